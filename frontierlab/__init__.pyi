@@ -1,0 +1,16 @@
+from . import catalogue as catalogue
+from . import datasets as datasets
+from . import errors as errors
+from . import filters as filters
+from . import plots as plots
+from . import sample as sample
+from . import schema as schema
+from . import spark as spark
+from .datasets import Dataset as Dataset
+from .extraction import extract as extract
+from .reports import report as report
+from .settings import Settings as Settings
+from .settings import create_config_file as create_config_file
+from .spark import open_logs as open_logs
+
+__version__: str

@@ -1,0 +1,36 @@
+"""The errors that frontierlab raises on purpose.
+
+Every message gives the cause, the valid values where there are some, and the next step.
+"""
+
+
+class FrontierlabError(Exception):
+    """Base of every error that frontierlab raises on purpose."""
+
+
+class ConfigurationError(FrontierlabError):
+    """A setting is missing, unknown or of the wrong type."""
+
+
+class InvalidRequestError(FrontierlabError, ValueError):
+    """What was asked for makes no sense; nothing was started and nothing was changed."""
+
+
+class DatasetError(FrontierlabError):
+    """A dataset is missing, incomplete, damaged, locked, or already there."""
+
+
+class CatalogueError(FrontierlabError):
+    """The catalogue of nodes and tags is missing or is not one."""
+
+
+class ElasticsearchError(FrontierlabError):
+    """Elasticsearch could not be reached, refused, or did not answer in full."""
+
+
+class InterruptedExtraction(FrontierlabError):
+    """An extraction stopped before its end; what is stored says so and can be resumed."""
+
+
+class SparkError(FrontierlabError):
+    """Spark cannot start here: Java is missing or too old, or pyspark is not installed."""

@@ -1,0 +1,96 @@
+"""The one definition of a log row: names, types, units, meaning.
+
+A row is one query that reached a Frontier server, of a COOL database instance that is
+configured. Rows come from the documents of an Elasticsearch index, from an export file, or from
+raw logs, and are stored as Parquet with exactly the types below. Nothing goes through float64:
+an interval of validity reaches 1.8e18 and would lose digits.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+__all__ = ["COLUMNS", "DOCUMENT_FIELDS", "MISSING_IOV", "NO_TAG", "OPEN_IOV", "Column", "arrow_schema"]
+
+MISSING_IOV = -1
+"""``since`` or ``until`` of a query that gave none: a query that asks for no payload."""
+
+OPEN_IOV = 2**63 - 1
+"""``until`` of an interval that has no end yet."""
+
+NO_TAG = "none"
+"""The ``tagname`` of a folder that has no tags; its ``tag_id`` is 0."""
+
+TIME = pa.timestamp("ms", tz="UTC")
+NAME = pa.dictionary(pa.int32(), pa.string())
+INTEGER = pa.int64()
+FLAG = pa.bool_()
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column of a log row.
+
+    Parameters
+    ----------
+    name
+        The column's name in a dataset.
+    field
+        The field of the Elasticsearch document that it comes from; None where completion adds it.
+    type
+        Its Arrow type.
+    meaning
+        What it says, with its unit.
+    """
+
+    name: str
+    field: str | None
+    type: pa.DataType
+    meaning: str
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("time", "@timestamp", TIME, "when the query came, UTC, in milliseconds; never null"),
+    Column("taskid", "taskid", INTEGER, "PanDA task that asked"),
+    Column("pandaid", "pandaid", INTEGER, "PanDA job that asked"),
+    Column("taskname", "taskname", NAME, "name of the PanDA task"),
+    Column("db", "sqldb", NAME, "database instance, without its suffix (CONDBR2_RO is CONDBR2); never null"),
+    Column("schema", "sqlowner", NAME, "schema"),
+    Column("node_id", "sqlnodeid", INTEGER, "number of the folder in its schema"),
+    Column("nodefullpath", "sqlnodefullpath", NAME, "the folder, by its full path"),
+    Column("nodetime", None, NAME, "IOV base of the folder: run-lumi or time; null where the catalogue lacks it"),
+    Column("tag_id", "sqltagid", INTEGER, "number of the tag in its folder; 0 is no tag"),
+    Column("tagname", "sqltagname", NAME, "name of the tag; none for a folder without tags"),
+    Column("since", "sqlsin", INTEGER, "start of the IOV asked for, in the folder's IOV base; -1 where not given"),
+    Column("until", "sqlunt", INTEGER, "end of the IOV asked for, in the folder's IOV base; -1 where not given"),
+    Column("queryiov", "queryiov", INTEGER, "width of the IOV asked for, in the folder's IOV base"),
+    Column("cached", "cached", FLAG, "answered without a database query"),
+    Column("disconn", "disconn", FLAG, "the client went away"),
+    Column("procerror", "procerror", FLAG, "error while processing"),
+    Column("rejected", "rejected", FLAG, "refused because the servlet was too busy"),
+    Column("querytime", "querytime", INTEGER, "whole time, ms"),
+    Column("dbtime", "dbtime", INTEGER, "time in the database, ms"),
+    Column("fsize", "fsize", INTEGER, "size of the answer, bytes"),
+    Column("frontierserver", "frontierserver", NAME, "the server that was asked"),
+    Column("sqlhash", "sqlhash", INTEGER, "hash of the SQL text"),
+    Column("initthreads", "initthreads", INTEGER, "simultaneous threads of the server when the query came"),
+    Column("squid", "squid", NAME, "the Squid that asked; null where the index lacks it"),
+    Column("computingsite", "computingsite", NAME, "the site that asked; null where the index lacks it"),
+)
+
+DOCUMENT_FIELDS: dict[str, Column] = {c.field: c for c in COLUMNS if c.field is not None}
+"""The document's fields that become columns, by the field's name."""
+
+
+def arrow_schema(extra: pa.Schema | None = None) -> pa.Schema:
+    """Return the Arrow schema of a log row.
+
+    Parameters
+    ----------
+    extra
+        Further nullable columns, put at the end: what ``extra_fields`` of an extraction added.
+    """
+    fields = [pa.field(c.name, c.type, nullable=c.name not in ("time", "db")) for c in COLUMNS]
+    return pa.schema([*fields, *(extra or ())])

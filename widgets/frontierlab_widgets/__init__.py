@@ -1,0 +1,3 @@
+"""Panels over frontierlab for notebooks; none yet."""
+
+__all__: list[str] = []
