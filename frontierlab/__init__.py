@@ -6,7 +6,7 @@ a script that reads a dataset needs neither Spark, Bokeh nor Celery.
 
 import lazy_loader as _lazy
 
-from frontierlab._version import __version__
+from frontierlab._version import __version__ as __version__
 
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 __all__ = sorted([*__all__, "__version__"])

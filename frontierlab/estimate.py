@@ -1,0 +1,78 @@
+"""What an extraction would do, without doing it."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from frontierlab.catalogue import Catalogue
+from frontierlab.documents import DocumentReader
+from frontierlab.request import Request
+from frontierlab.rows import finish
+from frontierlab.schema import arrow_schema
+from frontierlab.sources import ElasticSource, Plan, Source
+
+__all__ = ["DryRun", "estimate"]
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What an extraction would do.
+
+    Parameters
+    ----------
+    request
+        What was asked for, as understood: times in UTC, ``[since, until)``.
+    body
+        The body of the Elasticsearch search; None for a file.
+    documents
+        How many documents would be read.
+    limit
+        Where ``limit_queries`` would cut; None where it would not.
+    size
+        Bytes that the dataset would take on the disk, estimated from the first documents.
+    parts
+        How many parts there would be.
+    """
+
+    request: Request
+    body: dict[str, Any] | None
+    documents: int
+    limit: dict[str, Any] | None
+    size: int
+    parts: int
+
+    def __str__(self) -> str:
+        lines = [f"{self.documents:,} documents in {self.parts} parts, about {self.size / 1e6:,.1f} MB on the disk"]
+        if self.limit:
+            lines.append(
+                f"limit_queries cuts {self.limit['available']:,} documents at {self.limit['cut_at']} "
+                f"(limit {self.limit['limit_queries']:,})"
+            )
+        if self.body:
+            lines.append("search: " + json.dumps(self.body))
+        return "\n".join(lines)
+
+
+def estimate(source: Source, plan: Plan, catalogue: Catalogue | None) -> DryRun:
+    """Say what reading a source by a plan would do, from its counts and its first documents."""
+    documents = sum(part.expected for part in plan.parts)
+    sample = source.sample() if documents else []
+    request = source.request
+    extra = request.extra_columns
+    page = DocumentReader(extra).read(sample)
+    rows = finish(page.rows, request.db_instances, catalogue, arrow_schema(extra)).rows
+    file = io.BytesIO()
+    pq.write_table(rows, file, compression="zstd")
+    return DryRun(
+        request=request,
+        body=source.body() if isinstance(source, ElasticSource) else None,
+        documents=documents,
+        limit=plan.limit,
+        size=int(file.tell() * documents / len(sample)) if sample else 0,
+        parts=len(plan.parts),
+    )

@@ -1,0 +1,174 @@
+"""What a dataset says of itself: the request, the plan, the counts, and whether it is complete."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from frontierlab._version import __version__
+from frontierlab.errors import DatasetError
+from frontierlab.files import write_text
+
+__all__ = ["Counts", "Manifest", "Outcome", "PlannedPart"]
+
+
+class _Record(BaseModel):
+    """A record whose fields can be read as attributes or as the keys of a dict."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return getattr(self, name)
+
+
+class Counts(_Record):
+    """How many documents there were; ``read = kept + left_out + set_aside``, always.
+
+    Parameters
+    ----------
+    read
+        Documents read.
+    kept
+        Rows of the dataset.
+    left_out
+        Documents that are not wanted, such as queries of a database that is not a COOL instance.
+    set_aside
+        Documents that cannot be read; they are in the dataset's folder with the reason.
+    """
+
+    read: int = 0
+    kept: int = 0
+    left_out: int = 0
+    set_aside: int = 0
+
+
+class Outcome(_Record):
+    """What became of some documents: of one part, or of all together.
+
+    Parameters
+    ----------
+    counts
+        The totals.
+    left_out, set_aside
+        How many, by reason.
+    converted
+        Values that were not of their column's own type but clear in meaning, by field.
+    conflicts
+        Rows with an id and a name that the catalogue does not join, by what they hold.
+    since, until
+        Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
+    """
+
+    counts: Counts = Field(default_factory=Counts)
+    left_out: dict[str, int] = Field(default_factory=dict)
+    set_aside: dict[str, int] = Field(default_factory=dict)
+    converted: dict[str, int] = Field(default_factory=dict)
+    conflicts: dict[str, int] = Field(default_factory=dict)
+    since: int | None = None
+    until: int | None = None
+
+    @classmethod
+    def total(cls, outcomes: list[Outcome]) -> Outcome:
+        """Add up the outcomes of several parts."""
+
+        def added(records: list[dict[str, int]]) -> dict[str, int]:
+            total: Counter[str] = Counter()
+            for record in records:
+                total.update(record)
+            return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+
+        return cls(
+            counts=Counts(**added([outcome.counts.model_dump() for outcome in outcomes])),
+            left_out=added([outcome.left_out for outcome in outcomes]),
+            set_aside=added([outcome.set_aside for outcome in outcomes]),
+            converted=added([outcome.converted for outcome in outcomes]),
+            conflicts=added([outcome.conflicts for outcome in outcomes]),
+            since=min((o.since for o in outcomes if o.since is not None), default=None),
+            until=max((o.until for o in outcomes if o.until is not None), default=None),
+        )
+
+
+class PlannedPart(_Record):
+    """One part of an extraction: a half-open range of time or of lines.
+
+    Parameters
+    ----------
+    number
+        From 0; the part's folder is ``parts/<number>``.
+    start, stop
+        The range ``[start, stop)``: UTC milliseconds since the epoch, or lines of a file from 0.
+    expected
+        Documents in the range when the plan was made.
+    """
+
+    number: int
+    start: int
+    stop: int
+    expected: int
+
+
+class Manifest(Outcome):
+    """What a dataset says of itself; kept as ``manifest.json`` in its folder.
+
+    Parameters
+    ----------
+    name
+        The dataset's name.
+    state
+        ``incomplete`` until all parts are there and added up.
+    created, finished
+        ISO 8601, UTC.
+    request
+        What was asked for; times in UTC, ``[since, until)``. The same request resumes.
+    source
+        What it was read from, as found at the time.
+    plan
+        The parts; empty until the plan is made.
+    limit
+        Where ``limit_queries`` cut: ``{"limit", "available", "cut_at"}``; None where it did not.
+    writer
+        Who wrote last: process, machine, time.
+    notes
+        Sentences that a reader of the figures should know.
+    """
+
+    format: Literal[1] = 1
+    frontierlab: str = __version__
+    name: str
+    state: Literal["incomplete", "complete"] = "incomplete"
+    created: str
+    finished: str | None = None
+    request: dict[str, Any]
+    source: dict[str, Any] = Field(default_factory=dict)
+    columns: list[str] = Field(default_factory=list)
+    plan: list[PlannedPart] = Field(default_factory=list)
+    limit: dict[str, Any] | None = None
+    writer: str = ""
+    notes: list[str] = Field(default_factory=list)
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read the manifest of a dataset's folder.
+
+        Raises
+        ------
+        DatasetError
+            It is missing or damaged.
+        """
+        path = folder / "manifest.json"
+        try:
+            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise DatasetError(f"{folder} is not a dataset: it has no manifest.json.") from None
+        except (OSError, ValueError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise DatasetError(f"The manifest {path} is damaged: {reason}.") from error
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest in one step."""
+        write_text(folder / "manifest.json", self.model_dump_json(indent=1))

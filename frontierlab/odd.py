@@ -1,0 +1,185 @@
+"""The second way of reading documents, value by value, for those that the fast way refuses.
+
+A value is converted where its meaning is clear; otherwise the whole document is set aside with
+the reason. The rules are in the table of `convert`.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from frontierlab.errors import FrontierlabError
+from frontierlab.times import to_milliseconds
+
+__all__ = ["Converter", "SetAside", "convert", "converter_of"]
+
+Converter = Callable[[Any], tuple[Any, bool]]
+
+_DAY_ONLY = re.compile(r"\d{4}-\d\d-\d\d")
+_EPOCH_MS = re.compile(r"\d{12,14}")
+
+
+class SetAside(FrontierlabError):
+    """A document that cannot become a row; the message is the reason, such as ``sqlsin: not an integer``."""
+
+
+def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any], list[str]]:
+    """Read one document, value by value.
+
+    ========== ==========================================================================
+    column     what is converted
+    ========== ==========================================================================
+    integer    an integer within int64; a float or text that is one (``12.0``, ``" 12"``)
+    number     any finite number, or text that is one
+    flag       true, false, ``"true"``, ``"false"``, 1, 0
+    name       text; an integer as its decimal text
+    time       ISO 8601, without a zone as UTC, digits below a millisecond cut; an integer,
+               or 12 to 14 digits as text, as milliseconds since the epoch
+    any        an array of one value as that value; an empty array as missing
+    ========== ==========================================================================
+
+    Parameters
+    ----------
+    raw
+        The document, or a line of elasticdump that holds it as ``_source``.
+    converters
+        What reads the value of each field that is wanted (`converter_of` its column's type).
+
+    Returns
+    -------
+    row
+        A value (None where missing) a field; a time as milliseconds since the epoch.
+    converted
+        The fields whose value was not of the column's own type.
+
+    Raises
+    ------
+    SetAside
+        With the first field, in the order of `converters`, that cannot be converted, and why.
+    """
+    try:
+        document = json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
+    except (ValueError, RecursionError):
+        raise SetAside("the line: not JSON") from None
+    if isinstance(document, dict) and "@timestamp" not in document and isinstance(document.get("_source"), dict):
+        document = document["_source"]
+    if not isinstance(document, dict):
+        raise SetAside("the line: not a document")
+    row: dict[str, Any] = {}
+    converted = []
+    for field, converter in converters.items():
+        value = document.get(field)
+        if value is None:
+            row[field] = None
+            continue
+        try:
+            row[field], plain = _alone(value, converter)
+        except SetAside as reason:
+            raise SetAside(f"{field}: {reason}") from None
+        if not plain:
+            converted.append(field)
+    if row["@timestamp"] is None:
+        raise SetAside("@timestamp: missing")
+    return row, converted
+
+
+def converter_of(type_: pa.DataType) -> Converter:
+    """Return what reads a value for a column of that type: value → (value, whether it was plain)."""
+    if pa.types.is_timestamp(type_):
+        return _time
+    if pa.types.is_boolean(type_):
+        return _flag
+    if pa.types.is_integer(type_):
+        return _integer
+    if pa.types.is_floating(type_):
+        return _number
+    return _name
+
+
+def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
+    """Convert a value that may be the only one of an array."""
+    if isinstance(value, list):
+        if len(value) > 1:
+            raise SetAside("an array of several values")
+        return (_alone(value[0], converter)[0] if value else None), False
+    if isinstance(value, dict):
+        raise SetAside("an object")
+    return (None, True) if value is None else converter(value)
+
+
+def _decimal(value: Any, what: str) -> Decimal:
+    try:
+        if isinstance(value, bool):
+            raise SetAside(what)
+        number = Decimal(value.strip() if isinstance(value, str) else value)
+    except ArithmeticError:
+        raise SetAside(what) from None
+    if not number.is_finite():
+        raise SetAside(what)
+    return number
+
+
+def _integer(value: Any) -> tuple[int, bool]:
+    if type(value) is int and -(2**63) <= value < 2**63:
+        return value, True
+    number = _decimal(value, "not an integer")
+    if abs(number) > 2**64:  # before int(), which would write out all digits of 1e999999
+        raise SetAside("beyond int64")
+    if number != int(number):
+        raise SetAside("not an integer")
+    if not -(2**63) <= number < 2**63:
+        raise SetAside("beyond int64")
+    return int(number), False
+
+
+def _number(value: Any) -> tuple[float, bool]:
+    return float(_decimal(value, "not a number")), isinstance(value, (int, Decimal))
+
+
+def _flag(value: Any) -> tuple[bool, bool]:
+    if isinstance(value, bool):
+        return value, True
+    meanings = {"true": True, "false": False, 1: True, 0: False}
+    if isinstance(value, (str, int)) and value in meanings:
+        return meanings[value], False
+    raise SetAside("not a flag")
+
+
+def _name(value: Any) -> tuple[str, bool]:
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:  # half of a surrogate pair
+            raise SetAside("not a name") from None
+        return value, True
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value), False
+    raise SetAside("not a name")
+
+
+def _time(value: Any) -> tuple[int, bool]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        milliseconds = value
+    elif isinstance(value, str) and _EPOCH_MS.fullmatch(value):
+        milliseconds = int(value)
+    elif isinstance(value, str):
+        if _DAY_ONLY.fullmatch(value.strip()):
+            raise SetAside("a date without a time of day")
+        try:
+            moment = datetime.fromisoformat(value.strip())
+            moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
+            raise SetAside("not a time") from None
+        milliseconds = to_milliseconds(moment)
+    else:
+        raise SetAside("not a time")
+    if not 0 <= milliseconds < 9_214_646_400_000:  # the years 1970 to 2261, as in a request
+        raise SetAside("not a time")
+    return milliseconds, isinstance(value, str) and value.endswith("Z") and len(value) == 24

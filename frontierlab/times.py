@@ -1,0 +1,59 @@
+"""Reading the times that people write: everything ends as UTC in whole milliseconds."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+from frontierlab.errors import InvalidRequestError
+
+__all__ = ["format_time", "from_milliseconds", "parse_time", "to_milliseconds"]
+
+_EXAMPLES = "write 2026-10-01, 2026-10-01T12:30:00 (UTC) or 2026-10-01T14:30:00+02:00"
+
+
+def parse_time(value: str | date | datetime) -> datetime:
+    """Read a point in time.
+
+    Parameters
+    ----------
+    value
+        ISO 8601 text, a date (its midnight) or a datetime. Without a zone it is UTC, whatever the
+        zone of this machine; another zone is converted. Digits below a millisecond are cut.
+
+    Returns
+    -------
+    datetime
+        With the zone UTC, in whole milliseconds.
+
+    Raises
+    ------
+    InvalidRequestError
+        The value is not a time, or outside the years 1970 to 2261.
+    """
+    try:
+        moment = value if isinstance(value, date) else datetime.fromisoformat(value.strip())
+        if not isinstance(moment, datetime):
+            moment = datetime(moment.year, moment.month, moment.day)
+        moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        raise InvalidRequestError(f"{value!r} is not a time: {_EXAMPLES}.") from error
+    if not 1970 <= moment.year <= 2261:
+        raise InvalidRequestError(f"{value!r} is not a time of a query: the year must be from 1970 to 2261.")
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Return the milliseconds from the epoch to a time that has a zone, without going through a float."""
+    elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
+    return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
+
+
+def from_milliseconds(milliseconds: int) -> datetime:
+    """Return the UTC time that many milliseconds after the epoch."""
+    seconds, rest = divmod(milliseconds, 1000)
+    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
+
+
+def format_time(moment: datetime) -> str:
+    """Write a UTC time as ISO 8601 with milliseconds and Z."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
