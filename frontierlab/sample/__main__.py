@@ -1,0 +1,54 @@
+"""Remake the shipped sample, or write any number of documents to an export file.
+
+``python -m frontierlab.sample`` remakes the shipped sample;
+``python -m frontierlab.sample --documents 1000000 --seed 7 --output dump.ndjson.zst`` writes a file. How fast documents
+are made is what the bar of ``--documents 1000000 --output /dev/null`` says.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+import pyarrow.parquet as pq
+from tqdm import tqdm
+
+from frontierlab.sample import World, path
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; see its ``--help``."""
+    parser = argparse.ArgumentParser(prog="python -m frontierlab.sample", description=__doc__)
+    parser.add_argument("--output", help="the export file to write, .gz or .zst; without it, the shipped sample")
+    parser.add_argument("--documents", type=int, default=20_000, help="how many (default %(default)s)")
+    parser.add_argument("--seed", type=int, default=1, help="the world's seed (default %(default)s)")
+    parser.add_argument("--since", default="2026-10-01T00:00:00Z", help="first time, UTC (default %(default)s)")
+    parser.add_argument("--until", default="2026-10-02T00:00:00Z", help="end, not included (default %(default)s)")
+    parser.add_argument("--malformed", type=float, default=0.001, help="share of odd documents (default %(default)s)")
+    parser.add_argument("--style", choices=("plain", "elasticdump"), default="plain", help="of a line")
+    options = parser.parse_args(arguments)
+    if options.output is None:
+        remake()
+        return
+    world = World(
+        options.documents,
+        seed=options.seed,
+        since=options.since,
+        until=options.until,
+        malformed=options.malformed,
+    )
+    with tqdm(total=options.documents, unit="documents", unit_scale=True) as bar:
+        world.write(options.output, style=options.style, progress=lambda done, total: bar.update(done - bar.n))
+
+
+def remake() -> None:
+    """Write the shipped sample anew: the default world."""
+    world = World()
+    path("catalogue.parquet").parent.mkdir(exist_ok=True)
+    world.write(path())
+    for name, table in (("catalogue", world.catalogue), ("payloads", world.payloads)):
+        pq.write_table(table, path(f"{name}.parquet"), compression="zstd")
+
+
+if __name__ == "__main__":
+    main()

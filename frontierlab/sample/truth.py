@@ -1,0 +1,207 @@
+"""The caching figures of a world, by brute force.
+
+Nothing here is shared with the library's own calculation. Every different query of a folder and tag is
+held against every payload row of it: a matrix of queries by rows says which rows are in which answer,
+and two queries got the same answer when their lines of the matrix are equal.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+__all__ = ["figures"]
+
+GROUP = ["db", "schema", "nodefullpath", "tagname"]
+QUERY = ["sqlhash", "since", "until"]
+BLOCK = 4_000_000
+"""Cells of the matrix that are made at a time."""
+
+INTEGERS = (
+    *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
+    *("cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
+)
+FLOATS = (
+    *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid"),
+    *("efficiency_iov", "efficiency_content"),
+)
+
+
+def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataFrame:
+    """Return the caching figures of each folder and tag.
+
+    A query has a **good IOV** when ``since >= 0`` and ``until >= since``. It **failed** when any of
+    ``disconn``, ``rejected``, ``procerror`` is true, and was **served** otherwise. Two queries are
+    different when (``sqlhash``, ``since``, ``until``) differ. The **answer** of a query is the set of rows of
+    the folder and tag that COOL's SQL returns: per channel, from the latest row with ``IOV_SINCE <= since``
+    on, the rows with ``IOV_SINCE <= until`` and ``IOV_UNTIL > since``.
+
+    Parameters
+    ----------
+    logs
+        Completed log rows, `frontierlab.schema.arrow_schema`.
+    catalogue, payloads
+        Of the world.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row a (``db``, ``schema``, ``nodefullpath``, ``tagname``) for which a query with a good, half given or
+        backward IOV is logged, sorted by these. Rows without a folder's path are in none; a tag
+        that is not known is ``unknown``. Columns, null where they make no sense:
+
+        ``queries``
+            served queries with a good IOV; the following are of these alone unless they say otherwise.
+        ``different_queries``
+            how many of them were different.
+        ``different_payloads_iov``, ``different_payloads_content``
+            different answers that are not empty, as sets of (channel, since, until), and as sets of
+            (channel, content). These and all that follow from answers are null for a tag that is not in the
+            catalogue's folder.
+        ``empty_queries``
+            different queries whose answer is empty.
+        ``cached``, ``uncached``
+            queries with and without ``cached``; they add up to ``queries``.
+        ``failed``
+            queries with a good IOV that failed.
+        ``half_given``, ``backwards``
+            queries, failed or not, with one of ``since`` and ``until`` alone, and with ``until < since``.
+        ``bytes_served``
+            sum of ``fsize`` of the uncached: a cached answer has no body.
+        ``wasted_bytes``
+            over answers by IOV that are not empty, (different queries that got it - 1) times the mean ``fsize`` of
+            these queries' uncached answers (no uncached one: nothing), bytes.
+        ``wasted_dbtime``
+            likewise of uncached queries alone: (different uncached queries that got it - 1) times their mean
+            ``dbtime``, ms.
+        ``wasted_bytes_squid``, ``wasted_dbtime_squid``
+            the same over pairs of answer and Squid: each Squid must fetch once. Queries whose Squid is
+            not known are left out. A query that several Squids sent counts once for each, so that this may
+            be more than ``wasted_bytes``.
+        ``efficiency_iov``, ``efficiency_content``
+            different answers / different queries whose answer is not empty; null where there are none.
+    """
+    frame = _frame(logs)
+    folders = catalogue.to_pandas().groupby(["db", "schema", "node"])["tag"].agg(set).to_dict()
+    archive = dict(list(payloads.to_pandas().groupby(["db", "schema", "node", "tag"])))
+    rows = []
+    for key, group in frame.groupby(GROUP, sort=True):
+        db, schema, node, tag = key
+        counted = _counts(group)
+        if tag in folders.get((db, schema, node), ()):
+            counted |= _answers(group[group["served"]], archive.get(key))
+        if counted["queries"] + counted["failed"] + counted["half_given"] + counted["backwards"]:
+            rows.append({**dict(zip(GROUP, key, strict=True)), **counted})
+    result = pd.DataFrame(rows, columns=[*GROUP, *INTEGERS, *FLOATS])
+    return result.astype(dict.fromkeys(INTEGERS, "Int64") | dict.fromkeys(FLOATS, "Float64"))
+
+
+def _frame(logs: pa.Table) -> pd.DataFrame:
+    """Return what is needed of the logs, as pandas: names as objects, integers as ``Int64``."""
+    used = [*GROUP, *QUERY, "cached", "disconn", "rejected", "procerror", "dbtime", "fsize", "squid"]
+    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+    frame: pd.DataFrame = logs.select(used).to_pandas(types_mapper=types.get)
+    for name in (*GROUP, "squid"):
+        frame[name] = frame[name].astype(object)
+    frame["tagname"] = frame["tagname"].fillna("unknown")
+    flags = frame[["cached", "disconn", "rejected", "procerror"]].fillna(False).astype(bool)
+    since, until = frame["since"].to_numpy(np.int64), frame["until"].to_numpy(np.int64)
+    frame["good"] = (since >= 0) & (until >= since)
+    frame["half"] = (since < 0) != (until < 0)
+    frame["backward"] = (since >= 0) & (until >= 0) & (until < since)
+    frame["failure"] = flags["disconn"] | flags["rejected"] | flags["procerror"]
+    frame["served"] = frame["good"] & ~frame["failure"]
+    frame["cached"] = flags["cached"]
+    return frame
+
+
+def _counts(group: pd.DataFrame) -> dict[str, Any]:
+    """Return the figures that need no payloads."""
+    served = group[group["served"]]
+    return {
+        "queries": len(served),
+        "different_queries": len(served[QUERY].drop_duplicates()),
+        "cached": int(served["cached"].sum()),
+        "uncached": int((~served["cached"]).sum()),
+        "failed": int((group["good"] & group["failure"]).sum()),
+        "half_given": int(group["half"].sum()),
+        "backwards": int(group["backward"].sum()),
+        "bytes_served": int(served.loc[~served["cached"], "fsize"].sum()),
+    }
+
+
+def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
+    """Return the figures that follow from the answers; ``rows`` are the payload rows, None for none."""
+    number = served.groupby(QUERY, dropna=False, sort=False).ngroup().to_numpy()
+    different = served.drop_duplicates(QUERY)
+    since, until = different["since"].to_numpy(np.int64), different["until"].to_numpy(np.int64)
+    by_iov, by_content = _sets(since, until, rows)
+    found = int((by_iov >= 0).sum())
+    answers, contents = len(set(by_iov[by_iov >= 0])), len(set(by_content[by_content >= 0]))
+    served = served.assign(query=number, answer=by_iov[number] if len(number) else number)
+    served = served[served["answer"] >= 0]
+    squids = ["answer", "squid"]
+    uncached = served[~served["cached"]]
+    return {
+        "different_payloads_iov": answers,
+        "different_payloads_content": contents,
+        "empty_queries": len(different) - found,
+        "wasted_bytes": _wasted(served, uncached, "fsize", ["answer"]),
+        "wasted_dbtime": _wasted(uncached, uncached, "dbtime", ["answer"]),
+        "wasted_bytes_squid": _wasted(served, uncached, "fsize", squids),
+        "wasted_dbtime_squid": _wasted(uncached, uncached, "dbtime", squids),
+        "efficiency_iov": answers / found if found else None,
+        "efficiency_content": contents / found if found else None,
+    }
+
+
+def _wasted(queries: pd.DataFrame, costly: pd.DataFrame, cost: str, by: list[str]) -> float:
+    """Return the sum over answers of (different ``queries`` - 1) times the mean cost of ``costly``."""
+    different = queries.groupby(by)["query"].nunique()
+    mean = costly.groupby(by)[cost].mean().astype("Float64")
+    return float(((different - 1) * mean).fillna(0).sum())
+
+
+def _sets(
+    since: NDArray[np.int64], until: NDArray[np.int64], rows: pd.DataFrame | None
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return a number for the answer of each query, by IOV and by content; -1 for the empty answer."""
+    empty = np.full(len(since), -1)
+    if rows is None or not len(since):
+        return empty, empty
+    rows = rows.sort_values(["channel", "content"])
+    new = ~rows.duplicated(["channel", "content"]).to_numpy()
+    firsts = np.flatnonzero(new)  # where each content of a channel begins
+    iov_lines, content_lines = [], []
+    step = max(1, BLOCK // len(rows))
+    for k in range(0, len(since), step):
+        matrix = _matrix(since[k : k + step], until[k : k + step], rows)
+        iov_lines.append(np.packbits(matrix, axis=1))
+        content_lines.append(np.packbits(np.logical_or.reduceat(matrix, firsts, axis=1), axis=1))
+    return _numbered(np.concatenate(iov_lines)), _numbered(np.concatenate(content_lines))
+
+
+def _matrix(since: NDArray[np.int64], until: NDArray[np.int64], rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return whether each row is in the answer of each query: shape (queries, rows)."""
+    begin, end = rows["since"].to_numpy(), rows["until"].to_numpy()
+    matrix = (begin <= until[:, None]) & (end > since[:, None])
+    channel = rows["channel"].to_numpy()
+    for one in np.unique(channel):
+        of_channel = np.flatnonzero(channel == one)
+        points = np.sort(begin[of_channel])
+        latest = np.searchsorted(points, since, side="right") - 1
+        # where no row begins before the query, none is cut off
+        start = np.where(latest >= 0, points[latest], np.iinfo(np.int64).min)
+        matrix[:, of_channel] &= begin[of_channel] >= start[:, None]
+    return matrix
+
+
+def _numbered(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """Return a number for each line, equal lines alike; -1 for a line of zeros."""
+    whole = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))[:, 0]
+    _, number = np.unique(whole, return_inverse=True)
+    return np.where(packed.any(axis=1), number, -1)
