@@ -126,7 +126,7 @@ class DocumentReader:
         where no document is an object, so the first has to be one.
         """
         try:
-            values = json.loads(document)
+            values = json.loads(bytes(document))
         except ValueError as error:
             raise pa.ArrowInvalid("not JSON") from error
         if not isinstance(values, dict):

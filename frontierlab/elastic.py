@@ -191,9 +191,8 @@ class Index:
     def point_in_time(self) -> Iterator[str]:
         """Open a point in time and close it at the end; gives its id."""
         opened = self._ask(
-            lambda: self._client.open_point_in_time(
-                index=self.name, keep_alive=_KEEP_ALIVE, allow_partial_search_results=False
-            )
+            # a shard that is missing is an error here, unless one asks for less
+            lambda: self._client.open_point_in_time(index=self.name, keep_alive=_KEEP_ALIVE)
         )
         try:
             yield opened["id"]
@@ -299,7 +298,7 @@ class Index:
         try:
             return retrying(call)
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            raise self._explained(error) from error
+            raise self._explained(error) from None  # the explanation has the text of it
 
     def _sleep(self, seconds: float) -> None:
         self.cancelled.wait(seconds)

@@ -65,7 +65,7 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
         With the first field, in the order of `converters`, that cannot be converted, and why.
     """
     try:
-        document = json.loads(raw, parse_float=Decimal, parse_constant=Decimal)
+        document = json.loads(bytes(raw), parse_float=Decimal, parse_constant=Decimal)
     except (ValueError, RecursionError):
         raise SetAside("the line: not JSON") from None
     if isinstance(document, dict) and "@timestamp" not in document and isinstance(document.get("_source"), dict):
@@ -75,18 +75,14 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     row: dict[str, Any] = {}
     converted = []
     for field, converter in converters.items():
-        value = document.get(field)
-        if value is None:
-            row[field] = None
-            continue
         try:
-            row[field], plain = _alone(value, converter)
+            row[field], plain = _alone(document.get(field), converter)
+            if row[field] is None and field == "@timestamp":
+                raise SetAside("missing")
         except SetAside as reason:
             raise SetAside(f"{field}: {reason}") from None
         if not plain:
             converted.append(field)
-    if row["@timestamp"] is None:
-        raise SetAside("@timestamp: missing")
     return row, converted
 
 
@@ -104,14 +100,16 @@ def converter_of(type_: pa.DataType) -> Converter:
 
 
 def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
-    """Convert a value that may be the only one of an array."""
+    """Convert a value that may be missing, or the only one of an array."""
+    if value is None:
+        return None, True
     if isinstance(value, list):
         if len(value) > 1:
             raise SetAside("an array of several values")
         return (_alone(value[0], converter)[0] if value else None), False
     if isinstance(value, dict):
         raise SetAside("an object")
-    return (None, True) if value is None else converter(value)
+    return converter(value)
 
 
 def _decimal(value: Any, what: str) -> Decimal:
