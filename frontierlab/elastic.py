@@ -116,12 +116,7 @@ class Index:
     """
 
     def __init__(self, settings: Settings, cancelled: threading.Event | None = None) -> None:
-        if not settings.es_index:
-            raise ConfigurationError(
-                "es_index is not set: name the index or pattern in the configuration file, in "
-                "FRONTIERLAB_ES_INDEX or as Settings(es_index=…)."
-            )
-        self.name = ",".join(settings.es_index)
+        self.name = settings.es_indices
         self.url = settings.es_url
         self.cancelled = cancelled or threading.Event()
         self._settings = settings
@@ -236,7 +231,7 @@ class Index:
                 body["track_total_hits"] = False  # counting once is enough
             read += len(page.hits.hits)
             if page.hits.hits:
-                yield [hit.source for hit in page.hits.hits]  # type: ignore[misc]
+                yield [hit.source for hit in page.hits.hits]
             if len(page.hits.hits) < body["size"]:
                 break
             body["search_after"] = page.hits.hits[-1].sort
@@ -248,13 +243,14 @@ class Index:
 
     def _page(self, body: dict[str, Any]) -> _Page:
         def search() -> _Page:
-            return self._reader.perform_request(
+            page: _Page = self._reader.perform_request(
                 "POST",
                 "/_search",
                 params={"allow_partial_search_results": "false"},
                 headers={"accept": "application/json", "content-type": "application/json"},
                 body=body,
-            ).body  # type: ignore[no-any-return]
+            ).body
+            return page
 
         def on_refusal(error: BaseException) -> None:
             if isinstance(error, elasticsearch.ApiError) and error.meta.status == 429:

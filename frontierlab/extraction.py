@@ -17,7 +17,7 @@ from typing import Literal, overload
 import pyarrow as pa
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.datasets import Dataset, dataset_path, this_writer, writing
+from frontierlab.dataset import Dataset, dataset_path, this_writer, writing
 from frontierlab.documents import DocumentReader
 from frontierlab.elastic import Index, PointInTimeLost
 from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
@@ -299,7 +299,7 @@ class _Extraction:
         try:
             for number, outcome in self._read(todo, meter, report):
                 outcomes[number] = outcome
-            report(meter.progress())
+                report(meter.progress())
         except (FrontierlabError, OSError, pa.ArrowException) as error:
             whole = sum(outcome is not None for outcome in outcomes.values())
             raise InterruptedExtraction(

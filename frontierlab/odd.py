@@ -7,6 +7,7 @@ the reason. The rules are in the table of `convert`.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ __all__ = ["Converter", "SetAside", "convert", "converter_of"]
 
 Converter = Callable[[Any], tuple[Any, bool]]
 
-_DAY_ONLY = re.compile(r"\d{4}-\d\d-\d\d")
+_DAY = len("2026-10-01")  # the longest of the forms 2026-10-01, 20261001, 2026-W40-4
 _EPOCH_MS = re.compile(r"\d{12,14}")
 
 
@@ -66,7 +67,7 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     """
     try:
         document = json.loads(bytes(raw), parse_float=Decimal, parse_constant=Decimal)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):  # ArithmeticError: an exponent of twenty digits
         raise SetAside("the line: not JSON") from None
     if isinstance(document, dict) and "@timestamp" not in document and isinstance(document.get("_source"), dict):
         document = document["_source"]
@@ -114,7 +115,7 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
 
 def _decimal(value: Any, what: str) -> Decimal:
     try:
-        if isinstance(value, bool):
+        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # Decimal takes 1_000
             raise SetAside(what)
         number = Decimal(value.strip() if isinstance(value, str) else value)
     except ArithmeticError:
@@ -128,7 +129,7 @@ def _integer(value: Any) -> tuple[int, bool]:
     if type(value) is int and -(2**63) <= value < 2**63:
         return value, True
     number = _decimal(value, "not an integer")
-    if abs(number) > 2**64:  # before int(), which would write out all digits of 1e999999
+    if not -(2**64) < number < 2**64:  # before int(), which would write out all digits of 1e999999
         raise SetAside("beyond int64")
     if number != int(number):
         raise SetAside("not an integer")
@@ -138,7 +139,10 @@ def _integer(value: Any) -> tuple[int, bool]:
 
 
 def _number(value: Any) -> tuple[float, bool]:
-    return float(_decimal(value, "not a number")), isinstance(value, (int, Decimal))
+    number = float(_decimal(value, "not a number"))
+    if not math.isfinite(number):
+        raise SetAside("beyond float64")
+    return number, isinstance(value, (int, Decimal))
 
 
 def _flag(value: Any) -> tuple[bool, bool]:
@@ -168,13 +172,14 @@ def _time(value: Any) -> tuple[int, bool]:
     elif isinstance(value, str) and _EPOCH_MS.fullmatch(value):
         milliseconds = int(value)
     elif isinstance(value, str):
-        if _DAY_ONLY.fullmatch(value.strip()):
-            raise SetAside("a date without a time of day")
+        text = value.strip()
         try:
-            moment = datetime.fromisoformat(value.strip())
+            moment = datetime.fromisoformat(text)
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
             raise SetAside("not a time") from None
+        if len(text) <= _DAY:
+            raise SetAside("a date without a time of day")
         milliseconds = to_milliseconds(moment)
     else:
         raise SetAside("not a time")

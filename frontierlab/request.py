@@ -16,7 +16,7 @@ from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, TIME, Column
 from frontierlab.settings import Settings
 from frontierlab.times import format_time, parse_time, to_milliseconds
 
-__all__ = ["EXTRA_TYPES", "Request", "make_request"]
+__all__ = ["EXTRA_TYPES", "Request", "extra_columns", "make_request"]
 
 EXTRA_TYPES: dict[str, pa.DataType] = {
     "integer": pa.int64(),
@@ -36,7 +36,7 @@ class Request(BaseModel):
     source
         URL of the Elasticsearch, or path of the export file.
     index
-        Names or patterns of the indices; empty for a file.
+        Names or patterns of the indices, with commas between them; empty for a file.
     since, until
         ISO 8601, UTC: ``[since, until)``. None has no bound.
     until_is_now
@@ -57,7 +57,7 @@ class Request(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     source: str
-    index: tuple[str, ...] = ()
+    index: str = ""
     since: str | None = None
     until: str | None = None
     until_is_now: bool = False
@@ -81,10 +81,7 @@ class Request(BaseModel):
     @property
     def extra_columns(self) -> list[Column]:
         """The columns for the extra fields."""
-        return [
-            Column(name, name, EXTRA_TYPES[kind or "name"], "a further field of the index")
-            for name, kind in self.extra_fields.items()
-        ]
+        return extra_columns(self.extra_fields)
 
     def differences(self, other: Request) -> str:
         """Say in which fields another request differs; empty where it asks for the same.
@@ -100,6 +97,14 @@ class Request(BaseModel):
         return "; ".join(
             f"{name} was {ours[name]!r} and is now {theirs[name]!r}" for name in ours if ours[name] != theirs[name]
         )
+
+
+def extra_columns(extra_fields: Mapping[str, str | None]) -> list[Column]:
+    """Return the columns for extra fields: the field's name → what it is read as."""
+    return [
+        Column(name, name, EXTRA_TYPES[kind or "name"], "a further field of the index")
+        for name, kind in extra_fields.items()
+    ]
 
 
 def make_request(
@@ -119,6 +124,8 @@ def make_request(
     ------
     InvalidRequestError
         Something of it makes no sense.
+    ConfigurationError
+        Without a file as source: ``es_address`` or ``es_index`` is not set.
     """
     until_is_now = until is None and source is None  # a file says itself where it ends; an index goes on
     start = None if since is None else parse_time(since)
@@ -134,7 +141,7 @@ def make_request(
         raise InvalidRequestError(f"taskid={taskid!r} is not valid: a whole number, or None for all.")
     return Request(
         source=settings.es_url if source is None else str(Path(source).expanduser().absolute()),
-        index=settings.es_index if source is None else (),
+        index=settings.es_indices if source is None else "",
         since=None if start is None else format_time(start),
         until=None if stop is None else format_time(stop),
         until_is_now=until_is_now,

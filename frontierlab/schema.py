@@ -8,6 +8,7 @@ an interval of validity reaches 1.8e18 and would lose digits.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -84,7 +85,7 @@ DOCUMENT_FIELDS: dict[str, Column] = {c.field: c for c in COLUMNS if c.field is 
 """The document's fields that become columns, by the field's name."""
 
 
-def arrow_schema(extra: pa.Schema | None = None) -> pa.Schema:
+def arrow_schema(extra: Iterable[Column] = ()) -> pa.Schema:
     """Return the Arrow schema of a log row.
 
     Parameters
@@ -92,5 +93,5 @@ def arrow_schema(extra: pa.Schema | None = None) -> pa.Schema:
     extra
         Further nullable columns, put at the end: what ``extra_fields`` of an extraction added.
     """
-    fields = [pa.field(c.name, c.type, nullable=c.name not in ("time", "db")) for c in COLUMNS]
-    return pa.schema([*fields, *(extra or ())])
+    columns = [*COLUMNS, *extra]
+    return pa.schema([pa.field(c.name, c.type, nullable=c.name not in ("time", "db")) for c in columns])

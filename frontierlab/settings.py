@@ -179,6 +179,22 @@ class Settings(BaseModel):
         return f"{url.scheme}://{host}:{url.port or self.es_port}{url.path.rstrip('/')}"
 
     @property
+    def es_indices(self) -> str:
+        """The indices or patterns to read, with commas between them.
+
+        Raises
+        ------
+        ConfigurationError
+            ``es_index`` is not set.
+        """
+        if not self.es_index:
+            raise ConfigurationError(
+                "es_index is not set: name the index or pattern in the configuration file, in "
+                f"{_PREFIX}ES_INDEX or as Settings(es_index=…)."
+            )
+        return ",".join(self.es_index)
+
+    @property
     def catalogue_path(self) -> Path:
         """Where the catalogue's Parquet file is: ``coolr_file``, or catalogue.parquet in ``data_dir``."""
         return self.coolr_file or self.data_dir / "catalogue.parquet"

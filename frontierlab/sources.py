@@ -104,7 +104,7 @@ class ElasticSource:
 
     def describe(self) -> dict[str, Any]:
         """Return the server's URL and the indices."""
-        return {"elasticsearch": self.request.source, "index": list(self.request.index)}
+        return {"elasticsearch": self.request.source, "index": self.request.index}
 
     def plan(self, most: int) -> Plan:
         """Split the period by the server's own counts."""

@@ -1,0 +1,243 @@
+"""A dataset: a folder of Parquet parts with a manifest, and the lock that guards writing it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import filelock
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.files import replacing
+from frontierlab.manifest import Counts, Manifest
+from frontierlab.parts import part_folder
+from frontierlab.request import extra_columns
+from frontierlab.schema import arrow_schema
+from frontierlab.settings import Settings
+from frontierlab.times import format_time
+
+__all__ = ["Dataset", "dataset_path", "this_writer", "writing"]
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PANDAS_TYPES = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+}
+
+
+class Dataset:
+    """A named set of log rows, stored as Parquet parts in a folder of its own.
+
+    `frontierlab.extract` makes it, `frontierlab.datasets.open_dataset` opens it. A row is one query that
+    reached a Frontier server; columns, types and units are those of `frontierlab.schema`.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+
+    Raises
+    ------
+    DatasetError
+        The folder is not a dataset, or its manifest is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = Manifest.read(path)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {self.state}, {self.counts.kept:,} rows, in {self.path}>"
+
+    @property
+    def name(self) -> str:
+        """Its name, which is that of its folder."""
+        return self.path.name
+
+    @property
+    def state(self) -> str:
+        """``complete``, or ``incomplete``: an extraction stopped before its end, or is still going on."""
+        return self.manifest.state
+
+    @property
+    def counts(self) -> Counts:
+        """How many documents were read, kept, left out and set aside; zeros while it is incomplete."""
+        return self.manifest.counts
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of its rows, with the extra fields that were asked for."""
+        return arrow_schema(extra_columns(self.manifest.request["extra_fields"]))
+
+    def files(self) -> list[Path]:
+        """Return its Parquet files: of the parts that are whole, in the order of the plan."""
+        folders = [part_folder(self.path, part.number) for part in self.manifest.plan]
+        return [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
+
+    def size(self) -> int:
+        """Return the bytes that its files take on the disk."""
+        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read its rows into memory, in the order in which they are stored, which says nothing.
+
+        Parameters
+        ----------
+        columns
+            Only these; all by default.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is no such column.
+        """
+        unknown = set(columns or ()) - set(self.schema.names)
+        if unknown:
+            raise InvalidRequestError(
+                f"There is no column {', '.join(sorted(unknown))} in {self.name}. Its columns: "
+                f"{', '.join(self.schema.names)}."
+            )
+        files = self.files()
+        if not files:
+            empty = self.schema.empty_table()
+            return empty.select(columns) if columns is not None else empty
+        table = pyarrow.dataset.dataset(files, schema=self.schema).to_table(
+            columns=list(columns) if columns is not None else None
+        )
+        return table.unify_dictionaries()
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read its rows into a data frame; see `to_arrow`.
+
+        Integers are ``Int64`` and flags ``boolean``, so that a missing value costs no digit; ``time``
+        is ``datetime64[ms, UTC]``; names are categories.
+        """
+        frame: pd.DataFrame = self.to_arrow(columns).to_pandas(types_mapper=_PANDAS_TYPES.get)
+        return frame
+
+    def set_aside(self) -> pd.DataFrame:
+        """Return the documents that could not be read: ``reason`` and ``document`` (its JSON text)."""
+        records = []
+        for part in self.manifest.plan:
+            for file in sorted(part_folder(self.path, part.number).glob("*.set-aside.ndjson")):
+                records += [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return pd.DataFrame(records, columns=["reason", "document"])
+
+    def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write all rows to one file, ``.parquet`` or ``.csv``, as its suffix says.
+
+        Memory does not grow with the rows. A failure leaves no file, and an old one as it was.
+
+        Raises
+        ------
+        InvalidRequestError
+            The suffix is another, or the file is there already.
+        DatasetError
+            The dataset is incomplete.
+        """
+        target = Path(path).expanduser().absolute()
+        self.require_complete()
+        if target.suffix not in (".parquet", ".csv"):
+            raise InvalidRequestError(f"{target.name} ends in neither .parquet nor .csv.")
+        if target.exists() and not overwrite:
+            raise InvalidRequestError(f"{target} is there already; overwrite=True replaces it.")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # plain text for names: a CSV writer and other tools' readers know no dictionary of ours
+        plain = pa.schema(
+            [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in self.schema]
+        )
+        with replacing(target) as temporary:
+            writer = (
+                pq.ParquetWriter(temporary, plain, compression="zstd")
+                if target.suffix == ".parquet"
+                else pyarrow.csv.CSVWriter(temporary, plain)
+            )
+            with writer:
+                for file in self.files():
+                    for batch in pq.ParquetFile(file).iter_batches():
+                        writer.write_table(pa.Table.from_batches([batch]).select(plain.names).cast(plain))
+        return target
+
+    def delete(self) -> None:
+        """Remove the dataset and all its files for good.
+
+        Raises
+        ------
+        DatasetError
+            It is being written; nothing was removed.
+        """
+        with writing(self.path):
+            doomed = self.path.with_name(f".deleted-{self.name}-{os.getpid()}")
+            self.path.rename(doomed)  # in one step: nobody opens half of it
+        shutil.rmtree(doomed)
+
+    def require_complete(self) -> None:
+        """Raise DatasetError where the dataset is not complete."""
+        if self.state != "complete":
+            raise DatasetError(
+                f"The dataset {self.name} is incomplete: {self._parts_there()} of {len(self.manifest.plan)} parts are "
+                "there. The same extract(…) call goes on where it stopped."
+            )
+
+    def _parts_there(self) -> int:
+        return sum(part_folder(self.path, part.number).is_dir() for part in self.manifest.plan)
+
+
+def dataset_path(name: str, settings: Settings) -> Path:
+    """Return the folder of a dataset of that name.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not a plain one.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidRequestError(
+            f"{name!r} is not a plain name: up to 100 letters, digits, '.', '_' and '-', the first a letter or a digit."
+        )
+    return settings.data_dir / "datasets" / name
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Hold the lock of a dataset's folder, which is made where it is missing.
+
+    Raises
+    ------
+    DatasetError
+        Another process or thread holds it.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        who = Manifest.read(path).writer if (path / "manifest.json").exists() else "another process"
+        raise DatasetError(
+            f"The dataset {path.name} is in use: {who} is writing it. Wait for its end, or stop it."
+        ) from None
+    try:
+        yield
+    finally:
+        if path.is_dir() and not (path / "manifest.json").exists():
+            shutil.rmtree(path)  # nothing was begun
+        lock.release()
+
+
+def this_writer() -> str:
+    """Say who writes: process, machine, time."""
+    return f"process {os.getpid()} on {socket.gethostname()} (since {format_time(datetime.now(UTC))})"

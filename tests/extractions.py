@@ -1,0 +1,61 @@
+"""What tests of extractions share: comparing what came out with what has to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from frontierlab import Dataset, Settings, sample
+from frontierlab.sample import World
+from tests.services.elasticsearch import ElasticsearchServer
+
+
+def plain(rows: pa.Table) -> pa.Table:
+    """Rows in an order of their own, names as text: two tables of the same rows are equal."""
+    schema = [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in rows.schema]
+    rows = rows.cast(pa.schema(schema))
+    return rows.sort_by([(name, "ascending") for name in rows.column_names])
+
+
+def assert_same_rows(found: pa.Table, expected: pa.Table) -> None:
+    found, expected = plain(found), plain(expected)
+    assert found.num_rows == expected.num_rows
+    different = [name for name in expected.column_names if not found[name].equals(expected[name])]
+    assert not different
+
+
+def assert_is_the_world(dataset: Dataset, world: World) -> None:
+    """A complete dataset holds the rows and the counts that the world says must come of it."""
+    counts = world.counts
+    assert dataset.state == "complete"
+    assert dataset.counts.read == counts["read"]
+    assert dataset.counts.kept == counts["kept"]
+    assert dataset.manifest.left_out == counts["left_out"]
+    assert dataset.manifest.set_aside == counts["set_aside"]
+    assert_same_rows(dataset.to_arrow(), world.logs())
+    aside = dataset.set_aside()
+    assert aside["reason"].value_counts().to_dict() == counts["set_aside"]
+
+
+def elastic_settings(server: ElasticsearchServer, data_dir: Path, index: str, **changes: Any) -> Settings:
+    """Settings for the tests' Elasticsearch, and the sample's catalogue."""
+    fields: Mapping[str, Any] = {
+        "data_dir": data_dir,
+        "es_address": server.url,
+        "es_user": server.user,
+        "es_pswd": server.password,
+        "es_ca_certs": server.ca_certs,
+        "es_index": index,
+        "es_retry_seconds": 60,
+    }
+    return sample.settings(**{**fields, **changes})
+
+
+@pytest.fixture
+def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of 2,000 documents, so that a small world has several."""
+    monkeypatch.setattr("frontierlab.extraction._PART", 2_000)
