@@ -1,0 +1,55 @@
+# make help lists the targets. Each installs what it needs and lacks; nothing is installed by make alone.
+
+SHELL := /bin/bash
+BIN := .venv/bin
+READY := .venv/.ready
+# Jupyter asks root to say so.
+AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
+.PHONY: help demo lab test test-es9 lint format bench constraints clean
+.DEFAULT_GOAL := help
+
+help: ## List the targets
+	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
+
+demo: $(READY) ## Show the library at work on the sample, with no server
+	@scripts/setup.sh java
+	$(BIN)/python -m frontierlab.demo
+
+lab: $(READY) ## Open the quick start in JupyterLab
+	@scripts/setup.sh java
+	$(BIN)/jupyter lab --ip=localhost $(AS_ROOT) notebooks/quickstart.ipynb
+
+test: lint ## Check everything: lint, then all tests, with real services
+	@scripts/setup.sh java maven chromium
+	$(BIN)/python -m pytest
+
+test-es9: export TEST_ES_VERSION = 9.4.3
+test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (needs a JDK 21 or newer)
+	@scripts/setup.sh java maven chromium
+	$(BIN)/python -m pytest -m elasticsearch
+
+lint: $(READY) ## Check style and types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: $(READY) ## Put the code into its form
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(READY) ## Measure extraction from a real Elasticsearch
+	@scripts/setup.sh java maven
+	$(BIN)/python -m benchmarks.extraction
+
+constraints: ## Write constraints.txt anew, with today's versions
+	scripts/constraints.sh
+
+clean: ## Remove what these targets made: environment, downloads, caches
+	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf spark-warehouse metastore_db derby.log
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(READY): setup.cfg pyproject.toml constraints.txt scripts/setup.sh
+	@scripts/setup.sh python
+	@touch $@

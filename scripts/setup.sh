@@ -1,0 +1,93 @@
+#!/bin/bash
+# Install what a make target needs and this machine lacks: scripts/setup.sh WHAT...
+# WHAT is python (the virtual environment .venv), java, maven or chromium.
+# System packages are installed where that is allowed (Debian, and root or sudo without a password);
+# elsewhere one line says what to install.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# install WHY PACKAGE...: from Debian's packages, with the index brought up to date if it must be.
+install() {
+    local why=$1 sudo=()
+    shift
+    if [ "$(id -u)" != 0 ]; then sudo=(sudo -n); fi
+    if ! command -v apt-get >/dev/null || ! "${sudo[@]}" true 2>/dev/null; then
+        echo "setup: $why: please install it (on Debian: apt-get install $*)" >&2
+        exit 1
+    fi
+    echo "setup: $why: installing $*" >&2
+    local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    "${apt[@]}" install -y --no-install-recommends "$@" </dev/null >/dev/null 2>&1 ||
+        { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } </dev/null >/dev/null
+}
+
+# Print the first Python that is new enough; $PYTHON if that is given.
+find_python() {
+    local name
+    for name in ${PYTHON:-python3 python3.11 python3.12 python3.13}; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+}
+
+need_python() {
+    local python
+    python=$(find_python)
+    if [ -z "$python" ]; then
+        install "Python 3.11 or newer is needed" python3 python3-venv
+        python=$(find_python)
+    fi
+    if [ -z "$python" ]; then
+        echo "setup: no Python 3.11 or newer: please install one, or name it: make PYTHON=..." >&2
+        exit 1
+    fi
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
+        install "$python cannot make virtual environments" python3-venv
+    fi
+    echo "setup: installing frontierlab and what it needs into .venv (a few minutes the first time)" >&2
+    "$python" -m venv --clear .venv
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test]'
+}
+
+# The major version of the Java that programs will find; 0 if none.
+java_version() {
+    local java=java version
+    if [ -n "${JAVA_HOME:-}" ]; then java=$JAVA_HOME/bin/java; fi
+    version=$("$java" -XshowSettings:properties -version 2>&1 |
+        sed -n 's/^ *java.specification.version = //p') || true
+    case $version in '' | *[!0-9]*) echo 0 ;; *) echo "$version" ;; esac
+}
+
+need_java() {
+    if [ "$(java_version)" -ge 17 ]; then return; fi
+    if [ -n "${JAVA_HOME:-}" ]; then
+        echo "setup: JAVA_HOME ($JAVA_HOME) is no Java 17 or newer: please change it or unset it" >&2
+        exit 1
+    fi
+    install "Java 17 or newer is needed" openjdk-17-jre-headless
+}
+
+need_maven() {
+    # Only the download of Elasticsearch needs it.
+    local version=${TEST_ES_VERSION:-8.14.1}
+    if [ -d "${TEST_CACHE:-.cache}/elasticsearch-$version" ]; then return; fi
+    if ! command -v mvn >/dev/null; then install "Maven, which fetches Elasticsearch, is needed" maven; fi
+}
+
+need_chromium() {
+    if [ ! -x "${TEST_CHROMIUM:-/usr/bin/chromium}" ]; then
+        install "Chromium, for tests in a browser, is needed" chromium
+    fi
+}
+
+for what in "$@"; do
+    case $what in
+        python | java | maven | chromium) "need_$what" ;;
+        *)
+            echo "setup: $what is not known: python, java, maven, chromium" >&2
+            exit 2
+            ;;
+    esac
+done

@@ -1,0 +1,1 @@
+"""Real services, and one faulty one, that tests, demonstrations and benchmarks start for themselves."""

@@ -1,0 +1,358 @@
+"""A proxy between a client and a server that fails as told.
+
+::
+
+    with FlakyProxy(server.url, server.ca_certs) as proxy:
+        proxy.faults.append(too_many_requests(times=2, when="_search"))
+        proxy.faults.append(Cut(when="_search", skip=5))
+        client = Elasticsearch(proxy.url, …)
+        …
+        assert proxy.statuses("_search")[:3] == [429, 429, 200]
+
+Each request meets the first fault of the list that matches it and is not used up; the others pass untouched.
+The proxy itself speaks plain HTTP on 127.0.0.1, whatever the server behind it speaks.
+"""
+
+import contextlib
+import http.client
+import http.server
+import json
+import re
+import socket
+import ssl
+import struct
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+# Not passed on: they belong to one connection, or are set anew.
+HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
+
+
+@dataclass
+class Response:
+    """An answer: the server's, or one made up."""
+
+    status: int
+    headers: list[tuple[str, str]]
+    body: bytes
+
+
+@dataclass
+class Seen:
+    """A request that came through; `status` is None while it is under way and when it got no answer."""
+
+    method: str
+    path: str
+    body: bytes
+    status: int | None = None
+
+    @property
+    def line(self) -> str:
+        """What `Fault.when` is searched in."""
+        return f"{self.method} {self.path}"
+
+
+@dataclass(kw_only=True)
+class Fault:
+    """Something that goes wrong; this one only passes the request on.
+
+    Parameters
+    ----------
+    when
+        Regular expression searched in `METHOD /path?query`; it matches everything unless given.
+    times
+        How often it strikes; None is for ever.
+    skip
+        How many matching requests pass first.
+    """
+
+    when: str = ""
+    times: int | None = 1
+    skip: int = 0
+    struck: int = field(default=0, init=False)
+
+    def strikes(self, seen: Seen) -> bool:
+        """Whether it is this request's turn; counts it."""
+        if self.struck == self.times or not re.search(self.when, seen.line):
+            return False
+        if self.skip:
+            self.skip -= 1
+            return False
+        self.struck += 1
+        return True
+
+    def act(self, exchange: "Exchange") -> None:
+        """Deal with one request."""
+        exchange.send(exchange.forward())
+
+
+@dataclass
+class Delay(Fault):
+    """Pass the request on after `seconds`."""
+
+    seconds: float
+
+    def act(self, exchange: "Exchange") -> None:
+        exchange.proxy.closing.wait(self.seconds)
+        super().act(exchange)
+
+
+@dataclass
+class Answer(Fault):
+    """Answer instead of the server: `body` is JSON if it is a dictionary."""
+
+    status: int
+    body: dict[str, Any] | str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def act(self, exchange: "Exchange") -> None:
+        text, kind = self.body, "text/html"
+        if isinstance(text, dict):
+            text, kind = json.dumps(text), "application/json"
+        headers = {"Content-Type": kind, "X-Elastic-Product": "Elasticsearch"} | self.headers
+        exchange.send(Response(self.status, list(headers.items()), text.encode()))
+
+
+@dataclass
+class Cut(Fault):
+    """Send the server's answer up to `part` of its body, then cut the connection.
+
+    With `reset` the client sees the connection reset, otherwise a body that ends too early.
+    """
+
+    part: float = 0.5
+    reset: bool = False
+
+    def act(self, exchange: "Exchange") -> None:
+        exchange.send(exchange.forward(), part=self.part)
+        exchange.hang_up(self.reset)
+
+
+@dataclass
+class Drop(Fault):
+    """Cut the connection without an answer; with `served`, after the server did what was asked."""
+
+    served: bool = False
+    reset: bool = False
+
+    def act(self, exchange: "Exchange") -> None:
+        if self.served:
+            exchange.forward()
+        exchange.hang_up(self.reset)
+
+
+@dataclass
+class Edit(Fault):
+    """Change the server's JSON answer by `change`, which gets it parsed and returns what to send."""
+
+    change: Callable[[dict[str, Any]], dict[str, Any]]
+
+    def act(self, exchange: "Exchange") -> None:
+        response = exchange.forward(plain=True)
+        response.body = json.dumps(self.change(json.loads(response.body))).encode()
+        exchange.send(response)
+
+
+@dataclass
+class Call(Fault):
+    """Call `function` (a server's `restart`, say), then pass the request on."""
+
+    function: Callable[[], object]
+
+    def act(self, exchange: "Exchange") -> None:
+        self.function()
+        super().act(exchange)
+
+
+def too_many_requests(**options: Any) -> Answer:
+    """The 429 of an Elasticsearch whose search queue is full; `options` are those of `Fault`."""
+    reason = {"type": "es_rejected_execution_exception", "reason": "rejected execution of a search"}
+    return Answer(429, {"error": {"root_cause": [reason], **reason}, "status": 429}, **options)
+
+
+def timed_out(**options: Any) -> Edit:
+    """A search that gave up waiting for shards: `timed_out` is true and half of the hits are missing."""
+
+    def change(body: dict[str, Any]) -> dict[str, Any]:
+        hits = body["hits"]["hits"]
+        return body | {"timed_out": True, "hits": body["hits"] | {"hits": hits[: len(hits) // 2]}}
+
+    return Edit(change, **options)
+
+
+def failed_shards(failed: int = 1, **options: Any) -> Edit:
+    """A search of which `failed` shards did not answer, so that half of the hits are missing."""
+
+    def change(body: dict[str, Any]) -> dict[str, Any]:
+        shards, hits = body["_shards"], body["hits"]["hits"]
+        reason = {"type": "circuit_breaking_exception", "reason": "[parent] Data too large"}
+        failures = [{"shard": shard, "index": "flaky", "reason": reason} for shard in range(failed)]
+        shards = shards | {"failed": failed, "failures": failures}
+        shards["successful"] = max(shards["total"] - failed, 0)
+        return body | {"_shards": shards, "hits": body["hits"] | {"hits": hits[: len(hits) // 2]}}
+
+    return Edit(change, **options)
+
+
+class FlakyProxy:
+    """Forward HTTP to `url`, except for what `faults` says.
+
+    Parameters
+    ----------
+    url
+        The server behind it.
+    ca_certs
+        PEM file that verifies the server's certificate, where `url` is https.
+
+    Attributes
+    ----------
+    url : str
+        Where clients connect.
+    faults : list of Fault
+        Changed at any time.
+    requests : list of Seen
+        Everything that came, in order of arrival.
+    errors : list of Exception
+        What failed in the proxy itself (a server that cannot be reached is no such error: the client is
+        hung up on). `close` raises the first.
+    """
+
+    def __init__(self, url: str, ca_certs: str | None = None):
+        target = urlsplit(url)
+        self._target = (target.hostname or "", target.port)
+        self._context = ssl.create_default_context(cafile=ca_certs) if target.scheme == "https" else None
+        self.faults: list[Fault] = []
+        self.requests: list[Seen] = []
+        self.errors: list[Exception] = []
+        self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._connections: set[socket.socket] = set()
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = False  # so that closing waits for them
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def statuses(self, when: str = "") -> list[int | None]:
+        """Statuses that the clients saw, of the requests that match."""
+        return [seen.status for seen in list(self.requests) if re.search(when, seen.line)]
+
+    def close(self) -> None:
+        """Hang up on everybody, and stop."""
+        self.closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        with self._lock:
+            for connection in self._connections:
+                with contextlib.suppress(OSError):  # it may just have ended
+                    connection.shutdown(socket.SHUT_RDWR)
+        self._server.server_close()
+        if self.errors:
+            raise self.errors[0]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def connect(self) -> http.client.HTTPConnection:
+        """Open a connection to the server."""
+        host, port = self._target
+        if self._context:
+            return http.client.HTTPSConnection(host, port, timeout=120, context=self._context)
+        return http.client.HTTPConnection(host, port, timeout=120)
+
+    def _handle(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        seen = Seen(handler.command, handler.path, body)
+        with self._lock:
+            self.requests.append(seen)
+            fault = next((fault for fault in list(self.faults) if fault.strikes(seen)), Fault())
+        exchange = Exchange(self, handler, seen)
+        try:
+            fault.act(exchange)
+        except (OSError, http.client.HTTPException):
+            exchange.hang_up()  # the server or the client is gone, which the other one is to feel
+        except Exception as error:
+            self.errors.append(error)
+            exchange.hang_up()
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def setup(self) -> None:
+                super().setup()
+                with proxy._lock:
+                    proxy._connections.add(self.connection)
+
+            def finish(self) -> None:
+                with proxy._lock:
+                    proxy._connections.discard(self.connection)
+                super().finish()
+
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):  # a client may hang up whenever it likes
+                    super().handle()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def do_GET(self) -> None:
+                proxy._handle(self)
+
+            do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
+
+        return Handler
+
+
+class Exchange:
+    """One request under way, as a `Fault` sees it."""
+
+    def __init__(self, proxy: FlakyProxy, handler: http.server.BaseHTTPRequestHandler, seen: Seen):
+        self.proxy = proxy
+        self.seen = seen
+        self._handler = handler
+
+    def forward(self, plain: bool = False) -> Response:
+        """Ask the server; `plain` asks it not to compress."""
+        headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in HOP}
+        if plain:
+            headers = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
+        connection = self.proxy.connect()
+        try:
+            connection.request(self.seen.method, self.seen.path, self.seen.body or None, headers)
+            answer = connection.getresponse()
+            kept = [(name, value) for name, value in answer.getheaders() if name.lower() not in HOP]
+            if self.seen.method == "HEAD" and (length := answer.getheader("Content-Length")):
+                kept.append(("Content-Length", length))
+            return Response(answer.status, kept, answer.read())
+        finally:
+            connection.close()
+
+    def send(self, response: Response, part: float = 1) -> None:
+        """Send the answer to the client, or the first `part` of its body."""
+        self.seen.status = response.status  # before the client can look
+        self._handler.send_response_only(response.status)
+        for name, value in response.headers:
+            self._handler.send_header(name, value)
+        if self.seen.method != "HEAD":
+            self._handler.send_header("Content-Length", str(len(response.body)))
+        self._handler.end_headers()
+        self._handler.wfile.write(response.body[: int(len(response.body) * part)])
+        self._handler.wfile.flush()
+
+    def hang_up(self, reset: bool = False) -> None:
+        """Cut the connection to the client."""
+        self._handler.close_connection = True
+        if reset:
+            # Closed with a linger of 0 s, it sends RST. At once, as socketserver would say FIN before.
+            self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self._handler.rfile.close()
+            self._handler.connection.close()
