@@ -1,0 +1,123 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser
+from pyspark.sql import SparkSession
+
+from frontierlab import spark
+from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.reports import report
+from frontierlab.settings import Settings
+from tests.logs import START, make_dataset
+
+SCRIPT = "</script><script>window.pwned = 1</script>"
+ROWS: list[dict[str, Any]] = [
+    {"time": START + 1000 * n, "schema": name, "cached": n % 2 == 0}
+    for n, name in enumerate(
+        ["ATLAS_COOLOFL_PIXEL", "ATLAS_COOLOFL_PIXEL", "ATLAS_COOLOFL_SCT", None, SCRIPT, "$$A^2$$"]
+    )
+]
+ROWS += [{"time": START + 400_000, "db": "OFLP200", "schema": "ATLAS_COOLOFL_RPC", "cached": None}]
+
+
+@pytest.fixture(scope="module")
+def running() -> SparkSession:
+    return spark.session(Settings())
+
+
+@pytest.mark.spark
+def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(
+        tmp_path / "day",
+        ROWS,
+        counts={"read": 12, "kept": 7, "left_out": 3, "set_aside": 2},
+        left_out={"another database": 3},
+        set_aside={"<fsize>: not an integer": 2},
+        notes=["A note & more."],
+    )
+    path = report(dataset, session=running)
+    assert path == dataset.path / "report.html"
+    text = path.read_text(encoding="utf-8")
+    assert "queries from 2026-10-01 00:00 to 2026-10-01 00:06:40 UTC" in text
+    for reason, count in (("documents read", 12), ("another database", 3), ("&lt;fsize&gt;: not an integer", 2)):
+        assert f'{reason}</td><td class="number">{count}</td>' in text
+    assert "A note &amp; more." in text
+    assert text.count("<details>") == 4
+    assert "-- :db = &#39;OFLP200&#39;" in text
+    assert 'class="warning"' not in text
+    assert SCRIPT not in text
+    assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
+    assert (
+        report(dataset, tmp_path / "new folder" / "r.html", session=running)
+        .read_text(encoding="utf-8")
+        .endswith("</html>")
+    )
+
+
+@pytest.mark.spark
+def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: Path) -> None:
+    limited = make_dataset(
+        tmp_path / "limited",
+        ROWS,
+        limit={"limit_queries": 1_000_000, "available": 2_500_000, "cut_at": "2026-10-01T00:07:00.000Z"},
+        request={"cached": False, "taskid": 77},
+        counts={"read": 8, "kept": 8},
+    )
+    text = report(limited, session=running).read_text(encoding="utf-8")
+    assert "cut by limit_queries (1,000,000) at 2026-10-01 00:07 UTC: later queries are not here" in text
+    assert "2,500,000 documents" in text
+    assert "Only queries that were not cached were extracted" in text
+    assert "Only queries of task 77 were extracted" in text
+    assert "The plots count 7 queries, but the dataset says that it has 8" in text
+
+
+@pytest.mark.spark
+def test_an_incomplete_and_an_empty_dataset_have_reports(running: SparkSession, tmp_path: Path) -> None:
+    half = make_dataset(tmp_path / "half", ROWS[:3], missing=1)
+    text = report(half, session=running).read_text(encoding="utf-8")
+    assert "This dataset is incomplete" in text
+    assert 'kept: queries in this dataset</td><td class="number">3</td>' in text
+    assert text.count('class="warning"') == 1
+    empty = make_dataset(tmp_path / "empty", [])
+    text = report(empty, session=running).read_text(encoding="utf-8")
+    assert "There are no queries in these logs." in text
+    assert "no queries</dd>" in text
+
+
+@pytest.mark.spark
+def test_a_long_period_has_wider_bins(running: SparkSession, tmp_path: Path) -> None:
+    far = make_dataset(tmp_path / "far", [{"time": 0}, {"time": START}])
+    text = report(far, session=running).read_text(encoding="utf-8")
+    assert "-- :bin_ms = 86400000" in text
+
+
+def test_a_path_that_is_a_folder_is_refused_and_an_unknown_name(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", ROWS)
+    with pytest.raises(InvalidRequestError, match=r"is a folder: give the path of a file in it"):
+        report(dataset, tmp_path)
+    with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
+        report("nix", settings=Settings(data_dir=tmp_path))
+
+
+@pytest.mark.spark
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 700])
+def test_the_page_stands_alone_and_fits(running: SparkSession, tmp_path: Path, browser: Browser, width: int) -> None:
+    path = report(make_dataset(tmp_path / "day", ROWS), session=running)
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    problems: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(path.as_uri())
+    page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    assert page.locator(".bk-Figure").count() == 4
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.locator("pre").first.is_visible() is False
+    page.locator("summary").first.click()
+    assert "FROM {logs}" in page.locator("pre").first.inner_text()
+    assert asked == [path.as_uri()]
+    assert problems == []
