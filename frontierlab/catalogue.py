@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontierlab.errors import CatalogueError
@@ -191,11 +190,11 @@ def _distinct(columns: list[pa.ChunkedArray]) -> tuple[np.ndarray[Any, Any], np.
     codes: np.ndarray[Any, Any] = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         array = column.combine_chunks()
-        if pa.types.is_dictionary(array.type):
-            array = array.cast(array.type.value_type)
-        encoded = pc.dictionary_encode(array, null_encoding="encode")
+        encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
+        size = len(encoded.dictionary)
+        places = encoded.indices.fill_null(size).to_numpy()
         # packed anew after each column, so that the product of their sizes cannot pass 2**63
-        codes = pd.factorize(codes * len(encoded.dictionary) + encoded.indices.to_numpy())[0]
+        codes = pd.factorize(codes * (size + 1) + places)[0]
     first = np.empty(codes.max() + 1, np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     return first, codes

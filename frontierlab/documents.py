@@ -23,6 +23,7 @@ from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "Page"]
 
+_TOGETHER = 1_250  # documents for Arrow at a time: an odd one among them costs these alone a second reading
 _ALONE = 16  # so few documents are quicker read value by value than split further
 _PIECES = 8
 # the years are those that `convert` takes
@@ -82,7 +83,8 @@ class DocumentReader:
         page = Page(self._schema.empty_table())
         tables: list[pa.Table] = []
         odd: list[bytes] = []
-        self._split(documents, tables, odd, page.converted)
+        for start in range(0, len(documents), _TOGETHER):
+            self._split(documents[start : start + _TOGETHER], tables, odd, page.converted)
         tables.append(self._one_by_one(odd, page))
         page.rows = self._renamed(pa.concat_tables(tables))
         return page

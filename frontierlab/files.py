@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +17,8 @@ def replacing(path: Path) -> Iterator[Path]:
 
     Where the body raises, the temporary file is removed and `path` is left as it was.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
+    temporary.touch(exist_ok=False)  # with the rights that a file of this user has, which a mere tempfile lacks
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -31,6 +30,6 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file in one step. The file can be read by its owner alone."""
+    """Write a whole text file in one step."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

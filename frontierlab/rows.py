@@ -39,26 +39,33 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
     ``db`` is cut at the first ``_``; rows of a database that is not one of `db_instances` are left
     out; ids and names are completed where there is a catalogue.
     """
-    rows = rows.set_column(
-        rows.schema.get_field_index("db"), "db", pc.replace_substring_regex(rows["db"], r"_(.|\n)*", "")
-    )
-    configured = pc.is_in(rows["db"], value_set=pa.array(db_instances, pa.string()))
+    encoded = [column.combine_chunks() for column in rows.columns]
+    for number, field in enumerate(rows.schema):
+        if field.name in schema.names and pa.types.is_dictionary(schema.field(field.name).type):
+            encoded[number] = encoded[number].dictionary_encode()
+    rows = pa.table(encoded, rows.column_names)
+    instance, configured = _instances(rows["db"].chunk(0), db_instances)
     left_out = Counter(
         {
-            "no database": rows["db"].null_count,
-            "another database": rows.num_rows - rows["db"].null_count - (pc.sum(configured).as_py() or 0),
+            "no database": instance.null_count,
+            "another database": len(instance) - instance.null_count - (pc.sum(configured).as_py() or 0),
         }
     )
-    rows = rows.filter(configured)
+    rows = rows.set_column(rows.schema.get_field_index("db"), "db", instance).filter(configured)
     conflicts: Counter[str] = Counter()
     if catalogue is not None:
         rows, conflicts = catalogue.complete(rows)
     else:
         rows = rows.append_column("nodetime", pa.nulls(rows.num_rows, NAME))
-    columns = []
-    for field in schema:
-        column = rows[field.name].combine_chunks()
-        if pa.types.is_dictionary(field.type) and not pa.types.is_dictionary(column.type):
-            column = column.dictionary_encode()
-        columns.append(column.cast(field.type))
-    return FinishedRows(pa.Table.from_arrays(columns, schema=schema), +left_out, conflicts)
+    rows = rows.select(schema.names).cast(schema)
+    return FinishedRows(rows, +left_out, conflicts)
+
+
+def _instances(db: pa.DictionaryArray, db_instances: Sequence[str]) -> tuple[pa.DictionaryArray, pa.BooleanArray]:
+    """Cut each database at its first ``_``, and say which are configured; null is none."""
+    names = [name.partition("_")[0] for name in db.dictionary.to_pylist()]
+    distinct = pa.array(dict.fromkeys(names), pa.string())
+    places = pc.index_in(pa.array(names, pa.string()), value_set=distinct)
+    instance = pa.DictionaryArray.from_arrays(places.take(db.indices), distinct)
+    known = pa.array([name in db_instances for name in names], pa.bool_())
+    return instance, pc.fill_null(known.take(db.indices), False)

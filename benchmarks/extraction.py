@@ -1,0 +1,227 @@
+"""Extraction against its peers, in one run, on the same index of a real Elasticsearch.
+
+``python -m benchmarks.extraction`` starts the server, loads the sample, and prints a table of
+documents a second, CPU seconds per million documents (of the reading process; the server is apart)
+and peak memory, each the median of several rounds in which the peers take turns.
+
+- extract: `frontierlab.extract`, from the index to the completed Parquet dataset
+- extract, odd documents: the same of an index with one odd document in 10,000
+- scan: `elasticsearch.helpers.scan` in batches of 50,000 into pandas into Parquet, nothing completed
+- drain: the same searches as extract, the bodies read and thrown away
+- elasticdump: into a file of lines; where npm is at hand
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import frontierlab as fl
+from frontierlab.elastic import Index, connect, search_body, time_query
+from frontierlab.schema import DOCUMENT_FIELDS
+from frontierlab.settings import Settings
+from tests.services.elasticsearch import ElasticsearchServer
+
+DAY = {"since": "2026-10-01", "until": "2026-10-02"}
+PLAIN, ODD = "frontier_sql", "frontier_odd"
+CACHE = Path(os.environ.get("TEST_CACHE", ".cache"))
+
+
+def extract(settings: Settings) -> int:
+    """Do the whole of it."""
+    return fl.extract(settings, name="benchmark", progress=False, **DAY).counts.read
+
+
+def scan(settings: Settings) -> int:
+    """Read as one does without a library for it: a scroll, batches of dicts, a data frame, a file."""
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from elasticsearch import helpers
+
+    client, count, rows, writer = connect(settings), 0, [], None
+
+    def flush() -> None:
+        nonlocal writer, rows
+        frame = pd.DataFrame(rows, columns=list(DOCUMENT_FIELDS))
+        frame["@timestamp"] = pd.to_datetime(frame["@timestamp"], format="ISO8601")
+        table = pa.Table.from_pandas(frame, schema=writer.schema if writer else None, preserve_index=False)
+        writer = writer or pq.ParquetWriter(settings.data_dir / "scan.parquet", table.schema)
+        writer.write_table(table)
+        rows = []
+
+    query = {"query": time_query(1_790_812_800_000, 1_790_899_200_000, None, None), "_source": list(DOCUMENT_FIELDS)}
+    for hit in helpers.scan(client, index=settings.es_indices, query=query, size=10_000):
+        rows.append(hit["_source"])
+        count += 1
+        if len(rows) == 50_000:
+            flush()
+    flush()
+    writer.close()
+    return count
+
+
+def drain(settings: Settings) -> int:
+    """Send the searches that extract sends, and throw the bodies away."""
+    from elasticsearch.serializer import JsonSerializer
+
+    class Raw(JsonSerializer):
+        def loads(self, data: bytes) -> Any:
+            return data if data.startswith(b'{"pit_id"') else super().loads(data)
+
+    client, index = connect(settings, serializers={"application/json": Raw()}), Index(settings)
+    headers = {"accept": "application/json", "content-type": "application/json"}
+
+    def read(number: int) -> int:
+        body = search_body(time_query(1_790_812_800_000, 1_790_899_200_000, None, None), settings.es_page, None)
+        body |= {"pit": {"id": pit, "keep_alive": "5m"}, "track_total_hits": False}
+        body["slice"] = {"id": number, "max": settings.es_slices}
+        count = 0
+        while True:
+            data = client.perform_request("POST", "/_search", headers=headers, body=body).body
+            hits = data.count(b'"sort":[')
+            count += hits
+            if hits < settings.es_page:
+                return count
+            body["search_after"] = [int(re.findall(rb'"sort":\[(\d+)\]', data[-200:])[-1])]
+
+    with index.point_in_time() as pit, ThreadPoolExecutor(settings.es_slices) as pool:
+        return sum(pool.map(read, range(settings.es_slices)))
+
+
+def elasticdump(settings: Settings) -> int:
+    """Let elasticdump write the documents into a file."""
+    target = settings.data_dir / "dump.ndjson"
+    address = settings.es_url.replace("://", f"://{settings.es_user}:{settings.es_pswd.get_secret_value()}@")
+    program = CACHE / "elasticdump" / "node_modules" / ".bin" / "elasticdump"
+    arguments = [f"--input={address}/{settings.es_indices}", f"--output={target}", "--limit=10000", "--quiet"]
+    subprocess.run([program.absolute(), *arguments], check=True, stdout=subprocess.DEVNULL)
+    with target.open("rb") as file:
+        return sum(1 for _ in file)
+
+
+def install_elasticdump() -> bool:
+    """Put elasticdump beside the other downloads; False where there is no npm."""
+    folder = CACHE / "elasticdump"
+    if shutil.which("npm") is None:
+        return False
+    if not (folder / "node_modules").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["npm", "install", "--silent", "--prefix", folder, "elasticdump"], check=True)
+    return True
+
+
+PEERS: dict[str, tuple[Callable[[Settings], int], str]] = {
+    "extract": (extract, PLAIN),
+    "extract, odd documents": (extract, ODD),
+    "scan": (scan, PLAIN),
+    "drain": (drain, PLAIN),
+    "elasticdump": (elasticdump, PLAIN),
+}
+
+
+def child(peer: str, config: str) -> None:
+    """Run one peer in this process and print what it cost; what its own children cost is in it."""
+    call, index = PEERS[peer]
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(config, data_dir=folder, es_index=index)
+        began = time.perf_counter()
+        documents = call(settings)
+        seconds = time.perf_counter() - began
+    print(json.dumps({"documents": documents, "seconds": seconds}))
+
+
+def measure(peer: str, config: Path) -> dict[str, float]:
+    """Run one peer in a process of its own."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "benchmarks.extraction", "--child", peer, "--config", str(config)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    output = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    process.stdout.close()
+    if process.returncode:
+        raise SystemExit(f"{peer} failed")
+    result = json.loads(output)
+    result["rate"] = result["documents"] / result["seconds"]
+    result["cpu"] = (usage.ru_utime + usage.ru_stime) / result["documents"] * 1e6
+    result["memory"] = usage.ru_maxrss / 1e3
+    return result
+
+
+def table(results: dict[str, list[dict[str, float]]]) -> str:
+    """Return the table as Markdown."""
+
+    def median(peer: str, what: str) -> float:
+        return statistics.median(result[what] for result in results[peer])
+
+    ours = median("extract", "rate")
+    lines = [
+        "| | documents/s | extract is … times as fast | CPU s per million | peak memory, MB | documents |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for peer, runs in results.items():
+        rate = median(peer, "rate")
+        lines.append(
+            f"| {peer} | {rate:,.0f} | {ours / rate:.2f} | {median(peer, 'cpu'):.1f} | {median(peer, 'memory'):,.0f} "
+            f"| {runs[0]['documents']:,} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Load what is needed, let the peers take turns, print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--documents", type=int, default=500_000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--peers", nargs="+", choices=PEERS, default=list(PEERS))
+    parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--config", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.child:
+        child(arguments.child, arguments.config)
+        return
+    peers = [peer for peer in arguments.peers if peer != "elasticdump" or install_elasticdump()]
+    server = ElasticsearchServer().start(tls=False)
+    try:
+        with tempfile.TemporaryDirectory() as folder, server.client() as client:
+            for index, malformed in ((PLAIN, 0), (ODD, 1e-4)):
+                if any(PEERS[peer][1] == index for peer in peers):
+                    world = fl.sample.World(arguments.documents, malformed=malformed, indexable=True)
+                    fl.sample.load(client, world, index)
+            config = fl.create_config_file(
+                Path(folder) / "configuration.txt",
+                es_address=server.url,
+                es_user=server.user,
+                es_pswd=server.password,
+                coolr_file=fl.sample.path("catalogue.parquet"),
+                limit_queries=arguments.documents,
+            )
+            results: dict[str, list[dict[str, float]]] = {peer: [] for peer in peers}
+            for number in range(arguments.rounds + 1):
+                for peer in peers:
+                    result = measure(peer, config)
+                    if number:  # the first round warms the server up
+                        results[peer].append(result)
+        print(f"{arguments.documents:,} documents, {arguments.rounds} rounds, {os.cpu_count()} processors\n")
+        print(table(results))
+    finally:
+        server.close()
+
+
+if __name__ == "__main__":
+    main()
