@@ -103,6 +103,7 @@ def _defaults(master: str) -> dict[str, str]:
         "spark.app.name": "frontierlab",
         "spark.driver.memory": "768m",
         "spark.log.level": "ERROR",
+        "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={(Path(__file__).parent / "log4j2.properties").as_uri()}"',
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",

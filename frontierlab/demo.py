@@ -1,0 +1,46 @@
+"""The main job on the embedded sample, as ``make demo`` runs it: no server, one report at the end."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import frontierlab as fl
+
+__all__ = ["main"]
+
+
+def main(folder: Path | None = None) -> Path:
+    """Extract the sample, complete it, ask three questions of it, and write the report.
+
+    Parameters
+    ----------
+    folder
+        Where the dataset and the report go; a new temporary folder by default, which stays.
+
+    Returns
+    -------
+    Path
+        The report's place.
+    """
+    folder = folder or Path(tempfile.mkdtemp(prefix="frontierlab-demo-"))
+    settings = fl.sample.settings(data_dir=folder)
+    say = sys.stdout.write
+    say(f"Query logs of one day, from {fl.sample.path().name} (a synthetic sample that comes with frontierlab)\n")
+    dataset = fl.extract(settings, source=fl.sample.path(), name="demo")
+    counts = dataset.counts
+    say(
+        f"Extracted and completed: {counts.read:,} documents read = {counts.kept:,} kept + {counts.left_out:,} left out "
+        f"+ {counts.set_aside:,} set aside\n"
+    )
+    say("Starting Spark …\n")
+    logs = fl.open_logs(dataset, settings=settings)
+    say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")
+    report = fl.report(dataset, settings=settings)
+    say(f"The report, to open in a browser: {report.as_uri()}\n")
+    return report
+
+
+if __name__ == "__main__":
+    main()
