@@ -82,10 +82,11 @@ class Catalogue:
             self.table = table.select(CATALOGUE_SCHEMA.names).cast(CATALOGUE_SCHEMA)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise CatalogueError(f"This is not a catalogue: {error}.") from error
-        self._paths: dict[tuple[str, str, int], str] = {}
-        self._nodes: dict[tuple[str, str, str], tuple[int, str | None]] = {}
-        self._tag_ids: dict[tuple[str, str, str, str], int] = {}
-        self._tag_names: dict[tuple[str, str, str, int], str] = {}
+        # asked with the db, the schema and the path (or id) of a row, of which all but the first can be missing
+        self._paths: dict[tuple[str, str | None, int], str] = {}
+        self._nodes: dict[tuple[str, str | None, str | None], tuple[int, str | None]] = {}
+        self._tag_ids: dict[tuple[str, str | None, str | None, str], int] = {}
+        self._tag_names: dict[tuple[str, str | None, str | None, int], str] = {}
         for row in self.table.to_pylist():
             folder = (row["db"], row["schema"], row["node"])
             self._nodes[folder] = (row["node_id"], row["nodetime"])
@@ -160,19 +161,19 @@ class Catalogue:
     def _look_up(
         self, db: str, schema: str | None, node_id: int | None, path: str | None, tag_id: int | None, tag: str | None
     ) -> _Answer:
-        where = (db, schema or "")
+        where = (db, schema)
         conflict = None
         known_path = self._paths.get((*where, node_id)) if node_id is not None else None
         if path is None:
             path = known_path
-        known_id, nodetime = self._nodes.get((*where, path or ""), (None, None))
+        known_id, nodetime = self._nodes.get((*where, path), (None, None))
         if node_id is None:
             node_id = known_id
         elif (known_id is not None and known_id != node_id) or (known_path is not None and known_path != path):
             conflict = f"{db} {schema}: node_id {node_id} and nodefullpath {path}"
             if known_id is None and known_path is not None:
                 nodetime = self._nodes[*where, known_path][1]
-        folder = (*where, path or "")
+        folder = (*where, path)
         known_tag_id = self._tag_ids.get((*folder, tag)) if tag is not None else None
         known_tag = self._tag_names.get((*folder, tag_id)) if tag_id is not None else None
         if tag is not None and tag_id is not None:

@@ -30,10 +30,8 @@ def main(folder: Path | None = None) -> Path:
     say(f"Query logs of one day, from {fl.sample.path().name} (a synthetic sample that comes with frontierlab)\n")
     dataset = fl.extract(settings, source=fl.sample.path(), name="demo")
     counts = dataset.counts
-    say(
-        f"Extracted and completed: {counts.read:,} documents read = {counts.kept:,} kept + {counts.left_out:,} left out "
-        f"+ {counts.set_aside:,} set aside\n"
-    )
+    say(f"Extracted and completed: {counts.read:,} documents read\n")
+    say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.set_aside:,} set aside\n")
     say("Starting Spark …\n")
     logs = fl.open_logs(dataset, settings=settings)
     say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")

@@ -7,9 +7,10 @@ value, the page is split until the document is alone, and that one is read value
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,7 @@ __all__ = ["DocumentReader", "Page"]
 _TOGETHER = 1_250  # documents for Arrow at a time: an odd one among them costs these alone a second reading
 _ALONE = 16  # so few documents are quicker read value by value than split further
 _PIECES = 8
+_LONGEST = 2**31 - 1
 # the years are those that `convert` takes
 _TEXT_OF = {
     "time": r"^(19[7-9]\d|2[01]\d\d|22[0-5]\d|226[01])-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$",
@@ -81,30 +83,52 @@ class DocumentReader:
             Every document is in its rows or set aside; the rows' order can differ from the documents'.
         """
         page = Page(self._schema.empty_table())
-        tables: list[pa.Table] = []
+        parsed: list[tuple[pa.Table, Sequence[bytes]]] = []
         odd: list[bytes] = []
         for start in range(0, len(documents), _TOGETHER):
-            self._split(documents[start : start + _TOGETHER], tables, odd, page.converted)
+            self._parse_all(documents[start : start + _TOGETHER], parsed, odd)
+        tables: list[pa.Table] = []
+        # neighbours of one shape together: each step is worth taking for many rows at once
+        for _, alike in itertools.groupby(parsed, key=lambda pair: pair[0].schema):
+            pieces, whole = zip(*alike, strict=True)
+            self._type_all(pa.concat_tables(pieces), list(itertools.chain(*whole)), tables, odd, page.converted)
         tables.append(self._one_by_one(odd, page))
         page.rows = self._renamed(pa.concat_tables(tables))
         return page
 
-    def _split(
-        self, documents: Sequence[bytes], tables: list[pa.Table], odd: list[bytes], converted: Counter[str]
+    def _parse_all(
+        self, documents: Sequence[bytes], parsed: list[tuple[pa.Table, Sequence[bytes]]], odd: list[bytes]
     ) -> None:
         """Sort documents into tables that Arrow could read and odd ones."""
         if len(documents) <= _ALONE:
             odd.extend(documents)
             return
         try:
-            table, good = self._typed(self._parse(documents), converted)
+            parsed.append((self._parse(documents), documents))
         except (pa.ArrowInvalid, UnicodeDecodeError):
-            size = -(-len(documents) // _PIECES)
-            for start in range(0, len(documents), size):
-                self._split(documents[start : start + size], tables, odd, converted)
+            for start, stop in _pieces(len(documents)):
+                self._parse_all(documents[start:stop], parsed, odd)
+
+    def _type_all(
+        self,
+        table: pa.Table,
+        documents: Sequence[bytes],
+        tables: list[pa.Table],
+        odd: list[bytes],
+        converted: Counter[str],
+    ) -> None:
+        """Sort the rows of a table into those whose text could be cast and odd ones."""
+        if len(documents) <= _ALONE:
+            odd.extend(documents)
+            return
+        try:
+            typed, good = self._typed(table, converted)
+        except pa.ArrowInvalid:
+            for start, stop in _pieces(len(documents)):
+                self._type_all(table.slice(start, stop - start), documents[start:stop], tables, odd, converted)
             return
         odd.extend(documents[row] for row in np.flatnonzero(~good).tolist())
-        tables.append(table)
+        tables.append(typed)
 
     def _parse(self, documents: Sequence[bytes]) -> pa.Table:
         """Hand documents to Arrow; refused ones raise ArrowInvalid or UnicodeDecodeError."""
@@ -112,6 +136,8 @@ class DocumentReader:
             # a line of two documents and one of none would cancel out in the number of rows
             raise pa.ArrowInvalid("not an object a line")
         text = b"\n".join(documents)
+        if len(text) >= _LONGEST:
+            raise pa.ArrowInvalid("more text than Arrow takes in one block")
         if not text.isascii():
             text.decode()  # Arrow would take what is not UTF-8
         table = pyarrow.json.read_json(
@@ -187,6 +213,13 @@ class DocumentReader:
             filled = pc.fill_null(table[name], MISSING_IOV)
             table = table.set_column(table.schema.get_field_index(name), name, filled)
         return table
+
+
+def _pieces(count: int) -> Iterator[tuple[int, int]]:
+    """Yield the bounds of the pieces into which so many documents are split."""
+    size = -(-count // _PIECES)
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
 
 
 def _is_framed(line: bytes) -> bool:

@@ -3,6 +3,18 @@
 Every message gives the cause, the valid values where there are some, and the next step.
 """
 
+__all__ = [
+    "CatalogueError",
+    "ConfigurationError",
+    "CoolrError",
+    "DatasetError",
+    "ElasticsearchError",
+    "FrontierlabError",
+    "InterruptedExtraction",
+    "InvalidRequestError",
+    "SparkError",
+]
+
 
 class FrontierlabError(Exception):
     """Base of every error that frontierlab raises on purpose."""
@@ -22,6 +34,10 @@ class DatasetError(FrontierlabError):
 
 class CatalogueError(FrontierlabError):
     """The catalogue of nodes and tags is missing or is not one."""
+
+
+class CoolrError(FrontierlabError):
+    """COOLR could not be reached, refused, or gave an answer that cannot be right; or an archive lacks it."""
 
 
 class ElasticsearchError(FrontierlabError):

@@ -1,4 +1,4 @@
-"""Export files: one JSON document a line, plain or as elasticdump writes them, also ``.gz`` and ``.zst``."""
+"""Export files: one JSON document a line, plain or as elasticdump writes them, also gzip and Zstandard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from frontierlab.errors import InvalidRequestError
 __all__ = ["ExportFile", "LineStream", "Lines", "unwrapped"]
 
 _BLOCK = 4_000_000  # bytes: about ten thousand documents
-_COMPRESSION = {".gz": "gzip", ".zst": "zstd"}
+_MAGIC = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -39,7 +39,7 @@ class ExportFile:
     Parameters
     ----------
     path
-        Plain text, gzip (``.gz``) or Zstandard (``.zst``), as the suffix says.
+        Plain text, gzip or Zstandard; which one, its first bytes say.
 
     Raises
     ------
@@ -50,14 +50,12 @@ class ExportFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         if not path.is_file():
-            raise InvalidRequestError(f"There is no file {path}. Valid: an export file, plain, .gz or .zst.")
-        start = next(self.blocks(), [])
-        if not start:
+            raise InvalidRequestError(f"There is no file {path}. Valid: an export file, plain, gzip or Zstandard.")
+        with path.open("rb") as file:
+            start = file.read(4)
+        self._compression = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
+        if not next(self.blocks(), []):
             raise InvalidRequestError(f"{path} holds no documents: it has no line that is not blank.")
-        if start[0].lstrip().startswith(b"["):
-            raise InvalidRequestError(
-                f"{path} holds a JSON array, not one document a line: jq -c '.[]' makes lines of it."
-            )
 
     def blocks(self) -> Generator[list[bytes]]:
         """Yield the lines that are not blank, a block at a time; never an empty list.
@@ -65,20 +63,30 @@ class ExportFile:
         Raises
         ------
         InvalidRequestError
-            The compressed data is damaged or cut short.
+            The compressed data is damaged or cut short, or the file holds a JSON array.
         """
         rest, first = b"", True
         try:
-            with pa.input_stream(str(self.path), compression=_COMPRESSION.get(self.path.suffix)) as stream:
+            with pa.input_stream(str(self.path), compression=self._compression) as stream:
                 while block := stream.read(_BLOCK):
-                    lines = (rest + (block.removeprefix(_BYTE_ORDER_MARK) if first else block)).split(b"\n")
-                    rest, first = lines.pop(), False
+                    if first:
+                        block, first = block.removeprefix(_BYTE_ORDER_MARK), False
+                        self._refuse_array(block)
+                    lines = (rest + block).split(b"\n")
+                    rest = lines.pop()
                     if lines := [line for line in lines if line and not line.isspace()]:
                         yield lines
         except OSError as error:
             raise InvalidRequestError(f"{self.path} cannot be read to its end: {error}.") from error
         if rest and not rest.isspace():
             yield [rest]
+
+    def _refuse_array(self, beginning: bytes) -> None:
+        """Refuse an array before its line, which can be all of the file, is read to the end."""
+        if beginning.lstrip().startswith(b"["):
+            raise InvalidRequestError(
+                f"{self.path} holds a JSON array, not one document a line: jq -c '.[]' makes lines of it."
+            )
 
     def survey(self) -> Lines:
         """Count the lines and take a digest of them, in one pass."""
@@ -138,6 +146,6 @@ def unwrapped(lines: list[bytes]) -> list[bytes]:
             found = msgspec.json.decode(array, type=list[_Wrapped])
             if len(found) == len(lines):
                 return [wrapped.source for wrapped in found]
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass  # a damaged line among them: each is read by itself
     return lines

@@ -130,7 +130,7 @@ class Manifest(Outcome):
     plan
         The parts; empty until the plan is made.
     limit
-        Where ``limit_queries`` cut: ``{"limit", "available", "cut_at"}``; None where it did not.
+        Where ``limit_queries`` cut: ``{"limit_queries", "available", "cut_at", "cut_at_ms"}``; None where it did not.
     writer
         Who wrote last: process, machine, time.
     notes

@@ -22,6 +22,7 @@ from frontierlab.times import to_milliseconds
 __all__ = ["Converter", "SetAside", "convert", "converter_of"]
 
 Converter = Callable[[Any], tuple[Any, bool]]
+"""A value → what the column holds, and whether the value was of the column's own type."""
 
 _DAY = len("2026-10-01")  # the longest of the forms 2026-10-01, 20261001, 2026-W40-4
 _EPOCH_MS = re.compile(r"\d{12,14}")

@@ -14,6 +14,7 @@ from frontierlab.manifest import PlannedPart
 __all__ = ["Histogram", "cut", "split"]
 
 Histogram = Callable[[int, int, int], list[tuple[int, int]]]
+"""``(start, stop, width)`` → ``(start of the bucket, documents)``, as above."""
 
 _BUCKETS = 2_000  # a search: far below the 65,536 that a server allows
 

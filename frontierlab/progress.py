@@ -43,6 +43,7 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], object]
+"""What is called with each record; it stops the work by raising."""
 
 
 class ProgressMeter:

@@ -162,6 +162,10 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
     for name, kind in kinds.items():
         if not isinstance(name, str) or not name:
             raise InvalidRequestError(f"extra_fields: {name!r} is not the name of a field.")
+        if "." in name:
+            raise InvalidRequestError(
+                f"extra_fields: {name} is a field within another, and only fields of the document can be taken."
+            )
         if name in taken:
             raise InvalidRequestError(f"extra_fields: {name} is taken already; the columns are always there.")
         if kind is not None and kind not in EXTRA_TYPES:

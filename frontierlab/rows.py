@@ -39,11 +39,10 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
     ``db`` is cut at the first ``_``; rows of a database that is not one of `db_instances` are left
     out; ids and names are completed where there is a catalogue.
     """
-    encoded = [column.combine_chunks() for column in rows.columns]
     for number, field in enumerate(rows.schema):
         if field.name in schema.names and pa.types.is_dictionary(schema.field(field.name).type):
-            encoded[number] = encoded[number].dictionary_encode()
-    rows = pa.table(encoded, rows.column_names)
+            rows = rows.set_column(number, field.name, rows[field.name].dictionary_encode())
+    rows = rows.combine_chunks()
     instance, configured = _instances(rows["db"].chunk(0), db_instances)
     left_out = Counter(
         {

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "DOCUMENT_FIELDS", "MISSING_IOV", "NO_TAG", "OPEN_IOV", "Column", "arrow_schema"]
+__all__ = ["COLUMNS", "Column", "DOCUMENT_FIELDS", "MISSING_IOV", "NO_TAG", "OPEN_IOV", "arrow_schema"]
 
 MISSING_IOV = -1
 """``since`` or ``until`` of a query that gave none: a query that asks for no payload."""
@@ -80,6 +80,7 @@ COLUMNS: tuple[Column, ...] = (
     Column("squid", "squid", NAME, "the Squid that asked; null where the index lacks it"),
     Column("computingsite", "computingsite", NAME, "the site that asked; null where the index lacks it"),
 )
+"""The columns of a log row, in their order."""
 
 DOCUMENT_FIELDS: dict[str, Column] = {c.field: c for c in COLUMNS if c.field is not None}
 """The document's fields that become columns, by the field's name."""

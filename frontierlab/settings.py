@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -17,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -35,7 +37,7 @@ def _words(value: Any) -> Any:
 def _pairs(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    pairs = [word.partition("=") for word in value.split()]
+    pairs = [word.partition("=") for word in shlex.split(value)]
     if any(not separator for _, separator, _ in pairs):
         raise ValueError("each option is written name=value")
     return {name: option for name, _, option in pairs}
@@ -83,7 +85,20 @@ class Settings(BaseModel):
     coolr_file: Path | None = Field(
         None, description="path of the catalogue's Parquet file; by default catalogue.parquet in data_dir"
     )
-    coolr_host: str | None = Field(None, description="host:port of COOLR, or its http(s) URL")
+    coolr_host: str | None = Field(None, description="host:port of COOLR (http), or its http(s) URL")
+    coolr_archive: Path | None = Field(
+        None, description="folder of a recorded archive, which is asked instead of coolr_host"
+    )
+    coolr_timeout: float = Field(60.0, gt=0, description="seconds to wait for COOLR before an answer goes on")
+    coolr_connections: int = Field(4, ge=1, le=32, description="calls to COOLR at a time, 1 to 32")
+    coolr_cache_hours: float = Field(24.0, ge=0, description="hours for which an answer of COOLR is used again")
+    coolr_refresh_hours: float = Field(168.0, ge=0, description="hours after which the catalogue is built anew")
+    coolr_iovtype: bool = Field(
+        False, description="true or false; true sends iovtype=run-lumi, for a server that asks for it"
+    )
+    coolr_confirm: bool = Field(
+        False, description="true or false; true asks COOLR everything twice and refuses answers that differ"
+    )
     es_address: str | None = Field(None, description="host of Elasticsearch (https), or its http(s) URL")
     es_port: int = Field(9200, ge=1, le=65535, description="a port, 1 to 65535; used where es_address has none")
     es_user: str | None = Field(None, description="user name, together with es_pswd")
@@ -117,7 +132,9 @@ class Settings(BaseModel):
     )
     spark_master: str = Field("local[2]", description="a Spark master: local[N], local[*] or spark://host:port")
     spark_options: _Pairs = Field(
-        default_factory=dict, description="Spark options written name=value, with spaces between them"
+        repr=False,  # one of them can be a secret
+        default_factory=dict,
+        description="Spark options written name=value, with spaces between them; quotes keep a space",
     )
 
     def __init__(self, config_file: str | os.PathLike[str] | None = None, **fields: Any) -> None:
@@ -132,20 +149,26 @@ class Settings(BaseModel):
             # without the cause: pydantic's own text can hold what was given, a password included
             raise ConfigurationError(_explain(error, values, places)) from None
 
-    @field_validator("data_dir", "coolr_file", "es_ca_certs")
+    def __setattr__(self, name: str, value: Any) -> None:
+        # pydantic's own refusal shows the value, which can be a password
+        raise ConfigurationError(f"{name} cannot be set: settings do not change once made. Make new ones.")
+
+    @field_validator("data_dir", "coolr_file", "coolr_archive", "es_ca_certs")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
 
-    @field_validator("es_address")
+    @field_validator("es_address", "coolr_host")
     @classmethod
-    def _is_address(cls, address: str | None) -> str | None:
+    def _is_address(cls, address: str | None, info: ValidationInfo) -> str | None:
         if address is None:
             return None
+        if "@" in address:  # first: the messages below quote parts of what could be a password
+            place = "in es_user and es_pswd, not in" if info.field_name == "es_address" else "nowhere in"
+            raise ValueError(f"a user and a password belong {place} the address")
         url = urlsplit(address if "://" in address else f"https://{address}")
-        if "@" in url.netloc:
-            raise ValueError("a user and a password belong in es_user and es_pswd, not in the address")
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+        plain = address.split() == [address] and not url.query and not url.fragment
+        if url.scheme not in ("http", "https") or not url.hostname or not plain:
             raise ValueError("not a host and not an http(s) URL")
         _ = url.port  # raises ValueError where it is no port
         return address
@@ -193,6 +216,22 @@ class Settings(BaseModel):
                 f"{_PREFIX}ES_INDEX or as Settings(es_index=…)."
             )
         return ",".join(self.es_index)
+
+    @property
+    def coolr_url(self) -> str:
+        """The URL of COOLR, without a slash at its end; http unless ``coolr_host`` says https.
+
+        Raises
+        ------
+        ConfigurationError
+            ``coolr_host`` is not set.
+        """
+        if self.coolr_host is None:
+            raise ConfigurationError(
+                "coolr_host is not set: name the COOLR server in the configuration file, in "
+                f"{_PREFIX}COOLR_HOST or as Settings(coolr_host=…); or name the folder of an archive as coolr_archive."
+            )
+        return (self.coolr_host if "://" in self.coolr_host else f"http://{self.coolr_host}").rstrip("/")
 
     @property
     def catalogue_path(self) -> Path:
@@ -256,8 +295,10 @@ def _as_text(name: str, value: Any) -> str:
     if isinstance(value, SecretStr):
         value = value.get_secret_value()
     if isinstance(value, dict):
-        value = " ".join(f"{key}={option}" for key, option in value.items())
+        value = shlex.join(f"{key}={option}" for key, option in value.items())
     elif isinstance(value, (list, tuple)):
+        if any(len(str(word).split()) != 1 for word in value):
+            raise ConfigurationError(f"{name}: each of several values is a word without a space.")
         value = " ".join(map(str, value))
     text = str(value)
     if text != text.strip() or "\n" in text or "\r" in text:
@@ -284,7 +325,7 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, tuple[An
         return {}
     path = Path(name).expanduser()
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(
@@ -297,7 +338,7 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, tuple[An
             continue
         place = f"{path}, line {number}"
         key, separator, value = (part.strip() for part in line.partition("="))
-        if not separator:
+        if not separator or len(key.replace(":", " ").split()) != 1:  # an unknown key is shown: not half of a secret
             raise ConfigurationError(f"{place}: this line is not of the form key = value.")
         field = _canonical(key)
         if field is None:

@@ -28,6 +28,8 @@ __all__ = ["java_version", "open_logs", "run", "session", "to_pandas"]
 JAVA_NEEDED = 17
 """The oldest Java that Spark 4 runs on."""
 
+_LOGGING = Path(__file__).parent / "log4j2.properties"
+
 _INSTALL_JAVA = (
     f"Install Java {JAVA_NEEDED} or newer (Debian, Ubuntu: apt install openjdk-17-jre-headless; "
     "conda: conda install openjdk) and, where there are several, let JAVA_HOME name its folder."
@@ -103,7 +105,7 @@ def _defaults(master: str) -> dict[str, str]:
         "spark.app.name": "frontierlab",
         "spark.driver.memory": "768m",
         "spark.log.level": "ERROR",
-        "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={(Path(__file__).parent / "log4j2.properties").as_uri()}"',
+        "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"',
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",

@@ -18,7 +18,7 @@ from frontierlab.sample.folders import DATABASES, FOLDERS, runs
 from frontierlab.sample.names import FOREIGN, KINDS, NAMES, TASKS, UNKNOWN_PATH, UNKNOWN_TAG, folder_shares, index_of
 from frontierlab.schema import OPEN_IOV
 
-__all__ = ["MISSING", "UNKNOWN_ID", "Columns", "draw"]
+__all__ = ["Columns", "MISSING", "UNKNOWN_ID", "draw"]
 
 MISSING = -(2**63)
 """An integer that the document lacks."""
@@ -28,6 +28,7 @@ UNKNOWN_ID = 9_999
 
 Integers = NDArray[np.int64]
 Columns = dict[str, NDArray[np.int64]]
+"""What was drawn: an array a field of the documents."""
 
 DB = np.array([DATABASES.index(f.db) for f in FOLDERS])
 NODE_ID = np.array([f.node_id for f in FOLDERS])

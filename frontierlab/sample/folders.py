@@ -174,4 +174,5 @@ FOLDERS: tuple[Folder, ...] = (
     Folder("MONP200", "ATLAS_COOLOFL_TRIGGER", "/TRIGGER/LUMI/HLTPrefLumi", 2, R, "run", 1, 100, 1, 200,
            ("HLTPrefLumi-HEAD", "HLTPrefLumi-v3")),
 )
+"""The folders of the world, the badly cached ones first."""
 # fmt: on

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["MAPPINGS", "load", "mapping"]
 
 MAPPINGS = ("standard", "text", "strings")
+"""The mappings of an index that installations have, by name."""
+
 BODY = 5_000
 """Documents a bulk request: 3 to 4 MB."""
 
