@@ -12,7 +12,9 @@ import pytest
 from elasticsearch import Elasticsearch
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
+from pyspark.sql import SparkSession
 
+from frontierlab import Settings, spark
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.processes import ServiceError
 
@@ -75,6 +77,12 @@ def es(elasticsearch_server: ElasticsearchServer) -> Iterator[Elasticsearch]:
     """A client of it, as superuser."""
     with elasticsearch_server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def running() -> SparkSession:
+    """The one Spark session of the run. It ends with the run."""
+    return spark.session(Settings())
 
 
 @pytest.fixture

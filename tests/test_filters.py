@@ -16,16 +16,10 @@ from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import filters, spark
 from frontierlab.errors import InvalidRequestError
-from frontierlab.settings import Settings
 from tests.logs import START, make_dataset, table
 
 COUNTS = ["cached", "not_cached", "unknown"]
 NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ", "NULL", "日本 Åß", "a\nb\r\tc", "😀"]
-
-
-@pytest.fixture(scope="module")
-def running() -> SparkSession:
-    return spark.session(Settings())
 
 
 @pytest.fixture(scope="module")

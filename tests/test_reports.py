@@ -5,7 +5,6 @@ import pytest
 from playwright.sync_api import Browser
 from pyspark.sql import SparkSession
 
-from frontierlab import spark
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.reports import report
 from frontierlab.settings import Settings
@@ -19,11 +18,6 @@ ROWS: list[dict[str, Any]] = [
     )
 ]
 ROWS += [{"time": START + 400_000, "db": "OFLP200", "schema": "ATLAS_COOLOFL_RPC", "cached": None}]
-
-
-@pytest.fixture(scope="module")
-def running() -> SparkSession:
-    return spark.session(Settings())
 
 
 @pytest.mark.spark

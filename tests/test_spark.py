@@ -16,11 +16,6 @@ from frontierlab.settings import Settings
 from tests.logs import START, make_dataset
 
 
-@pytest.fixture(scope="module")
-def running() -> SparkSession:
-    return spark.session(Settings())
-
-
 def fake_java(folder: Path, says: str) -> Path:
     program = folder / "bin" / "java"
     program.parent.mkdir(parents=True)
