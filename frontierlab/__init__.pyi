@@ -1,4 +1,6 @@
 from . import catalogue as catalogue
+from . import catalogues as catalogues
+from . import coolr as coolr
 from . import datasets as datasets
 from . import errors as errors
 from . import filters as filters

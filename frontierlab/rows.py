@@ -43,7 +43,7 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
         if field.name in schema.names and pa.types.is_dictionary(schema.field(field.name).type):
             rows = rows.set_column(number, field.name, rows[field.name].dictionary_encode())
     rows = rows.combine_chunks()
-    instance, configured = _instances(rows["db"].chunk(0), db_instances)
+    instance, configured = _instances(rows["db"].combine_chunks(), db_instances)
     left_out = Counter(
         {
             "no database": instance.null_count,

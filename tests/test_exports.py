@@ -92,10 +92,16 @@ def test_a_compressed_file_that_is_cut_short_or_damaged(tmp_path, monkeypatch, s
     monkeypatch.setattr(exports, "_BLOCK", 64)
     path = tmp_path / f"a{suffix}"
     whole = compress(TEXT)
-    for content in (whole[:-1], whole[: len(whole) // 2], whole[:3], TEXT, whole[:200] + b"damage" + whole[206:]):
+    for content in (whole[:-1], whole[: len(whole) // 2], whole[:5], whole[:200] + b"damage" + whole[206:]):
         path.write_bytes(content)
         with pytest.raises(InvalidRequestError, match=rf"a\{suffix} cannot be read to its end"):
             ExportFile(path).survey()
+
+
+def test_the_first_bytes_say_how_a_file_is_compressed_and_not_its_name(tmp_path):
+    assert lines_of(tmp_path / "a.GZ", gzip.compress(TEXT)) == LINES
+    assert lines_of(tmp_path / "dump", zstd(TEXT)) == LINES
+    assert lines_of(tmp_path / "plain.gz", TEXT) == LINES
 
 
 def test_a_file_without_lines(tmp_path):

@@ -56,7 +56,8 @@ def settings(**changes: Any) -> Settings:
     """
     from frontierlab.settings import Settings
 
-    return Settings(**{"coolr_file": str(path("catalogue.parquet")), **changes})
+    ours = {"coolr_file": path("catalogue.parquet"), "coolr_archive": path("payloads.parquet").parent}
+    return Settings(**ours | changes)
 
 
 def load(

@@ -1,0 +1,54 @@
+"""COOLR: which folders and tags there are, and which payloads they hold, from a server or an archive.
+
+`connect` gives the one that the settings name; both have the same methods. `frontierlab.catalogues` builds the
+catalogue from them.
+"""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+
+from frontierlab.coolr.answers import Node, Tag
+from frontierlab.coolr.archive import Archive, Recorded
+from frontierlab.coolr.calls import Cancelled
+from frontierlab.coolr.client import Coolr
+from frontierlab.coolr.sources import Failure, Source
+from frontierlab.settings import Settings
+
+__all__ = ["Archive", "Cancelled", "Coolr", "Failure", "Node", "Recorded", "Source", "Tag", "connect"]
+
+
+def connect(
+    settings: Settings | None = None,
+    *,
+    cancelled: threading.Event | None = None,
+    newer_than: datetime | None = None,
+) -> Coolr | Archive:
+    """Return the COOLR that the settings name: the archive ``coolr_archive``, or else the server ``coolr_host``.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+    cancelled, newer_than
+        See `Coolr`; an archive needs neither.
+
+    Raises
+    ------
+    ConfigurationError
+        Neither is set.
+    CoolrError
+        The folder is no archive.
+
+    Examples
+    --------
+    >>> import frontierlab as fl
+    >>> archive = fl.coolr.Archive(fl.sample.path("payloads.parquet").parent)
+    >>> archive.tags("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixCalib")[0]
+    Tag(tagname='PixCalib-RUN2-DATA-UPD4-12', tag_id=1)
+    """
+    settings = settings or Settings()
+    if settings.coolr_archive is not None:
+        return Archive(settings.coolr_archive)
+    return Coolr(settings, cancelled=cancelled, newer_than=newer_than)

@@ -1,0 +1,256 @@
+"""An archive: what a live COOLR said, in a folder, to take to a place without network."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple, Self
+
+import filelock
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
+from frontierlab.coolr.answers import PAYLOADS, Node, Tag, in_order
+from frontierlab.coolr.client import require_range
+from frontierlab.coolr.sources import Failure, Source, side_by_side
+from frontierlab.errors import CatalogueError, CoolrError, InvalidRequestError
+from frontierlab.files import replacing
+from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
+from frontierlab.schema import NO_TAG, OPEN_IOV
+
+__all__ = ["Archive", "Recorded"]
+
+_FOLDER = ["db", "schema", "node", "tag"]
+_KEY = b"frontierlab.archive"
+
+
+class Recorded(NamedTuple):
+    """What `Archive.record` did: the archive, and what it could not record."""
+
+    archive: Archive
+    failures: tuple[Failure, ...]
+
+
+class Archive:
+    """A folder of Parquet files that answers as a live COOLR does, for what is in it.
+
+    ``catalogue.parquet`` says which folders and tags it knows. Their payloads are in ``payloads/``, a file
+    a folder and tag with the range that it was recorded for, or all in one ``payloads.parquet``, which holds
+    everything there is. The methods are those of `frontierlab.coolr.Coolr`; `Archive.record` makes one.
+
+    Parameters
+    ----------
+    path
+        The folder.
+
+    Raises
+    ------
+    CoolrError
+        It is no archive.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path).expanduser().absolute()
+        try:
+            self._catalogue: list[dict[str, Any]] = Catalogue.read(self.path / "catalogue.parquet").table.to_pylist()
+        except CatalogueError as error:
+            raise CoolrError(
+                f"{self.path} is no archive of COOLR: {error} frontierlab.coolr.Archive.record makes one."
+            ) from error
+
+    def __repr__(self) -> str:
+        return f"<Archive of {len(self._catalogue):,} folders and tags, in {self.path}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        pass
+
+    def schemas(self, db: str) -> list[str]:
+        """Return the names of the schemas of a database instance.
+
+        Raises
+        ------
+        CoolrError
+            The archive does not have what is asked for; so for the other methods.
+        """
+        return list(dict.fromkeys(row["schema"] for row in self._rows(db=db)))
+
+    def nodes(self, db: str, schema: str) -> list[Node]:
+        """Return the folders of a schema; an archive has no descriptions."""
+        rows = self._rows(db=db, schema=schema)
+        return list(dict.fromkeys(Node(row["node"], row["node_id"], row["nodetime"], "") for row in rows))
+
+    def tags(self, db: str, schema: str, node: str) -> list[Tag]:
+        """Return the tags of a folder; none where it has no tags."""
+        rows = self._rows(db=db, schema=schema, node=node)
+        return [Tag(row["tag"], row["tag_id"]) for row in rows if row["tag"] != NO_TAG]
+
+    def payloads(
+        self, db: str, schema: str, node: str, tag: str, since: int, until: int, nodetime: str | None = None
+    ) -> pa.Table:
+        """Return the payloads of a folder and tag whose IOV meets a range; see `frontierlab.coolr.Coolr.payloads`."""
+        require_range(since, until)
+        folder = {"db": db, "schema": schema, "node": node, "tag": tag}
+        self._rows(**folder)
+        path = _payload_path(self.path, folder)
+        if path.exists():
+            covered = _covered(path)
+            if covered is None:
+                raise self._lacks(folder, f"its payloads: {path.name} is damaged")
+            if not covered[0] <= since <= until <= covered[1]:
+                raise self._lacks(
+                    folder, f"the range [{since}, {until}]: it was recorded for [{covered[0]}, {covered[1]}]"
+                )
+            rows = _read(path)
+        elif (self.path / "payloads.parquet").exists():
+            match = [pc.equal(self._payloads[name], value) for name, value in folder.items()]
+            rows = self._payloads.filter(pc.and_(pc.and_(match[0], match[1]), pc.and_(match[2], match[3])))
+        else:
+            raise self._lacks(folder, "its payloads: they were not recorded")
+        rows = rows.filter(pc.and_(pc.less_equal(rows["since"], until), pc.greater(rows["until"], since)))
+        return in_order(rows.select(PAYLOADS.names).cast(PAYLOADS))
+
+    @staticmethod
+    def record(
+        source: Source,
+        path: Path | str,
+        folders: pd.DataFrame,
+        *,
+        since: int = 0,
+        until: int = OPEN_IOV,
+        progress: bool | ProgressCallback = True,
+    ) -> Recorded:
+        """Record the payloads of some folders and tags into an archive, which is made or added to.
+
+        After an interruption the same call records what is missing: what is there for the range is not asked
+        for again. What was there for a smaller range is recorded anew, for a range that holds both.
+
+        Parameters
+        ----------
+        source
+            From where.
+        path
+            The archive's folder.
+        folders
+            Rows of the catalogue, a row a folder and tag, as `frontierlab.catalogues.find_folders` gives them.
+        since, until
+            The range of IOVs, both ends included; everything by default. Bounds of one's own are for folders
+            of one IOV base.
+        progress
+            True shows a bar; False nothing; a function is called with a `Progress`, and stops by raising.
+
+        Returns
+        -------
+        Recorded
+            With what COOLR did not give: it is missing from the archive, and can be recorded later.
+
+        Raises
+        ------
+        InvalidRequestError
+            There are no folders, or bounds for two IOV bases. Nothing was done.
+        CoolrError
+            The archive is being recorded by somebody else.
+        """
+        return _record(source, Path(path).expanduser().absolute(), folders, since, until, progress)
+
+    @cached_property
+    def _payloads(self) -> pa.Table:
+        return pq.read_table(self.path / "payloads.parquet")
+
+    def _rows(self, **folder: str) -> list[dict[str, Any]]:
+        rows = self._catalogue
+        for name, value in folder.items():
+            found = [row for row in rows if row[name] == value]
+            if not found:
+                has = ", ".join(sorted({row[name] for row in rows})[:20])
+                raise self._lacks(folder, f"the {name} {value}; it has {has}")
+            rows = found
+        return rows
+
+    def _lacks(self, folder: dict[str, str], what: str) -> CoolrError:
+        return CoolrError(
+            f"The archive at {self.path}, asked for {' '.join(folder.values())}, does not have {what}. "
+            "Archive.record adds to it from a live COOLR."
+        )
+
+
+def _record(
+    source: Source, path: Path, folders: pd.DataFrame, since: int, until: int, progress: bool | ProgressCallback
+) -> Recorded:
+    require_range(since, until)
+    if folders.empty:
+        raise InvalidRequestError("There are no folders to record; frontierlab.catalogues.find_folders gives some.")
+    if (since, until) != (0, OPEN_IOV) and folders["nodetime"].nunique(dropna=False) > 1:
+        raise InvalidRequestError("since and until are for folders of one IOV base; record run-lumi and time apart.")
+    path.mkdir(parents=True, exist_ok=True)
+    failures = []
+    try:
+        with filelock.FileLock(path / ".lock", timeout=0), reporting(progress, "folders") as report:
+            _add_to_catalogue(path, folders)
+            meter = ProgressMeter("recording", len(folders))
+            wanted = folders.to_dict("records")
+            for folder, error in side_by_side(
+                lambda one: _record_one(source, path, one, since, until), wanted, lambda: report(meter.progress())
+            ):
+                if error is not None:
+                    failures.append(Failure(**_key(folder), error=str(error)))
+                meter.add(1)
+            report(meter.progress())
+    except filelock.Timeout:
+        raise CoolrError(f"The archive at {path} is being recorded by another process: wait for its end.") from None
+    return Recorded(Archive(path), tuple(failures))
+
+
+def _record_one(source: Source, path: Path, folder: dict[Any, Any], since: int, until: int) -> None:
+    target = _payload_path(path, folder)
+    covered = _covered(target)
+    if covered is not None:
+        if covered[0] <= since <= until <= covered[1]:
+            return
+        since, until = min(since, covered[0]), max(until, covered[1])
+    rows = source.payloads(**_key(folder), since=since, until=until, nodetime=folder["nodetime"])
+    target.parent.mkdir(exist_ok=True)
+    about = json.dumps({**_key(folder), "since": since, "until": until})
+    with replacing(target) as temporary:
+        pq.write_table(rows.replace_schema_metadata({_KEY: about}), temporary, compression="zstd")
+
+
+def _add_to_catalogue(path: Path, folders: pd.DataFrame) -> None:
+    target = path / "catalogue.parquet"
+    old = [Catalogue.read(target).table] if target.exists() else []
+    new = pa.Table.from_pandas(folders[CATALOGUE_SCHEMA.names], CATALOGUE_SCHEMA, preserve_index=False)
+    rows = pa.concat_tables([new.replace_schema_metadata(None), *old]).to_pandas()
+    kept = rows.drop_duplicates(_FOLDER).sort_values(_FOLDER)
+    Catalogue(pa.Table.from_pandas(kept, CATALOGUE_SCHEMA, preserve_index=False)).write(target)
+
+
+def _key(folder: dict[Any, Any]) -> dict[str, str]:
+    return {name: folder[name] for name in _FOLDER}
+
+
+def _payload_path(path: Path, folder: dict[Any, Any]) -> Path:
+    name = json.dumps([*_key(folder).values()])
+    return path / "payloads" / f"{hashlib.blake2b(name.encode(), digest_size=16).hexdigest()}.parquet"
+
+
+def _covered(path: Path) -> tuple[int, int] | None:
+    """Return the range that a file was recorded for; None where it is not there, or is damaged."""
+    try:
+        about = json.loads((pq.read_schema(path).metadata or {})[_KEY])
+        return about["since"], about["until"]
+    except (OSError, pa.ArrowException, KeyError, ValueError):
+        return None
+
+
+def _read(path: Path) -> pa.Table:
+    try:
+        return pq.read_table(path)
+    except (OSError, pa.ArrowException) as error:
+        raise CoolrError(f"{path} cannot be read: {error}. Archive.record with the same folder replaces it.") from error

@@ -1,0 +1,213 @@
+"""The client of a live COOLR."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal, Self
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frontierlab.coolr import answers
+from frontierlab.coolr.answers import Node, Tag, Unusable, in_order
+from frontierlab.coolr.cache import Cache
+from frontierlab.coolr.calls import Call, Caller, TooLarge, TooSlow
+from frontierlab.errors import InvalidRequestError
+from frontierlab.schema import NO_TAG, OPEN_IOV
+from frontierlab.settings import Settings
+
+__all__ = ["Coolr", "require_range"]
+
+_SLOW_HALVINGS = 4  # of a range whose answer is late; each costs the time of waiting for it
+
+
+class Coolr:
+    """A live COOLR. Every answer is checked; what is wrong with one is an error, never a smaller answer.
+
+    Answers are kept on disk, in ``coolr`` in the ``data_dir``, and used again for
+    ``coolr_cache_hours``; `age` says how old one is. The methods can be called from several threads.
+    Nothing is sent before the first call. A context manager; it closes its connections at the end.
+
+    Parameters
+    ----------
+    settings
+        With ``coolr_host``.
+    cancelled
+        Once it is set, calls end with `frontierlab.coolr.Cancelled`.
+    newer_than
+        Use no kept answer that was asked for before this time, instead of ``coolr_cache_hours``:
+        ``Coolr(settings, newer_than=datetime.now(UTC))`` asks everything anew.
+
+    Raises
+    ------
+    ConfigurationError
+        ``coolr_host`` is not set.
+    """
+
+    def __init__(
+        self, settings: Settings, *, cancelled: threading.Event | None = None, newer_than: datetime | None = None
+    ) -> None:
+        self.cancelled = cancelled or threading.Event()
+        self.url = settings.coolr_url
+        self._settings = settings
+        self._newer_than = newer_than
+        self._cache = Cache(settings.data_dir / "coolr")
+        self._caller = Caller(settings, self.cancelled)
+
+    def __repr__(self) -> str:
+        return f"<Coolr at {self.url}>"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._caller.close()
+
+    def schemas(self, db: str) -> list[str]:
+        """Return the names of the schemas of a database instance.
+
+        Raises
+        ------
+        CoolrError
+            There is no answer, or it cannot be right; so for the other methods.
+        """
+        call = _call("schemas", db)
+        names: list[str] = self._answer(call, answers.read_schemas)["schemaname"].to_pylist()
+        return names
+
+    def nodes(self, db: str, schema: str) -> list[Node]:
+        """Return the folders of a schema."""
+        table = self._answer(_call("nodes", db, schema), answers.read_nodes)
+        return [Node(**row) for row in table.to_pylist()]
+
+    def tags(self, db: str, schema: str, node: str) -> list[Tag]:
+        """Return the tags of a folder; none where it has no tags."""
+        table = self._answer(_call("tags", db, schema, node), answers.read_tags)
+        return [Tag(**row) for row in table.to_pylist()]
+
+    def payloads(
+        self, db: str, schema: str, node: str, tag: str, since: int, until: int, nodetime: str | None = None
+    ) -> pa.Table:
+        """Return the payloads of a folder and tag whose IOV meets a range.
+
+        One call, and further ones where COOLR finds the range too large or does not answer in time:
+        then it is asked for in halves, whose answers have to agree.
+
+        Parameters
+        ----------
+        db, schema, node, tag
+            The folder, by its full path, and the tag's name; ``none`` for a folder without tags.
+        since, until
+            The range, in the folder's IOV base, both ends included.
+        nodetime
+            The folder's IOV base. With ``coolr_iovtype``, ``iovtype=run-lumi`` is sent for such a folder;
+            the values are the folder's own with it and without.
+
+        Returns
+        -------
+        pyarrow.Table
+            Columns ``channel``, ``since``, ``until`` (int64) and ``content`` (a digest of the payload's
+            values): a row is a payload of one channel, valid over ``[since, until)``, with
+            ``row.since <= until`` and ``row.until > since``. Sorted by all columns; no row is there twice.
+
+        Raises
+        ------
+        InvalidRequestError
+            The range is none.
+        """
+        require_range(since, until)
+        call = self._payloads_call(db, schema, node, tag, since, until, nodetime)
+        return self._remembered(call, lambda: self._range(call, since, until, 0))
+
+    def age(self, path: Literal["schemas", "nodes", "tags", "payloads"], *arguments: Any) -> timedelta | None:
+        """Return how long ago an answer that is kept was asked for; None where none is kept.
+
+        Parameters
+        ----------
+        path
+            The method.
+        *arguments
+            What it was called with.
+        """
+        call = self._payloads_call(*arguments) if path == "payloads" else _call(path, *arguments)
+        kept = self._cache.get(self._caller.url(call))
+        return None if kept is None else datetime.now(UTC) - kept.asked
+
+    def _payloads_call(
+        self, db: str, schema: str, node: str, tag: str, since: int, until: int, nodetime: str | None = None
+    ) -> Call:
+        call = _between(_call("payloads", db, schema, node, tag or NO_TAG), since, until)
+        if self._settings.coolr_iovtype and nodetime == "run-lumi":
+            return Call(call.path, {**call.parameters, "iovtype": nodetime})
+        return call
+
+    def _answer(self, call: Call, read: Callable[[Any, Any], pa.Table]) -> pa.Table:
+        return self._remembered(call, lambda: self._checked(call, lambda a: read(a, call.parameters)))
+
+    def _remembered(self, call: Call, ask: Callable[[], pa.Table]) -> pa.Table:
+        url = self._caller.url(call)
+        asked = datetime.now(UTC)
+        oldest = self._newer_than or asked - timedelta(hours=self._settings.coolr_cache_hours)
+        kept = self._cache.get(url)
+        if kept is not None and oldest <= kept.asked <= asked:
+            return kept.table
+        table = ask()
+        self._cache.put(url, table, asked)
+        return table
+
+    def _range(self, call: Call, since: int, until: int, halvings: int) -> pa.Table:
+        """Ask for a range, in halves where it is too large for COOLR."""
+        call = _between(call, since, until)
+        try:
+            return self._checked(
+                call,
+                lambda a: answers.read_payloads(a, call.parameters, since, until),
+                patient=since == until or halvings >= _SLOW_HALVINGS,
+            )
+        except (TooLarge, TooSlow):
+            if since == until:
+                raise
+        middle = (since + until) // 2
+        left = self._range(call, since, middle, halvings + 1)
+        right = self._range(call, middle + 1, until, halvings + 1)
+        return self._joined(call, left, right, middle)
+
+    def _joined(self, call: Call, left: pa.Table, right: pa.Table, middle: int) -> pa.Table:
+        """Join the rows of ``[…, middle]`` and ``[middle + 1, …]``; a row that meets both is in both."""
+        ours = left.filter(pc.greater(left["until"], middle + 1)) if middle + 1 < OPEN_IOV else left.slice(0, 0)
+        theirs = right.filter(pc.less_equal(right["since"], middle))
+        if not ours.equals(theirs):
+            raise self._caller.failure(
+                call, f"asked for in two pieces, up to {middle} and from there on, it gives answers that do not agree."
+            )
+        return in_order(pa.concat_tables([left, right]))
+
+    def _checked(self, call: Call, read: Callable[[Any], pa.Table], *, patient: bool = True) -> pa.Table:
+        """Ask, and read the answer; where ``coolr_confirm`` says so, ask again and compare."""
+        try:
+            table = read(self._caller.get(call, patient=patient))
+            if self._settings.coolr_confirm and not table.equals(read(self._caller.get(call, patient=patient))):
+                raise Unusable("asked twice, it gave two different answers")
+        except Unusable as error:
+            raise self._caller.failure(call, f"the answer cannot be used: {error}.") from None
+        return table
+
+
+def require_range(since: int, until: int) -> None:
+    """Raise InvalidRequestError where ``[since, until]`` is no range of IOVs."""
+    if not 0 <= since <= until <= OPEN_IOV:
+        raise InvalidRequestError(f"[{since}, {until}] is no range of IOVs: 0 <= since <= until <= {OPEN_IOV}.")
+
+
+def _call(path: str, *about: str) -> Call:
+    return Call(path, dict(zip(("db", "schema", "node", "tag"), about, strict=False)))
+
+
+def _between(call: Call, since: int, until: int) -> Call:
+    return Call(call.path, {**call.parameters, "since": str(since), "until": str(until)})

@@ -1,0 +1,48 @@
+"""What a payload is, as a short text: two are equal when, and only when, the payloads' values are."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+__all__ = ["digest"]
+
+
+def digest(values: Sequence[Any]) -> str:
+    """Return a digest of a payload's values: 32 hexadecimal digits.
+
+    Parameters
+    ----------
+    values
+        Parsed JSON, with Decimal for every number that is not whole: nothing is rounded. Numbers
+        are equal by their value (1, 1.0 and 1e0), objects whatever the order of their keys; a
+        number and its text are not equal.
+    """
+    text = _canonical(list(values))
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _canonical(value: Any) -> str:
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False)
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int):
+        return _number("-" if value < 0 else "", str(abs(value)), 0)
+    if isinstance(value, Decimal):
+        sign, digits, exponent = value.as_tuple()
+        if not isinstance(exponent, int):
+            return str(value)  # NaN and the infinities, which some servers write
+        return _number("-" if sign else "", "".join(map(str, digits)), exponent)
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{_canonical(key)}:{_canonical(value[key])}" for key in sorted(value)) + "}"
+    return "[" + ",".join(map(_canonical, value)) + "]"
+
+
+def _number(sign: str, digits: str, exponent: int) -> str:
+    digits = digits.lstrip("0")
+    plain = digits.rstrip("0")
+    return f"{sign}{plain}e{exponent + len(digits) - len(plain)}" if plain else "0"

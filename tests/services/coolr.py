@@ -1,0 +1,280 @@
+"""A COOLR that stands in for a real one: it speaks both key styles and both payload shapes, and misbehaves as told.
+
+::
+
+    with CoolrServer(World(), style="camel", shape=2) as server:
+        settings = Settings(coolr_host=server.host, …)
+        server.troubles.append(Trouble(when="payloads", status=503, rate=0.2))
+        server.troubles.append(Trouble(when="PixCalib", lie="reversed", times=1))
+        …
+        assert server.count("payloads") == 78
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.server
+import json
+import random
+import re
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+from urllib.parse import parse_qsl, urlsplit
+
+import pyarrow as pa
+
+from frontierlab.sample import World
+
+Lie = Literal["folder", "named folder", "outside", "reversed", "truncated", "missing", "garbled", "cut"]
+LIES: tuple[Lie, ...] = ("folder", "named folder", "outside", "reversed", "truncated", "missing", "garbled", "cut")
+"""What an answer can be: another folder's rows, with its name or without; with a row outside the range asked for; with
+a row that ends where it begins; JSON that breaks off; without one field of one row; a page of HTML; a body shorter
+than announced. The first four are for payloads alone."""
+
+STYLES = {"snake": str, "camel": lambda key: re.sub("_([a-z])", lambda found: found[1].upper(), key)}
+
+
+@dataclass(kw_only=True)
+class Trouble:
+    """What is wrong with some answers.
+
+    Parameters
+    ----------
+    when
+        Regular expression searched in the decoded request, `payloads?db=…&schema=…`; it matches all unless given.
+    times
+        How often it strikes; None is for ever.
+    rate, seed
+        The share of the matching requests that it strikes, drawn at random from the seed.
+    status, headers, text
+        Answer with this status instead, where it is not 200.
+    delay
+        Seconds before the answer.
+    lie
+        See `LIES`.
+    widest
+        Refuse ranges wider than this with status 413.
+    """
+
+    when: str = ""
+    times: int | None = None
+    rate: float = 1.0
+    seed: int = 1
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    text: str = "not now"
+    delay: float = 0.0
+    lie: Lie | None = None
+    widest: int | None = None
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+        self.struck = 0
+
+    def strikes(self, request: str, query: Mapping[str, str]) -> bool:
+        """Whether it is this request's turn; counts it."""
+        wide = self.widest is None or int(query.get("until", 0)) - int(query.get("since", 0)) > self.widest
+        if self.struck == self.times or not wide or not re.search(self.when, request):
+            return False
+        if self.rate < 1 and self._random.random() >= self.rate:
+            return False
+        self.struck += 1
+        return True
+
+
+class CoolrServer:
+    """Serve the catalogue and the payloads of a world on 127.0.0.1.
+
+    Parameters
+    ----------
+    world
+        What there is.
+    style
+        Of keys: `node_fullpath` or `nodeFullpath`.
+    shape
+        Of payloads, 1 or 2.
+    texts
+        Whole numbers come as texts.
+    delay
+        Seconds before each answer.
+
+    Attributes
+    ----------
+    host : str
+        For `coolr_host`.
+    troubles : list of Trouble
+        Changed at any time; the first that strikes decides.
+    requests : list of str
+        Everything that was asked, decoded, in order of arrival.
+    busiest : int
+        The most requests that were under way at a time.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        style: Literal["snake", "camel"] = "snake",
+        shape: Literal[1, 2] = 1,
+        texts: bool = False,
+        delay: float = 0.0,
+    ) -> None:
+        self._style, self._shape, self._texts = STYLES[style], shape, texts
+        self.catalogue: list[dict[str, Any]] = world.catalogue.to_pylist()
+        self._payloads = by_tag(world.payloads)
+        self.troubles: list[Trouble] = [Trouble(delay=delay)] if delay else []
+        self.requests: list[str] = []
+        self.busiest = self._busy = 0
+        self.closing = threading.Event()
+        self._lock = threading.Lock()
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.host = f"127.0.0.1:{self._server.server_port}/"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def count(self, when: str = "") -> int:
+        """How many requests matched."""
+        return sum(bool(re.search(when, request)) for request in list(self.requests))
+
+    def answer(self, path: str, query: Mapping[str, str]) -> Any:
+        """What a truthful COOLR says."""
+        given = {name: query[name] for name in ("db", "schema", "node") if name in query}
+        rows = [row for row in self.catalogue if all(row[name] == value for name, value in given.items())]
+        if not rows or (path == "payloads" and not any(row["tag"] == query["tag"] for row in rows)):
+            return None
+        if path == "schemas":
+            return [{"schemaname": name} for name in dict.fromkeys(row["schema"] for row in rows)]
+        if path == "nodes":
+            return [self._node(row) for row in {row["node"]: row for row in rows}.values()]
+        if path == "tags":
+            tags = [{"tag_name": row["tag"], "tag_id": self._number(row["tag_id"])} for row in rows if row["tag_id"]]
+            return [self._styled(tag) for tag in tags]
+        return self.payloads(query["db"], query["schema"], query["node"], query["tag"], query["since"], query["until"])
+
+    def payloads(self, db: str, schema: str, node: str, tag: str, since: int | str, until: int | str) -> Any:
+        """The rows of a folder and tag that meet the range, in the server's shape."""
+        rows = self._payloads.get((db, schema, node, tag), [])
+        found = [row for row in rows if row["since"] <= int(until) and row["until"] > int(since)]
+        return {"data_array": [self._payload(row) for row in found]}
+
+    def _payload(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        channel, since, until = row["channel"], self._number(row["since"]), self._number(row["until"])
+        if self._shape == 2:
+            return {str(channel): [row["content"], since, until, row["size"]]}
+        iov = {"CHANNEL_ID": self._number(channel), "IOV_SINCE": since, "IOV_UNTIL": until}
+        values = {"blob": row["content"], "size": row["size"]}
+        return {**iov, **values} if row["since"] % 2 else {**dict(reversed(values.items())), **iov}
+
+    def _node(self, row: Mapping[str, Any]) -> dict[str, Any]:
+        node = {"node_fullpath": row["node"], "node_id": self._number(row["node_id"])}
+        return self._styled({**node, "node_iov_base": row["nodetime"], "node_description": f"about {row['node']}"})
+
+    def _styled(self, record: dict[str, Any]) -> dict[str, Any]:
+        return {self._style(key): value for key, value in record.items()}
+
+    def _number(self, value: int) -> int | str:
+        return str(value) if self._texts else value
+
+    def _lie(self, lie: Lie, path: str, query: Mapping[str, str], answer: Any) -> Any:
+        rows = answer["data_array"] if path == "payloads" else answer
+        if lie in ("folder", "named folder"):
+            other = next(key for key in self._payloads if key[2] != query.get("node"))
+            answer = self.payloads(*other, query["since"], query["until"])
+            return {**answer, "node_fullpath": other[2]} if lie == "named folder" else answer
+        if lie == "missing":
+            row = rows[-1]
+            if path == "payloads" and self._shape == 2:
+                del next(iter(row.values()))[2:]
+            else:
+                del row["IOV_UNTIL" if path == "payloads" else list(row)[min(1, len(row) - 1)]]
+        if lie in ("outside", "reversed"):
+            since = int(query["since"])
+            ends = (since - 9, since) if lie == "outside" else (since + 5, since + 5)
+            wrong = {"channel": 0, "since": ends[0], "until": ends[1], "content": "wrong", "size": 1}
+            rows.insert(len(rows) // 2, self._payload(wrong))
+        return answer
+
+    def _respond(self, handler: http.server.BaseHTTPRequestHandler) -> None:
+        target = urlsplit(handler.path)
+        path = target.path.removeprefix("/api/")
+        query = dict(parse_qsl(target.query))
+        request = f"{path}?" + "&".join(f"{name}={value}" for name, value in query.items())
+        with self._lock:
+            self.requests.append(request)
+            trouble = next((one for one in list(self.troubles) if one.strikes(request, query)), Trouble())
+        self.closing.wait(trouble.delay)
+        status = 413 if trouble.widest is not None else trouble.status
+        answer = self.answer(path, query) if status == 200 else None
+        if status != 200 or answer is None:
+            self._send(handler, status if status != 200 else 404, trouble.text, dict(trouble.headers))
+            return
+        if trouble.lie is not None:
+            answer = self._lie(trouble.lie, path, query, answer)
+        text = json.dumps(answer)
+        if trouble.lie == "garbled":
+            text = "<html><body>Please log in</body></html>"
+        if trouble.lie == "truncated":
+            text = text[: len(text) * 2 // 3]
+        self._send(handler, 200, text, {}, cut=trouble.lie == "cut")
+
+    def _send(
+        self,
+        handler: http.server.BaseHTTPRequestHandler,
+        status: int,
+        text: str,
+        headers: dict[str, str],
+        cut: bool = False,
+    ) -> None:
+        body = text.encode()
+        handler.send_response(status)
+        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(body[: len(body) // 2] if cut else body)
+        handler.close_connection = cut
+
+    def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # or each answer, of two writes, waits for the client's acknowledgement
+            timeout = 30
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):  # a client may hang up whenever it likes
+                    super().handle()
+
+            def do_GET(self) -> None:
+                with server._lock:
+                    server._busy += 1
+                    server.busiest = max(server.busiest, server._busy)
+                try:
+                    server._respond(self)
+                finally:
+                    with server._lock:
+                        server._busy -= 1
+
+        return Handler
+
+
+def by_tag(payloads: pa.Table) -> dict[tuple[str, str, str, str], list[dict[str, Any]]]:
+    """Payload rows by db, schema, folder and tag."""
+    found: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
+    for row in payloads.to_pylist():
+        found.setdefault((row["db"], row["schema"], row["node"], row["tag"]), []).append(row)
+    return found
