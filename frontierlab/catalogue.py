@@ -139,7 +139,7 @@ class Catalogue:
         if not rows.num_rows:
             return Completed(rows.append_column(pa.field("nodetime", NAME), pa.array([], NAME)), Counter())
         first, inverse = _distinct([rows[name] for name in _KEYS])
-        distinct = zip(*(rows[name].take(first).to_pylist() for name in _KEYS), strict=True)
+        distinct = zip(*(_values(rows[name].take(first)) for name in _KEYS), strict=True)
         answers = [self._answer(key) for key in distinct]
         for name, type_ in (("node_id", pa.int64()), ("tag_id", pa.int64()), ("nodefullpath", NAME), ("tagname", NAME)):
             column = _spread([getattr(answer, name) for answer in answers], inverse, type_)
@@ -199,6 +199,11 @@ def _distinct(columns: list[pa.ChunkedArray]) -> tuple[np.ndarray[Any, Any], np.
     first = np.empty(codes.max() + 1, np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
     return first, codes
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    plain = column.cast(column.type.value_type) if pa.types.is_dictionary(column.type) else column
+    return plain.to_pylist()  # type: ignore[no-any-return]
 
 
 def _spread(values: list[Any], inverse: np.ndarray[Any, Any], type_: pa.DataType) -> pa.Array:

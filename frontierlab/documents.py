@@ -24,7 +24,7 @@ from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "Page"]
 
-_TOGETHER = 1_250  # documents for Arrow at a time: an odd one among them costs these alone a second reading
+_TOGETHER = 2_500  # documents for Arrow at a time: an odd one among them costs these alone a second reading
 _ALONE = 16  # so few documents are quicker read value by value than split further
 _PIECES = 8
 _LONGEST = 2**31 - 1

@@ -29,9 +29,9 @@ class PointInTimeLost(ElasticsearchError):
     """The point in time is gone (expired, or the server restarted): its part is read again from its start."""
 
 
-class _Hit(msgspec.Struct):
+class _Hit(msgspec.Struct, gc=False):  # ten thousand a page: not for the garbage collector to walk through
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"null"))
-    sort: list[int] = []
+    sort: msgspec.Raw = msgspec.Raw(b"null")
 
 
 class _Hits(msgspec.Struct):
@@ -234,7 +234,7 @@ class Index:
                 yield [hit.source for hit in page.hits.hits]
             if len(page.hits.hits) < body["size"]:
                 break
-            body["search_after"] = page.hits.hits[-1].sort
+            body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
             body["pit"]["id"] = page.pit_id or body["pit"]["id"]
         if read != expected:
             raise ElasticsearchError(
