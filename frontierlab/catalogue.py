@@ -31,6 +31,7 @@ CATALOGUE_SCHEMA = pa.schema(
 """A row is a tag of a folder: ``node`` is the full path, ``nodetime`` the IOV base (run-lumi or time).
 A folder without tags has one row, tag ``none``, id 0."""
 
+_REMEMBERED = 100_000  # combinations of ids and names: a wild log must not fill the memory
 _KEYS = ("db", "schema", "node_id", "nodefullpath", "tag_id", "tagname")
 
 
@@ -155,6 +156,8 @@ class Catalogue:
     def _answer(self, key: tuple[Any, ...]) -> _Answer:
         answer = self._answers.get(key)
         if answer is None:
+            if len(self._answers) > _REMEMBERED:
+                self._answers.clear()
             answer = self._answers[key] = self._look_up(*key)
         return answer
 

@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,14 +21,17 @@ import pyarrow.parquet as pq
 
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.files import replacing
-from frontierlab.manifest import Counts, Manifest
-from frontierlab.parts import part_folder
+from frontierlab.manifest import Counts, Manifest, Outcome
+from frontierlab.parts import part_folder, read_outcome
 from frontierlab.request import extra_columns
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.times import format_time
 
-__all__ = ["Dataset", "dataset_path", "this_writer", "writing"]
+__all__ = ["Dataset", "MANIFEST_KEY", "dataset_path", "this_writer", "writing"]
+
+MANIFEST_KEY = "frontierlab.manifest"
+"""Under this key an exported Parquet file holds the dataset's manifest."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PANDAS_TYPES = {
@@ -75,36 +78,71 @@ class Dataset:
 
     @property
     def counts(self) -> Counts:
-        """How many documents were read, kept, left out and set aside; zeros while it is incomplete."""
-        return self.manifest.counts
+        """How many documents were read, kept, left out and set aside; so far, while it is incomplete."""
+        return self.outcome().counts
 
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of its rows, with the extra fields that were asked for."""
         return arrow_schema(extra_columns(self.manifest.request["extra_fields"]))
 
+    def outcome(self) -> Outcome:
+        """Return what became of its documents: of an incomplete dataset, those of the parts that are there."""
+        if self.state == "complete":
+            return self.manifest
+        parts = [read_outcome(self.path, part.number) for part in self.manifest.plan]
+        return Outcome.total([part for part in parts if part is not None])
+
     def files(self) -> list[Path]:
-        """Return its Parquet files: of the parts that are whole, in the order of the plan."""
+        """Return its Parquet files: of the parts that are whole, in the order of the plan.
+
+        Raises
+        ------
+        DatasetError
+            It is complete by its manifest, and files of it are missing or damaged.
+        """
         folders = [part_folder(self.path, part.number) for part in self.manifest.plan]
-        return [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
+        files = [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
+        if self.state == "complete":
+            try:
+                rows = sum(pq.read_metadata(file).num_rows for file in files)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise DatasetError(f"A file of the dataset {self.name} is damaged: {error}.") from error
+            if rows != self.counts.kept:
+                raise DatasetError(
+                    f"Files of the dataset {self.name} are missing: {rows:,} of its {self.counts.kept:,} rows are in "
+                    f"{self.path}. Bring them back, or delete the dataset and extract it again."
+                )
+        return files
 
     def size(self) -> int:
         """Return the bytes that its files take on the disk."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(FileNotFoundError):  # a part that took its place meanwhile
+                    total += Path(folder, name).stat().st_size
+        return total
 
-    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+    def to_arrow(self, columns: Sequence[str] | None = None, *, allow_incomplete: bool = False) -> pa.Table:
         """Read its rows into memory, in the order in which they are stored, which says nothing.
 
         Parameters
         ----------
         columns
             Only these; all by default.
+        allow_incomplete
+            Read the parts that are there of a dataset that is incomplete.
 
         Raises
         ------
         InvalidRequestError
             There is no such column.
+        DatasetError
+            The dataset is incomplete, or files of it are missing.
         """
+        if not allow_incomplete:
+            self.require_complete()
         unknown = set(columns or ()) - set(self.schema.names)
         if unknown:
             raise InvalidRequestError(
@@ -120,13 +158,14 @@ class Dataset:
         )
         return table.unify_dictionaries()
 
-    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def to_pandas(self, columns: Sequence[str] | None = None, *, allow_incomplete: bool = False) -> pd.DataFrame:
         """Read its rows into a data frame; see `to_arrow`.
 
         Integers are ``Int64`` and flags ``boolean``, so that a missing value costs no digit; ``time``
         is ``datetime64[ms, UTC]``; names are categories.
         """
-        frame: pd.DataFrame = self.to_arrow(columns).to_pandas(types_mapper=_PANDAS_TYPES.get)
+        rows = self.to_arrow(columns, allow_incomplete=allow_incomplete)
+        frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get)
         return frame
 
     def set_aside(self) -> pd.DataFrame:
@@ -158,7 +197,8 @@ class Dataset:
         target.parent.mkdir(parents=True, exist_ok=True)
         # plain text for names: a CSV writer and other tools' readers know no dictionary of ours
         plain = pa.schema(
-            [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in self.schema]
+            [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in self.schema],
+            {MANIFEST_KEY: self.manifest.model_dump_json()},  # an import of it still knows what was asked for
         )
         with replacing(target) as temporary:
             writer = (
@@ -173,17 +213,8 @@ class Dataset:
         return target
 
     def delete(self) -> None:
-        """Remove the dataset and all its files for good.
-
-        Raises
-        ------
-        DatasetError
-            It is being written; nothing was removed.
-        """
-        with writing(self.path):
-            doomed = self.path.with_name(f".deleted-{self.name}-{os.getpid()}")
-            self.path.rename(doomed)  # in one step: nobody opens half of it
-        shutil.rmtree(doomed)
+        """Remove the dataset and all its files for good; see `frontierlab.datasets.delete_dataset`."""
+        delete(self.path)
 
     def require_complete(self) -> None:
         """Raise DatasetError where the dataset is not complete."""
@@ -212,20 +243,42 @@ def dataset_path(name: str, settings: Settings) -> Path:
     return settings.data_dir / "datasets" / name
 
 
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Hold the lock of a dataset's folder, which is made where it is missing.
+def delete(path: Path) -> None:
+    """Remove a dataset's folder, in one step for those who look, and what an earlier removal left.
 
     Raises
     ------
     DatasetError
-        Another process or thread holds it.
+        There is none, or it is being written; nothing was removed.
     """
-    path.mkdir(parents=True, exist_ok=True)
-    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0, thread_local=False)
+    if not path.is_dir():
+        raise DatasetError(f"There is no dataset {path.name} in {path.parent}.")
+    with writing(path):
+        path.rename(path.with_name(f".deleted-{path.name}-{os.getpid()}"))
+    for doomed in path.parent.glob(f".deleted-{path.name}-*"):
+        shutil.rmtree(doomed, ignore_errors=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Hold the lock of a dataset's folder, which is made where it is missing, and removed if nothing was begun.
+
+    Raises
+    ------
+    DatasetError
+        Another process or thread holds it, or the folder cannot be made.
+    """
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0, thread_local=False)
         lock.acquire()
-    except filelock.Timeout:
+        made = not path.exists()
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        if not isinstance(error, filelock.Timeout):
+            raise DatasetError(
+                f"{path} cannot be written: {error.strerror}. Another place is named by data_dir in the settings."
+            ) from error
         who = Manifest.read(path).writer if (path / "manifest.json").exists() else "another process"
         raise DatasetError(
             f"The dataset {path.name} is in use: {who} is writing it. Wait for its end, or stop it."
@@ -233,9 +286,19 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if path.is_dir() and not (path / "manifest.json").exists():
-            shutil.rmtree(path)  # nothing was begun
+        if made and path.is_dir() and not (path / "manifest.json").exists():
+            shutil.rmtree(path)
         lock.release()
+
+
+def require_new(path: Path) -> None:
+    """Raise DatasetError where a folder holds something that is not known to be a dataset."""
+    strange = [file.name for file in path.iterdir() if file.name != "catalogue.parquet"]
+    if strange:
+        raise DatasetError(
+            f"{path} is there and is not a dataset: it has no manifest.json, but {', '.join(sorted(strange)[:5])}. "
+            "Choose another name, or move it away."
+        )
 
 
 def this_writer() -> str:

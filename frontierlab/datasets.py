@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frontierlab.dataset import Dataset, dataset_path
+from frontierlab.dataset import Dataset, dataset_path, delete
 from frontierlab.errors import DatasetError
 from frontierlab.imports import import_parquet
 from frontierlab.settings import Settings
 
-__all__ = ["Dataset", "import_parquet", "list_datasets", "open_dataset"]
+__all__ = ["Dataset", "delete_dataset", "import_parquet", "list_datasets", "open_dataset"]
 
 
 def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
@@ -28,6 +28,19 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
         names = ", ".join(list_datasets(settings)["name"]) or "none yet"
         raise DatasetError(f"There is no dataset {name!r} in {path.parent}. There: {names}.")
     return Dataset(path)
+
+
+def delete_dataset(name: str, settings: Settings | None = None) -> None:
+    """Remove a dataset and all its files for good, a damaged one too.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not a plain one.
+    DatasetError
+        There is none of that name, or it is being written; nothing was removed.
+    """
+    delete(dataset_path(name, settings or Settings()))
 
 
 def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
@@ -49,9 +62,9 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
         except DatasetError as error:
             record["problem"] = str(error)
         else:
-            manifest = dataset.manifest
-            record |= {"state": dataset.state, "rows": dataset.counts.kept, "size": dataset.size()}
-            record |= {"since": manifest.since, "until": manifest.until, "created": manifest.created}
+            outcome = dataset.outcome()
+            record |= {"state": dataset.state, "rows": outcome.counts.kept, "size": dataset.size()}
+            record |= {"since": outcome.since, "until": outcome.until, "created": dataset.manifest.created}
         records.append(record)
     columns = ["name", "state", "rows", "since", "until", "size", "created", "problem"]
     frame = pd.DataFrame(records, columns=columns).astype({"rows": "Int64", "size": "Int64"})

@@ -21,6 +21,7 @@ __all__ = ["Index", "PointInTimeLost", "connect"]
 
 T = TypeVar("T")
 _KEEP_ALIVE = "5m"
+_SMALLEST = 500  # documents a page, however busy the server is
 _PASSING = (429, 502, 503, 504)
 _TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
 
@@ -120,6 +121,7 @@ class Index:
         self.url = settings.es_url
         self.cancelled = cancelled or threading.Event()
         self._settings = settings
+        self._most = settings.es_page  # until the server says that it takes less
         self._client = connect(settings)
         self._reader = connect(settings, serializers={"application/json": _PageSerializer()})
 
@@ -138,7 +140,7 @@ class Index:
             a date.
         """
         answer = self._ask(
-            lambda: self._client.field_caps(
+            lambda: self._client.options(request_timeout=15).field_caps(
                 index=self.name, fields="*", allow_no_indices=False, ignore_unavailable=False
             ),
             patience=0,  # the first question: a wrong address should not cost minutes
@@ -225,15 +227,16 @@ class Index:
             body["slice"] = {"id": number, "max": slices}
         expected, read = 0, 0
         while True:
-            page = self._page(body)
+            page, asked = self._page(body)
             if body["track_total_hits"]:
                 expected = page.hits.total["value"] if page.hits.total else 0
                 body["track_total_hits"] = False  # counting once is enough
             read += len(page.hits.hits)
             if page.hits.hits:
                 yield [hit.source for hit in page.hits.hits]
-            if len(page.hits.hits) < body["size"]:
+            if len(page.hits.hits) < asked:
                 break
+            body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
             body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
             body["pit"]["id"] = page.pit_id or body["pit"]["id"]
         if read != expected:
@@ -241,7 +244,9 @@ class Index:
                 f"{self.name}: slice {number} of {slices} gave {read:,} documents where it counted {expected:,}."
             )
 
-    def _page(self, body: dict[str, Any]) -> _Page:
+    def _page(self, body: dict[str, Any]) -> tuple[_Page, int]:
+        """Return the next page and the size that was asked for."""
+
         def search() -> _Page:
             page: _Page = self._reader.perform_request(
                 "POST",
@@ -254,15 +259,16 @@ class Index:
 
         def on_refusal(error: BaseException) -> None:
             if isinstance(error, elasticsearch.ApiError) and error.meta.status == 429:
-                body["size"] = max(1, body["size"] // 2)
+                body["size"] = max(min(_SMALLEST, body["size"]), body["size"] // 2)
 
-        try:
-            page = self._ask(search, on_refusal=on_refusal)
-        except _PageTooLarge as error:
-            body["size"] = error.most
-            return self._page(body)
-        self._require_whole(page.shards.failed, page.timed_out)
-        return page
+        while True:
+            try:
+                page = self._ask(search, on_refusal=on_refusal)
+            except _PageTooLarge as error:
+                body["size"] = self._most = error.most
+            else:
+                self._require_whole(page.shards.failed, page.timed_out)
+                return page, body["size"]
 
     def _require_whole(self, failed: int, timed_out: bool) -> None:
         if failed or timed_out:
@@ -300,7 +306,8 @@ class Index:
         self.cancelled.wait(seconds)
 
     def _explained(self, error: elasticsearch.ApiError | elastic_transport.TransportError) -> Exception:
-        text = str(error)
+        # an ApiError's text has the cause in it, a TransportError's only in its message
+        text = error.message if isinstance(error, elastic_transport.TransportError) else str(error)
         if isinstance(error, elasticsearch.UnsupportedProductError):
             return ElasticsearchError(
                 f"{self.url} is not Elasticsearch, or older than 7.14; the client refuses other servers, OpenSearch "
@@ -323,8 +330,10 @@ class Index:
         if status == 404 and "search_context_missing" in str(error.body):
             return PointInTimeLost(f"{self.name}: the point in time is gone.")
         if status == 404:
+            named = re.search(r"no such index \[([^\]]+)\]", str(error.body))
+            missing = named[1] if named else self.name
             return ElasticsearchError(
-                f"There is no index {self.name} on {self.url}. Correct es_index; a pattern has to match an index."
+                f"There is no index {missing} on {self.url}. Correct es_index; a pattern has to match an index."
             )
         if status == 401:
             return ElasticsearchError(

@@ -30,7 +30,7 @@ class DryRun:
     body
         The body of the Elasticsearch search; None for a file.
     documents
-        How many documents would be read.
+        How many documents would be read; of a file all, of which the period and the filters keep some.
     limit
         Where ``limit_queries`` would cut; None where it would not.
     size
@@ -64,13 +64,15 @@ def estimate(source: Source, plan: Plan, catalogue: Catalogue | None) -> DryRun:
     sample = source.sample() if documents else []
     request = source.request
     extra = request.extra_columns
-    page = DocumentReader(extra).read(sample)
-    rows = finish(page.rows, request.db_instances, catalogue, arrow_schema(extra)).rows
+    wanted, _ = source.wanted(DocumentReader(extra).read(sample).rows, plan.limit)
+    rows = finish(wanted, request.db_instances, catalogue, arrow_schema(extra)).rows
     file = io.BytesIO()
     pq.write_table(rows, file, compression="zstd")
     return DryRun(
         request=request,
-        body=source.body() if isinstance(source, ElasticSource) else None,
+        body=source.body(request.start, plan.limit["cut_at_ms"] if plan.limit else request.stop)
+        if isinstance(source, ElasticSource)
+        else None,
         documents=documents,
         limit=plan.limit,
         size=int(file.tell() * documents / len(sample)) if sample else 0,

@@ -53,6 +53,8 @@ class ExportFile:
             raise InvalidRequestError(f"There is no file {path}. Valid: an export file, plain, gzip or Zstandard.")
         with path.open("rb") as file:
             start = file.read(4)
+        if start == b"PAR1":
+            raise InvalidRequestError(f"{path} is a Parquet file: frontierlab.datasets.import_parquet reads it.")
         self._compression = next((name for magic, name in _MAGIC.items() if start.startswith(magic)), None)
         if not next(self.blocks(), []):
             raise InvalidRequestError(f"{path} holds no documents: it has no line that is not blank.")

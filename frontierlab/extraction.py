@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import warnings
 from collections import deque
@@ -17,13 +18,13 @@ from typing import Literal, overload
 import pyarrow as pa
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.dataset import Dataset, dataset_path, this_writer, writing
+from frontierlab.dataset import Dataset, dataset_path, require_new, this_writer, writing
 from frontierlab.documents import DocumentReader
 from frontierlab.elastic import Index, PointInTimeLost
-from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
+from frontierlab.errors import CatalogueError, DatasetError, FrontierlabError, InterruptedExtraction
 from frontierlab.estimate import DryRun, estimate
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
-from frontierlab.parts import SliceWriter, commit_part, read_outcome, remove_leftovers, temporary_folder
+from frontierlab.parts import SliceWriter, commit_part, part_folder, read_outcome, remove_leftovers, temporary_folder
 from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.request import Request, make_request
 from frontierlab.rows import finish
@@ -32,7 +33,7 @@ from frontierlab.settings import Settings
 from frontierlab.sources import ElasticSource, FileSource, Source, require_same
 from frontierlab.times import format_time
 
-__all__ = ["LimitReached", "extract"]
+__all__ = ["LimitReached", "NothingKept", "extract"]
 
 _PART = 500_000  # documents: some seconds of work, which is what an interruption costs
 _ROW_GROUP = 60_000
@@ -43,9 +44,13 @@ class LimitReached(UserWarning):
     """``limit_queries`` cut an extraction: the dataset ends earlier than was asked for."""
 
 
+class NothingKept(UserWarning):
+    """An extraction read documents, and none of them became a row: the dataset is empty."""
+
+
 @overload
 def extract(
-    settings: Settings | None = None,
+    settings: Settings | str | os.PathLike[str] | None = None,
     *,
     name: str,
     since: str | date | datetime | None = None,
@@ -62,7 +67,7 @@ def extract(
 
 @overload
 def extract(
-    settings: Settings | None = None,
+    settings: Settings | str | os.PathLike[str] | None = None,
     *,
     name: str = "",
     since: str | date | datetime | None = None,
@@ -78,7 +83,7 @@ def extract(
 
 
 def extract(
-    settings: Settings | None = None,
+    settings: Settings | str | os.PathLike[str] | None = None,
     *,
     name: str = "",
     since: str | date | datetime | None = None,
@@ -106,7 +111,7 @@ def extract(
     Parameters
     ----------
     settings
-        By default ``Settings()``.
+        By default ``Settings()``; or the path of a configuration file.
     name
         Of the dataset: letters, digits, ``.``, ``_`` and ``-``.
     since, until
@@ -158,7 +163,7 @@ def extract(
     >>> import frontierlab as fl
     >>> dataset = fl.extract(fl.sample.settings(), source=fl.sample.path(), name="sample")  # doctest: +SKIP
     """
-    settings = settings or Settings()
+    settings = settings if isinstance(settings, Settings) else Settings(settings)
     request = make_request(
         settings,
         since=since,
@@ -174,6 +179,14 @@ def extract(
         with closing(_source(settings, request, threading.Event())) as opened:
             return estimate(opened, opened.plan(_PART), catalogue)
     path = dataset_path(name, settings)
+    try:
+        _extract(path, settings, request, progress)
+    except OSError as error:
+        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from error
+    return Dataset(path)
+
+
+def _extract(path: Path, settings: Settings, request: Request, progress: bool | ProgressCallback) -> None:
     with writing(path):
         manifest = _earlier(path, request)
         catalogue = _catalogue(path, manifest, request, settings)
@@ -184,18 +197,18 @@ def extract(
             manifest = _planned(path, opened, catalogue) if manifest is None else _resumed(path, opened, manifest)
             with reporting(progress, "documents") as report:
                 _Extraction(path, manifest, opened, catalogue, cancelled).run(report)
-    return Dataset(path)
 
 
 def _earlier(path: Path, request: Request) -> Manifest | None:
     """Return the manifest of an interrupted extraction that the same request goes on with."""
     if not (path / "manifest.json").exists():
+        require_new(path)
         return None
     manifest = Manifest.read(path)
     if manifest.state == "complete":
         raise DatasetError(
             f"The dataset {path.name} is there already, complete. Choose another name, or delete it: "
-            f"frontierlab.datasets.open_dataset({path.name!r}).delete()"
+            f"frontierlab.datasets.delete_dataset({path.name!r}, settings)"
         )
     difference = Request(**manifest.request).differences(request)
     if difference:
@@ -210,7 +223,15 @@ def _catalogue(path: Path, manifest: Manifest | None, request: Request, settings
     """Read the catalogue; a resumed extraction goes on with the one that it began with."""
     if not request.complete:
         return None
-    return Catalogue.read(settings.catalogue_path if manifest is None else path / "catalogue.parquet")
+    if manifest is None:
+        return Catalogue.read(settings.catalogue_path)
+    try:
+        return Catalogue.read(path / "catalogue.parquet")
+    except CatalogueError as error:
+        raise DatasetError(
+            f"The dataset {path.name} cannot go on: the catalogue that it began with is gone ({error}). Delete it and "
+            "begin anew."
+        ) from None
 
 
 def _source(settings: Settings, request: Request, cancelled: threading.Event) -> Source:
@@ -258,6 +279,7 @@ class _Begun:
 
     part: PlannedPart
     folder: Path
+    writers: list[SliceWriter]
     futures: list[Future[Outcome]]
     reading: ExitStack
 
@@ -294,6 +316,8 @@ class _Extraction:
         """Read what is missing and complete the dataset."""
         outcomes = {part.number: read_outcome(self._path, part.number) for part in self._manifest.plan}
         todo = [part for part in self._manifest.plan if outcomes[part.number] is None]
+        for part in todo:  # what is there and cannot say what it holds is read again
+            shutil.rmtree(part_folder(self._path, part.number), ignore_errors=True)
         there = sum(outcome.counts.read for outcome in outcomes.values() if outcome is not None)
         meter = ProgressMeter("reading", there + sum(part.expected for part in todo), there)
         try:
@@ -303,8 +327,9 @@ class _Extraction:
         except (FrontierlabError, OSError, pa.ArrowException) as error:
             whole = sum(outcome is not None for outcome in outcomes.values())
             raise InterruptedExtraction(
-                f"The extraction {self._path.name} stopped with {whole} of {len(outcomes)} parts stored: {error} "
-                "The dataset says that it is incomplete; the same extract(…) call goes on from there."
+                f"The extraction {self._path.name} stopped with {whole} of {len(outcomes)} parts stored: "
+                f"{str(error).rstrip('.')}. The dataset says that it is incomplete; the same extract(…) call goes "
+                "on from there."
             ) from error
         self._complete([outcome for outcome in outcomes.values() if outcome is not None])
 
@@ -330,11 +355,13 @@ class _Extraction:
     def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, opened: ExitStack, meter: ProgressMeter) -> _Begun:
         reading = opened.enter_context(ExitStack())
         folder = temporary_folder(self._path, part.number)
+        slices = reading.enter_context(self._source.reading(part))
+        writers = [SliceWriter(folder, number, self._schema) for number in range(len(slices))]
         futures = [
-            pool.submit(self._write_slice, documents, SliceWriter(folder, number, self._schema), meter)
-            for number, documents in enumerate(reading.enter_context(self._source.reading(part)))
+            pool.submit(self._write_slice, documents, writer, meter)
+            for documents, writer in zip(slices, writers, strict=True)
         ]
-        return _Begun(part, folder, futures, reading)
+        return _Begun(part, folder, writers, futures, reading)
 
     def _finish(
         self,
@@ -347,6 +374,7 @@ class _Extraction:
         """Wait for the slices of a part, reporting meanwhile, and put it in its place."""
         for attempt in range(1, _ATTEMPTS + 1):
             while wait(begun.futures, timeout=0.25).not_done:
+                _raise_first(begun.futures)
                 report(meter.progress())
             begun.reading.close()
             try:
@@ -354,6 +382,7 @@ class _Extraction:
             except PointInTimeLost:
                 if attempt == _ATTEMPTS:
                     raise
+                meter.add(-sum(writer.outcome.counts.read for writer in begun.writers))
                 begun = self._begin(begun.part, pool, opened, meter)
             else:
                 break
@@ -393,6 +422,8 @@ class _Extraction:
         for name in Outcome.model_fields:
             setattr(manifest, name, getattr(total, name))
         expected = sum(part.expected for part in manifest.plan)
+        if counts.read != expected and not self._source.request.index:
+            raise DatasetError(f"{counts.read:,} of the file's {expected:,} documents were read. Please report this.")
         if counts.read != expected:
             manifest.notes.append(
                 f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
@@ -401,9 +432,24 @@ class _Extraction:
         manifest.finished = format_time(datetime.now(UTC))
         manifest.write(self._path)
         if manifest.limit is not None:
-            warnings.warn(
+            text = (
                 f"limit_queries ({manifest.limit['limit_queries']:,}) cut {self._path.name} at "
-                f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period.",
-                LimitReached,
-                stacklevel=4,
+                f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period."
             )
+            if not counts.kept:
+                text += " Nothing is left: the first millisecond holds more than the limit."
+            warnings.warn(text, LimitReached, stacklevel=5)
+        elif counts.read and not counts.kept:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in (total.left_out | total.set_aside).items())
+            warnings.warn(
+                f"None of {counts.read:,} documents became a row of {self._path.name}: {reasons}.",
+                NothingKept,
+                stacklevel=5,
+            )
+
+
+def _raise_first(futures: list[Future[Outcome]]) -> None:
+    """Raise the error of a slice that has failed, not to wait for the others; a lost point in time is for all."""
+    for future in futures:
+        if future.done() and (error := future.exception()) and not isinstance(error, PointInTimeLost):
+            raise error

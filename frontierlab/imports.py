@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.dataset import Dataset, dataset_path, this_writer, writing
+from frontierlab.dataset import MANIFEST_KEY, Dataset, dataset_path, require_new, this_writer, writing
 from frontierlab.documents import DocumentReader
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
@@ -28,7 +28,7 @@ from frontierlab.times import format_time
 __all__ = ["import_parquet"]
 
 _ROWS = 50_000
-_EXACT = 2**53
+_EXACT = {64: 2**53, 32: 2**24, 16: 2**11}  # up to here each whole number has a float of its own
 
 
 def import_parquet(
@@ -68,25 +68,27 @@ def import_parquet(
     settings = settings or Settings()
     file = Path(path).expanduser().absolute()
     target = dataset_path(name, settings)
-    fields, unknown = _columns(file)
+    fields, unknown, exported = _columns(file)
     catalogue = Catalogue.read(settings.catalogue_path) if complete else None
     with writing(target):
         if (target / "manifest.json").exists():
             raise DatasetError(f"There is a dataset {name} already. Choose another name, or delete it first.")
+        require_new(target)
         try:
-            _import(file, fields, unknown, target, catalogue, settings)
+            _import(file, fields, unknown, exported, target, catalogue, settings)
         except BaseException:
             shutil.rmtree(target)
             raise
     return Dataset(target)
 
 
-def _columns(file: Path) -> tuple[dict[str, str], list[str]]:
-    """Return the document's field for each column of the file that is known, and the columns that are not."""
+def _columns(file: Path) -> tuple[dict[str, str], list[str], Manifest | None]:
+    """Return the document's field for each column that is known, the other columns, and the manifest in the file."""
     try:
-        names = pq.read_schema(file).names
+        schema = pq.read_schema(file)
     except (OSError, pa.ArrowInvalid) as error:
         raise InvalidRequestError(f"{file} is not a Parquet file that can be read: {error}") from None
+    names, text = schema.names, (schema.metadata or {}).get(MANIFEST_KEY.encode())
     known = {column.name: column.field for column in COLUMNS if column.field is not None}
     known |= {field: field for field in known.values()}
     fields = {name: known[name] for name in names if name in known}
@@ -98,19 +100,24 @@ def _columns(file: Path) -> tuple[dict[str, str], list[str]]:
             f"{file} does not hold query logs: it {problem}. Its columns: {', '.join(names)}. "
             f"Known ones: {', '.join(column.name for column in COLUMNS)}."
         )
-    return fields, [name for name in names if name not in known and name != "nodetime"]
+    exported = Manifest.model_validate_json(text) if text else None
+    return fields, [name for name in names if name not in known and name != "nodetime"], exported
 
 
 def _import(
     file: Path,
     fields: dict[str, str],
     unknown: list[str],
+    exported: Manifest | None,
     target: Path,
     catalogue: Catalogue | None,
     settings: Settings,
 ) -> None:
     parquet = pq.ParquetFile(file)
     part = PlannedPart(number=0, start=0, stop=parquet.metadata.num_rows, expected=parquet.metadata.num_rows)
+    manifest = _manifest(file, unknown, exported, target, catalogue, settings)
+    manifest.plan = [part]
+    manifest.write(target)  # before the part: a folder without one is nobody's
     reader, schema, folder = DocumentReader(), arrow_schema(), temporary_folder(target, 0)
     with SliceWriter(folder, 0, schema) as writer:
         for batch in parquet.iter_batches(_ROWS, columns=list(fields)):
@@ -122,27 +129,45 @@ def _import(
                 read=batch.num_rows, left_out=done.left_out, converted=page.converted, conflicts=done.conflicts
             )
     outcome = commit_part(folder, target, 0, [writer.outcome])
-    request = Request(
+    for name in Outcome.model_fields:
+        setattr(manifest, name, getattr(outcome, name))
+    manifest.state, manifest.finished = "complete", format_time(datetime.now(UTC))
+    manifest.write(target)
+
+
+def _manifest(
+    file: Path,
+    unknown: list[str],
+    exported: Manifest | None,
+    target: Path,
+    catalogue: Catalogue | None,
+    settings: Settings,
+) -> Manifest:
+    """Return the manifest to begin with; that of an exported dataset still says what was asked for and cut."""
+    ours = Request(
         source=str(file),
         limit_queries=settings.limit_queries,
         db_instances=settings.db_instances,
         complete=catalogue is not None,
     )
-    notes = [f"Columns of the file that were not taken: {', '.join(unknown)}."] if unknown else []
-    now = format_time(datetime.now(UTC))
-    Manifest(
+    request = ours.model_dump()
+    notes = ["Times are UTC; a time without a zone is taken as UTC."]
+    if exported is not None:
+        asked = ("since", "until", "cached", "taskid", "limit_queries")
+        request |= {name: exported.request.get(name) for name in asked}
+        notes = [*exported.notes, f"Imported from an export of the dataset {exported.name}."]
+    if unknown:
+        notes.append(f"Columns of the file that were not taken: {', '.join(unknown)}.")
+    return Manifest(
         name=target.name,
-        state="complete",
-        created=now,
-        finished=now,
-        request=request.model_dump(),
+        created=format_time(datetime.now(UTC)),
+        request=request,
         source={"parquet": str(file)},
-        columns=schema.names,
-        plan=[part],
-        notes=["Times are UTC; a time without a zone is taken as UTC.", *notes],
+        columns=arrow_schema().names,
+        limit=exported.limit if exported is not None else None,
+        notes=notes,
         writer=this_writer(),
-        **{name: getattr(outcome, name) for name in Outcome.model_fields},
-    ).write(target)
+    )
 
 
 def _documents(batch: pa.RecordBatch, fields: dict[str, str], file: Path) -> list[bytes]:
@@ -156,14 +181,16 @@ def _readable(column: pa.Array, name: str, file: Path) -> pa.Array:
         naive = column.type.tz is None
         column = pc.assume_timezone(column, "UTC") if naive else column
         return pc.strftime(column.cast(pa.timestamp("ms", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        return column.cast(pa.string())  # text of writers that do not say that it is text
     if pa.types.is_floating(column.type):
         # data frames turn a column of integers into floats when one is missing
         column = pc.if_else(pc.is_nan(column), None, column)
-        most = pc.max(pc.abs(column)).as_py()
-        if most is not None and most > _EXACT:
+        most, exact = pc.max(pc.abs(column)).as_py(), _EXACT[column.type.bit_width]
+        if most is not None and most > exact:
             raise InvalidRequestError(
-                f"{file}: column {name} holds integers as floats, up to {most:.6g}: beyond 2^53 their last digits are "
-                "lost. Export the logs again with that column as integers."
+                f"{file}: column {name} holds integers as floats, up to {most:.6g}: beyond {exact:,} their last digits "
+                "are lost. Export the logs again with that column as integers."
             )
         if pc.all(pc.equal(column, pc.floor(column))).as_py():
             return column.cast(pa.int64())

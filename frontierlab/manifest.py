@@ -15,6 +15,9 @@ from frontierlab.files import write_text
 __all__ = ["Counts", "Manifest", "Outcome", "PlannedPart"]
 
 
+_MOST = 1_000  # of the reasons, which can name what a document holds
+
+
 class _Record(BaseModel):
     """A record whose fields can be read as attributes or as the keys of a dict."""
 
@@ -80,7 +83,10 @@ class Outcome(_Record):
             total: Counter[str] = Counter()
             for record in records:
                 total.update(record)
-            return dict(sorted(total.items(), key=lambda item: (-item[1], item[0])))
+            others = total.pop("others", 0)
+            ordered = sorted(total.items(), key=lambda item: (-item[1], item[0]))
+            others += sum(count for _, count in ordered[_MOST:])
+            return dict(ordered[:_MOST]) | ({"others": others} if others else {})
 
         return cls(
             counts=Counts(**added([outcome.counts.model_dump() for outcome in outcomes])),

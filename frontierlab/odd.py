@@ -42,8 +42,8 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     number     any finite number, or text that is one
     flag       true, false, ``"true"``, ``"false"``, 1, 0
     name       text; an integer as its decimal text
-    time       ISO 8601, without a zone as UTC, digits below a millisecond cut; an integer,
-               or 12 to 14 digits as text, as milliseconds since the epoch
+    time       ISO 8601, without a zone as UTC, digits below a millisecond cut; 12 to 14
+               digits, a number or text, as milliseconds since the epoch
     any        an array of one value as that value; an empty array as missing
     ========== ==========================================================================
 
@@ -169,7 +169,8 @@ def _name(value: Any) -> tuple[str, bool]:
 
 def _time(value: Any) -> tuple[int, bool]:
     if isinstance(value, int) and not isinstance(value, bool):
-        milliseconds = value
+        # ten digits are seconds, as likely as not: no guessing
+        milliseconds = value if 10**11 <= value < 10**14 else -1
     elif isinstance(value, str) and _EPOCH_MS.fullmatch(value):
         milliseconds = int(value)
     elif isinstance(value, str):

@@ -51,12 +51,15 @@ def commit_part(temporary: Path, dataset: Path, number: int, outcomes: list[Outc
 
 
 def read_outcome(dataset: Path, number: int) -> Outcome | None:
-    """Return what became of a part's documents; None where the part is not there yet."""
+    """Return what became of a part's documents; None where the part is not there, or cannot say it."""
     try:
         text = (part_folder(dataset, number) / _OUTCOME).read_text(encoding="utf-8")
     except FileNotFoundError:
         return None
-    return Outcome.model_validate_json(text)
+    try:
+        return Outcome.model_validate_json(text)
+    except ValueError:
+        return None
 
 
 class SliceWriter:

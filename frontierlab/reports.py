@@ -18,7 +18,6 @@ from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.manifest import Manifest, Outcome
-from frontierlab.parts import read_outcome
 from frontierlab.spark import open_logs
 from frontierlab.statements import Statement, in_words
 from frontierlab.times import parse_time
@@ -87,7 +86,7 @@ def report(
     if target.is_dir():
         raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as report.html.")
     logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=True)
-    outcome = _outcome(dataset)
+    outcome = dataset.outcome()
     sections, counted = _sections(logs, outcome)
     warnings = _warnings(dataset.manifest, outcome, counted)
     page = _page(dataset, outcome, warnings, sections)
@@ -95,14 +94,6 @@ def report(
     with replacing(target) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return target
-
-
-def _outcome(dataset: Dataset) -> Outcome:
-    """Return the counts, of an incomplete dataset those of the parts that are there."""
-    if dataset.state == "complete":
-        return dataset.manifest
-    parts = [read_outcome(dataset.path, part.number) for part in dataset.manifest.plan]
-    return Outcome.total([part for part in parts if part is not None])
 
 
 def _sections(logs: DataFrame, outcome: Outcome) -> tuple[list[_Section], int]:

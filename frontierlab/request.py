@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
@@ -135,18 +136,22 @@ def make_request(
             f"until ({format_time(stop)}) has to be after since ({format_time(start)}): the period is [since, until), "
             "in UTC."
         )
-    if cached is not None and not isinstance(cached, bool):
+    if cached is not None and not isinstance(cached, (bool, np.bool_)):
         raise InvalidRequestError(f"cached={cached!r} is not valid: True, False, or None for both.")
-    if taskid is not None and (isinstance(taskid, bool) or not isinstance(taskid, int)):
-        raise InvalidRequestError(f"taskid={taskid!r} is not valid: a whole number, or None for all.")
+    if taskid is not None:
+        is_number = isinstance(taskid, (int, np.integer)) and not isinstance(taskid, bool)
+        if not is_number or not 0 <= taskid < 2**63:
+            raise InvalidRequestError(
+                f"taskid={taskid!r} is not valid: a whole number from 0 to 2^63-1, or None for all."
+            )
     return Request(
         source=settings.es_url if source is None else str(Path(source).expanduser().absolute()),
         index=settings.es_indices if source is None else "",
         since=None if start is None else format_time(start),
         until=None if stop is None else format_time(stop),
         until_is_now=until_is_now,
-        cached=cached,
-        taskid=taskid,
+        cached=None if cached is None else bool(cached),
+        taskid=None if taskid is None else int(taskid),
         extra_fields=_extra_fields(extra_fields),
         limit_queries=settings.limit_queries,
         db_instances=settings.db_instances,

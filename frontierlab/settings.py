@@ -54,7 +54,7 @@ class Settings(BaseModel):
     variables ``FRONTIERLAB_<FIELD>``, and keyword arguments. In a file the case of a key and the
     underscores in it do not matter (``ES_CachingEfficiency_Index`` is
     ``es_caching_efficiency_index``), a line that starts with ``#`` is a comment, and an empty value
-    is no value. Settings do not change once made.
+    is no value; a relative path is from the file's own folder. Settings do not change once made.
 
     Parameters
     ----------
@@ -251,7 +251,7 @@ def create_config_file(
     overwrite
         Replace a file that is there. It is replaced in one step, or left as it was.
     **fields
-        Fields of `Settings`. All are checked before anything is written.
+        Fields of `Settings`. Each is checked before anything is written.
 
     Returns
     -------
@@ -345,6 +345,8 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, tuple[An
             raise _unknown(key, place, list(Settings.model_fields))
         if field in found:
             raise ConfigurationError(f"{place}: {field} is given twice; first in {found[field][1]}.")
+        if value and "Path" in str(Settings.model_fields[field].annotation):
+            value = str(path.absolute().parent / Path(value).expanduser())
         found[field] = (value, place)
     return {field: pair for field, pair in found.items() if pair[0]}
 
@@ -378,5 +380,6 @@ def _explain(error: ValidationError, values: dict[str, Any], places: dict[str, s
 
 def _explain_field(name: str, value: Any, place: str, message: str) -> str:
     field = Settings.model_fields[name]
-    given = "" if "SecretStr" in str(field.annotation) or "@" in str(value) else f" {value!r}"
+    secret = "SecretStr" in str(field.annotation) or not field.repr or name.endswith("address")
+    given = "" if secret or "@" in str(value) else f" {value!r}"
     return f"{place}: {name}{given} is not valid ({message.removeprefix('Value error, ')}). Valid: {field.description}."

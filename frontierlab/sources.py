@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bisect
 import functools
+import itertools
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -130,9 +132,8 @@ class ElasticSource:
             limit = _limit(request, total, stop)
         return Plan(split(histogram, start, stop, most) if stop > start else [], limit, notes)
 
-    def body(self, part: PlannedPart | None = None) -> dict[str, Any]:
-        """Return the body of the search for a part, or for the whole period."""
-        start, stop = (part.start, part.stop) if part else (self.request.start, self.request.stop)
+    def body(self, start: int | None, stop: int | None) -> dict[str, Any]:
+        """Return the body of the search for ``[start, stop)``."""
         return search_body(self._query(start, stop), self._page, self._fields)
 
     @functools.cached_property
@@ -161,7 +162,7 @@ class ElasticSource:
     def reading(self, part: PlannedPart) -> Iterator[list[Iterator[list[bytes]]]]:
         """Open a point in time for the part's slices."""
         with self._index.point_in_time() as pit:
-            body = self.body(part)
+            body = self.body(part.start, part.stop)
             yield [self._index.pages(body, pit, number, self.slices) for number in range(self.slices)]
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
@@ -193,17 +194,24 @@ class FileSource:
         """Split the file by its lines."""
         count, limit = self._survey.number, None
         if count > self.request.limit_queries:
-            # the documents that count are those asked for: their times have to be looked at
-            start, stop = self.request.start or 0, self.request.stop or _LAST
-            end = cut(self._histogram, start, stop, self.request.limit_queries)
-            if end < stop:
-                available = sum(n for _, n in self._histogram(start, stop, stop - start))
-                limit = _limit(self.request, available, end)
+            limit = self._cut()
         parts = [
             PlannedPart(number=number, start=first, stop=min(first + most, count), expected=min(most, count - first))
             for number, first in enumerate(range(0, count, most))
         ]
         return Plan(parts, limit, [])
+
+    def _cut(self) -> dict[str, Any] | None:
+        """Find where ``limit_queries`` cuts: one pass over the file for the second, one for the millisecond."""
+        most = self.request.limit_queries
+        seconds = self._histogram(self.request.start or 0, self.request.stop or _LAST, 1_000)
+        available = sum(count for _, count in seconds)
+        if available <= most:
+            return None
+        totals = list(itertools.accumulate(count for _, count in seconds))
+        second, count = seconds[place := bisect.bisect_right(totals, most)]
+        left = most - (totals[place] - count)
+        return _limit(self.request, available, cut(self._histogram, second, second + 1_000, left))
 
     def _histogram(self, start: int, stop: int, width: int) -> list[tuple[int, int]]:
         total: Counter[int] = Counter()

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
+
+import numpy as np
 
 from frontierlab.errors import InvalidRequestError
 
 __all__ = ["format_time", "from_milliseconds", "parse_time", "to_milliseconds"]
 
+_ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]|$)")
 _EXAMPLES = "write 2026-10-01, 2026-10-01T12:30:00 (UTC) or 2026-10-01T14:30:00+02:00"
 
 
-def parse_time(value: str | date | datetime) -> datetime:
+def parse_time(value: str | date | datetime | np.datetime64) -> datetime:
     """Read a point in time.
 
     Parameters
@@ -31,7 +35,15 @@ def parse_time(value: str | date | datetime) -> datetime:
         The value is not a time, or outside the years 1970 to 2261.
     """
     try:
-        moment = value if isinstance(value, date) else datetime.fromisoformat(value.strip())
+        moment: date
+        if isinstance(value, np.datetime64):
+            moment = value.astype("datetime64[ms]").astype(datetime)
+        elif isinstance(value, str):
+            if not _ISO.match(value.strip()):
+                raise ValueError(value)
+            moment = datetime.fromisoformat(value.strip())
+        else:
+            moment = value
         if not isinstance(moment, datetime):
             moment = datetime(moment.year, moment.month, moment.day)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

@@ -165,7 +165,7 @@ def test_rows_that_cannot_be_read_are_set_aside(settings, tmp_path):
         (pa.table({"time": ["x"], "@timestamp": ["x"], "db": ["x"]}), "has @timestamp twice"),
         (
             pa.table({"time": ["2026-10-01T00:00:00.000Z"], "db": ["CONDBR2"], "since": [1.7e18]}),
-            r"column since holds integers as floats, up to 1.7e\+18: beyond 2\^53",
+            r"column since holds integers as floats, up to 1.7e\+18: beyond 9,007,199,254,740,992",
         ),
     ],
 )
@@ -186,3 +186,72 @@ def test_a_file_that_is_not_parquet_and_a_name_that_is_taken(settings, dataset, 
     assert_is_the_world(fl.datasets.open_dataset("day", settings), world)
     with pytest.raises(CatalogueError, match="There is no catalogue"):
         fl.datasets.import_parquet(tmp_path / "b.parquet", "b", fl.Settings(data_dir=settings.data_dir))
+
+
+def test_a_folder_that_is_not_a_dataset_is_left_alone(settings, dataset, tmp_path):
+    strange = settings.data_dir / "datasets" / "precious"
+    strange.mkdir()
+    (strange / "thesis.txt").write_text("mine")
+    with pytest.raises(DatasetError, match=r"precious is there and is not a dataset: .*but thesis.txt. Choose another"):
+        fl.extract(settings, source=tmp_path / "dump.ndjson", name="precious", progress=False)
+    todays_layout(dataset).to_parquet(tmp_path / "today.parquet")
+    with pytest.raises(DatasetError, match="is not a dataset"):
+        fl.datasets.import_parquet(tmp_path / "today.parquet", "precious", settings)
+    assert (strange / "thesis.txt").read_text() == "mine"
+
+
+def test_parts_without_a_manifest_do_not_become_another_dataset(settings, dataset, tmp_path):
+    (dataset.path / "manifest.json").unlink()
+    with pytest.raises(DatasetError, match=r"day is there and is not a dataset: .*but parts"):
+        fl.extract(settings, source=tmp_path / "dump.ndjson", name="day", progress=False)
+    assert list(dataset.path.glob("parts/00000/*.parquet"))
+
+
+def test_files_that_are_missing_or_damaged_are_said(settings, dataset):
+    file = dataset.files()[0]
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-10])
+    with pytest.raises(DatasetError, match="A file of the dataset day is damaged"):
+        dataset.to_pandas()
+    file.unlink()
+    with pytest.raises(DatasetError, match=r"Files of the dataset day are missing: [\d,]+ of its [\d,]+ rows"):
+        dataset.to_pandas()
+    fl.datasets.delete_dataset("day", settings)
+    with pytest.raises(DatasetError, match="Files of the dataset day are missing: 0 of"):
+        dataset.to_pandas()
+
+
+def test_a_damaged_dataset_can_be_deleted_once(settings, dataset):
+    (dataset.path / "manifest.json").write_text("{")
+    fl.datasets.delete_dataset("day", settings)
+    assert fl.datasets.list_datasets(settings).empty
+    with pytest.raises(DatasetError, match="There is no dataset day in"):
+        fl.datasets.delete_dataset("day", settings)
+
+
+def test_an_export_that_is_imported_still_knows_what_was_asked_for(data_dir, world, tmp_path):
+    settings = fl.sample.settings(data_dir=data_dir, limit_queries=1_000)
+    world.write(tmp_path / "dump.ndjson")
+    with pytest.warns(UserWarning, match="limit_queries"):
+        cut = fl.extract(settings, name="cut", source=tmp_path / "dump.ndjson", cached=False, progress=False)
+    again = fl.datasets.import_parquet(cut.export(tmp_path / "cut.parquet"), "again", settings)
+    assert_same_rows(again.to_arrow(), cut.to_arrow())
+    assert again.manifest.limit == cut.manifest.limit
+    assert again.manifest.request["cached"] is False
+    assert "Imported from an export of the dataset cut." in again.manifest.notes
+
+
+def test_names_as_bytes_are_text_and_short_floats_that_lost_digits_are_refused(settings, tmp_path):
+    table = pa.table({"time": ["2026-10-01T00:00:00.000Z"], "db": [b"CONDBR2"], "nodefullpath": [b"/A"]})
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert fl.datasets.import_parquet(tmp_path / "a.parquet", "a", settings).to_pandas()["nodefullpath"][0] == "/A"
+    pq.write_table(table.append_column("pandaid", pa.array([6.7e9], pa.float32())), tmp_path / "b.parquet")
+    with pytest.raises(InvalidRequestError, match=r"column pandaid holds integers as floats.*beyond 16,777,216"):
+        fl.datasets.import_parquet(tmp_path / "b.parquet", "b", settings)
+
+
+def test_a_data_folder_that_cannot_be_one(tmp_path, dataset):
+    (tmp_path / "file").write_text("")
+    settings = fl.sample.settings(data_dir=tmp_path / "file")
+    with pytest.raises(DatasetError, match=r"file/datasets/d cannot be written: .*data_dir"):
+        fl.extract(settings, source=fl.sample.path(), name="d", progress=False)

@@ -19,7 +19,7 @@ from frontierlab.errors import (
     DatasetError,
     InvalidRequestError,
 )
-from frontierlab.extraction import LimitReached
+from frontierlab.extraction import LimitReached, NothingKept
 from frontierlab.sample import World
 from tests.extractions import assert_is_the_world, assert_same_rows, small_parts  # noqa: F401
 
@@ -156,6 +156,8 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(settings, export, 
         ({"since": "yesterday"}, r"'yesterday' is not a time: write 2026-10-01"),
         ({"cached": "no"}, r"cached='no' is not valid: True, False, or None"),
         ({"taskid": "12"}, r"taskid='12' is not valid"),
+        ({"taskid": 10**30}, r"is not valid: a whole number"),
+        ({"since": "20261001112"}, r"is not a time"),
         ({"extra_fields": "dn"}, r"give a list"),
         ({"extra_fields": ["time"]}, r"time is taken already"),
         ({"extra_fields": {"dn": "text"}}, r"cannot be read as 'text'. Valid: integer, number, flag, name, time"),
@@ -280,3 +282,43 @@ def test_a_full_disk_is_said_and_resumed(settings, data_dir, export, world):
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"
     assert not list(data_dir.glob("datasets/d/parts/*"))
     assert_is_the_world(extract(settings, export), world)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_is_there_of_an_incomplete_dataset_is_read_only_on_request(settings, data_dir, large_export):
+    run_child(data_dir, large_export, progress=KILL)
+    dataset = fl.datasets.open_dataset("d", settings)
+    with pytest.raises(DatasetError, match="d is incomplete"):
+        dataset.to_pandas()
+    rows = len(dataset.to_pandas(allow_incomplete=True))
+    assert rows == dataset.counts.kept == fl.datasets.list_datasets(settings)["rows"][0] > 0
+    outcome = dataset.path / "parts" / "00001" / "outcome.json"
+    outcome.write_text("")  # a part that cannot say what it holds is read again
+    assert_is_the_world(extract(settings, large_export), World(60_000, seed=5))
+
+
+def test_nothing_kept_is_said(settings, tmp_path):
+    (tmp_path / "dump.ndjson").write_text('{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CMS"}\n' * 20)
+    with pytest.warns(NothingKept, match="None of 20 documents became a row of d: another database 20"):
+        extract(settings, tmp_path / "dump.ndjson")
+
+
+def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_dir, tmp_path):
+    document = '{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CONDBR2"}\n'
+    (tmp_path / "dump.ndjson").write_text(document * 50)
+    settings = fl.sample.settings(data_dir=data_dir, limit_queries=20)
+    with pytest.warns(LimitReached, match="there are 50 documents in the period. Nothing is left"):
+        assert extract(settings, tmp_path / "dump.ndjson").counts.kept == 0
+
+
+def test_a_parquet_file_is_no_export_file(settings, tmp_path):
+    with pytest.raises(InvalidRequestError, match=r"is a Parquet file: frontierlab.datasets.import_parquet reads it"):
+        extract(settings, fl.sample.path("catalogue.parquet"))
+
+
+def test_settings_may_be_the_path_of_a_configuration_file(tmp_path, data_dir):
+    config = fl.create_config_file(
+        tmp_path / "c.txt", data_dir="here", coolr_file=fl.sample.path("catalogue.parquet"), limit_queries=30_000
+    )
+    dataset = fl.extract(config, source=fl.sample.path(), name="d", progress=False)
+    assert dataset.path == tmp_path / "here" / "datasets" / "d"  # from the file's folder, not from where one works

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import signal
 import ssl
 import subprocess
@@ -225,13 +226,16 @@ class TestFaults:
 
     @pytest.fixture
     def settings(self, elasticsearch_server, data_dir, filled, proxy):
-        return elastic_settings(elasticsearch_server, data_dir, filled, es_address=proxy.url, es_page=500)
+        return elastic_settings(elasticsearch_server, data_dir, filled, es_address=proxy.url, es_page=1_000)
 
     def test_a_busy_server_is_asked_again_for_smaller_pages(self, settings, proxy):
         proxy.faults.append(too_many_requests(times=3, skip=4, when=SEARCH))
         assert_is_the_world(extract(settings), WORLD)
         assert proxy.statuses(SEARCH).count(429) == 3
-        assert any(b'"size":250' in seen.body.replace(b" ", b"") for seen in proxy.requests)
+        sizes = [json.loads(seen.body)["size"] for seen in proxy.requests if seen.line.startswith(SEARCH)]
+        refused = [n for n, status in enumerate(proxy.statuses(SEARCH)) if status == 429]
+        assert min(sizes[refused[0] :]) == 500
+        assert sizes[-1] == 1_000  # and back up
 
     @pytest.mark.parametrize(
         "fault",
@@ -266,7 +270,7 @@ class TestFaults:
         assert_is_the_world(extract(settings), WORLD)
 
     def test_a_server_that_stays_away_interrupts_and_the_same_call_goes_on(self, settings, proxy):
-        fault = Drop(when=SEARCH, skip=30, times=None)
+        fault = Drop(when=SEARCH, skip=15, times=None)
         proxy.faults.append(fault)
         impatient = settings.model_copy(update={"es_retry_seconds": 1.0})
         with pytest.raises(InterruptedExtraction, match="does not answer"):
@@ -279,16 +283,16 @@ class TestFaults:
         assert sum(seen.line.startswith(SEARCH) for seen in proxy.requests[before:]) < 60
 
     def test_a_lost_point_in_time_costs_its_part_and_no_more(self, settings, proxy):
-        proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=20))
+        proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=10))
         assert_is_the_world(extract(settings), WORLD)
 
     def test_a_point_in_time_that_is_lost_again_and_again_interrupts(self, settings, proxy):
-        proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=20, times=None))
+        proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=10, times=None))
         with pytest.raises(InterruptedExtraction, match="the point in time is gone"):
             extract(settings)
 
     def test_a_server_that_is_restarted_is_waited_for(self, settings, proxy, elasticsearch_server):
-        proxy.faults.append(Call(elasticsearch_server.restart, when=SEARCH, skip=20))
+        proxy.faults.append(Call(elasticsearch_server.restart, when=SEARCH, skip=10))
         assert_is_the_world(extract(settings), WORLD)
 
     def test_no_point_in_time_is_left_open(self, settings, proxy):
