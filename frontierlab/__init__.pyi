@@ -1,3 +1,4 @@
+from . import caching as caching
 from . import catalogue as catalogue
 from . import catalogues as catalogues
 from . import coolr as coolr

@@ -318,7 +318,7 @@ def test_truth_is_what_loops_find(seed):
                 assert row[name] == pytest.approx(value, rel=1e-9), (key, name)
     assert len(truth.columns) == 4 + len(next(iter(found.values())))
     assert (truth["different_payloads_iov"] > 1).any()
-    assert (truth["empty_queries"] > 0).any()
+    assert (truth["different_empty_queries"] > 0).any()
     assert (truth["tagname"] == "unknown").any()
 
 
@@ -334,10 +334,10 @@ def looped(world):
         if row["nodefullpath"] is not None:
             groups[row["db"], row["schema"], row["nodefullpath"], row["tagname"] or "unknown"].append(row)
     for key, rows in groups.items():
-        yield key, group_figures(rows, archive[key] if key in tags else None)
+        yield key, group_figures(rows, archive[key] if key in tags else None, key[-1])
 
 
-def group_figures(rows, payloads):
+def group_figures(rows, payloads, tag):
     with_iov = [r for r in rows if r["since"] >= 0 and r["until"] >= r["since"]]
     half = sum((r["since"] == -1) != (r["until"] == -1) for r in rows)
     backwards = sum(0 <= r["until"] < r["since"] for r in rows)
@@ -360,11 +360,14 @@ def group_figures(rows, payloads):
     by_content = {frozenset((r["channel"], r["content"]) for r in a) for a in answers.values() if a}
     found = sum(bool(a) for a in answers.values())
     good = [r for r in served if answers[query(r)]]
+    sizes = [r["fsize"] for r in good if not r["cached"] and r["fsize"] is not None]
     group = {q: frozenset(map(id, a)) for q, a in answers.items()}
     after = {
         "different_payloads_iov": len(by_iov),
         "different_payloads_content": len(by_content),
-        "empty_queries": len(answers) - found,
+        "empty_queries": sum(not answers[query(r)] for r in served),
+        "different_empty_queries": len(answers) - found,
+        "mean_payload_size": sum(sizes) / len(sizes) if sizes else None,
         "efficiency_iov": len(by_iov) / found if found else None,
         "efficiency_content": len(by_content) / found if found else None,
     }
@@ -372,7 +375,8 @@ def group_figures(rows, payloads):
         usable = [r for r in good if not suffix or r["squid"] is not None]
         after["wasted_bytes" + suffix] = wasted(usable, usable, "fsize", parts)
         after["wasted_dbtime" + suffix] = wasted(usable, [r for r in usable if not r["cached"]], "dbtime", parts)
-    return {**figures, **(after if payloads is not None else dict.fromkeys(after))}
+    known = payloads is not None or (tag != "unknown" and not served)
+    return {**figures, **(after if known else dict.fromkeys(after))}
 
 
 def query(row):

@@ -23,11 +23,11 @@ BLOCK = 4_000_000
 
 INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
-    *("cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
+    *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
 )
 FLOATS = (
     *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid"),
-    *("efficiency_iov", "efficiency_content"),
+    *("mean_payload_size", "efficiency_iov", "efficiency_content"),
 )
 
 
@@ -60,10 +60,10 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
             how many of them were different.
         ``different_payloads_iov``, ``different_payloads_content``
             different answers that are not empty, as sets of (channel, since, until), and as sets of
-            (channel, content). These and all that follow from answers are null for a tag that is not in the
-            catalogue's folder.
-        ``empty_queries``
-            different queries whose answer is empty.
+            (channel, content). These and all that follow from answers are null for queries whose tag is
+            ``unknown``, or is not in the catalogue's folder; a folder and tag without queries got no answers.
+        ``empty_queries``, ``different_empty_queries``
+            queries whose answer is empty, and how many of them were different.
         ``cached``, ``uncached``
             queries with and without ``cached``; they add up to ``queries``.
         ``failed``
@@ -82,8 +82,10 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
             the same over pairs of answer and Squid: each Squid must fetch once. Queries whose Squid is
             not known are left out. A query that several Squids sent counts once for each, so that this may
             be more than ``wasted_bytes``.
+        ``mean_payload_size``
+            mean ``fsize`` of uncached queries whose answer is not empty, bytes; null where there are none.
         ``efficiency_iov``, ``efficiency_content``
-            different answers / different queries whose answer is not empty; null where there are none.
+            different answers / (different queries - different empty queries); null where there are none.
     """
     frame = _frame(logs)
     folders = catalogue.to_pandas().groupby(["db", "schema", "node"])["tag"].agg(set).to_dict()
@@ -92,7 +94,7 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
     for key, group in frame.groupby(GROUP, sort=True):
         db, schema, node, tag = key
         counted = _counts(group)
-        if tag in folders.get((db, schema, node), ()):
+        if tag in folders.get((db, schema, node), ()) or (tag != "unknown" and not counted["queries"]):
             counted |= _answers(group[group["served"]], archive.get(key))
         if counted["queries"] + counted["failed"] + counted["half_given"] + counted["backwards"]:
             rows.append({**dict(zip(GROUP, key, strict=True)), **counted})
@@ -143,17 +145,20 @@ def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
     found = int((by_iov >= 0).sum())
     answers, contents = len(set(by_iov[by_iov >= 0])), len(set(by_content[by_content >= 0]))
     served = served.assign(query=number, answer=by_iov[number] if len(number) else number)
+    empty = int((served["answer"] < 0).sum())
     served = served[served["answer"] >= 0]
     squids = ["answer", "squid"]
     uncached = served[~served["cached"]]
     return {
         "different_payloads_iov": answers,
         "different_payloads_content": contents,
-        "empty_queries": len(different) - found,
+        "empty_queries": empty,
+        "different_empty_queries": len(different) - found,
         "wasted_bytes": _wasted(served, uncached, "fsize", ["answer"]),
         "wasted_dbtime": _wasted(uncached, uncached, "dbtime", ["answer"]),
         "wasted_bytes_squid": _wasted(served, uncached, "fsize", squids),
         "wasted_dbtime_squid": _wasted(uncached, uncached, "dbtime", squids),
+        "mean_payload_size": uncached["fsize"].mean(),
         "efficiency_iov": answers / found if found else None,
         "efficiency_content": contents / found if found else None,
     }

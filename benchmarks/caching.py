@@ -1,0 +1,163 @@
+"""Caching efficiency against its peers, on the same dataset and the same stand-in of COOLR.
+
+``python -m benchmarks.caching`` makes a dataset of the sample with a million queries, starts a COOLR that takes 5 ms
+to answer, and prints a table; times are the median of several rounds in which the peers take turns.
+
+- efficiency: `frontierlab.caching.efficiency`, all folders and tags, nothing kept of COOLR's answers before
+- counting alone: what Spark counts for that, written to a file: the queries of each folder and tag, and how often
+  each different one came, by Squid and task
+- count distinct: one statement that counts the queries and the different ones of each folder and tag, and no more
+- one by one: COOLR asked for each query, one after the other, as today's tool does; some of the queries are
+  measured, and the time for all is extrapolated
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pandas as pd
+import requests
+from pyspark.sql import DataFrame
+
+import frontierlab as fl
+from frontierlab import Settings, spark
+from frontierlab.caching.counting import count_folders, count_queries
+from frontierlab.sample import World
+from tests.services.coolr import CoolrServer
+
+DOCUMENTS = 1.17  # for each query that counts
+
+SERVED = """\
+WHERE since >= 0 AND until >= since AND nodefullpath IS NOT NULL
+  AND NOT (coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))"""
+
+DISTINCT = f"""\
+SELECT db, schema, nodefullpath, tagname, count(*) AS queries, count(DISTINCT sqlhash, since, until) AS different
+FROM {{logs}} {SERVED}
+GROUP BY db, schema, nodefullpath, tagname"""
+
+SOME = f"""\
+SELECT db, schema, nodefullpath AS node, tagname AS tag, since, until
+FROM {{logs}} {SERVED} AND tagname IN (SELECT tag FROM {{known}})
+ORDER BY xxhash64(pandaid, time, sqlhash)
+LIMIT :count"""
+
+
+def one_by_one(queries: pd.DataFrame, host: str) -> int:
+    """Ask COOLR for each query, and count the different answers."""
+    found = set()
+    with requests.Session() as session:
+        for query in queries.itertuples(index=False):
+            response = session.get(f"http://{host}api/payloads", params=query._asdict())
+            if response.status_code == 200:
+                rows = response.json()["data_array"]
+                found.add(
+                    (query.node, query.tag, *sorted((r["CHANNEL_ID"], r["IOV_SINCE"], r["IOV_UNTIL"]) for r in rows))
+                )
+    return len(found)
+
+
+def counting_alone(logs: DataFrame, target: Path) -> None:
+    """Count what efficiency counts."""
+    count_folders(logs)
+    count_queries(logs, target, 1)
+    shutil.rmtree(target)
+
+
+def serve(world: World, delay: float, pipe: Connection) -> None:
+    """Be COOLR, in a process of its own: say where, and then how often it was asked."""
+    with CoolrServer(world, delay=delay) as server:
+        pipe.send(server.host)
+        while pipe.recv():
+            pipe.send(server.count("payloads"))
+
+
+def seconds(work: Callable[[], object]) -> float:
+    """Return how long it takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def make_dataset(folder: Path, world: World) -> Settings:
+    """Make the dataset ``benchmark`` of a world in a data folder."""
+    settings = fl.sample.settings(data_dir=folder, limit_queries=world.documents)
+    world.write(folder / "documents.ndjson.zst")
+    fl.extract(settings, source=folder / "documents.ndjson.zst", name="benchmark", progress=False)
+    return settings
+
+
+def table(times: dict[str, list[float]], queries: int, sample: int, calls: int) -> str:
+    """Return the table as Markdown."""
+    took = {peer: statistics.median(values) for peer, values in times.items()}
+    lines = ["| | seconds | efficiency takes … times as long | calls of COOLR |", "|---|---:|---:|---:|"]
+    for peer, asked in (("efficiency", calls), ("counting alone", 0), ("count distinct", 0)):
+        lines.append(f"| {peer} | {took[peer]:.1f} | {took['efficiency'] / took[peer]:.2f} | {asked:,} |")
+    walk = took["one by one"] / sample * queries
+    what = f"one by one, extrapolated from {sample:,} queries in {took['one by one']:.1f} s"
+    return "\n".join([*lines, f"| {what} | {walk:,.0f} | 1/{walk / took['efficiency']:,.0f} | {queries:,} |"])
+
+
+def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) -> None:
+    """Let the peers take turns, and print the table."""
+    logs = fl.open_logs("benchmark", settings=live)
+    known = logs.sparkSession.createDataFrame(World().catalogue.select(["tag"]).to_pandas())
+    some = spark.to_pandas(logs.sparkSession.sql(SOME, args={"count": sample}, logs=logs, known=known))
+    counts = spark.run(logs, DISTINCT)
+    peers: dict[str, Callable[[], object]] = {
+        "efficiency": lambda: fl.caching.efficiency("benchmark", live, progress=False),
+        "counting alone": lambda: counting_alone(logs, live.data_dir / "counted"),
+        "count distinct": lambda: spark.run(logs, DISTINCT),
+        "one by one": lambda: one_by_one(some, live.coolr_host),
+    }
+    before = calls()
+    peers["efficiency"]()
+    asked = calls() - before
+    times: dict[str, list[float]] = {peer: [] for peer in peers}
+    for number in range(rounds + 1):
+        for peer, work in peers.items():
+            took = seconds(work)
+            if number:  # the first round warms Spark up
+                times[peer].append(took)
+    queries, different = int(counts["queries"].sum()), int(counts["different"].sum())
+    print(f"{queries:,} queries, {different:,} different ones, of {len(counts)} folders and tags; {rounds} rounds,")
+    print(f"{os.cpu_count()} processors\n")
+    print(table(times, queries, len(some), asked))
+
+
+def main() -> None:
+    """Make the dataset, start the stand-in, measure."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--queries", type=int, default=1_000_000)
+    parser.add_argument("--sample", type=int, default=2_000, help="queries that are walked one by one")
+    parser.add_argument("--delay", type=float, default=0.005, help="seconds that COOLR takes to answer")
+    parser.add_argument("--rounds", type=int, default=5)
+    arguments = parser.parse_args()
+    world = World(round(arguments.queries * DOCUMENTS), malformed=0)
+    pipe, end = multiprocessing.Pipe()
+    server = multiprocessing.Process(target=serve, args=(world, arguments.delay, end), daemon=True)
+    server.start()
+
+    def calls() -> int:
+        pipe.send(True)
+        return int(pipe.recv())
+
+    with tempfile.TemporaryDirectory() as folder:
+        settings = make_dataset(Path(folder), world)
+        live = Settings(data_dir=settings.data_dir, coolr_host=pipe.recv(), coolr_cache_hours=0)
+        measure(live, arguments.sample, arguments.rounds, calls)
+    pipe.send(False)
+    server.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,247 @@
+"""Which answer a query gets: the set of payload rows that COOL's own SQL returns.
+
+A query asks for ``[since, until]``. Of each channel COOL takes, from the latest row with ``IOV_SINCE <= since``
+on, the rows with ``IOV_SINCE <= until`` and ``IOV_UNTIL > since``. That is the same as two kinds of rows:
+
+- those that begin inside, ``since < IOV_SINCE <= until``;
+- those that hold at ``since``: ``IOV_SINCE <= since < stop``, where ``stop`` is ``IOV_UNTIL`` or, where it comes
+  before, the next value at which a row of the channel begins.
+
+So the answer depends on the ranks of ``since`` and ``until`` among these bounds alone, and each kind is a sum of
+rows. Sets are compared by such sums: every member has a random number of 128 bits, the number of a set is the
+sum of its members' (modulo 2^64 in each half), and two different sets share one with a chance of 2^-128.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
+
+__all__ = ["Answers", "answers", "cells", "overlapping"]
+
+Integers = NDArray[np.int64]
+Sums = NDArray[np.uint64]  # of two halves: (2, n)
+
+_CHUNK = 1 << 20  # queries that are ranked at a time
+_BEFORE_ALL = np.iinfo(np.int64).min
+
+
+class Answers:
+    """The answers of some queries; `answers` makes it.
+
+    Parameters
+    ----------
+    since, until
+        Of the queries.
+    bounds
+        Of the payloads.
+    by_iov, by_content
+        For each query a number from 0 on, equal where, and only where, the answers are equal as sets of
+        (channel, since, until), or as sets of (channel, content); -1 is the empty answer.
+    """
+
+    def __init__(
+        self, since: Integers, until: Integers, bounds: _Bounds, by_iov: Integers, by_content: Integers
+    ) -> None:
+        self.by_iov = by_iov
+        self.by_content = by_content
+        self._since, self._until, self._bounds = since, until, bounds
+
+    def rows(self, query: int) -> Integers:
+        """Return the numbers of the payload rows that a query gets, in their order in the table."""
+        since, until, bounds = self._since[query], self._until[query], self._bounds
+        inside = (bounds.since > since) & (bounds.since <= until)
+        return np.flatnonzero(inside | ((bounds.since <= since) & (since < bounds.stop)))
+
+
+def answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
+    """Find out which queries get the same answer.
+
+    Time and memory grow with the queries and with the rows, not with their product.
+
+    Parameters
+    ----------
+    since, until
+        The queries, int64, with ``until >= since``.
+    payloads
+        Of the folder and tag: columns ``channel``, ``since``, ``until`` (int64) and ``content`` (text).
+
+    Returns
+    -------
+    Answers
+        In the order of the queries.
+    """
+    bounds = _Bounds(payloads)
+    first, place = _first_of_each(_cells(since, until, bounds))
+    one_since, one_until = since[first], until[first]
+    empty = bounds.count(one_since, one_until) == 0
+    by_iov = _numbered(_sum_by_iov(bounds, one_since, one_until), empty)
+    by_content = _numbered(_sum_by_content(bounds, one_since, one_until), empty)
+    return Answers(since, until, bounds, by_iov[place], by_content[place])
+
+
+def cells(since: Integers, until: Integers, payloads: pa.Table) -> Integers:
+    """Return a number for each query; queries of one number get the same answer, maybe others too.
+
+    The number depends on the query and the payloads alone, so that queries can be brought in pieces.
+    """
+    return _cells(since, until, _Bounds(payloads))
+
+
+def overlapping(payloads: pa.Table) -> int:
+    """Return how many payload rows overlap another row of their channel."""
+    if not payloads.num_rows:
+        return 0
+    channel, since, until = (payloads[name].to_numpy() for name in ("channel", "since", "until"))
+    order = np.lexsort((since, channel))
+    channel, since, until = channel[order], since[order], until[order]
+    ends, rank = np.unique(until, return_inverse=True)
+    number = np.cumsum(np.append(False, channel[1:] != channel[:-1]))
+    # the latest end so far in the channel: a later channel's ranks are above all of an earlier one's
+    latest = ends[np.maximum.accumulate(number * len(ends) + rank) - number * len(ends)]
+    same = channel[1:] == channel[:-1]
+    with_earlier = np.append(False, same & (since[1:] < latest[:-1]))
+    with_later = np.append(same & (until[:-1] > since[1:]), False)
+    return int((with_earlier | with_later).sum())
+
+
+class _Bounds:
+    """The values at which answers change, and the sums of rows between them."""
+
+    def __init__(self, payloads: pa.Table) -> None:
+        self.channel, self.since, until = (payloads[name].to_numpy() for name in ("channel", "since", "until"))
+        self.content = payloads["content"].combine_chunks().dictionary_encode().indices.to_numpy().astype(np.int64)
+        self.stop = np.minimum(until, _next_begin(self.channel, self.since))
+        self.begins = np.unique(self.since)
+        self.edges = np.unique(np.concatenate([self.since, self.stop]))
+
+    def count(self, since: Integers, until: Integers) -> Sums:
+        """Return the number of rows of each answer."""
+        counts: Sums = self.added(np.ones((1, len(self.since)), np.uint64), since, until)[0]
+        return counts
+
+    def added(self, weights: Sums, since: Integers, until: Integers) -> Sums:
+        """Return the sum of the weights of the rows of each answer."""
+        order = np.argsort(self.since)
+        begins, begun = self.since[order], _cumulated(weights[:, order])
+        inside = begun[:, _rank(begins, until)] - begun[:, _rank(begins, since)]
+        return inside + self.holding(self.since, self.stop, weights, since)
+
+    def holding(self, begin: Integers, stop: Integers, weights: Sums, since: Integers) -> Sums:
+        """Return the sum of the weights of the intervals ``[begin, stop)`` that hold at each value."""
+        change = np.zeros((len(weights), len(self.edges) + 1), np.uint64)
+        for half, weight in zip(change, weights, strict=True):
+            np.add.at(half, np.searchsorted(self.edges, begin) + 1, weight)
+            np.subtract.at(half, np.searchsorted(self.edges, stop) + 1, weight)
+        return np.cumsum(change, axis=1, dtype=np.uint64)[:, _rank(self.edges, since)]
+
+
+def _next_begin(channel: Integers, since: Integers) -> Integers:
+    """Return for each row the next value at which a row of its channel begins."""
+    order = np.lexsort((since, channel))
+    ordered, of = since[order], channel[order]
+    new = np.flatnonzero(np.append(True, (of[1:] != of[:-1]) | (ordered[1:] != ordered[:-1])))[: len(order)]
+    follows = np.append(of[new[1:]] == of[new[:-1]], False)[: len(new)]
+    following = np.where(follows, np.append(ordered[new[1:]], 0)[: len(new)], np.iinfo(np.int64).max)
+    result = np.empty_like(since)
+    result[order] = np.repeat(following, np.diff(np.append(new, len(order))))
+    return result
+
+
+def _cells(since: Integers, until: Integers, bounds: _Bounds) -> Integers:
+    cell = np.empty(len(since), np.int64)
+    for k in range(0, len(since), _CHUNK):
+        part = slice(k, k + _CHUNK)
+        cell[part] = _rank(bounds.edges, since[part]) * (len(bounds.begins) + 1) + _rank(bounds.begins, until[part])
+    return cell
+
+
+def _sum_by_iov(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
+    # rows of one channel, since and until are in the same answers, so that each may count
+    return bounds.added(_random(len(bounds.since)), since, until)
+
+
+def _sum_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
+    """Return the sum of the numbers of the contents of each answer, each content of a channel once.
+
+    A content counts where it holds at `since`, or where the first of its rows to begin after that, at b, begins
+    inside: that is ``p <= since < b <= until``, p being where the row of the same content before stops to hold.
+    """
+    member, begin, stop = _contents(bounds)
+    numbers = _random(int(member.max(initial=-1)) + 1)[:, member]
+    before = np.append(_BEFORE_ALL, stop[:-1])
+    before[np.append(True, member[1:] != member[:-1])[: len(member)]] = _BEFORE_ALL
+    order = np.argsort(begin)
+    points, weights = begin[order], numbers[:, order]
+    left = np.searchsorted(bounds.edges, before[: len(member)][order]) + 1
+    left[before[: len(member)][order] == _BEFORE_ALL] = 0
+    up_to_since = _cumulated(weights)[:, _rank(points, since)]  # these begin too early; p <= b is true of them
+    started = _dominated(left, weights, _rank(points, until), _rank(bounds.edges, since) + 1)
+    return started - up_to_since + bounds.holding(begin, stop, numbers, since)
+
+
+def _contents(bounds: _Bounds) -> tuple[Integers, Integers, Integers]:
+    """Return member (a channel's content, by number), begin and stop; rows alike in both are one, the longest."""
+    channel = pd.factorize(bounds.channel)[0].astype(np.int64)
+    member = pd.factorize(channel * (bounds.content.max(initial=0) + 1) + bounds.content)[0]
+    order = np.lexsort((-bounds.stop, bounds.since, member))
+    number, begin, stop = member[order], bounds.since[order], bounds.stop[order]
+    new = np.append(True, (number[1:] != number[:-1]) | (begin[1:] != begin[:-1]))[: len(order)]
+    return number[new], begin[new], stop[new]
+
+
+def _dominated(height: Integers, weights: Sums, count: Integers, below: Integers) -> Sums:
+    """Return for each question the sum of the weights of the first `count` points with a height under `below`.
+
+    The points are divided by the bits of their heights, the highest first (a wavelet matrix): time grows with
+    (points + questions) times the number of bits.
+    """
+    total = np.zeros((len(weights), len(count)), np.uint64)
+    low, high = np.zeros_like(count), count
+    bits = int(max(height.max(initial=0), below.max(initial=0))).bit_length()
+    for bit in reversed(range(bits)):
+        zero = (height >> bit & 1) == 0
+        zeros = np.append(0, np.cumsum(zero))
+        sums = _cumulated(np.where(zero, weights, np.uint64(0)))
+        under = (below >> bit & 1) == 1
+        total += np.where(under, sums[:, high] - sums[:, low], np.uint64(0))
+        low = np.where(under, zeros[-1] + low - zeros[low], zeros[low])
+        high = np.where(under, zeros[-1] + high - zeros[high], zeros[high])
+        order = np.argsort(~zero, kind="stable")
+        height, weights = height[order], weights[:, order]
+    return total
+
+
+def _random(count: int) -> Sums:
+    """Return random numbers of two halves, the same ones every time."""
+    return np.random.default_rng(5).integers(0, 2**64, (2, count), np.uint64)
+
+
+def _cumulated(weights: Sums) -> Sums:
+    """Return the sums of the first 0, 1, 2, … weights."""
+    return np.cumsum(np.insert(weights, 0, 0, axis=1), axis=1, dtype=np.uint64)
+
+
+def _rank(bounds: Integers, values: Integers) -> Integers:
+    """Return how many bounds are not above each value."""
+    return np.searchsorted(bounds, values, side="right")
+
+
+def _numbered(sums: Sums, empty: NDArray[np.bool_]) -> Integers:
+    """Return a number from 0 on for each sum, equal ones alike; -1 where the answer is empty."""
+    numbers = np.full(len(empty), -1)
+    halves: list[Any] = [pd.factorize(half[~empty])[0] for half in sums]
+    numbers[~empty] = pd.factorize(halves[0] * (len(empty) + 1) + halves[1])[0]
+    return numbers
+
+
+def _first_of_each(values: Integers) -> tuple[Integers, Integers]:
+    """Return the place of one of each different value, and which of these each value is."""
+    place, different = pd.factorize(values)
+    first = np.empty(len(different), np.int64)
+    first[place[::-1]] = np.arange(len(values) - 1, -1, -1)
+    return first, place

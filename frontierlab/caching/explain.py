@@ -1,0 +1,527 @@
+"""Why a folder and tag wastes the cache: its queries against its payload intervals, and who asked."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from bokeh.layouts import column
+from bokeh.models import (
+    BasicTicker,
+    ColumnDataSource,
+    CustomJSTickFormatter,
+    FixedTicker,
+    HoverTool,
+    LogColorMapper,
+    NumeralTickFormatter,
+    PlainText,
+    Range1d,
+)
+from bokeh.models.annotations import ColorBar, Label, LegendItem
+from bokeh.palettes import YlOrBr9
+from numpy.typing import NDArray
+
+from frontierlab import plots, spark
+from frontierlab.caching.answers import answers
+from frontierlab.caching.counting import UNKNOWN_TAG
+from frontierlab.caching.figures import payloads_of
+from frontierlab.caching.selection import notes_of
+from frontierlab.caching.what_if import SERVED, FolderTag, different_queries, iov_base
+from frontierlab.coolr import Cancelled, Source, connect
+from frontierlab.datasets import Dataset, open_dataset
+from frontierlab.errors import CoolrError
+from frontierlab.schema import OPEN_IOV
+from frontierlab.settings import Settings
+from frontierlab.times import from_milliseconds
+
+if TYPE_CHECKING:
+    from bokeh.models import Column
+    from pyspark.sql import SparkSession
+
+__all__ = ["Axis", "BINS", "Explanation", "explain", "explain_figure"]
+
+BINS = 200
+"""Bins of the IOV axis at most."""
+
+_LUMIS = 2**32 - 1
+
+Integers = NDArray[np.int64]
+
+_TASKS = f"""\
+SELECT taskid,
+       max(taskname) AS taskname,
+       count(*) AS queries,
+       count(DISTINCT struct(sqlhash, since, until)) AS different_queries,
+       count_if(NOT coalesce(cached, false)) AS uncached,
+       coalesce(sum(fsize) FILTER (WHERE NOT coalesce(cached, false)), 0) AS bytes,
+       coalesce(sum(dbtime) FILTER (WHERE NOT coalesce(cached, false)), 0) AS dbtime
+FROM {{logs}}
+{SERVED}
+GROUP BY taskid
+ORDER BY dbtime DESC, queries DESC, taskid"""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Where an IOV is drawn: a place that a float holds, while the exact value stays text.
+
+    Of a folder of times, the place is milliseconds from the epoch. Of the others it is the number of the run
+    among the runs that were asked for, from 0, plus the part of the run that lies before the lumiblock:
+    runs that nobody asked for take no room.
+
+    Parameters
+    ----------
+    base
+        run-lumi or time.
+    runs
+        The runs that were asked for, in order; none for times.
+    lumis
+        What a run's width stands for, in lumiblocks; 1 for times.
+    low, high
+        The ends of the axis; IOVs beyond them are drawn there.
+    """
+
+    base: str
+    runs: tuple[int, ...]
+    lumis: int
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, base: str, since: Integers, until: Integers, more: Integers) -> Axis:
+        """Choose the axis for IOVs that were asked for; for ``more`` where they name no place of their own."""
+        ends = np.concatenate([since, until])
+        for values in (ends, more):
+            own = values[(values > 0) & (values < OPEN_IOV)]
+            if len(own):
+                break
+        if base == "time":
+            places = own / 10**6
+            low, high = (float(places.min()), float(places.max())) if len(own) else (0.0, 0.0)
+            return cls(base, (), 1, low, high if high > low else low + 60_000)
+        lumi = own & _LUMIS
+        runs = np.unique(own >> 32)
+        return cls(
+            base, tuple(runs.tolist()), int(lumi[lumi < _LUMIS].max(initial=0)) + 1, 0.0, float(max(1, len(runs)))
+        )
+
+    def place(self, iov: Integers) -> NDArray[np.float64]:
+        """Return where IOVs are drawn."""
+        if self.base == "time":
+            places: NDArray[Any] = iov / 10**6
+        else:
+            runs = np.array([*self.runs, OPEN_IOV], np.int64)
+            number = np.searchsorted(runs, iov >> 32)
+            inside = runs[number] == iov >> 32
+            places = number + np.where(inside, np.minimum(iov & _LUMIS, self.lumis) / self.lumis, 0.0)
+        return np.asarray(np.clip(places, self.low, self.high), np.float64)
+
+    def edges(self) -> NDArray[np.float64]:
+        """Return the edges of the bins; a run is some whole bins, or a bin some whole runs."""
+        if self.base == "time":
+            return np.linspace(self.low, self.high, BINS + 1)
+        runs = max(1, len(self.runs))
+        if runs > BINS:
+            width = -(-runs // BINS)
+            return np.append(np.arange(0, runs, width), runs).astype(float)
+        return np.linspace(0, runs, runs * min(BINS // runs, self.lumis) + 1)
+
+    def text(self, iov: int) -> str:
+        """Write an IOV for people, and exactly."""
+        if iov == OPEN_IOV:
+            return "open (2^63-1)"
+        if self.base == "time":
+            seconds, rest = divmod(iov, 10**9)
+            return f"{from_milliseconds(seconds * 1000):%Y-%m-%d %H:%M:%S}.{rest:09d} UTC ({iov})"
+        run, lumi = iov >> 32, iov & _LUMIS
+        return f"run {run}, {'its end' if lumi == _LUMIS else f'lumiblock {lumi}'} ({iov})"
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What a folder and tag was asked for, what it has, and who asked; `explain` makes it.
+
+    Parameters
+    ----------
+    folder
+        Which.
+    axis
+        Where IOVs are drawn.
+    queries
+        A row a bin of the IOV axis in which a query's IOV begins: ``left``, ``right`` (places); ``first``, ``last``
+        (the smallest and the largest ``since``, exact); ``queries``; different queries by what they got: ``needed``
+        (the first to get an answer), ``again`` (an answer that another got), ``empty`` (no payload), ``unknown``
+        (the payloads are not at hand); ``bytes`` and ``dbtime`` (ms) of the uncached.
+    intervals
+        A row a payload of a channel that meets the IOVs asked for: ``channel``, ``since``, ``until`` (exact), ``ends``
+        (where it is followed by the next, at most ``until``), ``different_queries`` that got it.
+    tasks
+        A row a task, the one with the most database time first: ``taskid``, ``taskname``, ``queries``,
+        ``different_queries``, ``uncached``, ``bytes``, ``dbtime`` (ms).
+    totals
+        Sums over ``queries``.
+    problem
+        Why there are no payloads; empty where there are.
+    notes
+        What a reader of the figures should know.
+    """
+
+    folder: FolderTag
+    axis: Axis
+    queries: pd.DataFrame
+    intervals: pd.DataFrame
+    tasks: pd.DataFrame
+    totals: dict[str, int]
+    problem: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def summary(self) -> str:
+        """What happened, in one sentence."""
+        count = self.totals
+        different = sum(count[kind] for kind in ("needed", "again", "empty", "unknown"))
+        if not different:
+            return "No served query of this folder and tag has an IOV."
+        if self.problem:
+            return f"{count['queries']:,} queries, {different:,} different ones. {self.problem}"
+        parts = [
+            f"{count['queries']:,} queries, {different:,} different ones, got {count['needed']:,} different payloads"
+        ]
+        if count["again"]:
+            parts.append(f"{count['again']:,} of the different ones asked for what another had fetched")
+        if count["empty"]:
+            parts.append(f"{count['empty']:,} of them got nothing")
+        return f"{'; '.join(parts)}."
+
+
+def explain(
+    dataset: Dataset | str,
+    settings: Settings | None = None,
+    *,
+    db: str,
+    schema: str,
+    nodefullpath: str,
+    tagname: str,
+    conditions: Source | None = None,
+    session: SparkSession | None = None,
+    allow_incomplete: bool = False,
+) -> Explanation:
+    """Hold the queries of a folder and tag against its payload intervals.
+
+    Two Spark SQL statements and one question to COOLR. Where COOLR does not answer, queries and tasks are there
+    all the same, and ``problem`` says why the payloads are not. `frontierlab.caching.explain_figure` draws it.
+
+    Parameters
+    ----------
+    dataset
+        A dataset, or the name of one in the data folder of `settings`.
+    settings
+        By default ``Settings()``.
+    db, schema, nodefullpath, tagname
+        The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
+    conditions
+        Where payloads come from; by default what `settings` name.
+    session
+        The Spark session to use.
+    allow_incomplete
+        Take what is there of an incomplete dataset; figures from it are too small.
+
+    Raises
+    ------
+    InvalidRequestError
+        The IOV base of the folder is not known.
+    DatasetError
+        There is no such dataset, or it is incomplete.
+    """
+    settings = settings or Settings()
+    folder = FolderTag(db, schema, nodefullpath, tagname)
+    dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
+    logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
+    queries = different_queries(logs, folder).sort_values(["since", "until", "sqlhash"], ignore_index=True)
+    tasks = spark.run(logs, _TASKS, folder._asdict(), description=f"tasks that asked for {folder}")
+    payloads, problem = None, ""
+    with connect(settings) if conditions is None else nullcontext(conditions) as source:
+        base = iov_base(queries, folder, source)
+        try:
+            if tagname == UNKNOWN_TAG:
+                problem = "The tag of these queries is not known, and so is what they got."
+            elif len(queries):
+                low, high = int(queries["since"].min()), int(queries["until"].max())
+                payloads = payloads_of(source, folder._asdict(), low, high, base)
+        except Cancelled:
+            raise
+        except CoolrError as error:
+            problem = f"Its payloads are not known: {error}"
+    found = _explained(folder, base, queries, tasks, payloads, problem)
+    return replace(found, notes=[*notes_of(dataset), *found.notes])
+
+
+def _explained(
+    folder: FolderTag, base: str, queries: pd.DataFrame, tasks: pd.DataFrame, payloads: pa.Table | None, problem: str
+) -> Explanation:
+    since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
+    rows = _intervals(payloads, since, until)
+    axis = Axis.of(base, since, until, rows[["since", "until"]].to_numpy(np.int64).ravel())
+    kinds = _kinds(since, until, payloads)
+    binned = _binned(axis, queries, kinds)
+    counted = ("queries", "needed", "again", "empty", "unknown", "bytes", "dbtime")
+    totals = {name: int(binned[name].sum()) for name in counted}
+    notes = []
+    if (rows["ends"] < rows["until"]).any():
+        notes.append(
+            "Payload intervals of one channel overlap: each is drawn to where the next begins, as COOL reads them."
+        )
+    return Explanation(folder, axis, binned, rows, tasks, totals, problem, notes)
+
+
+def _intervals(payloads: pa.Table | None, since: Integers, until: Integers) -> pd.DataFrame:
+    """Return the payload rows with how many different queries got each."""
+    names = ["channel", "since", "until"]
+    if payloads is None or not payloads.num_rows:
+        return pd.DataFrame(dict.fromkeys([*names, "ends", "different_queries"], pd.array([], "Int64")))
+    frame: pd.DataFrame = payloads.select(names).to_pandas().sort_values(names, ignore_index=True)
+    # COOL reads a channel from the latest row on: a row that overlaps the next ends where that begins
+    starts = frame[["channel", "since"]].drop_duplicates()
+    starts["next"] = starts.groupby("channel")["since"].shift(-1, fill_value=OPEN_IOV)
+    frame = frame.merge(starts, on=["channel", "since"])
+    frame["ends"] = frame[["until", "next"]].min(axis=1)
+    before = np.searchsorted(np.sort(since), frame["ends"], side="left")  # asked for from before its end
+    over = np.searchsorted(np.sort(until), frame["since"], side="left")  # of them, until before its start
+    frame["different_queries"] = before - over
+    return frame.drop(columns="next").astype("Int64")
+
+
+def _kinds(since: Integers, until: Integers, payloads: pa.Table | None) -> NDArray[np.str_]:
+    """Return what each different query got: of an answer the first one was needed, the others ask again."""
+    if payloads is None:
+        return np.full(len(since), "unknown")
+    codes = np.asarray(answers(since, until, payloads).by_iov)
+    again = pd.Series(codes).duplicated().to_numpy()
+    return np.where(codes < 0, "empty", np.where(again, "again", "needed"))
+
+
+def _binned(axis: Axis, queries: pd.DataFrame, kinds: NDArray[np.str_]) -> pd.DataFrame:
+    edges = axis.edges()
+    since = queries["since"].to_numpy(np.int64)
+    bins = np.clip(np.searchsorted(edges, axis.place(since), side="right") - 1, 0, len(edges) - 2)
+    frame = queries[["queries", "bytes", "dbtime"]].fillna(0).astype("int64")
+    for kind in ("needed", "again", "empty", "unknown"):
+        frame[kind] = (kinds == kind).astype(np.int64)
+    groups = frame.assign(bin=bins).groupby("bin")
+    iovs = pd.Series(since).groupby(bins).agg(["min", "max"])
+    summed = groups.sum()
+    number = summed.index.to_numpy()
+    ends = {"left": edges[number], "right": edges[number + 1]}
+    exact = {"first": iovs["min"].to_numpy(), "last": iovs["max"].to_numpy()}
+    return (
+        pd.DataFrame({**ends, **exact})
+        .join(summed.reset_index(drop=True))
+        .astype(dict.fromkeys(("first", "last", *frame.columns), "Int64"))
+    )
+
+
+_KINDS = (
+    ("needed", "first to get a payload", "#0072B2"),
+    ("again", "asked again for it", "#D55E00"),
+    ("empty", "no payload", "#777777"),
+    ("unknown", "payload not known", "#56B4E9"),
+)
+_LINES = 60  # of channels, at most
+_MARGINS = {"min_border_left": 130, "min_border_right": 20}
+
+
+def explain_figure(explanation: Explanation, *, channels: int = 12, tasks: int = 8) -> Column:
+    """Draw an explanation: three plots, the first two over the same IOV axis.
+
+    Above, the different queries where their IOVs begin, by what they got; below them the payload intervals a
+    channel, the darker the more different queries got the same one; at the bottom the tasks by their database
+    time. Exact IOVs are in the texts that appear where the pointer is.
+
+    Parameters
+    ----------
+    explanation
+        What `explain` returned.
+    channels
+        So many rows of channels at most: channels with the same intervals share one, the rest are drawn together.
+    tasks
+        So many tasks at most; the rest is added up.
+    """
+    above = _queries_plot(explanation)
+    below = _intervals_plot(explanation, min(max(channels, 1), _LINES), above.x_range)
+    return column(above, below, _tasks_plot(explanation, max(tasks, 1)), sizing_mode="stretch_width")
+
+
+def _queries_plot(explanation: Explanation) -> Any:
+    frame, folder = explanation.queries, explanation.folder
+    words = "\n".join([f"{folder.db} {folder.schema}, tag {folder.tagname}", explanation.summary, *explanation.notes])
+    plot = _plot(folder.nodefullpath, words, explanation.axis, 360)
+    shown = [kind for kind in _KINDS if frame[kind[0]].sum()]
+    data: dict[str, Any] = {name: frame[name].to_numpy(float) for name in ("left", "right")}
+    data |= _texts(explanation.axis, frame[["first", "last"]]) | _numbers(frame, [*(k[0] for k in shown), "queries"])
+    data["seconds"] = [f"{value / 1000:,.1f} s" for value in frame["dbtime"]]
+    floor = np.zeros(len(frame))
+    for kind, *_ in shown:
+        data[f"{kind}_bottom"], floor = floor, floor + frame[kind].to_numpy(float)
+        data[f"{kind}_top"] = floor
+    source = ColumnDataSource(data)
+    drawn = []
+    for kind, name, colour in shown:
+        edges = {"left": "left", "right": "right", "bottom": f"{kind}_bottom", "top": f"{kind}_top"}
+        drawn.append(
+            plot.quad(source=source, **edges, color=colour, line_color="white", line_width=0.3, muted_alpha=0.1)
+        )
+        plots._legend(plot).items.append(LegendItem(label=name, renderers=[drawn[-1]]))
+    tips = [("IOVs begin", "@first_text"), ("to", "@last_text"), ("queries", "@queries_text")]
+    tips += [(name, f"@{kind}_text") for kind, name, _ in shown]
+    plot.add_tools(
+        HoverTool(renderers=drawn, tooltips=[*tips, ("database time", "@seconds")], point_policy="follow_mouse")
+    )
+    plot.y_range.start = 0
+    plot.yaxis.axis_label = "different queries"
+    plot.yaxis.ticker = BasicTicker(min_interval=1)
+    plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
+    if frame.empty:
+        _say(plot, explanation.summary)
+    return plot
+
+
+def _intervals_plot(explanation: Explanation, most: int, x_range: Any) -> Any:
+    frame, labels = _lines(explanation.intervals, most)
+    axis = explanation.axis
+    plot = _plot("Its payload intervals", "", axis, 170 + 22 * max(2, len(labels)), x_range=x_range)
+    frame = _merged(
+        frame.assign(left=axis.place(_int64(frame["since"])), right=axis.place(_int64(frame["ends"]))), axis
+    )
+    data: dict[str, Any] = {
+        name: frame[name].to_numpy(float) for name in ("left", "right", "line", "different_queries")
+    }
+    data |= {"top": data["line"] - 0.42, "bottom": data["line"] + 0.42}
+    data |= _texts(axis, frame[["since", "until"]]) | _numbers(frame, ["intervals", "different_queries"])
+    data["name"] = [labels[line] for line in frame["line"]]
+    high = max(2.0, float(frame["different_queries"].max() if len(frame) else 0))
+    colours = LogColorMapper(palette=YlOrBr9[::-1], low=1, high=high, low_color="#eeeeee")
+    bars = plot.quad(
+        source=ColumnDataSource(data),
+        **{name: name for name in ("left", "right", "top", "bottom")},
+        fill_color={"field": "different_queries", "transform": colours},
+        line_color="#888888",
+        line_width=0.5,
+    )
+    tips = [
+        ("", "@name"),
+        ("valid from", "@since_text"),
+        ("until", "@until_text"),
+        ("intervals in this bar", "@intervals_text"),
+    ]
+    tips.append(("different queries that got one", "@different_queries_text"))
+    plot.add_tools(HoverTool(renderers=[bars], tooltips=tips, point_policy="follow_mouse"))
+    plot.y_range = Range1d(start=max(1, len(labels)) - 0.4, end=-0.6)
+    plot.yaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
+    plot.yaxis.major_label_overrides = {i: PlainText(text=label) for i, label in enumerate(labels)}
+    plot.ygrid.grid_line_color = None
+    if frame.empty:
+        _say(plot, "See above." if explanation.problem else "No payload meets the IOVs that were asked for.")
+        return plot
+    bar = ColorBar(color_mapper=colours, title="different queries that got the same payload", height=10, padding=4)
+    bar.update(title_text_font_style="normal", formatter=NumeralTickFormatter(format="0,0"))
+    plot.above.insert(0, bar)  # under the title
+    return plot
+
+
+def _tasks_plot(explanation: Explanation, most: int) -> Any:
+    frame = explanation.tasks
+    names = frame["taskname"].fillna(frame["taskid"].astype("string")).fillna("(no task named)")
+    frame = frame.assign(name=names).sort_values(["dbtime", "queries"], ascending=False, ignore_index=True)
+    rest = frame.iloc[most:]
+    if len(rest) > 1:
+        other = {name: rest[name].sum() for name in ("queries", "uncached", "bytes", "dbtime")}
+        frame = pd.concat([frame.iloc[:most], pd.DataFrame([{**other, "name": f"({len(rest):,} other tasks)"}])])
+    plot = plots._figure("Who asked", "", height=120 + 34 * max(1, len(frame)), **_MARGINS)
+    labels = [plots._short(name, 26) for name in frame["name"]]
+    data: dict[str, Any] = {"y": list(range(len(frame))), "seconds": frame["dbtime"].to_numpy(float) / 1000}
+    data |= _numbers(frame, ["queries", "different_queries", "uncached"]) | {"name": frame["name"].tolist()}
+    data["megabytes"] = [f"{value / 1e6:,.1f} MB" for value in frame["bytes"]]
+    data["time"] = [f"{value / 1000:,.1f} s" for value in frame["dbtime"]]
+    bars = plot.hbar(source=ColumnDataSource(data), y="y", right="seconds", height=0.7, color="#009E73")
+    tips = [("", "@name"), ("queries", "@queries_text"), ("different queries", "@different_queries_text")]
+    tips += [("not cached", "@uncached_text"), ("bytes", "@megabytes"), ("database time", "@time")]
+    plot.add_tools(HoverTool(renderers=[bars], tooltips=tips))
+    plot.x_range = Range1d(start=0, end=1.05 * max(0.001, float(np.max(data["seconds"], initial=0))))
+    plot.y_range = Range1d(start=max(1, len(frame)) - 0.4, end=-0.6)
+    plot.yaxis.ticker = FixedTicker(ticks=data["y"])
+    plot.yaxis.major_label_overrides = {i: PlainText(text=label) for i, label in enumerate(labels)}
+    plot.xaxis.axis_label = "database time, s"
+    plot.ygrid.grid_line_color = None
+    if frame.empty:
+        _say(plot, "No task asked.")
+    return plot
+
+
+def _plot(title: str, words: str, axis: Axis, height: int, **options: Any) -> Any:
+    options.setdefault("x_range", Range1d(start=axis.low, end=axis.high))
+    kind = "datetime" if axis.base == "time" else "linear"
+    plot = plots._figure(title, words, height=height, x_axis_type=kind, **_MARGINS, **options)
+    if axis.base == "time":
+        plot.xaxis.formatter, plot.xaxis.axis_label = plots._time_formatter(), "IOV: time (UTC)"
+        return plot
+    plot.xaxis.formatter = CustomJSTickFormatter(
+        args={"runs": list(axis.runs), "lumis": axis.lumis},
+        code="""
+        const run = Math.floor(tick + 1e-9), lumi = Math.round((tick - run) * lumis)
+        if (run < 0 || run >= runs.length) return ""
+        return lumi == 0 ? `${runs[run]}` : `${runs[run]} / ${lumi}`
+        """,
+    )
+    plot.xaxis.ticker.desired_num_ticks = 5
+    plot.xaxis.axis_label = "IOV: run / lumiblock, runs that were asked for only"
+    return plot
+
+
+def _lines(intervals: pd.DataFrame, most: int) -> tuple[pd.DataFrame, list[str]]:
+    """Give each interval the line that it is drawn on: one for all channels with the same intervals."""
+    same: dict[bytes, list[int]] = {}
+    parts: dict[Any, pd.DataFrame] = {part["channel"].iloc[0]: part for _, part in intervals.groupby("channel")}
+    for channel, part in parts.items():
+        same.setdefault(part[["since", "ends"]].to_numpy(np.int64).tobytes(), []).append(channel)
+    groups = sorted(same.values(), key=lambda group: (-len(group), group[0]))
+    rest = groups[most - 1 :] if len(groups) > most else []
+    groups = groups[: len(groups) - len(rest)]
+    lines = [parts[group[0]].assign(line=line) for line, group in enumerate(groups)]
+    labels = [f"channel {group[0]}" if len(group) == 1 else f"{len(group):,} channels" for group in groups]
+    if rest:
+        others = [channel for group in rest for channel in group]
+        lines.append(pd.concat([parts[channel] for channel in others]).assign(line=len(groups)))
+        labels.append(f"{len(others):,} other channels")
+    columns = [*intervals.columns, "line"]
+    return pd.concat(lines, ignore_index=True) if lines else pd.DataFrame(columns=columns, dtype="Int64"), labels
+
+
+def _merged(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
+    """Make one bar of the intervals that begin in the same bin of a line: bars are not thinner than that."""
+    bins = np.clip(np.searchsorted(axis.edges(), frame["left"], side="right") - 1, 0, BINS)
+    groups = frame.assign(bin=bins).groupby(["line", "bin"], as_index=False)
+    bars = {"left": ("left", "min"), "right": ("right", "max"), "since": ("since", "min"), "until": ("until", "max")}
+    counts = {"intervals": ("since", "size"), "different_queries": ("different_queries", "max")}
+    return pd.DataFrame(groups.agg(**bars, **counts))
+
+
+def _texts(axis: Axis, frame: pd.DataFrame) -> dict[str, list[str]]:
+    iovs: dict[str, Any] = {name: _int64(frame[name]).tolist() for name in frame.columns}
+    return {f"{name}_text": [axis.text(iov) for iov in values] for name, values in iovs.items()}
+
+
+def _numbers(frame: pd.DataFrame, names: list[str]) -> dict[str, list[str]]:
+    return {f"{name}_text": ["" if pd.isna(n) else f"{n:,}" for n in frame[name]] for name in names}
+
+
+def _int64(values: pd.Series[Any]) -> Integers:
+    return values.to_numpy(np.int64)
+
+
+def _say(plot: Any, reason: str) -> None:
+    """Say in an empty plot why it is empty."""
+    plot.add_layout(Label(x=8, y=8, x_units="screen", y_units="screen", text=reason, text_font_size="12px"))
