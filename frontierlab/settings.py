@@ -97,7 +97,7 @@ class Settings(BaseModel):
         False, description="true or false; true sends iovtype=run-lumi, for a server that asks for it"
     )
     coolr_confirm: bool = Field(
-        False, description="true or false; true asks COOLR everything twice and refuses answers that differ"
+        True, description="true or false; true asks COOLR for payloads twice and refuses answers that differ"
     )
     es_address: str | None = Field(None, description="host of Elasticsearch (https), or its http(s) URL")
     es_port: int = Field(9200, ge=1, le=65535, description="a port, 1 to 65535; used where es_address has none")

@@ -57,7 +57,7 @@ def client(server, data_dir):
 
 
 def settings(server, data_dir, **changes):
-    return Settings(**{"coolr_host": server.host, "data_dir": data_dir, **changes})
+    return Settings(**{"coolr_host": server.host, "data_dir": data_dir, "coolr_confirm": False, **changes})
 
 
 def without_content(rows):

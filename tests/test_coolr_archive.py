@@ -36,7 +36,7 @@ def server(world):
 
 @pytest.fixture
 def client(server, data_dir):
-    with Coolr(Settings(coolr_host=server.host, data_dir=data_dir, coolr_cache_hours=0)) as client:
+    with Coolr(Settings(coolr_host=server.host, coolr_confirm=False, data_dir=data_dir, coolr_cache_hours=0)) as client:
         yield client
 
 

@@ -169,6 +169,7 @@ class Coolr:
                 call,
                 lambda a: answers.read_payloads(a, call.parameters, since, until),
                 patient=since == until or halvings >= _SLOW_HALVINGS,
+                twice=self._settings.coolr_confirm,
             )
         except (TooLarge, TooSlow):
             if since == until:
@@ -188,11 +189,13 @@ class Coolr:
             )
         return in_order(pa.concat_tables([left, right]))
 
-    def _checked(self, call: Call, read: Callable[[Any], pa.Table], *, patient: bool = True) -> pa.Table:
-        """Ask, and read the answer; where ``coolr_confirm`` says so, ask again and compare."""
+    def _checked(
+        self, call: Call, read: Callable[[Any], pa.Table], *, patient: bool = True, twice: bool = False
+    ) -> pa.Table:
+        """Ask, and read the answer; with `twice` ask again and compare."""
         try:
             table = read(self._caller.get(call, patient=patient))
-            if self._settings.coolr_confirm and not table.equals(read(self._caller.get(call, patient=patient))):
+            if twice and not table.equals(read(self._caller.get(call, patient=patient))):
                 raise Unusable("asked twice, it gave two different answers")
         except Unusable as error:
             raise self._caller.failure(call, f"the answer cannot be used: {error}.") from None
