@@ -38,9 +38,10 @@ format: $(READY) ## Put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY) ## Measure extraction from a real Elasticsearch
+bench: $(READY) ## Measure extraction from a real Elasticsearch, and the caching figures
 	@scripts/setup.sh java maven
 	$(BIN)/python -m benchmarks.extraction
+	$(BIN)/python -m benchmarks.caching
 
 constraints: ## Write constraints.txt anew, with today's versions
 	scripts/constraints.sh
