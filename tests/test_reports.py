@@ -56,14 +56,24 @@ def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: P
         ROWS,
         limit={"limit_queries": 1_000_000, "available": 2_500_000, "cut_at": "2026-10-01T00:07:00.000Z"},
         request={"cached": False, "taskid": 77},
-        counts={"read": 8, "kept": 8},
     )
     text = report(limited, session=running).read_text(encoding="utf-8")
     assert "cut by limit_queries (1,000,000) at 2026-10-01 00:07 UTC: later queries are not here" in text
     assert "2,500,000 documents" in text
     assert "Only queries that were not cached were extracted" in text
     assert "Only queries of task 77 were extracted" in text
-    assert "The plots count 7 queries, but the dataset says that it has 8" in text
+
+
+@pytest.mark.spark
+def test_files_that_are_missing_are_said(running: SparkSession, tmp_path: Path) -> None:
+    half = make_dataset(tmp_path / "half", ROWS[:3], ROWS[3:], missing=1)
+    half.files()[0].unlink()
+    text = report(half, session=running).read_text(encoding="utf-8")
+    assert "The plots count 4 queries, but the dataset says that it has 7" in text
+    whole = make_dataset(tmp_path / "whole", ROWS)
+    whole.files()[0].unlink()
+    with pytest.raises(DatasetError, match="Files of the dataset whole are missing: 0 of its 7 rows"):
+        report(whole, session=running)
 
 
 @pytest.mark.spark
