@@ -19,6 +19,8 @@ __all__ = ["SliceWriter", "commit_part", "part_folder", "read_outcome", "remove_
 
 _OUTCOME = "outcome.json"
 _TEMPORARY = ".writing-"
+# what filters select by: readers skip row groups by their statistics
+_ASKED_FOR = ["time", "taskid", "db", "schema", "nodefullpath"]
 # of few different values, beside the names, which are encoded already
 _ENCODED = ["taskid", "node_id", "tag_id", "dbtime", "querytime", "initthreads", "queryiov"]
 
@@ -101,7 +103,11 @@ class SliceWriter:
         if self._writer is None:
             names = [field.name for field in self._schema if pa.types.is_dictionary(field.type)]
             self._writer = pq.ParquetWriter(
-                self._rows_path, self._schema, compression="zstd", use_dictionary=names + _ENCODED
+                self._rows_path,
+                self._schema,
+                compression="zstd",
+                use_dictionary=names + _ENCODED,
+                write_statistics=_ASKED_FOR,
             )
         self._writer.write_table(rows, row_group_size=rows.num_rows)
         ends = pc.min_max(rows["time"].cast(pa.int64())).as_py()

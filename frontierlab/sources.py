@@ -126,6 +126,8 @@ class ElasticSource:
         def histogram(begin: int, end: int, width: int) -> list[tuple[int, int]]:
             return self._index.histogram(self._query(begin, end), width)
 
+        if total <= min(most, request.limit_queries):
+            return Plan([PlannedPart(number=0, start=start, stop=stop, expected=total)], None, notes)
         limit = None
         if total > request.limit_queries:
             stop = cut(histogram, start, stop, request.limit_queries)
@@ -145,7 +147,7 @@ class ElasticSource:
         """
         wanted = [*DOCUMENT_FIELDS, *self.request.extra_fields]
         sizes = np.zeros(2)
-        for document in self.sample():
+        for document in self.sample()[: _SAMPLE // 10]:
             values = msgspec.json.decode(document)
             if isinstance(values, dict):
                 kept = msgspec.json.encode({name: values[name] for name in wanted if name in values})
