@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "Page"]
 
-_TOGETHER = 2_500  # documents for Arrow at a time: an odd one among them costs these alone a second reading
+_TOGETHER = 1_000  # documents for Arrow at a time: an odd one among them costs these alone a second reading
 _ALONE = 16  # so few documents are quicker read value by value than split further
 _PIECES = 8
 _LONGEST = 2**31 - 1
@@ -97,17 +98,26 @@ class DocumentReader:
         return page
 
     def _parse_all(
-        self, documents: Sequence[bytes], parsed: list[tuple[pa.Table, Sequence[bytes]]], odd: list[bytes]
+        self,
+        documents: Sequence[bytes],
+        parsed: list[tuple[pa.Table, Sequence[bytes]]],
+        odd: list[bytes],
+        alone: bool = True,
     ) -> None:
-        """Sort documents into tables that Arrow could read and odd ones."""
+        """Sort documents into tables that Arrow could read and odd ones, of which there may be one `alone`."""
         if len(documents) <= _ALONE:
             odd.extend(documents)
             return
         try:
             parsed.append((self._parse(documents), documents))
-        except (pa.ArrowInvalid, UnicodeDecodeError):
-            for start, stop in _pieces(len(documents)):
-                self._parse_all(documents[start:stop], parsed, odd)
+        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
+            culprit = _culprit(str(error), documents) if alone else None
+            if culprit is None:
+                for start, stop in _pieces(len(documents)):
+                    self._parse_all(documents[start:stop], parsed, odd)
+            else:
+                odd.append(documents[culprit])
+                self._parse_all([*documents[:culprit], *documents[culprit + 1 :]], parsed, odd, alone=False)
 
     def _type_all(
         self,
@@ -220,6 +230,21 @@ def _pieces(count: int) -> Iterator[tuple[int, int]]:
     size = -(-count // _PIECES)
     for start in range(0, count, size):
         yield start, min(start + size, count)
+
+
+def _culprit(refusal: str, documents: Sequence[bytes]) -> int | None:
+    """Return which document Arrow's message is about, where it tells.
+
+    A wrong answer would cost time, never a value: an odd document is read value by value.
+    """
+    row = re.search(r"in row (\d+)$", refusal)
+    if row is not None and int(row[1]) < len(documents):
+        return int(row[1])
+    value = re.search(r"couldn't parse:(\S+)$", refusal)
+    if value is None:
+        return None
+    text = value[1].encode()
+    return next((i for i, document in enumerate(documents) if text in document), None)
 
 
 def _is_framed(line: bytes) -> bool:
