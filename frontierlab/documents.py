@@ -243,8 +243,8 @@ def _culprit(refusal: str, documents: Sequence[bytes]) -> int | None:
     value = re.search(r"couldn't parse:(\S+)$", refusal)
     if value is None:
         return None
-    text = value[1].encode()
-    return next((i for i, document in enumerate(documents) if text in document), None)
+    member = re.compile(rb":\s*" + re.escape(value[1].encode()) + rb"\s*[,}]")
+    return next((i for i, document in enumerate(documents) if member.search(document)), None)
 
 
 def _is_framed(line: bytes) -> bool:

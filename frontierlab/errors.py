@@ -12,6 +12,8 @@ __all__ = [
     "FrontierlabError",
     "InterruptedExtraction",
     "InvalidRequestError",
+    "JobCancelled",
+    "JobError",
     "SparkError",
 ]
 
@@ -46,6 +48,14 @@ class ElasticsearchError(FrontierlabError):
 
 class InterruptedExtraction(FrontierlabError):
     """An extraction stopped before its end; what is stored says so and can be resumed."""
+
+
+class JobError(FrontierlabError):
+    """A job failed, is not there, is not done yet, or cannot be submitted."""
+
+
+class JobCancelled(JobError):
+    """A job was cancelled, and has no result."""
 
 
 class SparkError(FrontierlabError):

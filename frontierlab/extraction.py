@@ -33,7 +33,7 @@ from frontierlab.settings import Settings
 from frontierlab.sources import ElasticSource, FileSource, Source, require_same
 from frontierlab.times import format_time
 
-__all__ = ["LimitReached", "NothingKept", "extract"]
+__all__ = ["LimitReached", "NothingKept", "extract", "extract_request", "notices"]
 
 _PART = 500_000  # documents: some seconds of work, which is what an interruption costs
 _ROW_GROUP = 60_000
@@ -178,12 +178,39 @@ def extract(
         catalogue = Catalogue.read(settings.catalogue_path) if complete else None
         with closing(_source(settings, request, threading.Event())) as opened:
             return estimate(opened, opened.plan(_PART), catalogue)
-    path = dataset_path(name, settings)
+    dataset = extract_request(dataset_path(name, settings), settings, request, progress)
+    for text, category in notices(dataset):
+        warnings.warn(text, category, stacklevel=2)
+    return dataset
+
+
+def extract_request(
+    path: Path, settings: Settings, request: Request, progress: bool | ProgressCallback = True
+) -> Dataset:
+    """Do what `extract` does, for a request that is checked, without warnings; see `notices`."""
     try:
         _extract(path, settings, request, progress)
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from error
     return Dataset(path)
+
+
+def notices(dataset: Dataset) -> list[tuple[str, type[UserWarning]]]:
+    """Return what whoever asked for an extraction should be warned of; nothing where it gave all that there is."""
+    manifest, counts = dataset.manifest, dataset.counts
+    if manifest.limit is not None:
+        text = (
+            f"limit_queries ({manifest.limit['limit_queries']:,}) cut {dataset.name} at "
+            f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period."
+        )
+        if not counts.kept:
+            text += " Nothing is left: the first millisecond holds more than the limit."
+        return [(text, LimitReached)]
+    if counts.read and not counts.kept:
+        why = manifest.left_out | manifest.set_aside
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in why.items())
+        return [(f"None of {counts.read:,} documents became a row of {dataset.name}: {reasons}.", NothingKept)]
+    return []
 
 
 def _extract(path: Path, settings: Settings, request: Request, progress: bool | ProgressCallback) -> None:
@@ -431,21 +458,6 @@ class _Extraction:
         manifest.state = "complete"
         manifest.finished = format_time(datetime.now(UTC))
         manifest.write(self._path)
-        if manifest.limit is not None:
-            text = (
-                f"limit_queries ({manifest.limit['limit_queries']:,}) cut {self._path.name} at "
-                f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period."
-            )
-            if not counts.kept:
-                text += " Nothing is left: the first millisecond holds more than the limit."
-            warnings.warn(text, LimitReached, stacklevel=5)
-        elif counts.read and not counts.kept:
-            reasons = ", ".join(f"{reason} {count:,}" for reason, count in (total.left_out | total.set_aside).items())
-            warnings.warn(
-                f"None of {counts.read:,} documents became a row of {self._path.name}: {reasons}.",
-                NothingKept,
-                stacklevel=5,
-            )
 
 
 def _raise_first(futures: list[Future[Outcome]]) -> None:

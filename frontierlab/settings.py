@@ -6,8 +6,9 @@ import difflib
 import os
 import shlex
 import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 import platformdirs
@@ -43,8 +44,24 @@ def _pairs(value: Any) -> Any:
     return {name: option for name, _, option in pairs}
 
 
+def _notebooks(value: Any) -> Any:
+    if isinstance(value, str):
+        value = shlex.split(value)
+    if not isinstance(value, (list, tuple)):
+        return value
+    found: dict[str, str] = {}
+    for word in map(str, value):
+        name, separator, path = word.partition("=")
+        name, path = (name, path) if separator else (Path(word).stem, word)
+        if name in found:
+            raise ValueError(f"two notebooks are named {name}")
+        found[name] = path
+    return found
+
+
 _Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 _Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+_Notebooks = Annotated[dict[str, Path], BeforeValidator(_notebooks)]
 
 
 class Settings(BaseModel):
@@ -136,6 +153,14 @@ class Settings(BaseModel):
         default_factory=dict,
         description="Spark options written name=value, with spaces between them; quotes keep a space",
     )
+    job_backend: Literal["inline", "thread", "celery"] = Field(
+        "thread", description="where jobs run: inline, thread or celery"
+    )
+    notebooks: _Notebooks = Field(
+        default_factory=dict,
+        description="notebooks that jobs may run, written name=path, or a path (its name is that of the file), with "
+        "spaces between them; quotes keep a space",
+    )
 
     def __init__(self, config_file: str | os.PathLike[str] | None = None, **fields: Any) -> None:
         values: dict[str, Any] = {}
@@ -157,6 +182,11 @@ class Settings(BaseModel):
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
         return None if path is None else path.expanduser().absolute()
+
+    @field_validator("notebooks")
+    @classmethod
+    def _expand_all(cls, notebooks: dict[str, Path]) -> dict[str, Path]:
+        return {name: path.expanduser().absolute() for name, path in notebooks.items()}
 
     @field_validator("es_address", "coolr_host")
     @classmethod
@@ -345,10 +375,19 @@ def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, tuple[An
             raise _unknown(key, place, list(Settings.model_fields))
         if field in found:
             raise ConfigurationError(f"{place}: {field} is given twice; first in {found[field][1]}.")
-        if value and "Path" in str(Settings.model_fields[field].annotation):
-            value = str(path.absolute().parent / Path(value).expanduser())
-        found[field] = (value, place)
+        found[field] = (_from_folder(field, value, path.absolute().parent), place)
     return {field: pair for field, pair in found.items() if pair[0]}
+
+
+def _from_folder(field: str, value: str, folder: Path) -> str:
+    """Return the text of a field, with relative paths from a folder."""
+    if field == "notebooks":
+        with suppress(ValueError):  # which the check of the field reports
+            pairs = _notebooks(value).items()
+            return shlex.join(f"{name}={folder / Path(path).expanduser()}" for name, path in pairs)
+    elif value and "Path" in str(Settings.model_fields[field].annotation):
+        return str(folder / Path(value).expanduser())
+    return value
 
 
 def _from_environment() -> dict[str, tuple[Any, str]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["format_time", "from_milliseconds", "parse_time", "to_milliseconds"]
+__all__ = ["format_time", "from_milliseconds", "in_words", "parse_time", "to_milliseconds"]
 
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]|$)")
 _EXAMPLES = "write 2026-10-01, 2026-10-01T12:30:00 (UTC) or 2026-10-01T14:30:00+02:00"
@@ -69,3 +69,11 @@ def from_milliseconds(milliseconds: int) -> datetime:
 def format_time(moment: datetime) -> str:
     """Write a UTC time as ISO 8601 with milliseconds and Z."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def in_words(moment: datetime | int) -> str:
+    """Write a UTC time, or milliseconds from the epoch, as people read it."""
+    if isinstance(moment, int):
+        moment = from_milliseconds(moment)
+    digits = "milliseconds" if moment.microsecond else "seconds" if moment.second else "minutes"
+    return f"{moment.replace(tzinfo=None).isoformat(' ', digits)} UTC"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frontierlab.odd import convert
 from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, MISSING_IOV, OPEN_IOV
 from tests.documents import DAY, EXTRA, READER, document, only, plain, written
 
@@ -117,6 +118,18 @@ def test_a_long_page_with_odd_documents_here_and_there():
     page = READER.read(documents)
     assert len(page.set_aside) == 12
     assert sorted(page.rows["taskid"].to_pylist()) == [i for i in range(3_000) if (i + 1) % 250]
+
+
+@pytest.mark.parametrize("odd", [{"dbtime": 10.0}, {"sqlsin": 2**63}, {"fsize": "ten"}, {"cached": "true"}])
+@pytest.mark.parametrize("place", [0, 700, 1_999])
+def test_one_odd_document_costs_no_other_its_fast_way(monkeypatch, odd, place):
+    documents = [msgspec.Raw(raw) for raw in plain(2_000)]
+    documents[place] = msgspec.Raw(document(**odd))
+    alone = []
+    monkeypatch.setattr("frontierlab.documents.convert", lambda raw, how: alone.append(raw) or convert(raw, how))
+    page = READER.read(documents)
+    assert page.rows.num_rows + len(page.set_aside) == 2_000
+    assert len(alone) <= (1 if place else 17)  # the first of a page is also what the shape is guessed from
 
 
 def test_a_page_of_odd_documents_alone():

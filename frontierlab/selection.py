@@ -1,0 +1,272 @@
+"""Which queries are asked about: one immutable value that every filter, plot and panel shares."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import operator
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, cast
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.times import format_time, in_words, parse_time
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["KINDS", "KIND_SQL", "Selection", "Where"]
+
+Time: TypeAlias = str | date | datetime | None
+Names: TypeAlias = str | Iterable[str | None] | None
+Numbers: TypeAlias = int | Iterable[int | None] | None
+
+KINDS = ("disconn", "rejected", "procerror", "first query")
+"""The kinds of queries that were not cached: the first flag that is true, or else a plain miss."""
+
+KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '{flag}'" for flag in KINDS[:-1]))
+"""The kind of a query that was not cached, in SQL."""
+
+_NAMES = ("db", "schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid")
+
+
+class Where(TypedDict, total=False):
+    """The fields of a `Selection` as the keywords that every filter takes."""
+
+    since: Time
+    until: Time
+    db: Names
+    schema: Names
+    nodefullpath: Names
+    tagname: Names
+    taskid: Numbers
+    frontierserver: Names
+    computingsite: Names
+    squid: Names
+    cached: bool | None
+    kind: str | Iterable[str] | None
+    min_querytime: int | None
+
+
+@dataclass(frozen=True, repr=False)
+class Selection:
+    """Which queries are asked about: those that all that is given holds for.
+
+    It never changes; `but` makes another. Its ``repr`` is the code that makes it. A list means any
+    of its values, and None in a list the queries of which the log does not name one.
+
+    Parameters
+    ----------
+    since, until
+        Queries of ``[since, until)``: ISO 8601 text, a date or a datetime. Without a zone it is
+        UTC. Kept as datetimes in UTC.
+    db, schema, nodefullpath, tagname, frontierserver, computingsite, squid
+        Names of database instances, schemas, folders (by full path), tags, servers, sites, Squids.
+        Kept as tuples.
+    taskid
+        Numbers of PanDA tasks. Kept as a tuple.
+    cached
+        True or False for such queries alone; None for all, those of unknown state among them.
+    kind
+        Kinds of queries that were not cached (`KINDS`); cached ones are then out.
+    min_querytime
+        Queries that took so many milliseconds or longer.
+
+    Raises
+    ------
+    InvalidRequestError
+        A value cannot be read, or contradicts another.
+
+    Examples
+    --------
+    >>> Selection(db="CONDBR2", since="2026-10-01", taskid=[1, 2])
+    Selection(since="2026-10-01", db="CONDBR2", taskid=[1, 2])
+    >>> Selection(db="CONDBR2").but(db=None, cached=False)
+    Selection(cached=False)
+    """
+
+    since: Any = None
+    until: Any = None
+    db: Any = None
+    schema: Any = None
+    nodefullpath: Any = None
+    tagname: Any = None
+    taskid: Any = None
+    frontierserver: Any = None
+    computingsite: Any = None
+    squid: Any = None
+    cached: Any = None
+    kind: Any = None
+    min_querytime: Any = None
+
+    def __post_init__(self) -> None:
+        for name in ("since", "until"):
+            if getattr(self, name) is not None:
+                self._keep(name, parse_time(getattr(self, name)))
+        for name in _NAMES:
+            self._keep(name, _values(name, getattr(self, name), _text))
+        self._keep("taskid", _values("taskid", self.taskid, _integer))
+        self._keep("kind", _values("kind", self.kind, _kind))
+        if self.since is not None and self.until is not None and self.until <= self.since:
+            raise InvalidRequestError(
+                f"until ({in_words(self.until)}) must be later than since ({in_words(self.since)})."
+            )
+        if self.cached not in (None, True, False):
+            raise InvalidRequestError(f"cached={self.cached!r}: give True, False, or None for both.")
+        if self.cached and self.kind:
+            raise InvalidRequestError("kind is that of queries that were not cached: leave cached out, or give False.")
+        if self.min_querytime is not None:
+            milliseconds = _integer("min_querytime", self.min_querytime)
+            if milliseconds < 0:
+                raise InvalidRequestError(f"min_querytime={milliseconds}: give milliseconds, 0 or more.")
+            self._keep("min_querytime", milliseconds)
+
+    def _keep(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def __repr__(self) -> str:
+        given = ((field.name, getattr(self, field.name)) for field in fields(self))
+        return f"Selection({', '.join(f'{name}={_code(value)}' for name, value in given if value is not None)})"
+
+    def but(self, **changes: Any) -> Self:
+        """Return the selection with other values in some fields; None takes a condition away."""
+        unknown = sorted(changes.keys() - {field.name for field in fields(self)})
+        if unknown:
+            raise InvalidRequestError(
+                f"A selection has no {', '.join(unknown)}. It has: {', '.join(field.name for field in fields(self))}."
+            )
+        return dataclasses.replace(self, **changes)
+
+    def shifted(self, by: timedelta) -> Self:
+        """Return the selection of a window that begins and ends earlier (`by` negative) or later."""
+        moved = {name: getattr(self, name) + by for name in ("since", "until") if getattr(self, name) is not None}
+        return self.but(**moved)
+
+    def of(self, logs: DataFrame) -> DataFrame:
+        """Return the logs of the selected queries, as a Spark DataFrame; nothing is read yet."""
+        condition, args = self.where()
+        return logs.sparkSession.sql(f"SELECT * FROM {{logs}}{condition}", args=args, logs=logs)
+
+    def where(self, *conditions: str) -> tuple[str, dict[str, Any]]:
+        """Return the WHERE clause of the selection and further conditions, and the values of its parameters."""
+        found, args = [], {}
+        for column in (*_NAMES[:4], "taskid", *_NAMES[4:]):
+            found += _any_of(column, column, getattr(self, column), args)
+        if self.cached is not None:
+            found.append("cached" if self.cached else "NOT cached")
+        if self.kind:
+            found += ["NOT cached", *_any_of("kind", KIND_SQL, self.kind, args)]
+        for name, test in (("since", "time >="), ("until", "time <"), ("min_querytime", "querytime >=")):
+            if getattr(self, name) is not None:
+                found.append(f"{test} :{name}")
+                args[name] = getattr(self, name)
+        found = list(dict.fromkeys([*found, *conditions]))
+        return "\nWHERE " + "\n  AND ".join(found) if found else "", args
+
+    def in_words(self) -> str:
+        """Say what is selected, as a title does; empty where it is all queries."""
+        words = []
+        for column in (*_NAMES[:4], "taskid", *_NAMES[4:], "kind"):
+            values = getattr(self, column) or ()
+            if values:
+                shown = ["(none named)" if value is None else str(value) for value in values[:3]]
+                words.append(f"{column} {', '.join(shown)}{f' and {len(values) - 3} more' * (len(values) > 3)}")
+        if self.cached is not None:
+            words.append("cached" if self.cached else "not cached")
+        if self.min_querytime is not None:
+            words.append(f"querytime from {self.min_querytime:,} ms")
+        if self.since is not None:
+            words.append(f"from {in_words(self.since)}")
+        if self.until is not None:
+            words.append(f"to {in_words(self.until)}")
+        return ", ".join(words)
+
+    def to_json(self) -> str:
+        """Write it as JSON: an object of the fields that are given; times as ISO 8601 in UTC."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return json.dumps(
+            {name: _plain(value) for name, value in given.items() if value is not None}, ensure_ascii=False
+        )
+
+    @classmethod
+    def from_json(cls, text: str | bytes | Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote; or the object, where the JSON is read already.
+
+        Raises
+        ------
+        InvalidRequestError
+            It is no such JSON, a field is unknown, or a value cannot be read.
+        """
+        try:
+            given = text if isinstance(text, Mapping) else json.loads(text)
+        except (ValueError, TypeError) as error:
+            raise InvalidRequestError(f"This is no selection in JSON: {error}.") from error
+        if not isinstance(given, Mapping):
+            raise InvalidRequestError(f"A selection in JSON is an object such as {{}}, not {given!r}.")
+        return cls().but(**given)
+
+
+def _any_of(name: str, expression: str, values: tuple[Any, ...] | None, args: dict[str, Any]) -> list[str]:
+    """Return the condition that the expression is one of the values, as a list of one or none.
+
+    A list becomes a parameter a value: Spark hands these down to the Parquet reader, an array it does not.
+    """
+    if values is None:
+        return []
+    named = [value for value in values if value is not None]
+    marks = [name] if len(named) == 1 else [f"{name}_{i}" for i in range(len(named))]
+    args |= zip(marks, named, strict=True)
+    tests = []
+    if named:
+        listed = ", ".join(f":{mark}" for mark in marks)
+        tests.append(f"{expression} = {listed}" if len(named) == 1 else f"{expression} IN ({listed})")
+    if len(named) < len(values):
+        tests.append(f"{expression} IS NULL")
+    return [tests[0] if len(tests) == 1 else f"({' OR '.join(tests)})"]
+
+
+def _values(name: str, values: object, read: Callable[[str, object], Any]) -> tuple[Any, ...] | None:
+    if values is None:
+        return None
+    several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
+    given = list(cast("Iterable[object]", values)) if several else [values]
+    if not given:
+        raise InvalidRequestError(f"{name} is an empty list, which nothing could match; leave {name} out to take all.")
+    return tuple(dict.fromkeys(None if value is None else read(name, value) for value in given))
+
+
+def _text(name: str, value: object) -> str:
+    if not isinstance(value, str):
+        raise InvalidRequestError(f"{name}={value!r}: give text, or a list of texts.")
+    return str(value)
+
+
+def _kind(name: str, value: object) -> str:
+    if value not in KINDS:
+        raise InvalidRequestError(f"{name}={value!r}: the kinds are {', '.join(KINDS)}.")
+    return str(value)
+
+
+def _integer(name: str, value: object) -> int:
+    try:
+        number = operator.index(cast("SupportsIndex", value))
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or not -(2**63) <= number < 2**63:
+        raise InvalidRequestError(f"{name}={value!r}: give a whole number of 64 bits, or a list of them.")
+    return number
+
+
+def _plain(value: Any) -> Any:
+    return format_time(value) if isinstance(value, datetime) else list(value) if isinstance(value, tuple) else value
+
+
+def _code(value: Any) -> str:
+    if isinstance(value, datetime):
+        text = format_time(value).removesuffix("Z").removesuffix(".000").removesuffix(":00")
+        return _code(text.removesuffix("T00:00"))
+    if isinstance(value, tuple):
+        return _code(value[0]) if len(value) == 1 and value[0] is not None else f"[{', '.join(map(_code, value))}]"
+    # as Python reads it, in the quotes that code is written in
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and value.isprintable() else repr(value)
