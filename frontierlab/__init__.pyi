@@ -5,6 +5,7 @@ from . import coolr as coolr
 from . import datasets as datasets
 from . import errors as errors
 from . import filters as filters
+from . import jobs as jobs
 from . import plots as plots
 from . import sample as sample
 from . import schema as schema
@@ -12,6 +13,7 @@ from . import spark as spark
 from .datasets import Dataset as Dataset
 from .extraction import extract as extract
 from .reports import report as report
+from .selection import Selection as Selection
 from .settings import Settings as Settings
 from .settings import create_config_file as create_config_file
 from .spark import open_logs as open_logs

@@ -4,6 +4,7 @@ Every message gives the cause, the valid values where there are some, and the ne
 """
 
 __all__ = [
+    "Cancelled",
     "CatalogueError",
     "ConfigurationError",
     "CoolrError",
@@ -59,4 +60,8 @@ class JobCancelled(JobError):
 
 
 class SparkError(FrontierlabError):
-    """Spark cannot start here: Java is missing or too old, or pyspark is not installed."""
+    """Spark cannot start here (Java is missing or too old, pyspark is not installed), or failed at a statement."""
+
+
+class Cancelled(FrontierlabError):
+    """Work with Spark was cancelled before its answer; nothing of it is left in Spark."""

@@ -1,0 +1,81 @@
+"""Arguments of a job: JSON, and those that the function behind it takes."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+import os
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.dataset import Dataset
+from frontierlab.errors import InvalidRequestError
+from frontierlab.times import format_time, parse_time
+
+__all__ = ["OURS", "as_json", "checked_names", "takes"]
+
+OURS = ("settings", "session", "conditions", "progress", "cancelled", "control", "dry_run")
+"""Parameters of our functions that a job sees to itself."""
+
+
+def takes(function: Callable[..., Any]) -> list[str]:
+    """Return the names of the arguments that a job of this function takes."""
+    return [name for name in inspect.signature(function).parameters if name not in OURS]
+
+
+def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
+    """Raise where an argument is unknown, or one is missing that the function needs.
+
+    Raises
+    ------
+    InvalidRequestError
+        With the names that are valid.
+    """
+    valid = takes(function)
+    for name in given:
+        if name not in valid:
+            raise InvalidRequestError(f"A job of kind {kind} takes no {name!r}. Valid: {', '.join(valid) or 'none'}.")
+    parameters = inspect.signature(function).parameters
+    for name in valid:
+        if parameters[name].default is inspect.Parameter.empty and name not in given:
+            raise InvalidRequestError(f"A job of kind {kind} needs {name}. It takes: {', '.join(valid)}.")
+
+
+def as_json(name: str, value: Any) -> Any:
+    """Return an argument as JSON holds it: a time as ISO 8601 in UTC, a dataset by its name, a selection as an object.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is nothing that JSON can hold.
+    """
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (bool, str)):
+        return value
+    if isinstance(value, date):
+        return format_time(parse_time(value))
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, float) and math.isfinite(value):
+        return value
+    if isinstance(value, os.PathLike):
+        return str(Path(value).expanduser().absolute())
+    if isinstance(value, Dataset):
+        return value.name
+    if isinstance(value, pd.DataFrame):
+        return [as_json(name, row) for row in value.itertuples(index=False, name=None)]
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: as_json(name, item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [as_json(name, item) for item in value]
+    raise InvalidRequestError(
+        f"{name}: a job cannot be given {value!r}. Its arguments are texts, numbers, true and false, times, paths, "
+        "lists and dicts of them, and datasets of the data folder."
+    )

@@ -1,0 +1,247 @@
+"""A job as its user sees it: submitted, followed, cancelled; and all jobs there are."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from typing import Any
+
+from frontierlab.errors import InvalidRequestError, JobCancelled, JobError
+from frontierlab.jobs.backends import BACKENDS
+from frontierlab.jobs.kinds import kind_of
+from frontierlab.jobs.records import JobRecord, JobStore, State
+from frontierlab.progress import Progress
+from frontierlab.settings import Settings
+
+__all__ = ["Job", "jobs", "open_job", "submit"]
+
+_LOOK = 0.1  # seconds between two looks at the record
+
+
+class Job:
+    """A piece of work that goes on elsewhere; `submit` makes it, `jobs` and `open_job` find it again.
+
+    Every property reads the job's record in the data folder: it is as of now, whoever runs the job.
+
+    Parameters
+    ----------
+    id
+        Of a job that there is.
+    settings
+        Their data folder holds its record.
+    """
+
+    def __init__(self, id: str, settings: Settings) -> None:
+        self.id = id
+        self._settings = settings
+        self._store = JobStore(settings)
+
+    def __repr__(self) -> str:
+        record = self.record()
+        return f"<Job {self.id}: {record.state}, submitted by {record.who}>"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Job) and (self.id, self._store.folder) == (other.id, other._store.folder)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def record(self) -> JobRecord:
+        """Return all that is known of it, as of now; of a record that is damaged, that it is."""
+        try:
+            return self._store.read(self.id).now()
+        except JobError as error:
+            if not self._store.path(self.id).exists():
+                raise
+            submitted = datetime.strptime(self.id[:18] + "Z", "%Y%m%dT%H%M%S%f%z")
+            return JobRecord(
+                id=self.id, kind=self.id.split("-")[1], state="failed", submitted=submitted, error=str(error)
+            )
+
+    @property
+    def kind(self) -> str:
+        """Its kind, as it was submitted."""
+        return self.record().kind
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """Its arguments, as JSON."""
+        return self.record().arguments
+
+    @property
+    def backend(self) -> str:
+        """Where it runs: ``inline``, ``thread`` or ``celery``."""
+        return self.record().backend
+
+    @property
+    def who(self) -> str:
+        """Who submitted it, and on which machine."""
+        return self.record().who
+
+    @property
+    def submitted(self) -> datetime:
+        """When it was submitted (UTC)."""
+        return self.record().submitted
+
+    @property
+    def started(self) -> datetime | None:
+        """When it began (UTC); None before."""
+        return self.record().started
+
+    @property
+    def ended(self) -> datetime | None:
+        """When it ended (UTC); None before."""
+        return self.record().ended
+
+    @property
+    def state(self) -> State:
+        """``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``.
+
+        A job that nobody runs any more has failed.
+        """
+        return self.record().state
+
+    @property
+    def progress(self) -> Progress | None:
+        """How far it is; None where it has not said so."""
+        found = self.record().progress
+        return None if found is None else Progress(**found)
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed; None where it did not."""
+        return self.record().error
+
+    @property
+    def traceback(self) -> str:
+        """Where in the code it failed, where that was not foreseen; otherwise empty."""
+        return self.record().traceback
+
+    @property
+    def warnings(self) -> list[str]:
+        """Sentences that who uses the result should know; once it has succeeded."""
+        return self.record().warnings
+
+    def wait(self, timeout: float | None = None) -> State:
+        """Wait for its end and return its state, which is that of now where `timeout` seconds have passed."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while True:
+            record = self.record()
+            if record.has_ended:
+                return record.state
+            left = _LOOK if deadline is None else deadline - time.monotonic()
+            if left <= 0:
+                return record.state
+            time.sleep(min(_LOOK, left))
+
+    def result(self, timeout: float | None = None) -> Any:
+        """Wait for its end and return what it came to.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait at most; None waits for the end.
+
+        Returns
+        -------
+        Dataset, Refreshed, pandas.DataFrame, Path or Path
+            Of an extraction, catalogue, caching, report or notebook; read anew at each call.
+
+        Raises
+        ------
+        JobCancelled
+            It was cancelled.
+        JobError
+            It failed, or it has not ended in time.
+        """
+        self.wait(timeout)
+        record = self.record()
+        if not record.has_ended:
+            raise JobError(f"The job {self.id} has not ended within {timeout:g} s: it is {record.state}.")
+        if record.state == "cancelled":
+            raise JobCancelled(f"The job {self.id} was cancelled.")
+        if record.state == "failed":
+            raise JobError(f"The job {self.id} failed: {record.error}")
+        return kind_of(record.kind).result(record, self._settings)
+
+    def cancel(self) -> None:
+        """Cancel it: at once where it is queued, within seconds where it runs; nothing where it has ended.
+
+        What it stored by then stays: an extraction that is cancelled is an incomplete dataset, with which the same
+        extraction goes on.
+        """
+        backend = self.record().backend
+        self._store.cancel(self.id)
+        if backend in BACKENDS:
+            BACKENDS[backend].cancelled(self.id, self._settings)
+
+
+def submit(kind: str, *, settings: Settings | None = None, backend: str | None = None, **arguments: Any) -> Job:
+    """Have work done away from here, and return the job that follows it.
+
+    Parameters
+    ----------
+    kind
+        ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
+        (`frontierlab.caching.efficiency`), ``report`` (`frontierlab.report`), or ``notebook`` (one that the settings
+        name: ``notebook``, and its ``parameters``).
+    settings
+        By default ``Settings()``.
+    backend
+        ``inline`` runs it before this returns, ``thread`` in this process, ``celery`` on a worker; by default the
+        ``job_backend`` of the settings.
+    **arguments
+        Those of the function behind the kind, but for settings, session and progress. They have to be JSON, or
+        become it: times, paths, datasets (by name) and selections do.
+
+    Returns
+    -------
+    Job
+        Its failure is the job's own, not raised here.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is no such kind or back end, or an argument is unknown, missing or wrong. Nothing was begun.
+    JobError
+        The job's record cannot be written, or nobody can be asked to run it.
+
+    Examples
+    --------
+    >>> job = submit("extraction", name="overlay", since="2026-10-01", until="2026-10-02")  # doctest: +SKIP
+    >>> job.result()  # doctest: +SKIP
+    <Dataset overlay: complete, 11,482,003 rows, in …>
+    """
+    settings = settings or Settings()
+    backend = settings.job_backend if backend is None else backend
+    if backend not in BACKENDS:
+        raise InvalidRequestError(f"There is no back end {backend!r}. Valid: {', '.join(BACKENDS)}.")
+    try:
+        plain = kind_of(kind).arguments(settings.model_copy(update={"job_backend": backend}), arguments)
+    except ImportError as error:
+        raise JobError(
+            f'A job of kind {kind} needs {error.name}, which is not installed: pip install "frontierlab[all]"'
+        ) from error
+    store = JobStore(settings)
+    record = store.create(kind=kind, arguments=plain, backend=backend)
+    BACKENDS[backend].submit(store, record, settings)
+    return Job(record.id, settings)
+
+
+def jobs(settings: Settings | None = None) -> list[Job]:
+    """Return all jobs of the data folder, newest first, whoever submitted them and wherever they run."""
+    settings = settings or Settings()
+    return [Job(id, settings) for id in JobStore(settings).ids()]
+
+
+def open_job(id: str, settings: Settings | None = None) -> Job:
+    """Return a job by its id.
+
+    Raises
+    ------
+    JobError
+        There is none.
+    """
+    job = Job(id, settings or Settings())
+    job.record()
+    return job

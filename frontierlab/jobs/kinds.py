@@ -1,0 +1,283 @@
+"""The kinds of jobs: what each takes, does and gives back. Each is thin around a function of the package."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from frontierlab import catalogues
+from frontierlab.caching.selection import wanted_folders
+from frontierlab.catalogue import Catalogue
+from frontierlab.catalogues import Refreshed
+from frontierlab.coolr import Failure
+from frontierlab.dataset import Dataset, dataset_path
+from frontierlab.datasets import open_dataset
+from frontierlab.errors import InvalidRequestError, JobError
+from frontierlab.exports import ExportFile
+from frontierlab.extraction import extract, extract_request, notices
+from frontierlab.files import replacing
+from frontierlab.jobs.arguments import as_json, checked_names, takes
+from frontierlab.jobs.notebooks import check_notebook, run_notebook
+from frontierlab.jobs.records import JobRecord
+from frontierlab.request import Request, make_request
+from frontierlab.selection import Selection
+from frontierlab.settings import Settings
+
+if TYPE_CHECKING:
+    from frontierlab.jobs.running import Control
+
+__all__ = ["KINDS", "Kind", "Outcome", "kind_of"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job came to: what its record needs to give the result back, and what its user should know."""
+
+    result: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+
+class Kind:
+    """A kind of job.
+
+    Parameters
+    ----------
+    name
+        As `frontierlab.jobs.submit` takes it.
+    """
+
+    name: str
+
+    def function(self) -> Callable[..., Any]:
+        """Return the function that does the work; its parameters are the arguments."""
+        raise NotImplementedError
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check arguments, before anything is done, and return them as JSON.
+
+        Raises
+        ------
+        FrontierlabError
+            As the function itself refuses them.
+        """
+        checked_names(self.name, self.function(), given)
+        plain = {name: as_json(name, value) for name, value in given.items() if name != "selection"}
+        if given.get("selection") is not None:
+            selection = given["selection"]
+            text = selection.to_json() if isinstance(selection, Selection) else selection
+            plain["selection"] = json.loads(Selection.from_json(text).to_json())
+        return plain
+
+    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+        """Do the work."""
+        raise NotImplementedError
+
+    def result(self, record: JobRecord, settings: Settings) -> Any:
+        """Give back what the work came to."""
+        raise NotImplementedError
+
+    def _call(self, record: JobRecord, settings: Settings, control: Control) -> Any:
+        """Call the function with the job's arguments, and with what it takes of ours."""
+        function, arguments = self.function(), dict(record.arguments)
+        if arguments.get("selection") is not None:
+            arguments["selection"] = Selection.from_json(arguments["selection"])
+        ours = {"settings": settings, "progress": control.report, "cancelled": control.cancelled}
+        parameters = inspect.signature(function).parameters
+        return function(**arguments, **{name: value for name, value in ours.items() if name in parameters})
+
+
+class Extraction(Kind):
+    """`frontierlab.extract`; the result is the dataset."""
+
+    name = "extraction"
+
+    def function(self) -> Callable[..., Any]:
+        """Return `frontierlab.extract`."""
+        return extract
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check name, period, filters and, where it is one, the export file."""
+        if given.get("source") is not None:
+            given = {**given, "source": Path(given["source"])}
+        plain = super().arguments(settings, given)
+        if settings.job_backend == "celery" and settings.es_address is None:
+            # the workers know the server, and whoever submits need not
+            settings = settings.model_copy(update={"es_address": "workers", "es_index": settings.es_index or ("any",)})
+        self._request(settings, plain)
+        if plain.get("source") is not None:
+            ExportFile(Path(plain["source"]))  # raises where it is none
+        return plain
+
+    def _request(self, settings: Settings, arguments: dict[str, Any]) -> Request:
+        dataset_path(arguments.get("name", ""), settings)
+        defaults = {
+            name: inspect.signature(extract).parameters[name].default for name in takes(extract) if name != "name"
+        }
+        return make_request(settings, **defaults | {k: v for k, v in arguments.items() if k != "name"})
+
+    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+        """Extract; what is there of an interrupted extraction is gone on with."""
+        request = self._request(settings, record.arguments)
+        dataset = extract_request(dataset_path(record.arguments["name"], settings), settings, request, control.report)
+        return Outcome({"dataset": dataset.name}, [text for text, _ in notices(dataset)])
+
+    def result(self, record: JobRecord, settings: Settings) -> Dataset:
+        """Open the dataset."""
+        return open_dataset(_found(record)["dataset"], settings)
+
+
+class CatalogueRefresh(Kind):
+    """`frontierlab.catalogues.refresh`; the result is what that returns."""
+
+    name = "catalogue"
+
+    def function(self) -> Callable[..., Any]:
+        """Return `frontierlab.catalogues.refresh`."""
+        return catalogues.refresh
+
+    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+        """Refresh the catalogue; what COOLR did not give is a warning each."""
+        refreshed: Refreshed = self._call(record, settings, control)
+        failures = [failure._asdict() for failure in refreshed.failures]
+        told = [" ".join([*filter(None, failure[:4]), failure.error]) for failure in refreshed.failures]
+        return Outcome({"when": refreshed.when.isoformat(), "failures": failures}, told)
+
+    def result(self, record: JobRecord, settings: Settings) -> Refreshed:
+        """Read the catalogue, as it is today."""
+        found = _found(record)
+        failures = tuple(Failure(**failure) for failure in found["failures"])
+        return Refreshed(Catalogue.read(settings.catalogue_path), datetime.fromisoformat(found["when"]), failures)
+
+
+class Caching(Kind):
+    """`frontierlab.caching.efficiency`; the result is its frame."""
+
+    name = "caching"
+
+    def function(self) -> Callable[..., Any]:
+        """Return `frontierlab.caching.efficiency`."""
+        from frontierlab.caching import efficiency
+
+        return efficiency
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check dataset and folders."""
+        if given.get("folders") is not None:
+            given = {**given, "folders": wanted_folders(given["folders"])}
+        plain = super().arguments(settings, given)
+        _check_dataset(given["dataset"], settings)
+        return plain
+
+    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+        """Compute the figures and put them beside the record."""
+        frame: pd.DataFrame = self._call(record, settings, control)
+        path = control.store.path(record.id, ".parquet")
+        with replacing(path) as temporary:
+            frame.to_parquet(temporary)
+        return Outcome({"file": path.name}, list(frame.attrs.get("notes", [])))
+
+    def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
+        """Read the figures."""
+        path = settings.data_dir / "jobs" / _found(record)["file"]
+        if not path.exists():
+            raise JobError(f"The result of the job {record.id} is gone: there is no file {path}. Submit it again.")
+        return pd.read_parquet(path)
+
+
+class Report(Kind):
+    """`frontierlab.report`; the result is the page's path."""
+
+    name = "report"
+
+    def function(self) -> Callable[..., Any]:
+        """Return `frontierlab.report`."""
+        from frontierlab.reports import report
+
+        return report
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check dataset and path."""
+        if given.get("path") is not None:
+            given = {**given, "path": Path(given["path"])}
+            if Path(given["path"]).is_dir():
+                raise InvalidRequestError(f"{given['path']} is a folder: give the path of a file in it.")
+        plain = super().arguments(settings, given)
+        _check_dataset(given["dataset"], settings)
+        return plain
+
+    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+        """Write the page."""
+        return Outcome({"file": str(self._call(record, settings, control))})
+
+    def result(self, record: JobRecord, settings: Settings) -> Path:
+        """Return the page's path."""
+        return Path(_found(record)["file"])
+
+
+class Notebook(Kind):
+    """A notebook that the settings name, executed; the result is the path of the executed one."""
+
+    name = "notebook"
+
+    def function(self) -> Callable[..., Any]:
+        """Return what runs a notebook."""
+        return run_notebook
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check the notebook's name and the names of its parameters."""
+        plain = super().arguments(settings, given)
+        check_notebook(settings, plain["notebook"], plain.get("parameters"))
+        return plain
+
+    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+        """Execute it, and keep what it became beside the record."""
+        path = run_notebook(**record.arguments, settings=settings, control=control)
+        return Outcome({"file": path.name})
+
+    def result(self, record: JobRecord, settings: Settings) -> Path:
+        """Return the path of the executed notebook."""
+        return settings.data_dir / "jobs" / str(_found(record)["file"])
+
+
+KINDS: dict[str, Kind] = {
+    kind.name: kind for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook())
+}
+"""All kinds, by their names."""
+
+
+def kind_of(name: str) -> Kind:
+    """Return the kind of that name.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is none; the message names those that there are.
+    """
+    if name not in KINDS:
+        raise InvalidRequestError(f"There are no jobs of kind {name!r}. Valid: {', '.join(KINDS)}.")
+    return KINDS[name]
+
+
+def _found(record: JobRecord) -> dict[str, Any]:
+    if record.result is None:
+        raise JobError(f"The job {record.id} has no result: it is {record.state}.")
+    return record.result
+
+
+def _check_dataset(dataset: Any, settings: Settings) -> None:
+    """Raise where a dataset is not one of the data folder."""
+    if not isinstance(dataset, (str, Dataset)):
+        raise InvalidRequestError(f"dataset={dataset!r}: give a dataset, or the name of one.")
+    if isinstance(dataset, Dataset) and dataset.path != dataset_path(dataset.name, settings):
+        raise InvalidRequestError(
+            f"The dataset {dataset.path} is not in the data folder of the settings ({settings.data_dir}), where jobs "
+            "look for it."
+        )
+    open_dataset(dataset if isinstance(dataset, str) else dataset.name, settings)

@@ -1,0 +1,130 @@
+"""Executing a notebook in a process of its own, which can be ended."""
+
+from __future__ import annotations
+
+import json
+import keyword
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from frontierlab.errors import InvalidRequestError, JobError
+from frontierlab.progress import Progress
+from frontierlab.settings import Settings
+
+if TYPE_CHECKING:
+    from frontierlab.jobs.running import Control
+
+__all__ = ["check_notebook", "run_notebook"]
+
+_LOOK = 0.5  # seconds between two looks at how far it is
+_PATIENCE = 10  # seconds for it to end by itself
+
+
+def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any] | None) -> Path:
+    """Return the path of a notebook that may be run.
+
+    Raises
+    ------
+    InvalidRequestError
+        The settings do not name it, it is not there, or a parameter has no name that a variable can have.
+    """
+    if notebook not in settings.notebooks:
+        names = ", ".join(sorted(settings.notebooks)) or "none; the setting notebooks names them, as name=path"
+        raise InvalidRequestError(f"The settings name no notebook {notebook!r}. There: {names}.")
+    path = settings.notebooks[notebook]
+    if not path.is_file():
+        raise InvalidRequestError(f"The notebook {notebook} of the settings is not there: {path}.")
+    if parameters is not None and not isinstance(parameters, dict):
+        raise InvalidRequestError(f"parameters={parameters!r}: give a dict of the notebook's parameters.")
+    for name in parameters or ():  # they are written into a cell as code
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise InvalidRequestError(f"{name!r} is not the name of a parameter: it has to be that of a variable.")
+    return path
+
+
+def run_notebook(
+    notebook: str, parameters: dict[str, Any] | None = None, *, settings: Settings, control: Control
+) -> Path:
+    """Execute a notebook with papermill, its parameters set, and return the path of what it became.
+
+    It runs in the folder of the notebook, with the environment of this process: settings that it makes come from
+    the same configuration file. Parameters end up in its cells: no secret belongs there.
+
+    Parameters
+    ----------
+    notebook
+        Its name in the settings.
+    parameters
+        Values for its cell that is tagged ``parameters``.
+    settings
+        That name it.
+    control
+        Of the job.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is no such notebook.
+    JobError
+        A cell failed; what the notebook had become by then is kept.
+    """
+    source = check_notebook(settings, notebook, parameters)
+    target = control.store.path(control.id, ".ipynb")
+    command = [sys.executable, "-m", "papermill", str(source), str(target), "--cwd", str(source.parent)]
+    command += ["--no-progress-bar", "--parameters_yaml", json.dumps(parameters or {})]
+    said = control.store.path(control.id, ".log")
+    began = time.monotonic()
+    with said.open("wb") as output:
+        child = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+        )
+        try:
+            while child.poll() is None:
+                control.report(_progress(target, time.monotonic() - began))
+                with suppress(subprocess.TimeoutExpired):
+                    child.wait(_LOOK)
+        finally:
+            _end(child)
+    if child.returncode:
+        raise JobError(f"The notebook {notebook} failed: {_reason(target, said)} What it became is in {target}.")
+    said.unlink()
+    return target
+
+
+def _progress(target: Path, seconds: float) -> Progress:
+    done, total, rate = 0, None, 0.0
+    with suppress(OSError, ValueError, KeyError):  # it is being written
+        cells = json.loads(target.read_text(encoding="utf-8"))["cells"]
+        states = [cell["metadata"]["papermill"]["status"] for cell in cells]
+        done, total = sum(state == "completed" for state in states), len(states)
+        rate = done / max(seconds, 1e-3)
+    remaining = (total - done) / rate if total is not None and rate else None
+    return Progress("cells", done, total, rate, remaining)
+
+
+def _reason(target: Path, said: Path) -> str:
+    """Return the error of the cell that failed, or else the last line that papermill wrote."""
+    with suppress(OSError, ValueError, KeyError):
+        for cell in json.loads(target.read_text(encoding="utf-8"))["cells"]:
+            for output in cell.get("outputs", ()):
+                if output["output_type"] == "error":
+                    return f"{output['ename']}: {output['evalue']}."
+    lines = said.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((f"{line.strip()}." for line in reversed(lines) if line.strip()), "papermill ended without a word.")
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """End the child if it still runs: as Ctrl-C does, so that it ends its kernel; else with all its processes."""
+    if child.poll() is None:
+        child.send_signal(signal.SIGINT)
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_PATIENCE)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()

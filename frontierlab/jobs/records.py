@@ -1,0 +1,230 @@
+"""What is known of a job: one JSON file each in the data folder, whoever runs it and whoever looks."""
+
+from __future__ import annotations
+
+import getpass
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import filelock
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from frontierlab._version import __version__
+from frontierlab.errors import JobError
+from frontierlab.files import write_text
+from frontierlab.settings import Settings
+
+__all__ = ["BEAT", "STALE", "JobRecord", "JobStore", "Process", "State", "this_user"]
+
+BEAT = 5.0
+"""Seconds between two signs of life of whoever runs a job."""
+
+STALE = timedelta(seconds=60)
+"""A job without a sign of life for so long is run by nobody any more."""
+
+State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
+"""What a job can be; the last three are ends."""
+
+_ID = re.compile(r"\d{8}T\d{9}-[a-z]+-[0-9a-f]{8}")
+_LOCK_SECONDS = 20
+NOBODY = "nobody runs it any more: its process ended"
+
+
+class Process(BaseModel):
+    """A process, by its machine and number."""
+
+    host: str
+    pid: int
+
+    @classmethod
+    def this(cls) -> Process:
+        """Return this one."""
+        return cls(host=socket.gethostname(), pid=os.getpid())
+
+    def has_ended(self) -> bool:
+        """Whether it is known to have ended, which it is only on its own machine."""
+        if self.host != socket.gethostname():
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:  # another user's
+            return False
+        return False
+
+
+class JobRecord(BaseModel):
+    """What is known of a job; times are UTC.
+
+    Parameters
+    ----------
+    id
+        It begins with the time, in UTC, at which the job was submitted.
+    kind, arguments, backend
+        What was asked for, and where it runs.
+    who
+        User and machine.
+    state
+        As it was written last; see `now`.
+    submitted, started, ended
+        None until then.
+    progress
+        The record of `frontierlab.progress.Progress`.
+    result
+        What the kind needs to give the result back.
+    error, traceback
+        Why it failed, in a sentence; and where in the code, where that was not foreseen.
+    warnings
+        Sentences that who uses the result should know.
+    heartbeat, process
+        The last sign of life of who runs it, and who that is.
+    attempts
+        How often it was begun.
+    surroundings
+        Settings that the result depends on, as who submitted it had them.
+    frontierlab
+        The version of the package that wrote this.
+    """
+
+    model_config = ConfigDict(extra="ignore")  # of a later version
+
+    format: Literal[1] = 1
+    id: str
+    kind: str
+    arguments: dict[str, Any] = {}
+    backend: str = ""
+    who: str = ""
+    state: State = "queued"
+    submitted: datetime
+    started: datetime | None = None
+    ended: datetime | None = None
+    progress: dict[str, Any] | None = None
+    result: dict[str, Any] | None = None
+    error: str | None = None
+    traceback: str = ""
+    warnings: list[str] = []
+    heartbeat: datetime | None = None
+    process: Process | None = None
+    attempts: int = 0
+    surroundings: dict[str, Any] = {}
+    frontierlab: str = __version__
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it is at its end."""
+        return self.state not in ("queued", "running")
+
+    def now(self) -> JobRecord:
+        """Return it as it is now: failed, where it should be going on and nobody runs it."""
+        if self.has_ended or self.heartbeat is None:
+            return self
+        ended = self.process is not None and self.process.has_ended()
+        if not ended and datetime.now(UTC) - self.heartbeat < STALE:
+            return self
+        text = f"The job was {self.state}, and {NOBODY} (last sign of life {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC)."
+        return self.model_copy(update={"state": "failed", "error": text, "ended": self.heartbeat})
+
+
+class JobStore:
+    """The records of a data folder, in its folder ``jobs``; safe for many processes at once.
+
+    Parameters
+    ----------
+    settings
+        Their ``data_dir`` is that folder.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.folder = settings.data_dir / "jobs"
+
+    def path(self, id: str, suffix: str = ".json") -> Path:
+        """Return the place of a job's record, or of another file of it."""
+        if not isinstance(id, str) or not _ID.fullmatch(id):
+            raise JobError(f"{id!r} is not the id of a job. frontierlab.jobs.jobs(settings) lists the jobs there are.")
+        return self.folder / f"{id}{suffix}"
+
+    def create(self, **fields: Any) -> JobRecord:
+        """Write the record of a new job.
+
+        Raises
+        ------
+        JobError
+            It cannot be written.
+        """
+        now = datetime.now(UTC)
+        id = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{fields['kind']}-{secrets.token_hex(4)}"
+        record = JobRecord(id=id, submitted=now, who=this_user(), **fields)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_text(self.path(id), record.model_dump_json(indent=1))
+        except OSError as error:
+            raise JobError(
+                f"No job can be submitted: {self.folder} cannot be written ({error.strerror or error}). Another place "
+                "is named by data_dir in the settings."
+            ) from error
+        return record
+
+    def ids(self) -> list[str]:
+        """Return the ids of all jobs, newest first."""
+        found = [path.stem for path in self.folder.glob("*.json") if _ID.fullmatch(path.stem)]
+        return sorted(found, reverse=True)
+
+    def read(self, id: str) -> JobRecord:
+        """Return a job's record.
+
+        Raises
+        ------
+        JobError
+            There is none of that id, or it is damaged.
+        """
+        path = self.path(id)
+        try:
+            return JobRecord.model_validate_json(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise JobError(
+                f"There is no job {id} in {self.folder}. frontierlab.jobs.jobs(settings) lists the jobs there are."
+            ) from None
+        except (OSError, ValueError) as error:
+            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise JobError(f"The record {path} of a job cannot be read: {reason}.") from error
+
+    @contextmanager
+    def changing(self, id: str) -> Iterator[JobRecord]:
+        """Give a job's record to change; it is written in one step at the end, unless that raises."""
+        with filelock.FileLock(self.path(id, ".lock"), timeout=_LOCK_SECONDS):
+            record = self.read(id)
+            before = record.model_dump_json(indent=1)
+            yield record
+            after = record.model_dump_json(indent=1)
+            if after != before:
+                write_text(self.path(id), after)
+
+    def cancel(self, id: str) -> None:
+        """Cancel a job: at once where it is queued; otherwise who runs it is told by a file beside the record."""
+        with self.changing(id) as record:
+            if record.has_ended:
+                return
+            self.path(id, ".cancel").touch()
+            if record.state == "queued":
+                record.state, record.ended = "cancelled", datetime.now(UTC)
+
+    def is_cancelled(self, id: str) -> bool:
+        """Whether a job's cancellation was asked for."""
+        return self.path(id, ".cancel").exists()
+
+
+def this_user() -> str:
+    """Say who submits: the user, as JupyterHub or the system names them, and the machine."""
+    try:
+        user = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
+    except (KeyError, OSError):  # a container knows no name for its user
+        user = f"user {os.getuid()}"
+    return f"{user} on {socket.gethostname()}"

@@ -1,0 +1,499 @@
+"""Jobs without services: inline and in threads, their records, cancelling, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import frontierlab as fl
+from frontierlab import jobs
+from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
+from frontierlab.jobs import backends, kinds, records
+from frontierlab.jobs.arguments import as_json
+from frontierlab.jobs.kinds import Outcome
+from frontierlab.jobs.records import JobRecord, JobStore, Process
+from frontierlab.progress import Progress
+from frontierlab.sample import World
+from tests.extractions import assert_is_the_world
+
+LONG = 60  # seconds after which a test that waits has failed
+
+
+@pytest.fixture
+def settings(data_dir):
+    return fl.sample.settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def export(tmp_path):
+    path = tmp_path / "dump.ndjson"
+    World(3_000, seed=3).write(path)
+    return path
+
+
+class Waiting(kinds.CatalogueRefresh):
+    """A catalogue job that waits, reporting, until it is let go."""
+
+    def __init__(self):
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Event()
+        self.error = None
+
+    def run(self, record, settings, control):
+        self.begun.release()
+        count = 0
+        while not self.go.wait(0.02):
+            count += 1
+            control.report(Progress("waiting", count, None, 1.0, None))
+        if self.error is not None:
+            raise self.error
+        return Outcome({"when": "2026-10-01T00:00:00+00:00", "failures": []}, ["a word"])
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    kind = Waiting()
+    monkeypatch.setitem(kinds.KINDS, "catalogue", kind)
+    yield kind
+    kind.go.set()
+    for thread in list(backends._controls):
+        thread.join(LONG)
+
+
+@pytest.mark.parametrize("backend", ["inline", "thread"])
+def test_an_extraction_becomes_a_dataset(settings, export, backend):
+    job = jobs.submit("extraction", settings=settings, backend=backend, name="d", source=export)
+    assert_is_the_world(job.result(LONG), World(3_000, seed=3))
+    assert job.state == "succeeded"
+    assert (job.kind, job.backend, job.error, job.warnings, job.traceback) == ("extraction", backend, None, [], "")
+    assert job.arguments == {"name": "d", "source": str(export)}
+    assert job.submitted <= job.started <= job.ended
+    assert job.submitted.utcoffset() == timedelta(0)
+    assert job.progress.stage == "reading"
+    assert job.progress.done == job.progress.total == 3_000
+    assert " on " in job.who
+    assert repr(job) == f"<Job {job.id}: succeeded, submitted by {job.who}>"
+
+
+def test_the_back_end_is_that_of_the_settings(data_dir, export):
+    assert fl.Settings().job_backend == "thread"
+    settings = fl.sample.settings(data_dir=data_dir, job_backend="inline")
+    job = jobs.submit("extraction", settings=settings, name="d", source=export)
+    assert (job.backend, job.state) == ("inline", "succeeded")
+
+
+def test_warnings_of_an_extraction_are_the_jobs(data_dir, export):
+    settings = fl.sample.settings(data_dir=data_dir, limit_queries=500)
+    job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
+    assert job.state == "succeeded"
+    assert job.warnings[0].startswith("limit_queries (500) cut d at 2026-10-01T")
+
+
+def test_a_catalogue_is_refreshed(data_dir, settings):
+    settings = fl.sample.settings(data_dir=data_dir, coolr_file=data_dir / "catalogue.parquet")
+    refreshed = jobs.submit("catalogue", settings=settings, backend="inline", force=True).result()
+    assert refreshed.catalogue.table.num_rows > 10
+    assert refreshed.failures == ()
+
+
+def test_jobs_are_found_again_newest_first(settings, export):
+    assert jobs.jobs(settings) == []
+    first = jobs.submit("extraction", settings=settings, backend="inline", name="a", source=export)
+    time.sleep(0.002)  # ids are of milliseconds
+    second = jobs.submit("extraction", settings=settings, backend="inline", name="b", source=export)
+    assert jobs.jobs(settings) == [second, first]
+    found = jobs.open_job(first.id, settings)
+    assert found == first
+    assert found.result().name == "a"
+
+
+def test_another_process_follows_and_cancels(settings, waiting):
+    job = jobs.submit("catalogue", settings=settings)
+    waiting.begun.acquire(timeout=LONG)
+    code = (
+        "import sys, frontierlab as fl; [job] = fl.jobs.jobs(fl.sample.settings(data_dir=sys.argv[1])); "
+        "print(job.id, job.state); job.cancel(); print(job.wait(60))"
+    )
+    command = [sys.executable, "-c", code, settings.data_dir]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [job.id, "running", "cancelled"]
+    assert job.state == "cancelled"
+
+
+def test_what_runs_is_cancelled_and_what_it_stored_stays(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr("frontierlab.extraction._PART", 2_000)
+    path = tmp_path / "large.ndjson"
+    World(60_000, seed=5).write(path)
+    job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
+    while job.progress is None or not job.progress.done:
+        assert job.wait(0.01) in ("queued", "running")
+    job.cancel()
+    with pytest.raises(JobCancelled, match=rf"The job {job.id} was cancelled"):
+        job.result(LONG)
+    assert job.ended is not None
+    assert fl.datasets.open_dataset("d", settings).state == "incomplete"
+    job.cancel()  # again, which changes nothing
+    assert job.state == "cancelled"
+    again = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
+    assert_is_the_world(again.result(LONG), World(60_000, seed=5))
+
+
+def test_what_is_queued_is_cancelled_at_once_and_never_begins(settings, waiting):
+    running = [jobs.submit("catalogue", settings=settings) for _ in range(2)]
+    for _ in running:
+        waiting.begun.acquire(timeout=LONG)
+    queued = jobs.submit("catalogue", settings=settings)
+    assert queued.state == "queued"
+    queued.cancel()
+    assert queued.state == "cancelled"
+    assert queued.ended is not None
+    waiting.go.set()
+    assert [job.wait(LONG) for job in running] == ["succeeded"] * 2
+    assert queued.state == "cancelled"
+    assert queued.started is None
+    assert not waiting.begun.acquire(blocking=False)
+
+
+def test_more_than_two_wait_for_their_turn(settings, waiting):
+    every = [jobs.submit("catalogue", settings=settings) for _ in range(5)]
+    for _ in range(2):
+        waiting.begun.acquire(timeout=LONG)
+    assert sorted(job.state for job in every) == ["queued"] * 3 + ["running"] * 2
+    waiting.go.set()
+    assert {job.wait(LONG) for job in every} == {"succeeded"}
+    assert every[0].warnings == ["a word"]
+
+
+def test_a_result_that_does_not_come_in_time_is_said(settings, waiting):
+    job = jobs.submit("catalogue", settings=settings)
+    with pytest.raises(JobError, match=r"has not ended within 0.05 s: it is (queued|running)"):
+        job.result(0.05)
+
+
+def test_an_error_of_ours_is_the_jobs(settings, export):
+    for _ in range(2):
+        job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
+    assert job.state == "failed"
+    assert job.error.startswith("The dataset d is there already, complete.")
+    assert job.traceback == ""
+    with pytest.raises(JobError, match=rf"The job {job.id} failed: The dataset d is there already"):
+        job.result()
+
+
+def test_an_unforeseen_error_is_the_jobs_with_its_place(settings, waiting):
+    waiting.error = ZeroDivisionError("by zero")
+    job = jobs.submit("catalogue", settings=settings)
+    waiting.go.set()
+    assert job.wait(LONG) == "failed"
+    assert job.error == "ZeroDivisionError: by zero"
+    assert "raise self.error\nZeroDivisionError: by zero" in job.traceback
+
+
+def test_an_interrupted_inline_job_has_failed(settings, waiting):
+    waiting.error = KeyboardInterrupt()
+    waiting.go.set()
+    with pytest.raises(KeyboardInterrupt):
+        jobs.submit("catalogue", settings=settings, backend="inline")
+    assert jobs.jobs(settings)[0].error == "It was interrupted by KeyboardInterrupt."
+
+
+@pytest.mark.parametrize(
+    ("kind", "arguments", "message"),
+    [
+        ("extract", {}, r"no jobs of kind 'extract'. Valid: extraction, catalogue, caching, report, notebook"),
+        ("extraction", {"name": "d", "sinse": "x"}, r"extraction takes no 'sinse'. Valid: name, since, until, cached"),
+        ("extraction", {"name": "d", "progress": True}, r"takes no 'progress'"),
+        ("extraction", {"name": "d", "dry_run": True}, r"takes no 'dry_run'"),
+        ("extraction", {"name": "../d"}, r"'../d' is not a plain name"),
+        ("extraction", {"source": "dump.ndjson"}, r"'' is not a plain name"),
+        ("extraction", {"name": "d", "since": "2026-10-02", "until": "2026-10-01"}, r"until .* has to be after since"),
+        ("extraction", {"name": "d", "taskid": "12"}, r"taskid='12' is not valid"),
+        ("extraction", {"name": "d", "source": "nowhere.ndjson"}, r"There is no file .*nowhere.ndjson"),
+        ("extraction", {"name": "d", "taskid": object()}, r"taskid: a job cannot be given <object"),
+        ("catalogue", {"settings_": 1}, r"catalogue takes no 'settings_'. Valid: force"),
+        ("caching", {}, r"caching needs dataset. It takes: dataset, folders"),
+        ("caching", {"dataset": 1}, r"dataset=1: give a dataset, or the name of one"),
+        ("caching", {"dataset": "d", "folders": [("a", "b")]}, r"is not \(db, schema, nodefullpath\)"),
+        ("caching", {"dataset": "d", "folders": []}, r"folders is empty"),
+        ("notebook", {"notebook": "week"}, r"The settings name no notebook 'week'. There: none; the setting notebooks"),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_done(data_dir, tmp_path, kind, arguments, message):
+    settings = fl.sample.settings(data_dir=data_dir, es_address="es.example.org", es_index="a")
+    if "source" in arguments:
+        arguments = {**arguments, "source": tmp_path / arguments["source"]}
+    with pytest.raises(InvalidRequestError, match=message):
+        jobs.submit(kind, settings=settings, backend="inline", **arguments)
+    assert list(data_dir.iterdir()) == []
+
+
+def test_a_dataset_has_to_be_there_and_in_the_data_folder(settings, export, tmp_path):
+    with pytest.raises(DatasetError, match="There is no dataset 'd'"):
+        jobs.submit("caching", settings=settings, dataset="d")
+    elsewhere = fl.sample.settings(data_dir=tmp_path / "elsewhere")
+    dataset = fl.extract(elsewhere, name="d", source=export, progress=False)
+    with pytest.raises(InvalidRequestError, match="is not in the data folder of the settings"):
+        jobs.submit("caching", settings=settings, dataset=dataset)
+    assert jobs.jobs(settings) == []
+
+
+def test_an_unknown_back_end_is_refused(settings):
+    with pytest.raises(InvalidRequestError, match=r"There is no back end 'cluster'. Valid: inline, thread"):
+        jobs.submit("catalogue", settings=settings, backend="cluster")
+
+
+@pytest.mark.parametrize("id", ["../x", "", "20261001T000000000-catalogue-0000000g", "a" * 200])
+def test_what_is_no_id_is_refused(settings, id):
+    with pytest.raises(JobError, match="is not the id of a job"):
+        jobs.open_job(id, settings)
+
+
+def test_a_job_that_is_not_there(settings):
+    with pytest.raises(JobError, match=r"There is no job 20261001T000000000-catalogue-00000000 in .*/jobs"):
+        jobs.open_job("20261001T000000000-catalogue-00000000", settings)
+
+
+def test_a_data_folder_that_cannot_be_written_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    settings = fl.sample.settings(data_dir=tmp_path / "file")
+    with pytest.raises(JobError, match=r"No job can be submitted: .* cannot be written .* named by data_dir"):
+        jobs.submit("catalogue", settings=settings)
+
+
+def written(settings, **fields):
+    """A record as some process left it."""
+    store = JobStore(settings)
+    record = store.create(kind="catalogue", arguments={}, backend="thread")
+    with store.changing(record.id) as mine:
+        for name, value in fields.items():
+            setattr(mine, name, value)
+    return jobs.open_job(record.id, settings)
+
+
+@pytest.mark.parametrize("state", ["queued", "running"])
+def test_a_job_that_nobody_runs_any_more_has_failed(settings, state):
+    old = datetime.now(UTC) - records.STALE - timedelta(seconds=1)
+    job = written(settings, state=state, heartbeat=old, process=Process(host="elsewhere", pid=1))
+    assert job.state == "failed"
+    assert f"The job was {state}, and nobody runs it any more: its process ended (last sign of life" in job.error
+    assert job.ended == old
+    with pytest.raises(JobError, match="nobody runs it any more"):
+        job.result()
+
+
+def test_a_job_whose_process_has_ended_here_has_failed_at_once(settings):
+    child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
+    ended = Process(host=Process.this().host, pid=int(child.stdout))
+    now = datetime.now(UTC)
+    assert written(settings, state="running", heartbeat=now, process=ended).state == "failed"
+    assert written(settings, state="running", heartbeat=now, process=Process.this()).state == "running"
+    assert written(settings, state="running", heartbeat=now, process=Process(host="far", pid=1)).state == "running"
+
+
+def test_jobs_of_a_process_that_ends_say_so(settings):
+    code = """
+import sys, frontierlab as fl
+from frontierlab.jobs import kinds
+from frontierlab.progress import Progress
+
+class Endless(kinds.CatalogueRefresh):
+    def run(self, record, settings, control):
+        while True:
+            control.report(Progress("endless", 0, None, 0.0, None))
+
+kinds.KINDS["catalogue"] = Endless()
+job = fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
+while job.state != "running":
+    pass
+"""
+    subprocess.run([sys.executable, "-c", code, settings.data_dir], check=True, timeout=LONG)
+    [job] = jobs.jobs(settings)
+    assert (job.state, job.error) == ("failed", "Its process ended before it did; submit it again.")
+
+
+def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.running.BEAT", 0.05)
+    go, seen = threading.Event(), set()
+
+    class Silent(kinds.CatalogueRefresh):
+        def run(self, record, settings, control):
+            go.wait(LONG)
+            return Outcome({})
+
+    monkeypatch.setitem(kinds.KINDS, "catalogue", Silent())
+    job = jobs.submit("catalogue", settings=settings)
+    deadline = time.monotonic() + LONG
+    while len(seen) < 4 and time.monotonic() < deadline:
+        seen.add(job.record().heartbeat)
+    go.set()
+    assert len(seen) == 4
+    assert job.wait(LONG) == "succeeded"
+
+
+def test_the_first_end_of_a_job_is_its_last(settings, waiting):
+    job = jobs.submit("catalogue", settings=settings)
+    waiting.begun.acquire(timeout=LONG)
+    store = JobStore(settings)
+    with store.changing(job.id) as record:
+        record.state, record.error = "failed", "written by another"
+    waiting.go.set()
+    for thread in list(backends._controls):
+        thread.join(LONG)
+    assert (job.state, job.error) == ("failed", "written by another")
+
+
+def test_many_processes_change_one_record_and_lose_nothing(settings):
+    job = written(settings)
+    code = (
+        "import sys, frontierlab as fl; from frontierlab.jobs.records import JobStore\n"
+        "store = JobStore(fl.sample.settings(data_dir=sys.argv[1]))\n"
+        "for _ in range(40):\n"
+        "    with store.changing(sys.argv[2]) as record: record.attempts += 1"
+    )
+    command = [sys.executable, "-c", code, str(settings.data_dir), job.id]
+    children = [subprocess.Popen(command) for _ in range(3)]
+    assert [child.wait() for child in children] == [0] * 3
+    assert job.record().attempts == 120
+
+
+def test_a_damaged_record_is_shown_as_failed(settings, export):
+    job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
+    path = JobStore(settings).path(job.id)
+    path.write_text(path.read_text()[:100])
+    [found] = jobs.jobs(settings)
+    assert (found.state, found.kind) == ("failed", "extraction")
+    assert f"The record {path} of a job cannot be read" in found.error
+    assert found.submitted.tzinfo is not None
+
+
+def test_a_record_of_a_later_version_is_read(settings):
+    job = written(settings)
+    path = JobStore(settings).path(job.id)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"priority": 3}))
+    assert job.state == "queued"
+
+
+def test_no_secret_is_in_a_record(data_dir, waiting, monkeypatch):
+    settings = fl.sample.settings(data_dir=data_dir, es_address="h", es_user="u", es_pswd="hunter-two", es_index="a")
+    waiting.error = RuntimeError("cannot connect to https://u:hunter-two@h")
+    waiting.go.set()
+    job = jobs.submit("catalogue", settings=settings)
+    assert job.wait(LONG) == "failed"
+    assert job.error == "RuntimeError: cannot connect to https://u:…@h"
+    for path in (data_dir / "jobs").iterdir():
+        assert b"hunter-two" not in path.read_bytes()
+
+
+def test_what_can_be_an_argument():
+    moment = datetime(2026, 10, 1, 14, 30, tzinfo=timezone(timedelta(hours=2)))
+    assert as_json("a", moment) == "2026-10-01T12:30:00.000Z"
+    assert as_json("a", date(2026, 10, 1)) == "2026-10-01T00:00:00.000Z"
+    assert as_json("a", Path("x")) == str(Path.cwd() / "x")
+    assert as_json("a", np.int64(2**62)) == 2**62
+    assert as_json("a", np.bool_(True)) is True
+    assert as_json("a", pd.DataFrame({"db": ["x"], "node": ["/y"]})) == [["x", "/y"]]
+    for value in (float("nan"), float("inf"), b"x", {1: 2}, object()):
+        with pytest.raises(InvalidRequestError, match="a: a job cannot be given"):
+            as_json("a", value)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+MOMENTS = st.datetimes(datetime(1971, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))
+
+
+@given(arguments=st.dictionaries(st.text(), JSON), when=MOMENTS, progress=st.none() | st.dictionaries(st.text(), JSON))
+def test_a_record_reads_back_what_was_written(arguments, when, progress):
+    arguments = as_json("arguments", arguments)
+    record = JobRecord(
+        id="x", kind="caching", arguments=arguments, submitted=when, heartbeat=when, progress=progress, result=arguments
+    )
+    assert JobRecord.model_validate_json(record.model_dump_json(indent=1)) == record
+    assert json.loads(json.dumps(arguments)) == arguments
+
+
+def a_notebook(path, *cells):
+    first = nbformat.v4.new_code_cell("name = 'nobody'", metadata={"tags": ["parameters"]})
+    notebook = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+    return path
+
+
+@pytest.fixture
+def notebooks(data_dir, tmp_path):
+    return lambda *cells: fl.sample.settings(
+        data_dir=data_dir, notebooks=[str(a_notebook(tmp_path / "n.ipynb", *cells))]
+    )
+
+
+@pytest.mark.enable_socket
+def test_a_notebook_is_executed_with_parameters(notebooks):
+    settings = notebooks("print('hello', name)")
+    job = jobs.submit("notebook", settings=settings, notebook="n", parameters={"name": "you"})
+    path = job.result(LONG)
+    assert "hello you" in path.read_text()
+    assert path.parent == settings.data_dir / "jobs"
+    assert not list(path.parent.glob("*.log"))
+
+
+@pytest.mark.enable_socket
+def test_a_notebook_that_fails_says_why_and_is_kept(notebooks):
+    job = jobs.submit("notebook", settings=notebooks("1 / 0"), notebook="n")
+    assert job.wait(LONG) == "failed"
+    assert job.error.startswith("The notebook n failed: ZeroDivisionError: division by zero. What it became is in ")
+    assert Path(job.error.split(" is in ")[1].rstrip(".")).exists()
+
+
+@pytest.mark.enable_socket
+def test_a_notebook_that_runs_is_cancelled_with_its_kernel(notebooks, tmp_path):
+    code = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+    job = jobs.submit("notebook", settings=notebooks(code), notebook="n")
+    deadline = time.monotonic() + LONG
+    while not (tmp_path / "pid").exists() or not (pid := (tmp_path / "pid").read_text()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    job.cancel()
+    assert job.wait(LONG) == "cancelled"
+    while Process(host=Process.this().host, pid=int(pid)).has_ended() is False:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("name", ["a b", "x=1;y", "class", ""])
+def test_names_of_parameters_are_those_of_variables(notebooks, name):
+    with pytest.raises(InvalidRequestError, match="is not the name of a parameter"):
+        jobs.submit("notebook", settings=notebooks(), notebook="n", parameters={name: 1})
+
+
+def test_notebooks_of_the_settings(tmp_path, monkeypatch):
+    config = tmp_path / "c.txt"
+    config.write_text("notebooks = week=reports/week.ipynb '/x y/night.ipynb'\n")
+    expected = {"week": tmp_path / "reports/week.ipynb", "night": Path("/x y/night.ipynb")}
+    assert fl.Settings(config).notebooks == expected
+    again = fl.create_config_file(tmp_path / "d.txt", notebooks=expected)
+    assert fl.Settings(again).notebooks == expected
+    with pytest.raises(fl.errors.ConfigurationError, match="two notebooks are named n"):
+        fl.Settings(notebooks="a/n.ipynb b/n.ipynb")
+    config.write_text("notebooks = 'a\n")
+    with pytest.raises(fl.errors.ConfigurationError, match=r"line 1: notebooks .*No closing quotation"):
+        fl.Settings(config)
+    with pytest.raises(fl.errors.ConfigurationError, match=r"job_backend 'rq' is not valid.*inline, thread or celery"):
+        fl.Settings(job_backend="rq")
+    assert os.environ.get("CONFIG_FILE") is None
