@@ -21,7 +21,7 @@ from frontierlab.errors import JobError
 from frontierlab.files import write_text
 from frontierlab.settings import Settings
 
-__all__ = ["BEAT", "STALE", "JobRecord", "JobStore", "Process", "State", "this_user"]
+__all__ = ["BEAT", "JobRecord", "JobStore", "Process", "STALE", "State", "this_user"]
 
 BEAT = 5.0
 """Seconds between two signs of life of whoever runs a job."""
