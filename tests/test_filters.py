@@ -282,7 +282,7 @@ def test_filters_agree_with_duckdb(
         path = Path(folder) / "logs.parquet"
         pq.write_table(table(data), path)
         matches = duck(path, where)
-        logs = running.read.schema(spark._spark_schema(table([]).schema)).parquet(str(path))
+        logs = running.read.schema(spark.spark_schema(table([]).schema)).parquet(str(path))
         asked = where | {
             name: datetime.fromtimestamp(where[name] // 1000, UTC).replace(microsecond=where[name] % 1000 * 1000)
             for name in ("since", "until")

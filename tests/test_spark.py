@@ -1,15 +1,13 @@
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
-from frontierlab import spark
+from frontierlab import sessions, spark
 from frontierlab.errors import DatasetError, SparkError
 from frontierlab.schema import COLUMNS
 from frontierlab.settings import Settings
@@ -58,7 +56,7 @@ def test_a_java_that_tells_no_version(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_an_old_java_is_refused_before_spark_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spark, "_running", lambda: None)
+    monkeypatch.setattr(sessions, "_running", lambda: None)
     monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "jdk", 'java version "11.0.2"')))
     with pytest.raises(SparkError, match=r"Java 11 \(.*jdk/bin/java\) is too old for Spark.*17 or newer"):
         spark.session(Settings())
@@ -167,7 +165,7 @@ def test_an_incomplete_dataset_is_opened_only_when_allowed(running: SparkSession
 
 def test_a_type_that_spark_cannot_read_is_named() -> None:
     with pytest.raises(DatasetError, match=r"type uint8 cannot be read.*int64"):
-        spark._spark_schema(pa.schema([("a", pa.uint8())]))
+        spark.spark_schema(pa.schema([("a", pa.uint8())]))
 
 
 @pytest.mark.spark
@@ -179,29 +177,6 @@ def test_times_are_utc_whatever_the_zone_of_the_session(running: SparkSession, t
     finally:
         running.conf.set("spark.sql.session.timeZone", "UTC")
     assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00.007000+00:00"
-
-
-@pytest.mark.spark
-def test_jobs_are_described_and_the_description_is_put_back(running: SparkSession, tmp_path: Path) -> None:
-    logs = spark.open_logs(make_dataset(tmp_path / "jobs", [{}]), session=running)
-    context = running.sparkContext
-    context.setLocalProperty("spark.job.description", "mine")
-    said: list[Any] = []
-    other = threading.Thread(
-        target=lambda: said.append(spark.run(logs, "SELECT count(*) FROM {logs}", description="from a thread"))
-    )
-    spark.run(logs, "SELECT count(*) FROM {logs}", description="from here")
-    other.start()
-    other.join()
-    jobs = context._jsc.sc().statusStore().jobsList(None)
-    descriptions = {str(jobs.apply(i).description()) for i in range(jobs.size())}
-    assert len(said) == 1
-    assert {"Some(from here)", "Some(from a thread)"} <= descriptions
-    assert context.getLocalProperty("spark.job.description") == "mine"
-    with pytest.raises(Exception, match="nix"):
-        spark.run(logs, "SELECT nix FROM {logs}")
-    assert context.getLocalProperty("spark.job.description") == "mine"
-    context.setLocalProperty("spark.job.description", None)  # type: ignore[arg-type]
 
 
 @pytest.mark.spark

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
@@ -164,12 +165,13 @@ class Background:
             self._context.addJobTag(self._tag)
             return work()
 
-        return self._pool.submit(tagged)
+        return self._pool.submit(copy_context().run, tagged)  # what cancels the caller cancels it too
 
     @staticmethod
     def end(begun: Future[Result], report: Callable[[], object]) -> Result:
         """Wait for the result; `report` is called a few times a second meanwhile, and ends it by raising."""
         while not wait([begun], timeout=0.25).done:
+            spark.check_cancelled()
             report()
         return begun.result()
 
