@@ -19,8 +19,8 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.manifest import Manifest, Outcome
 from frontierlab.spark import open_logs
-from frontierlab.statements import Statement, in_words
-from frontierlab.times import parse_time
+from frontierlab.statements import Statement
+from frontierlab.times import in_words, parse_time
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure

@@ -150,7 +150,8 @@ class Selection:
 
     def where(self, *conditions: str) -> tuple[str, dict[str, Any]]:
         """Return the WHERE clause of the selection and further conditions, and the values of its parameters."""
-        found, args = [], {}
+        found: list[str] = []
+        args: dict[str, Any] = {}
         for column in (*_NAMES[:4], "taskid", *_NAMES[4:]):
             found += _any_of(column, column, getattr(self, column), args)
         if self.cached is not None:

@@ -1,4 +1,4 @@
-"""What filters are made of: a parametrised statement, the conditions on the queries, the call.
+"""What filters are made of: a question, its parametrised statement, the call, and the answer.
 
 Values never enter the text of a statement: they are named parameters, a list one parameter a value.
 """
@@ -6,41 +6,31 @@ Values never enter the text of a statement: they are named parameters, a list on
 from __future__ import annotations
 
 import inspect
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from functools import wraps
-from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, SupportsIndex, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import pandas as pd
 
 from frontierlab import spark
+from frontierlab.bins import Bins
+from frontierlab.comparison import Compare, before
 from frontierlab.errors import InvalidRequestError
-from frontierlab.times import from_milliseconds, parse_time
+from frontierlab.groups import check_top, cut, heads, ranking
+from frontierlab.selection import Selection
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Filter", "Statement", "Where", "Within", "as_filter", "in_words", "where_clause"]
+__all__ = ["Filter", "Question", "Statement", "as_filter"]
 
-P = ParamSpec("P")
-
-
-class Within(TypedDict, total=False):
-    """The keywords that every filter takes, but for the database; see `frontierlab.filters`."""
-
-    since: str | date | datetime | None
-    until: str | date | datetime | None
-    schema: str | Iterable[str] | None
-    nodefullpath: str | Iterable[str] | None
-    taskid: int | Iterable[int] | None
+_NOW = timedelta(0)
 
 
-class Where(Within, total=False):
-    """The keywords that every filter takes; see `frontierlab.filters`."""
-
-    db: str | Iterable[str] | None
+def _unchanged(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame
 
 
 @dataclass(frozen=True)
@@ -59,129 +49,215 @@ class Statement:
     args
         The values of the named parameters.
     selection
-        Which queries it counts, in words; empty where it counts all.
-    bin_seconds
-        Width of a time bin, where the answer has time bins.
-    finish
-        What is done to Spark's answer afterwards.
+        Which queries it counts.
     """
 
     name: str
     text: str
     args: Mapping[str, Any]
-    selection: str = ""
-    bin_seconds: float | None = None
-    finish: Callable[[pd.DataFrame], pd.DataFrame] = field(default=lambda frame: frame, repr=False, compare=False)
+    selection: Selection
 
     def __str__(self) -> str:
         values = (v.isoformat(timespec="milliseconds") if isinstance(v, datetime) else v for v in self.args.values())
         return "\n".join([self.text, *(f"-- :{n} = {v!r}" for n, v in zip(self.args, values, strict=True))])
 
 
-class Filter(Protocol[P]):
+@dataclass(frozen=True)
+class Question:
+    """What a filter asks of the logs, whichever queries of them are selected.
+
+    Parameters
+    ----------
+    measures
+        What is counted, by the name of its column: SQL, each a sum over the queries.
+    keys
+        The columns that name a group; of an expression, its SQL.
+    values
+        What is counted and cannot be added up; with bins alone.
+    labels
+        What else is said of a group, by the name of its column: SQL.
+    conditions, args
+        Of which queries alone, in SQL, and the values of its parameters.
+    bins
+        What counts are by, beside groups.
+    top
+        How many groups have a row of their own; None is all.
+    rank
+        Which measures' sum makes a group large; by default all.
+    always
+        Groups of one key that have a row even where nothing was counted.
+    derive
+        Adds what follows from the measures, such as shares, to an answer.
+    facts
+        What a plot says of the question, such as a threshold.
+    """
+
+    measures: Mapping[str, str]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+    bins: Bins | None = None
+    top: int | None = None
+    rank: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    derive: Callable[[pd.DataFrame], pd.DataFrame] = _unchanged
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_top(self.top)
+
+    def statement(self, name: str, selection: Selection, shift: timedelta = _NOW) -> Statement:
+        """Return the SQL of the question for these queries, times moved by `shift`."""
+        columns = {} if self.bins is None else {self.bins.column: self.bins.expression(shift)}
+        columns |= self.keys
+        by = ", ".join(str(number) for number in range(1, len(columns) + 1))
+        columns |= {**self.labels, **self.measures, **self.values}
+        listed = ",\n       ".join(sql if sql == column else f"{sql} AS {column}" for column, sql in columns.items())
+        where, args = selection.where(*self.conditions)
+        args |= self.args if self.bins is None else {**self.args, **self.bins.args(shift)}
+        text = f"SELECT {listed}\nFROM {{logs}}{where}" + (f"\nGROUP BY {by}" if by else "")
+        return Statement(name, text, args, selection)
+
+    def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
+        """Make Spark's answer, or two of them to compare, the frame that a filter returns."""
+        if self.always and any(len(frame) for frame in raw):
+            (key,) = self.keys
+            zeros = pd.DataFrame({key: self.always}).assign(**dict.fromkeys(self.measures, 0)).astype(raw[0].dtypes)
+            raw = [pd.concat([frame, zeros], ignore_index=True) for frame in raw]
+        places = self._places(raw)
+        frames = [self._placed(frame, places) for frame in raw]
+        index = self._rows(frames, places, selection)
+        found = [self.derive(self._filled(frame, index)) for frame in frames]
+        answer = found[0] if len(found) == 1 else _side_by_side(*found)
+        answer = answer.reset_index()
+        if places is not None:
+            answer = self._named(answer, places, raw)
+        return answer if self.bins is None else self.bins.finish(answer)
+
+    def _by(self) -> list[str]:
+        return [] if self.bins is None else [self.bins.column]
+
+    def _places(self, raw: list[pd.DataFrame]) -> pd.DataFrame | None:
+        if not self.keys:
+            return None
+        measures = [*self.measures]
+        return ranking(pd.concat(raw), [*self.keys], measures, self.rank or measures, self.top)
+
+    def _placed(self, frame: pd.DataFrame, places: pd.DataFrame | None) -> pd.DataFrame:
+        if places is not None:
+            return cut(frame, places, self._by(), [*self.measures])
+        return frame.set_index(self._by()) if self.bins is not None else frame
+
+    def _rows(
+        self, frames: list[pd.DataFrame], places: pd.DataFrame | None, selection: Selection
+    ) -> pd.Index[Any] | None:
+        """Return the rows of the answer; None where they are just those there are."""
+        order = None if places is None else pd.Index(sorted(places["place"].unique()), name="place", dtype="int64")
+        if self.bins is None:
+            return order
+        seen = [frame.index.get_level_values(0).to_series() for frame in frames]
+        if not any(len(bins) for bins in seen):
+            return frames[0].index
+        bins = self.bins.all(seen, selection)
+        return bins if order is None else pd.MultiIndex.from_product([bins, order])
+
+    def _filled(self, frame: pd.DataFrame, index: pd.Index[Any] | None) -> pd.DataFrame:
+        """Put in the rows in which nothing was counted."""
+        if index is None:
+            return frame
+        frame = frame.reindex(index)
+        return frame.assign(**{name: frame[name].fillna(0) for name in self.measures})
+
+    def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
+        """Put the names of the groups in the places' place."""
+        names = heads(places, [*self.keys])
+        for label in self.labels:
+            known = pd.concat(raw).dropna(subset=[label, *self.keys]).drop_duplicates([*self.keys])
+            names = names.join(known.set_index([*self.keys])[label], on=[*self.keys])
+        names = names[[*self.keys, *self.labels, "part", "groups"]]
+        rest = [column for column in answer.columns if column not in (*self._by(), "place")]
+        return answer.join(names, on="place")[[*self._by(), *names.columns, *rest]]
+
+
+def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Return each column, what it was before, and by how much it changed."""
+    columns = {}
+    for column in now.columns:
+        columns[column] = now[column]
+        columns[f"{column}_before"] = before[column]
+        columns[f"{column}_change"] = now[column] - before[column]
+    return pd.DataFrame(columns)
+
+
+class Filter(Protocol):
     """A question: called with logs it answers, with ``sql`` it shows its statement."""
 
     __name__: str
 
-    def __call__(self, logs: DataFrame, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
+    def __call__(
+        self, logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    ) -> pd.DataFrame:
         """Ask the logs."""
         ...
 
-    def sql(self, *args: P.args, **kwargs: P.kwargs) -> Statement:
+    def sql(self, selection: Selection | None = None, **keywords: Any) -> Statement:
         """Return the statement that the call would run, after the same checks."""
         ...
 
 
-def as_filter(build: Callable[P, Statement]) -> Filter[P]:
-    """Make a filter of the function that builds its statement."""
+def as_filter(build: Callable[..., Question]) -> Filter:
+    """Make a filter of the function that makes its question."""
+    name = build.__name__
+    own = list(inspect.signature(build).parameters.values())
+    mine = {parameter.name for parameter in own}
+    where = {f.name for f in fields(Selection)}
+
+    def read(selection: Selection | None, keywords: Mapping[str, Any]) -> tuple[Question, Selection]:
+        unknown = [keyword for keyword in keywords if keyword not in where | mine]
+        if unknown:
+            raise TypeError(
+                f"{name}() has no keyword {', '.join(unknown)}. It has: {', '.join(p.name for p in shown)}."
+            )
+        if selection is not None and not isinstance(selection, Selection):
+            raise InvalidRequestError(f"selection={selection!r}: give a frontierlab.Selection, or the keywords alone.")
+        changed = (selection or Selection()).but(**{k: v for k, v in keywords.items() if k in where})
+        question = build(**{k: v for k, v in keywords.items() if k in mine})
+        if question.bins is not None:
+            question.bins.check(changed)
+        return question, changed
 
     @wraps(build)
-    def ask(logs: DataFrame, *args: P.args, **kwargs: P.kwargs) -> pd.DataFrame:
-        statement = build(*args, **kwargs)
-        description = " ".join(filter(None, (statement.name, statement.selection)))
-        frame = statement.finish(spark.run(logs, statement.text, statement.args, description=description))
-        frame.attrs |= {"selection": statement.selection, "bin_seconds": statement.bin_seconds}
+    def ask(
+        logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    ) -> pd.DataFrame:
+        question, chosen = read(selection, keywords)
+        other = None if compare is None else before(logs, chosen, compare)
+        windows = [(logs, chosen, _NOW)]
+        if other is not None:
+            windows.append((other.logs, other.selection, other.shift))
+        raw = []
+        for asked, part, shift in windows:
+            statement = question.statement(name, part, shift)
+            description = " ".join(filter(None, (name, part.in_words())))
+            raw.append(spark.run(asked, statement.text, statement.args, description=description))
+        frame = question.answer(raw, chosen)
+        frame.attrs = {"filter": name, "selection": chosen.in_words()}
+        frame.attrs.update(question.facts)
+        if other is not None:
+            frame.attrs["before"] = other.in_words()
         return frame
 
-    logs = inspect.Parameter("logs", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation="DataFrame")
-    own = [p for p in inspect.signature(build).parameters.values() if p.kind is not p.VAR_KEYWORD]
-    common = inspect.signature(where_clause).parameters.values()
-    rest = [p for p in common if p.name not in {mine.name for mine in own}]
-    shown = inspect.Signature([logs, *own, *rest], return_annotation="pd.DataFrame")
-    ask.__signature__ = shown  # type: ignore[attr-defined]
-    ask.sql = build  # type: ignore[attr-defined]
-    return cast("Filter[P]", ask)
+    def sql(selection: Selection | None = None, **keywords: Any) -> Statement:
+        question, chosen = read(selection, keywords)
+        return question.statement(name, chosen)
 
+    def keyword(of: str) -> inspect.Parameter:
+        return inspect.Parameter(of, inspect.Parameter.KEYWORD_ONLY, default=None)
 
-def where_clause(
-    *,
-    since: str | date | datetime | None = None,
-    until: str | date | datetime | None = None,
-    db: str | Iterable[str] | None = None,
-    schema: str | Iterable[str] | None = None,
-    nodefullpath: str | Iterable[str] | None = None,
-    taskid: int | Iterable[int] | None = None,
-) -> tuple[str, dict[str, Any], str]:
-    """Return the WHERE clause, the values of its parameters, and what it selects in words."""
-    args: dict[str, Any] = {}
-    conditions, words = [], []
-    for column, values in (
-        ("db", _values("db", db, _name)),
-        ("schema", _values("schema", schema, _name)),
-        ("nodefullpath", _values("nodefullpath", nodefullpath, _name)),
-        ("taskid", _values("taskid", taskid, _number)),
-    ):
-        names = [column] if len(values) == 1 else [f"{column}_{i}" for i in range(len(values))]
-        if values:
-            marks = ", ".join(f":{name}" for name in names)
-            conditions.append(f"{column} = {marks}" if len(values) == 1 else f"{column} IN ({marks})")
-            args |= zip(names, values, strict=True)
-            words.append(
-                f"{column} {', '.join(map(str, values[:3]))}{f' and {len(values) - 3} more' * (len(values) > 3)}"
-            )
-    first = None if since is None else parse_time(since)
-    last = None if until is None else parse_time(until)
-    if first is not None and last is not None and last <= first:
-        raise InvalidRequestError(f"until ({in_words(last)}) must be later than since ({in_words(first)}).")
-    for name, sign, moment in (("since", ">=", first), ("until", "<", last)):
-        if moment is not None:
-            conditions.append(f"time {sign} :{name}")
-            args[name] = moment
-            words.append(f"{'from' if name == 'since' else 'to'} {in_words(moment)}")
-    return "\nWHERE " + "\n  AND ".join(conditions) if conditions else "", args, ", ".join(words)
-
-
-def _values(name: str, values: object, read: Callable[[str, object], Any]) -> list[Any]:
-    if values is None:
-        return []
-    several = isinstance(values, Iterable) and not isinstance(values, str | bytes)
-    found = list(
-        dict.fromkeys(read(name, value) for value in (cast("Iterable[object]", values) if several else (values,)))
-    )
-    if not found:
-        raise InvalidRequestError(f"{name} is an empty list, which nothing could match; leave {name} out to take all.")
-    return found
-
-
-def _name(name: str, value: object) -> str:
-    if not isinstance(value, str):
-        raise InvalidRequestError(f"{name}={value!r}: give text, or a list of texts.")
-    return str(value)
-
-
-def _number(name: str, value: object) -> int:
-    try:
-        number = operator.index(cast("SupportsIndex", value))
-    except TypeError:
-        number = None
-    if number is None or isinstance(value, bool) or not -(2**63) <= number < 2**63:
-        raise InvalidRequestError(f"{name}={value!r}: give a whole number of 64 bits, or a list of them.")
-    return number
-
-
-def in_words(moment: datetime | int) -> str:
-    """Write a time as people read it; UTC."""
-    if isinstance(moment, int):
-        moment = from_milliseconds(moment)
-    digits = "milliseconds" if moment.microsecond else "seconds" if moment.second else "minutes"
-    return f"{moment.replace(tzinfo=None).isoformat(' ', digits)} UTC"
+    first = inspect.signature(ask, follow_wrapped=False).parameters
+    shown = [first["logs"], first["selection"], first["compare"], *own, *(keyword(f.name) for f in fields(Selection))]
+    ask.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
+    ask.sql = sql  # type: ignore[attr-defined]
+    return cast("Filter", ask)

@@ -25,7 +25,7 @@ from bokeh.models.annotations import ColorBar, Label, LegendItem
 from bokeh.palettes import YlOrBr9
 from numpy.typing import NDArray
 
-from frontierlab import plots, spark
+from frontierlab import spark
 from frontierlab.caching.answers import answers
 from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.figures import payloads_of
@@ -34,6 +34,7 @@ from frontierlab.caching.what_if import SERVED, FolderTag, different_queries, io
 from frontierlab.coolr import Cancelled, Source, connect
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import CoolrError
+from frontierlab.plots import drawing
 from frontierlab.schema import OPEN_IOV
 from frontierlab.settings import Settings
 from frontierlab.times import from_milliseconds
@@ -374,7 +375,7 @@ def _queries_plot(explanation: Explanation) -> Any:
         drawn.append(
             plot.quad(source=source, **edges, color=colour, line_color="white", line_width=0.3, muted_alpha=0.1)
         )
-        plots._legend(plot).items.append(LegendItem(label=name, renderers=[drawn[-1]]))
+        drawing.legend_of(plot).items.append(LegendItem(label=name, renderers=[drawn[-1]]))
     tips = [("IOVs begin", "@first_text"), ("to", "@last_text"), ("queries", "@queries_text")]
     tips += [(name, f"@{kind}_text") for kind, name, _ in shown]
     plot.add_tools(
@@ -440,8 +441,8 @@ def _tasks_plot(explanation: Explanation, most: int) -> Any:
     if len(rest) > 1:
         other = {name: rest[name].sum() for name in ("queries", "uncached", "bytes", "dbtime")}
         frame = pd.concat([frame.iloc[:most], pd.DataFrame([{**other, "name": f"({len(rest):,} other tasks)"}])])
-    plot = plots._figure("Who asked", "", height=120 + 34 * max(1, len(frame)), **_MARGINS)
-    labels = [plots._short(name, 26) for name in frame["name"]]
+    plot = drawing.new_figure("Who asked", "", height=120 + 34 * max(1, len(frame)), **_MARGINS)
+    labels = [drawing.short(name, 26) for name in frame["name"]]
     data: dict[str, Any] = {"y": list(range(len(frame))), "seconds": frame["dbtime"].to_numpy(float) / 1000}
     data |= _numbers(frame, ["queries", "different_queries", "uncached"]) | {"name": frame["name"].tolist()}
     data["megabytes"] = [f"{value / 1e6:,.1f} MB" for value in frame["bytes"]]
@@ -464,9 +465,9 @@ def _tasks_plot(explanation: Explanation, most: int) -> Any:
 def _plot(title: str, words: str, axis: Axis, height: int, **options: Any) -> Any:
     options.setdefault("x_range", Range1d(start=axis.low, end=axis.high))
     kind = "datetime" if axis.base == "time" else "linear"
-    plot = plots._figure(title, words, height=height, x_axis_type=kind, **_MARGINS, **options)
+    plot = drawing.new_figure(title, words, height=height, x_axis_type=kind, **_MARGINS, **options)
     if axis.base == "time":
-        plot.xaxis.formatter, plot.xaxis.axis_label = plots._time_formatter(), "IOV: time (UTC)"
+        plot.xaxis.formatter, plot.xaxis.axis_label = drawing.time_formatter(), "IOV: time (UTC)"
         return plot
     plot.xaxis.formatter = CustomJSTickFormatter(
         args={"runs": list(axis.runs), "lumis": axis.lumis},

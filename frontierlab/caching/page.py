@@ -12,19 +12,19 @@ import numpy as np
 import pandas as pd
 from bokeh.embed import components
 from bokeh.models import Column, ColumnDataSource, FixedTicker, HoverTool, NumeralTickFormatter, PlainText, Range1d
-from bokeh.models.annotations import Label, LegendItem
+from bokeh.models.annotations import LegendItem
 from bokeh.plotting import figure
 from bokeh.resources import Resources
 from jinja2 import Environment
 
-from frontierlab import plots
 from frontierlab._version import __version__
 from frontierlab.caching.explain import Explanation, explain_figure
 from frontierlab.caching.what_if import FolderTag, what_if_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab.files import replacing
+from frontierlab.plots import drawing
 from frontierlab.schema import NO_TAG
-from frontierlab.statements import in_words
+from frontierlab.times import in_words
 
 __all__ = ["bars", "page", "row_names", "waste_figure"]
 
@@ -60,9 +60,9 @@ def bars(
         What stands there when there is no row.
     """
     if not len(rows) or not any(pd.notna(value) for values in series.values() for value in values):
-        return _empty(title, words, empty)
+        return drawing.empty(title, words, empty)
     height = 0.8 / len(series)
-    plot = plots._figure(title, words, height=150 + max(38, 17 * len(series)) * len(rows))
+    plot = drawing.new_figure(title, words, height=150 + max(38, 17 * len(series)) * len(rows))
     drawn = []
     high = max(float(value) for values in series.values() for value in values if pd.notna(value))
     for number, (name, values) in enumerate(series.items()):
@@ -87,7 +87,7 @@ def bars(
             text_baseline="middle",
             text_color="#444444",
         )
-        plots._legend(plot).items.append(LegendItem(label=name, renderers=[bar]))
+        drawing.legend_of(plot).items.append(LegendItem(label=name, renderers=[bar]))
         drawn.append(bar)
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[("", "@row"), ("", "@series: @text")]))
     plot.x_range = Range1d(start=0, end=1.25 * high or 1.0)
@@ -148,14 +148,8 @@ def row_names(frame: pd.DataFrame) -> pd.Series[Any]:
 def _name_rows(plot: Any, names: Sequence[str]) -> None:
     plot.y_range = Range1d(start=len(names) - 0.4, end=-0.6)
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(names))))
-    plot.yaxis.major_label_overrides = {i: PlainText(text=plots._short(name)) for i, name in enumerate(names)}
+    plot.yaxis.major_label_overrides = {i: PlainText(text=drawing.short(name)) for i, name in enumerate(names)}
     plot.ygrid.grid_line_color = None
-
-
-def _empty(title: str, words: str, reason: str) -> figure:
-    plot = plots._empty(title, words)
-    cast("Any", plot).select_one(Label).text = reason
-    return plot
 
 
 def _check(frame: pd.DataFrame) -> None:

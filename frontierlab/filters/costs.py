@@ -1,0 +1,124 @@
+"""Who costs most: queries, bytes, database time and failures by task, server, site and Squid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import pandas as pd
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.parts import add_percent
+from frontierlab.statements import Question, as_filter
+
+__all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
+
+Cost = Literal["queries", "bytes", "dbtime_ms", "failures"]
+
+COSTS = {
+    "queries": "count(*)",
+    "bytes": "coalesce(sum(fsize) FILTER (WHERE NOT cached), 0)",
+    "dbtime_ms": "coalesce(sum(dbtime) FILTER (WHERE NOT cached), 0)",
+    "failures": "count_if(disconn OR rejected OR procerror)",
+}
+"""What a query costs, in SQL: one query; the size of its answer; its time in the database; whether it failed."""
+
+
+@as_filter
+def cost_per_task(*, by: Cost = "queries", top: int | None = 20) -> Question:
+    """Add up what each task costs.
+
+    Parameters
+    ----------
+    by
+        What makes a task large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+    top
+        How many tasks have a row of their own; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a PanDA task, the largest first.
+
+        taskid : Int64
+        taskname : string; where the log gives a task several names, the last in the alphabet
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        queries : Int64, number of queries
+        bytes : Int64, the sum of ``fsize`` of those that were not cached
+        dbtime_ms : Int64, milliseconds in the database of those that were not cached
+        failures : Int64, number of queries that were rejected, lost their client or ended in an error
+        queries_percent, bytes_percent, dbtime_ms_percent, failures_percent : Float64, % of all rows'
+    """
+    return _costs("taskid", by, top, {"taskname": "max(taskname)"})
+
+
+@as_filter
+def cost_per_server(*, by: Cost = "queries", top: int | None = 20) -> Question:
+    """Add up what is asked of each Frontier server.
+
+    Parameters
+    ----------
+    by
+        What makes a server large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+    top
+        How many servers have a row of their own; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a server, the largest first: ``frontierserver`` (string), and the columns of
+        `cost_per_task` from ``part`` on.
+    """
+    return _costs("frontierserver", by, top)
+
+
+@as_filter
+def cost_per_site(*, by: Cost = "queries", top: int | None = 20) -> Question:
+    """Add up what each site costs; not every index knows them.
+
+    Parameters
+    ----------
+    by
+        What makes a site large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+    top
+        How many sites have a row of their own; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a site, the largest first: ``computingsite`` (string), and the columns of
+        `cost_per_task` from ``part`` on.
+    """
+    return _costs("computingsite", by, top)
+
+
+@as_filter
+def cost_per_squid(*, by: Cost = "queries", top: int | None = 20) -> Question:
+    """Add up what each Squid asked for; not every index knows them.
+
+    Parameters
+    ----------
+    by
+        What makes a Squid large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+    top
+        How many Squids have a row of their own; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a Squid, the largest first: ``squid`` (string), and the columns of `cost_per_task`
+        from ``part`` on.
+    """
+    return _costs("squid", by, top)
+
+
+def _costs(column: str, by: str, top: int | None, labels: Mapping[str, str] | None = None) -> Question:
+    if by not in COSTS:
+        raise InvalidRequestError(f"by={by!r}: give one of {', '.join(COSTS)}.")
+
+    def derive(frame: pd.DataFrame) -> pd.DataFrame:
+        for name in COSTS:
+            frame = add_percent(frame, [name], frame[name].sum())
+        return frame
+
+    return Question(COSTS, {column: column}, labels=labels or {}, top=top, rank=(by,), derive=derive, facts={"by": by})

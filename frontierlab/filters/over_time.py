@@ -1,0 +1,185 @@
+"""Queries, bytes, long queries and response times over time (plots 7, 10, 15, 16)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from frontierlab.bins import TimeBins
+from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.parts import BYTES, CACHED, NODE, NOT_CACHED, QUERIES, SCHEMA
+from frontierlab.statements import Question, as_filter
+
+__all__ = [
+    "bytes_over_time",
+    "long_queries_per_node",
+    "long_queries_per_schema",
+    "queries_over_time",
+    "querytime_percentiles",
+]
+
+_PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+@as_filter
+def queries_over_time(*, bin_seconds: float = 300) -> Question:
+    """Count the queries over time, cached and not.
+
+    Parameters
+    ----------
+    bin_seconds
+        Width of a time bin, in whole milliseconds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a time bin, in order. Every bin from ``since`` to ``until`` is there, with zeros where
+        no query came; without them, from the first to the last query. The first and the last bin can
+        reach outside ``since`` and ``until``, but only queries inside are counted.
+
+        time : start of the bin, UTC
+        cached, not_cached, unknown : Int64, numbers of queries
+
+        See `frontierlab.filters` for further parameters and errors; there are `MAX_BINS` bins at most.
+    """
+    return Question(CACHED, bins=TimeBins(bin_seconds), facts={"bin_seconds": bin_seconds})
+
+
+@as_filter
+def bytes_over_time(*, bin_seconds: float = 300) -> Question:
+    """Add up the sizes of the answers over time, of queries that were not cached.
+
+    Parameters
+    ----------
+    bin_seconds
+        Width of a time bin, in whole milliseconds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a time bin, in order; every bin is there, as in `queries_over_time`.
+
+        time : start of the bin, UTC
+        bytes : Int64, the sum of ``fsize``
+        kB : Float64, the same in kB, which are 1,000 bytes
+
+        See `frontierlab.filters` for further parameters and errors; there are `MAX_BINS` bins at most.
+    """
+
+    def in_kilobytes(frame: pd.DataFrame) -> pd.DataFrame:
+        return frame.assign(kB=frame["bytes"].astype("Float64") / 1000)
+
+    return Question(
+        BYTES,
+        conditions=(NOT_CACHED,),
+        bins=TimeBins(bin_seconds),
+        derive=in_kilobytes,
+        facts={"bin_seconds": bin_seconds},
+    )
+
+
+@as_filter
+def long_queries_per_schema(*, threshold_ms: int = 1000, bin_seconds: float = 300, top: int | None = 10) -> Question:
+    """Count the long queries over time, a series a schema; of one database with ``db``.
+
+    Parameters
+    ----------
+    threshold_ms
+        A query is long when its ``querytime`` is so many milliseconds or more.
+    bin_seconds
+        Width of a time bin, in whole milliseconds.
+    top
+        How many schemas have a series of their own, those with the most long queries; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a time bin of a series. Every bin is there for every series, as in
+        `queries_over_time`; in a bin, the largest series of the whole period is first.
+
+        time : start of the bin, UTC
+        db, schema : string
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        queries : Int64, number of long queries
+    """
+    return _long(SCHEMA, threshold_ms, bin_seconds, top)
+
+
+@as_filter
+def long_queries_per_node(*, threshold_ms: int = 1000, bin_seconds: float = 300, top: int | None = 10) -> Question:
+    """Count the long queries over time, a series a folder; of one schema with ``schema``.
+
+    Parameters
+    ----------
+    threshold_ms
+        A query is long when its ``querytime`` is so many milliseconds or more.
+    bin_seconds
+        Width of a time bin, in whole milliseconds.
+    top
+        How many folders have a series of their own, those with the most long queries; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a time bin of a series. Every bin is there for every series, as in
+        `queries_over_time`; in a bin, the largest series of the whole period is first.
+
+        time : start of the bin, UTC
+        db, schema, nodefullpath : string
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        queries : Int64, number of long queries
+    """
+    return _long(NODE, threshold_ms, bin_seconds, top)
+
+
+@as_filter
+def querytime_percentiles(*, bin_seconds: float = 300) -> Question:
+    """Compute how long queries took over time: exact percentiles of ``querytime``.
+
+    Parameters
+    ----------
+    bin_seconds
+        Width of a time bin, in whole milliseconds.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a time bin, in order; every bin is there, as in `queries_over_time`.
+
+        time : start of the bin, UTC
+        queries : Int64, number of queries of which the log gives the time
+        p50, p95, p99 : Float64, milliseconds: half, 95 % and 99 % of the queries took so long or
+            less, interpolated between neighbours as SQL's PERCENTILE_CONT does; null without queries
+
+        See `frontierlab.filters` for further parameters and errors; there are `MAX_BINS` bins at most.
+    """
+
+    def apart(frame: pd.DataFrame) -> pd.DataFrame:
+        together = frame.pop("percentiles")
+        for place, name in enumerate(_PERCENTILES):
+            frame[name] = together.str[place].astype("Float64")
+        return frame
+
+    listed = ", ".join(f"{share}D" for share in _PERCENTILES.values())
+    return Question(
+        {"queries": "count(querytime)"},
+        values={"percentiles": f"percentile(querytime, array({listed}))"},
+        bins=TimeBins(bin_seconds),
+        derive=apart,
+        facts={"bin_seconds": bin_seconds},
+    )
+
+
+def _long(keys: Mapping[str, str], threshold_ms: int, bin_seconds: float, top: int | None) -> Question:
+    if isinstance(threshold_ms, bool) or not isinstance(threshold_ms, int) or not 0 <= threshold_ms < 2**63:
+        raise InvalidRequestError(f"threshold_ms={threshold_ms!r}: give a whole number of milliseconds, 0 or more.")
+    return Question(
+        QUERIES,
+        keys,
+        conditions=("querytime >= :threshold_ms",),
+        args={"threshold_ms": threshold_ms},
+        bins=TimeBins(bin_seconds),
+        top=top,
+        facts={"bin_seconds": bin_seconds, "threshold_ms": threshold_ms},
+    )

@@ -1,0 +1,118 @@
+"""What part of the queries is cached, and whose the bytes are (plots 11 to 14)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from frontierlab.filters.parts import BYTES, CACHED, NODE, NOT_CACHED, SCHEMA, add_percent
+from frontierlab.statements import Question, as_filter
+
+__all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
+
+
+@as_filter
+def cached_share_per_schema(*, top: int | None = None) -> Question:
+    """Compute what part of each schema's queries is cached, and what not; of one database with ``db``.
+
+    Parameters
+    ----------
+    top
+        How many schemas have a row of their own, those with the most queries; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a schema of a database, the one with the most queries first.
+
+        db, schema : string
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        cached, not_cached, unknown : Int64, numbers of queries
+        cached_percent, not_cached_percent, unknown_percent : Float64, % of the row's queries
+    """
+    return _cached(SCHEMA, top)
+
+
+@as_filter
+def cached_share_per_node(*, top: int | None = None) -> Question:
+    """Compute what part of each folder's queries is cached, and what not; of one schema with ``schema``.
+
+    Parameters
+    ----------
+    top
+        How many folders have a row of their own, those with the most queries; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a folder of a schema of a database, the one with the most queries first.
+
+        db, schema, nodefullpath : string
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        cached, not_cached, unknown : Int64, numbers of queries
+        cached_percent, not_cached_percent, unknown_percent : Float64, % of the row's queries
+    """
+    return _cached(NODE, top)
+
+
+@as_filter
+def bytes_share_per_schema(*, top: int | None = None) -> Question:
+    """Compute what part of the bytes each schema has, of queries that were not cached.
+
+    The whole is all selected queries' bytes: those of one database with ``db``.
+
+    Parameters
+    ----------
+    top
+        How many schemas have a row of their own, those with the most bytes; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a schema of a database, the one with the most bytes first.
+
+        db, schema : string
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        bytes : Int64, the sum of ``fsize``
+        bytes_percent : Float64, % of all rows' bytes
+    """
+    return _bytes(SCHEMA, top)
+
+
+@as_filter
+def bytes_share_per_node(*, top: int | None = None) -> Question:
+    """Compute what part of the bytes each folder has, of queries that were not cached.
+
+    The whole is all selected queries' bytes: those of one schema with ``schema``.
+
+    Parameters
+    ----------
+    top
+        How many folders have a row of their own, those with the most bytes; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a folder of a schema of a database, the one with the most bytes first.
+
+        db, schema, nodefullpath : string
+        part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
+        bytes : Int64, the sum of ``fsize``
+        bytes_percent : Float64, % of all rows' bytes
+    """
+    return _bytes(NODE, top)
+
+
+def _cached(keys: Mapping[str, str], top: int | None) -> Question:
+    def derive(frame: pd.DataFrame) -> pd.DataFrame:
+        return add_percent(frame, [*CACHED], frame[[*CACHED]].sum(axis=1))
+
+    return Question(CACHED, keys, top=top, derive=derive)
+
+
+def _bytes(keys: Mapping[str, str], top: int | None) -> Question:
+    def derive(frame: pd.DataFrame) -> pd.DataFrame:
+        return add_percent(frame, ["bytes"], frame["bytes"].sum())
+
+    return Question(BYTES, keys, conditions=(NOT_CACHED,), top=top, derive=derive)

@@ -1,0 +1,104 @@
+"""Counts by group: the largest first, the rest added up, so that the parts are the whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.errors import InvalidRequestError
+
+__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "ranking"]
+
+NAMED, OTHER, MISSING = "named", "other", "missing"
+
+
+def check_top(top: object) -> None:
+    """Refuse what is no number of groups; None is all.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is neither None nor a whole number from 1.
+    """
+    if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
+        raise InvalidRequestError(f"top={top!r}: give a whole number of groups, 1 or more, or None for all.")
+
+
+def ranking(
+    frame: pd.DataFrame, keys: Sequence[str], measures: Sequence[str], rank: Sequence[str], top: int | None
+) -> pd.DataFrame:
+    """Give each group its place.
+
+    Parameters
+    ----------
+    frame
+        Counts by group; a group can have several rows.
+    keys
+        The columns that name a group; where the last is null, the log does not name it.
+    measures
+        The columns of counts.
+    rank
+        Those whose sum decides.
+    top
+        So many named groups have a place of their own; the others share one, and so do those that
+        are not named. None gives each its own.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a group: `keys`, its ``place`` (from 0), and its ``part``: ``named``, ``other`` or
+        ``missing``. Named groups come first, the largest first, then others, then missing.
+    """
+    totals = frame.groupby(list(keys), dropna=False, sort=False)[list(measures)].sum().reset_index()
+    totals["size"] = totals[list(rank)].sum(axis=1)
+    totals["missing"] = totals[keys[-1]].isna()
+    totals = totals.sort_values(["missing", "size", *keys], ascending=[True, False, *[True] * len(keys)])
+    place = np.arange(len(totals))
+    missing = totals["missing"].to_numpy(dtype=bool)
+    part = np.where(missing, MISSING, NAMED)
+    if top is not None:
+        part = np.where(~missing & (place >= top), OTHER, part)
+        place = np.select([missing, place >= top], [top + 1, top], place)
+    totals = totals.assign(place=place, part=pd.array(part, dtype="string"))
+    return totals[[*keys, "place", "part"]].reset_index(drop=True)
+
+
+def heads(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+    """Return what names each place: its keys (null where its groups differ), its part, its number of groups."""
+
+    def alone(values: pd.Series[Any]) -> Any:
+        return values.iloc[0] if values.nunique(dropna=False) == 1 else pd.NA
+
+    grouped = places.groupby("place", sort=True)
+    named = {key: grouped[key].agg(alone).astype(places[key].dtype) for key in keys}
+    found = pd.DataFrame({**named, "part": grouped["part"].first(), "groups": grouped.size().astype("Int64")})
+    # what is added up is not one thing, even where it is one group
+    found.loc[found["part"] == OTHER, list(keys)] = pd.NA
+    return found
+
+
+def cut(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+    """Add up the counts of each place.
+
+    Parameters
+    ----------
+    frame
+        Counts by group, and by the columns `by` beside it.
+    places
+        What `ranking` returned.
+    by
+        Columns such as a bin in time.
+    measures
+        The columns of counts.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The measures, with the index ``(*by, place)``.
+    """
+    keys = [column for column in places.columns if column not in ("place", "part")]
+    placed = frame.merge(places, on=keys, how="left", validate="many_to_one")
+    return placed.groupby([*by, "place"], dropna=False, sort=True)[list(measures)].sum()

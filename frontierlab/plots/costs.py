@@ -1,0 +1,72 @@
+"""Who costs most: shares of the queries, bytes, database time and failures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from bokeh.plotting import figure
+
+from frontierlab.plots.drawing import COLOURS, Series, check, words_of
+from frontierlab.plots.grouped import grouped
+
+__all__ = ["cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
+
+_COSTS = (
+    Series("queries", "queries", COLOURS[0], "circle"),
+    Series("bytes", "bytes", COLOURS[1], "square"),
+    Series("dbtime_ms", "database time (ms)", COLOURS[2], "triangle"),
+    Series("failures", "failures", COLOURS[3], "diamond"),
+)
+
+
+def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of the queries, bytes, database time and failures each task has.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "cost_per_task", ["taskid", "taskname"])
+    named = frame.assign(task=frame["taskid"].astype("string") + (" " + frame["taskname"]).fillna(""))
+    named.attrs = frame.attrs
+    return _costs(named, ["task"], "cost_per_task", "Cost of each task", selection, top)
+
+
+def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of the queries, bytes, database time and failures each server has.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _costs(frame, ["frontierserver"], "cost_per_server", "Cost at each server", selection, top)
+
+
+def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of the queries, bytes, database time and failures each site has.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _costs(frame, ["computingsite"], "cost_per_site", "Cost of each site", selection, top)
+
+
+def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of the queries, bytes, database time and failures each Squid has.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _costs(frame, ["squid"], "cost_per_squid", "Cost of each Squid", selection, top)
+
+
+def _costs(frame: pd.DataFrame, keys: Sequence[str], name: str, title: str, selection: str | None, top: int) -> figure:
+    check(frame, name, [*keys, "part", *(one.column for one in _COSTS)])
+    return grouped(
+        frame,
+        keys,
+        _COSTS,
+        title=title,
+        words=words_of(frame, selection),
+        axis="% of the selected queries' total",
+        unit="",
+        share="all",
+        percent=True,
+        stacked=False,
+        top=top,
+    )

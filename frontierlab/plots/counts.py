@@ -1,0 +1,143 @@
+"""Numbers of queries by database, kind, schema and folder (plots 1 to 6)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from bokeh.plotting import figure
+
+from frontierlab.plots.drawing import CACHED, COLOURS, PAYLOAD, Scale, Series, check, words_of
+from frontierlab.plots.grouped import grouped
+
+__all__ = [
+    "cached_per_schema",
+    "payload_per_node",
+    "payload_per_schema",
+    "queries_per_db",
+    "queries_per_schema",
+    "uncached_by_kind",
+]
+
+_QUERIES = (Series("queries", "queries", COLOURS[0]),)
+_UNCACHED = (Series("queries", "not cached", COLOURS[1], "square"),)
+
+
+def queries_per_db(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+) -> figure:
+    """Draw the queries of each database, cached and not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "queries_per_db", ["db", "part", *(one.column for one in CACHED)])
+    return grouped(
+        frame,
+        ["db"],
+        CACHED,
+        title="Queries per database",
+        words=words_of(frame, selection),
+        axis="queries",
+        top=top,
+        scale=scale,
+    )
+
+
+def uncached_by_kind(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+) -> figure:
+    """Draw the queries that were not cached, by kind.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "uncached_by_kind", ["kind", "part", *(one.column for one in _UNCACHED)])
+    return grouped(
+        frame,
+        ["kind"],
+        _UNCACHED,
+        title="Queries not cached, by kind",
+        words=words_of(frame, selection),
+        axis="queries",
+        top=top,
+        scale=scale,
+        share="all",
+    )
+
+
+def queries_per_schema(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+) -> figure:
+    """Draw the queries of each schema.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "queries_per_schema", ["db", "schema", "part", *(one.column for one in _QUERIES)])
+    return grouped(
+        frame,
+        ["db", "schema"],
+        _QUERIES,
+        title="Queries per schema",
+        words=words_of(frame, selection),
+        axis="queries",
+        top=top,
+        scale=scale,
+        share="all",
+    )
+
+
+def cached_per_schema(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+) -> figure:
+    """Draw the queries of each schema, cached and not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "cached_per_schema", ["db", "schema", "part", *(one.column for one in CACHED)])
+    return grouped(
+        frame,
+        ["db", "schema"],
+        CACHED,
+        title="Queries per schema, cached and not",
+        words=words_of(frame, selection),
+        axis="queries",
+        top=top,
+        scale=scale,
+    )
+
+
+def payload_per_schema(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+) -> figure:
+    """Draw the queries of each schema that ask for a payload, and those that do not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "payload_per_schema", ["db", "schema", "part", *(one.column for one in PAYLOAD)])
+    return grouped(
+        frame,
+        ["db", "schema"],
+        PAYLOAD,
+        title="Payload queries per schema",
+        words=words_of(frame, selection),
+        axis="queries",
+        top=top,
+        scale=scale,
+    )
+
+
+def payload_per_node(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+) -> figure:
+    """Draw the queries of each folder that ask for a payload, and those that do not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "payload_per_node", ["db", "schema", "nodefullpath", "part", *(one.column for one in PAYLOAD)])
+    return grouped(
+        frame,
+        ["db", "schema", "nodefullpath"],
+        PAYLOAD,
+        title="Payload queries per folder",
+        words=words_of(frame, selection),
+        axis="queries",
+        top=top,
+        scale=scale,
+    )

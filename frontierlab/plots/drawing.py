@@ -1,0 +1,207 @@
+"""What all figures share: their frame, colours, titles, names and numbers."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+import numpy as np
+import pandas as pd
+from bokeh.models import DatetimeTickFormatter, PlainText, Range1d
+from bokeh.models.annotations import Label, Legend, LegendItem, Title
+from bokeh.plotting import figure
+
+from frontierlab.errors import InvalidRequestError
+
+__all__ = [
+    "BEFORE",
+    "CACHED",
+    "COLOURS",
+    "FLOOR",
+    "PAYLOAD",
+    "Scale",
+    "Series",
+    "add_to_legend",
+    "check",
+    "drawn",
+    "empty",
+    "is_log",
+    "legend_of",
+    "new_figure",
+    "number",
+    "short",
+    "time_formatter",
+    "words_of",
+]
+
+Scale = Literal["auto", "linear", "log"]
+
+# Okabe and Ito's colours, told apart by colour-blind eyes; without their yellow, which white swallows
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
+BEFORE = "#888888"
+FLOOR = 0.5  # where a logarithmic axis of counts begins
+_SPAN = 1000  # a bar of a thousandth of the largest is not seen
+_TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
+
+
+class Series(NamedTuple):
+    """What is drawn in one colour.
+
+    Parameters
+    ----------
+    column
+        The column of its exact numbers.
+    name
+        Its name in the legend.
+    colour, marker
+        How it looks.
+    """
+
+    column: str
+    name: str
+    colour: str
+    marker: str = "circle"
+
+
+CACHED = (
+    Series("cached", "cached", COLOURS[0], "circle"),
+    Series("not_cached", "not cached", COLOURS[1], "square"),
+    Series("unknown", "cached or not: unknown", COLOURS[6], "triangle"),
+)
+PAYLOAD = (
+    Series("payload", "asks for a payload", COLOURS[0], "circle"),
+    Series("non_payload", "asks for none", COLOURS[1], "square"),
+)
+
+
+def check(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
+    """Refuse a frame of another filter.
+
+    Raises
+    ------
+    InvalidRequestError
+        It lacks a column.
+    """
+    lacking = [column for column in columns if column not in frame]
+    if lacking:
+        raise InvalidRequestError(
+            f"This frame has no column {', '.join(lacking)}: plots.{name} takes what filters.{name} returns."
+        )
+
+
+def words_of(frame: pd.DataFrame, selection: str | None) -> str:
+    """Say which queries were counted: as is said here, or as the filter noted it."""
+    return (frame.attrs.get("selection") if selection is None else selection) or ""
+
+
+def number(value: Any, unit: str = "") -> str:
+    """Write a number with all its digits; a fraction with two of them."""
+    if pd.isna(value):
+        return "none"
+    text = f"{value:,}" if float(value).is_integer() and not isinstance(value, float) else f"{value:,.2f}"
+    return f"{text} {unit}".strip()
+
+
+def is_log(counts: pd.DataFrame, scale: Scale) -> bool:
+    """Return whether the axis is logarithmic: as asked, or where the numbers span more than three decades.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is no such scale.
+    """
+    if scale not in ("auto", "linear", "log"):
+        raise InvalidRequestError(f"scale={scale!r}: give auto, linear or log.")
+    numbers = counts.to_numpy(dtype="float64", na_value=np.nan)
+    numbers = numbers[numbers > 0]
+    return scale == "log" or (scale == "auto" and numbers.size > 0 and bool(numbers.max() > _SPAN * numbers.min()))
+
+
+def drawn(counts: pd.Series[Any], log: bool, zero: float = FLOOR) -> np.ndarray[Any, Any]:
+    """Return the lengths to draw; exact numbers are shown as text, which keeps all their digits."""
+    numbers = counts.to_numpy(dtype="float64", na_value=np.nan)
+    return np.where(numbers > 0, numbers, np.where(np.isnan(numbers), np.nan, zero)) if log else numbers
+
+
+def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types do not know what its strings become
+    """Return a figure with its titles and a legend above it, and nothing drawn."""
+    plot: Any = figure(sizing_mode="stretch_width", min_width=300, tools=_TOOLS, active_scroll=None, **options)
+    plot.toolbar.logo = None
+    plot.toolbar_location, plot.toolbar_sticky = "above", False
+    legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=16)
+    legend.update(border_line_color=None, padding=2, margin=0, glyph_width=14, glyph_height=14)
+    plot.add_layout(legend, "above")
+    lines = "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, 60))
+    if lines:
+        plot.add_layout(Title(text=PlainText(text=lines), text_font_style="normal", text_font_size="12px"), "above")
+    plot.add_layout(Title(text=title, text_font_size="15px"), "above")
+    plot.axis.major_label_text_font_size = "12px"
+    plot.axis.axis_label_text_font_size = "12px"
+    plot.axis.axis_label_text_font_style = "normal"
+    plot.axis.minor_tick_line_color = None
+    return plot
+
+
+def legend_of(plot: Any) -> Any:
+    """Return a figure's legend."""
+    return plot.select_one(Legend)
+
+
+def add_to_legend(plot: Any, name: str, renderer: Any) -> None:
+    """Name what was drawn; a click on the name mutes it."""
+    legend = legend_of(plot)
+    legend.items.append(LegendItem(label=name, renderers=[renderer]))
+    legend.ncols = 1 if max(len(item.label.value) for item in legend.items) > 40 else 3
+
+
+def empty(title: str, words: str, reason: str | None = None) -> figure:
+    """Return a figure that says why there is nothing in it."""
+    plot = new_figure(title, words, height=160)
+    plot.xaxis.visible = plot.yaxis.visible = plot.grid.visible = plot.toolbar.visible = False
+    plot.x_range, plot.y_range = Range1d(start=0, end=1), Range1d(start=0, end=1)
+    reason = reason or ("No query matches this selection." if words else "There are no queries in these logs.")
+    plot.add_layout(Label(x=0.5, y=0.5, text=reason, text_align="center", text_baseline="middle"))
+    return cast("figure", plot)
+
+
+def short(name: str, line: int = 32) -> str:
+    """Write a name in two lines at most; a longer one loses its middle, where paths differ least."""
+    name = " ".join(name.split())
+    if len(name) > 2 * line:
+        name = f"{name[: line - 1]}…{name[-line:]}"
+    if len(name) <= line:
+        return name
+    best = max(name.rfind(mark, len(name) - line - 1, line) for mark in "/_-. ") + 1
+    cut = best or line
+    return f"{name[:cut]}\n{name[cut:]}"
+
+
+def time_formatter() -> DatetimeTickFormatter:
+    """Return how times are written at an axis: the clock, with the day where it changes."""
+    day = "%Y-%m-%d"
+    return DatetimeTickFormatter(
+        milliseconds="%H:%M:%S.%3N",
+        seconds="%H:%M:%S",
+        minsec="%H:%M:%S",
+        minutes="%H:%M",
+        hourmin="%H:%M",
+        hours="%H:%M",
+        days=day,
+        months=day,
+        years=day,
+        context=DatetimeTickFormatter(
+            microseconds=day,
+            milliseconds=day,
+            seconds=day,
+            minsec=day,
+            minutes=day,
+            hourmin=day,
+            hours=day,
+            days="",
+            months="",
+            years="",
+        ),
+        context_which="start",
+        strip_leading_zeros=False,
+    )

@@ -1,0 +1,69 @@
+"""Numbers of queries by the time that they took (plots 8 and 9)."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import numpy as np
+import pandas as pd
+from bokeh.models import FixedTicker, NumeralTickFormatter, Range1d
+from bokeh.models.annotations import BoxAnnotation
+from bokeh.plotting import figure
+
+from frontierlab.plots.drawing import CACHED, Scale, check, empty, number, words_of
+from frontierlab.plots.stepped import Line, stepped
+
+__all__ = ["queries_by_dbtime", "queries_by_querytime"]
+
+_TAIL = 4  # bins of width that the long tail is drawn with
+
+
+def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw the queries by the whole time that they took, cached and not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _durations(frame, "querytime", "Queries by querytime", selection, scale)
+
+
+def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw the queries by the time that they took in the database, cached and not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _durations(frame, "dbtime", "Queries by dbtime", selection, scale)
+
+
+def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | None, scale: Scale) -> figure:
+    columns = [one.column for one in CACHED]
+    check(frame, f"queries_by_{value}", ["from_ms", "to_ms", *columns])
+    words = words_of(frame, selection)
+    if frame.empty:
+        return empty(title, words)
+    bins = frame[frame["from_ms"].notna()].reset_index(drop=True)
+    beside = frame[frame["from_ms"].isna()]
+    for to, what in zip(beside["to_ms"], beside[columns].sum(axis=1), strict=True):
+        reason = f"without a {value}" if pd.isna(to) else f"with a {value} below zero"
+        words = f"{words}\n{number(what, 'queries')} {reason}: not drawn".strip()
+    left = bins["from_ms"].to_numpy(dtype="float64")
+    width = float(bins["to_ms"].iloc[0]) - left[0]
+    right = bins["to_ms"].to_numpy(dtype="float64", na_value=left[-1] + _TAIL * width)
+    texts = {
+        "from": [number(ms) for ms in bins["from_ms"]],
+        "to": ["longer, ms" if pd.isna(ms) else f"{ms:,} ms" for ms in bins["to_ms"]],
+    }
+    lines = [
+        Line(one.column, one.name, one.colour)
+        for one in CACHED
+        if one.column != "unknown" or frame.filter(regex="^unknown").to_numpy().sum() > 0
+    ]
+    plot = stepped(bins, lines, left, right, texts, title=title, words=words, unit="queries", scale=scale)
+    plot.add_layout(
+        BoxAnnotation(left=left[-1], right=right[-1], fill_alpha=0.1, fill_color="#888888", line_color=None)
+    )
+    plot.xaxis.axis_label = f"{value} (ms), bins of {width:g} ms; shaded: {number(int(left[-1]))} ms or more"
+    plot.yaxis.axis_label = "queries (logarithmic, from zero)" if plot.y_range.start else "queries"
+    plot.xaxis.ticker = FixedTicker(ticks=np.linspace(0, left[-1], 6).tolist())
+    plot.xaxis.formatter = NumeralTickFormatter(format="0,0[.]0")
+    plot.x_range = Range1d(start=0, end=right[-1])
+    return cast("figure", plot)

@@ -1,0 +1,188 @@
+"""A row a group: stacked bars, or dots on a logarithmic axis."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, cast
+
+import numpy as np
+import pandas as pd
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFormatter, PlainText, Range1d
+from bokeh.plotting import figure
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.parts import add_percent
+from frontierlab.groups import MISSING, NAMED, OTHER
+from frontierlab.plots.drawing import (
+    BEFORE,
+    FLOOR,
+    Scale,
+    Series,
+    add_to_legend,
+    drawn,
+    empty,
+    is_log,
+    new_figure,
+    number,
+    short,
+)
+
+__all__ = ["grouped", "limited"]
+
+
+def grouped(
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    series: Sequence[Series],
+    *,
+    title: str,
+    words: str,
+    axis: str,
+    unit: str = "queries",
+    share: Literal["row", "all"] = "row",
+    percent: bool = False,
+    stacked: bool = True,
+    scale: Scale = "auto",
+    top: int = 40,
+) -> figure:
+    """Draw a row a group, as the frame orders them.
+
+    Parameters
+    ----------
+    frame
+        What a filter of groups returned, with or without a comparison.
+    keys
+        The columns that name a group.
+    series
+        What is drawn of each row.
+    title, words, axis, unit
+        What is shown, of which queries, along the axis, and in hover.
+    share
+        Whether a number's share is that of its row or of all rows.
+    percent
+        Draw shares rather than numbers.
+    stacked
+        Whether the series add up; dots otherwise.
+    scale
+        The axis of numbers; see `frontierlab.plots.drawing.is_log`.
+    top
+        So many named rows at most; the rest is added up in one.
+    """
+    if frame.empty:
+        return empty(title, words)
+    rows = limited(frame, keys, [one.column for one in series], top)
+    series = [one for one in series if one.column != "unknown" or rows.filter(regex="^unknown").to_numpy().sum() > 0]
+    shown = _shown(rows, series, share) if percent else rows
+    columns = [one.column for one in series]
+    log = not percent and is_log(shown[columns].sum(axis=1).to_frame(), scale)
+    # as plain text: in another, dollar signs would mean a formula
+    labels = [short(name) for name in rows["label"]]
+    height = 160 + (38 if any("\n" in label for label in labels) else 26) * len(rows)
+    plot = new_figure(title, words, x_axis_type="log" if log else "linear", height=height)
+    texts = _texts(rows, series, share, unit)
+    places = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
+    source = ColumnDataSource(places | texts | {name: drawn(shown[name], log, zero=np.nan) for name in columns})
+    found = _bars(plot, source, series) if stacked and not log else _dots(plot, source, series)
+    for one, renderer in zip(series, found, strict=True):
+        add_to_legend(plot, one.name, renderer)
+    if f"{columns[0]}_before" in rows:
+        _before(plot, shown, series, frame.attrs.get("before", "before"), outline=stacked and not log, percent=percent)
+    tips = [(one.name, f"@{one.column}_text") for one in series]
+    total = [("together", "@total_text")] if len(series) > 1 and stacked else []
+    plot.add_tools(HoverTool(renderers=list(found), tooltips=[("", "@name"), *tips, *total]))
+    _axes(plot, labels, f"{axis}{' (logarithmic, zeros left out)' if log else ''}")
+    if log:
+        highest = float(shown.select_dtypes("number").to_numpy(dtype="float64", na_value=0).max())
+        plot.x_range = Range1d(start=FLOOR, end=2 * max(highest, 1))
+    else:
+        plot.x_range.start = 0
+        plot.xaxis.formatter = NumeralTickFormatter(format="0,0[.]0")
+        plot.ygrid.grid_line_color = None if stacked else plot.ygrid.grid_line_color
+    return cast("figure", plot)
+
+
+def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], top: int) -> pd.DataFrame:
+    """Return the first `top` named rows, those left over as one, and those that are missing as one, with labels."""
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InvalidRequestError(f"top={top!r}: give a whole number of rows, 1 or more.")
+    columns = [*columns, *(f"{name}_before" for name in columns if f"{name}_before" in frame)]
+    named, missing = frame[frame["part"] == NAMED], frame[frame["part"] == MISSING]
+    rest = pd.concat([named.iloc[top:], frame[frame["part"] == OTHER]])
+    varying = [*(key for key in keys[:-1] if named[key].nunique(dropna=False) > 1), keys[-1]]
+    labels = named.iloc[:top][varying].astype("string").fillna("").agg(" · ".join, axis=1)
+    found = [named.iloc[:top][columns].assign(label=labels)]
+    for rows, label in ((rest, f"({int(rest['groups'].sum()):,} others)"), (missing, "(none named)")):
+        if len(rows):
+            # each column by itself: side by side with a fraction an integer would lose digits
+            sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
+            found.append(pd.DataFrame(sums).assign(label=label))
+    return pd.concat(found, ignore_index=True)
+
+
+def _shown(rows: pd.DataFrame, series: Sequence[Series], share: str) -> pd.DataFrame:
+    """Return the shares in percent that are drawn in the numbers' place."""
+    found = {}
+    for suffix in ("", "_before"):
+        columns = [f"{one.column}{suffix}" for one in series if f"{one.column}{suffix}" in rows]
+        for name in columns:
+            whole = rows[columns].sum(axis=1) if share == "row" else rows[name].sum()
+            found[name] = add_percent(rows[[name]], [name], whole)[f"{name}_percent"]
+    return pd.DataFrame(found)
+
+
+def _texts(rows: pd.DataFrame, series: Sequence[Series], share: str, unit: str) -> dict[str, Any]:
+    totals = rows[[one.column for one in series]].sum(axis=1)
+    texts = {"total_text": [number(total, unit) for total in totals]}
+    for one in series:
+        whole = totals if share == "row" else [rows[one.column].sum()] * len(rows)
+        found = [
+            f"{number(n, unit)} ({n / all_:.1%})" if all_ else number(n, unit)
+            for n, all_ in zip(rows[one.column], whole, strict=True)
+        ]
+        if f"{one.column}_before" in rows:
+            before = rows[f"{one.column}_before"]
+            found = [f"{text}; before {number(n, unit)}" for text, n in zip(found, before, strict=True)]
+        texts[f"{one.column}_text"] = found
+    return texts
+
+
+def _bars(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequence[Any]:
+    columns, colours = [one.column for one in series], [one.colour for one in series]
+    return cast(
+        "Sequence[Any]", plot.hbar_stack(columns, source=source, y="y", height=0.7, color=colours, muted_alpha=0.1)
+    )
+
+
+def _dots(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequence[Any]:
+    return [
+        plot.scatter(source=source, x=one.column, y="y", marker=one.marker, size=10, color=one.colour, muted_alpha=0.1)
+        for one in series
+    ]
+
+
+def _before(
+    plot: Any, shown: pd.DataFrame, series: Sequence[Series], words: str, *, outline: bool, percent: bool
+) -> None:
+    """Draw what was before: hollow dots; or an outline of the bar, of its first part where all bars are 100 %."""
+    y = list(range(len(shown)))
+    if not outline:
+        for one in series:
+            x = drawn(shown[f"{one.column}_before"], log=True, zero=np.nan)
+            hollow = plot.scatter(x, y, marker=one.marker, size=14, fill_color=None, line_color=one.colour)
+            if one is series[0]:
+                add_to_legend(plot, f"hollow: {words}", hollow)
+        return
+    parts = series[:1] if percent else series
+    right = shown[[f"{one.column}_before" for one in parts]].sum(axis=1).to_numpy(dtype="float64", na_value=np.nan)
+    bar = plot.hbar(y=y, left=0, right=right, height=0.86, fill_alpha=0, line_color=BEFORE, line_width=2)
+    bar.muted_glyph.line_alpha = 0.1
+    what = f"{parts[0].name}, " if percent and len(series) > 1 else ""
+    add_to_legend(plot, f"outline: {what}{words}", bar)
+
+
+def _axes(plot: Any, labels: Sequence[str], axis: str) -> None:
+    plot.y_range = Range1d(start=len(labels) - 0.4, end=-0.6)
+    plot.yaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
+    plot.yaxis.major_label_overrides = {i: PlainText(text=label) for i, label in enumerate(labels)}
+    plot.xaxis.axis_label = axis
+    plot.xaxis.ticker.desired_num_ticks = 4

@@ -1,0 +1,37 @@
+"""Figures of one page that move together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bokeh.models import CrosshairTool, DatetimeAxis, Range1d
+from bokeh.models.annotations import Span
+from bokeh.plotting import figure
+
+__all__ = ["link"]
+
+
+def link(figures: Sequence[figure]) -> Sequence[figure]:
+    """Give the figures over time one time axis and one crosshair; the others stay as they are.
+
+    Linked figures belong to one page: put them in one document.
+
+    Parameters
+    ----------
+    figures
+        Figures of `frontierlab.plots`. They are changed.
+
+    Returns
+    -------
+    Sequence[figure]
+        The same figures.
+    """
+    timed: list[Any] = [plot for plot in figures if plot.select(DatetimeAxis)]
+    if timed:
+        whole = Range1d(start=min(p.x_range.start for p in timed), end=max(p.x_range.end for p in timed))
+        line = Span(dimension="height", line_alpha=0.3)
+        for plot in timed:
+            plot.x_range = whole
+            plot.select_one(CrosshairTool).overlay = line
+    return figures

@@ -1,0 +1,118 @@
+"""Queries, bytes, long queries and response times over time (plots 7, 10, 15, 16)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from bokeh.plotting import figure
+
+from frontierlab.groups import MISSING, OTHER
+from frontierlab.plots.drawing import CACHED, COLOURS, Scale, check, empty, words_of
+from frontierlab.plots.stepped import Line, over_time
+
+__all__ = [
+    "bytes_over_time",
+    "long_queries_per_node",
+    "long_queries_per_schema",
+    "queries_over_time",
+    "querytime_percentiles",
+]
+
+_DASHES = ("solid", "dashed", "dashdot")
+_PERCENTILES = (
+    Line("p50", "half took so long or less", COLOURS[0]),
+    Line("p95", "95 %", COLOURS[2]),
+    Line("p99", "99 %", COLOURS[1]),
+)
+
+
+def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw the queries over time, cached and not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "queries_over_time", ["time", *(one.column for one in CACHED)])
+    lines = [
+        Line(one.column, one.name, one.colour)
+        for one in CACHED
+        if one.column != "unknown" or frame.filter(regex="^unknown").to_numpy().sum() > 0
+    ]
+    return _drawn(frame, lines, "Queries over time", "queries in {bin}", "queries", selection, scale)
+
+
+def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw the sizes of the answers over time, of queries that were not cached.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "bytes_over_time", ["time", "bytes", "kB"])
+    lines = [Line("kB", "size of the answers, not cached", COLOURS[1])]
+    return _drawn(frame, lines, "Response size over time", "kB in {bin}", "kB", selection, scale)
+
+
+def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw how long queries took over time.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "querytime_percentiles", ["time", *(line.column for line in _PERCENTILES)])
+    axis = "querytime (ms), bins of {bin}"
+    return _drawn(frame, _PERCENTILES, "How long queries took", axis, "ms", selection, scale)
+
+
+def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw the long queries over time, a line a schema.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _long(frame, "long_queries_per_schema", ["db", "schema"], "schema", selection, scale)
+
+
+def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+    """Draw the long queries over time, a line a folder.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    return _long(frame, "long_queries_per_node", ["db", "schema", "nodefullpath"], "folder", selection, scale)
+
+
+def _long(
+    frame: pd.DataFrame, name: str, keys: Sequence[str], what: str, selection: str | None, scale: Scale
+) -> figure:
+    check(frame, name, ["time", *keys, "part", "groups", "queries"])
+    threshold = f"{frame.attrs.get('threshold_ms', 1000):,} ms"
+    title = f"Long queries ({threshold} or more) per {what}"
+    wide, lines = _apart(frame, keys)
+    return _drawn(wide, lines, title, "long queries in {bin}", "queries", selection, scale)
+
+
+def _apart(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, list[Line]]:
+    """Return a column a group, and its line."""
+    # every bin has all groups, in the same order
+    count = int((frame["time"] == frame["time"].iloc[0]).sum()) if len(frame) else 0
+    heads = frame.iloc[:count]
+    varying = [*(key for key in keys[:-1] if heads[key].nunique() > 1), keys[-1]]
+    columns, lines = {"time": frame["time"].iloc[::count].to_numpy()} if count else {}, []
+    for place, row in enumerate(heads.to_dict("records")):
+        named = " · ".join(str(row[key]) for key in varying if not pd.isna(row[key]))
+        special = {OTHER: f"({row['groups']:,} others)", MISSING: "(none named)"}
+        colour, dash = COLOURS[place % len(COLOURS)], _DASHES[place // len(COLOURS) % len(_DASHES)]
+        lines.append(Line(f"s{place}", special.get(row["part"], named), colour, dash))
+        for suffix in ("", "_before"):
+            if f"queries{suffix}" in frame:
+                columns[f"s{place}{suffix}"] = frame[f"queries{suffix}"].iloc[place::count].array
+    wide = pd.DataFrame(columns)
+    if count:
+        wide["time"] = frame["time"].iloc[::count].array
+    wide.attrs = frame.attrs
+    return wide, lines
+
+
+def _drawn(
+    frame: pd.DataFrame, lines: Sequence[Line], title: str, axis: str, unit: str, selection: str | None, scale: Scale
+) -> figure:
+    words = words_of(frame, selection)
+    if frame.empty:
+        return empty(title, words)
+    return over_time(frame, lines, title=title, words=words, axis=axis, unit=unit, scale=scale)

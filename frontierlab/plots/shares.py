@@ -1,0 +1,89 @@
+"""What part of the queries is cached, and whose the bytes are (plots 11 to 14)."""
+
+from __future__ import annotations
+
+import pandas as pd
+from bokeh.plotting import figure
+
+from frontierlab.plots.drawing import CACHED, COLOURS, Series, check, words_of
+from frontierlab.plots.grouped import grouped
+
+__all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
+
+_BYTES = (Series("bytes", "bytes, not cached", COLOURS[1], "square"),)
+
+
+def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of each schema's queries is cached, and what not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "cached_share_per_schema", ["db", "schema", "part", *(one.column for one in CACHED)])
+    return grouped(
+        frame,
+        ["db", "schema"],
+        CACHED,
+        title="Cached part of each schema's queries",
+        words=words_of(frame, selection),
+        axis="% of the schema's queries",
+        top=top,
+        percent=True,
+    )
+
+
+def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of each folder's queries is cached, and what not.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "cached_share_per_node", ["db", "schema", "nodefullpath", "part", *(one.column for one in CACHED)])
+    return grouped(
+        frame,
+        ["db", "schema", "nodefullpath"],
+        CACHED,
+        title="Cached part of each folder's queries",
+        words=words_of(frame, selection),
+        axis="% of the folder's queries",
+        top=top,
+        percent=True,
+    )
+
+
+def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of the bytes each schema has.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "bytes_share_per_schema", ["db", "schema", "part", *(one.column for one in _BYTES)])
+    return grouped(
+        frame,
+        ["db", "schema"],
+        _BYTES,
+        title="Bytes by schema, not cached",
+        words=words_of(frame, selection),
+        axis="% of the bytes of the selected queries",
+        top=top,
+        unit="bytes",
+        share="all",
+        percent=True,
+    )
+
+
+def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+    """Draw what part of the bytes each folder has.
+
+    See `frontierlab.plots` for the parameters.
+    """
+    check(frame, "bytes_share_per_node", ["db", "schema", "nodefullpath", "part", *(one.column for one in _BYTES)])
+    return grouped(
+        frame,
+        ["db", "schema", "nodefullpath"],
+        _BYTES,
+        title="Bytes by folder, not cached",
+        words=words_of(frame, selection),
+        axis="% of the bytes of the selected queries",
+        top=top,
+        unit="bytes",
+        share="all",
+        percent=True,
+    )
