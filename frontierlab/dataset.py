@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.manifest import Counts, Manifest, Outcome
-from frontierlab.parts import part_folder, read_outcome
+from frontierlab.parts import part_folder, read_outcome, remove_locks
 from frontierlab.request import extra_columns
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
@@ -255,6 +255,7 @@ def delete(path: Path) -> None:
         raise DatasetError(f"There is no dataset {path.name} in {path.parent}.")
     with writing(path):
         path.rename(path.with_name(f".deleted-{path.name}-{os.getpid()}"))
+    remove_locks(path)
     for doomed in path.parent.glob(f".deleted-{path.name}-*"):
         shutil.rmtree(doomed, ignore_errors=True)
 

@@ -3,41 +3,33 @@
 from __future__ import annotations
 
 import os
-import shutil
 import threading
 import warnings
-from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, overload
 
-import pyarrow as pa
-
 from frontierlab.catalogue import Catalogue
 from frontierlab.dataset import Dataset, dataset_path, require_new, this_writer, writing
-from frontierlab.documents import DocumentReader
-from frontierlab.elastic import Index, PointInTimeLost
-from frontierlab.errors import CatalogueError, DatasetError, FrontierlabError, InterruptedExtraction
+from frontierlab.elastic import Index
+from frontierlab.errors import CatalogueError, DatasetError
 from frontierlab.estimate import DryRun, estimate
-from frontierlab.manifest import Manifest, Outcome, PlannedPart
-from frontierlab.parts import SliceWriter, commit_part, part_folder, read_outcome, remove_leftovers, temporary_folder
-from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
+from frontierlab.manifest import Manifest
+from frontierlab.parts import remove_leftovers
+from frontierlab.progress import ProgressCallback, reporting
+from frontierlab.reading import Reading, complete
 from frontierlab.request import Request, make_request
-from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.sources import ElasticSource, FileSource, Source, require_same
 from frontierlab.times import format_time
 
-__all__ = ["LimitReached", "NothingKept", "extract", "extract_request", "notices"]
+__all__ = ["LimitReached", "NothingKept", "extract", "extract_request", "notices", "read_part"]
 
-_PART = 500_000  # documents: some seconds of work, which is what an interruption costs
-_ROW_GROUP = 60_000
-_ATTEMPTS = 3  # at a part whose point in time was lost
+Share = Callable[[str, list[int]], object]
+"""Called with a dataset's name and the numbers of the parts to be read, once there is a plan: others may read them."""
 
 
 class LimitReached(UserWarning):
@@ -177,7 +169,7 @@ def extract(
     if dry_run:
         catalogue = Catalogue.read(settings.catalogue_path) if complete else None
         with closing(_source(settings, request, threading.Event())) as opened:
-            return estimate(opened, opened.plan(_PART), catalogue)
+            return estimate(opened, opened.plan(settings.part_documents), catalogue)
     dataset = extract_request(dataset_path(name, settings), settings, request, progress)
     for text, category in notices(dataset):
         warnings.warn(text, category, stacklevel=2)
@@ -185,11 +177,27 @@ def extract(
 
 
 def extract_request(
-    path: Path, settings: Settings, request: Request, progress: bool | ProgressCallback = True
+    path: Path,
+    settings: Settings,
+    request: Request,
+    progress: bool | ProgressCallback = True,
+    share: Share | None = None,
 ) -> Dataset:
-    """Do what `extract` does, for a request that is checked, without warnings; see `notices`."""
+    """Do what `extract` does, for a request that is checked; without warnings, see `notices`.
+
+    Parameters
+    ----------
+    path
+        The dataset's folder.
+    settings, progress
+        As for `extract`.
+    request
+        What is asked for.
+    share
+        Called when it is known what is to be read: others may then help, by `read_part`.
+    """
     try:
-        _extract(path, settings, request, progress)
+        _extract(path, settings, request, progress, share)
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from error
     return Dataset(path)
@@ -213,7 +221,9 @@ def notices(dataset: Dataset) -> list[tuple[str, type[UserWarning]]]:
     return []
 
 
-def _extract(path: Path, settings: Settings, request: Request, progress: bool | ProgressCallback) -> None:
+def _extract(
+    path: Path, settings: Settings, request: Request, progress: bool | ProgressCallback, share: Share | None
+) -> None:
     with writing(path):
         manifest = _earlier(path, request)
         catalogue = _catalogue(path, manifest, request, settings)
@@ -221,9 +231,58 @@ def _extract(path: Path, settings: Settings, request: Request, progress: bool | 
         if manifest is not None:
             request = Request(**manifest.request)  # with the bounds that were frozen
         with closing(_source(settings, request, cancelled)) as opened:
-            manifest = _planned(path, opened, catalogue) if manifest is None else _resumed(path, opened, manifest)
+            if manifest is None:
+                manifest = _planned(path, opened, catalogue, settings.part_documents)
+            else:
+                _resume(path, opened, manifest)
+            reading = Reading(path, manifest, catalogue, lambda: _source(settings, request, cancelled), cancelled)
+            if share is not None:
+                share(path.name, reading.missing())
             with reporting(progress, "documents") as report:
-                _Extraction(path, manifest, opened, catalogue, cancelled).run(report)
+                reading.run(opened, report)
+        complete(path, manifest, reading.outcomes())
+
+
+def read_part(name: str, number: int, settings: Settings, report: ProgressCallback) -> bool:
+    """Read one part of an extraction that goes on elsewhere, and put it in its place.
+
+    Parameters
+    ----------
+    name
+        Of the dataset.
+    number
+        Of the part. Nothing is done where it is there already, or where another reads it.
+    settings
+        They have to name the source that the extraction reads.
+    report
+        Called with a `Progress` a few times a second; ends the reading by raising.
+
+    Returns
+    -------
+    bool
+        Whether it was read here.
+
+    Raises
+    ------
+    DatasetError
+        There is no such extraction, or the settings name another source than it reads.
+    FrontierlabError
+        The part could not be read; nothing is left of it.
+    """
+    path = dataset_path(name, settings)
+    manifest = Manifest.read(path)
+    if manifest.state == "complete":
+        return False
+    request, cancelled = Request(**manifest.request), threading.Event()
+    if request.index and (request.source, request.index) != (settings.es_url, settings.es_indices):
+        raise DatasetError(
+            f"{name} is read from {request.source} {request.index}, and the settings here name {settings.es_url} "
+            f"{settings.es_indices}: a worker needs the settings of those who submit."
+        )
+    catalogue = _catalogue(path, manifest, request, settings)
+    [part] = [part for part in manifest.plan if part.number == number]
+    reading = Reading(path, manifest, catalogue, lambda: _source(settings, request, cancelled), cancelled)
+    return reading.read_one(part, report)
 
 
 def _earlier(path: Path, request: Request) -> Manifest | None:
@@ -272,9 +331,9 @@ def _source(settings: Settings, request: Request, cancelled: threading.Event) ->
         raise
 
 
-def _planned(path: Path, source: Source, catalogue: Catalogue | None) -> Manifest:
+def _planned(path: Path, source: Source, catalogue: Catalogue | None, most: int) -> Manifest:
     """Make the plan, and with it the manifest of a dataset that begins."""
-    plan = source.plan(_PART)
+    plan = source.plan(most)
     if catalogue is not None:
         catalogue.write(path / "catalogue.parquet")
     manifest = Manifest(
@@ -292,176 +351,8 @@ def _planned(path: Path, source: Source, catalogue: Catalogue | None) -> Manifes
     return manifest
 
 
-def _resumed(path: Path, source: Source, manifest: Manifest) -> Manifest:
+def _resume(path: Path, source: Source, manifest: Manifest) -> None:
     require_same(source.describe(), manifest.source, path.name)
     remove_leftovers(path)
     manifest.writer = this_writer()
     manifest.write(path)
-    return manifest
-
-
-@dataclass
-class _Begun:
-    """A part that is being read."""
-
-    part: PlannedPart
-    folder: Path
-    writers: list[SliceWriter]
-    futures: list[Future[Outcome]]
-    reading: ExitStack
-
-
-class _Extraction:
-    """Reads the parts that are missing: slices side by side, each part put in its place when whole.
-
-    Parameters
-    ----------
-    path
-        The dataset's folder, whose lock is held.
-    manifest
-        With the plan.
-    source
-        Where the documents come from.
-    catalogue
-        To complete with; None leaves ids and names as they are.
-    cancelled
-        Set here when the reading has to end early.
-    """
-
-    def __init__(
-        self, path: Path, manifest: Manifest, source: Source, catalogue: Catalogue | None, cancelled: threading.Event
-    ) -> None:
-        self._path = path
-        self._manifest = manifest
-        self._source = source
-        self._catalogue = catalogue
-        self._cancelled = cancelled
-        self._schema = arrow_schema(source.request.extra_columns)
-        self._reader = DocumentReader(source.request.extra_columns)
-
-    def run(self, report: ProgressCallback) -> None:
-        """Read what is missing and complete the dataset."""
-        outcomes = {part.number: read_outcome(self._path, part.number) for part in self._manifest.plan}
-        todo = [part for part in self._manifest.plan if outcomes[part.number] is None]
-        for part in todo:  # what is there and cannot say what it holds is read again
-            shutil.rmtree(part_folder(self._path, part.number), ignore_errors=True)
-        there = sum(outcome.counts.read for outcome in outcomes.values() if outcome is not None)
-        meter = ProgressMeter("reading", there + sum(part.expected for part in todo), there)
-        try:
-            for number, outcome in self._read(todo, meter, report):
-                outcomes[number] = outcome
-                report(meter.progress())
-        except (FrontierlabError, OSError, pa.ArrowException) as error:
-            whole = sum(outcome is not None for outcome in outcomes.values())
-            raise InterruptedExtraction(
-                f"The extraction {self._path.name} stopped with {whole} of {len(outcomes)} parts stored: "
-                f"{str(error).rstrip('.')}. The dataset says that it is incomplete; the same extract(…) call goes "
-                "on from there."
-            ) from error
-        self._complete([outcome for outcome in outcomes.values() if outcome is not None])
-
-    def _read(
-        self, todo: list[PlannedPart], meter: ProgressMeter, report: ProgressCallback
-    ) -> Iterator[tuple[int, Outcome]]:
-        """Read parts in order; the next begins before the last one ends, so that no slice waits."""
-        begun: deque[_Begun] = deque()
-        with ExitStack() as opened, ThreadPoolExecutor(self._source.slices, "extraction") as pool:
-            try:
-                for part in todo:
-                    begun.append(self._begin(part, pool, opened, meter))
-                    if len(begun) > 1:
-                        yield self._finish(begun.popleft(), pool, opened, meter, report)
-                while begun:
-                    yield self._finish(begun.popleft(), pool, opened, meter, report)
-            except BaseException:
-                self._cancelled.set()
-                pool.shutdown(cancel_futures=True)
-                remove_leftovers(self._path)
-                raise
-
-    def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, opened: ExitStack, meter: ProgressMeter) -> _Begun:
-        reading = opened.enter_context(ExitStack())
-        folder = temporary_folder(self._path, part.number)
-        slices = reading.enter_context(self._source.reading(part))
-        writers = [SliceWriter(folder, number, self._schema) for number in range(len(slices))]
-        futures = [
-            pool.submit(self._write_slice, documents, writer, meter)
-            for documents, writer in zip(slices, writers, strict=True)
-        ]
-        return _Begun(part, folder, writers, futures, reading)
-
-    def _finish(
-        self,
-        begun: _Begun,
-        pool: ThreadPoolExecutor,
-        opened: ExitStack,
-        meter: ProgressMeter,
-        report: ProgressCallback,
-    ) -> tuple[int, Outcome]:
-        """Wait for the slices of a part, reporting meanwhile, and put it in its place."""
-        for attempt in range(1, _ATTEMPTS + 1):
-            while wait(begun.futures, timeout=0.25).not_done:
-                _raise_first(begun.futures)
-                report(meter.progress())
-            begun.reading.close()
-            try:
-                outcomes = [future.result() for future in begun.futures]
-            except PointInTimeLost:
-                if attempt == _ATTEMPTS:
-                    raise
-                meter.add(-sum(writer.outcome.counts.read for writer in begun.writers))
-                begun = self._begin(begun.part, pool, opened, meter)
-            else:
-                break
-        return begun.part.number, commit_part(begun.folder, self._path, begun.part.number, outcomes)
-
-    def _write_slice(self, documents: Iterator[list[bytes]], writer: SliceWriter, meter: ProgressMeter) -> Outcome:
-        """Turn the documents of one slice into rows and write them."""
-        pending: list[pa.Table] = []
-        with writer:
-            for page in documents:
-                if self._cancelled.is_set():
-                    raise InterruptedExtraction("stopped.")
-                read = self._reader.read(page)
-                writer.count(read=len(page), converted=read.converted)
-                writer.set_aside(read.set_aside)
-                pending.append(read.rows)
-                if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
-                    self._write_rows(pending, writer)
-                    pending = []
-                meter.add(len(page))
-            if pending:
-                self._write_rows(pending, writer)
-        return writer.outcome
-
-    def _write_rows(self, pending: list[pa.Table], writer: SliceWriter) -> None:
-        rows, not_wanted = self._source.wanted(pa.concat_tables(pending), self._manifest.limit)
-        done = finish(rows, self._source.request.db_instances, self._catalogue, self._schema)
-        writer.write(done.rows)
-        writer.count(left_out=not_wanted + done.left_out, conflicts=done.conflicts)
-
-    def _complete(self, outcomes: list[Outcome]) -> None:
-        """Add up the parts and say that the dataset is complete."""
-        total, manifest = Outcome.total(outcomes), self._manifest
-        counts = total.counts
-        if counts.read != counts.kept + counts.left_out + counts.set_aside:
-            raise DatasetError(f"The counts of {self._path.name} do not add up: {counts}. Please report this.")
-        for name in Outcome.model_fields:
-            setattr(manifest, name, getattr(total, name))
-        expected = sum(part.expected for part in manifest.plan)
-        if counts.read != expected and not self._source.request.index:
-            raise DatasetError(f"{counts.read:,} of the file's {expected:,} documents were read. Please report this.")
-        if counts.read != expected:
-            manifest.notes.append(
-                f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
-            )
-        manifest.state = "complete"
-        manifest.finished = format_time(datetime.now(UTC))
-        manifest.write(self._path)
-
-
-def _raise_first(futures: list[Future[Outcome]]) -> None:
-    """Raise the error of a slice that has failed, not to wait for the others; a lost point in time is for all."""
-    for future in futures:
-        if future.done() and (error := future.exception()) and not isinstance(error, PointInTimeLost):
-            raise error

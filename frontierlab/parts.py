@@ -6,8 +6,11 @@ import json
 import os
 import shutil
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -15,7 +18,17 @@ import pyarrow.parquet as pq
 from frontierlab.files import write_text
 from frontierlab.manifest import Counts, Outcome
 
-__all__ = ["SliceWriter", "commit_part", "part_folder", "read_outcome", "remove_leftovers", "temporary_folder"]
+__all__ = [
+    "SliceWriter",
+    "commit_part",
+    "is_free",
+    "locked",
+    "part_folder",
+    "read_outcome",
+    "remove_leftovers",
+    "remove_locks",
+    "temporary_folder",
+]
 
 _OUTCOME = "outcome.json"
 _TEMPORARY = ".writing-"
@@ -38,10 +51,44 @@ def temporary_folder(dataset: Path, number: int) -> Path:
     return folder
 
 
+def _locks(dataset: Path) -> Path:
+    return dataset.with_name(f".{dataset.name}.locks")
+
+
+@contextmanager
+def locked(dataset: Path, number: int) -> Iterator[bool]:
+    """Hold the lock of a part while the body runs; give False where another process or thread holds it."""
+    folder = _locks(dataset)
+    folder.mkdir(exist_ok=True)
+    lock = filelock.FileLock(folder / f"{number:05d}", timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+def remove_locks(dataset: Path) -> None:
+    """Remove the locks of a dataset whose parts are all there, or which is gone."""
+    shutil.rmtree(_locks(dataset), ignore_errors=True)
+
+
+def is_free(dataset: Path, number: int) -> bool:
+    """Whether nobody reads a part now."""
+    with locked(dataset, number) as mine:
+        return mine
+
+
 def remove_leftovers(dataset: Path) -> None:
-    """Remove what interrupted attempts left half-written."""
+    """Remove what attempts left half-written that go on no more."""
     for folder in dataset.glob(f"parts/{_TEMPORARY}*"):
-        shutil.rmtree(folder)
+        with locked(dataset, int(folder.name.removeprefix(_TEMPORARY))) as mine:
+            if mine:
+                shutil.rmtree(folder)
 
 
 def commit_part(temporary: Path, dataset: Path, number: int, outcomes: list[Outcome]) -> Outcome:

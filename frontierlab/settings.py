@@ -142,6 +142,12 @@ class Settings(BaseModel):
     limit_queries: int = Field(
         5_000_000, ge=1, description="a whole number above 0: documents read at most in an extraction"
     )
+    part_documents: int = Field(
+        500_000,
+        ge=1_000,
+        description="a whole number from 1000: documents a part of an extraction, which is what an interruption costs, "
+        "and what a worker takes at a time",
+    )
     db_instances: _Words = Field(
         ("CONDBR2", "OFLP200", "COMP200", "MONP200"),
         min_length=1,

@@ -58,4 +58,4 @@ def elastic_settings(server: ElasticsearchServer, data_dir: Path, index: str, **
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parts of 2,000 documents, so that a small world has several."""
-    monkeypatch.setattr("frontierlab.extraction._PART", 2_000)
+    monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")

@@ -235,11 +235,10 @@ def test_a_dataset_that_is_being_written_is_locked(settings, export):
 
 CHILD = """
 import os, resource, signal, sys
-import frontierlab as fl, frontierlab.extraction
+import frontierlab as fl
 
-frontierlab.extraction._PART = 2_000
 {before}
-settings = fl.sample.settings(data_dir=sys.argv[1])
+settings = fl.sample.settings(data_dir=sys.argv[1], part_documents=2_000)
 fl.extract(settings, name="d", source=sys.argv[2], progress={progress})
 """
 

@@ -304,9 +304,8 @@ class TestFaults:
 
 CHILD = """
 import os, signal, sys
-import frontierlab as fl, frontierlab.extraction
+import frontierlab as fl
 
-frontierlab.extraction._PART = 2_000
 fl.extract(
     fl.Settings(), name="d", since="2026-10-01", until="2026-10-02",
     progress=lambda p: os.kill(os.getpid(), signal.SIGKILL) if p.done >= 6_000 else None,

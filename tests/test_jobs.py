@@ -133,8 +133,8 @@ def test_another_process_follows_and_cancels(settings, waiting):
     assert job.state == "cancelled"
 
 
-def test_what_runs_is_cancelled_and_what_it_stored_stays(settings, tmp_path, monkeypatch):
-    monkeypatch.setattr("frontierlab.extraction._PART", 2_000)
+def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path):
+    settings = fl.sample.settings(data_dir=data_dir, part_documents=2_000)
     path = tmp_path / "large.ndjson"
     World(60_000, seed=5).write(path)
     job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)

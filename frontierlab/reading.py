@@ -1,0 +1,296 @@
+"""Reading the parts of an extraction: slices side by side, each part put in its place when it is whole.
+
+Several processes can read parts of one dataset at a time. A part is read by who holds its lock, and by nobody once it
+is there: what each part becomes does not depend on who reads it.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+
+from frontierlab.catalogue import Catalogue
+from frontierlab.documents import DocumentReader
+from frontierlab.elastic import PointInTimeLost
+from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
+from frontierlab.manifest import Manifest, Outcome, PlannedPart
+from frontierlab.parts import (
+    SliceWriter,
+    commit_part,
+    is_free,
+    locked,
+    part_folder,
+    read_outcome,
+    remove_leftovers,
+    remove_locks,
+    temporary_folder,
+)
+from frontierlab.progress import ProgressCallback, ProgressMeter
+from frontierlab.rows import finish
+from frontierlab.schema import arrow_schema
+from frontierlab.sources import Source
+from frontierlab.times import format_time
+
+__all__ = ["Reading", "complete"]
+
+_ROW_GROUP = 60_000
+_ATTEMPTS = 3  # at a part whose point in time was lost
+_LOOK = 0.5  # seconds between two looks at parts that others read
+
+
+@dataclass
+class _Begun:
+    """A part that is being read."""
+
+    part: PlannedPart
+    folder: Path
+    writers: list[SliceWriter]
+    futures: list[Future[Outcome]]
+    reading: ExitStack
+    held: ExitStack
+
+
+class Reading:
+    """Reads the parts that are missing of a dataset.
+
+    Parameters
+    ----------
+    path
+        The dataset's folder.
+    manifest
+        With the plan.
+    catalogue
+        To complete with; None leaves ids and names as they are.
+    open_source
+        Opens where the documents come from.
+    cancelled
+        Set here when the reading has to end early.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: Manifest,
+        catalogue: Catalogue | None,
+        open_source: Callable[[], Source],
+        cancelled: threading.Event,
+    ) -> None:
+        self._path = path
+        self._manifest = manifest
+        self._catalogue = catalogue
+        self._open_source = open_source
+        self._cancelled = cancelled
+        self._outcomes: dict[int, Outcome] = {}
+        self._look()
+
+    def outcomes(self) -> list[Outcome]:
+        """Return what became of the parts that are there."""
+        return list(self._outcomes.values())
+
+    def missing(self) -> list[int]:
+        """Return the numbers of the parts that are not there."""
+        return [part.number for part in self._manifest.plan if part.number not in self._outcomes]
+
+    def _look(self) -> int:
+        """See which further parts are there by now, and return how many documents these had."""
+        found = {number: read_outcome(self._path, number) for number in self.missing()}
+        ours = {number: outcome for number, outcome in found.items() if outcome is not None}
+        self._outcomes |= ours
+        return sum(outcome.counts.read for outcome in ours.values())
+
+    def run(self, source: Source, report: ProgressCallback) -> None:
+        """Read until all parts are there: what nobody else reads, and what others began and did not end."""
+        there = sum(outcome.counts.read for outcome in self.outcomes())
+        todo = [part for part in self._manifest.plan if part.number not in self._outcomes]
+        meter = ProgressMeter("reading", there + sum(part.expected for part in todo), there)
+        try:
+            self._pass(source, todo, meter, report)
+            while left := [part for part in self._manifest.plan if part.number not in self._outcomes]:
+                if free := [part for part in left if is_free(self._path, part.number)]:
+                    with closing(self._open_source()) as again:  # a file is read forward only
+                        self._pass(again, free, meter, report)
+                else:
+                    time.sleep(_LOOK)
+                    meter.add(self._look())
+                    report(meter.progress("others read the last parts"))
+        except (FrontierlabError, OSError, pa.ArrowException) as error:
+            raise InterruptedExtraction(
+                f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
+                f"parts stored: {str(error).rstrip('.')}. The dataset says that it is incomplete; the same "
+                "extract(…) call goes on from there."
+            ) from error
+
+    def read_one(self, part: PlannedPart, report: ProgressCallback) -> bool:
+        """Read one part, and return whether it was read here."""
+        if part.number in self._outcomes:
+            return False
+        with closing(self._open_source()) as source:
+            meter = ProgressMeter("reading", part.expected)
+            reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
+            return bool([*reader.read([part], meter, report)])
+
+    def _pass(self, source: Source, parts: list[PlannedPart], meter: ProgressMeter, report: ProgressCallback) -> None:
+        """Read parts in order, but for those that others read meanwhile."""
+        looked = time.monotonic()
+
+        def show(*_: object) -> None:
+            nonlocal looked
+            if time.monotonic() - looked > _LOOK:
+                looked = time.monotonic()
+                meter.add(self._look())
+            report(meter.progress())
+
+        reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
+        for number, outcome in reader.read(parts, meter, show):
+            self._outcomes[number] = outcome
+            report(meter.progress())
+        meter.add(self._look())
+        report(meter.progress())
+
+
+class _Reader:
+    """Reads parts from one source that is open."""
+
+    def __init__(
+        self, path: Path, manifest: Manifest, source: Source, catalogue: Catalogue | None, cancelled: threading.Event
+    ) -> None:
+        self._path = path
+        self._manifest = manifest
+        self._source = source
+        self._catalogue = catalogue
+        self._cancelled = cancelled
+        self._schema = arrow_schema(source.request.extra_columns)
+        self._reader = DocumentReader(source.request.extra_columns)
+
+    def read(
+        self, parts: Iterable[PlannedPart], meter: ProgressMeter, report: ProgressCallback
+    ) -> Iterator[tuple[int, Outcome]]:
+        """Read parts in order; the next begins before the last one ends, so that no slice waits."""
+        begun: deque[_Begun] = deque()
+        folders = []
+        with ExitStack() as opened, ThreadPoolExecutor(self._source.slices, "extraction") as pool:
+            try:
+                for part in parts:
+                    held = opened.enter_context(ExitStack())
+                    if not self._take(part, held):
+                        continue
+                    begun.append(self._begin(part, pool, held, meter))
+                    folders.append(begun[-1].folder)
+                    if len(begun) > 1:
+                        yield self._finish(begun.popleft(), pool, meter, report)
+                while begun:
+                    yield self._finish(begun.popleft(), pool, meter, report)
+            except BaseException:
+                self._cancelled.set()
+                pool.shutdown(cancel_futures=True)
+                for folder in folders:
+                    shutil.rmtree(folder, ignore_errors=True)
+                raise
+
+    def _take(self, part: PlannedPart, held: ExitStack) -> bool:
+        """Lock a part; False where another reads it, or has read it by now."""
+        if not held.enter_context(locked(self._path, part.number)):
+            return False
+        if read_outcome(self._path, part.number) is not None:
+            held.close()
+            return False
+        # what is there and cannot say what it holds is read again
+        shutil.rmtree(part_folder(self._path, part.number), ignore_errors=True)
+        return True
+
+    def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, held: ExitStack, meter: ProgressMeter) -> _Begun:
+        reading = held.enter_context(ExitStack())
+        folder = temporary_folder(self._path, part.number)
+        slices = reading.enter_context(self._source.reading(part))
+        writers = [SliceWriter(folder, number, self._schema) for number in range(len(slices))]
+        futures = [
+            pool.submit(self._write_slice, documents, writer, meter)
+            for documents, writer in zip(slices, writers, strict=True)
+        ]
+        return _Begun(part, folder, writers, futures, reading, held)
+
+    def _finish(
+        self, begun: _Begun, pool: ThreadPoolExecutor, meter: ProgressMeter, report: ProgressCallback
+    ) -> tuple[int, Outcome]:
+        """Wait for the slices of a part, reporting meanwhile, and put it in its place."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            while wait(begun.futures, timeout=0.25).not_done:
+                _raise_first(begun.futures)
+                report(meter.progress())
+            begun.reading.close()
+            try:
+                outcomes = [future.result() for future in begun.futures]
+            except PointInTimeLost:
+                if attempt == _ATTEMPTS:
+                    raise
+                meter.add(-sum(writer.outcome.counts.read for writer in begun.writers))
+                begun = self._begin(begun.part, pool, begun.held, meter)
+            else:
+                break
+        outcome = commit_part(begun.folder, self._path, begun.part.number, outcomes)
+        begun.held.close()
+        return begun.part.number, outcome
+
+    def _write_slice(self, documents: Iterator[list[bytes]], writer: SliceWriter, meter: ProgressMeter) -> Outcome:
+        """Turn the documents of one slice into rows and write them."""
+        pending: list[pa.Table] = []
+        with writer:
+            for page in documents:
+                if self._cancelled.is_set():
+                    raise InterruptedExtraction("stopped.")
+                read = self._reader.read(page)
+                writer.count(read=len(page), converted=read.converted)
+                writer.set_aside(read.set_aside)
+                pending.append(read.rows)
+                if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
+                    self._write_rows(pending, writer)
+                    pending = []
+                meter.add(len(page))
+            if pending:
+                self._write_rows(pending, writer)
+        return writer.outcome
+
+    def _write_rows(self, pending: list[pa.Table], writer: SliceWriter) -> None:
+        rows, not_wanted = self._source.wanted(pa.concat_tables(pending), self._manifest.limit)
+        done = finish(rows, self._source.request.db_instances, self._catalogue, self._schema)
+        writer.write(done.rows)
+        writer.count(left_out=not_wanted + done.left_out, conflicts=done.conflicts)
+
+
+def complete(path: Path, manifest: Manifest, outcomes: list[Outcome]) -> None:
+    """Add up the parts of a dataset and say that it is complete."""
+    total = Outcome.total(outcomes)
+    counts = total.counts
+    if counts.read != counts.kept + counts.left_out + counts.set_aside:
+        raise DatasetError(f"The counts of {path.name} do not add up: {counts}. Please report this.")
+    for name in Outcome.model_fields:
+        setattr(manifest, name, getattr(total, name))
+    expected = sum(part.expected for part in manifest.plan)
+    if counts.read != expected and not manifest.request["index"]:
+        raise DatasetError(f"{counts.read:,} of the file's {expected:,} documents were read. Please report this.")
+    if counts.read != expected:
+        manifest.notes.append(
+            f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
+        )
+    manifest.state = "complete"
+    manifest.finished = format_time(datetime.now(UTC))
+    remove_leftovers(path)
+    manifest.write(path)
+    remove_locks(path)
+
+
+def _raise_first(futures: list[Future[Outcome]]) -> None:
+    """Raise the error of a slice that has failed, not to wait for the others; a lost point in time is for all."""
+    for future in futures:
+        if future.done() and (error := future.exception()) and not isinstance(error, PointInTimeLost):
+            raise error
