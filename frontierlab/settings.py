@@ -162,6 +162,15 @@ class Settings(BaseModel):
     job_backend: Literal["inline", "thread", "celery"] = Field(
         "thread", description="where jobs run: inline, thread or celery"
     )
+    job_time_limit: float = Field(86_400.0, gt=0, description="seconds after which a job on a worker is ended")
+    broker_url: SecretStr | None = Field(
+        None,
+        description="URL of the Redis that carries jobs to workers: redis://[user:password@]host:port/number, or "
+        "rediss:// for TLS; by default the one that make worker starts",
+    )
+    result_backend: SecretStr | None = Field(
+        None, description="URL where Celery keeps its own results; none is needed, jobs keep theirs in data_dir"
+    )
     notebooks: _Notebooks = Field(
         default_factory=dict,
         description="notebooks that jobs may run, written name=path, or a path (its name is that of the file), with "
@@ -193,6 +202,17 @@ class Settings(BaseModel):
     @classmethod
     def _expand_all(cls, notebooks: dict[str, Path]) -> dict[str, Path]:
         return {name: path.expanduser().absolute() for name, path in notebooks.items()}
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_redis(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is None:
+            return None
+        url = urlsplit(address.get_secret_value())
+        if url.scheme not in ("redis", "rediss") or not url.hostname:
+            raise ValueError("not a redis:// or rediss:// URL with a host")
+        _ = url.port  # raises ValueError where it is no port
+        return address
 
     @field_validator("es_address", "coolr_host")
     @classmethod

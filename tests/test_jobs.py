@@ -251,7 +251,7 @@ def test_a_dataset_has_to_be_there_and_in_the_data_folder(settings, export, tmp_
 
 
 def test_an_unknown_back_end_is_refused(settings):
-    with pytest.raises(InvalidRequestError, match=r"There is no back end 'cluster'. Valid: inline, thread"):
+    with pytest.raises(InvalidRequestError, match=r"There is no back end 'cluster'. Valid: inline, thread, celery"):
         jobs.submit("catalogue", settings=settings, backend="cluster")
 
 

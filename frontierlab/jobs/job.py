@@ -6,16 +6,17 @@ import time
 from datetime import datetime
 from typing import Any
 
-from frontierlab.errors import InvalidRequestError, JobCancelled, JobError
-from frontierlab.jobs.backends import BACKENDS
+from frontierlab.errors import JobCancelled, JobError
+from frontierlab.jobs.backends import backend_of
 from frontierlab.jobs.kinds import kind_of
-from frontierlab.jobs.records import JobRecord, JobStore, State
+from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, State
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
 
 __all__ = ["Job", "jobs", "open_job", "submit"]
 
 _LOOK = 0.1  # seconds between two looks at the record
+_ALONE = 60  # seconds for which a queued job is waited for where there is no worker
 
 
 class Job:
@@ -49,14 +50,20 @@ class Job:
     def record(self) -> JobRecord:
         """Return all that is known of it, as of now; of a record that is damaged, that it is."""
         try:
-            return self._store.read(self.id).now()
+            record = self._store.read(self.id).now()
         except JobError as error:
             if not self._store.path(self.id).exists():
                 raise
             submitted = datetime.strptime(self.id[:18] + "Z", "%Y%m%dT%H%M%S%f%z")
             return JobRecord(
-                id=self.id, kind=self.id.split("-")[1], state="failed", submitted=submitted, error=str(error)
+                id=self.id,
+                kind=self.id.split("-")[1],
+                state="failed",
+                submitted=submitted,
+                error=str(error),
+                backend="inline",
             )
+        return backend_of(record.backend).seen(self._store, record, self._settings)
 
     @property
     def kind(self) -> str:
@@ -119,20 +126,27 @@ class Job:
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences that who uses the result should know; once it has succeeded."""
+        """Sentences that who uses the result should know; of a queued job, that there is no worker to run it."""
         return self.record().warnings
 
     def wait(self, timeout: float | None = None) -> State:
-        """Wait for its end and return its state, which is that of now where `timeout` seconds have passed."""
-        deadline = None if timeout is None else time.monotonic() + timeout
+        """Wait for its end and return its state, which is that of now where `timeout` seconds have passed.
+
+        Raises
+        ------
+        JobError
+            It is queued, and for a minute there was no worker to run it. It stays queued.
+        """
+        began = alone = time.monotonic()
         while True:
-            record = self.record()
-            if record.has_ended:
+            record, now = self.record(), time.monotonic()
+            if record.has_ended or (timeout is not None and now - began >= timeout):
                 return record.state
-            left = _LOOK if deadline is None else deadline - time.monotonic()
-            if left <= 0:
-                return record.state
-            time.sleep(min(_LOOK, left))
+            if not any(text.startswith(NO_WORKER) for text in record.warnings):
+                alone = now
+            elif now - alone > _ALONE:
+                raise JobError(f"The job {self.id} stays queued: {' '.join(record.warnings)}")
+            time.sleep(_LOOK if timeout is None else max(0.0, min(_LOOK, began + timeout - now)))
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for its end and return what it came to.
@@ -172,8 +186,7 @@ class Job:
         """
         backend = self.record().backend
         self._store.cancel(self.id)
-        if backend in BACKENDS:
-            BACKENDS[backend].cancelled(self.id, self._settings)
+        backend_of(backend).cancelled(self.id, self._settings)
 
 
 def submit(kind: str, *, settings: Settings | None = None, backend: str | None = None, **arguments: Any) -> Job:
@@ -214,8 +227,7 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     """
     settings = settings or Settings()
     backend = settings.job_backend if backend is None else backend
-    if backend not in BACKENDS:
-        raise InvalidRequestError(f"There is no back end {backend!r}. Valid: {', '.join(BACKENDS)}.")
+    runner = backend_of(backend)
     try:
         plain = kind_of(kind).arguments(settings.model_copy(update={"job_backend": backend}), arguments)
     except ImportError as error:
@@ -224,7 +236,7 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
         ) from error
     store = JobStore(settings)
     record = store.create(kind=kind, arguments=plain, backend=backend)
-    BACKENDS[backend].submit(store, record, settings)
+    runner.submit(store, record, settings)
     return Job(record.id, settings)
 
 

@@ -125,7 +125,9 @@ class Extraction(Kind):
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
         """Extract; what is there of an interrupted extraction is gone on with."""
         request = self._request(settings, record.arguments)
-        dataset = extract_request(dataset_path(record.arguments["name"], settings), settings, request, control.report)
+        dataset = extract_request(
+            dataset_path(record.arguments["name"], settings), settings, request, control.report, control.share
+        )
         return Outcome({"dataset": dataset.name}, [text for text, _ in notices(dataset)])
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:

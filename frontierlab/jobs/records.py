@@ -21,7 +21,7 @@ from frontierlab.errors import JobError
 from frontierlab.files import write_text
 from frontierlab.settings import Settings
 
-__all__ = ["BEAT", "JobRecord", "JobStore", "Process", "STALE", "State", "this_user"]
+__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "Process", "STALE", "STALE_ON_WORKERS", "State", "this_user"]
 
 BEAT = 5.0
 """Seconds between two signs of life of whoever runs a job."""
@@ -29,12 +29,18 @@ BEAT = 5.0
 STALE = timedelta(seconds=60)
 """A job without a sign of life for so long is run by nobody any more."""
 
+STALE_ON_WORKERS = timedelta(seconds=180)
+"""The same on workers, where another one goes on with what the lost one did, once that is noticed."""
+
+NO_WORKER = "No worker is there"
+"""How a warning of a queued job begins that is sent to workers of which there are none."""
+
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 """What a job can be; the last three are ends."""
 
 _ID = re.compile(r"\d{8}T\d{9}-[a-z]+-[0-9a-f]{8}")
 _LOCK_SECONDS = 20
-NOBODY = "nobody runs it any more: its process ended"
+_NOBODY = "nobody runs it any more: its process ended"
 
 
 class Process(BaseModel):
@@ -90,8 +96,10 @@ class JobRecord(BaseModel):
         How often it was begun.
     surroundings
         Settings that the result depends on, as who submitted it had them.
+    broker
+        Where it was sent, without credentials; empty where it needed no broker.
     frontierlab
-        The version of the package that wrote this.
+        The version of the package that it was submitted with.
     """
 
     model_config = ConfigDict(extra="ignore")  # of a later version
@@ -115,6 +123,7 @@ class JobRecord(BaseModel):
     process: Process | None = None
     attempts: int = 0
     surroundings: dict[str, Any] = {}
+    broker: str = ""
     frontierlab: str = __version__
 
     @property
@@ -126,10 +135,16 @@ class JobRecord(BaseModel):
         """Return it as it is now: failed, where it should be going on and nobody runs it."""
         if self.has_ended or self.heartbeat is None:
             return self
-        ended = self.process is not None and self.process.has_ended()
-        if not ended and datetime.now(UTC) - self.heartbeat < STALE:
+        silent = datetime.now(UTC) - self.heartbeat
+        if self.backend == "celery":  # another worker goes on with it
+            over = silent > STALE_ON_WORKERS
+        else:
+            over = silent > STALE or (self.process is not None and self.process.has_ended())
+        if not over:
             return self
-        text = f"The job was {self.state}, and {NOBODY} (last sign of life {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC)."
+        text = f"The job was {self.state}, and {_NOBODY} (last sign of life {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC)."
+        if self.backend == "celery":
+            text += " A worker that is started again may go on with it."
         return self.model_copy(update={"state": "failed", "error": text, "ended": self.heartbeat})
 
 

@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import filelock
 from pydantic import SecretStr
 
-from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError
+from frontierlab.extraction import Share
 from frontierlab.jobs.kinds import KINDS
-from frontierlab.jobs.records import BEAT, JobStore, Process
+from frontierlab.jobs.records import BEAT, STALE, JobStore, Process
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
 
-__all__ = ["Control", "claim", "run"]
+__all__ = ["Claim", "Control", "MOST_ATTEMPTS", "claim", "end", "run"]
+
+_log = logging.getLogger(__name__)
 
 _LOOK = 0.25  # seconds between two looks at whether the job is cancelled
 _WRITE = 0.5  # seconds between two records of progress
+_PULSE = 1.0  # seconds between two words with the broker
+
+MOST_ATTEMPTS = 3
+"""How often a job is begun whose process ends before it does: one that kills its worker would do so for ever."""
 
 
-class _Stopped(Exception):
+class Stopped(Exception):  # not public: nobody but this module catches it
     """Ends the work of a job; none of our errors, so that no part of it is taken for the failure of a server."""
 
 
@@ -39,14 +47,31 @@ class Control:
         Where the job's record is.
     id
         The job.
+    pulse
+        Called every second while the job goes on; returns True where the job is cancelled.
+    limit
+        Seconds after which the job is ended.
+    share
+        Given to an extraction, so that others read parts of it.
     """
 
-    def __init__(self, store: JobStore, id: str) -> None:
+    def __init__(
+        self,
+        store: JobStore,
+        id: str,
+        *,
+        pulse: Callable[[], bool] = lambda: False,
+        limit: float = math.inf,
+        share: Share | None = None,
+    ) -> None:
         self.store = store
         self.id = id
         self.cancelled = threading.Event()
         self.reason: str | None = None
         self.latest: Progress | None = None
+        self.share = share
+        self._pulse = pulse
+        self._limit = limit
         self._over = threading.Event()
 
     def report(self, progress: Progress) -> None:
@@ -57,7 +82,7 @@ class Control:
     def check(self) -> None:
         """Raise where the job is cancelled, or has to end for another reason."""
         if self.cancelled.is_set():
-            raise _Stopped(self.reason)
+            raise Stopped(self.reason)
 
     def stop(self, reason: str | None = None) -> None:
         """End the job's work; with a reason it has failed, without it was cancelled."""
@@ -76,36 +101,63 @@ class Control:
             thread.join()
 
     def _watch(self) -> None:
-        written, shown = 0.0, self.latest
+        began, pulsed, written, shown = time.monotonic(), 0.0, 0.0, self.latest
         while not self._over.is_set():
-            if self.store.is_cancelled(self.id):
+            now = time.monotonic()
+            if now - began > self._limit:
+                self.stop(f"It went on for longer than {self._limit:g} s, the job_time_limit of the settings.")
+            if now - pulsed >= _PULSE and self._pulse():
                 self.cancelled.set()
-            due = BEAT if self.latest is shown else _WRITE
-            if time.monotonic() - written >= due:
-                written, shown = time.monotonic(), self.latest
+            pulsed = now if now - pulsed >= _PULSE else pulsed
+            if self.is_over():
+                self.cancelled.set()
+            if now - written >= (BEAT if self.latest is shown else _WRITE):
+                written, shown = now, self.latest
                 # where it cannot be written now, the next beat may be; followers notice where none comes
                 with suppress(OSError, filelock.Timeout):
-                    self._write(shown)
+                    self.write(shown)
             self._over.wait(_LOOK)
 
-    def _write(self, progress: Progress | None) -> None:
+    def is_over(self) -> bool:
+        """Whether the work has to end, by what is beside the record."""
+        return self.store.is_cancelled(self.id)
+
+    def write(self, progress: Progress | None) -> None:
+        """Write a sign of life, and how far the job is, into its record."""
         with self.store.changing(self.id) as record:
             if not record.has_ended:
                 record.heartbeat = datetime.now(UTC)
                 record.progress = progress.as_record() if progress else record.progress
 
 
-def claim(store: JobStore, id: str) -> bool:
-    """Take a job that is queued, to run it here; False where it is not to be run, having ended."""
+Claim = Literal["mine", "ended", "busy"]
+"""What became of the attempt to take a job: it is to be run here; it has ended; another process runs it."""
+
+
+def claim(store: JobStore, id: str) -> Claim:
+    """Take a job, to run it here: one that is queued, or whose process has ended before it did."""
     with store.changing(id) as record:
-        if record.has_ended:
-            return False
         now = datetime.now(UTC)
+        if not record.has_ended and store.is_cancelled(id):
+            record.state, record.ended = "cancelled", now
+        if record.has_ended:
+            return "ended"
+        if record.state == "running" and record.process is not None and record.heartbeat is not None:
+            lost = record.process.has_ended() or now - record.heartbeat > STALE
+            if not lost and record.process != Process.this():
+                return "busy"
+        if record.attempts >= MOST_ATTEMPTS:
+            last = record.process or Process.this()
+            record.state, record.ended = "failed", now
+            record.error = (
+                f"It was begun {record.attempts} times, and each time its process ended before it did, the last one "
+                f"being {last.pid} on {last.host}. The worker's log may say why; often it is too little memory."
+            )
+            return "ended"
         record.state, record.heartbeat, record.process = "running", now, Process.this()
         record.started = record.started or now
         record.attempts += 1
-        record.frontierlab = __version__
-    return True
+    return "mine"
 
 
 def run(control: Control, settings: Settings) -> None:
@@ -114,33 +166,38 @@ def run(control: Control, settings: Settings) -> None:
     try:
         control.check()
         outcome = KINDS[record.kind].run(record, settings, control)
-    except _Stopped:
+    except Stopped:
         if control.reason:
-            _end(control, settings, state="failed", error=control.reason)
+            end(control, settings, state="failed", error=control.reason)
         else:
-            _end(control, settings, state="cancelled")
+            end(control, settings, state="cancelled")
     except FrontierlabError as error:
-        _end(control, settings, state="failed", error=str(error))
+        end(control, settings, state="failed", error=str(error))
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
-        _end(control, settings, state="failed", error=text, traceback=traceback.format_exc())
+        end(control, settings, state="failed", error=text, traceback=traceback.format_exc())
     except BaseException as error:  # Ctrl-C, or the end of the worker
-        _end(control, settings, state="failed", error=f"It was interrupted by {type(error).__name__}.")
+        end(control, settings, state="failed", error=f"It was interrupted by {type(error).__name__}.")
         raise
     else:
-        _end(control, settings, state="succeeded", result=outcome.result, warnings=outcome.warnings)
+        end(control, settings, state="succeeded", result=outcome.result, warnings=outcome.warnings)
 
 
-def _end(control: Control, settings: Settings, **fields: Any) -> None:
+def end(control: Control, settings: Settings, **fields: Any) -> None:
+    """Write how a job ended, without any secret of the settings; its first end is its last."""
     hidden = _secrets(settings)
-    with control.store.changing(control.id) as record:
-        if record.has_ended:
-            return
-        for name, value in fields.items():
-            setattr(record, name, _without(value, hidden) if isinstance(value, str) else value)
-        record.ended = record.heartbeat = datetime.now(UTC)
-        if control.latest is not None:
-            record.progress = control.latest.as_record()
+    try:
+        with control.store.changing(control.id) as record:
+            if record.has_ended:
+                return
+            for name, value in fields.items():
+                setattr(record, name, _without(value, hidden) if isinstance(value, str) else value)
+            record.ended = record.heartbeat = datetime.now(UTC)
+            if control.latest is not None:
+                record.progress = control.latest.as_record()
+    except (OSError, filelock.Timeout) as error:  # a full disk: followers see that there are no signs of life any more
+        how = _without(str(fields.get("error") or fields["state"]), hidden)
+        _log.error("The job %s is over (%s), and its record cannot be written: %s", control.id, how, error)
 
 
 def _secrets(settings: Settings) -> list[str]:

@@ -1,0 +1,144 @@
+"""What a worker does with a message: run a job, or read a part of an extraction that another worker leads."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import socket
+from typing import Any
+
+from celery import Task
+
+from frontierlab._version import __version__
+from frontierlab.errors import FrontierlabError, JobError
+from frontierlab.extraction import read_part
+from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.records import JobRecord, JobStore
+from frontierlab.jobs.running import Control, Stopped, claim, end, run
+from frontierlab.settings import Settings
+
+__all__ = ["SURROUNDINGS", "read_one_part", "run_one_job", "surroundings", "worker_settings"]
+
+_log = logging.getLogger(__name__)
+
+_AGAIN = 20  # seconds until a job that another process runs is looked at again
+
+SURROUNDINGS = ("es_address", "es_index", "coolr_host", "db_instances", "limit_queries", "es_caching_efficiency_index")
+"""Settings that a result depends on: a worker that has others does not run the job."""
+
+
+def surroundings(settings: Settings) -> dict[str, Any]:
+    """Return those settings, as JSON, as far as they were set; none of them is a secret."""
+    return settings.model_dump(mode="json", include={*SURROUNDINGS} & settings.model_fields_set)
+
+
+@functools.cache
+def worker_settings() -> Settings:
+    """Return the settings of this worker: of the file that ``CONFIG_FILE`` names, and of variables."""
+    return Settings()
+
+
+class _Helper(Control):
+    """The hold of a part that is read for a job elsewhere: it ends with the job, and writes no signs of life."""
+
+    def is_over(self) -> bool:
+        return super().is_over() or self.store.read(self.id).has_ended
+
+    def write(self, progress: object) -> None:
+        pass
+
+
+def run_one_job(task: Task, id: str, version: str) -> str:
+    """Run a job whose message came, unless it has ended, is cancelled, or is run by another; say what was done."""
+    settings = worker_settings()
+    broker, store = Broker(settings), JobStore(settings)
+    try:
+        record = store.read(id)
+    except JobError as error:
+        broker.note(id, f"refused: the worker on {socket.gethostname()} does not find it: {error}")
+        raise
+    taken = claim(store, id)
+    if taken == "busy":
+        raise task.retry(countdown=_AGAIN, max_retries=None)
+    if taken == "mine":
+        control = Control(
+            store,
+            id,
+            pulse=functools.partial(_hold, broker, _delivery(task), id),
+            limit=settings.job_time_limit,
+            share=functools.partial(_share, broker, id),
+        )
+        wrong = _refusal(record, settings, version)
+        if wrong:
+            end(control, settings, state="failed", error=wrong)
+        else:
+            with control.watching():
+                run(control, settings)
+    _quietly(lambda: broker.forget(id))
+    return store.read(id).state
+
+
+def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) -> str:
+    """Read a part of the extraction of a job that another worker leads; say what was done.
+
+    Whatever goes wrong here costs nothing but time: the one who leads reads what nobody else has read.
+    """
+    if version != __version__ or task.request.delivery_info.get("redelivered"):
+        return "left to the others"  # a part that ended a worker once could end all of them
+    settings = worker_settings()
+    broker, store = Broker(settings), JobStore(settings)
+    control = _Helper(store, id, pulse=functools.partial(_hold, broker, _delivery(task), id))
+    if store.read(id).has_ended:
+        return "not needed any more"
+    try:
+        with control.watching():
+            done = read_part(dataset, number, settings, control.report)
+    except Stopped:
+        return "not needed any more"
+    except (FrontierlabError, OSError) as error:
+        _log.warning("Part %d of %s is left to the others: %s", number, dataset, error)
+        return "left to the others"
+    return "read" if done else "read by another"
+
+
+def _refusal(record: JobRecord, settings: Settings, version: str) -> str:
+    """Say why this worker must not run a job; empty where it may."""
+    where = f"the worker on {socket.gethostname()}"
+    if version != __version__:
+        return (
+            f"It was submitted by frontierlab {version}, and {where} is frontierlab {__version__}: install the same "
+            "version on both, and submit it again."
+        )
+    ours = settings.model_dump(mode="json", include={*SURROUNDINGS})
+    for name, value in record.surroundings.items():
+        if ours.get(name) != value:
+            return (
+                f"It was submitted with {name}={value!r}, and {where} has {ours.get(name)!r}: a worker needs the "
+                "configuration of those who submit."
+            )
+    return ""
+
+
+def _delivery(task: Task) -> str | None:
+    properties = task.request.properties or {}
+    return properties.get("delivery_tag")
+
+
+def _hold(broker: Broker, delivery: str | None, id: str) -> bool:
+    try:
+        return broker.hold(delivery, id)
+    except JobError:  # the work goes on without the broker; its record says how it ends
+        return False
+
+
+def _share(broker: Broker, id: str, dataset: str, numbers: list[int]) -> None:
+    """Offer all parts but the first two, which this worker reads at once."""
+    _quietly(lambda: broker.send_parts(id, dataset, numbers[2:]))
+
+
+def _quietly(call: Any) -> None:
+    """Do what only helps; where the broker is away, say so in the log."""
+    try:
+        call()
+    except JobError as error:
+        _log.warning("%s", error)
