@@ -1,3 +1,42 @@
-"""Panels over frontierlab for notebooks; none yet."""
+"""Panels over frontierlab for JupyterLab and Notebook 7: pick, click and look.
 
-__all__: list[str] = []
+A panel holds no logic that a script would want: its ``code()`` is what it does, as calls of the library. Its traits
+are its interface, ``state()`` is what it shows as JSON, and ``from_state()`` brings it back.
+"""
+
+from importlib import import_module as _import_module
+from typing import Any
+
+__all__ = [
+    "CachingPanel",
+    "ConnectionPanel",
+    "Dashboard",
+    "DatasetsPanel",
+    "ExplorePanel",
+    "ExtractPanel",
+    "JobsPanel",
+    "Panel",
+    "Phase",
+]
+
+_PLACES = {
+    "CachingPanel": "caching",
+    "ConnectionPanel": "connection",
+    "Dashboard": "dashboard",
+    "DatasetsPanel": "datasets",
+    "ExplorePanel": "explore",
+    "ExtractPanel": "extract",
+    "JobsPanel": "jobs",
+    "Panel": "panel",
+    "Phase": "panel",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

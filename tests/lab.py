@@ -1,0 +1,104 @@
+"""What browser tests of panels share: a notebook open in JupyterLab, and a console that is watched."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from tests.services.jupyter import JupyterServer
+
+# What JupyterLab itself says, whatever is open; everything else in the console's errors fails the test.
+KNOWN = (
+    r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",
+)
+
+
+SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
+
+
+class Lab:
+    """A notebook in the browser.
+
+    Parameters
+    ----------
+    server, browser
+        Where it is opened.
+    cells
+        Its code.
+    page
+        ``lab/tree``, or ``notebooks`` for Notebook 7.
+    width, height
+        Of the window, in pixels.
+    """
+
+    def __init__(
+        self,
+        server: JupyterServer,
+        browser: Browser,
+        name: str,
+        *cells: str,
+        page: str = "lab/tree",
+        width: int = 1300,
+        height: int = 1600,
+    ) -> None:
+        self.server = server
+        self.problems: list[str] = []
+        self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        self.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        self.page: Page = self.context.new_page()
+        self.page.set_default_timeout(60_000)
+        self.page.on("console", self._said)
+        self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        self.name = server.notebook(name, *cells)
+        self.kernel = server.start_kernel(self.name)  # by ourselves, so that JupyterLab does not ask for one
+        self.page.goto(server.address(self.name, page))
+        self.page.locator(".jp-Notebook").wait_for()
+        self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
+
+    def _said(self, message: Any) -> None:
+        text = f"{message.text} ({message.location.get('url', '')})"
+        if message.type == "error" and not any(re.search(known, text) for known in KNOWN):
+            self.problems.append(text)
+
+    def run(self, seconds: float = 120) -> None:
+        """Run all cells and wait for the last."""
+        self.command("notebook:run-all-cells")
+        prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
+        expect(prompts.last).to_have_text(re.compile(r"\[\d+\]:"), timeout=1000 * seconds)
+        errors = self.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
+        assert errors.all_inner_texts() == []
+
+    def command(self, name: str, **arguments: Any) -> None:
+        """Execute a command of JupyterLab, as its menus do; it may go on after this returns."""
+        self.page.evaluate("([name, args]) => { jupyterapp.commands.execute(name, args) }", [name, arguments])
+
+    @property
+    def panel(self) -> Locator:
+        """The outermost panel of the notebook."""
+        return self.page.locator(".frontierlab-panel").first
+
+    def button(self, name: str) -> Locator:
+        """A button of the panel; before its name there can be an icon."""
+        return self.panel.get_by_role("button", name=re.compile(rf"^\W*{re.escape(name)}$"))
+
+    def field(self, label: str) -> Locator:
+        """A field of the panel."""
+        return self.panel.get_by_label(label, exact=True)
+
+    def close(self) -> None:
+        """Close the page, end the kernel, and fail where the console had errors."""
+        self.context.close()
+        self.server.end_kernels()
+        assert self.problems == []
+
+    def __enter__(self) -> Lab:
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.context.close()
+            self.server.end_kernels()

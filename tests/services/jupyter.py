@@ -1,0 +1,153 @@
+"""A real JupyterLab for tests: on a free port, with a token, and folders of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+from typing import Any, Self
+
+import nbformat
+
+from tests.services.processes import OwnedProcess, ServiceError
+
+START_SECONDS = 120
+
+
+class JupyterServer:
+    """A JupyterLab (and Notebook 7, where it is installed) of our own on 127.0.0.1; it ends when we do.
+
+    Kernels are this Python. Their configuration, data and home are a folder that is removed at the end.
+
+    Attributes
+    ----------
+    folder : Path
+        Everything; `work` in it is the root of the server.
+    token : str
+        What it asks for.
+    url : str
+        Its address.
+    """
+
+    def __init__(self, **environment: str) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="frontierlab-jupyter-"))
+        self.work = self.folder / "work"
+        self.work.mkdir()
+        self.token = secrets.token_urlsafe(16)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://127.0.0.1:{port}"
+        self._process = OwnedProcess(
+            [
+                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
+                *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
+                *(f"--ServerApp.root_dir={self.work}", "--LabApp.news_url=", "--LabApp.check_for_updates_class="),
+            ],
+            folder=self.folder,
+            log=self.folder / "log",
+            env=self._environment(environment),
+            cwd=self.work,
+        )
+
+    def _environment(self, more: dict[str, str]) -> dict[str, str]:
+        home = self.folder / "home"
+        config = home / "config"
+        # nothing of the network, no question on a first visit
+        page = config / "labconfig" / "page_config.json"
+        page.parent.mkdir(parents=True)
+        page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
+        kept = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR") if name in os.environ}
+        return {
+            **kept,
+            "HOME": str(home),
+            "JUPYTER_CONFIG_DIR": str(config),
+            "JUPYTER_DATA_DIR": str(home / "data"),
+            "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
+            "JUPYTERLAB_SETTINGS_DIR": str(home / "settings"),
+            "JUPYTERLAB_WORKSPACES_DIR": str(home / "workspaces"),
+            "IPYTHONDIR": str(home / "ipython"),
+            "XDG_DATA_HOME": str(home / "share"),
+            "XDG_CACHE_HOME": str(home / "cache"),
+            # in the environment, not among the arguments, which every user of the machine sees
+            "JUPYTER_TOKEN": self.token,
+            "PYTHONPATH": str(Path(__file__).parents[2]),
+            **more,
+        }
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                self.ask("GET", "/api/status")
+            except OSError as error:
+                log = (self.folder / "log").read_text(errors="replace")[-2_000:]
+                if self._process.status is not None or time.monotonic() > deadline:
+                    self.close()
+                    raise ServiceError(f"JupyterLab did not start ({error}):\n{log}") from None
+                time.sleep(0.1)
+            else:
+                return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End it with its kernels, and remove its folder."""
+        for child in self._kernels():
+            child.kill()  # in a session of their own, which the group's end does not reach
+        self._process.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _kernels(self) -> list[Any]:
+        found = []
+        for process in self._process.processes():
+            found += process.children(recursive=True)
+        return found
+
+    def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask its REST interface."""
+        request = urllib.request.Request(
+            f"{self.url}{path}",
+            None if body is None else json.dumps(body).encode(),
+            {"Authorization": f"token {self.token}"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            text = answer.read()
+        return json.loads(text) if text else None
+
+    def notebook(self, name: str, *cells: str) -> str:
+        """Write a notebook of some code cells; returns its path on the server."""
+        book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+        book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+        nbformat.write(book, self.work / name)
+        return name
+
+    def start_kernel(self, name: str) -> str:
+        """Start the kernel of a notebook; returns its id."""
+        session = {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
+        return str(self.ask("POST", "/api/sessions", session)["kernel"]["id"])
+
+    def address(self, name: str, page: str = "lab/tree") -> str:
+        """Return the URL at which a notebook opens; `page` is ``lab/tree``, or ``notebooks`` for Notebook 7."""
+        query = "reset&token=" if page.startswith("lab") else "token="
+        return f"{self.url}/{page}/{name}?{query}{self.token}"
+
+    def end_kernels(self) -> None:
+        """Shut all kernels down."""
+        for kernel in self.ask("GET", "/api/kernels"):
+            try:
+                self.ask("DELETE", f"/api/kernels/{kernel['id']}")
+            except urllib.error.HTTPError as error:
+                if error.code != 404:  # it ended by itself
+                    raise

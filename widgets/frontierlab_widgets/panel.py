@@ -1,0 +1,356 @@
+"""What all panels have in common: state apart from view, work off the main thread, no error lost."""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from html import escape
+from typing import Any, ClassVar, Self
+
+import ipywidgets as widgets
+import traitlets
+
+from frontierlab import Settings
+from frontierlab.errors import InvalidRequestError
+from frontierlab.progress import Progress
+from frontierlab.selection import Selection
+from frontierlab_widgets.lifeline import Lifeline
+from frontierlab_widgets.words import error_box, progress_line, sentence
+from frontierlab_widgets.work import Stopped, Work
+
+__all__ = ["Panel", "Phase", "row"]
+
+_LOG = logging.getLogger("frontierlab_widgets")
+
+
+class Phase(StrEnum):
+    """What a panel is about; its icons, bar and buttons follow.
+
+    ``READY`` for a click, ``WORKING`` off the main thread, ``DONE``, ``STOPPED`` by the user, or ``FAILED``, with the
+    reason in `Panel.error`.
+    """
+
+    READY = "ready"
+    WORKING = "working"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Panel(widgets.VBox):
+    """The base of all panels.
+
+    Its traits are its interface: set one and the view follows, use the view and the trait follows.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``. What is wrong with that is shown in the panel.
+    **traits
+        Traits of the panel.
+
+    Attributes
+    ----------
+    phase : Phase
+        What it is about.
+    error : str
+        What went wrong, a sentence; empty where nothing did.
+    message : str
+        What it has to say, a sentence or two; empty where there is nothing.
+    progress : Progress or None
+        How far its work is.
+    dark : bool
+        Whether the page's theme is dark.
+    """
+
+    title: ClassVar[str] = ""
+
+    settings = traitlets.Instance(Settings, allow_none=True)
+    phase = traitlets.UseEnum(Phase, Phase.READY)
+    error = traitlets.Unicode()
+    message = traitlets.Unicode()
+    progress = traitlets.Instance(Progress, allow_none=True)
+    dark = traitlets.Bool(False)
+
+    def __init__(self, settings: Settings | None = None, **traits: Any) -> None:
+        super().__init__()
+        self.add_class("frontierlab-panel")
+        self._lock = threading.RLock()
+        self._work: Work | None = None
+        self._actions: list[widgets.Widget] = []
+        self._lifeline = Lifeline()
+        self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
+        self._line = widgets.Label()
+        self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop what is going on")
+        self._foot = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(display="none"))
+        self._message = widgets.HTML()
+        self._error = widgets.HTML()
+        traitlets.dlink((self._lifeline, "dark"), (self, "dark"))
+        self.click(self._stop, self.stop)
+        with self.shown_errors():
+            self.settings = settings if settings is not None else Settings()
+        self.children = [
+            self._lifeline,
+            widgets.HTML(f"<h3>{escape(self.title)}</h3>"),
+            *self.build(),
+            self._foot,
+            self._message,
+            self._error,
+        ]
+        self.observe(self._draw, ["phase", "error", "message", "progress"])
+        self._draw()
+        for name, value in traits.items():
+            if not self.has_trait(name):
+                raise InvalidRequestError(f"{type(self).__name__} has no trait {name}. It has: {', '.join(self.kept())}.")
+            setattr(self, name, value)
+
+    # what a panel of its own says
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the view, and return its parts from top to bottom."""
+        return []
+
+    def code(self) -> str:
+        """Return what the panel does, as calls of the library."""
+        return ""
+
+    # what it is told
+
+    def click(self, button: widgets.Button, action: Callable[[], object], *, always: bool = True) -> None:
+        """Do something when a button is clicked; without `always` not while the panel works."""
+        button.on_click(lambda _: self.guarded(action))
+        if not always:
+            self._actions.append(button)
+
+    def bind(
+        self,
+        trait: str,
+        widget: widgets.Widget,
+        *,
+        read: Callable[[Any], Any] = lambda value: value,
+        show: Callable[[Any], Any] = lambda value: value,
+    ) -> None:
+        """Let a trait and the value of a widget follow one another.
+
+        Parameters
+        ----------
+        trait
+            Of this panel.
+        widget
+            Something with a value.
+        read, show
+            From the widget's value to the trait's, and back. Where `read` refuses, the trait stays and the panel
+            shows why.
+        """
+
+        def to_trait(change: Any) -> None:
+            with self.shown_errors():
+                setattr(self, trait, read(change["new"]))
+                self.error = ""
+
+        def to_view(change: Any) -> None:
+            with self.shown_errors():
+                if show(change["new"]) != widget.value:
+                    widget.value = show(change["new"])
+
+        widget.value = show(getattr(self, trait))
+        widget.observe(to_trait, "value")
+        self.observe(to_view, trait)
+
+    def on(self, action: Callable[[], object], *traits: str) -> None:
+        """Do something whenever one of some traits of this panel has changed."""
+        self.observe(lambda _: self.guarded(action), list(traits))
+
+    # work and errors
+
+    def guarded(self, action: Callable[[], object]) -> None:
+        """Do something that a user wants; an error is shown in the panel, whatever it is."""
+        self.error = ""
+        with self.shown_errors():
+            action()
+
+    def shown_errors(self) -> _ShownErrors:
+        """Return a context in which errors are shown in the panel."""
+        return _ShownErrors(self)
+
+    def fail(self, error: BaseException) -> None:
+        """Show an error; one that nobody raised on purpose is logged in full too."""
+        text = sentence(error)
+        if "should not have" in text:
+            _LOG.error("%s", text, exc_info=error)
+        self.error = text
+        self.phase = Phase.FAILED
+
+    def begin(
+        self,
+        run: Callable[[Work], Any],
+        then: Callable[[Any], object] = lambda result: None,
+        *,
+        stage: str = "working",
+    ) -> None:
+        """Do some work in a thread; what was going on before is stopped, and its outcome dropped.
+
+        Parameters
+        ----------
+        run
+            The work. It is called with a `Work`, whose ``report`` takes progress records.
+        then
+            Called with its result, in the same thread.
+        stage
+            What is said until the first record.
+        """
+        with self._lock:
+            if self._work is not None:
+                self._work.stop()
+            self._work = Work(run, functools.partial(self._finish, then), self._show)
+            self.error, self.message = "", ""
+            self.progress = Progress(stage, 0, None, 0.0, None)
+            self.phase = Phase.WORKING
+            self._work.start()
+
+    def stop(self) -> None:
+        """Stop the work that is going on."""
+        with self._lock:
+            if self._work is not None and self.phase is Phase.WORKING:
+                self._work.stop()
+                self.progress = Progress("stopping", 0, None, 0.0, None)
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the work is done, and what it leads to; return whether it is. For scripts and tests."""
+        while (work := self._work) is not None:
+            if not work.join(seconds):
+                return False
+            if work is self._work:
+                break
+        return True
+
+    def _show(self, work: Work, progress: Progress) -> None:
+        with self._lock:
+            if work is self._work:
+                self.progress = progress
+
+    def _finish(self, then: Callable[[Any], object], work: Work, result: Any, error: BaseException | None) -> None:
+        with self._lock:
+            if work is not self._work:
+                return  # something newer was begun meanwhile
+            self.progress = None
+            if isinstance(error, Stopped) or (error is not None and work.stopping.is_set()):
+                self.phase, self.message = Phase.STOPPED, self.message or self.stopped_message(error)
+            elif error is not None:
+                self.fail(error)
+            else:
+                with self.shown_errors():
+                    then(result)
+                if work is self._work and not self.error:
+                    self.phase = Phase.DONE
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say what a stop leaves."""
+        return "Stopped; nothing was changed."
+
+    # the view follows
+
+    def _draw(self, _: Any = None) -> None:
+        working = self.phase is Phase.WORKING
+        self._foot.layout.display = "" if working else "none"
+        for action in self._actions:
+            action.disabled = working
+        if self.progress is not None:
+            self._line.value = progress_line(self.progress)
+            self._bar.bar_style = "info" if not self.progress.total else ""
+            done = self.progress.done / self.progress.total if self.progress.total else 1
+            self._bar.value = min(1.0, done)
+        quiet = f'<div role="status">{escape(self.message)}</div>' if self.message else ""
+        if self._message.value != quiet:
+            self._message.value = quiet
+        if self._error.value != error_box(self.error):
+            self._error.value = error_box(self.error)
+
+    # what is kept
+
+    def kept(self) -> list[str]:
+        """Return the names of the traits that make up the state."""
+        return sorted(self.traits(kept=True))
+
+    def state(self) -> dict[str, Any]:
+        """Return what the panel shows, as a dict that JSON takes: to be saved, mailed and reopened.
+
+        Times are absolute and UTC. Neither settings nor secrets are in it.
+        """
+        values = {name: getattr(self, name) for name in self.kept()}
+        plain = {name: json.loads(v.to_json()) if isinstance(v, Selection) else v for name, v in values.items()}
+        return {"panel": type(self).__name__, **plain}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any] | str, settings: Settings | None = None) -> Self:
+        """Make a panel that shows what another showed.
+
+        Parameters
+        ----------
+        state
+            What `state` returned, or its JSON text.
+        settings
+            By default ``Settings()``.
+
+        Raises
+        ------
+        InvalidRequestError
+            It is the state of something else.
+        """
+        panel = cls(settings)
+        panel.restore(state)
+        return panel
+
+    def restore(self, state: Mapping[str, Any] | str) -> None:
+        """Show what a state says; see `from_state`."""
+        given = _read_state(state, type(self).__name__)
+        unknown = sorted(given.keys() - {*self.kept()})
+        if unknown:
+            raise InvalidRequestError(
+                f"This state has {', '.join(unknown)}, which {type(self).__name__} does not know. It knows: "
+                f"{', '.join(self.kept())}."
+            )
+        for name, value in given.items():
+            try:
+                setattr(self, name, Selection.from_json(value) if isinstance(getattr(self, name), Selection) else value)
+            except traitlets.TraitError as error:
+                raise InvalidRequestError(f"This state has a value for {name} that cannot be: {error}") from None
+
+
+class _ShownErrors:
+    """Shows an error in the panel, and lets it go no further."""
+
+    def __init__(self, panel: Panel) -> None:
+        self._panel = panel
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
+        if not isinstance(error, Exception):
+            return False  # a keyboard interrupt is for the kernel
+        self._panel.fail(error)
+        return True
+
+
+def _read_state(state: Mapping[str, Any] | str, name: str) -> dict[str, Any]:
+    try:
+        given = dict(json.loads(state) if isinstance(state, str) else state)
+    except (TypeError, ValueError) as error:
+        raise InvalidRequestError(f"This is no state of a panel: {error}.") from None
+    if given.pop("panel", None) != name:
+        raise InvalidRequestError(f"This is not the state of a {name}: give what its state() returned.")
+    return given
+
+
+def row(*parts: widgets.Widget) -> widgets.HBox:
+    """Put widgets beside one another, in several lines where the page is narrow."""
+    return widgets.HBox(list(parts), layout=_row_layout())
+
+
+def _row_layout(**more: str) -> widgets.Layout:
+    return widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 8px", **more)

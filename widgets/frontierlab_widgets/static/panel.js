@@ -1,0 +1,48 @@
+// The link between a panel and the page: the page's theme to the panel, the kernel's end to the reader.
+
+const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]);
+
+function render({ model, el }) {
+  el.classList.add("frontierlab-lifeline");
+  const notice = document.createElement("div");
+  notice.className = "frontierlab-ended";
+  notice.setAttribute("role", "alert");
+  notice.hidden = true;
+  el.append(notice);
+
+  const say = (what) => {
+    if (!notice.hidden) return; // the first cause is the right one
+    notice.textContent =
+      `${what} This panel shows what it last showed, and its controls do nothing. ` +
+      "Run its cell again; from_state() brings back a view that was kept.";
+    notice.hidden = false;
+    const panel = el.closest(".frontierlab-panel");
+    panel.classList.add("frontierlab-panel-ended");
+    for (const child of panel.children) child.inert = !child.contains(el);
+  };
+  const onStatus = (_, status) => {
+    if (ENDED.has(status)) say(status.endsWith("restarting") ? "The kernel was restarted." : "The kernel has ended.");
+  };
+  const onKernel = () => say("The kernel was restarted or replaced.");
+
+  const theme = () => {
+    const dark = document.body.dataset.jpThemeLight === "false";
+    if (dark === model.get("dark")) return;
+    model.set("dark", dark);
+    model.save_changes();
+  };
+  const observer = new MutationObserver(theme);
+  observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
+  theme();
+
+  const session = model.widget_manager?.context?.sessionContext;
+  session?.statusChanged.connect(onStatus);
+  session?.kernelChanged.connect(onKernel);
+  return () => {
+    observer.disconnect();
+    session?.statusChanged.disconnect(onStatus);
+    session?.kernelChanged.disconnect(onKernel);
+  };
+}
+
+export default { render };

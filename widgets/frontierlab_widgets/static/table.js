@@ -1,0 +1,124 @@
+// A table that is searched, sorted and chosen from, with the pointer or with the keys alone.
+
+const SHOWN = 500;
+
+function compare(one, other) {
+  if (one === null || other === null) return (one === null) - (other === null); // what is missing comes last
+  return typeof one === "string" ? one.localeCompare(other) : one - other;
+}
+
+function element(name, properties = {}, ...children) {
+  const made = Object.assign(document.createElement(name), properties);
+  made.append(...children);
+  return made;
+}
+
+function render({ model, el }) {
+  el.classList.add("frontierlab-table");
+  const search = element("input", { type: "search", placeholder: "Search" });
+  search.setAttribute("aria-label", "Search in the table");
+  const count = element("span", { className: "frontierlab-quiet" });
+  const head = element("tr");
+  const body = element("tbody");
+  const table = element("table", {}, element("thead", {}, head), body);
+  table.setAttribute("role", "grid");
+  const bar = element("div", { className: "frontierlab-table-bar" }, search, count);
+  el.append(bar, element("div", { className: "frontierlab-table-scroll" }, table));
+
+  const save = (name, value) => {
+    model.set(name, value);
+    model.save_changes();
+  };
+
+  function drawHead() {
+    const [sorted, direction] = model.get("order");
+    head.replaceChildren(
+      ...model.get("columns").map(({ name, title, help, number }) => {
+        const mark = name === sorted ? (direction === "ascending" ? " ▲" : " ▼") : "";
+        const button = element("button", { type: "button", textContent: title + mark, title: help });
+        button.addEventListener("click", () => {
+          const again = name === model.get("order")[0] && model.get("order")[1] !== "ascending";
+          const first = number && name !== model.get("order")[0] ? "descending" : again ? "ascending" : "descending";
+          save("order", [name, number || name === model.get("order")[0] ? first : "ascending"]);
+        });
+        const cell = element("th", { scope: "col", className: number ? "number" : "" }, button);
+        cell.setAttribute("aria-sort", name === sorted ? direction : "none");
+        return cell;
+      }),
+    );
+  }
+
+  function chosenRows() {
+    const words = model.get("search").toLowerCase().split(/\s+/).filter(Boolean);
+    const rows = model.get("rows").filter(({ cells }) => {
+      const text = cells.join(" ").toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+    const [sorted, direction] = model.get("order");
+    const place = model.get("columns").findIndex(({ name }) => name === sorted);
+    if (place < 0) return rows;
+    const sign = direction === "ascending" ? 1 : -1;
+    return [...rows].sort((a, b) => {
+      const [one, other] = [a.keys[place], b.keys[place]];
+      return one === null || other === null ? compare(one, other) : sign * compare(one, other);
+    });
+  }
+
+  function drawRows() {
+    const columns = model.get("columns");
+    const rows = chosenRows();
+    const hadFocus = body.contains(document.activeElement);
+    const all = model.get("rows").length;
+    count.textContent =
+      (rows.length === all ? `${all}` : `${rows.length} of ${all}`) +
+      (all === 1 ? " row" : " rows") +
+      (rows.length > SHOWN ? `; the first ${SHOWN} are shown: search for others` : "");
+    const selected = model.get("selected");
+    const reachable = rows.some(({ id }) => id === selected) ? selected : rows[0]?.id;
+    body.replaceChildren(
+      ...rows.slice(0, SHOWN).map(({ id, cells, mark }) => {
+        const row = element("tr", { className: mark, tabIndex: id === reachable ? 0 : -1 });
+        row.dataset.id = id;
+        row.setAttribute("aria-selected", id === selected);
+        row.append(
+          ...cells.map((text, place) =>
+            element("td", { className: columns[place].number ? "number" : "", textContent: text, title: text }),
+          ),
+        );
+        return row;
+      }),
+    );
+    if (hadFocus) body.querySelector("tr[tabindex='0']")?.focus();
+    if (!rows.length) {
+      const cell = element("td", { colSpan: columns.length || 1, className: "frontierlab-quiet" });
+      cell.textContent = all ? "Nothing here matches the search." : model.get("empty");
+      body.append(element("tr", {}, cell));
+    }
+  }
+
+  function draw() {
+    if (search.value !== model.get("search")) search.value = model.get("search");
+    drawHead();
+    drawRows();
+  }
+
+  search.addEventListener("input", () => save("search", search.value));
+  body.addEventListener("click", (event) => {
+    const id = event.target.closest("tr")?.dataset.id;
+    if (id !== undefined) save("selected", id);
+  });
+  body.addEventListener("keydown", (event) => {
+    const row = event.target.closest("tr");
+    const step = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
+    if (step) step.focus();
+    else if ((event.key === "Enter" || event.key === " ") && row?.dataset.id !== undefined) {
+      save("selected", row.dataset.id);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation(); // the notebook has meanings of its own for these keys
+  });
+  for (const name of ["rows", "columns", "order", "search", "selected", "empty"]) model.on(`change:${name}`, draw);
+  draw();
+}
+
+export default { render };

@@ -1,0 +1,120 @@
+"""Tables that are searched, sorted and chosen from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import pandas as pd
+import traitlets
+
+__all__ = ["Column", "Table"]
+
+_STATIC = Path(__file__).parent / "static"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a `Table`.
+
+    Parameters
+    ----------
+    name
+        Of the frame's column.
+    title
+        What stands above it.
+    help
+        What the pointer is told there: meaning and unit.
+    text
+        How a value is written; by default as it is. A column with a number for text is set to the right.
+    number
+        Whether it holds numbers.
+    """
+
+    name: str
+    title: str
+    help: str = ""
+    text: Callable[[Any], str] = str
+    number: bool = False
+
+
+class Table(anywidget.AnyWidget):
+    """A table of a data frame.
+
+    Values are written here, so that 64-bit integers keep all their digits; the page only searches and sorts.
+
+    Parameters
+    ----------
+    columns
+        What is shown.
+    key
+        The column that names a row.
+    empty
+        What stands there when there is no row.
+
+    Attributes
+    ----------
+    selected : str
+        The name of the chosen row; empty where none is.
+    search : str
+        What is searched for.
+    order : list
+        The column that rows are sorted by and how (``ascending``, ``descending``); empty as the frame has them.
+    """
+
+    _esm = _STATIC / "table.js"
+    _css = _STATIC / "table.css"
+
+    columns = traitlets.List().tag(sync=True)
+    rows = traitlets.List().tag(sync=True)
+    empty = traitlets.Unicode().tag(sync=True)
+    selected = traitlets.Unicode().tag(sync=True)
+    search = traitlets.Unicode().tag(sync=True)
+    order = traitlets.List(["", ""]).tag(sync=True)
+
+    def __init__(self, columns: Sequence[Column], key: str, empty: str = "There is nothing yet.") -> None:
+        super().__init__(
+            columns=[{"name": c.name, "title": c.title, "help": c.help, "number": c.number} for c in columns],
+            empty=empty,
+        )
+        self._columns = list(columns)
+        self._key = key
+
+    def show(self, frame: pd.DataFrame, marks: Callable[[dict[str, Any]], str] = lambda record: "") -> None:
+        """Show the rows of a frame; a row that was chosen stays chosen where it is still there.
+
+        Parameters
+        ----------
+        frame
+            With the columns and the key.
+        marks
+            The class of a row, such as ``bad``.
+        """
+        rows = []
+        for record in frame.to_dict("records"):
+            values = [record[column.name] for column in self._columns]
+            cells = [_text(value, column) for value, column in zip(values, self._columns, strict=True)]
+            keys = [_sortable(value, column) for value, column in zip(values, self._columns, strict=True)]
+            rows.append({"id": str(record[self._key]), "cells": cells, "keys": keys, "mark": marks(record)})
+        self.rows = rows
+        if self.selected and self.selected not in {one["id"] for one in rows}:
+            self.selected = ""
+
+
+def _missing(value: Any) -> bool:
+    return value is None or (not isinstance(value, list | tuple) and bool(pd.isna(value)))
+
+
+def _text(value: Any, column: Column) -> str:
+    return "" if _missing(value) else column.text(value)
+
+
+def _sortable(value: Any, column: Column) -> Any:
+    if _missing(value):
+        return None
+    if isinstance(value, pd.Timestamp):
+        return value.timestamp()
+    return float(value) if column.number else str(value)

@@ -1,0 +1,75 @@
+"""Work of a panel, done in a thread of its own so that no click freezes the notebook."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from frontierlab.progress import Progress
+
+__all__ = ["Stopped", "Work"]
+
+
+class Stopped(Exception):
+    """The user stopped the work; raised at its next report."""
+
+
+class Work:
+    """One piece of work and its thread.
+
+    Parameters
+    ----------
+    run
+        What is done. It is called with this object, whose `report` it calls now and then.
+    finish
+        Called at the end, in the work's thread, with this object, the result and the error; one of the two is None.
+    show
+        Called with each progress record.
+    """
+
+    def __init__(
+        self,
+        run: Callable[[Work], Any],
+        finish: Callable[[Work, Any, BaseException | None], object],
+        show: Callable[[Work, Progress], object],
+    ) -> None:
+        self.stopping = threading.Event()
+        self._run = run
+        self._finish = finish
+        self._show = show
+        self._thread = threading.Thread(target=self._work, name="panel", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask it to end; it does at its next report, or where it looks at `stopping`."""
+        self.stopping.set()
+
+    def join(self, seconds: float | None = None) -> bool:
+        """Wait for its end, and return whether it has come."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def report(self, progress: Progress) -> None:
+        """Show how far it is.
+
+        Raises
+        ------
+        Stopped
+            The user wants it to stop.
+        """
+        if self.stopping.is_set():
+            raise Stopped
+        self._show(self, progress)
+
+    def _work(self) -> None:
+        result, error = None, None
+        try:
+            result = self._run(self)
+        except BaseException as caught:  # what it is decides the panel, which shows it
+            error = caught
+        self._finish(self, result, error)
