@@ -1,6 +1,7 @@
 from . import caching as caching
 from . import catalogue as catalogue
 from . import catalogues as catalogues
+from . import connections as connections
 from . import coolr as coolr
 from . import datasets as datasets
 from . import errors as errors

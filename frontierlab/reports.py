@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bokeh.embed import components
-from bokeh.resources import Resources
-from jinja2 import Environment
+import pandas as pd
 
 from frontierlab import filters, plots
-from frontierlab._version import __version__
+from frontierlab.comparison import Compare, before
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import InvalidRequestError
-from frontierlab.files import replacing
+from frontierlab.groups import MISSING, OTHER
 from frontierlab.manifest import Manifest, Outcome
+from frontierlab.pages import write_page
+from frontierlab.plots.drawing import number
+from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
+from frontierlab.selection import Selection
 from frontierlab.spark import open_logs
-from frontierlab.statements import Statement
-from frontierlab.times import in_words, parse_time
+from frontierlab.statements import Filter, Statement
+from frontierlab.times import in_words, parse_time, to_milliseconds
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
@@ -28,43 +29,85 @@ if TYPE_CHECKING:
 
     from frontierlab.settings import Settings
 
-__all__ = ["report"]
+__all__ = ["CHAPTERS", "report"]
+
+CHAPTERS = {
+    "Databases and schemas": (
+        "queries_per_db",
+        "uncached_by_kind",
+        "queries_per_schema",
+        "cached_per_schema",
+        "cached_share_per_schema",
+        "payload_per_schema",
+        "bytes_share_per_schema",
+    ),
+    "Over time": (
+        "queries_over_time",
+        "bytes_over_time",
+        "long_queries_per_schema",
+        "long_queries_per_node",
+        "querytime_percentiles",
+    ),
+    "How long queries took": ("queries_by_querytime", "queries_by_dbtime"),
+    "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node"),
+    "Who asked": ("cost_per_task", "cost_per_server", "cost_per_site", "cost_per_squid"),
+}
+"""The filters of a report, in its order."""
 
 _BIN_SECONDS = (300, 3_600, 86_400)
 _MOST_BINS = 10_000
+_MOST_ROWS = 50
 
 
 @dataclass(frozen=True)
 class _Section:
+    """A plot, its statement, and its numbers as a table whose first `names` columns are text."""
+
     figure: figure
     statement: Statement
+    caption: str = ""
+    heads: list[str] = field(default_factory=list)
+    rows: list[list[str]] = field(default_factory=list)
+    names: int = 0
+    open: bool = False
 
 
 def report(
     dataset: Dataset | str,
-    path: str | os.PathLike[str] | None = None,
+    selection: Selection | None = None,
     *,
+    path: str | os.PathLike[str] | None = None,
+    compare: Compare | None = None,
     settings: Settings | None = None,
     session: SparkSession | None = None,
+    progress: bool | ProgressCallback = False,
 ) -> Path:
     """Write a report of a dataset: one HTML page that needs no network to be read.
 
-    At its top stand the period (UTC), the counts, and whatever makes the figures too small: an
-    incomplete dataset, a cut by ``limit_queries``, an extraction of some queries only. Then come
-    queries per database, per schema of each database, and over time (bins of 300 s; of an hour or a
-    day where the period is long), each with its SQL.
+    At its top stand the period (UTC), the selection, the counts, and whatever makes the figures too
+    small: an incomplete dataset, a cut by ``limit_queries``, an extraction of some queries only. Then
+    come the plots of all filters (`CHAPTERS`; time bins of 300 s, of an hour or a day where the period
+    is long), each with its numbers and its SQL.
 
     Parameters
     ----------
     dataset
         A dataset, complete or not, or the name of one in the data folder of `settings`.
+    selection
+        Which of its queries; by default all.
     path
         Where to write; by default ``report.html`` in the dataset's folder. An earlier report is
         replaced in one step, or left as it was.
+    compare
+        What to compare with, as filters take it (see `frontierlab.filters`): the plots then show
+        both, and the tables what changed, the largest change first.
     settings
         By default ``Settings()``.
     session
         The Spark session to use; by default `frontierlab.spark.session` of `settings`.
+    progress
+        True shows a bar; a function is called with a `Progress` after each plot, and stops the
+        report by raising.
 
     Returns
     -------
@@ -76,7 +119,7 @@ def report(
     DatasetError
         There is no such dataset.
     InvalidRequestError
-        `path` is a folder.
+        `path` is a folder, or there is no such window to compare with.
     SparkError
         Spark does not start here.
     """
@@ -86,35 +129,91 @@ def report(
     if target.is_dir():
         raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as report.html.")
     logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=True)
+    selection = selection or Selection()
+    other = None if compare is None else before(logs, selection, compare).in_words()
     outcome = dataset.outcome()
-    sections, counted = _sections(logs, outcome)
-    warnings = _warnings(dataset.manifest, outcome, counted)
-    page = _page(dataset, outcome, warnings, sections)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        temporary.write_text(page, encoding="utf-8")
-    return target
+    chapters, counted = _chapters(logs, selection, compare, outcome, progress)
+    return write_page(
+        target,
+        "report.html",
+        plots.link([section.figure for sections in chapters.values() for section in sections]),
+        chapters=[*chapters.items()],
+        warnings=_warnings(dataset.manifest, outcome, counted if selection == Selection() else outcome.counts.kept),
+        selected=f"{_number(counted)} queries: {selection.in_words() or 'all'}",
+        before=other,
+        **_facts(dataset, outcome),
+    )
 
 
-def _sections(logs: DataFrame, outcome: Outcome) -> tuple[list[_Section], int]:
-    """Ask all questions; return figures with their statements, and how many queries they counted."""
-    period = _period(outcome)
-    per_db = filters.queries_per_db(logs)
-    sections = [_Section(plots.queries_per_db(per_db, selection=period), filters.queries_per_db.sql())]
-    for db in per_db["db"]:
-        drawn = plots.cached_per_schema(filters.cached_per_schema(logs, db=db), selection=f"db {db}\n{period}")
-        sections.append(_Section(drawn, filters.cached_per_schema.sql(db=db)))
-    width = _bin_seconds(outcome)
-    over_time = filters.queries_over_time(logs, bin_seconds=width)
-    drawn = plots.queries_over_time(over_time, selection=period)
-    sections.append(_Section(drawn, filters.queries_over_time.sql(bin_seconds=width)))
-    return sections, int(per_db[["cached", "not_cached", "unknown"]].to_numpy().sum())
+def _chapters(
+    logs: DataFrame,
+    selection: Selection,
+    compare: Compare | None,
+    outcome: Outcome,
+    progress: bool | ProgressCallback,
+) -> tuple[dict[str, list[_Section]], int]:
+    """Ask all questions; return their sections, and how many queries they counted."""
+    whole = _period(outcome)
+    width = _bin_seconds(outcome, selection)
+    meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())))
+    found: dict[str, list[_Section]] = {}
+    counted = 0
+    with reporting(progress, "plots") as tell:
+        for title, names in CHAPTERS.items():
+            found[title] = []
+            for name in names:
+                tell(meter.progress(name))
+                asked: Filter = getattr(filters, name)
+                keywords = {"bin_seconds": width} if title == "Over time" else {}
+                frame = asked(logs, selection, compare=compare, **keywords)
+                if selection == Selection():
+                    frame.attrs["selection"] = whole
+                if name == "queries_per_db":
+                    counted = int(frame[["cached", "not_cached", "unknown"]].to_numpy().sum())
+                found[title].append(_section(name, frame, asked.sql(selection, **keywords)))
+                meter.add(1)
+        tell(meter.progress())
+    return found, counted
 
 
-def _bin_seconds(outcome: Outcome) -> int:
-    if outcome.since is None or outcome.until is None:
+def _section(name: str, frame: pd.DataFrame, statement: Statement) -> _Section:
+    drawn = getattr(plots, name)(frame)
+    if "part" not in frame or frame.empty or "time" in frame:
+        return _Section(drawn, statement)
+    changes = [column for column in frame.columns if column.endswith("_change")]
+    if changes:
+        frame = frame.iloc[frame[changes[0]].abs().argsort()[::-1]]
+    names = [*frame.columns[: frame.columns.get_loc("part")]]
+    heads = [column for column in frame.columns if column not in ("part", "groups")]
+    rows = [
+        [*_names(row, names), *(number(row[column]) for column in heads[len(names) :])]
+        for row in frame.head(_MOST_ROWS).to_dict("records")
+    ]
+    caption = "Differences" if changes else "Numbers"
+    if len(frame) > _MOST_ROWS:
+        caption += f" (the first {_MOST_ROWS} of {len(frame):,} rows)"
+    return _Section(drawn, statement, caption, [_head(h) for h in heads], rows, len(names), open=bool(changes))
+
+
+def _names(row: dict[Any, Any], names: list[str]) -> list[str]:
+    special = {OTHER: f"({row['groups']:,} others)", MISSING: "(none named)"}
+    texts = ["" if pd.isna(row[name]) else str(row[name]) for name in names]
+    if row["part"] in special:
+        empty = next(place for place in reversed(range(len(texts))) if not texts[place])
+        texts[empty] = special[row["part"]]
+    return texts
+
+
+def _head(column: str) -> str:
+    return column.replace("_", " ").replace("percent", "%")
+
+
+def _bin_seconds(outcome: Outcome, selection: Selection) -> int:
+    first = outcome.since if selection.since is None else to_milliseconds(selection.since)
+    last = outcome.until if selection.until is None else to_milliseconds(selection.until)
+    if first is None or last is None:
         return _BIN_SECONDS[0]
-    seconds = (outcome.until - outcome.since) / 1000
+    seconds = (last - first) / 1000
     return next((width for width in _BIN_SECONDS if seconds / width < _MOST_BINS), _BIN_SECONDS[-1])
 
 
@@ -157,9 +256,9 @@ def _number(value: object) -> str:
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _page(dataset: Dataset, outcome: Outcome, warnings: list[str], sections: list[_Section]) -> str:
+def _facts(dataset: Dataset, outcome: Outcome) -> dict[str, Any]:
+    """Return what the top of the page says of the dataset."""
     manifest = dataset.manifest
-    script, figures = components([section.figure for section in sections])
     asked = manifest.request
     counts: list[tuple[str, Any]] = [
         ("documents read", outcome.counts.read),
@@ -169,86 +268,13 @@ def _page(dataset: Dataset, outcome: Outcome, warnings: list[str], sections: lis
         ("set aside: could not be read", outcome.counts.set_aside),
         *((f"\u2003{reason}", count) for reason, count in outcome.set_aside.items()),
     ]
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_TEMPLATE).render(
-        name=dataset.name,
-        state=dataset.state,
-        asked=f"from {asked.get('since') or 'the first document'} until {asked.get('until') or 'the last'}, UTC",
-        period=_period(outcome) or "no queries",
-        source=", ".join(asked.get("index") or ()) or Path(asked.get("source", "")).name,
-        created=in_words(parse_time(manifest.created).replace(microsecond=0)),
-        made=in_words(datetime.now(UTC).replace(microsecond=0)),
-        version=__version__,
-        warnings=warnings,
-        notes=manifest.notes,
-        counts=[(label, _number(count)) for label, count in counts],
-        sections=list(zip(figures, (str(section.statement) for section in sections), strict=True)),
-        resources=Resources(mode="inline", components=["bokeh"]).render(),
-        script=script,
-    )
-
-
-_TEMPLATE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ name }}: Frontier queries</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1360px; padding: 0 20px 40px; background: #fff; color: #222;
-       font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 24px; margin: 24px 0 8px; overflow-wrap: anywhere; }
-h2 { font-size: 17px; margin: 28px 0 8px; }
-.warning { background: #fff4e5; border-left: 5px solid #d55e00; margin: 8px 0; padding: 8px 14px; }
-dl { display: grid; grid-template-columns: max-content 1fr; gap: 2px 18px; margin: 12px 0; }
-dt { color: #555; }
-dd { margin: 0; overflow-wrap: anywhere; }
-table { border-collapse: collapse; }
-td { border-bottom: 1px solid #ddd; padding: 3px 24px 3px 0; }
-td.number { font-variant-numeric: tabular-nums; padding-right: 0; text-align: right; }
-section { border-top: 1px solid #ddd; margin-top: 24px; padding-top: 8px; }
-summary { color: #555; cursor: pointer; font-size: 14px; }
-pre { background: #f6f6f6; font-size: 13px; overflow-x: auto; padding: 10px 14px; }
-footer { color: #555; font-size: 13px; margin-top: 32px; }
-</style>
-{{ resources | safe }}
-</head>
-<body>
-<h1>{{ name }}</h1>
-{% for warning in warnings %}
-<p class="warning">{{ warning }}</p>
-{% endfor %}
-<dl>
-<dt>state</dt><dd>{{ state }}</dd>
-<dt>asked for</dt><dd>{{ asked }}</dd>
-<dt>found</dt><dd>{{ period }}</dd>
-<dt>read from</dt><dd>{{ source }}</dd>
-<dt>extracted</dt><dd>{{ created }}</dd>
-</dl>
-<h2>Counts</h2>
-<table>
-{% for label, count in counts %}
-<tr><td>{{ label }}</td><td class="number">{{ count }}</td></tr>
-{% endfor %}
-</table>
-{% if notes %}
-<h2>Notes</h2>
-<ul>
-{% for note in notes %}
-<li>{{ note }}</li>
-{% endfor %}
-</ul>
-{% endif %}
-{% for figure, sql in sections %}
-<section>
-{{ figure | safe }}
-<details><summary>SQL of this plot</summary><pre>{{ sql }}</pre></details>
-</section>
-{% endfor %}
-<footer>Made {{ made }} by frontierlab {{ version }}. In the SQL, <code>{logs}</code> stands for the dataset.</footer>
-{{ script | safe }}
-</body>
-</html>
-"""
+    return {
+        "name": dataset.name,
+        "state": dataset.state,
+        "asked": f"from {asked.get('since') or 'the first document'} until {asked.get('until') or 'the last'}, UTC",
+        "period": _period(outcome) or "no queries",
+        "source": ", ".join(asked.get("index") or ()) or Path(asked.get("source", "")).name,
+        "created": in_words(parse_time(manifest.created).replace(microsecond=0)),
+        "notes": manifest.notes,
+        "counts": [(label, _number(count)) for label, count in counts],
+    }

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pandas as pd
-from bokeh.embed import components
 from bokeh.models import Column, ColumnDataSource, FixedTicker, HoverTool, NumeralTickFormatter, PlainText, Range1d
 from bokeh.models.annotations import LegendItem
 from bokeh.plotting import figure
-from bokeh.resources import Resources
-from jinja2 import Environment
 
-from frontierlab._version import __version__
 from frontierlab.caching.explain import Explanation, explain_figure
 from frontierlab.caching.what_if import FolderTag, what_if_figure
 from frontierlab.errors import InvalidRequestError
-from frontierlab.files import replacing
+from frontierlab.pages import write_page
 from frontierlab.plots import drawing
 from frontierlab.schema import NO_TAG
-from frontierlab.times import in_words
 
 __all__ = ["bars", "page", "row_names", "waste_figure"]
 
@@ -206,32 +200,17 @@ def page(
     drawn: list[figure | Column] = [waste_figure(frame)]
     for explanation, what in sections:
         drawn += [explain_figure(explanation), *([] if what is None else [what_if_figure(what, words="")])]
-    script, figures = components(drawn)
-    text = _render(title, frame, sections, iter(figures), script)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(target) as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return target
-
-
-def _render(title: str, frame: pd.DataFrame, sections: Sequence[Any], figures: Any, script: str) -> str:
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    return environment.from_string(_TEMPLATE).render(
+    return write_page(
+        target,
+        "caching.html",
+        drawn,
         title=title,
         notes=frame.attrs.get("notes", ()),
         summary=_summary(frame),
         rows=[_row(record) for record in frame.to_dict("records")],
         problems=_problems(frame),
-        overview=next(figures),
-        sections=[
-            (e, next(figures), None if what is None else next(figures), [] if what is None else _table(what))
-            for e, what in sections
-        ],
+        sections=[(e, what is not None, [] if what is None else _table(what)) for e, what in sections],
         advice={e.folder: what.attrs.get("advice", "") for e, what in sections if what is not None},
-        resources=Resources(mode="inline", components=["bokeh"]).render(),
-        script=script,
-        made=in_words(datetime.now(UTC).replace(microsecond=0)),
-        version=__version__,
     )
 
 
@@ -283,87 +262,3 @@ def _mb(value: Any) -> str:
 
 def _seconds(value: Any) -> str:
     return "" if pd.isna(value) else f"{value / 1e3:,.1f}"
-
-
-_TEMPLATE = """\
-<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>{{ title }}</title>
-<style>
-:root { color-scheme: light; }
-body { margin: 0 auto; max-width: 1360px; padding: 0 20px 40px; background: #fff; color: #222;
-       font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 24px; margin: 24px 0 8px; overflow-wrap: anywhere; }
-h2 { font-size: 18px; margin: 28px 0 8px; overflow-wrap: anywhere; }
-h3 { font-size: 15px; margin: 20px 0 4px; }
-.warning { background: #fff4e5; border-left: 5px solid #d55e00; margin: 8px 0; padding: 8px 14px; }
-.advice { background: #e8f4ef; border-left: 5px solid #009e73; margin: 8px 0; padding: 8px 14px; }
-.wide { overflow-x: auto; }
-table { border-collapse: collapse; font-size: 14px; }
-th { color: #555; font-weight: normal; text-align: left; vertical-align: bottom; }
-th, td { border-bottom: 1px solid #ddd; padding: 3px 14px 3px 0; }
-td { vertical-align: top; }
-.lines { white-space: pre-line; }
-.lines:first-child { color: #777; font-size: 12px; }
-.lines:first-child::first-line { color: #222; font-size: 14px; }
-.number { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
-summary { color: #555; cursor: pointer; font-size: 14px; margin: 8px 0; }
-section { border-top: 1px solid #ddd; margin-top: 24px; }
-footer { color: #555; font-size: 13px; margin-top: 32px; }
-</style>
-{{ resources | safe }}
-</head>
-<body>
-<h1>{{ title }}</h1>
-{% for note in notes %}
-<p class="warning">{{ note }}</p>
-{% endfor %}
-<p>{{ summary }}</p>
-<h2>What the folders cost</h2>
-<div class="wide"><table>
-<tr><th>folder</th><th>tag</th><th>why</th><th class="number">queries</th>
-<th class="number">different<br>queries</th><th class="number">different<br>payloads</th>
-<th class="number">efficiency</th>
-<th class="number">served<br>MB</th><th class="number">wasted<br>MB</th><th class="number">wasted<br>database s</th>
-</tr>
-{% for row in rows %}
-<tr>{% for cell in row %}<td class="{{ 'number' if loop.index0 > 2 else 'lines' }}">{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</table></div>
-{% if problems %}
-<details><summary>{{ problems | length }} folders and tags without payload figures</summary>
-<ul>
-{% for problem in problems %}
-<li>{{ problem }}</li>
-{% endfor %}
-</ul></details>
-{% endif %}
-{{ overview | safe }}
-{% for explanation, why, helps, grids in sections %}
-<section>
-<h2>{{ explanation.folder.nodefullpath }}, tag {{ explanation.folder.tagname }}</h2>
-<h3>Why</h3>
-{{ why | safe }}
-{% if helps %}
-<h3>What would help</h3>
-<p class="advice">{{ advice[explanation.folder] }}</p>
-{{ helps | safe }}
-<div class="wide"><table>
-<tr><th>asked for by</th><th class="number">different<br>requests</th><th class="number">MB</th>
-<th class="number">database s</th><th class="number">of the requests, with<br>an estimated answer</th></tr>
-{% for row in grids %}
-<tr>{% for cell in row %}<td{{ ' class=number' if loop.index0 }}>{{ cell }}</td>{% endfor %}</tr>
-{% endfor %}
-</table></div>
-{% endif %}
-</section>
-{% endfor %}
-<footer>Made {{ made }} by frontierlab {{ version }}. MB are 10^6 bytes. Wasted: against one cache for all
-sites that fetches each payload once, a floor that no one reaches, for each site's Squid must fetch once.</footer>
-{{ script | safe }}
-</body>
-</html>
-"""

@@ -16,7 +16,7 @@ All take:
 ``scale``
     Of numbers: ``linear``, ``log``, or ``auto``: log where the largest is more than 1000 times the smallest.
 ``top``
-    Of groups: so many named rows at most, 40 by default; the rest is added up in one.
+    Of groups: so many named rows at most, 20 by default; the rest is added up in one.
 
 and raise `InvalidRequestError` for a frame of another filter or a value that is none of these.
 """

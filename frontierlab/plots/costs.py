@@ -20,7 +20,7 @@ _COSTS = (
 )
 
 
-def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of the queries, bytes, database time and failures each task has.
 
     See `frontierlab.plots` for the parameters.
@@ -31,7 +31,7 @@ def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int
     return _costs(named, ["task"], "cost_per_task", "Cost of each task", selection, top)
 
 
-def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of the queries, bytes, database time and failures each server has.
 
     See `frontierlab.plots` for the parameters.
@@ -39,7 +39,7 @@ def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: i
     return _costs(frame, ["frontierserver"], "cost_per_server", "Cost at each server", selection, top)
 
 
-def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of the queries, bytes, database time and failures each site has.
 
     See `frontierlab.plots` for the parameters.
@@ -47,7 +47,7 @@ def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int
     return _costs(frame, ["computingsite"], "cost_per_site", "Cost of each site", selection, top)
 
 
-def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of the queries, bytes, database time and failures each Squid has.
 
     See `frontierlab.plots` for the parameters.

@@ -22,7 +22,7 @@ _UNCACHED = (Series("queries", "not cached", COLOURS[1], "square"),)
 
 
 def queries_per_db(
-    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
     """Draw the queries of each database, cached and not.
 
@@ -42,7 +42,7 @@ def queries_per_db(
 
 
 def uncached_by_kind(
-    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
     """Draw the queries that were not cached, by kind.
 
@@ -63,7 +63,7 @@ def uncached_by_kind(
 
 
 def queries_per_schema(
-    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
     """Draw the queries of each schema.
 
@@ -84,7 +84,7 @@ def queries_per_schema(
 
 
 def cached_per_schema(
-    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
     """Draw the queries of each schema, cached and not.
 
@@ -104,7 +104,7 @@ def cached_per_schema(
 
 
 def payload_per_schema(
-    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
     """Draw the queries of each schema that ask for a payload, and those that do not.
 
@@ -124,7 +124,7 @@ def payload_per_schema(
 
 
 def payload_per_node(
-    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 40
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
     """Draw the queries of each folder that ask for a payload, and those that do not.
 

@@ -42,6 +42,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 BEFORE = "#888888"
 FLOOR = 0.5  # where a logarithmic axis of counts begins
 _SPAN = 1000  # a bar of a thousandth of the largest is not seen
+_LEGEND_LINE = 25  # pixels
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
 
@@ -132,7 +133,7 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=16)
     legend.update(border_line_color=None, padding=2, margin=0, glyph_width=14, glyph_height=14)
     plot.add_layout(legend, "above")
-    lines = "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, 60))
+    lines = "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, 76))
     if lines:
         plot.add_layout(Title(text=PlainText(text=lines), text_font_style="normal", text_font_size="12px"), "above")
     plot.add_layout(Title(text=title, text_font_size="15px"), "above")
@@ -148,11 +149,13 @@ def legend_of(plot: Any) -> Any:
     return plot.select_one(Legend)
 
 
-def add_to_legend(plot: Any, name: str, renderer: Any) -> None:
-    """Name what was drawn; a click on the name mutes it."""
+def add_to_legend(plot: Any, *named: tuple[str, Any]) -> None:
+    """Name what was drawn; a click on a name mutes it. The figure grows by the lines that the names need."""
     legend = legend_of(plot)
-    legend.items.append(LegendItem(label=name, renderers=[renderer]))
-    legend.ncols = 1 if max(len(item.label.value) for item in legend.items) > 40 else 3
+    legend.items.extend(LegendItem(label=name, renderers=[renderer]) for name, renderer in named)
+    longest = max(len(item.label.value) for item in legend.items)
+    legend.ncols = 3 if longest <= 22 else 2 if longest <= 34 else 1
+    plot.height += _LEGEND_LINE * (-(-len(legend.items) // legend.ncols) - 1)
 
 
 def empty(title: str, words: str, reason: str | None = None) -> figure:
@@ -172,6 +175,9 @@ def short(name: str, line: int = 32) -> str:
         name = f"{name[: line - 1]}…{name[-line:]}"
     if len(name) <= line:
         return name
+    apart = name.rfind(" · ")
+    if 0 < apart <= line and len(name) - apart - 3 <= line:
+        return f"{name[:apart]} ·\n{name[apart + 3 :]}"
     best = max(name.rfind(mark, len(name) - line - 1, line) for mark in "/_-. ") + 1
     cut = best or line
     return f"{name[:cut]}\n{name[cut:]}"

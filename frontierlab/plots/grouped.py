@@ -43,7 +43,7 @@ def grouped(
     percent: bool = False,
     stacked: bool = True,
     scale: Scale = "auto",
-    top: int = 40,
+    top: int = 20,
 ) -> figure:
     """Draw a row a group, as the frame orders them.
 
@@ -83,10 +83,11 @@ def grouped(
     places = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
     source = ColumnDataSource(places | texts | {name: drawn(shown[name], log, zero=np.nan) for name in columns})
     found = _bars(plot, source, series) if stacked and not log else _dots(plot, source, series)
-    for one, renderer in zip(series, found, strict=True):
-        add_to_legend(plot, one.name, renderer)
+    named = [(one.name, renderer) for one, renderer in zip(series, found, strict=True)]
     if f"{columns[0]}_before" in rows:
-        _before(plot, shown, series, frame.attrs.get("before", "before"), outline=stacked and not log, percent=percent)
+        before = frame.attrs.get("before", "before")
+        named.append(_before(plot, shown, series, before, outline=stacked and not log, percent=percent))
+    add_to_legend(plot, *named)
     tips = [(one.name, f"@{one.column}_text") for one in series]
     total = [("together", "@total_text")] if len(series) > 1 and stacked else []
     plot.add_tools(HoverTool(renderers=list(found), tooltips=[("", "@name"), *tips, *total]))
@@ -162,22 +163,22 @@ def _dots(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequ
 
 def _before(
     plot: Any, shown: pd.DataFrame, series: Sequence[Series], words: str, *, outline: bool, percent: bool
-) -> None:
+) -> tuple[str, Any]:
     """Draw what was before: hollow dots; or an outline of the bar, of its first part where all bars are 100 %."""
     y = list(range(len(shown)))
     if not outline:
-        for one in series:
-            x = drawn(shown[f"{one.column}_before"], log=True, zero=np.nan)
-            hollow = plot.scatter(x, y, marker=one.marker, size=14, fill_color=None, line_color=one.colour)
-            if one is series[0]:
-                add_to_legend(plot, f"hollow: {words}", hollow)
-        return
+        hollow = [
+            plot.scatter(x, y, marker=one.marker, size=14, fill_color=None, line_color=one.colour)
+            for one in series
+            for x in [drawn(shown[f"{one.column}_before"], log=True, zero=np.nan)]
+        ]
+        return f"hollow: {words}", hollow[0]
     parts = series[:1] if percent else series
     right = shown[[f"{one.column}_before" for one in parts]].sum(axis=1).to_numpy(dtype="float64", na_value=np.nan)
     bar = plot.hbar(y=y, left=0, right=right, height=0.86, fill_alpha=0, line_color=BEFORE, line_width=2)
     bar.muted_glyph.line_alpha = 0.1
     what = f"{parts[0].name}, " if percent and len(series) > 1 else ""
-    add_to_legend(plot, f"outline: {what}{words}", bar)
+    return f"outline: {what}{words}", bar
 
 
 def _axes(plot: Any, labels: Sequence[str], axis: str) -> None:

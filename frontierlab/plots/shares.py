@@ -13,7 +13,7 @@ __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_n
 _BYTES = (Series("bytes", "bytes, not cached", COLOURS[1], "square"),)
 
 
-def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of each schema's queries is cached, and what not.
 
     See `frontierlab.plots` for the parameters.
@@ -31,7 +31,7 @@ def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None
     )
 
 
-def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of each folder's queries is cached, and what not.
 
     See `frontierlab.plots` for the parameters.
@@ -49,7 +49,7 @@ def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
     )
 
 
-def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of the bytes each schema has.
 
     See `frontierlab.plots` for the parameters.
@@ -69,7 +69,7 @@ def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None,
     )
 
 
-def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 40) -> figure:
+def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
     """Draw what part of the bytes each folder has.
 
     See `frontierlab.plots` for the parameters.

@@ -98,18 +98,16 @@ def stepped(
     """Draw lines over bins: their limits, and in `texts` what hover says of these (``from``, ``to``)."""
     columns = [name for line in lines for name in (line.column, f"{line.column}_before") if name in frame]
     log = is_log(frame[columns], scale)
-    height = 360 + 14 * max(0, len(lines) - 3)
-    plot = new_figure(title, words, y_axis_type="log" if log else "linear", height=height, **options)
+    plot = new_figure(title, words, y_axis_type="log" if log else "linear", height=360, **options)
     edges = np.append(left, right[-1])
     found = [_step(plot, edges, frame[line.column], line, log) for line in lines]
-    for line, renderer in zip(lines, found, strict=True):
-        add_to_legend(plot, line.name, renderer)
-    for line in lines:
-        if f"{line.column}_before" in frame:
-            before = _step(plot, edges, frame[f"{line.column}_before"], line._replace(dash="dotted"), log)
-            if line is lines[0]:
-                add_to_legend(plot, f"dotted: {frame.attrs.get('before', 'before')}", before)
-            found.append(before)
+    before = [
+        _step(plot, edges, frame[f"{line.column}_before"], line._replace(dash="dotted"), log)
+        for line in lines
+        if f"{line.column}_before" in frame
+    ]
+    named = [(line.name, renderer) for line, renderer in zip(lines, found, strict=True)]
+    add_to_legend(plot, *named, *((f"dotted: {frame.attrs.get('before', 'before')}", one) for one in before[:1]))
     highest = frame[columns].max(axis=1).fillna(0)
     data: dict[str, Any] = texts | {"left": left, "right": right, "top": np.maximum(drawn(highest, log=False), 1)}
     for line in lines:
@@ -129,7 +127,7 @@ def stepped(
         CrosshairTool(overlay=Span(dimension="height", line_alpha=0.3)),
     )
     plot.yaxis.formatter = NumeralTickFormatter(format="0,0[.]0")
-    plot.y_range = DataRange1d(renderers=found, start=FLOOR if log else 0)
+    plot.y_range = DataRange1d(renderers=[*found, *before], start=FLOOR if log else 0)
     return plot
 
 
