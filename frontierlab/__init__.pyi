@@ -18,5 +18,6 @@ from .selection import Selection as Selection
 from .settings import Settings as Settings
 from .settings import create_config_file as create_config_file
 from .spark import open_logs as open_logs
+from .spark_sql import sql as sql
 
 __version__: str

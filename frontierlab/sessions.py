@@ -23,6 +23,9 @@ __all__ = ["session", "start"]
 
 _LOGGING = Path(__file__).parent / "log4j2.properties"
 
+# pyspark writes to the standard error output, with Java's stack, what its exceptions say as well
+_TWICE_SAID = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
+
 _LOCK = threading.RLock()  # held while a session starts or changes: there is one at most
 _starts: list[Future[SparkSession]] = []  # that have not ended
 
@@ -170,8 +173,11 @@ def _defaults(master: str) -> dict[str, str]:
 def _start(options: Mapping[str, str]) -> SparkSession:
     from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
+    from pyspark.logger import PySparkLogger
     from pyspark.sql import SparkSession
 
+    for name in _TWICE_SAID:
+        PySparkLogger.getLogger(name).disabled = True
     builder = SparkSession.builder
     for name, value in options.items():
         builder = builder.config(name, value)
