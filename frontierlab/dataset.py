@@ -260,6 +260,28 @@ def delete(path: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
 
 
+def rename(path: Path, target: Path) -> None:
+    """Give a dataset's folder another name, which its manifest then says too.
+
+    Raises
+    ------
+    DatasetError
+        One of the two is being written, or the new name is taken; nothing was changed.
+    """
+    taken = DatasetError(f"There is a dataset {target.name} already. Choose another name, or delete it first.")
+    if (target / "manifest.json").exists():
+        raise taken
+    with writing(path), writing(target):
+        if (target / "manifest.json").exists():  # since a moment ago
+            raise taken
+        require_new(target)
+        manifest = Manifest.read(path)
+        manifest.name = target.name
+        path.rename(target)  # over the empty folder that holds the name
+        manifest.write(target)
+    remove_locks(path)
+
+
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Hold the lock of a dataset's folder, which is made where it is missing, and removed if nothing was begun.

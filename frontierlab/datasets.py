@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frontierlab.dataset import Dataset, dataset_path, delete
+from frontierlab.dataset import Dataset, dataset_path, delete, rename
 from frontierlab.errors import DatasetError
 from frontierlab.imports import import_parquet
 from frontierlab.settings import Settings
 
-__all__ = ["Dataset", "delete_dataset", "import_parquet", "list_datasets", "open_dataset"]
+__all__ = ["Dataset", "delete_dataset", "import_parquet", "list_datasets", "open_dataset", "rename_dataset"]
 
 
 def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
@@ -41,6 +41,28 @@ def delete_dataset(name: str, settings: Settings | None = None) -> None:
         There is none of that name, or it is being written; nothing was removed.
     """
     delete(dataset_path(name, settings or Settings()))
+
+
+def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -> Dataset:
+    """Give a dataset another name. Jobs and stored caching figures of it keep the name that they know.
+
+    Returns
+    -------
+    Dataset
+        Under its new name.
+
+    Raises
+    ------
+    InvalidRequestError
+        One of the names is not a plain one.
+    DatasetError
+        There is none of that name, it is damaged or being written, or the new name is taken; nothing was
+        changed.
+    """
+    settings = settings or Settings()
+    dataset, target = open_dataset(name, settings), dataset_path(new_name, settings)
+    rename(dataset.path, target)
+    return Dataset(target)
 
 
 def list_datasets(settings: Settings | None = None) -> pd.DataFrame:

@@ -10,9 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.services.jupyter import JupyterServer
 
 # What JupyterLab itself says, whatever is open; everything else in the console's errors fails the test.
-KNOWN = (
-    r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",
-)
+KNOWN = (r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",)
 
 
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import frontierlab as fl
+from frontierlab.dataset import writing
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.sample import World
 from frontierlab.schema import COLUMNS
@@ -255,3 +256,31 @@ def test_a_data_folder_that_cannot_be_one(tmp_path, dataset):
     settings = fl.sample.settings(data_dir=tmp_path / "file")
     with pytest.raises(DatasetError, match=r"file/datasets/d cannot be written: .*data_dir"):
         fl.extract(settings, source=fl.sample.path(), name="d", progress=False)
+
+
+def test_another_name_is_the_same_dataset(settings, dataset, world):
+    renamed = fl.datasets.rename_dataset("day", "other.day", settings)
+    assert (renamed.name, renamed.manifest.name) == ("other.day", "other.day")
+    assert_is_the_world(renamed, world)
+    assert fl.datasets.list_datasets(settings)["name"].tolist() == ["other.day"]
+    assert not dataset.path.exists()
+
+
+def test_a_name_that_is_taken_or_no_name_changes_nothing(settings, dataset, world, tmp_path):
+    fl.extract(settings, name="night", source=tmp_path / "dump.ndjson", progress=False)
+    for name in ("day", "night"):
+        with pytest.raises(DatasetError, match=f"There is a dataset {name} already"):
+            fl.datasets.rename_dataset("day", name, settings)
+    with pytest.raises(InvalidRequestError, match="not a plain name"):
+        fl.datasets.rename_dataset("day", "../day", settings)
+    with pytest.raises(DatasetError, match="There is no dataset 'dusk'"):
+        fl.datasets.rename_dataset("dusk", "dawn", settings)
+    strange = dataset.path.with_name("strange")
+    strange.mkdir()
+    (strange / "a.txt").write_text("mine")
+    with pytest.raises(DatasetError, match="is there and is not a dataset"):
+        fl.datasets.rename_dataset("day", "strange", settings)
+    with writing(dataset.path), pytest.raises(DatasetError, match="in use"):
+        fl.datasets.rename_dataset("day", "dawn", settings)
+    assert_is_the_world(fl.datasets.open_dataset("day", settings), world)
+    assert sorted(path.name for path in dataset.path.parent.glob("[!.]*")) == ["day", "night", "strange"]

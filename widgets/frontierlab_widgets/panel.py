@@ -105,7 +105,9 @@ class Panel(widgets.VBox):
         self._draw()
         for name, value in traits.items():
             if not self.has_trait(name):
-                raise InvalidRequestError(f"{type(self).__name__} has no trait {name}. It has: {', '.join(self.kept())}.")
+                raise InvalidRequestError(
+                    f"{type(self).__name__} has no trait {name}. It has: {', '.join(self.kept())}."
+                )
             setattr(self, name, value)
 
     # what a panel of its own says

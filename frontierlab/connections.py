@@ -1,0 +1,117 @@
+"""Can the services be reached that the settings name? Elasticsearch, COOLR, Redis and Spark, each asked once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
+
+from frontierlab.errors import ConfigurationError, FrontierlabError
+from frontierlab.settings import Settings
+
+__all__ = ["Connection", "SERVICES", "check"]
+
+_PATIENCE = 20.0  # seconds for COOLR, which is asked again while it is busy
+
+
+class Connection(NamedTuple):
+    """What came of asking a service.
+
+    Parameters
+    ----------
+    service
+        One of `SERVICES`.
+    state
+        ``connected``, ``refused``, or ``not configured``.
+    reason
+        What was found there, or why not: a sentence, without secrets.
+    """
+
+    service: str
+    state: Literal["connected", "refused", "not configured"]
+    reason: str
+
+
+def check(service: str, settings: Settings | None = None) -> Connection:
+    """Ask a service whether it can be used with these settings.
+
+    Parameters
+    ----------
+    service
+        One of `SERVICES`. ``Spark`` starts the session, where none runs.
+    settings
+        By default ``Settings()``.
+
+    Returns
+    -------
+    Connection
+        Its failure is a state with the reason, not an error.
+
+    Examples
+    --------
+    >>> check("COOLR", Settings(coolr_archive=None, coolr_host=None)).state
+    'not configured'
+    """
+    settings = settings or Settings()
+    try:
+        return Connection(service, "connected", SERVICES[service](settings))
+    except ConfigurationError as error:
+        return Connection(service, "not configured", str(error))
+    except FrontierlabError as error:
+        return Connection(service, "refused", str(error))
+
+
+def _elasticsearch(settings: Settings) -> str:
+    from frontierlab.elastic import Index
+
+    index = Index(settings.model_copy(update={"es_retry_seconds": 0.0}))
+    try:
+        fields, documents = len(index.fields()), index.count({"match_all": {}})
+    finally:
+        index.close()
+    return f"{documents:,} documents with {fields:,} fields in {index.name} at {index.url}."
+
+
+def _coolr(settings: Settings) -> str:
+    from frontierlab.coolr import connect
+
+    cancelled = threading.Event()
+    patience = threading.Timer(_PATIENCE, cancelled.set)
+    patience.daemon = True
+    hurried = settings.model_copy(update={"coolr_timeout": min(settings.coolr_timeout, _PATIENCE)})
+    with connect(hurried, cancelled=cancelled, newer_than=datetime.now(UTC)) as source:
+        patience.start()
+        try:
+            db = settings.db_instances[0]
+            schemas = source.schemas(db)
+        finally:
+            patience.cancel()
+    place = f"in the archive {settings.coolr_archive}" if settings.coolr_archive else f"at {settings.coolr_url}"
+    return f"{len(schemas):,} schemas of {db} {place}."
+
+
+def _redis(settings: Settings) -> str:
+    try:
+        from frontierlab.jobs.broker import Broker
+    except ImportError as error:
+        raise ConfigurationError(f'{error.name} is not installed: pip install "frontierlab[celery]"') from error
+    broker = Broker(settings)
+    workers = broker.workers()
+    return f"{len(workers)} workers at {broker.address}{': ' if workers else ''}{', '.join(workers)}."
+
+
+def _spark(settings: Settings) -> str:
+    from frontierlab.spark import session
+
+    running = session(settings)
+    return f"Spark {running.version} with master {running.sparkContext.master}."
+
+
+SERVICES: dict[str, Callable[[Settings], str]] = {
+    "Elasticsearch": _elasticsearch,
+    "COOLR": _coolr,
+    "Redis": _redis,
+    "Spark": _spark,
+}
+"""The services that can be asked, each with what asks it."""

@@ -1,0 +1,225 @@
+"""Settings, edited and saved; and the services that they name, tested."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from html import escape
+from typing import Any, get_args
+
+import ipywidgets as widgets
+import traitlets
+from pydantic import SecretStr
+
+from frontierlab import Settings, connections, create_config_file, sample
+from frontierlab.progress import Progress
+from frontierlab_widgets.panel import Panel, row
+from frontierlab_widgets.work import Work
+
+__all__ = ["ConnectionPanel"]
+
+_GROUPS = {
+    "Elasticsearch": "es_",
+    "COOLR": "coolr_",
+    "Data": ("data_dir", "limit_queries", "part_documents", "db_instances"),
+    "Jobs and Spark": "",
+}
+_MARKS = {"connected": "good", "refused": "bad", "checking": "busy"}
+_KEPT = "kept; type here to replace it"
+
+
+class ConnectionPanel(Panel):
+    """Edit the settings, test the services that they name, save them.
+
+    A secret is typed into a password field, goes into the settings when they are applied, and never comes back out:
+    neither the field nor the state holds it afterwards.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+    path
+        Where the settings are saved.
+
+    Attributes
+    ----------
+    connections : dict
+        By service, ``state`` (not configured, not checked, checking, connected, refused) and ``reason``.
+    """
+
+    title = "Settings and connection"
+
+    path = traitlets.Unicode("configuration.txt").tag(kept=True)
+    connections = traitlets.Dict()
+
+    def build(self) -> list[widgets.Widget]:
+        """Make a field a setting, the buttons, and a line a service."""
+        self._fields = {name: _field(name) for name in Settings.model_fields}
+        for name, field in self._fields.items():
+            if not isinstance(field, widgets.Password):
+                field.observe(lambda _: setattr(self, "message", "Changes are not applied yet."), "value")
+        groups = widgets.Tab([widgets.VBox([self._fields[n] for n in names]) for names in _grouped().values()])
+        groups.titles = tuple(_grouped())
+        apply = widgets.Button(
+            description="Apply", button_style="primary", tooltip="Take these settings for all panels"
+        )
+        test = widgets.Button(description="Test", tooltip="Apply, and ask each service whether it can be used")
+        use_sample = widgets.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
+        save = widgets.Button(description="Save", tooltip="Write the applied settings, readable by you alone")
+        self._replace = widgets.Checkbox(description="replace", indent=False, layout=widgets.Layout(width="90px"))
+        place = widgets.Text(description="file", style={"description_width": "initial"})
+        self.bind("path", place)
+        self._lines = {name: widgets.HTML() for name in connections.SERVICES}
+        self.click(apply, self.apply)
+        self.click(test, self.test, always=False)
+        self.click(use_sample, self.use_sample)
+        self.click(save, self.save)
+        self.on(self._show_settings, "settings")
+        self.on(self._show_connections, "connections")
+        self._show_settings()
+        return [groups, row(apply, test, use_sample), row(save, place, self._replace), *self._lines.values()]
+
+    def apply(self) -> None:
+        """Make the settings that the fields say.
+
+        Raises
+        ------
+        ConfigurationError
+            A value cannot be; the settings stay as they were.
+        """
+        self.settings = Settings(**self._written())
+        self.message = "These settings are used now; they are not saved yet."
+
+    def use_sample(self) -> None:
+        """Take the sample that comes with frontierlab: its catalogue and its archive of payloads."""
+        changes = {} if self.settings is None else {"data_dir": self.settings.data_dir}
+        self.settings = sample.settings(**changes)
+        self.message = "The sample is used now: its catalogue, and its archive in place of COOLR."
+
+    def save(self) -> None:
+        """Write the applied settings into a configuration file that only its owner can read.
+
+        Raises
+        ------
+        ConfigurationError
+            The file is there already and is not to be replaced, or cannot be written.
+        """
+        self.apply()
+        path = create_config_file(self.path, overwrite=self._replace.value, **self._changed())
+        self.message = f"Saved in {path}, readable by you alone."
+
+    def test(self) -> None:
+        """Ask all services at once, off the main thread."""
+        self.apply()
+        settings = self.settings
+        self.connections = {name: {"state": "checking", "reason": ""} for name in connections.SERVICES}
+
+        def ask(work: Work) -> None:
+            with ThreadPoolExecutor(len(connections.SERVICES)) as pool:
+                asked = [pool.submit(connections.check, name, settings) for name in connections.SERVICES]
+                for number, answer in enumerate(as_completed(asked), 1):
+                    found = answer.result()
+                    told = {"state": found.state, "reason": found.reason}
+                    self.connections = {**self.connections, found.service: told}
+                    work.report(Progress("asking", number, len(asked), 0.0, None))
+
+        self.begin(ask, stage="asking")
+
+    def code(self) -> str:
+        """Return the lines that make these settings; secrets are named, not shown."""
+        given = {name: value for name, value in self._changed().items() if not isinstance(value, SecretStr)}
+        secrets = [name for name, value in self._changed().items() if isinstance(value, SecretStr)]
+        lines = [f"    {name}={str(value) if hasattr(value, 'parts') else value!r}," for name, value in given.items()]
+        lines = [line if "=/" not in line else _quoted(line) for line in lines]
+        told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
+        return "\n".join(
+            [*told, "settings = fl.Settings(", *lines, ")"] if lines else [*told, "settings = fl.Settings()"]
+        )
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the settings that are not the default."""
+        ours = self.settings
+        found = {} if ours is None else {name: getattr(ours, name) for name in Settings.model_fields}
+        return {name: value for name, value in found.items() if value != _default(name)}
+
+    def _written(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, field in self._fields.items():
+            if isinstance(field, widgets.Password):
+                if field.value:
+                    values[name] = SecretStr(field.value)
+                elif self.settings is not None:
+                    values[name] = getattr(self.settings, name)
+            else:
+                text = field.value.strip() if isinstance(field.value, str) else field.value
+                values[name] = _default(name) if text == "" else text
+        if values.get("es_user") is None and self._fields["es_pswd"].value == "":
+            values["es_pswd"] = None  # it goes with the user
+        if self._fields["es_api_key"].value == "" and values.get("es_user") is not None:
+            values["es_api_key"] = None  # a user was named instead
+        return values
+
+    def _show_settings(self) -> None:
+        settings = self.settings
+        for name, field in self._fields.items():
+            value = _default(name) if settings is None else getattr(settings, name)
+            if isinstance(field, widgets.Password):
+                field.value = ""
+                field.placeholder = "none" if value is None else _KEPT
+            else:
+                field.value = value if isinstance(field, widgets.Checkbox) else _text(value)
+        self.message = ""
+        self.connections = {name: {"state": "not checked", "reason": ""} for name in connections.SERVICES}
+
+    def _show_connections(self) -> None:
+        for name, told in self.connections.items():
+            mark = _MARKS.get(told["state"], "none")
+            self._lines[name].value = (
+                f'<span class="frontierlab-{mark}"><b>{name}</b>: {told["state"]}</span> '
+                f'<span class="frontierlab-quiet">{escape(told["reason"])}</span>'
+            )
+
+
+def _grouped() -> Mapping[str, list[str]]:
+    """Return the names of the settings by group, each in one."""
+    left = list(Settings.model_fields)
+    groups: dict[str, list[str]] = {}
+    for group, which in _GROUPS.items():
+        groups[group] = [n for n in left if (n.startswith(which) if isinstance(which, str) else n in which)]
+        left = [name for name in left if name not in groups[group]]
+    return groups
+
+
+def _default(name: str) -> Any:
+    return Settings.model_fields[name].get_default(call_default_factory=True)
+
+
+def _field(name: str) -> widgets.Widget:
+    field = Settings.model_fields[name]
+    looks: dict[str, Any] = {
+        "description": name,
+        "tooltip": field.description or "",
+        "style": {"description_width": "190px"},
+        "layout": widgets.Layout(width="620px", max_width="98%"),
+    }
+    if "SecretStr" in str(field.annotation):
+        return widgets.Password(**looks)
+    if field.annotation is bool:
+        return widgets.Checkbox(**looks)
+    if "Literal" in str(field.annotation):
+        return widgets.Dropdown(options=[str(value) for value in get_args(field.annotation)], **looks)
+    return widgets.Text(placeholder=field.description or "", continuous_update=False, **looks)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return shlex.join(f"{name}={option}" for name, option in value.items())
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _quoted(line: str) -> str:
+    name, _, path = line.rstrip(",").partition("=")
+    return f'{name}="{path}",'

@@ -1,0 +1,15 @@
+// A file for the reader's machine, handed to the browser's own downloads.
+
+function initialize({ model }) {
+  model.on("msg:custom", ({ name }, [content]) => {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([content]));
+    link.download = name;
+    document.body.append(link);
+    link.click();
+    link.remove();
+    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+  });
+}
+
+export default { initialize, render() {} };
