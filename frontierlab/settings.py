@@ -163,6 +163,9 @@ class Settings(BaseModel):
         "thread", description="where jobs run: inline, thread or celery"
     )
     job_time_limit: float = Field(86_400.0, gt=0, description="seconds after which a job on a worker is ended")
+    job_lost_seconds: float = Field(
+        60.0, ge=2, description="seconds, from 2: a job on a worker without a sign of life for so long goes to another"
+    )
     broker_url: SecretStr | None = Field(
         None,
         description="URL of the Redis that carries jobs to workers: redis://[user:password@]host:port/number, or "

@@ -17,8 +17,9 @@ from pyspark.sql import SparkSession
 from frontierlab import Settings, spark
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.processes import ServiceError
+from tests.services.redis import RedisServer
 
-SERVICES = ("elasticsearch", "spark", "browser")
+SERVICES = ("elasticsearch", "redis", "spark", "browser")
 
 # Chromium is a tested program here, not a browser that looks after itself.
 QUIET_CHROMIUM = [
@@ -77,6 +78,22 @@ def es(elasticsearch_server: ElasticsearchServer) -> Iterator[Elasticsearch]:
     """A client of it, as superuser."""
     with elasticsearch_server.client() as client:
         yield client
+
+
+@pytest.fixture(scope="session")
+def redis_of_the_run() -> Iterator[RedisServer]:
+    """The one Redis of the run. Tests may stop it and start it again."""
+    with RedisServer() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_server(redis_of_the_run: RedisServer) -> RedisServer:
+    """It, running and empty."""
+    redis_of_the_run.stop()
+    redis_of_the_run.start()
+    redis_of_the_run.client.flushall()
+    return redis_of_the_run
 
 
 @pytest.fixture(scope="session")

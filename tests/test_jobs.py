@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
-from frontierlab.jobs import backends, kinds, records
+from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.arguments import as_json
 from frontierlab.jobs.kinds import Outcome
 from frontierlab.jobs.records import JobRecord, JobStore, Process
@@ -285,7 +285,7 @@ def written(settings, **fields):
 
 @pytest.mark.parametrize("state", ["queued", "running"])
 def test_a_job_that_nobody_runs_any_more_has_failed(settings, state):
-    old = datetime.now(UTC) - records.STALE - timedelta(seconds=1)
+    old = datetime.now(UTC) - timedelta(seconds=61)
     job = written(settings, state=state, heartbeat=old, process=Process(host="elsewhere", pid=1))
     assert job.state == "failed"
     assert f"The job was {state}, and nobody runs it any more: its process ended (last sign of life" in job.error

@@ -39,9 +39,6 @@ RUN_JOB = "frontierlab.run_job"
 READ_PART = "frontierlab.read_part"
 """The task that reads a part of an extraction for a worker elsewhere."""
 
-VISIBLE = 60
-"""Seconds after which the message of a worker that gives no sign of life goes to another."""
-
 _TICKET = "frontierlab:job:"
 _WORKERS = "frontierlab:workers"
 _CANCELLED = "cancelled"
@@ -85,8 +82,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": results is None,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
-            "visibility_timeout": VISIBLE,  # running tasks push it on, see Broker.hold
-            "unacked_restore_interval": 5,
+            # after which a message goes to another worker; running tasks push it on, see Broker.hold
+            "visibility_timeout": settings.job_lost_seconds,
+            "unacked_restore_interval": min(5, settings.job_lost_seconds),
             "unacked_restore_throttle": 1,
             "socket_timeout": 30,
             "socket_connect_timeout": _PATIENCE,

@@ -21,16 +21,10 @@ from frontierlab.errors import JobError
 from frontierlab.files import write_text
 from frontierlab.settings import Settings
 
-__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "Process", "STALE", "STALE_ON_WORKERS", "State", "this_user"]
+__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "Process", "State", "this_user"]
 
 BEAT = 5.0
 """Seconds between two signs of life of whoever runs a job."""
-
-STALE = timedelta(seconds=60)
-"""A job without a sign of life for so long is run by nobody any more."""
-
-STALE_ON_WORKERS = timedelta(seconds=180)
-"""The same on workers, where another one goes on with what the lost one did, once that is noticed."""
 
 NO_WORKER = "No worker is there"
 """How a warning of a queued job begins that is sent to workers of which there are none."""
@@ -92,6 +86,8 @@ class JobRecord(BaseModel):
         Sentences that who uses the result should know.
     heartbeat, process
         The last sign of life of who runs it, and who that is.
+    patience
+        Seconds without a sign of life after which nobody runs it any more.
     attempts
         How often it was begun.
     surroundings
@@ -121,6 +117,7 @@ class JobRecord(BaseModel):
     warnings: list[str] = []
     heartbeat: datetime | None = None
     process: Process | None = None
+    patience: float = 60.0
     attempts: int = 0
     surroundings: dict[str, Any] = {}
     broker: str = ""
@@ -131,16 +128,17 @@ class JobRecord(BaseModel):
         """Whether it is at its end."""
         return self.state not in ("queued", "running")
 
+    def is_lost(self, times: int = 1) -> bool:
+        """Whether there was no sign of life for `times` its patience, or its process is known to have ended."""
+        patience = timedelta(seconds=times * self.patience)
+        silent = self.heartbeat is not None and datetime.now(UTC) - self.heartbeat > patience
+        return silent or (times == 1 and self.process is not None and self.process.has_ended())
+
     def now(self) -> JobRecord:
         """Return it as it is now: failed, where it should be going on and nobody runs it."""
         if self.has_ended or self.heartbeat is None:
             return self
-        silent = datetime.now(UTC) - self.heartbeat
-        if self.backend == "celery":  # another worker goes on with it
-            over = silent > STALE_ON_WORKERS
-        else:
-            over = silent > STALE or (self.process is not None and self.process.has_ended())
-        if not over:
+        if not self.is_lost(3 if self.backend == "celery" else 1):  # another worker goes on with it, soon
             return self
         text = f"The job was {self.state}, and {_NOBODY} (last sign of life {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC)."
         if self.backend == "celery":

@@ -18,7 +18,7 @@ from pydantic import SecretStr
 from frontierlab.errors import FrontierlabError
 from frontierlab.extraction import Share
 from frontierlab.jobs.kinds import KINDS
-from frontierlab.jobs.records import BEAT, STALE, JobStore, Process
+from frontierlab.jobs.records import BEAT, JobStore, Process
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
 
@@ -51,6 +51,8 @@ class Control:
         Called every second while the job goes on; returns True where the job is cancelled.
     limit
         Seconds after which the job is ended.
+    beat
+        Seconds between two signs of life.
     share
         Given to an extraction, so that others read parts of it.
     """
@@ -62,6 +64,7 @@ class Control:
         *,
         pulse: Callable[[], bool] = lambda: False,
         limit: float = math.inf,
+        beat: float = BEAT,
         share: Share | None = None,
     ) -> None:
         self.store = store
@@ -72,6 +75,7 @@ class Control:
         self.share = share
         self._pulse = pulse
         self._limit = limit
+        self._beat = beat
         self._over = threading.Event()
 
     def report(self, progress: Progress) -> None:
@@ -111,7 +115,7 @@ class Control:
             pulsed = now if now - pulsed >= _PULSE else pulsed
             if self.is_over():
                 self.cancelled.set()
-            if now - written >= (BEAT if self.latest is shown else _WRITE):
+            if now - written >= (self._beat if self.latest is shown else _WRITE):
                 written, shown = now, self.latest
                 # where it cannot be written now, the next beat may be; followers notice where none comes
                 with suppress(OSError, filelock.Timeout):
@@ -142,10 +146,8 @@ def claim(store: JobStore, id: str) -> Claim:
             record.state, record.ended = "cancelled", now
         if record.has_ended:
             return "ended"
-        if record.state == "running" and record.process is not None and record.heartbeat is not None:
-            lost = record.process.has_ended() or now - record.heartbeat > STALE
-            if not lost and record.process != Process.this():
-                return "busy"
+        if record.state == "running" and record.process != Process.this() and not record.is_lost():
+            return "busy"
         if record.attempts >= MOST_ATTEMPTS:
             last = record.process or Process.this()
             record.state, record.ended = "failed", now

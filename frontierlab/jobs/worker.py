@@ -13,15 +13,13 @@ from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction import read_part
 from frontierlab.jobs.broker import Broker
-from frontierlab.jobs.records import JobRecord, JobStore
+from frontierlab.jobs.records import BEAT, JobRecord, JobStore
 from frontierlab.jobs.running import Control, Stopped, claim, end, run
 from frontierlab.settings import Settings
 
 __all__ = ["SURROUNDINGS", "read_one_part", "run_one_job", "surroundings", "worker_settings"]
 
 _log = logging.getLogger(__name__)
-
-_AGAIN = 20  # seconds until a job that another process runs is looked at again
 
 SURROUNDINGS = ("es_address", "es_index", "coolr_host", "db_instances", "limit_queries", "es_caching_efficiency_index")
 """Settings that a result depends on: a worker that has others does not run the job."""
@@ -59,13 +57,14 @@ def run_one_job(task: Task, id: str, version: str) -> str:
         raise
     taken = claim(store, id)
     if taken == "busy":
-        raise task.retry(countdown=_AGAIN, max_retries=None)
+        raise task.retry(countdown=settings.job_lost_seconds / 3, max_retries=None)
     if taken == "mine":
         control = Control(
             store,
             id,
             pulse=functools.partial(_hold, broker, _delivery(task), id),
             limit=settings.job_time_limit,
+            beat=min(BEAT, settings.job_lost_seconds / 4),
             share=functools.partial(_share, broker, id),
         )
         wrong = _refusal(record, settings, version)

@@ -35,6 +35,7 @@ class Workers:
             broker = Broker(settings)
             with store.changing(record.id) as mine:
                 mine.broker, mine.surroundings = broker.address, surroundings(settings)
+                mine.patience = settings.job_lost_seconds
             broker.send(record)
         except (JobError, ConfigurationError) as error:
             with store.changing(record.id) as mine:
