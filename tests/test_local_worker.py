@@ -1,0 +1,135 @@
+"""The Redis and the worker of one's own machine: started on request, and ended with whoever started them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+import frontierlab as fl
+from frontierlab import jobs
+from frontierlab.errors import ConfigurationError, JobError
+from frontierlab.jobs.addresses import broker_file
+from frontierlab.sample import World
+from tests.extractions import assert_is_the_world
+
+pytestmark = pytest.mark.redis
+LONG = 120
+
+
+@pytest.fixture
+def settings(data_dir):
+    return fl.sample.settings(data_dir=data_dir, job_backend="celery", job_lost_seconds=4)
+
+
+def programs_of(settings):
+    """The processes that were started for a data folder, by their environment or command."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if f"FRONTIERLAB_DATA_DIR={settings.data_dir}" in "\n".join(
+                f"{name}={value}" for name, value in process.environ().items()
+            ) or str(settings.data_dir) in " ".join([*process.cmdline(), process.cwd()]):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def until_gone(settings):
+    deadline = time.monotonic() + LONG
+    while left := programs_of(settings):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+def test_it_runs_jobs_and_nothing_is_left_of_it(settings):
+    with pytest.raises(ConfigurationError, match=r"There is no broker .* make worker"):
+        jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+    with jobs.start_worker(settings) as worker:
+        assert repr(worker) == "<LocalWorker: running>"
+        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+        assert_is_the_world(job.result(LONG), World())
+        file = broker_file(settings)
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        redis = psutil.Process(json.loads(file.read_text())["pid"])
+        assert {connection.laddr.ip for connection in redis.net_connections() if connection.status == "LISTEN"} == {
+            "127.0.0.1"
+        }
+        password = json.loads(file.read_text())["url"].split(":")[2].split("@")[0]
+        assert all(password not in " ".join(process.cmdline()) for process in programs_of(settings))
+    assert not worker.running
+    until_gone(settings)
+    assert not broker_file(settings).exists()
+
+
+def test_a_second_one_shares_the_redis(settings):
+    with jobs.start_worker(settings):
+        url = broker_file(settings).read_text()
+        with jobs.start_worker(settings):
+            assert broker_file(settings).read_text() == url
+        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+        assert job.wait(LONG) == "succeeded"
+    until_gone(settings)
+
+
+def test_what_is_queued_outlives_it(settings):
+    with jobs.start_worker(settings):
+        pass
+    with jobs.start_worker(settings) as worker:
+        for process in programs_of(settings):
+            if "celery" in " ".join(process.cmdline()):
+                process.send_signal(signal.SIGSTOP)
+        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+        time.sleep(1.5)  # until it is on the disk
+        worker.stop()
+    assert job.state == "queued"
+    with jobs.start_worker(settings):
+        assert_is_the_world(job.result(LONG), World())
+    until_gone(settings)
+
+
+CALLER = """
+import os, signal, sys, time
+import frontierlab as fl
+worker = fl.jobs.start_worker(fl.sample.settings(data_dir=sys.argv[1]))
+print("started", flush=True)
+{then}
+"""
+
+
+@pytest.mark.parametrize("then", ["", "os.kill(os.getpid(), signal.SIGKILL)"])
+def test_it_ends_with_the_process_that_started_it(settings, then):
+    command = [sys.executable, "-c", CALLER.format(then=then), settings.data_dir]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "started\n", done.stderr
+    until_gone(settings)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_ends_what_it_started(settings, number):
+    environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(settings.data_dir)}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "frontierlab.jobs"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+    )
+    assert child.stdout.readline() == b"ready\n"
+    child.send_signal(number)
+    assert child.wait(LONG) == 0
+    child.stdout.close()
+    until_gone(settings)
+
+
+def test_a_redis_that_cannot_start_is_said(settings, monkeypatch, tmp_path):
+    (tmp_path / "redis-server").write_text("#!/bin/sh\necho no memory today\nexit 1\n")
+    (tmp_path / "redis-server").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    with pytest.raises(JobError, match=r"The worker did not start: no memory today \(see .*redis.log\)"):
+        jobs.start_worker(settings)
+    until_gone(settings)
