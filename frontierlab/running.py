@@ -6,22 +6,24 @@ Spark works in a thread of its own while the caller waits, so that the caller ca
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, wait
 from contextvars import ContextVar, Token
+from textwrap import shorten
 from typing import TYPE_CHECKING, Any, Self
 
 import pandas as pd
 import pyarrow as pa
 
-from frontierlab.errors import Cancelled
+from frontierlab.errors import Cancelled, SparkError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Cancellable", "cancellable", "check_cancelled", "run", "to_pandas"]
+__all__ = ["Cancellable", "cancellable", "check_cancelled", "run", "said_by_spark", "to_pandas"]
 
 _LOOK = 0.05  # seconds between two looks whether the work is still wanted
 
@@ -108,6 +110,8 @@ def run(
     ------
     Cancelled
         A `cancellable` block around it was cancelled.
+    SparkError
+        Spark failed at it.
     """
     check_cancelled()
     answer = logs.sparkSession.sql(sql, args=dict(args or {}), logs=logs)
@@ -132,6 +136,8 @@ def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFr
     ------
     Cancelled
         A `cancellable` block around it was cancelled.
+    SparkError
+        Spark failed at it: a division by zero, a file that is gone, too little memory.
     """
     table = _collect(answer, description)
     instant = pa.timestamp("ms", tz="UTC")
@@ -147,7 +153,9 @@ def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFr
 
 def _collect(answer: DataFrame, description: str | None) -> pa.Table:
     """Let Spark work in another thread, and end its jobs where the wait for them ends early."""
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark import InheritableThread
+    from pyspark.errors import PySparkException
 
     check_cancelled()
     context, tag = answer.sparkSession.sparkContext, f"frontierlab-{secrets.token_hex(8)}"
@@ -172,7 +180,22 @@ def _collect(answer: DataFrame, description: str | None) -> pa.Table:
             context.cancelJobsWithTag(tag)  # again and again: between two jobs of a statement there is none to end
         raise
     check_cancelled()
-    return work.result()
+    try:
+        return work.result()
+    except (PySparkException, Py4JError) as error:
+        what = shorten(description or "a statement", 80, placeholder=" …")
+        raise SparkError(f"Spark failed at {what}: {said_by_spark(error)}") from error
+
+
+def said_by_spark(error: Exception) -> str:
+    """Return what an error of Spark says, without its codes, the plan and Java's stack."""
+    lines = [line.strip(": \t") for line in str(error).splitlines()]
+    told = [line for line in lines if line and not re.match(r"An error occurred|at |.*thrown in awaitResult", line)]
+    line = told[0].removeprefix("Caused by: ") if told else type(error).__name__
+    place = re.search(r"line \d+,? pos \d+", line)
+    line = re.sub(r"^(\w+\.)+\w+: ", "", line)  # the class of Java's
+    line = re.sub(r"\s*SQLSTATE: \w+.*$", "", re.sub(r"^\[[\w.]+\] ", "", line)).rstrip(".")
+    return f"{line} ({place[0]})." if place else f"{line}."
 
 
 def _pandas_type(type_: pa.DataType) -> Any:

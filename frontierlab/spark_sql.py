@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from frontierlab.datasets import Dataset
 from frontierlab.errors import InvalidRequestError, SparkError
 from frontierlab.logs import open_logs
 from frontierlab.parameters import as_parameters, check_names
-from frontierlab.running import check_cancelled, to_pandas
+from frontierlab.running import check_cancelled, said_by_spark, to_pandas
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -70,8 +69,6 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
     Cancelled
         A `frontierlab.spark.cancellable` block around it was cancelled.
     """
-    from pyspark.errors import PySparkException
-
     if not isinstance(statement, str):
         raise InvalidRequestError(f"The statement is {statement!r}: give a text in Spark SQL.")
     check_names(statement, parameters)
@@ -79,10 +76,7 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
     check_cancelled()
     frame = open_logs(logs) if isinstance(logs, str | Dataset) else logs
     answer = _analysed(frame, statement, values)
-    try:
-        return to_pandas(answer, description=f"sql: {statement}")
-    except PySparkException as error:
-        raise SparkError(f"Spark failed at the statement: {_first_line(error)}") from error
+    return to_pandas(answer, description=f"sql: {statement}")
 
 
 def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> DataFrame:
@@ -101,10 +95,10 @@ def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> Dat
             ) from error
         columns = ", ".join(logs.columns)
         raise InvalidRequestError(
-            f"Spark does not understand the statement: {_first_line(error)} The columns of {VIEW}: {columns}."
+            f"Spark does not understand the statement: {said_by_spark(error)} The columns of {VIEW}: {columns}."
         ) from error
     except PySparkException as error:  # a statement without rows to read fails as it is read
-        raise SparkError(f"Spark failed at the statement: {_first_line(error)}") from error
+        raise SparkError(f"Spark failed at the statement: {said_by_spark(error)}") from error
 
 
 @contextmanager
@@ -122,11 +116,3 @@ def _view(logs: DataFrame) -> Iterator[None]:
                 spark.catalog.dropTempView(VIEW)
             else:
                 before.createOrReplaceTempView(VIEW)
-
-
-def _first_line(error: Exception) -> str:
-    """Return what Spark says, without its code, the plan and Java's stack."""
-    line = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    place = re.search(r"line \d+,? pos \d+", line)
-    said = re.sub(r"\s*SQLSTATE: \w+.*$", "", re.sub(r"^\[[\w.]+\] ", "", line.strip())).rstrip(".")
-    return f"{said} ({place[0]})." if place else f"{said}."

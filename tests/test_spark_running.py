@@ -11,7 +11,7 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import spark
-from frontierlab.errors import Cancelled, FrontierlabError
+from frontierlab.errors import Cancelled, FrontierlabError, SparkError
 from tests.logs import make_dataset
 
 # It would take minutes.
@@ -142,8 +142,8 @@ def test_ctrl_c_ends_the_job(running: SparkSession, logs: DataFrame, handler: st
 
 @pytest.mark.spark
 def test_an_error_of_spark_comes_through(logs: DataFrame) -> None:
-    with pytest.raises(Exception, match="too bad"):
-        spark.run(logs, "SELECT raise_error('too bad') FROM {logs}")
+    with pytest.raises(SparkError, match=r"^Spark failed at bad: too bad\.$"):
+        spark.run(logs, "SELECT raise_error('too bad') FROM {logs}", description="bad")
     with spark.cancellable(), pytest.raises(Exception, match="nix"):
         spark.run(logs, "SELECT nix FROM {logs}")
 
@@ -172,6 +172,26 @@ def test_jobs_are_described_and_the_description_is_put_back(running: SparkSessio
 
 
 @pytest.mark.spark
+def test_every_job_of_a_statement_is_described(running: SparkSession, logs: DataFrame) -> None:
+    """That of a broadcast too, and that of a subquery, which Spark runs in threads of its own."""
+    store = running.sparkContext._jsc.sc().statusStore()
+    before = store.jobsList(None).size()
+    spark.run(
+        logs,
+        """
+        WITH per_db AS (SELECT db, count(*) AS n FROM {logs} GROUP BY db)
+        SELECT /*+ BROADCAST(per_db) */ count(*) AS queries FROM {logs} JOIN per_db USING (db)
+        WHERE n >= (SELECT min(n) FROM per_db)
+        """,
+        description="per database",
+    )
+    jobs = store.jobsList(None)  # the latest first
+    new = [jobs.apply(i) for i in range(jobs.size() - before)]
+    assert len(new) >= 3
+    assert {str(job.description()) for job in new} == {"Some(per database)"}
+
+
+@pytest.mark.spark
 def test_jobs_are_of_the_group_and_have_the_tags_that_the_caller_set(running: SparkSession, logs: DataFrame) -> None:
     context = running.sparkContext
     context.setJobGroup("mine", "my own words")
@@ -186,3 +206,20 @@ def test_jobs_are_of_the_group_and_have_the_tags_that_the_caller_set(running: Sp
     job = context._jsc.sc().statusStore().job(number)
     assert job.description().get() == "my own words"
     assert "my-tag" in str(job.jobTags())
+
+
+@pytest.mark.spark
+def test_a_file_that_is_gone_is_named(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "gone", [{}])
+    logs = spark.open_logs(dataset, session=running)
+    (file,) = dataset.files()
+    file.unlink()
+    with pytest.raises(SparkError, match=rf"Spark failed at count: .*{file.name}"):
+        spark.run(logs, "SELECT count(*) FROM {logs}", description="count")
+
+
+@pytest.mark.spark
+def test_a_job_that_someone_ends_in_spark_is_an_error(running: SparkSession, logs: DataFrame) -> None:
+    end_all = running.sparkContext.cancelAllJobs
+    with once_a_job_runs(running, end_all), pytest.raises(SparkError, match=r"Spark failed at slow: .*cancelled"):
+        spark.run(logs, ENDLESS, description="slow")

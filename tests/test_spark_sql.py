@@ -270,9 +270,9 @@ def test_a_statement_is_a_text() -> None:
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("SELECT 1 / (taskid - taskid) FROM logs", r"failed at the statement: Division by zero\."),
-        ("SELECT CAST(schema AS int) FROM logs", r"failed at the statement: The value .* cannot be cast"),
-        ("SELECT raise_error('too bad')", "failed at the statement: too bad"),
+        ("SELECT 1 / (taskid - taskid) FROM logs", r"failed at sql: SELECT .*: Division by zero\."),
+        ("SELECT CAST(schema AS int) FROM logs", r"failed at sql: SELECT .*: The value .* cannot be cast"),
+        ("SELECT raise_error('too bad')", "failed at (the statement|sql: SELECT .*): too bad"),
         ("SELECT sum(fsize) FROM logs", "overflow"),
     ],
 )
