@@ -10,7 +10,7 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "ranking"]
+__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "heads", "others", "ranking"]
 
 NAMED, OTHER, MISSING = "named", "other", "missing"
 
@@ -25,6 +25,11 @@ def check_top(top: object) -> None:
     """
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
         raise InvalidRequestError(f"top={top!r}: give a whole number of groups, 1 or more, or None for all.")
+
+
+def others(groups: int) -> str:
+    """Name groups that were added up."""
+    return f"({groups:,} other{'s' if groups != 1 else ''})"
 
 
 def ranking(

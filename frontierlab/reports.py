@@ -13,7 +13,7 @@ from frontierlab import filters, plots
 from frontierlab.comparison import Compare, before
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import InvalidRequestError
-from frontierlab.groups import MISSING, OTHER
+from frontierlab.groups import MISSING, OTHER, others
 from frontierlab.manifest import Manifest, Outcome
 from frontierlab.pages import write_page
 from frontierlab.plots.drawing import number
@@ -196,7 +196,7 @@ def _section(name: str, frame: pd.DataFrame, statement: Statement) -> _Section:
 
 
 def _names(row: dict[Any, Any], names: list[str]) -> list[str]:
-    special = {OTHER: f"({row['groups']:,} others)", MISSING: "(none named)"}
+    special = {OTHER: others(row["groups"]), MISSING: "(none named)"}
     texts = ["" if pd.isna(row[name]) else str(row[name]) for name in names]
     if row["part"] in special:
         empty = next(place for place in reversed(range(len(texts))) if not texts[place])

@@ -112,7 +112,7 @@ class Selection:
             raise InvalidRequestError(
                 f"until ({in_words(self.until)}) must be later than since ({in_words(self.since)})."
             )
-        if self.cached not in (None, True, False):
+        if self.cached is not None and not isinstance(self.cached, bool):
             raise InvalidRequestError(f"cached={self.cached!r}: give True, False, or None for both.")
         if self.cached and self.kind:
             raise InvalidRequestError("kind is that of queries that were not cached: leave cached out, or give False.")

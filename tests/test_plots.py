@@ -23,7 +23,11 @@ def counts(*rows: tuple[Any, ...], keys: tuple[str, ...], selection: str = WORDS
     columns = [*keys, "cached", "not_cached", "unknown"]
     types = dict.fromkeys(columns, "Int64") | {key: "string" for key in keys if key != "time"}
     frame = pd.DataFrame(rows, columns=columns).astype({c: t for c, t in types.items() if c != "time"})
-    if "time" in keys:
+    if "time" not in keys:
+        part = frame[keys[-1]].isna().map({True: "missing", False: "named"}).astype("string")
+        frame.insert(len(keys), "part", part)
+        frame.insert(len(keys) + 1, "groups", pd.array([1] * len(frame), dtype="Int64"))
+    else:
         frame["time"] = pd.to_datetime(frame["time"], utc=True).dt.as_unit("ms")
     frame.attrs = {"selection": selection, "bin_seconds": 300.0}
     return frame
@@ -98,16 +102,17 @@ def test_another_frame_is_refused(draw: Callable[..., Any], frame: pd.DataFrame)
         draw(frame, scale="cubic")
 
 
-def test_bars_are_stacked_the_largest_at_the_top() -> None:
-    plot = plots.queries_per_db(DB.iloc[::-1])
+def test_bars_are_stacked_in_the_order_of_the_frame_from_the_top() -> None:
+    plot = plots.queries_per_db(DB)
     bars = glyphs(plot, HBar)
     assert labels(plot) == ["CONDBR2", "OFLP200"]
     assert plot.y_range.start > plot.y_range.end
     assert plot.x_range.start == 0
     data = bars[0].data_source.data
     assert [list(data[name]) for name in ("cached", "not_cached")] == [[40, 5], [60, 10]]
-    assert data["cached_text"] == ["40 (40.0%)", "5 (33.3%)"]
-    assert data["total_text"] == ["100", "15"]
+    assert data["cached_text"] == ["40 queries (40.0%)", "5 queries (33.3%)"]
+    assert data["total_text"] == ["100 queries", "15 queries"]
+    assert labels(plots.queries_per_db(DB.iloc[::-1])) == ["OFLP200", "CONDBR2"]
 
 
 def test_counts_that_span_decades_are_dots_for_stacked_bars_would_lie() -> None:
@@ -135,7 +140,8 @@ def test_the_rest_is_added_up_in_one_row() -> None:
     assert data["name"][-1] == "(40 others)"
     assert len(data["name"]) == 11
     assert sum(data["cached"]) == sum(range(50))
-    assert len(glyphs(plots.cached_per_schema(frame.head(11), top=10), HBar)[0].data_source.data["name"]) == 11
+    one = glyphs(plots.cached_per_schema(frame.head(11), top=10), HBar)[0].data_source.data
+    assert one["name"][-1] == "(1 other)"
     with pytest.raises(InvalidRequestError, match="top=0"):
         plots.cached_per_schema(frame, top=0)
 
@@ -160,7 +166,7 @@ def test_a_name_of_60_characters_is_whole_and_a_longer_one_loses_its_middle() ->
 
 def test_every_digit_is_shown_beyond_what_a_float_holds() -> None:
     data = glyphs(plots.queries_per_db(per_db(("A", 2**60 + 1, 0, 0))), HBar)[0].data_source.data
-    assert data["total_text"] == ["1,152,921,504,606,846,977"]
+    assert data["total_text"] == ["1,152,921,504,606,846,977 queries"]
     assert data["cached"].dtype == "float64"
 
 
@@ -219,7 +225,7 @@ def test_hover_shows_exact_counts(browser: Browser, tmp_path: Path) -> None:
     plot = plots.queries_per_db(per_db(("CONDBR2", 2**60 + 1, 0, 0), ("OFLP200", 2**59, 2**59, 0)))
     page, problems = opened(browser, plot, tmp_path)
     page.mouse.move(*page.evaluate(PLACE, [2**58, 0]))
-    page.get_by_text("1,152,921,504,606,846,977 (100.0%)").wait_for()
+    page.get_by_text("1,152,921,504,606,846,977 queries (100.0%)").wait_for()
     page.get_by_text("CONDBR2", exact=True).wait_for()
     assert problems == []
 

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import add_percent
+from frontierlab.filters.parts import add_percent_of_all
 from frontierlab.statements import Question, as_filter
 
 __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
@@ -117,8 +117,6 @@ def _costs(column: str, by: str, top: int | None, labels: Mapping[str, str] | No
         raise InvalidRequestError(f"by={by!r}: give one of {', '.join(COSTS)}.")
 
     def derive(frame: pd.DataFrame) -> pd.DataFrame:
-        for name in COSTS:
-            frame = add_percent(frame, [name], frame[name].sum())
-        return frame
+        return add_percent_of_all(frame, [*COSTS])
 
     return Question(COSTS, {column: column}, labels=labels or {}, top=top, rank=(by,), derive=derive, facts={"by": by})

@@ -6,7 +6,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-__all__ = ["BYTES", "CACHED", "DB", "NODE", "NOT_CACHED", "PAYLOAD", "QUERIES", "SCHEMA", "add_percent"]
+__all__ = [
+    "BYTES",
+    "CACHED",
+    "DB",
+    "NODE",
+    "NOT_CACHED",
+    "PAYLOAD",
+    "QUERIES",
+    "SCHEMA",
+    "add_percent",
+    "add_percent_of_all",
+]
 
 DB = {"db": "db"}
 SCHEMA = {"db": "db", "schema": "schema"}
@@ -23,11 +34,15 @@ BYTES = {"bytes": "coalesce(sum(fsize), 0)"}
 NOT_CACHED = "NOT cached"
 
 
-def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int] | int) -> pd.DataFrame:
-    """Add what each column is of the whole, in percent; null where the whole is nothing."""
-    parts = {}
+def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -> pd.DataFrame:
+    """Add what each column is of the row's whole, in percent; null where the whole is nothing."""
+    whole = whole.mask(whole == 0)
+    # an integer of 64 bits becomes a fraction here: a share of 53 bits is exact enough
+    return frame.assign(**{f"{column}_percent": 100 * (frame[column] / whole).astype("Float64") for column in of})
+
+
+def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
+    """Add what each column's value is of all rows' together, in percent; null where that is nothing."""
     for column in of:
-        # an integer of 64 bits first becomes a fraction here: a share of 53 bits is exact enough
-        fraction = frame[column].astype("Float64") / whole
-        parts[f"{column}_percent"] = (100 * fraction).mask(fraction.isna() | (fraction.abs() == float("inf")))
-    return frame.assign(**parts)
+        frame = add_percent(frame, [column], pd.Series(frame[column].sum(), index=frame.index, dtype="Int64"))
+    return frame

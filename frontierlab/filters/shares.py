@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from frontierlab.filters.parts import BYTES, CACHED, NODE, NOT_CACHED, SCHEMA, add_percent
+from frontierlab.filters.parts import BYTES, CACHED, NODE, NOT_CACHED, SCHEMA, add_percent, add_percent_of_all
 from frontierlab.statements import Question, as_filter
 
 __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
@@ -113,6 +113,6 @@ def _cached(keys: Mapping[str, str], top: int | None) -> Question:
 
 def _bytes(keys: Mapping[str, str], top: int | None) -> Question:
     def derive(frame: pd.DataFrame) -> pd.DataFrame:
-        return add_percent(frame, ["bytes"], frame["bytes"].sum())
+        return add_percent_of_all(frame, ["bytes"])
 
     return Question(BYTES, keys, conditions=(NOT_CACHED,), top=top, derive=derive)

@@ -11,8 +11,8 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFo
 from bokeh.plotting import figure
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import add_percent
-from frontierlab.groups import MISSING, NAMED, OTHER
+from frontierlab.filters.parts import add_percent, add_percent_of_all
+from frontierlab.groups import MISSING, NAMED, OTHER, others
 from frontierlab.plots.drawing import (
     BEFORE,
     FLOOR,
@@ -112,7 +112,7 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
     varying = [*(key for key in keys[:-1] if named[key].nunique(dropna=False) > 1), keys[-1]]
     labels = named.iloc[:top][varying].astype("string").fillna("").agg(" · ".join, axis=1)
     found = [named.iloc[:top][columns].assign(label=labels)]
-    for rows, label in ((rest, f"({int(rest['groups'].sum()):,} others)"), (missing, "(none named)")):
+    for rows, label in ((rest, others(int(rest["groups"].sum()))), (missing, "(none named)")):
         if len(rows):
             # each column by itself: side by side with a fraction an integer would lose digits
             sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
@@ -122,12 +122,12 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
 
 def _shown(rows: pd.DataFrame, series: Sequence[Series], share: str) -> pd.DataFrame:
     """Return the shares in percent that are drawn in the numbers' place."""
-    found = {}
+    found: dict[str, Any] = {}
     for suffix in ("", "_before"):
         columns = [f"{one.column}{suffix}" for one in series if f"{one.column}{suffix}" in rows]
-        for name in columns:
-            whole = rows[columns].sum(axis=1) if share == "row" else rows[name].sum()
-            found[name] = add_percent(rows[[name]], [name], whole)[f"{name}_percent"]
+        part = rows[columns]
+        shares = add_percent(part, columns, part.sum(axis=1)) if share == "row" else add_percent_of_all(part, columns)
+        found |= {name: shares[f"{name}_percent"] for name in columns}
     return pd.DataFrame(found)
 
 

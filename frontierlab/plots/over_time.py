@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.groups import MISSING, OTHER
+from frontierlab.groups import MISSING, OTHER, others
 from frontierlab.plots.drawing import CACHED, COLOURS, Scale, check, empty, words_of
 from frontierlab.plots.stepped import Line, over_time
 
@@ -96,7 +96,7 @@ def _apart(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, list
     columns, lines = {"time": frame["time"].iloc[::count].to_numpy()} if count else {}, []
     for place, row in enumerate(heads.to_dict("records")):
         named = " · ".join(str(row[key]) for key in varying if not pd.isna(row[key]))
-        special = {OTHER: f"({row['groups']:,} others)", MISSING: "(none named)"}
+        special = {OTHER: others(row["groups"]), MISSING: "(none named)"}
         colour, dash = COLOURS[place % len(COLOURS)], _DASHES[place // len(COLOURS) % len(_DASHES)]
         lines.append(Line(f"s{place}", special.get(row["part"], named), colour, dash))
         for suffix in ("", "_before"):
