@@ -2,6 +2,7 @@ from . import caching as caching
 from . import catalogue as catalogue
 from . import catalogues as catalogues
 from . import connections as connections
+from . import contents as contents
 from . import coolr as coolr
 from . import datasets as datasets
 from . import errors as errors
@@ -11,6 +12,7 @@ from . import plots as plots
 from . import sample as sample
 from . import schema as schema
 from . import spark as spark
+from .changes import what_changed as what_changed
 from .datasets import Dataset as Dataset
 from .extraction import extract as extract
 from .reports import report as report

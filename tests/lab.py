@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Locator, Page
 
 from tests.services.jupyter import JupyterServer
 
@@ -60,13 +60,12 @@ class Lab:
         if message.type == "error" and not any(re.search(known, text) for known in KNOWN):
             self.problems.append(text)
 
-    def run(self, seconds: float = 120) -> None:
-        """Run all cells and wait for the last."""
-        self.command("notebook:run-all-cells")
-        prompts = self.page.locator(".jp-Notebook .jp-CodeCell .jp-InputPrompt")
-        expect(prompts.last).to_have_text(re.compile(r"\[\d+\]:"), timeout=1000 * seconds)
+    def run(self) -> None:
+        """Run all cells, and wait for the last; an error in one fails."""
+        done = self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
         errors = self.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
-        assert errors.all_inner_texts() == []
+        told = [text for text in errors.all_inner_texts() if "incubator modules" not in text]  # Java's, at its start
+        assert (done, told) == (True, [])
 
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab, as its menus do; it may go on after this returns."""

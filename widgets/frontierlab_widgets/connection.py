@@ -56,7 +56,7 @@ class ConnectionPanel(Panel):
     def build(self) -> list[widgets.Widget]:
         """Make a field a setting, the buttons, and a line a service."""
         self._fields = {name: _field(name) for name in Settings.model_fields}
-        for name, field in self._fields.items():
+        for field in self._fields.values():
             if not isinstance(field, widgets.Password):
                 field.observe(lambda _: setattr(self, "message", "Changes are not applied yet."), "value")
         groups = widgets.Tab([widgets.VBox([self._fields[n] for n in names]) for names in _grouped().values()])

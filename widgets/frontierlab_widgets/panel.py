@@ -86,21 +86,17 @@ class Panel(widgets.VBox):
         self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
         self._line = widgets.Label()
         self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop what is going on")
-        self._foot = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(display="none"))
+        self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(display="none"))
         self._message = widgets.HTML()
         self._error = widgets.HTML()
+        self.foot = widgets.VBox([self._going, self._message, self._error])
         traitlets.dlink((self._lifeline, "dark"), (self, "dark"))
         self.click(self._stop, self.stop)
         with self.shown_errors():
             self.settings = settings if settings is not None else Settings()
-        self.children = [
-            self._lifeline,
-            widgets.HTML(f"<h3>{escape(self.title)}</h3>"),
-            *self.build(),
-            self._foot,
-            self._message,
-            self._error,
-        ]
+        parts = self.build()
+        head = [self._lifeline, widgets.HTML(f"<h3>{escape(self.title)}</h3>")]
+        self.children = [*head, *parts, *([] if self.foot in parts else [self.foot])]
         self.observe(self._draw, ["phase", "error", "message", "progress"])
         self._draw()
         for name, value in traits.items():
@@ -113,7 +109,7 @@ class Panel(widgets.VBox):
     # what a panel of its own says
 
     def build(self) -> list[widgets.Widget]:
-        """Make the view, and return its parts from top to bottom."""
+        """Make the view, and return its parts from top to bottom; ``foot`` (progress, message, error) is the last."""
         return []
 
     def code(self) -> str:
@@ -258,7 +254,7 @@ class Panel(widgets.VBox):
 
     def _draw(self, _: Any = None) -> None:
         working = self.phase is Phase.WORKING
-        self._foot.layout.display = "" if working else "none"
+        self._going.layout.display = "" if working else "none"
         for action in self._actions:
             action.disabled = working
         if self.progress is not None:
@@ -307,9 +303,26 @@ class Panel(widgets.VBox):
         panel.restore(state)
         return panel
 
+    def read_state(self, state: Mapping[str, Any] | str) -> dict[str, Any]:
+        """Return the values of a state, whether it is JSON text or a dict.
+
+        Raises
+        ------
+        InvalidRequestError
+            It is the state of something else.
+        """
+        name = type(self).__name__
+        try:
+            given = dict(json.loads(state) if isinstance(state, str) else state)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(f"This is no state of a panel: {error}.") from None
+        if given.pop("panel", None) != name:
+            raise InvalidRequestError(f"This is not the state of a {name}: give what its state() returned.")
+        return given
+
     def restore(self, state: Mapping[str, Any] | str) -> None:
         """Show what a state says; see `from_state`."""
-        given = _read_state(state, type(self).__name__)
+        given = self.read_state(state)
         unknown = sorted(given.keys() - {*self.kept()})
         if unknown:
             raise InvalidRequestError(
@@ -337,16 +350,6 @@ class _ShownErrors:
             return False  # a keyboard interrupt is for the kernel
         self._panel.fail(error)
         return True
-
-
-def _read_state(state: Mapping[str, Any] | str, name: str) -> dict[str, Any]:
-    try:
-        given = dict(json.loads(state) if isinstance(state, str) else state)
-    except (TypeError, ValueError) as error:
-        raise InvalidRequestError(f"This is no state of a panel: {error}.") from None
-    if given.pop("panel", None) != name:
-        raise InvalidRequestError(f"This is not the state of a {name}: give what its state() returned.")
-    return given
 
 
 def row(*parts: widgets.Widget) -> widgets.HBox:

@@ -55,8 +55,8 @@ class Upload(anywidget.AnyWidget):
         if not buffers or len(buffers[0]) > self.most:
             self._refuse(
                 InvalidRequestError(
-                    f"{content['name']} has {megabytes(content['size'])}, and through the browser go {self.most / 1e6:g} "
-                    "MB at most. Copy it to the server, and give its path there."
+                    f"{content['name']} has {megabytes(content['size'])}, and through the browser go "
+                    f"{self.most / 1e6:g} MB at most. Copy it to the server, and give its path there."
                 )
             )
         else:
@@ -79,7 +79,7 @@ class Download(anywidget.AnyWidget):
         size = path.stat().st_size
         if size > MOST_DOWN:
             raise InvalidRequestError(
-                f"{name} has {megabytes(size)}, and through the browser go {megabytes(MOST_DOWN)} at most. Write it to a "
-                "path on the server instead."
+                f"{name} has {megabytes(size)}, and through the browser go {megabytes(MOST_DOWN)} at most. Write it to "
+                "a path on the server instead."
             )
         self.send({"name": name}, [path.read_bytes()])

@@ -38,6 +38,7 @@ class Work:
         self._run = run
         self._finish = finish
         self._show = show
+        self._when_stopped: list[Callable[[], object]] = []
         self._thread = threading.Thread(target=self._work, name="panel", daemon=True)
 
     def start(self) -> None:
@@ -47,6 +48,14 @@ class Work:
     def stop(self) -> None:
         """Ask it to end; it does at its next report, or where it looks at `stopping`."""
         self.stopping.set()
+        for end in self._when_stopped:
+            end()
+
+    def when_stopped(self, end: Callable[[], object]) -> None:
+        """Call something, in the stopping thread, that ends what goes on between two reports."""
+        self._when_stopped.append(end)
+        if self.stopping.is_set():
+            end()
 
     def join(self, seconds: float | None = None) -> bool:
         """Wait for its end, and return whether it has come."""

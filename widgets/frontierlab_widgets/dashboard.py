@@ -1,0 +1,155 @@
+"""All panels, with one selection."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+import frontierlab as fl
+from frontierlab_widgets.caching import CachingPanel
+from frontierlab_widgets.code import Code
+from frontierlab_widgets.connection import ConnectionPanel
+from frontierlab_widgets.datasets import DatasetsPanel
+from frontierlab_widgets.explore import ExplorePanel
+from frontierlab_widgets.extract import ExtractPanel
+from frontierlab_widgets.figures import load_bokeh
+from frontierlab_widgets.jobs import JobsPanel
+from frontierlab_widgets.panel import Panel, row
+
+__all__ = ["Dashboard"]
+
+_PANELS: dict[str, type[Panel]] = {
+    "Connection": ConnectionPanel,
+    "Extract": ExtractPanel,
+    "Datasets": DatasetsPanel,
+    "Explore": ExplorePanel,
+    "Caching": CachingPanel,
+    "Jobs": JobsPanel,
+}
+
+
+class Dashboard(Panel):
+    """All panels, joined: one set of settings, one dataset, one selection.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the dataset that all look at; empty for none.
+    selection : Selection
+        Which of its queries.
+    tab : str
+        Which panel is open.
+    panels : dict
+        The panels, by the titles of their tabs.
+    """
+
+    title = "Frontier"
+
+    dataset = traitlets.Unicode().tag(kept=True)
+    selection = traitlets.Instance(fl.Selection, ()).tag(kept=True)
+    tab = traitlets.Enum([*_PANELS], "Connection").tag(kept=True)
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the panels, join them, and put the code and the state below."""
+        self.panels = {name: kind(self.settings) for name, kind in _PANELS.items()}
+        self._join()
+        self._tabs = widgets.Tab([*self.panels.values()], titles=[*self.panels])
+        self._tabs.observe(lambda change: setattr(self, "tab", [*_PANELS][change["new"] or 0]), "selected_index")
+        self.on(self._opened, "tab")
+        sample = widgets.Button(
+            description="Try it on the sample", tooltip="Extract the sample that comes with frontierlab, and look at it"
+        )
+        code = widgets.Button(description="Copy as code", tooltip="Show the calls that do what the open panel does")
+        state = widgets.Button(description="Keep this view", tooltip="Show this view as JSON, to be saved or mailed")
+        self._given = widgets.Text(placeholder="a view that was kept, as JSON", continuous_update=False)
+        reopen = widgets.Button(description="Open a view", tooltip="Show the view of the JSON in the field before this")
+        hide = widgets.Button(description="Hide", tooltip="Hide the box with code or JSON")
+        self._code = Code()
+        self._box = widgets.HBox([self._code, hide], layout=widgets.Layout(display="none"))
+        self.click(sample, self.try_sample)
+        self.click(code, lambda: self._show(self.code()))
+        self.click(state, lambda: self._show(json.dumps(self.state(), indent=1)))
+        self.click(reopen, lambda: self.restore(self._given.value))
+        self.click(hide, lambda: setattr(self._box.layout, "display", "none"))
+        self._opened()
+        return [row(sample, code, state, self._given, reopen), self._box, self.foot, self._tabs]
+
+    def _join(self) -> None:
+        """Let the panels share what is shared; none of them knows another."""
+        for panel in self.panels.values():
+            traitlets.link((self, "settings"), (panel, "settings"))
+        for name in ("Explore", "Caching", "Datasets"):
+            traitlets.link((self, "dataset"), (self.panels[name], "dataset"))
+        for name in ("Explore", "Caching"):
+            traitlets.link((self, "selection"), (self.panels[name], "selection"))
+        extract, datasets = self.panels["Extract"], self.panels["Datasets"]
+        extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
+        datasets.observe(lambda _: self.guarded(self._relisted), "listed")
+
+    def try_sample(self) -> None:
+        """Extract the sample, where it is not there yet, and look at it."""
+        extract = self.panels["Extract"]
+        extract.use_sample()
+        if extract.name in fl.datasets.list_datasets(self.settings)["name"].tolist():
+            self._extracted(extract.name)
+            return
+        self.tab = "Extract"
+        extract.look()
+        extract.observe(self._go_on, "found")
+
+    def code(self) -> str:
+        """Return the calls that do what the open panel does."""
+        panel = self.panels[self.tab]
+        first = ["import frontierlab as fl", ""]
+        if self.tab != "Connection":
+            first.append(self.panels["Connection"].code())
+        return "\n".join([*first, panel.code()])
+
+    def state(self) -> dict[str, Any]:
+        """Return what all panels show; see `Panel.state`."""
+        return {**super().state(), "panels": {name: panel.state() for name, panel in self.panels.items()}}
+
+    def restore(self, state: Mapping[str, Any] | str) -> None:
+        """Show what a state says; see `Panel.from_state`."""
+        given = self.read_state(state)
+        inner = given.pop("panels", {})
+        super().restore({"panel": type(self).__name__, **given})
+        for name, panel in self.panels.items():
+            if name in inner:
+                panel.restore(inner[name])
+
+    def _go_on(self, change: Any) -> None:
+        """Extract once the dry run has said what there is."""
+        extract = self.panels["Extract"]
+        if change["new"] is not None:
+            extract.unobserve(self._go_on, "found")
+            extract.guarded(extract.extract)
+
+    def _extracted(self, name: str) -> None:
+        self.panels["Datasets"].refresh()
+        self.dataset = name
+        self.tab = "Explore"
+
+    def _relisted(self) -> None:
+        for name in ("Explore", "Caching"):
+            self.panels[name].refresh()
+
+    def _opened(self) -> None:
+        self._tabs.selected_index = [*_PANELS].index(self.tab)
+
+    def _show(self, text: str) -> None:
+        self._code.code = text
+        self._box.layout.display = ""
+
+    def _repr_mimebundle_(self, **keywords: Any) -> Any:
+        load_bokeh()
+        return super()._repr_mimebundle_(**keywords)

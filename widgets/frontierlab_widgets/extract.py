@@ -1,0 +1,237 @@
+"""Query logs out of Elasticsearch or an export file, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from frontierlab import Dataset, extract, jobs, sample
+from frontierlab.errors import InvalidRequestError
+from frontierlab.estimate import DryRun
+from frontierlab.times import format_time, in_words, parse_time
+from frontierlab_widgets.following import follow
+from frontierlab_widgets.panel import Panel, Phase, row
+from frontierlab_widgets.words import megabytes, notes
+
+__all__ = ["ExtractPanel"]
+
+_WIDE = widgets.Layout(width="340px", max_width="98%")
+_STYLE = {"description_width": "90px"}
+_CHOOSE = "choose …"
+_CACHED = (("both", None), ("cached", True), ("not cached", False))
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0)
+
+
+PERIODS: dict[str, Callable[[datetime], tuple[datetime | None, datetime | None]]] = {
+    "last hour": lambda now: (now - timedelta(hours=1), now),
+    "last 6 hours": lambda now: (now - timedelta(hours=6), now),
+    "last 24 hours": lambda now: (now - timedelta(days=1), now),
+    "today": lambda now: (_midnight(now), now),
+    "yesterday": lambda now: (_midnight(now) - timedelta(days=1), _midnight(now)),
+    "last 7 days": lambda now: (now - timedelta(days=7), now),
+    "all there is": lambda now: (None, None),
+}
+"""The quick choices: from the time of the click, in whole minutes, to since and until. All are UTC."""
+
+
+class ExtractPanel(Panel):
+    """Say what to extract, look what that would be, and extract it.
+
+    The button is there once a dry run of the same request has said how many documents there are.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    since, until : str
+        The period ``[since, until)``, ISO 8601 in UTC; empty for no bound.
+    cached : bool or None
+        Only such queries; None for both.
+    taskid : int or None
+        Only queries of this task.
+    name : str
+        Of the dataset.
+    source : str
+        Path of an export file on the server; empty for Elasticsearch.
+    found : DryRun or None
+        What the extraction would do; None before the dry run, and once the request has changed.
+    dataset : str
+        Name of the dataset that was extracted last; empty before.
+    """
+
+    title = "Extract"
+
+    since = traitlets.Unicode().tag(kept=True)
+    until = traitlets.Unicode().tag(kept=True)
+    cached = traitlets.Bool(None, allow_none=True).tag(kept=True)
+    taskid = traitlets.Int(None, allow_none=True).tag(kept=True)
+    name = traitlets.Unicode().tag(kept=True)
+    source = traitlets.Unicode().tag(kept=True)
+    found = traitlets.Instance(DryRun, allow_none=True)
+    dataset = traitlets.Unicode()
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the fields, the two buttons, and the line that says what there is."""
+        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE)
+        self._period = period
+        since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30:00")
+        until = _text("until (UTC)", "2026-10-02; empty: now")
+        cached = widgets.ToggleButtons(options=_CACHED, description="queries", style={**_STYLE, "button_width": "90px"})
+        task = _text("task id", "all")
+        name = _text("name", "of the dataset, such as overlay")
+        source = _text("export file", "path on the server; empty: Elasticsearch")
+        self.bind("since", since, read=_time, show=lambda value: value)
+        self.bind("until", until, read=_time)
+        self.bind("cached", cached)
+        self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value))
+        self.bind("name", name, read=str.strip)
+        self.bind("source", source, read=str.strip)
+        look = widgets.Button(description="Look first", tooltip="Count the documents; nothing is stored")
+        self._go = widgets.Button(description="Extract", button_style="primary", tooltip="Store them as a dataset")
+        of_sample = widgets.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
+        self._told = widgets.HTML()
+        self.click(look, self.look, always=False)
+        self.click(self._go, self.extract, always=False)
+        self.click(of_sample, self.use_sample, always=False)
+        period.observe(lambda change: self.guarded(lambda: self._choose(change["new"])), "value")
+        self.on(self._forget, "since", "until", "cached", "taskid", "source", "settings")
+        self.on(self._show_found, "found")
+        self.observe(lambda _: self._allow(), ["found", "name", "phase"])
+        self._allow()
+        return [row(period, since, until), cached, row(task, name, source), row(look, self._go, of_sample), self._told]
+
+    def use_sample(self) -> None:
+        """Fill in the sample that comes with frontierlab, and its catalogue."""
+        self.settings = sample.settings(**({} if self.settings is None else {"data_dir": self.settings.data_dir}))
+        self.since, self.until, self.cached, self.taskid = "", "", None, None
+        self.source, self.name = str(sample.path()), self.name or "sample"
+
+    def look(self) -> None:
+        """Say what the extraction would do, off the main thread."""
+        given, settings = self._given(), self.settings
+        self.found = None
+
+        def then(found: DryRun) -> None:
+            if given == self._given():  # nobody changed it meanwhile
+                self.found = found
+
+        self.begin(lambda _: extract(settings, dry_run=True, progress=False, **given), then, stage="counting")
+
+    def extract(self) -> None:
+        """Extract, as a job that can be followed elsewhere too.
+
+        Raises
+        ------
+        InvalidRequestError
+            Nobody has looked yet what that would be, or the name is missing. Nothing was begun.
+        """
+        if self.found is None:
+            raise InvalidRequestError("Look first what would be extracted: the button before this one counts it.")
+        if not self.name:
+            raise InvalidRequestError("Give the dataset a name.")
+        job = jobs.submit("extraction", settings=self.settings, name=self.name, **self._given())
+
+        def then(dataset: Dataset) -> None:
+            counts = dataset.counts
+            self.message = (
+                f"{dataset.name} is complete: {counts.read:,} documents read = {counts.kept:,} kept + "
+                f"{counts.left_out:,} left out + {counts.set_aside:,} set aside. It takes {megabytes(dataset.size())}."
+            )
+            self._told.value = notes(job.warnings)
+            self.dataset = dataset.name
+
+        self.begin(lambda work: follow(job, work), then, stage="beginning")
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say that what is stored stays."""
+        return "Stopped. The dataset is incomplete: the same extraction goes on from there; Datasets can delete it."
+
+    def code(self) -> str:
+        """Return the call of `frontierlab.extract`."""
+        given = {key: value for key, value in self._given().items() if value is not None}
+        lines = [f"{key}={value!r}," for key, value in {"name": self.name or "…", **given}.items()]
+        return "\n".join(["dataset = fl.extract(", "    settings,", *(f"    {line}" for line in lines), ")"]).replace(
+            "'", '"'
+        )
+
+    def _given(self) -> dict[str, Any]:
+        return {
+            "since": self.since or None,
+            "until": self.until or None,
+            "cached": self.cached,
+            "taskid": self.taskid,
+            "source": self.source or None,
+        }
+
+    def _choose(self, period: str) -> None:
+        if period == _CHOOSE:
+            return
+        since, until = PERIODS[period](datetime.now(UTC).replace(second=0, microsecond=0))
+        self.since, self.until = ("" if moment is None else _written(moment) for moment in (since, until))
+        self._period.value = period  # the change of the times has said that it is not this one any more
+
+    def _forget(self) -> None:
+        self.found = None
+        self._period.value = _CHOOSE
+
+    def _allow(self) -> None:
+        self._go.disabled = self.found is None or not self.name or self.phase is Phase.WORKING
+
+    def _show_found(self) -> None:
+        found = self.found
+        if found is None:
+            self._told.value = ""
+            return
+        asked = found.request
+        period = " ".join(
+            f"{word} {in_words(parse_time(moment))}" if moment else f"{word} the {which}"
+            for word, moment, which in (("from", asked.since, "first document"), ("to", asked.until, "last"))
+        )
+        what = f"{found.documents:,} documents, {period}, in {found.parts} parts, about {megabytes(found.size)} on the disk."
+        if found.documents == 0:
+            what = f"There are no documents {period} with these filters."
+        limit = found.limit
+        cut = (
+            []
+            if limit is None
+            else [
+                f"limit_queries cuts the {limit['available']:,} documents at {in_words(parse_time(limit['cut_at']))}: raise "
+                "it in the settings, or choose a shorter period."
+            ]
+        )
+        self._told.value = f'<div role="status"><b>{what}</b></div>{notes(cut)}'
+
+
+def _text(description: str, placeholder: str) -> widgets.Text:
+    return widgets.Text(
+        description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_WIDE
+    )
+
+
+def _time(text: str) -> str:
+    return _written(parse_time(text)) if text.strip() else ""
+
+
+def _written(moment: datetime) -> str:
+    """Write a time as short as it is exact."""
+    return format_time(moment).removesuffix("Z").removesuffix(".000").removesuffix(":00").removesuffix("T00:00")
+
+
+def _task(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal():
+        raise InvalidRequestError(
+            f"task id {text!r} is not valid: give a whole number, or leave it empty for all tasks."
+        )
+    return int(text)

@@ -1,0 +1,169 @@
+"""Which queries of a dataset: database, schema, folder, task and time, picked."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from frontierlab.times import format_time, parse_time
+from frontierlab_widgets.panel import row
+
+__all__ = ["Picker"]
+
+_LEVELS = ("db", "schema", "nodefullpath")
+_NAMES = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
+_STYLE = {"description_width": "initial"}
+_TASKS = 50
+_CACHED = (("both", None), ("cached", True), ("not cached", False))
+
+
+class Picker(widgets.VBox):
+    """Widgets that follow the selection of a panel, and change it.
+
+    A picker offers what the catalogue and the dataset have under what is picked before it, with the number of
+    queries in the dataset.
+
+    Parameters
+    ----------
+    panel
+        Whose selection it is.
+    folders_only
+        Leave out time, tasks, and whether queries were cached.
+    """
+
+    def __init__(self, panel: Any, *, folders_only: bool = False) -> None:
+        super().__init__()
+        self.contents: dict[str, pd.DataFrame] | None = None
+        self._panel = panel
+        self._following = False
+        self._pickers = {
+            level: widgets.Dropdown(description=name, options=[("all", None)], style=_STYLE, layout=_wide(level))
+            for level, name in _NAMES.items()
+        }
+        self._cached = widgets.Dropdown(description="queries", options=_CACHED, style=_STYLE, layout=_layout("190px"))
+        self._since = _time("since (UTC)")
+        self._until = _time("until (UTC)")
+        self._search = widgets.Text(
+            description="find a task", placeholder="number or name", style=_STYLE, layout=_layout("260px")
+        )
+        self._tasks = widgets.SelectMultiple(
+            description="tasks", options=[], rows=4, style=_STYLE, layout=_layout("560px"), tooltip="none chosen is all"
+        )
+        self._words = widgets.HTML()
+        for level, picker in self._pickers.items():
+            picker.observe(lambda change, level=level: self._picked(level, change["new"]), "value")
+        self._cached.observe(lambda change: self._change(cached=change["new"]), "value")
+        for name, field in (("since", self._since), ("until", self._until)):
+            field.observe(lambda change, name=name: self._timed(name, change["new"]), "value")
+        self._search.observe(lambda _: self._panel.guarded(self._offer_tasks), "value")
+        self._tasks.observe(lambda change: self._change(taskid=change["new"] or None), "value")
+        panel.observe(lambda _: self._panel.guarded(self._follow), "selection")
+        others = [self._cached, self._since, self._until]
+        self.children = [row(*self._pickers.values(), *([] if folders_only else others))]
+        if not folders_only:
+            self.children = [*self.children, row(self._search, self._tasks), self._words]
+        self._follow()
+
+    def forget(self) -> None:
+        """Forget what a dataset had; another was chosen."""
+        self.contents = None
+
+    def offer(self, contents: dict[str, pd.DataFrame]) -> None:
+        """Offer ``folders`` and ``tasks``, as `frontierlab.contents` gives them; null ``queries`` are not known."""
+        self.contents = contents
+        self._follow()
+
+    def _change(self, **changes: Any) -> None:
+        if not self._following:
+            self._panel.guarded(lambda: setattr(self._panel, "selection", self._panel.selection.but(**changes)))
+
+    def _picked(self, level: str, value: str | None) -> None:
+        below = _LEVELS[_LEVELS.index(level) + 1 :]
+        self._change(**{level: value}, **dict.fromkeys(below))
+
+    def _timed(self, name: str, text: str) -> None:
+        if not self._following:
+            self._panel.guarded(lambda: self._change(**{name: parse_time(text) if text.strip() else None}))
+
+    def _follow(self) -> None:
+        """Show what is selected, and offer what there is beside it."""
+        selection = self._panel.selection
+        self._following = True
+        try:
+            for level in _LEVELS:
+                self._offer_level(level)
+            self._cached.value = selection.cached
+            for name, field in (("since", self._since), ("until", self._until)):
+                moment = getattr(selection, name)
+                field.value = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
+            self._offer_tasks()
+        finally:
+            self._following = False
+        words = selection.in_words()
+        self._words.value = f'<span class="frontierlab-quiet">Selected: {escape(words or "all queries")}</span>'
+
+    def _offer_level(self, level: str) -> None:
+        picked = getattr(self._panel.selection, level)
+        value = None if picked is None else picked[0] if len(picked) == 1 else picked
+        options: dict[Any, str] = {None: "all"}
+        if self.contents is not None:
+            found = self.contents["folders"]
+            for above in _LEVELS[: _LEVELS.index(level)]:
+                if getattr(self._panel.selection, above) is not None:
+                    found = found[found[above].isin(list(getattr(self._panel.selection, above)))]
+            counts = found.dropna(subset=[level]).groupby(level)["queries"].sum().sort_index()
+            known = found["queries"].notna().any()
+            options |= {name: f"{name} ({count:,})" if known else name for name, count in counts.items()}
+        options.setdefault(value, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        shown = [(text, name) for name, text in options.items()]
+        if [*self._pickers[level].options] != shown:
+            self._pickers[level].options = shown
+        self._pickers[level].value = value
+
+    def _offer_tasks(self) -> None:
+        picked = self._panel.selection.taskid or ()
+        found = (
+            pd.DataFrame({"taskid": [], "taskname": [], "queries": []})
+            if self.contents is None
+            else (self.contents["tasks"])
+        )
+        names = found["taskid"].astype("string") + " " + found["taskname"].astype("string").fillna("")
+        words = self._search.value.lower().split()
+        match = pd.Series(True, index=found.index)
+        for word in words:
+            match &= names.str.lower().str.contains(word, regex=False)
+        options = {int(row.taskid): _task(row) for row in found[match].head(_TASKS).itertuples()}
+        for task in picked:
+            options.setdefault(task, str(task))
+        following, self._following = self._following, True
+        try:
+            self._tasks.options = [(text, task) for task, text in options.items()]
+            self._tasks.value = tuple(picked)
+        finally:
+            self._following = following
+
+
+def _task(row: Any) -> str:
+    name = "" if pd.isna(row.taskname) else f" {row.taskname}"
+    return f"{int(row.taskid)}{name} ({int(row.queries):,})"
+
+
+def _layout(width: str) -> widgets.Layout:
+    return widgets.Layout(width=width, max_width="98%")
+
+
+def _wide(level: str) -> widgets.Layout:
+    return _layout({"db": "230px", "schema": "360px", "nodefullpath": "420px"}[level])
+
+
+def _time(description: str) -> widgets.Text:
+    return widgets.Text(
+        description=description,
+        placeholder="2026-10-01T12:30",
+        continuous_update=False,
+        style=_STYLE,
+        layout=_layout("260px"),
+    )
