@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab test test-es9 lint format bench constraints clean
+.PHONY: help demo lab worker test test-es9 lint format bench constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -19,6 +19,10 @@ demo: $(READY) ## Show the library at work on the sample, with no server
 lab: $(READY) ## Open the quick start in JupyterLab
 	@scripts/setup.sh java
 	$(BIN)/jupyter lab --ip=localhost $(AS_ROOT) notebooks/quickstart.ipynb
+
+worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no broker, until Ctrl-C
+	@scripts/setup.sh java
+	$(BIN)/python -m frontierlab.jobs
 
 test: lint ## Check everything: lint, then all tests, with real services
 	@scripts/setup.sh java maven chromium

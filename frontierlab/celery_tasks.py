@@ -1,23 +1,36 @@
 """The Celery application of the workers: ``celery -A frontierlab.celery_tasks worker --loglevel=info``.
 
-Importing it reads nothing: the configuration, which ``CONFIG_FILE`` and variables name, is read when a worker starts.
+With ``beat`` in the place of ``worker`` it sends what the settings name as ``periodic``. Importing it reads nothing:
+the configuration, which ``CONFIG_FILE`` and variables name, is read when a worker starts.
 """
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from celery import Celery, Task, bootsteps
+from celery.signals import beat_init
 
 from frontierlab.errors import JobError
 from frontierlab.jobs.broker import READ_PART, RUN_JOB, Broker, configuration
-from frontierlab.jobs.worker import read_one_part, run_one_job, worker_settings
+from frontierlab.jobs.periodic import PERIODIC, schedule, submit_periodic
+from frontierlab.jobs.records import JobStore
+from frontierlab.jobs.worker import Mender, read_one_part, run_one_job, worker_settings
 
-__all__ = ["app", "read_part", "run_job"]
+__all__ = ["app", "periodic", "read_part", "run_job"]
+
+_log = logging.getLogger(__name__)
 
 app = Celery("frontierlab", set_as_current=False)
 """The application."""
-app.add_defaults(lambda: configuration(worker_settings()))
+app.add_defaults(
+    lambda: {
+        **configuration(worker_settings()),
+        "beat_schedule": schedule(worker_settings()),
+        "beat_schedule_filename": str(worker_settings().data_dir / "jobs" / "beat"),
+    }
+)
 
 
 @app.task(name=RUN_JOB, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -32,25 +45,43 @@ def read_part(self: Task, id: str, dataset: str, number: int, version: str) -> s
     return read_one_part(self, id, dataset, number, version)
 
 
+@app.task(name=PERIODIC)  # type: ignore[untyped-decorator]
+def periodic() -> list[str]:
+    """Submit the jobs whose time has come; Celery beat sends this."""
+    return [job.id for job in submit_periodic(worker_settings())]
+
+
+@beat_init.connect  # type: ignore[untyped-decorator]
+def _make_room(**_: Any) -> None:
+    """Make the folder for the file in which beat keeps when it sent what."""
+    (worker_settings().data_dir / "jobs").mkdir(parents=True, exist_ok=True)
+
+
 class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Tells the broker every few seconds that this worker is there, so that those who wait know it."""
+    """Says every few seconds that this worker is there, and looks for jobs whose message was lost."""
 
     requires = {"celery.worker.components:Timer"}  # noqa: RUF012  # as Celery reads it
 
     def start(self, parent: Any) -> None:
-        self._broker = Broker(worker_settings())
+        settings = worker_settings()
+        self._broker = Broker(settings)
+        mender = Mender(self._broker, JobStore(settings))
         self._say(self._broker.announce)
-        self._timer = parent.timer.call_repeatedly(10, self._say, (self._broker.announce,))
+        self._timers = [
+            parent.timer.call_repeatedly(10, self._say, (self._broker.announce,)),
+            parent.timer.call_repeatedly(settings.job_lost_seconds / 2, self._say, (mender.look,)),
+        ]
 
     def stop(self, parent: Any) -> None:
-        self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
         self._say(self._broker.leave)
 
     def _say(self, word: Any) -> None:
         try:
             word()
-        except JobError:  # the broker is away: Celery itself says so, and waits for it
-            return
+        except JobError as error:  # the broker is away, and Celery waits for it; or a record cannot be read
+            _log.warning("%s", error)
 
 
 app.steps["worker"].add(_Presence)

@@ -61,6 +61,7 @@ def _notebooks(value: Any) -> Any:
 
 _Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 _Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
+_Periodic = Annotated[tuple[Literal["catalogue", "extraction", "caching", "report"], ...], BeforeValidator(_words)]
 _Notebooks = Annotated[dict[str, Path], BeforeValidator(_notebooks)]
 
 
@@ -179,6 +180,12 @@ class Settings(BaseModel):
         description="path of the program of Chromium, Chrome or Edge, which draws pictures of figures; by default the "
         "one that is found",
     )
+    periodic: _Periodic = Field(
+        (),
+        description="what Celery beat has done every day, of catalogue, extraction (of the day before), caching (its "
+        "figures, and into the history) and report, with spaces between them",
+    )
+    periodic_hour: int = Field(2, ge=0, le=23, description="the hour of that, 0 to 23, in UTC")
     notebooks: _Notebooks = Field(
         default_factory=dict,
         description="notebooks that jobs may run, written name=path, or a path (its name is that of the file), with "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -119,10 +120,22 @@ def test_the_command_ends_what_it_started(settings, number):
     child = subprocess.Popen(
         [sys.executable, "-m", "frontierlab.jobs"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
     )
-    assert child.stdout.readline() == b"ready\n"
+    assert re.fullmatch(rb"A worker is ready \(log: .*\.log\)\. Ctrl-C ends it\.\n", child.stdout.readline())
     child.send_signal(number)
     assert child.wait(LONG) == 0
     child.stdout.close()
+    until_gone(settings)
+
+
+def test_whether_a_worker_is_there_can_be_asked(settings):
+    environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(settings.data_dir)}
+    command = [sys.executable, "-m", "frontierlab.jobs", "--check"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout[:18]) == (1, "There is no broker")
+    with jobs.start_worker(settings):
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0
+        assert f"frontierlab {fl.__version__}" in done.stdout
     until_gone(settings)
 
 

@@ -6,7 +6,7 @@ import inspect
 import math
 import numbers
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -29,20 +29,20 @@ def takes(function: Callable[..., Any]) -> list[str]:
     return [name for name in inspect.signature(function).parameters if name not in OURS]
 
 
-def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, Any]) -> None:
-    """Raise where an argument is unknown, or one is missing that the function needs.
+def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, Any], more: Sequence[str] = ()) -> None:
+    """Raise where an argument is unknown, or one is missing that the function needs; `more` names are valid too.
 
     Raises
     ------
     InvalidRequestError
         With the names that are valid.
     """
-    valid = takes(function)
+    valid = [*takes(function), *more]
     for name in given:
         if name not in valid:
             raise InvalidRequestError(f"A job of kind {kind} takes no {name!r}. Valid: {', '.join(valid) or 'none'}.")
     parameters = inspect.signature(function).parameters
-    for name in valid:
+    for name in takes(function):
         if parameters[name].default is inspect.Parameter.empty and name not in given:
             raise InvalidRequestError(f"A job of kind {kind} needs {name}. It takes: {', '.join(valid)}.")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import socket
 import time
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ _TICKET = "frontierlab:job:"
 _WORKERS = "frontierlab:workers"
 _CANCELLED = "cancelled"
 _TICKET_SECONDS = 30 * 86_400
+_TASK_ID = re.compile(r'"id":\s*"([^"]+)"')
 _PRESENT = 30  # seconds for which a worker counts as there after its last word
 _PATIENCE = 5  # seconds for an answer
 
@@ -186,6 +188,18 @@ class Broker:
         """Say that this worker ends."""
         with self._asking() as client:
             client.zrem(_WORKERS, _this_worker())
+
+    def missing(self) -> set[str]:
+        """Return the jobs whose message is neither queued nor with a worker, though they have a ticket.
+
+        A worker that ends just after Redis has handed it a message, and before it has said so, takes that with it.
+        """
+        with self._asking() as client:
+            tickets = [str(key).removeprefix(_TICKET) for key in client.scan_iter(match=f"{_TICKET}*", count=1_000)]
+            if not tickets:
+                return set()
+            messages = [*client.lrange(QUEUE, 0, -1), *client.hvals("unacked")]
+        return {*tickets} - {id for message in messages for id in _TASK_ID.findall(str(message))}
 
     def workers(self) -> list[str]:
         """Return the workers that are there: machine, process and version of each."""

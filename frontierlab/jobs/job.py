@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,7 +14,7 @@ from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, State
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
 
-__all__ = ["Job", "jobs", "open_job", "submit"]
+__all__ = ["Job", "jobs", "open_job", "submit", "submit_chain"]
 
 _LOOK = 0.1  # seconds between two looks at the record
 _ALONE = 60  # seconds for which a queued job is waited for where there is no worker
@@ -227,6 +228,18 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     """
     settings = settings or Settings()
     backend = settings.job_backend if backend is None else backend
+    return submit_chain([(kind, arguments)], settings, backend)
+
+
+def submit_chain(chain: Sequence[tuple[str, dict[str, Any]]], settings: Settings, backend: str = "celery") -> Job:
+    """Submit the first of several jobs, each a kind and its arguments; a worker submits the next once one succeeded.
+
+    Raises
+    ------
+    InvalidRequestError, JobError
+        As `submit` does, for the first.
+    """
+    (kind, arguments), *rest = chain
     runner = backend_of(backend)
     try:
         plain = kind_of(kind).arguments(settings.model_copy(update={"job_backend": backend}), arguments)
@@ -235,7 +248,7 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
             f'A job of kind {kind} needs {error.name}, which is not installed: pip install "frontierlab[all]"'
         ) from error
     store = JobStore(settings)
-    record = store.create(kind=kind, arguments=plain, backend=backend)
+    record = store.create(kind=kind, arguments=plain, backend=backend, then=rest)
     runner.submit(store, record, settings)
     return Job(record.id, settings)
 

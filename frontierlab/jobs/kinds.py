@@ -54,6 +54,8 @@ class Kind:
     """
 
     name: str
+    more: tuple[str, ...] = ()
+    """Arguments beside those of the function."""
 
     def function(self) -> Callable[..., Any]:
         """Return the function that does the work; its parameters are the arguments."""
@@ -67,7 +69,7 @@ class Kind:
         FrontierlabError
             As the function itself refuses them.
         """
-        checked_names(self.name, self.function(), given)
+        checked_names(self.name, self.function(), given, self.more)
         plain = {name: as_json(name, value) for name, value in given.items() if name != "selection"}
         if given.get("selection") is not None:
             selection = given["selection"]
@@ -85,7 +87,8 @@ class Kind:
 
     def _call(self, record: JobRecord, settings: Settings, control: Control) -> Any:
         """Call the function with the job's arguments, and with what it takes of ours."""
-        function, arguments = self.function(), dict(record.arguments)
+        function = self.function()
+        arguments = {name: value for name, value in record.arguments.items() if name not in self.more}
         if arguments.get("selection") is not None:
             arguments["selection"] = Selection.from_json(arguments["selection"])
         ours = {"settings": settings, "progress": control.report, "cancelled": control.cancelled}
@@ -159,9 +162,10 @@ class CatalogueRefresh(Kind):
 
 
 class Caching(Kind):
-    """`frontierlab.caching.efficiency`; the result is its frame."""
+    """`frontierlab.caching.efficiency`; the result is its frame. With ``store`` it goes into the history too."""
 
     name = "caching"
+    more = ("store",)
 
     def function(self) -> Callable[..., Any]:
         """Return `frontierlab.caching.efficiency`."""
@@ -173,6 +177,8 @@ class Caching(Kind):
         """Check dataset and folders."""
         if given.get("folders") is not None:
             given = {**given, "folders": wanted_folders(given["folders"])}
+        if not isinstance(given.get("store", False), bool):
+            raise InvalidRequestError(f"store={given['store']!r} is not valid: True or False.")
         plain = super().arguments(settings, given)
         _check_dataset(given["dataset"], settings)
         return plain
@@ -183,6 +189,10 @@ class Caching(Kind):
         path = control.store.path(record.id, ".parquet")
         with replacing(path) as temporary:
             frame.to_parquet(temporary)
+        if record.arguments.get("store"):
+            from frontierlab.caching import history
+
+            history.store(frame, open_dataset(record.arguments["dataset"], settings), settings)
         return Outcome({"file": path.name}, list(frame.attrs.get("notes", [])))
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:

@@ -56,8 +56,8 @@ class Programs:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def start(self) -> None:
-        """Start what is missing, and wait until the worker takes jobs."""
+    def start(self) -> Path:
+        """Start what is missing, wait until the worker takes jobs, and return where it writes its log."""
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._settings.broker_url is None:
             self._find_redis()
@@ -66,6 +66,7 @@ class Programs:
         command += ["--loglevel=info", "--pool=solo", "-n", f"local-{os.getpid()}@%h"]
         child = self._start(command, log, as_variables(self._settings))
         self._wait(lambda: any(f" {child.pid} " in f"{worker} " for worker in broker.workers()), child, log)
+        return log
 
     def _find_redis(self) -> None:
         """Start a Redis for the data folder, unless another process did."""
@@ -160,25 +161,36 @@ def main(argv: list[str] | None = None) -> int:
     """Run a Redis, if that is needed, and a worker, until Ctrl-C or the end of one of them."""
     parser = argparse.ArgumentParser(prog="python -m frontierlab.jobs", description=main.__doc__)
     parser.add_argument("--follow-stdin", action="store_true", help="end when the standard input does")
-    follow = parser.parse_args(argv).follow_stdin
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    parser.add_argument("--check", action="store_true", help="only say whether a worker of this machine is there")
+    given = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        with Programs(Settings()) as programs:
-            programs.start()
-            print("ready", flush=True)  # noqa: T201
-            while all(child.poll() is None for child in programs.children):
-                if not follow:
-                    time.sleep(_LOOK)
-                elif select.select([sys.stdin], [], [], _LOOK)[0] and not os.read(sys.stdin.fileno(), 1024):
-                    return 0
-            print("Redis or worker has ended by itself; its log is in jobs in the data folder.", flush=True)  # noqa: T201
-            return 1
+        return _check() if given.check else _serve(given.follow_stdin)
     except FrontierlabError as error:
         print(error, flush=True)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 0
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _check() -> int:
+    workers = Broker(Settings()).workers()
+    print("\n".join(workers) or "No worker is there.", flush=True)  # noqa: T201
+    return 0 if any(worker.startswith(f"{socket.gethostname()} ") for worker in workers) else 1
+
+
+def _serve(follow: bool) -> int:
+    with Programs(Settings()) as programs:
+        log = programs.start()
+        print("ready" if follow else f"A worker is ready (log: {log}). Ctrl-C ends it.", flush=True)  # noqa: T201
+        while all(child.poll() is None for child in programs.children):
+            if not follow:
+                time.sleep(_LOOK)
+            elif select.select([sys.stdin], [], [], _LOOK)[0] and not os.read(sys.stdin.fileno(), 1024):
+                return 0
+        print("Redis or worker has ended by itself; its log is in jobs in the data folder.", flush=True)  # noqa: T201
+        return 1

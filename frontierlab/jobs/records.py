@@ -92,6 +92,8 @@ class JobRecord(BaseModel):
         How often it was begun.
     surroundings
         Settings that the result depends on, as who submitted it had them.
+    then
+        Kinds and arguments of the jobs that a worker submits after it, one after the other.
     broker
         Where it was sent, without credentials; empty where it needed no broker.
     frontierlab
@@ -120,6 +122,7 @@ class JobRecord(BaseModel):
     patience: float = 60.0
     attempts: int = 0
     surroundings: dict[str, Any] = {}
+    then: list[tuple[str, dict[str, Any]]] = []
     broker: str = ""
     frontierlab: str = __version__
 

@@ -20,6 +20,7 @@ from frontierlab.extraction import Share
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.jobs.records import BEAT, JobStore, Process
 from frontierlab.progress import Progress
+from frontierlab.running import cancellable
 from frontierlab.settings import Settings
 
 __all__ = ["Claim", "Control", "MOST_ATTEMPTS", "claim", "end", "run"]
@@ -70,6 +71,7 @@ class Control:
         self.store = store
         self.id = id
         self.cancelled = threading.Event()
+        self.spark = cancellable()
         self.reason: str | None = None
         self.latest: Progress | None = None
         self.share = share
@@ -92,6 +94,7 @@ class Control:
         """End the job's work; with a reason it has failed, without it was cancelled."""
         self.reason = self.reason or reason
         self.cancelled.set()
+        self.spark.cancel()
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -110,11 +113,12 @@ class Control:
             now = time.monotonic()
             if now - began > self._limit:
                 self.stop(f"It went on for longer than {self._limit:g} s, the job_time_limit of the settings.")
-            if now - pulsed >= _PULSE and self._pulse():
-                self.cancelled.set()
-            pulsed = now if now - pulsed >= _PULSE else pulsed
+            if now - pulsed >= _PULSE:
+                pulsed = now
+                if self._pulse():
+                    self.stop()
             if self.is_over():
-                self.cancelled.set()
+                self.stop()
             if now - written >= (self._beat if self.latest is shown else _WRITE):
                 written, shown = now, self.latest
                 # where it cannot be written now, the next beat may be; followers notice where none comes
@@ -167,14 +171,13 @@ def run(control: Control, settings: Settings) -> None:
     record = control.store.read(control.id)
     try:
         control.check()
-        outcome = KINDS[record.kind].run(record, settings, control)
-    except Stopped:
-        if control.reason:
-            end(control, settings, state="failed", error=control.reason)
+        with control.spark:
+            outcome = KINDS[record.kind].run(record, settings, control)
+    except (Stopped, FrontierlabError) as error:
+        if control.reason or not control.cancelled.is_set():
+            end(control, settings, state="failed", error=control.reason or str(error))
         else:
             end(control, settings, state="cancelled")
-    except FrontierlabError as error:
-        end(control, settings, state="failed", error=str(error))
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         end(control, settings, state="failed", error=text, traceback=traceback.format_exc())

@@ -13,11 +13,12 @@ from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction import read_part
 from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.job import submit_chain
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
 from frontierlab.jobs.running import Control, Stopped, claim, end, run
 from frontierlab.settings import Settings
 
-__all__ = ["SURROUNDINGS", "read_one_part", "run_one_job", "surroundings", "worker_settings"]
+__all__ = ["Mender", "SURROUNDINGS", "read_one_part", "run_one_job", "surroundings", "worker_settings"]
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +75,23 @@ def run_one_job(task: Task, id: str, version: str) -> str:
             with control.watching():
                 run(control, settings)
     _quietly(lambda: broker.forget(id))
+    _go_on(store, id, settings)
     return store.read(id).state
+
+
+def _go_on(store: JobStore, id: str, settings: Settings) -> None:
+    """Submit the job that is to come after one that has succeeded."""
+    with store.changing(id) as record:
+        chain, record.then = (record.then, []) if record.state == "succeeded" else ([], record.then)
+    if chain:
+        try:
+            submit_chain(chain, settings)
+        except FrontierlabError as error:
+            _log.error("After the job %s, %s could not be submitted: %s", id, chain[0], error)
+            with store.changing(id) as record:
+                record.warnings.append(
+                    f"The job {chain[0][0]} that was to come after it could not be submitted: {error}"
+                )
 
 
 def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) -> str:
@@ -98,6 +115,35 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
         _log.warning("Part %d of %s is left to the others: %s", number, dataset, error)
         return "left to the others"
     return "read" if done else "read by another"
+
+
+class Mender:
+    """Sends jobs again whose message was lost, though Redis has its data; see `Broker.missing`.
+
+    Parameters
+    ----------
+    broker
+        To look at.
+    store
+        The records of the jobs.
+    """
+
+    def __init__(self, broker: Broker, store: JobStore) -> None:
+        self._broker = broker
+        self._store = store
+        self._missed: set[str] = set()
+
+    def look(self) -> None:
+        """Send again what was missing at the last look too, and which nobody runs."""
+        missing = self._broker.missing()
+        for id in missing & self._missed:
+            record = self._store.read(id)
+            if record.has_ended:
+                self._broker.forget(id)
+            elif record.state == "queued" or record.is_lost():
+                _log.warning("The message of the job %s was lost; it is sent again.", id)
+                self._broker.send(record)
+        self._missed = missing
 
 
 def _refusal(record: JobRecord, settings: Settings, version: str) -> str:

@@ -105,6 +105,10 @@ class Worker:
         Shell code that runs before the command.
     program
         What takes the place of ``python -m celery``.
+    command
+        ``worker`` or ``beat``.
+    ready
+        What it writes when it is ready.
     """
 
     def __init__(
@@ -114,20 +118,23 @@ class Worker:
         *options: str,
         before: str = "",
         program: Sequence[str] = ("-m", "celery"),
+        command: str = "worker",
+        ready: str = "",
     ) -> None:
         self.log = config.parent / f"{name}.log"
-        command = [sys.executable, *program, "-A", "frontierlab.celery_tasks", "worker", "--loglevel=info"]
-        command += ["--concurrency=1", "-n", f"{name}@test", *options]
+        argv = [sys.executable, *program, "-A", "frontierlab.celery_tasks", command, "--loglevel=info"]
+        if command == "worker":
+            argv += ["--concurrency=1", "-n", f"{name}@test"]
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
         self._process = OwnedProcess(
-            ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", *command],
+            ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", *argv, *options],
             folder=config.parent / f"{name}-home",
             log=self.log,
             env=environment | {"CONFIG_FILE": str(config)},
             cwd=config.parent,
         )
         deadline = time.monotonic() + START_SECONDS
-        while f"{name}@test ready" not in self.text:
+        while (ready or f"{name}@test ready") not in self.text:
             if self._process.status is not None or time.monotonic() > deadline:
                 self.kill()
                 raise ServiceError(f"The worker does not start: {self.text[-2_000:]}")
