@@ -6,18 +6,16 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from frontierlab import sessions
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import DatasetError
 from frontierlab.settings import Settings
+from frontierlab.spark_types import spark_schema
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.types import DataType, StructType
 
-__all__ = ["open_logs", "spark_schema"]
+__all__ = ["open_logs"]
 
 
 def open_logs(
@@ -69,38 +67,3 @@ def open_logs(
 def _unglob(path: Path) -> str:
     """Write a path so that Hadoop does not read a pattern in it."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))
-
-
-def spark_schema(schema: pa.Schema) -> StructType:
-    """Return a dataset's schema as Spark's.
-
-    Raises
-    ------
-    DatasetError
-        A column has a type that datasets do not have.
-    """
-    from pyspark.sql.types import StructField, StructType
-
-    return StructType([StructField(field.name, _spark_type(field.type)) for field in schema])
-
-
-def _spark_type(type_: pa.DataType) -> DataType:
-    from pyspark.sql import types
-
-    if pa.types.is_dictionary(type_):
-        return _spark_type(type_.value_type)
-    if pa.types.is_list(type_):
-        return types.ArrayType(_spark_type(type_.value_type))
-    if pa.types.is_timestamp(type_):
-        return types.TimestampType() if type_.tz else types.TimestampNTZType()
-    known = {
-        pa.bool_(): types.BooleanType(),
-        pa.int32(): types.IntegerType(),
-        pa.int64(): types.LongType(),
-        pa.float64(): types.DoubleType(),
-        pa.string(): types.StringType(),
-        pa.date32(): types.DateType(),
-    }
-    if type_ not in known:
-        raise DatasetError(f"A column of type {type_} cannot be read with Spark. Known: {', '.join(map(str, known))}.")
-    return known[type_]

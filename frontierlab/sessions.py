@@ -15,6 +15,7 @@ import platformdirs
 from frontierlab.errors import SparkError
 from frontierlab.java import check_java
 from frontierlab.settings import Settings
+from frontierlab.warming import warm_up
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,7 +36,8 @@ def session(settings: Settings | None = None, **options: Any) -> SparkSession:
 
     A new one is small (768 MB, the master of `settings`, ``local[2]`` by default), listens on this
     machine only, has no web page (``spark.ui.enabled`` brings it; it listens on every address), and
-    works in UTC. Starting takes some seconds. A session that runs already (from the notebook's
+    works in UTC. Starting takes some seconds; on this machine that includes a first, tiny statement, so
+    that the user's own does not wait while Java loads what it needs. A session that runs already (from the notebook's
     environment, say) is taken as it is: the filters give the same times in whatever zone it works.
     Where `start` is still at it, this waits for that session.
 
@@ -108,7 +110,10 @@ def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSessio
         check_java()
         settings = settings or Settings()
         chosen = {"spark.master": settings.spark_master, **settings.spark_options, **given}
-        return _start(_defaults(chosen["spark.master"]) | chosen)
+        begun = _start(_defaults(chosen["spark.master"]) | chosen)
+        if chosen["spark.master"].startswith("local"):  # executors elsewhere would not see the file
+            warm_up(begun)
+        return begun
 
 
 def _given(options: Mapping[str, Any]) -> dict[str, str]:

@@ -5,9 +5,10 @@ a dataset in it, `run` asks one statement, and `cancellable` lets another thread
 """
 
 from frontierlab.java import java_version
-from frontierlab.logs import open_logs, spark_schema
+from frontierlab.logs import open_logs
 from frontierlab.running import Cancellable, cancellable, check_cancelled, run, to_pandas
 from frontierlab.sessions import session, start
+from frontierlab.spark_types import spark_schema
 
 __all__ = [
     "Cancellable",

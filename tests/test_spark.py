@@ -1,6 +1,7 @@
 import stat
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pyarrow as pa
@@ -190,3 +191,63 @@ def test_a_master_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
     answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
     assert "said: Spark did not start with master local[x]" in answer
     assert "Could not parse Master URL" in answer
+
+
+def in_a_process(tmp_path: Path, script: str) -> str:
+    """Run a script with no session yet."""
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.spark
+def test_a_session_starts_in_the_background_and_everyone_waits_for_that_one(tmp_path: Path) -> None:
+    said = in_a_process(
+        tmp_path,
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        import frontierlab as fl
+
+        begun = [fl.spark.start(), fl.spark.start()]
+        print("at once:", not begun[0].done())
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(lambda _: fl.spark.session(), range(3)))
+        found += [one.result() for one in begun] + [fl.spark.start().result()]
+        print("sessions:", len(set(map(id, found))))
+        jobs = found[0].sparkContext._jsc.sc().statusStore().jobsList(None)
+        print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
+        """,
+    )
+    assert said.splitlines() == ["at once: True", "sessions: 1", "warmed by: {'Some(frontierlab: warming up)'}"]
+
+
+@pytest.mark.spark
+def test_a_start_that_fails_says_so_to_everyone_who_waits_and_is_tried_anew(tmp_path: Path) -> None:
+    said = in_a_process(
+        tmp_path,
+        """
+        import frontierlab as fl
+
+        begun = fl.spark.start(**{"spark.master": "local[x]"})
+        for ask in (fl.spark.session, begun.result):
+            try:
+                ask()
+            except fl.errors.SparkError as error:
+                print("said:", error)
+        print("then:", fl.spark.session().conf.get("spark.master"))
+        """,
+    )
+    first, second, then = said.splitlines()
+    assert first == second
+    assert "said: Spark did not start with master local[x]" in first
+    assert then == "then: local[2]"
+
+
+@pytest.mark.spark
+def test_a_start_where_a_session_runs_is_that_one(running: SparkSession) -> None:
+    assert spark.start().result(60) is running
+    with pytest.raises(SparkError, match=r"spark\.driver\.memory cannot change in it"):
+        spark.start(**{"spark.driver.memory": "9g"}).result(60)
+    with pytest.raises(SparkError, match="'master' is no Spark option"):
+        spark.start(master="local[1]")
