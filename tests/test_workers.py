@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 
 import nbformat
+import psutil
 import pytest
 
 import frontierlab as fl
@@ -94,12 +95,17 @@ def a_notebook(path, code):
 @pytest.fixture
 def sleeper(configure, tmp_path):
     """Settings with a notebook that sleeps for ten minutes, once it has said so in a file."""
-    code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'asleep')!r}).touch(); time.sleep(600)"
+    code = (
+        f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'asleep')!r}).write_text(str(os.getpid()));"
+        "time.sleep(600)"
+    )
     return configure(notebooks=[str(a_notebook(tmp_path / "sleeper.ipynb", code))])
 
 
 def asleep(tmp_path):
-    until((tmp_path / "asleep").exists, "the notebook's first word")
+    """Wait for the notebook's first word, and return the number of its kernel's process."""
+    file = tmp_path / "asleep"
+    return int(until(lambda: file.exists() and file.read_text(), "the notebook's first word"))
 
 
 @pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
@@ -207,11 +213,12 @@ def test_a_worker_that_is_killed_loses_nothing(configure, start, tmp_path):
 def test_a_pool_process_that_is_killed_loses_nothing(sleeper, start, tmp_path):
     worker = start()
     job = jobs.submit("notebook", settings=sleeper, notebook="sleeper")
-    asleep(tmp_path)
+    kernel = asleep(tmp_path)
     (tmp_path / "asleep").unlink()
     [child] = worker.children()
     child.kill()
-    asleep(tmp_path)  # it was begun again
+    assert asleep(tmp_path) != kernel  # it was begun again
+    until(lambda: not psutil.pid_exists(kernel), "the end of the first kernel")
     assert job.record().attempts == 2
     assert job.state == "running"
     job.cancel()

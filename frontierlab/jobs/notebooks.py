@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["check_notebook", "run_notebook"]
 
 _LOOK = 0.5  # seconds between two looks at how far it is
-_PATIENCE = 10  # seconds for it to end by itself
+_PATIENCE = 15  # seconds for it to end by itself
 
 
 def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any] | None) -> Path:
@@ -76,15 +76,19 @@ def run_notebook(
     """
     source = check_notebook(settings, notebook, parameters)
     target = control.store.path(control.id, ".ipynb")
-    command = [sys.executable, "-m", "papermill", str(source), str(target), "--cwd", str(source.parent)]
-    command += ["--no-progress-bar", "--parameters_yaml", json.dumps(parameters or {})]
+    arguments = {"input_path": str(source), "output_path": str(target), "cwd": str(source.parent)}
     said = control.store.path(control.id, ".log")
     began = time.monotonic()
     with said.open("wb") as output:
         child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            [sys.executable, "-m", "frontierlab.jobs.execute"],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
         )
         try:
+            _tell(child, {**arguments, "parameters": parameters or {}})
             while child.poll() is None:
                 control.report(_progress(target, time.monotonic() - began))
                 with suppress(subprocess.TimeoutExpired):
@@ -119,12 +123,20 @@ def _reason(target: Path, said: Path) -> str:
     return next((f"{line.strip()}." for line in reversed(lines) if line.strip()), "papermill ended without a word.")
 
 
+def _tell(child: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):  # it has ended already, and its log says why
+        child.stdin.write(json.dumps(arguments).encode() + b"\n")
+        child.stdin.flush()
+
+
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child if it still runs: as Ctrl-C does, so that it ends its kernel; else with all its processes."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            child.wait(_PATIENCE)
+    """End the child if it still runs: it ends when its input does; else with all its processes."""
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):
+        child.stdin.close()
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(_PATIENCE)
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

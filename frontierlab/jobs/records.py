@@ -214,14 +214,29 @@ class JobStore:
 
     @contextmanager
     def changing(self, id: str) -> Iterator[JobRecord]:
-        """Give a job's record to change; it is written in one step at the end, unless that raises."""
-        with filelock.FileLock(self.path(id, ".lock"), timeout=_LOCK_SECONDS):
+        """Give a job's record to change; it is written in one step at the end, unless that raises.
+
+        Raises
+        ------
+        JobError
+            There is none, or another process does not let go of it.
+        """
+        lock = filelock.FileLock(self.path(id, ".lock"), timeout=_LOCK_SECONDS)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise JobError(
+                f"The record of the job {id} is locked by a process that does not let go of it: {lock.lock_file}."
+            ) from None
+        try:
             record = self.read(id)
             before = record.model_dump_json(indent=1)
             yield record
             after = record.model_dump_json(indent=1)
             if after != before:
                 write_text(self.path(id), after)
+        finally:
+            lock.release()
 
     def cancel(self, id: str) -> None:
         """Cancel a job: at once where it is queued; otherwise who runs it is told by a file beside the record."""

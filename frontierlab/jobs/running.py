@@ -12,10 +12,9 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-import filelock
 from pydantic import SecretStr
 
-from frontierlab.errors import FrontierlabError
+from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction import Share
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.jobs.records import BEAT, JobStore, Process
@@ -122,7 +121,7 @@ class Control:
             if now - written >= (self._beat if self.latest is shown else _WRITE):
                 written, shown = now, self.latest
                 # where it cannot be written now, the next beat may be; followers notice where none comes
-                with suppress(OSError, filelock.Timeout):
+                with suppress(OSError, JobError):
                     self.write(shown)
             self._over.wait(_LOOK)
 
@@ -200,7 +199,7 @@ def end(control: Control, settings: Settings, **fields: Any) -> None:
             record.ended = record.heartbeat = datetime.now(UTC)
             if control.latest is not None:
                 record.progress = control.latest.as_record()
-    except (OSError, filelock.Timeout) as error:  # a full disk: followers see that there are no signs of life any more
+    except (OSError, JobError) as error:  # a full disk: followers see that there are no signs of life any more
         how = _without(str(fields.get("error") or fields["state"]), hidden)
         _log.error("The job %s is over (%s), and its record cannot be written: %s", control.id, how, error)
 
