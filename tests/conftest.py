@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 
 from frontierlab import Settings, spark
 from tests.services.elasticsearch import ElasticsearchServer
+from tests.services.jupyter import JupyterServer
 from tests.services.processes import ServiceError
 from tests.services.redis import RedisServer
 
@@ -56,6 +57,14 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name == "CONFIG_FILE" or name.startswith("FRONTIERLAB_"):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def no_panel_loses_an_error(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which a panel met an error that nobody raised on purpose; it is shown and logged, not raised."""
+    yield
+    logged = [record.getMessage() for record in caplog.get_records("call") if record.name == "frontierlab_widgets"]
+    assert logged == []
 
 
 @pytest.fixture
@@ -100,6 +109,13 @@ def redis_server(redis_of_the_run: RedisServer) -> RedisServer:
 def running() -> SparkSession:
     """The one Spark session of the run. It ends with the run."""
     return spark.session(Settings())
+
+
+@pytest.fixture(scope="session")
+def jupyter() -> Iterator[JupyterServer]:
+    """The one JupyterLab of the run."""
+    with JupyterServer() as server:
+        yield server
 
 
 @pytest.fixture

@@ -44,8 +44,6 @@ def _mb(value: Any) -> str:
 _COLUMNS = (
     Column("nodefullpath", "Folder"),
     Column("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
-    Column("db", "Database"),
-    Column("schema", "Schema"),
     Column("wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", _seconds, True),
     Column("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
     Column("queries", "Queries", "served queries that ask for a payload", number, True),
@@ -53,6 +51,8 @@ _COLUMNS = (
     Column("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
     Column("efficiency_iov", "Efficiency", "different answers / different queries", "{:.3f}".format, True),
     Column("cause", "Cause"),
+    Column("db", "Database"),
+    Column("schema", "Schema"),
     Column("problem", "Problem", "why there are no payload figures"),
 )
 _HISTORY = (

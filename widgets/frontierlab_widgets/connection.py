@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from html import escape
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 import ipywidgets as widgets
 import traitlets
@@ -128,14 +129,12 @@ class ConnectionPanel(Panel):
 
     def code(self) -> str:
         """Return the lines that make these settings; secrets are named, not shown."""
-        given = {name: value for name, value in self._changed().items() if not isinstance(value, SecretStr)}
-        secrets = [name for name, value in self._changed().items() if isinstance(value, SecretStr)]
-        lines = [f"    {name}={str(value) if hasattr(value, 'parts') else value!r}," for name, value in given.items()]
-        lines = [line if "=/" not in line else _quoted(line) for line in lines]
+        changed = self._changed()
+        secrets = [name for name, value in changed.items() if isinstance(value, SecretStr)]
         told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
-        return "\n".join(
-            [*told, "settings = fl.Settings(", *lines, ")"] if lines else [*told, "settings = fl.Settings()"]
-        )
+        lines = [f"    {name}={_code(value)}," for name, value in changed.items() if name not in secrets]
+        call = ["settings = fl.Settings(", *lines, ")"] if lines else ["settings = fl.Settings()"]
+        return "\n".join([*told, *call])
 
     def _changed(self) -> dict[str, Any]:
         """Return the settings that are not the default."""
@@ -207,7 +206,7 @@ def _field(name: str) -> widgets.Widget:
         return widgets.Password(**looks)
     if field.annotation is bool:
         return widgets.Checkbox(**looks)
-    if "Literal" in str(field.annotation):
+    if get_origin(field.annotation) is Literal:
         return widgets.Dropdown(options=[str(value) for value in get_args(field.annotation)], **looks)
     return widgets.Text(placeholder=field.description or "", continuous_update=False, **looks)
 
@@ -220,6 +219,8 @@ def _text(value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _quoted(line: str) -> str:
-    name, _, path = line.rstrip(",").partition("=")
-    return f'{name}="{path}",'
+def _code(value: Any) -> str:
+    """Write a value as Python, in the quotes that code is written in."""
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    return json.dumps([*value] if isinstance(value, tuple) else value, default=str, ensure_ascii=False)

@@ -13,6 +13,7 @@ import traitlets
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.following import follow
 from frontierlab_widgets.panel import Panel, Phase, row
 from frontierlab_widgets.table import Column, Table
 from frontierlab_widgets.transfer import Download, Upload
@@ -240,4 +241,9 @@ def _bring_in(path: Path, name: str, settings: Any, work: Work) -> fl.Dataset:
         is_parquet = file.read(4) == b"PAR1" or path.suffix == ".parquet"
     if is_parquet:
         return fl.datasets.import_parquet(path, name, settings)
-    return fl.extract(settings, source=path, name=name, progress=work.report)
+    job = fl.jobs.submit("extraction", settings=settings, source=path, name=name)
+    dataset: fl.Dataset = follow(job, work)
+    if dataset.counts.kept == 0:
+        dataset.delete()
+        raise InvalidRequestError(f"{path.name} holds no query logs. {' '.join(job.warnings)}")
+    return dataset

@@ -101,7 +101,7 @@ class ExtractPanel(Panel):
         of_sample = widgets.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
         self._told = widgets.HTML()
         self.click(look, self.look, always=False)
-        self.click(self._go, self.extract, always=False)
+        self.click(self._go, self.extract)  # when it can be clicked says _allow
         self.click(of_sample, self.use_sample, always=False)
         period.observe(lambda change: self.guarded(lambda: self._choose(change["new"])), "value")
         self.on(self._forget, "since", "until", "cached", "taskid", "source", "settings")
@@ -197,7 +197,8 @@ class ExtractPanel(Panel):
             f"{word} {in_words(parse_time(moment))}" if moment else f"{word} the {which}"
             for word, moment, which in (("from", asked.since, "first document"), ("to", asked.until, "last"))
         )
-        what = f"{found.documents:,} documents, {period}, in {found.parts} parts, about {megabytes(found.size)} on the disk."
+        size = f"{found.parts} parts, about {megabytes(found.size)} on the disk"
+        what = f"{found.documents:,} documents, {period}, in {size}."
         if found.documents == 0:
             what = f"There are no documents {period} with these filters."
         limit = found.limit
@@ -205,8 +206,8 @@ class ExtractPanel(Panel):
             []
             if limit is None
             else [
-                f"limit_queries cuts the {limit['available']:,} documents at {in_words(parse_time(limit['cut_at']))}: raise "
-                "it in the settings, or choose a shorter period."
+                f"limit_queries cuts the {limit['available']:,} documents at {in_words(parse_time(limit['cut_at']))}: "
+                "raise it in the settings, or choose a shorter period."
             ]
         )
         self._told.value = f'<div role="status"><b>{what}</b></div>{notes(cut)}'
