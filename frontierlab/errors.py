@@ -10,6 +10,7 @@ __all__ = [
     "CoolrError",
     "DatasetError",
     "ElasticsearchError",
+    "ExportError",
     "FrontierlabError",
     "InterruptedExtraction",
     "InvalidRequestError",
@@ -45,6 +46,10 @@ class CoolrError(FrontierlabError):
 
 class ElasticsearchError(FrontierlabError):
     """Elasticsearch could not be reached, refused, or did not answer in full."""
+
+
+class ExportError(FrontierlabError):
+    """A figure cannot be made a picture here; no file was changed."""
 
 
 class InterruptedExtraction(FrontierlabError):

@@ -21,6 +21,7 @@ All take:
 and raise `InvalidRequestError` for a frame of another filter or a value that is none of these.
 """
 
+from frontierlab.plots.changes import what_changed
 from frontierlab.plots.costs import cost_per_server, cost_per_site, cost_per_squid, cost_per_task
 from frontierlab.plots.counts import (
     cached_per_schema,
@@ -39,6 +40,7 @@ from frontierlab.plots.over_time import (
     queries_over_time,
     querytime_percentiles,
 )
+from frontierlab.plots.saving import save
 from frontierlab.plots.shares import (
     bytes_share_per_node,
     bytes_share_per_schema,
@@ -68,5 +70,7 @@ __all__ = [
     "queries_per_db",
     "queries_per_schema",
     "querytime_percentiles",
+    "save",
     "uncached_by_kind",
+    "what_changed",
 ]

@@ -42,7 +42,8 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7
 BEFORE = "#888888"
 FLOOR = 0.5  # where a logarithmic axis of counts begins
 _SPAN = 1000  # a bar of a thousandth of the largest is not seen
-_LEGEND_LINE = 25  # pixels
+_TEXT_LINE, _LEGEND_GAP = 15, 10  # pixels
+_WORDS = 64  # letters a line of the selection, so that it fits a narrow figure
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
 
@@ -76,8 +77,8 @@ PAYLOAD = (
 )
 
 
-def check(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
-    """Refuse a frame of another filter.
+def check(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None = None) -> None:
+    """Refuse a frame that is not what `of` returns, the filter of this name by default.
 
     Raises
     ------
@@ -87,7 +88,7 @@ def check(frame: pd.DataFrame, name: str, columns: Sequence[str]) -> None:
     lacking = [column for column in columns if column not in frame]
     if lacking:
         raise InvalidRequestError(
-            f"This frame has no column {', '.join(lacking)}: plots.{name} takes what filters.{name} returns."
+            f"This frame has no column {', '.join(lacking)}: plots.{name} takes what {of or f'filters.{name}'} returns."
         )
 
 
@@ -130,10 +131,10 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     plot: Any = figure(sizing_mode="stretch_width", min_width=300, tools=_TOOLS, active_scroll=None, **options)
     plot.toolbar.logo = None
     plot.toolbar_location, plot.toolbar_sticky = "above", False
-    legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=16)
-    legend.update(border_line_color=None, padding=2, margin=0, glyph_width=14, glyph_height=14)
+    legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=_LEGEND_GAP)
+    legend.update(border_line_color=None, padding=2, margin=0, glyph_width=20, glyph_height=14)
     plot.add_layout(legend, "above")
-    lines = "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, 76))
+    lines = "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, _WORDS))
     if lines:
         plot.add_layout(Title(text=PlainText(text=lines), text_font_style="normal", text_font_size="12px"), "above")
     plot.add_layout(Title(text=title, text_font_size="15px"), "above")
@@ -149,13 +150,18 @@ def legend_of(plot: Any) -> Any:
     return plot.select_one(Legend)
 
 
-def add_to_legend(plot: Any, *named: tuple[str, Any]) -> None:
+def add_to_legend(plot: Any, *named: tuple[str, Sequence[Any]]) -> None:
     """Name what was drawn; a click on a name mutes it. The figure grows by the lines that the names need."""
+    names = [short(name) for name, _ in named]
+    longest = max(len(line) for name in names for line in name.splitlines())
     legend = legend_of(plot)
-    legend.items.extend(LegendItem(label=name, renderers=[renderer]) for name, renderer in named)
-    longest = max(len(item.label.value) for item in legend.items)
-    legend.ncols = 3 if longest <= 22 else 2 if longest <= 34 else 1
-    plot.height += _LEGEND_LINE * (-(-len(legend.items) // legend.ncols) - 1)
+    legend.items = [
+        LegendItem(label=name, renderers=list(drawn)) for name, (_, drawn) in zip(names, named, strict=True)
+    ]
+    legend.ncols = 3 if longest <= 22 else 2
+    rows = [names[place : place + legend.ncols] for place in range(0, len(names), legend.ncols)]
+    lines = sum(max(name.count("\n") + 1 for name in row) for row in rows)
+    plot.height += _TEXT_LINE * (lines - 1) + _LEGEND_GAP * (len(rows) - 1)
 
 
 def empty(title: str, words: str, reason: str | None = None) -> figure:
@@ -169,8 +175,18 @@ def empty(title: str, words: str, reason: str | None = None) -> figure:
 
 
 def short(name: str, line: int = 32) -> str:
-    """Write a name in two lines at most; a longer one loses its middle, where paths differ least."""
+    """Write a name in two lines, with the schema in one before; what is too long loses its middle.
+
+    That is where paths differ least.
+    """
     name = " ".join(name.split())
+    apart = name.rfind(" · ", 0, line + 5)  # a schema may be a little longer
+    if len(name) > line and apart > 0:
+        return f"{name[:apart]} ·\n{_two_lines(name[apart + 3 :], line)}"
+    return _two_lines(name, line)
+
+
+def _two_lines(name: str, line: int) -> str:
     if len(name) > 2 * line:
         name = f"{name[: line - 1]}…{name[-line:]}"
     if len(name) <= line:
@@ -186,6 +202,7 @@ def short(name: str, line: int = 32) -> str:
 def time_formatter() -> DatetimeTickFormatter:
     """Return how times are written at an axis: the clock, with the day where it changes."""
     day = "%Y-%m-%d"
+    narrow = "%m-%d"  # a whole one would overlap the clock beside it
     return DatetimeTickFormatter(
         milliseconds="%H:%M:%S.%3N",
         seconds="%H:%M:%S",
@@ -193,8 +210,8 @@ def time_formatter() -> DatetimeTickFormatter:
         minutes="%H:%M",
         hourmin="%H:%M",
         hours="%H:%M",
-        days=day,
-        months=day,
+        days=narrow,
+        months=narrow,
         years=day,
         context=DatetimeTickFormatter(
             microseconds=day,
@@ -204,8 +221,8 @@ def time_formatter() -> DatetimeTickFormatter:
             minutes=day,
             hourmin=day,
             hours=day,
-            days="",
-            months="",
+            days="%Y",
+            months="%Y",
             years="",
         ),
         context_which="start",

@@ -77,16 +77,19 @@ def grouped(
     log = not percent and is_log(shown[columns].sum(axis=1).to_frame(), scale)
     # as plain text: in another, dollar signs would mean a formula
     labels = [short(name) for name in rows["label"]]
-    height = 160 + (38 if any("\n" in label for label in labels) else 26) * len(rows)
+    height = 160 + (12 + 14 * max(label.count("\n") + 1 for label in labels)) * len(rows)
+    compared, outline = f"{columns[0]}_before" in rows, stacked and not log
+    if compared:
+        before = f"before ({'outline' if outline else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
+        words = f"{words}\n{before}".strip()
     plot = new_figure(title, words, x_axis_type="log" if log else "linear", height=height)
     texts = _texts(rows, series, share, unit)
     places = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
     source = ColumnDataSource(places | texts | {name: drawn(shown[name], log, zero=np.nan) for name in columns})
-    found = _bars(plot, source, series) if stacked and not log else _dots(plot, source, series)
-    named = [(one.name, renderer) for one, renderer in zip(series, found, strict=True)]
-    if f"{columns[0]}_before" in rows:
-        before = frame.attrs.get("before", "before")
-        named.append(_before(plot, shown, series, before, outline=stacked and not log, percent=percent))
+    found = _bars(plot, source, series) if outline else _dots(plot, source, series)
+    named = [(one.name, [renderer]) for one, renderer in zip(series, found, strict=True)]
+    if compared:
+        named.append(_before(plot, shown, series, outline=outline, percent=percent))
     add_to_legend(plot, *named)
     tips = [(one.name, f"@{one.column}_text") for one in series]
     total = [("together", "@total_text")] if len(series) > 1 and stacked else []
@@ -162,23 +165,22 @@ def _dots(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequ
 
 
 def _before(
-    plot: Any, shown: pd.DataFrame, series: Sequence[Series], words: str, *, outline: bool, percent: bool
-) -> tuple[str, Any]:
+    plot: Any, shown: pd.DataFrame, series: Sequence[Series], *, outline: bool, percent: bool
+) -> tuple[str, list[Any]]:
     """Draw what was before: hollow dots; or an outline of the bar, of its first part where all bars are 100 %."""
     y = list(range(len(shown)))
     if not outline:
         hollow = [
-            plot.scatter(x, y, marker=one.marker, size=14, fill_color=None, line_color=one.colour)
+            plot.scatter(x, y, marker=one.marker, size=14, fill_color=None, line_color=one.colour, muted_alpha=0.1)
             for one in series
             for x in [drawn(shown[f"{one.column}_before"], log=True, zero=np.nan)]
         ]
-        return f"hollow: {words}", hollow[0]
+        return "before", hollow
     parts = series[:1] if percent else series
     right = shown[[f"{one.column}_before" for one in parts]].sum(axis=1).to_numpy(dtype="float64", na_value=np.nan)
     bar = plot.hbar(y=y, left=0, right=right, height=0.86, fill_alpha=0, line_color=BEFORE, line_width=2)
     bar.muted_glyph.line_alpha = 0.1
-    what = f"{parts[0].name}, " if percent and len(series) > 1 else ""
-    return f"outline: {what}{words}", bar
+    return f"{parts[0].name} before" if percent and len(series) > 1 else "before", [bar]
 
 
 def _axes(plot: Any, labels: Sequence[str], axis: str) -> None:

@@ -98,6 +98,8 @@ def stepped(
     """Draw lines over bins: their limits, and in `texts` what hover says of these (``from``, ``to``)."""
     columns = [name for line in lines for name in (line.column, f"{line.column}_before") if name in frame]
     log = is_log(frame[columns], scale)
+    if len(columns) > len(lines):
+        words = f"{words}\nbefore (dotted): {frame.attrs.get('before', 'the other logs')}".strip()
     plot = new_figure(title, words, y_axis_type="log" if log else "linear", height=360, **options)
     edges = np.append(left, right[-1])
     found = [_step(plot, edges, frame[line.column], line, log) for line in lines]
@@ -106,8 +108,8 @@ def stepped(
         for line in lines
         if f"{line.column}_before" in frame
     ]
-    named = [(line.name, renderer) for line, renderer in zip(lines, found, strict=True)]
-    add_to_legend(plot, *named, *((f"dotted: {frame.attrs.get('before', 'before')}", one) for one in before[:1]))
+    named = [(line.name, [renderer]) for line, renderer in zip(lines, found, strict=True)]
+    add_to_legend(plot, *named, *([("before", before)] if before else []))
     highest = frame[columns].max(axis=1).fillna(0)
     data: dict[str, Any] = texts | {"left": left, "right": right, "top": np.maximum(drawn(highest, log=False), 1)}
     for line in lines:

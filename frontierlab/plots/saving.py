@@ -1,0 +1,198 @@
+"""Figures as files: a page that stands alone, or a picture that a browser of this machine draws."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bokeh.document import Document
+from bokeh.embed import file_html
+from bokeh.embed.util import OutputDocumentFor
+from bokeh.models import LayoutDOM
+from bokeh.models.plots import Plot
+from bokeh.resources import INLINE
+
+from frontierlab.errors import ExportError, InvalidRequestError
+from frontierlab.files import replacing
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page, Playwright, ViewportSize
+
+    from frontierlab.settings import Settings
+
+__all__ = ["save"]
+
+_SUFFIXES = (".html", ".png", ".svg")
+_PROGRAMS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "chrome",
+    "microsoft-edge",
+    "microsoft-edge-stable",
+    "msedge",
+)
+_PLACES = ("chrome", "msedge", None)  # where Chrome and Edge put themselves; then playwright's own Chromium
+_FLAGS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
+_LONGEST = 60_000  # milliseconds that a figure may take to be drawn
+_TEMPLATE = """
+{% block preamble %}<style>html, body { margin: 0; background: white; }</style>{% endblock %}
+"""
+_SVG = "() => [...Bokeh.index][0].export('svg').ctx.get_serialized_svg(true)"
+
+
+def save(
+    figure: LayoutDOM,
+    path: str | os.PathLike[str],
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    scale: float = 2,
+    settings: Settings | None = None,
+) -> Path:
+    """Save a figure as a file.
+
+    A ``.png`` or ``.svg`` needs playwright (``pip install "frontierlab[export]"``) and Chromium, Chrome
+    or Edge on this machine; nothing is fetched. It is found in the search path and where it is usually
+    put, unless the setting ``browser`` names its program.
+
+    Parameters
+    ----------
+    figure
+        A figure of `frontierlab.plots`, or a Bokeh layout of several. It is not changed.
+    path
+        Where: ``.html`` is a page to explore that needs no network; ``.png`` is a picture; ``.svg`` is
+        one of lines and text, which can be enlarged and edited. What was there is replaced in one step,
+        or left as it was.
+    width, height
+        In pixels of a screen; by default 1000, and the figure's own height.
+    scale
+        Of a ``.png``: how many pixels it has for one of a screen, from 0.1 to 8.
+    settings
+        By default ``Settings()``.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    InvalidRequestError
+        The suffix is none of these, or a number makes no sense.
+    ExportError
+        There is no browser, or it failed.
+    """
+    target = Path(path).expanduser().absolute()
+    if target.suffix.lower() not in _SUFFIXES:
+        raise InvalidRequestError(f"{target.name}: give a name that ends in {', '.join(_SUFFIXES)}.")
+    for name, value in (("width", width), ("height", height)):
+        if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 16_384):
+            raise InvalidRequestError(f"{name}={value!r}: give a whole number of pixels, 1 to 16,384.")
+    if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.1 <= scale <= 8:
+        raise InvalidRequestError(f"scale={scale!r}: give a number from 0.1 to 8.")
+    picture = target.suffix.lower() != ".html"
+    html = file_html(_copied(figure, width, height, picture), INLINE, title=target.stem, template=_TEMPLATE)
+    if picture:
+        content = _drawn(html, target.suffix.lower(), width or 1000, scale, _program(settings))
+    else:
+        content = html.encode()
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(target) as temporary:
+        temporary.write_bytes(content)
+    return target
+
+
+def _copied(figure: LayoutDOM, width: int | None, height: int | None, picture: bool) -> Document:
+    """Return a document with a copy of the figure, in its size, without the tools where it will be a picture."""
+    with OutputDocumentFor([figure], always_new=True) as document:
+        copy = Document.from_json(document.to_json())
+    (root,) = copy.roots
+    if height is not None:
+        root.update(height=height)
+    if width is not None and not picture:
+        root.update(sizing_mode="fixed", width=width)
+    if picture:
+        plots: Any = copy.select({"type": Plot})
+        for plot in plots:
+            plot.toolbar_location = None
+    return copy
+
+
+def _program(settings: Settings | None) -> str | None:
+    """Return the program of a browser: what the settings name, or what the search path has."""
+    from frontierlab.settings import Settings
+
+    named = (settings or Settings()).browser
+    if named is not None:
+        found = shutil.which(named.expanduser())
+        if found is None:
+            raise ExportError(
+                f"The setting browser names {named}, which is no program: give the path of Chromium, Chrome or Edge, "
+                "or leave it out."
+            )
+        return found
+    return next(filter(None, map(shutil.which, _PROGRAMS)), None)
+
+
+def _drawn(html: str, suffix: str, width: int, scale: float, program: str | None) -> bytes:
+    """Let a browser draw the page; in a thread, for playwright refuses one with an event loop, as in a notebook."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError as error:
+        raise ExportError(f'For {suffix}, playwright is missing: pip install "frontierlab[export]".') from error
+
+    def draw() -> bytes:
+        with sync_playwright() as playwright, _browser(playwright, program) as browser:
+            size: ViewportSize = {"width": width, "height": 10}
+            page = browser.new_page(viewport=size, device_scale_factor=scale, offline=True)
+            return _content(page, html, suffix)
+
+    with ThreadPoolExecutor(1, "frontierlab-export") as thread:
+        try:
+            return thread.submit(draw).result()
+        except Error as error:
+            raise ExportError(
+                f"The browser {program or ''} failed at the figure: {error.message.splitlines()[0]}"
+            ) from error
+
+
+def _content(page: Page, html: str, suffix: str) -> bytes:
+    page.set_default_timeout(_LONGEST)
+    page.set_content(html)
+    page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    if suffix == ".svg":
+        return str(page.evaluate(_SVG)).encode()
+    return page.screenshot(full_page=True)
+
+
+@contextmanager
+def _browser(playwright: Playwright, program: str | None) -> Iterator[Browser]:
+    browser = _launched(playwright, program)
+    try:
+        yield browser
+    finally:
+        browser.close()
+
+
+def _launched(playwright: Playwright, program: str | None) -> Browser:
+    from playwright.sync_api import Error
+
+    if program is not None:
+        return playwright.chromium.launch(executable_path=program, args=_FLAGS)
+    for place in _PLACES:
+        try:
+            return playwright.chromium.launch(channel=place, args=_FLAGS)
+        except Error as error:
+            reason = error
+    raise ExportError(
+        "There is no Chromium, Chrome or Edge on this machine: install one (Debian: apt-get install chromium; or "
+        "playwright install chromium), or name its program with the setting browser (FRONTIERLAB_BROWSER). Without "
+        "one, a figure can be saved as .html."
+    ) from reason
