@@ -135,7 +135,7 @@ def test_unknown_is_drawn_where_there_is_some() -> None:
 
 
 def test_the_rest_is_added_up_in_one_row() -> None:
-    frame = per_schema(*(("CONDBR2", f"S{n:02}", n, 1, 0) for n in range(50)))
+    frame = per_schema(*(("CONDBR2", f"S{n:02}", n, 1, 0) for n in reversed(range(50))))
     data = glyphs(plots.cached_per_schema(frame, top=10), HBar)[0].data_source.data
     assert data["name"][-1] == "(40 others)"
     assert len(data["name"]) == 11

@@ -5,8 +5,10 @@ import pytest
 from playwright.sync_api import Browser
 from pyspark.sql import SparkSession
 
+from frontierlab import Selection, filters
 from frontierlab.errors import DatasetError, InvalidRequestError
-from frontierlab.reports import report
+from frontierlab.progress import Progress
+from frontierlab.reports import CHAPTERS, report
 from frontierlab.settings import Settings
 from tests.logs import START, make_dataset
 
@@ -37,13 +39,15 @@ def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Pat
     for reason, count in (("documents read", 12), ("another database", 3), ("&lt;fsize&gt;: not an integer", 2)):
         assert f'{reason}</td><td class="number">{count}</td>' in text
     assert "A note &amp; more." in text
-    assert text.count("<details>") == 4
-    assert "-- :db = &#39;OFLP200&#39;" in text
+    filters_shown = sum(map(len, CHAPTERS.values()))
+    assert text.count("SQL of this plot</summary>") == filters_shown == len(filters.__all__) - 1
+    assert "7 queries: all" in text
+    assert "<td>ATLAS_COOLOFL_PIXEL</td>" in text
     assert 'class="warning"' not in text
     assert SCRIPT not in text
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
     assert (
-        report(dataset, tmp_path / "new folder" / "r.html", session=running)
+        report(dataset, path=tmp_path / "new folder" / "r.html", session=running)
         .read_text(encoding="utf-8")
         .endswith("</html>")
     )
@@ -96,10 +100,38 @@ def test_a_long_period_has_wider_bins(running: SparkSession, tmp_path: Path) -> 
     assert "-- :bin_ms = 86400000" in text
 
 
+@pytest.mark.spark
+def test_a_selection_compared_with_the_window_before(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", ROWS)
+    window = Selection(db="CONDBR2", since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
+    told: list[Progress] = []
+    text = report(dataset, window, compare="previous", session=running, progress=told.append).read_text("utf-8")
+    assert "3 queries: db CONDBR2, from 2026-10-01 00:00:03 UTC, to 2026-10-01 00:00:06 UTC" in text
+    assert "compared with</dt><dd>2026-10-01 00:00 to 2026-10-01 00:00:03 UTC" in text
+    assert "<th class=number>queries change</th>" in text
+    assert 'class="warning"' not in text
+    assert [told[-1].done, told[-1].total] == [sum(map(len, CHAPTERS.values()))] * 2
+    before = (dataset.path / "report.html").read_bytes()
+
+    def stop(record: Progress) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        report(dataset, session=running, progress=stop)
+    assert (dataset.path / "report.html").read_bytes() == before
+
+
+@pytest.mark.spark
+def test_a_window_to_compare_with_needs_a_selection_with_one(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", ROWS)
+    with pytest.raises(InvalidRequestError, match="needs a window to compare: give since and until"):
+        report(dataset, compare="previous", session=running)
+
+
 def test_a_path_that_is_a_folder_is_refused_and_an_unknown_name(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", ROWS)
     with pytest.raises(InvalidRequestError, match=r"is a folder: give the path of a file in it"):
-        report(dataset, tmp_path)
+        report(dataset, path=tmp_path)
     with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
         report("nix", settings=Settings(data_dir=tmp_path))
 
@@ -117,11 +149,11 @@ def test_the_page_stands_alone_and_fits(running: SparkSession, tmp_path: Path, b
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
     page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
-    assert page.locator(".bk-Figure").count() == 4
+    assert page.locator(".bk-Figure").count() == sum(map(len, CHAPTERS.values()))
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("pre").first.is_visible() is False
-    page.locator("summary").first.click()
+    page.get_by_text("SQL of this plot").first.click()
     assert "FROM {logs}" in page.locator("pre").first.inner_text()
     assert asked == [path.as_uri()]
     assert problems == []
