@@ -46,6 +46,7 @@ bench: $(READY) ## Measure extraction from a real Elasticsearch, and the caching
 	@scripts/setup.sh java maven
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.caching
+	$(BIN)/python -m benchmarks.filters
 
 constraints: ## Write constraints.txt anew, with today's versions
 	scripts/constraints.sh
