@@ -122,12 +122,12 @@ class Index:
         self.cancelled = cancelled or threading.Event()
         self._settings = settings
         self._most = settings.es_page  # until the server says that it takes less
-        self._client = connect(settings)
+        self.client = connect(settings)
         self._reader = connect(settings, serializers={"application/json": _PageSerializer()})
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        self.client.close()
         self._reader.close()
 
     def fields(self) -> dict[str, str]:
@@ -139,8 +139,8 @@ class Index:
             The server cannot be reached or refuses, there is no such index, or its ``@timestamp`` is not
             a date.
         """
-        answer = self._ask(
-            lambda: self._client.options(request_timeout=15).field_caps(
+        answer = self.ask(
+            lambda: self.client.options(request_timeout=15).field_caps(
                 index=self.name, fields="*", allow_no_indices=False, ignore_unavailable=False
             ),
             patience=0,  # the first question: a wrong address should not cost minutes
@@ -155,7 +155,7 @@ class Index:
 
     def count(self, query: dict[str, Any]) -> int:
         """Count the documents of a query."""
-        answer = self._ask(lambda: self._client.count(index=self.name, query=query))
+        answer = self.ask(lambda: self.client.count(index=self.name, query=query))
         self._require_whole(answer["_shards"]["failed"], False)
         return int(answer["count"])
 
@@ -171,8 +171,8 @@ class Index:
         return [(int(bucket["key"]), int(bucket["doc_count"])) for bucket in buckets]
 
     def _aggregate(self, query: dict[str, Any], aggregation: dict[str, Any]) -> Any:
-        answer = self._ask(
-            lambda: self._client.search(
+        answer = self.ask(
+            lambda: self.client.search(
                 index=self.name,
                 query=query,
                 size=0,
@@ -187,16 +187,16 @@ class Index:
     @contextmanager
     def point_in_time(self) -> Iterator[str]:
         """Open a point in time and close it at the end; gives its id."""
-        opened = self._ask(
+        opened = self.ask(
             # a shard that is missing is an error here, unless one asks for less
-            lambda: self._client.open_point_in_time(index=self.name, keep_alive=_KEEP_ALIVE)
+            lambda: self.client.open_point_in_time(index=self.name, keep_alive=_KEEP_ALIVE)
         )
         try:
             yield opened["id"]
         finally:
             # it would expire by itself: not worth an error, nor hiding one
             with suppress(elasticsearch.ApiError, elastic_transport.TransportError):
-                self._client.close_point_in_time(id=opened["id"])
+                self.client.close_point_in_time(id=opened["id"])
 
     def pages(self, body: dict[str, Any], pit: str, number: int, slices: int) -> Iterator[list[bytes]]:
         """Read one slice of a query, page by page; as many documents as it counts, or an error.
@@ -263,7 +263,7 @@ class Index:
 
         while True:
             try:
-                page = self._ask(search, on_refusal=on_refusal)
+                page = self.ask(search, on_refusal=on_refusal)
             except _PageTooLarge as error:
                 body["size"] = self._most = error.most
             else:
@@ -275,14 +275,20 @@ class Index:
             cause = f"{failed} of its shards failed" if failed else "the search timed out"
             raise ElasticsearchError(f"{self.name} did not answer in full: {cause}. Nothing of it was used.")
 
-    def _ask(
+    def ask(
         self,
         call: Callable[[], T],
         *,
         patience: float | None = None,
         on_refusal: Callable[[BaseException], None] = lambda error: None,
     ) -> T:
-        """Call the server, waiting and calling again while it is busy or away; explain what stays wrong."""
+        """Call the server, waiting and calling again while it is busy or away; explain what stays wrong.
+
+        Raises
+        ------
+        ElasticsearchError
+            It refuses, cannot be reached, or stays busy for `patience` seconds (``es_retry_seconds`` by default).
+        """
 
         def refused(state: tenacity.RetryCallState) -> None:
             if state.outcome is not None and (error := state.outcome.exception()) is not None:

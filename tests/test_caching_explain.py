@@ -16,7 +16,8 @@ from hypothesis import given
 from pyspark.sql import SparkSession
 
 from frontierlab import Dataset, extract, sample
-from frontierlab.caching.explain import BINS, Axis, _explained, explain, explain_figure
+from frontierlab.caching.explain import BINS, Axis, _explained, explain
+from frontierlab.caching.explain_plot import explain_figure
 from frontierlab.caching.what_if import FolderTag
 from frontierlab.coolr import Archive, Cancelled
 from frontierlab.errors import CoolrError, DatasetError

@@ -17,7 +17,8 @@ from frontierlab.caching.what_if import what_if, what_if_figure
 
 if TYPE_CHECKING:
     from frontierlab.caching import history
-    from frontierlab.caching.explain import explain, explain_figure
+    from frontierlab.caching.explain import explain
+    from frontierlab.caching.explain_plot import explain_figure
     from frontierlab.caching.page import page, waste_figure
 
 __all__ = [
@@ -32,7 +33,7 @@ __all__ = [
 ]
 
 # these need Bokeh, or the client of Elasticsearch
-_LATER = {"explain": "explain", "explain_figure": "explain", "page": "page", "waste_figure": "page"}
+_LATER = {"explain": "explain", "explain_figure": "explain_plot", "page": "page", "waste_figure": "page"}
 
 
 class _Package(ModuleType):

@@ -15,6 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from frontierlab.caching.comparing import KEYS, compare, compare_figure
 from frontierlab.elastic import Index, search_body
 from frontierlab.errors import ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.files import replacing
@@ -22,13 +23,10 @@ from frontierlab.settings import Settings
 from frontierlab.times import format_time, from_milliseconds, parse_time, to_milliseconds
 
 if TYPE_CHECKING:
-    from bokeh.plotting import figure
-
     from frontierlab.datasets import Dataset
 
 __all__ = ["COLUMNS", "compare", "compare_figure", "read", "store"]
 
-_KEYS = ("db", "schema", "nodefullpath", "tagname")
 _INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
@@ -38,7 +36,7 @@ _FRACTIONS = (
     *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid", "mean_payload_size"),
     *("efficiency_iov", "efficiency_content"),
 )
-_NAMES = ("dataset", *_KEYS, "cause", "problem", "worst_tasks", "notes")
+_NAMES = ("dataset", *KEYS, "cause", "problem", "worst_tasks", "notes")
 _TIMES = ("period_since", "period_until", "stored")
 
 COLUMNS = pa.schema(
@@ -87,7 +85,7 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
         The server cannot be reached, refuses, or took some records only; the same call stores the rest.
     """
     settings = settings or Settings()
-    lacking = [name for name in (*_KEYS, "queries") if name not in frame]
+    lacking = [name for name in (*KEYS, "queries") if name not in frame]
     if lacking:
         raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that efficiency() returned.")
     records = _records(frame, dataset)
@@ -124,7 +122,7 @@ def _plain(value: Any, name: str) -> Any:
 
 
 def _identity(record: dict[str, Any]) -> str:
-    known = [record[name] for name in ("dataset", "period_since", "period_until", *_KEYS)]
+    known = [record[name] for name in ("dataset", "period_since", "period_until", *KEYS)]
     return hashlib.blake2b(json.dumps(known).encode(), digest_size=20).hexdigest()
 
 
@@ -140,17 +138,17 @@ def _history(settings: Settings) -> Iterator[Index]:
 
 def _store_in_index(records: list[dict[str, Any]], settings: Settings) -> None:
     with _history(settings) as index:
-        client, name = index._client, index.name
-        if index._ask(lambda: client.indices.exists(index=name)):
-            index._ask(lambda: client.indices.put_mapping(index=name, properties=_MAPPING))
+        client, name = index.client, index.name
+        if index.ask(lambda: client.indices.exists(index=name)):
+            index.ask(lambda: client.indices.put_mapping(index=name, properties=_MAPPING))
         else:
-            index._ask(lambda: client.indices.create(index=name, mappings={"properties": _MAPPING}))
+            index.ask(lambda: client.indices.create(index=name, mappings={"properties": _MAPPING}))
         operations: list[dict[str, Any]] = []
         for record in records:
             document = {key: value for key, value in record.items() if value is not None}
             document |= {key: format_time(from_milliseconds(record[key])) for key in _TIMES if record[key] is not None}
             operations += [{"index": {"_index": name, "_id": _identity(record)}}, document]
-        answer = index._ask(lambda: client.bulk(operations=operations, refresh=True))
+        answer = index.ask(lambda: client.bulk(operations=operations, refresh=True))
         errors = [item["index"]["error"] for item in answer["items"] if "error" in item["index"]]
         if errors:
             raise ElasticsearchError(
@@ -167,7 +165,7 @@ def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
     with filelock.FileLock(folder / ".lock"):
         former = pq.read_table(path).cast(COLUMNS).to_pylist() if path.exists() else []
         now = pa.Table.from_pylist(records, schema=COLUMNS).to_pylist()
-        kept = {tuple(row[key] for key in _KEYS): row for row in (*former, *now)}
+        kept = {tuple(row[key] for key in KEYS): row for row in (*former, *now)}
         with replacing(path) as temporary:
             pq.write_table(pa.Table.from_pylist(list(kept.values()), schema=COLUMNS), temporary)
 
@@ -211,7 +209,7 @@ def read(
     for column, wanted in (("nodefullpath", folder), ("tagname", tagname), ("dataset", dataset)):
         if wanted is not None:
             frame = frame[frame[column] == wanted]
-    frame = frame.sort_values(["period_since", "dataset", *_KEYS], ignore_index=True)
+    frame = frame.sort_values(["period_since", "dataset", *KEYS], ignore_index=True)
     notes = [f"{len(unreadable):,} records cannot be read, the first: {unreadable[0][0]}."] if unreadable else []
     if not found and not unreadable:
         notes.append(f"Nothing is stored in {name or settings.data_dir / 'caching'} yet.")
@@ -238,7 +236,7 @@ def _from_folder(folder: Path) -> _Found:
 def _from_index(settings: Settings) -> _Found:
     found, unreadable = [], []
     with _history(settings) as index:
-        if not index._ask(lambda: index._client.indices.exists(index=index.name)):
+        if not index.ask(lambda: index.client.indices.exists(index=index.name)):
             return [], []
         with index.point_in_time() as pit:
             for page in index.pages(search_body({"match_all": {}}, settings.es_page, None), pit, 0, 1):
@@ -258,7 +256,7 @@ def _record(document: dict[str, Any]) -> dict[str, Any]:
     """Read a document: ours, or one of the older tool."""
     if "folder" in document:
         document = _translated(document)
-    lacking = [name for name in (*_KEYS, "queries") if document.get(name) is None]
+    lacking = [name for name in (*KEYS, "queries") if document.get(name) is None]
     if lacking:
         raise ValueError(f"it has no {lacking[0]}")
     readers: dict[str, Callable[[Any], Any]] = {
@@ -277,7 +275,7 @@ def _translated(old: dict[str, Any]) -> dict[str, Any]:
         raise ValueError(f"its folder {old['folder']!r} is not 'database , schema , path'")
     size = old.get("payloadsize")
     return {
-        **dict(zip(_KEYS, place, strict=False)),
+        **dict(zip(KEYS, place, strict=False)),
         "tagname": old.get("tag") or "unknown",
         "queries": old["#queries"],
         "different_queries": old.get("#differentqueries"),
@@ -302,132 +300,3 @@ def _whole(value: Any) -> int:
     if isinstance(value, bool) or (isinstance(value, float) and value != number) or not -(2**63) <= number < 2**63:
         raise ValueError(f"{value!r} is no whole number")
     return number
-
-
-_COMPARED = (
-    *("queries", "different_queries", "different_payloads_iov", "bytes_served", "wasted_bytes", "wasted_dbtime"),
-    "efficiency_iov",
-)
-_UNITS = {
-    "wasted_dbtime": (1e-3, "s", "{:,.1f}"),
-    "wasted_bytes": (1e-6, "MB", "{:,.1f}"),
-    "bytes_served": (1e-6, "MB", "{:,.1f}"),
-    "efficiency_iov": (1.0, "", "{:.3f}"),
-}
-
-
-def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Compare two results, of before and after a fix say: frames of `read` or of ``efficiency()``.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a folder and tag of either, the one whose wasted database time changed most first: ``db``, ``schema``,
-        ``nodefullpath``, ``tagname``; ``state``: both, appeared or vanished; and for each figure in the units of
-        ``efficiency()`` ``…_before``, ``…_after``, ``…_change`` (after - before) and ``…_ratio`` (after / before),
-        null where one of them is missing. ``attrs["notes"]`` names what vanished and appeared, and periods of
-        unlike length.
-
-    Raises
-    ------
-    InvalidRequestError
-        A frame is another, or holds a folder and tag twice (choose one dataset and period of the history).
-    """
-    for name, frame in (("before", before), ("after", after)):
-        lacking = [column for column in (*_KEYS, *_COMPARED) if column not in frame]
-        if lacking:
-            raise InvalidRequestError(f"{name} has no column {lacking[0]}: give a frame of efficiency() or read().")
-        twice = frame[frame.duplicated(list(_KEYS))]
-        if len(twice):
-            raise InvalidRequestError(
-                f"{name} holds {twice['nodefullpath'].iloc[0]} ({twice['tagname'].iloc[0]}) more than once: choose one "
-                "dataset and period of the history."
-            )
-    columns = [*_KEYS, *_COMPARED]
-    frame = before[columns].merge(
-        after[columns], on=list(_KEYS), how="outer", suffixes=("_before", "_after"), indicator="state"
-    )
-    states = {"both": "both", "left_only": "vanished", "right_only": "appeared"}
-    result = frame[list(_KEYS)].assign(state=frame["state"].astype("string").map(states))
-    for name in _COMPARED:
-        old, new = frame[f"{name}_before"], frame[f"{name}_after"]
-        result[f"{name}_before"], result[f"{name}_after"] = old, new
-        result[f"{name}_change"] = new - old
-        result[f"{name}_ratio"] = (new.astype("Float64") / old.astype("Float64").replace(0, pd.NA)).astype("Float64")
-    result = _most_changed(result, "wasted_dbtime")
-    result.attrs = {"notes": [*_moved(result), *_unlike(before, after)]}
-    return result
-
-
-def _most_changed(frame: pd.DataFrame, figure_of: str) -> pd.DataFrame:
-    """Sort by the change of a figure, then by the figure itself, most first."""
-    values = frame[[f"{figure_of}_before", f"{figure_of}_after"]].astype("Float64").fillna(0)
-    order = pd.DataFrame({"change": (values.iloc[:, 1] - values.iloc[:, 0]).abs(), "size": values.max(axis=1)})
-    return frame.loc[order.sort_values(["change", "size"], ascending=False).index].reset_index(drop=True)
-
-
-def _moved(result: pd.DataFrame) -> list[str]:
-    notes = []
-    for state in ("vanished", "appeared"):
-        gone = result[result["state"] == state]
-        names = [f"{path} ({tag})" for path, tag in zip(gone["nodefullpath"], gone["tagname"], strict=True)]
-        if names:
-            more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
-            notes.append(f"{state.capitalize()}: {', '.join(names[:5])}{more}.")
-    return notes
-
-
-def _unlike(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
-    if any("period_since" not in frame or frame.empty for frame in (before, after)):
-        return []
-    lengths = [(f["period_until"].max() - f["period_since"].min()).total_seconds() / 3600 for f in (before, after)]
-    if any(pd.isna(length) for length in lengths) or abs(lengths[0] - lengths[1]) <= 0.01 * max(lengths):
-        return []
-    return [
-        f"The periods are of unlike length, {lengths[0]:,.1f} h and {lengths[1]:,.1f} h: totals differ for that alone."
-    ]
-
-
-def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top: int = 20) -> figure:
-    """Draw a figure before and after, a row a folder and tag, the largest change at the top.
-
-    Parameters
-    ----------
-    frame
-        What `compare` returned.
-    figure_of
-        ``wasted_dbtime``, ``wasted_bytes``, ``bytes_served``, ``queries``, ``different_queries``,
-        ``different_payloads_iov`` or ``efficiency_iov``.
-    top
-        So many rows at most.
-
-    Raises
-    ------
-    InvalidRequestError
-        It is another frame, or there is no such figure.
-    """
-    from frontierlab.caching.page import bars, row_names
-
-    if figure_of not in _COMPARED:
-        raise InvalidRequestError(f"{figure_of!r} is no figure to compare: choose one of {', '.join(_COMPARED)}.")
-    if f"{figure_of}_before" not in frame:
-        raise InvalidRequestError(f"This frame has no column {figure_of}_before: give one that compare() returned.")
-    shown = _most_changed(frame, figure_of).head(top)
-    scale, unit, form = _UNITS.get(figure_of, (1.0, "", "{:,.0f}"))
-    marks = {"vanished": " (vanished)", "appeared": " (appeared)"}
-    names = row_names(shown) + shown["state"].map(marks).fillna("")
-    series = {name: (shown[f"{figure_of}_{name}"] * scale).tolist() for name in ("before", "after")}
-    texts = {
-        name: ["none" if pd.isna(v) else f"{form.format(v)} {unit}" for v in values] for name, values in series.items()
-    }
-    words = [*frame.attrs.get("notes", ()), f"{len(frame) - len(shown):,} smaller changes are not shown."]
-    title = f"{figure_of.replace('_', ' ').replace('dbtime', 'database time')}, before and after"
-    return bars(
-        title.capitalize(),
-        "\n".join(words if len(frame) > len(shown) else words[:-1]),
-        names.tolist(),
-        series,
-        texts,
-        ", ".join(filter(None, (figure_of.replace("_", " ").replace("dbtime", "database time"), unit))),
-        "There is nothing to compare: neither result has a folder.",
-    )

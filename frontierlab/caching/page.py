@@ -13,7 +13,8 @@ from bokeh.models import Column, ColumnDataSource, FixedTicker, HoverTool, Numer
 from bokeh.models.annotations import LegendItem
 from bokeh.plotting import figure
 
-from frontierlab.caching.explain import Explanation, explain_figure
+from frontierlab.caching.explain import Explanation
+from frontierlab.caching.explain_plot import explain_figure
 from frontierlab.caching.what_if import FolderTag, what_if_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab.pages import write_page

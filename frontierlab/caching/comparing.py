@@ -1,0 +1,145 @@
+"""Two results of caching efficiency side by side: what got better and what got worse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from frontierlab.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from bokeh.plotting import figure
+
+__all__ = ["KEYS", "compare", "compare_figure"]
+
+KEYS = ("db", "schema", "nodefullpath", "tagname")
+"""What names a folder and tag."""
+
+_COMPARED = (
+    *("queries", "different_queries", "different_payloads_iov", "bytes_served", "wasted_bytes", "wasted_dbtime"),
+    "efficiency_iov",
+)
+_UNITS = {
+    "wasted_dbtime": (1e-3, "s", "{:,.1f}"),
+    "wasted_bytes": (1e-6, "MB", "{:,.1f}"),
+    "bytes_served": (1e-6, "MB", "{:,.1f}"),
+    "efficiency_iov": (1.0, "", "{:.3f}"),
+}
+
+
+def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    """Compare two results, of before and after a fix say: frames of `read` or of ``efficiency()``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a folder and tag of either, the one whose wasted database time changed most first: ``db``, ``schema``,
+        ``nodefullpath``, ``tagname``; ``state``: both, appeared or vanished; and for each figure in the units of
+        ``efficiency()`` ``…_before``, ``…_after``, ``…_change`` (after - before) and ``…_ratio`` (after / before),
+        null where one of them is missing. ``attrs["notes"]`` names what vanished and appeared, and periods of
+        unlike length.
+
+    Raises
+    ------
+    InvalidRequestError
+        A frame is another, or holds a folder and tag twice (choose one dataset and period of the history).
+    """
+    for name, frame in (("before", before), ("after", after)):
+        lacking = [column for column in (*KEYS, *_COMPARED) if column not in frame]
+        if lacking:
+            raise InvalidRequestError(f"{name} has no column {lacking[0]}: give a frame of efficiency() or read().")
+        twice = frame[frame.duplicated(list(KEYS))]
+        if len(twice):
+            raise InvalidRequestError(
+                f"{name} holds {twice['nodefullpath'].iloc[0]} ({twice['tagname'].iloc[0]}) more than once: choose one "
+                "dataset and period of the history."
+            )
+    columns = [*KEYS, *_COMPARED]
+    frame = before[columns].merge(
+        after[columns], on=list(KEYS), how="outer", suffixes=("_before", "_after"), indicator="state"
+    )
+    states = {"both": "both", "left_only": "vanished", "right_only": "appeared"}
+    result = frame[list(KEYS)].assign(state=frame["state"].astype("string").map(states))
+    for name in _COMPARED:
+        old, new = frame[f"{name}_before"], frame[f"{name}_after"]
+        result[f"{name}_before"], result[f"{name}_after"] = old, new
+        result[f"{name}_change"] = new - old
+        result[f"{name}_ratio"] = (new.astype("Float64") / old.astype("Float64").replace(0, pd.NA)).astype("Float64")
+    result = _most_changed(result, "wasted_dbtime")
+    result.attrs = {"notes": [*_moved(result), *_unlike(before, after)]}
+    return result
+
+
+def _most_changed(frame: pd.DataFrame, figure_of: str) -> pd.DataFrame:
+    """Sort by the change of a figure, then by the figure itself, most first."""
+    values = frame[[f"{figure_of}_before", f"{figure_of}_after"]].astype("Float64").fillna(0)
+    order = pd.DataFrame({"change": (values.iloc[:, 1] - values.iloc[:, 0]).abs(), "size": values.max(axis=1)})
+    return frame.loc[order.sort_values(["change", "size"], ascending=False).index].reset_index(drop=True)
+
+
+def _moved(result: pd.DataFrame) -> list[str]:
+    notes = []
+    for state in ("vanished", "appeared"):
+        gone = result[result["state"] == state]
+        names = [f"{path} ({tag})" for path, tag in zip(gone["nodefullpath"], gone["tagname"], strict=True)]
+        if names:
+            more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+            notes.append(f"{state.capitalize()}: {', '.join(names[:5])}{more}.")
+    return notes
+
+
+def _unlike(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    if any("period_since" not in frame or frame.empty for frame in (before, after)):
+        return []
+    lengths = [(f["period_until"].max() - f["period_since"].min()).total_seconds() / 3600 for f in (before, after)]
+    if any(pd.isna(length) for length in lengths) or abs(lengths[0] - lengths[1]) <= 0.01 * max(lengths):
+        return []
+    return [
+        f"The periods are of unlike length, {lengths[0]:,.1f} h and {lengths[1]:,.1f} h: totals differ for that alone."
+    ]
+
+
+def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top: int = 20) -> figure:
+    """Draw a figure before and after, a row a folder and tag, the largest change at the top.
+
+    Parameters
+    ----------
+    frame
+        What `compare` returned.
+    figure_of
+        ``wasted_dbtime``, ``wasted_bytes``, ``bytes_served``, ``queries``, ``different_queries``,
+        ``different_payloads_iov`` or ``efficiency_iov``.
+    top
+        So many rows at most.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is another frame, or there is no such figure.
+    """
+    from frontierlab.caching.page import bars, row_names
+
+    if figure_of not in _COMPARED:
+        raise InvalidRequestError(f"{figure_of!r} is no figure to compare: choose one of {', '.join(_COMPARED)}.")
+    if f"{figure_of}_before" not in frame:
+        raise InvalidRequestError(f"This frame has no column {figure_of}_before: give one that compare() returned.")
+    shown = _most_changed(frame, figure_of).head(top)
+    scale, unit, form = _UNITS.get(figure_of, (1.0, "", "{:,.0f}"))
+    marks = {"vanished": " (vanished)", "appeared": " (appeared)"}
+    names = row_names(shown) + shown["state"].map(marks).fillna("")
+    series = {name: (shown[f"{figure_of}_{name}"] * scale).tolist() for name in ("before", "after")}
+    texts = {
+        name: ["none" if pd.isna(v) else f"{form.format(v)} {unit}" for v in values] for name, values in series.items()
+    }
+    words = [*frame.attrs.get("notes", ()), f"{len(frame) - len(shown):,} smaller changes are not shown."]
+    title = f"{figure_of.replace('_', ' ').replace('dbtime', 'database time')}, before and after"
+    return bars(
+        title.capitalize(),
+        "\n".join(words if len(frame) > len(shown) else words[:-1]),
+        names.tolist(),
+        series,
+        texts,
+        ", ".join(filter(None, (figure_of.replace("_", " ").replace("dbtime", "database time"), unit))),
+        "There is nothing to compare: neither result has a folder.",
+    )
