@@ -9,9 +9,11 @@ from playwright.sync_api import Browser, Locator, Page
 
 from tests.services.jupyter import JupyterServer
 
-# What JupyterLab itself says, whatever is open; everything else in the console's errors fails the test.
-KNOWN = (r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",)
-
+# What JupyterLab and Notebook themselves say, whatever is open; everything else in the console's errors fails the test.
+KNOWN = (
+    r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",
+    r"^page error: Cannot read properties of undefined \(reading 'schema'\)$",  # Notebook 7, of its own settings
+)
 
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
 
@@ -48,7 +50,7 @@ class Lab:
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(60_000)
         self.page.on("console", self._said)
-        self.page.on("pageerror", lambda error: self.problems.append(f"page error: {error}"))
+        self.page.on("pageerror", lambda error: self._note(f"page error: {error}"))
         self.name = server.notebook(name, *cells)
         self.kernel = server.start_kernel(self.name)  # by ourselves, so that JupyterLab does not ask for one
         self.page.goto(server.address(self.name, page))
@@ -56,8 +58,11 @@ class Lab:
         self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
 
     def _said(self, message: Any) -> None:
-        text = f"{message.text} ({message.location.get('url', '')})"
-        if message.type == "error" and not any(re.search(known, text) for known in KNOWN):
+        if message.type == "error":
+            self._note(f"{message.text} ({message.location.get('url', '')})")
+
+    def _note(self, text: str) -> None:
+        if not any(re.search(known, text) for known in KNOWN):
             self.problems.append(text)
 
     def run(self) -> None:
@@ -66,6 +71,27 @@ class Lab:
         errors = self.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
         told = [text for text in errors.all_inner_texts() if "incubator modules" not in text]  # Java's, at its start
         assert (done, told) == (True, [])
+
+    def in_kernel(self, *cells: str) -> None:
+        """Run further cells below the others."""
+        for cell in cells:
+            self.page.evaluate(
+                """async (code) => {
+                    const notebook = jupyterapp.shell.currentWidget.content;
+                    notebook.activeCellIndex = notebook.widgets.length - 1;
+                    await jupyterapp.commands.execute("notebook:insert-cell-below");
+                    notebook.activeCell.model.sharedModel.setSource(code);
+                    await jupyterapp.commands.execute("notebook:run-cell");
+                }""",
+                cell,
+            )
+
+    def save_and_reload(self) -> None:
+        """Save the notebook, as JupyterLab does by itself every two minutes, and load the page anew."""
+        self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        self.page.reload()
+        self.page.locator(".jp-Notebook").wait_for()
+        self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
 
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab, as its menus do; it may go on after this returns."""

@@ -145,6 +145,12 @@ class JupyterServer:
         query = "reset&token=" if page.startswith("lab") else "token="
         return f"{self.url}/{page}/{name}?{query}{self.token}"
 
+    def kill_kernel(self, kernel: str) -> None:
+        """Kill a kernel as a crash would."""
+        for process in self._kernels():
+            if any(kernel in argument for argument in process.cmdline()):
+                process.kill()
+
     def end_kernels(self) -> None:
         """Shut all kernels down."""
         for kernel in self.ask("GET", "/api/kernels"):

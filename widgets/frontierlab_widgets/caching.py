@@ -116,14 +116,14 @@ class CachingPanel(Panel):
         buttons["Compute"].button_style = "primary"
         self._download, self._code = Download(), Code()
         self._notes = widgets.HTML()
-        self.bind("dataset", self._datasets)
+        self.choose("dataset", self._datasets)
         self._show_datasets()
         self.click(buttons["Compute"], self.compute, always=False)
         self.click(buttons["Explain the worst"], self.explain_worst, always=False)
         self.click(buttons["Store"], self.store, always=False)
         self.click(buttons["HTML page"], self.page, always=False)
         self.click(buttons["Code"], self._show_code)
-        self.on(self._show_datasets, "settings")
+        self.on(self._show_datasets, "settings", "dataset")
         self.on(self._show_figures, "figures")
         self.on(self._chosen, "folder")
         self.on(self._draw_all, "dark")
@@ -294,10 +294,7 @@ class CachingPanel(Panel):
 
     def _show_datasets(self) -> None:
         names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
-        kept = self.dataset
-        shown = [*names, *([kept] if kept and kept not in names else [])]
-        self._datasets.options = [("choose …", ""), *((name, name) for name in shown)]
-        self._datasets.value = kept
+        self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
         empty = pd.DataFrame({"taskid": [], "taskname": [], "queries": []})
         self._picker.offer({"folders": self._catalogue(), "tasks": empty})
 

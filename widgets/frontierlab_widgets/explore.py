@@ -95,15 +95,15 @@ class ExplorePanel(Panel):
         self._figures = Figures()
         self._notes = widgets.HTML()
         self._tabs = widgets.Tab([widgets.VBox() for _ in _TABS], titles=tuple(_TABS))
-        self.bind("dataset", self._datasets)
+        self.choose("dataset", self._datasets)
+        self.choose("compare", self._against)
         self.click(self._undo, self.undo)
         self.click(whole, lambda: setattr(self, "selection", fl.Selection()))
         self.click(draw, self.draw)
         self._show_choices()
-        self.bind("compare", self._against)
         self.bind("tab", self._tabs_value())
         self.observe(self._remember, "selection")
-        self.on(self.refresh, "settings")
+        self.on(self._show_choices, "settings", "compare")
         self.on(self._another, "dataset")
         self.on(self.draw, "selection", "tab", "compare")
         self.on(self._show_figures, "dark")
@@ -174,13 +174,9 @@ class ExplorePanel(Panel):
     def _show_choices(self) -> None:
         """Offer the datasets there are, to look at and to compare with."""
         names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
-        kept = self.dataset, self.compare
-        shown = [*names, *([self.dataset] if self.dataset and self.dataset not in names else [])]
-        self._datasets.options = [("choose …", ""), *((name, name) for name in shown)]
+        self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
         others = {f"dataset {name}": f"{_OTHER}{name}" for name in names if name != self.dataset}
-        given = {} if kept[1] in {**_COMPARE, **others}.values() else {kept[1]: kept[1]}
-        self._against.options = [*{**_COMPARE, **others, **given}.items()]
-        self._datasets.value, self._against.value = kept
+        self.offer(self._against, [*{**_COMPARE, **others}.items()], self.compare)
 
     def _another(self) -> None:
         self._show_choices()

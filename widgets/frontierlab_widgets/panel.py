@@ -6,7 +6,7 @@ import functools
 import json
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from html import escape
 from typing import Any, ClassVar, Self
@@ -82,6 +82,7 @@ class Panel(widgets.VBox):
         self._lock = threading.RLock()
         self._work: Work | None = None
         self._actions: list[widgets.Widget] = []
+        self._offering = False
         self._lifeline = Lifeline()
         self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
         self._line = widgets.Label()
@@ -158,6 +159,25 @@ class Panel(widgets.VBox):
         widget.value = show(getattr(self, trait))
         widget.observe(to_trait, "value")
         self.observe(to_view, trait)
+
+    def choose(self, trait: str, widget: widgets.Dropdown) -> None:
+        """Let a trait follow a choice; `offer` lets the choice follow the trait."""
+
+        def chosen(change: Any) -> None:
+            if not self._offering:
+                self.guarded(lambda: setattr(self, trait, change["new"]))
+
+        widget.observe(chosen, "value")
+
+    def offer(self, widget: widgets.Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
+        """Offer what there is to choose from, with `value` chosen, which is offered too where it is not there."""
+        known = [one for _, one in options]
+        self._offering = True
+        try:
+            widget.options = [*options, *([] if value in known else [(str(value), value)])]
+            widget.value = value
+        finally:
+            self._offering = False
 
     def on(self, action: Callable[[], object], *traits: str) -> None:
         """Do something whenever one of some traits of this panel has changed."""

@@ -1,0 +1,298 @@
+"""Panels that ask Spark, without a browser: explore, caching, and the dashboard of all."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pandas as pd
+import pytest
+from bokeh.events import SelectionGeometry
+from bokeh.models import Axis, BoxSelectTool, Plot
+from frontierlab_widgets import CachingPanel, Dashboard, ExplorePanel
+from frontierlab_widgets.explore import ALL
+from frontierlab_widgets.panel import Phase
+
+import frontierlab as fl
+from frontierlab.sample import World
+from tests.test_panels_data import button
+
+pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("running")]
+LONG = 180
+KEYS = ["db", "schema", "nodefullpath", "tagname"]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory):
+    """Two datasets of a small world."""
+    folder = tmp_path_factory.mktemp("data")
+    World(4_000, seed=5).write(folder / "dump.ndjson")
+    settings = fl.sample.settings(data_dir=folder)
+    for name in ("day", "other"):
+        fl.extract(settings, source=folder / "dump.ndjson", name=name, progress=False)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def explored(settings):
+    """A panel that has drawn its first tab; tests make their own of its state where they change it."""
+    panel = ExplorePanel(settings, dataset="day")
+    assert panel.wait(LONG)
+    return panel
+
+
+def drawn(panel):
+    """All models of the figures that a panel shows."""
+    return list(panel._figures._view._model.references())
+
+
+class TestExplore:
+    def test_initially_no_dataset_is_chosen_and_all_are_offered(self, settings):
+        panel = ExplorePanel(settings)
+        assert [value for _, value in panel._datasets.options] == ["", "day", "other"]
+        assert (panel.phase, panel.frames) == (Phase.READY, {})
+        button(panel, "CSV").click()
+        assert "is not drawn: open the tab that has it" in panel.error
+
+    def test_the_first_tab_is_drawn(self, explored):
+        assert explored.phase is Phase.DONE, explored.error
+        assert list(explored.frames) == list(fl.reports.CHAPTERS["Databases and schemas"])
+        assert len([m for m in drawn(explored) if isinstance(m, Plot)]) == len(explored.frames)
+
+    def test_pickers_offer_catalogue_and_dataset_with_counts(self, explored, settings):
+        counts = World(4_000, seed=5).logs().to_pandas().groupby("db", observed=True).size()
+        options = {name: text for text, name in explored._picker._pickers["db"].options}
+        assert options["CONDBR2"] == f"CONDBR2 ({counts['CONDBR2']:,})"
+        panel = ExplorePanel(settings)
+        panel._picker.offer(explored._picker.contents)
+        panel.selection = fl.Selection(db="OFLP200")
+        schemas = [name for _, name in panel._picker._pickers["schema"].options if name]
+        catalogue = pd.read_parquet(settings.catalogue_path)
+        assert set(catalogue.loc[catalogue["db"] == "OFLP200", "schema"]) <= set(schemas)
+
+    def test_the_selection_follows_the_pickers_and_can_be_undone(self, explored, settings):
+        panel = ExplorePanel(settings)
+        panel._picker.offer(explored._picker.contents)
+        panel._picker._pickers["db"].value = "CONDBR2"
+        panel._picker._pickers["schema"].value = "ATLAS_COOLOFL_PIXEL"
+        panel._picker._cached.value = False
+        panel._picker._since.value = "2026-10-01T06:00"
+        expected = fl.Selection(db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", cached=False, since="2026-10-01T06:00")
+        assert panel.selection == expected
+        panel._picker._pickers["db"].value = "OFLP200"  # its schemas are others
+        assert panel.selection == expected.but(db="OFLP200", schema=None)
+        for _ in range(5):
+            button(panel, "Undo").click()
+        assert panel.selection == fl.Selection()
+        assert panel._picker._pickers["db"].value is None
+        assert button(panel, "Undo").disabled
+
+    def test_the_pickers_follow_the_selection(self, explored, settings):
+        panel = ExplorePanel(settings)
+        panel._picker.offer(explored._picker.contents)
+        task = int(explored._picker.contents["tasks"]["taskid"].iloc[0])
+        panel.selection = fl.Selection(db=["CONDBR2", "COMP200"], taskid=task, until="2026-10-01T12:00")
+        assert panel._picker._pickers["db"].value == ("CONDBR2", "COMP200")
+        assert panel._picker._tasks.value == (task,)
+        assert panel._picker._until.value == "2026-10-01T12:00:00"
+        assert f"taskid {task}" in panel._picker._words.value
+
+    def test_tasks_are_found_by_number_and_name(self, explored, settings):
+        panel = ExplorePanel(settings)
+        panel._picker.offer(explored._picker.contents)
+        panel._picker._search.value = "overlay recon"
+        texts = [text for text, _ in panel._picker._tasks.options]
+        assert texts
+        assert all("overlay" in text and "recon" in text for text in texts)
+        number = str(explored._picker.contents["tasks"]["taskid"].iloc[3])
+        panel._picker._search.value = number
+        assert number in [str(task) for _, task in panel._picker._tasks.options]
+
+    def test_a_time_that_is_none_is_said(self, settings):
+        panel = ExplorePanel(settings)
+        panel._picker._since.value = "noon"
+        assert "'noon' is not a time" in panel.error
+        assert panel.selection == fl.Selection()
+
+    def test_a_brushed_range_is_the_window(self, settings):
+        panel = ExplorePanel(settings, dataset="day", tab="Over time")
+        assert panel.wait(LONG)
+        assert panel.phase is Phase.DONE, panel.error
+        (figure, *_) = [m for m in drawn(panel) if isinstance(m, Plot) and m.select(BoxSelectTool)]
+        start = datetime(2026, 10, 1, 6, tzinfo=UTC).timestamp() * 1000
+        geometry = {"type": "rect", "x0": start + 3_600_000.4, "x1": start, "y0": 0.0, "y1": 1.0}
+        figure.document.callbacks.trigger_event(SelectionGeometry(figure, geometry=geometry, final=False))
+        assert panel.selection == fl.Selection()
+        figure.document.callbacks.trigger_event(SelectionGeometry(figure, geometry=geometry, final=True))
+        window = fl.Selection(since="2026-10-01T06:00", until="2026-10-01T07:00:00.001")
+        assert panel.selection == window
+        assert panel.wait(LONG)
+        frame = panel.frames["queries_over_time"]
+        time = World(4_000, seed=5).logs().to_pandas()["time"]
+        inside = ((time >= window.since) & (time < window.until)).sum()
+        assert frame[["cached", "not_cached", "unknown"]].to_numpy().sum() == inside
+
+    def test_all_on_one_page_compared_with_another_dataset(self, settings):
+        panel = ExplorePanel(settings, dataset="day", tab=ALL, compare="dataset:other")
+        assert panel.wait(LONG)
+        assert panel.phase is Phase.DONE, panel.error
+        assert set(panel.frames) == {name for names in fl.reports.CHAPTERS.values() for name in names}
+        frame = panel.frames["queries_per_db"]
+        assert (frame["cached_change"] == 0).all()
+
+    def test_what_cannot_be_compared_is_said(self, settings):
+        panel = ExplorePanel(settings, dataset="day", compare="previous")
+        assert panel.wait(LONG)
+        assert "needs a window to compare" in panel.error + panel._notes.value
+
+    def test_a_dataset_that_is_gone_is_said(self, settings):
+        panel = ExplorePanel.from_state({"panel": "ExplorePanel", "dataset": "gone"}, settings)
+        assert panel.wait(LONG)
+        assert "There is no dataset 'gone'" in panel.error
+        assert panel._datasets.value == "gone"
+
+    def test_code_and_sql_do_the_same(self, explored, settings):
+        names = {"fl": fl, "settings": settings}
+        exec(explored.code(), names)
+        pd.testing.assert_frame_equal(names["frame"], explored.frames[explored.plot])
+        assert "GROUP BY" in explored.sql()
+
+    def test_numbers_are_given_to_the_browser(self, explored, monkeypatch, tmp_path):
+        sent = []
+        monkeypatch.setattr(explored._download, "send", lambda content, buffers: sent.append((content, buffers)))
+        for kind in ("CSV", "Parquet"):
+            button(explored, kind).click()
+        assert explored.error == ""
+        (csv, (text,)), (parquet, (data,)) = sent
+        assert (csv["name"], parquet["name"]) == ("day-queries_per_db.csv", "day-queries_per_db.parquet")
+        (tmp_path / "a.parquet").write_bytes(data)
+        frame = explored.frames["queries_per_db"]
+        assert pd.read_parquet(tmp_path / "a.parquet")["cached"].tolist() == frame["cached"].tolist()
+        assert f"{len(frame)} rows" in explored.message
+        assert text.decode().startswith("db,")
+
+    def test_in_the_dark_axes_and_grids_are_light(self, explored):
+        explored.dark = True
+        models = drawn(explored)
+        assert {m.background_fill_color for m in models if isinstance(m, Plot)} == {"#1e1e1e"}
+        assert {m.major_label_text_color for m in models if isinstance(m, Axis)} == {"#dddddd"}
+        explored.dark = False
+        assert "#1e1e1e" not in {m.background_fill_color for m in drawn(explored) if isinstance(m, Plot)}
+
+    def test_what_is_kept_comes_back(self, settings):
+        panel = ExplorePanel(settings)
+        panel.tab, panel.selection = "Folders", fl.Selection(db="CONDBR2", since="2026-10-01T01:00")
+        again = ExplorePanel.from_state(json.dumps(panel.state()), settings)
+        assert (again.tab, again.selection) == (panel.tab, panel.selection)
+        assert button(again, "Undo").disabled
+
+
+@pytest.fixture(scope="module")
+def computed(settings):
+    """A panel that has computed the figures of all folders."""
+    panel = CachingPanel(settings, dataset="day")
+    button(panel, "Compute").click()
+    assert panel.wait(LONG)
+    return panel
+
+
+class TestCaching:
+    def test_initially_there_is_nothing(self, settings):
+        panel = CachingPanel(settings)
+        assert panel._table.rows == []
+        for name, message in (("Compute", "Choose a dataset"), ("Store", "Nothing is computed")):
+            button(panel, name).click()
+            assert message in panel.error
+
+    def test_the_table_has_the_figures_the_worst_first(self, computed, settings):
+        assert computed.phase is Phase.DONE, computed.error
+        figures = fl.caching.efficiency("day", settings, progress=False)
+        assert computed.figures[KEYS].to_numpy().tolist() == figures[KEYS].to_numpy().tolist()
+        assert [json.loads(row["id"]) for row in computed._table.rows] == figures[KEYS].to_numpy().tolist()
+
+    def test_a_row_is_explained_and_tried(self, computed):
+        button(computed, "Explain the worst").click()
+        assert computed.wait(LONG)
+        assert computed.error == ""
+        assert computed.folder == computed.figures.loc[computed.figures["wasted_dbtime"].notna(), KEYS].iloc[0].tolist()
+        assert json.loads(computed._table.selected) == computed.folder
+        assert computed.tab == "Why"
+        assert computed.folder[2] in computed._told.value
+        assert computed._grids.rows[0]["cells"][0] == "as asked"
+        assert "asking by" in computed._advice.value or "no grid" in computed._advice.value
+        computed._table.selected = ""
+        assert computed.folder == []
+
+    def test_only_the_folders_that_are_picked(self, settings):
+        panel = CachingPanel(settings, dataset="day", selection=fl.Selection(schema="ATLAS_COOLOFL_PIXEL"))
+        button(panel, "Compute").click()
+        assert panel.wait(LONG)
+        assert set(panel.figures["schema"]) == {"ATLAS_COOLOFL_PIXEL"}
+        names = {"fl": fl, "settings": settings}
+        exec(panel.code(), names)
+        assert names["figures"][KEYS].to_numpy().tolist() == panel.figures[KEYS].to_numpy().tolist()
+        panel.selection = fl.Selection(schema="NOWHERE")
+        button(panel, "Compute").click()
+        assert panel.wait(LONG)
+        assert "has no query of what is picked" in panel.error
+
+    def test_stored_and_compared(self, computed):
+        button(computed, "Store").click()
+        assert computed.wait(LONG)
+        assert (computed.error, computed.tab) == ("", "History")
+        (row,) = computed._stored.rows
+        assert row["cells"][0] == "day"
+        computed._stored.selected = row["id"]
+        assert computed.error == ""
+        assert (computed._compared["state"] == "both").all()
+
+    def test_what_is_kept_comes_back_with_its_figures(self, computed, settings):
+        again = CachingPanel.from_state(json.dumps(computed.state()), settings)
+        assert again.wait(LONG)
+        assert again.figures[KEYS].to_numpy().tolist() == computed.figures[KEYS].to_numpy().tolist()
+
+
+class TestDashboard:
+    def test_the_panels_share_settings_dataset_and_selection(self, settings):
+        board = Dashboard(settings)
+        assert list(board.panels) == ["Connection", "Extract", "Datasets", "Explore", "Caching", "Jobs"]
+        board.panels["Datasets"]._table.selected = "day"
+        assert board.panels["Explore"].dataset == board.panels["Caching"].dataset == board.dataset == "day"
+        assert board.panels["Explore"].wait(LONG)
+        board.panels["Explore"]._picker._pickers["db"].value = "CONDBR2"
+        assert board.panels["Caching"].selection == board.selection == fl.Selection(db="CONDBR2")
+        changed = settings.model_copy(update={"es_port": 9999})
+        board.panels["Connection"].settings = changed
+        assert {panel.settings.es_port for panel in board.panels.values()} == {9999}
+        assert board.panels["Explore"].wait(LONG)
+        board.close()
+
+    def test_what_is_kept_comes_back(self, settings):
+        board = Dashboard(settings)
+        board.dataset, board.selection, board.tab = "day", fl.Selection(db="CONDBR2"), "Caching"
+        board.panels["Extract"].since = "2026-10-01"
+        again = Dashboard.from_state(json.dumps(board.state()), settings)
+        assert again.state() == board.state()
+        for one in (board, again):
+            assert one.panels["Explore"].wait(LONG)
+        again._given.value = "{"
+        button(again, "Open a view").click()
+        assert "no state of a panel" in again.error
+
+    def test_copy_as_code(self, settings):
+        board = Dashboard(settings)
+        board.dataset, board.tab = "day", "Explore"
+        button(board, "Copy as code").click()
+        assert board._code.code.startswith("import frontierlab as fl")
+        assert board.panels["Explore"].wait(LONG)
+        names = {}
+        exec(board._code.code, names)
+        assert names["frame"]["db"].notna().all()
+
+    def test_the_sample_by_one_click(self, tmp_path):
+        board = Dashboard(fl.Settings(data_dir=tmp_path))
+        button(board, "Try it on the sample").click()
+        for panel in ("Extract", "Extract", "Explore"):  # the dry run, the extraction, the first tab
+            assert board.panels[panel].wait(LONG)
+        assert board.panels["Explore"].phase is Phase.DONE
+        assert (board.dataset, board.tab) == ("sample", "Explore")
