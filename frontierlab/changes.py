@@ -11,7 +11,7 @@ from frontierlab import spark
 from frontierlab.dataset import Dataset
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.costs import COSTS
-from frontierlab.filters.parts import NODE, add_percent
+from frontierlab.filters.parts import NODE, add_percent_of_all
 from frontierlab.groups import check_top, cut, heads, ranking
 from frontierlab.selection import Selection
 from frontierlab.statements import Statement
@@ -162,23 +162,20 @@ def _ranked(counts: pd.DataFrame, what: str, by: str, top: int | None) -> pd.Dat
     keys = [*KEYS[what]]
     rows = counts[counts["what"] == what].reset_index(drop=True)
     measures = [f"{name}{suffix}" for name in _MEASURES for suffix in ("", "_before")]
-    whole = {suffix: rows[f"queries{suffix}"].sum() for suffix in ("", "_before")}
-    change = _with_changes(rows, whole)
+    change = _with_changes(rows)
     size = (change[by].fillna(0) - change[f"{by}_before"].fillna(0)).abs()
     places = ranking(rows[keys].assign(size=size), keys, ["size"], ["size"], top)
     named = heads(places, keys)
     if what == "task":
         labels = rows.dropna(subset=["taskid"]).set_index("taskid")["taskname"]
         named = named.join(labels, on="taskid")
-    found = _with_changes(cut(rows, places, [], measures), whole).join(named).assign(what=what)
+    found = _with_changes(cut(rows, places, [], measures)).join(named).assign(what=what)
     return found.reindex(columns=["what", *_names(), "part", "groups", *_numbers()]).astype(
         {"what": "string", **{name: counts[name].dtype for name in _names()}}
     )
 
 
-def _with_changes(rows: pd.DataFrame, whole: dict[str, Any]) -> pd.DataFrame:
-    found = rows
-    for suffix in ("", "_before"):
-        percent = add_percent(rows, [f"queries{suffix}"], whole[suffix])[f"queries{suffix}_percent"]
-        found = found.assign(**{f"share{suffix}": percent})
+def _with_changes(rows: pd.DataFrame) -> pd.DataFrame:
+    found = add_percent_of_all(rows, ["queries", "queries_before"])
+    found = found.rename(columns={"queries_percent": "share", "queries_before_percent": "share_before"})
     return found.assign(**{f"{name}_change": found[name] - found[f"{name}_before"] for name in ("queries", *CHANGES)})

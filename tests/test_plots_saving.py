@@ -1,0 +1,171 @@
+import asyncio
+import logging
+import os
+import struct
+import xml.etree.ElementTree as ElementTree
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from bokeh.document import Document
+from bokeh.layouts import column
+
+from frontierlab import plots
+from frontierlab.errors import ExportError, InvalidRequestError
+from frontierlab.plots import saving
+from frontierlab.settings import Settings
+
+BLUE = (0x00, 0x72, 0xB2)
+VERMILION = (0xD5, 0x5E, 0x00)
+
+
+def per_db() -> pd.DataFrame:
+    names = pd.array(["CONDBR2", "<b>it's & more</b>"], dtype="string")
+    frame = pd.DataFrame({"db": names, "part": "named", "groups": 1, "cached": [40, 5], "not_cached": [60, 10]})
+    frame = frame.assign(unknown=0).astype(dict.fromkeys(["groups", "cached", "not_cached", "unknown"], "Int64"))
+    frame.attrs = {"selection": "from 2026-10-01 00:00 UTC"}
+    return frame
+
+
+def figure() -> Any:
+    return plots.queries_per_db(per_db())
+
+
+def pixels(path: Path) -> tuple[int, int, set[tuple[int, int, int]]]:
+    """Return a PNG's width, height and colours, from its bytes: 8 bits a channel, not interlaced."""
+    data = path.read_bytes()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    place, packed, width, height, channels = 8, b"", 0, 0, 0
+    while place < len(data):
+        (length,), kind = struct.unpack(">I", data[place : place + 4]), data[place + 4 : place + 8]
+        body = data[place + 8 : place + 8 + length]
+        if kind == b"IHDR":
+            width, height, depth, colour, *_ = struct.unpack(">IIBBBBB", body)
+            assert depth == 8
+            channels = {2: 3, 6: 4}[colour]
+        packed += body if kind == b"IDAT" else b""
+        place += 12 + length
+    return width, height, _colours(zlib.decompress(packed), width, height, channels)
+
+
+def _colours(raw: bytes, width: int, height: int, channels: int) -> set[tuple[int, int, int]]:
+    above, found, stride = bytearray(width * channels), set(), width * channels + 1
+    for row in range(height):
+        kind, line = raw[row * stride], bytearray(raw[row * stride + 1 : (row + 1) * stride])
+        for i in range(len(line)):
+            left = line[i - channels] if i >= channels else 0
+            corner = above[i - channels] if i >= channels else 0
+            guess = (0, left, above[i], (left + above[i]) // 2, _paeth(left, above[i], corner))[kind]
+            line[i] = (line[i] + guess) & 0xFF
+        found |= {tuple(line[i : i + 3]) for i in range(0, len(line), channels)}
+        above = line
+    return found
+
+
+def _paeth(left: int, up: int, corner: int) -> int:
+    guess = left + up - corner
+    return min((abs(guess - left), 0, left), (abs(guess - up), 1, up), (abs(guess - corner), 2, corner))[2]
+
+
+@pytest.fixture
+def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the browser of the tests be the one that is found, also with TEST_CHROMIUM."""
+    if "TEST_CHROMIUM" in os.environ:
+        monkeypatch.setenv("FRONTIERLAB_BROWSER", os.environ["TEST_CHROMIUM"])
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_a_png_has_the_size_and_the_colours(tmp_path: Path) -> None:
+    plot = figure()
+    path = plots.save(plot, tmp_path / "new folder" / "plot.png", width=400, height=300, scale=1.5)
+    width, height, colours = pixels(path)
+    assert (width, height) == (600, 450)
+    assert {BLUE, VERMILION, (255, 255, 255)} <= colours
+    assert plot.toolbar_location == "above"
+    assert plot.document is None
+    assert [file.name for file in path.parent.iterdir()] == ["plot.png"]
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_an_svg_is_xml_with_its_texts_and_works_in_an_event_loop(tmp_path: Path) -> None:
+    async def cell() -> Path:
+        return plots.save(figure(), tmp_path / "plot.SVG", width=700)
+
+    root = ElementTree.parse(asyncio.run(cell())).getroot()
+    assert root.tag == "{http://www.w3.org/2000/svg}svg"
+    assert root.get("width") == "700"
+    texts = ["".join(text.itertext()) for text in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"Queries per database", "from 2026-10-01 00:00 UTC", "CONDBR2", "<b>it's & more</b>"} <= {*texts}
+    fills = {element.get("fill", "").lower() for element in root.iter()}
+    assert "rgb(0,114,178)" in fills
+    assert not list(root.iter("{http://www.w3.org/2000/svg}image"))
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_figures_that_are_shown_already_and_layouts_are_saved_too(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    plot = figure()
+    document = Document()
+    document.add_root(column(plot, figure(), sizing_mode="stretch_width"))
+    with caplog.at_level(logging.WARNING):
+        both = pixels(plots.save(document.roots[0], tmp_path / "both.png", width=500, scale=1))
+    assert both[0] == 500
+    assert both[1] >= 2 * plot.height
+    assert plot.document is document
+    assert caplog.text == ""
+
+
+def test_a_page_needs_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    path = plots.save(figure(), tmp_path / "plot.html", width=500)
+    text = path.read_text(encoding="utf-8")
+    assert "<title>plot</title>" in text
+    assert "Queries per database" in text
+    assert '"width":500' in text
+    assert "cdn.bokeh.org" not in text
+
+
+@pytest.mark.browser
+def test_without_a_browser_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(saving, "_PROGRAMS", ("no-such-browser",))
+    monkeypatch.setattr(saving, "_PLACES", ("chrome-canary",))
+    target = tmp_path / "plot.png"
+    target.write_text("earlier")
+    with pytest.raises(ExportError, match=r"no Chromium, Chrome or Edge .*FRONTIERLAB_BROWSER"):
+        plots.save(figure(), target)
+    assert target.read_text() == "earlier"
+    assert [file.name for file in tmp_path.iterdir()] == ["plot.png"]
+
+
+@pytest.mark.browser
+def test_a_program_that_is_no_browser_is_named(tmp_path: Path) -> None:
+    program = tmp_path / "browser"
+    with pytest.raises(ExportError, match=r"setting browser names .*, which is no program"):
+        plots.save(figure(), tmp_path / "plot.png", settings=Settings(browser=program))
+    program.write_text("#!/bin/sh\nexit 3\n")
+    program.chmod(0o755)
+    with pytest.raises(ExportError, match="failed at the figure"):
+        plots.save(figure(), tmp_path / "plot.png", settings=Settings(browser=program))
+    assert not (tmp_path / "plot.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("plot.pdf", {}, r"plot\.pdf: give a name that ends in \.html, \.png, \.svg"),
+        ("plot", {}, "give a name that ends in"),
+        ("plot.png", {"width": 0}, "width=0: give a whole number of pixels"),
+        ("plot.png", {"height": 1.5}, r"height=1\.5: give a whole number"),
+        ("plot.png", {"scale": float("nan")}, "scale=nan: give a number from"),
+        ("plot.png", {"scale": 100}, "scale=100: give"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        plots.save(figure(), tmp_path / name, **options)
