@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab worker test test-es9 lint format bench constraints clean
+.PHONY: help demo lab worker test test-es9 lint format bench pictures constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -47,6 +47,10 @@ bench: $(READY) ## Measure extraction from a real Elasticsearch, and the caching
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.caching
 	$(BIN)/python -m benchmarks.filters
+
+pictures: $(READY) ## Take the pictures of the panels for docs/panels.md anew
+	@scripts/setup.sh java chromium
+	$(BIN)/python scripts/pictures.py
 
 constraints: ## Write constraints.txt anew, with today's versions
 	scripts/constraints.sh

@@ -1,0 +1,120 @@
+"""Take the pictures of the panels for docs/panels.md: make pictures. The sample is all they need.
+
+JupyterLab and Chromium are those of the tests.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import sys
+from pathlib import Path
+
+from PIL import Image
+from playwright.sync_api import Locator, sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tests.conftest import QUIET_CHROMIUM  # noqa: E402
+from tests.lab import Lab  # noqa: E402
+from tests.services.jupyter import JupyterServer  # noqa: E402
+
+PICTURES = ROOT / "docs" / "pictures"
+LONG = 300_000  # ms
+CELL = """\
+import frontierlab as fl
+from frontierlab_widgets import Dashboard
+
+board = Dashboard(fl.Settings(data_dir="data"))
+board
+"""
+MOST = 1_100  # pixels of height
+
+
+def keep(place: Locator, name: str) -> None:
+    """Write a picture with few colours, which is small."""
+    picture = Image.open(io.BytesIO(place.screenshot())).convert("RGB")
+    picture = picture.crop((0, 0, picture.width, min(picture.height, MOST)))
+    picture.quantize(64, dither=Image.Dither.NONE).save(PICTURES / f"{name}.png", optimize=True)
+    sys.stdout.write(f"{name}.png: {(PICTURES / f'{name}.png').stat().st_size / 1e3:.0f} kB\n")
+
+
+def tab(lab: Lab, name: str) -> None:
+    """Open a tab."""
+    lab.panel.get_by_role("tab", name=name).filter(visible=True).first.click()
+
+
+def drawn(lab: Lab) -> None:
+    """Wait until nothing is going on and the figures have come to rest."""
+    lab.panel.get_by_role("button", name=re.compile("Stop$")).filter(visible=True).first.wait_for(
+        state="hidden", timeout=LONG
+    )
+    lab.page.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+    lab.page.wait_for_timeout(1_000)
+
+
+def take(lab: Lab) -> None:
+    """Walk through all panels, as somebody who has just come would."""
+    lab.page.set_default_timeout(LONG)
+    lab.command("application:toggle-left-area")
+    lab.run()
+    tab(lab, "Extract")
+    lab.button("The sample").click()
+    lab.button("Look first").click()
+    lab.panel.get_by_text("documents, from").wait_for()
+    keep(lab.panel, "extract")
+    lab.button("Extract").click()
+    lab.panel.locator(".bk-Figure").first.wait_for()
+    drawn(lab)
+    keep(lab.panel, "explore")
+    tab(lab, "Over time")
+    drawn(lab)
+    lab.field("database").select_option(index=2)
+    drawn(lab)
+    keep(lab.panel, "explore-over-time")
+    lab.command("apputils:change-theme", theme="JupyterLab Dark")
+    lab.page.wait_for_timeout(4_000)
+    drawn(lab)
+    keep(lab.panel, "explore-dark")
+    lab.command("apputils:change-theme", theme="JupyterLab Light")
+    tab(lab, "Datasets")
+    lab.button("Refresh").filter(visible=True).click()
+    keep(lab.panel, "datasets")
+    tab(lab, "Caching")
+    lab.field("database").filter(visible=True).select_option(index=0)
+    lab.button("Compute").click()
+    lab.panel.get_by_text("folders and tags, the most").wait_for()
+    keep(lab.panel, "caching")
+    lab.button("Explain the worst").click()
+    lab.panel.get_by_text("is explained").wait_for()
+    drawn(lab)
+    keep(lab.panel, "caching-why")
+    tab(lab, "What would help")
+    drawn(lab)
+    keep(lab.panel, "caching-what-would-help")
+    tab(lab, "Jobs")
+    lab.panel.get_by_role("row").filter(visible=True).nth(1).click()
+    lab.page.wait_for_timeout(1_500)
+    keep(lab.panel, "jobs")
+    tab(lab, "Connection")
+    lab.button("Test").click()
+    lab.panel.get_by_text("Spark: connected").wait_for()
+    keep(lab.panel, "connection")
+
+
+def main() -> None:
+    """Take all pictures."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    program = os.environ.get("TEST_CHROMIUM", "/usr/bin/chromium")
+    flags = [*QUIET_CHROMIUM, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+    with JupyterServer() as server, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        with Lab(server, browser, "pictures.ipynb", CELL, width=1_060, height=2_400) as lab:
+            take(lab)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
