@@ -10,7 +10,6 @@ import logging
 from typing import Any
 
 from celery import Celery, Task, bootsteps
-from celery.signals import beat_init
 
 from frontierlab.errors import JobError
 from frontierlab.jobs.broker import READ_PART, RUN_JOB, Broker, configuration
@@ -24,13 +23,20 @@ _log = logging.getLogger(__name__)
 
 app = Celery("frontierlab", set_as_current=False)
 """The application."""
-app.add_defaults(
-    lambda: {
-        **configuration(worker_settings()),
-        "beat_schedule": schedule(worker_settings()),
-        "beat_schedule_filename": str(worker_settings().data_dir / "jobs" / "beat"),
+
+
+def _configuration() -> dict[str, Any]:
+    settings = worker_settings()
+    state = settings.data_dir / "jobs" / "beat"
+    state.parent.mkdir(parents=True, exist_ok=True)  # beat opens its file before it sends any signal
+    return {
+        **configuration(settings),
+        "beat_schedule": schedule(settings),
+        "beat_schedule_filename": str(state),
     }
-)
+
+
+app.add_defaults(_configuration)
 
 
 @app.task(name=RUN_JOB, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
@@ -49,12 +55,6 @@ def read_part(self: Task, id: str, dataset: str, number: int, version: str) -> s
 def periodic() -> list[str]:
     """Submit the jobs whose time has come; Celery beat sends this."""
     return [job.id for job in submit_periodic(worker_settings())]
-
-
-@beat_init.connect  # type: ignore[untyped-decorator]
-def _make_room(**_: Any) -> None:
-    """Make the folder for the file in which beat keeps when it sent what."""
-    (worker_settings().data_dir / "jobs").mkdir(parents=True, exist_ok=True)
 
 
 class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

@@ -22,7 +22,7 @@ from frontierlab.sample import World
 from tests.extractions import assert_is_the_world
 
 pytestmark = pytest.mark.redis
-LONG = 120
+LONG = 300
 
 
 @pytest.fixture
