@@ -12,7 +12,14 @@ from frontierlab.errors import InvalidRequestError
 
 __all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "heads", "others", "ranking"]
 
-NAMED, OTHER, MISSING = "named", "other", "missing"
+NAMED = "named"
+"""The part of a group that has a row of its own."""
+
+OTHER = "other"
+"""The part of named groups that were added up."""
+
+MISSING = "missing"
+"""The part of queries of which the log names no group."""
 
 
 def check_top(top: object) -> None:

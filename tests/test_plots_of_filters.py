@@ -19,7 +19,7 @@ from frontierlab import Selection, filters, plots, spark
 from frontierlab.errors import InvalidRequestError
 from tests.logs import START, make_dataset
 
-NAMES = [name for name in filters.__all__ if name != "MAX_BINS"]
+NAMES = list(filters.__all__)
 WINDOW = Selection(since="2026-10-01T01:00", until="2026-10-01T02:00", db="CONDBR2")
 Frames = dict[str, dict[str, pd.DataFrame]]
 

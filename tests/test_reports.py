@@ -40,7 +40,7 @@ def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Pat
         assert f'{reason}</td><td class="number">{count}</td>' in text
     assert "A note &amp; more." in text
     filters_shown = sum(map(len, CHAPTERS.values()))
-    assert text.count("SQL of this plot</summary>") == filters_shown == len(filters.__all__) - 1
+    assert text.count("SQL of this plot</summary>") == filters_shown == len(filters.__all__)
     assert "7 queries: all" in text
     assert "<td>ATLAS_COOLOFL_PIXEL</td>" in text
     assert 'class="warning"' not in text

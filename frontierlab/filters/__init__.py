@@ -27,7 +27,6 @@ All raise `InvalidRequestError` where a parameter makes no sense, before Spark i
 `SparkError` or `Cancelled` where Spark does not come to an end.
 """
 
-from frontierlab.bins import MAX_BINS
 from frontierlab.filters.costs import cost_per_server, cost_per_site, cost_per_squid, cost_per_task
 from frontierlab.filters.counts import (
     cached_per_schema,
@@ -53,7 +52,6 @@ from frontierlab.filters.shares import (
 )
 
 __all__ = [
-    "MAX_BINS",
     "bytes_over_time",
     "bytes_share_per_node",
     "bytes_share_per_schema",

@@ -14,6 +14,7 @@ from frontierlab.statements import Question, as_filter
 __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
 
 Cost = Literal["queries", "bytes", "dbtime_ms", "failures"]
+"""What a group can be ranked by."""
 
 COSTS = {
     "queries": "count(*)",

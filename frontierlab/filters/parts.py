@@ -20,18 +20,32 @@ __all__ = [
 ]
 
 DB = {"db": "db"}
+"""What names a database."""
+
 SCHEMA = {"db": "db", "schema": "schema"}
+"""What names a schema."""
+
 NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
+"""What names a folder."""
 
 QUERIES = {"queries": "count(*)"}
+"""Numbers of queries."""
+
 CACHED = {
     "cached": "count_if(cached)",
     "not_cached": "count_if(NOT cached)",
     "unknown": "count_if(cached IS NULL)",
 }
+"""Numbers of queries that were cached, that were not, and of which the log does not say."""
+
 PAYLOAD = {"payload": "count_if(since <> -1)", "non_payload": "count_if(since = -1 OR since IS NULL)"}
+"""Numbers of queries that give the start of an IOV, and that do not."""
+
 BYTES = {"bytes": "coalesce(sum(fsize), 0)"}
+"""Sizes of answers added up."""
+
 NOT_CACHED = "NOT cached"
+"""The condition that a query was not cached."""
 
 
 def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -> pd.DataFrame:

@@ -36,11 +36,17 @@ __all__ = [
 ]
 
 Scale = Literal["auto", "linear", "log"]
+"""The scale of an axis of numbers."""
 
-# Okabe and Ito's colours, told apart by colour-blind eyes; without their yellow, which white swallows
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
+"""Okabe and Ito's colours, told apart by colour-blind eyes; without their yellow, which white swallows."""
+
 BEFORE = "#888888"
-FLOOR = 0.5  # where a logarithmic axis of counts begins
+"""The colour of what was before."""
+
+FLOOR = 0.5
+"""Where a logarithmic axis of counts begins."""
+
 _SPAN = 1000  # a bar of a thousandth of the largest is not seen
 _TEXT_LINE, _LEGEND_GAP = 15, 10  # pixels
 _WORDS = 64  # letters a line of the selection, so that it fits a narrow figure
@@ -71,10 +77,13 @@ CACHED = (
     Series("not_cached", "not cached", COLOURS[1], "square"),
     Series("unknown", "cached or not: unknown", COLOURS[6], "triangle"),
 )
+"""The series of queries that were cached, that were not, and that may have been."""
+
 PAYLOAD = (
     Series("payload", "asks for a payload", COLOURS[0], "circle"),
     Series("non_payload", "asks for none", COLOURS[1], "square"),
 )
+"""The series of queries that ask for a payload, and that do not."""
 
 
 def check(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None = None) -> None:
