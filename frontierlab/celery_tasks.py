@@ -17,7 +17,7 @@ from frontierlab.jobs.periodic import PERIODIC, schedule, submit_periodic
 from frontierlab.jobs.records import JobStore
 from frontierlab.jobs.worker import Mender, read_one_part, run_one_job, worker_settings
 
-__all__ = ["app", "periodic", "read_part", "run_job"]
+__all__ = ["app"]
 
 _log = logging.getLogger(__name__)
 

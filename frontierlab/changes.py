@@ -24,6 +24,7 @@ __all__ = ["CHANGES", "KEYS", "By", "what_changed"]
 Logs: TypeAlias = "DataFrame | Dataset"
 Side: TypeAlias = "Logs | tuple[Logs, Selection]"
 By = Literal["share", "bytes", "failures"]
+"""What a change can be ranked by."""
 
 KEYS = {"folder": (*NODE,), "tag": (*NODE, "tagname"), "task": ("taskid",), "server": ("frontierserver",)}
 """What can change, and the columns that name one."""
