@@ -97,31 +97,30 @@ def save(
             raise InvalidRequestError(f"{name}={value!r}: give a whole number of pixels, 1 to 16,384.")
     if isinstance(scale, bool) or not isinstance(scale, int | float) or not 0.1 <= scale <= 8:
         raise InvalidRequestError(f"scale={scale!r}: give a number from 0.1 to 8.")
-    picture = target.suffix.lower() != ".html"
-    html = file_html(_copied(figure, width, height, picture), INLINE, title=target.stem, template=_TEMPLATE)
-    if picture:
-        content = _drawn(html, target.suffix.lower(), width or 1000, scale, _program(settings))
-    else:
-        content = html.encode()
+    suffix = target.suffix.lower()
+    html = file_html(_copied(figure, width, height, suffix), INLINE, title=target.stem, template=_TEMPLATE)
+    content = html.encode()
+    if suffix != ".html":
+        content = _drawn(html, suffix, width or 1000, scale, _program(settings))
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as temporary:
         temporary.write_bytes(content)
     return target
 
 
-def _copied(figure: LayoutDOM, width: int | None, height: int | None, picture: bool) -> Document:
+def _copied(figure: LayoutDOM, width: int | None, height: int | None, suffix: str) -> Document:
     """Return a document with a copy of the figure, in its size, without the tools where it will be a picture."""
     with OutputDocumentFor([figure], always_new=True) as document:
         copy = Document.from_json(document.to_json())
     (root,) = copy.roots
     if height is not None:
         root.update(height=height)
-    if width is not None and not picture:
+    if width is not None and suffix == ".html":
         root.update(sizing_mode="fixed", width=width)
-    if picture:
+    if suffix != ".html":
         plots: Any = copy.select({"type": Plot})
         for plot in plots:
-            plot.toolbar_location = None
+            plot.update(toolbar_location=None, output_backend="svg" if suffix == ".svg" else plot.output_backend)
     return copy
 
 
