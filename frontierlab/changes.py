@@ -19,7 +19,7 @@ from frontierlab.statements import Statement
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["CHANGES", "KEYS", "By", "what_changed"]
+__all__ = ["By", "CHANGES", "KEYS", "what_changed"]
 
 Logs: TypeAlias = "DataFrame | Dataset"
 Side: TypeAlias = "Logs | tuple[Logs, Selection]"

@@ -43,7 +43,7 @@ def folders(logs: DataFrame, catalogue: Catalogue | None = None, selection: Sele
         known = catalogue.table.select(["db", "schema", "node"]).to_pandas().drop_duplicates()
         known = known.rename(columns={"node": "nodefullpath"}).astype("string").assign(queries=0)
         found = pd.concat([found, known.astype(found.dtypes)], ignore_index=True)
-        found = found.groupby(_FOLDERS, dropna=False, as_index=False)["queries"].sum()
+        found = found.groupby(_FOLDERS, dropna=False)["queries"].sum().reset_index()
     return found.sort_values(_FOLDERS, ignore_index=True)
 
 
