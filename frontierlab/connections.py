@@ -67,10 +67,11 @@ def _elasticsearch(settings: Settings) -> str:
 
     index = Index(settings.model_copy(update={"es_retry_seconds": 0.0}))
     try:
-        fields, documents = len(index.fields()), index.count({"match_all": {}})
+        index.fields()  # raises where it is no index of logs
+        documents = index.count({"match_all": {}})
     finally:
         index.close()
-    return f"{documents:,} documents with {fields:,} fields in {index.name} at {index.url}."
+    return f"{documents:,} documents in {index.name} at {index.url}."
 
 
 def _coolr(settings: Settings) -> str:

@@ -1,0 +1,72 @@
+"""What is said of services: connected, refused, not configured; and never a secret."""
+
+from __future__ import annotations
+
+import pytest
+
+import frontierlab as fl
+from frontierlab import connections
+from tests.extractions import elastic_settings
+
+SECRET = "wrong-and-secret"
+
+
+@pytest.mark.parametrize("service", ["Elasticsearch", "COOLR", "Redis"])
+def test_what_is_not_named_is_not_configured(service, data_dir):
+    found = connections.check(service, fl.Settings(data_dir=data_dir))
+    assert (found.service, found.state) == (service, "not configured")
+    assert "is not set" in found.reason or "There is no broker" in found.reason
+
+
+def test_an_archive_is_as_good_as_coolr(data_dir):
+    found = connections.check("COOLR", fl.sample.settings(data_dir=data_dir))
+    assert found.state == "connected"
+    assert "schemas of CONDBR2 in the archive" in found.reason
+    refused = connections.check("COOLR", fl.Settings(data_dir=data_dir, coolr_archive=data_dir))
+    assert refused.state == "refused"
+    assert str(data_dir) in refused.reason
+
+
+@pytest.mark.elasticsearch
+def test_elasticsearch(elasticsearch_server, es, index, data_dir):
+    es.index(index=index, document={"@timestamp": "2026-10-01T00:00:00Z", "sqldb": "CONDBR2"}, refresh=True)
+    settings = elastic_settings(elasticsearch_server, data_dir, index)
+    found = connections.check("Elasticsearch", settings)
+    assert found.state == "connected"
+    assert found.reason.startswith("1 documents in test-")
+    wrong = connections.check("Elasticsearch", elastic_settings(elasticsearch_server, data_dir, index, es_pswd=SECRET))
+    assert (wrong.state, SECRET in wrong.reason) == ("refused", False)
+    assert "refuses the credentials (401)" in wrong.reason
+    nobody = connections.check(
+        "Elasticsearch", elastic_settings(elasticsearch_server, data_dir, index, es_address="https://127.0.0.1:9")
+    )
+    assert (nobody.state, "does not answer" in nobody.reason) == ("refused", True)
+
+
+@pytest.mark.redis
+def test_redis(redis_server, data_dir):
+    found = connections.check("Redis", fl.Settings(data_dir=data_dir, broker_url=redis_server.url))
+    assert found.state == "connected"
+    assert "0 workers at 127.0.0.1:" in found.reason
+    gone = connections.check("Redis", fl.Settings(data_dir=data_dir, broker_url=f"redis://:{SECRET}@127.0.0.1:9/0"))
+    assert (gone.state, SECRET in gone.reason) == ("refused", False)
+
+
+@pytest.mark.spark
+def test_spark(running, data_dir):
+    found = connections.check("Spark", fl.Settings(data_dir=data_dir))
+    assert found.state == "connected"
+    assert f"Spark {running.version} with master local[2]" in found.reason
+
+
+@pytest.mark.spark
+def test_spark_without_java_is_refused(monkeypatch, data_dir):
+    def none(_):
+        raise fl.errors.SparkError("Spark needs Java, and there is no java program here.")
+
+    monkeypatch.setattr("frontierlab.spark.session", none)
+    assert connections.check("Spark", fl.Settings(data_dir=data_dir)) == (
+        "Spark",
+        "refused",
+        "Spark needs Java, and there is no java program here.",
+    )
