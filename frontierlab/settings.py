@@ -226,8 +226,10 @@ class Settings(BaseModel):
         url = urlsplit(address.get_secret_value())
         if url.scheme not in ("redis", "rediss") or not url.hostname:
             raise ValueError("not a redis:// or rediss:// URL with a host")
-        _ = url.port  # raises ValueError where it is no port
-        return address
+        with suppress(ValueError):  # whose text shows what may be a password in the wrong place
+            _ = url.port
+            return address
+        raise ValueError("its port is no number; a password stands before the host: redis://:password@host:port/0")
 
     @field_validator("es_address", "coolr_host")
     @classmethod

@@ -27,6 +27,7 @@ from frontierlab.jobs.kinds import Outcome
 from frontierlab.jobs.records import JobRecord, JobStore, Process
 from frontierlab.progress import Progress
 from frontierlab.sample import World
+from frontierlab.settings import as_variables
 from tests.extractions import assert_is_the_world
 
 LONG = 60  # seconds after which a test that waits has failed
@@ -294,6 +295,31 @@ def test_a_job_that_nobody_runs_any_more_has_failed(settings, state):
         job.result()
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_job_that_nobody_runs_any_more_can_be_cancelled(settings, when):
+    far = Process(host="elsewhere", pid=1)
+    job = written(settings, state="running", heartbeat=datetime.now(UTC), process=far)
+    if when == "before":
+        job.cancel()
+        assert job.state == "running"  # who runs it may not have seen it yet
+    with JobStore(settings).changing(job.id) as record:
+        record.heartbeat -= timedelta(seconds=61)
+    job.cancel()
+    assert (job.state, job.error) == ("cancelled", None)
+    with pytest.raises(JobCancelled, match="was cancelled"):
+        job.result()
+
+
+def test_a_record_that_is_locked_is_said(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.records._LOCK_SECONDS", 0.1)
+    job = written(settings)
+    with (
+        JobStore(settings).changing(job.id),
+        pytest.raises(JobError, match=rf"The record of the job {job.id} is locked by a process that does not let go"),
+    ):
+        job.cancel()
+
+
 def test_a_job_whose_process_has_ended_here_has_failed_at_once(settings):
     child = subprocess.run([sys.executable, "-c", "import os; print(os.getpid())"], capture_output=True, check=True)
     ended = Process(host=Process.this().host, pid=int(child.stdout))
@@ -497,3 +523,32 @@ def test_notebooks_of_the_settings(tmp_path, monkeypatch):
     with pytest.raises(fl.errors.ConfigurationError, match=r"job_backend 'rq' is not valid.*inline, thread or celery"):
         fl.Settings(job_backend="rq")
     assert os.environ.get("CONFIG_FILE") is None
+
+
+def test_settings_go_to_another_process_as_variables(tmp_path, monkeypatch):
+    settings = fl.Settings(
+        data_dir=tmp_path / "a folder",
+        es_address="h",
+        es_user="u",
+        es_pswd="hunter two's",
+        es_index=["a", "b-*"],
+        es_verify_certs=False,
+        spark_options={"spark.x": "a b", "spark.y": "'"},
+        notebooks={"n": tmp_path / "x y.ipynb"},
+        broker_url="redis://:secret@h:1/2",
+        periodic=["report"],
+        coolr_host=None,
+    )
+    for name, value in as_variables(settings).items():
+        monkeypatch.setenv(name, value)
+    assert fl.Settings() == settings
+
+
+@pytest.mark.parametrize("url", ["http://:hunter-two@h", "redis://", "redis://h:hunter-two", "hunter-two"])
+def test_a_broker_is_a_redis_and_a_wrong_one_is_not_shown(url):
+    with pytest.raises(
+        fl.errors.ConfigurationError, match=r"broker_url is not valid .* Valid: URL of the Redis"
+    ) as said:
+        fl.Settings(broker_url=url)
+    assert "hunter-two" not in str(said.value)
+    assert "sesame" not in repr(fl.Settings(broker_url="redis://:sesame@h"))

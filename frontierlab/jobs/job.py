@@ -51,7 +51,7 @@ class Job:
     def record(self) -> JobRecord:
         """Return all that is known of it, as of now; of a record that is damaged, that it is."""
         try:
-            record = self._store.read(self.id).now()
+            record = self._store.now(self.id)
         except JobError as error:
             if not self._store.path(self.id).exists():
                 raise

@@ -212,6 +212,14 @@ class JobStore:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise JobError(f"The record {path} of a job cannot be read: {reason}.") from error
 
+    def now(self, id: str) -> JobRecord:
+        """Return a job's record as it is now; see `JobRecord.now`."""
+        written = self.read(id)
+        record = written.now()
+        if record.has_ended and not written.has_ended and self.is_cancelled(id):
+            return record.model_copy(update={"state": "cancelled", "error": None})
+        return record
+
     @contextmanager
     def changing(self, id: str) -> Iterator[JobRecord]:
         """Give a job's record to change; it is written in one step at the end, unless that raises.
@@ -239,12 +247,12 @@ class JobStore:
             lock.release()
 
     def cancel(self, id: str) -> None:
-        """Cancel a job: at once where it is queued; otherwise who runs it is told by a file beside the record."""
+        """Cancel a job: at once where nobody runs it; otherwise who runs it is told by a file beside the record."""
         with self.changing(id) as record:
             if record.has_ended:
                 return
             self.path(id, ".cancel").touch()
-            if record.state == "queued":
+            if record.state == "queued" or record.now().has_ended:
                 record.state, record.ended = "cancelled", datetime.now(UTC)
 
     def is_cancelled(self, id: str) -> bool:

@@ -67,9 +67,9 @@ class Workers:
             return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
         self._away.pop(record.broker, None)
         if ticket is None:
-            record = store.read(record.id)  # it may have ended meanwhile
+            record = store.now(record.id)  # it may have ended meanwhile
             lost = f"The broker {record.broker} does not know it any more, its data was lost: submit it again."
-            return _failed(record, lost) if record.state == "queued" else record.now()
+            return _failed(record, lost) if record.state == "queued" else record
         if ticket.startswith("refused: "):
             return _failed(record, ticket.removeprefix("refused: "))
         if not workers:
