@@ -13,6 +13,7 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 from bokeh.events import SelectionGeometry
+from bokeh.models import BoxSelectTool
 
 import frontierlab as fl
 from frontierlab import contents, filters, plots
@@ -215,7 +216,10 @@ class ExplorePanel(Panel):
             return
         figures = plots.link([getattr(plots, name)(frame) for name, frame in self.frames.items()])
         for figure in figures:
-            figure.on_event(SelectionGeometry, self._brushed)
+            brush = figure.select_one(BoxSelectTool)
+            if brush is not None:  # over time
+                figure.toolbar.active_drag = brush
+                figure.on_event(SelectionGeometry, self._brushed)
         self._figures.show(figures, dark=self.dark)
         boxes = dict(zip(_TABS, self._tabs.children, strict=True))
         for title, box in boxes.items():
