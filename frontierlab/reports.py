@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab import filters, plots
+from frontierlab.changes import what_changed
 from frontierlab.comparison import Compare, before
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import InvalidRequestError
@@ -100,7 +101,7 @@ def report(
         replaced in one step, or left as it was.
     compare
         What to compare with, as filters take it (see `frontierlab.filters`): the plots then show
-        both, and the tables what changed, the largest change first.
+        both, the tables the differences, the largest first, and a last plot what changed most.
     settings
         By default ``Settings()``.
     session
@@ -130,9 +131,11 @@ def report(
         raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as report.html.")
     logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=True)
     selection = selection or Selection()
-    other = None if compare is None else before(logs, selection, compare).in_words()
+    other = None if compare is None else before(logs, selection, compare)
     outcome = dataset.outcome()
     chapters, counted = _chapters(logs, selection, compare, outcome, progress)
+    if other is not None:
+        chapters["What changed"] = [_changes((other.logs, other.selection), (logs, selection))]
     return write_page(
         target,
         "report.html",
@@ -140,7 +143,7 @@ def report(
         chapters=[*chapters.items()],
         warnings=_warnings(dataset.manifest, outcome, counted if selection == Selection() else outcome.counts.kept),
         selected=f"{_number(counted)} queries: {selection.in_words() or 'all'}",
-        before=other,
+        before=None if other is None else other.in_words(),
         **_facts(dataset, outcome),
     )
 
@@ -193,6 +196,12 @@ def _section(name: str, frame: pd.DataFrame, statement: Statement) -> _Section:
     if len(frame) > _MOST_ROWS:
         caption += f" (the first {_MOST_ROWS} of {len(frame):,} rows)"
     return _Section(drawn, statement, caption, [_head(h) for h in heads], rows, len(names), open=bool(changes))
+
+
+def _changes(then: tuple[DataFrame, Selection], now: tuple[DataFrame, Selection]) -> _Section:
+    frame = what_changed(then, now)
+    statement: Statement = what_changed.sql(then[1], now[1])  # type: ignore[attr-defined]
+    return _Section(plots.what_changed(frame), statement)
 
 
 def _names(row: dict[Any, Any], names: list[str]) -> list[str]:

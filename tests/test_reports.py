@@ -109,6 +109,7 @@ def test_a_selection_compared_with_the_window_before(running: SparkSession, tmp_
     assert "3 queries: db CONDBR2, from 2026-10-01 00:00:03 UTC, to 2026-10-01 00:00:06 UTC" in text
     assert "compared with</dt><dd>2026-10-01 00:00 to 2026-10-01 00:00:03 UTC" in text
     assert "<th class=number>queries change</th>" in text
+    assert "FROM {before}" in text
     assert 'class="warning"' not in text
     assert [told[-1].done, told[-1].total] == [sum(map(len, CHAPTERS.values()))] * 2
     before = (dataset.path / "report.html").read_bytes()
