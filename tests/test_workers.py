@@ -295,7 +295,7 @@ def test_a_broker_that_is_away_is_said_at_once(settings, export, redis_server):
 
 
 def test_a_broker_that_goes_away_and_stays_away_is_said(settings, export, redis_server, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.workers._PATIENCE", 1)
+    monkeypatch.setattr("frontierlab.jobs.celery_backend._PATIENCE", 1)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     redis_server.stop()
     with pytest.raises(JobError, match="nobody can tell whether it is still there: The broker"):
@@ -476,6 +476,20 @@ def test_an_elasticsearch_that_restarts_in_the_middle_changes_nothing(elastic, s
     elasticsearch_server.restart()
     proxy.faults.clear()
     assert_is_the_world(job.result(LONG), INDEXED)
+
+
+@pytest.mark.elasticsearch
+def test_an_extraction_needs_no_redis_once_it_runs(elastic, start, redis_server):
+    settings, proxy = elastic
+    start("first"), start("second")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    redis_server.lose()
+    time.sleep(2)
+    redis_server.start()
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
+    assert job.record().attempts == 1
 
 
 @pytest.mark.elasticsearch

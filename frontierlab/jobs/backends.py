@@ -111,7 +111,7 @@ def backend_of(name: str) -> Backend:
         raise InvalidRequestError(f"There is no back end {name!r}. Valid: {', '.join(BACKENDS)}.")
     if name not in _backends:
         try:
-            from frontierlab.jobs.workers import Workers
+            from frontierlab.jobs.celery_backend import Workers
         except ImportError as error:
             raise JobError(f'Celery is not installed ({error.name}): pip install "frontierlab[celery]"') from error
         _backends[name] = Workers()

@@ -103,7 +103,8 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
         return "left to the others"  # a part that ended a worker once could end all of them
     settings = worker_settings()
     broker, store = Broker(settings), JobStore(settings)
-    control = _Helper(store, id, pulse=functools.partial(_hold, broker, _delivery(task), id))
+    hold = functools.partial(_hold, broker, _delivery(task), id)
+    control = _Helper(store, id, pulse=hold, limit=settings.job_time_limit)
     if store.read(id).has_ended:
         return "not needed any more"
     try:
