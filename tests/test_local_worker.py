@@ -11,6 +11,8 @@ import subprocess
 import sys
 import time
 
+import nbclient
+import nbformat
 import psutil
 import pytest
 
@@ -19,6 +21,7 @@ from frontierlab import jobs
 from frontierlab.errors import ConfigurationError, JobError
 from frontierlab.jobs.addresses import broker_file
 from frontierlab.sample import World
+from frontierlab.settings import as_variables
 from tests.extractions import assert_is_the_world
 
 pytestmark = pytest.mark.redis
@@ -69,6 +72,25 @@ def test_it_runs_jobs_and_nothing_is_left_of_it(settings):
     assert not worker.running
     until_gone(settings)
     assert not broker_file(settings).exists()
+
+
+def run_notebook(*cells):
+    """Execute a notebook with a kernel of its own, which ends with it; return what its last cell showed."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
+    nbclient.NotebookClient(notebook, timeout=LONG, kernel_name="python3").execute()
+    return notebook.cells[-1].outputs[0]["data"]["text/plain"]
+
+
+def test_submitted_in_one_notebook_found_in_the_next(settings, monkeypatch):
+    for name, value in as_variables(settings).items():
+        monkeypatch.setenv(name, value)
+    with jobs.start_worker(settings):
+        begin = "import frontierlab as fl"
+        id = run_notebook(begin, "fl.jobs.submit('extraction', name='d', source=fl.sample.path()).id").strip("'")
+        jobs.open_job(id, settings).wait(LONG)
+        state = run_notebook(begin, "[(job.id, job.state, job.result().counts.kept) for job in fl.jobs.jobs()]")
+    assert state == repr([(id, "succeeded", World().counts["kept"])])
+    until_gone(settings)
 
 
 def test_a_second_one_shares_the_redis(settings):
