@@ -187,7 +187,9 @@ def _section(name: str, frame: pd.DataFrame, statement: Statement) -> _Section:
     if changes:
         frame = frame.iloc[frame[changes[0]].abs().argsort()[::-1]]
     names = [*frame.columns[: frame.columns.get_loc("part")]]
-    heads = [column for column in frame.columns if column not in ("part", "groups")]
+    unknown = [column for column in frame.columns if column.startswith("unknown")]
+    known = frame.drop(columns=[] if frame[unknown].to_numpy(na_value=0).any() else unknown)
+    heads = [column for column in known.columns if column not in ("part", "groups")]
     rows = [
         [*_names(row, names), *(number(row[column]) for column in heads[len(names) :])]
         for row in frame.head(_MOST_ROWS).to_dict("records")

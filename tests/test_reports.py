@@ -141,7 +141,8 @@ def test_a_path_that_is_a_folder_is_refused_and_an_unknown_name(tmp_path: Path) 
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
 def test_the_page_stands_alone_and_fits(running: SparkSession, tmp_path: Path, browser: Browser, width: int) -> None:
-    path = report(make_dataset(tmp_path / "day", ROWS), session=running)
+    window = Selection(since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
+    path = report(make_dataset(tmp_path / "day", ROWS), window, compare="previous", session=running)
     page = browser.new_page(viewport={"width": width, "height": 900})
     problems: list[str] = []
     asked: list[str] = []
@@ -150,7 +151,7 @@ def test_the_page_stands_alone_and_fits(running: SparkSession, tmp_path: Path, b
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
     page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
-    assert page.locator(".bk-Figure").count() == sum(map(len, CHAPTERS.values()))
+    assert page.locator(".bk-Figure").count() == sum(map(len, CHAPTERS.values())) + 1
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert page.locator("pre").first.is_visible() is False
