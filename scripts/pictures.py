@@ -48,6 +48,7 @@ def tab(lab: Lab, name: str) -> None:
 
 def drawn(lab: Lab) -> None:
     """Wait until nothing is going on and the figures have come to rest."""
+    lab.page.wait_for_timeout(1_000)  # for what a click begins
     lab.panel.get_by_role("button", name=re.compile("Stop$")).filter(visible=True).first.wait_for(
         state="hidden", timeout=LONG
     )
@@ -71,7 +72,7 @@ def take(lab: Lab) -> None:
     keep(lab.panel, "explore")
     tab(lab, "Over time")
     drawn(lab)
-    lab.field("database").select_option(index=2)
+    lab.field("database").filter(visible=True).select_option(index=2)
     drawn(lab)
     keep(lab.panel, "explore-over-time")
     lab.command("apputils:change-theme", theme="JupyterLab Dark")

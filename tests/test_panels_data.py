@@ -153,7 +153,7 @@ class TestExtract:
         fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
         assert fields["since (UTC)"].value == "2026-10-01"
         assert fields["task id"].value == "7"
-        assert fields["queries"].value is False
+        assert fields["queries"].value == "not cached"
         fields["until (UTC)"].value = "2026-10-02T02:00+02:00"
         fields["task id"].value = ""
         assert (panel.until, panel.taskid) == ("2026-10-02", None)

@@ -75,16 +75,18 @@ class TestExplore:
         panel._picker.offer(explored._picker.contents)
         panel._picker._pickers["db"].value = "CONDBR2"
         panel._picker._pickers["schema"].value = "ATLAS_COOLOFL_PIXEL"
-        panel._picker._cached.value = False
+        panel._picker._cached.value = "not cached"
         panel._picker._since.value = "2026-10-01T06:00"
         expected = fl.Selection(db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", cached=False, since="2026-10-01T06:00")
         assert panel.selection == expected
         panel._picker._pickers["db"].value = "OFLP200"  # its schemas are others
         assert panel.selection == expected.but(db="OFLP200", schema=None)
-        for _ in range(5):
+        panel._picker._pickers["db"].value = ""  # all
+        assert panel.selection == expected.but(db=None, schema=None)
+        for _ in range(6):
             button(panel, "Undo").click()
         assert panel.selection == fl.Selection()
-        assert panel._picker._pickers["db"].value is None
+        assert panel._picker._pickers["db"].value == ""
         assert button(panel, "Undo").disabled
 
     def test_the_pickers_follow_the_selection(self, explored, settings):

@@ -110,7 +110,9 @@ class CachingPanel(Panel):
         """Make the choice of folders, the buttons, and the five views."""
         self._explained: dict[str, Any] = {}
         self._compared: pd.DataFrame | None = None
-        self._datasets = widgets.Dropdown(description="dataset", options=[("choose …", "")])
+        self._datasets = widgets.Dropdown(
+            description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
+        )
         self._picker = Picker(self, folders_only=True)
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         buttons["Compute"].button_style = "primary"

@@ -15,6 +15,7 @@ from frontierlab.estimate import DryRun
 from frontierlab.times import format_time, in_words, parse_time
 from frontierlab_widgets.following import follow
 from frontierlab_widgets.panel import Panel, Phase, row
+from frontierlab_widgets.picking import CACHED
 from frontierlab_widgets.words import megabytes, notes
 
 __all__ = ["ExtractPanel"]
@@ -22,7 +23,6 @@ __all__ = ["ExtractPanel"]
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _CHOOSE = "choose …"
-_CACHED = (("both", None), ("cached", True), ("not cached", False))
 
 
 def _midnight(now: datetime) -> datetime:
@@ -86,13 +86,14 @@ class ExtractPanel(Panel):
         self._period = period
         since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30:00")
         until = _text("until (UTC)", "2026-10-02; empty: now")
-        cached = widgets.ToggleButtons(options=_CACHED, description="queries", style={**_STYLE, "button_width": "90px"})
+        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=_STYLE)
         task = _text("task id", "all")
         name = _text("name", "of the dataset, such as overlay")
         source = _text("export file", "path on the server; empty: Elasticsearch")
         self.bind("since", since, read=_time, show=lambda value: value)
         self.bind("until", until, read=_time)
-        self.bind("cached", cached)
+        names = {which: name for name, which in CACHED.items()}
+        self.bind("cached", cached, read=CACHED.__getitem__, show=names.__getitem__)
         self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value))
         self.bind("name", name, read=str.strip)
         self.bind("source", source, read=str.strip)
@@ -108,7 +109,7 @@ class ExtractPanel(Panel):
         self.on(self._show_found, "found")
         self.observe(lambda _: self._allow(), ["found", "name", "phase"])
         self._allow()
-        return [row(period, since, until), cached, row(task, name, source), row(look, self._go, of_sample), self._told]
+        return [row(period, since, until), row(cached, task, name, source), row(look, self._go, of_sample), self._told]
 
     def use_sample(self) -> None:
         """Fill in the sample that comes with frontierlab, and its catalogue."""
@@ -197,7 +198,7 @@ class ExtractPanel(Panel):
             f"{word} {in_words(parse_time(moment))}" if moment else f"{word} the {which}"
             for word, moment, which in (("from", asked.since, "first document"), ("to", asked.until, "last"))
         )
-        size = f"{found.parts} parts, about {megabytes(found.size)} on the disk"
+        size = f"{found.parts} part{'s' * (found.parts != 1)}, about {megabytes(found.size)} on the disk"
         what = f"{found.documents:,} documents, {period}, in {size}."
         if found.documents == 0:
             what = f"There are no documents {period} with these filters."

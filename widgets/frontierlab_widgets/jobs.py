@@ -128,7 +128,8 @@ class JobsPanel(Panel):
             return
         job = self._opened()
         record = job.record()
-        arguments = ", ".join(f"{name}={value!r}" for name, value in record.arguments.items())
+        given = {name: value for name, value in record.arguments.items() if value is not None}
+        arguments = ", ".join(f"{name}={_short(value)}" for name, value in given.items())
         failed = error_box(record.error or "") if record.state == "failed" else ""
         about = (
             f'<p class="frontierlab-quiet">{escape(job.id)}: {escape(arguments)}</p>{failed}{notes(record.warnings)}'
@@ -151,6 +152,13 @@ def _row(job: Job) -> dict[str, Any]:
         "far": (record.error or "") if record.state == "failed" else far,
         "took": took,
     }
+
+
+def _short(value: Any) -> str:
+    """Write an argument; of a long list its beginning."""
+    if isinstance(value, list) and len(value) > 3:
+        return f"{repr(value[:3])[:-1]}, … {len(value) - 3:,} more]"
+    return repr(value)
 
 
 def _said(result: Any) -> str:

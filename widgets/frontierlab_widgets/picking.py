@@ -11,13 +11,16 @@ import pandas as pd
 from frontierlab.times import format_time, parse_time
 from frontierlab_widgets.panel import row
 
-__all__ = ["Picker"]
+__all__ = ["CACHED", "Picker"]
 
 _LEVELS = ("db", "schema", "nodefullpath")
 _NAMES = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
 _STYLE = {"description_width": "initial"}
 _TASKS = 50
-_CACHED = (("both", None), ("cached", True), ("not cached", False))
+# a choice of ipywidgets cannot be None, which it takes for no choice
+_ALL = ""
+CACHED: dict[str, bool | None] = {"both": None, "cached": True, "not cached": False}
+"""Which queries, by what they are called."""
 
 
 class Picker(widgets.VBox):
@@ -40,10 +43,10 @@ class Picker(widgets.VBox):
         self._panel = panel
         self._following = False
         self._pickers = {
-            level: widgets.Dropdown(description=name, options=[("all", None)], style=_STYLE, layout=_wide(level))
+            level: widgets.Dropdown(description=name, options=[("all", _ALL)], style=_STYLE, layout=_wide(level))
             for level, name in _NAMES.items()
         }
-        self._cached = widgets.Dropdown(description="queries", options=_CACHED, style=_STYLE, layout=_layout("190px"))
+        self._cached = widgets.Dropdown(description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px"))
         self._since = _time("since (UTC)")
         self._until = _time("until (UTC)")
         self._search = widgets.Text(
@@ -55,7 +58,7 @@ class Picker(widgets.VBox):
         self._words = widgets.HTML()
         for level, picker in self._pickers.items():
             picker.observe(lambda change, level=level: self._picked(level, change["new"]), "value")
-        self._cached.observe(lambda change: self._change(cached=change["new"]), "value")
+        self._cached.observe(lambda change: self._change(cached=CACHED[change["new"]]), "value")
         for name, field in (("since", self._since), ("until", self._until)):
             field.observe(lambda change, name=name: self._timed(name, change["new"]), "value")
         self._search.observe(lambda _: self._panel.guarded(self._offer_tasks), "value")
@@ -80,9 +83,9 @@ class Picker(widgets.VBox):
         if not self._following:
             self._panel.guarded(lambda: setattr(self._panel, "selection", self._panel.selection.but(**changes)))
 
-    def _picked(self, level: str, value: str | None) -> None:
+    def _picked(self, level: str, value: Any) -> None:
         below = _LEVELS[_LEVELS.index(level) + 1 :]
-        self._change(**{level: value}, **dict.fromkeys(below))
+        self._change(**{level: value or None}, **dict.fromkeys(below))
 
     def _timed(self, name: str, text: str) -> None:
         if not self._following:
@@ -95,7 +98,7 @@ class Picker(widgets.VBox):
         try:
             for level in _LEVELS:
                 self._offer_level(level)
-            self._cached.value = selection.cached
+            self._cached.value = next(name for name, cached in CACHED.items() if cached is selection.cached)
             for name, field in (("since", self._since), ("until", self._until)):
                 moment = getattr(selection, name)
                 field.value = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
@@ -107,8 +110,8 @@ class Picker(widgets.VBox):
 
     def _offer_level(self, level: str) -> None:
         picked = getattr(self._panel.selection, level)
-        value = None if picked is None else picked[0] if len(picked) == 1 else picked
-        options: dict[Any, str] = {None: "all"}
+        value = _ALL if picked is None else picked[0] if len(picked) == 1 else picked
+        options: dict[Any, str] = {_ALL: "all"}
         if self.contents is not None:
             found = self.contents["folders"]
             for above in _LEVELS[: _LEVELS.index(level)]:
