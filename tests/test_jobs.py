@@ -64,14 +64,21 @@ class Waiting(kinds.CatalogueRefresh):
         return Outcome({"when": "2026-10-01T00:00:00+00:00", "failures": []}, ["a word"])
 
 
+def until_idle():
+    """Wait until no thread runs a job any more."""
+    deadline = time.monotonic() + LONG
+    while not backends.backend_of("thread").is_idle():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 @pytest.fixture
 def waiting(monkeypatch):
     kind = Waiting()
     monkeypatch.setitem(kinds.KINDS, "catalogue", kind)
     yield kind
     kind.go.set()
-    for thread in list(backends._controls):
-        thread.join(LONG)
+    until_idle()
 
 
 @pytest.mark.parametrize("backend", ["inline", "thread"])
@@ -344,10 +351,26 @@ kinds.KINDS["catalogue"] = Endless()
 job = fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
 while job.state != "running":
     pass
+for _ in range(3):
+    fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
 """
     subprocess.run([sys.executable, "-c", code, settings.data_dir], check=True, timeout=LONG)
-    [job] = jobs.jobs(settings)
-    assert (job.state, job.error) == ("failed", "Its process ended before it did; submit it again.")
+    assert {job.state for job in jobs.jobs(settings)} == {"failed"}
+    assert {job.error for job in jobs.jobs(settings)} == {"Its process ended before it did; submit it again."}
+    assert [job.started is None for job in jobs.jobs(settings)] == [True, True, False, False]
+
+
+def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.backends._QUEUED_BEAT", 0.05)
+    monkeypatch.setitem(backends._backends, "thread", backends.Thread())
+    job = [jobs.submit("catalogue", settings=settings) for _ in range(3)][-1]
+    seen, deadline = set(), time.monotonic() + LONG
+    while len(seen) < 4 and time.monotonic() < deadline:
+        seen.add(job.record().heartbeat)
+    assert len(seen) == 4
+    assert job.state == "queued"
+    waiting.go.set()
+    assert job.wait(LONG) == "succeeded"
 
 
 def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch):
@@ -376,8 +399,7 @@ def test_the_first_end_of_a_job_is_its_last(settings, waiting):
     with store.changing(job.id) as record:
         record.state, record.error = "failed", "written by another"
     waiting.go.set()
-    for thread in list(backends._controls):
-        thread.join(LONG)
+    until_idle()
     assert (job.state, job.error) == ("failed", "written by another")
 
 

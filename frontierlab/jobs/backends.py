@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import queue
 import threading
+import time
+from contextlib import suppress
 from typing import Protocol
 
 from frontierlab.errors import InvalidRequestError, JobError
 from frontierlab.jobs.records import JobRecord, JobStore, Process
-from frontierlab.jobs.running import Control, claim, run
+from frontierlab.jobs.running import Control, claim, end, run
 from frontierlab.settings import Settings
 
 __all__ = ["BACKENDS", "Backend", "Inline", "Thread", "backend_of"]
 
-_AT_ONCE = threading.Semaphore(2)  # more would take each other's memory and processors
+_log = logging.getLogger(__name__)
+
+_QUEUED_BEAT = 20.0  # seconds between two signs of life of what is queued
 _PATIENCE = 5  # seconds for jobs to end when the process does
-_controls: dict[threading.Thread, Control] = {}
+_OVER = "Its process ended before it did; submit it again."
 
 
 class Backend(Protocol):
@@ -54,41 +60,62 @@ class Inline(_Here):
 
 
 class Thread(_Here):
-    """Runs a job in a thread of this process, two at a time; at the end of the process they end too."""
+    """Runs jobs in threads of this process, two at a time in the order of their coming; they end when it does."""
+
+    def __init__(self) -> None:
+        self._queue: queue.SimpleQueue[Control] = queue.SimpleQueue()
+        self._waiting: dict[str, tuple[Control, Settings]] = {}
+        self._running: dict[str, Control] = {}
+        self._threads: list[threading.Thread] = []
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
-        """Start the thread."""
+        """Queue it, and see to it that there are threads."""
         with store.changing(record.id) as mine:
             mine.process, mine.heartbeat = Process.this(), mine.submitted
         control = Control(store, record.id)
-        thread = threading.Thread(target=self._run, args=(control, settings), name=record.id, daemon=True)
-        atexit.unregister(_end_all)
-        atexit.register(_end_all)
-        _controls[thread] = control
-        thread.start()
+        self._waiting[record.id] = control, settings
+        self._queue.put(control)
+        if not self._threads:
+            for work in (self._run, self._run, self._look_after):
+                self._threads.append(threading.Thread(target=work, name="frontierlab job", daemon=True))
+                self._threads[-1].start()
+            atexit.register(self._end)
 
-    def _run(self, control: Control, settings: Settings) -> None:
-        try:
-            with control.watching():
-                while not _AT_ONCE.acquire(timeout=0.1):
-                    if control.cancelled.is_set():
-                        return
-                try:
-                    if claim(control.store, control.id) == "mine":
+    def is_idle(self) -> bool:
+        """Whether nothing is queued and nothing runs."""
+        return not self._waiting and not self._running
+
+    def _run(self) -> None:
+        while True:
+            control = self._queue.get()
+            self._running[control.id] = control
+            _, settings = self._waiting.pop(control.id)
+            try:
+                if claim(control.store, control.id) == "mine":
+                    with control.watching():
                         run(control, settings)
-                finally:
-                    _AT_ONCE.release()
-        finally:
-            _controls.pop(threading.current_thread(), None)
+            except Exception:  # the record cannot be read or written; the thread is there for the next job
+                _log.exception("The job %s could not be begun.", control.id)
+            finally:
+                del self._running[control.id]
 
+    def _look_after(self) -> None:
+        """Give signs of life for what is queued."""
+        while True:
+            time.sleep(_QUEUED_BEAT)
+            for control, _ in list(self._waiting.values()):
+                with suppress(OSError, JobError):  # the next sign of life may be written
+                    control.write(None)
 
-def _end_all() -> None:
-    """End the jobs of this process, so that their records say why."""
-    controls = dict(_controls)
-    for control in controls.values():
-        control.stop("Its process ended before it did; submit it again.")
-    for thread in controls:
-        thread.join(_PATIENCE)
+    def _end(self) -> None:
+        """End the jobs of this process with it, so that their records say why."""
+        for control, settings in list(self._waiting.values()):
+            end(control, settings, state="failed", error=_OVER)
+        for control in list(self._running.values()):
+            control.stop(_OVER)
+        deadline = time.monotonic() + _PATIENCE
+        while self._running and time.monotonic() < deadline:
+            time.sleep(0.05)
 
 
 BACKENDS = ("inline", "thread", "celery")
