@@ -15,10 +15,11 @@ import nbclient
 import nbformat
 import psutil
 import pytest
+from frontierlab_widgets import JobsPanel
 
 import frontierlab as fl
 from frontierlab import jobs
-from frontierlab.errors import ConfigurationError, JobError
+from frontierlab.errors import ConfigurationError, InvalidRequestError, JobError
 from frontierlab.jobs.addresses import broker_file
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
@@ -90,6 +91,22 @@ def test_submitted_in_one_notebook_found_in_the_next(settings, monkeypatch):
         jobs.open_job(id, settings).wait(LONG)
         state = run_notebook(begin, "[(job.id, job.state, job.result().counts.kept) for job in fl.jobs.jobs()]")
     assert state == repr([(id, "succeeded", World().counts["kept"])])
+    until_gone(settings)
+
+
+def test_the_jobs_panel_starts_one(settings):
+    panel = JobsPanel(settings)
+    panel.start_worker()
+    assert panel.wait(LONG)
+    try:
+        assert (panel.error, panel.message) == ("", "A worker is there, until the kernel ends.")
+        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+        assert job.wait(LONG) == "succeeded"
+        with pytest.raises(InvalidRequestError, match="is still there"):
+            panel.start_worker()
+    finally:
+        panel._worker.stop()
+        panel.close()
     until_gone(settings)
 
 

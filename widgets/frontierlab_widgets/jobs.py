@@ -9,9 +9,9 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
-from frontierlab import Dataset, jobs
+from frontierlab import Dataset, Settings, jobs
 from frontierlab.errors import InvalidRequestError
-from frontierlab.jobs import Job
+from frontierlab.jobs import Job, LocalWorker
 from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.table import Column, Table
 from frontierlab_widgets.ticking import Ticker
@@ -60,8 +60,14 @@ class JobsPanel(Panel):
         self._cancel = widgets.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")
         result = widgets.Button(description="Result", tooltip="Show what the chosen job came to")
         refresh = widgets.Button(description="Refresh", tooltip="Look at the records now")
+        worker = widgets.Button(
+            description="Start a worker",
+            tooltip="On this machine, until the kernel ends; with a Redis where the settings name no broker",
+        )
+        self._worker: LocalWorker | None = None
         self._result = widgets.HTML()
         self.click(self._cancel, self.cancel)
+        self.click(worker, self.start_worker)
         self.click(result, self.show_result)
         self.click(refresh, self.refresh)
         traitlets.link((self, "job"), (self._table, "selected"))
@@ -70,7 +76,7 @@ class JobsPanel(Panel):
         with self.shown_errors():
             self.refresh()
         self._ticker = Ticker(self, JobsPanel.refresh, _EVERY)
-        return [self._table, row(refresh, result, self._cancel), self._about, self._result]
+        return [self._table, row(refresh, result, self._cancel, worker), self._about, self._result]
 
     def refresh(self) -> None:
         """Look at the records now."""
@@ -88,6 +94,20 @@ class JobsPanel(Panel):
         job = self._opened()
         job.cancel()
         self.message = f"{job.id} is told to end."
+
+    def start_worker(self) -> None:
+        """Start a worker on this machine, which ends with this kernel; not with the panel."""
+        if self._worker is not None and self._worker.running:
+            raise InvalidRequestError("The worker that was started here is still there.")
+        settings = self.settings or Settings()
+
+        def then(worker: LocalWorker) -> None:
+            self._worker = worker
+            self.message = "A worker is there, until the kernel ends."
+            if settings.job_backend != "celery":
+                self.message += " Jobs go to it once the settings say job_backend = celery."
+
+        self.begin(lambda _: jobs.start_worker(settings), then, stage="starting a worker")
 
     def show_result(self) -> None:
         """Show what the chosen job came to."""
