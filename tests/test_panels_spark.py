@@ -10,7 +10,7 @@ import pytest
 from bokeh.events import SelectionGeometry
 from bokeh.models import Axis, BoxSelectTool, Plot
 from frontierlab_widgets import CachingPanel, Dashboard, ExplorePanel
-from frontierlab_widgets.explore import ALL
+from frontierlab_widgets.asking import ALL
 from frontierlab_widgets.panel import Phase
 
 import frontierlab as fl
@@ -242,11 +242,11 @@ class TestCaching:
         button(computed, "Store").click()
         assert computed.wait(LONG)
         assert (computed.error, computed.tab) == ("", "History")
-        (row,) = computed._stored.rows
+        (row,) = computed._past.stored.rows
         assert row["cells"][0] == "day"
-        computed._stored.selected = row["id"]
+        computed._past.stored.selected = row["id"]
         assert computed.error == ""
-        assert (computed._compared["state"] == "both").all()
+        assert (computed._past.compared["state"] == "both").all()
 
     def test_what_is_kept_comes_back_with_its_figures(self, computed, settings):
         again = CachingPanel.from_state(json.dumps(computed.state()), settings)

@@ -14,62 +14,24 @@ import pandas as pd
 import traitlets
 
 import frontierlab as fl
-from frontierlab import contents, jobs
+from frontierlab import jobs
 from frontierlab.caching import history
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.caching_history import History
+from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, picked_folders
 from frontierlab_widgets.code import Code
 from frontierlab_widgets.figures import Figures, load_bokeh
 from frontierlab_widgets.following import follow
-from frontierlab_widgets.panel import Panel, Phase, row
+from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.picking import Picker
-from frontierlab_widgets.table import Column, Table
+from frontierlab_widgets.table import Table
 from frontierlab_widgets.transfer import Download
-from frontierlab_widgets.words import moment, notes, number
+from frontierlab_widgets.words import notes
 from frontierlab_widgets.work import Work
 
 __all__ = ["CachingPanel"]
 
-_KEYS = ("db", "schema", "nodefullpath", "tagname")
-
-
-def _seconds(value: Any) -> str:
-    return f"{value / 1e3:,.1f}"
-
-
-def _mb(value: Any) -> str:
-    return f"{value / 1e6:,.1f}"
-
-
-_COLUMNS = (
-    Column("nodefullpath", "Folder"),
-    Column("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
-    Column("wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", _seconds, True),
-    Column("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
-    Column("queries", "Queries", "served queries that ask for a payload", number, True),
-    Column("different_queries", "Different", "how many of them were different", number, True),
-    Column("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
-    Column("efficiency_iov", "Efficiency", "different answers / different queries", "{:.3f}".format, True),
-    Column("cause", "Cause"),
-    Column("db", "Database"),
-    Column("schema", "Schema"),
-    Column("problem", "Problem", "why there are no payload figures"),
-)
-_HISTORY = (
-    Column("dataset", "Dataset"),
-    Column("period_since", "From", "UTC", moment),
-    Column("period_until", "To", "UTC", moment),
-    Column("stored", "Stored", "UTC", moment),
-    Column("folders", "Folders and tags", "", number, True),
-    Column("wasted_dbtime", "Wasted s", "seconds in the database, of all folders", _seconds, True),
-)
-_WHAT_IF = (
-    Column("grid", "Had clients asked by"),
-    Column("requests", "Different requests", "that would have been left", number, True),
-    Column("requests_share", "% of them", "", lambda share: f"{100 * share:.1f}", True),
-    Column("dbtime_share", "% of the database time", "", lambda share: f"{100 * share:.1f}", True),
-    Column("bytes_share", "% of the bytes", "", lambda share: f"{100 * share:.1f}", True),
-)
 _TABS = ("Folders", "Waste", "Why", "What would help", "History")
 
 
@@ -109,7 +71,6 @@ class CachingPanel(Panel):
     def build(self) -> list[widgets.Widget]:
         """Make the choice of folders, the buttons, and the five views."""
         self._explained: dict[str, Any] = {}
-        self._compared: pd.DataFrame | None = None
         self._datasets = widgets.Dropdown(
             description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
         )
@@ -141,21 +102,19 @@ class CachingPanel(Panel):
         ]
 
     def _build_tabs(self) -> widgets.Tab:
-        self._table = Table(_COLUMNS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
+        self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
         self._told = widgets.HTML("<p>Choose a row of the table: why it wastes the cache is worked out then.</p>")
         self._advice = widgets.HTML("<p>Choose a row of the table first.</p>")
-        self._grids = Table(_WHAT_IF, "grid", "Choose a row of the table first.")
-        self._stored = Table(_HISTORY, "id", "Nothing is stored yet.")
-        self._change = widgets.HTML("<p>Choose a stored result to compare it with what is computed now.</p>")
-        self._views = {name: Figures() for name in ("Waste", "Why", "What would help", "History")}
+        self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
+        self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)))
+        self._views = {name: Figures() for name in ("Waste", "Why", "What would help")}
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
-        self._stored.observe(lambda change: self.guarded(lambda: self.compare(change["new"])), "selected")
         pages = [
             [self._table, self._code],
             [self._views["Waste"]],
             [self._told, self._views["Why"]],
             [self._advice, self._grids, self._views["What would help"]],
-            [self._stored, self._change, self._views["History"]],
+            [self._past],
         ]
         self._code.layout.display = "none"
         tabs = widgets.Tab([widgets.VBox(page) for page in pages], titles=_TABS)
@@ -181,7 +140,7 @@ class CachingPanel(Panel):
         def compute(work: Work) -> tuple[jobs.Job, pd.DataFrame]:
             arguments = {} if dataset.state == "complete" else {"allow_incomplete": True}
             if picked != fl.Selection():
-                arguments["folders"] = _folders(dataset, settings, picked, work)
+                arguments["folders"] = picked_folders(dataset, settings, picked, work)
             job = jobs.submit("caching", settings=settings, dataset=dataset.name, **arguments)
             return job, follow(job, work)
 
@@ -200,7 +159,7 @@ class CachingPanel(Panel):
         known = figures[figures["wasted_dbtime"].notna()]
         if known.empty:
             raise InvalidRequestError("No folder here has a payload that is known; the column Problem says why.")
-        self._pick(_id(known.iloc[0]))
+        self._pick(id_of(known.iloc[0]))
         self.tab = "Why"
 
     def store(self) -> None:
@@ -216,25 +175,18 @@ class CachingPanel(Panel):
 
     def compare(self, stored: str) -> None:
         """Compare what is computed with a stored result, by its id in the table of the history."""
-        if not stored:
-            return
-        name, since, until = json.loads(stored)
-        records = self._history
-        told = records["dataset"].fillna("").eq(name) & records["period_since"].astype(str).eq(since)
-        before = records[told & records["period_until"].astype(str).eq(until)]
-        self._compared = history.compare(before, self._computed())
-        self._change.value = notes(self._compared.attrs.get("notes", ()))
-        self._draw_view("History")
+        if stored:
+            self._past.compare(stored, self._computed(), dark=self.dark)
 
     def page(self) -> None:
         """Write the page of what is computed, with what was explained, and give it to the reader's machine."""
-        figures, explained = self._computed(), self._explained
+        figures, found = self._computed(), self._explained
         with tempfile.TemporaryDirectory() as folder:
             path = fl.caching.page(
                 figures,
                 Path(folder) / f"{self.dataset}-caching.html",
-                explanations=[explained["why"]] if explained else [],
-                what_ifs=[explained["what"]] if explained and explained["what"] is not None else [],
+                explanations=[found["why"]] if found else [],
+                what_ifs=[found["what"]] if found and found["what"] is not None else [],
                 title=f"Caching of conditions folders, {self.dataset}",
             )
             self._download.give(path, path.name)
@@ -252,7 +204,7 @@ class CachingPanel(Panel):
             ]
         lines.append(f'figures = fl.caching.efficiency("{self.dataset}", settings{which})')
         if self.folder:
-            worst = ", ".join(f'"{key}": "{value}"' for key, value in zip(_KEYS, self.folder, strict=True))
+            worst = ", ".join(f'"{key}": "{value}"' for key, value in zip(KEYS, self.folder, strict=True))
             lines += [
                 f"folder = {{{worst}}}",
                 f'why = fl.caching.explain("{self.dataset}", settings, **folder)',
@@ -285,7 +237,7 @@ class CachingPanel(Panel):
 
     def _picked(self) -> fl.Selection:
         """Return what the selection says of folders; times and tasks are not for these figures."""
-        return fl.Selection(**{level: getattr(self.selection, level) for level in _KEYS[:3]})
+        return fl.Selection(**{level: getattr(self.selection, level) for level in KEYS[:3]})
 
     def _catalogue(self) -> pd.DataFrame:
         if self.settings is None or not self.settings.catalogue_path.exists():
@@ -302,9 +254,10 @@ class CachingPanel(Panel):
 
     def _show_figures(self) -> None:
         figures = self.figures
-        self.folder, self._explained, self._compared = [], {}, None
+        self.folder, self._explained = [], {}
+        self._past.forget()
         if figures is not None:
-            ids = [_id(record) for _, record in figures.iterrows()]
+            ids = [id_of(record) for _, record in figures.iterrows()]
             self._table.show(figures.assign(id=ids), lambda record: "bad" if record["problem"] else "")
         self._draw_view("Waste")
 
@@ -315,13 +268,13 @@ class CachingPanel(Panel):
         self._table.selected = json.dumps(self.folder) if self.folder else ""
         if not self.folder or not self.dataset:
             return
-        dataset, settings, folder = self._dataset(), self.settings, dict(zip(_KEYS, self.folder, strict=True))
-        self.begin(lambda work: _explained(dataset, settings, folder, work), self._show_explained, stage="explaining")
+        dataset, settings, folder = self._dataset(), self.settings, dict(zip(KEYS, self.folder, strict=True))
+        self.begin(lambda work: explained(dataset, settings, folder, work), self._show_explained, stage="explaining")
 
-    def _show_explained(self, explained: dict[str, Any]) -> None:
-        self._explained = explained
-        why, what = explained["why"], explained["what"]
-        problem = [explained["problem"]] if explained["problem"] else []
+    def _show_explained(self, found: dict[str, Any]) -> None:
+        self._explained = found
+        why, what = found["why"], found["what"]
+        problem = [found["problem"]] if found["problem"] else []
         self._told.value = f"<h4>{escape(' '.join(self.folder))}</h4>{notes(problem)}"
         self._advice.value = "" if what is None else f"<p><b>{escape(what.attrs.get('advice', ''))}</b></p>"
         if what is not None:
@@ -338,32 +291,19 @@ class CachingPanel(Panel):
             self._show_history()
 
     def _show_history(self) -> None:
-        if self.settings is None:
-            return
-        self._history = history.read(self.settings)
-        groups = self._history.groupby(["dataset", "period_since", "period_until"], dropna=False)
-        frame = groups.agg(
-            stored=("stored", "max"), folders=("queries", "size"), wasted_dbtime=("wasted_dbtime", "sum")
-        ).reset_index()
-        ids = [
-            json.dumps(["" if pd.isna(one.dataset) else one.dataset, str(one.period_since), str(one.period_until)])
-            for one in frame.itertuples()
-        ]
-        self._stored.show(frame.assign(id=ids))
-        if self.phase is not Phase.WORKING and self._history.attrs.get("unreadable"):
-            self.message = " ".join(self._history.attrs["notes"])
+        if self.settings is not None:
+            self._notes.value = notes(self._past.read(self.settings))
 
     def _draw_all(self) -> None:
         for name in self._views:
             self._draw_view(name)
+        self._past.draw(dark=self.dark)
 
     def _draw_view(self, name: str) -> None:
         """Draw what a view shows, new: figures of before are in another document, perhaps of another theme."""
         drawn: list[Any] = []
         if name == "Waste" and self.figures is not None:
             drawn = [fl.caching.waste_figure(self.figures)]
-        elif name == "History" and self._compared is not None:
-            drawn = [history.compare_figure(self._compared)]
         elif name == "Why" and self._explained:
             drawn = [fl.caching.explain_figure(self._explained["why"])]
         elif name == "What would help" and self._explained and self._explained["what"] is not None:
@@ -388,33 +328,3 @@ _TIPS = {
     "HTML page": "What is computed and explained, on one page for a detector group",
     "Code": "Show the calls that do this",
 }
-
-
-def _id(record: Any) -> str:
-    return json.dumps([str(record[key]) for key in _KEYS])
-
-
-def _folders(dataset: fl.Dataset, settings: Any, picked: fl.Selection, work: Work) -> list[list[str]]:
-    """Return the folders of the dataset that are picked."""
-    running = fl.spark.cancellable()
-    work.when_stopped(running.cancel)
-    with running:
-        logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
-        found = contents.folders(logs, selection=picked).dropna()
-    if found.empty:
-        raise InvalidRequestError(f"The dataset {dataset.name} has no query of what is picked here; pick another.")
-    return found[[*_KEYS[:3]]].to_numpy().tolist()  # type: ignore[no-any-return]
-
-
-def _explained(dataset: fl.Dataset, settings: Any, folder: dict[str, str], work: Work) -> dict[str, Any]:
-    """Explain a folder and tag, and try grids on it; what cannot be tried is said."""
-    running = fl.spark.cancellable()
-    work.when_stopped(running.cancel)
-    incomplete = dataset.state != "complete"
-    with running:
-        why = fl.caching.explain(dataset, settings, **folder, allow_incomplete=incomplete)
-        try:
-            what, problem = fl.caching.what_if(dataset, settings, **folder, allow_incomplete=incomplete), ""
-        except InvalidRequestError as error:
-            what, problem = None, str(error)
-    return {"why": why, "what": what, "problem": problem}

@@ -76,8 +76,8 @@ class Dashboard(Panel):
         self._code = Code()
         self._box = widgets.HBox([self._code, hide], layout=widgets.Layout(display="none"))
         self.click(sample, self.try_sample)
-        self.click(code, lambda: self._show(self.code()))
-        self.click(state, lambda: self._show(json.dumps(self.state(), indent=1)))
+        self.click(code, lambda: self._show_text(self.code()))
+        self.click(state, lambda: self._show_text(json.dumps(self.state(), indent=1)))
         self.click(reopen, lambda: self.restore(self._given.value))
         self.click(hide, lambda: setattr(self._box.layout, "display", "none"))
         self._opened()
@@ -146,7 +146,7 @@ class Dashboard(Panel):
     def _opened(self) -> None:
         self._tabs.selected_index = [*_PANELS].index(self.tab)
 
-    def _show(self, text: str) -> None:
+    def _show_text(self, text: str) -> None:
         self._code.code = text
         self._box.layout.display = ""
 

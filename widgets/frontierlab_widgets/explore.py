@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import tempfile
 from collections.abc import Mapping
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,35 +15,20 @@ from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool
 
 import frontierlab as fl
-from frontierlab import contents, filters, plots
-from frontierlab.catalogue import Catalogue
-from frontierlab.errors import Cancelled, FrontierlabError, InvalidRequestError
-from frontierlab.progress import Progress, ProgressMeter
-from frontierlab.reports import CHAPTERS
+from frontierlab import filters, plots
+from frontierlab.errors import InvalidRequestError
 from frontierlab.times import from_milliseconds
+from frontierlab_widgets.asking import ALL, COMPARE, OTHER, TABS, ask, comparison, keywords_of, other_logs, title_of
 from frontierlab_widgets.code import Code
 from frontierlab_widgets.figures import Figures, load_bokeh
 from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.picking import Picker
 from frontierlab_widgets.transfer import Download
 from frontierlab_widgets.words import error_box, notes
-from frontierlab_widgets.work import Stopped, Work
+from frontierlab_widgets.work import Work
 
-__all__ = ["ALL", "ExplorePanel"]
+__all__ = ["ExplorePanel"]
 
-ALL = "All on one page"
-"""The tab with the plots of all others."""
-
-_TABS = {**CHAPTERS, ALL: tuple(name for names in CHAPTERS.values() for name in names)}
-_COMPARE = {
-    "nothing": "",
-    "the window before": "previous",
-    "a day earlier": "-1d",
-    "a week earlier": "-7d",
-}
-_OTHER = "dataset:"
-_BINS = (60, 300, 3_600, 86_400)
-_MOST_BINS = 3_000
 _PAST = 50
 
 
@@ -77,9 +61,9 @@ class ExplorePanel(Panel):
 
     dataset = traitlets.Unicode().tag(kept=True)
     selection = traitlets.Instance(fl.Selection, ()).tag(kept=True)
-    tab = traitlets.Enum([*_TABS], next(iter(_TABS))).tag(kept=True)
+    tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(kept=True)
     compare = traitlets.Unicode().tag(kept=True)
-    plot = traitlets.Enum([*_TABS[ALL]], _TABS[ALL][0]).tag(kept=True)
+    plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(kept=True)
     frames = traitlets.Dict()
 
     def build(self) -> list[widgets.Widget]:
@@ -95,7 +79,7 @@ class ExplorePanel(Panel):
         draw = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
         self._figures = Figures()
         self._notes = widgets.HTML()
-        self._tabs = widgets.Tab([widgets.VBox() for _ in _TABS], titles=tuple(_TABS))
+        self._tabs = widgets.Tab([widgets.VBox() for _ in TABS], titles=tuple(TABS))
         self.choose("dataset", self._datasets)
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
@@ -120,7 +104,7 @@ class ExplorePanel(Panel):
 
     def _build_plot(self) -> list[widgets.Widget]:
         choice = widgets.Dropdown(
-            description="plot", options=[(_title(name), name) for name in _TABS[ALL]], style=_STYLE
+            description="plot", options=[(title_of(name), name) for name in TABS[ALL]], style=_STYLE
         )
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         self._download = Download()
@@ -138,7 +122,7 @@ class ExplorePanel(Panel):
     def _tabs_value(self) -> widgets.Widget:
         """Return something whose value is the title of the tab that is open."""
         value = widgets.Text(self.tab)
-        names = [*_TABS]
+        names = [*TABS]
         self._tabs.observe(lambda change: setattr(value, "value", names[change["new"] or 0]), "selected_index")
         value.observe(lambda change: setattr(self._tabs, "selected_index", names.index(change["new"])), "value")
         return value
@@ -176,8 +160,8 @@ class ExplorePanel(Panel):
         """Offer the datasets there are, to look at and to compare with."""
         names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
         self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
-        others = {f"dataset {name}": f"{_OTHER}{name}" for name in names if name != self.dataset}
-        self.offer(self._against, [*{**_COMPARE, **others}.items()], self.compare)
+        others = {f"dataset {name}": f"{OTHER}{name}" for name in names if name != self.dataset}
+        self.offer(self._against, [*{**COMPARE, **others}.items()], self.compare)
 
     def _another(self) -> None:
         self._show_choices()
@@ -198,7 +182,7 @@ class ExplorePanel(Panel):
         if not self.dataset:
             return
         asked = functools.partial(
-            _ask, self.dataset, self.settings, self.selection, self.compare, _TABS[self.tab], self._picker.contents
+            ask, self.dataset, self.settings, self.selection, self.compare, TABS[self.tab], self._picker.contents
         )
         self.begin(asked, self._asked, stage="opening the dataset")
 
@@ -221,7 +205,7 @@ class ExplorePanel(Panel):
                 figure.toolbar.active_drag = brush
                 figure.on_event(SelectionGeometry, self._brushed)
         self._figures.show(figures, dark=self.dark)
-        boxes = dict(zip(_TABS, self._tabs.children, strict=True))
+        boxes = dict(zip(TABS, self._tabs.children, strict=True))
         for title, box in boxes.items():
             box.children = [self._figures] if title == self._drawn else []
 
@@ -233,14 +217,18 @@ class ExplorePanel(Panel):
 
     def sql(self) -> str:
         """Return the SQL of the chosen plot, with the values of its parameters."""
-        return str(getattr(filters, self.plot).sql(self.selection, **_keywords(self.plot, self.frames.get(self.plot))))
+        return str(
+            getattr(filters, self.plot).sql(self.selection, **keywords_of(self.plot, self.frames.get(self.plot)))
+        )
 
     def code(self) -> str:
         """Return the calls that ask for the chosen plot and draw it."""
+        keywords = keywords_of(self.plot, self.frames.get(self.plot)).items()
+        more = comparison(self.compare) + "".join(f", {name}={value!r}" for name, value in keywords)
         lines = [
             f'logs = fl.open_logs("{self.dataset}", settings=settings)',
             f"selection = fl.{self.selection!r}",
-            f"frame = fl.filters.{self.plot}(logs, selection{_compared(self.compare)})",
+            f"frame = fl.filters.{self.plot}(logs, selection{more})",
             f"fl.plots.{self.plot}(frame)",
         ]
         return "\n".join(lines)
@@ -259,7 +247,7 @@ class ExplorePanel(Panel):
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
         dataset, selection, settings = self.dataset, self.selection, self.settings
-        compare = _other(self.compare, settings)
+        compare = other_logs(self.compare, settings)
 
         def write(work: Work) -> None:
             running = fl.spark.cancellable()
@@ -290,7 +278,7 @@ class ExplorePanel(Panel):
 
     def _frame(self) -> pd.DataFrame:
         if self.plot not in self.frames:
-            raise InvalidRequestError(f"{_title(self.plot)} is not drawn: open the tab that has it.")
+            raise InvalidRequestError(f"{title_of(self.plot)} is not drawn: open the tab that has it.")
         return self.frames[self.plot]
 
     def _show_code(self, text: str) -> None:
@@ -312,79 +300,3 @@ _TIPS = {
     "Parquet": "The numbers of the chosen plot, as a file that keeps their types",
     "HTML report": "All plots of this selection on one page that needs no network",
 }
-
-
-def _title(name: str) -> str:
-    return name.replace("_", " ").replace("dbtime", "database time").replace("querytime", "query time")
-
-
-def _other(compare: str, settings: Any) -> Any:
-    """Return what filters take to compare with."""
-    if compare.startswith(_OTHER):
-        return fl.datasets.open_dataset(compare.removeprefix(_OTHER), settings)
-    return compare or None
-
-
-def _compared(compare: str) -> str:
-    if compare.startswith(_OTHER):
-        return f', compare=fl.datasets.open_dataset("{compare.removeprefix(_OTHER)}", settings)'
-    return f', compare="{compare}"' if compare else ""
-
-
-def _keywords(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
-    """Return what a filter is asked with beside the selection."""
-    width = None if frame is None else frame.attrs.get("bin_seconds")
-    return {"bin_seconds": width} if name in CHAPTERS["Over time"] and width else {}
-
-
-def _ask(
-    name: str,
-    settings: Any,
-    selection: fl.Selection,
-    compare: str,
-    names: tuple[str, ...],
-    known: Any,
-    work: Work,
-) -> dict[str, Any]:
-    """Open the dataset and ask it the questions; what cannot be answered is an error in words beside the others."""
-    running = fl.spark.cancellable()
-    work.when_stopped(running.cancel)
-    dataset = fl.datasets.open_dataset(name, settings)
-    logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
-    work.report(Progress("asking", 0, len(names), 0.0, None))
-    meter = ProgressMeter("asking", len(names))
-    frames, errors = {}, []
-    with running:
-        if known is None:
-            catalogue = Catalogue.read(settings.catalogue_path) if settings.catalogue_path.exists() else None
-            known = {"folders": contents.folders(logs, catalogue), "tasks": contents.tasks(logs)}
-        other = _other(compare, settings)
-        width = {"bin_seconds": _bin_seconds(dataset, selection)}
-        for one in names:
-            work.report(meter.progress(_title(one)))
-            try:
-                keywords = width if one in CHAPTERS["Over time"] else {}
-                frames[one] = getattr(filters, one)(logs, selection, compare=other, **keywords)
-            except Cancelled:
-                raise Stopped from None
-            except FrontierlabError as error:
-                if str(error) not in errors:
-                    errors.append(str(error))
-            meter.add(1)
-    partial = [] if dataset.state == "complete" else [f"The dataset {name} is incomplete: every number is too small."]
-    return {"frames": frames, "errors": errors, "contents": known, "notes": partial}
-
-
-def _bin_seconds(dataset: fl.Dataset, selection: fl.Selection) -> int:
-    """Return the width of a bin that gives a few thousand of them at most."""
-    outcome = dataset.outcome()
-    ends = [
-        moment if moment is not None else None if found is None else from_milliseconds(found)
-        for moment, found in ((selection.since, outcome.since), (selection.until, outcome.until))
-    ]
-    if None in ends:
-        return _BINS[1]
-    seconds = (ends[1] - ends[0]) / timedelta(seconds=1)  # type: ignore[operator]
-    return next(
-        (width for width in _BINS if seconds / width <= _MOST_BINS and (width > 60 or seconds < 7_200)), _BINS[-1]
-    )

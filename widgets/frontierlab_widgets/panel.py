@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from html import escape
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar
 
 import ipywidgets as widgets
 import traitlets
@@ -17,7 +16,7 @@ import traitlets
 from frontierlab import Settings
 from frontierlab.errors import InvalidRequestError
 from frontierlab.progress import Progress
-from frontierlab.selection import Selection
+from frontierlab_widgets.keeping import Kept
 from frontierlab_widgets.lifeline import Lifeline
 from frontierlab_widgets.words import error_box, progress_line, sentence
 from frontierlab_widgets.work import Stopped, Work
@@ -41,7 +40,7 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
-class Panel(widgets.VBox):
+class Panel(Kept, widgets.VBox):
     """The base of all panels.
 
     Its traits are its interface: set one and the view follows, use the view and the trait follows.
@@ -287,73 +286,6 @@ class Panel(widgets.VBox):
             self._message.value = quiet
         if self._error.value != error_box(self.error):
             self._error.value = error_box(self.error)
-
-    # what is kept
-
-    def kept(self) -> list[str]:
-        """Return the names of the traits that make up the state."""
-        return sorted(self.traits(kept=True))
-
-    def state(self) -> dict[str, Any]:
-        """Return what the panel shows, as a dict that JSON takes: to be saved, mailed and reopened.
-
-        Times are absolute and UTC. Neither settings nor secrets are in it.
-        """
-        values = {name: getattr(self, name) for name in self.kept()}
-        plain = {name: json.loads(v.to_json()) if isinstance(v, Selection) else v for name, v in values.items()}
-        return {"panel": type(self).__name__, **plain}
-
-    @classmethod
-    def from_state(cls, state: Mapping[str, Any] | str, settings: Settings | None = None) -> Self:
-        """Make a panel that shows what another showed.
-
-        Parameters
-        ----------
-        state
-            What `state` returned, or its JSON text.
-        settings
-            By default ``Settings()``.
-
-        Raises
-        ------
-        InvalidRequestError
-            It is the state of something else.
-        """
-        panel = cls(settings)
-        panel.restore(state)
-        return panel
-
-    def read_state(self, state: Mapping[str, Any] | str) -> dict[str, Any]:
-        """Return the values of a state, whether it is JSON text or a dict.
-
-        Raises
-        ------
-        InvalidRequestError
-            It is the state of something else.
-        """
-        name = type(self).__name__
-        try:
-            given = dict(json.loads(state) if isinstance(state, str) else state)
-        except (TypeError, ValueError) as error:
-            raise InvalidRequestError(f"This is no state of a panel: {error}.") from None
-        if given.pop("panel", None) != name:
-            raise InvalidRequestError(f"This is not the state of a {name}: give what its state() returned.")
-        return given
-
-    def restore(self, state: Mapping[str, Any] | str) -> None:
-        """Show what a state says; see `from_state`."""
-        given = self.read_state(state)
-        unknown = sorted(given.keys() - {*self.kept()})
-        if unknown:
-            raise InvalidRequestError(
-                f"This state has {', '.join(unknown)}, which {type(self).__name__} does not know. It knows: "
-                f"{', '.join(self.kept())}."
-            )
-        for name, value in given.items():
-            try:
-                setattr(self, name, Selection.from_json(value) if isinstance(getattr(self, name), Selection) else value)
-            except traitlets.TraitError as error:
-                raise InvalidRequestError(f"This state has a value for {name} that cannot be: {error}") from None
 
 
 class _ShownErrors:

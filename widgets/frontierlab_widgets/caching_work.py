@@ -1,0 +1,84 @@
+"""What the caching panel asks for, away from the main thread, and how its tables read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import frontierlab as fl
+from frontierlab import contents
+from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.table import Column
+from frontierlab_widgets.words import number
+from frontierlab_widgets.work import Work
+
+__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "picked_folders", "seconds"]
+
+KEYS = ("db", "schema", "nodefullpath", "tagname")
+"""What names a folder and tag."""
+
+
+def seconds(value: Any) -> str:
+    """Write milliseconds as seconds."""
+    return f"{value / 1e3:,.1f}"
+
+
+def _mb(value: Any) -> str:
+    return f"{value / 1e6:,.1f}"
+
+
+FOLDERS = (
+    Column("nodefullpath", "Folder"),
+    Column("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
+    Column("wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", seconds, True),
+    Column("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
+    Column("queries", "Queries", "served queries that ask for a payload", number, True),
+    Column("different_queries", "Different", "how many of them were different", number, True),
+    Column("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
+    Column("efficiency_iov", "Efficiency", "different answers / different queries", "{:.3f}".format, True),
+    Column("cause", "Cause"),
+    Column("db", "Database"),
+    Column("schema", "Schema"),
+    Column("problem", "Problem", "why there are no payload figures"),
+)
+"""The columns of the figures."""
+
+WHAT_IF = (
+    Column("grid", "Had clients asked by"),
+    Column("requests", "Different requests", "that would have been left", number, True),
+    Column("requests_share", "% of them", "", lambda share: f"{100 * share:.1f}", True),
+    Column("dbtime_share", "% of the database time", "", lambda share: f"{100 * share:.1f}", True),
+    Column("bytes_share", "% of the bytes", "", lambda share: f"{100 * share:.1f}", True),
+)
+"""The columns of what would help."""
+
+
+def id_of(record: Any) -> str:
+    """Return what names a folder and tag in a table."""
+    return json.dumps([str(record[key]) for key in KEYS])
+
+
+def picked_folders(dataset: fl.Dataset, settings: Any, picked: fl.Selection, work: Work) -> list[list[str]]:
+    """Return the folders of the dataset that are picked."""
+    running = fl.spark.cancellable()
+    work.when_stopped(running.cancel)
+    with running:
+        logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
+        found = contents.folders(logs, selection=picked).dropna()
+    if found.empty:
+        raise InvalidRequestError(f"The dataset {dataset.name} has no query of what is picked here; pick another.")
+    return found[[*KEYS[:3]]].to_numpy().tolist()  # type: ignore[no-any-return]
+
+
+def explained(dataset: fl.Dataset, settings: Any, folder: dict[str, str], work: Work) -> dict[str, Any]:
+    """Explain a folder and tag, and try grids on it; what cannot be tried is said."""
+    running = fl.spark.cancellable()
+    work.when_stopped(running.cancel)
+    incomplete = dataset.state != "complete"
+    with running:
+        why = fl.caching.explain(dataset, settings, **folder, allow_incomplete=incomplete)
+        try:
+            what, problem = fl.caching.what_if(dataset, settings, **folder, allow_incomplete=incomplete), ""
+        except InvalidRequestError as error:
+            what, problem = None, str(error)
+    return {"why": why, "what": what, "problem": problem}

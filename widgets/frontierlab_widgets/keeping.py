@@ -1,0 +1,84 @@
+"""What a panel shows, kept as JSON and brought back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, Self
+
+import traitlets
+
+from frontierlab import Settings
+from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import Selection
+
+__all__ = ["Kept"]
+
+
+class Kept(traitlets.HasTraits):
+    """Keeps the traits that are tagged ``kept``."""
+
+    def kept(self) -> list[str]:
+        """Return the names of the traits that make up the state."""
+        return sorted(self.traits(kept=True))
+
+    def state(self) -> dict[str, Any]:
+        """Return what the panel shows, as a dict that JSON takes: to be saved, mailed and reopened.
+
+        Times are absolute and UTC. Neither settings nor secrets are in it.
+        """
+        values = {name: getattr(self, name) for name in self.kept()}
+        plain = {name: json.loads(v.to_json()) if isinstance(v, Selection) else v for name, v in values.items()}
+        return {"panel": type(self).__name__, **plain}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any] | str, settings: Settings | None = None) -> Self:
+        """Make a panel that shows what another showed.
+
+        Parameters
+        ----------
+        state
+            What `state` returned, or its JSON text.
+        settings
+            By default ``Settings()``.
+
+        Raises
+        ------
+        InvalidRequestError
+            It is the state of something else.
+        """
+        panel = cls(settings)
+        panel.restore(state)
+        return panel
+
+    def read_state(self, state: Mapping[str, Any] | str) -> dict[str, Any]:
+        """Return the values of a state, whether it is JSON text or a dict.
+
+        Raises
+        ------
+        InvalidRequestError
+            It is the state of something else.
+        """
+        name = type(self).__name__
+        try:
+            given = dict(json.loads(state) if isinstance(state, str) else state)
+        except (TypeError, ValueError) as error:
+            raise InvalidRequestError(f"This is no state of a panel: {error}.") from None
+        if given.pop("panel", None) != name:
+            raise InvalidRequestError(f"This is not the state of a {name}: give what its state() returned.")
+        return given
+
+    def restore(self, state: Mapping[str, Any] | str) -> None:
+        """Show what a state says; see `from_state`."""
+        given = self.read_state(state)
+        unknown = sorted(given.keys() - {*self.kept()})
+        if unknown:
+            raise InvalidRequestError(
+                f"This state has {', '.join(unknown)}, which {type(self).__name__} does not know. It knows: "
+                f"{', '.join(self.kept())}."
+            )
+        for name, value in given.items():
+            try:
+                setattr(self, name, Selection.from_json(value) if isinstance(getattr(self, name), Selection) else value)
+            except traitlets.TraitError as error:
+                raise InvalidRequestError(f"This state has a value for {name} that cannot be: {error}") from None
