@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal, NamedTuple
 
 from frontierlab.errors import ConfigurationError, FrontierlabError
@@ -88,7 +89,8 @@ def _coolr(settings: Settings) -> str:
             schemas = source.schemas(db)
         finally:
             patience.cancel()
-    place = f"in the archive {settings.coolr_archive}" if settings.coolr_archive else f"at {settings.coolr_url}"
+    archive = settings.coolr_archive  # its last folders say which one it is
+    place = f"in the archive {Path(*archive.parts[-2:])}" if archive else f"at {settings.coolr_url}"
     return f"{len(schemas):,} schemas of {db} {place}."
 
 
