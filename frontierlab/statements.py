@@ -6,6 +6,7 @@ Values never enter the text of a statement: they are named parameters, a list on
 from __future__ import annotations
 
 import inspect
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
@@ -74,6 +75,8 @@ class Question:
         The columns that name a group; of an expression, its SQL.
     values
         What is counted and cannot be added up; with bins alone.
+    first
+        A column whose equal values are counted first, as ``times``, which measures and values then weigh by.
     labels
         What else is said of a group, by the name of its column: SQL.
     conditions, args
@@ -95,6 +98,7 @@ class Question:
     measures: Mapping[str, str]
     keys: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+    first: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
     args: Mapping[str, Any] = field(default_factory=dict)
@@ -110,14 +114,15 @@ class Question:
 
     def statement(self, name: str, selection: Selection, shift: timedelta = _NOW) -> Statement:
         """Return the SQL of the question for these queries, times moved by `shift`."""
-        columns = {} if self.bins is None else {self.bins.column: self.bins.expression(shift)}
-        columns |= self.keys
-        by = ", ".join(str(number) for number in range(1, len(columns) + 1))
-        columns |= {**self.labels, **self.measures, **self.values}
-        listed = ",\n       ".join(sql if sql == column else f"{sql} AS {column}" for column, sql in columns.items())
+        by = {} if self.bins is None else {self.bins.column: self.bins.expression(shift)}
+        by |= self.keys
         where, args = selection.where(*self.conditions)
         args |= self.args if self.bins is None else {**self.args, **self.bins.args(shift)}
-        text = f"SELECT {listed}\nFROM {{logs}}{where}" + (f"\nGROUP BY {by}" if by else "")
+        source = f"{{logs}}{where}"
+        if self.first:
+            inner = _select({**by, self.first: self.first, "times": "count(*)"}, len(by) + 1, source)
+            by, source = dict(zip(by, by, strict=True)), f"({textwrap.indent(inner, ' ' * 6).lstrip()})"
+        text = _select({**by, **self.labels, **self.measures, **self.values}, len(by), source)
         return Statement(name, text, args, selection)
 
     def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
@@ -179,6 +184,13 @@ class Question:
         names = names[[*self.keys, *self.labels, "part", "groups"]]
         rest = [column for column in answer.columns if column not in (*self._by(), "place")]
         return answer.join(names, on="place")[[*self._by(), *names.columns, *rest]]
+
+
+def _select(columns: Mapping[str, str], by: int, source: str) -> str:
+    """Write a statement that is grouped by its first columns."""
+    listed = ",\n       ".join(sql if sql == column else f"{sql} AS {column}" for column, sql in columns.items())
+    grouped = ", ".join(str(number) for number in range(1, by + 1))
+    return f"SELECT {listed}\nFROM {source}" + (f"\nGROUP BY {grouped}" if grouped else "")
 
 
 def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:

@@ -163,8 +163,9 @@ def querytime_percentiles(*, bin_seconds: float = 300) -> Question:
 
     listed = ", ".join(f"{share}D" for share in _PERCENTILES.values())
     return Question(
-        {"queries": "count(querytime)"},
-        values={"percentiles": f"percentile(querytime, array({listed}))"},
+        {"queries": "coalesce(sum(times) FILTER (WHERE querytime IS NOT NULL), 0)"},
+        values={"percentiles": f"percentile(querytime, array({listed}), times)"},
+        first="querytime",  # a percentile of few different values, each with its count, takes half the time
         bins=TimeBins(bin_seconds),
         derive=apart,
         facts={"bin_seconds": bin_seconds},
