@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import COLOURS, Series, check, words_of
+from frontierlab.plots.drawing import COLOURS, Series, check
 from frontierlab.plots.grouped import grouped
 
 __all__ = ["cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
@@ -56,13 +56,13 @@ def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: in
 
 
 def _costs(frame: pd.DataFrame, keys: Sequence[str], name: str, title: str, selection: str | None, top: int) -> figure:
-    check(frame, name, [*keys, "part", *(one.column for one in _COSTS)])
     return grouped(
         frame,
+        name,
         keys,
         _COSTS,
         title=title,
-        words=words_of(frame, selection),
+        selection=selection,
         axis="% of the selected queries' total",
         unit="",
         share="all",

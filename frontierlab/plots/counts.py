@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import CACHED, COLOURS, PAYLOAD, Scale, Series, check, words_of
+from frontierlab.plots.drawing import CACHED, COLOURS, PAYLOAD, Scale, Series
 from frontierlab.plots.grouped import grouped
 
 __all__ = [
@@ -28,13 +28,13 @@ def queries_per_db(
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "queries_per_db", ["db", "part", *(one.column for one in CACHED)])
     return grouped(
         frame,
+        "queries_per_db",
         ["db"],
         CACHED,
         title="Queries per database",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="queries",
         top=top,
         scale=scale,
@@ -48,13 +48,13 @@ def uncached_by_kind(
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "uncached_by_kind", ["kind", "part", *(one.column for one in _UNCACHED)])
     return grouped(
         frame,
+        "uncached_by_kind",
         ["kind"],
         _UNCACHED,
         title="Queries not cached, by kind",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="queries",
         top=top,
         scale=scale,
@@ -69,13 +69,13 @@ def queries_per_schema(
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "queries_per_schema", ["db", "schema", "part", *(one.column for one in _QUERIES)])
     return grouped(
         frame,
+        "queries_per_schema",
         ["db", "schema"],
         _QUERIES,
         title="Queries per schema",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="queries",
         top=top,
         scale=scale,
@@ -90,13 +90,13 @@ def cached_per_schema(
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "cached_per_schema", ["db", "schema", "part", *(one.column for one in CACHED)])
     return grouped(
         frame,
+        "cached_per_schema",
         ["db", "schema"],
         CACHED,
         title="Queries per schema, cached and not",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="queries",
         top=top,
         scale=scale,
@@ -110,13 +110,13 @@ def payload_per_schema(
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "payload_per_schema", ["db", "schema", "part", *(one.column for one in PAYLOAD)])
     return grouped(
         frame,
+        "payload_per_schema",
         ["db", "schema"],
         PAYLOAD,
         title="Payload queries per schema",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="queries",
         top=top,
         scale=scale,
@@ -130,13 +130,13 @@ def payload_per_node(
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "payload_per_node", ["db", "schema", "nodefullpath", "part", *(one.column for one in PAYLOAD)])
     return grouped(
         frame,
+        "payload_per_node",
         ["db", "schema", "nodefullpath"],
         PAYLOAD,
         title="Payload queries per folder",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="queries",
         top=top,
         scale=scale,

@@ -19,12 +19,14 @@ from frontierlab.plots.drawing import (
     Scale,
     Series,
     add_to_legend,
+    check,
     drawn,
     empty,
     is_log,
     new_figure,
     number,
     short,
+    words_of,
 )
 
 __all__ = ["grouped", "limited"]
@@ -32,11 +34,12 @@ __all__ = ["grouped", "limited"]
 
 def grouped(
     frame: pd.DataFrame,
+    name: str,
     keys: Sequence[str],
     series: Sequence[Series],
     *,
     title: str,
-    words: str,
+    selection: str | None,
     axis: str,
     unit: str = "queries",
     share: Literal["row", "all"] = "row",
@@ -51,11 +54,13 @@ def grouped(
     ----------
     frame
         What a filter of groups returned, with or without a comparison.
+    name
+        The name of the filter.
     keys
         The columns that name a group.
     series
         What is drawn of each row.
-    title, words, axis, unit
+    title, selection, axis, unit
         What is shown, of which queries, along the axis, and in hover.
     share
         Whether a number's share is that of its row or of all rows.
@@ -67,7 +72,14 @@ def grouped(
         The axis of numbers; see `frontierlab.plots.drawing.is_log`.
     top
         So many named rows at most; the rest is added up in one.
+
+    Raises
+    ------
+    InvalidRequestError
+        The frame is of another filter, or `scale` or `top` is none.
     """
+    check(frame, name, [*keys, "part", *(one.column for one in series)])
+    words = words_of(frame, selection)
     if frame.empty:
         return empty(title, words)
     rows = limited(frame, keys, [one.column for one in series], top)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import CACHED, COLOURS, Series, check, words_of
+from frontierlab.plots.drawing import CACHED, COLOURS, Series
 from frontierlab.plots.grouped import grouped
 
 __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
@@ -18,13 +18,13 @@ def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "cached_share_per_schema", ["db", "schema", "part", *(one.column for one in CACHED)])
     return grouped(
         frame,
+        "cached_share_per_schema",
         ["db", "schema"],
         CACHED,
         title="Cached part of each schema's queries",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="% of the schema's queries",
         top=top,
         percent=True,
@@ -36,13 +36,13 @@ def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "cached_share_per_node", ["db", "schema", "nodefullpath", "part", *(one.column for one in CACHED)])
     return grouped(
         frame,
+        "cached_share_per_node",
         ["db", "schema", "nodefullpath"],
         CACHED,
         title="Cached part of each folder's queries",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="% of the folder's queries",
         top=top,
         percent=True,
@@ -54,13 +54,13 @@ def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None,
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "bytes_share_per_schema", ["db", "schema", "part", *(one.column for one in _BYTES)])
     return grouped(
         frame,
+        "bytes_share_per_schema",
         ["db", "schema"],
         _BYTES,
         title="Bytes by schema, not cached",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="% of the bytes of the selected queries",
         top=top,
         unit="bytes",
@@ -74,13 +74,13 @@ def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, t
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "bytes_share_per_node", ["db", "schema", "nodefullpath", "part", *(one.column for one in _BYTES)])
     return grouped(
         frame,
+        "bytes_share_per_node",
         ["db", "schema", "nodefullpath"],
         _BYTES,
         title="Bytes by folder, not cached",
-        words=words_of(frame, selection),
+        selection=selection,
         axis="% of the bytes of the selected queries",
         top=top,
         unit="bytes",
