@@ -46,6 +46,7 @@ bench: $(READY) ## Measure extraction from a real Elasticsearch, and the caching
 	@scripts/setup.sh java maven
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.caching
+	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.filters
 
 pictures: $(READY) ## Take the pictures of the panels for docs/panels.md anew

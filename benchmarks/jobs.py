@@ -89,10 +89,10 @@ def measure(settings: fl.Settings, config: Path, arguments: argparse.Namespace) 
 def main() -> None:
     """Start what is needed, measure, print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--documents", type=int, default=1_000_000)
-    parser.add_argument("--part", type=int, default=100_000)
+    parser.add_argument("--documents", type=int, default=500_000)
+    parser.add_argument("--part", type=int, default=50_000)
     parser.add_argument("--jobs", type=int, default=1_000)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=2)
     arguments = parser.parse_args()
     server = ElasticsearchServer().start(tls=False)
     with ExitStack() as stack, tempfile.TemporaryDirectory() as folder:
