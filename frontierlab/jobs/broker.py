@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 import kombu.exceptions
 import redis
 from celery import Celery
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from frontierlab._version import __version__
 from frontierlab.errors import JobError
@@ -215,7 +217,13 @@ def _this_worker() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _redis(url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, decode_responses=True, socket_timeout=_PATIENCE, socket_connect_timeout=_PATIENCE)
+    return redis.Redis.from_url(
+        url,
+        decode_responses=True,
+        socket_timeout=_PATIENCE,
+        socket_connect_timeout=_PATIENCE,
+        retry=Retry(NoBackoff(), 1),  # a connection that was idle may have been closed
+    )
 
 
 _apps: dict[str, Celery] = {}

@@ -116,8 +116,9 @@ class Control:
                 pulsed = now
                 if self._pulse():
                     self.stop()
-            if self.is_over():
-                self.stop()
+            with suppress(OSError, JobError):  # a folder of the network that is away for a moment
+                if self.is_over():
+                    self.stop()
             if now - written >= (self._beat if self.latest is shown else _WRITE):
                 written, shown = now, self.latest
                 # where it cannot be written now, the next beat may be; followers notice where none comes
