@@ -211,3 +211,25 @@ def test_the_names_are_sorted_there_and_documented():
         assert name in dir(frontierlab_widgets)
     with pytest.raises(AttributeError, match="no_such_panel"):
         _ = frontierlab_widgets.no_such_panel
+
+
+def test_what_users_do_at_once_happens_one_after_the_other(panel):
+    """JupyterLab hands the messages of widgets to several threads of the kernel."""
+    held, let_go, order = threading.Event(), threading.Event(), []
+
+    def first():
+        held.set()
+        assert let_go.wait(LONG)
+        order.append("first")
+
+    threads = [threading.Thread(target=panel.guarded, args=[first])]
+    threads[0].start()
+    assert held.wait(LONG)
+    threads.append(threading.Thread(target=panel.guarded, args=[lambda: order.append("second")]))
+    threads[1].start()
+    threads[1].join(0.2)  # what it would take without waiting for its turn
+    assert order == []
+    let_go.set()
+    for thread in threads:
+        thread.join(LONG)
+    assert order == ["first", "second"]

@@ -21,9 +21,12 @@ from frontierlab_widgets.lifeline import Lifeline
 from frontierlab_widgets.words import error_box, progress_line, sentence
 from frontierlab_widgets.work import Stopped, Work
 
-__all__ = ["Panel", "Phase", "row"]
+__all__ = ["Panel", "Phase", "TURN", "row"]
 
 _LOG = logging.getLogger("frontierlab_widgets")
+
+TURN = threading.RLock()
+"""Held while something happens to panels: work ends in its own threads, and JupyterLab hands what users do to several."""
 
 
 class Phase(StrEnum):
@@ -78,7 +81,6 @@ class Panel(Kept, widgets.VBox):
     def __init__(self, settings: Settings | None = None, **traits: Any) -> None:
         super().__init__()
         self.add_class("frontierlab-panel")
-        self._lock = threading.RLock()
         self._work: Work | None = None
         self._actions: list[widgets.Widget] = []
         self._offering = False
@@ -146,12 +148,12 @@ class Panel(Kept, widgets.VBox):
         """
 
         def to_trait(change: Any) -> None:
-            with self.shown_errors():
+            with TURN, self.shown_errors():
                 setattr(self, trait, read(change["new"]))
                 self.error = ""
 
         def to_view(change: Any) -> None:
-            with self.shown_errors():
+            with TURN, self.shown_errors():
                 if show(change["new"]) != widget.value:
                     widget.value = show(change["new"])
 
@@ -163,20 +165,22 @@ class Panel(Kept, widgets.VBox):
         """Let a trait follow a choice; `offer` lets the choice follow the trait."""
 
         def chosen(change: Any) -> None:
-            if not self._offering:
-                self.guarded(lambda: setattr(self, trait, change["new"]))
+            with TURN:
+                if not self._offering:
+                    self.guarded(lambda: setattr(self, trait, change["new"]))
 
         widget.observe(chosen, "value")
 
     def offer(self, widget: widgets.Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
         """Offer what there is to choose from, with `value` chosen, which is offered too where it is not there."""
         known = [one for _, one in options]
-        self._offering = True
-        try:
-            widget.options = [*options, *([] if value in known else [(str(value), value)])]
-            widget.value = value
-        finally:
-            self._offering = False
+        with TURN:
+            self._offering = True
+            try:
+                widget.options = [*options, *([] if value in known else [(str(value), value)])]
+                widget.value = value
+            finally:
+                self._offering = False
 
     def on(self, action: Callable[[], object], *traits: str) -> None:
         """Do something whenever one of some traits of this panel has changed."""
@@ -186,8 +190,8 @@ class Panel(Kept, widgets.VBox):
 
     def guarded(self, action: Callable[[], object]) -> None:
         """Do something that a user wants; an error is shown in the panel, whatever it is."""
-        self.error = ""
-        with self.shown_errors():
+        with TURN, self.shown_errors():
+            self.error = ""
             action()
 
     def shown_errors(self) -> _ShownErrors:
@@ -220,7 +224,7 @@ class Panel(Kept, widgets.VBox):
         stage
             What is said until the first record.
         """
-        with self._lock:
+        with TURN:
             if self._work is not None:
                 self._work.stop()
             self._work = Work(run, functools.partial(self._finish, then), self._show)
@@ -231,7 +235,7 @@ class Panel(Kept, widgets.VBox):
 
     def stop(self) -> None:
         """Stop the work that is going on."""
-        with self._lock:
+        with TURN:
             if self._work is not None and self.phase is Phase.WORKING:
                 self._work.stop()
                 self.progress = Progress("stopping", 0, None, 0.0, None)
@@ -246,12 +250,12 @@ class Panel(Kept, widgets.VBox):
         return True
 
     def _show(self, work: Work, progress: Progress) -> None:
-        with self._lock:
+        with TURN:
             if work is self._work:
                 self.progress = progress
 
     def _finish(self, then: Callable[[Any], object], work: Work, result: Any, error: BaseException | None) -> None:
-        with self._lock:
+        with TURN:
             if work is not self._work:
                 return  # something newer was begun meanwhile
             self.progress = None

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import pandas as pd
 
 from frontierlab.times import format_time, parse_time
-from frontierlab_widgets.panel import row
+from frontierlab_widgets.panel import TURN, row
 
 __all__ = ["CACHED", "Picker"]
 
@@ -80,19 +80,26 @@ class Picker(widgets.VBox):
         self._follow()
 
     def _change(self, **changes: Any) -> None:
-        if not self._following:
-            self._panel.guarded(lambda: setattr(self._panel, "selection", self._panel.selection.but(**changes)))
+        with TURN:
+            if not self._following:
+                self._panel.guarded(lambda: setattr(self._panel, "selection", self._panel.selection.but(**changes)))
 
     def _picked(self, level: str, value: Any) -> None:
         below = _LEVELS[_LEVELS.index(level) + 1 :]
         self._change(**{level: value or None}, **dict.fromkeys(below))
 
     def _timed(self, name: str, text: str) -> None:
-        if not self._following:
+        with TURN:
+            if self._following:
+                return
             self._panel.guarded(lambda: self._change(**{name: parse_time(text) if text.strip() else None}))
 
     def _follow(self) -> None:
         """Show what is selected, and offer what there is beside it."""
+        with TURN:
+            self._show()
+
+    def _show(self) -> None:
         selection = self._panel.selection
         self._following = True
         try:

@@ -7,6 +7,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from frontierlab_widgets.panel import TURN
+
 __all__ = ["Ticker"]
 
 
@@ -39,6 +41,6 @@ class Ticker:
             panel = self._panel()
             if panel is None:
                 return
-            with panel.shown_errors():
+            with TURN, panel.shown_errors():
                 self._method(panel)
             del panel
