@@ -26,7 +26,7 @@ __all__ = ["Panel", "Phase", "TURN", "row"]
 _LOG = logging.getLogger("frontierlab_widgets")
 
 TURN = threading.RLock()
-"""Held while something happens to panels: work ends in its own threads, and JupyterLab hands what users do to several."""
+"""Held while something happens to panels: work ends in its own threads, and what users do arrives in several."""
 
 
 class Phase(StrEnum):
