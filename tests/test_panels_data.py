@@ -93,6 +93,17 @@ class TestConnection:
         button(panel, "Apply").click()
         assert panel.settings.es_pswd is None
 
+    def test_secrets_can_be_forgotten(self, settings):
+        panel = ConnectionPanel(settings)
+        panel._fields["es_api_key"].value = panel._fields["es_user"].value = ""
+        panel._fields["es_api_key"].value = SECRET
+        panel._fields["broker_url"].value = f"redis://:{SECRET.replace(' ', '')}@127.0.0.1:6379/0"
+        button(panel, "Apply").click()
+        assert (panel.error, panel.settings.es_api_key.get_secret_value()) == ("", SECRET)
+        button(panel, "Forget secrets").click()
+        assert panel.settings == settings
+        assert panel._fields["es_api_key"].placeholder == "none"
+
     def test_code_makes_the_same_settings(self, settings):
         panel = ConnectionPanel(settings.model_copy(update={"es_index": ("a", "b"), "es_verify_certs": False}))
         names = {"fl": fl}

@@ -68,6 +68,7 @@ class ConnectionPanel(Panel):
         test = widgets.Button(description="Test", tooltip="Apply, and ask each service whether it can be used")
         use_sample = widgets.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
         save = widgets.Button(description="Save", tooltip="Write the applied settings, readable by you alone")
+        forget = widgets.Button(description="Forget secrets", tooltip="Use passwords and keys no more")
         self._replace = widgets.Checkbox(description="replace", indent=False, layout=widgets.Layout(width="90px"))
         place = widgets.Text(description="file", style={"description_width": "initial"})
         self.bind("path", place)
@@ -76,10 +77,11 @@ class ConnectionPanel(Panel):
         self.click(test, self.test, always=False)
         self.click(use_sample, self.use_sample)
         self.click(save, self.save)
+        self.click(forget, self.forget)
         self.on(self._show_settings, "settings")
         self.on(self._show_connections, "connections")
         self._show_settings()
-        return [groups, row(apply, test, use_sample), row(save, place, self._replace), *self._lines.values()]
+        return [groups, row(apply, test, use_sample, forget), row(save, place, self._replace), *self._lines.values()]
 
     def apply(self) -> None:
         """Make the settings that the fields say.
@@ -91,6 +93,13 @@ class ConnectionPanel(Panel):
         """
         self.settings = Settings(**self._written())
         self.message = "These settings are used now; they are not saved yet."
+
+    def forget(self) -> None:
+        """Use passwords and keys no more, nor the user of a password; files that hold them are left alone."""
+        if self.settings is not None:
+            secrets = [name for name, field in self._fields.items() if isinstance(field, widgets.Password)]
+            self.settings = self.settings.model_copy(update=dict.fromkeys([*secrets, "es_user"]))
+            self.message = "Passwords and keys are not used any more."
 
     def use_sample(self) -> None:
         """Take the sample that comes with frontierlab: its catalogue and its archive of payloads."""
