@@ -22,6 +22,13 @@ ROWS: list[dict[str, Any]] = [
 ROWS += [{"time": START + 400_000, "db": "OFLP200", "schema": "ATLAS_COOLOFL_RPC", "cached": None}]
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few plots, where a test is about the rest of the page."""
+    some = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
+    monkeypatch.setattr("frontierlab.reports.CHAPTERS", some)
+
+
 @pytest.mark.spark
 def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Path) -> None:
     dataset = make_dataset(
@@ -46,14 +53,18 @@ def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Pat
     assert 'class="warning"' not in text
     assert SCRIPT not in text
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
-    assert (
-        report(dataset, path=tmp_path / "new folder" / "r.html", session=running)
-        .read_text(encoding="utf-8")
-        .endswith("</html>")
-    )
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("few")
+def test_a_report_is_put_where_it_is_wanted(running: SparkSession, tmp_path: Path) -> None:
+    path = report(make_dataset(tmp_path / "day", ROWS), path=tmp_path / "new folder" / "r.html", session=running)
+    assert path == tmp_path / "new folder" / "r.html"
+    assert path.read_text(encoding="utf-8").endswith("</html>")
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("few")
 def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: Path) -> None:
     limited = make_dataset(
         tmp_path / "limited",
@@ -69,6 +80,7 @@ def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: P
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("few")
 def test_files_that_are_missing_are_said(running: SparkSession, tmp_path: Path) -> None:
     half = make_dataset(tmp_path / "half", ROWS[:3], ROWS[3:], missing=1)
     half.files()[0].unlink()
@@ -81,6 +93,7 @@ def test_files_that_are_missing_are_said(running: SparkSession, tmp_path: Path) 
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("few")
 def test_an_incomplete_and_an_empty_dataset_have_reports(running: SparkSession, tmp_path: Path) -> None:
     half = make_dataset(tmp_path / "half", ROWS[:3], missing=1)
     text = report(half, session=running).read_text(encoding="utf-8")
@@ -94,6 +107,7 @@ def test_an_incomplete_and_an_empty_dataset_have_reports(running: SparkSession, 
 
 
 @pytest.mark.spark
+@pytest.mark.usefixtures("few")
 def test_a_long_period_has_wider_bins(running: SparkSession, tmp_path: Path) -> None:
     far = make_dataset(tmp_path / "far", [{"time": 0}, {"time": START}])
     text = report(far, session=running).read_text(encoding="utf-8")
