@@ -12,7 +12,7 @@ import traitlets
 from frontierlab import Dataset, Settings, jobs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs import Job, LocalWorker
-from frontierlab_widgets.panel import Panel, row
+from frontierlab_widgets.panel import TURN, Panel, row
 from frontierlab_widgets.table import Column, Table
 from frontierlab_widgets.ticking import Ticker
 from frontierlab_widgets.words import duration, error_box, moment, notes, progress_line
@@ -56,6 +56,7 @@ class JobsPanel(Panel):
     def build(self) -> list[widgets.Widget]:
         """Make the table, and what is known of the chosen job."""
         self._table = Table(_COLUMNS, "id", "No job was submitted yet.")
+        self._more = widgets.HTML()
         self._about = widgets.HTML()
         self._cancel = widgets.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")
         result = widgets.Button(description="Result", tooltip="Show what the chosen job came to")
@@ -76,18 +77,20 @@ class JobsPanel(Panel):
         with self.shown_errors():
             self.refresh()
         self._ticker = Ticker(self, JobsPanel.refresh, _EVERY)
-        return [self._table, row(refresh, result, self._cancel, worker), self._about, self._result]
+        return [self._table, self._more, row(refresh, result, self._cancel, worker), self._about, self._result]
 
     def refresh(self) -> None:
         """Look at the records now."""
         if self.settings is None:
             return
-        found = [_row(job) for job in jobs.jobs(self.settings)[:_MOST]]
-        self._table.show(
-            pd.DataFrame(found, columns=["id", *(column.name for column in _COLUMNS)]),
-            lambda record: "bad" if record["state"] == "failed" else "",
-        )
-        self._show_job()
+        known = jobs.jobs(self.settings)
+        found = [_row(job) for job in known[:_MOST]]  # before it is our turn: a folder elsewhere can be slow
+        frame = pd.DataFrame(found, columns=["id", *(column.name for column in _COLUMNS)])
+        with TURN:
+            self._table.show(frame, lambda record: "bad" if record["state"] == "failed" else "")
+            more = f"The newest {_MOST:,} of {len(known):,} jobs are listed."
+            self._more.value = notes([more] if len(known) > _MOST else [])
+            self._show_job()
 
     def cancel(self) -> None:
         """Cancel the chosen job."""

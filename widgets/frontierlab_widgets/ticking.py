@@ -7,8 +7,6 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
-from frontierlab_widgets.panel import TURN
-
 __all__ = ["Ticker"]
 
 
@@ -41,6 +39,6 @@ class Ticker:
             panel = self._panel()
             if panel is None:
                 return
-            with TURN, panel.shown_errors():
+            with panel.shown_errors():
                 self._method(panel)
             del panel
