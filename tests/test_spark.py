@@ -80,7 +80,7 @@ def test_one_session_small_and_for_this_machine_alone(running: SparkSession) -> 
     conf = running.conf
     assert conf.get("spark.master") == "local[2]"
     assert conf.get("spark.sql.session.timeZone") == "UTC"
-    assert conf.get("spark.sql.shuffle.partitions") == "4"
+    assert conf.get("spark.sql.shuffle.partitions") == "2"
     assert conf.get("spark.driver.host") == "127.0.0.1"
     assert running.sparkContext.uiWebUrl is None
     assert not Path("spark-warehouse").exists()

@@ -110,8 +110,8 @@ class Programs:
                 start_new_session=True,
             )
         assert child.stdin is not None
-        child.stdin.write(given.encode())
-        child.stdin.close()
+        with suppress(BrokenPipeError), child.stdin:  # one that ended at once says why in its log
+            child.stdin.write(given.encode())
         self.children.append(child)
         self._stack.callback(_end, child)
         return child
