@@ -144,7 +144,7 @@ def test_another_process_follows_and_cancels(settings, waiting):
 def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path):
     settings = fl.sample.settings(data_dir=data_dir, part_documents=2_000)
     path = tmp_path / "large.ndjson"
-    World(60_000, seed=5).write(path)
+    World(300_000, seed=5).write(path)
     job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
     while job.progress is None or not job.progress.done:
         assert job.wait(0.01) in ("queued", "running")
@@ -156,7 +156,7 @@ def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path):
     job.cancel()  # again, which changes nothing
     assert job.state == "cancelled"
     again = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
-    assert_is_the_world(again.result(LONG), World(60_000, seed=5))
+    assert_is_the_world(again.result(LONG), World(300_000, seed=5))
 
 
 def test_what_is_queued_is_cancelled_at_once_and_never_begins(settings, waiting):
