@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["Before", "Compare", "before"]
 
 When: TypeAlias = "str | date | datetime"
-Compare: TypeAlias = "When | DataFrame | Dataset | tuple[DataFrame | Dataset, When]"
-"""What `before` takes: a time, other logs, or both."""
+Compare: TypeAlias = "When | DataFrame | Dataset | tuple[DataFrame | Dataset, When] | Before"
+"""What `before` takes: a time, other logs, both, or what it returned."""
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _BACK = re.compile(rf"-(\d{{1,6}})({'|'.join(_UNITS)})")
@@ -64,13 +64,15 @@ def before(logs: DataFrame, selection: Selection, compare: Compare) -> Before:
         ``"previous"``: the window of the same length that ends where this one begins. ``"-7d"``:
         the window so much earlier (s, min, h, d or w). A time (UTC where it has no zone): the window
         that begins then. Or other logs, or a dataset, with the same selection; or a pair of these,
-        other logs and which window of them.
+        other logs and which window of them. What this function returned is returned as it is.
 
     Raises
     ------
     InvalidRequestError
         It is none of these, or a window is asked for and the selection has no `since` and `until`.
     """
+    if isinstance(compare, Before):
+        return compare
     if isinstance(compare, tuple) and len(compare) == 2:
         other, when = compare
         return Before(_logs(logs, other), *_window(selection, when))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "heads", "others", "ranking"]
+__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "heads", "ranking", "unnamed"]
 
 NAMED = "named"
 """The part of a group that has a row of its own."""
@@ -34,9 +34,10 @@ def check_top(top: object) -> None:
         raise InvalidRequestError(f"top={top!r}: give a whole number of groups, 1 or more, or None for all.")
 
 
-def others(groups: int) -> str:
-    """Name groups that were added up."""
-    return f"({groups:,} other{'s' if groups != 1 else ''})"
+def unnamed(part: str, groups: int) -> str | None:
+    """Return what people read in the place of the name that a row of other or missing groups lacks; else None."""
+    words = {OTHER: f"({groups:,} other{'s' if groups != 1 else ''})", MISSING: "(none named)"}
+    return words.get(part)
 
 
 def ranking(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,25 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader
 
 from frontierlab._version import __version__
+from frontierlab.errors import InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.times import in_words
 
-__all__ = ["write_page"]
+__all__ = ["target_of", "write_page"]
+
+
+def target_of(path: str | os.PathLike[str], example: str) -> Path:
+    """Return where a page goes.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is a folder; the `example` is the name of a file in it.
+    """
+    target = Path(path).expanduser().absolute()
+    if target.is_dir():
+        raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as {example}.")
+    return target
 
 
 def write_page(target: Path, template: str, figures: Sequence[Any], **values: Any) -> Path:

@@ -11,12 +11,11 @@ import pandas as pd
 
 from frontierlab import filters, plots
 from frontierlab.changes import what_changed
-from frontierlab.comparison import Compare, before
+from frontierlab.comparison import Before, Compare, before
 from frontierlab.datasets import Dataset, open_dataset
-from frontierlab.errors import InvalidRequestError
-from frontierlab.groups import MISSING, OTHER, others
+from frontierlab.groups import unnamed
 from frontierlab.manifest import Manifest, Outcome
-from frontierlab.pages import write_page
+from frontierlab.pages import target_of, write_page
 from frontierlab.plots.drawing import number
 from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.selection import Selection
@@ -126,14 +125,12 @@ def report(
     """
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, settings)
-    target = Path(path).expanduser().absolute() if path is not None else dataset.path / "report.html"
-    if target.is_dir():
-        raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as report.html.")
+    target = target_of(dataset.path / "report.html" if path is None else path, "report.html")
     logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=True)
     selection = selection or Selection()
     other = None if compare is None else before(logs, selection, compare)
     outcome = dataset.outcome()
-    chapters, counted = _chapters(logs, selection, compare, outcome, progress)
+    chapters, counted = _chapters(logs, selection, other, outcome, progress)
     if other is not None:
         chapters["What changed"] = [_changes((other.logs, other.selection), (logs, selection))]
     return write_page(
@@ -151,7 +148,7 @@ def report(
 def _chapters(
     logs: DataFrame,
     selection: Selection,
-    compare: Compare | None,
+    compare: Before | None,
     outcome: Outcome,
     progress: bool | ProgressCallback,
 ) -> tuple[dict[str, list[_Section]], int]:
@@ -207,11 +204,11 @@ def _changes(then: tuple[DataFrame, Selection], now: tuple[DataFrame, Selection]
 
 
 def _names(row: dict[Any, Any], names: list[str]) -> list[str]:
-    special = {OTHER: others(row["groups"]), MISSING: "(none named)"}
     texts = ["" if pd.isna(row[name]) else str(row[name]) for name in names]
-    if row["part"] in special:
+    stand_in = unnamed(row["part"], row["groups"])
+    if stand_in is not None:
         empty = next(place for place in reversed(range(len(texts))) if not texts[place])
-        texts[empty] = special[row["part"]]
+        texts[empty] = stand_in
     return texts
 
 

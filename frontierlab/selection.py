@@ -28,7 +28,8 @@ KINDS = ("disconn", "rejected", "procerror", "first query")
 KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '{flag}'" for flag in KINDS[:-1]))
 """The kind of a query that was not cached, in SQL."""
 
-_NAMES = ("db", "schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid")
+_LISTED = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
+_NAMES = tuple(column for column in _LISTED if column != "taskid")
 
 
 class Where(TypedDict, total=False):
@@ -152,7 +153,7 @@ class Selection:
         """Return the WHERE clause of the selection and further conditions, and the values of its parameters."""
         found: list[str] = []
         args: dict[str, Any] = {}
-        for column in (*_NAMES[:4], "taskid", *_NAMES[4:]):
+        for column in _LISTED:
             found += _any_of(column, column, getattr(self, column), args)
         if self.cached is not None:
             found.append("cached" if self.cached else "NOT cached")
@@ -168,7 +169,7 @@ class Selection:
     def in_words(self) -> str:
         """Say what is selected, as a title does; empty where it is all queries."""
         words = []
-        for column in (*_NAMES[:4], "taskid", *_NAMES[4:], "kind"):
+        for column in (*_LISTED, "kind"):
             values = getattr(self, column) or ()
             if values:
                 shown = ["(none named)" if value is None else str(value) for value in values[:3]]

@@ -17,7 +17,7 @@ from frontierlab.caching.explain import Explanation
 from frontierlab.caching.explain_plot import explain_figure
 from frontierlab.caching.what_if import FolderTag, what_if_figure
 from frontierlab.errors import InvalidRequestError
-from frontierlab.pages import write_page
+from frontierlab.pages import target_of, write_page
 from frontierlab.plots import drawing
 from frontierlab.schema import NO_TAG
 
@@ -190,9 +190,7 @@ def page(
         The frame is another, `path` is a folder, or a what-if is of a folder and tag that is not explained.
     """
     _check(frame)
-    target = Path(path).expanduser().absolute()
-    if target.is_dir():
-        raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as pixel.html.")
+    target = target_of(path, "pixel.html")
     helps: dict[FolderTag, pd.DataFrame] = {what.attrs["folder"]: what for what in what_ifs}
     alone = [str(folder) for folder in helps if folder not in {e.folder for e in explanations}]
     if alone:

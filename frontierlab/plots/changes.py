@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pandas as pd
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFormatter, PlainText, Range1d
+from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter, Range1d
 from bokeh.models.annotations import Label, Span
 from bokeh.plotting import figure
 
 from frontierlab.changes import CHANGES, KEYS
-from frontierlab.plots.drawing import COLOURS, add_to_legend, check, empty, new_figure, number, short, words_of
-from frontierlab.plots.grouped import limited
+from frontierlab.plots.drawing import COLOURS, add_to_legend, check, empty, new_figure, number, task_labels, words_of
+from frontierlab.plots.grouped import limited, name_rows
 
 __all__ = ["what_changed"]
 
@@ -51,7 +51,8 @@ def what_changed(frame: pd.DataFrame, *, selection: str | None = None, top: int 
     rows = _rows(frame, by, top)
     if not rows["change"].any():
         return empty(title, words, f"Nothing changed: {_SAME[by]} of all are the same as before.")
-    plot = new_figure(title, words, height=160 + (12 + 14 * _lines(rows["label"])) * len(rows))
+    plot = new_figure(title, words)
+    name_rows(plot, rows["label"])
     bars = rows[rows["label"].notna()]
     parts = (("less", bars["change"] < 0, _LESS), ("more", bars["change"] >= 0, _MORE))
     chosen = [(name, bars[which.fillna(False)], colour) for name, which, colour in parts]
@@ -68,7 +69,7 @@ def _rows(frame: pd.DataFrame, by: str, top: int) -> pd.DataFrame:
     for what, keys in KEYS.items():
         kind = frame[frame["what"] == what]
         if what == "task":
-            kind = kind.assign(task=kind["taskid"].astype("string") + (" " + kind["taskname"]).fillna(""))
+            kind = kind.assign(task=task_labels(kind))
             keys = ("task",)
         rows = limited(kind, keys, _NUMBERS, top)
         change = rows[by] - rows[f"{by}_before"]
@@ -99,20 +100,12 @@ def _bars(plot: Any, rows: pd.DataFrame, colour: str) -> Any:
     )
 
 
-def _lines(labels: pd.Series[Any]) -> int:
-    return max(short(label).count("\n") + 1 for label in labels.dropna())
-
-
 def _tips() -> list[tuple[str, str]]:
     names = {"queries": "queries", "share": "of all queries", "bytes": "bytes, not cached", "failures": "failures"}
     return [(names[name], f"@{name}_text") for name in _NUMBERS]
 
 
 def _axes(plot: Any, rows: pd.DataFrame, by: str) -> None:
-    labels = rows["label"].dropna()
-    plot.y_range = Range1d(start=len(rows) - 0.4, end=-0.6)
-    plot.yaxis.ticker = FixedTicker(ticks=labels.index.tolist())
-    plot.yaxis.major_label_overrides = {place: PlainText(text=short(label)) for place, label in labels.items()}
     change = rows["change"].to_numpy(dtype="float64", na_value=0)
     low, high = min(change.min(), 0), max(change.max(), 0)
     room = 0.06 * (high - low)

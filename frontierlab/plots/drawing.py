@@ -27,10 +27,12 @@ __all__ = [
     "drawn",
     "empty",
     "is_log",
+    "known",
     "legend_of",
     "new_figure",
     "number",
     "short",
+    "task_labels",
     "time_formatter",
     "words_of",
 ]
@@ -84,6 +86,17 @@ PAYLOAD = (
     Series("non_payload", "asks for none", COLOURS[1], "square"),
 )
 """The series of queries that ask for a payload, and that do not."""
+
+
+def known(series: Sequence[Series], frame: pd.DataFrame) -> list[Series]:
+    """Return the series to draw: queries that may have been cached only where there are some, now or before."""
+    some = frame.filter(regex="^unknown").to_numpy().sum() > 0
+    return [one for one in series if some or one.column != "unknown"]
+
+
+def task_labels(frame: pd.DataFrame) -> pd.Series[Any]:
+    """Return what names each task: its number, and its name where the log gives one."""
+    return frame["taskid"].astype("string") + (" " + frame["taskname"]).fillna("")
 
 
 def check(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None = None) -> None:

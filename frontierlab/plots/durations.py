@@ -10,7 +10,7 @@ from bokeh.models import FixedTicker, NumeralTickFormatter, Range1d
 from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import CACHED, Scale, check, empty, number, words_of
+from frontierlab.plots.drawing import CACHED, Scale, check, empty, known, number, words_of
 from frontierlab.plots.stepped import Line, stepped
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
@@ -52,11 +52,7 @@ def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | Non
         "from": [number(ms) for ms in bins["from_ms"]],
         "to": ["longer, ms" if pd.isna(ms) else f"{ms:,} ms" for ms in bins["to_ms"]],
     }
-    lines = [
-        Line(one.column, one.name, one.colour)
-        for one in CACHED
-        if one.column != "unknown" or frame.filter(regex="^unknown").to_numpy().sum() > 0
-    ]
+    lines = [Line(one.column, one.name, one.colour) for one in known(CACHED, frame)]
     plot = stepped(bins, lines, left, right, texts, title=title, words=words, unit="queries", scale=scale)
     plot.add_layout(
         BoxAnnotation(left=left[-1], right=right[-1], fill_alpha=0.1, fill_color="#888888", line_color=None)

@@ -12,7 +12,7 @@ from bokeh.plotting import figure
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.parts import add_percent, add_percent_of_all
-from frontierlab.groups import MISSING, NAMED, OTHER, others
+from frontierlab.groups import MISSING, NAMED, OTHER, unnamed
 from frontierlab.plots.drawing import (
     BEFORE,
     FLOOR,
@@ -23,13 +23,14 @@ from frontierlab.plots.drawing import (
     drawn,
     empty,
     is_log,
+    known,
     new_figure,
     number,
     short,
     words_of,
 )
 
-__all__ = ["grouped", "limited"]
+__all__ = ["grouped", "limited", "name_rows"]
 
 
 def grouped(
@@ -83,18 +84,16 @@ def grouped(
     if frame.empty:
         return empty(title, words)
     rows = limited(frame, keys, [one.column for one in series], top)
-    series = [one for one in series if one.column != "unknown" or rows.filter(regex="^unknown").to_numpy().sum() > 0]
+    series = known(series, rows)
     shown = _shown(rows, series, share) if percent else rows
     columns = [one.column for one in series]
     log = not percent and is_log(shown[columns].sum(axis=1).to_frame(), scale)
-    # as plain text: in another, dollar signs would mean a formula
-    labels = [short(name) for name in rows["label"]]
-    height = 160 + (12 + 14 * max(label.count("\n") + 1 for label in labels)) * len(rows)
     compared, outline = f"{columns[0]}_before" in rows, stacked and not log
     if compared:
         before = f"before ({'outline' if outline else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
         words = f"{words}\n{before}".strip()
-    plot = new_figure(title, words, x_axis_type="log" if log else "linear", height=height)
+    plot = new_figure(title, words, x_axis_type="log" if log else "linear")
+    name_rows(plot, rows["label"])
     texts = _texts(rows, series, share, unit)
     places = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
     source = ColumnDataSource(places | texts | {name: drawn(shown[name], log, zero=np.nan) for name in columns})
@@ -106,7 +105,8 @@ def grouped(
     tips = [(one.name, f"@{one.column}_text") for one in series]
     total = [("together", "@total_text")] if len(series) > 1 and stacked else []
     plot.add_tools(HoverTool(renderers=list(found), tooltips=[("", "@name"), *tips, *total]))
-    _axes(plot, labels, f"{axis}{' (logarithmic, zeros left out)' if log else ''}")
+    plot.xaxis.axis_label = f"{axis}{' (logarithmic, zeros left out)' if log else ''}"
+    plot.xaxis.ticker.desired_num_ticks = 4
     if log:
         highest = float(shown.select_dtypes("number").to_numpy(dtype="float64", na_value=0).max())
         plot.x_range = Range1d(start=FLOOR, end=2 * max(highest, 1))
@@ -127,8 +127,9 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
     varying = [*(key for key in keys[:-1] if named[key].nunique(dropna=False) > 1), keys[-1]]
     labels = named.iloc[:top][varying].astype("string").fillna("").agg(" · ".join, axis=1)
     found = [named.iloc[:top][columns].assign(label=labels)]
-    for rows, label in ((rest, others(int(rest["groups"].sum()))), (missing, "(none named)")):
+    for rows, part in ((rest, OTHER), (missing, MISSING)):
         if len(rows):
+            label = unnamed(part, int(rows["groups"].sum()))
             # each column by itself: side by side with a fraction an integer would lose digits
             sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
             found.append(pd.DataFrame(sums).assign(label=label))
@@ -195,9 +196,11 @@ def _before(
     return f"{parts[0].name} before" if percent and len(series) > 1 else "before", [bar]
 
 
-def _axes(plot: Any, labels: Sequence[str], axis: str) -> None:
+def name_rows(plot: Any, labels: pd.Series[Any]) -> None:
+    """Name the rows of a figure, the first at the top, and make it high enough; null is a row without a name."""
+    # as plain text: in another, dollar signs would mean a formula
+    texts = {place: short(label) for place, label in enumerate(labels) if not pd.isna(label)}
+    plot.height = 160 + (12 + 14 * max(text.count("\n") + 1 for text in texts.values())) * len(labels)
     plot.y_range = Range1d(start=len(labels) - 0.4, end=-0.6)
-    plot.yaxis.ticker = FixedTicker(ticks=list(range(len(labels))))
-    plot.yaxis.major_label_overrides = {i: PlainText(text=label) for i, label in enumerate(labels)}
-    plot.xaxis.axis_label = axis
-    plot.xaxis.ticker.desired_num_ticks = 4
+    plot.yaxis.ticker = FixedTicker(ticks=list(texts))
+    plot.yaxis.major_label_overrides = {place: PlainText(text=text) for place, text in texts.items()}

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.groups import MISSING, OTHER, others
-from frontierlab.plots.drawing import CACHED, COLOURS, Scale, check, empty, words_of
+from frontierlab.groups import unnamed
+from frontierlab.plots.drawing import CACHED, COLOURS, Scale, check, empty, known, words_of
 from frontierlab.plots.stepped import Line, over_time
 
 __all__ = [
@@ -33,11 +33,7 @@ def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scal
     See `frontierlab.plots` for the parameters.
     """
     check(frame, "queries_over_time", ["time", *(one.column for one in CACHED)])
-    lines = [
-        Line(one.column, one.name, one.colour)
-        for one in CACHED
-        if one.column != "unknown" or frame.filter(regex="^unknown").to_numpy().sum() > 0
-    ]
+    lines = [Line(one.column, one.name, one.colour) for one in known(CACHED, frame)]
     return _drawn(frame, lines, "Queries over time", "queries in {bin}", "queries", selection, scale)
 
 
@@ -93,18 +89,15 @@ def _apart(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, list
     count = int((frame["time"] == frame["time"].iloc[0]).sum()) if len(frame) else 0
     heads = frame.iloc[:count]
     varying = [*(key for key in keys[:-1] if heads[key].nunique() > 1), keys[-1]]
-    columns, lines = {"time": frame["time"].iloc[::count].to_numpy()} if count else {}, []
+    columns, lines = {"time": frame["time"].iloc[::count].array} if count else {}, []
     for place, row in enumerate(heads.to_dict("records")):
         named = " · ".join(str(row[key]) for key in varying if not pd.isna(row[key]))
-        special = {OTHER: others(row["groups"]), MISSING: "(none named)"}
         colour, dash = COLOURS[place % len(COLOURS)], _DASHES[place // len(COLOURS) % len(_DASHES)]
-        lines.append(Line(f"s{place}", special.get(row["part"], named), colour, dash))
+        lines.append(Line(f"s{place}", unnamed(row["part"], row["groups"]) or named, colour, dash))
         for suffix in ("", "_before"):
             if f"queries{suffix}" in frame:
                 columns[f"s{place}{suffix}"] = frame[f"queries{suffix}"].iloc[place::count].array
     wide = pd.DataFrame(columns)
-    if count:
-        wide["time"] = frame["time"].iloc[::count].array
     wide.attrs = frame.attrs
     return wide, lines
 
