@@ -153,14 +153,15 @@ def rounds(dataset: Dataset, count: int, names: list[str]) -> Iterator[tuple[str
     with duckdb.connect() as connection:
         files = ", ".join(f"'{path}'" for path in dataset.files())
         connection.execute(f"CREATE VIEW logs AS SELECT * FROM read_parquet([{files}])")
+        peers: dict[str, Callable[[str], object]] = {
+            "frontierlab": lambda name: ours(name, logs),
+            "a job a series": lambda name: a_job_a_series(name, logs),
+            "DuckDB": lambda name: in_duckdb(name, connection),
+        }
         for number in range(-1, count):  # the first warms up, and does not count
-            for name in names:
-                for peer, call in (
-                    ("frontierlab", lambda name=name: ours(name, logs)),
-                    ("a job a series", lambda name=name: a_job_a_series(name, logs)),
-                    ("DuckDB", lambda name=name: in_duckdb(name, connection)),
-                ):
-                    took = seconds(call)
+            for peer, ask in peers.items():
+                for name in names:  # one after the other, as in a report
+                    took = seconds(lambda ask=ask, name=name: ask(name))
                     if number >= 0:
                         yield name, peer, took
 

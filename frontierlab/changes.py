@@ -137,8 +137,8 @@ def _counted(side: str, selection: Selection) -> tuple[str, dict[str, Any]]:
     where = re.sub(r":(\w+)", rf":{side}_\1", where)  # the other side may have a parameter of the same name
     mine = "" if side == "now" else "_before"
     listed = ",\n       ".join(
-        f"{sql if suffix == mine else '0'} AS {name}{suffix}"
-        for name, sql in _MEASURES.items()
+        f"{measure.sql() if suffix == mine else '0'} AS {name}{suffix}"
+        for name, measure in _MEASURES.items()
         for suffix in ("", "_before")
     )
     columns = f"{', '.join(_COLUMNS)}, max(taskname) AS taskname"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "write_text"]
+__all__ = ["replacing", "sync", "write_text"]
 
 
 @contextmanager
@@ -21,12 +21,17 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary.touch(exist_ok=False)  # with the rights that a file of this user has, which a mere tempfile lacks
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        sync(temporary)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def sync(path: Path) -> None:
+    """Have a file's content on the disk itself."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,9 +13,11 @@ from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import DatasetError
 from frontierlab.settings import Settings
 from frontierlab.spark_types import spark_schema
+from frontierlab.summaries import SUMMARY_SCHEMA, note_summary, summary_file
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 __all__ = ["open_logs"]
 
@@ -58,10 +62,18 @@ def open_logs(
         )
     spark = session or sessions.session(settings)
     schema = spark_schema(dataset.schema)
-    files = [_unglob(path) for path in dataset.files()]
+    files = dataset.files()
     if not files:
         return spark.createDataFrame([], schema)
-    return spark.read.schema(schema).parquet(*files)
+    logs = _read(spark, schema, files)
+    summaries = [summary_file(file) for file in files]
+    if all(file.exists() for file in summaries):
+        note_summary(logs, functools.cache(lambda: _read(spark, spark_schema(SUMMARY_SCHEMA), summaries)))
+    return logs
+
+
+def _read(spark: SparkSession, schema: StructType, files: Sequence[Path]) -> DataFrame:
+    return spark.read.schema(schema).parquet(*map(_unglob, files))
 
 
 def _unglob(path: Path) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Iterator
@@ -15,8 +14,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frontierlab.files import write_text
+from frontierlab.files import sync, write_text
 from frontierlab.manifest import Counts, Outcome
+from frontierlab.summaries import Summariser, summary_file
 
 __all__ = [
     "SliceWriter",
@@ -112,7 +112,7 @@ def read_outcome(dataset: Path, number: int) -> Outcome | None:
 
 
 class SliceWriter:
-    """Writes what one slice of a part became: a Parquet file, and the documents set aside.
+    """Writes what one slice of a part became: a Parquet file, its summary, and the documents set aside.
 
     Files are made when there is something to put in them. Use as a context manager: they are
     closed, and flushed to the disk, at the end.
@@ -132,16 +132,18 @@ class SliceWriter:
         self._aside_path = folder / f"{number}.set-aside.ndjson"
         self._schema = schema
         self._writer: pq.ParquetWriter | None = None
+        self._summary = Summariser()
         self.outcome = Outcome()
 
     def __enter__(self) -> SliceWriter:
         return self
 
-    def __exit__(self, *error: object) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if self._writer is not None:
             self._writer.close()
-            with self._rows_path.open("rb") as file:
-                os.fsync(file.fileno())
+            if error is None:
+                sync(self._rows_path)
+                self._summary.write(summary_file(self._rows_path))
 
     def write(self, rows: pa.Table) -> None:
         """Write rows, as one row group."""
@@ -157,6 +159,7 @@ class SliceWriter:
                 write_statistics=_ASKED_FOR,
             )
         self._writer.write_table(rows, row_group_size=rows.num_rows)
+        self._summary.add(rows)
         ends = pc.min_max(rows["time"].cast(pa.int64())).as_py()
         ours = Outcome(counts=Counts(kept=rows.num_rows), since=ends["min"], until=ends["max"])
         self.outcome = Outcome.total([self.outcome, ours])

@@ -20,7 +20,9 @@ from frontierlab.bins import Bins
 from frontierlab.comparison import Compare, before
 from frontierlab.errors import InvalidRequestError
 from frontierlab.groups import check_top, cut, heads, ranking
+from frontierlab.measures import Count, Measure
 from frontierlab.selection import Selection
+from frontierlab.summaries import TIMES, summary_that_answers
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -70,7 +72,7 @@ class Question:
     Parameters
     ----------
     measures
-        What is counted, by the name of its column: SQL, each a sum over the queries.
+        What is counted, by the name of its column.
     keys
         The columns that name a group; of an expression, its SQL.
     values
@@ -95,7 +97,7 @@ class Question:
         What a plot says of the question, such as a threshold.
     """
 
-    measures: Mapping[str, str]
+    measures: Mapping[str, Measure]
     keys: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
     first: str = ""
@@ -112,18 +114,34 @@ class Question:
     def __post_init__(self) -> None:
         check_top(self.top)
 
-    def statement(self, name: str, selection: Selection, shift: timedelta = _NOW) -> Statement:
-        """Return the SQL of the question for these queries, times moved by `shift`."""
+    def statement(self, name: str, selection: Selection, shift: timedelta = _NOW, times: str = "") -> Statement:
+        """Return the SQL of the question for these queries, their times moved by `shift`.
+
+        `times` is the column that says how many queries a row stands for; by default each is one.
+        """
         by = {} if self.bins is None else {self.bins.column: self.bins.expression(shift)}
         by |= self.keys
         where, args = selection.where(*self.conditions)
         args |= self.args if self.bins is None else {**self.args, **self.bins.args(shift)}
         source = f"{{logs}}{where}"
         if self.first:
-            inner = _select({**by, self.first: self.first, "times": "count(*)"}, len(by) + 1, source)
+            times = TIMES
+            inner = _select({**by, self.first: self.first, times: Count().sql()}, len(by) + 1, source)
             by, source = dict(zip(by, by, strict=True)), f"({textwrap.indent(inner, ' ' * 6).lstrip()})"
-        text = _select({**by, **self.labels, **self.measures, **self.values}, len(by), source)
+        counted = {column: measure.sql(times) for column, measure in self.measures.items()}
+        text = _select({**by, **self.labels, **counted, **self.values}, len(by), source)
         return Statement(name, text, args, selection)
+
+    def put_to(
+        self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = _NOW
+    ) -> tuple[DataFrame, Statement]:
+        """Return what to ask, and the statement: the summary of the logs where it gives the same answer."""
+        if not self.values and not self.labels:  # which need each query
+            statement = self.statement(name, selection, shift, TIMES)
+            summary = summary_that_answers(logs, statement.text, statement.args)
+            if summary is not None:
+                return summary, statement
+        return logs, self.statement(name, selection, shift)
 
     def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
         """Make Spark's answer, or two of them to compare, the frame that a filter returns."""
@@ -251,7 +269,7 @@ def as_filter(build: Callable[..., Question]) -> Filter:
             windows.append((other.logs, other.selection, other.shift))
         raw = []
         for asked, part, shift in windows:
-            statement = question.statement(name, part, shift)
+            asked, statement = question.put_to(asked, name, part, shift)
             description = " ".join(filter(None, (name, part.in_words())))
             raw.append(spark.run(asked, statement.text, statement.args, description=description))
         frame = question.answer(raw, chosen)

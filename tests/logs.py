@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from frontierlab.datasets import Dataset
 from frontierlab.manifest import Counts, Manifest, Outcome, PlannedPart
-from frontierlab.parts import commit_part, temporary_folder
+from frontierlab.parts import SliceWriter, commit_part, temporary_folder
 from frontierlab.schema import arrow_schema
 
 START = 1_790_812_800_000
@@ -49,7 +48,8 @@ def make_dataset(
 def _write_part(dataset: Dataset, number: int, rows: Sequence[Mapping[str, Any]]) -> Outcome:
     temporary = temporary_folder(dataset.path, number)
     if rows:
-        pq.write_table(table(rows, dataset.schema), temporary / "0.parquet")
+        with SliceWriter(temporary, 0, dataset.schema) as writer:
+            writer.write(table(rows, dataset.schema))
     times = [row.get("time", START) for row in rows]
     outcome = Outcome(
         counts=Counts(read=len(rows), kept=len(rows)), since=min(times, default=None), until=max(times, default=None)

@@ -268,7 +268,7 @@ names = st.sampled_from(["CONDBR2", "OFLP200", *NASTY]) | st.text(max_size=3)
 few = st.none() | st.sampled_from(["s1", "s2", "it's"])
 tasks = st.sampled_from([0, 1, 2, 2**31, 2**53 + 1, 2**63 - 1, -1])
 times = st.integers(START, START + 7_200_000) | st.sampled_from(
-    [START + 300_000 * k + d for k in (1, 2) for d in (-1, 0)]
+    [START + 300_000 * k + d for k in (1, 2, 12) for d in (-1, 0)]  # of five minutes and an hour: see summaries
 )
 spent = st.none() | st.sampled_from([-5, 0, 99, 100, 999, 1000, 9_999, 10_000, 2**40]) | st.integers(0, 20_000)
 flag = st.none() | st.booleans()
@@ -331,8 +331,7 @@ def opened(running: SparkSession, data: list[dict[str, Any]]) -> Iterator[tuple[
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logs.parquet"
         pq.write_table(table(data), path)
-        schema = spark.open_logs(make_dataset(Path(folder) / "none", []), session=running).schema
-        yield running.read.schema(schema).parquet(str(path)), path
+        yield spark.open_logs(make_dataset(Path(folder) / "logs", data), session=running), path
 
 
 def agrees(frame: pd.DataFrame, expected: list[dict[str, Any]]) -> None:

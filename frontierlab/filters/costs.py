@@ -8,7 +8,8 @@ from typing import Literal
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import add_percent_of_all
+from frontierlab.filters.parts import NOT_CACHED, add_percent_of_all
+from frontierlab.measures import Count, Measure, Sum
 from frontierlab.statements import Question, as_filter
 
 __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
@@ -16,13 +17,13 @@ __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid"
 Cost = Literal["queries", "bytes", "dbtime_ms", "failures"]
 """What a group can be ranked by."""
 
-COSTS = {
-    "queries": "count(*)",
-    "bytes": "coalesce(sum(fsize) FILTER (WHERE NOT cached), 0)",
-    "dbtime_ms": "coalesce(sum(dbtime) FILTER (WHERE NOT cached), 0)",
-    "failures": "count_if(disconn OR rejected OR procerror)",
+COSTS: dict[str, Measure] = {
+    "queries": Count(),
+    "bytes": Sum("fsize", where=NOT_CACHED),
+    "dbtime_ms": Sum("dbtime", where=NOT_CACHED),
+    "failures": Count("disconn OR rejected OR procerror"),
 }
-"""What a query costs, in SQL: one query; the size of its answer; its time in the database; whether it failed."""
+"""What queries cost: one each; the size of its answer; its time in the database; whether it failed."""
 
 
 @as_filter

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from frontierlab.measures import Count, Sum
+
 __all__ = [
     "BYTES",
     "CACHED",
@@ -28,20 +30,20 @@ SCHEMA = {"db": "db", "schema": "schema"}
 NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
 """What names a folder."""
 
-QUERIES = {"queries": "count(*)"}
+QUERIES = {"queries": Count()}
 """Numbers of queries."""
 
 CACHED = {
-    "cached": "count_if(cached)",
-    "not_cached": "count_if(NOT cached)",
-    "unknown": "count_if(cached IS NULL)",
+    "cached": Count("cached"),
+    "not_cached": Count("NOT cached"),
+    "unknown": Count("cached IS NULL"),
 }
 """Numbers of queries that were cached, that were not, and of which the log does not say."""
 
-PAYLOAD = {"payload": "count_if(since <> -1)", "non_payload": "count_if(since = -1 OR since IS NULL)"}
+PAYLOAD = {"payload": Count("since <> -1"), "non_payload": Count("since = -1 OR since IS NULL")}
 """Numbers of queries that give the start of an IOV, and that do not."""
 
-BYTES = {"bytes": "coalesce(sum(fsize), 0)"}
+BYTES = {"bytes": Sum("fsize")}
 """Sizes of answers added up."""
 
 NOT_CACHED = "NOT cached"

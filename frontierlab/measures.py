@@ -1,0 +1,53 @@
+"""What filters count: numbers of queries, and sums over them, in SQL."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Count", "Measure", "Sum"]
+
+
+@dataclass(frozen=True)
+class Count:
+    """The number of queries.
+
+    Parameters
+    ----------
+    where
+        Of those for which this holds, in SQL; by default all.
+    """
+
+    where: str = ""
+
+    def sql(self, times: str = "") -> str:
+        """Return it in SQL; `times` is the column that says how many queries a row stands for, by default one."""
+        if times:
+            return _sum(times, self.where)
+        return f"count_if({self.where})" if self.where else "count(*)"
+
+
+@dataclass(frozen=True)
+class Sum:
+    """The sum of a column over queries; nothing adds up to 0.
+
+    Parameters
+    ----------
+    column
+        What is added up.
+    where
+        Of the queries for which this holds, in SQL; by default all.
+    """
+
+    column: str
+    where: str = ""
+
+    def sql(self, times: str = "") -> str:
+        """Return it in SQL: the same where a row stands for several queries, of which it has the sum already."""
+        return _sum(self.column, self.where)
+
+
+Measure = Count | Sum
+
+
+def _sum(column: str, where: str) -> str:
+    return f"coalesce(sum({column}){f' FILTER (WHERE {where})' if where else ''}, 0)"

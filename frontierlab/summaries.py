@@ -1,0 +1,201 @@
+"""Summaries: the queries of a dataset that most filters cannot tell apart, counted once.
+
+Beside each file of rows lies a file of three summaries, `SHAPES`, many times shorter. Their rows have columns of a log
+row, so that the same SQL asks them; what they leave out decides which questions they can answer, and these they answer
+exactly. In a summary
+
+- ``time`` is the start of five minutes, or of an hour: enough for periods and bins of whole ones;
+- ``querytime`` is 1,000 or 0: enough to tell the queries of a second or longer;
+- ``since`` is -1 or 0: enough to tell the queries that ask for a payload;
+- ``fsize`` is added up, and ``times`` says how many queries the row stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from frontierlab.files import sync
+from frontierlab.schema import COLUMNS, MISSING_IOV, TIME
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = [
+    "SHAPES",
+    "SUMMARY_SCHEMA",
+    "TIMES",
+    "Shape",
+    "Summariser",
+    "note_summary",
+    "summary_file",
+    "summary_that_answers",
+]
+
+TIMES = "times"
+"""The column that says how many queries a row stands for."""
+
+_LONG_MS = 1_000
+_NAMES = ("db", "schema", "nodefullpath")
+_FLAGS = ("cached", "disconn", "rejected", "procerror")
+_MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What the rows of a summary tell apart, beside the flags.
+
+    Parameters
+    ----------
+    name
+        Its name, in the column ``summary``.
+    bin_ms
+        Width of its bins of time, in milliseconds.
+    columns
+        Further columns that it tells apart.
+    long
+        Whether it has the long queries alone.
+    """
+
+    name: str
+    bin_ms: int
+    columns: tuple[str, ...]
+    long: bool = False
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that its rows differ in."""
+        return ["time", *_FLAGS, *self.columns]
+
+    def answers(self, text: str, args: Mapping[str, Any]) -> bool:
+        """Whether a statement gives the same answer from this summary as from the queries.
+
+        Parameters
+        ----------
+        text
+            The statement. It holds no values, so what is not named in it is not asked.
+        args
+            The values of its parameters.
+        """
+        left_out = {column.name for column in COLUMNS}.difference(self.keys, ["fsize"])
+        if not left_out.isdisjoint(re.findall(r"(?<![:\w])\w+", text)):  # a parameter may be called like a column
+            return False
+        if self.long and not args.keys() & {"threshold_ms", "min_querytime"}:
+            return False
+        return all(self._keeps(parameter, value) for parameter, value in args.items())
+
+    def _keeps(self, parameter: str, value: Any) -> bool:
+        """Whether what the summary leaves out makes no difference to a condition with this parameter."""
+        if parameter in ("since", "until"):
+            since_epoch: timedelta = value - datetime.fromtimestamp(0, UTC)
+            return not since_epoch % timedelta(milliseconds=self.bin_ms)
+        if parameter in ("bin_ms", "shift_ms"):
+            return int(value) % self.bin_ms == 0
+        if parameter in ("threshold_ms", "min_querytime"):
+            return int(value) == _LONG_MS
+        return parameter.split("_")[0] in (*_NAMES, "kind")
+
+    def count(self, rows: pa.Table) -> pa.Table:
+        """Count log rows."""
+        if self.long:
+            rows = rows.filter(pc.greater_equal(rows["querytime"], _LONG_MS))
+        time = rows["time"].cast(pa.int64())
+        names = {name: rows[name].combine_chunks() for name in _NAMES if name in self.columns}
+        coarse = {
+            **{name: values.indices for name, values in names.items()},  # numbers are quicker to group than texts
+            "time": pc.multiply(pc.divide(time, self.bin_ms), self.bin_ms),
+            "since": pc.if_else(pc.equal(rows["since"], MISSING_IOV), MISSING_IOV, 0),
+            "querytime": pc.if_else(pc.greater_equal(rows["querytime"], _LONG_MS), _LONG_MS, 0),
+        }
+        piece = pa.table({name: coarse.get(name, rows[name]) for name in [*self.keys, "fsize"]})
+        groups = self._grouped(piece, ([], "count_all"))
+        for name, values in names.items():
+            groups = groups.set_column(self.keys.index(name), name, values.dictionary.take(groups[name]))
+        return groups
+
+    def together(self, pieces: list[pa.Table]) -> pa.Table:
+        """Add up what was counted in pieces."""
+        groups = self._grouped(pa.concat_tables(pieces), (TIMES, "sum"))
+        return groups.append_column("summary", pa.repeat(self.name, len(groups)))
+
+    def _grouped(self, rows: pa.Table, times: tuple[str | list[str], str]) -> pa.Table:
+        groups = rows.group_by(self.keys, use_threads=False).aggregate([("fsize", "sum"), times])
+        return groups.rename_columns([*self.keys, "fsize", TIMES])
+
+
+SHAPES = (
+    Shape("periods", 300_000, ("db", "querytime")),
+    Shape("long queries", 300_000, (*_NAMES, "querytime"), long=True),
+    Shape("folders", 3_600_000, (*_NAMES, "since", "querytime")),
+)
+"""The summaries of a dataset; the first that can gives the answer."""
+
+SUMMARY_SCHEMA = pa.schema(
+    [("summary", pa.string()), ("time", TIME)]
+    + [(name, pa.string()) for name in _NAMES]
+    + [(flag, pa.bool_()) for flag in _FLAGS]
+    + [(name, pa.int64()) for name in ("since", "querytime", "fsize", TIMES)]
+)
+"""The Arrow schema of a summary's row; ``summary`` is the name of its shape, and what that does not have is null."""
+
+
+class Summariser:
+    """Makes the summaries of rows that come in pieces."""
+
+    def __init__(self) -> None:
+        self._pieces: dict[Shape, list[pa.Table]] = {shape: [] for shape in SHAPES}
+        self._bytes = 0.0
+
+    def add(self, rows: pa.Table) -> None:
+        """Count log rows."""
+        self._bytes += pc.sum(pc.abs(rows["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
+        for shape, pieces in self._pieces.items():
+            pieces.append(shape.count(rows))
+
+    def write(self, path: Path) -> None:
+        """Write the summaries of all rows, on the disk itself; where they would not be exact, nothing."""
+        if self._bytes > _MOST:
+            return
+        tables = [shape.together(pieces) for shape, pieces in self._pieces.items()]
+        summary = pa.concat_tables(tables, promote_options="default").select(SUMMARY_SCHEMA.names).cast(SUMMARY_SCHEMA)
+        pq.write_table(summary, path, compression="zstd")
+        sync(path)
+
+
+def summary_file(rows: Path) -> Path:
+    """Return where the summaries of a file of rows are; it does not end in .parquet, not to be taken for rows."""
+    return rows.with_suffix(".summary")
+
+
+_SUMMARIES: WeakKeyDictionary[DataFrame, Callable[[], DataFrame]] = WeakKeyDictionary()
+
+
+def note_summary(logs: DataFrame, open_summary: Callable[[], DataFrame]) -> None:
+    """Note how the summaries of logs are opened; what a user makes of logs has none."""
+    _SUMMARIES[logs] = open_summary
+
+
+def summary_that_answers(logs: DataFrame, text: str, args: Mapping[str, Any]) -> DataFrame | None:
+    """Return the summary that gives the same answer to a statement as the logs, where there is one.
+
+    Parameters
+    ----------
+    logs
+        What was opened.
+    text, args
+        The statement, written for rows that each stand for `TIMES` queries.
+    """
+    open_summary = _SUMMARIES.get(logs)
+    shape = next((shape for shape in SHAPES if shape.answers(text, args)), None)
+    if open_summary is None or shape is None:
+        return None
+    return open_summary().where(f"summary = '{shape.name}'")

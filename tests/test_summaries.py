@@ -1,0 +1,171 @@
+"""What a summary answers is what the queries answer; what it cannot answer, the queries do."""
+
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+from frontierlab import Selection, filters, spark
+from frontierlab.selection import KINDS
+from frontierlab.summaries import TIMES, summary_file
+from tests.logs import START, make_dataset
+
+DAY = datetime(2026, 10, 1, tzinfo=UTC)
+FROM_A_SUMMARY = {
+    **dict.fromkeys(["queries_over_time", "bytes_over_time"], "periods"),
+    **dict.fromkeys(["queries_per_db", "uncached_by_kind"], "periods"),
+    **dict.fromkeys(["long_queries_per_schema", "long_queries_per_node"], "long queries"),
+    **dict.fromkeys(["queries_per_schema", "cached_per_schema", "payload_per_schema", "payload_per_node"], "folders"),
+    **dict.fromkeys(["cached_share_per_schema", "cached_share_per_node"], "folders"),
+    **dict.fromkeys(["bytes_share_per_schema", "bytes_share_per_node"], "folders"),
+}
+
+flag = st.none() | st.booleans()
+row = st.fixed_dictionaries(
+    {
+        "time": st.integers(START, START + 3 * 3_600_000),
+        "db": st.sampled_from(["CONDBR2", "OFLP200"]),
+        "schema": st.none() | st.sampled_from(["A", "B", "it's; --"]),
+        "nodefullpath": st.none() | st.sampled_from(["/a", "/b"]),
+        **dict.fromkeys(("cached", "disconn", "rejected", "procerror"), flag),
+        "querytime": st.sampled_from([None, -1, 0, 999, 1000, 2**62]),
+        "since": st.sampled_from([None, -1, 0, 2**62]),
+        "fsize": st.sampled_from([None, 0, -3, 1500, 2**50]),
+    }
+)
+
+
+periods = st.tuples(
+    st.none()
+    | st.sampled_from([DAY, DAY + timedelta(hours=1), DAY + timedelta(minutes=5), DAY + timedelta(seconds=1)]),
+    st.none() | st.sampled_from([DAY + timedelta(hours=2), DAY + timedelta(minutes=65), DAY + timedelta(minutes=61)]),
+)
+selections = st.builds(
+    lambda period, **where: Selection(since=period[0], until=period[1], **where),
+    period=periods,
+    db=st.sampled_from([None, "CONDBR2"]),
+    schema=st.sampled_from([None, ["A", None], "it's; --"]),
+    nodefullpath=st.sampled_from([None, None, "/a"]),
+    kind=st.none() | st.lists(st.sampled_from(KINDS), min_size=1),
+    min_querytime=st.sampled_from([None, None, 999, 1000]),
+)
+
+
+@pytest.fixture
+def asked_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The summaries that are asked, in order; "queries" where it is the logs."""
+    found: list[str] = []
+    run = spark.run
+
+    def noted(logs: DataFrame, sql: str, *args: Any, **keywords: Any) -> pd.DataFrame:
+        summary = TIMES in logs.columns
+        found.append(str(logs.select("summary").distinct().toPandas()["summary"].tolist()) if summary else "queries")
+        return run(logs, sql, *args, **keywords)
+
+    monkeypatch.setattr(spark, "run", noted)
+    return found
+
+
+@pytest.fixture(scope="module")
+def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    rows = [{"time": START + 60_000 * minute, "querytime": 500 * minute, "fsize": 10} for minute in range(130)]
+    return spark.open_logs(
+        make_dataset(tmp_path_factory.mktemp("logs") / "logs", rows[:70], rows[70:]), session=running
+    )
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", filters.__all__)
+def test_a_filter_asks_a_summary_where_it_can(logs: DataFrame, asked_of: list[str], name: str) -> None:
+    getattr(filters, name)(logs, db="CONDBR2", kind="rejected")
+    assert asked_of == [f"['{FROM_A_SUMMARY[name]}']" if name in FROM_A_SUMMARY else "queries"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("where", "summary"),
+    [
+        ({}, "periods"),
+        ({"since": "2026-10-01T00:05", "until": "2026-10-01T01:00"}, "periods"),
+        ({"since": "2026-10-01T00:05:00.001"}, None),
+        ({"until": "2026-10-01T00:04"}, None),
+        ({"min_querytime": 1000}, "periods"),
+        ({"min_querytime": 999}, None),
+        ({"schema": "A", "since": "2026-10-01T01:00"}, "folders"),
+        ({"schema": "A", "since": "2026-10-01T01:05"}, None),
+        ({"schema": "A", "since": "2026-10-01T01:05", "min_querytime": 1000}, "long queries"),
+        ({"tagname": "t"}, None),
+        ({"taskid": 1}, None),
+        ({"frontierserver": None, "squid": ["a", None]}, None),
+        ({"computingsite": "CERN"}, None),
+        ({"cached": False}, "periods"),
+        ({"bin_seconds": 600}, "periods"),
+        ({"bin_seconds": 301}, None),
+        ({"bin_seconds": 60}, None),
+    ],
+)
+def test_a_selection_that_a_summary_cannot_make_is_asked_of_the_queries(
+    logs: DataFrame, asked_of: list[str], where: dict[str, Any], summary: str | None
+) -> None:
+    asked = filters.cached_per_schema if "schema" in where else filters.queries_over_time
+    asked(logs, **where)
+    assert asked_of == [f"['{summary}']" if summary else "queries"]
+
+
+@pytest.mark.spark
+def test_both_windows_of_a_comparison_have_a_summary_or_their_queries(logs: DataFrame, asked_of: list[str]) -> None:
+    window = {"since": "2026-10-01T01:00", "until": "2026-10-01T02:00"}
+    frame = filters.queries_over_time(logs, **window, compare="-30min")
+    assert asked_of == ["['periods']", "['periods']"]
+    assert frame[["unknown", "unknown_before"]].sum().tolist() == [60, 60]
+    filters.queries_over_time(logs, **window, compare="-7min")
+    assert asked_of[2:] == ["['periods']", "queries"]
+
+
+@pytest.mark.spark
+def test_logs_that_a_user_has_filtered_have_none(logs: DataFrame, asked_of: list[str]) -> None:
+    assert filters.queries_per_db(logs.where("querytime < 1000"))["unknown"].tolist() == [2]
+    assert filters.queries_per_db(logs)["unknown"].tolist() == [130]
+    assert asked_of == ["queries", "['periods']"]
+
+
+@pytest.mark.spark
+def test_a_dataset_of_which_a_part_has_none_is_asked_itself(
+    running: SparkSession, tmp_path: Path, asked_of: list[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "logs", [{"cached": True}], [{"cached": False}])
+    summary_file(dataset.files()[1]).unlink()
+    frame = filters.queries_per_db(spark.open_logs(dataset, session=running))
+    assert asked_of == ["queries"]
+    assert frame[["cached", "not_cached"]].to_numpy().tolist() == [[1, 1]]
+
+
+def test_bytes_whose_sum_could_overflow_have_no_summary(tmp_path: Path) -> None:
+    small = make_dataset(tmp_path / "small", [{"fsize": 2**61}, {"fsize": None}]).files()[0]
+    assert pq.read_table(summary_file(small))["fsize"].to_pylist() == [2**61] * 2  # one a shape without long ones
+    large = make_dataset(tmp_path / "large", [{"fsize": 2**61}, {"fsize": -(2**62)}]).files()[0]
+    assert not summary_file(large).exists()
+
+
+@pytest.mark.spark
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(
+    name=st.sampled_from(sorted(FROM_A_SUMMARY)),
+    data=st.lists(row, min_size=1, max_size=30),
+    cut=st.integers(0, 30),
+    selection=selections,
+)
+def test_a_summary_answers_as_the_queries_do(
+    running: SparkSession, name: str, data: list[dict[str, Any]], cut: int, selection: Selection
+) -> None:
+    asked = getattr(filters, name)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = spark.open_logs(make_dataset(Path(folder) / "logs", data[:cut], data[cut:]), session=running)
+        pd.testing.assert_frame_equal(asked(logs, selection), asked(logs.where("true"), selection))
