@@ -1,35 +1,34 @@
 """Documents in, typed rows out: a page at a time, column-wise, with the odd ones set aside.
 
-A page is handed to Arrow's JSON reader as it came. Where that refuses it for the sake of one
-value, the page is split until the document is alone, and that one is read value by value
-(`frontierlab.odd`). What Arrow would take in silence although it should not is checked.
+msgspec reads what is of the columns' own types, and nothing else: it is strict, and the quickest that was measured
+(`benchmarks/README.md`). A document that it refuses is read value by value (`frontierlab.odd`).
 """
 
 from __future__ import annotations
 
 import itertools
 import json
-import re
+import operator
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.json
 
 from frontierlab.odd import SetAside, convert, converter_of
 from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "Page"]
 
-_TOGETHER = 1_000  # documents for Arrow at a time: an odd one among them costs these alone a second reading
-_ALONE = 16  # so few documents are quicker read value by value than split further
+_TOGETHER = 1_000  # documents at a time: their objects are used again for the next before they leave the cache
+_ALONE = 16  # so few documents are quicker read value by value than as a table of their own
 _PIECES = 8
-_LONGEST = 2**31 - 1
 _INTEGER = r"^-?\d{1,19}$"
+_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
 
 @dataclass
@@ -64,6 +63,7 @@ class DocumentReader:
     def __init__(self, extra: Iterable[Column] = ()) -> None:
         self._columns = DOCUMENT_FIELDS | {str(column.field): column for column in extra}
         self._schema = pa.schema([(name, _plain(column.type)) for name, column in self._columns.items()])
+        self._decoders: dict[pa.Schema, msgspec.json.Decoder[Any]] = {}
         self._converters = {name: converter_of(column.type) for name, column in self._columns.items()}
 
     def read(self, documents: Sequence[bytes]) -> Page:
@@ -83,7 +83,10 @@ class DocumentReader:
         parsed: list[tuple[pa.Table, Sequence[bytes]]] = []
         odd: list[bytes] = []
         for start in range(0, len(documents), _TOGETHER):
-            self._parse_all(documents[start : start + _TOGETHER], parsed, odd)
+            refused = self._parse(documents[start : start + _TOGETHER], parsed)
+            if len(refused) > _ALONE:  # of another shape than the first of them
+                refused = self._parse(refused, parsed)
+            odd += refused
         tables: list[pa.Table] = []
         # neighbours of one shape together: each step is worth taking for many rows at once
         for _, alike in itertools.groupby(parsed, key=lambda pair: pair[0].schema):
@@ -93,27 +96,23 @@ class DocumentReader:
         page.rows = self._renamed(pa.concat_tables(tables))
         return page
 
-    def _parse_all(
-        self,
-        documents: Sequence[bytes],
-        parsed: list[tuple[pa.Table, Sequence[bytes]]],
-        odd: list[bytes],
-        alone: bool = True,
-    ) -> None:
-        """Sort documents into tables that Arrow could read and odd ones, of which there may be one `alone`."""
-        if len(documents) <= _ALONE:
-            odd.extend(documents)
-            return
+    def _parse(self, documents: Sequence[bytes], parsed: list[tuple[pa.Table, Sequence[bytes]]]) -> list[bytes]:
+        """Make a table of the documents that are of the first one's shape, and return the others."""
+        shape = self._shape(documents[0])
+        decoder = self._decoder(shape)
         try:
-            parsed.append((self._parse(documents), documents))
-        except (pa.ArrowInvalid, UnicodeDecodeError) as error:
-            culprit = _culprit(str(error), documents) if alone else None
-            if culprit is None:
-                for start, stop in _pieces(len(documents)):
-                    self._parse_all(documents[start:stop], parsed, odd)
-            else:
-                odd.append(documents[culprit])
-                self._parse_all([*documents[:culprit], *documents[culprit + 1 :]], parsed, odd, alone=False)
+            read, good = _together(documents, decoder), documents
+        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a text that is not UTF-8
+            read, good, refused = _each(documents, decoder)
+        else:
+            refused = []
+        if read:
+            arrays = [
+                pa.array(list(map(operator.attrgetter(f"column_{number}"), read)), type_)
+                for number, type_ in enumerate(shape.types)
+            ]
+            parsed.append((pa.Table.from_arrays(arrays, schema=shape), good))
+        return refused
 
     def _type_all(
         self,
@@ -136,42 +135,16 @@ class DocumentReader:
         odd.extend(documents[row] for row in np.flatnonzero(~good).tolist())
         tables.append(typed)
 
-    def _parse(self, documents: Sequence[bytes]) -> pa.Table:
-        """Hand documents to Arrow; refused ones raise ArrowInvalid or UnicodeDecodeError."""
-        if isinstance(documents[0], bytes) and not all(map(_is_framed, documents)):
-            # a line of two documents and one of none would cancel out in the number of rows
-            raise pa.ArrowInvalid("not an object a line")
-        text = b"\n".join(documents)
-        if len(text) >= _LONGEST:
-            raise pa.ArrowInvalid("more text than Arrow takes in one block")
-        if not text.isascii():
-            text.decode()  # Arrow would take what is not UTF-8
-        table = pyarrow.json.read_json(
-            pa.BufferReader(text),
-            # one block and one thread: the slices are read side by side already
-            read_options=pyarrow.json.ReadOptions(use_threads=False, block_size=len(text) + 1),
-            parse_options=pyarrow.json.ParseOptions(
-                explicit_schema=self._shape(documents[0]),
-                unexpected_field_behavior="ignore",
-                newlines_in_values=True,
-            ),
-        )
-        if table.num_rows != len(documents):
-            raise pa.ArrowInvalid("rows and documents do not correspond")
-        return table
-
     def _shape(self, document: bytes) -> pa.Schema:
         """Guess from one document which numbers are written as text, and the reverse, in its neighbours.
 
-        A wrong guess costs time, never a value: Arrow refuses what does not fit it. Arrow also crashes
-        where no document is an object, so the first has to be one.
+        A wrong guess costs time, never a value: what does not fit it is refused.
         """
         try:
             values = json.loads(bytes(document))
-        except (ValueError, RecursionError) as error:
-            raise pa.ArrowInvalid("not JSON") from error
-        if not isinstance(values, dict):
-            raise pa.ArrowInvalid("not an object")
+        except (ValueError, RecursionError):
+            values = None
+        values = values if isinstance(values, dict) else {}
         fields = []
         for name, type_ in zip(self._schema.names, self._schema.types, strict=True):
             value = values.get(name)
@@ -181,6 +154,18 @@ class DocumentReader:
                 type_ = pa.int64()
             fields.append((name, type_))
         return pa.schema(fields)
+
+    def _decoder(self, shape: pa.Schema) -> msgspec.json.Decoder[Any]:
+        """Return what reads documents of a shape, each into a struct of the columns' values."""
+        if shape not in self._decoders:
+            members = [
+                # a field's own name need not be one that Python takes
+                (f"column_{number}", _python_type(column.type) | None, msgspec.field(name=column.name, default=None))
+                for number, column in enumerate(shape)
+            ]
+            struct = msgspec.defstruct("Document", members, gc=False)
+            self._decoders[shape] = msgspec.json.Decoder(struct)
+        return self._decoders[shape]
 
     def _typed(self, table: pa.Table, converted: Counter[str]) -> tuple[pa.Table, np.ndarray[Any, Any]]:
         """Cast what was read as text; rows whose text needs a closer look are left for `convert`."""
@@ -233,19 +218,37 @@ def _pieces(count: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, count)
 
 
-def _culprit(refusal: str, documents: Sequence[bytes]) -> int | None:
-    """Return which document Arrow's message is about, where it tells.
+def _together(documents: Sequence[bytes], decoder: msgspec.json.Decoder[Any]) -> list[Any]:
+    """Read documents at once; ValueError or RecursionError where one of them does not fit."""
+    if isinstance(documents[0], bytes) and not all(map(_is_framed, documents)):
+        # a line of two documents and one of none would cancel out in the number of documents
+        raise ValueError("not an object a line")
+    text = b"\n".join(documents)
+    _check_text(text)
+    read = decoder.decode_lines(text)
+    if len(read) != len(documents):
+        raise ValueError("not a document a line")
+    return read
 
-    A wrong answer would cost time, never a value: an odd document is read value by value.
-    """
-    row = re.search(r"in row (\d+)$", refusal)
-    if row is not None and int(row[1]) < len(documents):
-        return int(row[1])
-    value = re.search(r"couldn't parse:(\S+)$", refusal)
-    if value is None:
-        return None
-    member = re.compile(rb":\s*" + re.escape(value[1].encode()) + rb"\s*[,}]")
-    return next((i for i, document in enumerate(documents) if member.search(document)), None)
+
+def _each(documents: Sequence[bytes], decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], list[bytes], list[bytes]]:
+    """Read documents one after the other; return what was read, of which documents, and the refused ones."""
+    read, good, refused = [], [], []
+    for document in documents:
+        try:
+            _check_text(bytes(document))
+            read.append(decoder.decode(document))
+        except (ValueError, RecursionError):
+            refused.append(document)
+        else:
+            good.append(document)
+    return read, good, refused
+
+
+def _check_text(text: bytes) -> None:
+    """Raise UnicodeDecodeError where it is not UTF-8: in fields that are not wanted msgspec would take anything."""
+    if not text.isascii():
+        text.decode()
 
 
 def _is_framed(line: bytes) -> bool:
@@ -253,6 +256,14 @@ def _is_framed(line: bytes) -> bool:
     return line.startswith(b"{") and line.endswith(b"}")
 
 
+def _python_type(type_: pa.DataType) -> Any:
+    if pa.types.is_integer(type_):
+        return _INT64
+    if pa.types.is_floating(type_):
+        return float
+    return bool if pa.types.is_boolean(type_) else str
+
+
 def _plain(type_: pa.DataType) -> pa.DataType:
-    """Return the type in which a column is read: its own, but names as text, since Arrow's reader cannot encode."""
+    """Return the type in which a column is read: its own, but names as text, encoded later, many at once."""
     return type_.value_type if pa.types.is_dictionary(type_) else type_
