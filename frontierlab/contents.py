@@ -8,14 +8,14 @@ import pandas as pd
 
 from frontierlab import spark
 from frontierlab.catalogue import Catalogue
+from frontierlab.filters.parts import NODE, QUERIES
 from frontierlab.selection import Selection
+from frontierlab.statements import Question
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["folders", "tasks"]
-
-_FOLDERS = ["db", "schema", "nodefullpath"]
 
 
 def folders(logs: DataFrame, catalogue: Catalogue | None = None, selection: Selection | None = None) -> pd.DataFrame:
@@ -36,15 +36,14 @@ def folders(logs: DataFrame, catalogue: Catalogue | None = None, selection: Sele
         A row is a folder, by name: ``db``, ``schema``, ``nodefullpath`` (null where the log names none) and
         ``queries``.
     """
-    where, args = (selection or Selection()).where()
-    text = f"SELECT db, schema, nodefullpath, count(*) AS queries FROM {{logs}}{where} GROUP BY ALL"
-    found = spark.run(logs, text, args, description="folders of a dataset")
+    asked, statement = Question(QUERIES, NODE).put_to(logs, "folders of a dataset", selection or Selection())
+    found = spark.run(asked, statement.text, statement.args, description=statement.name)
     if catalogue is not None:
         known = catalogue.table.select(["db", "schema", "node"]).to_pandas().drop_duplicates()
         known = known.rename(columns={"node": "nodefullpath"}).astype("string").assign(queries=0)
         found = pd.concat([found, known.astype(found.dtypes)], ignore_index=True)
-        found = found.groupby(_FOLDERS, dropna=False)["queries"].sum().reset_index()
-    return found.sort_values(_FOLDERS, ignore_index=True)
+        found = found.groupby([*NODE], dropna=False)["queries"].sum().reset_index()
+    return found.sort_values([*NODE], ignore_index=True)
 
 
 def tasks(logs: DataFrame, selection: Selection | None = None) -> pd.DataFrame:

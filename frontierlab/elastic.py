@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -226,19 +227,22 @@ class Index:
         if slices > 1:
             body["slice"] = {"id": number, "max": slices}
         expected, read = 0, 0
-        while True:
-            page, asked = self._page(body)
-            if body["track_total_hits"]:
-                expected = page.hits.total["value"] if page.hits.total else 0
-                body["track_total_hits"] = False  # counting once is enough
-            read += len(page.hits.hits)
-            if page.hits.hits:
-                yield [hit.source for hit in page.hits.hits]
-            if len(page.hits.hits) < asked:
-                break
-            body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
-            body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
-            body["pit"]["id"] = page.pit_id or body["pit"]["id"]
+        with ThreadPoolExecutor(1, "next page") as ahead:  # the server works at it while the last one is worked at
+            following: Future[tuple[_Page, int]] | None = ahead.submit(self._page, body)
+            while following is not None:
+                page, asked = following.result()
+                if body["track_total_hits"]:
+                    expected = page.hits.total["value"] if page.hits.total else 0
+                    body["track_total_hits"] = False  # counting once is enough
+                read += len(page.hits.hits)
+                following = None
+                if len(page.hits.hits) == asked:
+                    body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
+                    body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
+                    body["pit"]["id"] = page.pit_id or body["pit"]["id"]
+                    following = ahead.submit(self._page, body)
+                if page.hits.hits:
+                    yield [hit.source for hit in page.hits.hits]
         if read != expected:
             raise ElasticsearchError(
                 f"{self.name}: slice {number} of {slices} gave {read:,} documents where it counted {expected:,}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 __all__ = ["Count", "Measure", "Sum"]
 
@@ -46,7 +47,8 @@ class Sum:
         return _sum(self.column, self.where)
 
 
-Measure = Count | Sum
+Measure: TypeAlias = Count | Sum
+"""What a filter counts."""
 
 
 def _sum(column: str, where: str) -> str:

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = [
     "SHAPES",
     "SUMMARY_SCHEMA",
-    "TIMES",
     "Shape",
     "Summariser",
+    "TIMES",
     "note_summary",
     "summary_file",
     "summary_that_answers",
@@ -47,6 +47,7 @@ TIMES = "times"
 _LONG_MS = 1_000
 _NAMES = ("db", "schema", "nodefullpath")
 _FLAGS = ("cached", "disconn", "rejected", "procerror")
+_PIECES = 16  # that are kept before they are added up
 _MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
 
 
@@ -124,8 +125,7 @@ class Shape:
 
     def together(self, pieces: list[pa.Table]) -> pa.Table:
         """Add up what was counted in pieces."""
-        groups = self._grouped(pa.concat_tables(pieces), (TIMES, "sum"))
-        return groups.append_column("summary", pa.repeat(self.name, len(groups)))
+        return self._grouped(pa.concat_tables(pieces), (TIMES, "sum"))
 
     def _grouped(self, rows: pa.Table, times: tuple[str | list[str], str]) -> pa.Table:
         groups = rows.group_by(self.keys, use_threads=False).aggregate([("fsize", "sum"), times])
@@ -160,12 +160,17 @@ class Summariser:
         self._bytes += pc.sum(pc.abs(rows["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
         for shape, pieces in self._pieces.items():
             pieces.append(shape.count(rows))
+            if len(pieces) == _PIECES:
+                pieces[:] = [shape.together(pieces)]  # however many rows there are, they are alike in few ways
 
     def write(self, path: Path) -> None:
         """Write the summaries of all rows, on the disk itself; where they would not be exact, nothing."""
         if self._bytes > _MOST:
             return
-        tables = [shape.together(pieces) for shape, pieces in self._pieces.items()]
+        tables = []
+        for shape, pieces in self._pieces.items():
+            rows = shape.together(pieces)
+            tables.append(rows.append_column("summary", pa.repeat(shape.name, len(rows))))
         summary = pa.concat_tables(tables, promote_options="default").select(SUMMARY_SCHEMA.names).cast(SUMMARY_SCHEMA)
         pq.write_table(summary, path, compression="zstd")
         sync(path)

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,8 +15,8 @@ from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import Selection, filters, spark
 from frontierlab.selection import KINDS
-from frontierlab.summaries import TIMES, summary_file
-from tests.logs import START, make_dataset
+from frontierlab.summaries import TIMES, Summariser, summary_file
+from tests.logs import START, make_dataset, table
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
 FROM_A_SUMMARY = {
@@ -169,3 +170,12 @@ def test_a_summary_answers_as_the_queries_do(
     with tempfile.TemporaryDirectory() as folder:
         logs = spark.open_logs(make_dataset(Path(folder) / "logs", data[:cut], data[cut:]), session=running)
         pd.testing.assert_frame_equal(asked(logs, selection), asked(logs.where("true"), selection))
+
+
+def test_a_summary_of_many_pieces_stays_small(tmp_path: Path) -> None:
+    summariser = Summariser()
+    for number in range(50):
+        summariser.add(table([{"time": START + second * 1000, "fsize": number} for second in range(600)]))
+    summariser.write(tmp_path / "0.summary")
+    rows = pq.read_table(tmp_path / "0.summary").filter(pc.field("summary") == "periods")
+    assert rows.select(["fsize", TIMES]).to_pylist() == [{"fsize": 300 * 1225, TIMES: 300 * 50}] * 2
