@@ -1,19 +1,22 @@
 """Documents in, typed rows out: a page at a time, column-wise, with the odd ones set aside.
 
-msgspec reads what is of the columns' own types, and nothing else: it is strict, and the quickest that was measured
-(`benchmarks/README.md`). A document that it refuses is read value by value (`frontierlab.odd`).
+DuckDB takes a page of documents apart, into a column of JSON texts a field: it keeps what was written, holds no
+interpreter lock, and was the quickest that was measured (`benchmarks/README.md`). What the texts say is then read
+column by column, strictly: a document with a value that is not plainly of its column's type is read value by value
+(`frontierlab.odd`).
 """
 
 from __future__ import annotations
 
-import itertools
 import json
-import operator
+import re
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Any, NamedTuple
 
+import duckdb
 import msgspec
 import numpy as np
 import pyarrow as pa
@@ -24,11 +27,9 @@ from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "Page"]
 
-_TOGETHER = 1_000  # documents at a time: their objects are used again for the next before they leave the cache
-_ALONE = 16  # so few documents are quicker read value by value than as a table of their own
-_PIECES = 8
-_INTEGER = r"^-?\d{1,19}$"
-_INT64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_SHORT = r'^("-?\d{1,18}"|-?\d{1,18})$'  # an integer, or text that is one
+_LONG = r'^("\d{19}"|\d{19})$'  # it may be beyond int64
+_LARGEST = str(2**63 - 1)
 
 
 @dataclass
@@ -39,7 +40,7 @@ class Page:
     ----------
     rows
         A row a document that could be read; the columns are those of a log row that come from the
-        document, names as plain text and ``db`` with its suffix.
+        document, ``db`` with its suffix.
     set_aside
         ``(reason, document)`` of each document that could not be read.
     converted
@@ -51,8 +52,26 @@ class Page:
     converted: Counter[str] = field(default_factory=Counter)
 
 
+class _Column(NamedTuple):
+    """What the texts of a column say.
+
+    Parameters
+    ----------
+    values
+        The values; anything where they are not good.
+    good
+        Which are plainly of the column's type; None where all are.
+    converted
+        Which are written as another type, but clear in meaning; None where none is.
+    """
+
+    values: pa.Array
+    good: pa.Array | None = None
+    converted: pa.Array | None = None
+
+
 class DocumentReader:
-    """Turns documents into rows.
+    """Turns documents into rows. Several threads may share one.
 
     Parameters
     ----------
@@ -62,9 +81,11 @@ class DocumentReader:
 
     def __init__(self, extra: Iterable[Column] = ()) -> None:
         self._columns = DOCUMENT_FIELDS | {str(column.field): column for column in extra}
-        self._schema = pa.schema([(name, _plain(column.type)) for name, column in self._columns.items()])
-        self._decoders: dict[pa.Schema, msgspec.json.Decoder[Any]] = {}
+        self._schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
         self._converters = {name: converter_of(column.type) for name, column in self._columns.items()}
+        shape = json.dumps(dict.fromkeys(self._columns, "JSON"), ensure_ascii=False).replace("'", "''")
+        self._statement = f"SELECT unnest(from_json(document, '{shape}')) FROM documents"
+        self._threads = threading.local()
 
     def read(self, documents: Sequence[bytes]) -> Page:
         """Read documents.
@@ -79,111 +100,70 @@ class DocumentReader:
         Page
             Every document is in its rows or set aside; the rows' order can differ from the documents'.
         """
-        page = Page(self._schema.empty_table())
-        parsed: list[tuple[pa.Table, Sequence[bytes]]] = []
-        odd: list[bytes] = []
-        for start in range(0, len(documents), _TOGETHER):
-            refused = self._parse(documents[start : start + _TOGETHER], parsed)
-            if len(refused) > _ALONE:  # of another shape than the first of them
-                refused = self._parse(refused, parsed)
-            odd += refused
-        tables: list[pa.Table] = []
-        # neighbours of one shape together: each step is worth taking for many rows at once
-        for _, alike in itertools.groupby(parsed, key=lambda pair: pair[0].schema):
-            pieces, whole = zip(*alike, strict=True)
-            self._type_all(pa.concat_tables(pieces), list(itertools.chain(*whole)), tables, odd, page.converted)
-        tables.append(self._one_by_one(odd, page))
-        page.rows = self._renamed(pa.concat_tables(tables))
+        page, odd = Page(self._schema.empty_table()), list[bytes]()
+        if documents and isinstance(documents[0], bytes):  # lines of a file, which can be anything
+            documents = _sound(documents, odd)
+        try:
+            texts = self._taken_apart(documents)
+        except (duckdb.Error, UnicodeDecodeError):
+            documents = _sound(documents, odd)
+            try:
+                texts = self._taken_apart(documents)
+            except duckdb.Error:
+                odd += documents
+                documents, texts = [], self._taken_apart([])
+        rows, good = self._typed(texts, page.converted)
+        odd += [documents[row] for row in np.flatnonzero(~good).tolist()]
+        page.rows = self._renamed(pa.concat_tables([rows, self._one_by_one(odd, page)]))
         return page
 
-    def _parse(self, documents: Sequence[bytes], parsed: list[tuple[pa.Table, Sequence[bytes]]]) -> list[bytes]:
-        """Make a table of the documents that are of the first one's shape, and return the others."""
-        shape = self._shape(documents[0])
-        decoder = self._decoder(shape)
-        try:
-            read, good = _together(documents, decoder), documents
-        except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, and so is a text that is not UTF-8
-            read, good, refused = _each(documents, decoder)
-        else:
-            refused = []
-        if read:
-            arrays = [
-                pa.array(list(map(operator.attrgetter(f"column_{number}"), read)), type_)
-                for number, type_ in enumerate(shape.types)
-            ]
-            parsed.append((pa.Table.from_arrays(arrays, schema=shape), good))
-        return refused
+    def _taken_apart(self, documents: Sequence[bytes]) -> pa.Table:
+        """Return the JSON texts of the fields; null where a document lacks one.
 
-    def _type_all(
-        self,
-        table: pa.Table,
-        documents: Sequence[bytes],
-        tables: list[pa.Table],
-        odd: list[bytes],
-        converted: Counter[str],
-    ) -> None:
-        """Sort the rows of a table into those whose text could be cast and odd ones."""
-        if len(documents) <= _ALONE:
-            odd.extend(documents)
-            return
-        try:
-            typed, good = self._typed(table, converted)
-        except pa.ArrowInvalid:
-            for start, stop in _pieces(len(documents)):
-                self._type_all(table.slice(start, stop - start), documents[start:stop], tables, odd, converted)
-            return
-        odd.extend(documents[row] for row in np.flatnonzero(~good).tolist())
-        tables.append(typed)
-
-    def _shape(self, document: bytes) -> pa.Schema:
-        """Guess from one document which numbers are written as text, and the reverse, in its neighbours.
-
-        A wrong guess costs time, never a value: what does not fit it is refused.
+        Raises
+        ------
+        UnicodeDecodeError
+            A document is not UTF-8.
+        duckdb.Error
+            A document is not JSON.
         """
+        text = b"".join(documents)
+        if not text.isascii():
+            text.decode()
+        ends = np.cumsum(np.fromiter(map(len, documents), np.int64, len(documents)))
+        offsets = pa.py_buffer(np.concatenate([np.zeros(1, np.int64), ends]))
+        array = pa.Array.from_buffers(pa.large_string(), len(documents), [None, offsets, pa.py_buffer(text)])
+        connection = self._connection()
+        connection.register("documents", pa.table({"document": array}))
         try:
-            values = json.loads(bytes(document))
-        except (ValueError, RecursionError):
-            values = None
-        values = values if isinstance(values, dict) else {}
-        fields = []
-        for name, type_ in zip(self._schema.names, self._schema.types, strict=True):
-            value = values.get(name)
-            if pa.types.is_timestamp(type_) or (pa.types.is_integer(type_) and isinstance(value, str)):
-                type_ = pa.string()
-            elif pa.types.is_string(type_) and isinstance(value, int) and not isinstance(value, bool):
-                type_ = pa.int64()
-            fields.append((name, type_))
-        return pa.schema(fields)
+            return connection.sql(self._statement).to_arrow_table()
+        finally:
+            connection.unregister("documents")
 
-    def _decoder(self, shape: pa.Schema) -> msgspec.json.Decoder[Any]:
-        """Return what reads documents of a shape, each into a struct of the columns' values."""
-        if shape not in self._decoders:
-            members = [
-                # a field's own name need not be one that Python takes
-                (f"column_{number}", _python_type(column.type) | None, msgspec.field(name=column.name, default=None))
-                for number, column in enumerate(shape)
-            ]
-            struct = msgspec.defstruct("Document", members, gc=False)
-            self._decoders[shape] = msgspec.json.Decoder(struct)
-        return self._decoders[shape]
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        """Return this thread's own DuckDB, which works in this thread alone: slices are read side by side already."""
+        if not hasattr(self._threads, "connection"):
+            self._threads.connection = duckdb.connect(config={"threads": 1})
+        connection: duckdb.DuckDBPyConnection = self._threads.connection
+        return connection
 
-    def _typed(self, table: pa.Table, converted: Counter[str]) -> tuple[pa.Table, np.ndarray[Any, Any]]:
-        """Cast what was read as text; rows whose text needs a closer look are left for `convert`."""
-        good = pc.is_valid(table["@timestamp"])
-        for name, type_ in zip(self._schema.names, self._schema.types, strict=True):
-            if pa.types.is_string(table[name].type) and not pa.types.is_string(type_):
-                is_time = pa.types.is_timestamp(type_)
-                matches = _are_times(table[name]) if is_time else pc.match_substring_regex(table[name], _INTEGER)
-                good = pc.and_(good, pc.fill_null(matches, True))
-            elif pa.types.is_floating(type_):
-                good = pc.and_(good, pc.fill_null(pc.is_finite(table[name]), True))
+    def _typed(self, texts: pa.Table, converted: Counter[str]) -> tuple[pa.Table, np.ndarray[Any, Any]]:
+        """Read the columns, and return the rows of which every value is plain, and which these are."""
+        read = {
+            name: _read(_whole(texts[name]), type_)
+            for name, type_ in zip(self._schema.names, self._schema.types, strict=True)
+        }
+        good = pc.is_valid(read["@timestamp"].values)
+        for column in read.values():
+            if column.good is not None:
+                good = pc.and_(good, column.good)
+        for name, column in read.items():
+            if column.converted is not None:
+                converted[name] += pc.sum(pc.and_(column.converted, good)).as_py() or 0
+        rows = pa.Table.from_arrays([column.values for column in read.values()], schema=self._schema)
         if not pc.all(good).as_py():
-            table = table.filter(good)
-        typed = table.select(self._schema.names).cast(self._schema)
-        for name in self._schema.names:
-            if table[name].type != typed[name].type and not pa.types.is_timestamp(typed[name].type):
-                converted[name] += len(typed) - typed[name].null_count
-        return typed, good.to_numpy()
+            rows = rows.filter(good)
+        return rows, good.to_numpy(zero_copy_only=False)
 
     def _one_by_one(self, documents: list[bytes], page: Page) -> pa.Table:
         rows = []
@@ -205,65 +185,79 @@ class DocumentReader:
         return table
 
 
-def _are_times(texts: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Return which texts look like 2026-10-01T00:00:00.000Z, of years that `convert` takes; the cast looks closer."""
-    looks = pc.and_(pc.equal(pc.binary_length(texts), 24), pc.ends_with(texts, "Z"))
-    return pc.and_(looks, pc.and_(pc.greater_equal(texts, "1970"), pc.less(texts, "2262")))
-
-
-def _pieces(count: int) -> Iterator[tuple[int, int]]:
-    """Yield the bounds of the pieces into which so many documents are split."""
-    size = -(-count // _PIECES)
-    for start in range(0, count, size):
-        yield start, min(start + size, count)
-
-
-def _together(documents: Sequence[bytes], decoder: msgspec.json.Decoder[Any]) -> list[Any]:
-    """Read documents at once; ValueError or RecursionError where one of them does not fit."""
-    if isinstance(documents[0], bytes) and not all(map(_is_framed, documents)):
-        # a line of two documents and one of none would cancel out in the number of documents
-        raise ValueError("not an object a line")
-    text = b"\n".join(documents)
-    _check_text(text)
-    read = decoder.decode_lines(text)
-    if len(read) != len(documents):
-        raise ValueError("not a document a line")
-    return read
-
-
-def _each(documents: Sequence[bytes], decoder: msgspec.json.Decoder[Any]) -> tuple[list[Any], list[bytes], list[bytes]]:
-    """Read documents one after the other; return what was read, of which documents, and the refused ones."""
-    read, good, refused = [], [], []
+def _sound(documents: Sequence[bytes], odd: list[bytes]) -> list[bytes]:
+    """Return the documents that are JSON in UTF-8 without doubt, and add the others to the odd ones."""
+    sound = []
     for document in documents:
         try:
-            _check_text(bytes(document))
-            read.append(decoder.decode(document))
+            msgspec.json.decode(document, type=msgspec.Raw)
+            bytes(document).decode()  # msgspec does not look into texts that nobody asks for
         except (ValueError, RecursionError):
-            refused.append(document)
+            odd.append(document)
         else:
-            good.append(document)
-    return read, good, refused
+            sound.append(document)
+    return sound
 
 
-def _check_text(text: bytes) -> None:
-    """Raise UnicodeDecodeError where it is not UTF-8: in fields that are not wanted msgspec would take anything."""
-    if not text.isascii():
-        text.decode()
-
-
-def _is_framed(line: bytes) -> bool:
-    line = line.strip()
-    return line.startswith(b"{") and line.endswith(b"}")
-
-
-def _python_type(type_: pa.DataType) -> Any:
+def _read(texts: pa.Array, type_: pa.DataType) -> _Column:
+    if pa.types.is_timestamp(type_):
+        return _read_times(texts, type_)
     if pa.types.is_integer(type_):
-        return _INT64
-    if pa.types.is_floating(type_):
-        return float
-    return bool if pa.types.is_boolean(type_) else str
+        return _read_integers(texts)
+    if pa.types.is_boolean(type_):
+        return _Column(pc.equal(texts, "true"), pc.fill_null(pc.is_in(texts, pa.array(["true", "false", None])), True))
+    return _read_numbers(texts) if pa.types.is_floating(type_) else _read_names(texts)
 
 
-def _plain(type_: pa.DataType) -> pa.DataType:
-    """Return the type in which a column is read: its own, but names as text, encoded later, many at once."""
-    return type_.value_type if pa.types.is_dictionary(type_) else type_
+def _read_integers(texts: pa.Array) -> _Column:
+    try:
+        return _Column(texts.cast(pa.int64()))
+    except pa.ArrowInvalid:  # some are not, or written as text
+        digits = pc.utf8_trim(texts, '"')
+        long = pc.and_(pc.match_substring_regex(texts, _LONG), pc.less_equal(digits, _LARGEST))
+        good = pc.or_(pc.match_substring_regex(texts, _SHORT), long)
+        values = pc.if_else(good, digits, None).cast(pa.int64())
+        return _Column(values, pc.fill_null(good, True), pc.fill_null(pc.starts_with(texts, '"'), False))
+
+
+def _read_numbers(texts: pa.Array) -> _Column:
+    try:
+        values = texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return _Column(pa.nulls(len(texts), pa.float64()), pc.is_null(texts))
+    return _Column(values, pc.fill_null(pc.is_finite(values), True))
+
+
+def _read_times(texts: pa.Array, type_: pa.DataType) -> _Column:
+    """Read times like "2026-10-01T00:00:00.000Z", of years that `convert` takes."""
+    looks = pc.and_(pc.equal(pc.binary_length(texts), 26), pc.ends_with(texts, 'Z"'))
+    good = pc.and_(looks, pc.and_(pc.greater_equal(texts, '"1970'), pc.less(texts, '"2262')))
+    values = pc.if_else(good, pc.utf8_slice_codeunits(texts, 1, 25), None)
+    try:
+        return _Column(values.cast(type_), pc.fill_null(good, True))
+    except pa.ArrowInvalid:
+        return _Column(pa.nulls(len(texts), type_), pc.is_null(texts))
+
+
+def _read_names(texts: pa.Array) -> _Column:
+    """Read names: few different ones, so that each is looked at once."""
+    encoded = texts.dictionary_encode()
+    different = encoded.dictionary.to_pylist()
+    names = [_name(text) for text in different]
+    if all(text.startswith('"') for text in different) and len({*names}) == len(names):
+        return _Column(pa.DictionaryArray.from_arrays(encoded.indices, pa.array(names, pa.string())))
+    values = pa.array(names, pa.string()).take(encoded.indices).dictionary_encode()
+    numbers = pa.array([not text.startswith('"') for text in different], pa.bool_()).take(encoded.indices)
+    return _Column(values, pc.or_(pc.is_null(texts), pc.is_valid(values)), pc.fill_null(numbers, False))
+
+
+def _name(text: str) -> str | None:
+    """Return the name that a JSON text stands for; an integer is its decimal text."""
+    if text.startswith('"'):
+        return msgspec.json.decode(text, type=str)
+    return text if re.fullmatch(r"-?\d+", text) else None
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; `combine_chunks` would copy the only one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

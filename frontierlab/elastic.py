@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from typing import Any, TypeVar
 
@@ -13,8 +12,8 @@ import elastic_transport
 import elasticsearch
 import msgspec
 import tenacity
-from elasticsearch.serializer import JsonSerializer
 
+from frontierlab.elastic_pages import Page, PageSerializer
 from frontierlab.errors import ConfigurationError, ElasticsearchError
 from frontierlab.settings import Settings
 
@@ -29,39 +28,6 @@ _TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
 
 class PointInTimeLost(ElasticsearchError):
     """The point in time is gone (expired, or the server restarted): its part is read again from its start."""
-
-
-class _Hit(msgspec.Struct, gc=False):  # ten thousand a page: not for the garbage collector to walk through
-    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"null"))
-    sort: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class _Hits(msgspec.Struct):
-    hits: list[_Hit]
-    total: dict[str, Any] | None = None
-
-
-class _Shards(msgspec.Struct):
-    failed: int = 0
-
-
-class _Page(msgspec.Struct):
-    hits: _Hits
-    timed_out: bool = False
-    shards: _Shards = msgspec.field(name="_shards", default_factory=_Shards)
-    pit_id: str | None = None
-
-
-class _PageSerializer(JsonSerializer):
-    """Leaves each document as the JSON text it came as: Arrow reads that, and much faster."""
-
-    def loads(self, data: bytes) -> Any:
-        try:
-            return msgspec.json.decode(data, type=_Page)
-        except msgspec.ValidationError:
-            return super().loads(data)  # an error, which the client explains
-        except msgspec.DecodeError as error:
-            raise elastic_transport.SerializationError("The answer is not whole JSON", errors=(error,)) from error
 
 
 def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
@@ -124,7 +90,7 @@ class Index:
         self._settings = settings
         self._most = settings.es_page  # until the server says that it takes less
         self.client = connect(settings)
-        self._reader = connect(settings, serializers={"application/json": _PageSerializer()})
+        self._reader = connect(settings, serializers={"application/json": PageSerializer()})
 
     def close(self) -> None:
         """Close the connections."""
@@ -227,32 +193,29 @@ class Index:
         if slices > 1:
             body["slice"] = {"id": number, "max": slices}
         expected, read = 0, 0
-        with ThreadPoolExecutor(1, "next page") as ahead:  # the server works at it while the last one is worked at
-            following: Future[tuple[_Page, int]] | None = ahead.submit(self._page, body)
-            while following is not None:
-                page, asked = following.result()
-                if body["track_total_hits"]:
-                    expected = page.hits.total["value"] if page.hits.total else 0
-                    body["track_total_hits"] = False  # counting once is enough
-                read += len(page.hits.hits)
-                following = None
-                if len(page.hits.hits) == asked:
-                    body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
-                    body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
-                    body["pit"]["id"] = page.pit_id or body["pit"]["id"]
-                    following = ahead.submit(self._page, body)
-                if page.hits.hits:
-                    yield [hit.source for hit in page.hits.hits]
+        while True:
+            page, asked = self._page(body)
+            if body["track_total_hits"]:
+                expected = page.hits.total["value"] if page.hits.total else 0
+                body["track_total_hits"] = False  # counting once is enough
+            read += len(page.hits.hits)
+            if page.hits.hits:
+                yield [hit.source for hit in page.hits.hits]
+            if len(page.hits.hits) < asked:
+                break
+            body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
+            body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
+            body["pit"]["id"] = page.pit_id or body["pit"]["id"]
         if read != expected:
             raise ElasticsearchError(
                 f"{self.name}: slice {number} of {slices} gave {read:,} documents where it counted {expected:,}."
             )
 
-    def _page(self, body: dict[str, Any]) -> tuple[_Page, int]:
+    def _page(self, body: dict[str, Any]) -> tuple[Page, int]:
         """Return the next page and the size that was asked for."""
 
-        def search() -> _Page:
-            page: _Page = self._reader.perform_request(
+        def search() -> Page:
+            page: Page = self._reader.perform_request(
                 "POST",
                 "/_search",
                 params={"allow_partial_search_results": "false"},

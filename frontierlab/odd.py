@@ -67,7 +67,7 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
         With the first field, in the order of `converters`, that cannot be converted, and why.
     """
     try:
-        document = json.loads(bytes(raw), parse_float=Decimal, parse_constant=Decimal)
+        document = json.loads(bytes(raw), parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_first)
     except (ValueError, ArithmeticError, RecursionError):  # ArithmeticError: an exponent of twenty digits
         raise SetAside("the line: not JSON") from None
     if isinstance(document, dict) and "@timestamp" not in document and isinstance(document.get("_source"), dict):
@@ -112,6 +112,11 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
     if isinstance(value, dict):
         raise SetAside("an object")
     return converter(value)
+
+
+def _first(members: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object of which the first of several members of a name counts, as in the fast way."""
+    return dict(reversed(members))
 
 
 def _decimal(value: Any, what: str) -> Decimal:

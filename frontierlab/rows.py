@@ -40,7 +40,7 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
     out; ids and names are completed where there is a catalogue.
     """
     for number, field in enumerate(rows.schema):
-        if field.name in schema.names and pa.types.is_dictionary(schema.field(field.name).type):
+        if field.type == pa.string() and field.name in schema.names and schema.field(field.name).type == NAME:
             rows = rows.set_column(number, field.name, rows[field.name].dictionary_encode())
     rows = rows.combine_chunks()
     instance, configured = _instances(rows["db"].combine_chunks(), db_instances)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import bisect
 import functools
 import itertools
+import json
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
-import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -36,7 +36,7 @@ _KINDS = {
     "boolean": "flag",
     "date": "time",
 }
-_SAMPLE = 1_000
+_FEW = 100  # documents, from which one sees which fields make most of one
 
 
 class Plan(NamedTuple):
@@ -69,7 +69,7 @@ class Source(Protocol):
     def plan(self, most: int) -> Plan:
         """Split what is asked for into parts of about `most` documents."""
 
-    def sample(self) -> list[bytes]:
+    def sample(self, most: int = 1_000) -> list[bytes]:
         """Return a few of the documents."""
 
     @contextmanager
@@ -147,16 +147,16 @@ class ElasticSource:
         """
         wanted = [*DOCUMENT_FIELDS, *self.request.extra_fields]
         sizes = np.zeros(2)
-        for document in self.sample()[: _SAMPLE // 10]:
-            values = msgspec.json.decode(document)
+        for document in self.sample(_FEW):
+            values = json.loads(bytes(document))
             if isinstance(values, dict):
-                kept = msgspec.json.encode({name: values[name] for name in wanted if name in values})
-                sizes += (len(bytes(document)), len(kept))
+                kept = json.dumps({name: values[name] for name in wanted if name in values})
+                sizes += (len(document), len(kept))
         return wanted if sizes[0] > 2 * sizes[1] else None
 
-    def sample(self) -> list[bytes]:
+    def sample(self, most: int = 1_000) -> list[bytes]:
         """Return the first documents of a search over the period."""
-        body = search_body(self._query(self.request.start, self.request.stop), _SAMPLE, None)
+        body = search_body(self._query(self.request.start, self.request.stop), most, None)
         with self._index.point_in_time() as pit:
             return next(self._index.pages(body, pit, 0, 1), [])
 
@@ -225,9 +225,9 @@ class FileSource:
             total.update(dict(zip(buckets.tolist(), counts.tolist(), strict=True)))
         return sorted(total.items())
 
-    def sample(self) -> list[bytes]:
+    def sample(self, most: int = 1_000) -> list[bytes]:
         """Return the file's first documents."""
-        return unwrapped(next(self._file.blocks())[:_SAMPLE])
+        return unwrapped(next(self._file.blocks())[:most])
 
     @contextmanager
     def reading(self, part: PlannedPart) -> Iterator[list[Iterator[list[bytes]]]]:

@@ -132,6 +132,18 @@ def test_extra_fields_are_read_as_the_index_maps_them(es, elasticsearch_server, 
     assert "sqldb" in dry.body["_source"]
 
 
+def test_half_a_surrogate_pair_costs_its_document_alone(es, elasticsearch_server, data_dir, index):
+    usual = {"@timestamp": "2026-10-01T12:00:00.000Z", "sqldb": "CONDBR2_RO"}
+    text = json.dumps({**usual, "sqlowner": "A", "other": "a\ud800"}), json.dumps({**usual, "sqlowner": "\udc00"})
+    for document in (*text, *[json.dumps({**usual, "fsize": number}) for number in range(30)]):
+        headers = dict.fromkeys(("accept", "content-type"), "application/json")
+        es.perform_request("POST", f"/{index}/_doc", body=document.encode(), headers=headers)
+    es.indices.refresh(index=index)
+    dataset = extract(elastic_settings(elasticsearch_server, data_dir, index))
+    assert (dataset.counts.kept, dataset.manifest.set_aside) == (31, {"sqlowner: not a name": 1})
+    assert dataset.to_pandas(["fsize"])["fsize"].sum() == sum(range(30))
+
+
 def test_a_limit_cuts_at_the_same_place_each_time(elasticsearch_server, data_dir, filled):
     settings = elastic_settings(elasticsearch_server, data_dir, filled, limit_queries=7_777)
     with pytest.warns(LimitReached, match="limit_queries .7,777. cut one"):
