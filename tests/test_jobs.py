@@ -26,6 +26,7 @@ from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.arguments import as_json
 from frontierlab.jobs.kinds import Outcome
 from frontierlab.jobs.records import JobRecord, JobStore, Process
+from frontierlab.jobs.running import Control
 from frontierlab.progress import Progress
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
@@ -375,7 +376,7 @@ def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypat
 
 
 def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.running.BEAT", 0.05)
+    monkeypatch.setitem(Control.__init__.__kwdefaults__, "beat", 0.05)
     go, seen = threading.Event(), set()
 
     class Silent(kinds.CatalogueRefresh):
