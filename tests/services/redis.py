@@ -91,7 +91,7 @@ class RedisServer:
 
 
 class Worker:
-    """A Celery worker of our own, as people start it.
+    """A Celery worker of our own, as people start it, but for its look at other workers.
 
     Parameters
     ----------
@@ -124,7 +124,8 @@ class Worker:
         self.log = config.parent / f"{name}.log"
         argv = [sys.executable, *program, "-A", "frontierlab.celery_tasks", command, "--loglevel=info"]
         if command == "worker":
-            argv += ["--concurrency=1", "-n", f"{name}@test"]
+            # it would look a second for others, for what only Celery's own cancellations need
+            argv += ["--concurrency=1", "-n", f"{name}@test", "--without-mingle"]
         environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
         self._process = OwnedProcess(
             ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", *argv, *options],
