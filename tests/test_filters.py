@@ -362,7 +362,7 @@ KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=6, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.data())
 def test_a_filter_agrees_with_duckdb(running: SparkSession, name: str, data: st.DataObject) -> None:
     asked = getattr(filters, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.arguments import as_json
 from frontierlab.jobs.kinds import Outcome
 from frontierlab.jobs.records import JobRecord, JobStore, Process
+from frontierlab.jobs.running import Control
 from frontierlab.progress import Progress
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
@@ -374,7 +376,7 @@ def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypat
 
 
 def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.running.BEAT", 0.05)
+    monkeypatch.setitem(Control.__init__.__kwdefaults__, "beat", 0.05)
     go, seen = threading.Event(), set()
 
     class Silent(kinds.CatalogueRefresh):
@@ -522,6 +524,27 @@ def test_a_notebook_that_runs_is_cancelled_with_its_kernel(notebooks, tmp_path):
     while Process(host=Process.this().host, pid=int(pid)).has_ended() is False:
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+@pytest.mark.enable_socket
+def test_a_notebook_ends_by_itself_also_where_interrupts_were_ignored(notebooks, tmp_path):
+    code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'asleep')!r}).touch(); time.sleep(600)"
+    [source] = notebooks(code).notebooks.values()
+    given = {"input_path": str(source), "output_path": str(tmp_path / "out.ipynb"), "cwd": str(tmp_path)}
+    command = [sys.executable, "-m", "frontierlab.jobs.execute"]
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a pool of Celery; children inherit it
+    try:
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    child.stdin.write(json.dumps(given).encode() + b"\n")
+    child.stdin.flush()
+    deadline = time.monotonic() + LONG
+    while not (tmp_path / "asleep").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child.stdin.close()
+    assert child.wait(LONG) == -signal.SIGINT  # papermill ended it; 1 is the exit of one that lost patience
 
 
 @pytest.mark.parametrize("name", ["a b", "x=1;y", "class", ""])

@@ -22,6 +22,13 @@ def dataset(settings):
     return fl.extract(settings, name="d", source=fl.sample.path(), progress=False)
 
 
+@pytest.fixture
+def few(monkeypatch):
+    """Reports of two plots, where a test is about the job."""
+    some = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
+    monkeypatch.setattr("frontierlab.reports.CHAPTERS", some)
+
+
 @pytest.mark.usefixtures("running")
 def test_caching_figures_come_back_as_they_were(settings, dataset):
     here = fl.caching.efficiency(dataset, settings, progress=False)
@@ -46,7 +53,7 @@ def test_caching_figures_of_some_folders(settings, dataset):
         jobs.submit("caching", settings=settings, backend="inline", dataset="d", store="yes")
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("running", "few")
 def test_a_report_is_written(settings, dataset, tmp_path):
     job = jobs.submit("report", settings=settings, backend="thread", dataset=dataset, path=tmp_path / "r.html")
     assert job.result(LONG) == tmp_path / "r.html"
@@ -55,7 +62,7 @@ def test_a_report_is_written(settings, dataset, tmp_path):
         jobs.submit("report", settings=settings, backend="inline", dataset=dataset, path=tmp_path)
 
 
-@pytest.mark.usefixtures("running")
+@pytest.mark.usefixtures("running", "few")
 def test_a_report_of_a_selection(settings, dataset):
     selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")
     job = jobs.submit("report", settings=settings, backend="inline", dataset=dataset, selection=selection)

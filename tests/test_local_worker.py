@@ -9,6 +9,7 @@ import signal
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import nbclient
@@ -124,12 +125,14 @@ def test_what_is_queued_outlives_it(settings):
     with jobs.start_worker(settings):
         pass
     with jobs.start_worker(settings) as worker:
-        for process in programs_of(settings):
-            if "celery" in " ".join(process.cmdline()):
-                process.send_signal(signal.SIGSTOP)
+        [celery] = [process for process in programs_of(settings) if "celery" in " ".join(process.cmdline())]
+        celery.send_signal(signal.SIGSTOP)
         job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
         time.sleep(1.5)  # until it is on the disk
+        ending = threading.Timer(1, celery.kill)  # stopped as it is, it does not end when asked, for which it has 10 s
+        ending.start()
         worker.stop()
+        ending.join()
     assert job.state == "queued"
     with jobs.start_worker(settings):
         assert_is_the_world(job.result(LONG), World())

@@ -151,12 +151,18 @@ def test_a_path_that_is_a_folder_is_refused_and_an_unknown_name(tmp_path: Path) 
         report("nix", settings=Settings(data_dir=tmp_path))
 
 
+@pytest.fixture(scope="module")
+def path(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A report of everything, compared."""
+    window = Selection(since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
+    dataset = make_dataset(tmp_path_factory.mktemp("report") / "day", ROWS)
+    return report(dataset, window, compare="previous", session=running)
+
+
 @pytest.mark.spark
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
-def test_the_page_stands_alone_and_fits(running: SparkSession, tmp_path: Path, browser: Browser, width: int) -> None:
-    window = Selection(since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
-    path = report(make_dataset(tmp_path / "day", ROWS), window, compare="previous", session=running)
+def test_the_page_stands_alone_and_fits(path: Path, browser: Browser, width: int) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     problems: list[str] = []
     asked: list[str] = []

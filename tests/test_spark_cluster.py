@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
+from pyspark.sql import DataFrame, SparkSession
 
 import frontierlab as fl
 from frontierlab import filters
@@ -31,13 +32,17 @@ def arguments(question: Callable[..., Any]) -> dict[str, str]:
     return {p.name: REQUIRED[p.name] for p in wanted if p.name != "logs" and p.kind is not p.VAR_KEYWORD}
 
 
+def answers(logs: DataFrame) -> dict[str, pd.DataFrame]:
+    """Ask everything."""
+    frames = {name: question(logs, **arguments(question)) for name, question in questions().items()}
+    return {**frames, "sql": fl.sql(logs, QUESTION, db="CONDBR2")}
+
+
 def answer(target: Path) -> None:
     """Ask everything, with the settings of the environment, and write what comes; run in a process of its own."""
     logs = fl.open_logs("sample")
     spark = logs.sparkSession
-    frames = {name: question(logs, **arguments(question)) for name, question in questions().items()}
-    frames["sql"] = fl.sql(logs, QUESTION, db="CONDBR2")
-    for name, frame in frames.items():
+    for name, frame in answers(logs).items():
         frame.to_pickle(target / f"{name}.pickle")
     executors = spark.sparkContext._jsc.sc().statusStore().executorList(True)
     tasks = {executors.apply(i).id(): executors.apply(i).totalTasks() for i in range(executors.size())}
@@ -45,7 +50,7 @@ def answer(target: Path) -> None:
 
 
 def ask(data: Path, target: Path, master: str, options: dict[str, str]) -> dict[str, Any]:
-    target.mkdir()
+    """Ask everything in a session of a process of its own, for there is one at most in each."""
     settings = {
         "DATA_DIR": str(data),
         "SPARK_MASTER": master,
@@ -76,21 +81,23 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.spark
-def test_filters_give_the_same_on_a_cluster_and_on_this_machine(data: Path, tmp_path: Path) -> None:
-    ask(data, tmp_path / "here", "local[*]", {})
+def test_filters_give_the_same_on_a_cluster_and_on_this_machine(
+    running: SparkSession, data: Path, tmp_path: Path
+) -> None:
+    assert running.conf.get("spark.master") == "local[2]"
+    expected = answers(fl.open_logs("sample", session=running, settings=fl.Settings(data_dir=data)))
     with SparkCluster() as cluster:
-        where = ask(data, tmp_path / "there", cluster.url, cluster.options)
+        where = ask(data, tmp_path, cluster.url, cluster.options)
         folder, processes = cluster.folder, cluster.processes()
     assert len(processes) >= 2
     assert not folder.exists()
     assert [process for process in processes if lives(process)] == []
     assert sum(count for name, count in where["tasks"].items() if name != "driver") > len(questions())
     assert where["tasks"].get("driver", 0) == 0
-    names = {path.stem for path in (tmp_path / "here").glob("*.pickle")}
-    assert names == {*questions(), "sql"}
-    assert len(names) > 16
-    for name in sorted(names):
-        here, there = (pd.read_pickle(tmp_path / place / f"{name}.pickle") for place in ("here", "there"))
+    assert {path.stem for path in tmp_path.glob("*.pickle")} == expected.keys() == {*questions(), "sql"}
+    assert len(expected) > 16
+    for name, here in sorted(expected.items()):
+        there = pd.read_pickle(tmp_path / f"{name}.pickle")
         assert not here.empty, name
         pd.testing.assert_frame_equal(there, here, check_exact=True, obj=name)
         assert there.attrs.keys() == here.attrs.keys()

@@ -192,9 +192,9 @@ def test_a_redis_cancellation_is_enough(sleeper, start, tmp_path):
 
 
 def test_two_workers_read_one_extraction_to_the_rows_of_one_process(configure, start, tmp_path):
-    world, path = World(400_000, seed=4), tmp_path / "large.ndjson"
+    world, path = World(200_000, seed=4), tmp_path / "large.ndjson"
     world.write(path)
-    settings = configure(part_documents=20_000)
+    settings = configure(part_documents=10_000)
     first, second = start("first"), start("second")
     job = jobs.submit("extraction", settings=settings, name="d", source=path)
     assert_is_the_world(job.result(LONG), world)
@@ -440,10 +440,10 @@ def filled(es):
 
 @pytest.fixture
 def elastic(configure, elasticsearch_server, filled):
-    """Settings for the index through a proxy, which answers each search after a second."""
+    """Settings for the index through a proxy, which answers each search after half a second."""
     server = elasticsearch_server
     with FlakyProxy(server.url, server.ca_certs) as proxy:
-        proxy.faults.append(Delay(when="POST /_search", seconds=1, times=None))
+        proxy.faults.append(Delay(when="POST /_search", seconds=0.5, times=None))
         fields = {"es_address": proxy.url, "es_user": server.user, "es_pswd": server.password, "es_index": filled}
         yield configure(**fields, es_page=500, es_slices=1), proxy
 
@@ -513,7 +513,7 @@ def test_a_helper_that_is_killed_in_the_middle_of_a_part_costs_only_time(elastic
     until(lambda: job.progress is not None and job.progress.done, "progress")
     second = start("second")
     until(lambda: second.text.count("received") > second.text.count("succeeded"), "a part of the second worker")
-    time.sleep(1.5)  # a search takes one second
+    time.sleep(0.75)  # a search takes half a second
     second.kill()
     proxy.faults.clear()
     dataset = job.result(LONG)

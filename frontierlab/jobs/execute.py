@@ -20,6 +20,8 @@ _PATIENCE = 10  # seconds for papermill to end its kernel
 
 def main() -> None:
     """Execute it."""
+    # processes of a Celery pool ignore it, and what they start inherits that: neither papermill nor kernel would end
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = json.loads(sys.stdin.readline())
     threading.Thread(target=_follow, daemon=True).start()
     from papermill import execute_notebook

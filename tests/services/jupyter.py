@@ -66,9 +66,8 @@ class JupyterServer:
         page = config / "labconfig" / "page_config.json"
         page.parent.mkdir(parents=True)
         page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
-        kept = {
-            name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "TMPDIR") if name in os.environ
-        }
+        names = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "SPARK_SUBMIT_OPTS", "TMPDIR")
+        kept = {name: os.environ[name] for name in names if name in os.environ}
         return {
             **kept,
             "HOME": str(home),

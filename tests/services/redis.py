@@ -91,7 +91,7 @@ class RedisServer:
 
 
 class Worker:
-    """A Celery worker of our own, as people start it.
+    """A Celery worker of our own, as people start it, but for its look at other workers.
 
     Parameters
     ----------
@@ -124,8 +124,10 @@ class Worker:
         self.log = config.parent / f"{name}.log"
         argv = [sys.executable, *program, "-A", "frontierlab.celery_tasks", command, "--loglevel=info"]
         if command == "worker":
-            argv += ["--concurrency=1", "-n", f"{name}@test"]
-        environment = {name: os.environ[name] for name in ("PATH", "HOME", "LANG", "JAVA_HOME") if name in os.environ}
+            # it would look a second for others, for what only Celery's own cancellations need
+            argv += ["--concurrency=1", "-n", f"{name}@test", "--without-mingle"]
+        kept = ("PATH", "HOME", "LANG", "JAVA_HOME", "SPARK_SUBMIT_OPTS")
+        environment = {name: os.environ[name] for name in kept if name in os.environ}
         self._process = OwnedProcess(
             ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", *argv, *options],
             folder=config.parent / f"{name}-home",

@@ -96,6 +96,7 @@ class SparkCluster:
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_LOCAL_DIRS": str(self.folder),
             "SPARK_DAEMON_MEMORY": "256m",
+            "SPARK_DAEMON_JAVA_OPTS": os.environ.get("SPARK_SUBMIT_OPTS", ""),
         }
         process = OwnedProcess(
             [home / "bin" / "spark-class", f"{LAUNCHER}.{name}", *arguments],
