@@ -109,9 +109,9 @@ class DocumentReader:
             documents = _sound(documents, odd)
             try:
                 texts = self._taken_apart(documents)
-            except duckdb.Error:
+            except duckdb.Error:  # of extra fields whose names differ in case alone, say
                 odd += documents
-                documents, texts = [], self._taken_apart([])
+                documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
         rows, good = self._typed(texts, page.converted)
         odd += [documents[row] for row in np.flatnonzero(~good).tolist()]
         page.rows = self._renamed(pa.concat_tables([rows, self._one_by_one(odd, page)]))

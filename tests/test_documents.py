@@ -6,12 +6,14 @@ from datetime import UTC, datetime
 from unittest import mock
 
 import msgspec
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frontierlab.documents import DocumentReader
 from frontierlab.odd import convert
-from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, MISSING_IOV, OPEN_IOV
+from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, MISSING_IOV, OPEN_IOV, Column
 from tests.documents import DAY, EXTRA, READER, document, only, plain, written
 
 
@@ -194,6 +196,13 @@ def test_nineteen_digits_stay(value):
 def test_a_missing_iov_is_minus_one_and_other_missing_values_are_null():
     row = only(document())
     assert (row["since"], row["until"], row["taskid"], row["cached"]) == (MISSING_IOV, MISSING_IOV, None, None)
+
+
+def test_extra_fields_whose_names_differ_in_case_alone():
+    extra = [Column(name, name, pa.int64(), "extra") for name in ("Size", "size", "TASKID", "it's")]
+    page = DocumentReader(extra).read([document(Size=1, size=2, TASKID=3, taskid=4, **{"it's": 5})] * 20)
+    found = page.rows.select(["Size", "size", "TASKID", "it's", "taskid"]).to_pylist()
+    assert found == [{"Size": 1, "size": 2, "TASKID": 3, "it's": 5, "taskid": 4}] * 20
 
 
 def test_lines_of_elasticdump():
