@@ -13,7 +13,7 @@ from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import DatasetError
 from frontierlab.settings import Settings
 from frontierlab.spark_types import spark_schema
-from frontierlab.summaries import SUMMARY_SCHEMA, note_summary, summary_file
+from frontierlab.summaries import SUMMARY_SCHEMA, note_summary, summary_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -66,8 +66,8 @@ def open_logs(
     if not files:
         return spark.createDataFrame([], schema)
     logs = _read(spark, schema, files)
-    summaries = [summary_file(file) for file in files]
-    if all(file.exists() for file in summaries):
+    summaries = summary_files(dataset.path, files) if dataset.state == "complete" else []
+    if summaries:
         note_summary(logs, functools.cache(lambda: _read(spark, spark_schema(SUMMARY_SCHEMA), summaries)))
     return logs
 

@@ -39,6 +39,7 @@ from frontierlab.progress import ProgressCallback, ProgressMeter
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
 from frontierlab.sources import Source
+from frontierlab.summaries import combine_summaries
 from frontierlab.times import format_time
 
 __all__ = ["Reading", "complete"]
@@ -282,6 +283,8 @@ def complete(path: Path, manifest: Manifest, outcomes: list[Outcome]) -> None:
         manifest.notes.append(
             f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
         )
+    rows = [file for part in manifest.plan for file in sorted(part_folder(path, part.number).glob("*.parquet"))]
+    combine_summaries(path, rows)
     manifest.state = "complete"
     manifest.finished = format_time(datetime.now(UTC))
     remove_leftovers(path)

@@ -13,7 +13,7 @@ exactly. In a summary
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -36,8 +36,10 @@ __all__ = [
     "Shape",
     "Summariser",
     "TIMES",
+    "combine_summaries",
     "note_summary",
     "summary_file",
+    "summary_files",
     "summary_that_answers",
 ]
 
@@ -47,6 +49,8 @@ TIMES = "times"
 _LONG_MS = 1_000
 _NAMES = ("db", "schema", "nodefullpath")
 _FLAGS = ("cached", "disconn", "rejected", "procerror")
+_FEW = 4  # files that Spark opens without one noticing
+_COMBINED = "all.summary"
 _PIECES = 16  # that are kept before they are added up
 _MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
 
@@ -158,10 +162,20 @@ class Summariser:
     def add(self, rows: pa.Table) -> None:
         """Count log rows."""
         self._bytes += pc.sum(pc.abs(rows["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
-        for shape, pieces in self._pieces.items():
-            pieces.append(shape.count(rows))
-            if len(pieces) == _PIECES:
-                pieces[:] = [shape.together(pieces)]  # however many rows there are, they are alike in few ways
+        for shape in SHAPES:
+            self._keep(shape, shape.count(rows))
+
+    def add_summary(self, summary: pa.Table) -> None:
+        """Add what was counted elsewhere."""
+        self._bytes += pc.sum(pc.abs(summary["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
+        for shape in SHAPES:
+            self._keep(shape, summary.filter(pc.field("summary") == shape.name).select([*shape.keys, "fsize", TIMES]))
+
+    def _keep(self, shape: Shape, piece: pa.Table) -> None:
+        pieces = self._pieces[shape]
+        pieces.append(piece)
+        if len(pieces) == _PIECES:
+            pieces[:] = [shape.together(pieces)]  # however many rows there are, they are alike in few ways
 
     def write(self, path: Path) -> None:
         """Write the summaries of all rows, on the disk itself; where they would not be exact, nothing."""
@@ -179,6 +193,28 @@ class Summariser:
 def summary_file(rows: Path) -> Path:
     """Return where the summaries of a file of rows are; it does not end in .parquet, not to be taken for rows."""
     return rows.with_suffix(".summary")
+
+
+def combine_summaries(dataset: Path, rows: Sequence[Path]) -> None:
+    """Put the summaries of a dataset's files into one, which Spark reads sooner; few are left as they are."""
+    files = _summaries_of(rows)
+    if len(files) <= _FEW:
+        return
+    summariser = Summariser()
+    for file in files:
+        summariser.add_summary(pq.read_table(file))
+    summariser.write(dataset / _COMBINED)
+
+
+def summary_files(dataset: Path, rows: Sequence[Path]) -> list[Path]:
+    """Return the files of the summary of a complete dataset's files of rows; none where a file has no summary."""
+    combined = dataset / _COMBINED
+    return [combined] if combined.exists() else _summaries_of(rows)
+
+
+def _summaries_of(rows: Sequence[Path]) -> list[Path]:
+    files = [summary_file(file) for file in rows]
+    return files if all(file.exists() for file in files) else []
 
 
 _SUMMARIES: WeakKeyDictionary[DataFrame, Callable[[], DataFrame]] = WeakKeyDictionary()
@@ -203,4 +239,4 @@ def summary_that_answers(logs: DataFrame, text: str, args: Mapping[str, Any]) ->
     shape = next((shape for shape in SHAPES if shape.answers(text, args)), None)
     if open_summary is None or shape is None:
         return None
-    return open_summary().where(f"summary = '{shape.name}'")
+    return open_summary().where(f"summary = '{shape.name}'").coalesce(1)  # so that Spark need not shuffle

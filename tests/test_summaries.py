@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
-from frontierlab import Selection, filters, spark
+import frontierlab as fl
+from frontierlab import Selection, extract, filters, spark
 from frontierlab.selection import KINDS
-from frontierlab.summaries import TIMES, Summariser, summary_file
+from frontierlab.summaries import TIMES, Summariser, summary_file, summary_files
 from tests.logs import START, make_dataset, table
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
@@ -146,6 +147,32 @@ def test_a_dataset_of_which_a_part_has_none_is_asked_itself(
     frame = filters.queries_per_db(spark.open_logs(dataset, session=running))
     assert asked_of == ["queries"]
     assert frame[["cached", "not_cached"]].to_numpy().tolist() == [[1, 1]]
+
+
+@pytest.mark.spark
+def test_an_extraction_of_many_parts_has_one_summary_of_all(
+    running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")
+    dataset = extract(fl.sample.settings(data_dir=tmp_path), source=fl.sample.path(), name="d", progress=False)
+    assert len(dataset.files()) > 4
+    (combined,) = summary_files(dataset.path, dataset.files())
+    found = pq.read_table(combined)
+    for shape in ("periods", "folders"):
+        assert pc.sum(found.filter(pc.field("summary") == shape)[TIMES]).as_py() == dataset.counts.kept
+    assert len(found) < sum(pq.read_metadata(summary_file(file)).num_rows for file in dataset.files())
+    logs = spark.open_logs(dataset, session=running)
+    for name in FROM_A_SUMMARY:
+        asked = getattr(filters, name)
+        pd.testing.assert_frame_equal(asked(logs, db="CONDBR2"), asked(logs.where("true"), db="CONDBR2"))
+
+
+@pytest.mark.spark
+def test_an_incomplete_dataset_is_asked_itself(running: SparkSession, tmp_path: Path, asked_of: list[str]) -> None:
+    dataset = make_dataset(tmp_path / "logs", [{"cached": True}], missing=1)
+    logs = spark.open_logs(dataset, session=running, allow_incomplete=True)
+    assert filters.queries_per_db(logs)["cached"].tolist() == [1]
+    assert asked_of == ["queries"]
 
 
 def test_bytes_whose_sum_could_overflow_have_no_summary(tmp_path: Path) -> None:

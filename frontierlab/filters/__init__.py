@@ -23,10 +23,10 @@ Bins are half open and aligned to the epoch, or to 0 ms, and every bin is there.
 log does not say whether it was cached is counted as ``unknown``. What nothing matches is a frame
 without rows. In ``attrs`` a frame holds what a plot says of it: the filter, the selection in words.
 
-Questions whose selection and bins fit are asked of the dataset's summaries (`frontierlab.summaries`), by the
-same statement with sums in place of counts: the answer is the same, several times sooner. Where
-``since``, ``until`` and bins of time are whole hours (of some filters, whole five minutes), and tags, tasks,
-servers, sites and Squids are left out, that is mostly so.
+Of logs as `frontierlab.open_logs` opened them, questions whose selection and bins fit are asked of the
+dataset's summaries (`frontierlab.summaries`), by the same statement with sums in place of counts: the answer
+is the same, sooner. That is mostly so where ``since``, ``until`` and bins of time are whole hours (of some
+filters, whole five minutes), and tags, tasks, servers, sites and Squids are left out.
 
 All raise `InvalidRequestError` where a parameter makes no sense, before Spark is asked, and
 `SparkError` or `Cancelled` where Spark does not come to an end.
