@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.manifest import Counts, Manifest, Outcome
-from frontierlab.parts import part_folder, read_outcome, remove_locks
+from frontierlab.parts import part_folder, read_outcome, remove_locks, row_files
 from frontierlab.request import extra_columns
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
@@ -101,8 +101,7 @@ class Dataset:
         DatasetError
             It is complete by its manifest, and files of it are missing or damaged.
         """
-        folders = [part_folder(self.path, part.number) for part in self.manifest.plan]
-        files = [file for folder in folders for file in sorted(folder.glob("*.parquet"))]
+        files = row_files(self.path, (part.number for part in self.manifest.plan))
         if self.state == "complete":
             try:
                 rows = sum(pq.read_metadata(file).num_rows for file in files)

@@ -54,16 +54,13 @@ def _with_odd_texts(data: bytes, refusal: Exception) -> Page:
     """Read a page in which a text has half a surrogate pair: Elasticsearch keeps it, and msgspec refuses it."""
     try:
         answer = json.loads(data)
-        hits = [Hit(_text(hit.get("_source")), _text(hit.get("sort"))) for hit in answer["hits"]["hits"]]
+        found, answer["hits"]["hits"] = answer["hits"]["hits"], []
+        page = msgspec.convert(answer, Page)
+        page.hits.hits = [Hit(_text(hit.get("_source")), _text(hit.get("sort"))) for hit in found]
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         whole = "The answer is not whole JSON"
         raise elastic_transport.SerializationError(whole, errors=(refusal,)) from error
-    return Page(
-        hits=_Hits(hits, answer["hits"].get("total")),
-        timed_out=answer.get("timed_out", False),
-        shards=_Shards(answer.get("_shards", {}).get("failed", 0)),
-        pit_id=answer.get("pit_id"),
-    )
+    return page
 
 
 def _text(value: Any) -> msgspec.Raw:

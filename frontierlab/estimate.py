@@ -18,6 +18,8 @@ from frontierlab.sources import ElasticSource, Plan, Source
 
 __all__ = ["DryRun", "estimate"]
 
+_SAMPLE = 1_000  # documents
+
 
 @dataclass(frozen=True)
 class DryRun:
@@ -61,7 +63,7 @@ class DryRun:
 def estimate(source: Source, plan: Plan, catalogue: Catalogue | None) -> DryRun:
     """Say what reading a source by a plan would do, from its counts and its first documents."""
     documents = sum(part.expected for part in plan.parts)
-    sample = source.sample() if documents else []
+    sample = source.sample(_SAMPLE) if documents else []
     request = source.request
     extra = request.extra_columns
     wanted, _ = source.wanted(DocumentReader(extra).read(sample).rows, plan.limit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +27,7 @@ __all__ = [
     "read_outcome",
     "remove_leftovers",
     "remove_locks",
+    "row_files",
     "temporary_folder",
 ]
 
@@ -41,6 +42,11 @@ _ENCODED = ["taskid", "node_id", "tag_id", "dbtime", "querytime", "initthreads",
 def part_folder(dataset: Path, number: int) -> Path:
     """Return the place of a part that is whole."""
     return dataset / "parts" / f"{number:05d}"
+
+
+def row_files(dataset: Path, numbers: Iterable[int]) -> list[Path]:
+    """Return the Parquet files of the parts of these numbers that are whole."""
+    return [file for number in numbers for file in sorted(part_folder(dataset, number).glob("*.parquet"))]
 
 
 def temporary_folder(dataset: Path, number: int) -> Path:

@@ -33,6 +33,7 @@ from frontierlab.parts import (
     read_outcome,
     remove_leftovers,
     remove_locks,
+    row_files,
     temporary_folder,
 )
 from frontierlab.progress import ProgressCallback, ProgressMeter
@@ -283,8 +284,7 @@ def complete(path: Path, manifest: Manifest, outcomes: list[Outcome]) -> None:
         manifest.notes.append(
             f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
         )
-    rows = [file for part in manifest.plan for file in sorted(part_folder(path, part.number).glob("*.parquet"))]
-    combine_summaries(path, rows)
+    combine_summaries(path, row_files(path, (part.number for part in manifest.plan)))
     manifest.state = "complete"
     manifest.finished = format_time(datetime.now(UTC))
     remove_leftovers(path)

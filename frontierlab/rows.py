@@ -1,4 +1,4 @@
-"""From what documents say to the rows of a dataset: COOL queries only, completed, encoded."""
+"""From what documents say to the rows of a dataset: COOL queries only, completed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,6 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
     ``db`` is cut at the first ``_``; rows of a database that is not one of `db_instances` are left
     out; ids and names are completed where there is a catalogue.
     """
-    for number, field in enumerate(rows.schema):
-        if field.type == pa.string() and field.name in schema.names and schema.field(field.name).type == NAME:
-            rows = rows.set_column(number, field.name, rows[field.name].dictionary_encode())
     rows = rows.combine_chunks()
     instance, configured = _instances(rows["db"].combine_chunks(), db_instances)
     left_out = Counter(

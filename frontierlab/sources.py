@@ -69,8 +69,8 @@ class Source(Protocol):
     def plan(self, most: int) -> Plan:
         """Split what is asked for into parts of about `most` documents."""
 
-    def sample(self, most: int = 1_000) -> list[bytes]:
-        """Return a few of the documents."""
+    def sample(self, most: int) -> list[bytes]:
+        """Return a few of the documents, `most` at most."""
 
     @contextmanager
     def reading(self, part: PlannedPart) -> Iterator[list[Iterator[list[bytes]]]]:
@@ -154,7 +154,7 @@ class ElasticSource:
                 sizes += (len(document), len(kept))
         return wanted if sizes[0] > 2 * sizes[1] else None
 
-    def sample(self, most: int = 1_000) -> list[bytes]:
+    def sample(self, most: int) -> list[bytes]:
         """Return the first documents of a search over the period."""
         body = search_body(self._query(self.request.start, self.request.stop), most, None)
         with self._index.point_in_time() as pit:
@@ -225,7 +225,7 @@ class FileSource:
             total.update(dict(zip(buckets.tolist(), counts.tolist(), strict=True)))
         return sorted(total.items())
 
-    def sample(self, most: int = 1_000) -> list[bytes]:
+    def sample(self, most: int) -> list[bytes]:
         """Return the file's first documents."""
         return unwrapped(next(self._file.blocks())[:most])
 

@@ -136,7 +136,7 @@ class Question:
         self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = _NOW
     ) -> tuple[DataFrame, Statement]:
         """Return what to ask, and the statement: the summary of the logs where it gives the same answer."""
-        if not self.values and not self.labels:  # which need each query
+        if not self.values:  # which need each query
             statement = self.statement(name, selection, shift, TIMES)
             summary = summary_that_answers(logs, statement.text, statement.args)
             if summary is not None:

@@ -109,22 +109,15 @@ class Shape:
             return int(value) == _LONG_MS
         return parameter.split("_")[0] in (*_NAMES, "kind")
 
-    def count(self, rows: pa.Table) -> pa.Table:
-        """Count log rows."""
+    def count(self, rows: pa.Table, names: Mapping[str, pa.Array]) -> pa.Table:
+        """Count rows as `Summariser.add` makes them, in which a name is its place among `names`."""
         if self.long:
-            rows = rows.filter(pc.greater_equal(rows["querytime"], _LONG_MS))
-        time = rows["time"].cast(pa.int64())
-        names = {name: rows[name].combine_chunks() for name in _NAMES if name in self.columns}
-        coarse = {
-            **{name: values.indices for name, values in names.items()},  # numbers are quicker to group than texts
-            "time": pc.multiply(pc.divide(time, self.bin_ms), self.bin_ms),
-            "since": pc.if_else(pc.equal(rows["since"], MISSING_IOV), MISSING_IOV, 0),
-            "querytime": pc.if_else(pc.greater_equal(rows["querytime"], _LONG_MS), _LONG_MS, 0),
-        }
-        piece = pa.table({name: coarse.get(name, rows[name]) for name in [*self.keys, "fsize"]})
-        groups = self._grouped(piece, ([], "count_all"))
-        for name, values in names.items():
-            groups = groups.set_column(self.keys.index(name), name, values.dictionary.take(groups[name]))
+            rows = rows.filter(pc.equal(rows["querytime"], _LONG_MS))
+        start = pc.multiply(pc.divide(rows["time"], self.bin_ms), self.bin_ms)
+        groups = self._grouped(rows.set_column(rows.column_names.index("time"), "time", start), ([], "count_all"))
+        for place, name in enumerate(self.keys):
+            if name in names:
+                groups = groups.set_column(place, name, names[name].take(groups[name]))
         return groups
 
     def together(self, pieces: list[pa.Table]) -> pa.Table:
@@ -161,15 +154,30 @@ class Summariser:
 
     def add(self, rows: pa.Table) -> None:
         """Count log rows."""
-        self._bytes += pc.sum(pc.abs(rows["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
+        self._note_bytes(rows)
+        named = {name: rows[name].combine_chunks() for name in _NAMES}
+        coarse = pa.table(
+            {
+                "time": rows["time"].cast(pa.int64()),
+                **{name: values.indices for name, values in named.items()},  # numbers are quicker to group than texts
+                **{flag: rows[flag] for flag in _FLAGS},
+                "since": pc.if_else(pc.equal(rows["since"], MISSING_IOV), MISSING_IOV, 0),
+                "querytime": pc.if_else(pc.greater_equal(rows["querytime"], _LONG_MS), _LONG_MS, 0),
+                "fsize": rows["fsize"],
+            }
+        )
+        names = {name: values.dictionary for name, values in named.items()}
         for shape in SHAPES:
-            self._keep(shape, shape.count(rows))
+            self._keep(shape, shape.count(coarse, names))
 
     def add_summary(self, summary: pa.Table) -> None:
         """Add what was counted elsewhere."""
-        self._bytes += pc.sum(pc.abs(summary["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
+        self._note_bytes(summary)
         for shape in SHAPES:
             self._keep(shape, summary.filter(pc.field("summary") == shape.name).select([*shape.keys, "fsize", TIMES]))
+
+    def _note_bytes(self, rows: pa.Table) -> None:
+        self._bytes += pc.sum(pc.abs(rows["fsize"].cast(pa.float64(), safe=False))).as_py() or 0.0
 
     def _keep(self, shape: Shape, piece: pa.Table) -> None:
         pieces = self._pieces[shape]
