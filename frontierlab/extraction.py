@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
@@ -16,6 +15,7 @@ from frontierlab.dataset import Dataset, dataset_path, require_new, this_writer,
 from frontierlab.elastic import Index
 from frontierlab.errors import CatalogueError, DatasetError
 from frontierlab.estimate import DryRun, estimate
+from frontierlab.losses import warn_of_losses
 from frontierlab.manifest import Manifest
 from frontierlab.parts import remove_leftovers
 from frontierlab.progress import ProgressCallback, reporting
@@ -26,18 +26,10 @@ from frontierlab.settings import Settings
 from frontierlab.sources import ElasticSource, FileSource, Source, require_same
 from frontierlab.times import format_time
 
-__all__ = ["LimitReached", "NothingKept", "extract", "extract_request", "notices", "read_part"]
+__all__ = ["extract", "extract_request", "read_part"]
 
 Share = Callable[[str, list[int]], object]
 """Called with a dataset's name and the numbers of the parts to be read, once there is a plan: others may read them."""
-
-
-class LimitReached(UserWarning):
-    """``limit_queries`` cut an extraction: the dataset ends earlier than was asked for."""
-
-
-class NothingKept(UserWarning):
-    """An extraction read documents, and none of them became a row: the dataset is empty."""
 
 
 @overload
@@ -134,7 +126,7 @@ def extract(
     -------
     Dataset
         Complete. Where ``limit_queries`` cut it (by time, earliest first, at a whole millisecond),
-        it says so, and so does a `LimitReached` warning.
+        it says so, and so does a warning; see `frontierlab.losses` for all that is warned of.
     DryRun
         With `dry_run`.
 
@@ -171,8 +163,7 @@ def extract(
         with closing(_source(settings, request, threading.Event())) as opened:
             return estimate(opened, opened.plan(settings.part_documents), catalogue)
     dataset = extract_request(dataset_path(name, settings), settings, request, progress)
-    for text, category in notices(dataset):
-        warnings.warn(text, category, stacklevel=2)
+    warn_of_losses(dataset, settings)
     return dataset
 
 
@@ -183,7 +174,7 @@ def extract_request(
     progress: bool | ProgressCallback = True,
     share: Share | None = None,
 ) -> Dataset:
-    """Do what `extract` does, for a request that is checked; without warnings, see `notices`.
+    """Do what `extract` does, for a request that is checked; without warnings, see `frontierlab.losses.losses`.
 
     Parameters
     ----------
@@ -201,24 +192,6 @@ def extract_request(
     except OSError as error:
         raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from error
     return Dataset(path)
-
-
-def notices(dataset: Dataset) -> list[tuple[str, type[UserWarning]]]:
-    """Return what whoever asked for an extraction should be warned of; nothing where it gave all that there is."""
-    manifest, counts = dataset.manifest, dataset.counts
-    if manifest.limit is not None:
-        text = (
-            f"limit_queries ({manifest.limit['limit_queries']:,}) cut {dataset.name} at "
-            f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period."
-        )
-        if not counts.kept:
-            text += " Nothing is left: the first millisecond holds more than the limit."
-        return [(text, LimitReached)]
-    if counts.read and not counts.kept:
-        why = manifest.left_out | manifest.set_aside
-        reasons = ", ".join(f"{reason} {count:,}" for reason, count in why.items())
-        return [(f"None of {counts.read:,} documents became a row of {dataset.name}: {reasons}.", NothingKept)]
-    return []
 
 
 def _extract(

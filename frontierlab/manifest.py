@@ -141,6 +141,9 @@ class Manifest(Outcome):
         Who wrote last: process, machine, time.
     notes
         Sentences that a reader of the figures should know.
+    partial
+        Sentences that say what the source did not give: a cluster that did not answer, a closed index. The figures
+        are too small, and whoever makes or reads the dataset is warned.
     """
 
     format: Literal[1] = 1
@@ -156,6 +159,7 @@ class Manifest(Outcome):
     limit: dict[str, Any] | None = None
     writer: str = ""
     notes: list[str] = Field(default_factory=list)
+    partial: list[str] = Field(default_factory=list)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:

@@ -143,6 +143,12 @@ class Settings(BaseModel):
     limit_queries: int = Field(
         5_000_000, ge=1, description="a whole number above 0: documents read at most in an extraction"
     )
+    loss_warning_share: float = Field(
+        0.001,
+        ge=0,
+        le=1,
+        description="a share from 0 to 1: where more documents than that cannot be read, a warning names the reasons",
+    )
     part_documents: int = Field(
         500_000,
         ge=1_000,

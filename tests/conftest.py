@@ -60,6 +60,8 @@ def no_configuration(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in os.environ:
         if name == "CONFIG_FILE" or name.startswith("FRONTIERLAB_"):
             monkeypatch.delenv(name)
+    # a hundredth of the documents of the tests' worlds are malformed on purpose
+    monkeypatch.setenv("FRONTIERLAB_LOSS_WARNING_SHARE", "0.03")
 
 
 @pytest.fixture(autouse=True)

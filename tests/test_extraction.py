@@ -19,7 +19,7 @@ from frontierlab.errors import (
     DatasetError,
     InvalidRequestError,
 )
-from frontierlab.extraction import LimitReached, NothingKept
+from frontierlab.losses import LimitReached, NothingKept
 from frontierlab.sample import World
 from tests.extractions import assert_is_the_world, assert_same_rows, small_parts  # noqa: F401
 

@@ -15,7 +15,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab.errors import ElasticsearchError, InterruptedExtraction
-from frontierlab.extraction import LimitReached
+from frontierlab.losses import LimitReached
 from frontierlab.sample import World
 from tests.extractions import assert_is_the_world, assert_same_rows, elastic_settings, small_parts  # noqa: F401
 from tests.services.flaky import Answer, Call, Cut, Delay, Drop, FlakyProxy, failed_shards, timed_out, too_many_requests

@@ -21,11 +21,12 @@ from frontierlab.dataset import Dataset, dataset_path
 from frontierlab.datasets import open_dataset
 from frontierlab.errors import InvalidRequestError, JobError
 from frontierlab.exports import ExportFile
-from frontierlab.extraction import extract, extract_request, notices
+from frontierlab.extraction import extract, extract_request
 from frontierlab.files import replacing
 from frontierlab.jobs.arguments import as_json, checked_names, takes
 from frontierlab.jobs.notebooks import check_notebook, run_notebook
 from frontierlab.jobs.records import JobRecord
+from frontierlab.losses import losses
 from frontierlab.request import Request, make_request
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
@@ -131,7 +132,7 @@ class Extraction(Kind):
         dataset = extract_request(
             dataset_path(record.arguments["name"], settings), settings, request, control.report, control.share
         )
-        return Outcome({"dataset": dataset.name}, [text for text, _ in notices(dataset)])
+        return Outcome({"dataset": dataset.name}, [loss.text for loss in losses(dataset, settings)])
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:
         """Open the dataset."""
