@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab worker test test-es9 lint format bench pictures constraints clean
+.PHONY: help demo lab worker test test-es9 test-loaded lint format bench pictures constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -26,12 +26,19 @@ worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no b
 
 test: lint ## Check everything: lint, then all tests, with real services
 	@scripts/setup.sh java maven chromium
-	$(BIN)/python -m pytest
+	$(BIN)/python -m tests.services.releases
+	scripts/test.sh
 
 test-es9: export TEST_ES_VERSION = 9.4.3
 test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (needs a JDK 21 or newer)
 	@scripts/setup.sh java maven chromium
+	$(BIN)/python -m tests.services.releases
 	$(BIN)/python -m pytest -m elasticsearch
+
+test-loaded: $(READY) ## Run the tests of Spark, JupyterLab and jobs three times on a machine that is kept busy
+	@scripts/setup.sh java maven chromium
+	$(BIN)/python -m tests.services.releases
+	$(BIN)/python scripts/loaded.py
 
 lint: $(READY) ## Check style and types
 	$(BIN)/ruff check

@@ -116,9 +116,11 @@ def running() -> SparkSession:
     return spark.session(Settings())
 
 
-@pytest.fixture(scope="session")
+# Of a module, not of the run: it goes on connecting to the ports of kernels that have ended, which another program may
+# have by then.
+@pytest.fixture(scope="module")
 def jupyter() -> Iterator[JupyterServer]:
-    """The one JupyterLab of the run."""
+    """A JupyterLab, which ends with the tests of the module."""
     with JupyterServer() as server:
         yield server
 

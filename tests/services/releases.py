@@ -116,3 +116,7 @@ def _unpack(whole: Path, folder: Path) -> Path:
     for path in (server, *server.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return server
+
+
+if __name__ == "__main__":  # before the tests, of which each has a bound that a slow download would pass
+    fetch(chosen_version())

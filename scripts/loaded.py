@@ -1,0 +1,59 @@
+"""Run tests again and again on a machine that is busy: a JupyterLab restarts kernels, a program computes beside them.
+
+    python scripts/loaded.py [--times 3] [pytest's own arguments]
+
+Ports of kernels that have ended are given anew to others, to which JupyterLab still connects; and what takes a second
+on a quiet machine takes several. Tests that depend on either fail here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+PROJECT = Path(__file__).parents[1]
+sys.path.insert(0, str(PROJECT))
+
+from tests.services.jupyter import JupyterServer  # noqa: E402
+
+SPARK_LAB_JOBS = ["tests/test_spark*.py", "tests/test_lab.py", "tests/*jobs*.py", "tests/*worker*.py"]
+LOAD = "while True: sum(range(100_000))"
+
+
+def restart_kernels(server: JupyterServer, ended: threading.Event) -> None:
+    """Restart the kernels of a notebook server until `ended`, one after the other."""
+    kernels = [server.start_kernel(server.notebook(f"load{number}.ipynb", "1")) for number in range(3)]
+    while not ended.wait(5):
+        for kernel in kernels:
+            server.ask("POST", f"/api/kernels/{kernel}/restart")
+
+
+def main() -> int:
+    """Run the tests, and return the exit status of the first run that fails."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--times", type=int, default=3)
+    given, arguments = parser.parse_known_args()
+    if not arguments:
+        arguments = sorted(str(file) for pattern in SPARK_LAB_JOBS for file in PROJECT.glob(pattern))
+    ended = threading.Event()
+    with JupyterServer() as server, subprocess.Popen([sys.executable, "-c", LOAD]) as load:
+        thread = threading.Thread(target=restart_kernels, args=(server, ended), daemon=True)
+        thread.start()
+        try:
+            for number in range(1, given.times + 1):
+                print(f"run {number} of {given.times}", flush=True)  # noqa: T201
+                status = subprocess.run([sys.executable, "-m", "pytest", *arguments], cwd=PROJECT).returncode
+                if status:
+                    return status
+        finally:
+            ended.set()
+            thread.join(30)
+            load.kill()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
