@@ -72,6 +72,11 @@ class Dataset:
         return self.path.name
 
     @property
+    def identity(self) -> str:
+        """What tells it from another dataset that had its name, and from itself with fewer parts; for comparisons."""
+        return f"{self.manifest.created}, {self.state}, {self.counts.read} documents"
+
+    @property
     def state(self) -> str:
         """``complete``, or ``incomplete``: an extraction stopped before its end, or is still going on."""
         return self.manifest.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import threading
@@ -146,6 +147,30 @@ def test_causes_overlaps_tasks_and_notes(dataset: Dataset, home: Path) -> None:
     assert pixel["worst_tasks"].split("; ")[0] == f"{task} ({count} different queries, {time} ms)"
     assert len(pixel["worst_tasks"].split("; ")) == 3
     assert frame.attrs["notes"] == ["133 queries with an IOV name no folder, and are in no row."]
+
+
+def test_of_a_window_only_its_queries_enter_here_and_in_what_explains_it(dataset: Dataset, home: Path) -> None:
+    window = fl.Selection(schema=PIXEL[1], since="2026-10-01T06:00", until="2026-10-01T12:00")
+    frame = efficiency(dataset, archived(home), selection=window, progress=False)
+    logs = dataset.to_pandas()
+    logs = logs[(logs["time"] >= window.since) & (logs["time"] < window.until)]
+    logs = logs[(logs["since"] >= 0) & (logs["until"] >= logs["since"]) & logs["nodefullpath"].notna()]
+    logs = logs[~logs[["disconn", "procerror", "rejected"]].fillna(False).any(axis=1)]
+    logs = logs[logs["schema"] == PIXEL[1]]
+    expected = logs.assign(tagname=logs["tagname"].astype("string").fillna("unknown")).groupby(KEY, observed=True)
+    served = frame[frame["queries"] > 0].set_index(KEY)
+    assert served["queries"].to_dict() == expected.size().to_dict()
+    assert frame.attrs["selection"] == json.loads(window.to_json())
+    assert frame.attrs["dataset"] == ["sample", dataset.identity]
+    part = f"The figures are of part of the dataset sample: {window.in_words()}."
+    assert frame.attrs["notes"][0] == part
+    worst = frame.iloc[0]
+    where = worst[KEY].to_dict()
+    why = fl.caching.explain(dataset, archived(home), **where, selection=window)
+    assert (why.totals["queries"], why.tasks["queries"].sum()) == (worst["queries"], worst["queries"])
+    what = fl.caching.what_if(dataset, archived(home), **where, selection=window)
+    assert what["requests"].iloc[0] == worst["different_queries"]
+    assert why.notes == what.attrs["notes"] == [part]
 
 
 def test_in_small_pieces_it_is_the_same(

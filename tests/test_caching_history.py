@@ -99,6 +99,31 @@ def test_the_data_folder(folder_settings: Settings, tmp_path: Path) -> None:
     assert len(list((folder_settings.data_dir / "caching").glob("*.parquet"))) == 2
 
 
+def test_figures_of_a_window_are_stored_under_that_period(folder_settings: Settings, tmp_path: Path) -> None:
+    day = make_dataset(tmp_path / "day", [{"time": START}, {"time": START + 86_399_999}])
+    frame = FIRST.copy()
+    frame.attrs |= {"dataset": ["day", day.identity], "selection": {"since": "2026-10-01T06:00:00.000Z"}}
+    store(FIRST, day, folder_settings)
+    store(frame, day, folder_settings)
+    found = read(folder_settings)[["period_since", "period_until"]].drop_duplicates()
+    end = pd.Timestamp("2026-10-02", tz="UTC")
+    begins = [pd.Timestamp("2026-10-01", tz="UTC"), pd.Timestamp("2026-10-01T06:00", tz="UTC")]
+    assert found.to_numpy().tolist() == [[begin, end] for begin in begins]
+
+
+def test_figures_of_another_dataset_or_of_a_part_are_not_stored(folder_settings: Settings, tmp_path: Path) -> None:
+    day = make_dataset(tmp_path / "day", [{"time": START}])
+    frame = FIRST.copy()
+    for other in (["sample", day.identity], ["day", "2026-10-02T00:00:00.000Z, complete, 1 documents"]):
+        frame.attrs["dataset"] = other
+        with pytest.raises(InvalidRequestError, match=rf"are of the dataset {other[0]} .*not of day .*Compute them"):
+            store(frame, day, folder_settings)
+    frame.attrs |= {"dataset": ["day", day.identity], "selection": {"taskid": [5]}}
+    with pytest.raises(InvalidRequestError, match=r"part of the queries \(taskid 5\).*without that choice"):
+        store(frame, day, folder_settings)
+    assert read(folder_settings).empty
+
+
 @pytest.mark.elasticsearch
 def test_elasticsearch(index_settings: Settings, tmp_path: Path, es: Elasticsearch, index: str) -> None:
     stored(index_settings, tmp_path)

@@ -49,6 +49,10 @@ def test_caching_figures_of_some_folders(settings, dataset):
     job = jobs.submit("caching", settings=settings, backend="inline", dataset="d", folders=[folder])
     assert job.arguments["folders"] == [[*folder]]
     assert job.result()["nodefullpath"].unique().tolist() == [folder[2]]
+    picked = fl.Selection(nodefullpath=folder[2])
+    job = jobs.submit("caching", settings=settings, backend="inline", dataset="d", selection=picked)
+    assert job.result()["nodefullpath"].unique().tolist() == [folder[2]]
+    assert job.result().attrs["selection"] == {"nodefullpath": [folder[2]]}
     with pytest.raises(InvalidRequestError, match=r"store='yes' is not valid: True or False"):
         jobs.submit("caching", settings=settings, backend="inline", dataset="d", store="yes")
 

@@ -22,6 +22,7 @@ import pyarrow.dataset
 
 from frontierlab import spark
 from frontierlab.schema import MISSING_IOV
+from frontierlab.selection import Selection
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -176,7 +177,7 @@ class Background:
         return begun.result()
 
 
-def count_folders(logs: DataFrame, paths: Sequence[str] = ()) -> pd.DataFrame:
+def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selection | None = None) -> pd.DataFrame:
     """Count the queries of each folder and tag.
 
     Parameters
@@ -185,6 +186,8 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = ()) -> pd.DataFrame:
         What `frontierlab.open_logs` opened.
     paths
         Full paths of folders; all by default.
+    selection
+        Only queries of it are counted; all by default.
 
     Returns
     -------
@@ -200,14 +203,16 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = ()) -> pd.DataFrame:
         bytes_served : Int64, sum of the sizes of the uncached
         first, last : Int64, the IOVs that the served queries span; null without any
     """
-    condition, args = _condition(paths)
+    condition, args = _condition(paths, selection)
     frame = spark.run(logs, _ASKED.format(condition=condition) + _FOLDERS, args, description="caching: folders")
     how = dict.fromkeys(frame.columns[6:-2], "sum") | {"nodetime": "first", "first": "min", "last": "max"}
     merged: pd.DataFrame = frame.groupby([*NAMES, "folder"], dropna=False, sort=True).agg(how).reset_index()
     return merged[frame.columns]
 
 
-def count_queries(logs: DataFrame, target: Path, slices: int, paths: Sequence[str] = ()) -> Counted:
+def count_queries(
+    logs: DataFrame, target: Path, slices: int, paths: Sequence[str] = (), selection: Selection | None = None
+) -> Counted:
     """Count the served queries of each folder, tag, IOV, SQL text, Squid and task.
 
     What Spark finds goes to files, not through this process's memory.
@@ -222,8 +227,10 @@ def count_queries(logs: DataFrame, target: Path, slices: int, paths: Sequence[st
         Into how many pieces the queries of a folder and tag can be divided; 1 where all fit into memory.
     paths
         Full paths of folders; all by default.
+    selection
+        Only queries of it are counted; all by default.
     """
-    condition, args = _condition(paths)
+    condition, args = _condition(paths, selection)
     in_order = "\nSORT BY folder, slice" if slices > 1 else ""  # so that a part of them is found at one place
     statement = _ASKED.format(condition=condition) + _QUERIES + in_order
     answer = logs.sparkSession.sql(statement, args={**args, "slices": slices}, logs=logs)
@@ -231,9 +238,8 @@ def count_queries(logs: DataFrame, target: Path, slices: int, paths: Sequence[st
     return Counted(target, slices)
 
 
-def _condition(paths: Sequence[str]) -> tuple[str, Mapping[str, Any]]:
-    args: dict[str, Any] = {"unknown": UNKNOWN_TAG, "missing": MISSING_IOV}
-    if not paths:
-        return "", args
-    args |= {f"path_{number}": path for number, path in enumerate(paths)}
-    return f"\n  WHERE nodefullpath IN ({', '.join(f':path_{number}' for number in range(len(paths)))})", args
+def _condition(paths: Sequence[str], selection: Selection | None) -> tuple[str, Mapping[str, Any]]:
+    names = {f"path_{number}": path for number, path in enumerate(paths)}
+    of_paths = [f"nodefullpath IN ({', '.join(f':{name}' for name in names)})"] if names else []
+    condition, args = (selection or Selection()).where(*of_paths)
+    return condition, {"unknown": UNKNOWN_TAG, "missing": MISSING_IOV, **names, **args}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +24,7 @@ from frontierlab.coolr.sources import side_by_side
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import CoolrError
 from frontierlab.progress import Progress, ProgressCallback, ProgressMeter, reporting
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.spark import open_logs
 
@@ -52,6 +54,7 @@ def efficiency(
     settings: Settings | None = None,
     folders: Iterable[Folder] | pd.DataFrame | None = None,
     *,
+    selection: Selection | None = None,
     conditions: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
@@ -75,6 +78,8 @@ def efficiency(
     folders
         (db, schema, nodefullpath) of each, or a frame of the catalogue, as
         `frontierlab.catalogues.find_folders` gives it, of which those are taken that the dataset has; all by default.
+    selection
+        Only queries of it enter, such as those of a window of time; all by default.
     conditions
         Where the payloads come from; by default `frontierlab.coolr.connect` of `settings`.
     session
@@ -94,6 +99,8 @@ def efficiency(
         most first. Tag ``none`` is a folder without tags, ``unknown`` are queries whose tag is not known. Numbers are
         ``Int64`` and ``Float64``, null where there are none, or where ``problem`` says why they are not known.
         ``attrs["notes"]`` are sentences that a reader should know, such as that the dataset is not all there was.
+        ``attrs["dataset"]`` (its name and `Dataset.identity`) and ``attrs["selection"]`` (as JSON) say which queries
+        the figures are of.
 
         queries, different_queries : served queries that count; how many of them were different
         different_payloads_iov, different_payloads_content : different answers that are not empty, as sets of (channel,
@@ -131,7 +138,7 @@ def efficiency(
     frontierlab.coolr.Cancelled
         `cancelled` was set.
     """
-    settings = settings or Settings()
+    settings, selection = settings or Settings(), selection or Selection()
     dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
     wanted = wanted_folders(folders)
     stop = threading.Event()
@@ -148,12 +155,16 @@ def efficiency(
         place = stack.enter_context(tempfile.TemporaryDirectory(prefix=".counting-", dir=settings.data_dir))
         work = stack.enter_context(Background(logs.sparkSession))
         target, slices = Path(place) / "queries", max(1, -(-_most(dataset) // counting.PIECE))
-        queries = work.begin(lambda: count_queries(logs, target, slices, paths))
-        counts = work.end(work.begin(lambda: count_folders(logs, paths)), lambda: report(begin))
+        queries = work.begin(lambda: count_queries(logs, target, slices, paths, selection))
+        counts = work.end(work.begin(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(counts, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
         wait_for = partial(work.end, queries)
         frame = _frame([*_rows(counts.to_dict("records"), wait_for, source, report, stop)])
-    frame.attrs["notes"] = [*notes_of(dataset), *notes]
+    frame.attrs = {
+        "notes": [*notes_of(dataset, selection), *notes],
+        "dataset": [dataset.name, dataset.identity],
+        "selection": json.loads(selection.to_json()),
+    }
     return frame
 
 

@@ -16,11 +16,12 @@ from frontierlab.caching.answers import answers
 from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.figures import payloads_of
 from frontierlab.caching.selection import notes_of
-from frontierlab.caching.what_if import SERVED, FolderTag, different_queries, iov_base
+from frontierlab.caching.what_if import FolderTag, different_queries, iov_base, served
 from frontierlab.coolr import Cancelled, Source, connect
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import CoolrError
 from frontierlab.schema import OPEN_IOV
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.times import from_milliseconds
 
@@ -36,7 +37,7 @@ _LUMIS = 2**32 - 1
 
 Integers = NDArray[np.int64]
 
-_TASKS = f"""\
+_TASKS = """\
 SELECT taskid,
        max(taskname) AS taskname,
        count(*) AS queries,
@@ -44,8 +45,7 @@ SELECT taskid,
        count_if(NOT coalesce(cached, false)) AS uncached,
        coalesce(sum(fsize) FILTER (WHERE NOT coalesce(cached, false)), 0) AS bytes,
        coalesce(sum(dbtime) FILTER (WHERE NOT coalesce(cached, false)), 0) AS dbtime
-FROM {{logs}}
-{SERVED}
+FROM {{logs}}{where}
 GROUP BY taskid
 ORDER BY dbtime DESC, queries DESC, taskid"""
 
@@ -191,6 +191,7 @@ def explain(
     schema: str,
     nodefullpath: str,
     tagname: str,
+    selection: Selection | None = None,
     conditions: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
@@ -208,6 +209,8 @@ def explain(
         By default ``Settings()``.
     db, schema, nodefullpath, tagname
         The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
+    selection
+        Only queries of it enter; all by default.
     conditions
         Where payloads come from; by default what `settings` name.
     session
@@ -226,8 +229,9 @@ def explain(
     folder = FolderTag(db, schema, nodefullpath, tagname)
     dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
     logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
-    queries = different_queries(logs, folder).sort_values(["since", "until", "sqlhash"], ignore_index=True)
-    tasks = spark.run(logs, _TASKS, folder._asdict(), description=f"tasks that asked for {folder}")
+    queries = different_queries(logs, folder, selection).sort_values(["since", "until", "sqlhash"], ignore_index=True)
+    where, args = served(folder, selection)
+    tasks = spark.run(logs, _TASKS.format(where=where), args, description=f"tasks that asked for {folder}")
     payloads, problem = None, ""
     with connect(settings) if conditions is None else nullcontext(conditions) as source:
         base = iov_base(queries, folder, source)
@@ -242,7 +246,7 @@ def explain(
         except CoolrError as error:
             problem = f"Its payloads are not known: {error}"
     found = _explained(folder, base, queries, tasks, payloads, problem)
-    return replace(found, notes=[*notes_of(dataset), *found.notes])
+    return replace(found, notes=[*notes_of(dataset, selection), *found.notes])
 
 
 def _explained(

@@ -19,6 +19,7 @@ from frontierlab.caching.comparing import KEYS, compare, compare_figure
 from frontierlab.elastic import Index, search_body
 from frontierlab.errors import ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.files import replacing
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.times import format_time, from_milliseconds, parse_time, to_milliseconds
 
@@ -68,7 +69,8 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     frame
         What `frontierlab.caching.efficiency` returned.
     dataset
-        Of which. Its period is the one that was asked for, or else that of its rows.
+        Of which. Its period is the one that was asked for, or else that of its rows; of figures of a window of time,
+        what of the window lies in it.
     settings
         By default ``Settings()``.
 
@@ -80,7 +82,7 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     Raises
     ------
     InvalidRequestError
-        It is another frame.
+        It is another frame, of another dataset, or of part of the queries of its folders and period.
     ElasticsearchError
         The server cannot be reached, refuses, or took some records only; the same call stores the rest.
     """
@@ -88,7 +90,8 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     lacking = [name for name in (*KEYS, "queries") if name not in frame]
     if lacking:
         raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that efficiency() returned.")
-    records = _records(frame, dataset)
+    selection = _selection(frame, dataset)
+    records = _records(frame, dataset, selection)
     if records and settings.es_caching_efficiency_index is not None:
         _store_in_index(records, settings)
     elif records:
@@ -96,11 +99,38 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     return len(records)
 
 
-def _records(frame: pd.DataFrame, dataset: Dataset) -> list[dict[str, Any]]:
+def _selection(frame: pd.DataFrame, dataset: Dataset) -> Selection:
+    """Return of which selection the figures are, where these are figures of the dataset that can be stored."""
+    name, identity = frame.attrs.get("dataset", (dataset.name, dataset.identity))
+    if (name, identity) != (dataset.name, dataset.identity):
+        raise InvalidRequestError(
+            f"These figures are of the dataset {name} ({identity}), not of {dataset.name} ({dataset.identity}). "
+            "Compute them again."
+        )
+    selection = Selection.from_json(frame.attrs.get("selection", {}))
+    part = selection.but(since=None, until=None, db=None, schema=None, nodefullpath=None, tagname=None)
+    if part != Selection():
+        raise InvalidRequestError(
+            f"These figures are of part of the queries ({part.in_words()}). The history holds all queries of a folder "
+            "and tag over a period: compute the figures without that choice to store them."
+        )
+    return selection
+
+
+def _period(dataset: Dataset, selection: Selection) -> list[int | None]:
     manifest = dataset.manifest
     asked = [manifest.request.get(name) for name in ("since", "until")]
     found = [manifest.since, None if manifest.until is None else manifest.until + 1]
     period = [to_milliseconds(parse_time(a)) if a is not None else f for a, f in zip(asked, found, strict=True)]
+    window = [None if end is None else to_milliseconds(end) for end in (selection.since, selection.until)]
+    return [
+        narrower([end for end in ends if end is not None], default=None)
+        for narrower, *ends in zip((max, min), period, window, strict=True)
+    ]
+
+
+def _records(frame: pd.DataFrame, dataset: Dataset, selection: Selection) -> list[dict[str, Any]]:
+    period = _period(dataset, selection)
     common = {
         "dataset": dataset.name,
         "period_since": period[0],

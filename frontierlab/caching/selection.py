@@ -11,6 +11,7 @@ import pandas as pd
 from frontierlab import spark
 from frontierlab.dataset import Dataset
 from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import Selection
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -96,8 +97,8 @@ def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: DataFrame, *
     return Chosen(useful.reset_index(drop=True), notes)
 
 
-def notes_of(dataset: Dataset) -> list[str]:
-    """Return sentences on why figures of a dataset are partial; none where they are not."""
+def notes_of(dataset: Dataset, selection: Selection | None = None) -> list[str]:
+    """Return sentences on why figures of a selection of a dataset are partial; none where they are not."""
     manifest = dataset.manifest
     notes = []
     if manifest.state != "complete":
@@ -110,6 +111,8 @@ def notes_of(dataset: Dataset) -> list[str]:
         notes.append(f"The dataset was extracted with cached={cached}: the figures are of such queries alone.")
     if taskid is not None:
         notes.append(f"The dataset was extracted with taskid={taskid}: the figures are of that task alone.")
+    if selection is not None and selection != Selection():
+        notes.append(f"The figures are of part of the dataset {dataset.name}: {selection.in_words()}.")
     return notes
 
 

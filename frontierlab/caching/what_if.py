@@ -21,6 +21,7 @@ from frontierlab.coolr import Source, connect
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import InvalidRequestError
 from frontierlab.schema import OPEN_IOV
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 
 if TYPE_CHECKING:
@@ -31,9 +32,9 @@ __all__ = [
     "AS_ASKED",
     "FolderTag",
     "GRIDS",
-    "SERVED",
     "different_queries",
     "iov_base",
+    "served",
     "snapped",
     "what_if",
     "what_if_figure",
@@ -55,17 +56,17 @@ _GRID = re.compile(r"(?P<payload>payload)|(?P<run>(1 )?run)|(?P<count>[1-9]\d*) 
 
 Integers = NDArray[np.int64]
 
-SERVED = f"""\
-WHERE db = :db
-  AND schema = :schema
-  AND nodefullpath = :nodefullpath
-  AND coalesce(tagname, '{UNKNOWN_TAG}') = :tagname
-  AND since >= 0
-  AND until >= since
-  AND NOT (coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))"""
-"""Which queries enter: those of a folder and tag that were served and have an IOV."""
+_SERVED = (
+    "db = :of_db",
+    "schema = :of_schema",
+    "nodefullpath = :of_nodefullpath",
+    f"coalesce(tagname, '{UNKNOWN_TAG}') = :of_tagname",
+    "since >= 0",
+    "until >= since",
+    "NOT (coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))",
+)
 
-_DIFFERENT = f"""\
+_DIFFERENT = """\
 SELECT sqlhash,
        since,
        until,
@@ -75,8 +76,7 @@ SELECT sqlhash,
        count(fsize) FILTER (WHERE NOT coalesce(cached, false)) AS sized,
        sum(dbtime) FILTER (WHERE NOT coalesce(cached, false)) AS dbtime,
        count(dbtime) FILTER (WHERE NOT coalesce(cached, false)) AS timed
-FROM {{logs}}
-{SERVED}
+FROM {{logs}}{where}
 GROUP BY sqlhash, since, until"""
 
 
@@ -101,6 +101,7 @@ def what_if(
     nodefullpath: str,
     tagname: str,
     grids: Sequence[str] | None = None,
+    selection: Selection | None = None,
     conditions: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
@@ -131,6 +132,8 @@ def what_if(
     grids
         Which to try: ``"10 lumiblocks"`` and ``"1 run"`` for folders of the base run-lumi, ``"5 minutes"`` for
         those of time, ``"payload"`` for both. By default those of `GRIDS`.
+    selection
+        Only queries of it enter; all by default.
     conditions
         Where payloads come from; by default what `settings` name.
     session
@@ -170,7 +173,7 @@ def what_if(
         raise InvalidRequestError(f"The tag of these queries of {nodefullpath} is not known, and so is what they got.")
     dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
     logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
-    queries = different_queries(logs, folder)
+    queries = different_queries(logs, folder, selection)
     with connect(settings) if conditions is None else nullcontext(conditions) as source:
         base = iov_base(queries, folder, source)
         chosen = list(dict.fromkeys(GRIDS[base] if grids is None else grids))
@@ -179,12 +182,18 @@ def what_if(
         low, high = _reach(queries, chosen)
         payloads = payloads_of(source, folder._asdict(), low, high, base)
     frame = _regridded(queries, payloads, chosen)
-    frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": notes_of(dataset)}
+    frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": notes_of(dataset, selection)}
     return frame
 
 
-def different_queries(logs: DataFrame, folder: FolderTag) -> pd.DataFrame:
-    """Return the different queries of a folder and tag that were served with an IOV.
+def served(folder: FolderTag, selection: Selection | None = None) -> tuple[str, dict[str, Any]]:
+    """Return the WHERE clause of the queries of a folder and tag that were served and have an IOV, and its values."""
+    where, args = (selection or Selection()).where(*_SERVED)
+    return where, args | {f"of_{name}": value for name, value in folder._asdict().items()}
+
+
+def different_queries(logs: DataFrame, folder: FolderTag, selection: Selection | None = None) -> pd.DataFrame:
+    """Return the different queries of a folder and tag, and of a selection, that were served with an IOV.
 
     Returns
     -------
@@ -193,7 +202,8 @@ def different_queries(logs: DataFrame, folder: FolderTag) -> pd.DataFrame:
         the sum of ``bytes`` over the ``sized`` and of ``dbtime`` (ms) over the ``timed``. All Int64.
         ``is_time`` is true where the IOV is a time; null where the logs do not say.
     """
-    return spark.run(logs, _DIFFERENT, folder._asdict(), description=f"different queries of {folder}")
+    where, args = served(folder, selection)
+    return spark.run(logs, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")
 
 
 def iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:
