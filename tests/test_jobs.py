@@ -419,6 +419,23 @@ def test_many_processes_change_one_record_and_lose_nothing(settings):
     assert job.record().attempts == 120
 
 
+def test_records_of_ended_jobs_are_read_once_and_again_after_a_change(settings, monkeypatch):
+    store = JobStore(settings)
+    ended = [written(settings, state="succeeded", ended=datetime.now(UTC)) for _ in range(20)]
+    going_on = written(settings, heartbeat=datetime.now(UTC))
+    read = []
+    monkeypatch.setattr(JobStore, "read", lambda self, id, to_read=JobStore.read: read.append(id) or to_read(self, id))
+    for _ in range(3):
+        assert len({job.record().id for job in jobs.jobs(settings)}) == 21
+    assert read == [going_on.id] * 3
+    with store.changing(ended[7].id) as record:
+        record.warnings.append("the next job could not be submitted")
+    assert ended[7].warnings == ["the next job could not be submitted"]
+    JobStore(settings).path(ended[8].id).unlink()
+    with pytest.raises(JobError, match="There is no job"):
+        ended[8].record()
+
+
 def test_a_damaged_record_is_shown_as_failed(settings, export):
     job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
     path = JobStore(settings).path(job.id)

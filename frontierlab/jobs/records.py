@@ -199,11 +199,11 @@ class JobStore:
         Raises
         ------
         JobError
-            There is none of that id, or it is damaged.
+            There is none of that id, or it is malformed.
         """
         path = self.path(id)
         try:
-            return JobRecord.model_validate_json(path.read_text(encoding="utf-8"))
+            return JobRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise JobError(
                 f"There is no job {id} in {self.folder}. frontierlab.jobs.jobs(settings) lists the jobs there are."
@@ -212,9 +212,35 @@ class JobStore:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise JobError(f"The record {path} of a job cannot be read: {reason}.") from error
 
+    def look(self, id: str) -> JobRecord:
+        """Return a job's record to show it: the file of a job that has ended is read again only if it has changed.
+
+        Panels look at hundreds of records every second. The same object is given again: it is not to be changed.
+
+        Raises
+        ------
+        JobError
+            As `read` does.
+        """
+        path = self.path(id)
+        try:
+            about = path.stat()
+        except OSError:
+            return self.read(id)  # which says what is wrong
+        version = about.st_ino, about.st_mtime_ns, about.st_size
+        known = _ended.get(path)
+        if known is not None and known[0] == version:
+            return known[1]
+        record = self.read(id)
+        if record.has_ended:
+            if len(_ended) >= _MOST_ENDED:
+                _ended.clear()
+            _ended[path] = version, record
+        return record
+
     def now(self, id: str) -> JobRecord:
-        """Return a job's record as it is now; see `JobRecord.now`."""
-        written = self.read(id)
+        """Return a job's record as it is now, to show it; see `JobRecord.now` and `look`."""
+        written = self.look(id)
         record = written.now()
         if record.has_ended and not written.has_ended and self.is_cancelled(id):
             return record.model_copy(update={"state": "cancelled", "error": None})
@@ -258,6 +284,10 @@ class JobStore:
     def is_cancelled(self, id: str) -> bool:
         """Whether a job's cancellation was asked for."""
         return self.path(id, ".cancel").exists()
+
+
+_ended: dict[Path, tuple[tuple[int, int, int], JobRecord]] = {}  # records of jobs that have ended, see `look`
+_MOST_ENDED = 2_000
 
 
 def this_user() -> str:
