@@ -86,7 +86,7 @@ class TimeBins:
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.DatetimeIndex:
         """Return every bin of the period; without one, from the first to the last that was seen."""
-        found = np.concatenate([bins.astype("int64").to_numpy() for bins in seen])  # of ms: milliseconds
+        found = np.concatenate([bins.dt.as_unit("ms").astype("int64").to_numpy() for bins in seen])
         start = int(found.min()) if selection.since is None else to_milliseconds(selection.since)
         end = int(found.max()) + 1 if selection.until is None else to_milliseconds(selection.until)
         starts = self._starts(start, end).view("datetime64[ms]")

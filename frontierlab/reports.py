@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,11 +15,13 @@ from frontierlab.changes import what_changed
 from frontierlab.comparison import Before, Compare, before
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.groups import unnamed
-from frontierlab.manifest import Manifest, Outcome
+from frontierlab.losses import losses
+from frontierlab.manifest import Outcome
 from frontierlab.pages import target_of, write_page
 from frontierlab.plots.drawing import number
 from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.selection import Selection
+from frontierlab.settings import Settings
 from frontierlab.spark import open_logs
 from frontierlab.statements import Filter, Statement
 from frontierlab.times import in_words, parse_time, to_milliseconds
@@ -26,8 +29,6 @@ from frontierlab.times import in_words, parse_time, to_milliseconds
 if TYPE_CHECKING:
     from bokeh.plotting import figure
     from pyspark.sql import DataFrame, SparkSession
-
-    from frontierlab.settings import Settings
 
 __all__ = ["CHAPTERS", "report"]
 
@@ -85,7 +86,8 @@ def report(
     """Write a report of a dataset: one HTML page that needs no network to be read.
 
     At its top stand the period (UTC), the selection, the counts, and whatever makes the figures too
-    small: an incomplete dataset, a cut by ``limit_queries``, an extraction of some queries only. Then
+    small: an incomplete dataset, what the source did not give, a cut by ``limit_queries``, documents that
+    could not be read, an extraction of some queries only. Then
     come the plots of all filters (`CHAPTERS`; time bins of 300 s, of an hour or a day where the period
     is long), each with its numbers and its SQL.
 
@@ -138,7 +140,9 @@ def report(
         "report.html",
         plots.link([section.figure for sections in chapters.values() for section in sections]),
         chapters=[*chapters.items()],
-        warnings=_warnings(dataset.manifest, outcome, counted if selection == Selection() else outcome.counts.kept),
+        warnings=_warnings(
+            dataset, settings or Settings(), outcome, counted if selection == Selection() else outcome.counts.kept
+        ),
         selected=f"{_number(counted)} queries: {selection.in_words() or 'all'}",
         before=None if other is None else other.in_words(),
         **_facts(dataset, outcome),
@@ -232,20 +236,17 @@ def _period(outcome: Outcome) -> str:
     return f"queries from {first.removesuffix(' UTC')} to {last}"
 
 
-def _warnings(manifest: Manifest, outcome: Outcome, counted: int) -> list[str]:
+def _warnings(dataset: Dataset, settings: Settings, outcome: Outcome, counted: int) -> list[str]:
     """Say what makes the figures smaller than the truth."""
+    manifest = dataset.manifest
     request, found = manifest.request, []
-    if manifest.state != "complete":
+    if manifest.state == "complete":
+        found += [loss.text for loss in losses(dataset, settings)]
+    else:
+        found += manifest.partial
         found.append(
-            "This dataset is incomplete: its extraction stopped before the end, or is still going on. Every number "
-            "below is too small. The same extract(…) call goes on where it stopped."
-        )
-    if manifest.limit is not None:
-        limit = manifest.limit
-        found.append(
-            f"The extraction was cut by limit_queries ({_number(limit.get('limit_queries'))}) at "
-            f"{in_words(parse_time(limit['cut_at']))}: later queries are not here. The period asked for has "
-            f"{_number(limit.get('available'))} documents."
+            "This dataset is incomplete: its extraction stopped before the end, or is still running. Every number "
+            "below is too small. The same extract(…) call continues it."
         )
     if request.get("cached") is not None:
         kind = "cached" if request["cached"] else "not cached"
@@ -258,6 +259,14 @@ def _warnings(manifest: Manifest, outcome: Outcome, counted: int) -> list[str]:
             f"{_number(outcome.counts.kept)}: its files were changed, or it is being written."
         )
     return found
+
+
+def _source(asked: Mapping[str, Any]) -> str:
+    """Say what a dataset was read from: the names or patterns of indices, or the name of a file."""
+    index = asked.get("index")
+    if index:
+        return index if isinstance(index, str) else ", ".join(index)
+    return Path(asked.get("source", "")).name
 
 
 def _number(value: object) -> str:
@@ -281,7 +290,7 @@ def _facts(dataset: Dataset, outcome: Outcome) -> dict[str, Any]:
         "state": dataset.state,
         "asked": f"from {asked.get('since') or 'the first document'} until {asked.get('until') or 'the last'}, UTC",
         "period": _period(outcome) or "no queries",
-        "source": ", ".join(asked.get("index") or ()) or Path(asked.get("source", "")).name,
+        "source": _source(asked),
         "created": in_words(parse_time(manifest.created).replace(microsecond=0)),
         "notes": manifest.notes,
         "counts": [(label, _number(count)) for label, count in counts],

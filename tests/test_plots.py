@@ -28,7 +28,7 @@ def counts(*rows: tuple[Any, ...], keys: tuple[str, ...], selection: str = WORDS
         frame.insert(len(keys), "part", part)
         frame.insert(len(keys) + 1, "groups", pd.array([1] * len(frame), dtype="Int64"))
     else:
-        frame["time"] = pd.to_datetime(frame["time"], utc=True).dt.as_unit("ms")
+        frame["time"] = pd.to_datetime(frame["time"], utc=True)
     frame.attrs = {"selection": selection, "bin_seconds": 300.0}
     return frame
 
@@ -183,6 +183,35 @@ def test_time_is_drawn_in_steps_with_the_width_of_a_bin() -> None:
     assert [data["from"][2], data["to"][2]] == ["2026-10-01 00:10:00", "2026-10-01 00:15:00 UTC"]
     assert plot.select_one(HoverTool).mode == "vline"
     assert plot.select_one(BoxSelectTool).dimensions == "width"
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+def test_the_axis_of_time_is_the_same_for_every_unit(unit: Any) -> None:
+    frame = TIME.assign(time=TIME["time"].dt.as_unit(unit))
+    frame.attrs = {}
+    plot = plots.queries_over_time(frame)
+    start = 1_790_812_800_000
+    assert list(glyphs(plot, Step)[0].data_source.data["x"]) == [start + 300_000 * n for n in range(4)]
+    assert plot.x_range.start == start
+    assert plot.yaxis[0].axis_label == "queries in 300 s"
+
+
+def test_frames_that_were_stored_or_concatenated_are_drawn_alike(tmp_path: Path) -> None:
+    TIME.to_csv(tmp_path / "f.csv", index=False)
+    TIME.to_parquet(tmp_path / "f.parquet")
+    later = over_time(("2026-10-01T00:10", 1, 9, 0)).assign(time=lambda frame: frame["time"].dt.as_unit("s"))
+    again = [
+        pd.read_csv(tmp_path / "f.csv"),
+        pd.read_csv(tmp_path / "f.csv", parse_dates=["time"]),
+        pd.read_parquet(tmp_path / "f.parquet"),
+        pd.concat([TIME.head(2), later], ignore_index=True),
+    ]
+    expected = glyphs(plots.queries_over_time(TIME), Quad)[0].data_source.data
+    for frame in again:
+        data = glyphs(plots.queries_over_time(frame), Quad)[0].data_source.data
+        assert list(data["left"]) == list(expected["left"])
+        assert list(data["right"]) == list(expected["right"])
+        assert data["to"] == expected["to"]
 
 
 def test_a_single_bin_has_the_width_that_the_filter_noted() -> None:

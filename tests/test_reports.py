@@ -50,7 +50,9 @@ def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Pat
     assert text.count("SQL of this plot</summary>") == filters_shown == len(filters.__all__)
     assert "7 queries: all" in text
     assert "<td>ATLAS_COOLOFL_PIXEL</td>" in text
-    assert 'class="warning"' not in text
+    assert "<dt>read from</dt><dd>logs.ndjson</dd>" in text
+    assert text.count('class="warning"') == 1
+    assert "2 of 12 documents could not be read and are not in day: &lt;fsize&gt;: not an integer 2." in text
     assert SCRIPT not in text
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
 
@@ -70,10 +72,13 @@ def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: P
         tmp_path / "limited",
         ROWS,
         limit={"limit_queries": 1_000_000, "available": 2_500_000, "cut_at": "2026-10-01T00:07:00.000Z"},
-        request={"cached": False, "taskid": 77},
+        request={"cached": False, "taskid": 77, "source": "https://es:9200", "index": "frontier-new-*"},
+        partial=["The index frontier-new-2026-09 was closed & not read."],
     )
     text = report(limited, session=running).read_text(encoding="utf-8")
-    assert "cut by limit_queries (1,000,000) at 2026-10-01 00:07 UTC: later queries are not here" in text
+    assert "limit_queries (1,000,000) cut limited at 2026-10-01T00:07:00.000Z" in text
+    assert "<dt>read from</dt><dd>frontier-new-*</dd>" in text
+    assert "The index frontier-new-2026-09 was closed &amp; not read." in text
     assert "2,500,000 documents" in text
     assert "Only queries that were not cached were extracted" in text
     assert "Only queries of task 77 were extracted" in text
@@ -95,9 +100,11 @@ def test_files_that_are_missing_are_said(running: SparkSession, tmp_path: Path) 
 @pytest.mark.spark
 @pytest.mark.usefixtures("few")
 def test_an_incomplete_and_an_empty_dataset_have_reports(running: SparkSession, tmp_path: Path) -> None:
-    half = make_dataset(tmp_path / "half", ROWS[:3], missing=1)
+    index = {"source": "https://es:9200", "index": ["frontier-new-2026-09", "frontier_sql"]}
+    half = make_dataset(tmp_path / "half", ROWS[:3], missing=1, request=index)
     text = report(half, session=running).read_text(encoding="utf-8")
     assert "This dataset is incomplete" in text
+    assert "<dt>read from</dt><dd>frontier-new-2026-09, frontier_sql</dd>" in text
     assert 'kept: queries in this dataset</td><td class="number">3</td>' in text
     assert text.count('class="warning"') == 1
     empty = make_dataset(tmp_path / "empty", [])

@@ -57,9 +57,11 @@ def over_time(
 ) -> figure:
     """Draw lines over time; a row of the frame is a bin, ``time`` its start, whose width `axis` names as ``{bin}``.
 
+    ``time`` can have any unit, be text, or have no zone (then it is UTC), as in frames read from CSV or Parquet.
     A box select marks a range of time (event ``SelectionGeometry``; its limits are milliseconds
     from the epoch, UTC), and says it above the figure.
     """
+    frame = frame.assign(time=pd.to_datetime(frame["time"], utc=True).dt.as_unit("ms"))
     frame = frame.sort_values("time", ignore_index=True)
     left = frame["time"].astype("int64").to_numpy() / 1
     seconds = frame.attrs.get("bin_seconds") or (float(left[1] - left[0]) / 1000 if len(left) > 1 else 300)
