@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, cast
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab.literals import literal
 from frontierlab.times import format_time, in_words, parse_time
 
 if TYPE_CHECKING:
@@ -270,5 +271,4 @@ def _code(value: Any) -> str:
         return _code(text.removesuffix("T00:00"))
     if isinstance(value, tuple):
         return _code(value[0]) if len(value) == 1 and value[0] is not None else f"[{', '.join(map(_code, value))}]"
-    # as Python reads it, in the quotes that code is written in
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) and value.isprintable() else repr(value)
+    return literal(value)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
 
-__all__ = ["Code"]
+from frontierlab.literals import literal
+from frontierlab.selection import Selection
+
+__all__ = ["Code", "Name", "call"]
 
 _STATIC = Path(__file__).parent / "static"
+_WIDTH = 100
 
 
 class Code(anywidget.AnyWidget):
@@ -25,3 +30,33 @@ class Code(anywidget.AnyWidget):
     _css = _STATIC / "code.css"
 
     code = traitlets.Unicode().tag(sync=True)
+
+
+class Name(str):
+    """Code that stands in a call as it is, such as the name of a variable: ``Name("settings")``."""
+
+
+def call(function: str, *arguments: Any, **keywords: Any) -> str:
+    """Write a call as Python: in one line, or an argument a line where that would be long.
+
+    Parameters
+    ----------
+    function
+        What is called, as code: ``fl.extract``, or ``dataset = fl.extract``.
+    *arguments, **keywords
+        Values (see `frontierlab.literals.literal`), selections, or code (`Name`).
+
+    Examples
+    --------
+    >>> print(call("fl.datasets.open_dataset", "day", Name("settings")))
+    fl.datasets.open_dataset("day", settings)
+    """
+    parts = [*map(_code, arguments), *(f"{name}={_code(value)}" for name, value in keywords.items())]
+    line = f"{function}({', '.join(parts)})"
+    return line if len(line) <= _WIDTH else "\n".join([f"{function}(", *(f"    {part}," for part in parts), ")"])
+
+
+def _code(value: Any) -> str:
+    if isinstance(value, Name):
+        return value
+    return f"fl.{value!r}" if isinstance(value, Selection) else literal(value)
