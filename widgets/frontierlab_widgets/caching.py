@@ -269,7 +269,12 @@ class CachingPanel(Panel):
         if not self.folder or not self.dataset:
             return
         dataset, settings, folder = self._dataset(), self.settings, dict(zip(KEYS, self.folder, strict=True))
-        self.begin(lambda work: explained(dataset, settings, folder, work), self._show_explained, stage="explaining")
+        self.begin(
+            lambda work: explained(dataset, settings, folder, work),
+            self._show_explained,
+            stage="explaining",
+            replaceable=True,
+        )
 
     def _show_explained(self, found: dict[str, Any]) -> None:
         self._explained = found

@@ -184,7 +184,7 @@ class ExplorePanel(Panel):
         asked = functools.partial(
             ask, self.dataset, self.settings, self.selection, self.compare, TABS[self.tab], self._picker.contents
         )
-        self.begin(asked, self._asked, stage="opening the dataset")
+        self.begin(asked, self._asked, stage="opening the dataset", replaceable=True)
 
     def _asked(self, answer: Mapping[str, Any]) -> None:
         self._picker.offer(answer["contents"])

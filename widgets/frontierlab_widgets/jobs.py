@@ -14,7 +14,6 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs import Job, LocalWorker
 from frontierlab_widgets.panel import TURN, Panel, row
 from frontierlab_widgets.table import Column, Table
-from frontierlab_widgets.ticking import Ticker
 from frontierlab_widgets.words import duration, error_box, moment, notes, progress_line
 
 __all__ = ["JobsPanel"]
@@ -76,7 +75,7 @@ class JobsPanel(Panel):
         self.on(self.refresh, "settings")
         with self.shown_errors():
             self.refresh()
-        self._ticker = Ticker(self, JobsPanel.refresh, _EVERY)
+        self.tick(self.refresh, _EVERY)
         return [self._table, self._more, row(refresh, result, self._cancel, worker), self._about, self._result]
 
     def refresh(self) -> None:
@@ -130,11 +129,6 @@ class JobsPanel(Panel):
             if self.job
             else ("fl.jobs.jobs(settings)")
         )
-
-    def close(self) -> None:
-        """End the looking, and the panel."""
-        self._ticker.stop()
-        super().close()
 
     def _opened(self) -> Job:
         if not self.job:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import anywidget
 import traitlets
@@ -11,9 +14,17 @@ __all__ = ["Lifeline"]
 
 _STATIC = Path(__file__).parent / "static"
 
+ASK_SECONDS = 20.0
+"""Seconds between two questions whether a page still shows the panel."""
+
+GONE_SECONDS = 50.0
+"""Seconds without an answer after which no page shows it: closed, hidden, scrolled far away, or a cell run again."""
+
 
 class Lifeline(anywidget.AnyWidget):
     """Says in the panel that its kernel has ended, which only the page can; and which theme the page has.
+
+    The page says here when it shows the panel, and is asked whether it still does.
 
     Parameters
     ----------
@@ -25,3 +36,31 @@ class Lifeline(anywidget.AnyWidget):
     _css = _STATIC / "panel.css"
 
     dark = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)
+        self._seen: float | None = None
+        self._asked = 0.0
+        self._when_shown: list[Callable[[], object]] = []
+        self.on_msg(self._answered)
+
+    def on_shown(self, action: Callable[[], object]) -> None:
+        """Call something each time a page begins to show the panel."""
+        self._when_shown.append(action)
+
+    def is_shown(self) -> bool:
+        """Return whether a page shows the panel; asked often enough, it asks the page."""
+        now = time.monotonic()
+        if self._seen is None or now - self._seen > GONE_SECONDS or self.comm is None:
+            self._seen = None
+        elif now - self._asked > ASK_SECONDS:
+            self._asked = now
+            self.send({"ask": "shown"})
+        return self._seen is not None
+
+    def _answered(self, _: Any, content: Any, buffers: Any) -> None:
+        was = self.is_shown()
+        self._seen = time.monotonic()
+        if not was:
+            for action in self._when_shown:
+                action()

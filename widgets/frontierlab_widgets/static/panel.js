@@ -1,4 +1,5 @@
-// The link between a panel and the page: the page's theme to the panel, the kernel's end to the reader.
+// The link between a panel and the page: the page's theme, and that it shows the panel, to the panel; the kernel's end
+// to the reader.
 
 const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
@@ -27,7 +28,7 @@ function render({ model, el }) {
 
   const theme = () => {
     const dark = document.body.dataset.jpThemeLight === "false";
-    if (dark === model.get("dark")) return;
+    if (dark === model.get("dark") || !notice.hidden) return; // a kernel that has ended takes nothing
     model.set("dark", dark);
     model.save_changes();
   };
@@ -35,11 +36,30 @@ function render({ model, el }) {
   observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   theme();
 
+  let shown = false;
+  const look = () => {
+    const was = shown;
+    shown = notice.hidden && !document.hidden && el.checkVisibility();
+    return { begins: shown && !was };
+  };
+  const onLook = () => look().begins && model.send({ shown: true });
+  const onAsked = () => {
+    look();
+    if (shown) model.send({ shown: true });
+  };
+  const sizes = new ResizeObserver(onLook); // a tab that is opened gives its panel a size
+  sizes.observe(el);
+  document.addEventListener("visibilitychange", onLook);
+  model.on("msg:custom", onAsked);
+
   const session = model.widget_manager?.context?.sessionContext;
   session?.statusChanged.connect(onStatus);
   session?.kernelChanged.connect(onKernel);
   return () => {
     observer.disconnect();
+    sizes.disconnect();
+    document.removeEventListener("visibilitychange", onLook);
+    model.off("msg:custom", onAsked);
     session?.statusChanged.disconnect(onStatus);
     session?.kernelChanged.disconnect(onKernel);
   };
