@@ -20,6 +20,7 @@ import nbformat
 from tests.services.processes import OwnedProcess, ServiceError
 
 START_SECONDS = 120
+ROOT = Path(__file__).parents[2]
 
 
 class JupyterServer:
@@ -81,7 +82,7 @@ class JupyterServer:
             "XDG_CACHE_HOME": str(home / "cache"),
             # in the environment, not among the arguments, which every user of the machine sees
             "JUPYTER_TOKEN": self.token,
-            "PYTHONPATH": str(Path(__file__).parents[2]),
+            "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "widgets"))),
             **more,
         }
 
