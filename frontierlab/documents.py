@@ -3,7 +3,7 @@
 DuckDB takes a page of documents apart, into a column of JSON texts a field: it keeps what was written, holds no
 interpreter lock, and was the quickest that was measured (`benchmarks/README.md`). What the texts say is then read
 column by column, strictly: a document with a value that is not plainly of its column's type is read value by value
-(`frontierlab.odd`).
+(`frontierlab.odd`). Of an extra field only that value is: an extra field never costs its document.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.odd import SetAside, convert, converter_of
+from frontierlab.odd import Converter, SetAside, convert, convert_text, converter_of
 from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "Page"]
@@ -45,11 +45,14 @@ class Page:
         ``(reason, document)`` of each document that could not be read.
     converted
         How many values were not of their column's own type but clear in meaning, by field.
+    unfit
+        How many values of extra fields their columns cannot hold, by field; they are null in the rows.
     """
 
     rows: pa.Table
     set_aside: list[tuple[str, bytes]] = field(default_factory=list)
     converted: Counter[str] = field(default_factory=Counter)
+    unfit: Counter[str] = field(default_factory=Counter)
 
 
 class _Column(NamedTuple):
@@ -63,11 +66,14 @@ class _Column(NamedTuple):
         Which are plainly of the column's type; None where all are.
     converted
         Which are written as another type, but clear in meaning; None where none is.
+    unfit
+        Which the column cannot hold, and are null; None where none is. Of extra fields only.
     """
 
     values: pa.Array
     good: pa.Array | None = None
     converted: pa.Array | None = None
+    unfit: pa.Array | None = None
 
 
 class DocumentReader:
@@ -80,9 +86,10 @@ class DocumentReader:
     """
 
     def __init__(self, extra: Iterable[Column] = ()) -> None:
-        self._columns = DOCUMENT_FIELDS | {str(column.field): column for column in extra}
+        self._extra = {str(column.field): column for column in extra}
+        self._columns = DOCUMENT_FIELDS | self._extra
         self._schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
-        self._converters = {name: converter_of(column.type) for name, column in self._columns.items()}
+        self._converters = {name: converter_of(column) for name, column in self._columns.items()}
         shape = json.dumps(dict.fromkeys(self._columns, "JSON"), ensure_ascii=False).replace("'", "''")
         self._statement = f"SELECT unnest(from_json(document, '{shape}')) FROM documents"
         self._threads = threading.local()
@@ -112,7 +119,7 @@ class DocumentReader:
             except duckdb.Error:  # of extra fields whose names differ in case alone, say
                 odd += documents
                 documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
-        rows, good = self._typed(texts, page.converted)
+        rows, good = self._typed(texts, page)
         odd += [documents[row] for row in np.flatnonzero(~good).tolist()]
         page.rows = self._renamed(pa.concat_tables([rows, self._one_by_one(odd, page)]))
         return page
@@ -147,34 +154,41 @@ class DocumentReader:
         connection: duckdb.DuckDBPyConnection = self._threads.connection
         return connection
 
-    def _typed(self, texts: pa.Table, converted: Counter[str]) -> tuple[pa.Table, np.ndarray[Any, Any]]:
+    def _typed(self, texts: pa.Table, page: Page) -> tuple[pa.Table, np.ndarray[Any, Any]]:
         """Read the columns, and return the rows of which every value is plain, and which these are."""
-        read = {
-            name: _read(_whole(texts[name]), type_)
-            for name, type_ in zip(self._schema.names, self._schema.types, strict=True)
-        }
+        read = {name: self._read(name, _whole(texts[name])) for name in self._columns}
         good = pc.is_valid(read["@timestamp"].values)
         for column in read.values():
             if column.good is not None:
                 good = pc.and_(good, column.good)
         for name, column in read.items():
-            if column.converted is not None:
-                converted[name] += pc.sum(pc.and_(column.converted, good)).as_py() or 0
+            for counter, which in ((page.converted, column.converted), (page.unfit, column.unfit)):
+                if which is not None:
+                    counter[name] += pc.sum(pc.and_(which, good)).as_py() or 0
         rows = pa.Table.from_arrays([column.values for column in read.values()], schema=self._schema)
         if not pc.all(good).as_py():
             rows = rows.filter(good)
         return rows, good.to_numpy(zero_copy_only=False)
 
+    def _read(self, name: str, texts: pa.Array) -> _Column:
+        if name not in self._extra:
+            return _read(texts, self._columns[name].type)
+        if self._extra[name].as_json:
+            return _Column(texts)
+        column = _read(texts, self._extra[name].type)
+        return _with_oddities(column, texts, self._extra[name].type, self._converters[name])
+
     def _one_by_one(self, documents: list[bytes], page: Page) -> pa.Table:
         rows = []
         for document in documents:
             try:
-                row, converted = convert(document, self._converters)
+                row, converted, unfit = convert(document, self._converters)
             except SetAside as reason:
                 page.set_aside.append((str(reason), bytes(document)))
             else:
                 rows.append(row)
                 page.converted.update(converted)
+                page.unfit.update(unfit)
         return pa.Table.from_pylist(rows, schema=self._schema)
 
     def _renamed(self, table: pa.Table) -> pa.Table:
@@ -207,6 +221,34 @@ def _read(texts: pa.Array, type_: pa.DataType) -> _Column:
     if pa.types.is_boolean(type_):
         return _Column(pc.equal(texts, "true"), pc.fill_null(pc.is_in(texts, pa.array(["true", "false", None])), True))
     return _read_numbers(texts) if pa.types.is_floating(type_) else _read_names(texts)
+
+
+def _with_oddities(column: _Column, texts: pa.Array, type_: pa.DataType, converter: Converter) -> _Column:
+    """Read the values of an extra field that are not plain one by one; null where its column cannot hold them."""
+    if column.good is None or pc.all(column.good).as_py():
+        return column
+    odd = pc.invert(column.good)
+    values, converted, unfit = list[Any](), list[bool](), list[bool]()
+    for text in texts.filter(odd).to_pylist():
+        try:
+            value, plain = convert_text(text, converter)
+        except SetAside:
+            value, plain = None, True
+            unfit.append(True)
+        else:
+            unfit.append(False)
+        values.append(value)
+        converted.append(not plain)
+
+    def placed(among: pa.Array, these: list[Any]) -> pa.Array:
+        return pc.replace_with_mask(among, odd, pa.array(these, among.type))
+
+    none = pa.repeat(pa.scalar(False), len(texts))
+    return _Column(
+        placed(column.values.cast(type_), values),
+        converted=placed(none if column.converted is None else column.converted, converted),
+        unfit=placed(none, unfit),
+    )
 
 
 def _read_integers(texts: pa.Array) -> _Column:

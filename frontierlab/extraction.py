@@ -111,8 +111,9 @@ def extract(
         ``_source`` of a line that elasticdump wrote. By default the ``es_index`` of the settings.
     extra_fields
         Further fields of the documents, each a nullable column of the same name. As a dict, what
-        each is read as: integer, number, flag, name or time; otherwise as the index maps it, and
-        from a file as name.
+        each is read as: integer, number, flag, name, time, or json, which keeps any value as its JSON
+        text; otherwise as the index maps it (objects as json), and from a file as name. A value that does
+        not fit is null, and counted in the manifest as ``unfit``.
     complete
         False leaves ids and names as they were logged, and needs no catalogue.
     dry_run

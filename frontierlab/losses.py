@@ -16,6 +16,7 @@ __all__ = [
     "NothingFound",
     "NothingKept",
     "PartialSource",
+    "ValuesUnfit",
     "losses",
     "warn_of_losses",
 ]
@@ -37,6 +38,10 @@ class NothingKept(UserWarning):
 
 class DocumentsLost(UserWarning):
     """More documents than ``loss_warning_share`` could not be read."""
+
+
+class ValuesUnfit(UserWarning):
+    """An extra field has more values than ``loss_warning_share`` that its column cannot hold."""
 
 
 class PartialSource(UserWarning):
@@ -94,6 +99,14 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
             f"{_reasons(manifest.set_aside)}. They are kept with their reasons: dataset.set_aside()."
         )
         found.append(Loss(text, DocumentsLost))
+    unfit = {name: n for name, n in manifest.unfit.items() if n > settings.loss_warning_share * counts.read}
+    if unfit:
+        asked = ", ".join(f"{name!r}: 'json'" for name in unfit)
+        text = (
+            f"Values of extra fields that their columns cannot hold are null in {dataset.name}: {_reasons(unfit)}. "
+            f"extra_fields={{{asked}}} keeps such values as JSON text."
+        )
+        found.append(Loss(text, ValuesUnfit))
     return found
 
 

@@ -61,6 +61,8 @@ class Outcome(_Record):
         How many, by reason.
     converted
         Values that were not of their column's own type but clear in meaning, by field.
+    unfit
+        Values of extra fields that their columns cannot hold, by field; they are null.
     conflicts
         Rows with an id and a name that the catalogue does not join, by what they hold.
     since, until
@@ -71,6 +73,7 @@ class Outcome(_Record):
     left_out: dict[str, int] = Field(default_factory=dict)
     set_aside: dict[str, int] = Field(default_factory=dict)
     converted: dict[str, int] = Field(default_factory=dict)
+    unfit: dict[str, int] = Field(default_factory=dict)
     conflicts: dict[str, int] = Field(default_factory=dict)
     since: int | None = None
     until: int | None = None
@@ -93,6 +96,7 @@ class Outcome(_Record):
             left_out=added([outcome.left_out for outcome in outcomes]),
             set_aside=added([outcome.set_aside for outcome in outcomes]),
             converted=added([outcome.converted for outcome in outcomes]),
+            unfit=added([outcome.unfit for outcome in outcomes]),
             conflicts=added([outcome.conflicts for outcome in outcomes]),
             since=min((o.since for o in outcomes if o.since is not None), default=None),
             until=max((o.until for o in outcomes if o.until is not None), default=None),

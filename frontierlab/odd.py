@@ -1,7 +1,8 @@
 """The second way of reading documents, value by value, for those that the fast way refuses.
 
 A value is converted where its meaning is clear; otherwise the whole document is set aside with
-the reason. The rules are in the table of `convert`.
+the reason. An extra field never costs its document: what its column cannot hold is null, and counted.
+The rules are in the table of `convert`.
 """
 
 from __future__ import annotations
@@ -17,14 +18,16 @@ from typing import Any
 import pyarrow as pa
 
 from frontierlab.errors import FrontierlabError
+from frontierlab.schema import DOCUMENT_FIELDS, Column
 from frontierlab.times import to_milliseconds
 
-__all__ = ["Converter", "SetAside", "convert", "converter_of"]
+__all__ = ["Converter", "SetAside", "convert", "convert_text", "converter_of"]
 
 Converter = Callable[[Any], tuple[Any, bool]]
 """A value → what the column holds, and whether the value was of the column's own type."""
 
 _DAY = len("2026-10-01")  # the longest of the forms 2026-10-01, 20261001, 2026-W40-4
+_DATE = re.compile(r"\d{4}-\d\d-\d\d")
 _EPOCH_MS = re.compile(r"\d{12,14}")
 
 
@@ -32,7 +35,7 @@ class SetAside(FrontierlabError):
     """A document that cannot become a row; the message is the reason, such as ``sqlsin: not an integer``."""
 
 
-def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any], list[str]]:
+def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any], list[str], list[str]]:
     """Read one document, value by value.
 
     ========== ==========================================================================
@@ -43,8 +46,10 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     flag       true, false, ``"true"``, ``"false"``, 1, 0
     name       text; an integer as its decimal text
     time       ISO 8601, without a zone as UTC, digits below a millisecond cut; 12 to 14
-               digits, a number or text, as milliseconds since the epoch
-    any        an array of one value as that value; an empty array as missing
+               digits, a number or text, as milliseconds since the epoch; a date alone is
+               its midnight UTC in an extra field
+    json       any value as its JSON text
+    any other  an array of one value as that value; an empty array as missing
     ========== ==========================================================================
 
     Parameters
@@ -52,7 +57,7 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     raw
         The document, or a line of elasticdump that holds it as ``_source``.
     converters
-        What reads the value of each field that is wanted (`converter_of` its column's type).
+        What reads the value of each field that is wanted (`converter_of` its column).
 
     Returns
     -------
@@ -60,38 +65,71 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
         A value (None where missing) a field; a time as milliseconds since the epoch.
     converted
         The fields whose value was not of the column's own type.
+    unfit
+        The extra fields whose value the column cannot hold; they are None in the row.
 
     Raises
     ------
     SetAside
-        With the first field, in the order of `converters`, that cannot be converted, and why.
+        With the first field of a log row, in the order of `converters`, that cannot be converted, and why.
     """
     try:
-        document = json.loads(bytes(raw), parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_first)
-    except (ValueError, ArithmeticError, RecursionError):  # ArithmeticError: an exponent of twenty digits
+        document = _parsed(bytes(raw))
+    except (ValueError, RecursionError):
         raise SetAside("the line: not JSON") from None
     if isinstance(document, dict) and "@timestamp" not in document and isinstance(document.get("_source"), dict):
         document = document["_source"]
     if not isinstance(document, dict):
         raise SetAside("the line: not a document")
     row: dict[str, Any] = {}
-    converted = []
+    converted, unfit = list[str](), list[str]()
     for field, converter in converters.items():
         try:
             row[field], plain = _alone(document.get(field), converter)
             if row[field] is None and field == "@timestamp":
                 raise SetAside("missing")
         except SetAside as reason:
-            raise SetAside(f"{field}: {reason}") from None
+            if field in DOCUMENT_FIELDS:
+                raise SetAside(f"{field}: {reason}") from None
+            row[field], plain = None, True
+            unfit.append(field)
         if not plain:
             converted.append(field)
-    return row, converted
+    return row, converted, unfit
 
 
-def converter_of(type_: pa.DataType) -> Converter:
-    """Return what reads a value for a column of that type: value → (value, whether it was plain)."""
+def convert_text(text: str, converter: Converter) -> tuple[Any, bool]:
+    """Read the JSON text of one value: the value that a column holds, and whether it was of the column's own type.
+
+    Raises
+    ------
+    SetAside
+        The column cannot hold it; the message says why.
+    """
+    try:
+        return _alone(_parsed(text), converter)
+    except (ValueError, RecursionError):
+        raise SetAside("not JSON") from None
+
+
+def _parsed(text: str | bytes) -> Any:
+    return json.loads(text, parse_float=_fraction, parse_constant=Decimal, object_pairs_hook=_first)
+
+
+def _fraction(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except ArithmeticError:  # an exponent of twenty digits
+        return Decimal("Infinity")
+
+
+def converter_of(column: Column) -> Converter:
+    """Return what reads a value for a column: value → (value, whether it was plain)."""
+    type_ = column.type
+    if column.as_json:
+        return _json
     if pa.types.is_timestamp(type_):
-        return _time
+        return _time if column.field in DOCUMENT_FIELDS else _time_or_day
     if pa.types.is_boolean(type_):
         return _flag
     if pa.types.is_integer(type_):
@@ -105,6 +143,8 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
     """Convert a value that may be missing, or the only one of an array."""
     if value is None:
         return None, True
+    if converter is _json:
+        return converter(value)
     if isinstance(value, list):
         if len(value) > 1:
             raise SetAside("an array of several values")
@@ -193,3 +233,31 @@ def _time(value: Any) -> tuple[int, bool]:
     if not 0 <= milliseconds < 9_214_646_400_000:  # the years 1970 to 2261, as in a request
         raise SetAside("not a time")
     return milliseconds, isinstance(value, str) and value.endswith("Z") and len(value) == 24
+
+
+def _time_or_day(value: Any) -> tuple[int, bool]:
+    """Read a time; a date alone is its midnight UTC, as Elasticsearch takes it."""
+    try:
+        return _time(value)
+    except SetAside:
+        if not (isinstance(value, str) and _DATE.fullmatch(value.strip())):
+            raise
+        return _time(f"{value.strip()}T00:00:00.000Z")[0], False
+
+
+def _json(value: Any) -> tuple[str, bool]:
+    try:
+        return _json_text(value), True
+    except RecursionError:
+        raise SetAside("nested too deeply") from None
+
+
+def _json_text(value: Any) -> str:
+    """Return a value as JSON text, every digit of its numbers kept; NaN and infinities are null."""
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{json.dumps(key)}:{_json_text(item)}' for key, item in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{','.join(map(_json_text, value))}]"
+    if isinstance(value, Decimal):
+        return str(value) if value.is_finite() else "null"
+    return json.dumps(value)

@@ -187,6 +187,7 @@ class SliceWriter:
         left_out: Counter[str] | None = None,
         set_aside: Counter[str] | None = None,
         converted: Counter[str] | None = None,
+        unfit: Counter[str] | None = None,
         conflicts: Counter[str] | None = None,
     ) -> None:
         """Add to the counts what is not in what was written."""
@@ -196,6 +197,7 @@ class SliceWriter:
             left_out=left_out,
             set_aside=set_aside,
             converted=converted or {},
+            unfit=unfit or {},
             conflicts=conflicts or {},
         )
         self.outcome = Outcome.total([self.outcome, ours])

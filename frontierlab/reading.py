@@ -251,7 +251,7 @@ class _Reader:
                 if self._cancelled.is_set():
                     raise InterruptedExtraction("stopped.")
                 read = self._reader.read(page)
-                writer.count(read=len(page), converted=read.converted)
+                writer.count(read=len(page), converted=read.converted, unfit=read.unfit)
                 writer.set_aside(read.set_aside)
                 pending.append(read.rows)
                 if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:

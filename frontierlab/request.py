@@ -25,8 +25,9 @@ EXTRA_TYPES: dict[str, pa.DataType] = {
     "flag": pa.bool_(),
     "name": pa.string(),
     "time": TIME,
+    "json": pa.string(),
 }
-"""What an extra field can be read as."""
+"""What an extra field can be read as; ``json`` is the JSON text of any value: an object, an array, a number."""
 
 
 class Request(BaseModel):
@@ -103,7 +104,7 @@ class Request(BaseModel):
 def extra_columns(extra_fields: Mapping[str, str | None]) -> list[Column]:
     """Return the columns for extra fields: the field's name → what it is read as."""
     return [
-        Column(name, name, EXTRA_TYPES[kind or "name"], "a further field of the index")
+        Column(name, name, EXTRA_TYPES[kind or "name"], "a further field of the index", as_json=kind == "json")
         for name, kind in extra_fields.items()
     ]
 

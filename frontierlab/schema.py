@@ -44,12 +44,15 @@ class Column:
         Its Arrow type.
     meaning
         What it says, with its unit.
+    as_json
+        Whether it holds the JSON text of its field, whatever that is.
     """
 
     name: str
     field: str | None
     type: pa.DataType
     meaning: str
+    as_json: bool = False
 
 
 COLUMNS: tuple[Column, ...] = (

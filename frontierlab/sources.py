@@ -33,8 +33,10 @@ _LAST = 9_214_646_400_000  # the end of the years that a document's time can hav
 _KINDS = {
     **dict.fromkeys(("long", "integer", "short", "byte"), "integer"),
     **dict.fromkeys(("double", "float", "half_float", "scaled_float"), "number"),
+    **dict.fromkeys(("keyword", "constant_keyword", "wildcard", "text", "match_only_text"), "name"),
+    **dict.fromkeys(("ip", "version", "unsigned_long"), "name"),
+    **dict.fromkeys(("date", "date_nanos"), "time"),
     "boolean": "flag",
-    "date": "time",
 }
 _FEW = 100  # documents, from which one sees which fields make most of one
 
@@ -83,6 +85,14 @@ class Source(Protocol):
         """Let go of what was opened."""
 
 
+def _kind(mapped: str | None) -> str:
+    """Return what an extra field is read as: JSON text where it is neither a number, a flag, a time nor a name."""
+    if mapped is None:
+        return "name"
+    kinds = {_KINDS.get(type_, "json") for type_ in mapped.split(" or ")}
+    return kinds.pop() if len(kinds) == 1 else "json"
+
+
 class ElasticSource:
     """The documents of an index. The server does the filtering."""
 
@@ -91,13 +101,8 @@ class ElasticSource:
         self._page = settings.es_page
         self.slices = settings.es_slices
         types = index.fields()
-        self.request = request.model_copy(
-            update={
-                "extra_fields": {
-                    name: kind or _KINDS.get(types.get(name, ""), "name") for name, kind in request.extra_fields.items()
-                }
-            }
-        )
+        kinds = {name: kind or _kind(types.get(name)) for name, kind in request.extra_fields.items()}
+        self.request = request.model_copy(update={"extra_fields": kinds})
         self._unmapped = [name for name in request.extra_fields if name not in types]
         self.close = index.close
 

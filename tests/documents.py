@@ -18,6 +18,7 @@ EXTRA = (
     Column("a_flag", "a_flag", pa.bool_(), "extra"),
     Column("a_name", "a_name", pa.string(), "extra"),
     Column("a_time", "a_time", TIME, "extra"),
+    Column("a_json", "a_json", pa.string(), "extra", as_json=True),
 )
 READER = DocumentReader(EXTRA)
 

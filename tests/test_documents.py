@@ -19,8 +19,11 @@ from tests.documents import DAY, EXTRA, READER, document, only, plain, written
 
 def meaning(page):
     """Return what a page says, whatever the order."""
-    rows = Counter(tuple(row.values()) for row in page.rows.to_pylist())
-    return rows, Counter(page.set_aside), +page.converted
+    rows = Counter(
+        tuple(repr(json.loads(value)) if value and name == "a_json" else value for name, value in row.items())
+        for row in page.rows.to_pylist()
+    )
+    return rows, Counter(page.set_aside), +page.converted, +page.unfit
 
 
 def one_by_one(documents):
@@ -171,6 +174,22 @@ def test_an_index_with_numbers_as_text_is_read_the_fast_way():
     assert page.rows["since"].to_pylist() == [OPEN_IOV] * 20
     assert page.rows["schema"].to_pylist() == ["7"] * 20
     assert page.converted == {"sqlsin": 20, "sqlowner": 20}
+
+
+@pytest.mark.usefixtures("fast_way_alone")
+def test_an_extra_field_never_costs_a_row():
+    fits = {"an_integer": 1, "a_number": 1.5, "a_flag": True, "a_name": "x", "a_time": DAY, "a_json": [1, "é"]}
+    odd = {"an_integer": "12", "a_number": "n/a", "a_flag": {}, "a_name": ["x", "y"], "a_time": "2026-10-01"}
+    documents = [document(taskid=n, **(fits if n % 2 else {**odd, "a_json": {"b": [2**70]}})) for n in range(40)]
+    page = READER.read(documents)
+    rows = page.rows.select(list(fits)).to_pylist()
+    midnight = datetime(2026, 10, 1, tzinfo=UTC)
+    assert rows[1] == {**fits, "a_time": midnight, "a_json": '[1,"é"]'}
+    kept = {"an_integer": 12, "a_time": midnight, "a_json": f'{{"b":[{2**70}]}}'}
+    assert rows[0] == dict.fromkeys(fits) | kept
+    assert (rows[::2], rows[1::2]) == ([rows[0]] * 20, [rows[1]] * 20)
+    assert +page.converted == {"an_integer": 20, "a_time": 20}
+    assert +page.unfit == {"a_number": 20, "a_flag": 20, "a_name": 20}
 
 
 @pytest.mark.usefixtures("fast_way_alone")

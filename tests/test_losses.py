@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from frontierlab import Settings, extract, jobs
-from frontierlab.losses import DocumentsLost
+from frontierlab.losses import DocumentsLost, ValuesUnfit
 
 DOCUMENT = {"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CONDBR2", "cached": False}
 
@@ -39,6 +39,17 @@ def test_an_extraction_that_finds_nothing_says_so(settings: Settings, tmp_path: 
     limits = {"since": "2030-01-01", "until": "2030-01-02"}
     with pytest.warns(UserWarning, match="None of 3 documents became a row of d: outside the period 3"):
         extract(settings, source=export_file(tmp_path, 0, 3), name="d", complete=False, progress=False, **limits)
+
+
+def test_an_extra_field_that_does_not_fit_is_null_counted_and_warned_of(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "dump.ndjson"
+    file.write_text("".join(json.dumps(DOCUMENT | {"tags": ["a", "b"] if n else "a"}) + "\n" for n in range(3)))
+    with pytest.warns(ValuesUnfit, match=r"cannot hold are null in d: tags 2\. extra_fields={'tags': 'json'} keeps"):
+        dataset = extract(settings, source=file, name="d", complete=False, progress=False, extra_fields=["tags"])
+    assert (dataset.counts.kept, dataset.manifest.unfit) == (3, {"tags": 2})
+    fields = {"tags": "json"}
+    kept = extract(settings, source=file, name="e", complete=False, progress=False, extra_fields=fields)
+    assert sorted(kept.to_arrow()["tags"].to_pylist()) == ['"a"', '["a","b"]', '["a","b"]']
 
 
 def test_a_job_keeps_the_warning(settings: Settings, tmp_path: Path) -> None:

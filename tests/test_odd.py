@@ -29,41 +29,61 @@ def test_oddities_of_the_sample():
             assert found == f"{oddity.field}: {oddity.outcome}", text
 
 
+UNFIT = "unfit"
+
+
 @pytest.mark.parametrize(
     ("field", "text", "outcome"),
     [
-        ("an_integer", '"1_000"', "not an integer"),
-        ("an_integer", "1e1000000", "beyond int64"),
+        ("fsize", '"1_000"', "not an integer"),
+        ("fsize", "1e1000000", "beyond int64"),
+        ("an_integer", "1e1000000", UNFIT),
+        ("an_integer", '"n/a"', UNFIT),
+        ("an_integer", "[1,2]", UNFIT),
+        ("an_integer", '{"a":1}', UNFIT),
         ("an_integer", '"-1e3"', -1000),
-        ("an_integer", "1e9999999999999999999", "the line: not JSON"),
+        ("fsize", "1e9999999999999999999", "not an integer"),
+        ("an_integer", "1e9999999999999999999", UNFIT),
         ("an_integer", "[[12]]", 12),
         ("a_number", "12", 12.0),
         ("a_number", '"1.5"', 1.5),
-        ("a_number", '"n/a"', "not a number"),
-        ("a_number", "NaN", "not a number"),
-        ("a_number", "1e400", "beyond float64"),
+        ("a_number", '"n/a"', UNFIT),
+        ("a_number", "NaN", UNFIT),
+        ("a_number", "1e400", UNFIT),
         ("a_flag", '"false"', False),
-        ("a_flag", "1.0", "not a flag"),
+        ("cached", "1.0", "not a flag"),
+        ("a_flag", "1.0", UNFIT),
         ("a_name", "12345678901234567890123", "12345678901234567890123"),
-        ("a_name", '"\\ud800"', "not a name"),
+        ("sqlowner", '"\\ud800"', "not a name"),
+        ("a_name", '"\\ud800"', UNFIT),
         ("a_name", '"\\ud83d\\ude00\\u0000"', "\U0001f600\0"),
         ("a_time", json.dumps(DAY), MIDNIGHT),
         ("a_time", '"2026-10-01T02:00+02:00"', MIDNIGHT),
         ("a_time", '"2026-10-01 00:00"', MIDNIGHT),
         ("a_time", '"2026-10-01T00:00:00.000999999Z"', MIDNIGHT),
         ("a_time", '"1790812800000"', MIDNIGHT),
-        ("a_time", '"1969-12-31T23:59:59.999Z"', "not a time"),
-        ("a_time", '"2262-01-01T00:00:00.000Z"', "not a time"),
-        ("a_time", '"2026-02-30T00:00:00.000Z"', "not a time"),
-        ("a_time", "-1", "not a time"),
-        ("a_time", '"20261001"', "a date without a time of day"),
-        ("a_time", '"2026-W40-4"', "a date without a time of day"),
+        ("@timestamp", '"1969-12-31T23:59:59.999Z"', "not a time"),
+        ("@timestamp", '"2262-01-01T00:00:00.000Z"', "not a time"),
+        ("@timestamp", '"2026-02-30T00:00:00.000Z"', "not a time"),
+        ("@timestamp", "-1", "not a time"),
+        ("@timestamp", '"20261001"', "a date without a time of day"),
+        ("@timestamp", '"2026-W40-4"', "a date without a time of day"),
+        ("a_time", '"2026-10-01"', MIDNIGHT),
+        ("a_time", '"2026-02-30"', UNFIT),
+        ("a_time", "-1", UNFIT),
+        ("a_json", '{"a":[1790812800123456789,NaN]}', '{"a":[1790812800123456789,null]}'),
+        ("a_json", "[]", "[]"),
+        ("a_json", '"\\ud800"', '"\\ud800"'),
     ],
 )
 def test_what_a_value_becomes(field, text, outcome):
-    found = only(written({"@timestamp": json.dumps(DAY), field: text}))
+    raw = written({"@timestamp": json.dumps(DAY)} | {field: text})
+    found = only(raw)
+    assert +READER.read([raw]).unfit == ({field: 1} if outcome == UNFIT else {})
     if isinstance(found, str):
         assert found.removeprefix(f"{field}: ") == outcome
+    elif outcome == UNFIT:
+        assert found[field] is None
     else:
         assert found[field] == outcome
         assert type(found[field]) is type(outcome)
