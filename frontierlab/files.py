@@ -12,13 +12,15 @@ __all__ = ["replacing", "sync", "write_text"]
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
     """Give a temporary path in the same folder; what is written there takes the place of `path` at the end.
+
+    It has the rights of `mode`, less those that the process gives no file.
 
     Where the body raises, the temporary file is removed and `path` is left as it was.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
-    temporary.touch(exist_ok=False)  # with the rights that a file of this user has, which a mere tempfile lacks
+    temporary.touch(mode, exist_ok=False)
     try:
         yield temporary
         sync(temporary)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 import shlex
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -25,10 +23,24 @@ from pydantic import (
 )
 
 from frontierlab.errors import ConfigurationError
+from frontierlab.files import replacing
+from frontierlab.settings_checks import expanded, require_http, require_index, require_redis
+from frontierlab.settings_sources import (
+    PREFIX,
+    Given,
+    form_of,
+    from_arguments,
+    from_environment,
+    from_file,
+    is_secret,
+    notebooks,
+)
+from frontierlab.settings_text import QUOTES, write_value
 
 __all__ = ["Settings", "as_variables", "create_config_file"]
 
-_PREFIX = "FRONTIERLAB_"
+
+_REDIS = re.compile(r"rediss?://", re.IGNORECASE)
 
 
 def _words(value: Any) -> Any:
@@ -41,28 +53,15 @@ def _pairs(value: Any) -> Any:
     pairs = [word.partition("=") for word in shlex.split(value)]
     if any(not separator for _, separator, _ in pairs):
         raise ValueError("each option is written name=value")
+    if any(re.search(r"\sspark\.[\w.]+=", option) for _, _, option in pairs):
+        raise ValueError("quotes around several options make one of them: put each in quotes of its own")
     return {name: option for name, _, option in pairs}
-
-
-def _notebooks(value: Any) -> Any:
-    if isinstance(value, str):
-        value = shlex.split(value)
-    if not isinstance(value, (list, tuple)):
-        return value
-    found: dict[str, str] = {}
-    for word in map(str, value):
-        name, separator, path = word.partition("=")
-        name, path = (name, path) if separator else (Path(word).stem, word)
-        if name in found:
-            raise ValueError(f"two notebooks are named {name}")
-        found[name] = path
-    return found
 
 
 _Words = Annotated[tuple[str, ...], BeforeValidator(_words)]
 _Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 _Periodic = Annotated[tuple[Literal["catalogue", "extraction", "caching", "report"], ...], BeforeValidator(_words)]
-_Notebooks = Annotated[dict[str, Path], BeforeValidator(_notebooks)]
+_Notebooks = Annotated[dict[str, Path], BeforeValidator(notebooks)]
 
 
 class Settings(BaseModel):
@@ -71,8 +70,13 @@ class Settings(BaseModel):
     Values come from three places, of rising priority: a file of ``key = value`` lines, environment
     variables ``FRONTIERLAB_<FIELD>``, and keyword arguments. In a file the case of a key and the
     underscores in it do not matter (``ES_CachingEfficiency_Index`` is
-    ``es_caching_efficiency_index``), a line that starts with ``#`` is a comment, and an empty value
-    is no value; a relative path is from the file's own folder. Settings do not change once made.
+    ``es_caching_efficiency_index``), and an empty value is no value; a relative path is from the file's
+    own folder. A line that starts with ``#`` is a comment, and so is the rest of a line from a ``#``
+    after a space. Quotes around a value or a word are taken off (a quote inside is doubled); they keep a
+    ``#`` and spaces. A password, a key, a broker's URL or a Spark option with a space and a ``#`` has to be
+    in quotes, and a comment on such a line is refused. Variables and arguments are taken as they are,
+    without quotes and comments; what Kubernetes sets for a service named frontierlab is passed over.
+    Settings do not change once made.
 
     Parameters
     ----------
@@ -85,8 +89,8 @@ class Settings(BaseModel):
     Raises
     ------
     ConfigurationError
-        The file is missing, a key is unknown, or a value is of the wrong type. The message names
-        the place (file and line, variable or argument), the key and the valid values.
+        The file is missing, a key is unknown, a line cannot be read, or a value is of the wrong type. The
+        message names the place (file and line, variable or argument), the key and the valid values.
 
     Examples
     --------
@@ -176,7 +180,8 @@ class Settings(BaseModel):
     broker_url: SecretStr | None = Field(
         None,
         description="URL of the Redis that carries jobs to workers: redis://[user:password@]host:port/number, or "
-        "rediss:// for TLS; by default the one that make worker starts",
+        "rediss:// for TLS, with # / @ % ? in the password as %23 %2F %40 %25 %3F; by default the one that make worker "
+        "starts",
     )
     result_backend: SecretStr | None = Field(
         None, description="URL where Celery keeps its own results; none is needed, jobs keep theirs in data_dir"
@@ -199,57 +204,105 @@ class Settings(BaseModel):
     )
 
     def __init__(self, config_file: str | os.PathLike[str] | None = None, **fields: Any) -> None:
-        values: dict[str, Any] = {}
-        places: dict[str, str] = {}
-        for found in (_from_file(config_file), _from_environment(), _from_arguments(fields)):
-            for name, (value, place) in found.items():
-                values[name], places[name] = value, place
+        ours = type(self).model_fields
+        given: dict[str, Given] = {
+            **from_file(config_file, ours),
+            **from_environment(ours),
+            **from_arguments(fields, ours),
+        }
         try:
-            super().__init__(**values)
+            super().__init__(**{name: value for name, (value, _) in given.items()})
         except ValidationError as error:
             # without the cause: pydantic's own text can hold what was given, a password included
-            raise ConfigurationError(_explain(error, values, places)) from None
+            raise ConfigurationError(_explain(error, given)) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
         # pydantic's own refusal shows the value, which can be a password
         raise ConfigurationError(f"{name} cannot be set: settings do not change once made. Make new ones.")
 
-    @field_validator("data_dir", "coolr_file", "coolr_archive", "es_ca_certs")
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_whole(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        text = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if form_of(field) != "text" or not isinstance(text, (str, Path)):
+            return value
+        if text == "":
+            raise ValueError("it is empty")
+        if not is_secret(field) and (str(text).startswith(QUOTES) or str(text).endswith(QUOTES)):
+            raise ValueError("it begins or ends with a quote: write it without quotes")
+        return value
+
+    @field_validator("data_dir", "coolr_file", "coolr_archive", "es_ca_certs", "browser")
     @classmethod
     def _expand(cls, path: Path | None) -> Path | None:
-        return None if path is None else path.expanduser().absolute()
+        return None if path is None else expanded(path)
 
     @field_validator("notebooks")
     @classmethod
-    def _expand_all(cls, notebooks: dict[str, Path]) -> dict[str, Path]:
-        return {name: path.expanduser().absolute() for name, path in notebooks.items()}
+    def _are_notebooks(cls, notebooks: dict[str, Path]) -> dict[str, Path]:
+        for name, path in notebooks.items():
+            if re.search(r"[/=]", name):
+                raise ValueError("a path with an equals sign needs a name before it: name=path")
+            if re.search(r"\.ipynb\s", str(path)):
+                raise ValueError("quotes around several notebooks make one of them: put each in quotes of its own")
+        return {name: expanded(path) for name, path in notebooks.items()}
+
+    @field_validator("spark_options")
+    @classmethod
+    def _are_options(cls, options: dict[str, str]) -> dict[str, str]:
+        if any(not name or re.search(r"[\s=]", name) for name in options):
+            raise ValueError("the name of an option has no space and no equals sign")
+        return options
+
+    @field_validator("es_index")
+    @classmethod
+    def _are_indices(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            require_index(name)
+        return names
+
+    @field_validator("es_caching_efficiency_index")
+    @classmethod
+    def _is_index(cls, name: str | None) -> str | None:
+        if name is not None:
+            require_index(name)
+        return name
+
+    @field_validator("db_instances")
+    @classmethod
+    def _are_instances(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not re.fullmatch(r"[A-Za-z0-9]+", name):
+                raise ValueError(
+                    f"{name} is not the name of an instance: letters and digits, such as CONDBR2; what follows an "
+                    "underscore in the logs, as in CONDBR2_RO, is not a part of the name"
+                )
+        return names
 
     @field_validator("broker_url")
     @classmethod
-    def _is_redis(cls, address: SecretStr | None) -> SecretStr | None:
-        if address is None:
-            return None
-        url = urlsplit(address.get_secret_value())
-        if url.scheme not in ("redis", "rediss") or not url.hostname:
+    def _is_broker(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is not None and not _REDIS.match(address.get_secret_value()):
             raise ValueError("not a redis:// or rediss:// URL with a host")
-        with suppress(ValueError):  # whose text shows what may be a password in the wrong place
-            _ = url.port
-            return address
-        raise ValueError("its port is no number; a password stands before the host: redis://:password@host:port/0")
+        return address
+
+    @field_validator("broker_url", "result_backend")
+    @classmethod
+    def _is_redis(cls, address: SecretStr | None) -> SecretStr | None:
+        if address is not None and _REDIS.match(address.get_secret_value()):
+            require_redis(address.get_secret_value())
+        return address
 
     @field_validator("es_address", "coolr_host")
     @classmethod
     def _is_address(cls, address: str | None, info: ValidationInfo) -> str | None:
         if address is None:
             return None
-        if "@" in address:  # first: the messages below quote parts of what could be a password
+        if "@" in address:
             place = "in es_user and es_pswd, not in" if info.field_name == "es_address" else "nowhere in"
             raise ValueError(f"a user and a password belong {place} the address")
-        url = urlsplit(address if "://" in address else f"https://{address}")
-        plain = address.split() == [address] and not url.query and not url.fragment
-        if url.scheme not in ("http", "https") or not url.hostname or not plain:
-            raise ValueError("not a host and not an http(s) URL")
-        _ = url.port  # raises ValueError where it is no port
+        require_http(address)
         return address
 
     @model_validator(mode="after")
@@ -274,7 +327,7 @@ class Settings(BaseModel):
         if self.es_address is None:
             raise ConfigurationError(
                 "es_address is not set: name the Elasticsearch host in the configuration file, in "
-                f"{_PREFIX}ES_ADDRESS or as Settings(es_address=…); or give extract() an export file as source."
+                f"{PREFIX}ES_ADDRESS or as Settings(es_address=…); or give extract() an export file as source."
             )
         url = urlsplit(self.es_address if "://" in self.es_address else f"https://{self.es_address}")
         host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
@@ -292,7 +345,7 @@ class Settings(BaseModel):
         if not self.es_index:
             raise ConfigurationError(
                 "es_index is not set: name the index or pattern in the configuration file, in "
-                f"{_PREFIX}ES_INDEX or as Settings(es_index=…)."
+                f"{PREFIX}ES_INDEX or as Settings(es_index=…)."
             )
         return ",".join(self.es_index)
 
@@ -308,7 +361,7 @@ class Settings(BaseModel):
         if self.coolr_host is None:
             raise ConfigurationError(
                 "coolr_host is not set: name the COOLR server in the configuration file, in "
-                f"{_PREFIX}COOLR_HOST or as Settings(coolr_host=…); or name the folder of an archive as coolr_archive."
+                f"{PREFIX}COOLR_HOST or as Settings(coolr_host=…); or name the folder of an archive as coolr_archive."
             )
         return (self.coolr_host if "://" in self.coolr_host else f"http://{self.coolr_host}").rstrip("/")
 
@@ -330,7 +383,8 @@ def create_config_file(
     overwrite
         Replace a file that is there. It is replaced in one step, or left as it was.
     **fields
-        Fields of `Settings`. Each is checked before anything is written.
+        Fields of `Settings`. What is written is whole by itself: it is checked as `Settings` does, before anything is
+        written. A relative path is from the present folder, as for `Settings`.
 
     Returns
     -------
@@ -340,141 +394,82 @@ def create_config_file(
     Raises
     ------
     ConfigurationError
-        A field is unknown or of the wrong type, or the file is there already.
+        A field is unknown or of the wrong type, or does not go with another; a value has a line break, which no line
+        of a file can hold; or the file is there already, or cannot be written.
     """
     path = Path(config_path).expanduser().absolute()
-    for name, (value, place) in _from_arguments(fields).items():
-        _check_alone(name, value, place)
-    text = "".join(f"{name} = {_as_text(name, value)}\n" for name, value in fields.items() if value is not None)
+    lines = []
+    for name, value in _given(_checked(fields)).items():
+        field = Settings.model_fields[name]
+        try:
+            text = write_value(_as_text(name, value), form_of(field), secret=is_secret(field))
+        except ValueError as error:
+            raise ConfigurationError(
+                f"{name} cannot be written: {error}. The variable {PREFIX}{name.upper()} may hold it."
+            ) from None
+        lines.append(f"{name} = {text}\n")
     if path.exists() and not overwrite:
         raise ConfigurationError(f"{path} is there already; overwrite=True replaces it.")
     if not path.parent.is_dir():
         raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into.")
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # made with mode 0600
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        Path(temporary).replace(path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+        with replacing(path, mode=0o600) as temporary:
+            temporary.write_text("".join(lines), encoding="utf-8", newline="\n")
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be written: {error.strerror or error}.") from error
     return path
 
 
 def as_variables(settings: Settings) -> dict[str, str]:
-    """Return environment variables that make the same settings in another process, secrets included."""
-    given = {name: getattr(settings, name) for name in settings.model_fields_set}
-    texts = {name: _as_text(name, value) for name, value in given.items() if value is not None}
-    return {f"{_PREFIX}{name.upper()}": text for name, text in texts.items()}
+    """Return environment variables that make the same settings in another process, secrets included.
+
+    Raises
+    ------
+    ConfigurationError
+        A value has a null character, which no variable can hold.
+    """
+    texts = {name: _as_text(name, value) for name, value in _given(settings).items()}
+    for name, text in texts.items():
+        if "\0" in text:
+            raise ConfigurationError(f"{name} cannot be given to another process: it holds a null character.")
+    return {f"{PREFIX}{name.upper()}": text for name, text in texts.items()}
 
 
-def _check_alone(name: str, value: Any, place: str) -> None:
+def _checked(fields: dict[str, Any]) -> Settings:
+    """Return the settings that these fields alone make."""
+    given = from_arguments(fields, Settings.model_fields)
+    settings = Settings.__new__(Settings)
     try:
-        Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
+        BaseModel.__init__(settings, **fields)
     except ValidationError as error:
-        problems = [problem for problem in error.errors() if problem["loc"]]
-        if problems:
-            raise ConfigurationError(_explain_field(name, value, place, problems[0]["msg"])) from None
+        raise ConfigurationError(_explain(error, given)) from None
+    return settings
+
+
+def _given(settings: Settings) -> dict[str, Any]:
+    """Return the values that were given, without those that are none."""
+    values = {name: getattr(settings, name) for name in Settings.model_fields if name in settings.model_fields_set}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _as_text(name: str, value: Any) -> str:
+    """Return a value as one text, of which a variable makes the same value."""
     if isinstance(value, SecretStr):
-        value = value.get_secret_value()
+        return value.get_secret_value()
     if isinstance(value, dict):
-        value = shlex.join(f"{key}={option}" for key, option in value.items())
-    elif isinstance(value, (list, tuple)):
-        if any(len(str(word).split()) != 1 for word in value):
-            raise ConfigurationError(f"{name}: each of several values is a word without a space.")
-        value = " ".join(map(str, value))
-    text = str(value)
-    if text != text.strip() or "\n" in text or "\r" in text:
-        raise ConfigurationError(f"{name}: a value cannot hold a line break or begin or end with a space.")
-    return text
+        return shlex.join(f"{key}={option}" for key, option in value.items())
+    return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _canonical(key: str) -> str | None:
-    """Return the field that a key of a file means; None where there is none."""
-    plain = key.lower().replace("_", "")
-    return next((name for name in Settings.model_fields if name.replace("_", "") == plain), None)
-
-
-def _unknown(key: str, place: str, valid: list[str]) -> ConfigurationError:
-    near = difflib.get_close_matches(key.lower(), [name.lower() for name in valid], n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
-    return ConfigurationError(f"{place}: unknown key {key!r}.{hint} Valid keys: {', '.join(valid)}.")
-
-
-def _from_file(config_file: str | os.PathLike[str] | None) -> dict[str, tuple[Any, str]]:
-    source = "the argument" if config_file is not None else "the variable CONFIG_FILE"
-    name = config_file if config_file is not None else os.environ.get("CONFIG_FILE") or None
-    if name is None:
-        return {}
-    path = Path(name).expanduser()
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise ConfigurationError(
-            f"{path.absolute()}, which {source} names as the configuration file, cannot be read: {reason}. "
-            "frontierlab.create_config_file writes one."
-        ) from None
-    found: dict[str, tuple[Any, str]] = {}
-    for number, line in enumerate(lines, 1):
-        if not line.strip() or line.lstrip().startswith("#"):
-            continue
-        place = f"{path}, line {number}"
-        key, separator, value = (part.strip() for part in line.partition("="))
-        if not separator or len(key.replace(":", " ").split()) != 1:  # an unknown key is shown: not half of a secret
-            raise ConfigurationError(f"{place}: this line is not of the form key = value.")
-        field = _canonical(key)
-        if field is None:
-            raise _unknown(key, place, list(Settings.model_fields))
-        if field in found:
-            raise ConfigurationError(f"{place}: {field} is given twice; first in {found[field][1]}.")
-        found[field] = (_from_folder(field, value, path.absolute().parent), place)
-    return {field: pair for field, pair in found.items() if pair[0]}
-
-
-def _from_folder(field: str, value: str, folder: Path) -> str:
-    """Return the text of a field, with relative paths from a folder."""
-    if field == "notebooks":
-        with suppress(ValueError):  # which the check of the field reports
-            pairs = _notebooks(value).items()
-            return shlex.join(f"{name}={folder / Path(path).expanduser()}" for name, path in pairs)
-    elif value and "Path" in str(Settings.model_fields[field].annotation):
-        return str(folder / Path(value).expanduser())
-    return value
-
-
-def _from_environment() -> dict[str, tuple[Any, str]]:
-    names = {f"{_PREFIX}{name.upper()}": name for name in Settings.model_fields}
-    found = {}
-    for variable, value in os.environ.items():
-        if not variable.startswith(_PREFIX) or not value:
-            continue
-        if variable not in names:
-            raise _unknown(variable, "the environment", list(names))
-        found[names[variable]] = (value, f"the variable {variable}")
-    return found
-
-
-def _from_arguments(fields: dict[str, Any]) -> dict[str, tuple[Any, str]]:
-    for name in fields:
-        if name not in Settings.model_fields:
-            raise _unknown(name, "the arguments", list(Settings.model_fields))
-    return {name: (value, f"the argument {name}") for name, value in fields.items()}
-
-
-def _explain(error: ValidationError, values: dict[str, Any], places: dict[str, str]) -> str:
-    problem = error.errors(include_url=False)[0]
+def _explain(error: ValidationError, given: dict[str, Given]) -> str:
+    problem = error.errors(include_url=False, include_input=False)[0]
+    message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:
-        return f"{problem['msg'].removeprefix('Value error, ')} ({', '.join(sorted(set(places.values())))})."
+        places = sorted(one.place for name, one in given.items() if re.search(rf"\b{name}\b", message))
+        return f"{message} ({', '.join(places)})."
     name = str(problem["loc"][0])
-    return _explain_field(name, values.get(name), places.get(name, name), problem["msg"])
-
-
-def _explain_field(name: str, value: Any, place: str, message: str) -> str:
     field = Settings.model_fields[name]
-    secret = "SecretStr" in str(field.annotation) or not field.repr or name.endswith("address")
-    given = "" if secret or "@" in str(value) else f" {value!r}"
-    return f"{place}: {name}{given} is not valid ({message.removeprefix('Value error, ')}). Valid: {field.description}."
+    value, place = given.get(name) or Given(None, name)
+    hidden = is_secret(field) or name in ("es_address", "coolr_host") or "@" in str(value)  # can hold a password
+    shown = "" if hidden else f" {value!r}"
+    return f"{place}: {name}{shown} is not valid ({message}). Valid: {field.description}."

@@ -67,9 +67,192 @@ def test_empty_value_is_no_value(tmp_path):
     assert Settings(path) == Settings()
 
 
-def test_value_may_hold_an_equals_sign_and_a_hash(tmp_path):
-    path = written(tmp_path, "es_user = u\nes_pswd = a=b #c\n")
-    assert Settings(path).es_pswd.get_secret_value() == "a=b #c"
+@pytest.mark.parametrize("password", ["a=b#c", "#ab", "a%20b?", "it's", 'half"', "ü b\u00a0c"])
+def test_password_may_hold_signs_as_they_are(tmp_path, password):
+    path = written(tmp_path, f"es_user = u\nes_pswd ={password}\n")
+    assert Settings(path).es_pswd.get_secret_value() == password
+
+
+# ---- comments and quotes
+
+
+def test_comment_after_a_value(tmp_path):
+    text = """\
+    db_instances = CONDBR2 OFLP200   # COMP200 MONP200 not needed
+    es_index = frontier-new-*,frontier_sql\t# two
+    data_dir = /data/a#b # here
+    limit_queries = 1000 #
+    es_address = es.example.org\u3000# a full-width space
+    coolr_host = # none yet
+    es_user = "me # too" # in quotes it is no comment
+    es_pswd = "a #b"  # nor here
+    notebooks = a=/x/a#b.ipynb '/y/c #d.ipynb' # "of the night"
+    """
+    settings = Settings(written(tmp_path, text))
+    assert settings.db_instances == ("CONDBR2", "OFLP200")
+    assert settings.es_index == ("frontier-new-*", "frontier_sql")
+    assert settings.data_dir == Path("/data/a#b")
+    assert settings.limit_queries == 1000
+    assert settings.es_url == "https://es.example.org:9200"
+    assert settings.coolr_host is None
+    assert settings.es_user == "me # too"
+    assert settings.es_pswd.get_secret_value() == "a #b"
+    assert settings.notebooks == {"a": Path("/x/a#b.ipynb"), "c #d": Path("/y/c #d.ipynb")}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"es_pswd = {SECRET} # of the reader",
+        f"ES_API_KEY = {SECRET} #",
+        f"broker_url = redis://:{SECRET}@h #x",
+        f"result_backend = redis://:{SECRET}@h #x",
+        f"spark_options = spark.secret={SECRET} # mine",
+        f'es_pswd = "{SECRET}',
+        f"es_pswd = '{SECRET}'s'",
+        f'es_pswd = "{SECRET}"s # it is',
+        f'spark_options = spark.secret="{SECRET}',
+        f'spark_options = "spark.secret={SECRET} spark.b=2"',
+    ],
+)
+def test_unclear_line_of_a_secret_is_refused(tmp_path, line):
+    path = written(tmp_path, f"es_port = 1\n{line}\n")
+    said = refusal(path)
+    assert said.startswith(f"{path}, line 2: ")
+    assert "quot" in said.lower()
+    assert SECRET not in said
+
+
+def test_quotes_around_a_value_or_a_word_are_taken_off(tmp_path):
+    text = """\
+    ES_address = "es.example.org"
+    ES_INDEX = "frontier-new-*"
+    db_instances = "CONDBR2" 'OFLP200', MONP200
+    limit_queries = '1000'
+    es_pswd = '"hunter''s"'
+    es_user = "me"
+    data_dir = "/data/with a space"
+    periodic = "report caching"
+    """
+    settings = Settings(written(tmp_path, text))
+    assert settings.es_url == "https://es.example.org:9200"
+    assert settings.es_index == ("frontier-new-*",)
+    assert settings.db_instances == ("CONDBR2", "OFLP200", "MONP200")
+    assert settings.limit_queries == 1000
+    assert settings.es_pswd.get_secret_value() == '"hunter\'s"'
+    assert settings.data_dir == Path("/data/with a space")
+    assert settings.periodic == ("report", "caching")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'ES_address = "es.example.org',
+        'ES_address = es.example.org"',
+        'ES_INDEX = "a-*" b"',
+        "db_instances = 'CONDBR2 OFLP200",
+        'db_instances = CONDBR2 "OFLP200"x',
+        "data_dir = '/data' or '/other'",
+        "coolr_host = \"'h'\"",
+        "notebooks = '/a.ipynb /b.ipynb'",
+        "es_caching_efficiency_index = a b",
+        "db_instances = CONDBR2_RO",
+        "es_index = a b#c",
+    ],
+)
+def test_impossible_value_is_named_with_its_line(tmp_path, line):
+    path = written(tmp_path, f"# mine\n{line}\n")
+    assert f"{path}, line 2: " in refusal(path)
+
+
+@pytest.mark.parametrize("value", ['"a"', "'a'", 'a"'])
+@pytest.mark.parametrize("name", ["es_address", "es_index", "db_instances", "data_dir", "es_user", "spark_master"])
+def test_variables_are_taken_as_they_are_and_refused_with_quotes(monkeypatch, name, value):
+    monkeypatch.setenv(f"FRONTIERLAB_{name.upper()}", value)
+    assert f"the variable FRONTIERLAB_{name.upper()}: {name}" in refusal()
+
+
+@pytest.mark.parametrize("name", ["data_dir", "coolr_file", "es_user", "es_pswd", "spark_master", "coolr_host"])
+def test_an_empty_argument_is_no_value(name):
+    assert f"the argument {name}: " in refusal(**{name: ""})
+
+
+def test_a_home_folder_that_is_not_there(tmp_path):
+    path = written(tmp_path, "data_dir = ~no-such-user/data\n")
+    assert "line 1: data_dir" in refusal(path)
+    assert "there is no home folder of that user" in refusal(path)
+
+
+def test_notebook_whose_path_has_an_equals_sign_needs_a_name():
+    assert "needs a name before it" in refusal(notebooks="/data/run=1/n.ipynb")
+    assert Settings(notebooks="n=/data/run=1/n.ipynb").notebooks == {"n": Path("/data/run=1/n.ipynb")}
+
+
+# ---- the broker
+
+
+@pytest.mark.parametrize("sign", ["#", "/", "?", "%", "[", "%4", "/0?x=1#"])
+@pytest.mark.parametrize("form", ["redis://:pa{}ss@h:6379/0", "rediss://me:12{}xy@h/0", "redis://me:12{}@h:1/0"])
+@pytest.mark.parametrize("name", ["broker_url", "result_backend"])
+def test_broker_whose_password_is_not_escaped(name, form, sign):
+    message = refusal(**{name: form.format(sign)})
+    assert f"the argument {name}: {name} is not valid" in message
+    assert "in a password # / @ % ? are written %23 %2F %40 %25 %3F, which may be the cause" in message
+    assert "ss@" not in message
+    assert "xy@" not in message
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "redis://h",
+        "redis://h:6379/0",
+        "redis://:p%23a%2Fs%40s%25@h:6379/0",
+        "redis://me:pass@[2001:db8::1]:6379/15",
+        "REDISS://h:1/0?ssl_cert_reqs=required&ssl_ca_certs=/etc/ca.pem",
+        "redis://:a@b@h/0",
+    ],
+)
+def test_broker_that_is_one(url):
+    assert Settings(broker_url=url).broker_url.get_secret_value() == url
+
+
+def test_results_may_be_kept_elsewhere():
+    assert Settings(result_backend="db+sqlite:///r.sqlite").result_backend is not None
+
+
+# ---- Kubernetes
+
+
+def test_variables_of_a_service_in_kubernetes_are_passed_over(monkeypatch):
+    for prefix in ("FRONTIERLAB_", "FRONTIERLAB_ES_"):
+        monkeypatch.setenv(f"{prefix}SERVICE_HOST", "10.0.0.12")
+        monkeypatch.setenv(f"{prefix}SERVICE_PORT", "8888")
+        monkeypatch.setenv(f"{prefix}SERVICE_PORT_HTTP_ALT", "8888")
+        monkeypatch.setenv(f"{prefix}PORT", "tcp://10.0.0.12:8888")
+        monkeypatch.setenv(f"{prefix}PORT_8888_TCP", "tcp://10.0.0.12:8888")
+        monkeypatch.setenv(f"{prefix}PORT_8888_TCP_PROTO", "tcp")
+        monkeypatch.setenv(f"{prefix}PORT_8888_TCP_PORT", "8888")
+        monkeypatch.setenv(f"{prefix}PORT_8888_TCP_ADDR", "fd00::12")
+    assert Settings(es_address="h").es_url == "https://h:9200"
+    monkeypatch.setenv("FRONTIERLAB_ES_PORT", "9201")
+    assert Settings(es_address="h").es_url == "https://h:9201"
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("FRONTIERLAB_ES_ADRESS", "es.example.org"),
+        ("FRONTIERLAB_PORT", "9200"),
+        ("FRONTIERLAB_SERVICE_HOST", "es.example.org:1"),
+        ("FRONTIERLAB_SERVICE_PORT", "http"),
+        ("FRONTIERLAB_PORT_8888_TCP_PROTOCOL", "tcp"),
+        ("FRONTIERLAB_ES_PORT", "tcp://10.0.0.12:8888"),
+    ],
+)
+def test_variable_that_is_not_of_kubernetes_is_refused(monkeypatch, variable, value):
+    monkeypatch.setenv(variable, value)
+    assert variable in refusal()
 
 
 def test_line_ends_only_at_a_line_break(tmp_path):
@@ -253,6 +436,17 @@ def test_secrets_do_not_show(today):
         lambda: Settings(coolr_host=f"http://u:{SECRET}@h"),
         lambda: Settings(es_address=f"https://u:{SECRET}/x@h"),
         lambda: Settings(es_address=f"https://[u:{SECRET}@h"),
+        lambda: Settings(es_address=f"u:{SECRET}"),
+        lambda: Settings(coolr_host=f"u:{SECRET}"),
+        lambda: Settings(es_address=f"https://u:{SECRET}\u2100h"),
+        lambda: Settings(broker_url=f"redis://:{SECRET}\u2100@h"),
+        lambda: Settings(broker_url=f"redis://[{SECRET}@h"),
+        lambda: Settings(result_backend=f"redis://u:{SECRET}"),
+        lambda: Settings(spark_options=f"spark.secret={SECRET} 'a"),
+        lambda: Settings(spark_options={"spark.secret": [SECRET]}),
+        lambda: Settings(spark_options={f"spark.secret={SECRET}": "x"}),
+        lambda: create_config_file("unwritten.txt", es_pswd=SECRET, es_api_key=SECRET),
+        lambda: create_config_file("unwritten.txt", spark_options={"spark.secret": f"{SECRET}\n"}),
         lambda: Settings.model_validate({"es_pswd": [SECRET]}),
         lambda: setattr(Settings(), "es_pswd", SECRET),
         lambda: create_config_file("unwritten.txt", es_pswd=[SECRET]),

@@ -1,0 +1,58 @@
+"""What a path, an address and a name among the settings may be; no message shows what can be a password."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+__all__ = ["expanded", "require_http", "require_index", "require_redis"]
+
+_HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.]+)?")
+_DATABASE = re.compile(r"/?\d*/?")
+_OPTIONS = re.compile(r"(\w+=[\w./%-]+&?)*")
+_PASSWORD = "in a password # / @ % ? are written %23 %2F %40 %25 %3F, which may be the cause"
+
+
+def expanded(path: Path) -> Path:
+    """Return the absolute path, with a home folder in place of ``~``."""
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("there is no home folder of that user") from None
+
+
+def require_index(name: str) -> None:
+    """Raise ValueError where this cannot be the name or pattern of one index."""
+    if re.search(r"""["'#\s,]""", name):
+        raise ValueError(f"{name} is not the name of an index: that has no quote, no #, no comma and no space")
+
+
+def require_http(address: str) -> None:
+    """Raise ValueError where this is neither a host nor an http(s) URL."""
+    url = _split(address if "://" in address else f"https://{address}")
+    plain = address.split() == [address] and not url.query and not url.fragment
+    if url.scheme not in ("http", "https") or not plain or not _HOST.fullmatch(url.hostname or ""):
+        raise ValueError("not a host and not an http(s) URL")
+
+
+def require_redis(address: str) -> None:
+    """Raise ValueError where the URL of a Redis has parts that it cannot have."""
+    try:
+        url = _split(address)
+    except ValueError as error:
+        raise ValueError(f"{error}; {_PASSWORD}") from None
+    if not _HOST.fullmatch(url.hostname or ""):
+        raise ValueError(f"not a redis:// or rediss:// URL with a host; {_PASSWORD}")
+    plain = not url.fragment and _DATABASE.fullmatch(url.path) and _OPTIONS.fullmatch(url.query)
+    if not plain or re.search(r"%(?![0-9A-Fa-f]{2})", address):
+        raise ValueError(f"it has more than a user, a password, a host, a port and a number; {_PASSWORD}")
+
+
+def _split(address: str) -> SplitResult:
+    try:
+        url = urlsplit(address)
+        _ = url.port
+    except ValueError:  # whose text quotes parts of the address
+        raise ValueError("not a URL: its host or its port cannot be read") from None
+    return url

@@ -1,0 +1,111 @@
+"""How the lines of a configuration file write values: quotes, comments, and several words on a line.
+
+- A value in quotes, ``"…"`` or ``'…'``, is what stands between them; a quote of the same kind is doubled in there.
+- Outside quotes a ``#`` after white space begins a comment. In a secret it may as well be a part of the value, so
+  that a secret is refused there until it says which: in quotes, or with the comment on a line of its own.
+- Of several words each can be in quotes, or all of them together.
+- Options (``name=value``) are split as a shell does it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Literal
+
+__all__ = ["Form", "QUOTES", "read_value", "write_value"]
+
+Form = Literal["text", "words", "options"]
+"""What a field holds: one text, several words, or several options."""
+
+QUOTES = ("'", '"')
+"""What can stand around a value."""
+
+_QUOTED = re.compile(
+    r"""\s*(?P<quote>["'])(?P<inside>(?:(?!(?P=quote)).|(?P=quote){2})*)(?P=quote)(?P<rest>.*)""", re.S
+)
+_WORD = re.compile(
+    r"""[\s,]*(?:(?<=\s)(?P<comment>\#.*)
+              | (?P<quote>["'])(?P<inside>.*?)(?P=quote)(?![^\s,])
+              | (?P<plain>[^\s,"'][^\s,]*))""",
+    re.S | re.X,
+)
+_COMMENT = re.compile(r"\s#")
+_COMMENT_OR_QUOTED = re.compile(r"""\\.|"(?:\\.|[^"\\])*"|'[^']*'|(?P<comment>\s\#)""", re.S)
+_UNMATCHED = (
+    "its quotes do not match: leave them out, or put the whole value in quotes of one kind and write a quote of that "
+    "kind twice inside"
+)
+_UNCLEAR = (
+    "a # after a space: put the whole value in quotes where it is a part of the value, or the comment on a line of its "
+    "own"
+)
+
+
+def read_value(written: str, form: Form = "text", *, secret: bool = False) -> str:
+    """Return the value that a line writes.
+
+    Parameters
+    ----------
+    written
+        What stands after the equals sign.
+    form
+        What the field holds. Words and options are returned as one text that has no comment any more.
+    secret
+        Refuse a ``#`` that may be the begin of a comment or a part of the value.
+
+    Raises
+    ------
+    ValueError
+        The quotes do not match, or see `secret`. The text does not show the value.
+    """
+    if form == "words":
+        return _words(written)
+    if form == "text" and written.lstrip().startswith(QUOTES):
+        found = _QUOTED.fullmatch(written)
+        if found is None or not re.fullmatch(r"\s*|\s+#.*", found["rest"], re.S):
+            raise ValueError(_UNMATCHED)
+        return found["inside"].replace(found["quote"] * 2, found["quote"])
+    starts = [found.start() for found in _comments(written, form)]
+    if starts and secret:
+        raise ValueError(_UNCLEAR)
+    return written[: starts[0] if starts else None].strip()
+
+
+def write_value(value: str, form: Form = "text", *, secret: bool = False) -> str:
+    """Return how a line writes a value, so that `read_value` gives it back.
+
+    Raises
+    ------
+    ValueError
+        No line can: the value has a line break or a null character. The text does not show the value.
+    """
+    if {*value} & {*"\n\r\0"}:
+        raise ValueError("a line cannot hold a value with a line break or a null character")
+    quote = "'" if '"' in value and "'" not in value else '"'
+    for written in (value, f"{quote}{value.replace(quote, quote * 2)}{quote}"):
+        try:
+            if read_value(f" {written}", form, secret=secret) == value:
+                return written
+        except ValueError:
+            continue
+    raise ValueError("a line cannot hold this value")
+
+
+def _comments(written: str, form: Form) -> list[re.Match[str]]:
+    if form == "options":
+        return [found for found in _COMMENT_OR_QUOTED.finditer(written) if found["comment"]]
+    return [*_COMMENT.finditer(written)]
+
+
+def _words(written: str) -> str:
+    words: list[str] = []
+    place = 0
+    while written[place:].replace(",", " ").strip():
+        found = _WORD.match(written, place)
+        if found is None:
+            raise ValueError(_UNMATCHED)
+        if found["comment"]:
+            break
+        words.append(found["plain"] or found["inside"])
+        place = found.end()
+    return " ".join(words)
