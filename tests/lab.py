@@ -17,6 +17,22 @@ KNOWN = (
     r"403 \(Forbidden\) \(http://127\.0\.0\.1:\d+/static/notebook/\w+\.woff2\)$",  # a font of Notebook 7
 )
 
+# Errors in the log console that are still to be mended.
+KNOWN_IN_LOG = (r"^UnknownReferenceError: ",)  # of jupyter_bokeh, when figures are redrawn
+
+# What the log console of JupyterLab has at level error, where errors of callbacks in the kernel end.
+LOGGED = """async () => {
+    const tokens = [...(window.jupyterapp?.pluginRegistry?._services?.keys() ?? [])];
+    const token = tokens.find((one) => one.name === "@jupyterlab/logconsole:ILoggerRegistry");
+    if (!token) return null;
+    const loggers = (await jupyterapp.resolveRequiredService(token)).getLoggers();
+    const outputs = loggers.flatMap(({ length, outputAreaModel }) =>
+        Array.from({ length }, (_, place) => outputAreaModel.get(place).toJSON()));
+    return outputs
+        .filter(({ level }) => ["error", "critical"].includes(level))
+        .map(({ ename, evalue, ...rest }) => (ename ? `${ename}: ${evalue}` : JSON.stringify(rest)));
+}"""
+
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
 
 
@@ -33,6 +49,13 @@ class Lab:
         ``lab/tree``, or ``notebooks`` for Notebook 7.
     width, height
         Of the window, in pixels.
+
+    Attributes
+    ----------
+    problems : list of str
+        What fails the test at its end: errors in the browser's console and in JupyterLab's log console.
+    known_in_log : list of str
+        Patterns of errors in the log console that do not fail it.
     """
 
     def __init__(
@@ -47,6 +70,7 @@ class Lab:
     ) -> None:
         self.server = server
         self.problems: list[str] = []
+        self.known_in_log = [*KNOWN_IN_LOG]
         self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page: Page = self.context.new_page()
@@ -66,6 +90,14 @@ class Lab:
     def _note(self, text: str) -> None:
         if not any(re.search(known, text) for known in KNOWN):
             self.problems.append(text)
+
+    def watch_log(self) -> None:
+        """Note the errors in the log console of JupyterLab, which a reload of the page empties."""
+        logged = self.page.evaluate(LOGGED)
+        assert logged is not None, "this JupyterLab has no log console, or keeps it elsewhere"
+        for text in logged:
+            if not any(re.search(known, text) for known in self.known_in_log):
+                self.problems.append(f"in the log console: {text}")
 
     def run(self) -> None:
         """Run all cells, and wait for the last; an error in one fails."""
@@ -92,6 +124,7 @@ class Lab:
     def save_and_reload(self) -> None:
         """Save the notebook, as JupyterLab does by itself every two minutes, and load the page anew."""
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
+        self.watch_log()
         self.page.reload()
         self.page.locator(".jp-Notebook").wait_for()
         self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
@@ -114,7 +147,8 @@ class Lab:
         return self.panel.get_by_label(label, exact=True)
 
     def close(self) -> None:
-        """Close the page, end the kernel, and fail where the console had errors."""
+        """Close the page, end the kernel, and fail where its console or the log console had errors."""
+        self.watch_log()
         self.context.close()
         self.server.end_kernels()
         assert not self.problems, self.problems  # said here: only modules of tests explain their asserts

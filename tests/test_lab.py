@@ -59,6 +59,22 @@ def sample(jupyter: JupyterServer) -> fl.Settings:
     return settings
 
 
+@pytest.mark.parametrize("page", ["lab/tree", "notebooks"])
+def test_errors_of_callbacks_are_seen_by_these_tests(jupyter: JupyterServer, browser: Browser, page: str) -> None:
+    cell = """
+import ipywidgets
+button = ipywidgets.Button(description="Bad")
+button.add_class("frontierlab-panel")
+button.on_click(lambda _: 1 / 0)
+button"""
+    lab = Lab(jupyter, browser, "bad.ipynb", cell, page=page)
+    lab.run()
+    lab.panel.click()
+    lab.in_kernel("pass")  # the click is done before this
+    with pytest.raises(AssertionError, match="in the log console: ZeroDivisionError: division by zero"):
+        lab.close()
+
+
 class TestAPanel:
     """What all panels have in common, on one that needs nothing else."""
 
@@ -152,6 +168,7 @@ class TestAPanel:
             lab.in_kernel("fl.datasets.list_datasets = lambda settings: 1 / 0")
             lab.button("Refresh").click()
             expect(lab.panel.get_by_role("alert")).to_contain_text("should not have: ZeroDivisionError")
+            lab.known_in_log.append("should not have: ZeroDivisionError")  # the kernel's log has the details
 
 
 @pytest.mark.elasticsearch
