@@ -5,14 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
-import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from contextlib import suppress
 from pathlib import Path
 
-import filelock
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -20,15 +16,15 @@ import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from frontierlab.errors import DatasetError, InvalidRequestError
-from frontierlab.files import replacing
+from frontierlab.files import reason, replacing
+from frontierlab.housekeeping import delete
 from frontierlab.manifest import Counts, Manifest, Outcome
-from frontierlab.parts import part_folder, read_outcome, remove_locks, row_files
+from frontierlab.parts import part_folder, read_outcome, row_files
 from frontierlab.request import extra_columns
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
-from frontierlab.times import format_time
 
-__all__ = ["Dataset", "MANIFEST_KEY", "dataset_path", "this_writer", "writing"]
+__all__ = ["Dataset", "MANIFEST_KEY", "dataset_path"]
 
 MANIFEST_KEY = "frontierlab.manifest"
 """Under this key an exported Parquet file holds the dataset's manifest."""
@@ -111,7 +107,7 @@ class Dataset:
             try:
                 rows = sum(pq.read_metadata(file).num_rows for file in files)
             except (OSError, pa.ArrowInvalid) as error:
-                raise DatasetError(f"A file of the dataset {self.name} is damaged: {error}.") from error
+                raise self._damaged(error) from error
             if rows != self.counts.kept:
                 raise DatasetError(
                     f"Files of the dataset {self.name} are missing: {rows:,} of its {self.counts.kept:,} rows are in "
@@ -190,7 +186,7 @@ class Dataset:
         InvalidRequestError
             The suffix is another, or the file is there already.
         DatasetError
-            The dataset is incomplete.
+            The dataset is incomplete or damaged, or the file cannot be written.
         """
         target = Path(path).expanduser().absolute()
         self.require_complete()
@@ -198,23 +194,44 @@ class Dataset:
             raise InvalidRequestError(f"{target.name} ends in neither .parquet nor .csv.")
         if target.exists() and not overwrite:
             raise InvalidRequestError(f"{target} is there already; overwrite=True replaces it.")
-        target.parent.mkdir(parents=True, exist_ok=True)
+        files = self.files()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as temporary:
+                self._write(files, temporary, target.suffix)
+        except OSError as error:
+            left = "The old file is as it was" if target.exists() else "No file is left"
+            raise DatasetError(
+                f"{target} cannot be written: {reason(error, target.parent)}. {left}; the same call then writes it."
+            ) from error
+        return target
+
+    def _write(self, files: Sequence[Path], target: Path, suffix: str) -> None:
         # plain text for names: a CSV writer and other tools' readers know no dictionary of ours
         plain = pa.schema(
             [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in self.schema],
             {MANIFEST_KEY: self.manifest.model_dump_json()},  # an import of it still knows what was asked for
         )
-        with replacing(target) as temporary:
-            writer = (
-                pq.ParquetWriter(temporary, plain, compression="zstd")
-                if target.suffix == ".parquet"
-                else pyarrow.csv.CSVWriter(temporary, plain)
-            )
-            with writer:
-                for file in self.files():
-                    for batch in pq.ParquetFile(file).iter_batches():
-                        writer.write_table(pa.Table.from_batches([batch]).select(plain.names).cast(plain))
-        return target
+        with (
+            pq.ParquetWriter(target, plain, compression="zstd")
+            if suffix == ".parquet"
+            else pyarrow.csv.CSVWriter(target, plain)
+        ) as writer:
+            for batch in self._batches(files):
+                writer.write_table(pa.Table.from_batches([batch]).select(plain.names).cast(plain))
+
+    def _batches(self, files: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+        for file in files:
+            try:
+                yield from pq.ParquetFile(file).iter_batches()
+            except (OSError, pa.ArrowException) as error:
+                raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DatasetError:
+        return DatasetError(
+            f"A file of the dataset {self.name} is damaged: {error}. Bring it back, or delete the dataset and extract "
+            "it again."
+        )
 
     def delete(self) -> None:
         """Remove the dataset and all its files for good; see `frontierlab.datasets.delete_dataset`."""
@@ -245,89 +262,3 @@ def dataset_path(name: str, settings: Settings) -> Path:
             f"{name!r} is not a plain name: up to 100 letters, digits, '.', '_' and '-', the first a letter or a digit."
         )
     return settings.data_dir / "datasets" / name
-
-
-def delete(path: Path) -> None:
-    """Remove a dataset's folder, in one step for those who look, and what an earlier removal left.
-
-    Raises
-    ------
-    DatasetError
-        There is none, or it is being written; nothing was removed.
-    """
-    if not path.is_dir():
-        raise DatasetError(f"There is no dataset {path.name} in {path.parent}.")
-    with writing(path):
-        path.rename(path.with_name(f".deleted-{path.name}-{os.getpid()}"))
-    remove_locks(path)
-    for doomed in path.parent.glob(f".deleted-{path.name}-*"):
-        shutil.rmtree(doomed, ignore_errors=True)
-
-
-def rename(path: Path, target: Path) -> None:
-    """Give a dataset's folder another name, which its manifest then says too.
-
-    Raises
-    ------
-    DatasetError
-        One of the two is being written, or the new name is taken; nothing was changed.
-    """
-    taken = DatasetError(f"There is a dataset {target.name} already. Choose another name, or delete it first.")
-    if (target / "manifest.json").exists():
-        raise taken
-    with writing(path), writing(target):
-        if (target / "manifest.json").exists():  # since a moment ago
-            raise taken
-        require_new(target)
-        manifest = Manifest.read(path)
-        manifest.name = target.name
-        path.rename(target)  # over the empty folder that holds the name
-        manifest.write(target)
-    remove_locks(path)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Hold the lock of a dataset's folder, which is made where it is missing, and removed if nothing was begun.
-
-    Raises
-    ------
-    DatasetError
-        Another process or thread holds it, or the folder cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), timeout=0, thread_local=False)
-        lock.acquire()
-        made = not path.exists()
-        path.mkdir(exist_ok=True)
-    except OSError as error:
-        if not isinstance(error, filelock.Timeout):
-            raise DatasetError(
-                f"{path} cannot be written: {error.strerror}. Another place is named by data_dir in the settings."
-            ) from error
-        who = Manifest.read(path).writer if (path / "manifest.json").exists() else "another process"
-        raise DatasetError(
-            f"The dataset {path.name} is in use: {who} is writing it. Wait for its end, or stop it."
-        ) from None
-    try:
-        yield
-    finally:
-        if made and path.is_dir() and not (path / "manifest.json").exists():
-            shutil.rmtree(path)
-        lock.release()
-
-
-def require_new(path: Path) -> None:
-    """Raise DatasetError where a folder holds something that is not known to be a dataset."""
-    strange = [file.name for file in path.iterdir() if file.name != "catalogue.parquet"]
-    if strange:
-        raise DatasetError(
-            f"{path} is there and is not a dataset: it has no manifest.json, but {', '.join(sorted(strange)[:5])}. "
-            "Choose another name, or move it away."
-        )
-
-
-def this_writer() -> str:
-    """Say who writes: process, machine, time."""
-    return f"process {os.getpid()} on {socket.gethostname()} (since {format_time(datetime.now(UTC))})"

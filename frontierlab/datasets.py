@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frontierlab.dataset import Dataset, dataset_path, delete, rename
+from frontierlab.dataset import Dataset, dataset_path
 from frontierlab.errors import DatasetError
+from frontierlab.housekeeping import delete, rename
 from frontierlab.imports import import_parquet
+from frontierlab.manifest import NotBegun
 from frontierlab.settings import Settings
 
 __all__ = ["Dataset", "delete_dataset", "import_parquet", "list_datasets", "open_dataset", "rename_dataset"]
@@ -20,7 +22,7 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
     InvalidRequestError
         The name is not a plain one.
     DatasetError
-        There is none of that name, or it is damaged.
+        There is none of that name, it is being planned, or it is damaged.
     """
     settings = settings or Settings()
     path = dataset_path(name, settings)
@@ -38,7 +40,7 @@ def delete_dataset(name: str, settings: Settings | None = None) -> None:
     InvalidRequestError
         The name is not a plain one.
     DatasetError
-        There is none of that name, or it is being written; nothing was removed.
+        There is none of that name, or somebody writes it or reads a part of it; nothing was removed.
     """
     delete(dataset_path(name, settings or Settings()))
 
@@ -56,8 +58,8 @@ def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -
     InvalidRequestError
         One of the names is not a plain one.
     DatasetError
-        There is none of that name, it is damaged or being written, or the new name is taken; nothing was
-        changed.
+        There is none of that name, it is damaged, somebody writes it or reads a part of it, or the new name is
+        taken; nothing was changed.
     """
     settings = settings or Settings()
     dataset, target = open_dataset(name, settings), dataset_path(new_name, settings)
@@ -73,7 +75,8 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
     pandas.DataFrame
         A row a dataset, by name: ``name``, ``state`` (complete, incomplete, damaged), ``rows``,
         ``since`` and ``until`` (times of the first and last row, UTC), ``size`` (bytes), ``created``
-        (UTC), ``problem`` (why it is damaged; empty otherwise).
+        (UTC), ``problem`` (why it cannot be opened; empty otherwise). A dataset that is being planned
+        is incomplete, without rows and size.
     """
     folder = (settings or Settings()).data_dir / "datasets"
     records = []
@@ -81,6 +84,8 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
         record: dict[str, object] = {"name": path.name, "state": "damaged", "problem": ""}
         try:
             dataset = Dataset(path)
+        except NotBegun as error:
+            record |= {"state": "incomplete", "problem": str(error)}
         except DatasetError as error:
             record["problem"] = str(error)
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -10,13 +11,17 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, overload
 
+from frontierlab._version import __version__
 from frontierlab.catalogue import Catalogue
-from frontierlab.dataset import Dataset, dataset_path, require_new, this_writer, writing
+from frontierlab.dataset import Dataset, dataset_path
 from frontierlab.elastic import Index
 from frontierlab.errors import CatalogueError, DatasetError
 from frontierlab.estimate import DryRun, estimate
+from frontierlab.files import reason
+from frontierlab.housekeeping import begin, require_new
+from frontierlab.locks import fenced, readers, this_writer, writing
 from frontierlab.losses import warn_of_losses
-from frontierlab.manifest import Manifest
+from frontierlab.manifest import CATALOGUE, Manifest
 from frontierlab.parts import remove_leftovers
 from frontierlab.progress import ProgressCallback, reporting
 from frontierlab.reading import Reading, complete
@@ -191,7 +196,9 @@ def extract_request(
     try:
         _extract(path, settings, request, progress, share)
     except OSError as error:
-        raise DatasetError(f"{path} cannot be written: {error.strerror or error}.") from error
+        raise DatasetError(
+            f"{path} cannot be written: {reason(error, path)}. The same extract(…) call goes on."
+        ) from error
     return Dataset(path)
 
 
@@ -203,7 +210,7 @@ def _extract(
         catalogue = _catalogue(path, manifest, request, settings)
         cancelled = threading.Event()
         if manifest is not None:
-            request = Request(**manifest.request)  # with the bounds that were frozen
+            request = _request(manifest)  # with the bounds that were frozen
         with closing(_source(settings, request, cancelled)) as opened:
             if manifest is None:
                 manifest = _planned(path, opened, catalogue, settings.part_documents)
@@ -214,7 +221,10 @@ def _extract(
                 share(path.name, reading.missing())
             with reporting(progress, "documents") as report:
                 reading.run(opened, report)
-        complete(path, manifest, reading.outcomes())
+        try:
+            complete(path, manifest)
+        except OSError as error:
+            raise reading.interrupted(error) from error
 
 
 def read_part(name: str, number: int, settings: Settings, report: ProgressCallback) -> bool:
@@ -247,7 +257,7 @@ def read_part(name: str, number: int, settings: Settings, report: ProgressCallba
     manifest = Manifest.read(path)
     if manifest.state == "complete":
         return False
-    request, cancelled = Request(**manifest.request), threading.Event()
+    request, cancelled = _request(manifest), threading.Event()
     if request.index and (request.source, request.index) != (settings.es_url, settings.es_indices):
         raise DatasetError(
             f"{name} is read from {request.source} {request.index}, and the settings here name {settings.es_url} "
@@ -270,13 +280,23 @@ def _earlier(path: Path, request: Request) -> Manifest | None:
             f"The dataset {path.name} is there already, complete. Choose another name, or delete it: "
             f"frontierlab.datasets.delete_dataset({path.name!r}, settings)"
         )
-    difference = Request(**manifest.request).differences(request)
+    difference = _request(manifest).differences(request)
     if difference:
         raise DatasetError(
             f"The dataset {path.name} is incomplete, and of another request: {difference}. Ask for the same to go on "
             "with it, or choose another name."
         )
     return manifest
+
+
+def _request(manifest: Manifest) -> Request:
+    """Return what was asked for; what this version does not know would be left out in silence, and is refused."""
+    if unknown := ", ".join(manifest.request.keys() - Request.model_fields.keys()):
+        raise DatasetError(
+            f"The dataset {manifest.name} was begun by frontierlab {manifest.frontierlab} and asks for {unknown}, "
+            f"which frontierlab {__version__} does not know: install the later version to go on with it."
+        )
+    return Request(**manifest.request)
 
 
 def _catalogue(path: Path, manifest: Manifest | None, request: Request, settings: Settings) -> Catalogue | None:
@@ -286,7 +306,7 @@ def _catalogue(path: Path, manifest: Manifest | None, request: Request, settings
     if manifest is None:
         return Catalogue.read(settings.catalogue_path)
     try:
-        return Catalogue.read(path / "catalogue.parquet")
+        return Catalogue.read(path / CATALOGUE)
     except CatalogueError as error:
         raise DatasetError(
             f"The dataset {path.name} cannot go on: the catalogue that it began with is gone ({error}). Delete it and "
@@ -308,9 +328,8 @@ def _source(settings: Settings, request: Request, cancelled: threading.Event) ->
 def _planned(path: Path, source: Source, catalogue: Catalogue | None, most: int) -> Manifest:
     """Make the plan, and with it the manifest of a dataset that begins."""
     plan = source.plan(most)
-    if catalogue is not None:
-        catalogue.write(path / "catalogue.parquet")
     manifest = Manifest(
+        id=secrets.token_hex(8),
         name=path.name,
         created=format_time(datetime.now(UTC)),
         request=source.request.model_dump(),
@@ -321,12 +340,13 @@ def _planned(path: Path, source: Source, catalogue: Catalogue | None, most: int)
         notes=["Times are UTC; a time without a zone, in a request or a document, is taken as UTC.", *plan.notes],
         writer=this_writer(),
     )
-    manifest.write(path)
+    begin(path, manifest, catalogue)
     return manifest
 
 
 def _resume(path: Path, source: Source, manifest: Manifest) -> None:
     require_same(source.describe(), manifest.source, path.name)
-    remove_leftovers(path)
     manifest.writer = this_writer()
-    manifest.write(path)
+    with fenced(path, manifest):
+        remove_leftovers(path, keep=readers(path))
+        manifest.write(path)

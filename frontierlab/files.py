@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing", "sync", "write_text"]
+__all__ = ["is_temporary", "reason", "replacing", "sync", "write_text"]
+
+_TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}")
 
 
 @contextmanager
@@ -28,6 +33,23 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file is one of `replacing`: where nobody writes now, a process that was killed has left it."""
+    return _TEMPORARY.fullmatch(path.name) is not None
+
+
+def reason(error: OSError, path: Path) -> str:
+    """Say why a file or folder below `path` cannot be written, in words that name the disk and what helps."""
+    if error.errno == errno.ENOSPC:
+        place = next(folder for folder in (path, *path.parents) if folder.exists())
+        free = shutil.disk_usage(place).free
+        return f"the disk of {place} is full ({free / 1e6:,.1f} MB are free): make room there"
+    if error.errno == errno.EDQUOT:
+        return f"the disk quota of this user for {path} is used up: make room there"
+    named = f" ({error.filename})" if error.filename is not None and str(error.filename) != str(path) else ""
+    return f"{error.strerror or error}{named}"
 
 
 def sync(path: Path) -> None:

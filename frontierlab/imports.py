@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
+import secrets
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.dataset import MANIFEST_KEY, Dataset, dataset_path, require_new, this_writer, writing
+from frontierlab.dataset import MANIFEST_KEY, Dataset, dataset_path
 from frontierlab.documents import DocumentReader
 from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.housekeeping import begin, discard, require_new
+from frontierlab.locks import fenced, this_writer, writing
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
 from frontierlab.parts import SliceWriter, commit_part, temporary_folder
 from frontierlab.request import Request
@@ -74,10 +76,15 @@ def import_parquet(
         if (target / "manifest.json").exists():
             raise DatasetError(f"There is a dataset {name} already. Choose another name, or delete it first.")
         require_new(target)
+        parquet = pq.ParquetFile(file)
+        manifest = _manifest(file, unknown, exported, target, catalogue, settings)
+        rows = parquet.metadata.num_rows
+        manifest.plan = [PlannedPart(number=0, start=0, stop=rows, expected=rows)]
+        begin(target, manifest)
         try:
-            _import(file, fields, unknown, exported, target, catalogue, settings)
+            _import(parquet, file, fields, target, manifest, catalogue, settings)
         except BaseException:
-            shutil.rmtree(target)
+            discard(target, manifest)
             raise
     return Dataset(target)
 
@@ -105,19 +112,14 @@ def _columns(file: Path) -> tuple[dict[str, str], list[str], Manifest | None]:
 
 
 def _import(
+    parquet: pq.ParquetFile,
     file: Path,
     fields: dict[str, str],
-    unknown: list[str],
-    exported: Manifest | None,
     target: Path,
+    manifest: Manifest,
     catalogue: Catalogue | None,
     settings: Settings,
 ) -> None:
-    parquet = pq.ParquetFile(file)
-    part = PlannedPart(number=0, start=0, stop=parquet.metadata.num_rows, expected=parquet.metadata.num_rows)
-    manifest = _manifest(file, unknown, exported, target, catalogue, settings)
-    manifest.plan = [part]
-    manifest.write(target)  # before the part: a folder without one is nobody's
     reader, schema, folder = DocumentReader(), arrow_schema(), temporary_folder(target, 0)
     with SliceWriter(folder, 0, schema) as writer:
         for batch in parquet.iter_batches(_ROWS, columns=list(fields)):
@@ -128,11 +130,12 @@ def _import(
             writer.count(
                 read=batch.num_rows, left_out=done.left_out, converted=page.converted, conflicts=done.conflicts
             )
-    outcome = commit_part(folder, target, 0, [writer.outcome])
+    outcome = commit_part(folder, target, 0, [writer.outcome], manifest)
     for name in Outcome.model_fields:
         setattr(manifest, name, getattr(outcome, name))
     manifest.state, manifest.finished = "complete", format_time(datetime.now(UTC))
-    manifest.write(target)
+    with fenced(target, manifest):
+        manifest.write(target)
 
 
 def _manifest(
@@ -159,6 +162,7 @@ def _manifest(
     if unknown:
         notes.append(f"Columns of the file that were not taken: {', '.join(unknown)}.")
     return Manifest(
+        id=secrets.token_hex(8),
         name=target.name,
         created=format_time(datetime.now(UTC)),
         request=request,

@@ -49,7 +49,7 @@ def open_logs(
     Raises
     ------
     DatasetError
-        There is no such dataset, or it is incomplete.
+        There is no such dataset, it is incomplete, or Spark cannot tell two of its columns apart.
     SparkError
         Spark does not start here.
     """
@@ -61,6 +61,7 @@ def open_logs(
             "extract() goes on where it stopped; open_logs(…, allow_incomplete=True) opens what is there."
         )
     spark = session or sessions.session(settings)
+    _require_different_names(dataset, spark)
     schema = spark_schema(dataset.schema)
     files = dataset.files()
     if not files:
@@ -70,6 +71,19 @@ def open_logs(
     if summaries:
         note_summary(logs, functools.cache(lambda: _read(spark, spark_schema(SUMMARY_SCHEMA), summaries)))
     return logs
+
+
+def _require_different_names(dataset: Dataset, spark: SparkSession) -> None:
+    """Refuse a dataset of an early version, which took extra fields whose names differ in case alone from others."""
+    names: dict[str, str] = {}
+    for name in dataset.schema.names:
+        other = names.setdefault(name.casefold(), name)
+        if other != name and spark.conf.get("spark.sql.caseSensitive") != "true":
+            raise DatasetError(
+                f"The columns {other} and {name} of the dataset {dataset.name} differ in case alone, and Spark cannot "
+                f"tell them apart. Extract the logs again without the extra field {name}; or read this dataset without "
+                "Spark, with its to_pandas()."
+            )
 
 
 def _read(spark: SparkSession, schema: StructType, files: Sequence[Path]) -> DataFrame:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
@@ -10,18 +11,30 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frontierlab._version import __version__
 from frontierlab.errors import DatasetError
-from frontierlab.files import write_text
+from frontierlab.files import is_temporary, write_text
 
-__all__ = ["Counts", "Manifest", "Outcome", "PlannedPart"]
+__all__ = ["CATALOGUE", "Counts", "Manifest", "NotBegun", "Outcome", "PlannedPart", "strange_files"]
 
+CATALOGUE = "catalogue.parquet"
+"""The file in a dataset's folder with the catalogue that completes its rows."""
 
 _MOST = 1_000  # of the reasons, which can name what a document holds
+
+
+class NotBegun(DatasetError):
+    """A dataset is being planned, and cannot be opened yet."""
+
+
+def strange_files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder without manifest that the planning of a dataset does not put there."""
+    return sorted(file.name for file in folder.iterdir() if file.name != CATALOGUE and not is_temporary(file))
 
 
 class _Record(BaseModel):
     """A record whose fields can be read as attributes or as the keys of a dict."""
 
-    model_config = ConfigDict(extra="forbid")
+    # what a later version adds is kept, also where this version writes the record again
+    model_config = ConfigDict(extra="allow")
 
     def __getitem__(self, name: str) -> Any:
         if name not in type(self).model_fields:
@@ -127,6 +140,10 @@ class Manifest(Outcome):
 
     Parameters
     ----------
+    format
+        Of the manifest and the files; a version of frontierlab reads one format.
+    id
+        A random text that tells this dataset from others that had its name; empty in datasets of early versions.
     name
         The dataset's name.
     state
@@ -152,6 +169,7 @@ class Manifest(Outcome):
 
     format: Literal[1] = 1
     frontierlab: str = __version__
+    id: str = ""
     name: str
     state: Literal["incomplete", "complete"] = "incomplete"
     created: str
@@ -165,23 +183,41 @@ class Manifest(Outcome):
     notes: list[str] = Field(default_factory=list)
     partial: list[str] = Field(default_factory=list)
 
+    @property
+    def identity(self) -> tuple[str, str]:
+        """What tells this dataset from another of the same name."""
+        return self.id, self.created
+
     @classmethod
     def read(cls, folder: Path) -> Manifest:
         """Read the manifest of a dataset's folder.
 
         Raises
         ------
+        NotBegun
+            The dataset is being planned: the manifest comes with the plan.
         DatasetError
-            It is missing or damaged.
+            It is missing or damaged, or of a format that only a later version of frontierlab reads.
         """
         path = folder / "manifest.json"
         try:
-            return cls.model_validate_json(path.read_text(encoding="utf-8"))
+            record = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(record, dict) and record.get("format", 1) != 1:
+                raise DatasetError(
+                    f"{folder} was written by frontierlab {record.get('frontierlab', 'of another version')} in format "
+                    f"{record['format']}, and frontierlab {__version__} reads format 1: install the later version."
+                )
+            return cls.model_validate(record)
         except FileNotFoundError:
+            if folder.is_dir() and not strange_files(folder):
+                raise NotBegun(
+                    f"The dataset {folder.name} has no rows yet: its extraction is being planned, or ended while it "
+                    "was. The same extract(…) call makes it."
+                ) from None
             raise DatasetError(f"{folder} is not a dataset: it has no manifest.json.") from None
         except (OSError, ValueError) as error:
-            reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise DatasetError(f"The manifest {path} is damaged: {reason}.") from error
+            cause = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise DatasetError(f"The manifest {path} is damaged: {cause}.") from error
 
     def write(self, folder: Path) -> None:
         """Write the manifest in one step."""

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterable
+from contextlib import suppress
 from pathlib import Path
 
-import filelock
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frontierlab.files import sync, write_text
-from frontierlab.manifest import Counts, Outcome
+from frontierlab.errors import DatasetError
+from frontierlab.files import is_temporary, sync, write_text
+from frontierlab.locks import fenced
+from frontierlab.manifest import Counts, Manifest, Outcome
 from frontierlab.summaries import Summariser, summary_file
 
 __all__ = [
     "SliceWriter",
+    "activity",
     "commit_part",
-    "is_free",
-    "locked",
+    "outcome_of_all",
     "part_folder",
     "read_outcome",
     "remove_leftovers",
-    "remove_locks",
     "row_files",
     "temporary_folder",
 ]
@@ -50,59 +51,91 @@ def row_files(dataset: Path, numbers: Iterable[int]) -> list[Path]:
 
 
 def temporary_folder(dataset: Path, number: int) -> Path:
-    """Make the empty folder in which a part is written; what an earlier attempt left there is removed."""
-    folder = dataset / "parts" / f"{_TEMPORARY}{number:05d}"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    """Make an empty folder in which a part is written; nobody else writes in it.
+
+    Raises
+    ------
+    FileNotFoundError
+        The dataset is gone.
+    """
+    folder = dataset / "parts" / f"{_TEMPORARY}{number:05d}-{secrets.token_hex(6)}"
+    folder.parent.mkdir(exist_ok=True)  # never the dataset's folder: it may have been deleted
+    folder.mkdir()
     return folder
 
 
-def _locks(dataset: Path) -> Path:
-    return dataset.with_name(f".{dataset.name}.locks")
+def activity(dataset: Path, number: int) -> list[tuple[str, int]]:
+    """Return the files that are being written for a part and their sizes: while somebody reads it, they grow."""
+    pattern = f"parts/{_TEMPORARY}{number:05d}*/*"
+    found = []
+    for file in sorted(dataset.glob(pattern)):
+        with suppress(FileNotFoundError):
+            found.append((file.parent.name + file.name, file.stat().st_size))
+    return found
 
 
-@contextmanager
-def locked(dataset: Path, number: int) -> Iterator[bool]:
-    """Hold the lock of a part while the body runs; give False where another process or thread holds it."""
-    folder = _locks(dataset)
-    folder.mkdir(exist_ok=True)
-    lock = filelock.FileLock(folder / f"{number:05d}", timeout=0, thread_local=False)
-    try:
-        lock.acquire()
-    except filelock.Timeout:
-        yield False
-        return
-    try:
-        yield True
-    finally:
-        lock.release()
+def remove_leftovers(dataset: Path, keep: Container[int] = ()) -> None:
+    """Remove what processes that were killed have left half-written. Only within the fence.
 
-
-def remove_locks(dataset: Path) -> None:
-    """Remove the locks of a dataset whose parts are all there, or which is gone."""
-    shutil.rmtree(_locks(dataset), ignore_errors=True)
-
-
-def is_free(dataset: Path, number: int) -> bool:
-    """Whether nobody reads a part now."""
-    with locked(dataset, number) as mine:
-        return mine
-
-
-def remove_leftovers(dataset: Path) -> None:
-    """Remove what attempts left half-written that go on no more."""
+    Parameters
+    ----------
+    dataset
+        The dataset's folder, whose lock the caller holds.
+    keep
+        The numbers of the parts that are being read.
+    """
     for folder in dataset.glob(f"parts/{_TEMPORARY}*"):
-        with locked(dataset, int(folder.name.removeprefix(_TEMPORARY))) as mine:
-            if mine:
-                shutil.rmtree(folder)
+        if int(folder.name.removeprefix(_TEMPORARY).partition("-")[0]) not in keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    for file in dataset.iterdir():
+        if is_temporary(file):
+            file.unlink(missing_ok=True)
 
 
-def commit_part(temporary: Path, dataset: Path, number: int, outcomes: list[Outcome]) -> Outcome:
-    """Put a part that is whole in its place; from here on it is not read again."""
-    outcome = Outcome.total(outcomes)
-    write_text(temporary / _OUTCOME, outcome.model_dump_json())
-    temporary.rename(part_folder(dataset, number))
-    return outcome
+def commit_part(
+    temporary: Path,
+    dataset: Path,
+    number: int,
+    outcomes: list[Outcome],
+    manifest: Manifest,
+    release: Callable[[], object] = lambda: None,
+) -> Outcome:
+    """Put a part that is whole in its place; from here on it is not read again.
+
+    Parameters
+    ----------
+    temporary
+        The folder in which the part was written.
+    dataset, number
+        Where it belongs.
+    outcomes
+        What became of its documents.
+    manifest
+        Of the dataset that the part was read for.
+    release
+        Lets go of the part's lock: when all parts are there, nobody holds a lock.
+
+    Returns
+    -------
+    Outcome
+        What became of the part's documents. Where another has stored the part meanwhile, that one counts.
+
+    Raises
+    ------
+    Replaced
+        The dataset was deleted, renamed or replaced meanwhile; nothing of it was changed.
+    """
+    outcome, place = Outcome.total(outcomes), part_folder(dataset, number)
+    with suppress(FileNotFoundError):  # with the dataset, which is looked at within the fence
+        write_text(temporary / _OUTCOME, outcome.model_dump_json())
+    with fenced(dataset, manifest):
+        there = read_outcome(dataset, number)
+        if there is None:
+            shutil.rmtree(place, ignore_errors=True)  # what is there and cannot say what it holds
+            temporary.rename(place)
+        release()
+    shutil.rmtree(temporary, ignore_errors=True)
+    return there or outcome
 
 
 def read_outcome(dataset: Path, number: int) -> Outcome | None:
@@ -115,6 +148,30 @@ def read_outcome(dataset: Path, number: int) -> Outcome | None:
         return Outcome.model_validate_json(text)
     except ValueError:
         return None
+
+
+def outcome_of_all(dataset: Path, numbers: Iterable[int]) -> Outcome:
+    """Add up what became of the documents of all parts, and check it against the rows in their files.
+
+    Raises
+    ------
+    DatasetError
+        A part is missing or damaged, or its files hold other rows than it says.
+    """
+    outcomes = []
+    for number in numbers:
+        outcome, folder = read_outcome(dataset, number), part_folder(dataset, number)
+        try:
+            rows = sum(pq.read_metadata(file).num_rows for file in row_files(dataset, [number]))
+        except (OSError, pa.ArrowException):
+            rows = -1
+        if outcome is None or outcome.counts.kept != rows:
+            raise DatasetError(
+                f"Part {number} of the dataset {dataset.name} is damaged: its files are not what was stored. Remove "
+                f"{folder}; the same extract(…) call reads it again."
+            )
+        outcomes.append(outcome)
+    return Outcome.total(outcomes)
 
 
 class SliceWriter:
@@ -145,11 +202,20 @@ class SliceWriter:
         return self
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            with suppress(OSError, pa.ArrowException):  # a full disk is full here too, and the first error says so
+                self._close()
+            return
+        self._close()
+        if self._writer is not None:
+            sync(self._rows_path)
+            self._summary.write(summary_file(self._rows_path))
+        if self._aside_path.exists():
+            sync(self._aside_path)
+
+    def _close(self) -> None:
         if self._writer is not None:
             self._writer.close()
-            if error is None:
-                sync(self._rows_path)
-                self._summary.write(summary_file(self._rows_path))
 
     def write(self, rows: pa.Table) -> None:
         """Write rows, as one row group."""

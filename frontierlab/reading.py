@@ -6,11 +6,12 @@ is there: what each part becomes does not depend on who reads it.
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -23,16 +24,16 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.documents import DocumentReader
 from frontierlab.elastic import PointInTimeLost
 from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
+from frontierlab.files import reason
+from frontierlab.locks import Replaced, fenced, free_parts, part_locked, readers, remove_locks
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
 from frontierlab.parts import (
     SliceWriter,
+    activity,
     commit_part,
-    is_free,
-    locked,
-    part_folder,
+    outcome_of_all,
     read_outcome,
     remove_leftovers,
-    remove_locks,
     row_files,
     temporary_folder,
 )
@@ -40,7 +41,7 @@ from frontierlab.progress import ProgressCallback, ProgressMeter
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
 from frontierlab.sources import Source
-from frontierlab.summaries import combine_summaries
+from frontierlab.summaries import COMBINED, combine_summaries
 from frontierlab.times import format_time
 
 __all__ = ["Reading", "complete"]
@@ -48,6 +49,7 @@ __all__ = ["Reading", "complete"]
 _ROW_GROUP = 60_000
 _ATTEMPTS = 3  # at a part whose point in time was lost
 _LOOK = 0.5  # seconds between two looks at parts that others read
+_STALLED = 600.0  # seconds without a further row, after which a part that another reads is read here too
 
 
 @dataclass
@@ -58,8 +60,29 @@ class _Begun:
     folder: Path
     writers: list[SliceWriter]
     futures: list[Future[Outcome]]
-    reading: ExitStack
+    slices: _Slices
     held: ExitStack
+
+
+class _Slices:
+    """The slices of a part, opened when the first of them is read: a point in time that waits expires."""
+
+    def __init__(self, source: Source, part: PlannedPart) -> None:
+        self._source = source
+        self._part = part
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._slices: list[Iterator[list[bytes]]] | None = None
+
+    def documents(self, number: int) -> Iterator[list[bytes]]:
+        with self._lock:
+            if self._slices is None:
+                self._slices = self._stack.enter_context(self._source.reading(self._part))
+        yield from self._slices[number]
+
+    def close(self) -> None:
+        with self._lock:
+            self._stack.close()
 
 
 class Reading:
@@ -95,10 +118,6 @@ class Reading:
         self._outcomes: dict[int, Outcome] = {}
         self._look()
 
-    def outcomes(self) -> list[Outcome]:
-        """Return what became of the parts that are there."""
-        return list(self._outcomes.values())
-
     def missing(self) -> list[int]:
         """Return the numbers of the parts that are not there."""
         return [part.number for part in self._manifest.plan if part.number not in self._outcomes]
@@ -112,25 +131,35 @@ class Reading:
 
     def run(self, source: Source, report: ProgressCallback) -> None:
         """Read until all parts are there: what nobody else reads, and what others began and did not end."""
-        there = sum(outcome.counts.read for outcome in self.outcomes())
+        there = sum(outcome.counts.read for outcome in self._outcomes.values())
         todo = [part for part in self._manifest.plan if part.number not in self._outcomes]
         meter = ProgressMeter("reading", there + sum(part.expected for part in todo), there)
+        others = _Others(self._path)
         try:
             self._pass(source, todo, meter, report)
-            while left := [part for part in self._manifest.plan if part.number not in self._outcomes]:
-                if free := [part for part in left if is_free(self._path, part.number)]:
+            while left := self.missing():
+                free = free_parts(self._path, left)
+                stalled = others.stalled(left)
+                if parts := [part for part in self._manifest.plan if part.number in {*free, *stalled}]:
                     with closing(self._open_source()) as again:  # a file is read forward only
-                        self._pass(again, free, meter, report)
+                        self._pass(again, parts, meter, report, take_over=stalled)
                 else:
+                    report(meter.progress(f"waiting for {others.who()}"))
                     time.sleep(_LOOK)
                     meter.add(self._look())
-                    report(meter.progress("others read the last parts"))
+        except Replaced:
+            raise
         except (FrontierlabError, OSError, pa.ArrowException) as error:
-            raise InterruptedExtraction(
-                f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
-                f"parts stored: {str(error).rstrip('.')}. The dataset says that it is incomplete; the same "
-                "extract(…) call goes on from there."
-            ) from error
+            raise self.interrupted(error) from error
+
+    def interrupted(self, error: Exception) -> InterruptedExtraction:
+        """Return the error that says how far the extraction came, and how it goes on."""
+        cause = reason(error, self._path) if isinstance(error, OSError) else str(error).rstrip(".")
+        return InterruptedExtraction(
+            f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
+            f"parts stored: {cause}. The dataset says that it is incomplete; the same extract(…) call goes on from "
+            "there."
+        )
 
     def read_one(self, part: PlannedPart, report: ProgressCallback) -> bool:
         """Read one part, and return whether it was read here."""
@@ -141,7 +170,14 @@ class Reading:
             reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
             return bool([*reader.read([part], meter, report)])
 
-    def _pass(self, source: Source, parts: list[PlannedPart], meter: ProgressMeter, report: ProgressCallback) -> None:
+    def _pass(
+        self,
+        source: Source,
+        parts: list[PlannedPart],
+        meter: ProgressMeter,
+        report: ProgressCallback,
+        take_over: Container[int] = (),
+    ) -> None:
         """Read parts in order, but for those that others read meanwhile."""
         looked = time.monotonic()
 
@@ -153,11 +189,41 @@ class Reading:
             report(meter.progress())
 
         reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
-        for number, outcome in reader.read(parts, meter, show):
+        for number, outcome in reader.read(parts, meter, show, take_over):
             self._outcomes[number] = outcome
             report(meter.progress())
         meter.add(self._look())
         report(meter.progress())
+
+
+class _Others:
+    """Watches the parts that others read.
+
+    Parameters
+    ----------
+    path
+        The dataset's folder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._seen: dict[int, tuple[float, object]] = {}
+
+    def stalled(self, numbers: Iterable[int]) -> list[int]:
+        """Return the parts for which nothing was written since long: who reads them hangs or was stopped."""
+        now, seen = time.monotonic(), self._seen
+        self._seen = {}
+        for number in numbers:
+            files = activity(self._path, number)
+            since, before = seen.get(number, (now, files))
+            self._seen[number] = (since if files == before else now, files)
+        return [number for number, (since, _) in self._seen.items() if now - since > _STALLED]
+
+    def who(self) -> str:
+        """Say who reads what."""
+        with fenced(self._path):
+            found = [f"{who}, which reads part {number}" for number, who in readers(self._path).items()]
+        return "; ".join(found[:3]) or "the last parts"
 
 
 class _Reader:
@@ -175,51 +241,55 @@ class _Reader:
         self._reader = DocumentReader(source.request.extra_columns)
 
     def read(
-        self, parts: Iterable[PlannedPart], meter: ProgressMeter, report: ProgressCallback
+        self,
+        parts: Iterable[PlannedPart],
+        meter: ProgressMeter,
+        report: ProgressCallback,
+        take_over: Container[int] = (),
     ) -> Iterator[tuple[int, Outcome]]:
-        """Read parts in order; the next begins before the last one ends, so that no slice waits."""
+        """Read parts in order; the next begins before the last one ends, so that no slice waits.
+
+        Parts of the numbers `take_over` are read even where another holds their locks.
+        """
         begun: deque[_Begun] = deque()
-        folders = []
         with ExitStack() as opened, ThreadPoolExecutor(self._source.slices, "extraction") as pool:
             try:
                 for part in parts:
                     held = opened.enter_context(ExitStack())
-                    if not self._take(part, held):
+                    if not self._take(part, held, part.number in take_over):
                         continue
                     begun.append(self._begin(part, pool, held, meter))
-                    folders.append(begun[-1].folder)
                     if len(begun) > 1:
                         yield self._finish(begun.popleft(), pool, meter, report)
                 while begun:
                     yield self._finish(begun.popleft(), pool, meter, report)
-            except BaseException:
+            except BaseException as error:
                 self._cancelled.set()
                 pool.shutdown(cancel_futures=True)
-                for folder in folders:
-                    shutil.rmtree(folder, ignore_errors=True)
+                if isinstance(error, FileNotFoundError):  # where a dataset was deleted, so were the files in work
+                    with fenced(self._path, self._manifest):
+                        pass
                 raise
 
-    def _take(self, part: PlannedPart, held: ExitStack) -> bool:
+    def _take(self, part: PlannedPart, held: ExitStack, take_over: bool) -> bool:
         """Lock a part; False where another reads it, or has read it by now."""
-        if not held.enter_context(locked(self._path, part.number)):
-            return False
-        if read_outcome(self._path, part.number) is not None:
+        lock = held.enter_context(part_locked(self._path, part.number, self._manifest, take_over=take_over))
+        if lock is None or read_outcome(self._path, part.number) is not None:
             held.close()
             return False
-        # what is there and cannot say what it holds is read again
-        shutil.rmtree(part_folder(self._path, part.number), ignore_errors=True)
         return True
 
     def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, held: ExitStack, meter: ProgressMeter) -> _Begun:
-        reading = held.enter_context(ExitStack())
         folder = temporary_folder(self._path, part.number)
-        slices = reading.enter_context(self._source.reading(part))
-        writers = [SliceWriter(folder, number, self._schema) for number in range(len(slices))]
+        held.callback(shutil.rmtree, folder, ignore_errors=True)  # unless it is the part's own by then
+        slices = _Slices(self._source, part)
+        held.callback(slices.close)
+        writers = [SliceWriter(folder, number, self._schema) for number in range(self._source.slices)]
         futures = [
-            pool.submit(self._write_slice, documents, writer, meter)
-            for documents, writer in zip(slices, writers, strict=True)
+            pool.submit(self._write_slice, slices.documents(number), writer, meter)
+            for number, writer in enumerate(writers)
         ]
-        return _Begun(part, folder, writers, futures, reading, held)
+        return _Begun(part, folder, writers, futures, slices, held)
 
     def _finish(
         self, begun: _Begun, pool: ThreadPoolExecutor, meter: ProgressMeter, report: ProgressCallback
@@ -229,19 +299,20 @@ class _Reader:
             while wait(begun.futures, timeout=0.25).not_done:
                 _raise_first(begun.futures)
                 report(meter.progress())
-            begun.reading.close()
+            begun.slices.close()
             try:
                 outcomes = [future.result() for future in begun.futures]
             except PointInTimeLost:
                 if attempt == _ATTEMPTS:
                     raise
                 meter.add(-sum(writer.outcome.counts.read for writer in begun.writers))
+                shutil.rmtree(begun.folder, ignore_errors=True)
                 begun = self._begin(begun.part, pool, begun.held, meter)
             else:
                 break
-        outcome = commit_part(begun.folder, self._path, begun.part.number, outcomes)
-        begun.held.close()
-        return begun.part.number, outcome
+        number = begun.part.number
+        outcome = commit_part(begun.folder, self._path, number, outcomes, self._manifest, begun.held.close)
+        return number, outcome
 
     def _write_slice(self, documents: Iterator[list[bytes]], writer: SliceWriter, meter: ProgressMeter) -> Outcome:
         """Turn the documents of one slice into rows and write them."""
@@ -269,9 +340,17 @@ class _Reader:
         writer.count(left_out=not_wanted + done.left_out, conflicts=done.conflicts)
 
 
-def complete(path: Path, manifest: Manifest, outcomes: list[Outcome]) -> None:
-    """Add up the parts of a dataset and say that it is complete."""
-    total = Outcome.total(outcomes)
+def complete(path: Path, manifest: Manifest) -> None:
+    """Add up the parts of a dataset and say that it is complete.
+
+    Raises
+    ------
+    DatasetError
+        The counts do not add up, or are not those of the files; or the dataset was deleted, renamed or replaced
+        meanwhile. Nothing was changed.
+    """
+    numbers = [part.number for part in manifest.plan]
+    total = outcome_of_all(path, numbers)
     counts = total.counts
     if counts.read != counts.kept + counts.left_out + counts.set_aside:
         raise DatasetError(f"The counts of {path.name} do not add up: {counts}. Please report this.")
@@ -284,12 +363,19 @@ def complete(path: Path, manifest: Manifest, outcomes: list[Outcome]) -> None:
         manifest.notes.append(
             f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
         )
-    combine_summaries(path, row_files(path, (part.number for part in manifest.plan)))
-    manifest.state = "complete"
-    manifest.finished = format_time(datetime.now(UTC))
-    remove_leftovers(path)
-    manifest.write(path)
-    remove_locks(path)
+    summary = path / f".{COMBINED}.{secrets.token_hex(6)}"
+    combine_summaries(row_files(path, numbers), summary)
+    with fenced(path, manifest):
+        if Manifest.read(path).state == "complete":  # another process, which waited for the same parts, was sooner
+            summary.unlink(missing_ok=True)
+            return
+        if summary.exists():
+            summary.rename(path / COMBINED)
+        manifest.state = "complete"
+        manifest.finished = format_time(datetime.now(UTC))
+        remove_leftovers(path, keep=readers(path))
+        manifest.write(path)
+        remove_locks(path)
 
 
 def _raise_first(futures: list[Future[Outcome]]) -> None:

@@ -164,7 +164,9 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
     if isinstance(extra_fields, str):
         raise InvalidRequestError(f"extra_fields={extra_fields!r} is a text: give a list, such as [{extra_fields!r}].")
     kinds: dict[str, Any] = dict(extra_fields) if isinstance(extra_fields, Mapping) else dict.fromkeys(extra_fields)
-    taken = {column.name for column in COLUMNS} | set(DOCUMENT_FIELDS)
+    # Spark takes names of columns that differ in case alone for one
+    taken = {name.casefold(): name for name in (*(column.name for column in COLUMNS), *DOCUMENT_FIELDS)}
+    asked: dict[str, str] = {}
     for name, kind in kinds.items():
         if not isinstance(name, str) or not name:
             raise InvalidRequestError(f"extra_fields: {name!r} is not the name of a field.")
@@ -172,8 +174,20 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
             raise InvalidRequestError(
                 f"extra_fields: {name} is a field within another, and only fields of the document can be taken."
             )
-        if name in taken:
+        folded = name.casefold()
+        if taken.get(folded) == name:
             raise InvalidRequestError(f"extra_fields: {name} is taken already; the columns are always there.")
+        if folded in taken:
+            raise InvalidRequestError(
+                f"extra_fields: {name} and {taken[folded]}, which is always there, differ in case alone, and Spark "
+                f"cannot tell them apart. Leave {name} out."
+            )
+        if folded in asked:
+            raise InvalidRequestError(
+                f"extra_fields: {asked[folded]} and {name} differ in case alone, and Spark cannot tell them apart. "
+                "Take one of them, and the other into a dataset of its own."
+            )
+        asked[folded] = name
         if kind is not None and kind not in EXTRA_TYPES:
             raise InvalidRequestError(
                 f"extra_fields: {name} cannot be read as {kind!r}. Valid: {', '.join(EXTRA_TYPES)}."

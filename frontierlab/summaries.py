@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = [
+    "COMBINED",
     "SHAPES",
     "SUMMARY_SCHEMA",
     "Shape",
@@ -50,7 +51,7 @@ _LONG_MS = 1_000
 _NAMES = ("db", "schema", "nodefullpath")
 _FLAGS = ("cached", "disconn", "rejected", "procerror")
 _FEW = 4  # files that Spark opens without one noticing
-_COMBINED = "all.summary"
+COMBINED = "all.summary"
 _PIECES = 16  # that are kept before they are added up
 _MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
 
@@ -203,7 +204,7 @@ def summary_file(rows: Path) -> Path:
     return rows.with_suffix(".summary")
 
 
-def combine_summaries(dataset: Path, rows: Sequence[Path]) -> None:
+def combine_summaries(rows: Sequence[Path], target: Path) -> None:
     """Put the summaries of a dataset's files into one, which Spark reads sooner; few are left as they are."""
     files = _summaries_of(rows)
     if len(files) <= _FEW:
@@ -211,12 +212,12 @@ def combine_summaries(dataset: Path, rows: Sequence[Path]) -> None:
     summariser = Summariser()
     for file in files:
         summariser.add_summary(pq.read_table(file))
-    summariser.write(dataset / _COMBINED)
+    summariser.write(target)
 
 
 def summary_files(dataset: Path, rows: Sequence[Path]) -> list[Path]:
     """Return the files of the summary of a complete dataset's files of rows; none where a file has no summary."""
-    combined = dataset / _COMBINED
+    combined = dataset / COMBINED
     return [combined] if combined.exists() else _summaries_of(rows)
 
 

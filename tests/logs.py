@@ -54,4 +54,4 @@ def _write_part(dataset: Dataset, number: int, rows: Sequence[Mapping[str, Any]]
     outcome = Outcome(
         counts=Counts(read=len(rows), kept=len(rows)), since=min(times, default=None), until=max(times, default=None)
     )
-    return commit_part(temporary, dataset.path, number, [outcome])
+    return commit_part(temporary, dataset.path, number, [outcome], dataset.manifest)

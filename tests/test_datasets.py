@@ -9,8 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 import frontierlab as fl
-from frontierlab.dataset import writing
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
+from frontierlab.locks import writing
 from frontierlab.sample import World
 from frontierlab.schema import COLUMNS
 from tests.extractions import assert_is_the_world, assert_same_rows
@@ -49,7 +49,7 @@ def test_the_list_of_an_empty_folder_has_the_same_columns(settings):
     ]
 
 
-@pytest.mark.parametrize("text", ["", "{", '{"format": 2}', "[]"])
+@pytest.mark.parametrize("text", ["", "{", '{"format": 1}', "[]"])
 def test_a_damaged_dataset_is_listed_with_its_reason(settings, dataset, text):
     (dataset.path / "manifest.json").write_text(text)
     listed = fl.datasets.list_datasets(settings)

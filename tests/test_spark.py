@@ -164,6 +164,17 @@ def test_an_incomplete_dataset_is_opened_only_when_allowed(running: SparkSession
     assert spark.open_logs(dataset, session=running, allow_incomplete=True).count() == 2
 
 
+@pytest.mark.spark
+@pytest.mark.parametrize("extra", [{"Schema": "name"}, {"dn": "name", "DN": "name"}])
+def test_names_that_spark_cannot_tell_apart_are_said(running: SparkSession, tmp_path: Path, extra) -> None:
+    dataset = make_dataset(tmp_path / "twice", [{}], extra=extra)
+    with pytest.raises(
+        DatasetError, match=r"The columns \w+ and (Schema|DN) of the dataset twice differ in case alone"
+    ):
+        spark.open_logs(dataset, session=running)
+    assert len(dataset.to_pandas()) == 1  # as the message says
+
+
 def test_a_type_that_spark_cannot_read_is_named() -> None:
     with pytest.raises(DatasetError, match=r"type uint8 cannot be read.*int64"):
         spark.spark_schema(pa.schema([("a", pa.uint8())]))
