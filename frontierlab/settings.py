@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
@@ -32,6 +33,7 @@ from frontierlab.settings_sources import (
     from_arguments,
     from_environment,
     from_file,
+    from_folder,
     is_secret,
     notebooks,
 )
@@ -112,6 +114,9 @@ class Settings(BaseModel):
         None, description="folder of a recorded archive, which is asked instead of coolr_host"
     )
     coolr_timeout: float = Field(60.0, gt=0, description="seconds to wait for COOLR before an answer goes on")
+    coolr_answer_seconds: float = Field(
+        300.0, gt=0, description="seconds in which an answer of COOLR has to end, however steadily it comes"
+    )
     coolr_connections: int = Field(4, ge=1, le=32, description="calls to COOLR at a time, 1 to 32")
     coolr_cache_hours: float = Field(24.0, ge=0, description="hours for which an answer of COOLR is used again")
     coolr_refresh_hours: float = Field(168.0, ge=0, description="hours after which the catalogue is built anew")
@@ -384,7 +389,7 @@ def create_config_file(
         Replace a file that is there. It is replaced in one step, or left as it was.
     **fields
         Fields of `Settings`. What is written is whole by itself: it is checked as `Settings` does, before anything is
-        written. A relative path is from the present folder, as for `Settings`.
+        written. A relative path stays one, from the folder of the file.
 
     Returns
     -------
@@ -399,10 +404,12 @@ def create_config_file(
     """
     path = Path(config_path).expanduser().absolute()
     lines = []
-    for name, value in _given(_checked(fields)).items():
+    paths = {name: text for name, value in fields.items() if (text := _path_text(name, value)) is not None}
+    found = {name: from_folder(name, Settings.model_fields[name], text, path.parent) for name, text in paths.items()}
+    for name, value in _given(_checked(fields | found)).items():
         field = Settings.model_fields[name]
         try:
-            text = write_value(_as_text(name, value), form_of(field), secret=is_secret(field))
+            text = write_value(paths.get(name) or _as_text(value), form_of(field), secret=is_secret(field))
         except ValueError as error:
             raise ConfigurationError(
                 f"{name} cannot be written: {error}. The variable {PREFIX}{name.upper()} may hold it."
@@ -428,7 +435,7 @@ def as_variables(settings: Settings) -> dict[str, str]:
     ConfigurationError
         A value has a null character, which no variable can hold.
     """
-    texts = {name: _as_text(name, value) for name, value in _given(settings).items()}
+    texts = {name: _as_text(value) for name, value in _given(settings).items()}
     for name, text in texts.items():
         if "\0" in text:
             raise ConfigurationError(f"{name} cannot be given to another process: it holds a null character.")
@@ -452,7 +459,17 @@ def _given(settings: Settings) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _as_text(name: str, value: Any) -> str:
+def _path_text(name: str, value: Any) -> str | None:
+    """Return the paths of a field as they were given; None where it has none."""
+    if name == "notebooks":
+        with suppress(ValueError):  # which the check of the field reports
+            named = notebooks(value)
+            return _as_text(named) if isinstance(named, dict) else None
+    is_path = name in Settings.model_fields and "Path" in str(Settings.model_fields[name].annotation)
+    return str(value) if is_path and isinstance(value, (str, Path)) else None
+
+
+def _as_text(value: Any) -> str:
     """Return a value as one text, of which a variable makes the same value."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()

@@ -16,7 +16,17 @@ from pydantic.fields import FieldInfo
 from frontierlab.errors import ConfigurationError
 from frontierlab.settings_text import Form, read_value
 
-__all__ = ["Given", "PREFIX", "form_of", "from_arguments", "from_environment", "from_file", "is_secret", "notebooks"]
+__all__ = [
+    "Given",
+    "PREFIX",
+    "form_of",
+    "from_arguments",
+    "from_environment",
+    "from_file",
+    "from_folder",
+    "is_secret",
+    "notebooks",
+]
 
 PREFIX = "FRONTIERLAB_"
 """What the names of our variables begin with."""
@@ -112,7 +122,7 @@ def from_file(config_file: str | os.PathLike[str] | None, fields: Fields) -> dic
             value = read_value(written, form_of(fields[field]), secret=is_secret(fields[field]))
         except ValueError as error:
             raise ConfigurationError(f"{place}: {field} cannot be read: {error}.") from None
-        found[field] = Given(_from_folder(field, fields[field], value, path.absolute().parent), place)
+        found[field] = Given(from_folder(field, fields[field], value, path.absolute().parent), place)
     return {field: given for field, given in found.items() if given.value}
 
 
@@ -171,8 +181,8 @@ def _unknown(key: str, place: str, valid: Iterable[str]) -> ConfigurationError:
     return ConfigurationError(f"{place}: unknown key {key!r}.{hint} Valid keys: {', '.join(valid)}.")
 
 
-def _from_folder(name: str, field: FieldInfo, value: str, folder: Path) -> str:
-    """Return the text of a field, with relative paths from a folder."""
+def from_folder(name: str, field: FieldInfo, value: str, folder: Path) -> str:
+    """Return the text of a field with relative paths as paths in a folder."""
     if name == "notebooks":
         with suppress(ValueError):  # which the check of the field reports
             return shlex.join(f"{name}={_joined(folder, path)}" for name, path in notebooks(value).items())
