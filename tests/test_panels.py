@@ -124,6 +124,15 @@ def test_a_field_stays_invalid_while_work_goes_on_and_after(panel):
     assert (panel.phase, panel.counted, panel.button.disabled) == (Phase.DONE, 3, True)
 
 
+def test_a_button_that_uses_no_field_works_beside_an_invalid_one(panel):
+    panel.button.click()
+    panel.field.value = "a lot"
+    panel._stop.click()
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error) == (Phase.STOPPED, "")
+
+
 def test_work_goes_on_in_a_thread_and_ends(panel):
     panel.button.click()
     assert panel.begun.wait(LONG)

@@ -188,7 +188,8 @@ class Panel(Kept, widgets.VBox):
         """
 
         def act() -> None:
-            self.require_valid(*uses)
+            if uses:  # without names, any field counts
+                self.require_valid(*uses)
             action()
 
         button.on_click(lambda _: self.guarded(act))
