@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import threading
 from datetime import UTC, datetime
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frontierlab_widgets import ConnectionPanel, DatasetsPanel, ExtractPanel, JobsPanel
+from frontierlab_widgets import ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
 from frontierlab_widgets.extract import PERIODS
 from frontierlab_widgets.panel import Phase
 from frontierlab_widgets.transfer import MOST_UP
+from frontierlab_widgets.work import Stopped
 
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import InvalidRequestError
+from frontierlab.progress import Progress
 from frontierlab.sample import World
 
 LONG = 60
@@ -112,11 +116,67 @@ class TestConnection:
 
     def test_what_cannot_be_applied_is_said_and_changes_nothing(self, settings):
         panel = ConnectionPanel(settings)
-        panel._fields["es_port"].value = "many"
+        panel._fields["es_api_key"].value = SECRET
+        panel._fields["es_user"].value = "me"
         button(panel, "Apply").click()
         assert panel.phase is Phase.READY
-        assert "es_port 'many' is not valid" in panel.error
+        assert "es_api_key and es_user are both given" in panel.error
         assert panel.settings is settings
+
+    @pytest.mark.parametrize(
+        ("name", "value", "valid"),
+        [
+            ("es_port", "many", "a port, 1 to 65535"),
+            ("es_slices", "0", "1 to 64"),
+            ("periodic_hour", "24", "0 to 23"),
+            ("loss_warning_share", "2", "a share from 0 to 1"),
+            ("es_address", f"me:{SECRET}@x", "host of Elasticsearch"),
+            ("broker_url", SECRET, "URL of the Redis"),
+            ("spark_options", f"spark.secret {SECRET}".replace("'", ""), "written name=value"),
+        ],
+    )
+    def test_a_setting_that_is_not_valid_is_marked_and_not_applied(self, settings, name, value, valid):
+        panel = ConnectionPanel(settings)
+        panel._fields[name].value = value
+        assert "This is not valid. Valid: " in panel.invalid[name]
+        assert valid in panel.invalid[name]
+        assert SECRET not in str(panel.invalid)
+        for what in ("Apply", "Test", "Save", "Build the catalogue"):
+            assert button(panel, what).disabled
+        panel.settings = settings.model_copy(update={"es_page": 7})  # from elsewhere: the fields show that
+        assert panel.invalid == {}
+        assert not button(panel, "Apply").disabled
+
+    def test_sparks_options_are_a_secret(self, settings):
+        panel = ConnectionPanel(settings)
+        field = panel._fields["spark_options"]
+        field.value = "spark.ssl.keyPassword=TOPSECRET spark.x=1"
+        button(panel, "Apply").click()
+        options = {"spark.ssl.keyPassword": "TOPSECRET", "spark.x": "1"}
+        assert (panel.error, panel.settings.spark_options) == ("", options)
+        assert field.value == ""
+        assert field.placeholder == "kept; type here to replace it (spark.ssl.keyPassword, spark.x)"
+        panel._fields["es_page"].value = "9"
+        button(panel, "Apply").click()
+        assert panel.settings.spark_options == options
+        texts = [json.dumps(panel.state()), panel.code(), repr(panel), panel.message]
+        texts += [str(widget.get_state()) for widget in walk(panel)]
+        assert not [text for text in texts if "TOPSECRET" in text]
+        assert "# spark_options comes from" in panel.code()
+        button(panel, "Forget secrets").click()
+        assert (panel.settings.spark_options, field.placeholder) == ({}, "none")
+
+    def test_the_catalogue_is_built_here(self, settings):
+        sample = settings.model_copy(update={"coolr_file": settings.data_dir / "made.parquet"})
+        panel = ConnectionPanel(sample)
+        button(panel, "Build the catalogue").click()
+        assert panel.wait(LONG)
+        assert (panel.error, panel.phase) == ("", Phase.DONE)
+        assert re.fullmatch(r"The catalogue has [\d,]+ folders and tags, as of .* UTC\.", panel.message)
+        assert sample.catalogue_path.exists()
+        panel.settings = sample.model_copy(update={"coolr_archive": None})
+        button(panel, "Build the catalogue").click()
+        assert "Fill in coolr_host or coolr_archive (COOLR) first" in panel.error
 
     def test_saved_is_for_its_owner_alone_and_not_replaced_by_accident(self, settings, tmp_path):
         panel = ConnectionPanel(settings, path=str(tmp_path / "configuration.txt"))
@@ -128,7 +188,7 @@ class TestConnection:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert fl.Settings(file) == panel.settings
         button(panel, "Save").click()
-        assert "is there already" in panel.error
+        assert panel.error == f"There is a file {file} already. Tick replace, or name another file."
 
     def test_services_are_told_apart(self, settings, monkeypatch):
         monkeypatch.setitem(
@@ -203,7 +263,98 @@ class TestExtract:
         button(panel, "Extract").click()
         assert panel.wait(LONG)
         assert panel.phase is Phase.FAILED
-        assert "is there already, complete" in panel.error
+        assert panel.error == (
+            "There is a complete dataset day already. Type another name into the field name, or delete that dataset in "
+            "the datasets panel."
+        )
+
+    def test_a_mistyped_time_offers_nothing(self, settings, export):
+        panel = ExtractPanel(settings, source=str(export), name="day", since="2026-10-01")
+        panel.look()
+        assert panel.wait(LONG)
+        fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
+        fields["since (UTC)"].value = "yesterday noon"
+        assert "'yesterday noon' is not a time: write 2026-10-01" in panel.invalid["since"]
+        assert (panel.since, button(panel, "Look first").disabled, button(panel, "Extract").disabled) == (
+            ("2026-10-01", True, True)
+        )
+        for action in (panel.look, panel.extract, button(panel, "Look first").click):
+            panel.guarded(action)
+            assert "Mend the field 'since (UTC)' first" in panel.error
+        panel._period.value = "all there is"
+        assert (panel.since, fields["since (UTC)"].value, panel.invalid) == ("", "", {})
+        assert not button(panel, "Look first").disabled
+
+    @pytest.mark.parametrize(
+        ("field", "value", "trait", "valid"),
+        [("name", "a b", "name", "letters, digits"), ("task id", "1.5", "taskid", "a whole number")],
+    )
+    def test_other_fields_say_what_is_valid(self, settings, export, field, value, trait, valid):
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
+        fields[field].value = value
+        assert valid in panel.invalid[trait]
+        assert button(panel, "Extract").disabled
+
+    def test_a_mistyped_field_during_an_extraction_leaves_it_alone(self, settings, export, monkeypatch):
+        begun, go = threading.Event(), threading.Event()
+
+        def slow(job, work):
+            begun.set()
+            assert go.wait(LONG)
+            return job.result(LONG)
+
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        monkeypatch.setattr("frontierlab_widgets.extract.follow", slow)
+        button(panel, "Extract").click()
+        assert begun.wait(LONG)
+        fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
+        fields["since (UTC)"].value = "yesterday noon"
+        assert (panel.phase, panel._going.layout.display) == (Phase.WORKING, "")
+        assert button(panel, "Extract").disabled
+        panel.guarded(panel.look)
+        assert panel.phase is Phase.WORKING
+        go.set()
+        assert panel.wait(LONG)
+        assert (panel.phase, panel.dataset) == (Phase.DONE, "day")
+        assert len(jobs.jobs(settings)) == 1
+
+    def test_what_an_extraction_lacks_is_a_warning(self, settings, export):
+        export.write_bytes(export.read_bytes() + b"no JSON at all\n")
+        panel = ExtractPanel(settings.model_copy(update={"loss_warning_share": 0.0}), source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        panel.extract()
+        assert panel.wait(LONG)
+        assert "frontierlab-warning" in panel._told.value
+        assert "1 of 2,001 documents could not be read and are not in day: " in panel._told.value
+
+    def test_without_a_catalogue_it_says_how_one_is_made_here(self, data_dir, export):
+        panel = ExtractPanel(fl.Settings(data_dir=data_dir), source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        assert "There is no catalogue at" in panel.error
+        assert "fill in coolr_host in the settings panel (COOLR), and click Build the catalogue there" in panel.error
+
+    def test_a_look_that_was_stopped_says_nothing_of_a_dataset(self, settings, export, monkeypatch):
+        begun = threading.Event()
+
+        def slow(settings, *, progress, **given):
+            begun.set()
+            while True:
+                progress(Progress("counting", 0, None, 0.0, None))
+
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        monkeypatch.setattr("frontierlab_widgets.extract.extract", slow)
+        panel.look()
+        assert begun.wait(LONG)
+        panel.stop()
+        assert panel.wait(LONG)
+        assert (panel.phase, panel.message) == (Phase.STOPPED, "Stopped; nothing was changed.")
 
     def test_another_request_needs_another_look(self, settings, export):
         panel = ExtractPanel(settings, source=str(export), name="day")
@@ -217,7 +368,10 @@ class TestExtract:
         panel = ExtractPanel(settings, name="day")
         button(panel, "Look first").click()
         assert panel.wait(LONG)
-        assert "es_address is not set" in panel.error
+        assert panel.error.startswith(
+            "es_address and es_index are not set: fill in and apply that in the settings panel"
+        )
+        assert panel.error.endswith("or give the path of an export file here.")
 
     def test_code_does_the_same(self, settings, export):
         panel = ExtractPanel(settings, source=str(export), name="day", since="2026-10-01")
@@ -254,8 +408,7 @@ class TestDatasets:
         assert "manifest.json is damaged" in panel._problem.value
 
     def test_renamed_and_deleted_with_a_confirmation(self, settings, dataset):
-        panel = DatasetsPanel(settings, dataset="day")
-        panel._name.value = "night"
+        panel = DatasetsPanel(settings, dataset="day", new_name="night")
         button(panel, "Rename").click()
         assert (panel.dataset, panel.error) == ("night", "")
         button(panel, "Delete").click()
@@ -266,6 +419,7 @@ class TestDatasets:
         assert fl.datasets.list_datasets(settings)["name"].tolist() == ["night"]
         button(panel, "Delete").click()
         button(panel, "Delete it").click()
+        assert panel.wait(LONG)
         assert fl.datasets.list_datasets(settings).empty
         assert (panel.dataset, panel._table.rows) == ("", [])
         assert panel.message == "night is deleted."
@@ -299,11 +453,11 @@ class TestDatasets:
     def test_a_foreign_file_is_refused_with_its_reason(self, settings, tmp_path):
         pq.write_table(pq.read_table(fl.sample.path("catalogue.parquet")), tmp_path / "x.parquet")
         panel = DatasetsPanel(settings)
-        panel._path.value = str(tmp_path / "x.parquet")
+        panel.path = str(tmp_path / "x.parquet")
         button(panel, "Import path").click()
         assert panel.wait(LONG)
         assert "does not hold query logs: it lacks time" in panel.error
-        panel._path.value = str(tmp_path / "nowhere.parquet")
+        panel.path = str(tmp_path / "nowhere.parquet")
         button(panel, "Import path").click()
         assert panel.wait(LONG)
         assert "There is no file" in panel.error
@@ -323,10 +477,86 @@ class TestDatasets:
         assert content == {"name": "day.parquet"}
         (tmp_path / "got.parquet").write_bytes(data)
         assert pq.read_metadata(tmp_path / "got.parquet").num_rows == dataset.counts.kept
-        panel._path.value = str(tmp_path / "out.csv")
+        panel.path = str(tmp_path / "out.csv")
         button(panel, "Write to path").click()
         assert panel.wait(LONG)
-        assert (tmp_path / "out.csv").exists()
+        written = (tmp_path / "out.csv").read_bytes()
+        (tmp_path / "out.csv").write_text("old")
+        button(panel, "Write to path").click()
+        assert panel.error == f"There is a file {tmp_path / 'out.csv'} already. Tick replace, or give another path."
+        panel.replace = True
+        button(panel, "Write to path").click()
+        assert panel.wait(LONG)
+        assert (panel.error, (tmp_path / "out.csv").read_bytes()) == ("", written)
+
+    def test_an_upload_has_a_name_field_of_its_own(self, settings, dataset, export):
+        panel = DatasetsPanel(settings, dataset="day", new_name="night")
+        content = memoryview(export.read_bytes())
+        panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [content])
+        assert panel.wait(LONG)
+        assert (panel.error, panel.dataset) == ("", "dump")
+        panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [content])
+        assert "There is a complete dataset dump already. Type another name into the field as, or delete" in panel.error
+        panel._upload._received(None, {"name": "my file.ndjson", "size": 1}, [content])
+        assert "'my file' is not a plain name" in panel.error
+        assert panel.error.endswith("Type a name for the dataset into the field as.")
+        panel.import_name = "mine"
+        panel._upload._received(None, {"name": "my file.ndjson", "size": 1}, [content])
+        assert panel.wait(LONG)
+        assert (panel.error, panel.dataset) == ("", "mine")
+        fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
+        fields["as"].value = "a/b"
+        assert panel._upload.disabled
+        assert button(panel, "Import path").disabled
+        assert not button(panel, "Rename").disabled
+
+    @pytest.mark.parametrize("suffix", ["parquet", "ndjson"])
+    def test_what_an_import_lacks_is_a_warning(self, settings, export, tmp_path, suffix):
+        settings = settings.model_copy(update={"loss_warning_share": 0.0})
+        path = export
+        export.write_bytes(export.read_bytes() + b"no JSON at all\n")
+        if suffix == "parquet":
+            path = tmp_path / "some.parquet"
+            table = pa.table({"time": ["2026-10-01T00:00:00Z", "never"], "db": ["CONDBR2", "CONDBR2"]})
+            pq.write_table(table, path)
+        panel = DatasetsPanel(settings, path=str(path))
+        button(panel, "Import path").click()
+        assert panel.wait(LONG)
+        assert panel.error == ""
+        assert "frontierlab-warning" in panel._lost.value
+        assert "could not be read" in panel._lost.value
+
+    def test_a_file_that_does_not_arrive_is_said(self, settings, export, monkeypatch):
+        monkeypatch.setattr("frontierlab_widgets.transfer.UPLOAD_SECONDS", 0.01)
+        panel, said = DatasetsPanel(settings), threading.Event()
+        panel.observe(lambda _: said.set(), "error")
+        panel._upload._received(None, {"name": "lost.parquet", "size": 3_000_000}, [])
+        assert said.wait(LONG)
+        assert panel.error.startswith("lost.parquet (3.0 MB) did not arrive within 0.01 s: the connection lost it.")
+        monkeypatch.setattr("frontierlab_widgets.transfer.UPLOAD_SECONDS", 3_600.0)
+        panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [])
+        timer = panel._upload._coming
+        panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [memoryview(export.read_bytes())])
+        assert timer.finished.wait(LONG)
+        assert panel.wait(LONG)
+        assert (panel.error, panel.dataset) == ("", "dump")
+
+    def test_another_process_makes_and_deletes_a_dataset(self, settings, dataset, export, monkeypatch):
+        panel = DatasetsPanel(settings, dataset="day")
+        button(panel, "Delete").click()
+        listed, reads = fl.datasets.list_datasets, []
+        monkeypatch.setattr(fl.datasets, "list_datasets", lambda given: reads.append(1) or listed(given))
+        panel.look()
+        assert reads == []  # nothing has changed
+        fl.extract(settings, source=export, name="night", progress=False)
+        panel.look()
+        assert [row["id"] for row in panel._table.rows] == ["day", "night"]
+        assert panel._really.layout.display == ""  # still asked whether day is to be deleted
+        panel.look()
+        assert reads == [1]
+        fl.datasets.delete_dataset("night", settings)
+        panel.look()
+        assert [row["id"] for row in panel._table.rows] == ["day"]
 
 
 class TestJobs:
@@ -357,8 +587,6 @@ class TestJobs:
         begun, go = threading.Event(), threading.Event()
 
         def slow(settings=None, *, progress=None):
-            from frontierlab.progress import Progress
-
             begun.set()
             while not go.wait(0.02):
                 progress(Progress("waiting", 1, 4, 1.0, 3.0))
@@ -379,3 +607,92 @@ class TestJobs:
             panel.close()
         finally:
             go.set()
+
+
+class TestDashboard:
+    @pytest.fixture
+    def board(self, settings, monkeypatch):
+        """A dashboard whose extract panel does not begin by itself what other panels would do with Spark."""
+        monkeypatch.setattr("frontierlab_widgets.explore.ExplorePanel.draw", lambda panel: None)
+        board = Dashboard(settings)
+        yield board
+        board.close()
+
+    def take_for_the_sample(self, path, monkeypatch):
+        """Let the documents of the sample be those of another file, which can be missing."""
+        original = fl.sample.path
+        monkeypatch.setattr(fl.sample, "path", lambda *name: original(*name) if name else path)
+
+    def test_the_sample_that_cannot_be_looked_at_leaves_nothing_behind(self, board, settings, export, monkeypatch):
+        extract = board.panels["Extract"]
+        self.take_for_the_sample(settings.data_dir / "nowhere.ndjson", monkeypatch)
+        button(board, "Try it on the sample").click()
+        assert extract.wait(LONG)
+        assert "nowhere.ndjson" in extract.error
+        extract.source, extract.name = str(export), "mine"  # another request, only looked at
+        button(board, "Look first").click()
+        assert extract.wait(LONG)
+        assert (extract.found.documents, extract.phase) == (2_000, Phase.DONE)
+        assert jobs.jobs(settings) == []
+        assert fl.datasets.list_datasets(settings).empty
+
+    def test_the_sample_is_looked_at_and_extracted(self, board, settings, export, monkeypatch):
+        self.take_for_the_sample(export, monkeypatch)
+        button(board, "Try it on the sample").click()
+        assert board.panels["Extract"].wait(LONG)
+        assert (board.error, board.panels["Extract"].error, board.dataset) == ("", "", "sample")
+        assert len(jobs.jobs(settings)) == 1
+
+    def test_the_sample_waits_for_an_extraction(self, board, export):
+        extract, go = board.panels["Extract"], threading.Event()
+        extract.source = str(export)
+        extract.begin(lambda work: go.wait(LONG))
+        button(board, "Try it on the sample").click()
+        assert "This panel is at work" in board.error
+        assert extract.source == str(export)
+        go.set()
+        assert extract.wait(LONG)
+
+    def test_an_invalid_field_is_neither_copied_as_code_nor_kept(self, board):
+        board.tab = "Extract"
+        extract = board.panels["Extract"]
+        fields = {w.description: w for w in walk(extract) if hasattr(w, "value") and hasattr(w, "description")}
+        fields["since (UTC)"].value = "yesterday noon"
+        for name in ("Copy as code", "Keep this view"):
+            button(board, name).click()
+            assert "Mend the field 'since (UTC)' first" in board.error
+            assert board._box.layout.display == "none"
+
+    def test_a_stopped_extraction_is_listed_and_so_is_what_others_make(self, board, settings, export, monkeypatch):
+        begun, extract = threading.Event(), board.panels["Extract"]
+
+        def interrupted(job, work):
+            path = fl.extract(settings, source=export, name="day", progress=False).path
+            manifest = json.loads((path / "manifest.json").read_text())
+            (path / "manifest.json").write_text(json.dumps({**manifest, "state": "incomplete"}))
+            begun.set()
+            assert work.stopping.wait(LONG)
+            raise Stopped
+
+        monkeypatch.setattr("frontierlab_widgets.extract.follow", interrupted)
+        monkeypatch.setattr("frontierlab.jobs.submit", lambda *a, **k: None)
+        extract.source, extract.name = str(export), "day"
+        extract.look()
+        assert extract.wait(LONG)
+        extract.extract()
+        assert begun.wait(LONG)
+        extract._stop.click()
+        assert extract.wait(LONG)
+        assert "Stopped. The dataset day is incomplete" in extract.message
+        assert [row["cells"][:2] for row in board.panels["Datasets"]._table.rows] == [["day", "incomplete"]]
+        fl.extract(settings, source=export, name="night", progress=False)
+        board._tickers[0]._action()
+        assert [row["id"] for row in board.panels["Datasets"]._table.rows] == ["day", "night"]
+
+    def test_closed_it_closes_its_panels_and_their_tickers(self, board):
+        panels = [*board.panels.values()]
+        board.close()
+        assert [panel.comm for panel in panels] == [None] * len(panels)
+        tickers = [ticker for panel in panels for ticker in panel._tickers]
+        assert tickers
+        assert all(ticker._ended.is_set() for ticker in tickers)

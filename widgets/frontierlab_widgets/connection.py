@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from html import escape
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import ipywidgets as widgets
 import traitlets
-from pydantic import SecretStr
+from pydantic import ValidationError
 
-from frontierlab import Settings, connections, create_config_file, sample
+from frontierlab import Settings, connections, create_config_file, jobs, sample
+from frontierlab.errors import InvalidRequestError
 from frontierlab.progress import Progress
-from frontierlab_widgets.panel import Panel, row
+from frontierlab.settings_sources import is_secret
+from frontierlab_widgets.code import call
+from frontierlab_widgets.following import follow
+from frontierlab_widgets.panel import TURN, Panel, row
+from frontierlab_widgets.words import moment, warning_box
 from frontierlab_widgets.work import Work
 
 __all__ = ["ConnectionPanel"]
@@ -33,8 +38,8 @@ _KEPT = "kept; type here to replace it"
 class ConnectionPanel(Panel):
     """Edit the settings, test the services that they name, save them.
 
-    A secret is typed into a password field, goes into the settings when they are applied, and never comes back out:
-    neither the field nor the state holds it afterwards.
+    A secret (Spark's options can hold one) is typed into a password field, goes into the settings when they are
+    applied, and never comes back out: neither the field nor the state holds it afterwards.
 
     Parameters
     ----------
@@ -57,10 +62,10 @@ class ConnectionPanel(Panel):
     def build(self) -> list[widgets.Widget]:
         """Make a field a setting, the buttons, and a line a service."""
         self._fields = {name: _field(name) for name in Settings.model_fields}
-        for field in self._fields.values():
-            if not isinstance(field, widgets.Password):
-                field.observe(lambda _: setattr(self, "message", "Changes are not applied yet."), "value")
-        groups = widgets.Tab([widgets.VBox([self._fields[n] for n in names]) for names in _grouped().values()])
+        for name, field in self._fields.items():
+            field.observe(lambda change, name=name: self._edited(name, change["new"]), "value")
+        marked = {name: self.add_field(name, field) for name, field in self._fields.items()}
+        groups = widgets.Tab([widgets.VBox([marked[n] for n in names]) for names in _grouped().values()])
         groups.titles = tuple(_grouped())
         apply = widgets.Button(
             description="Apply", button_style="primary", tooltip="Take these settings for all panels"
@@ -68,20 +73,32 @@ class ConnectionPanel(Panel):
         test = widgets.Button(description="Test", tooltip="Apply, and ask each service whether it can be used")
         use_sample = widgets.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
         save = widgets.Button(description="Save", tooltip="Write the applied settings, readable by you alone")
-        forget = widgets.Button(description="Forget secrets", tooltip="Use passwords and keys no more")
+        forget = widgets.Button(description="Forget secrets", tooltip="Use passwords, keys and Spark's options no more")
+        build = widgets.Button(
+            description="Build the catalogue",
+            tooltip="Apply, and list the folders and tags of COOLR, where that is old",
+        )
+        self._failures = widgets.HTML()
         self._replace = widgets.Checkbox(description="replace", indent=False, layout=widgets.Layout(width="90px"))
         place = widgets.Text(description="file", style={"description_width": "initial"})
-        self.bind("path", place)
+        file = self.bind("path", place)
         self._lines = {name: widgets.HTML() for name in connections.SERVICES}
-        self.click(apply, self.apply)
-        self.click(test, self.test, always=False)
+        self.click(apply, self.apply, uses=[*self._fields])
+        self.click(test, self.test, always=False, uses=[*self._fields])
+        self.click(build, self.build_catalogue, always=False, uses=[*self._fields])
         self.click(use_sample, self.use_sample)
-        self.click(save, self.save)
+        self.click(save, self.save, uses=[*self._fields])
         self.click(forget, self.forget)
         self.on(self._show_settings, "settings")
         self.on(self._show_connections, "connections")
         self._show_settings()
-        return [groups, row(apply, test, use_sample, forget), row(save, place, self._replace), *self._lines.values()]
+        return [
+            groups,
+            row(apply, test, build, use_sample, forget),
+            row(save, file, self._replace),
+            *self._lines.values(),
+            self._failures,
+        ]
 
     def apply(self) -> None:
         """Make the settings that the fields say.
@@ -95,11 +112,11 @@ class ConnectionPanel(Panel):
         self.message = "These settings are used now; they are not saved yet."
 
     def forget(self) -> None:
-        """Use passwords and keys no more, nor the user of a password; files that hold them are left alone."""
+        """Use secrets no more, nor the user of a password; files that hold them are left alone."""
         if self.settings is not None:
             secrets = [name for name, field in self._fields.items() if isinstance(field, widgets.Password)]
-            self.settings = self.settings.model_copy(update=dict.fromkeys([*secrets, "es_user"]))
-            self.message = "Passwords and keys are not used any more."
+            self.settings = self.settings.model_copy(update={name: _default(name) for name in [*secrets, "es_user"]})
+            self.message = "Passwords, keys and Spark's options are not used any more."
 
     def use_sample(self) -> None:
         """Take the sample that comes with frontierlab: its catalogue and its archive of payloads."""
@@ -112,10 +129,14 @@ class ConnectionPanel(Panel):
 
         Raises
         ------
+        InvalidRequestError
+            The file is there already and is not to be replaced.
         ConfigurationError
-            The file is there already and is not to be replaced, or cannot be written.
+            A value cannot be, or the file cannot be written.
         """
         self.apply()
+        if Path(self.path).expanduser().exists() and not self._replace.value:
+            raise InvalidRequestError(f"There is a file {self.path} already. Tick replace, or name another file.")
         path = create_config_file(self.path, overwrite=self._replace.value, **self._changed())
         self.message = f"Saved in {path}, readable by you alone."
 
@@ -136,14 +157,55 @@ class ConnectionPanel(Panel):
 
         self.begin(ask, stage="asking")
 
+    def build_catalogue(self) -> None:
+        """Build the catalogue where there is none or it is old, as a job.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is nothing to build it from. Nothing was begun.
+        """
+        self.apply()
+        settings = self.settings or Settings()
+        if settings.coolr_host is None and settings.coolr_archive is None:
+            raise InvalidRequestError(
+                "Fill in coolr_host or coolr_archive (COOLR) first: the catalogue is built from there."
+            )
+        self._failures.value = ""
+
+        def then(job: jobs.Job) -> None:
+            refreshed = job.result(0)
+            self.message = f"The catalogue has {len(refreshed.catalogue.table):,} folders and tags, as of "
+            self.message += f"{moment(refreshed.when)}."
+            self._failures.value = warning_box(job.warnings)
+
+        def run(work: Work) -> jobs.Job:
+            job = jobs.submit("catalogue", settings=settings)
+            follow(job, work)
+            return job
+
+        self.begin(run, then, stage="asking COOLR")
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say what a stop leaves."""
+        return "Stopped. What was asked of COOLR is kept, and building the catalogue again goes on from there."
+
     def code(self) -> str:
         """Return the lines that make these settings; secrets are named, not shown."""
         changed = self._changed()
-        secrets = [name for name, value in changed.items() if isinstance(value, SecretStr)]
+        secrets = [name for name in changed if is_secret(Settings.model_fields[name])]
         told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
-        lines = [f"    {name}={_code(value)}," for name, value in changed.items() if name not in secrets]
-        call = ["settings = fl.Settings(", *lines, ")"] if lines else ["settings = fl.Settings()"]
-        return "\n".join([*told, *call])
+        shown = {name: value for name, value in changed.items() if name not in secrets}
+        return "\n".join([*told, call("settings = fl.Settings", **shown)])
+
+    def _edited(self, name: str, value: Any) -> None:
+        """Say that a change counts for nothing yet, and where it is not valid."""
+        with TURN:
+            if value == "" and isinstance(self._fields[name], widgets.Password):  # it was taken
+                self.mark(name, "")
+                return
+            self.message = "Changes are not applied yet."
+            self.mark(name, _problem(name, value))
 
     def _changed(self) -> dict[str, Any]:
         """Return the settings that are not the default."""
@@ -156,7 +218,7 @@ class ConnectionPanel(Panel):
         for name, field in self._fields.items():
             if isinstance(field, widgets.Password):
                 if field.value:
-                    values[name] = SecretStr(field.value)
+                    values[name] = field.value
                 elif self.settings is not None:
                     values[name] = getattr(self.settings, name)
             else:
@@ -174,7 +236,8 @@ class ConnectionPanel(Panel):
             value = _default(name) if settings is None else getattr(settings, name)
             if isinstance(field, widgets.Password):
                 field.value = ""
-                field.placeholder = "none" if value is None else _KEPT
+                of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names are no secret
+                field.placeholder = f"{_KEPT}{of}" if value else "none"
             else:
                 field.value = value if isinstance(field, widgets.Checkbox) else _text(value)
         self.message = ""
@@ -211,8 +274,8 @@ def _field(name: str) -> widgets.Widget:
         "style": {"description_width": "190px"},
         "layout": widgets.Layout(width="620px", max_width="98%"),
     }
-    if "SecretStr" in str(field.annotation):
-        return widgets.Password(**looks)
+    if is_secret(field):
+        return widgets.Password(continuous_update=False, **looks)
     if field.annotation is bool:
         return widgets.Checkbox(**looks)
     if get_origin(field.annotation) is Literal:
@@ -228,8 +291,14 @@ def _text(value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
-def _code(value: Any) -> str:
-    """Write a value as Python, in the quotes that code is written in."""
-    if isinstance(value, bool | int | float):
-        return repr(value)
-    return json.dumps([*value] if isinstance(value, tuple) else value, default=str, ensure_ascii=False)
+def _problem(name: str, value: Any) -> str:
+    """Say why a setting cannot have a value; nothing where it can. The value can hold a secret, and is not shown."""
+    value = value.strip() if isinstance(value, str) else value
+    if value == "":  # the default
+        return ""
+    try:
+        Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
+    except ValidationError as error:
+        if any(problem["loc"] for problem in error.errors()):  # the others are about several settings
+            return f"This is not valid. Valid: {Settings.model_fields[name].description}."
+    return ""

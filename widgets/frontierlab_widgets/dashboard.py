@@ -22,6 +22,7 @@ from frontierlab_widgets.panel import Panel, row
 
 __all__ = ["Dashboard"]
 
+_EVERY = 2.0  # seconds between two looks at the folder of datasets
 _PANELS: dict[str, type[Panel]] = {
     "Connection": ConnectionPanel,
     "Extract": ExtractPanel,
@@ -77,7 +78,7 @@ class Dashboard(Panel):
         self._box = widgets.HBox([self._code, hide], layout=widgets.Layout(display="none"))
         self.click(sample, self.try_sample)
         self.click(code, lambda: self._show_text(self.code()))
-        self.click(state, lambda: self._show_text(json.dumps(self.state(), indent=1)))
+        self.click(state, self._keep)
         self.click(reopen, lambda: self.restore(self._given.value))
         self.click(hide, lambda: setattr(self._box.layout, "display", "none"))
         self._opened()
@@ -93,22 +94,38 @@ class Dashboard(Panel):
             traitlets.link((self, "selection"), (self.panels[name], "selection"))
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
+        extract.observe(lambda _: datasets.guarded(datasets.look), "phase")  # what a stop leaves is listed
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
+        self.tick(datasets.look, _EVERY)  # what others make is offered, whichever tab is open
 
     def try_sample(self) -> None:
-        """Extract the sample, where it is not there yet, and look at it."""
+        """Extract the sample, where it is not there yet, and look at it.
+
+        Raises
+        ------
+        InvalidRequestError
+            The extract panel is at work. Nothing was changed.
+        """
         extract = self.panels["Extract"]
+        extract.require_idle()
         extract.use_sample()
-        if extract.name in fl.datasets.list_datasets(self.settings)["name"].tolist():
+        known = fl.datasets.list_datasets(self.settings)
+        if extract.name in known.loc[known["state"] == "complete", "name"].tolist():
             self._extracted(extract.name)
             return
         self.tab = "Extract"
-        extract.look()
-        extract.observe(self._go_on, "found")
+        extract.look(then=extract.extract)
 
     def code(self) -> str:
-        """Return the calls that do what the open panel does."""
+        """Return the calls that do what the open panel does.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field of the open panel is invalid.
+        """
         panel = self.panels[self.tab]
+        panel.require_valid()
         first = ["import frontierlab as fl", ""]
         if self.tab != "Connection":
             first.append(self.panels["Connection"].code())
@@ -127,13 +144,6 @@ class Dashboard(Panel):
             if name in inner:
                 panel.restore(inner[name])
 
-    def _go_on(self, change: Any) -> None:
-        """Extract once the dry run has said what there is."""
-        extract = self.panels["Extract"]
-        if change["new"] is not None:
-            extract.unobserve(self._go_on, "found")
-            extract.guarded(extract.extract)
-
     def _extracted(self, name: str) -> None:
         self.panels["Datasets"].refresh()
         self.dataset = name
@@ -145,6 +155,12 @@ class Dashboard(Panel):
 
     def _opened(self) -> None:
         self._tabs.selected_index = [*_PANELS].index(self.tab)
+
+    def _keep(self) -> None:
+        """Show the view as JSON; a field with an invalid value would not be as it is seen."""
+        for panel in self.panels.values():
+            panel.require_valid()
+        self._show_text(json.dumps(self.state(), indent=1))
 
     def _show_text(self, text: str) -> None:
         self._code.code = text

@@ -10,19 +10,30 @@ import ipywidgets as widgets
 import traitlets
 
 from frontierlab import Dataset, extract, jobs, sample
-from frontierlab.errors import InvalidRequestError
+from frontierlab.dataset import dataset_path
+from frontierlab.errors import CatalogueError, InvalidRequestError
 from frontierlab.estimate import DryRun
+from frontierlab.losses import losses
+from frontierlab.settings import Settings
 from frontierlab.times import format_time, in_words, parse_time
+from frontierlab_widgets.code import Name, call
 from frontierlab_widgets.following import follow
-from frontierlab_widgets.panel import Panel, Phase, row
+from frontierlab_widgets.naming import plain_name, require_free
+from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.picking import CACHED
-from frontierlab_widgets.words import megabytes, notes
+from frontierlab_widgets.words import megabytes, notes, warning_box
+from frontierlab_widgets.work import Work
 
 __all__ = ["ExtractPanel"]
 
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _CHOOSE = "choose …"
+_NO_CATALOGUE = (
+    "{} In these panels: fill in coolr_host in the settings panel (COOLR), and click Build the catalogue there; or "
+    "click The sample here, which brings its own."
+)
+_REQUEST = ("since", "until", "cached", "taskid", "source")
 
 
 def _midnight(now: datetime) -> datetime:
@@ -82,6 +93,7 @@ class ExtractPanel(Panel):
 
     def build(self) -> list[widgets.Widget]:
         """Make the fields, the two buttons, and the line that says what there is."""
+        self._extracting = ""  # the name of the dataset, while one is extracted and after
         period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE)
         self._period = period
         since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30:00")
@@ -90,26 +102,32 @@ class ExtractPanel(Panel):
         task = _text("task id", "all")
         name = _text("name", "of the dataset, such as overlay")
         source = _text("export file", "path on the server; empty: Elasticsearch")
-        self.bind("since", since, read=_time, show=lambda value: value)
-        self.bind("until", until, read=_time)
         names = {which: name for name, which in CACHED.items()}
-        self.bind("cached", cached, read=CACHED.__getitem__, show=names.__getitem__)
-        self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value))
-        self.bind("name", name, read=str.strip)
-        self.bind("source", source, read=str.strip)
+        fields = {
+            "since": self.bind("since", since, read=_time),
+            "until": self.bind("until", until, read=_time),
+            "cached": self.bind("cached", cached, read=CACHED.__getitem__, show=names.__getitem__),
+            "taskid": self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value)),
+            "name": self.bind("name", name, read=plain_name),
+            "source": self.bind("source", source, read=str.strip),
+        }
         look = widgets.Button(description="Look first", tooltip="Count the documents; nothing is stored")
         self._go = widgets.Button(description="Extract", button_style="primary", tooltip="Store them as a dataset")
         of_sample = widgets.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
         self._told = widgets.HTML()
-        self.click(look, self.look, always=False)
-        self.click(self._go, self.extract)  # when it can be clicked says _allow
+        self.click(look, self.look, always=False, uses=_REQUEST)
+        self.click(self._go, self.extract, always=False, uses=[*_REQUEST, "name"], when=self._is_known)
         self.click(of_sample, self.use_sample, always=False)
         period.observe(lambda change: self.guarded(lambda: self._choose(change["new"])), "value")
-        self.on(self._forget, "since", "until", "cached", "taskid", "source", "settings")
+        self.on(self._forget, *_REQUEST, "settings")
         self.on(self._show_found, "found")
-        self.observe(lambda _: self._allow(), ["found", "name", "phase"])
-        self._allow()
-        return [row(period, since, until), row(cached, task, name, source), row(look, self._go, of_sample), self._told]
+        self.observe(lambda _: self.allow(), ["found", "name"])
+        return [
+            row(period, fields["since"], fields["until"]),
+            row(fields["cached"], fields["taskid"], fields["name"], fields["source"]),
+            row(look, self._go, of_sample),
+            self._told,
+        ]
 
     def use_sample(self) -> None:
         """Fill in the sample that comes with frontierlab, and its catalogue."""
@@ -117,16 +135,40 @@ class ExtractPanel(Panel):
         self.since, self.until, self.cached, self.taskid = "", "", None, None
         self.source, self.name = str(sample.path()), self.name or "sample"
 
-    def look(self) -> None:
-        """Say what the extraction would do, off the main thread."""
-        given, settings = self._given(), self.settings
+    def look(self, then: Callable[[], object] = lambda: None) -> None:
+        """Say what the extraction would do, off the main thread.
+
+        Parameters
+        ----------
+        then
+            Called once that is known; not where it failed, was stopped, or another request was made meanwhile.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field is invalid, or the panel is at work. Nothing was begun.
+        """
+        self.require_valid(*_REQUEST)
+        self.require_idle()
+        self._require_source()
+        given, settings = self._given(), self.settings or Settings()
+        self._extracting = ""
         self.found = None
 
-        def then(found: DryRun) -> None:
-            if given == self._given():  # nobody changed it meanwhile
-                self.found = found
+        def count(work: Work) -> DryRun:
+            try:
+                return extract(settings, dry_run=True, progress=work.report, **given)
+            except CatalogueError as error:
+                if settings.catalogue_path.exists():
+                    raise
+                raise InvalidRequestError(_NO_CATALOGUE.format(error)) from error
 
-        self.begin(lambda _: extract(settings, dry_run=True, progress=False, **given), then, stage="counting")
+        def show(found: DryRun) -> None:
+            if given == self._given() and settings == (self.settings or settings):  # nobody changed it meanwhile
+                self.found = found
+                then()
+
+        self.begin(count, show, stage="counting")
 
     def extract(self) -> None:
         """Extract, as a job that can be followed elsewhere too.
@@ -134,36 +176,51 @@ class ExtractPanel(Panel):
         Raises
         ------
         InvalidRequestError
-            Nobody has looked yet what that would be, or the name is missing. Nothing was begun.
+            Nobody has looked yet what that would be, the name is missing, a field is invalid, or the panel is at
+            work. Nothing was begun.
         """
+        self.require_valid(*_REQUEST, "name")
+        self.require_idle()
         if self.found is None:
             raise InvalidRequestError("Look first what would be extracted: the button before this one counts it.")
         if not self.name:
             raise InvalidRequestError("Give the dataset a name.")
-        job = jobs.submit("extraction", settings=self.settings, name=self.name, **self._given())
+        given, settings, name = self._given(), self.settings or Settings(), self.name
+        self._extracting = name
 
-        def then(dataset: Dataset) -> None:
+        def run(work: Work) -> tuple[Dataset, list[str]]:
+            require_free(name, settings, "name")
+            job = jobs.submit("extraction", settings=settings, name=name, **given)
+            dataset: Dataset = follow(job, work)
+            told = [loss.text for loss in losses(dataset, settings)]
+            return dataset, [*told, *(text for text in job.warnings if text not in told)]
+
+        def then(done: tuple[Dataset, list[str]]) -> None:
+            dataset, lost = done
             counts = dataset.counts
             self.message = (
                 f"{dataset.name} is complete: {counts.read:,} documents read = {counts.kept:,} kept + "
                 f"{counts.left_out:,} left out + {counts.set_aside:,} set aside. It takes {megabytes(dataset.size())}."
             )
-            self._told.value = notes(job.warnings)
+            self._told.value = warning_box(lost)
             self.dataset = dataset.name
 
-        self.begin(lambda work: follow(job, work), then, stage="beginning")
+        self.begin(run, then, stage="beginning")
 
     def stopped_message(self, error: BaseException | None) -> str:
         """Say that what is stored stays."""
-        return "Stopped. The dataset is incomplete: the same extraction goes on from there; Datasets can delete it."
+        name = self._extracting
+        if not name or self.settings is None or not dataset_path(name, self.settings).is_dir():
+            return super().stopped_message(error)
+        return (
+            f"Stopped. The dataset {name} is incomplete: Extract with the same fields goes on from there, and the "
+            "datasets panel can delete it."
+        )
 
     def code(self) -> str:
         """Return the call of `frontierlab.extract`."""
         given = {key: value for key, value in self._given().items() if value is not None}
-        lines = [f"{key}={value!r}," for key, value in {"name": self.name or "…", **given}.items()]
-        return "\n".join(["dataset = fl.extract(", "    settings,", *(f"    {line}" for line in lines), ")"]).replace(
-            "'", '"'
-        )
+        return call("dataset = fl.extract", Name("settings"), name=self.name or "…", **given)
 
     def _given(self) -> dict[str, Any]:
         return {
@@ -173,6 +230,19 @@ class ExtractPanel(Panel):
             "taskid": self.taskid,
             "source": self.source or None,
         }
+
+    def _is_known(self) -> bool:
+        return self.found is not None and bool(self.name)
+
+    def _require_source(self) -> None:
+        """Refuse where there is nothing to read from."""
+        settings = self.settings or Settings()
+        missing = [name for name in ("es_address", "es_index") if not getattr(settings, name)]
+        if not self.source and missing:
+            raise InvalidRequestError(
+                f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not set: fill in and apply that in the "
+                "settings panel (Elasticsearch), or give the path of an export file here."
+            )
 
     def _choose(self, period: str) -> None:
         if period == _CHOOSE:
@@ -184,9 +254,6 @@ class ExtractPanel(Panel):
     def _forget(self) -> None:
         self.found = None
         self._period.value = _CHOOSE
-
-    def _allow(self) -> None:
-        self._go.disabled = self.found is None or not self.name or self.phase is Phase.WORKING
 
     def _show_found(self) -> None:
         found = self.found
@@ -208,7 +275,7 @@ class ExtractPanel(Panel):
             if limit is None
             else [
                 f"limit_queries cuts the {limit['available']:,} documents at {in_words(parse_time(limit['cut_at']))}: "
-                "raise it in the settings, or choose a shorter period."
+                "raise it in the settings panel, or choose a shorter period."
             ]
         )
         self._told.value = f'<div role="status"><b>{what}</b></div>{notes(cut)}'

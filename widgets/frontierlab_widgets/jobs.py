@@ -12,6 +12,8 @@ import traitlets
 from frontierlab import Dataset, Settings, jobs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs import Job, LocalWorker
+from frontierlab.progress import Progress
+from frontierlab_widgets.code import Name, call
 from frontierlab_widgets.panel import TURN, Panel, row
 from frontierlab_widgets.table import Column, Table
 from frontierlab_widgets.words import duration, error_box, moment, notes, progress_line
@@ -66,7 +68,7 @@ class JobsPanel(Panel):
         )
         self._worker: LocalWorker | None = None
         self._result = widgets.HTML()
-        self.click(self._cancel, self.cancel)
+        self.click(self._cancel, self.cancel)  # when it can be clicked says _show_job
         self.click(worker, self.start_worker)
         self.click(result, self.show_result)
         self.click(refresh, self.refresh)
@@ -124,11 +126,10 @@ class JobsPanel(Panel):
 
     def code(self) -> str:
         """Return the calls that find the chosen job again."""
-        return (
-            f'job = fl.jobs.open_job("{self.job}", settings)\njob.state, job.progress, job.error'
-            if self.job
-            else ("fl.jobs.jobs(settings)")
-        )
+        settings = Name("settings")
+        if not self.job:
+            return call("fl.jobs.jobs", settings)
+        return "\n".join([call("job = fl.jobs.open_job", self.job, settings), "job.state, job.progress, job.error"])
 
     def _opened(self) -> Job:
         if not self.job:
@@ -158,7 +159,7 @@ class JobsPanel(Panel):
 
 def _row(job: Job) -> dict[str, Any]:
     record = job.record()
-    progress = job.progress
+    progress = None if record.progress is None else Progress(**record.progress)
     began, ended = record.started, record.ended
     took = None if began is None else ((ended or pd.Timestamp.now(tz="UTC")) - began).total_seconds()
     about = record.arguments.get("name") or record.arguments.get("dataset") or record.arguments.get("notebook") or ""

@@ -368,19 +368,29 @@ class Panel(Kept, widgets.VBox):
             Work is going on that is not replaceable. Nothing was begun, and it goes on.
         """
         with TURN:
-            going = self._going_on()
-            if going is not None and not going.replaceable:
-                told = progress_line(self.progress) if self.progress is not None else "working"
-                raise InvalidRequestError(
-                    f"This panel is at work ({told}). Wait for its end, or click Stop, before this is begun."
-                )
-            if going is not None:
+            self.require_idle()
+            if (going := self._going_on()) is not None:
                 going.stop()
             self._work = Work(run, functools.partial(self._finish, then), self._show, replaceable=replaceable)
             self.error, self.message = "", ""
             self.progress = Progress(stage, 0, None, 0.0, None)
             self.phase = Phase.WORKING
             self._work.start()
+
+    def require_idle(self) -> None:
+        """Refuse other work while work goes on that is not replaceable.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is such work, and it goes on.
+        """
+        going = self._going_on()
+        if going is not None and not going.replaceable:
+            told = progress_line(self.progress) if self.progress is not None else "working"
+            raise InvalidRequestError(
+                f"This panel is at work ({told}). Wait for its end, or click Stop, before this is begun."
+            )
 
     def stop(self) -> None:
         """Stop the work that is going on; work that has not ended within `STOP_SECONDS` is not waited for."""

@@ -12,7 +12,17 @@ import pandas as pd
 from frontierlab.progress import Progress
 from frontierlab.times import in_words
 
-__all__ = ["duration", "error_box", "megabytes", "moment", "notes", "number", "progress_line", "sentence"]
+__all__ = [
+    "duration",
+    "error_box",
+    "megabytes",
+    "moment",
+    "notes",
+    "number",
+    "progress_line",
+    "sentence",
+    "warning_box",
+]
 
 
 def number(value: Any) -> str:
@@ -76,6 +86,12 @@ def sentence(error: BaseException) -> str:
 def error_box(text: str) -> str:
     """Return an error as HTML; nothing where there is none."""
     return f'<div class="frontierlab-error" role="alert">{escape(text)}</div>' if text else ""
+
+
+def warning_box(sentences: Iterable[str]) -> str:
+    """Return what a dataset lacks as HTML that cannot be overlooked; nothing where it has all."""
+    told = "".join(f"<p>{escape(text)}</p>" for text in sentences)
+    return f'<div class="frontierlab-warning" role="alert"><b>Warning</b>{told}</div>' if told else ""
 
 
 def notes(sentences: Iterable[str]) -> str:

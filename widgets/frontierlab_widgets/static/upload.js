@@ -8,10 +8,14 @@ function render({ model, el }) {
   field.addEventListener("change", async () => {
     const [file] = field.files;
     if (!file) return;
-    if (file.size > model.get("most")) {
-      model.send({ name: file.name, size: file.size });
-    } else {
-      model.send({ name: file.name, size: file.size }, undefined, [await file.arrayBuffer()]);
+    const about = { name: file.name, size: file.size };
+    model.send(about); // refused where it is too large, and missed where what follows does not arrive
+    if (file.size <= model.get("most")) {
+      try {
+        model.send(about, undefined, [await file.arrayBuffer()]);
+      } catch (error) {
+        model.send({ ...about, unreadable: `${error}` });
+      }
     }
     field.value = ""; // the same file can be chosen again
   });
