@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,15 +20,17 @@ import pyarrow as pa
 
 from frontierlab import coolr
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
-from frontierlab.coolr import Failure, Node, Source
+from frontierlab.coolr import Cancelled, Failure, Node, Source
 from frontierlab.coolr.sources import side_by_side
-from frontierlab.errors import CoolrError
+from frontierlab.errors import CatalogueError, CoolrError
 from frontierlab.files import write_text
 from frontierlab.progress import Progress, ProgressCallback, ProgressMeter, reporting
 from frontierlab.schema import NO_TAG
 from frontierlab.settings import Settings
 
-__all__ = ["Refreshed", "find_folders", "refresh"]
+__all__ = ["Current", "Refreshed", "current", "find_folders", "needs_refresh", "refresh"]
+
+_LONGEST_WAIT = 3_600.0  # seconds for another process to end its refresh
 
 Item = TypeVar("Item", bound=tuple[Any, ...])
 Result = TypeVar("Result")
@@ -49,6 +53,70 @@ class Refreshed(NamedTuple):
     catalogue: Catalogue
     when: datetime
     failures: tuple[Failure, ...]
+
+
+class Current(NamedTuple):
+    """The catalogue to complete logs with.
+
+    Parameters
+    ----------
+    catalogue
+        It.
+    problems
+        Sentences that say how it is older or smaller than it should be, for whoever reads the logs.
+    """
+
+    catalogue: Catalogue
+    problems: list[str]
+
+
+def current(settings: Settings, progress: bool | ProgressCallback = True) -> Current:
+    """Return the catalogue, after building or refreshing it from COOLR where it is missing or too old.
+
+    Where it cannot be refreshed, the old one is taken, and `Current.problems` says why.
+
+    Parameters
+    ----------
+    settings, progress
+        See `refresh`.
+
+    Raises
+    ------
+    CatalogueError
+        There is no catalogue, and none can be built; the message says what to set. Or the file is none.
+    frontierlab.coolr.Cancelled
+        The work was cancelled meanwhile.
+    """
+    path = settings.catalogue_path
+    if not needs_refresh(settings):
+        return Current(Catalogue.read(path), [])
+    try:
+        done = refresh(settings, progress=progress)
+    except Cancelled:
+        raise
+    except (CoolrError, CatalogueError) as error:
+        if not path.exists():
+            raise CatalogueError(
+                f"There is no catalogue at {path}, and it cannot be built: {error} Without one, "
+                "extract(…, complete=False) leaves ids and names as they were logged."
+            ) from error
+        when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        problem = f"The catalogue is of {when:%Y-%m-%d %H:%M} UTC, for it could not be refreshed: {error}"
+        return Current(Catalogue.read(path), [problem])
+    if not done.failures:
+        return Current(done.catalogue, [])
+    first = " ".join([*filter(None, done.failures[0][:4]), done.failures[0].error])
+    return Current(
+        done.catalogue, [f"COOLR did not give {len(done.failures):,} lists of the catalogue. The first: {first}"]
+    )
+
+
+def needs_refresh(settings: Settings) -> bool:
+    """Return whether `refresh` would ask COOLR: one is named, and the catalogue is missing, too old or not whole."""
+    if settings.coolr_host is None and settings.coolr_archive is None:
+        return False
+    path = settings.catalogue_path
+    return not path.exists() or _begun(path, settings, False) is not None
 
 
 def refresh(
@@ -76,11 +144,22 @@ def refresh(
     ConfigurationError
         Neither ``coolr_host`` nor ``coolr_archive`` is set, and the catalogue is not fresh.
     CatalogueError
-        The file that is there is no catalogue. It is left as it was.
+        The file that is there is no catalogue, or the new one cannot be written. It is left as it was.
     CoolrError
-        COOLR gave nothing at all. The catalogue is left as it was.
+        COOLR gave nothing at all, or another process has been refreshing the catalogue for an hour. It is left as
+        it was.
     """
     settings = settings or Settings()
+    try:
+        return _refresh(settings, force, progress)
+    except OSError as error:
+        raise CatalogueError(
+            f"The catalogue {settings.catalogue_path} cannot be written, and is left as it was: "
+            f"{error.strerror or error}."
+        ) from error
+
+
+def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback) -> Refreshed:
     path = settings.catalogue_path
     path.parent.mkdir(parents=True, exist_ok=True)
     with reporting(progress, "folders") as report, _alone(path, report) as waited:
@@ -91,13 +170,13 @@ def refresh(
         begun = begun or datetime.now(UTC)
         cancelled = threading.Event()
         with coolr.connect(settings, cancelled=cancelled, newer_than=begun) as source:
-            write_text(_marker(path), json.dumps({"begun": begun.isoformat()}))
+            write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _writer()}))
             build = _Build(source, old, report, cancelled)
             catalogue = build.run(settings.db_instances)
         catalogue.write(path)
         os.utime(path, (begun.timestamp(), begun.timestamp()))  # its age is that of its oldest answer
         if not build.failures:
-            _marker(path).unlink()
+            _marker(path).unlink(missing_ok=True)
     return Refreshed(catalogue, begun, tuple(build.failures))
 
 
@@ -225,7 +304,7 @@ def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
         return now
     try:
         begun = datetime.fromisoformat(json.loads(_marker(path).read_text(encoding="utf-8"))["begun"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         begun = None
     if settings.coolr_archive is not None:
         return begun
@@ -236,17 +315,37 @@ def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
     return None if fresh else now
 
 
+def _writer() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _who(path: Path) -> str:
+    """Return who refreshes the catalogue, as far as it is known."""
+    try:
+        found = json.loads(_marker(path).read_text(encoding="utf-8"))
+        return f"{found['writer']}, since {found['begun']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
 @contextmanager
 def _alone(path: Path, report: ProgressCallback) -> Iterator[bool]:
     """Hold the lock of the catalogue; give whether somebody else had to be waited for."""
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     waited = False
+    deadline = time.monotonic() + _LONGEST_WAIT
     while not lock.is_locked:
         try:
             lock.acquire(timeout=0.25 if waited else 0)
         except filelock.Timeout:
             waited = True
-            report(Progress("waiting", 0, None, 0.0, None, "the catalogue is being refreshed by another process"))
+            who = _who(path)
+            if time.monotonic() > deadline:
+                raise CoolrError(
+                    f"The catalogue {path} is being refreshed by {who}, and was waited for for "
+                    f"{_LONGEST_WAIT / 60:g} minutes. Look there, and end it if it does nothing."
+                ) from None
+            report(Progress("waiting", 0, None, 0.0, None, f"the catalogue is being refreshed by {who}"))
     try:
         yield waited
     finally:

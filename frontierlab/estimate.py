@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +40,8 @@ class DryRun:
         Bytes that the dataset would take on the disk, estimated from the first documents.
     parts
         How many parts there would be.
+    notes
+        Sentences that say what would be done before, such as building the catalogue.
     """
 
     request: Request
@@ -47,6 +50,7 @@ class DryRun:
     limit: dict[str, Any] | None
     size: int
     parts: int
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [f"{self.documents:,} documents in {self.parts} parts, about {self.size / 1e6:,.1f} MB on the disk"]
@@ -55,12 +59,13 @@ class DryRun:
                 f"limit_queries cuts {self.limit['available']:,} documents at {self.limit['cut_at']} "
                 f"(limit {self.limit['limit_queries']:,})"
             )
+        lines += self.notes
         if self.body:
             lines.append("search: " + json.dumps(self.body))
         return "\n".join(lines)
 
 
-def estimate(source: Source, plan: Plan, catalogue: Catalogue | None) -> DryRun:
+def estimate(source: Source, plan: Plan, catalogue: Catalogue | None, notes: Iterable[str] = ()) -> DryRun:
     """Say what reading a source by a plan would do, from its counts and its first documents."""
     documents = sum(part.expected for part in plan.parts)
     sample = source.sample(_SAMPLE) if documents else []
@@ -79,4 +84,5 @@ def estimate(source: Source, plan: Plan, catalogue: Catalogue | None) -> DryRun:
         limit=plan.limit,
         size=int(file.tell() * documents / len(sample)) if sample else 0,
         parts=len(plan.parts),
+        notes=tuple(notes),
     )

@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Literal, overload
 
+from frontierlab import catalogues
 from frontierlab._version import __version__
 from frontierlab.catalogue import Catalogue
 from frontierlab.dataset import Dataset, dataset_path
@@ -120,7 +121,9 @@ def extract(
         text; otherwise as the index maps it (objects as json), and from a file as name. A value that does
         not fit is null, and counted in the manifest as ``unfit``.
     complete
-        False leaves ids and names as they were logged, and needs no catalogue.
+        False leaves ids and names as they were logged, and needs no catalogue. True takes the catalogue, which
+        is built from COOLR first where it is missing, or older than ``coolr_refresh_hours``; where that fails, an
+        old one is taken, and a warning says so.
     dry_run
         Only say what would be done: the search's body, the number of documents, an estimate of
         the size. Nothing is written, and `name` may be left out.
@@ -139,7 +142,7 @@ def extract(
     Raises
     ------
     InvalidRequestError, ConfigurationError, CatalogueError
-        What was given makes no sense, or the catalogue is missing. Nothing was done.
+        What was given makes no sense, or the catalogue is missing and cannot be built. Nothing was done.
     DatasetError
         The name is that of a complete dataset, of an incomplete one of another request (the
         message names the difference), or of one in use. It was left as it was.
@@ -165,9 +168,9 @@ def extract(
         complete=complete,
     )
     if dry_run:
-        catalogue = Catalogue.read(settings.catalogue_path) if complete else None
+        catalogue, notes = _catalogue_at_hand(settings) if complete else (None, [])
         with closing(_source(settings, request, threading.Event())) as opened:
-            return estimate(opened, opened.plan(settings.part_documents), catalogue)
+            return estimate(opened, opened.plan(settings.part_documents), catalogue, notes)
     dataset = extract_request(dataset_path(name, settings), settings, request, progress)
     warn_of_losses(dataset, settings)
     return dataset
@@ -207,14 +210,15 @@ def _extract(
 ) -> None:
     with writing(path):
         manifest = _earlier(path, request)
-        catalogue = _catalogue(path, manifest, request, settings)
         cancelled = threading.Event()
         if manifest is not None:
             request = _request(manifest)  # with the bounds that were frozen
         with closing(_source(settings, request, cancelled)) as opened:
             if manifest is None:
-                manifest = _planned(path, opened, catalogue, settings.part_documents)
+                catalogue, problems = _new_catalogue(request, settings, progress)
+                manifest = _planned(path, opened, catalogue, problems, settings.part_documents)
             else:
+                catalogue = _catalogue_of(path, request)
                 _resume(path, opened, manifest)
             reading = Reading(path, manifest, catalogue, lambda: _source(settings, request, cancelled), cancelled)
             if share is not None:
@@ -263,7 +267,7 @@ def read_part(name: str, number: int, settings: Settings, report: ProgressCallba
             f"{name} is read from {request.source} {request.index}, and the settings here name {settings.es_url} "
             f"{settings.es_indices}: a worker needs the settings of those who submit."
         )
-    catalogue = _catalogue(path, manifest, request, settings)
+    catalogue = _catalogue_of(path, request)
     [part] = [part for part in manifest.plan if part.number == number]
     reading = Reading(path, manifest, catalogue, lambda: _source(settings, request, cancelled), cancelled)
     return reading.read_one(part, report)
@@ -299,12 +303,27 @@ def _request(manifest: Manifest) -> Request:
     return Request(**manifest.request)
 
 
-def _catalogue(path: Path, manifest: Manifest | None, request: Request, settings: Settings) -> Catalogue | None:
-    """Read the catalogue; a resumed extraction goes on with the one that it began with."""
+def _new_catalogue(
+    request: Request, settings: Settings, progress: bool | ProgressCallback
+) -> tuple[Catalogue | None, list[str]]:
+    """Return the catalogue that an extraction begins with, and what is wrong with it."""
+    return catalogues.current(settings, progress) if request.complete else (None, [])
+
+
+def _catalogue_at_hand(settings: Settings) -> tuple[Catalogue | None, list[str]]:
+    """Return the catalogue as it is, and what an extraction would do about it first."""
+    path = settings.catalogue_path
+    if not catalogues.needs_refresh(settings):
+        return Catalogue.read(path), []
+    if not path.exists():
+        return None, ["There is no catalogue yet: the extraction builds it from COOLR first."]
+    return Catalogue.read(path), ["The catalogue is old or not whole: the extraction refreshes it from COOLR first."]
+
+
+def _catalogue_of(path: Path, request: Request) -> Catalogue | None:
+    """Read the catalogue that an extraction began with, and goes on with."""
     if not request.complete:
         return None
-    if manifest is None:
-        return Catalogue.read(settings.catalogue_path)
     try:
         return Catalogue.read(path / CATALOGUE)
     except CatalogueError as error:
@@ -325,7 +344,7 @@ def _source(settings: Settings, request: Request, cancelled: threading.Event) ->
         raise
 
 
-def _planned(path: Path, source: Source, catalogue: Catalogue | None, most: int) -> Manifest:
+def _planned(path: Path, source: Source, catalogue: Catalogue | None, problems: list[str], most: int) -> Manifest:
     """Make the plan, and with it the manifest of a dataset that begins."""
     plan = source.plan(most)
     manifest = Manifest(
@@ -337,7 +356,12 @@ def _planned(path: Path, source: Source, catalogue: Catalogue | None, most: int)
         columns=arrow_schema(source.request.extra_columns).names,
         plan=plan.parts,
         limit=plan.limit,
-        notes=["Times are UTC; a time without a zone, in a request or a document, is taken as UTC.", *plan.notes],
+        notes=[
+            "Times are UTC; a time without a zone, in a request or a document, is taken as UTC.",
+            *plan.notes,
+            *problems,
+        ],
+        catalogue=problems,
         writer=this_writer(),
     )
     begin(path, manifest, catalogue)

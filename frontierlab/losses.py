@@ -15,6 +15,7 @@ __all__ = [
     "Loss",
     "NothingFound",
     "NothingKept",
+    "OldCatalogue",
     "PartialSource",
     "ValuesUnfit",
     "losses",
@@ -48,6 +49,10 @@ class PartialSource(UserWarning):
     """The source did not give all that it has: the dataset's figures are too small."""
 
 
+class OldCatalogue(UserWarning):
+    """Ids and names were completed from a catalogue that is old or not whole: some may be missing."""
+
+
 @dataclass(frozen=True)
 class Loss:
     """One thing that a dataset lacks.
@@ -78,6 +83,7 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
     """
     manifest, counts = dataset.manifest, dataset.counts
     found = [Loss(text, PartialSource) for text in manifest.partial]
+    found += [Loss(text, OldCatalogue) for text in manifest.catalogue]
     if manifest.limit is not None:
         text = (
             f"limit_queries ({manifest.limit['limit_queries']:,}) cut {dataset.name} at "

@@ -165,6 +165,9 @@ class Manifest(Outcome):
     partial
         Sentences that say what the source did not give: a cluster that did not answer, a closed index. The figures
         are too small, and whoever makes or reads the dataset is warned.
+    catalogue
+        Sentences that say why the catalogue was older or smaller than it should be, when the extraction began: ids
+        and names may be missing.
     """
 
     format: Literal[1] = 1
@@ -182,6 +185,7 @@ class Manifest(Outcome):
     writer: str = ""
     notes: list[str] = Field(default_factory=list)
     partial: list[str] = Field(default_factory=list)
+    catalogue: list[str] = Field(default_factory=list)
 
     @property
     def identity(self) -> tuple[str, str]:

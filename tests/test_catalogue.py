@@ -225,7 +225,8 @@ def test_further_columns_and_other_types_that_can_be_cast_are_read(tmp_path):
 def test_what_is_not_a_catalogue(tmp_path):
     path = tmp_path / "c.parquet"
     with pytest.raises(
-        CatalogueError, match=r"There is no catalogue at .*c\.parquet: name its Parquet file as coolr_file"
+        CatalogueError,
+        match=r"There is no catalogue at .*c\.parquet\. Set coolr_host or .*catalogues\.refresh\(settings\)",
     ):
         Catalogue.read(path)
     path.write_text("db,schema\n")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,15 +17,15 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from frontierlab import Settings
-from frontierlab.coolr import Archive, Cancelled, Coolr, Node, Tag, connect
+from frontierlab import Settings, errors
+from frontierlab.coolr import AnswersNotKept, Archive, Cancelled, Coolr, Node, Tag, cache, calls, connect, sources
 from frontierlab.coolr.answers import PAYLOADS, Unusable, decode, read_nodes, read_payloads, read_schemas, read_tags
 from frontierlab.coolr.calls import Caller, TooLarge
 from frontierlab.coolr.content import digest
 from frontierlab.errors import ConfigurationError, CoolrError, InvalidRequestError
 from frontierlab.sample import World
 from frontierlab.schema import OPEN_IOV
-from tests.services.coolr import CoolrServer, Trouble, by_tag
+from tests.services.coolr import FOR_EVER, CoolrServer, Trouble, by_tag
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -492,10 +495,170 @@ def test_a_damaged_file_is_asked_for_again(server, client, data_dir):
     assert client.age("schemas", "CONDBR2") is not None
 
 
-def test_an_answer_that_cannot_be_kept_is_an_error(server, client, data_dir):
-    (data_dir / "coolr").write_text("a file")
-    with pytest.raises(CoolrError, match="cannot be kept at"):
+def test_an_answer_that_cannot_be_kept_counts_and_a_warning_says_so_once(server, client, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cache, "replacing", full)
+    with pytest.warns(AnswersNotKept, match="cannot be kept in .*: No space left on device") as told:
+        assert client.schemas("CONDBR2") == client.schemas("CONDBR2")
+    assert len(told) == 1
+    assert server.count() == 2
+
+
+def test_old_answers_are_removed_now_and_then(server, data_dir, monkeypatch):
+    folder = data_dir / "coolr"
+    with Coolr(settings(server, data_dir)) as client:
         client.schemas("CONDBR2")
+        client.schemas("OFLP200")
+        old, young = sorted(folder.rglob("*.parquet"))
+        left = old.with_name(".half-written.parquet.0123")
+        left.touch()
+        for path in (old, left):
+            os.utime(path, (0, 0))
+        client.schemas("COMP200")
+        assert old.exists()  # another pass of this hour is not due
+        os.utime(folder / ".removed", (0, 0))
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "_LOOKED_AT", 0)
+            client.tags(*PIXEL[:3])
+        assert old.exists()
+        os.utime(folder / ".removed", (0, 0))
+        client.tags(*SENSORS[:3])
+    assert not old.exists()
+    assert not left.exists()
+    assert young.exists()
+    assert len([*folder.rglob("*.parquet")]) == 4
+
+
+def test_two_processes_remove_and_keep_answers_at_once(server, data_dir):
+    folder = data_dir / "coolr"
+    clients = [Coolr(settings(server, data_dir, coolr_cache_hours=0)) for _ in range(2)]
+
+    def ask(number):
+        for path in [folder / ".removed", *folder.rglob("[!.]*.parquet")]:
+            with suppress(FileNotFoundError):
+                os.utime(path, (0, 0))
+        return clients[number % 2].payloads(*PIXEL, 0, number // 2)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert len(list(pool.map(ask, range(24)))) == 24
+    for client in clients:
+        client.close()
+    assert len([*folder.rglob("*.parquet")]) < 12
+
+
+# ---- waits that have to end
+
+
+def test_an_answer_that_drips_is_given_up(server, data_dir):
+    with Coolr(settings(server, data_dir, coolr_answer_seconds=0.5)) as client:
+        server.troubles.append(Trouble(drip=0.1))
+        with pytest.raises(CoolrError, match=r"tags of .*: after 1 attempts the answer did not end within 0\.5 s\."):
+            client.tags(*PIXEL[:3])
+        server.troubles.append(Trouble(drip=0.1, headers_drip=True))
+        server.troubles.pop(0)
+        with pytest.raises(CoolrError, match=r"the answer did not end within 0\.5 s\."):
+            client.schemas("CONDBR2")
+
+
+def test_payloads_that_drip_are_asked_for_in_halves(server, data_dir, world):
+    with Coolr(settings(server, data_dir, coolr_answer_seconds=0.5)) as client:
+        server.troubles.append(Trouble(drip=0.1, times=1))
+        assert_is_the_world(client.payloads(*PIXEL, *RANGE), world, PIXEL, *RANGE)
+    assert server.count() == 3
+
+
+@pytest.mark.parametrize("trouble", [{"delay": FOR_EVER}, {"drip": 0.1}, {"drip": 0.1, "headers_drip": True}])
+def test_a_call_that_hangs_is_cancelled(server, data_dir, trouble):
+    server.troubles.append(Trouble(**trouble))
+    cancelled = threading.Event()
+    with Coolr(settings(server, data_dir), cancelled=cancelled) as client, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(client.tags, *PIXEL[:3])
+        while not server.count():
+            cancelled.wait(0.01)
+        cancelled.set()
+        with pytest.raises(Cancelled, match="cancelled"):
+            call.result()
+
+
+def test_a_call_that_waits_for_its_turn_is_cancelled(server, data_dir):
+    server.troubles.append(Trouble(delay=FOR_EVER))
+    cancelled = threading.Event()
+    client = Coolr(settings(server, data_dir, coolr_connections=1), cancelled=cancelled)
+    with client, ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(client.schemas, db) for db in ("CONDBR2", "OFLP200")]
+        while not server.count():
+            cancelled.wait(0.01)
+        cancelled.set()
+        for call in asked:
+            with pytest.raises(Cancelled, match="cancelled"):
+                call.result()
+    assert server.count() == 1
+
+
+def test_cancelled_is_the_cancelled_of_the_package():
+    assert issubclass(Cancelled, errors.Cancelled)
+
+
+def test_redirects_without_end_are_an_error(server, client):
+    server.troubles.append(Trouble(status=302, headers={"Location": "/api/schemas?db=CONDBR2"}))
+    with pytest.raises(CoolrError, match=r"Exceeded 5 redirects"):
+        client.schemas("CONDBR2")
+    assert server.count() == 6
+
+
+def test_a_server_that_does_not_answer_is_left_alone(server, data_dir, monkeypatch):
+    server.troubles.append(Trouble(delay=FOR_EVER))
+    monkeypatch.setattr(calls, "_ATTEMPTS", 1)
+    with Coolr(settings(server, data_dir, coolr_timeout=0.2)) as client:
+        for db in ("CONDBR2", "OFLP200", "COMP200"):
+            with pytest.raises(CoolrError, match="there is no whole answer"):
+                client.schemas(db)
+        with pytest.raises(CoolrError, match="not asked: COOLR did not answer the last 3 calls"):
+            client.schemas("MONP200")
+        assert server.count() == 3
+        server.troubles.clear()
+        client._caller._silent_until = 0.0  # the pause is over
+        assert client.schemas("MONP200")
+        server.troubles.append(Trouble(delay=FOR_EVER))
+        with pytest.raises(CoolrError, match="there is no whole answer"):
+            client.schemas("CONDBR2")
+        server.troubles.clear()
+        assert client.schemas("CONDBR2")
+
+
+def test_an_answer_that_is_too_large_is_an_error_or_asked_for_in_halves(server, client, world, monkeypatch):
+    everything = client.payloads(*PIXEL, 0, OPEN_IOV)
+    monkeypatch.setattr(calls, "_LARGEST", 3_000)
+    assert client.payloads(*PIXEL, 0, OPEN_IOV - 1).equals(everything)
+    assert server.count() > 3
+    monkeypatch.setattr(calls, "_LARGEST", 1)
+    with pytest.raises(CoolrError, match="is larger than"):
+        client.schemas("CONDBR2")
+
+
+def test_a_range_is_not_asked_for_in_pieces_without_end(server, client, monkeypatch):
+    monkeypatch.setattr("frontierlab.coolr.client._PIECES", 20)
+    server.troubles.append(Trouble(widest=1))
+    with pytest.raises(CoolrError, match="20 pieces of the range do not suffice"):
+        client.payloads(*PIXEL, RANGE[0], RANGE[0] + 1_000)
+    assert server.count() == 20
+
+
+@pytest.mark.parametrize("how", [{"progress": True}, {"cancelled": True}])
+def test_work_that_hangs_does_not_hold_who_leaves(monkeypatch, how):
+    monkeypatch.setattr(sources, "_LEAVE", 0.05)
+    over, cancelled = threading.Event(), threading.Event()
+    work = cancelled if "cancelled" in how else over
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        list(sources.side_by_side(lambda _: work.wait(), range(20), stop, cancelled))
+    over.set()
+    assert cancelled.is_set()
 
 
 def test_digests_do_not_grow_with_payloads():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -12,14 +13,15 @@ import pyarrow as pa
 import pytest
 
 import frontierlab as fl
-from frontierlab import Settings
+from frontierlab import Settings, catalogues
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
 from frontierlab.catalogues import Refreshed, find_folders, refresh
+from frontierlab.coolr import calls
 from frontierlab.coolr.calls import Caller
 from frontierlab.errors import CatalogueError, ConfigurationError, CoolrError
 from frontierlab.progress import Progress
 from frontierlab.sample import World
-from tests.services.coolr import CoolrServer, Trouble
+from tests.services.coolr import FOR_EVER, CoolrServer, Trouble
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
@@ -259,6 +261,56 @@ def test_the_second_of_two_waits_and_takes_what_the_first_made(server, settings,
         ("waiting", "the catalogue is being refreshed by another process")
     }
     assert server.count() == 0
+
+
+def test_who_refreshes_is_waited_for_and_named(settings, monkeypatch):
+    monkeypatch.setattr(catalogues, "_LONGEST_WAIT", 0.3)
+    marker = settings.data_dir / ".catalogue.parquet.refresh"
+    with filelock.FileLock(settings.data_dir / ".catalogue.parquet.lock", is_singleton=False):
+        with pytest.raises(CoolrError, match="is being refreshed by another process, and was waited for"):
+            quiet(settings)
+        marker.write_text('{"begun": "2026-10-01T00:00:00+00:00", "writer": "process 7 on somewhere"}')
+        with pytest.raises(CoolrError, match="by process 7 on somewhere, since 2026-10-01T00:00:00"):
+            quiet(settings)
+
+
+def test_a_refresh_of_a_server_that_never_answers_is_stopped(server, settings):
+    server.troubles.append(Trouble(delay=FOR_EVER))
+
+    def stop(progress: Progress) -> None:
+        if server.count():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refresh(settings, progress=stop)
+    assert not settings.catalogue_path.exists()
+    server.troubles.clear()
+    assert quiet(settings).catalogue.table.equals(expected())
+
+
+def test_a_server_that_falls_silent_costs_what_is_left_no_more(server, settings, monkeypatch):
+    quiet(settings)
+    monkeypatch.setattr(calls, "_ATTEMPTS", 1)
+    server.troubles += [Trouble(when="^tags", times=5), Trouble(when="^tags", delay=FOR_EVER)]
+    count = server.count()
+    done = quiet(settings.model_copy(update={"coolr_timeout": 0.2}), force=True)
+    assert done.catalogue.table.equals(expected())
+    folders = distinct("db", "schema", "node")
+    assert len(done.failures) == folders - 5
+    assert server.count() - count < CALLS - folders + 20
+
+
+def test_a_full_disk_leaves_the_old_catalogue(settings, monkeypatch):
+    quiet(settings)
+    before = settings.catalogue_path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Catalogue, "write", full)
+    with pytest.raises(CatalogueError, match=r"catalogue\.parquet cannot be written, and is left as it was: No space"):
+        quiet(settings, force=True)
+    assert settings.catalogue_path.read_bytes() == before
 
 
 # ---- looking up

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
@@ -21,14 +22,18 @@ from frontierlab.settings import Settings
 __all__ = ["Coolr", "require_range"]
 
 _SLOW_HALVINGS = 4  # of a range whose answer is late; each costs the time of waiting for it
+_PIECES = 4_096  # that a range is asked for in, at most
 
 
 class Coolr:
     """A live COOLR. Every answer is checked; what is wrong with one is an error, never a smaller answer.
 
-    Answers are kept on disk, in ``coolr`` in the ``data_dir``, and used again for
-    ``coolr_cache_hours``; `age` says how old one is. The methods can be called from several threads.
-    Nothing is sent before the first call. A context manager; it closes its connections at the end.
+    Answers are kept on disk, in ``coolr`` in the ``data_dir``, and used again for ``coolr_cache_hours``; `age`
+    says how old one is. Those that are older, and older than ``coolr_refresh_hours`` too, are removed. An answer
+    that cannot be kept counts all the same; a warning says so once.
+
+    The methods can be called from several threads. Nothing is sent before the first call. A context manager;
+    it closes its connections at the end. Every wait has an end; see `frontierlab.coolr.calls.Caller`.
 
     Parameters
     ----------
@@ -53,7 +58,9 @@ class Coolr:
         self.url = settings.coolr_url
         self._settings = settings
         self._newer_than = newer_than
-        self._cache = Cache(settings.data_dir / "coolr")
+        # an interrupted refresh of the catalogue goes on with answers as old as coolr_refresh_hours
+        hours = max(settings.coolr_cache_hours, settings.coolr_refresh_hours, 1.0)
+        self._cache = Cache(settings.data_dir / "coolr", hours)
         self._caller = Caller(settings, self.cancelled)
 
     def __repr__(self) -> str:
@@ -123,7 +130,7 @@ class Coolr:
         """
         require_range(since, until)
         call = self._payloads_call(db, schema, node, tag, since, until, nodetime)
-        return self._remembered(call, lambda: self._range(call, since, until, 0))
+        return self._remembered(call, lambda: self._range(call, since, until, 0, itertools.count(1)))
 
     def age(self, path: Literal["schemas", "nodes", "tags", "payloads"], *arguments: Any) -> timedelta | None:
         """Return how long ago an answer that is kept was asked for; None where none is kept.
@@ -161,9 +168,11 @@ class Coolr:
         self._cache.put(url, table, asked)
         return table
 
-    def _range(self, call: Call, since: int, until: int, halvings: int) -> pa.Table:
-        """Ask for a range, in halves where it is too large for COOLR."""
+    def _range(self, call: Call, since: int, until: int, halvings: int, pieces: Iterator[int]) -> pa.Table:
+        """Ask for a range, in halves where it is too large for COOLR; `pieces` numbers the calls of the whole."""
         call = _between(call, since, until)
+        if next(pieces) > _PIECES:
+            raise self._caller.failure(call, f"{_PIECES:,} pieces of the range do not suffice; ask for a smaller one.")
         try:
             return self._checked(
                 call,
@@ -175,8 +184,8 @@ class Coolr:
             if since == until:
                 raise
         middle = (since + until) // 2
-        left = self._range(call, since, middle, halvings + 1)
-        right = self._range(call, middle + 1, until, halvings + 1)
+        left = self._range(call, since, middle, halvings + 1, pieces)
+        right = self._range(call, middle + 1, until, halvings + 1, pieces)
         return self._joined(call, left, right, middle)
 
     def _joined(self, call: Call, left: pa.Table, right: pa.Table, middle: int) -> pa.Table:

@@ -16,6 +16,7 @@ from frontierlab.errors import CoolrError
 __all__ = ["Failure", "Source", "side_by_side"]
 
 _THREADS = 8  # a live COOLR serves as many at a time as coolr_connections says
+_LEAVE = 2.0  # seconds for what is under way to end, where the whole ends early
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -76,26 +77,29 @@ def side_by_side(
     items
         For which.
     report
-        Called a few times a second meanwhile; ends the whole by raising. What is under way is waited for.
+        Called a few times a second meanwhile; ends the whole by raising.
     cancelled
-        Set where the whole ends early, so that what is under way ends too.
+        Set where the whole ends early, so that what is under way ends too. It is waited for a few seconds, and then
+        left to itself.
     """
-    with ThreadPoolExecutor(_THREADS, "coolr") as pool:
-        try:
-            futures = {pool.submit(work, item): item for item in items}
-            pending = set(futures)
-            while pending:
-                done, pending = wait(pending, timeout=0.25, return_when=FIRST_COMPLETED)
-                report()
-                for future in done:
-                    item = futures.pop(future)
-                    error = future.exception()
-                    if isinstance(error, CoolrError) and not isinstance(error, Cancelled):
-                        yield item, error
-                    else:
-                        yield item, future.result()
-        except BaseException:
-            if cancelled is not None:
-                cancelled.set()
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(_THREADS, "coolr")
+    futures = {pool.submit(work, item): item for item in items}
+    pending = set(futures)
+    try:
+        while pending:
+            done, pending = wait(pending, timeout=0.25, return_when=FIRST_COMPLETED)
+            report()
+            for future in done:
+                item = futures.pop(future)
+                error = future.exception()
+                if isinstance(error, CoolrError) and not isinstance(error, Cancelled):
+                    yield item, error
+                else:
+                    yield item, future.result()
+    except BaseException:
+        if cancelled is not None:
+            cancelled.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        wait([future for future in pending if not future.cancelled()], timeout=_LEAVE)
+        raise
+    pool.shutdown()

@@ -33,6 +33,8 @@ LIES: tuple[Lie, ...] = ("folder", "named folder", "outside", "reversed", "trunc
 a row that ends where it begins; JSON that breaks off; without one field of one row; a page of HTML; a body shorter
 than announced. The first four are for payloads alone."""
 
+FOR_EVER = 10.0**6
+
 STYLES = {"snake": str, "camel": lambda key: re.sub("_([a-z])", lambda found: found[1].upper(), key)}
 
 
@@ -51,7 +53,11 @@ class Trouble:
     status, headers, text
         Answer with this status instead, where it is not 200.
     delay
-        Seconds before the answer.
+        Seconds before the answer; `FOR_EVER` ends with the server.
+    drip
+        Seconds between two bytes of the answer.
+    headers_drip
+        The headers drip too.
     lie
         See `LIES`.
     widest
@@ -66,6 +72,8 @@ class Trouble:
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str = "not now"
     delay: float = 0.0
+    drip: float = 0.0
+    headers_drip: bool = False
     lie: Lie | None = None
     widest: int | None = None
 
@@ -217,7 +225,7 @@ class CoolrServer:
         status = 413 if trouble.widest is not None else trouble.status
         answer = self.answer(path, query) if status == 200 else None
         if status != 200 or answer is None:
-            self._send(handler, status if status != 200 else 404, trouble.text, dict(trouble.headers))
+            self._send(handler, status if status != 200 else 404, trouble.text, trouble)
             return
         if trouble.lie is not None:
             answer = self._lie(trouble.lie, path, query, answer)
@@ -226,23 +234,29 @@ class CoolrServer:
             text = "<html><body>Please log in</body></html>"
         if trouble.lie == "truncated":
             text = text[: len(text) * 2 // 3]
-        self._send(handler, 200, text, {}, cut=trouble.lie == "cut")
+        self._send(handler, 200, text, trouble)
 
-    def _send(
-        self,
-        handler: http.server.BaseHTTPRequestHandler,
-        status: int,
-        text: str,
-        headers: dict[str, str],
-        cut: bool = False,
-    ) -> None:
+    def _send(self, handler: http.server.BaseHTTPRequestHandler, status: int, text: str, trouble: Trouble) -> None:
         body = text.encode()
+        if trouble.headers_drip:
+            self._drip(handler, b"HTTP/1.1 200 OK\r\nX-Slow: " + b"x" * 60_000, trouble.drip)
         handler.send_response(status)
-        for name, value in {"Content-Type": "application/json", "Content-Length": str(len(body)), **headers}.items():
+        headers = {"Content-Type": "application/json", "Content-Length": str(len(body)), **trouble.headers}
+        for name, value in headers.items():
             handler.send_header(name, value)
         handler.end_headers()
+        if trouble.drip:
+            self._drip(handler, body, trouble.drip)
+            return
+        cut = trouble.lie == "cut"
         handler.wfile.write(body[: len(body) // 2] if cut else body)
         handler.close_connection = cut
+
+    def _drip(self, handler: http.server.BaseHTTPRequestHandler, body: bytes, pause: float) -> None:
+        for byte in body:
+            handler.wfile.write(bytes([byte]))
+            if self.closing.wait(pause):
+                raise ConnectionError("the server ends")
 
     def _handler(self) -> type[http.server.BaseHTTPRequestHandler]:
         server = self

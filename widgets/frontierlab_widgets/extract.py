@@ -278,7 +278,7 @@ class ExtractPanel(Panel):
                 "raise it in the settings panel, or choose a shorter period."
             ]
         )
-        self._told.value = f'<div role="status"><b>{what}</b></div>{notes(cut)}'
+        self._told.value = f'<div role="status"><b>{what}</b></div>{notes([*found.notes, *cut])}'
 
 
 def _text(description: str, placeholder: str) -> widgets.Text:
