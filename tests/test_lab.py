@@ -160,6 +160,78 @@ class TestAPanel:
             lab.panel.get_by_role("button", name="Rows").click()
             expect(lab.panel.get_by_role("row").nth(3)).to_contain_text("sample")
 
+    def test_a_mistyped_time_is_marked_and_offers_nothing(
+        self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings
+    ) -> None:
+        cell = "panel = ExtractPanel(settings, source=str(fl.sample.path()), name='day'); panel"
+        with Lab(jupyter, browser, "invalid.ipynb", START, cell, width=700) as lab:
+            lab.command("application:toggle-left-area")
+            lab.run()
+            lab.button("Look first").click()
+            expect(lab.panel.get_by_text("documents, from")).to_be_visible()
+            expect(lab.button("Extract")).to_be_enabled()
+            since = lab.field("since (UTC)")
+            plain = since.evaluate("field => getComputedStyle(field).borderTopColor")
+            since.fill("yesterday noon")
+            since.press("Tab")
+            expect(lab.panel.get_by_role("alert")).to_have_text(
+                re.compile("'yesterday noon' is not a time: write 2026")
+            )
+            expect(lab.button("Look first")).to_be_disabled()
+            expect(lab.button("Extract")).to_be_disabled()
+            assert since.evaluate("field => getComputedStyle(field).borderTopColor") != plain
+            below = lab.panel.get_by_role("alert").bounding_box()
+            above = since.bounding_box()
+            assert below is not None
+            assert above is not None
+            assert 0 <= below["y"] - (above["y"] + above["height"]) < 20
+            assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
+            since.fill("2026-10-01")
+            since.press("Tab")
+            expect(lab.panel.get_by_role("alert")).to_have_count(0)
+            expect(lab.button("Look first")).to_be_enabled()
+            expect(lab.button("Extract")).to_be_disabled()  # of another request nobody has looked
+
+    def test_it_ticks_while_it_is_seen(self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings) -> None:
+        cells = (
+            "import frontierlab_widgets.lifeline as lifeline; from frontierlab_widgets import JobsPanel",
+            "lifeline.ASK_SECONDS, lifeline.GONE_SECONDS = 0.2, 3.0",
+            "import ipywidgets; panel = JobsPanel(settings); tabs = ipywidgets.Tab([ipywidgets.VBox(), panel], "
+            "titles=['other', 'jobs']); tabs.add_class('frontierlab-panel'); tabs",
+        )
+        with Lab(jupyter, browser, "ticks.ipynb", START, *cells) as lab:
+            lab.run()
+
+            def ticks(expected: bool) -> None:
+                lab.in_kernel(
+                    "import time\n"
+                    "until = time.monotonic() + 60\n"
+                    f"while (panel._tickers[0]._thread is not None) is not {expected} and time.monotonic() < until:\n"
+                    "    time.sleep(0.1)\n"
+                    f"print('ticks', panel._tickers[0]._thread is not None)"
+                )
+                expect(lab.page.get_by_text(f"ticks {expected}").last).to_be_visible(timeout=LONG)
+
+            ticks(False)
+            lab.panel.get_by_role("tab", name="jobs").click()
+            ticks(True)
+            lab.panel.get_by_role("tab", name="other").click()
+            ticks(False)
+
+    def test_text_of_others_is_no_html(self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings) -> None:
+        hostile = "<img src=x onerror=window.hacked=1>"
+        cells = (
+            f"import pathlib; (settings.data_dir / 'datasets' / {hostile!r}).mkdir()",
+            f"panel = DatasetsPanel(settings, dataset={hostile!r}); panel",
+        )
+        with Lab(jupyter, browser, "hostile.ipynb", START, *cells) as lab:
+            lab.run()
+            expect(lab.panel.get_by_role("row", selected=True)).to_contain_text(hostile)
+            lab.button("Delete").click()
+            expect(lab.panel.get_by_text(f"Delete {hostile} and all its files")).to_be_visible()
+            assert lab.page.evaluate("window.hacked") is None
+        (sample.data_dir / "datasets" / hostile).rmdir()
+
     def test_an_error_nobody_foresaw_is_shown(
         self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings
     ) -> None:
