@@ -4,117 +4,108 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-
-import msgspec
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.dataset import MANIFEST_KEY, Dataset, dataset_path
 from frontierlab.documents import DocumentReader
 from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.files import reason
 from frontierlab.housekeeping import begin, discard, require_new
-from frontierlab.locks import fenced, this_writer, writing
-from frontierlab.manifest import Manifest, Outcome, PlannedPart
+from frontierlab.locks import this_writer, writing
+from frontierlab.losses import warn_of_losses
+from frontierlab.manifest import Manifest, PlannedPart
+from frontierlab.parquet_files import ParquetLogs, find_logs
 from frontierlab.parts import SliceWriter, commit_part, temporary_folder
+from frontierlab.reading import complete as add_up
 from frontierlab.request import Request
 from frontierlab.rows import finish
-from frontierlab.schema import COLUMNS, arrow_schema
+from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.times import format_time
 
 __all__ = ["import_parquet"]
 
-_ROWS = 50_000
-_EXACT = {64: 2**53, 32: 2**24, 16: 2**11}  # up to here each whole number has a float of its own
+_ROWS = 50_000  # at a time
 
 
 def import_parquet(
     path: str | os.PathLike[str], name: str, settings: Settings | None = None, *, complete: bool = True
 ) -> Dataset:
-    """Make a dataset of a Parquet file that was made elsewhere.
+    """Make a dataset of Parquet files that were made elsewhere.
 
     Columns are known by their names of today (``time``, ``db``, ``nodefullpath``, …) or by the
-    document's (``@timestamp``, ``sqldb``, …). Times may be text (without a zone: UTC) or timestamps,
-    numbers may be text or floats that hold whole numbers. Rows that cannot be read are set aside, rows
-    of other databases left out, and the rest completed, just as in `frontierlab.extract`.
+    document's (``@timestamp``, ``sqldb``, …). Times may be timestamps of any unit (a time without a
+    zone is UTC; digits below a millisecond are cut) or text; numbers and flags may be integers, floats
+    or decimals that hold whole numbers, or text; text may be bytes in UTF-8; all may be
+    dictionary-encoded. Rows that cannot be read are malformed and set aside, rows of other databases
+    left out, and the rest completed, just as in `frontierlab.extract`.
+
+    Memory does not grow with the rows.
 
     Parameters
     ----------
     path
-        The file; it is not changed.
+        A file, or a folder as Spark, Hive, Impala or DuckDB write it: all its files are read, also
+        those of folders in it, but for names that begin with ``_`` or ``.``. A folder ``db=CONDBR2``
+        is a column of the rows below it. Files may differ in their columns and types. Nothing of it
+        is changed.
     name
         Of the new dataset.
     settings
-        By default ``Settings()``; ``db_instances`` and the catalogue count here.
+        By default ``Settings()``; ``db_instances``, the catalogue and ``loss_warning_share`` count here.
     complete
         False leaves ids and names as they are, and needs no catalogue.
 
     Returns
     -------
     Dataset
-        Complete; ``manifest.notes`` names the columns of the file that were not taken.
+        Complete; ``manifest.notes`` names the columns that were not taken, and those of another type
+        than the dataset's. Where it lacks something a warning says so, see `frontierlab.losses`.
 
     Raises
     ------
     InvalidRequestError
-        The file is not Parquet, lacks ``time`` or ``db``, or holds integers as floats that have lost
-        digits; or the name is not a plain one. No dataset is left behind.
+        A file is not Parquet, is damaged, lacks ``time`` or ``db``, has a column of a type that no value
+        of a log row has, or holds integers as floats that have lost digits; or the folder is empty or
+        half-written; or the name is not a plain one. No dataset is left behind.
     DatasetError
-        There is a dataset of that name.
+        There is a dataset of that name, which is as it was; or the new one cannot be written, and
+        nothing is left of it.
     """
     settings = settings or Settings()
-    file = Path(path).expanduser().absolute()
+    source = Path(path).expanduser().absolute()
     target = dataset_path(name, settings)
-    fields, unknown, exported = _columns(file)
+    files = find_logs(source)
+    exported = _exported(files)
     catalogue = Catalogue.read(settings.catalogue_path) if complete else None
     with writing(target):
         if (target / "manifest.json").exists():
             raise DatasetError(f"There is a dataset {name} already. Choose another name, or delete it first.")
         require_new(target)
-        parquet = pq.ParquetFile(file)
-        manifest = _manifest(file, unknown, exported, target, catalogue, settings)
-        rows = parquet.metadata.num_rows
-        manifest.plan = [PlannedPart(number=0, start=0, stop=rows, expected=rows)]
-        begin(target, manifest)
+        manifest = _manifest(source, files, exported, target, catalogue, settings)
         try:
-            _import(parquet, file, fields, target, manifest, catalogue, settings)
-        except BaseException:
-            discard(target, manifest)
+            begin(target, manifest)
+            _import(files, target, manifest, catalogue, settings)
+            add_up(target, manifest)
+        except BaseException as error:
+            if (target / "manifest.json").exists():
+                discard(target, manifest)
+            if isinstance(error, OSError):
+                raise DatasetError(
+                    f"{target} cannot be written: {reason(error, target)}. Nothing is left of it; the same call then "
+                    "makes it."
+                ) from error
             raise
-    return Dataset(target)
-
-
-def _columns(file: Path) -> tuple[dict[str, str], list[str], Manifest | None]:
-    """Return the document's field for each column that is known, the other columns, and the manifest in the file."""
-    try:
-        schema = pq.read_schema(file)
-    except (OSError, pa.ArrowInvalid) as error:
-        raise InvalidRequestError(f"{file} is not a Parquet file that can be read: {error}") from None
-    names, text = schema.names, (schema.metadata or {}).get(MANIFEST_KEY.encode())
-    known = {column.name: column.field for column in COLUMNS if column.field is not None}
-    known |= {field: field for field in known.values()}
-    fields = {name: known[name] for name in names if name in known}
-    twice = [field for field, count in Counter(fields.values()).items() if count > 1]
-    lacking = [name for name in ("time", "db") if known[name] not in fields.values()]
-    if lacking or twice:
-        problem = f"lacks {' and '.join(lacking)}" if lacking else f"has {', '.join(twice)} twice"
-        raise InvalidRequestError(
-            f"{file} does not hold query logs: it {problem}. Its columns: {', '.join(names)}. "
-            f"Known ones: {', '.join(column.name for column in COLUMNS)}."
-        )
-    exported = Manifest.model_validate_json(text) if text else None
-    return fields, [name for name in names if name not in known and name != "nodetime"], exported
+    dataset = Dataset(target)
+    warn_of_losses(dataset, settings)
+    return dataset
 
 
 def _import(
-    parquet: pq.ParquetFile,
-    file: Path,
-    fields: dict[str, str],
+    files: Sequence[ParquetLogs],
     target: Path,
     manifest: Manifest,
     catalogue: Catalogue | None,
@@ -122,25 +113,47 @@ def _import(
 ) -> None:
     reader, schema, folder = DocumentReader(), arrow_schema(), temporary_folder(target, 0)
     with SliceWriter(folder, 0, schema) as writer:
-        for batch in parquet.iter_batches(_ROWS, columns=list(fields)):
-            page = reader.read(_documents(batch, fields, file))
+        for documents in _pages(files):
+            page = reader.read(documents)
             done = finish(page.rows, settings.db_instances, catalogue, schema)
             writer.write(done.rows)
             writer.set_aside(page.set_aside)
             writer.count(
-                read=batch.num_rows, left_out=done.left_out, converted=page.converted, conflicts=done.conflicts
+                read=len(documents), left_out=done.left_out, converted=page.converted, conflicts=done.conflicts
             )
-    outcome = commit_part(folder, target, 0, [writer.outcome], manifest)
-    for name in Outcome.model_fields:
-        setattr(manifest, name, getattr(outcome, name))
-    manifest.state, manifest.finished = "complete", format_time(datetime.now(UTC))
-    with fenced(target, manifest):
-        manifest.write(target)
+    commit_part(folder, target, 0, [writer.outcome], manifest)
+
+
+def _pages(files: Sequence[ParquetLogs]) -> Iterator[list[bytes]]:
+    """Yield the documents of all files, those of small files together."""
+    page: list[bytes] = []
+    for file in files:
+        for documents in file.documents(_ROWS):
+            page += documents
+            if len(page) >= _ROWS:
+                yield page
+                page = []
+    if page:
+        yield page
+
+
+def _exported(files: Sequence[ParquetLogs]) -> Manifest | None:
+    """Return the manifest of the dataset that was exported, where that is what is imported."""
+    texts = {file.metadata.get(MANIFEST_KEY.encode()) for file in files}
+    text = texts.pop()
+    if text is None or texts:
+        return None
+    try:
+        return Manifest.parse(text, f"The manifest in {files[0].path}")
+    except DatasetError as error:
+        raise InvalidRequestError(
+            f"{error} To import the rows alone, write the file again without its metadata {MANIFEST_KEY}."
+        ) from error
 
 
 def _manifest(
-    file: Path,
-    unknown: list[str],
+    source: Path,
+    files: Sequence[ParquetLogs],
     exported: Manifest | None,
     target: Path,
     catalogue: Catalogue | None,
@@ -148,7 +161,7 @@ def _manifest(
 ) -> Manifest:
     """Return the manifest to begin with; that of an exported dataset still says what was asked for and cut."""
     ours = Request(
-        source=str(file),
+        source=str(source),
         limit_queries=settings.limit_queries,
         db_instances=settings.db_instances,
         complete=catalogue is not None,
@@ -159,43 +172,21 @@ def _manifest(
         asked = ("since", "until", "cached", "taskid", "limit_queries")
         request |= {name: exported.request.get(name) for name in asked}
         notes = [*exported.notes, f"Imported from an export of the dataset {exported.name}."]
-    if unknown:
+    if unknown := dict.fromkeys(name for file in files for name in file.unknown):
         notes.append(f"Columns of the file that were not taken: {', '.join(unknown)}.")
+    if converted := dict.fromkeys(text for file in files for text in file.converted):
+        notes.append(f"Columns of the file that were of another type: {', '.join(converted)}.")
+    rows = sum(file.rows for file in files)
     return Manifest(
         id=secrets.token_hex(8),
         name=target.name,
         created=format_time(datetime.now(UTC)),
         request=request,
-        source={"parquet": str(file)},
+        source={"parquet": str(source)},
         columns=arrow_schema().names,
+        plan=[PlannedPart(number=0, start=0, stop=rows, expected=rows)],
         limit=exported.limit if exported is not None else None,
         notes=notes,
+        partial=exported.partial if exported is not None else [],
         writer=this_writer(),
     )
-
-
-def _documents(batch: pa.RecordBatch, fields: dict[str, str], file: Path) -> list[bytes]:
-    """Write rows as the documents they once were, so that all documents are read in one way."""
-    columns = {fields[name]: _readable(column, name, file) for name, column in zip(fields, batch.columns, strict=True)}
-    return [msgspec.json.encode(row) for row in pa.table(columns).to_pylist()]
-
-
-def _readable(column: pa.Array, name: str, file: Path) -> pa.Array:
-    if pa.types.is_timestamp(column.type):
-        naive = column.type.tz is None
-        column = pc.assume_timezone(column, "UTC") if naive else column
-        return pc.strftime(column.cast(pa.timestamp("ms", "UTC"), safe=False), "%Y-%m-%dT%H:%M:%SZ")
-    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-        return column.cast(pa.string())  # text of writers that do not say that it is text
-    if pa.types.is_floating(column.type):
-        # data frames turn a column of integers into floats when one is missing
-        column = pc.if_else(pc.is_nan(column), None, column)
-        most, exact = pc.max(pc.abs(column)).as_py(), _EXACT[column.type.bit_width]
-        if most is not None and most > exact:
-            raise InvalidRequestError(
-                f"{file}: column {name} holds integers as floats, up to {most:.6g}: beyond {exact:,} their last digits "
-                "are lost. Export the logs again with that column as integers."
-            )
-        if pc.all(pc.equal(column, pc.floor(column))).as_py():
-            return column.cast(pa.int64())
-    return column

@@ -205,13 +205,7 @@ class Manifest(Outcome):
         """
         path = folder / "manifest.json"
         try:
-            record = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(record, dict) and record.get("format", 1) != 1:
-                raise DatasetError(
-                    f"{folder} was written by frontierlab {record.get('frontierlab', 'of another version')} in format "
-                    f"{record['format']}, and frontierlab {__version__} reads format 1: install the later version."
-                )
-            return cls.model_validate(record)
+            text = path.read_bytes()
         except FileNotFoundError:
             if folder.is_dir() and not strange_files(folder):
                 raise NotBegun(
@@ -219,9 +213,30 @@ class Manifest(Outcome):
                     "was. The same extract(…) call makes it."
                 ) from None
             raise DatasetError(f"{folder} is not a dataset: it has no manifest.json.") from None
-        except (OSError, ValueError) as error:
+        except OSError as error:
+            raise DatasetError(f"The manifest {path} cannot be read: {error.strerror}.") from error
+        return cls.parse(text, f"The manifest {path}")
+
+    @classmethod
+    def parse(cls, text: bytes, what: str) -> Manifest:
+        """Read a manifest's text; `what` names it in errors.
+
+        Raises
+        ------
+        DatasetError
+            It is damaged, or of a format that only a later version of frontierlab reads.
+        """
+        try:
+            record = json.loads(text)
+            if isinstance(record, dict) and record.get("format", 1) != 1:
+                raise DatasetError(
+                    f"{what} was written by frontierlab {record.get('frontierlab', 'of another version')} in format "
+                    f"{record['format']}, and frontierlab {__version__} reads format 1: install the later version."
+                )
+            return cls.model_validate(record)
+        except ValueError as error:
             cause = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
-            raise DatasetError(f"The manifest {path} is damaged: {cause}.") from error
+            raise DatasetError(f"{what} is damaged: {cause}.") from error
 
     def write(self, folder: Path) -> None:
         """Write the manifest in one step."""

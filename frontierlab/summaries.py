@@ -47,11 +47,13 @@ __all__ = [
 TIMES = "times"
 """The column that says how many queries a row stands for."""
 
+COMBINED = "all.summary"
+"""The file in a dataset's folder with the summaries of all its files."""
+
 _LONG_MS = 1_000
 _NAMES = ("db", "schema", "nodefullpath")
 _FLAGS = ("cached", "disconn", "rejected", "procerror")
 _FEW = 4  # files that Spark opens without one noticing
-COMBINED = "all.summary"
 _PIECES = 16  # that are kept before they are added up
 _MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
 

@@ -11,6 +11,7 @@ import pytest
 import frontierlab as fl
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.locks import writing
+from frontierlab.losses import DocumentsLost, LimitReached
 from frontierlab.sample import World
 from frontierlab.schema import COLUMNS
 from tests.extractions import assert_is_the_world, assert_same_rows
@@ -153,7 +154,8 @@ def test_rows_that_cannot_be_read_are_set_aside(settings, tmp_path):
     times = ["2026-10-01T00:00:00.000Z", "2026-10-01 01:00:00", "never", "2026-10-01"]
     table = pa.table({"@timestamp": times, "sqldb": ["CONDBR2", "OFLP200_RO", "CONDBR2", "CMS"], "fsize": [1, 2, 3, 4]})
     pq.write_table(table, tmp_path / "a.parquet")
-    imported = fl.datasets.import_parquet(tmp_path / "a.parquet", "a", settings)
+    with pytest.warns(DocumentsLost, match=r"2 of 4 documents could not be read and are not in a: @timestamp: a date"):
+        imported = fl.datasets.import_parquet(tmp_path / "a.parquet", "a", settings)
     assert sorted(imported.to_pandas()["db"]) == ["CONDBR2", "OFLP200"]
     assert imported.manifest.set_aside == {"@timestamp: a date without a time of day": 1, "@timestamp: not a time": 1}
 
@@ -235,7 +237,8 @@ def test_an_export_that_is_imported_still_knows_what_was_asked_for(data_dir, wor
     world.write(tmp_path / "dump.ndjson")
     with pytest.warns(UserWarning, match="limit_queries"):
         cut = fl.extract(settings, name="cut", source=tmp_path / "dump.ndjson", cached=False, progress=False)
-    again = fl.datasets.import_parquet(cut.export(tmp_path / "cut.parquet"), "again", settings)
+    with pytest.warns(LimitReached, match="cut again at"):
+        again = fl.datasets.import_parquet(cut.export(tmp_path / "cut.parquet"), "again", settings)
     assert_same_rows(again.to_arrow(), cut.to_arrow())
     assert again.manifest.limit == cut.manifest.limit
     assert again.manifest.request["cached"] is False

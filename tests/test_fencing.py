@@ -392,7 +392,7 @@ def test_a_format_of_a_later_version_is_refused_by_name(settings, export):
     dataset = extract(settings, export)
     file = dataset.path / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2, "frontierlab": "3.1"}))
-    with pytest.raises(DatasetError, match=r"day was written by frontierlab 3.1 in format 2, .*install the later"):
+    with pytest.raises(DatasetError, match=r"manifest.json was written by frontierlab 3.1 in format 2, .*install"):
         fl.datasets.open_dataset("day", settings)
 
 
