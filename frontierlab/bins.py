@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab.needs import Need
 from frontierlab.selection import Selection
 from frontierlab.times import in_words, to_milliseconds
 
@@ -30,6 +31,9 @@ class Bins(Protocol):
 
     def args(self, shift: timedelta) -> Mapping[str, Any]:
         """Return the values of the parameters of `expression`."""
+
+    def needs(self, shift: timedelta) -> set[Need]:
+        """Return what must be known of a query to find its bin."""
 
     def check(self, selection: Selection) -> None:
         """Refuse a selection of too many bins before Spark is asked."""
@@ -78,6 +82,10 @@ class TimeBins:
         """Return the width, and by how much times are moved, in milliseconds."""
         moved = {"shift_ms": shift // timedelta(milliseconds=1)} if shift else {}
         return {"bin_ms": self.width} | moved
+
+    def needs(self, shift: timedelta) -> set[Need]:
+        """Return that times are cut at the limits of bins, moved by `shift`."""
+        return {Need("time", "cut", self.width), Need("time", "cut", shift // timedelta(milliseconds=1))}
 
     def check(self, selection: Selection) -> None:
         """Refuse a period of too many bins before Spark is asked."""
@@ -153,6 +161,10 @@ class ValueBins:
     def args(self, shift: timedelta) -> dict[str, Any]:
         """Return the width and where the last bin begins."""
         return {"bin_ms": int(self.bin_ms), "overflow_ms": int(self.overflow_ms)}
+
+    def needs(self, shift: timedelta) -> set[Need]:
+        """Return that the value itself must be known."""
+        return {Need(self.value)}
 
     def check(self, selection: Selection) -> None:
         """Take any period."""

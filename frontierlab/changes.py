@@ -14,6 +14,7 @@ from frontierlab.filters.costs import COSTS
 from frontierlab.filters.parts import NODE, add_percent_of_all
 from frontierlab.groups import check_top, cut, heads, ranking
 from frontierlab.selection import Selection
+from frontierlab.spark_calls import in_spark
 from frontierlab.statements import Statement
 
 if TYPE_CHECKING:
@@ -94,8 +95,13 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
     before_logs, now_logs = (
         spark.open_logs(logs) if isinstance(logs, Dataset) else logs for logs in (before_logs, now_logs)
     )
-    asked = now_logs.sparkSession.sql(statement.text, args=dict(statement.args), before=before_logs, now=now_logs)
-    counts = spark.to_pandas(asked, description=" ".join(filter(None, ("what_changed", now.in_words()))))
+    session, description = now_logs.sparkSession, " ".join(filter(None, ("what_changed", now.in_words())))
+    asked = in_spark(
+        session,
+        lambda: session.sql(statement.text, args=dict(statement.args), before=before_logs, now=now_logs),
+        description,
+    )
+    counts = spark.to_pandas(asked, description=description)
     found = [_ranked(counts, what, by, top) for what in KEYS]
     frame = pd.concat(found, ignore_index=True)[["what", *_names(), "part", "groups", *_numbers()]]
     frame.attrs = {"filter": "what_changed", "selection": now.in_words(), "before": before.in_words(), "by": by}

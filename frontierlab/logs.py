@@ -12,6 +12,7 @@ from frontierlab import sessions
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import DatasetError
 from frontierlab.settings import Settings
+from frontierlab.spark_calls import in_spark
 from frontierlab.spark_types import spark_schema
 from frontierlab.summaries import SUMMARY_SCHEMA, note_summary, summary_files
 
@@ -51,7 +52,9 @@ def open_logs(
     DatasetError
         There is no such dataset, it is incomplete, or Spark cannot tell two of its columns apart.
     SparkError
-        Spark does not start here.
+        Spark does not start here, or its Java process has ended.
+    Cancelled
+        A `frontierlab.spark.cancellable` block around it was cancelled.
     """
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, settings)
@@ -65,11 +68,11 @@ def open_logs(
     schema = spark_schema(dataset.schema)
     files = dataset.files()
     if not files:
-        return spark.createDataFrame([], schema)
+        return in_spark(spark, lambda: spark.createDataFrame([], schema), "opening the logs")
     logs = _read(spark, schema, files)
     summaries = summary_files(dataset.path, files) if dataset.state == "complete" else []
     if summaries:
-        note_summary(logs, functools.cache(lambda: _read(spark, spark_schema(SUMMARY_SCHEMA), summaries)))
+        note_summary(logs, functools.cache(lambda name: _summary(spark, summaries, name)))
     return logs
 
 
@@ -86,8 +89,14 @@ def _require_different_names(dataset: Dataset, spark: SparkSession) -> None:
             )
 
 
+def _summary(spark: SparkSession, files: Sequence[Path], name: str) -> DataFrame:
+    summaries = _read(spark, spark_schema(SUMMARY_SCHEMA), files)
+    # in one piece, so that Spark need not shuffle
+    return in_spark(spark, lambda: summaries.where(f"summary = '{name}'").coalesce(1), "opening a summary")
+
+
 def _read(spark: SparkSession, schema: StructType, files: Sequence[Path]) -> DataFrame:
-    return spark.read.schema(schema).parquet(*map(_unglob, files))
+    return in_spark(spark, lambda: spark.read.schema(schema).parquet(*map(_unglob, files)), "opening the logs")
 
 
 def _unglob(path: Path) -> str:

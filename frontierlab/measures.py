@@ -1,9 +1,11 @@
-"""What filters count: numbers of queries, and sums over them, in SQL."""
+"""What filters count: numbers of queries, and sums over them, in SQL; and what that needs to know of a query."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from frontierlab.needs import Need, needs_of
 
 __all__ = ["Count", "Measure", "Sum"]
 
@@ -19,6 +21,11 @@ class Count:
     """
 
     where: str = ""
+
+    @property
+    def needs(self) -> set[Need]:
+        """What must be known of a query to count it."""
+        return needs_of([self.where] if self.where else [])
 
     def sql(self, times: str = "") -> str:
         """Return it in SQL; `times` is the column that says how many queries a row stands for, by default one."""
@@ -42,8 +49,13 @@ class Sum:
     column: str
     where: str = ""
 
+    @property
+    def needs(self) -> set[Need]:
+        """What must be known of a query to add it up."""
+        return {Need(self.column, "sum")} | needs_of([self.where] if self.where else [])
+
     def sql(self, times: str = "") -> str:
-        """Return it in SQL: the same where a row stands for several queries, of which it has the sum already."""
+        """Return it in SQL; a row that stands for several queries holds their sum, so that `times` is not needed."""
         return _sum(self.column, self.where)
 
 

@@ -1,88 +1,28 @@
-"""Running statements in Spark: said what they are, ended when no longer wanted, brought to pandas.
-
-Spark works in a thread of its own while the caller waits, so that the caller can end it: by
-`Cancellable.cancel` from another thread, or by Ctrl-C. Either way no job of it is left in Spark.
-"""
+"""Running statements in Spark and bringing their answers to pandas, so that every value is kept."""
 
 from __future__ import annotations
 
-import re
-import secrets
-import threading
-from collections.abc import Mapping
-from concurrent.futures import Future, wait
-from contextvars import ContextVar, Token
-from textwrap import shorten
-from typing import TYPE_CHECKING, Any, Self
+import sys
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
 
-from frontierlab.errors import Cancelled, SparkError
+from frontierlab.errors import SparkError
+from frontierlab.spark_calls import in_spark
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Cancellable", "cancellable", "check_cancelled", "run", "said_by_spark", "to_pandas"]
+__all__ = ["as_frame", "run", "to_pandas"]
 
-_LOOK = 0.05  # seconds between two looks whether the work is still wanted
-
-
-class Cancellable:
-    """Work with Spark that another thread can end; see `cancellable`."""
-
-    def __init__(self) -> None:
-        self._wish = threading.Event()
-        self._entered: list[Token[tuple[Cancellable, ...]]] = []
-
-    def __enter__(self) -> Self:
-        self._entered.append(_CURRENT.set((*_CURRENT.get(), self)))
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        _CURRENT.reset(self._entered.pop())
-
-    def cancel(self) -> None:
-        """End the work, from any thread. It returns at once; what is cancelled stays so."""
-        self._wish.set()
-
-    @property
-    def cancelled(self) -> bool:
-        """Whether `cancel` was called."""
-        return self._wish.is_set()
+_CONFIRM_SECONDS = 60  # for Java to say that what was read is the whole answer
+_REASON_SECONDS = 5  # for Java to say why an answer could not be read
 
 
-_CURRENT: ContextVar[tuple[Cancellable, ...]] = ContextVar("frontierlab_cancellable", default=())
-
-
-def cancellable() -> Cancellable:
-    """Return what lets another thread end the filters that this thread runs.
-
-    ::
-
-        running = frontierlab.spark.cancellable()
-        threading.Timer(60, running.cancel).start()  # or the click on a button
-        with running:
-            frame = frontierlab.filters.queries_per_db(logs)
-
-    A filter that runs in the ``with`` block when `Cancellable.cancel` is called, or that begins there
-    afterwards, raises `frontierlab.errors.Cancelled`, within about a tenth of a second, when its jobs in
-    Spark have ended. So do `frontierlab.sql`, `run` and `to_pandas`. Blocks can be nested: the outer one
-    ends the work of the inner one. A block is of its own thread (of its `contextvars.Context`, that is).
-    """
-    return Cancellable()
-
-
-def check_cancelled() -> None:
-    """Raise where this thread's work is no longer wanted; for long work between two statements.
-
-    Raises
-    ------
-    Cancelled
-        A `cancellable` block around it was cancelled.
-    """
-    if any(one.cancelled for one in _CURRENT.get()):
-        raise Cancelled("The work was cancelled, and Spark has ended it. Nothing was changed; ask again to have it.")
+class _NotServedError(SparkError):
+    """The answer did not come through the socket that Spark opened for it."""
 
 
 def run(
@@ -108,14 +48,12 @@ def run(
 
     Raises
     ------
-    Cancelled
-        A `cancellable` block around it was cancelled.
-    SparkError
-        Spark failed at it.
+    Cancelled, SparkError
+        As `to_pandas` does.
     """
-    check_cancelled()
-    answer = logs.sparkSession.sql(sql, args=dict(args or {}), logs=logs)
-    return to_pandas(answer, description=description or sql)
+    session = logs.sparkSession
+    description = description or sql
+    return as_frame(_collect(session, lambda: session.sql(sql, args=dict(args or {}), logs=logs), description))
 
 
 def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFrame:
@@ -124,6 +62,8 @@ def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFr
     Integers are ``Int64``, flags ``boolean``, texts ``string`` and fractions ``Float64``, all of
     which can be null; times are UTC in whole milliseconds, whatever the zone of the session.
     (Spark's own ``toPandas`` gives times without a zone, and makes fractions of integers that can be null.)
+
+    How long Spark works is not limited. Ctrl-C returns as `cancellable` says: within 5 s, whatever Spark does.
 
     Parameters
     ----------
@@ -137,9 +77,79 @@ def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFr
     Cancelled
         A `cancellable` block around it was cancelled.
     SparkError
-        Spark failed at it: a division by zero, a file that is gone, too little memory.
+        Spark failed at it: a division by zero, a file that is gone, too little memory. Its Java process has ended
+        (raised within seconds) or has been silent for 120 s. Or its answer did not come through, twice: another
+        program was served in Python's place at the port that Spark opened (raised within 45 s). Sessions that
+        `frontierlab.spark.session` starts on this machine use a Unix socket, which no other program knows of.
     """
-    table = _collect(answer, description)
+    return as_frame(_collect(answer.sparkSession, lambda: answer, description))
+
+
+def _collect(session: SparkSession, ask: Callable[[], DataFrame], description: str | None) -> pa.Table:
+    def work() -> pa.Table:
+        answer = ask()
+        try:
+            return _arrow(answer)
+        except _NotServedError:  # a statement changes nothing: it can be asked again
+            return _arrow(answer)
+
+    return in_spark(session, work, description or "a statement", description=description)
+
+
+def _arrow(answer: DataFrame) -> pa.Table:
+    """Return an answer as an Arrow table: as ``answer.toArrow()``, which can wait for ever."""
+    from pyspark.sql.classic.dataframe import DataFrame
+
+    return DataFrame(_JavaFrame(answer._jdf), answer.sparkSession).toArrow()
+
+
+class _JavaFrame:
+    """Java's side of a Spark DataFrame, whose answer is not waited for without end."""
+
+    def __init__(self, java: Any) -> None:
+        self._java = java
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._java, name)
+
+    def collectAsArrowToPython(self) -> tuple[Any, Any, _Server]:
+        """Let Java open a socket, and return how to connect to it, and its server."""
+        address, secret, server = self._java.collectAsArrowToPython()
+        return address, secret, _Server(server)
+
+
+class _Server:
+    """The thread of Java that serves one answer.
+
+    It serves the first that connects. Where that is another program, or memory runs out, the thread dies without
+    a word, and who asks Java for its result waits for ever.
+    """
+
+    def __init__(self, java: Any) -> None:
+        self._java = java
+
+    def getResult(self) -> None:
+        """Raise what Java failed at; pyspark calls it when it has read the answer, or could not."""
+        from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
+        from pyspark import SparkContext
+
+        unread = sys.exception()
+        seconds = _CONFIRM_SECONDS if unread is None else _REASON_SECONDS
+        duration = getattr(SparkContext._jvm, "scala.concurrent.duration.Duration").create(seconds, "s")
+        try:
+            self._java.getResult(duration)
+        except Py4JJavaError as error:
+            if "TimeoutException" not in error.java_exception.getClass().getName():
+                raise
+            raise _NotServedError(
+                "Spark's answer did not come through: another program was served at the port that Spark opened for "
+                "it, or Java ran out of memory (what it wrote to the standard error output may say more). Ask again; "
+                "or let frontierlab.spark.session() start the session, which uses a Unix socket in place of a port."
+            ) from unread
+
+
+def as_frame(table: pa.Table) -> pd.DataFrame:
+    """Return an Arrow table as `to_pandas` returns an answer."""
     instant = pa.timestamp("ms", tz="UTC")
     schema = pa.schema(
         [
@@ -149,53 +159,6 @@ def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFr
     )
     frame: pd.DataFrame = table.cast(schema, safe=False).to_pandas(types_mapper=_pandas_type)
     return frame
-
-
-def _collect(answer: DataFrame, description: str | None) -> pa.Table:
-    """Let Spark work in another thread, and end its jobs where the wait for them ends early."""
-    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
-    from pyspark import InheritableThread
-    from pyspark.errors import PySparkException
-
-    check_cancelled()
-    context, tag = answer.sparkSession.sparkContext, f"frontierlab-{secrets.token_hex(8)}"
-    work: Future[pa.Table] = Future()
-
-    def collect() -> None:
-        try:
-            context.addJobTag(tag)  # of this thread, as is the description
-            if description is not None:
-                context.setLocalProperty("spark.job.description", description)
-            work.set_result(answer.toArrow())
-        except BaseException as error:
-            work.set_exception(error)
-
-    # it has the caller's job group, scheduler pool and tags
-    InheritableThread(collect, session=answer.sparkSession, name=tag, daemon=True).start()
-    try:
-        while not wait([work], timeout=_LOOK).done:
-            check_cancelled()
-    except BaseException:  # Ctrl-C too
-        while not wait([work], timeout=_LOOK).done:
-            context.cancelJobsWithTag(tag)  # again and again: between two jobs of a statement there is none to end
-        raise
-    check_cancelled()
-    try:
-        return work.result()
-    except (PySparkException, Py4JError) as error:
-        what = shorten(description or "a statement", 80, placeholder=" …")
-        raise SparkError(f"Spark failed at {what}: {said_by_spark(error)}") from error
-
-
-def said_by_spark(error: Exception) -> str:
-    """Return what an error of Spark says, without its codes, the plan and Java's stack."""
-    lines = [line.strip(": \t") for line in str(error).splitlines()]
-    told = [line for line in lines if line and not re.match(r"An error occurred|at |.*thrown in awaitResult", line)]
-    line = told[0].removeprefix("Caused by: ") if told else type(error).__name__
-    place = re.search(r"line \d+,? pos \d+", line)
-    line = re.sub(r"^(\w+\.)+\w+: ", "", line)  # the class of Java's
-    line = re.sub(r"\s*SQLSTATE: \w+.*$", "", re.sub(r"^\[[\w.]+\] ", "", line)).rstrip(".")
-    return f"{line} ({place[0]})." if place else f"{line}."
 
 
 def _pandas_type(type_: pa.DataType) -> Any:

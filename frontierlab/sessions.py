@@ -5,22 +5,30 @@ from __future__ import annotations
 import os
 import re
 import threading
+import time
 from collections.abc import Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import platformdirs
 
+from frontierlab.cancelling import check_cancelled
 from frontierlab.errors import SparkError
 from frontierlab.java import check_java
 from frontierlab.settings import Settings
+from frontierlab.spark_calls import java_has_ended
+from frontierlab.spark_socket import socket_options
 from frontierlab.warming import warm_up
 
 if TYPE_CHECKING:
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-__all__ = ["session", "start"]
+__all__ = ["START_SECONDS", "session", "start"]
+
+START_SECONDS = 300.0
+"""How long `session` waits for Spark to start."""
 
 _LOGGING = Path(__file__).parent / "log4j2.properties"
 
@@ -36,10 +44,12 @@ def session(settings: Settings | None = None, **options: Any) -> SparkSession:
 
     A new one is small (768 MB, the master of `settings`, ``local[2]`` by default), listens on this
     machine only, has no web page (``spark.ui.enabled`` brings it; it listens on every address), and
-    works in UTC. Starting takes some seconds; on this machine that includes a first, tiny statement, so
+    works in UTC. On this machine its answers come through a Unix socket in a private folder, which is
+    removed when Python ends. Starting takes some seconds; on this machine that includes a first, tiny statement, so
     that the user's own does not wait while Java loads what it needs. A session that runs already (from the notebook's
     environment, say) is taken as it is: the filters give the same times in whatever zone it works.
-    Where `start` is still at it, this waits for that session.
+    Where `start` is still at it, this waits for that session. In place of a session whose Java process
+    has ended (killed, out of memory) a new one is started; open logs must then be opened again.
 
     Parameters
     ----------
@@ -52,13 +62,18 @@ def session(settings: Settings | None = None, **options: Any) -> SparkSession:
     Raises
     ------
     SparkError
-        Java is missing or too old, pyspark is not installed, Spark does not start, an option has no
-        name of Spark's, or it cannot change in the session that runs (which is left unchanged).
+        Java is missing or too old, pyspark is not installed, Spark does not start or has not started within
+        `START_SECONDS` (300 s), an option has no name of Spark's, or it cannot change in the session that runs
+        (which is left unchanged).
     """
     given = _given(options)
     for begun in tuple(_starts):
-        begun.result()
-    return _session(settings, given)
+        _wait(begun)
+    running = _running()
+    if running is None:
+        return _wait(start(settings, **options))
+    with _LOCK:
+        return _adapt(running, given)
 
 
 def start(settings: Settings | None = None, **options: Any) -> Future[SparkSession]:
@@ -76,7 +91,7 @@ def start(settings: Settings | None = None, **options: Any) -> Future[SparkSessi
     Returns
     -------
     concurrent.futures.Future
-        Its ``result()`` is the session, or raises what `session` would raise. It cannot be cancelled.
+        Its ``result(timeout)`` is the session, or raises what `session` would raise. It cannot be cancelled.
 
     Raises
     ------
@@ -102,6 +117,19 @@ def start(settings: Settings | None = None, **options: Any) -> Future[SparkSessi
     return begun
 
 
+def _wait(begun: Future[SparkSession]) -> SparkSession:
+    """Wait for a start, which happens in a thread of its own: pyspark's wait for Java has no end."""
+    deadline = time.monotonic() + START_SECONDS
+    while not wait([begun], timeout=0.05).done:
+        check_cancelled()
+        if time.monotonic() > deadline:
+            raise SparkError(
+                f"Spark has not started within {START_SECONDS:g} s. What Java wrote to the standard error output may "
+                "say why. Ask again to wait longer; restart the notebook's kernel to start anew."
+            )
+    return begun.result()
+
+
 def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSession:
     with _LOCK:
         running = _running()
@@ -110,7 +138,7 @@ def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSessio
         check_java()
         settings = settings or Settings()
         chosen = {"spark.master": settings.spark_master, **settings.spark_options, **given}
-        begun = _start(_defaults(chosen["spark.master"]) | chosen)
+        begun = _start(_defaults(chosen["spark.master"]) | socket_options(chosen) | chosen)
         if chosen["spark.master"].startswith("local"):  # executors elsewhere would not see the file
             warm_up(begun)
         return begun
@@ -125,14 +153,29 @@ def _given(options: Mapping[str, Any]) -> dict[str, str]:
 
 def _running() -> SparkSession | None:
     try:
+        from pyspark import SparkContext
         from pyspark.errors import PySparkRuntimeError
         from pyspark.sql import SparkSession
     except ImportError as error:
         raise SparkError('pyspark is not installed: pip install "frontierlab[spark]"') from error
+    context = SparkContext._active_spark_context
+    if context is not None and java_has_ended(context):
+        _forget(context)
     try:
         return SparkSession.active()
     except PySparkRuntimeError:  # there is none
         return None
+
+
+def _forget(context: SparkContext) -> None:
+    """Let pyspark forget a session whose Java process has ended: its own stop() would ask that process."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    context._jsc = None
+    context.stop()
+    SparkContext._gateway = SparkContext._jvm = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
 
 
 def _adapt(running: SparkSession, given: Mapping[str, str]) -> SparkSession:

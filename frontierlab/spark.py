@@ -4,9 +4,10 @@ The session starts when it is first needed (`session`), or in the background (`s
 a dataset in it, `run` asks one statement, and `cancellable` lets another thread end that.
 """
 
+from frontierlab.cancelling import Cancellable, cancellable, check_cancelled
 from frontierlab.java import java_version
 from frontierlab.logs import open_logs
-from frontierlab.running import Cancellable, cancellable, check_cancelled, run, to_pandas
+from frontierlab.running import run, to_pandas
 from frontierlab.sessions import session, start
 from frontierlab.spark_types import spark_schema
 

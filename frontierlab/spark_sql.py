@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from frontierlab.cancelling import check_cancelled
 from frontierlab.datasets import Dataset
 from frontierlab.errors import InvalidRequestError, SparkError
 from frontierlab.logs import open_logs
 from frontierlab.parameters import as_parameters, check_names
-from frontierlab.running import check_cancelled, said_by_spark, to_pandas
+from frontierlab.running import to_pandas
+from frontierlab.spark_calls import in_spark, said_by_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -75,7 +77,7 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
     values = as_parameters(parameters)
     check_cancelled()
     frame = open_logs(logs) if isinstance(logs, str | Dataset) else logs
-    answer = _analysed(frame, statement, values)
+    answer = in_spark(frame.sparkSession, lambda: _analysed(frame, statement, values), "reading the statement")
     return to_pandas(answer, description=f"sql: {statement}")
 
 

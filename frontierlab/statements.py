@@ -21,6 +21,7 @@ from frontierlab.comparison import Compare, before
 from frontierlab.errors import InvalidRequestError
 from frontierlab.groups import check_top, cut, heads, ranking
 from frontierlab.measures import Count, Measure
+from frontierlab.needs import Need, needs_of, needs_of_selection
 from frontierlab.selection import Selection
 from frontierlab.summaries import TIMES, summary_that_answers
 
@@ -74,7 +75,8 @@ class Question:
     measures
         What is counted, by the name of its column.
     keys
-        The columns that name a group; of an expression, its SQL.
+        The columns that name a group; of an expression, its SQL. SQL that is more than a column's name says what it
+        needs (`frontierlab.needs`), or is not asked of summaries; so in what follows.
     values
         What is counted and cannot be added up; with bins alone.
     first
@@ -132,15 +134,23 @@ class Question:
         text = _select({**by, **self.labels, **counted, **self.values}, len(by), source)
         return Statement(name, text, args, selection)
 
+    def needs(self, selection: Selection, shift: timedelta = _NOW) -> tuple[set[Need], set[Need]]:
+        """Return what must be known of a query: for the conditions that all queries meet, and for the rest."""
+        rest = needs_of([*self.keys.values(), *self.labels.values(), *([self.first] if self.first else [])])
+        for measure in self.measures.values():
+            rest |= measure.needs
+        if self.bins is not None:
+            rest |= self.bins.needs(shift)
+        return needs_of_selection(selection) | needs_of(self.conditions), rest
+
     def put_to(
         self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = _NOW
     ) -> tuple[DataFrame, Statement]:
         """Return what to ask, and the statement: the summary of the logs where it gives the same answer."""
-        if not self.values:  # which need each query
-            statement = self.statement(name, selection, shift, TIMES)
-            summary = summary_that_answers(logs, statement.text, statement.args)
-            if summary is not None:
-                return summary, statement
+        every, rest = self.needs(selection, shift)
+        summary = None if self.values else summary_that_answers(logs, every, rest)  # values need each query
+        if summary is not None:
+            return summary, self.statement(name, selection, shift, TIMES)
         return logs, self.statement(name, selection, shift)
 
     def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:

@@ -12,12 +12,11 @@ exactly. In a summary
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 import pyarrow as pa
@@ -25,7 +24,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontierlab.files import sync
-from frontierlab.schema import COLUMNS, MISSING_IOV, TIME
+from frontierlab.needs import Need
+from frontierlab.schema import MISSING_IOV, TIME
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -53,6 +53,7 @@ COMBINED = "all.summary"
 _LONG_MS = 1_000
 _NAMES = ("db", "schema", "nodefullpath")
 _FLAGS = ("cached", "disconn", "rejected", "procerror")
+_COARSE = ("time", "querytime", "since")  # of which little is kept
 _FEW = 4  # files that Spark opens without one noticing
 _PIECES = 16  # that are kept before they are added up
 _MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
@@ -84,33 +85,33 @@ class Shape:
         """The columns that its rows differ in."""
         return ["time", *_FLAGS, *self.columns]
 
-    def answers(self, text: str, args: Mapping[str, Any]) -> bool:
-        """Whether a statement gives the same answer from this summary as from the queries.
+    def answers(self, every: AbstractSet[Need], rest: AbstractSet[Need]) -> bool:
+        """Whether a question gets the same answer from this summary as from the queries.
 
         Parameters
         ----------
-        text
-            The statement. It holds no values, so what is not named in it is not asked.
-        args
-            The values of its parameters.
+        every
+            What the conditions that all counted queries meet need to know of a query.
+        rest
+            What else of the question needs to know of one.
         """
-        left_out = {column.name for column in COLUMNS}.difference(self.keys, ["fsize"])
-        if not left_out.isdisjoint(re.findall(r"(?<![:\w])\w+", text)):  # a parameter may be called like a column
+        if self.long and not any(need.how == "at least" for need in every):
             return False
-        if self.long and not args.keys() & {"threshold_ms", "min_querytime"}:
-            return False
-        return all(self._keeps(parameter, value) for parameter, value in args.items())
+        return all(self._keeps(need) for need in every | rest)
 
-    def _keeps(self, parameter: str, value: Any) -> bool:
-        """Whether what the summary leaves out makes no difference to a condition with this parameter."""
-        if parameter in ("since", "until"):
-            since_epoch: timedelta = value - datetime.fromtimestamp(0, UTC)
-            return not since_epoch % timedelta(milliseconds=self.bin_ms)
-        if parameter in ("bin_ms", "shift_ms"):
-            return int(value) % self.bin_ms == 0
-        if parameter in ("threshold_ms", "min_querytime"):
-            return int(value) == _LONG_MS
-        return parameter.split("_")[0] in (*_NAMES, "kind")
+    def _keeps(self, need: Need) -> bool:
+        match need:
+            case Need("time", "cut", value):
+                return value % self.bin_ms == 0
+            case Need("querytime", "at least", value):
+                return value == _LONG_MS
+            case Need("since", "given"):
+                return "since" in self.keys
+            case Need("fsize", "sum"):
+                return True
+            case Need(column, "value"):
+                return column in self.keys and column not in _COARSE
+        return False
 
     def count(self, rows: pa.Table, names: Mapping[str, pa.Array]) -> pa.Table:
         """Count rows as `Summariser.add` makes them, in which a name is its place among `names`."""
@@ -228,26 +229,25 @@ def _summaries_of(rows: Sequence[Path]) -> list[Path]:
     return files if all(file.exists() for file in files) else []
 
 
-_SUMMARIES: WeakKeyDictionary[DataFrame, Callable[[], DataFrame]] = WeakKeyDictionary()
+_SUMMARIES: WeakKeyDictionary[DataFrame, Callable[[str], DataFrame]] = WeakKeyDictionary()
 
 
-def note_summary(logs: DataFrame, open_summary: Callable[[], DataFrame]) -> None:
-    """Note how the summaries of logs are opened; what a user makes of logs has none."""
+def note_summary(logs: DataFrame, open_summary: Callable[[str], DataFrame]) -> None:
+    """Note how the summary of logs that has this name is opened; what a user makes of logs has none."""
     _SUMMARIES[logs] = open_summary
 
 
-def summary_that_answers(logs: DataFrame, text: str, args: Mapping[str, Any]) -> DataFrame | None:
-    """Return the summary that gives the same answer to a statement as the logs, where there is one.
+def summary_that_answers(logs: DataFrame, every: AbstractSet[Need], rest: AbstractSet[Need]) -> DataFrame | None:
+    """Return the summary that gives the same answer to a question as the logs, where there is one.
 
     Parameters
     ----------
     logs
         What was opened.
-    text, args
-        The statement, written for rows that each stand for `TIMES` queries.
+    every, rest
+        What the question needs to know of a query, as for `Shape.answers`. Its statement is to be written for rows
+        that each stand for `TIMES` queries.
     """
     open_summary = _SUMMARIES.get(logs)
-    shape = next((shape for shape in SHAPES if shape.answers(text, args)), None)
-    if open_summary is None or shape is None:
-        return None
-    return open_summary().where(f"summary = '{shape.name}'").coalesce(1)  # so that Spark need not shuffle
+    shape = next((shape for shape in SHAPES if shape.answers(every, rest)), None)
+    return None if open_summary is None or shape is None else open_summary(shape.name)

@@ -1,11 +1,11 @@
-"""The answers of all filters, computed in another way: DuckDB on the same file, and plain Python."""
+"""The answers of all filters, computed in another way: DuckDB on the same rows, and plain Python."""
 
 import math
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from frontierlab.selection import Selection
 
@@ -33,8 +33,11 @@ UNCACHED = "cached = false"
 SCHEMA, NODE = ["db", "schema"], ["db", "schema", "nodefullpath"]
 Rows = list[dict[str, Any]]
 
+_connection = duckdb.connect()
+_connection.execute("SET TimeZone = 'UTC'")
 
-def ask(path: Path, selection: Selection, select: str, extra: str = "true", by: int = 0) -> list[tuple[Any, ...]]:
+
+def ask(logs: pa.Table, selection: Selection, select: str, extra: str = "true", by: int = 0) -> list[tuple[Any, ...]]:
     """Return what DuckDB answers."""
     conditions, values = [extra], []
     for name in (*NODE, "tagname", "taskid", "frontierserver", "computingsite", "squid"):
@@ -55,11 +58,8 @@ def ask(path: Path, selection: Selection, select: str, extra: str = "true", by: 
             values.append(value)
     where = " AND ".join(f"({condition})" for condition in conditions)
     group = f" GROUP BY {', '.join(map(str, range(1, by + 1)))}" if by else ""
-    with duckdb.connect() as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        return connection.execute(
-            f"SELECT {select} FROM read_parquet(?) WHERE {where}{group}", [str(path), *values]
-        ).fetchall()
+    _connection.register("logs", logs)
+    return _connection.execute(f"SELECT {select} FROM logs WHERE {where}{group}", values).fetchall()
 
 
 def order(keys: tuple[Any, ...], size: int) -> tuple[Any, ...]:
@@ -67,7 +67,7 @@ def order(keys: tuple[Any, ...], size: int) -> tuple[Any, ...]:
 
 
 def groups(
-    path: Path,
+    logs: pa.Table,
     selection: Selection,
     keys: dict[str, str],
     measures: dict[str, str],
@@ -78,7 +78,7 @@ def groups(
 ) -> Rows:
     """Return the rows of a filter of groups, in order."""
     select = ", ".join([*(f'{sql} AS "{key}"' for key, sql in keys.items()), *measures.values()])
-    counted = {row[: len(keys)]: row[len(keys) :] for row in ask(path, selection, select, extra, len(keys))}
+    counted = {row[: len(keys)]: row[len(keys) :] for row in ask(logs, selection, select, extra, len(keys))}
 
     def size(values: tuple[Any, ...]) -> int:
         return int(values[list(measures).index(rank)] if rank else sum(values))
@@ -124,9 +124,9 @@ def of_all(rows: Rows, columns: list[str]) -> Rows:
     return rows
 
 
-def bin_range(path: Path, selection: Selection, width: int, extra: str) -> list[int]:
+def bin_range(logs: pa.Table, selection: Selection, width: int, extra: str) -> list[int]:
     """Return the starts of all bins, in milliseconds."""
-    ((first, last),) = ask(path, selection, "epoch_ms(min(time)), epoch_ms(max(time))", extra)
+    ((first, last),) = ask(logs, selection, "epoch_ms(min(time)), epoch_ms(max(time))", extra)
     if first is None:
         return []
     if selection.since is not None:
@@ -136,25 +136,25 @@ def bin_range(path: Path, selection: Selection, width: int, extra: str) -> list[
     return list(range(first // width * width, last // width * width + 1, width))
 
 
-def over_time(path: Path, selection: Selection, measures: dict[str, str], width: int, extra: str = "true") -> Rows:
+def over_time(logs: pa.Table, selection: Selection, measures: dict[str, str], width: int, extra: str = "true") -> Rows:
     bin_ = f"(epoch_ms(time) // {width}) * {width}"
-    counted = {r[0]: r[1:] for r in ask(path, selection, ", ".join([bin_, *measures.values()]), extra, 1)}
+    counted = {r[0]: r[1:] for r in ask(logs, selection, ", ".join([bin_, *measures.values()]), extra, 1)}
     nothing = tuple(None if "quantile" in sql else 0 for sql in measures.values())
     return [
         {"time": start} | dict(zip(measures, counted.get(start, nothing), strict=True))
-        for start in bin_range(path, selection, width, extra)
+        for start in bin_range(logs, selection, width, extra)
     ]
 
 
-def series(path: Path, selection: Selection, keys: list[str], threshold: int, width: int, top: int | None) -> Rows:
+def series(logs: pa.Table, selection: Selection, keys: list[str], threshold: int, width: int, top: int | None) -> Rows:
     extra = f"querytime >= {threshold}"
-    heads = groups(path, selection, {key: f'"{key}"' for key in keys}, QUERIES, extra=extra, top=top)
+    heads = groups(logs, selection, {key: f'"{key}"' for key in keys}, QUERIES, extra=extra, top=top)
     bin_ = f"(epoch_ms(time) // {width}) * {width}"
     select = ", ".join([bin_, *(f'"{key}"' for key in keys), "count(*)"])
-    counted = {tuple(row[:-1]): row[-1] for row in ask(path, selection, select, extra, 1 + len(keys))}
+    counted = {tuple(row[:-1]): row[-1] for row in ask(logs, selection, select, extra, 1 + len(keys))}
     names = [tuple(head[key] for key in keys) for head in heads if head["part"] == "named"]
     rows = []
-    for start in bin_range(path, selection, width, extra):
+    for start in bin_range(logs, selection, width, extra):
         for head in heads:
             key = tuple(head[name] for name in keys)
             if head["part"] == "named" or (head["part"] == "missing" and top is None):
@@ -166,9 +166,9 @@ def series(path: Path, selection: Selection, keys: list[str], threshold: int, wi
     return rows
 
 
-def durations(path: Path, selection: Selection, value: str, width: int, overflow: int) -> Rows:
+def durations(logs: pa.Table, selection: Selection, value: str, width: int, overflow: int) -> Rows:
     counted: dict[tuple[Any, Any], list[int]] = {}
-    for spent, *counts in ask(path, selection, ", ".join([value, *CACHED.values()]), by=1):
+    for spent, *counts in ask(logs, selection, ", ".join([value, *CACHED.values()]), by=1):
         limits = (
             (None, None)
             if spent is None
@@ -194,8 +194,8 @@ def plain(keys: list[str]) -> dict[str, str]:
     return {key: f'"{key}"' for key in keys}
 
 
-def kinds(path: Path, selection: Selection) -> Rows:
-    found = groups(path, selection, {"kind": KIND}, QUERIES, extra=UNCACHED)
+def kinds(logs: pa.Table, selection: Selection) -> Rows:
+    found = groups(logs, selection, {"kind": KIND}, QUERIES, extra=UNCACHED)
     there = {row["kind"] for row in found}
     names = ["disconn", "rejected", "procerror", "first query"]
     nothing = [
@@ -204,11 +204,11 @@ def kinds(path: Path, selection: Selection) -> Rows:
     return found + nothing if found else []
 
 
-def costs(path: Path, selection: Selection, key: str, top: int | None, by: str) -> Rows:
-    rows = of_all(groups(path, selection, plain([key]), COSTS, top=top, rank=by), list(COSTS))
+def costs(logs: pa.Table, selection: Selection, key: str, top: int | None, by: str) -> Rows:
+    rows = of_all(groups(logs, selection, plain([key]), COSTS, top=top, rank=by), list(COSTS))
     if key != "taskid":
         return rows
-    names = dict(ask(path, selection, "taskid, max(taskname)", by=1))
+    names = dict(ask(logs, selection, "taskid, max(taskname)", by=1))
     return [
         {"taskid": r["taskid"], "taskname": names.get(r["taskid"]) if r["part"] == "named" else None}
         | {k: v for k, v in r.items() if k != "taskid"}
@@ -216,22 +216,22 @@ def costs(path: Path, selection: Selection, key: str, top: int | None, by: str) 
     ]
 
 
-def shares(path: Path, selection: Selection, keys: list[str], top: int | None) -> Rows:
-    rows = groups(path, selection, plain(keys), CACHED, top=top)
+def shares(logs: pa.Table, selection: Selection, keys: list[str], top: int | None) -> Rows:
+    rows = groups(logs, selection, plain(keys), CACHED, top=top)
     return percent(rows, list(CACHED), lambda row: sum(row[c] for c in CACHED))
 
 
-def byte_shares(path: Path, selection: Selection, keys: list[str], top: int | None) -> Rows:
-    return of_all(groups(path, selection, plain(keys), BYTES, extra=UNCACHED, top=top), ["bytes"])
+def byte_shares(logs: pa.Table, selection: Selection, keys: list[str], top: int | None) -> Rows:
+    return of_all(groups(logs, selection, plain(keys), BYTES, extra=UNCACHED, top=top), ["bytes"])
 
 
-def kilobytes(path: Path, selection: Selection, width: int) -> Rows:
-    return [row | {"kB": int(row["bytes"]) / 1000} for row in over_time(path, selection, BYTES, width, UNCACHED)]
+def kilobytes(logs: pa.Table, selection: Selection, width: int) -> Rows:
+    return [row | {"kB": int(row["bytes"]) / 1000} for row in over_time(logs, selection, BYTES, width, UNCACHED)]
 
 
-def percentiles(path: Path, selection: Selection, width: int) -> Rows:
+def percentiles(logs: pa.Table, selection: Selection, width: int) -> Rows:
     quantiles = {f"p{n}": f"quantile_cont(querytime::DOUBLE, {n / 100})" for n in (50, 95, 99)}
-    return over_time(path, selection, {"queries": "count(querytime)"} | quantiles, width)
+    return over_time(logs, selection, {"queries": "count(querytime)"} | quantiles, width)
 
 
 ANSWERS: dict[str, Callable[..., Rows]] = {

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from pyspark.sql import DataFrame, SparkSession
 from frontierlab import Selection, filters, spark
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import KINDS
+from tests import duck
 from tests.logs import START, make_dataset, table
 from tests.reference import ANSWERS, ask
 
@@ -262,9 +262,11 @@ def test_a_filter_shows_all_its_keywords() -> None:
     assert set(ANSWERS) == set(NAMES)
 
 
-# ---- the same answers as DuckDB, on the same file --------------------------------------------------
+# ---- the same answers as another way to count them --------------------------------------------------
 
-names = st.sampled_from(["CONDBR2", "OFLP200", *NASTY]) | st.text(max_size=3)
+# pandas groups by texts up to their first NUL character
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3)
+names = st.sampled_from(["CONDBR2", "OFLP200", *NASTY]) | texts
 few = st.none() | st.sampled_from(["s1", "s2", "it's"])
 tasks = st.sampled_from([0, 1, 2, 2**31, 2**53 + 1, 2**63 - 1, -1])
 times = st.integers(START, START + 7_200_000) | st.sampled_from(
@@ -327,11 +329,9 @@ def moment(milliseconds: int) -> datetime:
 
 
 @contextmanager
-def opened(running: SparkSession, data: list[dict[str, Any]]) -> Iterator[tuple[DataFrame, Path]]:
+def opened(running: SparkSession, data: list[dict[str, Any]]) -> Iterator[DataFrame]:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "logs.parquet"
-        pq.write_table(table(data), path)
-        yield spark.open_logs(make_dataset(Path(folder) / "logs", data), session=running), path
+        yield spark.open_logs(make_dataset(Path(folder) / "logs", data), session=running)
 
 
 def agrees(frame: pd.DataFrame, expected: list[dict[str, Any]]) -> None:
@@ -360,54 +360,64 @@ KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-@pytest.mark.spark
+@st.composite
+def questions(draw: st.DrawFn, name: str) -> tuple[list[dict[str, Any]], Selection, dict[str, Any]]:
+    """Rows, a selection of them, and the filter's own keywords."""
+    own = inspect.signature(getattr(filters, name)).parameters
+    data = draw(rows)
+    keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}
+    return data, draw(selections(data)), keywords
+
+
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=4, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
-def test_a_filter_agrees_with_duckdb(running: SparkSession, name: str, data: st.DataObject) -> None:
-    asked = getattr(filters, name)
-    logs = data.draw(rows)
-    keywords = {
-        keyword: data.draw(values)
-        for keyword, values in KEYWORDS.items()
-        if keyword in inspect.signature(asked).parameters
-    }
-    selection = data.draw(selections(logs))
-    with opened(running, logs) as (frame, path):
-        agrees(asked(frame, selection, **keywords), ANSWERS[name](path, selection, **keywords))
-
-
-@pytest.mark.spark
-@settings(max_examples=1, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.just(NASTY))
-def test_names_that_look_like_code_are_only_names(running: SparkSession, nasty: list[str]) -> None:
-    data = [
-        {"db": n, "schema": n, "nodefullpath": n, "tagname": n, "frontierserver": n, "cached": False} for n in nasty
-    ]
-    with opened(running, data) as (frame, path):
-        for field in ("db", "schema", "nodefullpath", "tagname", "frontierserver"):
-            for value in (nasty, *nasty):
-                selection = Selection(**{field: value})
-                counted = filters.queries_per_db(frame, selection)
-                assert set(counted["db"]) == set(nasty if value is nasty else [value])
-        assert len(ask(path, Selection(db=nasty), "db")) == len(nasty)
-
-
-# ---- comparing ---------------------------------------------------------------------------------------
+def test_a_filter_agrees_with_another_way_to_count(name: str, data: st.DataObject) -> None:
+    logs, selection, keywords = data.draw(questions(name))
+    with duck.in_duckdb():
+        frame = getattr(filters, name)(duck.Logs(table(logs)), selection, **keywords)
+    agrees(frame, ANSWERS[name](table(logs), selection, **keywords))
 
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.data())
-def test_a_comparison_is_both_answers_side_by_side(running: SparkSession, name: str, data: st.DataObject) -> None:
-    asked, logs = getattr(filters, name), data.draw(rows)
-    start = data.draw(st.integers(START, START + 3_600_000))
-    length = data.draw(st.sampled_from([600_000, 300_001, 3_600_000]))
+def test_a_filter_in_spark_agrees_with_another_way_to_count(
+    running: SparkSession, name: str, data: st.DataObject
+) -> None:
+    logs, selection, keywords = data.draw(questions(name))
+    with opened(running, logs) as frame:
+        agrees(getattr(filters, name)(frame, selection, **keywords), ANSWERS[name](table(logs), selection, **keywords))
+
+
+@pytest.mark.spark
+def test_names_that_look_like_code_are_only_names(running: SparkSession) -> None:
+    data = [
+        {"db": n, "schema": n, "nodefullpath": n, "tagname": n, "frontierserver": n, "cached": False} for n in NASTY
+    ]
+    with opened(running, data) as frame:
+        for field in ("db", "schema", "nodefullpath", "tagname", "frontierserver"):
+            counted = filters.queries_per_db(frame, Selection(**{field: NASTY}))
+            assert set(counted["db"]) == set(NASTY)
+        for name in NASTY:
+            counted = filters.queries_per_db(frame, Selection(db=name, frontierserver=name))
+            assert counted["db"].tolist() == [name]
+    assert len(ask(table(data), Selection(db=NASTY), "db")) == len(NASTY)
+
+
+# ---- comparing ---------------------------------------------------------------------------------------
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> tuple[Selection, Any, int]:
+    """A window, what it is compared with, and by how many milliseconds that is earlier."""
+    start = draw(st.integers(START, START + 3_600_000))
+    length = draw(st.sampled_from([600_000, 300_001, 3_600_000]))
     selection = Selection(
-        since=moment(start), until=moment(start + length), db=data.draw(st.sampled_from([None, "CONDBR2"]))
+        since=moment(start), until=moment(start + length), db=draw(st.sampled_from([None, "CONDBR2"]))
     )
-    how, shift = data.draw(
+    how, shift = draw(
         st.sampled_from(
             [
                 ("previous", length),
@@ -417,11 +427,37 @@ def test_a_comparison_is_both_answers_side_by_side(running: SparkSession, name: 
             ]
         )
     )
+    return selection, how, shift
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(rows, comparisons())
+def test_a_comparison_is_both_answers_side_by_side(
+    name: str, logs: list[dict[str, Any]], comparison: tuple[Selection, Any, int]
+) -> None:
+    with duck.in_duckdb():
+        compared(duck.Logs(table(logs)), name, logs, comparison)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["cost_per_task", "querytime_percentiles", "long_queries_per_node"])
+@settings(max_examples=1, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(rows, comparisons())
+def test_a_comparison_in_spark_is_both_answers_side_by_side(
+    running: SparkSession, name: str, logs: list[dict[str, Any]], comparison: tuple[Selection, Any, int]
+) -> None:
+    with opened(running, logs) as frame:
+        compared(frame, name, logs, comparison)
+
+
+def compared(frame: Any, name: str, logs: list[dict[str, Any]], comparison: tuple[Selection, Any, int]) -> None:
+    asked, (selection, how, shift) = getattr(filters, name), comparison
     keywords = {"top": None} if "top" in inspect.signature(asked).parameters else {}
-    with opened(running, logs) as (frame, path):
-        got = asked(frame, selection, compare=how, **keywords)
-        now = ANSWERS[name](path, selection, **keywords)
-        then = ANSWERS[name](moved(path, logs, shift), selection, **keywords)
+    got = asked(frame, selection, compare=how, **keywords)
+    now = ANSWERS[name](table(logs), selection, **keywords)
+    later = [{**one, "time": one["time"] + shift} for one in logs]
+    then = ANSWERS[name](table(later), selection, **keywords)
     keys = [
         column
         for column in got.columns
@@ -445,12 +481,6 @@ def test_a_comparison_is_both_answers_side_by_side(running: SparkSession, name: 
     for column in (column for column in got.columns if f"{column}_before" in got):
         change = (got[column] - got[f"{column}_before"]).dropna()
         assert change.tolist() == got[f"{column}_change"].dropna().tolist()
-
-
-def moved(path: Path, logs: list[dict[str, Any]], shift: int) -> Path:
-    later = path.with_name("later.parquet")
-    pq.write_table(table([{**one, "time": one["time"] + shift} for one in logs]), later)
-    return later
 
 
 @pytest.mark.spark

@@ -1,6 +1,7 @@
 import contextlib
 import os
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -8,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark import util
 from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import spark
+from frontierlab.caching.counting import Background, count_queries
 from frontierlab.errors import Cancelled, FrontierlabError, SparkError
 from tests.logs import make_dataset
 
@@ -225,3 +228,180 @@ def test_a_job_that_someone_ends_in_spark_is_an_error(running: SparkSession, log
     end_all = running.sparkContext.cancelAllJobs
     with once_a_job_runs(running, end_all), pytest.raises(SparkError, match=r"Spark failed at slow: .*cancelled"):
         spark.run(logs, ENDLESS, description="slow")
+
+
+# ---- no statement waits for ever ---------------------------------------------------------------------
+
+Connect = Callable[[Any, Any], Any]
+
+
+@pytest.fixture
+def over_ports(running: SparkSession) -> Iterator[None]:
+    """Let answers come through ports, as in a session that a user started."""
+    conf = running.sparkContext._jsc.sc().conf()
+    conf.set("spark.python.unix.domain.socket.enabled", "false")
+    yield
+    conf.set("spark.python.unix.domain.socket.enabled", "true")
+
+
+class Stranger:
+    """Another program that meets Spark's port before Python does: at the first `times` connections."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, does: str, times: int) -> None:
+        self.met, self.sockets = 0, []  # type: int, list[socket.socket]
+        connect: Connect = util.local_connect_and_auth
+
+        def after_the_stranger(port: Any, secret: Any) -> Any:
+            self.met += 1
+            if self.met > times:
+                return connect(port, secret)
+            if does == "refuses":
+                return connect(self.closed_port(), secret)
+            self.sockets.append(socket.create_connection(("127.0.0.1", port)))
+            if does == "sends bytes":
+                self.sockets[-1].sendall(bytes.fromhex("ff00000000000000017f"))
+            return connect(port, secret)
+
+        monkeypatch.setattr(util, "local_connect_and_auth", after_the_stranger)
+
+    @staticmethod
+    def closed_port() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], Stranger]]:
+    monkeypatch.setenv("SPARK_AUTH_SOCKET_TIMEOUT", "2")
+    monkeypatch.setattr("frontierlab.running._REASON_SECONDS", 1)
+    made: list[Stranger] = []
+
+    def make(does: str, times: int) -> Stranger:
+        made.append(Stranger(monkeypatch, does, times))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for connection in one.sockets:
+            connection.close()
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("over_ports")
+@pytest.mark.parametrize("does", ["sends bytes", "refuses", "never answers"])
+def test_a_stranger_at_the_port_costs_a_second_try(
+    logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str
+) -> None:
+    met = stranger(does, 1)
+    assert spark.run(logs, "SELECT count(*) AS n FROM {logs}")["n"].tolist() == [1]
+    assert met.met == 2
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("over_ports")
+@pytest.mark.parametrize("does", ["sends bytes", "refuses", "never answers"])
+def test_a_stranger_who_stays_is_an_error(logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str) -> None:
+    met = stranger(does, 9)
+    with pytest.raises(SparkError, match=r"did not come through: another program .* Unix socket"):
+        spark.run(logs, "SELECT count(*) AS n FROM {logs}")
+    assert met.met == 2
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("over_ports")
+def test_an_error_of_spark_comes_through_a_port_too(logs: DataFrame) -> None:
+    with pytest.raises(SparkError, match=r"^Spark failed at bad: too bad\.$"):
+        spark.run(logs, "SELECT raise_error('too bad') FROM {logs}", description="bad")
+
+
+@pytest.mark.spark
+def test_answers_come_through_a_socket_in_a_private_folder(logs: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect: Connect = util.local_connect_and_auth
+    used: list[tuple[Any, Any]] = []
+
+    def noted(address: Any, secret: Any) -> Any:
+        used.append((address, secret))
+        return connect(address, secret)
+
+    monkeypatch.setattr(util, "local_connect_and_auth", noted)
+    assert spark.run(logs, "SELECT count(*) AS n FROM {logs}")["n"].tolist() == [1]
+    ((path, secret),) = used
+    assert secret is None
+    assert len(path) < 104
+    assert Path(path).parent.stat().st_mode & 0o777 == 0o700
+    assert not Path(path).exists()
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("by", ["cancel", "Ctrl-C"])
+def test_whoever_leaves_is_free_though_spark_never_answers(
+    logs: DataFrame, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("frontierlab.spark_calls.ENDING_SECONDS", 0.5)
+    stuck, end = threading.Event(), threading.Event()
+
+    def never(*_: object) -> None:
+        stuck.set()
+        end.wait(300)
+        raise OSError("ended")
+
+    monkeypatch.setattr(util, "local_connect_and_auth", never)
+    work = spark.cancellable()
+
+    def leave() -> None:
+        assert stuck.wait(60)
+        work.cancel() if by == "cancel" else os.kill(os.getpid(), signal.SIGINT)
+
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=leave)
+    thread.start()
+    try:
+        kind = Cancelled if by == "cancel" else KeyboardInterrupt
+        with pytest.raises(kind, match=r"Spark has not ended its work within 0\.5 s; it is still"), work:
+            spark.run(logs, "SELECT count(*) AS n FROM {logs}")
+        assert not end.is_set()
+    finally:
+        signal.signal(signal.SIGINT, ours)
+        end.set()
+        thread.join()
+
+
+@pytest.mark.spark
+def test_counting_that_has_no_job_yet_is_cancelled(
+    running: SparkSession, logs: DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frontierlab.spark_calls.ENDING_SECONDS", 0.5)
+    reached, go_on = threading.Event(), threading.Event()
+    ask = SparkSession.sql
+
+    def held(session: SparkSession, *_: Any, **__: Any) -> DataFrame:
+        reached.set()
+        assert go_on.wait(300)
+        return ask(session, ENDLESS.replace("count(*)", "count(*) AS n"))
+
+    monkeypatch.setattr(SparkSession, "sql", held)
+    with pytest.raises(KeyboardInterrupt, match="left"), Background() as work:  # noqa: PT012
+        begun = work.begin(lambda: count_queries(logs, tmp_path / "queries", 1))
+        assert reached.wait(60)
+        raise KeyboardInterrupt("left")
+    assert isinstance(begun.exception(60), Cancelled)
+    go_on.set()  # its job begins now, long after the cancellation
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("frontierlab-")])
+    nothing_is_left(running)
+
+
+@pytest.mark.spark
+def test_a_thread_that_dies_before_its_work_is_an_error(
+    running: SparkSession, logs: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyspark.InheritableThread", lambda *_, **__: threading.Thread(target=int))
+    with pytest.raises(SparkError, match=r"Spark is gone: its Java process has ended, seen at SELECT 1\."):
+        spark.run(logs, "SELECT 1")
+
+
+@pytest.mark.spark
+def test_a_session_that_was_stopped_says_what_to_do(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = running.range(1)
+    monkeypatch.setattr(running.sparkContext, "_jsc", None)
+    with pytest.raises(SparkError, match=r"was stopped\. frontierlab\.spark\.session\(\) starts a new one"):
+        spark.to_pandas(frame)

@@ -8,7 +8,6 @@ the hash of its name, so that neither is copied into every row.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
@@ -23,9 +22,10 @@ import pyarrow.dataset
 from frontierlab import spark
 from frontierlab.schema import MISSING_IOV
 from frontierlab.selection import Selection
+from frontierlab.spark_calls import in_spark
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 __all__ = [
     "Background",
@@ -140,15 +140,11 @@ class Counted:
 class Background:
     """Work of Spark in threads of its own: it can be waited for with progress, and ends where the caller ends early.
 
-    Parameters
-    ----------
-    spark
-        The session.
+    The caller then waits for its end as long as anyone who cancels work of Spark: 5 s at most.
     """
 
-    def __init__(self, spark: SparkSession) -> None:
-        self._context = spark.sparkContext
-        self._tag = f"frontierlab-{secrets.token_hex(6)}"
+    def __init__(self) -> None:
+        self._begun: list[spark.Cancellable] = []
         self._pool = ThreadPoolExecutor(2, "counting")
 
     def __enter__(self) -> Self:
@@ -156,17 +152,20 @@ class Background:
 
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is not None:
-            self._context.cancelJobsWithTag(self._tag)
+            for one in self._begun:
+                one.cancel()
         self._pool.shutdown(cancel_futures=True)
 
     def begin(self, work: Callable[[], Result]) -> Future[Result]:
         """Let Spark begin."""
+        one = spark.cancellable()
+        self._begun.append(one)
 
-        def tagged() -> Result:
-            self._context.addJobTag(self._tag)
-            return work()
+        def cancellably() -> Result:
+            with one:
+                return work()
 
-        return self._pool.submit(copy_context().run, tagged)  # what cancels the caller cancels it too
+        return self._pool.submit(copy_context().run, cancellably)  # what cancels the caller cancels it too
 
     @staticmethod
     def end(begun: Future[Result], report: Callable[[], object]) -> Result:
@@ -229,12 +228,22 @@ def count_queries(
         Full paths of folders; all by default.
     selection
         Only queries of it are counted; all by default.
+
+    Raises
+    ------
+    Cancelled, SparkError
+        As `frontierlab.spark.to_pandas` does; `target` can then hold some of the files.
     """
     condition, args = _condition(paths, selection)
     in_order = "\nSORT BY folder, slice" if slices > 1 else ""  # so that a part of them is found at one place
     statement = _ASKED.format(condition=condition) + _QUERIES + in_order
-    answer = logs.sparkSession.sql(statement, args={**args, "slices": slices}, logs=logs)
-    answer.write.option("parquet.block.size", _ROW_GROUP).parquet(str(target))
+    session = logs.sparkSession
+
+    def write() -> None:
+        answer = session.sql(statement, args={**args, "slices": slices}, logs=logs)
+        answer.write.option("parquet.block.size", _ROW_GROUP).parquet(str(target))
+
+    in_spark(session, write, "caching: queries", description="caching: queries")
     return Counted(target, slices)
 
 

@@ -152,8 +152,11 @@ def efficiency(
         report(begin)
         paths = sorted({folder[2] for folder in wanted or ()})
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        place = stack.enter_context(tempfile.TemporaryDirectory(prefix=".counting-", dir=settings.data_dir))
-        work = stack.enter_context(Background(logs.sparkSession))
+        # where Spark does not end in time, it may still write there
+        place = stack.enter_context(
+            tempfile.TemporaryDirectory(prefix=".counting-", dir=settings.data_dir, ignore_cleanup_errors=True)
+        )
+        work = stack.enter_context(Background())
         target, slices = Path(place) / "queries", max(1, -(-_most(dataset) // counting.PIECE))
         queries = work.begin(lambda: count_queries(logs, target, slices, paths, selection))
         counts = work.end(work.begin(lambda: count_folders(logs, paths, selection)), lambda: report(begin))

@@ -8,7 +8,7 @@ from typing import Literal
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import NOT_CACHED, add_percent_of_all
+from frontierlab.filters.parts import FAILED, NOT_CACHED, add_percent_of_all
 from frontierlab.measures import Count, Measure, Sum
 from frontierlab.statements import Question, as_filter
 
@@ -21,7 +21,7 @@ COSTS: dict[str, Measure] = {
     "queries": Count(),
     "bytes": Sum("fsize", where=NOT_CACHED),
     "dbtime_ms": Sum("dbtime", where=NOT_CACHED),
-    "failures": Count("disconn OR rejected OR procerror"),
+    "failures": Count(FAILED),
 }
 """What queries cost: one each; the size of its answer; its time in the database; whether it failed."""
 

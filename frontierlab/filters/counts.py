@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from frontierlab.filters.parts import CACHED, DB, NODE, NOT_CACHED, PAYLOAD, QUERIES, SCHEMA
-from frontierlab.selection import KIND_SQL, KINDS
+from frontierlab.filters.parts import CACHED, DB, KIND, NODE, NOT_CACHED, PAYLOAD, QUERIES, SCHEMA
+from frontierlab.selection import KINDS
 from frontierlab.statements import Question, as_filter
 
 __all__ = [
@@ -53,7 +53,7 @@ def uncached_by_kind() -> Question:
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         queries : Int64, number of queries that were not cached
     """
-    return Question(QUERIES, {"kind": KIND_SQL}, conditions=(NOT_CACHED,), always=KINDS)
+    return Question(QUERIES, {"kind": KIND}, conditions=(NOT_CACHED,), always=KINDS)
 
 
 @as_filter

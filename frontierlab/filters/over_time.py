@@ -10,6 +10,7 @@ from frontierlab.bins import TimeBins
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.parts import BYTES, CACHED, NODE, NOT_CACHED, QUERIES, SCHEMA
 from frontierlab.measures import Count
+from frontierlab.needs import Expression, Need
 from frontierlab.statements import Question, as_filter
 
 __all__ = [
@@ -179,7 +180,7 @@ def _long(keys: Mapping[str, str], threshold_ms: int, bin_seconds: float, top: i
     return Question(
         QUERIES,
         keys,
-        conditions=("querytime >= :threshold_ms",),
+        conditions=(Expression("querytime >= :threshold_ms", Need("querytime", "at least", threshold_ms)),),
         args={"threshold_ms": threshold_ms},
         bins=TimeBins(bin_seconds),
         top=top,

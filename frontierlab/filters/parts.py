@@ -7,11 +7,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from frontierlab.measures import Count, Sum
+from frontierlab.needs import Expression, Need
+from frontierlab.selection import KIND_SQL, KINDS
 
 __all__ = [
     "BYTES",
     "CACHED",
     "DB",
+    "FAILED",
+    "KIND",
     "NODE",
     "NOT_CACHED",
     "PAYLOAD",
@@ -33,21 +37,32 @@ NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
 QUERIES = {"queries": Count()}
 """Numbers of queries."""
 
+KIND = Expression.of(KIND_SQL, *KINDS[:-1])
+"""The kind of a query that was not cached."""
+
+NOT_CACHED = Expression.of("NOT cached", "cached")
+"""The condition that a query was not cached."""
+
+FAILED = Expression.of("disconn OR rejected OR procerror", *KINDS[:-1])
+"""The condition that a query failed."""
+
 CACHED = {
-    "cached": Count("cached"),
-    "not_cached": Count("NOT cached"),
-    "unknown": Count("cached IS NULL"),
+    "cached": Count(Expression.of("cached", "cached")),
+    "not_cached": Count(NOT_CACHED),
+    "unknown": Count(Expression.of("cached IS NULL", "cached")),
 }
 """Numbers of queries that were cached, that were not, and of which the log does not say."""
 
-PAYLOAD = {"payload": Count("since <> -1"), "non_payload": Count("since = -1 OR since IS NULL")}
+_GIVEN = Need("since", "given")
+
+PAYLOAD = {
+    "payload": Count(Expression("since <> -1", _GIVEN)),
+    "non_payload": Count(Expression("since = -1 OR since IS NULL", _GIVEN)),
+}
 """Numbers of queries that give the start of an IOV, and that do not."""
 
 BYTES = {"bytes": Sum("fsize")}
 """Sizes of answers added up."""
-
-NOT_CACHED = "NOT cached"
-"""The condition that a query was not cached."""
 
 
 def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -> pd.DataFrame:

@@ -14,12 +14,12 @@ from typing import Any, Literal
 
 from pydantic import SecretStr
 
+from frontierlab.cancelling import cancellable
 from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction import Share
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.jobs.records import BEAT, JobStore, Process
 from frontierlab.progress import Progress
-from frontierlab.running import cancellable
 from frontierlab.settings import Settings
 
 __all__ = ["Claim", "Control", "MOST_ATTEMPTS", "claim", "end", "run"]

@@ -1,0 +1,77 @@
+"""The filters' own statements in DuckDB: milliseconds each, so that hundreds of random examples are tried.
+
+What Spark SQL calls otherwise is a macro here. That Spark itself gives these answers, a few examples a filter show.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+
+from frontierlab import spark
+from frontierlab.running import as_frame
+from frontierlab.summaries import note_summary
+
+MACROS = """
+SET TimeZone = 'UTC';
+CREATE MACRO unix_millis(time) AS epoch_ms(time);
+CREATE MACRO timestamp_millis(ms) AS epoch_ms(ms)::TIMESTAMPTZ;
+CREATE MACRO pmod(a, b) AS ((a % b) + b) % b;
+CREATE MACRO percentile(x, shares, times) AS
+    list_aggregate(flatten(list([x::DOUBLE FOR _ IN range(times)])), 'quantile_cont', shares);
+"""
+
+
+class Logs:
+    """Rows in the place of a Spark DataFrame."""
+
+    def __init__(self, rows: pa.Table) -> None:
+        self.rows = rows
+        self.sparkSession = None
+
+    def where(self, _: str) -> Logs:
+        """Return the same rows, which have no summary."""
+        return Logs(self.rows)
+
+
+def run(logs: Logs, sql: str, args: Mapping[str, Any] | None = None, *, description: str | None = None) -> pd.DataFrame:
+    """Answer a statement as `frontierlab.spark.run` does."""
+    return as_frame(ask(sql, dict(args or {}), logs=logs.rows))
+
+
+def ask(sql: str, args: dict[str, Any], **tables: pa.Table) -> pa.Table:
+    """Return DuckDB's answer to a statement of Spark SQL, with Spark's types."""
+    text = re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql)
+    text = re.sub(r"array\(([\d.D, ]+)\)", lambda found: f"[{found[1].replace('D', '')}]", text)
+    for name, rows in tables.items():
+        _connection.register(name, rows)
+        text = text.replace(f"{{{name}}}", name)
+    answer = _connection.sql(text, params=args).to_arrow_table()
+    return answer.cast(
+        pa.schema([pa.field(f.name, pa.int64()) if pa.types.is_decimal(f.type) else f for f in answer.schema])
+    )
+
+
+def with_summary(rows: pa.Table, summary: pa.Table) -> Logs:
+    """Return logs that have a summary."""
+    logs = Logs(rows)
+    note_summary(logs, lambda name: Logs(summary.filter(pa.compute.field("summary") == name)))  # type: ignore[arg-type]
+    return logs
+
+
+@contextmanager
+def in_duckdb() -> Iterator[None]:
+    """Let filters ask DuckDB."""
+    with mock.patch.object(spark, "run", run):
+        yield
+
+
+_connection = duckdb.connect()
+_connection.execute(MACROS)
