@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from frontierlab_widgets import ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
+from frontierlab_widgets import CachingPanel, ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
 from frontierlab_widgets.extract import PERIODS
 from frontierlab_widgets.panel import Phase
 from frontierlab_widgets.transfer import MOST_UP
@@ -338,7 +338,8 @@ class TestExtract:
         panel.look()
         assert panel.wait(LONG)
         assert "There is no catalogue at" in panel.error
-        assert "fill in coolr_host in the settings panel (COOLR), and click Build the catalogue there" in panel.error
+        assert "Fill in coolr_host (or coolr_archive, or the path of a catalogue as coolr_file)" in panel.error
+        assert "click Build the catalogue there" in panel.error
 
     def test_a_look_that_was_stopped_says_nothing_of_a_dataset(self, settings, export, monkeypatch):
         begun = threading.Event()
@@ -489,6 +490,17 @@ class TestDatasets:
         assert panel.wait(LONG)
         assert (panel.error, (tmp_path / "out.csv").read_bytes()) == ("", written)
 
+    def test_an_incomplete_one_is_not_given_away(self, settings, dataset, tmp_path):
+        manifest = json.loads((dataset.path / "manifest.json").read_text())
+        (dataset.path / "manifest.json").write_text(json.dumps({**manifest, "state": "incomplete"}))
+        panel = DatasetsPanel(settings, dataset="day", path=str(tmp_path / "out.csv"))
+        for name in ("Download", "Write to path"):
+            button(panel, name).click()
+            assert panel.error == (
+                "The dataset day is incomplete. Extract it to its end first: with the same fields and name in the "
+                "extract panel."
+            )
+
     def test_an_upload_has_a_name_field_of_its_own(self, settings, dataset, export):
         panel = DatasetsPanel(settings, dataset="day", new_name="night")
         content = memoryview(export.read_bytes())
@@ -607,6 +619,18 @@ class TestJobs:
             panel.close()
         finally:
             go.set()
+
+
+class TestCaching:
+    def test_a_row_that_is_chosen_during_a_computation_leaves_it_alone(self, settings, dataset):
+        panel, go, came = CachingPanel(settings, dataset="day"), threading.Event(), []
+        panel.begin(lambda work: go.wait(LONG), came.append)
+        panel._table.selected = json.dumps(["CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixCalib", "none"])
+        assert not panel._work.stopping.is_set()
+        assert (panel.phase, panel._going.layout.display) == (Phase.WORKING, "")
+        go.set()
+        assert panel.wait(LONG)
+        assert came == [True]
 
 
 class TestDashboard:

@@ -122,8 +122,8 @@ class DatasetsPanel(Panel):
             self._really,
             row(
                 fields["path"],
-                buttons["Import path"],
                 fields["import_name"],
+                buttons["Import path"],
                 buttons["Write to path"],
                 fields["replace"],
             ),
@@ -178,7 +178,7 @@ class DatasetsPanel(Panel):
 
     def download(self) -> None:
         """Give the chosen dataset to the reader's machine, as one Parquet file; off the main thread."""
-        dataset = self._opened()
+        dataset = self._whole()
 
         def give(_: Work) -> None:
             with tempfile.TemporaryDirectory() as folder:
@@ -199,7 +199,7 @@ class DatasetsPanel(Panel):
         InvalidRequestError
             No path is given, or there is a file and it is not to be replaced.
         """
-        dataset, path, replace = self._opened(), Path(self.path).expanduser(), self.replace
+        dataset, path, replace = self._whole(), Path(self.path).expanduser(), self.replace
         if not self.path:
             raise InvalidRequestError(
                 "Give the path to write to, on the server, in the field path; its name ends in .parquet or .csv."
@@ -268,8 +268,15 @@ class DatasetsPanel(Panel):
             raise InvalidRequestError("Choose a dataset in the table first.")
         return self.dataset
 
-    def _opened(self) -> fl.Dataset:
-        return fl.datasets.open_dataset(self._chosen_name(), self.settings)
+    def _whole(self) -> fl.Dataset:
+        """Return the chosen dataset, which has to be complete."""
+        dataset = fl.datasets.open_dataset(self._chosen_name(), self.settings)
+        if dataset.state != "complete":
+            raise InvalidRequestError(
+                f"The dataset {dataset.name} is incomplete. Extract it to its end first: with the same fields and name "
+                "in the extract panel."
+            )
+        return dataset
 
     def _chosen(self) -> None:
         self._hide_question()

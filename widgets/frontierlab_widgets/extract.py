@@ -30,8 +30,8 @@ _WIDE = widgets.Layout(width="340px", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _CHOOSE = "choose …"
 _NO_CATALOGUE = (
-    "{} In these panels: fill in coolr_host in the settings panel (COOLR), and click Build the catalogue there; or "
-    "click The sample here, which brings its own."
+    "There is no catalogue at {}. Fill in coolr_host (or coolr_archive, or the path of a catalogue as coolr_file) in "
+    "the settings panel (COOLR), and click Build the catalogue there; or click The sample here, which brings its own."
 )
 _REQUEST = ("since", "until", "cached", "taskid", "source")
 
@@ -161,7 +161,7 @@ class ExtractPanel(Panel):
             except CatalogueError as error:
                 if settings.catalogue_path.exists():
                     raise
-                raise InvalidRequestError(_NO_CATALOGUE.format(error)) from error
+                raise InvalidRequestError(_NO_CATALOGUE.format(settings.catalogue_path)) from error
 
         def show(found: DryRun) -> None:
             if given == self._given() and settings == (self.settings or settings):  # nobody changed it meanwhile
@@ -187,6 +187,7 @@ class ExtractPanel(Panel):
             raise InvalidRequestError("Give the dataset a name.")
         given, settings, name = self._given(), self.settings or Settings(), self.name
         self._extracting = name
+        self._show_found()  # in place of what an earlier one lacked
 
         def run(work: Work) -> tuple[Dataset, list[str]]:
             require_free(name, settings, "name")

@@ -512,7 +512,7 @@ def row(*parts: widgets.Widget) -> widgets.HBox:
 
 
 def _row_layout(**more: str) -> widgets.Layout:
-    return widgets.Layout(flex_flow="row wrap", align_items="center", grid_gap="4px 8px", **more)
+    return widgets.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 8px", **more)
 
 
 def _problem(error: Exception, value: Any) -> str:

@@ -16,13 +16,10 @@ function render({ model, el }) {
     range.selectNodeContents(text);
     getSelection().removeAllRanges();
     getSelection().addRange(range);
-    let done = false;
-    try {
-      await navigator.clipboard.writeText(model.get("code")); // only on https and on localhost
-      done = true;
-    } catch {
-      done = document.execCommand("copy");
-    }
+    // only on https and on localhost; a browser that asks the reader for permission can leave this without an answer
+    const writing = navigator.clipboard?.writeText(model.get("code")).then(() => true, () => false) ?? false;
+    const late = new Promise((resolve) => setTimeout(() => resolve(false), 3_000));
+    const done = (await Promise.race([writing, late])) || document.execCommand("copy");
     button.textContent = done ? "Copied" : "Press Ctrl+C: it is marked";
   });
   el.append(button, text);
