@@ -42,6 +42,8 @@ def assert_is_by_rule(queries, rows):
     result = answers(*asked(queries), table(rows))
     expected = [by_rule(query, rows) for query in queries]
     assert [result.rows(i).tolist() for i in range(len(queries))] == expected
+    assert result.counts().dtype == np.int64
+    assert result.counts().tolist() == [len(numbers) for numbers in expected]
     iovs = [frozenset(rows[n][:3] for n in numbers) for numbers in expected]
     contents = [frozenset((rows[n][0], rows[n][3]) for n in numbers) for numbers in expected]
     for codes, sets in ((result.by_iov, iovs), (result.by_content, contents)):

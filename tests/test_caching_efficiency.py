@@ -18,8 +18,9 @@ from pyspark.sql import SparkSession
 import frontierlab as fl
 from frontierlab import Dataset, Settings, sample
 from frontierlab.caching import counting
+from frontierlab.caching.counting import Counted, count_folders, count_queries
 from frontierlab.caching.efficiency import COLUMNS, efficiency
-from frontierlab.caching.figures import payloads_of
+from frontierlab.caching.figures import ask_coolr, payloads_of
 from frontierlab.catalogue import Catalogue
 from frontierlab.catalogues import find_folders
 from frontierlab.coolr import Archive, Cancelled, Coolr
@@ -53,6 +54,23 @@ def dataset(home: Path) -> Dataset:
 @pytest.fixture(scope="module")
 def truth() -> pd.DataFrame:
     return World().truth()
+
+
+@pytest.fixture(scope="module")
+def once_counted(
+    dataset: Dataset, running: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pd.DataFrame, Counted]:
+    """What Spark counts of the dataset."""
+    logs = fl.open_logs(dataset, session=running)
+    return count_folders(logs), count_queries(logs, tmp_path_factory.mktemp("counted") / "queries", 1)
+
+
+@pytest.fixture
+def counted(once_counted: tuple[pd.DataFrame, Counted], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark has counted the dataset already: the test is about COOLR."""
+    module = sys.modules["frontierlab.caching.efficiency"]
+    monkeypatch.setattr(module, "count_folders", lambda *_: once_counted[0].copy())
+    monkeypatch.setattr(module, "count_queries", lambda *_: once_counted[1])
 
 
 @pytest.fixture
@@ -180,6 +198,7 @@ def test_in_small_pieces_it_is_the_same(
     assert_is_the_truth(efficiency(dataset, archived(home), progress=False), truth)
 
 
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize(("style", "shape"), [("snake", 1), ("camel", 2)])
 def test_from_a_server_it_is_the_same(
     dataset: Dataset, data_dir: Path, truth: pd.DataFrame, style: str, shape: int
@@ -207,6 +226,7 @@ def test_calls_do_not_grow_with_queries(server: CoolrServer, data_dir: Path, tmp
 # ---- a COOLR that fails and lies
 
 
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize(
     "trouble",
     [
@@ -225,10 +245,11 @@ def test_no_number_is_lost_or_changed(
     assert trouble.struck > 10
     assert_is_the_truth(frame, truth)
     assert (frame["problem"] == "").sum() > 20
-    again = efficiency(dataset, live(server, data_dir, coolr_cache_hours=0), progress=False)
+    again = efficiency(dataset, live(server, data_dir), progress=False)  # what was right is not asked for again
     assert_is_the_truth(again, truth)
 
 
+@pytest.mark.usefixtures("counted")
 def test_a_field_that_is_missing_is_a_problem_of_its_row(
     dataset: Dataset, server: CoolrServer, data_dir: Path, truth: pd.DataFrame
 ) -> None:
@@ -242,6 +263,7 @@ def test_a_field_that_is_missing_is_a_problem_of_its_row(
     assert row["cause"] == "not known"
 
 
+@pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("confirm", [False, True])
 def test_another_folders_rows_are_found_out(
     dataset: Dataset, server: CoolrServer, data_dir: Path, truth: pd.DataFrame, confirm: bool
@@ -256,9 +278,33 @@ def test_another_folders_rows_are_found_out(
     assert sum("agree" in problem or "different answers" in problem for problem in problems) == 1
 
 
+@pytest.mark.usefixtures("counted")
 def test_a_slow_server_costs_nothing_but_time(dataset: Dataset, data_dir: Path, truth: pd.DataFrame) -> None:
     with CoolrServer(World(), delay=0.05) as server:
         assert_is_the_truth(efficiency(dataset, live(server, data_dir), progress=False), truth)
+
+
+def test_who_asks_coolr_for_a_folder_can_leave() -> None:
+    over, asked = threading.Event(), threading.Event()
+    stop = threading.Event()
+    work = fl.spark.cancellable()
+
+    def ask() -> None:
+        asked.set()
+        stop.wait(60)
+        over.set()
+
+    def cancel() -> None:
+        asked.wait(60)
+        work.cancel()
+
+    threading.Thread(target=cancel).start()
+    with work, pytest.raises(fl.errors.Cancelled):
+        ask_coolr(ask, stop)
+    assert over.is_set()
+    assert ask_coolr(lambda: 7, stop) == 7
+    with pytest.raises(CoolrError, match="why"):
+        ask_coolr(lambda: (_ for _ in ()).throw(CoolrError("why")), stop)
 
 
 # ---- rows before the range

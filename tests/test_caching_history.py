@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
 import pandas as pd
 import pytest
 from bokeh.models import HBar
@@ -13,7 +14,7 @@ from elasticsearch import Elasticsearch
 
 from frontierlab import Settings
 from frontierlab.caching.history import COLUMNS, compare, compare_figure, read, store
-from frontierlab.errors import ElasticsearchError, InvalidRequestError
+from frontierlab.errors import DatasetError, ElasticsearchError, InvalidRequestError
 from tests.extractions import elastic_settings
 from tests.logs import START, make_dataset
 from tests.services.elasticsearch import ElasticsearchServer
@@ -275,3 +276,23 @@ def test_a_figure_of_nothing_says_so() -> None:
 def test_what_cannot_be_drawn(wrong: Callable[[], object], message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         wrong()
+
+
+def test_files_that_another_process_writes_or_that_are_damaged_are_left(
+    folder_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = make_dataset(tmp_path / "a", [])
+    store(FIRST, dataset, folder_settings)
+    [path] = (folder_settings.data_dir / "caching").glob("*.parquet")
+    before = path.read_bytes()
+    monkeypatch.setattr("frontierlab.caching.history._LONGEST_WAIT", 0.1)
+    with (
+        filelock.FileLock(path.with_name(".lock"), is_singleton=False),
+        pytest.raises(DatasetError, match=r"written by another process for 0\.1 seconds\. Nothing was stored"),
+    ):
+        store(FIRST, dataset, folder_settings)
+    assert path.read_bytes() == before
+    path.write_bytes(b"damaged")
+    with pytest.raises(DatasetError, match=r"cannot be read or written, and is left as it was"):
+        store(FIRST, dataset, folder_settings)
+    assert path.read_bytes() == b"damaged"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import filelock
 import pandas as pd
 import pytest
@@ -179,3 +181,14 @@ def test_two_recordings_at_once(client, tmp_path, folders):
         pytest.raises(CoolrError, match="is being recorded by another process"),
     ):
         record(client, tmp_path / "a", folders)
+
+
+def test_a_full_disk_is_an_error_that_says_what_stays(client, tmp_path, folders, monkeypatch):
+    def full(path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("frontierlab.coolr.archive.replacing", full)
+    with pytest.raises(CoolrError, match=r"cannot be written: No space left on device\. What was recorded stays"):
+        record(client, tmp_path / "archive", folders)
+    monkeypatch.undo()
+    assert record(client, tmp_path / "archive", folders).failures == ()

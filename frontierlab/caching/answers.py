@@ -57,6 +57,10 @@ class Answers:
         inside = (bounds.since > since) & (bounds.since <= until)
         return np.flatnonzero(inside | ((bounds.since <= since) & (since < bounds.stop)))
 
+    def counts(self) -> Integers:
+        """Return the number of payload rows of each query."""
+        return self._bounds.count(self._since, self._until).astype(np.int64)
+
 
 def answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
     """Find out which queries get the same answer.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from frontierlab import spark
 from frontierlab.caching.answers import answers
 from frontierlab.caching.counting import UNKNOWN_TAG
-from frontierlab.caching.figures import payloads_of
+from frontierlab.caching.figures import ask_coolr, payloads_of
 from frontierlab.caching.selection import notes_of
 from frontierlab.caching.what_if import FolderTag, different_queries, iov_base, served
 from frontierlab.coolr import Cancelled, Source, connect
@@ -222,6 +223,10 @@ def explain(
     ------
     InvalidRequestError
         The IOV base of the folder is not known.
+    CoolrError
+        COOLR is asked for the IOV base, and does not answer.
+    Cancelled
+        A `frontierlab.spark.cancellable` block around it was cancelled.
     DatasetError
         There is no such dataset, or it is incomplete.
     """
@@ -232,15 +237,15 @@ def explain(
     queries = different_queries(logs, folder, selection).sort_values(["since", "until", "sqlhash"], ignore_index=True)
     where, args = served(folder, selection)
     tasks = spark.run(logs, _TASKS.format(where=where), args, description=f"tasks that asked for {folder}")
-    payloads, problem = None, ""
-    with connect(settings) if conditions is None else nullcontext(conditions) as source:
-        base = iov_base(queries, folder, source)
+    payloads, problem, stop = None, "", threading.Event()
+    with connect(settings, cancelled=stop) if conditions is None else nullcontext(conditions) as source:
+        base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
         try:
             if tagname == UNKNOWN_TAG:
-                problem = "The tag of these queries is not known, and so is what they got."
+                problem = "The tag of these queries is not known, so that their payloads are not known either."
             elif len(queries):
                 low, high = int(queries["since"].min()), int(queries["until"].max())
-                payloads = payloads_of(source, folder._asdict(), low, high, base)
+                payloads = ask_coolr(lambda: payloads_of(source, folder._asdict(), low, high, base), stop)
         except Cancelled:
             raise
         except CoolrError as error:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -11,13 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from frontierlab import spark
 from frontierlab.caching.answers import answers, cells, overlapping
 from frontierlab.caching.counting import QUERY, SUMS
 from frontierlab.coolr import Source
 from frontierlab.coolr.answers import in_order
+from frontierlab.coolr.sources import side_by_side
 from frontierlab.errors import CoolrError
 
-__all__ = ["figures", "payloads_of", "worst_tasks"]
+__all__ = ["ask_coolr", "figures", "payloads_of", "worst_tasks"]
 
 _TASKS = 3  # named in a row
 _CELL = ["folder", "cell"]
@@ -25,6 +28,28 @@ _ADDED = ("different", "costly", *SUMS)
 _NONE = pa.schema([(name, pa.int64()) for name in (*_CELL, "squid", "taskid", "since", "until", *_ADDED)]).empty_table()
 
 Integers = NDArray[np.int64]
+Result = TypeVar("Result")
+
+
+def ask_coolr(work: Callable[[], Result], stop: threading.Event) -> Result:
+    """Do work that asks COOLR in a thread of its own, and leave it where the caller's work is no longer wanted.
+
+    Parameters
+    ----------
+    work
+        What asks.
+    stop
+        Set where it is left, so that calls which are under way end.
+
+    Raises
+    ------
+    Cancelled
+        A `frontierlab.spark.cancellable` block around it was cancelled.
+    """
+    [(_, got)] = side_by_side(lambda _: work(), [None], spark.check_cancelled, stop)
+    if isinstance(got, CoolrError):
+        raise got
+    return got
 
 
 def payloads_of(

@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from frontierlab.caching.comparing import KEYS, compare, compare_figure
 from frontierlab.elastic import Index, search_body
-from frontierlab.errors import ElasticsearchError, FrontierlabError, InvalidRequestError
+from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "compare", "compare_figure", "read", "store"]
 
+_LONGEST_WAIT = 60.0  # seconds for another process that stores
 _INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
@@ -85,6 +86,9 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
         It is another frame, of another dataset, or of part of the queries of its folders and period.
     ElasticsearchError
         The server cannot be reached, refuses, or took some records only; the same call stores the rest.
+    DatasetError
+        The files of the history cannot be read or written, or another process has been writing them for a minute.
+        They are left as they were.
     """
     settings = settings or Settings()
     lacking = [name for name in (*KEYS, "queries") if name not in frame]
@@ -188,16 +192,24 @@ def _store_in_index(records: list[dict[str, Any]], settings: Settings) -> None:
 
 
 def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
     record = records[0]
     period = hashlib.blake2b(f"{record['period_since']} {record['period_until']}".encode(), digest_size=6).hexdigest()
     path = folder / f"{record['dataset']}-{period}.parquet"
-    with filelock.FileLock(folder / ".lock"):
-        former = pq.read_table(path).cast(COLUMNS).to_pylist() if path.exists() else []
-        now = pa.Table.from_pylist(records, schema=COLUMNS).to_pylist()
-        kept = {tuple(row[key] for key in KEYS): row for row in (*former, *now)}
-        with replacing(path) as temporary:
-            pq.write_table(pa.Table.from_pylist(list(kept.values()), schema=COLUMNS), temporary)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with filelock.FileLock(folder / ".lock", timeout=_LONGEST_WAIT):
+            former = pq.read_table(path).cast(COLUMNS).to_pylist() if path.exists() else []
+            now = pa.Table.from_pylist(records, schema=COLUMNS).to_pylist()
+            kept = {tuple(row[key] for key in KEYS): row for row in (*former, *now)}
+            with replacing(path) as temporary:
+                pq.write_table(pa.Table.from_pylist(list(kept.values()), schema=COLUMNS), temporary)
+    except filelock.Timeout:
+        raise DatasetError(
+            f"The history in {folder} has been written by another process for {_LONGEST_WAIT:g} seconds. Nothing was "
+            "stored; the same call stores it later."
+        ) from None
+    except (OSError, ValueError) as error:  # Arrow's refusals are ValueErrors
+        raise DatasetError(f"The history {path} cannot be read or written, and is left as it was: {error}.") from error
 
 
 def read(

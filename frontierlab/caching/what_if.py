@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from frontierlab import spark
 from frontierlab.caching.answers import answers
 from frontierlab.caching.counting import UNKNOWN_TAG
-from frontierlab.caching.figures import payloads_of
+from frontierlab.caching.figures import ask_coolr, payloads_of
 from frontierlab.caching.selection import notes_of
 from frontierlab.coolr import Source, connect
 from frontierlab.datasets import Dataset, open_dataset
@@ -162,6 +163,8 @@ def what_if(
         A grid is none, or not one for the folder's IOV base; or the base or the tag is not known.
     CoolrError
         The payloads cannot be had.
+    Cancelled
+        A `frontierlab.spark.cancellable` block around it was cancelled.
     DatasetError
         There is no such dataset, or it is incomplete.
     """
@@ -170,17 +173,20 @@ def what_if(
     for grid in grids or ():
         _cell(grid)  # before anything is asked
     if tagname == UNKNOWN_TAG:
-        raise InvalidRequestError(f"The tag of these queries of {nodefullpath} is not known, and so is what they got.")
+        raise InvalidRequestError(
+            f"The tag of these queries of {nodefullpath} is not known, so that their payloads are not known either."
+        )
     dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
     logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
     queries = different_queries(logs, folder, selection)
-    with connect(settings) if conditions is None else nullcontext(conditions) as source:
-        base = iov_base(queries, folder, source)
+    stop = threading.Event()
+    with connect(settings, cancelled=stop) if conditions is None else nullcontext(conditions) as source:
+        base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
         chosen = list(dict.fromkeys(GRIDS[base] if grids is None else grids))
         for grid in chosen:
             _cell(grid, base)
         low, high = _reach(queries, chosen)
-        payloads = payloads_of(source, folder._asdict(), low, high, base)
+        payloads = ask_coolr(lambda: payloads_of(source, folder._asdict(), low, high, base), stop)
     frame = _regridded(queries, payloads, chosen)
     frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": notes_of(dataset, selection)}
     return frame
@@ -295,17 +301,10 @@ def _regridded(queries: pd.DataFrame, payloads: pa.Table, grids: Sequence[str]) 
     requests = pd.concat(tables, ignore_index=True)
     got = answers(requests["since"].to_numpy(), requests["until"].to_numpy(), payloads)
     requests["answer"] = got.by_iov
-    requests["rows"] = _rows(got)
+    requests["rows"] = got.counts()
     for cost, count in (("bytes", "sized"), ("dbtime", "timed")):
         requests[cost], requests[count] = _costs(requests, queries[[cost, count]].fillna(0).astype("int64"))
     return _table(requests, [AS_ASKED, *grids])
-
-
-def _rows(got: Any) -> Integers:
-    """Return the number of payload rows of each answer."""
-    codes, firsts, inverse = np.unique(got.by_iov, return_index=True, return_inverse=True)
-    counts = [0 if code < 0 else len(got.rows(int(first))) for code, first in zip(codes, firsts, strict=True)]
-    return np.array(counts, np.int64)[inverse]
 
 
 def _costs(requests: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:

@@ -156,7 +156,7 @@ class Archive:
         InvalidRequestError
             There are no folders, or bounds for two IOV bases. Nothing was done.
         CoolrError
-            The archive is being recorded by somebody else.
+            The archive is being recorded by another process, or cannot be written. What was recorded stays.
         """
         return _record(source, Path(path).expanduser().absolute(), folders, since, until, progress)
 
@@ -189,9 +189,9 @@ def _record(
         raise InvalidRequestError("There are no folders to record; frontierlab.catalogues.find_folders gives some.")
     if (since, until) != (0, OPEN_IOV) and folders["nodetime"].nunique(dropna=False) > 1:
         raise InvalidRequestError("since and until are for folders of one IOV base; record run-lumi and time apart.")
-    path.mkdir(parents=True, exist_ok=True)
     failures = []
     try:
+        path.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(path / ".lock", timeout=0), reporting(progress, "folders") as report:
             _add_to_catalogue(path, folders)
             meter = ProgressMeter("recording", len(folders))
@@ -205,6 +205,11 @@ def _record(
             report(meter.progress())
     except filelock.Timeout:
         raise CoolrError(f"The archive at {path} is being recorded by another process: wait for its end.") from None
+    except OSError as error:
+        raise CoolrError(
+            f"The archive at {path} cannot be written: {error.strerror or error}. What was recorded stays, and the "
+            "same call records the rest."
+        ) from error
     return Recorded(Archive(path), tuple(failures))
 
 
