@@ -18,7 +18,7 @@ KNOWN = (
 )
 
 # Errors in the log console that are still to be mended.
-KNOWN_IN_LOG = (r"^UnknownReferenceError: ",)  # of jupyter_bokeh, when figures are redrawn
+KNOWN_IN_LOG: tuple[str, ...] = ()
 
 # What the log console of JupyterLab has at level error, where errors of callbacks in the kernel end.
 LOGGED = """async () => {

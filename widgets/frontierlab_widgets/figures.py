@@ -4,30 +4,60 @@ from __future__ import annotations
 
 import functools
 import json
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import bokeh
 import ipywidgets as widgets
+from bokeh.core.serialization import UnknownReferenceError
 from bokeh.document import Document
 from bokeh.layouts import column
-from bokeh.models import Axis, Grid, Legend, Plot, Text, Title
+from bokeh.models import Axis, Grid, LayoutDOM, Legend, Plot, Text, Title
 from bokeh.models.annotations import ColorBar, Label
 from IPython.display import Javascript, display
 from jupyter_bokeh import BokehModel
 
 __all__ = ["Figures", "darken", "load_bokeh"]
 
+_FORMER = 8  # figures that the page may still speak of after they were replaced
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
 
 
+_UNDERSTOOD = ("ModelChanged", "ColumnsStreamed", "ColumnsPatched", "MessageSent")
+"""What the page can say of figures that has a meaning here."""
+
+
 class _View(BokehModel):
-    """A `BokehModel` that can be closed more than once, as widgets are at the end of Python."""
+    """A `BokehModel` whose figures are replaced by others, and that can be closed more than once.
+
+    The page learns of new figures a moment later than we do: what it says of the former ones until then (sizes, ranges,
+    and that it removes them) comes late, and `BokehModel` would fail at it, for it knows the new ones alone.
+    """
+
+    def __init__(self, model: LayoutDOM, **traits: Any) -> None:
+        self._former: deque[set[str]] = deque(maxlen=_FORMER)
+        super().__init__(model, **traits)
+
+    def replace(self, model: LayoutDOM) -> None:
+        """Show other figures, in a document of their own; the page draws anew whatever it has a view of."""
+        self._former.append({str(one.id) for one in self._model.references()})
+        self.update_from_model(model)
 
     def close(self) -> None:
+        """Take the figures away."""
         if self.comm is not None:
             super().close()
+
+    def _sync_model(self, view: BokehModel, content: dict[str, Any], buffers: list[Any]) -> None:
+        if content.get("kind") not in _UNDERSTOOD:
+            return  # such as that the page removes former figures
+        try:
+            super()._sync_model(view, content, buffers)
+        except UnknownReferenceError as error:
+            if not any(error.id in ids for ids in self._former):
+                raise
 
 
 class Figures(widgets.VBox):
@@ -50,6 +80,7 @@ class Figures(widgets.VBox):
         dark
             Whether the page's theme is dark.
         """
+        self.layout.display = ""
         page = column(list(figures), sizing_mode="stretch_width")
         if dark:
             darken(page)
@@ -58,8 +89,11 @@ class Figures(widgets.VBox):
             self._view = _View(page, layout=widgets.Layout(width="100%"))
             self.children = [self._view]
         else:
-            # as a new model would do, and the page draws anew what it has a view of; after a reload too
-            self._view.update_from_model(page)
+            self._view.replace(page)
+
+    def hide(self) -> None:
+        """Take the figures out of sight until others are shown."""
+        self.layout.display = "none"
 
     def close(self) -> None:
         """Take the figures away."""
