@@ -51,6 +51,19 @@ def until_drawn(lab: Lab, figures: int) -> list[Locator]:
     return lab.panel.locator(".bk-Figure").all()
 
 
+def opacity(place: Locator) -> float:
+    """How much of a place is seen, with all that it is in."""
+    seen = place.evaluate(
+        """(one) => {
+            let seen = 1;
+            // what Bokeh draws is in shadow trees
+            for (; one; one = one.parentElement ?? one.getRootNode().host) seen *= getComputedStyle(one).opacity;
+            return seen;
+        }"""
+    )
+    return float(seen)
+
+
 @pytest.fixture(scope="module")
 def sample(jupyter: JupyterServer) -> fl.Settings:
     """A dataset of the sample in the server's folder."""
@@ -324,6 +337,30 @@ class TestExplore:
         expect(lab.panel.get_by_text("Selected:")).to_contain_text("/PIXEL/PixCalib")
         lab.button("Everything").click()
 
+    def test_plots_of_something_else_are_grey_and_an_invalid_time_draws_nothing(self, lab: Lab) -> None:
+        lab.panel.get_by_role("tab", name="Databases").click()
+        until_drawn(lab, len(CHAPTERS["Databases and schemas"]))
+        lab.button("SQL").click()
+        code = lab.panel.locator(".frontierlab-code pre")
+        expect(code).to_contain_text("GROUP BY")
+        lab.field("since (UTC)").fill("yesterday noon")
+        lab.field("since (UTC)").press("Tab")
+        expect(lab.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
+        expect(lab.button("Draw anew")).to_be_disabled()
+        lab.field("database").select_option(index=1)
+        expect(lab.panel.get_by_text("These figures are of dataset sample, all queries, not of db")).to_be_visible()
+        for name in ("Numbers", "SQL", "Code", "CSV", "Parquet"):
+            expect(lab.button(name)).to_be_disabled()
+        figure = lab.panel.locator(".bk-Figure").first
+        assert (opacity(figure), opacity(code)) == pytest.approx((0.45, 0.45))
+        assert coloured(pixels(figure)) == 0
+        lab.button("Everything").click()
+        expect(lab.button("CSV")).to_be_enabled()
+        assert (opacity(figure), opacity(code)) == (1, 1)
+        assert coloured(pixels(figure)) > 0.002
+        lab.button("Close").click()
+        expect(code).to_have_count(0)
+
     def test_a_brushed_range_is_the_window_and_can_be_undone(self, lab: Lab) -> None:
         lab.panel.get_by_role("tab", name="Over time").click()
         figure = until_drawn(lab, len(CHAPTERS["Over time"]))[0]
@@ -389,7 +426,7 @@ def test_from_nothing_to_the_worst_folder_without_code(jupyter: JupyterServer, b
         rows = lab.panel.get_by_role("row").filter(visible=True)
         worst = rows.nth(1).locator("td").first.inner_text()
         lab.panel.get_by_role("button", name="Queries").filter(visible=True).click()
-        numbers = [int(row.locator("td").nth(4).inner_text().replace(",", "")) for row in rows.all()[1:6]]
+        numbers = [int(row.locator("td").nth(6).inner_text().replace(",", "")) for row in rows.all()[1:6]]
         assert numbers == sorted(numbers, reverse=True)
         lab.button("Explain the worst").click()
         expect(lab.panel.get_by_text(f"{worst} is explained")).to_be_visible(timeout=LONG)
@@ -398,3 +435,13 @@ def test_from_nothing_to_the_worst_folder_without_code(jupyter: JupyterServer, b
         assert share(pixels(why.first), (0xD5, 0x5E, 0x00)) > 0.02  # asked again for the same payload
         lab.panel.get_by_role("tab", name="What would help").click()
         expect(lab.panel.get_by_text(re.compile(r"would leave"))).to_be_visible()
+        lab.panel.get_by_role("tab", name="Folders").filter(visible=True).click()
+        table, database = lab.panel.get_by_role("grid").filter(visible=True), lab.field("database").filter(visible=True)
+        database.select_option("CONDBR2")
+        stale = "These figures are of dataset sample, all queries, not of db CONDBR2. Click Compute"
+        expect(lab.panel.get_by_text(stale)).to_be_visible()
+        expect(lab.button("Store")).to_be_disabled()
+        assert opacity(table) == pytest.approx(0.45)
+        database.select_option("all")
+        expect(lab.button("Store")).to_be_enabled()
+        assert opacity(table) == 1

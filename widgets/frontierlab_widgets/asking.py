@@ -14,9 +14,11 @@ from frontierlab.errors import Cancelled, FrontierlabError
 from frontierlab.progress import Progress, ProgressMeter
 from frontierlab.reports import CHAPTERS
 from frontierlab.times import from_milliseconds
+from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Stopped, Work
 
-__all__ = ["ALL", "COMPARE", "OTHER", "TABS", "ask", "comparison", "keywords_of", "other_logs", "title_of"]
+__all__ = ["ALL", "COMPARE", "OTHER", "TABS", "ask", "compared", "keywords_of", "origin_of", "other_logs", "title_of"]
 
 ALL = "All on one page"
 """The tab with the plots of all others."""
@@ -51,11 +53,11 @@ def other_logs(compare: str, settings: Any) -> Any:
     return compare or None
 
 
-def comparison(compare: str) -> str:
-    """Write what is compared with as the argument of a call."""
+def compared(compare: str) -> dict[str, str]:
+    """Return what is compared with as the keyword of a call, in code."""
     if compare.startswith(OTHER):
-        return f', compare=fl.datasets.open_dataset("{compare.removeprefix(OTHER)}", settings)'
-    return f', compare="{compare}"' if compare else ""
+        return {"compare": Name(call("fl.datasets.open_dataset", compare.removeprefix(OTHER), Name("settings")))}
+    return {"compare": compare} if compare else {}
 
 
 def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
@@ -73,7 +75,11 @@ def ask(
     known: Any,
     work: Work,
 ) -> dict[str, Any]:
-    """Open the dataset and ask it the questions; what cannot be answered is an error in words beside the others."""
+    """Open the dataset and ask it the questions; what cannot be answered is an error in words beside the others.
+
+    The answer says of what it is (``origin``). What is ``known`` of the dataset's contents is used again where it is of
+    the same one.
+    """
     running = fl.spark.cancellable()
     work.when_stopped(running.cancel)
     dataset = fl.datasets.open_dataset(name, settings)
@@ -82,10 +88,12 @@ def ask(
     meter = ProgressMeter("asking", len(names))
     frames, errors = {}, []
     with running:
-        if known is None:
+        if known is None or known["of"] != (dataset.name, dataset.identity):
             catalogue = Catalogue.read(settings.catalogue_path) if settings.catalogue_path.exists() else None
             known = {"folders": contents.folders(logs, catalogue), "tasks": contents.tasks(logs)}
+            known["of"] = (dataset.name, dataset.identity)
         other = other_logs(compare, settings)
+        origin = origin_of(dataset, selection, settings, compare)
         width = {"bin_seconds": _bin_seconds(dataset, selection)}
         for one in names:
             work.report(meter.progress(title_of(one)))
@@ -99,7 +107,14 @@ def ask(
                     errors.append(str(error))
             meter.add(1)
     partial = [] if dataset.state == "complete" else [f"The dataset {name} is incomplete: every number is too small."]
-    return {"frames": frames, "errors": errors, "contents": known, "notes": partial}
+    return {"frames": frames, "errors": errors, "contents": known, "notes": partial, "origin": origin}
+
+
+def origin_of(dataset: fl.Dataset, selection: fl.Selection, settings: Any, compare: str) -> Origin:
+    """Return the origin of plots; with that of the dataset that they are compared with."""
+    other = other_logs(compare, settings)
+    compared = (compare, other.identity) if isinstance(other, fl.Dataset) else (compare,)
+    return Origin.of((dataset.name, dataset.identity), selection, settings, ("data_dir",), compared)
 
 
 def _bin_seconds(dataset: fl.Dataset, selection: fl.Selection) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,16 @@ import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.caching import history
 from frontierlab.catalogue import Catalogue
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab.literals import literal
 from frontierlab_widgets.caching_history import History
-from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, picked_folders
-from frontierlab_widgets.code import Code
+from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, origin_of
+from frontierlab_widgets.code import Code, Name, call
 from frontierlab_widgets.figures import Figures, load_bokeh
 from frontierlab_widgets.following import follow
-from frontierlab_widgets.panel import Panel, row
-from frontierlab_widgets.picking import Picker
+from frontierlab_widgets.origin import FiguresPanel, Origin
+from frontierlab_widgets.panel import row
+from frontierlab_widgets.picking import TIMES, Picker
 from frontierlab_widgets.table import Table
 from frontierlab_widgets.transfer import Download
 from frontierlab_widgets.words import notes
@@ -32,10 +35,11 @@ from frontierlab_widgets.work import Work
 
 __all__ = ["CachingPanel"]
 
+_NOT_EXPLAINED = "Choose a row of the table: why it wastes the cache is worked out then."
 _TABS = ("Folders", "Waste", "Why", "What would help", "History")
 
 
-class CachingPanel(Panel):
+class CachingPanel(FiguresPanel):
     """Which folders waste the cache, why, and what would help.
 
     Parameters
@@ -45,10 +49,6 @@ class CachingPanel(Panel):
 
     Attributes
     ----------
-    dataset : str
-        Name of the dataset; empty for none.
-    selection : Selection
-        Of it, database, schema and folder say which folders are computed; without them all are.
     job : str
         The job whose result is shown; empty before the first.
     figures : DataFrame or None
@@ -61,63 +61,71 @@ class CachingPanel(Panel):
 
     title = "Caching"
 
-    dataset = traitlets.Unicode().tag(kept=True)
-    selection = traitlets.Instance(fl.Selection, ()).tag(kept=True)
     job = traitlets.Unicode().tag(kept=True)
     figures = traitlets.Instance(pd.DataFrame, allow_none=True)
     folder = traitlets.List().tag(kept=True)
     tab = traitlets.Enum(_TABS, _TABS[0]).tag(kept=True)
 
     def build(self) -> list[widgets.Widget]:
-        """Make the choice of folders, the buttons, and the five views."""
+        """Make the choice of queries, the buttons, and the five views."""
         self._explained: dict[str, Any] = {}
         self._datasets = widgets.Dropdown(
             description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
         )
         self._picker = Picker(self, folders_only=True)
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
-        buttons["Compute"].button_style = "primary"
-        self._download, self._code = Download(), Code()
-        self._notes = widgets.HTML()
+        whole = widgets.Button(description="Whole dataset", tooltip="Take all choices but the dataset back")
+        self._download, self._notes = Download(), widgets.HTML()
         self.choose("dataset", self._datasets)
         self._show_datasets()
-        self.click(buttons["Compute"], self.compute, always=False)
-        self.click(buttons["Explain the worst"], self.explain_worst, always=False)
-        self.click(buttons["Store"], self.store, always=False)
-        self.click(buttons["HTML page"], self.page, always=False)
-        self.click(buttons["Code"], self._show_code)
+        self.click(whole, self._picker.clear)
+        buttons = self._build_buttons()
+        self._tabs = self._build_tabs()
+        about = self.watch_origin([self._notes, *self._greyed_pages])
         self.on(self._show_datasets, "settings", "dataset")
         self.on(self._show_figures, "figures")
         self.on(self._chosen, "folder")
+        self.on(self._show_code, "stale", "origin")
         self.on(self._draw_all, "dark")
         self.on(self._opened, "tab")
-        self._tabs = self._build_tabs()
         return [
-            row(self._datasets, self._picker),
-            row(*buttons.values()),
+            row(self._datasets, whole),
+            self._picker,
+            buttons,
             self.foot,
+            about,
             self._notes,
             self._tabs,
             self._download,
         ]
 
+    def _build_buttons(self) -> widgets.Widget:
+        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        buttons["Compute"].button_style = "primary"
+        self.click(buttons["Compute"], self.compute, always=False, uses=TIMES)
+        of_figures = {"Explain the worst": self.explain_worst, "Store": self.store, "HTML page": self.page}
+        for name, action in of_figures.items():
+            self.click(buttons[name], action, always=False, when=lambda: not self.stale)
+        self.click(buttons["Code"], self.fresh(self._open_code), uses=TIMES, when=lambda: not self.stale)
+        return row(*buttons.values())
+
     def _build_tabs(self) -> widgets.Tab:
         self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
-        self._told = widgets.HTML("<p>Choose a row of the table: why it wastes the cache is worked out then.</p>")
-        self._advice = widgets.HTML("<p>Choose a row of the table first.</p>")
+        self._told, self._advice = widgets.HTML(), widgets.HTML()
         self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
         self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)))
         self._views = {name: Figures() for name in ("Waste", "Why", "What would help")}
+        self._code = Code()
+        shown_code = widgets.VBox([self._code])
+        close = widgets.Button(description="Close", icon="times", tooltip="Close the box with the code")
+        self._code_box = widgets.VBox([row(close), shown_code], layout=widgets.Layout(display="none"))
+        self.click(close, lambda: setattr(self._code_box.layout, "display", "none"))
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
-        pages = [
-            [self._table, self._code],
-            [self._views["Waste"]],
-            [self._told, self._views["Why"]],
-            [self._advice, self._grids, self._views["What would help"]],
-            [self._past],
-        ]
-        self._code.layout.display = "none"
-        tabs = widgets.Tab([widgets.VBox(page) for page in pages], titles=_TABS)
+        self._forget_explanation()
+        folders, waste = widgets.VBox([self._table]), widgets.VBox([self._views["Waste"]])
+        why = widgets.VBox([self._told, self._views["Why"]])
+        helps = widgets.VBox([self._advice, self._grids, self._views["What would help"]])
+        self._greyed_pages = (folders, shown_code, waste, why, helps, self._past.comparison)
+        tabs = widgets.Tab([widgets.VBox([self._code_box, folders]), waste, why, helps, self._past], titles=_TABS)
         tabs.observe(lambda change: setattr(self, "tab", _TABS[change["new"] or 0]), "selected_index")
         return tabs
 
@@ -126,32 +134,46 @@ class CachingPanel(Panel):
     def refresh(self) -> None:
         """See which datasets there are now."""
         self._show_datasets()
+        self.check_origin()
+
+    def chosen_origin(self, dataset: fl.Dataset) -> Origin:
+        """Return the origin that figures of what is chosen now would have."""
+        return origin_of((dataset.name, dataset.identity), self.selection, self.settings)
+
+    def about_figures(self) -> str:
+        """Return what stands above the figures; of part of a dataset their notes say it."""
+        whole = self.origin is not None and self.origin.selection == fl.Selection()
+        return super().about_figures() if whole else ""
 
     def compute(self) -> None:
-        """Compute the figures of the chosen folders, as a job.
+        """Compute the figures of the selected queries, as a job.
 
         Raises
         ------
         InvalidRequestError
-            No dataset is chosen.
+            No dataset is chosen, or a time that is typed is not valid.
         """
-        dataset, settings, picked = self._dataset(), self.settings, self._picked()
+        self.require_valid(*TIMES)
+        dataset, settings, selection = self.chosen_dataset(), self.settings, self.selection
 
         def compute(work: Work) -> tuple[jobs.Job, pd.DataFrame]:
-            arguments = {} if dataset.state == "complete" else {"allow_incomplete": True}
-            if picked != fl.Selection():
-                arguments["folders"] = picked_folders(dataset, settings, picked, work)
+            arguments: dict[str, Any] = {} if dataset.state == "complete" else {"allow_incomplete": True}
+            if selection != fl.Selection():
+                arguments["selection"] = selection
             job = jobs.submit("caching", settings=settings, dataset=dataset.name, **arguments)
             return job, follow(job, work)
 
         def then(done: tuple[jobs.Job, pd.DataFrame]) -> None:
             job, figures = done
-            self.job, self.figures = job.id, figures
-            self.tab = _TABS[0]
-            self._notes.value = notes(job.warnings)
+            if figures.empty:
+                what = f" of what is picked ({selection.in_words()})" if selection != fl.Selection() else ""
+                raise InvalidRequestError(f"The dataset {dataset.name} has no query with an IOV{what}.")
+            self.job = job.id
+            self._take(figures, settings)
             self.message = f"{len(figures):,} folders and tags, the most wasted database time first."
 
         self.begin(compute, then, stage="beginning")
+        self.tab = _TABS[0]
 
     def explain_worst(self) -> None:
         """Explain the folder and tag with the most wasted database time."""
@@ -164,14 +186,14 @@ class CachingPanel(Panel):
 
     def store(self) -> None:
         """Store what is computed, to compare with it later; off the main thread."""
-        figures, dataset, settings = self._computed(), self._dataset(), self.settings
+        figures, dataset, settings = self._computed(), self.chosen_dataset(), self.settings
 
         def then(count: int) -> None:
-            self.message = f"{count:,} records are stored."
-            self.tab = "History"
+            self.message = f"{count:,} records of {dataset.name} are stored."
             self._show_history()
 
         self.begin(lambda _: history.store(figures, dataset, settings), then, stage="storing")
+        self.tab = "History"
 
     def compare(self, stored: str) -> None:
         """Compare what is computed with a stored result, by its id in the table of the history."""
@@ -181,35 +203,30 @@ class CachingPanel(Panel):
     def page(self) -> None:
         """Write the page of what is computed, with what was explained, and give it to the reader's machine."""
         figures, found = self._computed(), self._explained
+        name = self.chosen_dataset().name
         with tempfile.TemporaryDirectory() as folder:
             path = fl.caching.page(
                 figures,
-                Path(folder) / f"{self.dataset}-caching.html",
+                Path(folder) / f"{name}-caching.html",
                 explanations=[found["why"]] if found else [],
                 what_ifs=[found["what"]] if found and found["what"] is not None else [],
-                title=f"Caching of conditions folders, {self.dataset}",
+                title=f"Caching of conditions folders, {name}",
             )
             self._download.give(path, path.name)
         self.message = f"{path.name} was given to the browser."
 
     def code(self) -> str:
         """Return the calls that compute, explain and try."""
-        picked = self._picked()
-        lines, which = [], ""
-        if picked != fl.Selection():
-            which = ", folders"
-            lines = [
-                f'logs = fl.open_logs("{self.dataset}", settings=settings)',
-                f"folders = fl.contents.folders(logs, selection=fl.{picked!r}).dropna()",
-            ]
-        lines.append(f'figures = fl.caching.efficiency("{self.dataset}", settings{which})')
+        which = {} if self.selection == fl.Selection() else {"selection": Name("selection")}
+        arguments = (self.dataset, Name("settings"))
+        lines = [f"selection = fl.{self.selection!r}"] if which else []
+        lines.append(call("figures = fl.caching.efficiency", *arguments, **which))
         if self.folder:
-            worst = ", ".join(f'"{key}": "{value}"' for key, value in zip(KEYS, self.folder, strict=True))
             lines += [
-                f"folder = {{{worst}}}",
-                f'why = fl.caching.explain("{self.dataset}", settings, **folder)',
+                f"folder = {literal(dict(zip(KEYS, self.folder, strict=True)))}",
+                call("why = fl.caching.explain", *arguments, Name("**folder"), **which),
                 "fl.caching.explain_figure(why)",
-                f'fl.caching.what_if("{self.dataset}", settings, **folder)',
+                call("fl.caching.what_if", *arguments, Name("**folder"), **which),
             ]
         return "\n".join(lines)
 
@@ -220,24 +237,24 @@ class CachingPanel(Panel):
         super().restore(given)
         if self.job:
             with self.shown_errors():
-                self.figures = jobs.open_job(self.job, self.settings).result(0)
+                self._take(jobs.open_job(self.job, self.settings).result(0), self.settings)
         self.folder = folder
 
     # what is shown
 
-    def _dataset(self) -> fl.Dataset:
-        if not self.dataset:
-            raise InvalidRequestError("Choose a dataset first.")
-        return fl.datasets.open_dataset(self.dataset, self.settings)
-
     def _computed(self) -> pd.DataFrame:
         if self.figures is None:
             raise InvalidRequestError("Nothing is computed yet: choose a dataset and click Compute.")
+        self.require_fresh()
         return self.figures
 
-    def _picked(self) -> fl.Selection:
-        """Return what the selection says of folders; times and tasks are not for these figures."""
-        return fl.Selection(**{level: getattr(self.selection, level) for level in KEYS[:3]})
+    def _take(self, figures: pd.DataFrame, settings: Any) -> None:
+        """Show figures; they say themselves of which dataset and selection they are."""
+        self.figures = figures
+        name, identity = figures.attrs.get("dataset", (self.dataset, "unknown"))
+        selection = fl.Selection.from_json(figures.attrs.get("selection", {}))
+        self.origin = origin_of((name, identity), selection, settings)
+        self.check_origin()
 
     def _catalogue(self) -> pd.DataFrame:
         if self.settings is None or not self.settings.catalogue_path.exists():
@@ -254,11 +271,13 @@ class CachingPanel(Panel):
 
     def _show_figures(self) -> None:
         figures = self.figures
-        self.folder, self._explained = [], {}
+        self.folder = []
+        self._forget_explanation()
         self._past.forget()
         if figures is not None:
             ids = [id_of(record) for _, record in figures.iterrows()]
             self._table.show(figures.assign(id=ids), lambda record: "bad" if record["problem"] else "")
+            self._notes.value = notes(figures.attrs.get("notes", ()))
         self._draw_view("Waste")
 
     def _pick(self, chosen: str) -> None:
@@ -266,26 +285,37 @@ class CachingPanel(Panel):
 
     def _chosen(self) -> None:
         self._table.selected = json.dumps(self.folder) if self.folder else ""
-        if not self.folder or not self.dataset:
-            return
-        dataset, settings, folder = self._dataset(), self.settings, dict(zip(KEYS, self.folder, strict=True))
-        self.begin(
-            lambda work: explained(dataset, settings, folder, work),
-            self._show_explained,
-            stage="explaining",
-            replaceable=True,
-        )
+        self._show_code()
+        if self.folder:
+            try:
+                self._explain()
+            except FrontierlabError:
+                self.folder = []  # a row that looks chosen would be taken for one that is explained
+                raise
+
+    def _explain(self) -> None:
+        self._computed()
+        dataset, folder = self.chosen_dataset(), dict(zip(KEYS, self.folder, strict=True))
+        run = partial(explained, dataset, self.settings, folder, self.selection)
+        self.begin(run, self._show_explained, stage="explaining", replaceable=True)
+        self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
+
+    def _forget_explanation(self, told: str = _NOT_EXPLAINED) -> None:
+        """Show nothing of a folder that was explained; another is chosen, or the figures are others."""
+        self._explained = {}
+        self._told.value = self._advice.value = f"<p>{escape(told)}</p>"
+        for part in (self._grids, self._views["Why"], self._views["What would help"]):
+            part.layout.display = "none"
 
     def _show_explained(self, found: dict[str, Any]) -> None:
         self._explained = found
         why, what = found["why"], found["what"]
         problem = [found["problem"]] if found["problem"] else []
-        self._told.value = f"<h4>{escape(' '.join(self.folder))}</h4>{notes(problem)}"
-        self._advice.value = "" if what is None else f"<p><b>{escape(what.attrs.get('advice', ''))}</b></p>"
+        self._told.value = f"<h4>{escape(str(why.folder))}</h4>{notes(problem)}"
+        self._advice.value = notes(problem) if what is None else f"<p><b>{escape(what.attrs.get('advice', ''))}</b></p>"
         if what is not None:
             self._grids.show(what)
-        if self.tab not in ("Why", "What would help"):
-            self.tab = "Why"
+            self._grids.layout.display = ""
         self.message = f"{why.folder.nodefullpath} is explained: Why, and What would help."
         for name in ("Why", "What would help"):
             self._draw_view(name)
@@ -297,7 +327,7 @@ class CachingPanel(Panel):
 
     def _show_history(self) -> None:
         if self.settings is not None:
-            self._notes.value = notes(self._past.read(self.settings))
+            self._past.read(self.settings)
 
     def _draw_all(self) -> None:
         for name in self._views:
@@ -316,10 +346,15 @@ class CachingPanel(Panel):
         if drawn:
             self._views[name].show(drawn, dark=self.dark)
 
-    def _show_code(self) -> None:
-        self._code.code = self.code()
-        self._code.layout.display = ""
+    def _open_code(self) -> None:
+        self._code_box.layout.display = ""
+        self._show_code()
         self.tab = _TABS[0]
+
+    def _show_code(self) -> None:
+        """Show the code of what is chosen; while the figures are stale, that of before."""
+        if self._code_box.layout.display != "none" and not self.stale:
+            self._code.code = self.code()
 
     def _repr_mimebundle_(self, **keywords: Any) -> Any:
         load_bokeh()
@@ -327,7 +362,7 @@ class CachingPanel(Panel):
 
 
 _TIPS = {
-    "Compute": "Compute the figures of the folders that are picked, or of all",
+    "Compute": "Compute the figures of the queries that are selected",
     "Explain the worst": "Choose the folder with the most wasted database time",
     "Store": "Keep what is computed, to compare with it later",
     "HTML page": "What is computed and explained, on one page for a detector group",

@@ -13,8 +13,10 @@ from frontierlab import Settings
 from frontierlab.caching import history
 from frontierlab_widgets.caching_work import seconds
 from frontierlab_widgets.figures import Figures
+from frontierlab_widgets.panel import TURN
 from frontierlab_widgets.table import Column, Table
-from frontierlab_widgets.words import moment, notes, number
+from frontierlab_widgets.words import error_box, moment, notes, number, sentence
+from frontierlab_widgets.work import Work
 
 __all__ = ["History"]
 
@@ -35,25 +37,52 @@ class History(widgets.VBox):
     ----------
     choose
         Called with the id of the chosen row.
+
+    Attributes
+    ----------
+    compared : DataFrame or None
+        The comparison with the chosen row; None where there is none.
     """
 
     def __init__(self, choose: Callable[[str], object]) -> None:
         self.stored = Table(_COLUMNS, "id", "Nothing is stored yet.")
         self.compared: pd.DataFrame | None = None
-        self._told = widgets.HTML("<p>Choose a stored result to compare it with what is computed now.</p>")
+        self._notes = widgets.HTML()
+        self._told = widgets.HTML()
         self._figures = Figures()
+        self.comparison = widgets.VBox([self._told, self._figures])
         self._records = pd.DataFrame()
+        self._reading: Work | None = None
         self.stored.observe(lambda change: choose(change["new"]), "selected")
-        super().__init__([self.stored, self._told, self._figures])
+        self.forget()
+        super().__init__([self._notes, self.stored, self.comparison])
 
-    def read(self, settings: Settings) -> list[str]:
-        """Read what is stored, and return what a reader should know of it."""
-        self._records = history.read(settings)
+    def read(self, settings: Settings) -> None:
+        """Read what is stored, in a thread of its own: a server that does not answer holds up nothing else."""
+        self._notes.value = '<p class="frontierlab-quiet">The history is being read …</p>'
+        self._reading = Work(lambda _: history.read(settings), self._was_read, lambda *_: None)
+        self._reading.start()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait until the history is read, and return whether it is. For scripts and tests."""
+        return self._reading is None or self._reading.join(seconds)
+
+    def _was_read(self, work: Work, records: pd.DataFrame | None, error: BaseException | None) -> None:
+        with TURN:
+            if work is not self._reading:
+                return  # it is read again meanwhile
+            if records is None:
+                self._notes.value = error_box(sentence(error)) if error is not None else ""
+            else:
+                self._show(records)
+
+    def _show(self, records: pd.DataFrame) -> None:
+        self._records = records
         groups = self._records.groupby(["dataset", "period_since", "period_until"], dropna=False)
         sums = {"stored": ("stored", "max"), "folders": ("queries", "size"), "wasted_dbtime": ("wasted_dbtime", "sum")}
         frame = groups.agg(**sums).reset_index()
         self.stored.show(frame.assign(id=[_id(record) for record in frame.to_dict("records")]))
-        return list(self._records.attrs["notes"]) if self._records.attrs["unreadable"] else []
+        self._notes.value = notes(records.attrs["notes"] if records.attrs["unreadable"] else ())
 
     def compare(self, stored: str, figures: pd.DataFrame, *, dark: bool) -> None:
         """Compare figures with those that are stored under an id."""
@@ -66,6 +95,8 @@ class History(widgets.VBox):
         """Forget the comparison: the figures are others now."""
         self.compared = None
         self.stored.selected = ""
+        self._told.value = "<p>Choose a stored result to compare it with what is computed now.</p>"
+        self._figures.hide()
 
     def draw(self, *, dark: bool) -> None:
         """Draw the comparison."""

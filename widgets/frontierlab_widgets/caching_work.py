@@ -6,13 +6,13 @@ import json
 from typing import Any
 
 import frontierlab as fl
-from frontierlab import contents
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.table import Column
 from frontierlab_widgets.words import number
 from frontierlab_widgets.work import Work
 
-__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "picked_folders", "seconds"]
+__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "origin_of", "seconds"]
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
 """What names a folder and tag."""
@@ -30,13 +30,13 @@ def _mb(value: Any) -> str:
 FOLDERS = (
     Column("nodefullpath", "Folder"),
     Column("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
+    Column("cause", "Cause"),
     Column("wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", seconds, True),
     Column("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
+    Column("efficiency_iov", "Efficiency", "different answers / different queries", "{:.1%}".format, True),
     Column("queries", "Queries", "served queries that ask for a payload", number, True),
     Column("different_queries", "Different", "how many of them were different", number, True),
     Column("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
-    Column("efficiency_iov", "Efficiency", "different answers / different queries", "{:.3f}".format, True),
-    Column("cause", "Cause"),
     Column("db", "Database"),
     Column("schema", "Schema"),
     Column("problem", "Problem", "why there are no payload figures"),
@@ -58,27 +58,22 @@ def id_of(record: Any) -> str:
     return json.dumps([str(record[key]) for key in KEYS])
 
 
-def picked_folders(dataset: fl.Dataset, settings: Any, picked: fl.Selection, work: Work) -> list[list[str]]:
-    """Return the folders of the dataset that are picked."""
-    running = fl.spark.cancellable()
-    work.when_stopped(running.cancel)
-    with running:
-        logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
-        found = contents.folders(logs, selection=picked).dropna()
-    if found.empty:
-        raise InvalidRequestError(f"The dataset {dataset.name} has no query of what is picked here; pick another.")
-    return found[[*KEYS[:3]]].to_numpy().tolist()  # type: ignore[no-any-return]
+def origin_of(dataset: tuple[str, str], selection: fl.Selection, settings: Any) -> Origin:
+    """Return the origin of caching figures of a dataset (name, identity); where payloads come from is part of it."""
+    return Origin.of(dataset, selection, settings, ("data_dir", "coolr_host", "coolr_archive"))
 
 
-def explained(dataset: fl.Dataset, settings: Any, folder: dict[str, str], work: Work) -> dict[str, Any]:
+def explained(
+    dataset: fl.Dataset, settings: Any, folder: dict[str, str], selection: fl.Selection, work: Work
+) -> dict[str, Any]:
     """Explain a folder and tag, and try grids on it; what cannot be tried is said."""
     running = fl.spark.cancellable()
     work.when_stopped(running.cancel)
-    incomplete = dataset.state != "complete"
+    which = {**folder, "selection": selection, "allow_incomplete": dataset.state != "complete"}
     with running:
-        why = fl.caching.explain(dataset, settings, **folder, allow_incomplete=incomplete)
+        why = fl.caching.explain(dataset, settings, **which)
         try:
-            what, problem = fl.caching.what_if(dataset, settings, **folder, allow_incomplete=incomplete), ""
+            what, problem = fl.caching.what_if(dataset, settings, **which), ""
         except InvalidRequestError as error:
             what, problem = None, str(error)
     return {"why": why, "what": what, "problem": problem}

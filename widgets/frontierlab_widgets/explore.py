@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,23 @@ import frontierlab as fl
 from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
 from frontierlab.times import from_milliseconds
-from frontierlab_widgets.asking import ALL, COMPARE, OTHER, TABS, ask, comparison, keywords_of, other_logs, title_of
-from frontierlab_widgets.code import Code
+from frontierlab_widgets.asking import (
+    ALL,
+    COMPARE,
+    OTHER,
+    TABS,
+    ask,
+    compared,
+    keywords_of,
+    origin_of,
+    other_logs,
+    title_of,
+)
+from frontierlab_widgets.code import Code, Name, call
 from frontierlab_widgets.figures import Figures, load_bokeh
-from frontierlab_widgets.panel import Panel, row
-from frontierlab_widgets.picking import Picker
+from frontierlab_widgets.origin import FiguresPanel, Origin
+from frontierlab_widgets.panel import Phase, row
+from frontierlab_widgets.picking import TIMES, Picker
 from frontierlab_widgets.transfer import Download
 from frontierlab_widgets.words import error_box, notes
 from frontierlab_widgets.work import Work
@@ -32,7 +44,7 @@ __all__ = ["ExplorePanel"]
 _PAST = 50
 
 
-class ExplorePanel(Panel):
+class ExplorePanel(FiguresPanel):
     """All plots of a dataset, of whatever part of it is picked.
 
     Parameters
@@ -53,17 +65,18 @@ class ExplorePanel(Panel):
         or ``dataset:`` and the name of another dataset.
     plot : str
         The plot whose numbers, SQL and code are at hand.
+    below : str
+        What is shown of that plot: its Numbers, SQL or Code; empty for nothing.
     frames : dict
         What the filters returned, by the name of the plot.
     """
 
     title = "Explore"
 
-    dataset = traitlets.Unicode().tag(kept=True)
-    selection = traitlets.Instance(fl.Selection, ()).tag(kept=True)
     tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(kept=True)
     compare = traitlets.Unicode().tag(kept=True)
     plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(kept=True)
+    below = traitlets.Enum(["", "Numbers", "SQL", "Code"], "")
     frames = traitlets.Dict()
 
     def build(self) -> list[widgets.Widget]:
@@ -80,26 +93,32 @@ class ExplorePanel(Panel):
         self._figures = Figures()
         self._notes = widgets.HTML()
         self._tabs = widgets.Tab([widgets.VBox() for _ in TABS], titles=tuple(TABS))
+        self._tabs.add_class("frontierlab-tab-bar")
         self.choose("dataset", self._datasets)
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
-        self.click(whole, lambda: setattr(self, "selection", fl.Selection()))
-        self.click(draw, self.draw)
+        self.click(whole, self._picker.clear)
+        self.click(draw, self.draw, uses=TIMES)
         self._show_choices()
         self.bind("tab", self._tabs_value())
         self.observe(self._remember, "selection")
-        self.on(self._show_choices, "settings", "compare")
-        self.on(self._another, "dataset")
-        self.on(self.draw, "selection", "tab", "compare")
+        plot = self._build_plot()
+        about = self.watch_origin([self._figures, self._shown_below], "compare", "phase")
+        self.on(self._show_choices, "settings", "compare", "dataset")
+        self.on(self._picker.forget, "dataset")
+        self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
         self.on(self._show_figures, "dark")
+        self.on(self._show_below, "below", "plot", "frames", "stale")
         self._undo.disabled = True
         return [
             row(self._datasets, self._against, self._undo, whole, draw),
             self._picker,
-            *self._build_plot(),
+            *plot,
             self.foot,
             self._notes,
             self._tabs,
+            about,
+            self._figures,
         ]
 
     def _build_plot(self) -> list[widgets.Widget]:
@@ -110,14 +129,16 @@ class ExplorePanel(Panel):
         self._download = Download()
         self._code = Code()
         self._below = widgets.VBox()
-        self.bind("plot", choice)
-        self.click(buttons["CSV"], lambda: self.export("csv"))
-        self.click(buttons["Parquet"], lambda: self.export("parquet"))
-        self.click(buttons["HTML report"], self.report, always=False)
-        self.click(buttons["Numbers"], self.show_numbers)
-        self.click(buttons["SQL"], lambda: self._show_code(self.sql()))
-        self.click(buttons["Code"], lambda: self._show_code(self.code()))
-        return [row(choice, *buttons.values()), self._below, self._download]
+        self._below_title, self._shown_below = widgets.HTML(), widgets.VBox()
+        self._close = widgets.Button(description="Close", icon="times", tooltip="Close what is shown of the plot")
+        self.click(self._close, lambda: setattr(self, "below", ""))
+        for name in ("CSV", "Parquet"):
+            self.click(buttons[name], self.fresh(partial(self.export, name.lower())), when=lambda: not self.stale)
+        for name in ("Numbers", "SQL", "Code"):
+            show = partial(setattr, self, "below", name)
+            self.click(buttons[name], self.fresh(show), uses=TIMES, when=lambda: not self.stale)
+        self.click(buttons["HTML report"], self.report, always=False, uses=TIMES)
+        return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
 
     def _tabs_value(self) -> widgets.Widget:
         """Return something whose value is the title of the tab that is open."""
@@ -132,6 +153,7 @@ class ExplorePanel(Panel):
     def refresh(self) -> None:
         """See which datasets there are now."""
         self._show_choices()
+        self.check_origin()
 
     def undo(self) -> None:
         """Take the last change of the selection back."""
@@ -144,12 +166,18 @@ class ExplorePanel(Panel):
             self._undo.disabled = not self._past
 
     def brush(self, start: float, stop: float) -> None:
-        """Take a range of time as the window: milliseconds from the epoch, UTC, as a figure gives them."""
-        first, last = sorted((start, stop))
-        window = int(first), max(int(first) + 1, -int(-last // 1))
-        self.selection = self.selection.but(
-            **dict(zip(("since", "until"), map(from_milliseconds, window), strict=True))
-        )
+        """Take a range of time as the window: milliseconds from the epoch, UTC, as a figure gives them.
+
+        Its ends go to the nearest ends of the bins that are drawn; one bin is the least.
+        """
+        width = self._bin_milliseconds()
+        first, last = (round(moment / width) for moment in sorted((start, stop)))
+        since, until = (from_milliseconds(width * number) for number in (first, max(first + 1, last)))
+        self.selection = self.selection.but(since=since, until=until)
+
+    def _bin_milliseconds(self) -> int:
+        widths = [frame.attrs["bin_seconds"] for frame in self.frames.values() if "bin_seconds" in frame.attrs]
+        return round(1_000 * widths[0]) if widths else 1
 
     def _remember(self, change: Any) -> None:
         if not self._going_back:
@@ -163,12 +191,6 @@ class ExplorePanel(Panel):
         others = {f"dataset {name}": f"{OTHER}{name}" for name in names if name != self.dataset}
         self.offer(self._against, [*{**COMPARE, **others}.items()], self.compare)
 
-    def _another(self) -> None:
-        self._show_choices()
-        self._picker.forget()
-        self.frames, self._drawn = {}, ""
-        self.draw()
-
     def restore(self, state: Mapping[str, Any] | str) -> None:
         """Show what a state says."""
         super().restore(state)
@@ -177,22 +199,58 @@ class ExplorePanel(Panel):
 
     # what is drawn
 
+    def chosen_origin(self, dataset: fl.Dataset) -> Origin:
+        """Return the origin that plots of what is chosen now would have."""
+        return origin_of(dataset, self.selection, self.settings, self.compare)
+
+    def about_figures(self) -> str:
+        """Return what stands above the plots: what to do where there are none."""
+        if self.origin is not None or self.dataset:
+            return ""
+        return "<p>Choose a dataset: its plots are drawn here.</p>"
+
+    def how_to_refresh(self) -> str:
+        """Say how plots of what is chosen are had; most often they are under way."""
+        going = self._going_on()
+        drawn = going is not None and going.replaceable
+        return "Those are being drawn." if drawn else "Click Draw anew to have those."
+
+    def _follow(self) -> None:
+        """Draw what is chosen, unless the plots that are drawn are of just that."""
+        self.check_origin()
+        self._show_tab()
+        at_hand = self.origin is not None and not self.stale and self._drawn == self.tab
+        if self.dataset and (not at_hand or self.phase is Phase.WORKING):
+            self.draw()
+
+    def _show_tab(self) -> None:
+        self._figures.layout.display = "" if self._drawn == self.tab else "none"
+
     def draw(self) -> None:
-        """Ask the questions of the open tab, off the main thread, and draw the answers."""
+        """Ask the questions of the open tab, off the main thread, and draw the answers.
+
+        Raises
+        ------
+        InvalidRequestError
+            No dataset is chosen, or the times that are typed are not valid.
+        """
+        self.require_valid(*TIMES)
         if not self.dataset:
-            return
-        asked = functools.partial(
+            raise InvalidRequestError("Choose a dataset first.")
+        asked = partial(
             ask, self.dataset, self.settings, self.selection, self.compare, TABS[self.tab], self._picker.contents
         )
-        self.begin(asked, self._asked, stage="opening the dataset", replaceable=True)
+        tab = self.tab
+        self.begin(asked, lambda answer: self._asked(answer, tab), stage="opening the dataset", replaceable=True)
 
-    def _asked(self, answer: Mapping[str, Any]) -> None:
+    def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
         self._picker.offer(answer["contents"])
         self._notes.value = notes(answer["notes"]) + "".join(map(error_box, answer["errors"]))
-        self.frames = {**answer["frames"]}
-        self._drawn = self.tab
+        self._drawn, self.frames = tab, {**answer["frames"]}
         if self.plot not in self.frames and self.frames:
             self.plot = next(iter(self.frames))
+        self.origin = answer["origin"]  # at the end: what follows the frames waits until they are not stale
+        self.check_origin()
         self._show_figures()
 
     def _show_figures(self) -> None:
@@ -205,9 +263,7 @@ class ExplorePanel(Panel):
                 figure.toolbar.active_drag = brush
                 figure.on_event(SelectionGeometry, self._brushed)
         self._figures.show(figures, dark=self.dark)
-        boxes = dict(zip(TABS, self._tabs.children, strict=True))
-        for title, box in boxes.items():
-            box.children = [self._figures] if title == self._drawn else []
+        self._show_tab()
 
     def _brushed(self, event: Any) -> None:
         if event.final and event.geometry.get("type") == "rect":
@@ -223,13 +279,12 @@ class ExplorePanel(Panel):
 
     def code(self) -> str:
         """Return the calls that ask for the chosen plot and draw it."""
-        keywords = keywords_of(self.plot, self.frames.get(self.plot)).items()
-        more = comparison(self.compare) + "".join(f", {name}={value!r}" for name, value in keywords)
+        keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
         lines = [
-            f'logs = fl.open_logs("{self.dataset}", settings=settings)',
+            call("logs = fl.open_logs", self.dataset, settings=Name("settings")),
             f"selection = fl.{self.selection!r}",
-            f"frame = fl.filters.{self.plot}(logs, selection{more})",
-            f"fl.plots.{self.plot}(frame)",
+            call(f"frame = fl.filters.{self.plot}", Name("logs"), Name("selection"), **keywords),
+            call(f"fl.plots.{self.plot}", Name("frame")),
         ]
         return "\n".join(lines)
 
@@ -237,7 +292,7 @@ class ExplorePanel(Panel):
         """Give the numbers of the chosen plot to the reader's machine: ``csv`` or ``parquet``."""
         frame = self._frame()
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self.dataset}-{self.plot}.{kind}"
+            path = Path(folder) / f"{self.origin.dataset}-{self.plot}.{kind}"
             frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
             self._download.give(path, path.name)
         self.message = f"{path.name}, {len(frame):,} rows, was given to the browser."
@@ -265,25 +320,35 @@ class ExplorePanel(Panel):
 
         self.begin(write, lambda _: setattr(self, "message", f"{dataset}.html was given to the browser."))
 
-    def show_numbers(self) -> None:
-        """Show the numbers of the chosen plot below it."""
-        frame = self._frame()
+    def _show_below(self) -> None:
+        """Show the numbers, SQL or code of the plot that is chosen; while the plots are stale, those of before."""
+        if not self.below:
+            self._below.children = []
+        elif not self.stale:
+            if self.below == "Numbers":
+                shown: widgets.Widget = self._numbers()
+            else:
+                shown, self._code.code = self._code, self.sql() if self.below == "SQL" else self.code()
+            self._below_title.value = f"<b>{self.below}: {title_of(self.plot)}</b>"
+            self._shown_below.children = [shown]
+            self._below.children = [row(self._below_title, self._close), self._shown_below]
+
+    def _numbers(self) -> widgets.HTML:
+        if self.plot not in self.frames:
+            return widgets.HTML(f"<p>{title_of(self.plot)} is not drawn: open the tab that has it.</p>")
+        frame = self.frames[self.plot]
         text = frame.head(_SHOWN).to_html(index=False, border=0, na_rep="")
         more = (
             f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
             if len(frame) > _SHOWN
             else ""
         )
-        self._below.children = [widgets.HTML(f'<div style="overflow-x: auto">{text}</div>{more}')]
+        return widgets.HTML(f'<div class="frontierlab-numbers">{text}</div>{more}')
 
     def _frame(self) -> pd.DataFrame:
         if self.plot not in self.frames:
             raise InvalidRequestError(f"{title_of(self.plot)} is not drawn: open the tab that has it.")
         return self.frames[self.plot]
-
-    def _show_code(self, text: str) -> None:
-        self._code.code = text
-        self._below.children = [self._code]
 
     def _repr_mimebundle_(self, **keywords: Any) -> Any:
         load_bokeh()

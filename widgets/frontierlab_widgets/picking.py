@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
+from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import Selection
 from frontierlab.times import format_time, parse_time
 from frontierlab_widgets.panel import TURN, row
 
-__all__ = ["CACHED", "Picker"]
+__all__ = ["CACHED", "TIMES", "Picker"]
+
+TIMES = ("since", "until")
+"""The fields of a picker whose text can be invalid."""
 
 _LEVELS = ("db", "schema", "nodefullpath")
 _NAMES = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
@@ -34,7 +40,7 @@ class Picker(widgets.VBox):
     panel
         Whose selection it is.
     folders_only
-        Leave out time, tasks, and whether queries were cached.
+        Leave out tasks, and whether queries were cached; what is selected of them is said, and applies.
     """
 
     def __init__(self, panel: Any, *, folders_only: bool = False) -> None:
@@ -47,8 +53,8 @@ class Picker(widgets.VBox):
             for level, name in _NAMES.items()
         }
         self._cached = widgets.Dropdown(description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px"))
-        self._since = _time("since (UTC)")
-        self._until = _time("until (UTC)")
+        self._times = {name: _time(f"{name} (UTC)") for name in TIMES}
+        self._shown: dict[str, datetime | None] = {}
         self._search = widgets.Text(
             description="find a task", placeholder="number or name", style=_STYLE, layout=_layout("260px")
         )
@@ -59,24 +65,35 @@ class Picker(widgets.VBox):
         for level, picker in self._pickers.items():
             picker.observe(lambda change, level=level: self._picked(level, change["new"]), "value")
         self._cached.observe(lambda change: self._change(cached=CACHED[change["new"]]), "value")
-        for name, field in (("since", self._since), ("until", self._until)):
-            field.observe(lambda change, name=name: self._timed(name, change["new"]), "value")
+        for name, field in self._times.items():
+            field.observe(lambda _, name=name: self._typed(name), "value")
         self._search.observe(lambda _: self._panel.guarded(self._offer_tasks), "value")
         self._tasks.observe(lambda change: self._change(taskid=change["new"] or None), "value")
         panel.observe(lambda _: self._panel.guarded(self._follow), "selection")
-        others = [self._cached, self._since, self._until]
-        self.children = [row(*self._pickers.values(), *([] if folders_only else others))]
-        if not folders_only:
-            self.children = [*self.children, row(self._search, self._tasks), self._words]
+        times = [panel.add_field(name, field) for name, field in self._times.items()]
+        others = [] if folders_only else [self._cached]
+        self.children = [
+            row(*self._pickers.values(), *others, *times),
+            *([] if folders_only else [row(self._search, self._tasks)]),
+            self._words,
+        ]
         self._follow()
 
     def forget(self) -> None:
         """Forget what a dataset had; another was chosen."""
         self.contents = None
+        self._follow()
 
     def offer(self, contents: dict[str, pd.DataFrame]) -> None:
         """Offer ``folders`` and ``tasks``, as `frontierlab.contents` gives them; null ``queries`` are not known."""
         self.contents = contents
+        self._follow()
+
+    def clear(self) -> None:
+        """Take all choices back, and what is typed."""
+        for name in TIMES:
+            self._panel.mark(name, "")
+        self._panel.selection = Selection()
         self._follow()
 
     def _change(self, **changes: Any) -> None:
@@ -88,11 +105,27 @@ class Picker(widgets.VBox):
         below = _LEVELS[_LEVELS.index(level) + 1 :]
         self._change(**{level: value or None}, **dict.fromkeys(below))
 
-    def _timed(self, name: str, text: str) -> None:
+    def _typed(self, name: str) -> None:
         with TURN:
-            if self._following:
-                return
-            self._panel.guarded(lambda: self._change(**{name: parse_time(text) if text.strip() else None}))
+            if not self._following:
+                self._panel.guarded(lambda: self._take_times(name))
+
+    def _take_times(self, edited: str) -> None:
+        """Take the times that are typed; what is wrong with one is said at its field, and the selection stays."""
+        times, problems = {}, dict.fromkeys(TIMES, "")
+        for name, field in self._times.items():
+            try:
+                times[name] = parse_time(field.value) if field.value.strip() else None
+            except InvalidRequestError as error:
+                problems[name] = str(error)
+        try:
+            selection = self._panel.selection.but(**times)
+        except InvalidRequestError as error:  # since is not before until
+            problems[edited] = problems[edited] or str(error)
+            selection = self._panel.selection
+        for name, problem in problems.items():
+            self._panel.mark(name, problem)
+        self._panel.selection = selection
 
     def _follow(self) -> None:
         """Show what is selected, and offer what there is beside it."""
@@ -106,14 +139,22 @@ class Picker(widgets.VBox):
             for level in _LEVELS:
                 self._offer_level(level)
             self._cached.value = next(name for name, cached in CACHED.items() if cached is selection.cached)
-            for name, field in (("since", self._since), ("until", self._until)):
-                moment = getattr(selection, name)
-                field.value = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
+            for name in TIMES:
+                self._show_time(name, getattr(selection, name))
             self._offer_tasks()
         finally:
             self._following = False
         words = selection.in_words()
         self._words.value = f'<span class="frontierlab-quiet">Selected: {escape(words or "all queries")}</span>'
+
+    def _show_time(self, name: str, moment: datetime | None) -> None:
+        """Show a time of the selection; what is typed and not valid stays until the time changes."""
+        if name in self._panel.invalid and self._shown.get(name) == moment:
+            return
+        self._shown[name] = moment
+        text = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
+        self._times[name].value = text
+        self._panel.mark(name, "")
 
     def _offer_level(self, level: str) -> None:
         picked = getattr(self._panel.selection, level)

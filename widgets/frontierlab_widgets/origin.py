@@ -1,0 +1,211 @@
+"""What computed figures are of, so that none is shown, stored or given away as those of something else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from frontierlab import Dataset, Selection, Settings
+from frontierlab.datasets import open_dataset
+from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab_widgets.panel import TURN, Panel
+
+__all__ = ["FiguresPanel", "Origin"]
+
+_STALE = "frontierlab-stale"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What figures are of.
+
+    Parameters
+    ----------
+    dataset
+        The dataset's name.
+    identity
+        Its `Dataset.identity`.
+    selection
+        Which of its queries.
+    settings
+        Values of the settings that the figures depend on, by name.
+    compared
+        What they are compared with: as the panel's trait has it, and the identity where it is a dataset.
+    """
+
+    dataset: str
+    identity: str
+    selection: Selection
+    settings: tuple[tuple[str, str], ...] = ()
+    compared: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        dataset: tuple[str, str],
+        selection: Selection,
+        settings: Settings,
+        names: tuple[str, ...],
+        compared: tuple[str, ...] = (),
+    ) -> Origin:
+        """Return the origin of figures.
+
+        Parameters
+        ----------
+        dataset
+            Its name and its identity.
+        selection, compared
+            As in the origin.
+        settings
+            All of them.
+        names
+            Names of those that the figures depend on.
+        """
+        values = tuple((name, str(getattr(settings, name))) for name in names)
+        return cls(*dataset, selection, values, compared)
+
+    def in_words(self) -> str:
+        """Say what the figures are of."""
+        return f"dataset {self.dataset}, {self.selection.in_words() or 'all queries'}"
+
+    def differs(self, now: Origin) -> str:
+        """Say what is another thing now; empty where nothing is."""
+        if now.dataset != self.dataset:
+            return f"not of {now.in_words()}"
+        if now.selection != self.selection:
+            return f"not of {now.selection.in_words() or 'all queries'}"
+        if now.identity != self.identity:
+            return f"but the dataset {now.dataset} was made or read further since"
+        if now.compared != self.compared:
+            return "but what they are compared with is another now"
+        changed = [name for name, _ in {*now.settings} - {*self.settings}]
+        return f"but the settings have another {', '.join(changed)} now" if changed else ""
+
+
+class FiguresPanel(Panel):
+    """A panel whose figures are of a dataset and a selection.
+
+    Once these are others than those that the figures were computed of, the figures are stale: they are greyed, a line
+    says of what they are, and nothing can be done with them until they are computed again, or until the choice is
+    what it was.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the chosen dataset; empty for none.
+    selection : Selection
+        Which of its queries are chosen.
+    origin : Origin or None
+        What the figures are of; None while there are none.
+    stale : str
+        Why the figures are not those of what is chosen, a sentence; empty where they are.
+    """
+
+    dataset = traitlets.Unicode().tag(kept=True)
+    selection = traitlets.Instance(Selection, ()).tag(kept=True)
+    origin = traitlets.Instance(Origin, allow_none=True)
+    stale = traitlets.Unicode()
+
+    def chosen_origin(self, dataset: Dataset) -> Origin:
+        """Return the origin that figures of what is chosen now would have."""
+        raise NotImplementedError
+
+    def chosen_dataset(self) -> Dataset:
+        """Open the chosen dataset.
+
+        Raises
+        ------
+        InvalidRequestError
+            None is chosen.
+        DatasetError
+            It is not there.
+        """
+        if not self.dataset:
+            raise InvalidRequestError("Choose a dataset first.")
+        return open_dataset(self.dataset, self.settings)
+
+    def watch_origin(self, greyed: Sequence[widgets.Widget], *traits: str) -> widgets.Widget:
+        """Look at the figures again whenever dataset, selection, settings or further traits change.
+
+        Parameters
+        ----------
+        greyed
+            Parts of the view that are greyed while the figures are stale.
+        *traits
+            What else figures are of.
+
+        Returns
+        -------
+        Widget
+            The line that says of what the figures are; for the view.
+        """
+        self._greyed, self._about = greyed, widgets.HTML(self.about_figures())
+        self.observe(self._look_again, ["dataset", "selection", "settings", "origin", *traits])
+        self.observe(self._show_stale, ["stale", "origin", "dataset"])
+        return self._about
+
+    def _look_again(self, _: Any) -> None:
+        with TURN, self.shown_errors():
+            self.check_origin()
+
+    def check_origin(self) -> None:
+        """See whether the figures are those of what is chosen now, also where another program changed the dataset."""
+        self.stale = self._why_stale()
+
+    def require_fresh(self) -> None:
+        """Refuse to do anything with stale figures.
+
+        Raises
+        ------
+        InvalidRequestError
+            They are stale.
+        """
+        self.check_origin()
+        if self.stale:
+            raise InvalidRequestError(self.stale)
+
+    def fresh(self, action: Callable[[], object]) -> Callable[[], object]:
+        """Return an action that refuses to do anything with stale figures."""
+
+        def act() -> None:
+            self.require_fresh()
+            action()
+
+        return act
+
+    def _why_stale(self) -> str:
+        if self.origin is None:
+            return ""
+        these = f"These figures are of {self.origin.in_words()}"
+        if not self.dataset:
+            return f"{these}; no dataset is chosen."
+        try:
+            differs = self.origin.differs(self.chosen_origin(self.chosen_dataset()))
+        except FrontierlabError as error:
+            return f"{these}. {error}"
+        return f"{these}, {differs}. {self.how_to_refresh()}" if differs else ""
+
+    def _show_stale(self, _: Any = None) -> None:
+        stale = f'<div class="frontierlab-note" role="status">{escape(self.stale)}</div>'
+        self._about.value = stale if self.stale else self.about_figures()
+        for part in self._greyed:
+            if self.stale:
+                part.add_class(_STALE)
+            else:
+                part.remove_class(_STALE)
+        self.allow()
+
+    def how_to_refresh(self) -> str:
+        """Say how figures of what is chosen are had."""
+        return "Click Compute to have those."
+
+    def about_figures(self) -> str:
+        """Return what stands above the figures while they are not stale, as HTML."""
+        if self.origin is None:
+            return ""
+        return f'<span class="frontierlab-quiet">Figures of {escape(self.origin.in_words())}.</span>'
