@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -12,21 +14,26 @@ import time
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
+import filelock
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
+from frontierlab.files import write_text
 from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.arguments import as_json
+from frontierlab.jobs.control import Control, Stopped
 from frontierlab.jobs.kinds import Outcome
-from frontierlab.jobs.records import JobRecord, JobStore, Process
-from frontierlab.jobs.running import Control
+from frontierlab.jobs.processes import Process
+from frontierlab.jobs.records import JobRecord, JobStore
+from frontierlab.jobs.running import claim
 from frontierlab.progress import Progress
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
@@ -68,8 +75,12 @@ class Waiting(kinds.CatalogueRefresh):
 
 def until_idle():
     """Wait until no thread runs a job any more."""
+    wait_for(backends.backend_of("thread").is_idle)
+
+
+def wait_for(condition):
     deadline = time.monotonic() + LONG
-    while not backends.backend_of("thread").is_idle():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -338,6 +349,22 @@ def test_a_job_whose_process_has_ended_here_has_failed_at_once(settings):
     assert written(settings, state="running", heartbeat=now, process=Process(host="far", pid=1)).state == "running"
 
 
+def test_a_process_is_not_taken_for_another_with_its_number(settings):
+    this = Process.this()
+    assert not this.has_ended()
+    earlier = this.model_copy(update={"began": this.began - 1})
+    assert earlier.has_ended()  # its number was given again
+    elsewhere = earlier.model_copy(update={"space": "another container"})
+    assert not elsewhere.has_ended()  # which cannot be seen from here
+    assert not elsewhere.model_copy(update={"pid": 2**22 + 1}).has_ended()
+    child = subprocess.Popen(["true"])
+    wait_for(lambda: Process(host=this.host, pid=child.pid).has_ended())  # though nobody has asked how it ended
+    child.wait()
+    now = datetime.now(UTC)
+    assert written(settings, state="running", heartbeat=now, process=earlier).state == "failed"
+    assert written(settings, state="running", heartbeat=now, process=elsewhere).state == "running"
+
+
 def test_jobs_of_a_process_that_ends_say_so(settings):
     code = """
 import sys, frontierlab as fl
@@ -394,15 +421,122 @@ def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch)
     assert job.wait(LONG) == "succeeded"
 
 
-def test_the_first_end_of_a_job_is_its_last(settings, waiting):
+def test_of_two_runners_only_the_later_one_writes_into_the_record(settings):
+    store = JobStore(settings)
+    id = store.create(kind="catalogue", arguments={}, backend="thread").id
+    first, second = Control(store, id, settings), Control(store, id, settings)
+    assert (claim(first), claim(second)) == ("mine", "busy")
+    with store.changing(id) as record:
+        record.heartbeat -= timedelta(seconds=61)
+    assert (claim(second), claim(first)) == ("mine", "busy")
+    before = store.read(id)
+    first.write(Progress("late", 1, None, 0.0, None))
+    first.end(state="failed", error="in use")
+    assert store.read(id) == before
+    with pytest.raises(Stopped, match="Another process has taken the job over"):
+        first.check()
+    with pytest.raises(Stopped, match="Another process has taken the job over"):
+        first.confirm()
+    second.confirm()
+    assert first.path(".ipynb").name != second.path(".ipynb").name
+    second.end(state="succeeded", result={"file": "x"})
+    assert (store.read(id).state, store.read(id).result) == ("succeeded", {"file": "x"})
+    second.end(state="failed", error="again")
+    assert store.read(id).error is None
+
+
+STALLED = """
+import pathlib, sys, frontierlab as fl
+from frontierlab.jobs import kinds
+from frontierlab.jobs.control import Control, Stopped
+from frontierlab.jobs.records import JobStore
+from frontierlab.jobs.running import claim, run
+
+class Slow(kinds.CatalogueRefresh):
+    def run(self, record, settings, control):
+        pathlib.Path(sys.argv[3]).touch()
+        control.cancelled.wait(60)
+        return kinds.Outcome({"when": "of the one that was stopped"})
+
+kinds.KINDS["catalogue"] = Slow()
+settings = fl.sample.settings(data_dir=sys.argv[1])
+control = Control(JobStore(settings), sys.argv[2], settings, beat=0.1)
+assert claim(control) == "mine"
+with control.watching():
+    run(control)
+print(control.reason)
+"""
+
+
+def stopped_without_the_lock(child, lock):
+    child.send_signal(signal.SIGSTOP)
+    try:
+        with filelock.FileLock(lock, timeout=0.2):
+            return True
+    except filelock.Timeout:
+        child.send_signal(signal.SIGCONT)
+        return False
+
+
+def test_a_runner_that_stood_still_does_not_end_the_job_of_the_one_that_took_it_over(settings, tmp_path):
+    store = JobStore(settings)
+    id = store.create(kind="catalogue", arguments={}, backend="thread", patience=2).id
+    command = [sys.executable, "-c", STALLED, str(settings.data_dir), id, str(tmp_path / "begun")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for((tmp_path / "begun").exists)
+        wait_for(lambda: stopped_without_the_lock(child, store.path(id, ".lock")))
+        wait_for(lambda: store.read(id).is_lost())
+        control = Control(store, id, settings)
+        assert claim(control) == "mine"
+        child.send_signal(signal.SIGCONT)
+        said, _ = child.communicate(timeout=LONG)
+    finally:
+        child.kill()
+    assert said == "Another process has taken the job over, or its record is gone.\n"
+    assert store.read(id).state == "running"
+    control.end(state="succeeded", result={"when": "of the valid one"})
+    assert (store.read(id).state, store.read(id).result) == ("succeeded", {"when": "of the valid one"})
+
+
+def test_a_job_is_cancelled_though_its_work_does_not_stop(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.control._GRACE", 0.1)
+    begun, go = threading.Event(), threading.Event()
+
+    class Deaf(kinds.CatalogueRefresh):
+        def run(self, record, settings, control):
+            begun.set()
+            go.wait(LONG)
+            return Outcome({"when": "too late"})
+
+    monkeypatch.setitem(kinds.KINDS, "catalogue", Deaf())
+    job = jobs.submit("catalogue", settings=settings)
+    assert begun.wait(LONG)
+    job.cancel()
+    assert job.wait(LONG) == "cancelled"
+    assert job.warnings[0].startswith("What it did had not stopped 0.1 s after it was told to.")
+    go.set()
+    until_idle()
+    assert (job.state, job.record().result) == ("cancelled", None)
+
+
+def test_a_disk_that_is_full_for_a_while_costs_signs_of_life_and_not_the_end(settings, waiting, monkeypatch):
+    monkeypatch.setitem(Control.__init__.__kwdefaults__, "beat", 0.05)
     job = jobs.submit("catalogue", settings=settings)
     waiting.begun.acquire(timeout=LONG)
-    store = JobStore(settings)
-    with store.changing(job.id) as record:
-        record.state, record.error = "failed", "written by another"
+    full = [OSError(errno.ENOSPC, "No space left on device") for _ in range(3)]
+
+    def write(path, text):
+        if full:
+            raise full.pop()
+        write_text(path, text)
+
+    monkeypatch.setattr("frontierlab.jobs.records.write_text", write)
+    wait_for(lambda: len(full) < 3)
     waiting.go.set()
-    until_idle()
-    assert (job.state, job.error) == ("failed", "written by another")
+    assert job.wait(LONG) == "succeeded"
+    assert job.warnings[0] == "a word"
+    assert re.fullmatch(r"[123] of its signs of life could not be written.", job.warnings[1])
 
 
 def test_many_processes_change_one_record_and_lose_nothing(settings):
@@ -455,13 +589,14 @@ def test_a_record_of_a_later_version_is_read(settings):
 
 def test_no_secret_is_in_a_record(data_dir, waiting, monkeypatch):
     settings = fl.sample.settings(data_dir=data_dir, es_address="h", es_user="u", es_pswd="hunter-two", es_index="a")
-    waiting.error = RuntimeError("cannot connect to https://u:hunter-two@h")
+    settings = settings.model_copy(update={"broker_url": SecretStr("redis://:open%40sesame@h:6379/0")})
+    waiting.error = RuntimeError("cannot connect to https://u:hunter-two@h, nor with open@sesame (open%40sesame)")
     waiting.go.set()
     job = jobs.submit("catalogue", settings=settings)
     assert job.wait(LONG) == "failed"
-    assert job.error == "RuntimeError: cannot connect to https://u:…@h"
+    assert job.error == "RuntimeError: cannot connect to https://u:…@h, nor with … (…)"
     for path in (data_dir / "jobs").iterdir():
-        assert b"hunter-two" not in path.read_bytes()
+        assert not any(secret in path.read_bytes() for secret in (b"hunter-two", b"sesame"))
 
 
 def test_what_can_be_an_argument():

@@ -567,8 +567,11 @@ def test_beat_sends_what_is_periodic(configure, start, tmp_path):
 
 
 def test_a_message_that_was_lost_between_redis_and_a_worker_is_sent_again(settings, start, export, redis_server):
+    foreign = "20261001T000000000-extraction-00000000"  # of a submitter with another data folder
+    Broker(settings).note(foreign, "refused: the worker does not find it")
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     redis_server.client.delete("frontierlab")  # as when a worker ends between taking a message and saying so
     start()
     assert_is_the_world(job.result(LONG), WORLD)
     assert job.record().attempts == 1
+    assert Broker(settings).ticket(foreign).startswith("refused: ")

@@ -11,14 +11,12 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frontierlab.errors import InvalidRequestError, JobError
+from frontierlab.jobs.control import Control
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
-
-if TYPE_CHECKING:
-    from frontierlab.jobs.running import Control
 
 __all__ = ["check_notebook", "run_notebook"]
 
@@ -75,9 +73,9 @@ def run_notebook(
         A cell failed; what the notebook had become by then is kept.
     """
     source = check_notebook(settings, notebook, parameters)
-    target = control.store.path(control.id, ".ipynb")
+    target = control.path(".ipynb")
     arguments = {"input_path": str(source), "output_path": str(target), "cwd": str(source.parent)}
-    said = control.store.path(control.id, ".log")
+    said = control.path(".log")
     began = time.monotonic()
     with said.open("wb") as output:
         child = subprocess.Popen(
