@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -551,6 +552,54 @@ def test_many_processes_change_one_record_and_lose_nothing(settings):
     children = [subprocess.Popen(command) for _ in range(3)]
     assert [child.wait() for child in children] == [0] * 3
     assert job.record().attempts == 120
+
+
+def test_a_job_whose_local_redis_has_ended_is_said_by_short_waits_too(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.job._ALONE", 1)
+    monkeypatch.setattr("frontierlab.jobs.job._GAP", 0.2)
+    submitted = datetime.now(UTC) - timedelta(seconds=10)
+    job = written(settings, backend="celery", broker="of the data folder on here", submitted=submitted)
+    told = "No worker is there to run it: it waits at the broker of the data folder on here, and none is there now."
+    assert job.warnings[0].startswith(told)
+    assert job.wait(0) == "queued"
+    for _ in range(2):  # each error begins a minute anew
+        with pytest.raises(JobError, match=f"stays queued: {told}"):
+            wait_for(lambda: job.wait(0.01) != "queued")
+    job.cancel()
+    assert job.state == "cancelled"
+
+
+def test_ended_jobs_are_pruned_and_no_other(settings, tmp_path):
+    long_ago = datetime.now(UTC) - timedelta(days=40)
+    far = Process(host="elsewhere", pid=1)
+    old = written(settings, state="succeeded", ended=long_ago, result={"file": "x.ipynb"})
+    lost = written(settings, state="running", heartbeat=long_ago, process=far)
+    kept = [
+        written(settings, state="failed", ended=datetime.now(UTC) - timedelta(days=20)),
+        written(settings, state="running", heartbeat=long_ago, process=far, backend="celery"),  # a worker may go on
+        written(settings, state="queued", backend="celery", submitted=long_ago),
+        written(settings, state="running", heartbeat=datetime.now(UTC), process=far),
+    ]
+    malformed = written(settings, state="succeeded", ended=long_ago)
+    store = JobStore(settings)
+    store.path(malformed.id).write_text("{}")
+    for suffix in (".ipynb", ".2.ipynb", ".cancel"):
+        store.path(old.id, suffix).touch()
+    for valid in (30, timedelta(days=-1)):
+        with pytest.raises(InvalidRequestError, match="a timedelta, timedelta"):
+            jobs.prune(valid, settings)
+    assert jobs.prune(timedelta(days=30), settings) == [old.id, lost.id]
+    assert {job.id for job in jobs.jobs(settings)} == {malformed.id, *(job.id for job in kept)}
+    assert not [*store.folder.glob(f"{old.id}*"), *store.folder.glob(f"{lost.id}*")]
+    assert jobs.prune(timedelta(days=30), settings) == []
+
+
+def test_two_who_prune_at_once_remove_each_job_once(settings):
+    every = {written(settings, state="succeeded", ended=datetime(2026, 1, 1, tzinfo=UTC)).id for _ in range(12)}
+    with ThreadPoolExecutor(3) as pool:
+        found = [*pool.map(lambda _: jobs.prune(timedelta(days=1), settings), range(3))]
+    assert sorted(id for ids in found for id in ids) == sorted(every)
+    assert [*JobStore(settings).folder.iterdir()] == []
 
 
 def test_records_of_ended_jobs_are_read_once_and_again_after_a_change(settings, monkeypatch):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import nbformat
 import psutil
@@ -308,6 +310,40 @@ def test_a_job_without_a_worker_says_so(settings, export, monkeypatch):
     with pytest.raises(JobError, match=r"stays queued: No worker is there to run it .* make worker"):
         job.result(LONG)
     assert job.state == "queued"
+
+
+def test_a_broker_that_takes_connections_and_never_answers_is_said(configure, export, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.broker._PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = configure(broker_url=f"redis://:sesame@127.0.0.1:{silent.getsockname()[1]}/0")
+        for _ in range(3):
+            with pytest.raises(JobError, match=r"does not answer .*Timeout"):
+                jobs.submit("extraction", settings=settings, name="d", source=export)
+        with pytest.raises(JobError, match=r"takes no job .*Timeout"):
+            Broker(settings)._publish("any", "x")
+        store = JobStore(settings)
+        for job in jobs.jobs(settings):
+            with store.changing(job.id) as record:
+                record.state, record.ended, record.submitted = "queued", None, record.submitted - timedelta(seconds=9)
+        asked = []
+        monkeypatch.setattr(Broker, "ticket", lambda self, id, ask=Broker.ticket: asked.append(id) or ask(self, id))
+        assert [job.state for job in jobs.jobs(settings)] == ["queued"] * 3
+        assert len(asked) == 1  # the others do not wait for the same
+        jobs.jobs(settings)[0].cancel()
+        assert jobs.jobs(settings)[0].state == "cancelled"
+
+
+def test_a_redis_that_comes_back_on_another_port_is_asked_for_its_jobs(configure, export, start, redis_server):
+    waiting = jobs.submit("extraction", settings=configure(), name="d", source=export)
+    other = f"redis://:{redis_server.password}@localhost:{redis_server.port}/0"  # as another machine names it
+    there = jobs.open_job(waiting.id, configure(broker_url=other))
+    with JobStore(configure()).changing(waiting.id) as record:
+        record.submitted -= timedelta(seconds=9)
+    assert there.warnings[0].startswith("No worker is there to run it: it waits at the broker localhost:")
+    redis_server.client.flushall()
+    assert there.state == "queued"
+    assert re.search(r"it was sent to the broker 127.* and the settings here name localhost", there.warnings[0])
+    assert waiting.state == "failed"
 
 
 def test_two_who_ask_for_the_same_extraction(configure, start, tmp_path):

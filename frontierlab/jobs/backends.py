@@ -35,6 +35,9 @@ class Backend(Protocol):
     def cancelled(self, id: str, settings: Settings) -> None:
         """Tell whoever runs a job that it is cancelled, beside what its record's folder says."""
 
+    def forget(self, id: str, settings: Settings) -> None:
+        """Remove what is kept beside the data folder of a job that has ended."""
+
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return a job's record with what is known of it beside."""
 
@@ -43,6 +46,9 @@ class _Here:
     """Where a job's record says everything, and its folder is looked at."""
 
     def cancelled(self, id: str, settings: Settings) -> None:
+        """Do nothing."""
+
+    def forget(self, id: str, settings: Settings) -> None:
         """Do nothing."""
 
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:

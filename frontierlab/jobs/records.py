@@ -240,7 +240,12 @@ class JobStore:
                 f"The record of the job {id} is locked by a process that does not let go of it: {lock.lock_file}."
             ) from None
         try:
-            record = self.read(id)
+            try:
+                record = self.read(id)
+            except JobError:
+                if not self.path(id).exists():  # removed meanwhile, and an id is never used again
+                    self.path(id, ".lock").unlink(missing_ok=True)
+                raise
             before = record.model_dump_json(indent=1)
             yield record
             after = record.model_dump_json(indent=1)
@@ -248,6 +253,13 @@ class JobStore:
                 write_text(self.path(id), after)
         finally:
             lock.release()
+
+    def remove(self, id: str) -> None:
+        """Remove a job's files, its record last; to be called while that is being changed."""
+        lock, record = self.path(id, ".lock"), self.path(id)
+        others = {path for path in self.folder.glob(f"{id}.*") if path not in (lock, record)}
+        for path in (*others, record, lock):
+            path.unlink(missing_ok=True)
 
     def cancel(self, id: str) -> None:
         """Cancel a job: at once where nobody runs it; otherwise who runs it is told by a file beside the record."""
