@@ -28,10 +28,11 @@ import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
 from frontierlab.files import write_text
-from frontierlab.jobs import backends, kinds
+from frontierlab.jobs import backends, kinds, periodic
 from frontierlab.jobs.arguments import as_json
 from frontierlab.jobs.control import Control, Stopped
 from frontierlab.jobs.kinds import Outcome
+from frontierlab.jobs.periodic import submit_periodic
 from frontierlab.jobs.processes import Process
 from frontierlab.jobs.records import JobRecord, JobStore
 from frontierlab.jobs.running import claim
@@ -602,6 +603,72 @@ def test_two_who_prune_at_once_remove_each_job_once(settings):
     assert [*JobStore(settings).folder.iterdir()] == []
 
 
+@pytest.fixture
+def submitted(monkeypatch):
+    """Chains that `submit_periodic` submits; their jobs stay queued."""
+    chains = []
+
+    def submit(chain, settings):
+        chains.append([(kind, given.get("name") or given.get("dataset")) for kind, given in chain])
+        (kind, given), *rest = chain
+        record = JobStore(settings).create(kind=kind, arguments=given, backend="thread", then=rest)
+        return jobs.open_job(record.id, settings)
+
+    monkeypatch.setattr("frontierlab.jobs.periodic.submit_chain", submit)
+    return chains
+
+
+NIGHT = datetime(2026, 10, 8, 2, tzinfo=UTC)
+
+
+def test_a_catalogue_refreshed_by_hand_does_not_drop_the_night(data_dir, submitted):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="catalogue extraction report")
+    written(settings, state="running", heartbeat=datetime.now(UTC))
+    assert len(submit_periodic(settings, NIGHT)) == 1
+    assert submitted == [[("extraction", "day-2026-10-07"), ("report", "day-2026-10-07")]]
+    assert submit_periodic(settings, NIGHT) == []  # what is on its way is not submitted again
+
+
+def test_the_first_night_is_of_one_day(data_dir, submitted):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="catalogue extraction")
+    submit_periodic(settings, NIGHT)
+    assert submitted == [[("catalogue", None), ("extraction", "day-2026-10-07")]]
+
+
+def test_days_that_are_missing_are_made_up_for(data_dir, export, submitted):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="catalogue extraction report")
+    fl.extract(settings, name="day-2026-10-03", source=export, progress=False)
+
+    def extraction(day, **fields):
+        written(settings, kind="extraction", arguments={"name": f"day-2026-10-0{day}"}, **fields)
+
+    extraction(4, state="failed")
+    written(settings, heartbeat=datetime.now(UTC), then=[("extraction", {"name": "day-2026-10-05"})])
+    extraction(6, state="succeeded")  # and its dataset was deleted since
+    submit_periodic(settings, NIGHT)
+    assert submitted == [
+        [("report", "day-2026-10-03")],
+        [("extraction", "day-2026-10-04"), ("report", "day-2026-10-04")],
+        [("extraction", "day-2026-10-07"), ("report", "day-2026-10-07")],
+    ]
+
+
+def test_a_night_that_cannot_be_submitted_does_not_drop_the_others(data_dir, submitted, monkeypatch):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="extraction")
+    written(settings, kind="extraction", arguments={"name": "day-2026-10-06"}, state="failed")
+    submit = periodic.submit_chain
+
+    def refuse(chain, settings):
+        if chain[0][1]["name"] == "day-2026-10-06":
+            raise JobError("not this one")
+        return submit(chain, settings)
+
+    monkeypatch.setattr("frontierlab.jobs.periodic.submit_chain", refuse)
+    with pytest.raises(JobError, match="not this one"):
+        submit_periodic(settings, NIGHT)
+    assert submitted == [[("extraction", "day-2026-10-07")]]
+
+
 def test_records_of_ended_jobs_are_read_once_and_again_after_a_change(settings, monkeypatch):
     store = JobStore(settings)
     ended = [written(settings, state="succeeded", ended=datetime.now(UTC)) for _ in range(20)]
@@ -682,7 +749,7 @@ def test_a_record_reads_back_what_was_written(arguments, when, progress):
 def a_notebook(path, *cells):
     first = nbformat.v4.new_code_cell("name = 'nobody'", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = {"name": "conda-env-xyz-py", "display_name": "xyz", "language": "python"}
     nbformat.write(notebook, path)
     return path
 
@@ -696,12 +763,31 @@ def notebooks(data_dir, tmp_path):
 
 @pytest.mark.enable_socket
 def test_a_notebook_is_executed_with_parameters(notebooks):
-    settings = notebooks("print('hello', name)")
+    settings = notebooks("import sys; print('hello', name, 'from', sys.executable)")
     job = jobs.submit("notebook", settings=settings, notebook="n", parameters={"name": "you"})
     path = job.result(LONG)
-    assert "hello you" in path.read_text()
+    assert f"hello you from {sys.executable}" in path.read_text()  # and not from the kernel that it was saved with
     assert path.parent == settings.data_dir / "jobs"
     assert not list(path.parent.glob("*.log"))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        (
+            {"kernelspec": {"name": "ir", "language": "R"}},
+            "The notebook n is written in R: jobs run notebooks in Python",
+        ),
+        ({"language_info": {"name": "julia"}}, "The notebook n is written in julia"),
+        ([], "n.ipynb cannot be read as a notebook"),
+    ],
+)
+def test_a_notebook_in_another_language_is_refused(notebooks, metadata, said):
+    settings = notebooks()
+    path = settings.notebooks["n"]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"metadata": metadata}))
+    with pytest.raises(InvalidRequestError, match=said):
+        jobs.submit("notebook", settings=settings, notebook="n")
 
 
 @pytest.mark.enable_socket
@@ -712,19 +798,24 @@ def test_a_notebook_that_fails_says_why_and_is_kept(notebooks):
     assert Path(job.error.split(" is in ")[1].rstrip(".")).exists()
 
 
+DEAF = """
+import os, pathlib, signal, subprocess, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+pathlib.Path("pids").write_text(f"{os.getpid()} {child.pid} ")
+time.sleep(600)
+"""
+
+
 @pytest.mark.enable_socket
-def test_a_notebook_that_runs_is_cancelled_with_its_kernel(notebooks, tmp_path):
-    code = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    job = jobs.submit("notebook", settings=notebooks(code), notebook="n")
-    deadline = time.monotonic() + LONG
-    while not (tmp_path / "pid").exists() or not (pid := (tmp_path / "pid").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_a_notebook_that_runs_is_cancelled_with_its_kernel_and_what_that_started(notebooks, tmp_path):
+    job = jobs.submit("notebook", settings=notebooks(DEAF), notebook="n")
+    wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith(" "))
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     job.cancel()
     assert job.wait(LONG) == "cancelled"
-    while Process(host=Process.this().host, pid=int(pid)).has_ended() is False:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert job.warnings == []
+    wait_for(lambda: all(Process(host=Process.this().host, pid=pid).has_ended() for pid in pids))
 
 
 @pytest.mark.enable_socket

@@ -298,6 +298,7 @@ def test_a_broker_that_is_away_is_said_at_once(settings, export, redis_server):
 
 def test_a_broker_that_goes_away_and_stays_away_is_said(settings, export, redis_server, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.celery_backend._PATIENCE", 1)
+    monkeypatch.setattr("frontierlab.jobs.celery_backend._PAUSE", 0.2)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     redis_server.stop()
     with pytest.raises(JobError, match="nobody can tell whether it is still there: The broker"):
@@ -307,7 +308,7 @@ def test_a_broker_that_goes_away_and_stays_away_is_said(settings, export, redis_
 def test_a_job_without_a_worker_says_so(settings, export, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.job._ALONE", 1)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
-    with pytest.raises(JobError, match=r"stays queued: No worker is there to run it .* make worker"):
+    with pytest.raises(JobError, match=r"stays queued: No worker is there to run it: .* make worker"):
         job.result(LONG)
     assert job.state == "queued"
 
@@ -581,12 +582,18 @@ def test_what_is_periodic_follows_one_after_the_other(elastic, start):
     assert every[3].result().exists()
 
 
-def test_after_a_job_that_failed_nothing_follows(configure, start):
-    settings = configure(periodic="extraction report", es_address="127.0.0.1:9", es_index="a")  # where nobody answers
+def test_after_a_catalogue_that_failed_the_extraction_follows_and_after_that_nothing(configure, start, tmp_path):
+    nobody = {"es_address": "127.0.0.1:9", "es_index": "a", "coolr_archive": tmp_path}  # where there is no answer
+    settings = configure(periodic="catalogue extraction report", **nobody)
     start()
     [job] = submit_periodic(settings)
     assert job.wait(LONG) == "failed"
-    assert [job.kind for job in jobs.jobs(settings)] == ["extraction"]
+    until(lambda: len(jobs.jobs(settings)) == 2, "the extraction")
+    extraction, catalogue = jobs.jobs(settings)
+    assert (catalogue, extraction.kind) == (job, "extraction")
+    assert extraction.wait(LONG) == "failed"
+    until(lambda: Broker(settings).ticket(extraction.id) is None, "the end of the task")
+    assert len(jobs.jobs(settings)) == 2
 
 
 def test_beat_sends_what_is_periodic(configure, start, tmp_path):

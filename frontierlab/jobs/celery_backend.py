@@ -101,7 +101,7 @@ class Workers:
         try:
             answer = question(broker)
         except JobError as error:
-            begun = since if now - last < _PATIENCE else now
+            begun = since if now - last < _PATIENCE + _PAUSE else now  # nobody has looked for long
             self._away[broker.address] = begun, time.monotonic(), error
             raise
         self._away.pop(broker.address, None)

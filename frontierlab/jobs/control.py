@@ -27,7 +27,7 @@ from frontierlab.jobs.records import BEAT, JobRecord, JobStore
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
 
-__all__ = ["Control", "Stopped"]
+__all__ = ["Control"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ _JOIN = 60.0  # seconds for the thread that watches to end: it may wait for a lo
 _TAKEN_OVER = "Another process has taken the job over, or its record is gone."
 
 
-class Stopped(Exception):
+class Stopped(Exception):  # not public: it is for those who run jobs
     """Ends the work of a job; caught by `running.run` and by `worker.read_one_part`.
 
     It is not one of our errors, so that no part of the work takes it for the failure of a server.

@@ -87,9 +87,10 @@ def run_one_job(task: Task, id: str, version: str) -> str:
 
 
 def _go_on(store: JobStore, id: str, settings: Settings) -> None:
-    """Submit the job that is to come after one that has succeeded."""
+    """Submit the job that is to come after one that has succeeded, or after a catalogue's, however that ended."""
     with store.changing(id) as record:
-        chain, record.then = (record.then, []) if record.state == "succeeded" else ([], record.then)
+        goes_on = record.state == "succeeded" or (record.kind == "catalogue" and record.has_ended)
+        chain, record.then = (record.then, []) if goes_on else ([], record.then)
     if chain:
         try:
             submit_chain(chain, settings)
