@@ -156,22 +156,33 @@ def test_another_process_follows_and_cancels(settings, waiting):
     assert job.state == "cancelled"
 
 
-def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path):
+def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path, monkeypatch):
     settings = fl.sample.settings(data_dir=data_dir, part_documents=2_000)
     path = tmp_path / "large.ndjson"
-    World(300_000, seed=5).write(path)
-    job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
-    while job.progress is None or not job.progress.done:
-        assert job.wait(0.01) in ("queued", "running")
-    job.cancel()
-    with pytest.raises(JobCancelled, match=rf"The job {job.id} was cancelled"):
-        job.result(LONG)
+    World(30_000, seed=5).write(path)
+
+    begun = threading.Event()
+
+    def wait_once_a_part_is_there(self, progress, report=Control.report):
+        if [*data_dir.glob("datasets/d/parts/[0-9]*")]:
+            begun.set()
+            self.cancelled.wait(LONG)
+        report(self, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Control, "report", wait_once_a_part_is_there)
+        job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
+        assert begun.wait(LONG)
+        job.cancel()
+        with pytest.raises(JobCancelled, match=rf"The job {job.id} was cancelled"):
+            job.result(LONG)
+        until_idle()
     assert job.ended is not None
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"
     job.cancel()  # again, which changes nothing
     assert job.state == "cancelled"
     again = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
-    assert_is_the_world(again.result(LONG), World(300_000, seed=5))
+    assert_is_the_world(again.result(LONG), World(30_000, seed=5))
 
 
 def test_what_is_queued_is_cancelled_at_once_and_never_begins(settings, waiting):
@@ -369,7 +380,7 @@ def test_a_process_is_not_taken_for_another_with_its_number(settings):
 
 def test_jobs_of_a_process_that_ends_say_so(settings):
     code = """
-import sys, frontierlab as fl
+import sys, time, frontierlab as fl
 from frontierlab.jobs import kinds
 from frontierlab.progress import Progress
 
@@ -377,11 +388,12 @@ class Endless(kinds.CatalogueRefresh):
     def run(self, record, settings, control):
         while True:
             control.report(Progress("endless", 0, None, 0.0, None))
+            time.sleep(0.02)
 
 kinds.KINDS["catalogue"] = Endless()
 job = fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
 while job.state != "running":
-    pass
+    time.sleep(0.02)
 for _ in range(3):
     fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
 """
@@ -395,10 +407,8 @@ def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypat
     monkeypatch.setattr("frontierlab.jobs.backends._QUEUED_BEAT", 0.05)
     monkeypatch.setitem(backends._backends, "thread", backends.Thread())
     job = [jobs.submit("catalogue", settings=settings) for _ in range(3)][-1]
-    seen, deadline = set(), time.monotonic() + LONG
-    while len(seen) < 4 and time.monotonic() < deadline:
-        seen.add(job.record().heartbeat)
-    assert len(seen) == 4
+    seen = set()
+    wait_for(lambda: seen.add(job.record().heartbeat) or len(seen) == 4)
     assert job.state == "queued"
     waiting.go.set()
     assert job.wait(LONG) == "succeeded"
@@ -415,11 +425,8 @@ def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch)
 
     monkeypatch.setitem(kinds.KINDS, "catalogue", Silent())
     job = jobs.submit("catalogue", settings=settings)
-    deadline = time.monotonic() + LONG
-    while len(seen) < 4 and time.monotonic() < deadline:
-        seen.add(job.record().heartbeat)
+    wait_for(lambda: seen.add(job.record().heartbeat) or len(seen) == 4)
     go.set()
-    assert len(seen) == 4
     assert job.wait(LONG) == "succeeded"
 
 
@@ -550,9 +557,9 @@ def test_many_processes_change_one_record_and_lose_nothing(settings):
         "    with store.changing(sys.argv[2]) as record: record.attempts += 1"
     )
     command = [sys.executable, "-c", code, str(settings.data_dir), job.id]
-    children = [subprocess.Popen(command) for _ in range(3)]
-    assert [child.wait() for child in children] == [0] * 3
-    assert job.record().attempts == 120
+    children = [subprocess.Popen(command) for _ in range(2)]
+    assert [child.wait() for child in children] == [0] * 2
+    assert job.record().attempts == 80
 
 
 def test_a_job_whose_local_redis_has_ended_is_said_by_short_waits_too(settings, monkeypatch):
@@ -831,10 +838,7 @@ def test_a_notebook_ends_by_itself_also_where_interrupts_were_ignored(notebooks,
         signal.signal(signal.SIGINT, before)
     child.stdin.write(json.dumps(given).encode() + b"\n")
     child.stdin.flush()
-    deadline = time.monotonic() + LONG
-    while not (tmp_path / "asleep").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for((tmp_path / "asleep").exists)
     child.stdin.close()
     assert child.wait(LONG) == -signal.SIGINT  # papermill ended it; 1 is the exit of one that lost patience
 
