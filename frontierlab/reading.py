@@ -168,7 +168,10 @@ class Reading:
         with closing(self._open_source()) as source:
             meter = ProgressMeter("reading", part.expected)
             reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
-            return bool([*reader.read([part], meter, report)])
+            try:
+                return bool([*reader.read([part], meter, report)])
+            except (OSError, pa.ArrowException) as error:
+                raise self.interrupted(error) from error
 
     def _pass(
         self,
