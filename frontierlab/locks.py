@@ -130,11 +130,8 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
 
 
 def _require_same(path: Path, manifest: Manifest) -> None:
-    try:
-        same = Manifest.read(path).identity == manifest.identity
-    except DatasetError:
-        same = False
-    if not same:
+    there = (path / "manifest.json").exists()
+    if not there or Manifest.read(path).fencing_token != manifest.fencing_token:
         raise Replaced(
             f"The dataset {path.name} was deleted, renamed or replaced while it was being written. What was read for "
             "it since is not stored, and what has that name now was left as it is."

@@ -188,8 +188,8 @@ class Manifest(Outcome):
     catalogue: list[str] = Field(default_factory=list)
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """What tells this dataset from another of the same name."""
+    def fencing_token(self) -> tuple[str, str]:
+        """What tells this dataset from others that have or had its name: work for it counts while this is the same."""
         return self.id, self.created
 
     @classmethod
