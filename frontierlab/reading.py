@@ -22,7 +22,7 @@ import pyarrow as pa
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.documents import DocumentReader
-from frontierlab.elastic import PointInTimeLost
+from frontierlab.elastic_errors import PointInTimeLost
 from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
 from frontierlab.files import reason
 from frontierlab.locks import Replaced, fenced, free_parts, part_locked, readers, remove_locks
@@ -167,6 +167,7 @@ class Reading:
             return False
         with closing(self._open_source()) as source:
             meter = ProgressMeter("reading", part.expected)
+            source.waiting = lambda: report(meter.progress())
             reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
             try:
                 return bool([*reader.read([part], meter, report)])
@@ -191,6 +192,7 @@ class Reading:
                 meter.add(self._look())
             report(meter.progress())
 
+        source.waiting = show
         reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
         for number, outcome in reader.read(parts, meter, show, take_over):
             self._outcomes[number] = outcome
@@ -313,9 +315,15 @@ class _Reader:
                 begun = self._begin(begun.part, pool, begun.held, meter)
             else:
                 break
+        outcomes.append(Outcome(iovs_lost=self._iovs_lost(begun.part, Outcome.total(outcomes))))
         number = begun.part.number
         outcome = commit_part(begun.folder, self._path, number, outcomes, self._manifest, begun.held.close)
         return number, outcome
+
+    def _iovs_lost(self, part: PlannedPart, read: Outcome) -> int:
+        """Return how many documents have an IOV by the source and none in their rows; malformed ones may have one."""
+        given = self._source.with_iov(part)
+        return 0 if given is None else max(0, given - read.with_iov - read.counts.set_aside)
 
     def _write_slice(self, documents: Iterator[list[bytes]], writer: SliceWriter, meter: ProgressMeter) -> Outcome:
         """Turn the documents of one slice into rows and write them."""
@@ -325,7 +333,7 @@ class _Reader:
                 if self._cancelled.is_set():
                     raise InterruptedExtraction("stopped.")
                 read = self._reader.read(page)
-                writer.count(read=len(page), converted=read.converted, unfit=read.unfit)
+                writer.count(read=len(page), converted=read.converted, unfit=read.unfit, with_iov=read.with_iov)
                 writer.set_aside(read.set_aside)
                 pending.append(read.rows)
                 if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
@@ -363,9 +371,8 @@ def complete(path: Path, manifest: Manifest) -> None:
     if counts.read != expected and not manifest.request["index"]:
         raise DatasetError(f"{counts.read:,} of the file's {expected:,} documents were read. Please report this.")
     if counts.read != expected:
-        manifest.notes.append(
-            f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
-        )
+        told = f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
+        (manifest.partial if counts.read < expected else manifest.notes).append(told)
     summary = path / f".{COMBINED}.{secrets.token_hex(6)}"
     combine_summaries(row_files(path, numbers), summary)
     with fenced(path, manifest):
