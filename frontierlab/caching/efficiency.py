@@ -25,7 +25,7 @@ from frontierlab.files import scratch_folder
 from frontierlab.progress import Progress, ProgressCallback, ProgressMeter, reporting
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.spark import open_logs
+from frontierlab.spark import check_cancelled, open_logs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -176,6 +176,7 @@ def _most(dataset: Dataset) -> int:
 def _until_cancelled(report: ProgressCallback, cancelled: threading.Event | None) -> ProgressCallback:
     def show(record: Progress) -> None:
         report(record)
+        check_cancelled()
         if cancelled is not None and cancelled.is_set():
             raise Cancelled(f"The caching figures were cancelled while {record.stage}; nothing was stored.")
 
