@@ -12,11 +12,10 @@ import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.documents import DocumentReader
-from frontierlab.elastic_source import ElasticSource
 from frontierlab.request import Request
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
-from frontierlab.sources import Plan, Source
+from frontierlab.sources import ElasticSource, Plan, Source
 
 __all__ = ["DryRun", "estimate"]
 
@@ -42,8 +41,7 @@ class DryRun:
     parts
         How many parts there would be.
     notes
-        Sentences that say what would be done before, such as building the catalogue, what the source does not give,
-        and, where nothing was found, what there is.
+        Sentences that say what would be done before, such as building the catalogue.
     """
 
     request: Request
@@ -86,5 +84,5 @@ def estimate(source: Source, plan: Plan, catalogue: Catalogue | None, notes: Ite
         limit=plan.limit,
         size=int(file.tell() * documents / len(sample)) if sample else 0,
         parts=len(plan.parts),
-        notes=(*notes, *plan.partial, *([plan.hint] if plan.hint else [])),
+        notes=tuple(notes),
     )

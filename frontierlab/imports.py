@@ -26,7 +26,7 @@ from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.times import format_time
 
-__all__ = ["import_parquet", "import_rows"]
+__all__ = ["import_parquet"]
 
 _ROWS = 50_000  # at a time
 
@@ -76,13 +76,7 @@ def import_parquet(
         nothing is left of it.
     """
     settings = settings or Settings()
-    dataset = import_rows(Path(path).expanduser().absolute(), name, settings, complete=complete)
-    warn_of_losses(dataset, settings)
-    return dataset
-
-
-def import_rows(source: Path, name: str, settings: Settings, *, complete: bool = True) -> Dataset:
-    """Do what `import_parquet` does, without warnings; see `frontierlab.losses.losses`."""
+    source = Path(path).expanduser().absolute()
     target = dataset_path(name, settings)
     files = find_logs(source)
     exported = _exported(files)
@@ -105,7 +99,9 @@ def import_rows(source: Path, name: str, settings: Settings, *, complete: bool =
                     "makes it."
                 ) from error
             raise
-    return Dataset(target)
+    dataset = Dataset(target)
+    warn_of_losses(dataset, settings)
+    return dataset
 
 
 def _import(

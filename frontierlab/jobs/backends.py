@@ -11,10 +11,8 @@ from contextlib import suppress
 from typing import Protocol
 
 from frontierlab.errors import InvalidRequestError, JobError
-from frontierlab.jobs.control import Control
-from frontierlab.jobs.processes import Process
-from frontierlab.jobs.records import JobRecord, JobStore
-from frontierlab.jobs.running import claim, run
+from frontierlab.jobs.records import JobRecord, JobStore, Process
+from frontierlab.jobs.running import Control, claim, end, run
 from frontierlab.settings import Settings
 
 __all__ = ["BACKENDS", "Backend", "Inline", "Thread", "backend_of"]
@@ -35,9 +33,6 @@ class Backend(Protocol):
     def cancelled(self, id: str, settings: Settings) -> None:
         """Tell whoever runs a job that it is cancelled, beside what its record's folder says."""
 
-    def forget(self, id: str, settings: Settings) -> None:
-        """Remove what is kept beside the data folder of a job that has ended."""
-
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return a job's record with what is known of it beside."""
 
@@ -46,9 +41,6 @@ class _Here:
     """Where a job's record says everything, and its folder is looked at."""
 
     def cancelled(self, id: str, settings: Settings) -> None:
-        """Do nothing."""
-
-    def forget(self, id: str, settings: Settings) -> None:
         """Do nothing."""
 
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
@@ -61,10 +53,10 @@ class Inline(_Here):
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
         """Run it."""
-        control = Control(store, record.id, settings)
-        if claim(control) == "mine":
-            with control.watching():
-                run(control)
+        control = Control(store, record.id)
+        with control.watching():
+            if claim(store, record.id) == "mine":
+                run(control, settings)
 
 
 class Thread(_Here):
@@ -72,7 +64,7 @@ class Thread(_Here):
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Control] = queue.SimpleQueue()
-        self._waiting: dict[str, Control] = {}
+        self._waiting: dict[str, tuple[Control, Settings]] = {}
         self._running: dict[str, Control] = {}
         self._threads: list[threading.Thread] = []
 
@@ -80,7 +72,8 @@ class Thread(_Here):
         """Queue it, and see to it that there are threads."""
         with store.changing(record.id) as mine:
             mine.process, mine.heartbeat = Process.this(), mine.submitted
-        control = self._waiting[record.id] = Control(store, record.id, settings)
+        control = Control(store, record.id)
+        self._waiting[record.id] = control, settings
         self._queue.put(control)
         if not self._threads:
             for work in (self._run, self._run, self._look_after):
@@ -96,11 +89,11 @@ class Thread(_Here):
         while True:
             control = self._queue.get()
             self._running[control.id] = control
-            del self._waiting[control.id]
+            _, settings = self._waiting.pop(control.id)
             try:
-                if claim(control) == "mine":
+                if claim(control.store, control.id) == "mine":
                     with control.watching():
-                        run(control)
+                        run(control, settings)
             except Exception:  # the record cannot be read or written; the thread is there for the next job
                 _log.exception("The job %s could not be begun.", control.id)
             finally:
@@ -110,14 +103,14 @@ class Thread(_Here):
         """Give signs of life for what is queued."""
         while True:
             time.sleep(_QUEUED_BEAT)
-            for control in list(self._waiting.values()):
+            for control, _ in list(self._waiting.values()):
                 with suppress(OSError, JobError):  # the next sign of life may be written
                     control.write(None)
 
     def _end(self) -> None:
         """End the jobs of this process with it, so that their records say why."""
-        for control in list(self._waiting.values()):
-            control.end(state="failed", error=_OVER, patience=0)
+        for control, settings in list(self._waiting.values()):
+            end(control, settings, state="failed", error=_OVER)
         for control in list(self._running.values()):
             control.stop(_OVER)
         deadline = time.monotonic() + _PATIENCE
