@@ -88,7 +88,7 @@ def drain(settings: Settings) -> int:
 
     def read(number: int) -> int:
         body = search_body(time_query(1_790_812_800_000, 1_790_899_200_000, None, None), settings.es_page, None)
-        body |= {"pit": {"id": pit, "keep_alive": "5m"}, "track_total_hits": False}
+        body |= {"pit": {"id": pit.id, "keep_alive": "5m"}, "track_total_hits": False}
         body["slice"] = {"id": number, "max": settings.es_slices}
         count = 0
         while True:

@@ -31,6 +31,7 @@ from frontierlab.settings import Settings
 __all__ = ["Current", "Refreshed", "current", "find_folders", "needs_refresh", "refresh"]
 
 _LONGEST_WAIT = 3_600.0  # seconds for another process to end its refresh
+_LONGEST_REFRESH = 3_600.0  # seconds for a refresh while there is an old catalogue to be content with
 
 Item = TypeVar("Item", bound=tuple[Any, ...])
 Result = TypeVar("Result")
@@ -73,7 +74,7 @@ class Current(NamedTuple):
 def current(settings: Settings, progress: bool | ProgressCallback = True) -> Current:
     """Return the catalogue, after building or refreshing it from COOLR where it is missing or too old.
 
-    Where it cannot be refreshed, the old one is taken, and `Current.problems` says why.
+    Where it cannot be refreshed, or not within an hour, the old one is taken, and `Current.problems` says why.
 
     Parameters
     ----------
@@ -90,8 +91,10 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
     path = settings.catalogue_path
     if not needs_refresh(settings):
         return Current(Catalogue.read(path), [])
+    deadline = time.monotonic() + _LONGEST_REFRESH if path.exists() else float("inf")
     try:
-        done = refresh(settings, progress=progress)
+        with reporting(progress, "folders") as report:
+            done = refresh(settings, progress=lambda record: _until(deadline, report, record))
     except Cancelled:
         raise
     except (CoolrError, CatalogueError) as error:
@@ -109,6 +112,15 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
     return Current(
         done.catalogue, [f"COOLR did not give {len(done.failures):,} lists of the catalogue. The first: {first}"]
     )
+
+
+def _until(deadline: float, report: ProgressCallback, record: Progress) -> None:
+    report(record)
+    if time.monotonic() > deadline:
+        raise CoolrError(
+            f"it took longer than {_LONGEST_REFRESH / 60:g} minutes ({record.stage}, {record.done:,} of "
+            f"{record.total or 0:,}), and goes on the next time."
+        )
 
 
 def needs_refresh(settings: Settings) -> bool:
@@ -303,8 +315,8 @@ def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
     if force:
         return now
     try:
-        begun = datetime.fromisoformat(json.loads(_marker(path).read_text(encoding="utf-8"))["begun"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        begun = datetime.fromisoformat(json.loads(_marker(path).read_text(encoding="utf-8"))["begun"]).astimezone(UTC)
+    except (OSError, ValueError, KeyError, TypeError):
         begun = None
     if settings.coolr_archive is not None:
         return begun

@@ -13,7 +13,7 @@ from frontierlab.settings import Settings
 
 __all__ = ["Connection", "SERVICES", "check"]
 
-_PATIENCE = 20.0  # seconds for COOLR, which is asked again while it is busy
+_PATIENCE = 20.0  # seconds for a whole answer, and for COOLR, which is asked again while it is busy
 
 
 class Connection(NamedTuple):
@@ -65,14 +65,19 @@ def check(service: str, settings: Settings | None = None) -> Connection:
 
 def _elasticsearch(settings: Settings) -> str:
     from frontierlab.elastic import Index
+    from frontierlab.elastic_examination import examine
+    from frontierlab.request import make_request
 
-    index = Index(settings.model_copy(update={"es_retry_seconds": 0.0}))
+    everything = dict.fromkeys(("since", "until", "cached", "taskid", "source"))
+    request = make_request(settings, **everything, extra_fields=(), complete=False)
+
+    index = Index(settings.model_copy(update={"es_retry_seconds": 0.0}), seconds=_PATIENCE)
     try:
-        index.fields()  # raises where it is no index of logs
+        partial = examine(index, request).partial  # raises where they cannot be read
         documents = index.count({"match_all": {}})
     finally:
         index.close()
-    return f"{documents:,} documents in {index.name} at {index.url}."
+    return " ".join([f"{documents:,} documents in {index.name} at {index.url}.", *partial])
 
 
 def _coolr(settings: Settings) -> str:

@@ -47,12 +47,15 @@ class Page:
         How many values were not of their column's own type but clear in meaning, by field.
     unfit
         How many values of extra fields their columns cannot hold, by field; they are null in the rows.
+    with_iov
+        How many of the rows give an IOV.
     """
 
     rows: pa.Table
     set_aside: list[tuple[str, bytes]] = field(default_factory=list)
     converted: Counter[str] = field(default_factory=Counter)
     unfit: Counter[str] = field(default_factory=Counter)
+    with_iov: int = 0
 
 
 class _Column(NamedTuple):
@@ -108,7 +111,7 @@ class DocumentReader:
             Every document is in its rows or set aside; the rows' order can differ from the documents'.
         """
         page, odd = Page(self._schema.empty_table()), list[bytes]()
-        if any(isinstance(document, bytes) for document in documents):  # text of a file, which can be anything
+        if documents and isinstance(documents[0], bytes):  # lines of a file, which can be anything
             documents = _sound(documents, odd)
         try:
             texts = self._taken_apart(documents)
@@ -121,7 +124,9 @@ class DocumentReader:
                 documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
         rows, good = self._typed(texts, page)
         odd += [documents[row] for row in np.flatnonzero(~good).tolist()]
-        page.rows = self._renamed(pa.concat_tables([rows, self._one_by_one(odd, page)]))
+        rows = pa.concat_tables([rows, self._one_by_one(odd, page)])
+        page.with_iov = pc.sum(pc.and_(pc.is_valid(rows["sqlsin"]), pc.is_valid(rows["sqlunt"]))).as_py() or 0
+        page.rows = self._renamed(rows)
         return page
 
     def _taken_apart(self, documents: Sequence[bytes]) -> pa.Table:

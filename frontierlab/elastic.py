@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import elastic_transport
@@ -13,21 +14,22 @@ import elasticsearch
 import msgspec
 import tenacity
 
-from frontierlab.elastic_pages import Page, PageSerializer
+from frontierlab.elastic_calls import CALL_SECONDS, LOOK, BreakableNode, call_within
+from frontierlab.elastic_errors import PageTooLarge, PointInTimeLost, explained, is_passing
+from frontierlab.elastic_fields import Field, read_caps
+from frontierlab.elastic_pages import Page, PageSerializer, documents
 from frontierlab.errors import ConfigurationError, ElasticsearchError
 from frontierlab.settings import Settings
 
-__all__ = ["Index", "PointInTimeLost", "connect"]
+__all__ = ["Index", "PointInTime", "PointInTimeLost", "connect"]
 
 T = TypeVar("T")
 _KEEP_ALIVE = "5m"
 _SMALLEST = 500  # documents a page, however busy the server is
-_PASSING = (429, 502, 503, 504)
-_TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
-
-
-class PointInTimeLost(ElasticsearchError):
-    """The point in time is gone (expired, or the server restarted): its part is read again from its start."""
+_SILENCE = 120.0  # seconds without a byte of an answer
+_FIRST = 15.0  # seconds for the first answer: a wrong address should not cost minutes
+_AWAY = ("skipped", "partial", "failed")  # of remote clusters
+_CLOSING = 5.0  # seconds for closing a point in time, which expires by itself
 
 
 def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
@@ -61,10 +63,29 @@ def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
     try:
         # retries are ours: the client's own do not wait
         return elasticsearch.Elasticsearch(
-            settings.es_url, **security, request_timeout=120, max_retries=0, retry_on_timeout=False, **options
+            settings.es_url,
+            **security,
+            node_class=BreakableNode,
+            request_timeout=_SILENCE,
+            max_retries=0,
+            retry_on_timeout=False,
+            **options,
         )
     except (OSError, ValueError) as error:
         raise ConfigurationError(f"No client for {settings.es_url} can be made: {error}.") from error
+
+
+@dataclass
+class PointInTime:
+    """A point in time: all slices read the same, and each answer may name it anew.
+
+    Parameters
+    ----------
+    id
+        The newest id that the server gave it.
+    """
+
+    id: str
 
 
 class Index:
@@ -75,7 +96,12 @@ class Index:
     settings
         Where it is, how to get in, and how to read.
     cancelled
-        Set from elsewhere to end waiting and reading.
+        Set from elsewhere to end waiting and reading: every call then ends within a second.
+    waiting
+        Called a few times a second while the thread that made this waits for an answer; ends the wait by raising.
+    seconds
+        The longest that a call may take, its whole answer included; a busy or absent server is asked again for
+        ``es_retry_seconds``.
 
     Raises
     ------
@@ -83,10 +109,19 @@ class Index:
         ``es_address`` or ``es_index`` is not set.
     """
 
-    def __init__(self, settings: Settings, cancelled: threading.Event | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        cancelled: threading.Event | None = None,
+        waiting: Callable[[], object] | None = None,
+        seconds: float = CALL_SECONDS,
+    ) -> None:
         self.name = settings.es_indices
         self.url = settings.es_url
         self.cancelled = cancelled or threading.Event()
+        self.waiting = waiting
+        self._thread = threading.get_ident()
+        self._seconds = seconds
         self._settings = settings
         self._most = settings.es_page  # until the server says that it takes less
         self.client = connect(settings)
@@ -97,75 +132,102 @@ class Index:
         self.client.close()
         self._reader.close()
 
-    def fields(self) -> dict[str, str]:
-        """Return the type of each field that the index has, by the field's name.
+    def fields(self, names: Sequence[str]) -> tuple[list[str], dict[str, Field]]:
+        """Return the indices that are read, and what they say of fields; this is the first question to a server.
 
         Raises
         ------
         ElasticsearchError
-            The server cannot be reached or refuses, there is no such index, or its ``@timestamp`` is not
-            a date.
+            The server cannot be reached or refuses, there is no such index, or one does not answer. It is not asked
+            again: a wrong address should not cost minutes.
         """
         answer = self.ask(
-            lambda: self.client.options(request_timeout=15).field_caps(
-                index=self.name, fields="*", allow_no_indices=False, ignore_unavailable=False
+            lambda: self.client.options(request_timeout=_FIRST).field_caps(
+                index=self.name,
+                fields=names,
+                allow_no_indices=False,
+                ignore_unavailable=False,
+                include_unmapped=True,
             ),
-            patience=0,  # the first question: a wrong address should not cost minutes
+            patience=0,
+            within=_FIRST,
         )
-        types = {name: " or ".join(sorted(kinds)) for name, kinds in answer["fields"].items()}
-        if types.get("@timestamp") not in ("date", "date_nanos", "date or date_nanos"):
-            found = types.get("@timestamp", "missing")
+        if failures := answer.get("failures"):
+            away = ", ".join(name for failure in failures for name in failure["indices"])
             raise ElasticsearchError(
-                f"{self.name} cannot be read by time: its field @timestamp is {found}, and has to be a date."
+                f"{away} did not answer, so that {self.name} cannot be read in full: "
+                f"{_cause(failures[0])}. Try again when it does, or leave it out of es_index."
             )
-        return types
+        return list(answer["indices"]), read_caps(answer.body)
 
-    def count(self, query: dict[str, Any]) -> int:
-        """Count the documents of a query."""
-        answer = self.ask(lambda: self.client.count(index=self.name, query=query))
-        self._require_whole(answer["_shards"]["failed"], False)
-        return int(answer["count"])
+    def count(self, query: dict[str, Any], index: str | None = None) -> int:
+        """Count the documents of a query, in all indices or in some of them."""
+        # unlike the count API, a search tells of remote clusters
+        answer = self._search(query, index=index or self.name, track_total_hits=True)
+        return int(answer["hits"]["total"]["value"])
 
-    def earliest(self, query: dict[str, Any]) -> int | None:
-        """Return the time of the earliest document, UTC milliseconds; None where there is none."""
-        answer = self._aggregate(query, {"min": {"field": "@timestamp"}})
-        return None if answer["value"] is None else int(answer["value"])
+    def count_and_shards(self, query: dict[str, Any]) -> tuple[int, int]:
+        """Count the documents of a query, and the shards that were asked."""
+        answer = self._search(query, index=self.name, track_total_hits=True)
+        return int(answer["hits"]["total"]["value"]), int(answer["_shards"]["total"])
+
+    def count_in(self, pit: PointInTime, query: dict[str, Any], shards: int) -> int:
+        """Count the documents of a query in a point in time.
+
+        Raises
+        ------
+        ElasticsearchError
+            The point in time has fewer than `shards` shards: an index or a cluster has gone away meanwhile.
+        """
+        answer = self._search(query, pit={"id": pit.id, "keep_alive": _KEEP_ALIVE}, track_total_hits=True)
+        pit.id = answer.get("pit_id") or pit.id
+        if answer["_shards"]["total"] < shards:
+            raise ElasticsearchError(
+                f"{self.name} did not answer in full: it had {shards} shards when the extraction was planned, and has "
+                f"{answer['_shards']['total']} now. An index or a cluster has gone away."
+            )
+        return int(answer["hits"]["total"]["value"])
+
+    def ends(self, query: dict[str, Any]) -> tuple[int | None, int | None]:
+        """Return the times of the first and the last document, UTC milliseconds; None where there is none."""
+        wanted = {which: {which: {"field": "@timestamp"}} for which in ("min", "max")}
+        found = self._search(query, index=self.name, aggregations=wanted, track_total_hits=False)["aggregations"]
+        first, last = (found[which]["value"] for which in wanted)
+        return None if first is None else int(first), None if last is None else int(last)
 
     def histogram(self, query: dict[str, Any], width: int) -> list[tuple[int, int]]:
         """Count documents in buckets of time: ``(start, documents)`` in order, UTC milliseconds."""
         how = {"field": "@timestamp", "fixed_interval": f"{width}ms", "min_doc_count": 1}
-        buckets = self._aggregate(query, {"date_histogram": how})["buckets"]
+        wanted = {"times": {"date_histogram": how}}
+        answer = self._search(query, index=self.name, aggregations=wanted, track_total_hits=False)
+        buckets = answer["aggregations"]["times"]["buckets"]
         return [(int(bucket["key"]), int(bucket["doc_count"])) for bucket in buckets]
 
-    def _aggregate(self, query: dict[str, Any], aggregation: dict[str, Any]) -> Any:
+    def _search(self, query: dict[str, Any], **options: Any) -> Any:
+        """Ask for figures of a query, not for its documents."""
         answer = self.ask(
-            lambda: self.client.search(
-                index=self.name,
-                query=query,
-                size=0,
-                aggregations={"answer": aggregation},
-                allow_partial_search_results=False,
-                track_total_hits=False,
-            )
+            lambda: self.client.search(query=query, size=0, allow_partial_search_results=False, **options)
         )
-        self._require_whole(answer["_shards"]["failed"], answer["timed_out"])
-        return answer["aggregations"]["answer"]
+        self.require_whole(answer.body)
+        return answer.body
 
     @contextmanager
-    def point_in_time(self) -> Iterator[str]:
-        """Open a point in time and close it at the end; gives its id."""
+    def point_in_time(self) -> Iterator[PointInTime]:
+        """Open a point in time and close it at the end."""
         opened = self.ask(
             # a shard that is missing is an error here, unless one asks for less
             lambda: self.client.open_point_in_time(index=self.name, keep_alive=_KEEP_ALIVE)
         )
+        pit = PointInTime(opened["id"])
         try:
-            yield opened["id"]
+            self.require_whole(opened.body)
+            yield pit
         finally:
             # it would expire by itself: not worth an error, nor hiding one
             with suppress(elasticsearch.ApiError, elastic_transport.TransportError):
-                self.client.close_point_in_time(id=opened["id"])
+                call_within(lambda: self.client.close_point_in_time(id=pit.id), _CLOSING, lambda: None)
 
-    def pages(self, body: dict[str, Any], pit: str, number: int, slices: int) -> Iterator[list[bytes]]:
+    def pages(self, body: dict[str, Any], pit: PointInTime, number: int, slices: int) -> Iterator[list[bytes]]:
         """Read one slice of a query, page by page; as many documents as it counts, or an error.
 
         Parameters
@@ -189,27 +251,41 @@ class Index:
         ElasticsearchError
             A shard failed, the search timed out, or the server did not answer for ``es_retry_seconds``.
         """
-        body = body | {"pit": {"id": pit, "keep_alive": _KEEP_ALIVE}, "track_total_hits": True}
+        body = body | {"track_total_hits": True}
         if slices > 1:
             body["slice"] = {"id": number, "max": slices}
         expected, read = 0, 0
         while True:
+            body["pit"] = {"id": pit.id, "keep_alive": _KEEP_ALIVE}
             page, asked = self._page(body)
+            pit.id = page.pit_id or pit.id
             if body["track_total_hits"]:
-                expected = page.hits.total["value"] if page.hits.total else 0
+                expected = self._counted(page)
                 body["track_total_hits"] = False  # counting once is enough
             read += len(page.hits.hits)
             if page.hits.hits:
-                yield [hit.source for hit in page.hits.hits]
+                yield documents(page)
             if len(page.hits.hits) < asked:
                 break
             body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
-            body["search_after"] = msgspec.json.decode(page.hits.hits[-1].sort)
-            body["pit"]["id"] = page.pit_id or body["pit"]["id"]
+            body["search_after"] = self._last(page)
         if read != expected:
             raise ElasticsearchError(
                 f"{self.name}: slice {number} of {slices} gave {read:,} documents where it counted {expected:,}."
             )
+
+    def _counted(self, page: Page) -> int:
+        total = page.hits.total or {}
+        if total.get("relation") != "eq" or not isinstance(total.get("value"), int):
+            raise ElasticsearchError(f"{self.name} did not count the documents of a search: {total}.")
+        return int(total["value"])
+
+    def _last(self, page: Page) -> list[Any]:
+        """Return what the next page goes on after."""
+        last = msgspec.json.decode(page.hits.hits[-1].sort)
+        if not isinstance(last, list) or not last:
+            raise ElasticsearchError(f"{self.name} gave a page without the place where the next one begins.")
+        return last
 
     def _page(self, body: dict[str, Any]) -> tuple[Page, int]:
         """Return the next page and the size that was asked for."""
@@ -225,126 +301,119 @@ class Index:
             return page
 
         def on_refusal(error: BaseException) -> None:
-            if isinstance(error, elasticsearch.ApiError) and error.meta.status == 429:
+            busy = isinstance(error, elasticsearch.ApiError) and error.meta.status == 429
+            if busy or isinstance(error, elastic_transport.ConnectionTimeout):
                 body["size"] = max(min(_SMALLEST, body["size"]), body["size"] // 2)
 
         while True:
             try:
                 page = self.ask(search, on_refusal=on_refusal)
-            except _PageTooLarge as error:
+            except PageTooLarge as error:
                 body["size"] = self._most = error.most
             else:
-                self._require_whole(page.shards.failed, page.timed_out)
+                if not isinstance(page, Page):
+                    raise ElasticsearchError(f"{self.url} answered a search of {self.name} with something else.")
+                self.require_whole(page.about())
                 return page, body["size"]
 
-    def _require_whole(self, failed: int, timed_out: bool) -> None:
-        if failed or timed_out:
-            cause = f"{failed} of its shards failed" if failed else "the search timed out"
-            raise ElasticsearchError(f"{self.name} did not answer in full: {cause}. Nothing of it was used.")
+    def require_whole(self, answer: Mapping[str, Any]) -> None:
+        """Raise ElasticsearchError where an answer is not of all that was asked about."""
+        failed = answer.get("_shards", {}).get("failed", 0)
+        causes = [f"{failed} of its shards failed"] if failed else []
+        causes += ["the search timed out"] if answer.get("timed_out") else []
+        causes += ["the search ended early"] if answer.get("terminated_early") else []
+        clusters = answer.get("_clusters") or {}
+        if any(clusters.get(state) for state in _AWAY):
+            details = clusters.get("details", {}).items()
+            which = [f"{name} is {detail['status']}" for name, detail in details if detail["status"] in _AWAY]
+            causes.append(f"of its clusters {', '.join(which) or 'one was skipped'}")
+        if causes:
+            raise ElasticsearchError(
+                f"{self.name} did not answer in full: {'; '.join(causes)}. Nothing of it was used. Ask again when all "
+                "of it is up, or leave what is away out of es_index."
+            )
 
     def ask(
         self,
         call: Callable[[], T],
         *,
         patience: float | None = None,
+        within: float | None = None,
         on_refusal: Callable[[BaseException], None] = lambda error: None,
     ) -> T:
         """Call the server, waiting and calling again while it is busy or away; explain what stays wrong.
 
+        Parameters
+        ----------
+        call
+            What to ask, of a client of this index.
+        patience
+            Seconds during which it is asked again; by default ``es_retry_seconds``.
+        within
+            Seconds for one call and its whole answer; by default those that were given to this index.
+        on_refusal
+            Called with the error before it is asked again.
+
         Raises
         ------
         ElasticsearchError
-            It refuses, cannot be reached, or stays busy for `patience` seconds (``es_retry_seconds`` by default).
+            It refuses, cannot be reached, stays busy, does not answer in time, or the reading was stopped.
         """
 
         def refused(state: tenacity.RetryCallState) -> None:
             if state.outcome is not None and (error := state.outcome.exception()) is not None:
                 on_refusal(error)
 
-        seconds = self._settings.es_retry_seconds if patience is None else patience
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: _is_passing(error) and not self.cancelled.is_set()),
+            retry=tenacity.retry_if_exception(is_passing),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
-            stop=tenacity.stop_after_delay(seconds),
+            stop=tenacity.stop_after_delay(self._settings.es_retry_seconds if patience is None else patience),
             sleep=self._sleep,
             before_sleep=refused,
             reraise=True,
         )
+        seconds = min(self._seconds, within or self._seconds)
         try:
-            return retrying(call)
+            return retrying(lambda: call_within(call, seconds, self._look))
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            raise self._explained(error) from None  # the explanation has the text of it
+            raise explained(error, self.url, self.name) from None  # the explanation has the text of it
+
+    def _look(self) -> None:
+        """Raise where whoever waits has to stop."""
+        if self.cancelled.is_set():
+            raise ElasticsearchError(f"The reading of {self.name} was stopped.")
+        if self.waiting is not None and threading.get_ident() == self._thread:
+            self.waiting()
 
     def _sleep(self, seconds: float) -> None:
-        self.cancelled.wait(seconds)
-
-    def _explained(self, error: elasticsearch.ApiError | elastic_transport.TransportError) -> Exception:
-        # an ApiError's text has the cause in it, a TransportError's only in its message
-        text = error.message if isinstance(error, elastic_transport.TransportError) else str(error)
-        if isinstance(error, elasticsearch.UnsupportedProductError):
-            return ElasticsearchError(
-                f"{self.url} is not Elasticsearch, or older than 7.14; the client refuses other servers, OpenSearch "
-                "among them."
-            )
-        if isinstance(error, elasticsearch.ApiError):
-            return self._explained_status(error, text)
-        if isinstance(error, elastic_transport.TlsError):
-            return ElasticsearchError(
-                f"The certificate of {self.url} is not trusted ({text}). Name its authority in es_ca_certs or its "
-                "SHA-256 fingerprint in es_fingerprint. (A server that speaks plain http needs http:// in es_address.)"
-            )
-        return ElasticsearchError(
-            f"{self.url} does not answer ({text}). Check es_address and es_port, and that the server is up and can be "
-            "reached from here; many networks, Binder's among them, let no such port out."
-        )
-
-    def _explained_status(self, error: elasticsearch.ApiError, text: str) -> Exception:
-        status = error.meta.status
-        if status == 404 and "search_context_missing" in str(error.body):
-            return PointInTimeLost(f"{self.name}: the point in time is gone.")
-        if status == 404:
-            named = re.search(r"no such index \[([^\]]+)\]", str(error.body))
-            missing = named[1] if named else self.name
-            return ElasticsearchError(
-                f"There is no index {missing} on {self.url}. Correct es_index; a pattern has to match an index."
-            )
-        if status == 401:
-            return ElasticsearchError(
-                f"{self.url} refuses the credentials (401). Check es_user and es_pswd, or es_api_key."
-            )
-        if status == 403:
-            return ElasticsearchError(f"{self.url} does not let this user read {self.name} (403): {text}")
-        if status == 400 and (found := _TOO_LARGE.search(str(error.body))):
-            return _PageTooLarge(int(found[1]))
-        if "media_type_header_exception" in str(error.body):
-            return ElasticsearchError(
-                f"{self.url} is of another version than the client {elasticsearch.__version__}: install "
-                '"elasticsearch>=8.19,<9", which reads servers 8 and 9.'
-            )
-        return ElasticsearchError(f"{self.url} answered {status} for {self.name}: {text}")
+        ends = time.monotonic() + seconds
+        while (left := ends - time.monotonic()) > 0:
+            self._look()
+            self.cancelled.wait(min(LOOK, left))
 
 
-class _PageTooLarge(Exception):
-    def __init__(self, most: int) -> None:
-        super().__init__(most)
-        self.most = most
+def _cause(failure: Mapping[str, Any]) -> str:
+    error = failure.get("failure", {}).get("error", {})
+    return str(error.get("reason") or error.get("type") or "no reason was given")
 
 
-def _is_passing(error: BaseException) -> bool:
-    if isinstance(error, elasticsearch.ApiError):
-        return error.meta.status in _PASSING and not isinstance(error, elasticsearch.UnsupportedProductError)
-    return isinstance(error, elastic_transport.TransportError) and not isinstance(error, elastic_transport.TlsError)
+def time_query(
+    start: int | None, stop: int | None, cached: bool | None, taskid: int | None, *, lenient: bool = False
+) -> dict[str, Any]:
+    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that meet the filters.
 
-
-def time_query(start: int | None, stop: int | None, cached: bool | None, taskid: int | None) -> dict[str, Any]:
-    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that meet the filters."""
+    With `lenient`, ``cached`` may also be a number or text in some indices: 1 is true, and 0 is false.
+    """
     bounds: dict[str, Any] = {"format": "epoch_millis"}
     if start is not None:
         bounds["gte"] = start
     if stop is not None:
         bounds["lt"] = stop
     filters: list[dict[str, Any]] = [{"range": {"@timestamp": bounds}}]
-    if cached is not None:
+    if cached is not None and lenient:
+        meanings = [{"match": {"cached": {"query": value, "lenient": True}}} for value in (cached, int(cached))]
+        filters.append({"bool": {"should": meanings, "minimum_should_match": 1}})
+    elif cached is not None:
         filters.append({"term": {"cached": cached}})
     if taskid is not None:
         filters.append({"term": {"taskid": taskid}})

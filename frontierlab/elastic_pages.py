@@ -9,14 +9,15 @@ import elastic_transport
 import msgspec
 from elasticsearch.serializer import JsonSerializer
 
-__all__ = ["Hit", "Page", "PageSerializer"]
+__all__ = ["Hit", "Page", "PageSerializer", "documents"]
 
 
 class Hit(msgspec.Struct, gc=False):  # ten thousand a page: not for the garbage collector to walk through
     """One document, as the JSON text it came as, and where the next page goes on after it."""
 
-    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"null"))
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
     sort: msgspec.Raw = msgspec.Raw(b"null")
+    fields: dict[str, list[msgspec.Raw]] | None = None  # what was asked for beside the source
 
 
 class _Hits(msgspec.Struct):
@@ -24,17 +25,38 @@ class _Hits(msgspec.Struct):
     total: dict[str, Any] | None = None
 
 
-class _Shards(msgspec.Struct):
-    failed: int = 0
-
-
 class Page(msgspec.Struct):
     """The answer to a search, as far as it matters."""
 
     hits: _Hits
     timed_out: bool = False
-    shards: _Shards = msgspec.field(name="_shards", default_factory=_Shards)
+    terminated_early: bool | None = None
+    shards: dict[str, Any] = msgspec.field(name="_shards", default_factory=dict)
+    clusters: dict[str, Any] | None = msgspec.field(name="_clusters", default=None)
     pit_id: str | None = None
+
+    def about(self) -> dict[str, Any]:
+        """Return what the answer says of itself, under Elasticsearch's names."""
+        return {
+            "timed_out": self.timed_out,
+            "terminated_early": self.terminated_early,
+            "_shards": self.shards,
+            "_clusters": self.clusters,
+        }
+
+
+def documents(page: Page) -> list[bytes]:
+    """Return the documents of a page; values that were asked for beside the source come before those of the source."""
+    return [hit.source if hit.fields is None else _merged(hit.fields, hit.source) for hit in page.hits.hits]
+
+
+def _merged(fields: dict[str, list[msgspec.Raw]], source: msgspec.Raw) -> msgspec.Raw:
+    """Return a document with values put before its own: of a name that is given twice, readers take the first."""
+    values = {name: found[0] if len(found) == 1 else found for name, found in fields.items()}
+    head, members = msgspec.json.encode(values), bytes(source).strip().removeprefix(b"{").lstrip()
+    if members in (b"}", b"null") or not fields:
+        return msgspec.Raw(head) if fields else source
+    return msgspec.Raw(head[:-1] + b"," + members)
 
 
 class PageSerializer(JsonSerializer):
@@ -56,11 +78,16 @@ def _with_odd_texts(data: bytes, refusal: Exception) -> Page:
         answer = json.loads(data)
         found, answer["hits"]["hits"] = answer["hits"]["hits"], []
         page = msgspec.convert(answer, Page)
-        page.hits.hits = [Hit(_text(hit.get("_source")), _text(hit.get("sort"))) for hit in found]
+        page.hits.hits = [_hit(hit) for hit in found]
     except (ValueError, RecursionError, KeyError, TypeError) as error:
         whole = "The answer is not whole JSON"
         raise elastic_transport.SerializationError(whole, errors=(refusal,)) from error
     return page
+
+
+def _hit(hit: dict[str, Any]) -> Hit:
+    fields = {name: [_text(value) for value in values] for name, values in hit.get("fields", {}).items()}
+    return Hit(_text(hit.get("_source", {})), _text(hit.get("sort")), fields or None)
 
 
 def _text(value: Any) -> msgspec.Raw:

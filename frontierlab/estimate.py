@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.documents import DocumentReader
+from frontierlab.elastic_source import ElasticSource
 from frontierlab.request import Request
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
-from frontierlab.sources import ElasticSource, Plan, Source
+from frontierlab.sources import Plan, Source
 
 __all__ = ["DryRun", "estimate"]
 
@@ -41,7 +42,8 @@ class DryRun:
     parts
         How many parts there would be.
     notes
-        Sentences that say what would be done before, such as building the catalogue.
+        Sentences that say what would be done before, such as building the catalogue, what the source does not give,
+        and, where nothing was found, what there is.
     """
 
     request: Request
@@ -84,5 +86,5 @@ def estimate(source: Source, plan: Plan, catalogue: Catalogue | None, notes: Ite
         limit=plan.limit,
         size=int(file.tell() * documents / len(sample)) if sample else 0,
         parts=len(plan.parts),
-        notes=tuple(notes),
+        notes=(*notes, *plan.partial, *([plan.hint] if plan.hint else [])),
     )

@@ -9,28 +9,28 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Literal, overload
+from typing import Any, Literal, overload
 
 from frontierlab import catalogues
 from frontierlab._version import __version__
 from frontierlab.catalogue import Catalogue
 from frontierlab.dataset import Dataset, dataset_path
 from frontierlab.elastic import Index
+from frontierlab.elastic_source import ElasticSource
 from frontierlab.errors import CatalogueError, DatasetError
 from frontierlab.estimate import DryRun, estimate
-from frontierlab.file_source import FileSource
 from frontierlab.files import reason
 from frontierlab.housekeeping import begin, require_new
 from frontierlab.locks import fenced, readers, this_writer, writing
 from frontierlab.losses import warn_of_losses
 from frontierlab.manifest import CATALOGUE, Manifest
 from frontierlab.parts import remove_leftovers
-from frontierlab.progress import ProgressCallback, reporting
+from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.reading import Reading, complete
 from frontierlab.request import Request, make_request
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
-from frontierlab.sources import ElasticSource, Source, require_same
+from frontierlab.sources import FileSource, Source, require_same
 from frontierlab.times import format_time
 
 __all__ = ["extract", "extract_request", "read_part"]
@@ -114,10 +114,8 @@ def extract(
     taskid
         Queries of this PanDA task alone.
     source
-        Path of an export file: JSON documents a line, one after another, in an array, in lines of
-        elasticdump or in saved answers of searches; UTF-8, UTF-16 or UTF-32; plain or compressed (see
-        `frontierlab.exports.ExportFile`). A document that repeats the ``_index`` and ``_id`` of an earlier one is
-        left out. By default the ``es_index`` of the settings.
+        Path of an export file, plain or ``.gz`` or ``.zst``: a document a line, as it is or as
+        ``_source`` of a line that elasticdump wrote. By default the ``es_index`` of the settings.
     extra_fields
         Further fields of the documents, each a nullable column of the same name. As a dict, what
         each is read as: integer, number, flag, name, time, or json, which keeps any value as its JSON
@@ -172,7 +170,7 @@ def extract(
     )
     if dry_run:
         catalogue, notes = _catalogue_at_hand(settings) if complete else (None, [])
-        with closing(_source(settings, request, threading.Event())) as opened:
+        with closing(_source(settings, request, threading.Event(), waiting=_planning(progress))) as opened:
             return estimate(opened, opened.plan(settings.part_documents), catalogue, notes)
     dataset = extract_request(dataset_path(name, settings), settings, request, progress)
     warn_of_losses(dataset, settings)
@@ -213,18 +211,21 @@ def _extract(
 ) -> None:
     with writing(path):
         manifest = _earlier(path, request)
-        cancelled = threading.Event()
+        cancelled, search = threading.Event(), None
         if manifest is not None:
-            request = _request(manifest)  # with the bounds that were frozen
-        with closing(_source(settings, request, cancelled)) as opened:
+            request, search = _request(manifest), manifest.search  # with the bounds that were frozen
+        with closing(_source(settings, request, cancelled, search, _planning(progress))) as opened:
             if manifest is None:
                 catalogue, problems = _new_catalogue(request, settings, progress)
                 manifest = _planned(path, opened, catalogue, problems, settings.part_documents)
             else:
                 catalogue = _catalogue_of(path, request)
                 _resume(path, opened, manifest)
-            reading = Reading(path, manifest, catalogue, lambda: _source(settings, request, cancelled), cancelled)
-            if share is not None and request.index:  # a file is read from its beginning for each part that is shared
+            found = manifest.search
+            reading = Reading(
+                path, manifest, catalogue, lambda: _source(settings, opened.request, cancelled, found), cancelled
+            )
+            if share is not None:
                 share(path.name, reading.missing())
             with reporting(progress, "documents") as report:
                 reading.run(opened, report)
@@ -272,7 +273,9 @@ def read_part(name: str, number: int, settings: Settings, report: ProgressCallba
         )
     catalogue = _catalogue_of(path, request)
     [part] = [part for part in manifest.plan if part.number == number]
-    reading = Reading(path, manifest, catalogue, lambda: _source(settings, request, cancelled), cancelled)
+    reading = Reading(
+        path, manifest, catalogue, lambda: _source(settings, request, cancelled, manifest.search), cancelled
+    )
     return reading.read_one(part, report)
 
 
@@ -336,12 +339,26 @@ def _catalogue_of(path: Path, request: Request) -> Catalogue | None:
         ) from None
 
 
-def _source(settings: Settings, request: Request, cancelled: threading.Event) -> Source:
+def _planning(progress: bool | ProgressCallback) -> Callable[[], object] | None:
+    """Return what to call while the source is examined and the plan is made: who is called can stop that too."""
+    if not callable(progress):
+        return None
+    meter = ProgressMeter("planning", None)
+    return lambda: progress(meter.progress())
+
+
+def _source(
+    settings: Settings,
+    request: Request,
+    cancelled: threading.Event,
+    search: Mapping[str, Any] | None = None,
+    waiting: Callable[[], object] | None = None,
+) -> Source:
     if not request.index:
         return FileSource(settings, request)
-    index = Index(settings, cancelled)
+    index = Index(settings, cancelled, waiting)
     try:
-        return ElasticSource(settings, request, index)
+        return ElasticSource(settings, request, index, search)
     except BaseException:
         index.close()
         raise
@@ -359,13 +376,15 @@ def _planned(path: Path, source: Source, catalogue: Catalogue | None, problems: 
         columns=arrow_schema(source.request.extra_columns).names,
         plan=plan.parts,
         limit=plan.limit,
-        partial=[*plan.partial],
         notes=[
             "Times are UTC; a time without a zone, in a request or a document, is taken as UTC.",
             *plan.notes,
             *problems,
         ],
         catalogue=problems,
+        search=source.search,
+        hint=plan.hint,
+        partial=[*plan.partial],
         writer=this_writer(),
     )
     begin(path, manifest, catalogue)

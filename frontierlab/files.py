@@ -11,7 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["is_temporary", "reason", "replacing", "sync", "write_text"]
+import filelock
+
+__all__ = ["is_temporary", "reason", "replacing", "scratch_folder", "sync", "write_text"]
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}")
 
@@ -50,6 +52,41 @@ def reason(error: OSError, path: Path) -> str:
         return f"the disk quota of this user for {path} is used up: make room there"
     named = f" ({error.filename})" if error.filename is not None and str(error.filename) != str(path) else ""
     return f"{error.strerror or error}{named}"
+
+
+@contextmanager
+def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
+    """Give an empty folder that is removed at the end; those that killed processes have left are removed before.
+
+    A lock beside the folder says that it is in use, and ends with its process.
+    """
+    for name in {path.name.removesuffix(".lock") for path in parent.glob(f"{prefix}*")}:
+        with _holding(parent / f"{name}.lock") as mine:
+            if mine:
+                shutil.rmtree(parent / name, ignore_errors=True)
+    folder = parent / f"{prefix}{secrets.token_hex(6)}"
+    with _holding(folder.with_name(f"{folder.name}.lock")):
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _holding(file: Path) -> Iterator[bool]:
+    """Hold a lock that belongs to one folder, and remove its file at the end; give False where another holds it."""
+    lock = filelock.FileLock(file, timeout=0, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        file.unlink(missing_ok=True)
+        lock.release()
 
 
 def sync(path: Path) -> None:

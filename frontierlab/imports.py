@@ -26,7 +26,7 @@ from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.times import format_time
 
-__all__ = ["import_parquet"]
+__all__ = ["import_parquet", "import_rows"]
 
 _ROWS = 50_000  # at a time
 
@@ -76,7 +76,13 @@ def import_parquet(
         nothing is left of it.
     """
     settings = settings or Settings()
-    source = Path(path).expanduser().absolute()
+    dataset = import_rows(Path(path).expanduser().absolute(), name, settings, complete=complete)
+    warn_of_losses(dataset, settings)
+    return dataset
+
+
+def import_rows(source: Path, name: str, settings: Settings, *, complete: bool = True) -> Dataset:
+    """Do what `import_parquet` does, without warnings; see `frontierlab.losses.losses`."""
     target = dataset_path(name, settings)
     files = find_logs(source)
     exported = _exported(files)
@@ -99,9 +105,7 @@ def import_parquet(
                     "makes it."
                 ) from error
             raise
-    dataset = Dataset(target)
-    warn_of_losses(dataset, settings)
-    return dataset
+    return Dataset(target)
 
 
 def _import(

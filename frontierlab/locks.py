@@ -109,7 +109,7 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
     Replaced
         There is another dataset of that name by now, or none.
     DatasetError
-        Another process keeps the fence for a minute.
+        Another process keeps the fence for a minute, or the folder of the datasets cannot be written.
     """
     lock = filelock.FileLock(path.with_name(f".{path.name}.fence"), thread_local=False)
     try:
@@ -119,6 +119,8 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
             f"The dataset {path.name} is blocked: another process has held {lock.lock_file} for {_FENCE_SECONDS:.0f} "
             "seconds. A step within it takes moments, so that process has been stopped or hangs: end it."
         ) from None
+    except OSError as error:
+        raise DatasetError(f"The dataset {path.name} cannot be changed: {reason(error, path)}.") from error
     try:
         if manifest is not None:
             _require_same(path, manifest)
@@ -128,11 +130,8 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
 
 
 def _require_same(path: Path, manifest: Manifest) -> None:
-    try:
-        same = Manifest.read(path).identity == manifest.identity
-    except DatasetError:
-        same = False
-    if not same:
+    there = (path / "manifest.json").exists()
+    if not there or Manifest.read(path).fencing_token != manifest.fencing_token:
         raise Replaced(
             f"The dataset {path.name} was deleted, renamed or replaced while it was being written. What was read for "
             "it since is not stored, and what has that name now was left as it is."

@@ -84,6 +84,13 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
     manifest, counts = dataset.manifest, dataset.counts
     found = [Loss(text, PartialSource) for text in manifest.partial]
     found += [Loss(text, OldCatalogue) for text in manifest.catalogue]
+    if manifest.iovs_lost:
+        text = (
+            f"{manifest.iovs_lost:,} documents of {dataset.name} have an IOV by the index, and none could be read: "
+            "their since and until are -1 although they may ask for payloads. Do not use figures of IOVs; please "
+            "report this."
+        )
+        found.append(Loss(text, PartialSource))
     if manifest.limit is not None:
         text = (
             f"limit_queries ({manifest.limit['limit_queries']:,}) cut {dataset.name} at "
@@ -94,6 +101,7 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
         found.append(Loss(text, LimitReached))
     elif not counts.read:
         text = f"There is no document of what was asked for: {dataset.name} is empty. Check the period and the filters."
+        text += f" {manifest.hint}" * bool(manifest.hint)
         found.append(Loss(text, NothingFound))
     elif not counts.kept:
         why = _reasons(manifest.left_out | manifest.set_aside)

@@ -78,6 +78,10 @@ class Outcome(_Record):
         Values of extra fields that their columns cannot hold, by field; they are null.
     conflicts
         Rows with an id and a name that the catalogue does not join, by what they hold.
+    with_iov
+        Documents read that give an IOV.
+    iovs_lost
+        Documents that have an IOV by the index, and none in what was read of them.
     since, until
         Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
     """
@@ -88,6 +92,8 @@ class Outcome(_Record):
     converted: dict[str, int] = Field(default_factory=dict)
     unfit: dict[str, int] = Field(default_factory=dict)
     conflicts: dict[str, int] = Field(default_factory=dict)
+    with_iov: int = 0
+    iovs_lost: int = 0
     since: int | None = None
     until: int | None = None
 
@@ -111,6 +117,8 @@ class Outcome(_Record):
             converted=added([outcome.converted for outcome in outcomes]),
             unfit=added([outcome.unfit for outcome in outcomes]),
             conflicts=added([outcome.conflicts for outcome in outcomes]),
+            with_iov=sum(outcome.with_iov for outcome in outcomes),
+            iovs_lost=sum(outcome.iovs_lost for outcome in outcomes),
             since=min((o.since for o in outcomes if o.since is not None), default=None),
             until=max((o.until for o in outcomes if o.until is not None), default=None),
         )
@@ -162,6 +170,10 @@ class Manifest(Outcome):
         Who wrote last: process, machine, time.
     notes
         Sentences that a reader of the figures should know.
+    search
+        What was found out once of how to ask the source; those who read parts later are given it.
+    hint
+        Where nothing was found: a sentence on what there is.
     partial
         Sentences that say what the source did not give: a cluster that did not answer, a closed index. The figures
         are too small, and whoever makes or reads the dataset is warned.
@@ -184,12 +196,14 @@ class Manifest(Outcome):
     limit: dict[str, Any] | None = None
     writer: str = ""
     notes: list[str] = Field(default_factory=list)
+    search: dict[str, Any] = Field(default_factory=dict)
+    hint: str = ""
     partial: list[str] = Field(default_factory=list)
     catalogue: list[str] = Field(default_factory=list)
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """What tells this dataset from another of the same name."""
+    def fencing_token(self) -> tuple[str, str]:
+        """What tells this dataset from others that have or had its name: work for it counts while this is the same."""
         return self.id, self.created
 
     @classmethod

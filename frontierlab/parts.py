@@ -254,6 +254,7 @@ class SliceWriter:
         set_aside: Counter[str] | None = None,
         converted: Counter[str] | None = None,
         unfit: Counter[str] | None = None,
+        with_iov: int = 0,
         conflicts: Counter[str] | None = None,
     ) -> None:
         """Add to the counts what is not in what was written."""
@@ -264,6 +265,7 @@ class SliceWriter:
             set_aside=set_aside,
             converted=converted or {},
             unfit=unfit or {},
+            with_iov=with_iov,
             conflicts=conflicts or {},
         )
         self.outcome = Outcome.total([self.outcome, ours])

@@ -10,8 +10,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Container, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -22,10 +22,9 @@ import pyarrow as pa
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.documents import DocumentReader
-from frontierlab.elastic import PointInTimeLost
+from frontierlab.elastic_errors import PointInTimeLost
 from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
 from frontierlab.files import reason
-from frontierlab.json_text import Document
 from frontierlab.locks import Replaced, fenced, free_parts, part_locked, readers, remove_locks
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
 from frontierlab.parts import (
@@ -41,7 +40,7 @@ from frontierlab.parts import (
 from frontierlab.progress import ProgressCallback, ProgressMeter
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
-from frontierlab.sources import REPEATED, Batch, Source
+from frontierlab.sources import Source
 from frontierlab.summaries import COMBINED, combine_summaries
 from frontierlab.times import format_time
 
@@ -73,9 +72,9 @@ class _Slices:
         self._part = part
         self._lock = threading.Lock()
         self._stack = ExitStack()
-        self._slices: Sequence[Iterator[Sequence[Document]]] | None = None
+        self._slices: list[Iterator[list[bytes]]] | None = None
 
-    def documents(self, number: int) -> Iterator[Sequence[Document]]:
+    def documents(self, number: int) -> Iterator[list[bytes]]:
         with self._lock:
             if self._slices is None:
                 self._slices = self._stack.enter_context(self._source.reading(self._part))
@@ -168,8 +167,12 @@ class Reading:
             return False
         with closing(self._open_source()) as source:
             meter = ProgressMeter("reading", part.expected)
+            source.waiting = lambda: report(meter.progress())
             reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
-            return bool([*reader.read([part], meter, report)])
+            try:
+                return bool([*reader.read([part], meter, report)])
+            except (OSError, pa.ArrowException) as error:
+                raise self.interrupted(error) from error
 
     def _pass(
         self,
@@ -189,6 +192,7 @@ class Reading:
                 meter.add(self._look())
             report(meter.progress())
 
+        source.waiting = show
         reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
         for number, outcome in reader.read(parts, meter, show, take_over):
             self._outcomes[number] = outcome
@@ -311,13 +315,17 @@ class _Reader:
                 begun = self._begin(begun.part, pool, begun.held, meter)
             else:
                 break
+        outcomes.append(Outcome(iovs_lost=self._iovs_lost(begun.part, Outcome.total(outcomes))))
         number = begun.part.number
         outcome = commit_part(begun.folder, self._path, number, outcomes, self._manifest, begun.held.close)
         return number, outcome
 
-    def _write_slice(
-        self, documents: Iterator[Sequence[Document]], writer: SliceWriter, meter: ProgressMeter
-    ) -> Outcome:
+    def _iovs_lost(self, part: PlannedPart, read: Outcome) -> int:
+        """Return how many documents have an IOV by the source and none in their rows; malformed ones may have one."""
+        given = self._source.with_iov(part)
+        return 0 if given is None else max(0, given - read.with_iov - read.counts.set_aside)
+
+    def _write_slice(self, documents: Iterator[list[bytes]], writer: SliceWriter, meter: ProgressMeter) -> Outcome:
         """Turn the documents of one slice into rows and write them."""
         pending: list[pa.Table] = []
         with writer:
@@ -325,15 +333,13 @@ class _Reader:
                 if self._cancelled.is_set():
                     raise InterruptedExtraction("stopped.")
                 read = self._reader.read(page)
-                repeated = page.repeated if isinstance(page, Batch) else 0
-                left_out = +Counter({REPEATED: repeated})
-                writer.count(read=len(page) + repeated, left_out=left_out, converted=read.converted, unfit=read.unfit)
+                writer.count(read=len(page), converted=read.converted, unfit=read.unfit, with_iov=read.with_iov)
                 writer.set_aside(read.set_aside)
                 pending.append(read.rows)
                 if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
                     self._write_rows(pending, writer)
                     pending = []
-                meter.add(len(page) + repeated)
+                meter.add(len(page))
             if pending:
                 self._write_rows(pending, writer)
         return writer.outcome
@@ -363,14 +369,10 @@ def complete(path: Path, manifest: Manifest) -> None:
         setattr(manifest, name, getattr(total, name))
     expected = sum(part.expected for part in manifest.plan)
     if counts.read != expected and not manifest.request["index"]:
-        raise DatasetError(
-            f"{counts.read:,} documents were read of a file that had {expected:,}: it changed while it was read. "
-            f"Delete {path.name}, and extract from a file that nobody writes to."
-        )
+        raise DatasetError(f"{counts.read:,} of the file's {expected:,} documents were read. Please report this.")
     if counts.read != expected:
-        manifest.notes.append(
-            f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
-        )
+        told = f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
+        (manifest.partial if counts.read < expected else manifest.notes).append(told)
     summary = path / f".{COMBINED}.{secrets.token_hex(6)}"
     combine_summaries(row_files(path, numbers), summary)
     with fenced(path, manifest):

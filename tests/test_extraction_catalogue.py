@@ -114,6 +114,18 @@ def test_an_old_one_is_taken_where_it_cannot_be_refreshed(server, settings, worl
     assert problem.startswith("The catalogue is of 20")
 
 
+def test_a_refresh_that_takes_too_long_leaves_the_old_one(server, settings, world, export, monkeypatch):
+    fl.catalogues.refresh(settings, progress=False)
+    grow_old(settings)
+    server.troubles.append(Trouble(when="^nodes", delay=FOR_EVER))
+    with monkeypatch.context() as patch:
+        patch.setattr(fl.catalogues, "_LONGEST_REFRESH", 0.5)
+        with pytest.warns(OldCatalogue, match=r"not be refreshed: it took longer than .* and goes on the next time"):
+            assert_is_the_world(extract(settings, export), world)
+    server.troubles.clear()
+    assert extract(settings, export, "again").manifest.catalogue == []
+
+
 def test_what_coolr_does_not_give_is_said(server, settings, export):
     server.troubles.append(Trouble(when="^tags.*PixCalib", status=403))
     with pytest.warns(OldCatalogue, match=r"did not give \d+ lists of the catalogue. The first: .* answered 403"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -20,6 +22,7 @@ import frontierlab as fl
 from frontierlab import extraction, imports, locks, reading
 from frontierlab.errors import DatasetError, InterruptedExtraction
 from frontierlab.extraction import read_part
+from frontierlab.files import scratch_folder
 from frontierlab.manifest import Manifest, PlannedPart
 from frontierlab.parts import SliceWriter, read_outcome
 from frontierlab.request import Request
@@ -269,6 +272,7 @@ def test_a_reader_that_is_killed_lets_go_of_its_part(settings, export):
 import sys
 import frontierlab as fl
 from frontierlab.extraction import read_part
+from frontierlab.files import scratch_folder
 from frontierlab.parts import SliceWriter
 
 def write(self, rows):
@@ -406,21 +410,70 @@ def test_a_request_with_more_than_this_version_knows_does_not_go_on(settings, ex
         extract(settings, export)
 
 
-def test_a_full_disk_at_the_last_manifest_says_what_is_full_and_the_same_call_goes_on(settings, export, monkeypatch):
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [
+        (errno.ENOSPC, r"the disk of .*day is full \([\d,.]+ MB are free\): make room there"),
+        (errno.EDQUOT, "the disk quota of this user for .*day is used up: make room there"),
+        (errno.EACCES, r"Permission denied \(manifest.json\)"),
+    ],
+)
+def test_a_manifest_that_cannot_be_written_is_said_and_the_same_call_goes_on(
+    settings, export, monkeypatch, number, message
+):
     def write(self, folder):
         if self.state == "complete":
-            raise OSError(28, "No space left on device")
+            raise OSError(number, os.strerror(number), "manifest.json")
         original(self, folder)
 
     original = Manifest.write
     with monkeypatch.context() as patch:
         patch.setattr(Manifest, "write", write)
-        with pytest.raises(
-            InterruptedExtraction, match=r"3 of 3 parts stored: the disk of .*day is full .*goes on from"
-        ):
+        with pytest.raises(InterruptedExtraction, match=f"3 of 3 parts stored: {message}.*goes on from"):
             extract(settings, export)
     assert fl.datasets.open_dataset("day", settings).state == "incomplete"
     assert_whole(extract(settings, export))
+
+
+@pytest.mark.parametrize("place", ["write", "__exit__"])
+def test_a_helper_whose_disk_is_full_says_so_and_leaves_nothing(settings, export, monkeypatch, place):
+    number = cancelled(settings, export)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SliceWriter, place, full)
+        with pytest.raises(InterruptedExtraction, match=r"parts stored: the disk of .*day is full"):
+            read_part("day", number, settings, lambda progress: None)
+    assert not list((settings.data_dir / "datasets/day/parts").glob(".*"))
+    assert_whole(extract(settings, export))
+
+
+def test_a_dataset_that_cannot_be_renamed_is_as_it_was(settings, export, monkeypatch):
+    dataset = extract(settings, export)
+
+    def rename(self, target):
+        raise OSError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(dataset.path), "rename", rename)
+        with pytest.raises(DatasetError, match="day cannot be renamed, and is as it was: Permission denied"):
+            fl.datasets.rename_dataset("day", "night", settings)
+        with pytest.raises(DatasetError, match="day cannot be deleted, and is as it was: Permission denied"):
+            fl.datasets.delete_dataset("day", settings)
+    assert Manifest.read(dataset.path) == dataset.manifest
+    assert_whole(dataset)
+
+
+def test_scratch_folders_of_killed_processes_are_removed_and_those_in_use_are_not(tmp_path):
+    killed = tmp_path / ".counting-killed"
+    killed.mkdir()
+    (killed / "queries").write_text("")
+    (tmp_path / ".counting-ended.lock").write_text("")
+    with scratch_folder(tmp_path, ".counting-") as first, scratch_folder(tmp_path, ".counting-") as second:
+        assert {path for path in tmp_path.iterdir() if path.is_dir()} == {first, second}
+    assert list(tmp_path.iterdir()) == []
 
 
 class SlowSource:

@@ -2,31 +2,40 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
+import filelock
 import nbformat
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
-from frontierlab.jobs import backends, kinds
+from frontierlab.files import write_text
+from frontierlab.jobs import backends, kinds, periodic
 from frontierlab.jobs.arguments import as_json
+from frontierlab.jobs.control import Control, Stopped
 from frontierlab.jobs.kinds import Outcome
-from frontierlab.jobs.records import JobRecord, JobStore, Process
-from frontierlab.jobs.running import Control
+from frontierlab.jobs.periodic import submit_periodic
+from frontierlab.jobs.processes import Process
+from frontierlab.jobs.records import JobRecord, JobStore
+from frontierlab.jobs.running import claim
 from frontierlab.progress import Progress
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
@@ -68,8 +77,12 @@ class Waiting(kinds.CatalogueRefresh):
 
 def until_idle():
     """Wait until no thread runs a job any more."""
+    wait_for(backends.backend_of("thread").is_idle)
+
+
+def wait_for(condition):
     deadline = time.monotonic() + LONG
-    while not backends.backend_of("thread").is_idle():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 
@@ -143,22 +156,33 @@ def test_another_process_follows_and_cancels(settings, waiting):
     assert job.state == "cancelled"
 
 
-def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path):
+def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path, monkeypatch):
     settings = fl.sample.settings(data_dir=data_dir, part_documents=2_000)
     path = tmp_path / "large.ndjson"
-    World(300_000, seed=5).write(path)
-    job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
-    while job.progress is None or not job.progress.done:
-        assert job.wait(0.01) in ("queued", "running")
-    job.cancel()
-    with pytest.raises(JobCancelled, match=rf"The job {job.id} was cancelled"):
-        job.result(LONG)
+    World(30_000, seed=5).write(path)
+
+    begun = threading.Event()
+
+    def wait_once_a_part_is_there(self, progress, report=Control.report):
+        if [*data_dir.glob("datasets/d/parts/[0-9]*")]:
+            begun.set()
+            self.cancelled.wait(LONG)
+        report(self, progress)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Control, "report", wait_once_a_part_is_there)
+        job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
+        assert begun.wait(LONG)
+        job.cancel()
+        with pytest.raises(JobCancelled, match=rf"The job {job.id} was cancelled"):
+            job.result(LONG)
+        until_idle()
     assert job.ended is not None
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"
     job.cancel()  # again, which changes nothing
     assert job.state == "cancelled"
     again = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
-    assert_is_the_world(again.result(LONG), World(300_000, seed=5))
+    assert_is_the_world(again.result(LONG), World(30_000, seed=5))
 
 
 def test_what_is_queued_is_cancelled_at_once_and_never_begins(settings, waiting):
@@ -338,9 +362,25 @@ def test_a_job_whose_process_has_ended_here_has_failed_at_once(settings):
     assert written(settings, state="running", heartbeat=now, process=Process(host="far", pid=1)).state == "running"
 
 
+def test_a_process_is_not_taken_for_another_with_its_number(settings):
+    this = Process.this()
+    assert not this.has_ended()
+    earlier = this.model_copy(update={"began": this.began - 1})
+    assert earlier.has_ended()  # its number was given again
+    elsewhere = earlier.model_copy(update={"space": "another container"})
+    assert not elsewhere.has_ended()  # which cannot be seen from here
+    assert not elsewhere.model_copy(update={"pid": 2**22 + 1}).has_ended()
+    child = subprocess.Popen(["true"])
+    wait_for(lambda: Process(host=this.host, pid=child.pid).has_ended())  # though nobody has asked how it ended
+    child.wait()
+    now = datetime.now(UTC)
+    assert written(settings, state="running", heartbeat=now, process=earlier).state == "failed"
+    assert written(settings, state="running", heartbeat=now, process=elsewhere).state == "running"
+
+
 def test_jobs_of_a_process_that_ends_say_so(settings):
     code = """
-import sys, frontierlab as fl
+import sys, time, frontierlab as fl
 from frontierlab.jobs import kinds
 from frontierlab.progress import Progress
 
@@ -348,11 +388,12 @@ class Endless(kinds.CatalogueRefresh):
     def run(self, record, settings, control):
         while True:
             control.report(Progress("endless", 0, None, 0.0, None))
+            time.sleep(0.02)
 
 kinds.KINDS["catalogue"] = Endless()
 job = fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
 while job.state != "running":
-    pass
+    time.sleep(0.02)
 for _ in range(3):
     fl.jobs.submit("catalogue", settings=fl.sample.settings(data_dir=sys.argv[1]))
 """
@@ -366,10 +407,8 @@ def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypat
     monkeypatch.setattr("frontierlab.jobs.backends._QUEUED_BEAT", 0.05)
     monkeypatch.setitem(backends._backends, "thread", backends.Thread())
     job = [jobs.submit("catalogue", settings=settings) for _ in range(3)][-1]
-    seen, deadline = set(), time.monotonic() + LONG
-    while len(seen) < 4 and time.monotonic() < deadline:
-        seen.add(job.record().heartbeat)
-    assert len(seen) == 4
+    seen = set()
+    wait_for(lambda: seen.add(job.record().heartbeat) or len(seen) == 4)
     assert job.state == "queued"
     waiting.go.set()
     assert job.wait(LONG) == "succeeded"
@@ -386,23 +425,127 @@ def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch)
 
     monkeypatch.setitem(kinds.KINDS, "catalogue", Silent())
     job = jobs.submit("catalogue", settings=settings)
-    deadline = time.monotonic() + LONG
-    while len(seen) < 4 and time.monotonic() < deadline:
-        seen.add(job.record().heartbeat)
+    wait_for(lambda: seen.add(job.record().heartbeat) or len(seen) == 4)
     go.set()
-    assert len(seen) == 4
     assert job.wait(LONG) == "succeeded"
 
 
-def test_the_first_end_of_a_job_is_its_last(settings, waiting):
+def test_of_two_runners_only_the_later_one_writes_into_the_record(settings):
+    store = JobStore(settings)
+    id = store.create(kind="catalogue", arguments={}, backend="thread").id
+    first, second = Control(store, id, settings), Control(store, id, settings)
+    assert (claim(first), claim(second)) == ("mine", "busy")
+    with store.changing(id) as record:
+        record.heartbeat -= timedelta(seconds=61)
+    assert (claim(second), claim(first)) == ("mine", "busy")
+    before = store.read(id)
+    first.write(Progress("late", 1, None, 0.0, None))
+    first.end(state="failed", error="in use")
+    assert store.read(id) == before
+    with pytest.raises(Stopped, match="Another process has taken the job over"):
+        first.check()
+    with pytest.raises(Stopped, match="Another process has taken the job over"):
+        first.confirm()
+    second.confirm()
+    assert first.path(".ipynb").name != second.path(".ipynb").name
+    second.end(state="succeeded", result={"file": "x"})
+    assert (store.read(id).state, store.read(id).result) == ("succeeded", {"file": "x"})
+    second.end(state="failed", error="again")
+    assert store.read(id).error is None
+
+
+STALLED = """
+import pathlib, sys, frontierlab as fl
+from frontierlab.jobs import kinds
+from frontierlab.jobs.control import Control, Stopped
+from frontierlab.jobs.records import JobStore
+from frontierlab.jobs.running import claim, run
+
+class Slow(kinds.CatalogueRefresh):
+    def run(self, record, settings, control):
+        pathlib.Path(sys.argv[3]).touch()
+        control.cancelled.wait(60)
+        return kinds.Outcome({"when": "of the one that was stopped"})
+
+kinds.KINDS["catalogue"] = Slow()
+settings = fl.sample.settings(data_dir=sys.argv[1])
+control = Control(JobStore(settings), sys.argv[2], settings, beat=0.1)
+assert claim(control) == "mine"
+with control.watching():
+    run(control)
+print(control.reason)
+"""
+
+
+def stopped_without_the_lock(child, lock):
+    child.send_signal(signal.SIGSTOP)
+    try:
+        with filelock.FileLock(lock, timeout=0.2):
+            return True
+    except filelock.Timeout:
+        child.send_signal(signal.SIGCONT)
+        return False
+
+
+def test_a_runner_that_stood_still_does_not_end_the_job_of_the_one_that_took_it_over(settings, tmp_path):
+    store = JobStore(settings)
+    id = store.create(kind="catalogue", arguments={}, backend="thread", patience=2).id
+    command = [sys.executable, "-c", STALLED, str(settings.data_dir), id, str(tmp_path / "begun")]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    try:
+        wait_for((tmp_path / "begun").exists)
+        wait_for(lambda: stopped_without_the_lock(child, store.path(id, ".lock")))
+        wait_for(lambda: store.read(id).is_lost())
+        control = Control(store, id, settings)
+        assert claim(control) == "mine"
+        child.send_signal(signal.SIGCONT)
+        said, _ = child.communicate(timeout=LONG)
+    finally:
+        child.kill()
+    assert said == "Another process has taken the job over, or its record is gone.\n"
+    assert store.read(id).state == "running"
+    control.end(state="succeeded", result={"when": "of the valid one"})
+    assert (store.read(id).state, store.read(id).result) == ("succeeded", {"when": "of the valid one"})
+
+
+def test_a_job_is_cancelled_though_its_work_does_not_stop(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.control._GRACE", 0.1)
+    begun, go = threading.Event(), threading.Event()
+
+    class Deaf(kinds.CatalogueRefresh):
+        def run(self, record, settings, control):
+            begun.set()
+            go.wait(LONG)
+            return Outcome({"when": "too late"})
+
+    monkeypatch.setitem(kinds.KINDS, "catalogue", Deaf())
+    job = jobs.submit("catalogue", settings=settings)
+    assert begun.wait(LONG)
+    job.cancel()
+    assert job.wait(LONG) == "cancelled"
+    assert job.warnings[0].startswith("What it did had not stopped 0.1 s after it was told to.")
+    go.set()
+    until_idle()
+    assert (job.state, job.record().result) == ("cancelled", None)
+
+
+def test_a_disk_that_is_full_for_a_while_costs_signs_of_life_and_not_the_end(settings, waiting, monkeypatch):
+    monkeypatch.setitem(Control.__init__.__kwdefaults__, "beat", 0.05)
     job = jobs.submit("catalogue", settings=settings)
     waiting.begun.acquire(timeout=LONG)
-    store = JobStore(settings)
-    with store.changing(job.id) as record:
-        record.state, record.error = "failed", "written by another"
+    full = [OSError(errno.ENOSPC, "No space left on device") for _ in range(3)]
+
+    def write(path, text):
+        if full:
+            raise full.pop()
+        write_text(path, text)
+
+    monkeypatch.setattr("frontierlab.jobs.records.write_text", write)
+    wait_for(lambda: len(full) < 3)
     waiting.go.set()
-    until_idle()
-    assert (job.state, job.error) == ("failed", "written by another")
+    assert job.wait(LONG) == "succeeded"
+    assert job.warnings[0] == "a word"
+    assert re.fullmatch(r"[123] of its signs of life could not be written.", job.warnings[1])
 
 
 def test_many_processes_change_one_record_and_lose_nothing(settings):
@@ -414,9 +557,123 @@ def test_many_processes_change_one_record_and_lose_nothing(settings):
         "    with store.changing(sys.argv[2]) as record: record.attempts += 1"
     )
     command = [sys.executable, "-c", code, str(settings.data_dir), job.id]
-    children = [subprocess.Popen(command) for _ in range(3)]
-    assert [child.wait() for child in children] == [0] * 3
-    assert job.record().attempts == 120
+    children = [subprocess.Popen(command) for _ in range(2)]
+    assert [child.wait() for child in children] == [0] * 2
+    assert job.record().attempts == 80
+
+
+def test_a_job_whose_local_redis_has_ended_is_said_by_short_waits_too(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.job._ALONE", 1)
+    monkeypatch.setattr("frontierlab.jobs.job._GAP", 0.2)
+    submitted = datetime.now(UTC) - timedelta(seconds=10)
+    job = written(settings, backend="celery", broker="of the data folder on here", submitted=submitted)
+    told = "No worker is there to run it: it waits at the broker of the data folder on here, and none is there now."
+    assert job.warnings[0].startswith(told)
+    assert job.wait(0) == "queued"
+    for _ in range(2):  # each error begins a minute anew
+        with pytest.raises(JobError, match=f"stays queued: {told}"):
+            wait_for(lambda: job.wait(0.01) != "queued")
+    job.cancel()
+    assert job.state == "cancelled"
+
+
+def test_ended_jobs_are_pruned_and_no_other(settings, tmp_path):
+    long_ago = datetime.now(UTC) - timedelta(days=40)
+    far = Process(host="elsewhere", pid=1)
+    old = written(settings, state="succeeded", ended=long_ago, result={"file": "x.ipynb"})
+    lost = written(settings, state="running", heartbeat=long_ago, process=far)
+    kept = [
+        written(settings, state="failed", ended=datetime.now(UTC) - timedelta(days=20)),
+        written(settings, state="running", heartbeat=long_ago, process=far, backend="celery"),  # a worker may go on
+        written(settings, state="queued", backend="celery", submitted=long_ago),
+        written(settings, state="running", heartbeat=datetime.now(UTC), process=far),
+    ]
+    malformed = written(settings, state="succeeded", ended=long_ago)
+    store = JobStore(settings)
+    store.path(malformed.id).write_text("{}")
+    for suffix in (".ipynb", ".2.ipynb", ".cancel"):
+        store.path(old.id, suffix).touch()
+    for valid in (30, timedelta(days=-1)):
+        with pytest.raises(InvalidRequestError, match="a timedelta, timedelta"):
+            jobs.prune(valid, settings)
+    assert jobs.prune(timedelta(days=30), settings) == [old.id, lost.id]
+    assert {job.id for job in jobs.jobs(settings)} == {malformed.id, *(job.id for job in kept)}
+    assert not [*store.folder.glob(f"{old.id}*"), *store.folder.glob(f"{lost.id}*")]
+    assert jobs.prune(timedelta(days=30), settings) == []
+
+
+def test_two_who_prune_at_once_remove_each_job_once(settings):
+    every = {written(settings, state="succeeded", ended=datetime(2026, 1, 1, tzinfo=UTC)).id for _ in range(12)}
+    with ThreadPoolExecutor(3) as pool:
+        found = [*pool.map(lambda _: jobs.prune(timedelta(days=1), settings), range(3))]
+    assert sorted(id for ids in found for id in ids) == sorted(every)
+    assert [*JobStore(settings).folder.iterdir()] == []
+
+
+@pytest.fixture
+def submitted(monkeypatch):
+    """Chains that `submit_periodic` submits; their jobs stay queued."""
+    chains = []
+
+    def submit(chain, settings):
+        chains.append([(kind, given.get("name") or given.get("dataset")) for kind, given in chain])
+        (kind, given), *rest = chain
+        record = JobStore(settings).create(kind=kind, arguments=given, backend="thread", then=rest)
+        return jobs.open_job(record.id, settings)
+
+    monkeypatch.setattr("frontierlab.jobs.periodic.submit_chain", submit)
+    return chains
+
+
+NIGHT = datetime(2026, 10, 8, 2, tzinfo=UTC)
+
+
+def test_a_catalogue_refreshed_by_hand_does_not_drop_the_night(data_dir, submitted):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="catalogue extraction report")
+    written(settings, state="running", heartbeat=datetime.now(UTC))
+    assert len(submit_periodic(settings, NIGHT)) == 1
+    assert submitted == [[("extraction", "day-2026-10-07"), ("report", "day-2026-10-07")]]
+    assert submit_periodic(settings, NIGHT) == []  # what is on its way is not submitted again
+
+
+def test_the_first_night_is_of_one_day(data_dir, submitted):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="catalogue extraction")
+    submit_periodic(settings, NIGHT)
+    assert submitted == [[("catalogue", None), ("extraction", "day-2026-10-07")]]
+
+
+def test_days_that_are_missing_are_made_up_for(data_dir, export, submitted):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="catalogue extraction report")
+    fl.extract(settings, name="day-2026-10-03", source=export, progress=False)
+
+    def extraction(day, **fields):
+        written(settings, kind="extraction", arguments={"name": f"day-2026-10-0{day}"}, **fields)
+
+    extraction(4, state="failed")
+    written(settings, heartbeat=datetime.now(UTC), then=[("extraction", {"name": "day-2026-10-05"})])
+    extraction(6, state="succeeded")  # and its dataset was deleted since
+    submit_periodic(settings, NIGHT)
+    assert submitted == [
+        [("report", "day-2026-10-03")],
+        [("extraction", "day-2026-10-04"), ("report", "day-2026-10-04")],
+        [("extraction", "day-2026-10-07"), ("report", "day-2026-10-07")],
+    ]
+
+
+def test_a_night_that_cannot_be_submitted_does_not_drop_the_others(data_dir, submitted, monkeypatch):
+    settings = fl.sample.settings(data_dir=data_dir, periodic="extraction")
+    written(settings, kind="extraction", arguments={"name": "day-2026-10-06"}, state="failed")
+    submit = periodic.submit_chain
+
+    def refuse(chain, settings):
+        if chain[0][1]["name"] == "day-2026-10-06":
+            raise JobError("not this one")
+        return submit(chain, settings)
+
+    monkeypatch.setattr("frontierlab.jobs.periodic.submit_chain", refuse)
+    with pytest.raises(JobError, match="not this one"):
+        submit_periodic(settings, NIGHT)
+    assert submitted == [[("extraction", "day-2026-10-07")]]
 
 
 def test_records_of_ended_jobs_are_read_once_and_again_after_a_change(settings, monkeypatch):
@@ -455,13 +712,14 @@ def test_a_record_of_a_later_version_is_read(settings):
 
 def test_no_secret_is_in_a_record(data_dir, waiting, monkeypatch):
     settings = fl.sample.settings(data_dir=data_dir, es_address="h", es_user="u", es_pswd="hunter-two", es_index="a")
-    waiting.error = RuntimeError("cannot connect to https://u:hunter-two@h")
+    settings = settings.model_copy(update={"broker_url": SecretStr("redis://:open%40sesame@h:6379/0")})
+    waiting.error = RuntimeError("cannot connect to https://u:hunter-two@h, nor with open@sesame (open%40sesame)")
     waiting.go.set()
     job = jobs.submit("catalogue", settings=settings)
     assert job.wait(LONG) == "failed"
-    assert job.error == "RuntimeError: cannot connect to https://u:…@h"
+    assert job.error == "RuntimeError: cannot connect to https://u:…@h, nor with … (…)"
     for path in (data_dir / "jobs").iterdir():
-        assert b"hunter-two" not in path.read_bytes()
+        assert not any(secret in path.read_bytes() for secret in (b"hunter-two", b"sesame"))
 
 
 def test_what_can_be_an_argument():
@@ -498,7 +756,7 @@ def test_a_record_reads_back_what_was_written(arguments, when, progress):
 def a_notebook(path, *cells):
     first = nbformat.v4.new_code_cell("name = 'nobody'", metadata={"tags": ["parameters"]})
     notebook = nbformat.v4.new_notebook(cells=[first, *map(nbformat.v4.new_code_cell, cells)])
-    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    notebook.metadata["kernelspec"] = {"name": "conda-env-xyz-py", "display_name": "xyz", "language": "python"}
     nbformat.write(notebook, path)
     return path
 
@@ -512,12 +770,31 @@ def notebooks(data_dir, tmp_path):
 
 @pytest.mark.enable_socket
 def test_a_notebook_is_executed_with_parameters(notebooks):
-    settings = notebooks("print('hello', name)")
+    settings = notebooks("import sys; print('hello', name, 'from', sys.executable)")
     job = jobs.submit("notebook", settings=settings, notebook="n", parameters={"name": "you"})
     path = job.result(LONG)
-    assert "hello you" in path.read_text()
+    assert f"hello you from {sys.executable}" in path.read_text()  # and not from the kernel that it was saved with
     assert path.parent == settings.data_dir / "jobs"
     assert not list(path.parent.glob("*.log"))
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        (
+            {"kernelspec": {"name": "ir", "language": "R"}},
+            "The notebook n is written in R: jobs run notebooks in Python",
+        ),
+        ({"language_info": {"name": "julia"}}, "The notebook n is written in julia"),
+        ([], "n.ipynb cannot be read as a notebook"),
+    ],
+)
+def test_a_notebook_in_another_language_is_refused(notebooks, metadata, said):
+    settings = notebooks()
+    path = settings.notebooks["n"]
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"metadata": metadata}))
+    with pytest.raises(InvalidRequestError, match=said):
+        jobs.submit("notebook", settings=settings, notebook="n")
 
 
 @pytest.mark.enable_socket
@@ -528,19 +805,24 @@ def test_a_notebook_that_fails_says_why_and_is_kept(notebooks):
     assert Path(job.error.split(" is in ")[1].rstrip(".")).exists()
 
 
+DEAF = """
+import os, pathlib, signal, subprocess, time
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+pathlib.Path("pids").write_text(f"{os.getpid()} {child.pid} ")
+time.sleep(600)
+"""
+
+
 @pytest.mark.enable_socket
-def test_a_notebook_that_runs_is_cancelled_with_its_kernel(notebooks, tmp_path):
-    code = f"import os, time; open({str(tmp_path / 'pid')!r}, 'w').write(str(os.getpid())); time.sleep(600)"
-    job = jobs.submit("notebook", settings=notebooks(code), notebook="n")
-    deadline = time.monotonic() + LONG
-    while not (tmp_path / "pid").exists() or not (pid := (tmp_path / "pid").read_text()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+def test_a_notebook_that_runs_is_cancelled_with_its_kernel_and_what_that_started(notebooks, tmp_path):
+    job = jobs.submit("notebook", settings=notebooks(DEAF), notebook="n")
+    wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith(" "))
+    pids = [int(pid) for pid in (tmp_path / "pids").read_text().split()]
     job.cancel()
     assert job.wait(LONG) == "cancelled"
-    while Process(host=Process.this().host, pid=int(pid)).has_ended() is False:
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    assert job.warnings == []
+    wait_for(lambda: all(Process(host=Process.this().host, pid=pid).has_ended() for pid in pids))
 
 
 @pytest.mark.enable_socket
@@ -556,10 +838,7 @@ def test_a_notebook_ends_by_itself_also_where_interrupts_were_ignored(notebooks,
         signal.signal(signal.SIGINT, before)
     child.stdin.write(json.dumps(given).encode() + b"\n")
     child.stdin.flush()
-    deadline = time.monotonic() + LONG
-    while not (tmp_path / "asleep").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for((tmp_path / "asleep").exists)
     child.stdin.close()
     assert child.wait(LONG) == -signal.SIGINT  # papermill ended it; 1 is the exit of one that lost patience
 

@@ -359,7 +359,7 @@ class TestExplore:
         assert (opacity(figure), opacity(code)) == (1, 1)
         assert coloured(pixels(figure)) > 0.002
         lab.button("Close").click()
-        expect(code).to_have_count(0)
+        expect(code).to_be_hidden()
 
     def test_a_brushed_range_is_the_window_and_can_be_undone(self, lab: Lab) -> None:
         lab.panel.get_by_role("tab", name="Over time").click()

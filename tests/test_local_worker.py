@@ -16,12 +16,14 @@ import nbclient
 import nbformat
 import psutil
 import pytest
+from filelock import FileLock
 from frontierlab_widgets import JobsPanel
 
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import ConfigurationError, InvalidRequestError, JobError
 from frontierlab.jobs.addresses import broker_file
+from frontierlab.jobs.programs import Programs
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from tests.extractions import assert_is_the_world
@@ -181,10 +183,37 @@ def test_whether_a_worker_is_there_can_be_asked(settings):
     until_gone(settings)
 
 
-def test_a_redis_that_cannot_start_is_said(settings, monkeypatch, tmp_path):
-    (tmp_path / "redis-server").write_text("#!/bin/sh\necho no memory today\nexit 1\n")
+def test_a_redis_that_cannot_start_is_said_without_its_password(settings, monkeypatch, tmp_path):
+    (tmp_path / "redis-server").write_text("#!/bin/sh\necho no memory for $(grep requirepass)\nexit 1\n")
     (tmp_path / "redis-server").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    with pytest.raises(JobError, match=r"The worker did not start: no memory today \(see .*redis.log\)"):
+    said = r"The worker did not start: The Redis ended at once: no memory for requirepass … \(see .*redis.log\)"
+    with pytest.raises(JobError, match=said):
         jobs.start_worker(settings)
     until_gone(settings)
+
+
+def test_a_redis_of_another_process_that_does_not_answer_is_said_without_its_password(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.programs._START", 0.1)
+    file = broker_file(settings)
+    file.parent.mkdir()
+    file.write_text(json.dumps({"url": "redis://:open-sesame@127.0.0.1:9/0", "pid": 1}))
+    with FileLock(file.with_suffix(".lock")), Programs(settings) as programs:
+        said = r"^The Redis that another process started for this data folder did not answer within 0.1 s.$"
+        with pytest.raises(JobError, match=said):
+            programs.start()
+        assert programs.children == []
+
+
+def test_a_program_that_does_not_end_when_asked_is_ended_with_its_children(settings, monkeypatch, tmp_path):
+    monkeypatch.setattr("frontierlab.jobs.programs._END", 0.2)
+    with Programs(settings) as programs:
+        code = "trap '' TERM; sleep 600 & echo started; wait; wait"
+        child = programs._start(["/bin/sh", "-c", code], tmp_path / "log", dict(os.environ))
+        while "started" not in (tmp_path / "log").read_text():
+            time.sleep(0.02)
+        family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+        assert len(family) == 2
+    assert child.returncode == -signal.SIGKILL
+    _, alive = psutil.wait_procs(family, timeout=LONG)
+    assert alive == []

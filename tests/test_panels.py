@@ -203,7 +203,7 @@ def test_work_begins_what_follows_it(panel):
 
 
 def test_work_that_does_not_stop_is_not_waited_for_and_its_outcome_is_dropped(panel, monkeypatch):
-    monkeypatch.setattr("frontierlab_widgets.panel.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("frontierlab_widgets.working.STOP_SECONDS", 0.05)
     begun, end, given_up, came = threading.Event(), threading.Event(), threading.Event(), []
 
     def work(work):

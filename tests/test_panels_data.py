@@ -341,6 +341,17 @@ class TestExtract:
         assert "Fill in coolr_host (or coolr_archive, or the path of a catalogue as coolr_file)" in panel.error
         assert "click Build the catalogue there" in panel.error
 
+    def test_a_missing_catalogue_is_built_by_the_extraction(self, settings, export):
+        settings = settings.model_copy(update={"coolr_file": settings.data_dir / "made.parquet"})
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        assert "There is no catalogue yet: the extraction builds it from COOLR first." in panel._told.value
+        panel.extract()
+        assert panel.wait(LONG)
+        assert (panel.error, panel.phase) == ("", Phase.DONE)
+        assert settings.catalogue_path.exists()
+
     def test_a_look_that_was_stopped_says_nothing_of_a_dataset(self, settings, export, monkeypatch):
         begun = threading.Event()
 
@@ -489,6 +500,15 @@ class TestDatasets:
         button(panel, "Write to path").click()
         assert panel.wait(LONG)
         assert (panel.error, (tmp_path / "out.csv").read_bytes()) == ("", written)
+
+    @pytest.mark.parametrize("suffix", ["parquet", "ndjson"])
+    def test_without_a_catalogue_an_import_says_how_one_is_made_here(self, data_dir, dataset, export, tmp_path, suffix):
+        path = dataset.export(tmp_path / "day.parquet") if suffix == "parquet" else export
+        panel = DatasetsPanel(fl.Settings(data_dir=data_dir), path=str(path), import_name="new")
+        button(panel, "Import path").click()
+        assert panel.wait(LONG)
+        assert "There is no catalogue at" in panel.error
+        assert "click Build the catalogue there" in panel.error
 
     def test_an_incomplete_one_is_not_given_away(self, settings, dataset, tmp_path):
         manifest = json.loads((dataset.path / "manifest.json").read_text())

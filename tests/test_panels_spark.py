@@ -41,6 +41,7 @@ def settings(tmp_path_factory):
 def few(monkeypatch):
     """Two plots a tab, where a test is about the panel."""
     monkeypatch.setitem(TABS, "Databases and schemas", ("queries_per_db", "uncached_by_kind"))
+    monkeypatch.setitem(TABS, "Over time", ("queries_over_time", "bytes_over_time"))
     monkeypatch.setitem(TABS, ALL, ("queries_per_db", "queries_over_time"))
 
 
@@ -146,7 +147,7 @@ class TestExplore:
         panel.stop()
         panel.wait(LONG)
 
-    def test_a_brushed_range_is_the_window(self, settings):
+    def test_a_brushed_range_is_the_window(self, few, settings):
         panel = ExplorePanel(settings, dataset="day", tab="Over time")
         assert panel.wait(LONG)
         assert panel.phase is Phase.DONE, panel.error
@@ -188,7 +189,7 @@ class TestExplore:
         panel = ExplorePanel(settings, dataset="day", below="SQL")
         assert panel.wait(LONG)
         assert (panel.error, panel.stale, panel.origin.dataset) == ("", "", "day")
-        assert [text.value for text in panel._below.children[0].children[:1]] == ["<b>SQL: queries per db</b>"]
+        assert (panel._below.is_open, panel._below._title.value) == (True, "<b>SQL: queries per db</b>")
         first, names = panel._code.code, ("Numbers", "SQL", "Code", "CSV", "Parquet")
         for change in ({"dataset": "other"}, {"compare": "dataset:other"}, {"selection": fl.Selection(db="CONDBR2")}):
             former = {name: getattr(panel, name) for name in change}
@@ -197,7 +198,7 @@ class TestExplore:
             assert panel.stale.startswith("These figures are of dataset day, all queries, "), change
             assert [button(panel, name).disabled for name in names] == [True] * 5
             assert "frontierlab-stale" in panel._figures._dom_classes
-            assert "frontierlab-stale" in panel._shown_below._dom_classes
+            assert "frontierlab-stale" in panel._below.content._dom_classes
             assert panel._code.code == first  # of the plot that is drawn
             with pytest.raises(InvalidRequestError, match="of dataset day, all queries"):
                 panel.fresh(lambda: panel.export("csv"))()
@@ -211,7 +212,7 @@ class TestExplore:
         assert (panel.stale, panel.origin.selection) == ("", panel.selection)
         assert "db = 'CONDBR2'" in panel._code.code != first  # it follows its plot
         button(panel, "Close").click()
-        assert (panel.below, panel._below.children) == ("", ())
+        assert (panel.below, panel._below.is_open) == ("", False)
 
     def test_plots_of_a_dataset_that_is_gone_or_made_anew_are_stale(self, few, settings, tmp_path):
         settings = settings.model_copy(update={"data_dir": tmp_path})
@@ -374,7 +375,7 @@ class TestCaching:
         assert (name, computed.error) == ("day-caching.html", "")
         assert "Caching of conditions folders, day" in page
         button(computed, "Close").click()
-        assert computed._code_box.layout.display == "none"
+        assert not computed._code_box.is_open
 
     def test_an_explanation_neither_moves_the_user_nor_outlives_its_figures(self, computed):
         computed.tab = "Folders"
@@ -448,6 +449,7 @@ class TestCaching:
         assert (again.stale, again.origin) == ("", computed.origin)
 
 
+@pytest.mark.usefixtures("few")
 class TestDashboard:
     def test_the_panels_share_settings_dataset_and_selection(self, settings):
         board = Dashboard(settings)

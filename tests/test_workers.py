@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import nbformat
 import psutil
@@ -296,6 +298,7 @@ def test_a_broker_that_is_away_is_said_at_once(settings, export, redis_server):
 
 def test_a_broker_that_goes_away_and_stays_away_is_said(settings, export, redis_server, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.celery_backend._PATIENCE", 1)
+    monkeypatch.setattr("frontierlab.jobs.celery_backend._PAUSE", 0.2)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     redis_server.stop()
     with pytest.raises(JobError, match="nobody can tell whether it is still there: The broker"):
@@ -305,9 +308,43 @@ def test_a_broker_that_goes_away_and_stays_away_is_said(settings, export, redis_
 def test_a_job_without_a_worker_says_so(settings, export, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.job._ALONE", 1)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
-    with pytest.raises(JobError, match=r"stays queued: No worker is there to run it .* make worker"):
+    with pytest.raises(JobError, match=r"stays queued: No worker is there to run it: .* make worker"):
         job.result(LONG)
     assert job.state == "queued"
+
+
+def test_a_broker_that_takes_connections_and_never_answers_is_said(configure, export, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.broker._PATIENCE", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings = configure(broker_url=f"redis://:sesame@127.0.0.1:{silent.getsockname()[1]}/0")
+        for _ in range(3):
+            with pytest.raises(JobError, match=r"does not answer .*Timeout"):
+                jobs.submit("extraction", settings=settings, name="d", source=export)
+        with pytest.raises(JobError, match=r"takes no job .*Timeout"):
+            Broker(settings)._publish("any", "x")
+        store = JobStore(settings)
+        for job in jobs.jobs(settings):
+            with store.changing(job.id) as record:
+                record.state, record.ended, record.submitted = "queued", None, record.submitted - timedelta(seconds=9)
+        asked = []
+        monkeypatch.setattr(Broker, "ticket", lambda self, id, ask=Broker.ticket: asked.append(id) or ask(self, id))
+        assert [job.state for job in jobs.jobs(settings)] == ["queued"] * 3
+        assert len(asked) == 1  # the others do not wait for the same
+        jobs.jobs(settings)[0].cancel()
+        assert jobs.jobs(settings)[0].state == "cancelled"
+
+
+def test_a_redis_that_comes_back_on_another_port_is_asked_for_its_jobs(configure, export, start, redis_server):
+    waiting = jobs.submit("extraction", settings=configure(), name="d", source=export)
+    other = f"redis://:{redis_server.password}@localhost:{redis_server.port}/0"  # as another machine names it
+    there = jobs.open_job(waiting.id, configure(broker_url=other))
+    with JobStore(configure()).changing(waiting.id) as record:
+        record.submitted -= timedelta(seconds=9)
+    assert there.warnings[0].startswith("No worker is there to run it: it waits at the broker localhost:")
+    redis_server.client.flushall()
+    assert there.state == "queued"
+    assert re.search(r"it was sent to the broker 127.* and the settings here name localhost", there.warnings[0])
+    assert waiting.state == "failed"
 
 
 def test_two_who_ask_for_the_same_extraction(configure, start, tmp_path):
@@ -545,12 +582,18 @@ def test_what_is_periodic_follows_one_after_the_other(elastic, start):
     assert every[3].result().exists()
 
 
-def test_after_a_job_that_failed_nothing_follows(configure, start):
-    settings = configure(periodic="extraction report", es_address="127.0.0.1:9", es_index="a")  # where nobody answers
+def test_after_a_catalogue_that_failed_the_extraction_follows_and_after_that_nothing(configure, start, tmp_path):
+    nobody = {"es_address": "127.0.0.1:9", "es_index": "a", "coolr_archive": tmp_path}  # where there is no answer
+    settings = configure(periodic="catalogue extraction report", **nobody)
     start()
     [job] = submit_periodic(settings)
     assert job.wait(LONG) == "failed"
-    assert [job.kind for job in jobs.jobs(settings)] == ["extraction"]
+    until(lambda: len(jobs.jobs(settings)) == 2, "the extraction")
+    extraction, catalogue = jobs.jobs(settings)
+    assert (catalogue, extraction.kind) == (job, "extraction")
+    assert extraction.wait(LONG) == "failed"
+    until(lambda: Broker(settings).ticket(extraction.id) is None, "the end of the task")
+    assert len(jobs.jobs(settings)) == 2
 
 
 def test_beat_sends_what_is_periodic(configure, start, tmp_path):
@@ -567,8 +610,11 @@ def test_beat_sends_what_is_periodic(configure, start, tmp_path):
 
 
 def test_a_message_that_was_lost_between_redis_and_a_worker_is_sent_again(settings, start, export, redis_server):
+    foreign = "20261001T000000000-extraction-00000000"  # of a submitter with another data folder
+    Broker(settings).note(foreign, "refused: the worker does not find it")
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     redis_server.client.delete("frontierlab")  # as when a worker ends between taking a message and saying so
     start()
     assert_is_the_world(job.result(LONG), WORLD)
     assert job.record().attempts == 1
+    assert Broker(settings).ticket(foreign).startswith("refused: ")

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -23,10 +21,11 @@ from frontierlab.coolr.answers import PAYLOADS
 from frontierlab.coolr.sources import side_by_side
 from frontierlab.datasets import Dataset, open_dataset
 from frontierlab.errors import CoolrError
+from frontierlab.files import scratch_folder
 from frontierlab.progress import Progress, ProgressCallback, ProgressMeter, reporting
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.spark import open_logs
+from frontierlab.spark import check_cancelled, open_logs
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -152,12 +151,10 @@ def efficiency(
         report(begin)
         paths = sorted({folder[2] for folder in wanted or ()})
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        # where Spark does not end in time, it may still write there
-        place = stack.enter_context(
-            tempfile.TemporaryDirectory(prefix=".counting-", dir=settings.data_dir, ignore_cleanup_errors=True)
-        )
+        # where Spark does not end in time, it may still write there: what is left is removed the next time
+        place = stack.enter_context(scratch_folder(settings.data_dir, ".counting-"))
         work = stack.enter_context(Background())
-        target, slices = Path(place) / "queries", max(1, -(-_most(dataset) // counting.PIECE))
+        target, slices = place / "queries", max(1, -(-_most(dataset) // counting.PIECE))
         queries = work.begin(lambda: count_queries(logs, target, slices, paths, selection))
         counts = work.end(work.begin(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(counts, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
@@ -179,6 +176,7 @@ def _most(dataset: Dataset) -> int:
 def _until_cancelled(report: ProgressCallback, cancelled: threading.Event | None) -> ProgressCallback:
     def show(record: Progress) -> None:
         report(record)
+        check_cancelled()
         if cancelled is not None and cancelled.is_set():
             raise Cancelled(f"The caching figures were cancelled while {record.stage}; nothing was stored.")
 

@@ -6,5 +6,6 @@ survives the notebook, whoever runs the job, and whoever carried the message.
 
 from frontierlab.jobs.job import Job, jobs, open_job, submit
 from frontierlab.jobs.local import LocalWorker, start_worker
+from frontierlab.jobs.pruning import prune
 
-__all__ = ["Job", "LocalWorker", "jobs", "open_job", "start_worker", "submit"]
+__all__ = ["Job", "LocalWorker", "jobs", "open_job", "prune", "start_worker", "submit"]

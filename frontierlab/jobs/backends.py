@@ -11,8 +11,10 @@ from contextlib import suppress
 from typing import Protocol
 
 from frontierlab.errors import InvalidRequestError, JobError
-from frontierlab.jobs.records import JobRecord, JobStore, Process
-from frontierlab.jobs.running import Control, claim, end, run
+from frontierlab.jobs.control import Control
+from frontierlab.jobs.processes import Process
+from frontierlab.jobs.records import JobRecord, JobStore
+from frontierlab.jobs.running import claim, run
 from frontierlab.settings import Settings
 
 __all__ = ["BACKENDS", "Backend", "Inline", "Thread", "backend_of"]
@@ -33,6 +35,9 @@ class Backend(Protocol):
     def cancelled(self, id: str, settings: Settings) -> None:
         """Tell whoever runs a job that it is cancelled, beside what its record's folder says."""
 
+    def forget(self, id: str, settings: Settings) -> None:
+        """Remove what is kept beside the data folder of a job that has ended."""
+
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return a job's record with what is known of it beside."""
 
@@ -41,6 +46,9 @@ class _Here:
     """Where a job's record says everything, and its folder is looked at."""
 
     def cancelled(self, id: str, settings: Settings) -> None:
+        """Do nothing."""
+
+    def forget(self, id: str, settings: Settings) -> None:
         """Do nothing."""
 
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
@@ -53,10 +61,10 @@ class Inline(_Here):
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
         """Run it."""
-        control = Control(store, record.id)
-        with control.watching():
-            if claim(store, record.id) == "mine":
-                run(control, settings)
+        control = Control(store, record.id, settings)
+        if claim(control) == "mine":
+            with control.watching():
+                run(control)
 
 
 class Thread(_Here):
@@ -64,7 +72,7 @@ class Thread(_Here):
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Control] = queue.SimpleQueue()
-        self._waiting: dict[str, tuple[Control, Settings]] = {}
+        self._waiting: dict[str, Control] = {}
         self._running: dict[str, Control] = {}
         self._threads: list[threading.Thread] = []
 
@@ -72,8 +80,7 @@ class Thread(_Here):
         """Queue it, and see to it that there are threads."""
         with store.changing(record.id) as mine:
             mine.process, mine.heartbeat = Process.this(), mine.submitted
-        control = Control(store, record.id)
-        self._waiting[record.id] = control, settings
+        control = self._waiting[record.id] = Control(store, record.id, settings)
         self._queue.put(control)
         if not self._threads:
             for work in (self._run, self._run, self._look_after):
@@ -89,11 +96,11 @@ class Thread(_Here):
         while True:
             control = self._queue.get()
             self._running[control.id] = control
-            _, settings = self._waiting.pop(control.id)
+            del self._waiting[control.id]
             try:
-                if claim(control.store, control.id) == "mine":
+                if claim(control) == "mine":
                     with control.watching():
-                        run(control, settings)
+                        run(control)
             except Exception:  # the record cannot be read or written; the thread is there for the next job
                 _log.exception("The job %s could not be begun.", control.id)
             finally:
@@ -103,14 +110,14 @@ class Thread(_Here):
         """Give signs of life for what is queued."""
         while True:
             time.sleep(_QUEUED_BEAT)
-            for control, _ in list(self._waiting.values()):
+            for control in list(self._waiting.values()):
                 with suppress(OSError, JobError):  # the next sign of life may be written
                     control.write(None)
 
     def _end(self) -> None:
         """End the jobs of this process with it, so that their records say why."""
-        for control, settings in list(self._waiting.values()):
-            end(control, settings, state="failed", error=_OVER)
+        for control in list(self._waiting.values()):
+            control.end(state="failed", error=_OVER, patience=0)
         for control in list(self._running.values()):
             control.stop(_OVER)
         deadline = time.monotonic() + _PATIENCE

@@ -96,13 +96,18 @@ class Broker:
     ------
     ConfigurationError
         There is none.
+
+    Attributes
+    ----------
+    address : str
+        What it is, without credentials: host, port and number; or that it was started for the data folder, and on which
+        machine, for its port changes with each start.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._url = broker_url(settings)
-        url = urlsplit(self._url)
-        self.address = f"{url.hostname}:{url.port or 6379}{url.path.rstrip('/') or '/0'}"
+        self.address = _address(self._url) if settings.broker_url else f"of the data folder on {socket.gethostname()}"
 
     @contextmanager
     def _asking(self) -> Iterator[redis.Redis]:
@@ -210,6 +215,11 @@ class Broker:
         return [str(worker) for worker in found]
 
 
+def _address(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.hostname}:{parts.port or 6379}{parts.path.rstrip('/') or '/0'}"
+
+
 def _this_worker() -> str:
     # all processes of a worker are one: children have its process group, or that of the shell which it leads
     return f"{socket.gethostname()} {os.getpgid(0)} frontierlab {__version__}"
@@ -232,7 +242,10 @@ _apps: dict[str, Celery] = {}
 def _celery(url: str, settings: Settings) -> Celery:
     """Return the Celery that sends to a broker; one each, for it keeps connections."""
     if url not in _apps:
-        app = Celery("frontierlab", set_as_current=False)
-        app.conf.update(configuration(settings))
+        app, values = Celery("frontierlab", set_as_current=False), configuration(settings)
+        values["broker_transport_options"]["socket_timeout"] = (
+            _PATIENCE  # nobody waits here for messages, as workers do
+        )
+        app.conf.update(values)
         _apps[url] = app
     return _apps[url]

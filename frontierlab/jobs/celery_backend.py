@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from typing import TypeVar
 
 from frontierlab.errors import ConfigurationError, JobError
 from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.hiding import hide, secrets_of
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore
 from frontierlab.jobs.worker import surroundings
 from frontierlab.settings import Settings
@@ -15,13 +20,15 @@ __all__ = ["Workers"]
 
 _EARLY = timedelta(seconds=3)  # in which nothing is asked about a job that was just submitted
 _PATIENCE = 60.0  # seconds for a broker that does not answer to come back
+_PAUSE = 5.0  # seconds for which a broker that has not answered is not asked again
+_Answer = TypeVar("_Answer")
 
 
 class Workers:
     """Sends a job to the Celery workers, through the broker that the settings name."""
 
     def __init__(self) -> None:
-        self._away: dict[str, float] = {}  # brokers that do not answer, since when
+        self._away: dict[str, tuple[float, float, JobError]] = {}  # brokers: no answer since when, when last, and why
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
         """Send it.
@@ -39,15 +46,19 @@ class Workers:
             broker.send(record)
         except (JobError, ConfigurationError) as error:
             with store.changing(record.id) as mine:
-                mine.state, mine.error, mine.ended = "failed", str(error), datetime.now(UTC)
+                mine.state, mine.ended = "failed", datetime.now(UTC)
+                mine.error = hide(str(error), secrets_of(settings))
             raise
 
     def cancelled(self, id: str, settings: Settings) -> None:
         """Tell the broker; where that is away, the file beside the record is enough."""
-        try:
-            Broker(settings).cancel(id)
-        except (JobError, ConfigurationError):
-            return
+        with suppress(JobError, ConfigurationError):
+            self._ask(Broker(settings), lambda broker: broker.cancel(id))
+
+    def forget(self, id: str, settings: Settings) -> None:
+        """Remove what the broker has of a job; where it is away, that expires."""
+        with suppress(JobError, ConfigurationError):
+            self._ask(Broker(settings), lambda broker: broker.forget(id))
 
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return a queued job's record as of now, with what the broker knows of it."""
@@ -55,27 +66,51 @@ class Workers:
             return record
         try:
             broker = Broker(settings)
-            if broker.address != record.broker:
-                return record  # it was sent to another broker, which cannot be asked from here
-            ticket, workers = broker.ticket(record.id), broker.workers()
         except ConfigurationError:
-            return record
+            return _alone(record, f"it waits at the broker {record.broker}, and none is there now")
+        try:
+            ticket, workers = self._ask(broker, lambda broker: (broker.ticket(record.id), broker.workers()))
         except JobError as error:
-            since = self._away.setdefault(record.broker, time.monotonic())
-            if time.monotonic() - since < _PATIENCE:
+            since, last, _ = self._away[broker.address]
+            if last - since < _PATIENCE:
                 return record
             return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
-        self._away.pop(record.broker, None)
         if ticket is None:
-            record = store.now(record.id)  # it may have ended meanwhile
-            lost = f"The broker {record.broker} does not know it any more, its data was lost: submit it again."
-            return _failed(record, lost) if record.state == "queued" else record
+            return self._unknown(store.now(record.id), broker)  # it may have ended meanwhile
         if ticket.startswith("refused: "):
             return _failed(record, ticket.removeprefix("refused: "))
-        if not workers:
-            text = f"{NO_WORKER} to run it (broker {record.broker}): start one, with make worker, say."
-            return record.model_copy(update={"warnings": [text]})
-        return record
+        return record if workers else _alone(record, f"it waits at the broker {broker.address}")
+
+    def _unknown(self, record: JobRecord, broker: Broker) -> JobRecord:
+        """Return the record of a job that the broker of the settings does not know."""
+        if record.state != "queued":
+            return record
+        if broker.address != record.broker:
+            where = f"it was sent to the broker {record.broker}, and the settings here name {broker.address}"
+            return _alone(record, where)
+        return _failed(
+            record, f"The broker {record.broker} does not know it any more, its data was lost: submit it again."
+        )
+
+    def _ask(self, broker: Broker, question: Callable[[Broker], _Answer]) -> _Answer:
+        """Ask a broker; one that has just not answered is not asked again at once, for each question takes seconds."""
+        since, last, why = self._away.get(broker.address, (0.0, -math.inf, JobError()))
+        now = time.monotonic()
+        if now - last < _PAUSE:
+            raise why
+        try:
+            answer = question(broker)
+        except JobError as error:
+            begun = since if now - last < _PATIENCE + _PAUSE else now  # nobody has looked for long
+            self._away[broker.address] = begun, time.monotonic(), error
+            raise
+        self._away.pop(broker.address, None)
+        return answer
+
+
+def _alone(record: JobRecord, where: str) -> JobRecord:
+    text = f"{NO_WORKER} to run it: {where}. Start one, with make worker or frontierlab.jobs.start_worker(settings)."
+    return record.model_copy(update={"warnings": [text]})
 
 
 def _failed(record: JobRecord, error: str) -> JobRecord:

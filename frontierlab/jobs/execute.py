@@ -2,6 +2,9 @@
 
 The first line of the standard input says what to do, as JSON: the arguments of ``papermill.execute_notebook``. When the
 input ends, the process ends too, and its kernel with it: in whatever way who started it has ended.
+
+The kernel is this interpreter, whatever kernel the notebook was saved with: a name such as ``conda-env-xyz-py`` means
+nothing on a worker, and ``python3`` can mean another Python there.
 """
 
 from __future__ import annotations
@@ -12,10 +15,12 @@ import signal
 import sys
 import threading
 import time
+from typing import Any
 
 __all__ = ["main"]
 
-_PATIENCE = 10  # seconds for papermill to end its kernel
+_PATIENCE = 5  # seconds for papermill to end its kernel
+_OUTPUTS = 60  # seconds for the outputs of a cell that has ended: the 4 of nbclient are few on a busy machine
 
 
 def main() -> None:
@@ -24,9 +29,29 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = json.loads(sys.stdin.readline())
     threading.Thread(target=_follow, daemon=True).start()
+    _execute(arguments)
+
+
+def _execute(arguments: dict[str, Any]) -> None:
+    import ipykernel  # noqa: F401  # where it is missing, that is the error, and not a kernel that dies
+    from jupyter_client.kernelspec import KernelSpec
+    from jupyter_client.manager import AsyncKernelManager
     from papermill import execute_notebook
 
-    execute_notebook(**arguments, progress_bar=False)
+    class ThisInterpreter(AsyncKernelManager):
+        @property
+        def kernel_spec(self) -> KernelSpec:
+            command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            return KernelSpec(argv=command, display_name="Python 3", language="python")
+
+    execute_notebook(
+        **arguments,
+        progress_bar=False,
+        kernel_name="python3",
+        language="python",
+        kernel_manager_class=ThisInterpreter,
+        iopub_timeout=_OUTPUTS,
+    )
 
 
 def _follow() -> None:

@@ -18,6 +18,7 @@ __all__ = ["Job", "jobs", "open_job", "submit", "submit_chain"]
 
 _LOOK = 0.1  # seconds between two looks at the record
 _ALONE = 60  # seconds for which a queued job is waited for where there is no worker
+_GAP = 2.0  # seconds between two looks that count at most: nobody knows what was in a longer one
 
 
 class Job:
@@ -37,6 +38,8 @@ class Job:
         self.id = id
         self._settings = settings
         self._store = JobStore(settings)
+        self._alone = 0.0
+        self._looked = time.monotonic()
 
     def __repr__(self) -> str:
         record = self.record()
@@ -131,23 +134,43 @@ class Job:
         return self.record().warnings
 
     def wait(self, timeout: float | None = None) -> State:
-        """Wait for its end and return its state, which is that of now where `timeout` seconds have passed.
+        """Wait for its end and return its state.
+
+        Parameters
+        ----------
+        timeout
+            Seconds after which its state of then is returned. None, the default, waits for as long as it is run, or
+            queued where there is a worker.
 
         Raises
         ------
         JobError
-            It is queued, and for a minute there was no worker to run it. It stays queued.
+            It is queued, and for a minute no worker was seen that could run it, over all calls of this. It stays
+            queued: start a worker, and wait again.
         """
-        began = alone = time.monotonic()
+        return self._wait(timeout).state
+
+    def _wait(self, timeout: float | None) -> JobRecord:
+        began = time.monotonic()
         while True:
             record, now = self.record(), time.monotonic()
-            if record.has_ended or (timeout is not None and now - began >= timeout):
-                return record.state
-            if not any(text.startswith(NO_WORKER) for text in record.warnings):
-                alone = now
-            elif now - alone > _ALONE:
-                raise JobError(f"The job {self.id} stays queued: {' '.join(record.warnings)}")
+            if record.has_ended:
+                return record
+            self._check_worker(record, now)
+            if timeout is not None and now - began >= timeout:
+                return record
             time.sleep(_LOOK if timeout is None else max(0.0, min(_LOOK, began + timeout - now)))
+
+    def _check_worker(self, record: JobRecord, now: float) -> None:
+        """Add up the time for which it was seen without a worker, by short waits too, and raise after a minute."""
+        if any(text.startswith(NO_WORKER) for text in record.warnings):
+            self._alone += min(now - self._looked, _GAP)
+        else:
+            self._alone = 0.0
+        self._looked = now
+        if self._alone > _ALONE:
+            self._alone = 0.0
+            raise JobError(f"The job {self.id} stays queued: {' '.join(record.warnings)}")
 
     def result(self, timeout: float | None = None) -> Any:
         """Wait for its end and return what it came to.
@@ -155,7 +178,7 @@ class Job:
         Parameters
         ----------
         timeout
-            Seconds to wait at most; None waits for the end.
+            Seconds to wait at most; None waits as `wait` does.
 
         Returns
         -------
@@ -167,10 +190,9 @@ class Job:
         JobCancelled
             It was cancelled.
         JobError
-            It failed, or it has not ended in time.
+            It failed, it has not ended in time, or there is no worker to run it, see `wait`.
         """
-        self.wait(timeout)
-        record = self.record()
+        record = self._wait(timeout)
         if not record.has_ended:
             raise JobError(f"The job {self.id} has not ended within {timeout:g} s: it is {record.state}.")
         if record.state == "cancelled":

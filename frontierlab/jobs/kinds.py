@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -24,15 +24,13 @@ from frontierlab.exports import ExportFile
 from frontierlab.extraction import extract, extract_request
 from frontierlab.files import replacing
 from frontierlab.jobs.arguments import as_json, checked_names, takes
+from frontierlab.jobs.control import Control
 from frontierlab.jobs.notebooks import check_notebook, run_notebook
 from frontierlab.jobs.records import JobRecord
 from frontierlab.losses import losses
 from frontierlab.request import Request, make_request
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-
-if TYPE_CHECKING:
-    from frontierlab.jobs.running import Control
 
 __all__ = ["KINDS", "Kind", "Outcome", "kind_of"]
 
@@ -187,12 +185,13 @@ class Caching(Kind):
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
         """Compute the figures and put them beside the record."""
         frame: pd.DataFrame = self._call(record, settings, control)
-        path = control.store.path(record.id, ".parquet")
+        path = control.path(".parquet")
         with replacing(path) as temporary:
             frame.to_parquet(temporary)
         if record.arguments.get("store"):
             from frontierlab.caching import history
 
+            control.confirm()
             history.store(frame, open_dataset(record.arguments["dataset"], settings), settings)
         return Outcome({"file": path.name}, list(frame.attrs.get("notes", [])))
 

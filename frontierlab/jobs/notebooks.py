@@ -11,19 +11,18 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from frontierlab.errors import InvalidRequestError, JobError
+from frontierlab.jobs.control import Control
 from frontierlab.progress import Progress
 from frontierlab.settings import Settings
-
-if TYPE_CHECKING:
-    from frontierlab.jobs.running import Control
 
 __all__ = ["check_notebook", "run_notebook"]
 
 _LOOK = 0.5  # seconds between two looks at how far it is
-_PATIENCE = 15  # seconds for it to end by itself
+_PATIENCE = 8  # seconds for it to end by itself
+_PYTHON = ("python", "ipython", "python3")
 
 
 def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any] | None) -> Path:
@@ -32,7 +31,8 @@ def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any]
     Raises
     ------
     InvalidRequestError
-        The settings do not name it, it is not there, or a parameter has no name that a variable can have.
+        The settings do not name it, it is not there, it is malformed or not written in Python, or a parameter has no
+        name that a variable can have.
     """
     if notebook not in settings.notebooks:
         names = ", ".join(sorted(settings.notebooks)) or "none; the setting notebooks names them, as name=path"
@@ -40,6 +40,11 @@ def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any]
     path = settings.notebooks[notebook]
     if not path.is_file():
         raise InvalidRequestError(f"The notebook {notebook} of the settings is not there: {path}.")
+    if (language := _language(path)).lower() not in _PYTHON:
+        raise InvalidRequestError(
+            f"The notebook {notebook} is written in {language}: jobs run notebooks in Python, with the interpreter of "
+            "their worker."
+        )
     if parameters is not None and not isinstance(parameters, dict):
         raise InvalidRequestError(f"parameters={parameters!r}: give a dict of the notebook's parameters.")
     for name in parameters or ():  # they are written into a cell as code
@@ -48,13 +53,25 @@ def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any]
     return path
 
 
+def _language(path: Path) -> str:
+    """Return the language of a notebook; Python where it does not say."""
+    try:
+        about = json.loads(path.read_text(encoding="utf-8"))["metadata"]
+        return str(
+            about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language") or "python"
+        )
+    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
+        raise InvalidRequestError(f"{path} cannot be read as a notebook ({error}).") from None
+
+
 def run_notebook(
     notebook: str, parameters: dict[str, Any] | None = None, *, settings: Settings, control: Control
 ) -> Path:
     """Execute a notebook with papermill, its parameters set, and return the path of what it became.
 
-    It runs in the folder of the notebook, with the environment of this process: settings that it makes come from
-    the same configuration file. Parameters end up in its cells: no secret belongs there.
+    It runs in the folder of the notebook, with the environment and the interpreter of this process, whatever kernel it
+    was saved with: settings that it makes come from the same configuration file. Parameters end up in its cells: no
+    secret belongs there.
 
     Parameters
     ----------
@@ -75,9 +92,9 @@ def run_notebook(
         A cell failed; what the notebook had become by then is kept.
     """
     source = check_notebook(settings, notebook, parameters)
-    target = control.store.path(control.id, ".ipynb")
+    target = control.path(".ipynb")
     arguments = {"input_path": str(source), "output_path": str(target), "cwd": str(source.parent)}
-    said = control.store.path(control.id, ".log")
+    said = control.path(".log")
     began = time.monotonic()
     with said.open("wb") as output:
         child = subprocess.Popen(
@@ -131,12 +148,20 @@ def _tell(child: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child if it still runs: it ends when its input does; else with all its processes."""
+    """End the child if it still runs: it ends when its input does; else with its kernel, and what that has started."""
+    import psutil  # of the same extra as papermill
+
     assert child.stdin is not None
+    family = []
+    with suppress(psutil.NoSuchProcess):  # it has ended
+        family = psutil.Process(child.pid).children(recursive=True)  # the kernel has a session of its own
     with suppress(BrokenPipeError):
         child.stdin.close()
     with suppress(subprocess.TimeoutExpired):
         child.wait(_PATIENCE)
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     child.wait()

@@ -1,15 +1,20 @@
-"""Work at its time, by Celery beat: a fresh catalogue, the night's extraction, its caching figures and its report."""
+"""Work at its time, by Celery beat: a fresh catalogue, each day's extraction, its caching figures and its report."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import filelock
 from celery.schedules import crontab
 
 from frontierlab.datasets import open_dataset
-from frontierlab.errors import DatasetError
+from frontierlab.errors import DatasetError, FrontierlabError
 from frontierlab.jobs.job import Job, jobs, submit_chain
+from frontierlab.jobs.records import JobRecord
 from frontierlab.settings import Settings
 from frontierlab.times import format_time
 
@@ -17,6 +22,12 @@ __all__ = ["PERIODIC", "schedule", "submit_periodic"]
 
 PERIODIC = "frontierlab.periodic"
 """The task that submits the jobs whose time has come."""
+
+_log = logging.getLogger(__name__)
+
+_DAYS = 7  # before today, of which a missing one is made up for
+_LOCK_SECONDS = 60
+_Step = tuple[str, dict[str, Any]]
 
 
 def schedule(settings: Settings) -> dict[str, Any]:
@@ -35,25 +46,68 @@ def schedule(settings: Settings) -> dict[str, Any]:
 def submit_periodic(settings: Settings, now: datetime | None = None) -> list[Job]:
     """Submit the jobs of a day: each waits for the one before it, and is not begun where that fails.
 
-    The extraction is that of the day before `now` (UTC), in a dataset named ``day-2026-10-01``, say. Where
-    it is there, or on its way, it is not submitted again.
+    The extraction is that of the day before `now` (UTC), in a dataset named ``day-2026-10-01``, say. It follows the
+    catalogue however that ends: without a fresh one, it is completed with the one that is there.
+
+    Days of the last week that are missing are made up for, from the first day on that was ever made or asked for: a
+    worker that was away for a night, or a server that did not answer, leaves no gap. A day is missing where its dataset
+    is not complete; one that was extracted and then deleted is not made again.
+
+    What is on its way already, or done, is not submitted again.
+
+    Returns
+    -------
+    list of Job
+        The first job of each chain: those of missing days, oldest first, then that of today.
+
+    Raises
+    ------
+    FrontierlabError
+        A chain could not be submitted; the others were.
     """
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    since = today - timedelta(days=1)
-    name = f"day-{since:%Y-%m-%d}"
-    wanted: list[tuple[str, dict[str, Any]]] = []
-    if "catalogue" in settings.periodic:
-        wanted.append(("catalogue", {}))
+    folder = settings.data_dir / "jobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(folder / "periodic.lock", timeout=_LOCK_SECONDS):  # two that beat submit a day once
+        known = _Known([job.record() for job in jobs(settings)])
+        days = [today - timedelta(days=age) for age in range(_DAYS, 0, -1)]
+        first = known.first_day(settings)
+        chains = [_steps(day, settings, known) for day in days if day == days[-1] or (first and day.date() >= first)]
+        if "catalogue" in settings.periodic and not known.is_going_on(("catalogue", {})):
+            chains[-1].insert(0, ("catalogue", {}))
+        return _submitted([chain for chain in chains if chain], settings)
+
+
+def _submitted(chains: list[list[_Step]], settings: Settings) -> list[Job]:
+    submitted, errors = [], []
+    for chain in chains:
+        try:
+            submitted.append(submit_chain(chain, settings))
+        except FrontierlabError as error:
+            _log.error("%s %s could not be submitted: %s", *chain[0], error)
+            errors.append(error)
+    if errors:
+        raise errors[0]
+    return submitted
+
+
+def _steps(day: datetime, settings: Settings, known: _Known) -> list[_Step]:
+    """Return what is to be done of a day, and is neither done nor on its way."""
+    name = f"day-{day:%Y-%m-%d}"
+    until = day + timedelta(days=1)
+    wanted: list[_Step] = []
     if "extraction" in settings.periodic and not _is_there(name, settings):
-        wanted.append(("extraction", {"name": name, "since": format_time(since), "until": format_time(today)}))
+        wanted.append(("extraction", {"name": name, "since": format_time(day), "until": format_time(until)}))
+    elif not _is_there(name, settings):
+        _log.warning("There is no complete dataset %s, and extraction is not among what is periodic.", name)
+        return []
     if "caching" in settings.periodic:
         wanted.append(("caching", {"dataset": name, "store": True}))
     if "report" in settings.periodic:
         wanted.append(("report", {"dataset": name}))
-    going_on = {(job.kind, str(job.arguments)) for job in jobs(settings) if not job.record().has_ended}
-    if any((kind, str(arguments)) in going_on for kind, arguments in wanted):
-        return []
-    return [submit_chain(wanted, settings)] if wanted else []
+    if any(kind == "extraction" and known.covers((kind, given)) for kind, given in wanted):
+        return []  # and what is to follow it follows it, or is made up for on the next day
+    return [step for step in wanted if not known.covers(step)]
 
 
 def _is_there(name: str, settings: Settings) -> bool:
@@ -61,3 +115,46 @@ def _is_there(name: str, settings: Settings) -> bool:
         return open_dataset(name, settings).state == "complete"
     except DatasetError:
         return False
+
+
+@dataclass
+class _Known:
+    """The jobs that there are."""
+
+    records: list[JobRecord]
+
+    def is_going_on(self, step: _Step) -> bool:
+        """Whether a job is queued or runs, or is to come after one that is."""
+        return any(_same(step, each) for record in self.records if not record.has_ended for each in _all_of(record))
+
+    def covers(self, step: _Step) -> bool:
+        """Whether a job goes on, or has succeeded."""
+        done = (record for record in self.records if record.state == "succeeded")
+        return self.is_going_on(step) or any(_same(step, (record.kind, record.arguments)) for record in done)
+
+    def first_day(self, settings: Settings) -> date | None:
+        """Return the first day that was made or asked for; None where there is none yet."""
+        asked = (each[1].get("name") for record in self.records for each in _all_of(record) if each[0] == "extraction")
+        made = (path.name for path in (settings.data_dir / "datasets").glob("day-*"))
+        return min(_days([*asked, *made]), default=None)
+
+
+def _days(names: Iterable[Any]) -> list[date]:
+    found = []
+    for name in names:
+        try:
+            found.append(datetime.strptime(str(name), "day-%Y-%m-%d").date())
+        except ValueError:  # of another name
+            continue
+    return found
+
+
+def _all_of(record: JobRecord) -> list[_Step]:
+    return [(record.kind, record.arguments), *record.then]
+
+
+def _same(step: _Step, other: _Step) -> bool:
+    """Whether two jobs do the same; two extractions do where they make the same dataset."""
+    if step[0] == other[0] == "extraction":
+        return bool(step[1]["name"] == other[1].get("name"))
+    return step == other

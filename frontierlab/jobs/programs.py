@@ -24,8 +24,9 @@ import filelock
 
 from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
 from frontierlab.files import replacing
-from frontierlab.jobs.addresses import broker_file
+from frontierlab.jobs.addresses import broker_file, broker_url
 from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.hiding import hide, password_of, secrets_of
 from frontierlab.settings import Settings, as_variables
 
 __all__ = ["Programs", "main"]
@@ -64,8 +65,10 @@ class Programs:
         broker, log = Broker(self._settings), self._folder / f"worker-{socket.gethostname()}-{os.getpid()}.log"
         command = [sys.executable, "-m", "celery", "-A", "frontierlab.celery_tasks", "worker"]
         command += ["--loglevel=info", "--pool=solo", "-n", f"local-{os.getpid()}@%h"]
-        child = self._start(command, log, as_variables(self._settings))
-        self._wait(lambda: any(f" {child.pid} " in f"{worker} " for worker in broker.workers()), child, log)
+        child = self._start(command, log, os.environ | as_variables(self._settings))
+        self._wait(
+            lambda: any(f" {child.pid} " in f"{worker} " for worker in broker.workers()), "The worker", child, log
+        )
         return log
 
     def _find_redis(self) -> None:
@@ -74,7 +77,7 @@ class Programs:
         try:
             self._stack.enter_context(filelock.FileLock(file.with_suffix(".lock"), timeout=0))
         except filelock.Timeout:
-            self._wait(self._answers, None, file)
+            self._wait(self._answers, "The Redis that another process started for this data folder")
             return
         file.unlink(missing_ok=True)  # of one that was ended before it could remove it
         self._stack.callback(file.unlink, missing_ok=True)
@@ -90,15 +93,16 @@ class Programs:
         lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", f'dir "{folder}"']
         lines += ["appendonly yes", "appendfsync everysec", 'save ""']
         log = folder / "redis.log"
-        child = self._start([_redis_server(), "-"], log, {}, "\n".join(lines))
+        environment = {name: value for name, value in os.environ.items() if name not in as_variables(self._settings)}
+        child = self._start([_redis_server(), "-"], log, environment, "\n".join(lines))
         _write_private(file, json.dumps({"url": f"redis://:{password}@127.0.0.1:{port}/0", "pid": child.pid}))
-        self._wait(self._answers, child, log)
+        self._wait(self._answers, "The Redis", child, log)
 
     def _answers(self) -> bool:
         return Broker(self._settings).workers() is not None
 
     def _start(
-        self, command: list[str], log: Path, variables: dict[str, str], given: str = ""
+        self, command: list[str], log: Path, environment: dict[str, str], given: str = ""
     ) -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
             child = subprocess.Popen(
@@ -106,7 +110,7 @@ class Programs:
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=output,
-                env=os.environ | variables,
+                env=environment,
                 start_new_session=True,
             )
         assert child.stdin is not None
@@ -116,16 +120,36 @@ class Programs:
         self._stack.callback(_end, child)
         return child
 
-    def _wait(self, there: Callable[[], bool], child: subprocess.Popen[bytes] | None, log: Path) -> None:
+    def _wait(
+        self,
+        there: Callable[[], bool],
+        what: str,
+        child: subprocess.Popen[bytes] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        """Wait until a program is there; the error shows the last line of its log, without secrets."""
         deadline = time.monotonic() + _START
         while True:
             with suppress(JobError, ConfigurationError):  # the Redis that does not answer yet
                 if there():
                     return
-            if (child is not None and child.poll() is not None) or time.monotonic() > deadline:
-                said = log.read_text(errors="replace").strip().splitlines()[-1:] if log.exists() else []
-                raise JobError(f"{' '.join(said) or 'it did not come up in time'} (see {log})")
+            ended = child is not None and child.poll() is not None
+            if ended or time.monotonic() > deadline:
+                how = "ended at once" if ended else f"did not answer within {_START} s"
+                raise JobError(f"{what} {how}{self._last_words(log)}")
             time.sleep(_LOOK)
+
+    def _last_words(self, log: Path | None) -> str:
+        if log is None:
+            return "."
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        said = hide(lines[-1].strip(), self._secrets()) if lines else "it wrote nothing"
+        return f": {said} (see {log})"
+
+    def _secrets(self) -> list[str]:
+        with suppress(ConfigurationError):
+            return [*secrets_of(self._settings), *password_of(broker_url(self._settings))]
+        return secrets_of(self._settings)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -19,9 +19,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from frontierlab._version import __version__
 from frontierlab.errors import JobError
 from frontierlab.files import write_text
+from frontierlab.jobs.processes import Process
 from frontierlab.settings import Settings
 
-__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "Process", "State", "this_user"]
+__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "State", "this_user"]
 
 BEAT = 5.0
 """Seconds between two signs of life of whoever runs a job."""
@@ -35,30 +36,6 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 _ID = re.compile(r"\d{8}T\d{9}-[a-z]+-[0-9a-f]{8}")
 _LOCK_SECONDS = 20
 _NOBODY = "nobody runs it any more: its process ended"
-
-
-class Process(BaseModel):
-    """A process, by its machine and number."""
-
-    host: str
-    pid: int
-
-    @classmethod
-    def this(cls) -> Process:
-        """Return this one."""
-        return cls(host=socket.gethostname(), pid=os.getpid())
-
-    def has_ended(self) -> bool:
-        """Whether it is known to have ended, which it is only on its own machine."""
-        if self.host != socket.gethostname():
-            return False
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return True
-        except PermissionError:  # another user's
-            return False
-        return False
 
 
 class JobRecord(BaseModel):
@@ -89,7 +66,7 @@ class JobRecord(BaseModel):
     patience
         Seconds without a sign of life after which nobody runs it any more.
     attempts
-        How often it was begun.
+        How often it was begun; the number of its valid runner, which alone writes into the record.
     surroundings
         Settings that the result depends on, as who submitted it had them.
     then
@@ -263,7 +240,12 @@ class JobStore:
                 f"The record of the job {id} is locked by a process that does not let go of it: {lock.lock_file}."
             ) from None
         try:
-            record = self.read(id)
+            try:
+                record = self.read(id)
+            except JobError:
+                if not self.path(id).exists():  # removed meanwhile, and an id is never used again
+                    self.path(id, ".lock").unlink(missing_ok=True)
+                raise
             before = record.model_dump_json(indent=1)
             yield record
             after = record.model_dump_json(indent=1)
@@ -271,6 +253,13 @@ class JobStore:
                 write_text(self.path(id), after)
         finally:
             lock.release()
+
+    def remove(self, id: str) -> None:
+        """Remove a job's files, its record last; to be called while that is being changed."""
+        lock, record = self.path(id, ".lock"), self.path(id)
+        others = {path for path in self.folder.glob(f"{id}.*") if path not in (lock, record)}
+        for path in (*others, record, lock):
+            path.unlink(missing_ok=True)
 
     def cancel(self, id: str) -> None:
         """Cancel a job: at once where nobody runs it; otherwise who runs it is told by a file beside the record."""

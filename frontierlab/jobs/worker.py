@@ -13,9 +13,11 @@ from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction import read_part
 from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.control import Control, Stopped
+from frontierlab.jobs.hiding import hide, secrets_of
 from frontierlab.jobs.job import submit_chain
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
-from frontierlab.jobs.running import Control, Stopped, claim, end, run
+from frontierlab.jobs.running import claim, run
 from frontierlab.settings import Settings
 
 __all__ = ["Mender", "SURROUNDINGS", "read_one_part", "run_one_job", "surroundings", "worker_settings"]
@@ -38,12 +40,15 @@ def worker_settings() -> Settings:
 
 
 class _Helper(Control):
-    """The hold of a part that is read for a job elsewhere: it ends with the job, and writes no signs of life."""
+    """The hold of a part that is read for a job elsewhere: it ends with the job, and writes nothing of it."""
 
     def is_over(self) -> bool:
         return super().is_over() or self.store.read(self.id).has_ended
 
     def write(self, progress: object) -> None:
+        pass
+
+    def abandon(self) -> None:
         pass
 
 
@@ -56,42 +61,44 @@ def run_one_job(task: Task, id: str, version: str) -> str:
     except JobError as error:
         broker.note(id, f"refused: the worker on {socket.gethostname()} does not find it: {error}")
         raise
-    taken = claim(store, id)
+    control = Control(
+        store,
+        id,
+        settings,
+        pulse=functools.partial(_hold, broker, _delivery(task), id),
+        limit=settings.job_time_limit,
+        beat=min(BEAT, settings.job_lost_seconds / 4),
+        share=functools.partial(_share, broker, id),
+    )
+    taken = claim(control)
     if taken == "busy":
         raise task.retry(countdown=settings.job_lost_seconds / 3, max_retries=None)
     if taken == "mine":
-        control = Control(
-            store,
-            id,
-            pulse=functools.partial(_hold, broker, _delivery(task), id),
-            limit=settings.job_time_limit,
-            beat=min(BEAT, settings.job_lost_seconds / 4),
-            share=functools.partial(_share, broker, id),
-        )
-        wrong = _refusal(record, settings, version)
-        if wrong:
-            end(control, settings, state="failed", error=wrong)
+        if wrong := _refusal(record, settings, version):
+            control.end(state="failed", error=wrong)
         else:
             with control.watching():
-                run(control, settings)
+                run(control)
+        if store.read(id).attempts != control.attempt:
+            return "taken over by another"  # to whom its ticket and what comes after it belong
     _quietly(lambda: broker.forget(id))
     _go_on(store, id, settings)
     return store.read(id).state
 
 
 def _go_on(store: JobStore, id: str, settings: Settings) -> None:
-    """Submit the job that is to come after one that has succeeded."""
+    """Submit the job that is to come after one that has succeeded, or after a catalogue's, however that ended."""
     with store.changing(id) as record:
-        chain, record.then = (record.then, []) if record.state == "succeeded" else ([], record.then)
+        goes_on = record.state == "succeeded" or (record.kind == "catalogue" and record.has_ended)
+        chain, record.then = (record.then, []) if goes_on else ([], record.then)
     if chain:
         try:
             submit_chain(chain, settings)
         except FrontierlabError as error:
             _log.error("After the job %s, %s could not be submitted: %s", id, chain[0], error)
+            text = f"The job {chain[0][0]} that was to come after it could not be submitted: {error}"
             with store.changing(id) as record:
-                record.warnings.append(
-                    f"The job {chain[0][0]} that was to come after it could not be submitted: {error}"
-                )
+                record.warnings.append(hide(text, secrets_of(settings)))
 
 
 def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) -> str:
@@ -104,7 +111,7 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
     settings = worker_settings()
     broker, store = Broker(settings), JobStore(settings)
     hold = functools.partial(_hold, broker, _delivery(task), id)
-    control = _Helper(store, id, pulse=hold, limit=settings.job_time_limit)
+    control = _Helper(store, id, settings, pulse=hold, limit=settings.job_time_limit)
     if store.read(id).has_ended:
         return "not needed any more"
     try:
@@ -135,16 +142,23 @@ class Mender:
         self._missed: set[str] = set()
 
     def look(self) -> None:
-        """Send again what was missing at the last look too, and which nobody runs."""
-        missing = self._broker.missing()
-        for id in missing & self._missed:
-            record = self._store.read(id)
+        """Send again what was missing at the last look too, and which nobody runs.
+
+        A ticket whose record cannot be read is passed over: it may be the word for a submitter who has another data
+        folder, and it expires.
+        """
+        missed, self._missed = self._missed, self._broker.missing()
+        for id in self._missed & missed:
+            try:
+                record = self._store.read(id)
+            except JobError as error:
+                _log.debug("The message of the job %s is missing, and so is its record: %s", id, error)
+                continue
             if record.has_ended:
                 self._broker.forget(id)
             elif record.state == "queued" or record.is_lost():
                 _log.warning("The message of the job %s was lost; it is sent again.", id)
                 self._broker.send(record)
-        self._missed = missing
 
 
 def _refusal(record: JobRecord, settings: Settings, version: str) -> str:

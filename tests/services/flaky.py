@@ -18,6 +18,7 @@ import http.client
 import http.server
 import json
 import re
+import select
 import socket
 import ssl
 import struct
@@ -98,6 +99,43 @@ class Delay(Fault):
     def act(self, exchange: "Exchange") -> None:
         exchange.proxy.closing.wait(self.seconds)
         super().act(exchange)
+
+
+@dataclass
+class Silence(Fault):
+    """Never answer.
+
+    Attributes
+    ----------
+    left : threading.Event
+        Set when the client has hung up.
+    """
+
+    left: threading.Event = field(default_factory=threading.Event, init=False)
+
+    def act(self, exchange: "Exchange") -> None:
+        while not exchange.proxy.closing.is_set():
+            if exchange.left(0.05):
+                self.left.set()
+                break
+        exchange.hang_up()
+
+
+@dataclass
+class Trickle(Silence):
+    """Begin to answer, and send a space every `pause` seconds for ever."""
+
+    pause: float = 0.05
+
+    def act(self, exchange: "Exchange") -> None:
+        headers = [("Content-Type", "application/json"), ("X-Elastic-Product", "Elasticsearch")]
+        exchange.send(Response(200, headers, b""), length=10**9)
+        while not exchange.proxy.closing.is_set():
+            exchange.more(b" ")
+            if exchange.left(self.pause):
+                self.left.set()
+                break
+        exchange.hang_up()
 
 
 @dataclass
@@ -336,17 +374,26 @@ class Exchange:
         finally:
             connection.close()
 
-    def send(self, response: Response, part: float = 1) -> None:
-        """Send the answer to the client, or the first `part` of its body."""
+    def send(self, response: Response, part: float = 1, length: int | None = None) -> None:
+        """Send the answer to the client, or the first `part` of its body; `length` is what it says of its length."""
         self.seen.status = response.status  # before the client can look
         self._handler.send_response_only(response.status)
         for name, value in response.headers:
             self._handler.send_header(name, value)
         if self.seen.method != "HEAD":
-            self._handler.send_header("Content-Length", str(len(response.body)))
+            self._handler.send_header("Content-Length", str(len(response.body) if length is None else length))
         self._handler.end_headers()
         self._handler.wfile.write(response.body[: int(len(response.body) * part)])
         self._handler.wfile.flush()
+
+    def more(self, body: bytes) -> None:
+        """Send more of the body."""
+        self._handler.wfile.write(body)
+
+    def left(self, seconds: float) -> bool:
+        """Whether the client hangs up within some seconds."""
+        ready, _, _ = select.select([self._handler.connection], [], [], seconds)
+        return bool(ready) and self._handler.connection.recv(1, socket.MSG_PEEK) == b""
 
     def hang_up(self, reset: bool = False) -> None:
         """Cut the connection to the client."""

@@ -126,7 +126,7 @@ class Worker:
         if command == "worker":
             # it would look a second for others, for what only Celery's own cancellations need
             argv += ["--concurrency=1", "-n", f"{name}@test", "--without-mingle"]
-        kept = ("PATH", "HOME", "LANG", "JAVA_HOME", "SPARK_SUBMIT_OPTS")
+        kept = ("PATH", "PYTHONPATH", "HOME", "LANG", "JAVA_HOME", "SPARK_SUBMIT_OPTS")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
         self._process = OwnedProcess(
             ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", *argv, *options],

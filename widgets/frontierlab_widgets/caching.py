@@ -20,6 +20,7 @@ from frontierlab.caching import history
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.literals import literal
+from frontierlab_widgets.boxes import ClosableBox
 from frontierlab_widgets.caching_history import History
 from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, origin_of
 from frontierlab_widgets.code import Code, Name, call
@@ -114,17 +115,14 @@ class CachingPanel(FiguresPanel):
         self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
         self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)))
         self._views = {name: Figures() for name in ("Waste", "Why", "What would help")}
-        self._code = Code()
-        shown_code = widgets.VBox([self._code])
-        close = widgets.Button(description="Close", icon="times", tooltip="Close the box with the code")
-        self._code_box = widgets.VBox([row(close), shown_code], layout=widgets.Layout(display="none"))
-        self.click(close, lambda: setattr(self._code_box.layout, "display", "none"))
+        self._code, self._code_box = Code(), ClosableBox()
+        self.click(self._code_box.button, self._code_box.shut)
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
         self._forget_explanation()
         folders, waste = widgets.VBox([self._table]), widgets.VBox([self._views["Waste"]])
         why = widgets.VBox([self._told, self._views["Why"]])
         helps = widgets.VBox([self._advice, self._grids, self._views["What would help"]])
-        self._greyed_pages = (folders, shown_code, waste, why, helps, self._past.comparison)
+        self._greyed_pages = (folders, self._code_box.content, waste, why, helps, self._past.comparison)
         tabs = widgets.Tab([widgets.VBox([self._code_box, folders]), waste, why, helps, self._past], titles=_TABS)
         tabs.observe(lambda change: setattr(self, "tab", _TABS[change["new"] or 0]), "selected_index")
         return tabs
@@ -186,7 +184,7 @@ class CachingPanel(FiguresPanel):
 
     def store(self) -> None:
         """Store what is computed, to compare with it later; off the main thread."""
-        figures, dataset, settings = self._computed(), self.chosen_dataset(), self.settings
+        figures, dataset, settings = self._computed(), self.computed_dataset(), self.settings
 
         def then(count: int) -> None:
             self.message = f"{count:,} records of {dataset.name} are stored."
@@ -203,7 +201,7 @@ class CachingPanel(FiguresPanel):
     def page(self) -> None:
         """Write the page of what is computed, with what was explained, and give it to the reader's machine."""
         figures, found = self._computed(), self._explained
-        name = self.chosen_dataset().name
+        name = self.computed_dataset().name
         with tempfile.TemporaryDirectory() as folder:
             path = fl.caching.page(
                 figures,
@@ -295,8 +293,8 @@ class CachingPanel(FiguresPanel):
 
     def _explain(self) -> None:
         self._computed()
-        dataset, folder = self.chosen_dataset(), dict(zip(KEYS, self.folder, strict=True))
-        run = partial(explained, dataset, self.settings, folder, self.selection)
+        dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
+        run = partial(explained, dataset, self.settings, folder, self.origin.selection)
         self.begin(run, self._show_explained, stage="explaining", replaceable=True)
         self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
 
@@ -347,13 +345,13 @@ class CachingPanel(FiguresPanel):
             self._views[name].show(drawn, dark=self.dark)
 
     def _open_code(self) -> None:
-        self._code_box.layout.display = ""
+        self._code_box.show("Code", self._code)
         self._show_code()
         self.tab = _TABS[0]
 
     def _show_code(self) -> None:
         """Show the code of what is chosen; while the figures are stale, that of before."""
-        if self._code_box.layout.display != "none" and not self.stale:
+        if self._code_box.is_open and not self.stale:
             self._code.code = self.code()
 
     def _repr_mimebundle_(self, **keywords: Any) -> Any:

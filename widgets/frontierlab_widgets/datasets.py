@@ -13,6 +13,7 @@ import traitlets
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
+from frontierlab.imports import import_rows
 from frontierlab.losses import losses
 from frontierlab_widgets.code import Name, call
 from frontierlab_widgets.following import follow
@@ -20,7 +21,7 @@ from frontierlab_widgets.naming import plain_name, require_free
 from frontierlab_widgets.panel import TURN, Panel, Phase, row
 from frontierlab_widgets.table import Column, Table
 from frontierlab_widgets.transfer import MOST_UP, Download, Upload
-from frontierlab_widgets.words import megabytes, moment, notes, number, warning_box
+from frontierlab_widgets.words import megabytes, moment, no_catalogue, notes, number, warning_box
 from frontierlab_widgets.work import Work
 
 __all__ = ["DatasetsPanel"]
@@ -37,7 +38,7 @@ _COLUMNS = (
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _NARROW = widgets.Layout(width="90px")
 _EVERY = 2.0  # seconds between two looks at the folder
-_ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst,.xz,.bz2,.lz4,.zip"
+_ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst"
 
 
 class DatasetsPanel(Panel):
@@ -79,7 +80,7 @@ class DatasetsPanel(Panel):
         self._problem = widgets.HTML()
         fields = {
             "new_name": self.bind("new_name", _text("new name", "for the chosen dataset"), read=plain_name),
-            "path": self.bind("path", _text("path", "of a file on the server"), read=str.strip),
+            "path": self.bind("path", _text("path", "of a file or folder on the server"), read=str.strip),
             "import_name": self.bind("import_name", _text("as", "name; empty: that of the file"), read=plain_name),
             "replace": self.bind("replace", widgets.Checkbox(description="replace", indent=False, layout=_NARROW)),
         }
@@ -304,7 +305,7 @@ _TIPS = {
     "Download": "The chosen dataset as one Parquet file, through the browser",
     "Delete": "Remove the chosen dataset for good",
     "Rename": "Give the chosen dataset this name",
-    "Import path": "Make a dataset of the Parquet or export file at this path on the server",
+    "Import path": "Make a dataset of the Parquet file, folder of such, or export file at this path on the server",
     "Write to path": "Write the chosen dataset there, as .parquet or .csv",
 }
 
@@ -327,6 +328,14 @@ def _name_of(given: str, file: str, settings: fl.Settings) -> str:
     return name
 
 
+def _is_parquet(path: Path) -> bool:
+    """Return whether a file is Parquet, or ought to be; a folder is one of Parquet files."""
+    if path.is_dir() or path.suffix == ".parquet":
+        return True
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
 def _marks(settings: fl.Settings) -> list[tuple[str, list[int]]]:
     """Return what changes whenever a dataset is made, goes on, ends, gets another name or is deleted."""
     folder = settings.data_dir / "datasets"
@@ -344,12 +353,14 @@ def _changed(path: Path) -> int:
 
 
 def _bring_in(path: Path, name: str, settings: fl.Settings, work: Work) -> fl.Dataset:
-    if not path.is_file():
+    if not path.exists():
         raise InvalidRequestError(f"There is no file {path} on the server.")
-    with path.open("rb") as file:
-        is_parquet = file.read(4) == b"PAR1" or path.suffix == ".parquet"
+    is_parquet = _is_parquet(path)
+    can_build = not is_parquet and (settings.coolr_host is not None or settings.coolr_archive is not None)
+    if not settings.catalogue_path.exists() and not can_build:
+        raise InvalidRequestError(no_catalogue(settings.catalogue_path))
     if is_parquet:
-        return fl.datasets.import_parquet(path, name, settings)
+        return import_rows(path.absolute(), name, settings)
     job = fl.jobs.submit("extraction", settings=settings, source=path, name=name)
     dataset: fl.Dataset = follow(job, work)
     if dataset.counts.kept == 0:

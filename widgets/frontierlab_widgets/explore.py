@@ -30,10 +30,11 @@ from frontierlab_widgets.asking import (
     other_logs,
     title_of,
 )
+from frontierlab_widgets.boxes import ClosableBox
 from frontierlab_widgets.code import Code, Name, call
 from frontierlab_widgets.figures import Figures, load_bokeh
 from frontierlab_widgets.origin import FiguresPanel, Origin
-from frontierlab_widgets.panel import Phase, row
+from frontierlab_widgets.panel import row
 from frontierlab_widgets.picking import TIMES, Picker
 from frontierlab_widgets.transfer import Download
 from frontierlab_widgets.words import error_box, notes
@@ -103,7 +104,7 @@ class ExplorePanel(FiguresPanel):
         self.bind("tab", self._tabs_value())
         self.observe(self._remember, "selection")
         plot = self._build_plot()
-        about = self.watch_origin([self._figures, self._shown_below], "compare", "phase")
+        about = self.watch_origin([self._notes, self._figures, self._below.content], "compare", "phase")
         self.on(self._show_choices, "settings", "compare", "dataset")
         self.on(self._picker.forget, "dataset")
         self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
@@ -128,10 +129,8 @@ class ExplorePanel(FiguresPanel):
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         self._download = Download()
         self._code = Code()
-        self._below = widgets.VBox()
-        self._below_title, self._shown_below = widgets.HTML(), widgets.VBox()
-        self._close = widgets.Button(description="Close", icon="times", tooltip="Close what is shown of the plot")
-        self.click(self._close, lambda: setattr(self, "below", ""))
+        self._below = ClosableBox()
+        self.click(self._below.button, lambda: setattr(self, "below", ""))
         for name in ("CSV", "Parquet"):
             self.click(buttons[name], self.fresh(partial(self.export, name.lower())), when=lambda: not self.stale)
         for name in ("Numbers", "SQL", "Code"):
@@ -211,16 +210,18 @@ class ExplorePanel(FiguresPanel):
 
     def how_to_refresh(self) -> str:
         """Say how plots of what is chosen are had; most often they are under way."""
-        going = self._going_on()
-        drawn = going is not None and going.replaceable
-        return "Those are being drawn." if drawn else "Click Draw anew to have those."
+        return "Those are being drawn." if self._is_drawing() else "Click Draw anew to have those."
+
+    def _is_drawing(self) -> bool:
+        going = self._going_on()  # a report is not replaceable
+        return going is not None and going.replaceable
 
     def _follow(self) -> None:
         """Draw what is chosen, unless the plots that are drawn are of just that."""
         self.check_origin()
         self._show_tab()
         at_hand = self.origin is not None and not self.stale and self._drawn == self.tab
-        if self.dataset and (not at_hand or self.phase is Phase.WORKING):
+        if self.dataset and (not at_hand or self._is_drawing()):
             self.draw()
 
     def _show_tab(self) -> None:
@@ -249,9 +250,9 @@ class ExplorePanel(FiguresPanel):
         self._drawn, self.frames = tab, {**answer["frames"]}
         if self.plot not in self.frames and self.frames:
             self.plot = next(iter(self.frames))
-        self.origin = answer["origin"]  # at the end: what follows the frames waits until they are not stale
-        self.check_origin()
         self._show_figures()
+        self.origin = answer["origin"]  # at the end: until everything of it is shown, what is shown is stale
+        self.check_origin()
 
     def _show_figures(self) -> None:
         if not self._drawn:
@@ -323,15 +324,13 @@ class ExplorePanel(FiguresPanel):
     def _show_below(self) -> None:
         """Show the numbers, SQL or code of the plot that is chosen; while the plots are stale, those of before."""
         if not self.below:
-            self._below.children = []
+            self._below.shut()
         elif not self.stale:
             if self.below == "Numbers":
                 shown: widgets.Widget = self._numbers()
             else:
                 shown, self._code.code = self._code, self.sql() if self.below == "SQL" else self.code()
-            self._below_title.value = f"<b>{self.below}: {title_of(self.plot)}</b>"
-            self._shown_below.children = [shown]
-            self._below.children = [row(self._below_title, self._close), self._shown_below]
+            self._below.show(f"{self.below}: {title_of(self.plot)}", shown)
 
     def _numbers(self) -> widgets.HTML:
         if self.plot not in self.frames:

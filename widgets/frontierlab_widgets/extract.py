@@ -21,7 +21,7 @@ from frontierlab_widgets.following import follow
 from frontierlab_widgets.naming import plain_name, require_free
 from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.picking import CACHED
-from frontierlab_widgets.words import megabytes, notes, warning_box
+from frontierlab_widgets.words import megabytes, no_catalogue, notes, warning_box
 from frontierlab_widgets.work import Work
 
 __all__ = ["ExtractPanel"]
@@ -29,10 +29,6 @@ __all__ = ["ExtractPanel"]
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _CHOOSE = "choose …"
-_NO_CATALOGUE = (
-    "There is no catalogue at {}. Fill in coolr_host (or coolr_archive, or the path of a catalogue as coolr_file) in "
-    "the settings panel (COOLR), and click Build the catalogue there; or click The sample here, which brings its own."
-)
 _REQUEST = ("since", "until", "cached", "taskid", "source")
 
 
@@ -161,7 +157,7 @@ class ExtractPanel(Panel):
             except CatalogueError as error:
                 if settings.catalogue_path.exists():
                     raise
-                raise InvalidRequestError(_NO_CATALOGUE.format(settings.catalogue_path)) from error
+                raise InvalidRequestError(no_catalogue(settings.catalogue_path)) from error
 
         def show(found: DryRun) -> None:
             if given == self._given() and settings == (self.settings or settings):  # nobody changed it meanwhile

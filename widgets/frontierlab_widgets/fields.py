@@ -1,12 +1,21 @@
-"""A field of a panel, which says below itself what is wrong with its value."""
+"""The fields of a panel: each follows a trait, and says below itself what is wrong with its value."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
+from types import MappingProxyType
+from typing import Any
 
 import ipywidgets as widgets
+import traitlets
 
-__all__ = ["Field"]
+from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab_widgets.failing import TURN, Failing
+from frontierlab_widgets.words import sentence
+
+__all__ = ["Field", "Fields"]
 
 _INVALID = "frontierlab-invalid"
 
@@ -39,3 +48,142 @@ class Field(widgets.VBox):
             self.add_class(_INVALID)
         else:
             self.remove_class(_INVALID)
+
+
+@dataclass
+class _Bound:
+    """How the value of a field becomes that of a trait, and back."""
+
+    read: Callable[[Any], Any]
+    show: Callable[[Any], Any]
+    showing: bool = False
+
+
+class Fields(Failing):
+    """Has fields whose values are those of traits.
+
+    Attributes
+    ----------
+    invalid : dict
+        Why the value of a field is not valid, by the name of the field (that of its trait); the trait keeps its last
+        valid value. Buttons that use such a field are disabled.
+    """
+
+    _inputs: Mapping[str, Field] = MappingProxyType({})
+    _bound: Mapping[str, _Bound] = MappingProxyType({})
+    _offering = False
+
+    invalid = traitlets.Dict()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        if name in self._bound:  # also where the trait had that value: its field may show another, which is not valid
+            self._show_value(name)
+
+    def add_field(self, name: str, widget: widgets.Widget) -> Field:
+        """Return a widget as a field that `mark` can mark; put that into the view."""
+        self._inputs = {**self._inputs, name: Field(widget)}
+        return self._inputs[name]
+
+    def mark(self, name: str, problem: str) -> None:
+        """Say at a field why its value is not valid; an empty sentence takes the mark away."""
+        with TURN:
+            others = {one: text for one, text in self.invalid.items() if one != name}
+            self.invalid = {**others, name: problem} if problem else others
+            self._inputs[name].mark(problem)
+
+    def require_valid(self, *names: str) -> None:
+        """Refuse to go on with an invalid field.
+
+        Raises
+        ------
+        InvalidRequestError
+            The value of one of these fields (without names: of any) is not valid.
+        """
+        for name, problem in self.invalid.items():
+            if name in names or not names:
+                raise InvalidRequestError(f"Mend the field {self._inputs[name].label!r} first. {problem}")
+
+    def bind(
+        self,
+        trait: str,
+        widget: widgets.Widget,
+        *,
+        read: Callable[[Any], Any] = lambda value: value,
+        show: Callable[[Any], Any] = lambda value: value,
+    ) -> Field:
+        """Let a trait and the value of a widget follow one another.
+
+        Parameters
+        ----------
+        trait
+            Of this panel.
+        widget
+            Something with a value.
+        read, show
+            From the widget's value to the trait's, and back. Where `read` refuses, the trait keeps its value, the
+            field says why, and buttons that use it (see `click`) are disabled, until the field has a valid value or
+            the trait is set.
+
+        Returns
+        -------
+        Field
+            For the view: the widget, with room for what is wrong with its value.
+        """
+
+        def to_trait(change: Any) -> None:
+            with TURN, self.shown_errors():
+                if self._bound[trait].showing:
+                    return
+                self.error = ""
+                try:
+                    setattr(self, trait, read(change["new"]))
+                except (FrontierlabError, traitlets.TraitError) as error:
+                    self.mark(trait, _problem(error, change["new"]))
+
+        field = self.add_field(trait, widget)
+        self._bound = {**self._bound, trait: _Bound(read, show)}
+        self._show_value(trait)
+        widget.observe(to_trait, "value")
+        return field
+
+    def choose(self, trait: str, widget: widgets.Dropdown) -> None:
+        """Let a trait follow a choice; `offer` lets the choice follow the trait."""
+
+        def chosen(change: Any) -> None:
+            with TURN:
+                if not self._offering:
+                    self.guarded(lambda: setattr(self, trait, change["new"]))
+
+        widget.observe(chosen, "value")
+
+    def offer(self, widget: widgets.Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
+        """Offer what there is to choose from, with `value` chosen, which is offered too where it is not there."""
+        known = [one for _, one in options]
+        with TURN:
+            self._offering = True
+            try:
+                widget.options = [*options, *([] if value in known else [(str(value), value)])]
+                widget.value = value
+            finally:
+                self._offering = False
+
+    def _show_value(self, trait: str) -> None:
+        """Show the value of a trait in its field, and whether it is valid."""
+        bound, field, value = self._bound[trait], self._inputs[trait], getattr(self, trait)
+        with TURN:
+            bound.showing = True
+            try:
+                field.widget.value = bound.show(value)
+                bound.read(field.widget.value)
+            except FrontierlabError as error:  # code set it, or a state that was kept
+                self.mark(trait, _problem(error, value))
+            else:
+                self.mark(trait, "")
+            finally:
+                bound.showing = False
+
+
+def _problem(error: Exception, value: Any) -> str:
+    """Say why a value is not valid; a trait's own refusal speaks of Python."""
+    return sentence(error) if isinstance(error, FrontierlabError) else f"{value!r} is not valid here."

@@ -129,6 +129,19 @@ class FiguresPanel(Panel):
             raise InvalidRequestError("Choose a dataset first.")
         return open_dataset(self.dataset, self.settings)
 
+    def computed_dataset(self) -> Dataset:
+        """Open the dataset that the figures are of.
+
+        Raises
+        ------
+        InvalidRequestError
+            The figures are stale, so that it may be another one now.
+        """
+        self.require_fresh()
+        if self.origin is None:
+            raise InvalidRequestError("Nothing is computed yet.")
+        return open_dataset(self.origin.dataset, self.settings)
+
     def watch_origin(self, greyed: Sequence[widgets.Widget], *traits: str) -> widgets.Widget:
         """Look at the figures again whenever dataset, selection, settings or further traits change.
 

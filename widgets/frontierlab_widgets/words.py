@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -17,6 +18,7 @@ __all__ = [
     "error_box",
     "megabytes",
     "moment",
+    "no_catalogue",
     "notes",
     "number",
     "progress_line",
@@ -80,6 +82,15 @@ def sentence(error: BaseException) -> str:
     return (
         f"Something went wrong that should not have: {type(error).__name__}{f': {text}' if text else ''}. "
         "The kernel's log has the details."
+    )
+
+
+def no_catalogue(path: Path) -> str:
+    """Say how a catalogue is made with the panels, where there is none."""
+    return (
+        f"There is no catalogue at {path}. Fill in coolr_host (or coolr_archive, or the path of a catalogue as "
+        "coolr_file) in the settings panel (COOLR), and click Build the catalogue there; or take the sample, which "
+        "brings its own."
     )
 
 

@@ -1,0 +1,97 @@
+"""Calls to Elasticsearch that end: with an answer, an error, or because the caller has to stop."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
+
+import elastic_transport
+
+__all__ = ["CALL_SECONDS", "LOOK", "BreakableNode", "call_within"]
+
+T = TypeVar("T")
+
+CALL_SECONDS = 300.0
+"""The longest that a call may take, its whole answer included. A page that takes longer is asked for anew, smaller."""
+
+LOOK = 0.1
+"""Seconds between two looks of a caller that waits at whether it has to stop."""
+
+_current = threading.local()
+
+
+def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object]) -> T:
+    """Make a call in a thread of its own and wait for its end.
+
+    Neither a server that answers a byte at a time nor one that never answers, nor a slow name server, holds the caller
+    up for longer. A call that is not waited for any more has its connection closed: the server ends its search.
+
+    Parameters
+    ----------
+    call
+        Uses a client whose node class is `BreakableNode`.
+    seconds
+        The longest wait.
+    look
+        Called ten times a second in this thread; ends the wait by raising.
+
+    Raises
+    ------
+    elastic_transport.ConnectionTimeout
+        The call did not end in time.
+    """
+    made = _Call(call)
+    threading.Thread(target=made.run, name="elasticsearch", daemon=True).start()
+    ends = time.monotonic() + seconds
+    try:
+        while not wait([made.outcome], timeout=LOOK).done:
+            look()
+            if time.monotonic() > ends:
+                raise elastic_transport.ConnectionTimeout(f"no whole answer within {seconds:g} s")
+    except BaseException:
+        made.hang_up()
+        raise
+    return made.outcome.result()
+
+
+class _Call(Generic[T]):
+    """A call under way, and the connection that it uses."""
+
+    def __init__(self, call: Callable[[], T]) -> None:
+        self._call = call
+        self.outcome: Future[T] = Future()
+        self.connection: Any = None
+
+    def run(self) -> None:
+        _current.call = self
+        try:
+            self.outcome.set_result(self._call())
+        except BaseException as error:
+            self.outcome.set_exception(error)
+
+    def hang_up(self) -> None:
+        sock = getattr(self.connection, "sock", None)
+        if sock is not None:
+            with suppress(OSError):  # it has just ended; of the plain socket, for TLS's own way is not for two threads
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class BreakableNode(elastic_transport.Urllib3HttpNode):
+    """A node whose connections `call_within` can close while another thread waits for their answer."""
+
+    def __init__(self, config: elastic_transport.NodeConfig) -> None:
+        super().__init__(config)
+        connection: Any = self.pool.ConnectionCls
+
+        class Connection(connection):  # type: ignore[misc]
+            def request(self, *args: Any, **options: Any) -> Any:
+                if (call := getattr(_current, "call", None)) is not None:
+                    call.connection = self
+                return super().request(*args, **options)
+
+        self.pool.ConnectionCls = Connection

@@ -1,0 +1,98 @@
+"""What the errors of Elasticsearch and of the way to it mean, for the reader."""
+
+from __future__ import annotations
+
+import re
+
+import elastic_transport
+import elasticsearch
+
+from frontierlab.errors import ElasticsearchError
+
+__all__ = ["AccessRefused", "PageTooLarge", "PointInTimeLost", "explained", "is_passing"]
+
+_PASSING = (429, 502, 503, 504)
+_CLOSED = re.compile(r"index \[([^\]]+)\] blocked by: \[FORBIDDEN/4|index_closed_exception.*?'index': '([^']+)'")
+_TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
+
+
+class PointInTimeLost(ElasticsearchError):
+    """The point in time is gone (expired, or the server restarted): its part is read again from its start."""
+
+
+class AccessRefused(ElasticsearchError):
+    """The user may not do this; what it is for may be had in another way."""
+
+
+class PageTooLarge(Exception):
+    """The server refuses a page of this size, and takes `most` documents."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(most)
+        self.most = most
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether the same call may succeed in a moment: the server is busy or away."""
+    if isinstance(error, elasticsearch.ApiError):
+        return error.meta.status in _PASSING and not isinstance(error, elasticsearch.UnsupportedProductError)
+    return isinstance(error, elastic_transport.TransportError) and not isinstance(error, elastic_transport.TlsError)
+
+
+def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, url: str, name: str) -> Exception:
+    """Return what to raise for an error of the client.
+
+    Parameters
+    ----------
+    error
+        The client's.
+    url, name
+        The server, and the indices that were asked for.
+    """
+    # an ApiError's text has the cause in it, a TransportError's only in its message
+    text = error.message if isinstance(error, elastic_transport.TransportError) else str(error)
+    if isinstance(error, elasticsearch.UnsupportedProductError):
+        return ElasticsearchError(
+            f"{url} is not Elasticsearch, or older than 7.14; the client refuses other servers, OpenSearch among them."
+        )
+    if isinstance(error, elasticsearch.ApiError):
+        return _explained_status(error, text, url, name)
+    if isinstance(error, elastic_transport.TlsError):
+        return ElasticsearchError(
+            f"The certificate of {url} is not trusted ({text}). Name its authority in es_ca_certs or its SHA-256 "
+            "fingerprint in es_fingerprint. (A server that speaks plain http needs http:// in es_address.)"
+        )
+    return ElasticsearchError(
+        f"{url} does not answer ({text}). Check es_address and es_port, and that the server is up and can be reached "
+        "from here; many networks, Binder's among them, let no such port out."
+    )
+
+
+def _explained_status(error: elasticsearch.ApiError, text: str, url: str, name: str) -> Exception:
+    status, body = error.meta.status, str(error.body)
+    if status == 404 and "search_context_missing" in body:
+        return PointInTimeLost(f"{name}: the point in time is gone.")
+    if "no_such_remote_cluster" in body or "connect_transport_exception" in body:
+        return ElasticsearchError(f"{url} does not reach a remote cluster of {name}, and nothing was read: {text}")
+    if status == 404:
+        named = re.search(r"no such index \[([^\]]+)\]", body)
+        missing = named[1] if named else name
+        return ElasticsearchError(
+            f"There is no index {missing} on {url}. Correct es_index; a pattern has to match an index."
+        )
+    if status == 401:
+        return ElasticsearchError(f"{url} refuses the credentials (401). Check es_user and es_pswd, or es_api_key.")
+    if closed := _CLOSED.search(body):
+        return ElasticsearchError(
+            f"The index {closed[1] or closed[2]} is closed, and cannot be read. Open it, or leave it out of es_index."
+        )
+    if status == 403:
+        return AccessRefused(f"{url} does not let this user read {name} (403): {text}")
+    if status == 400 and (found := _TOO_LARGE.search(body)):
+        return PageTooLarge(int(found[1]))
+    if "media_type_header_exception" in body:
+        return ElasticsearchError(
+            f"{url} is of another version than the client {elasticsearch.__version__}: install "
+            '"elasticsearch>=8.19,<9", which reads servers 8 and 9.'
+        )
+    return ElasticsearchError(f"{url} answered {status} for {name}: {text}")

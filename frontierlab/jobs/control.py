@@ -1,0 +1,242 @@
+"""The hold on a job that runs: signs of life, progress, cancellation, and how it ends.
+
+Two runners can have one job: the first stands still for longer than its patience (a network folder, a stopped
+process), another takes the job over, and the first wakes up. Each claim is an attempt with a number. Only the runner of
+the latest attempt writes into the record; the other one's work is stopped, and what it came to is dropped.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import tenacity
+
+from frontierlab.cancelling import cancellable
+from frontierlab.errors import JobError
+from frontierlab.extraction import Share
+from frontierlab.jobs.hiding import hide, secrets_of
+from frontierlab.jobs.records import BEAT, JobRecord, JobStore
+from frontierlab.progress import Progress
+from frontierlab.settings import Settings
+
+__all__ = ["Control"]
+
+_log = logging.getLogger(__name__)
+
+_LOOK = 0.25  # seconds between two looks at whether the job is cancelled
+_WRITE = 0.5  # seconds between two records of progress
+_PULSE = 1.0  # seconds between two words with the broker
+_GRACE = 10.0  # seconds for work that is stopped to end, before its job ends without it
+_LAST_WORD = 30.0  # seconds for which the end of a job is written again where that fails
+_JOIN = 60.0  # seconds for the thread that watches to end: it may wait for a lock and for the broker
+_TAKEN_OVER = "Another process has taken the job over, or its record is gone."
+
+
+class Stopped(Exception):  # not public: it is for those who run jobs
+    """Ends the work of a job; caught by `running.run` and by `worker.read_one_part`.
+
+    It is not one of our errors, so that no part of the work takes it for the failure of a server.
+    """
+
+
+class Control:
+    """The hold that a job's work and its runner have of each other.
+
+    Parameters
+    ----------
+    store
+        Where the job's record is.
+    id
+        The job.
+    settings
+        Their secrets stay out of the record.
+    pulse
+        Called every second while the job goes on; returns True where the job is cancelled.
+    limit
+        Seconds after which the job is ended.
+    beat
+        Seconds between two signs of life.
+    share
+        Given to an extraction, so that others read parts of it.
+
+    Attributes
+    ----------
+    attempt : int
+        The number of this runner's claim of the job; 0 before, see `running.claim`.
+    """
+
+    def __init__(
+        self,
+        store: JobStore,
+        id: str,
+        settings: Settings,
+        *,
+        pulse: Callable[[], bool] = lambda: False,
+        limit: float = math.inf,
+        beat: float = BEAT,
+        share: Share | None = None,
+    ) -> None:
+        self.store = store
+        self.id = id
+        self.settings = settings
+        self.attempt = 0
+        self.cancelled = threading.Event()
+        self.spark = cancellable()
+        self.reason: str | None = None
+        self.latest: Progress | None = None
+        self.share = share
+        self._pulse = pulse
+        self._limit = limit
+        self._beat = beat
+        self._over = threading.Event()
+        self._stopped: float | None = None
+        self._unwritten = 0
+
+    def report(self, progress: Progress) -> None:
+        """Take a record of progress; raise where the job is cancelled."""
+        self.latest = progress
+        self.check()
+
+    def check(self) -> None:
+        """Raise where the job is cancelled, or has to end for another reason."""
+        if self.cancelled.is_set():
+            raise Stopped(self.reason)
+
+    def confirm(self) -> None:
+        """Raise where the job is cancelled or is not this runner's any more; for before what cannot be taken back."""
+        if not self.is_valid(self.store.read(self.id)):
+            self.stop(_TAKEN_OVER)
+        self.check()
+
+    def path(self, suffix: str) -> Path:
+        """Return the place of a file of this attempt: no two runners of a job write one file."""
+        return self.store.path(self.id, suffix if self.attempt < 2 else f".{self.attempt}{suffix}")
+
+    def stop(self, reason: str | None = None) -> None:
+        """End the job's work; with a reason it has failed, without it was cancelled."""
+        self.reason = self.reason or reason
+        self._stopped = self._stopped or time.monotonic()
+        self.cancelled.set()
+        self.spark.cancel()
+
+    @contextmanager
+    def watching(self) -> Iterator[None]:
+        """Give signs of life and look for a cancellation, in a thread of its own, while the body runs."""
+        thread = threading.Thread(target=self._watch, name=f"watch {self.id}", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._over.set()
+            thread.join(_JOIN)
+
+    def _watch(self) -> None:
+        began, pulsed, written, shown = time.monotonic(), 0.0, 0.0, self.latest
+        while not self._over.is_set():
+            now = time.monotonic()
+            if now - began > self._limit:
+                self.stop(f"It went on for longer than {self._limit:g} s, the job_time_limit of the settings.")
+            if now - pulsed >= _PULSE:
+                pulsed = now
+                if self._pulse():
+                    self.stop()
+            with suppress(OSError, JobError):  # a folder of the network that is away for a moment
+                if self.is_over():
+                    self.stop()
+            if now - written >= (self._beat if self.latest is shown else _WRITE):
+                written, shown = now, self.latest
+                self._beat_now(shown)
+            if self._stopped is not None and now - self._stopped > _GRACE:
+                self.abandon()
+                return
+            self._over.wait(_LOOK)
+
+    def _beat_now(self, progress: Progress | None) -> None:
+        """Give a sign of life; where it cannot be written, the next one may be, and followers notice if none comes."""
+        try:
+            self.write(progress)
+        except (OSError, JobError) as error:
+            if not self._unwritten:
+                _log.warning("The job %s: a sign of life cannot be written: %s", self.id, error)
+            self._unwritten += 1
+
+    def is_over(self) -> bool:
+        """Whether the work has to end, by what is beside the record."""
+        return self.store.is_cancelled(self.id)
+
+    def is_valid(self, record: JobRecord) -> bool:
+        """Whether the job is this runner's: it has not ended, and no other one has taken it over."""
+        return not record.has_ended and record.attempts == self.attempt
+
+    def write(self, progress: Progress | None) -> None:
+        """Write a sign of life, and how far the job is, into its record; stop the work where it is another's."""
+        with self.store.changing(self.id) as record:
+            if self.is_valid(record):
+                record.heartbeat = datetime.now(UTC)
+                record.progress = progress.as_record() if progress else record.progress
+            elif not self._over.is_set():
+                self.stop(_TAKEN_OVER)
+
+    def abandon(self) -> None:
+        """End the job though its work does not stop: what that still does is not the job's any more."""
+        if self.reason == _TAKEN_OVER:
+            return
+        text = (
+            f"What it did had not stopped {_GRACE:g} s after it was told to. Until it does, the dataset that it works "
+            "on is in use."
+        )
+        _log.warning("The job %s has ended. %s", self.id, text)
+        self.end(state="failed" if self.reason else "cancelled", error=self.reason, warnings=[text])
+
+    def end(self, *, patience: float = _LAST_WORD, **fields: Any) -> None:
+        """Write how the job ended, without any secret of the settings.
+
+        Nothing is written where it has ended already, or where another runner has taken it over.
+
+        Parameters
+        ----------
+        patience
+            Seconds for which that is tried again where the record cannot be written.
+        **fields
+            Of the record.
+        """
+        hidden = secrets_of(self.settings)
+        fields = {name: _hidden(value, hidden) for name, value in fields.items()}
+        trying = tenacity.Retrying(
+            retry=tenacity.retry_if_exception_type((OSError, JobError)),
+            stop=tenacity.stop_after_delay(patience),
+            wait=tenacity.wait_fixed(1),
+            reraise=True,
+        )
+        try:
+            trying(self._write_end, fields)
+        except (OSError, JobError) as error:  # a full disk: followers see that there are no signs of life any more
+            how = fields.get("error") or fields["state"]
+            _log.error("The job %s is over (%s), and its record cannot be written: %s", self.id, how, error)
+
+    def _write_end(self, fields: dict[str, Any]) -> None:
+        with self.store.changing(self.id) as record:
+            if not self.is_valid(record):
+                _log.warning("The end of attempt %d at the job %s is dropped: %s", self.attempt, self.id, _TAKEN_OVER)
+                return
+            for name, value in fields.items():
+                setattr(record, name, value)
+            if self._unwritten:
+                record.warnings.append(f"{self._unwritten} of its signs of life could not be written.")
+            record.ended = record.heartbeat = datetime.now(UTC)
+            if self.latest is not None:
+                record.progress = self.latest.as_record()
+
+
+def _hidden(value: Any, hidden: list[str]) -> Any:
+    if isinstance(value, str):
+        return hide(value, hidden)
+    return [_hidden(item, hidden) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,35 @@
+"""Secrets of the settings, kept out of records, messages and logs."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
+
+from frontierlab.settings import Settings
+
+__all__ = ["hide", "password_of", "secrets_of"]
+
+
+def secrets_of(settings: Settings) -> list[str]:
+    """Return what must not be shown, though an error of some library may show it; longer ones first."""
+    values = [getattr(settings, name) for name in type(settings).model_fields]
+    found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
+    found |= {form for secret in found for form in password_of(secret)} | {*settings.spark_options.values()}
+    return sorted((secret for secret in found if len(secret) > 3), key=len, reverse=True)
+
+
+def password_of(url: str) -> set[str]:
+    """Return the password in a URL, as it is written there and as it is meant; nothing where there is none."""
+    try:
+        password = urlsplit(url).password or ""
+    except ValueError:
+        return set()
+    return {password, unquote(password)} - {""}
+
+
+def hide(text: str, secrets: list[str]) -> str:
+    """Return a text without secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "…")
+    return text
