@@ -204,7 +204,7 @@ class TestConnection:
             "Redis": "not configured",
             "Spark": "connected",
         }
-        assert "es_index is not set" in panel._lines["Elasticsearch"].value
+        assert "es_address is not set" in panel._lines["Elasticsearch"].value
         panel.settings = settings.model_copy(update={"coolr_archive": settings.data_dir})
         button(panel, "Test").click()
         assert panel.wait(LONG)
