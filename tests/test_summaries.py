@@ -1,11 +1,13 @@
 """What a summary answers is what the queries answer; what it cannot answer, the queries do."""
 
+import re
 import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
@@ -15,8 +17,15 @@ from pyspark.sql import DataFrame, SparkSession
 
 import frontierlab as fl
 from frontierlab import Selection, extract, filters, spark
+from frontierlab.bins import TimeBins, ValueBins
+from frontierlab.filters.parts import KIND
+from frontierlab.measures import Count, Sum
+from frontierlab.needs import Expression, Need
+from frontierlab.schema import COLUMNS
 from frontierlab.selection import KINDS
-from frontierlab.summaries import TIMES, Summariser, summary_file, summary_files
+from frontierlab.statements import Question
+from frontierlab.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
+from tests import duck
 from tests.logs import START, make_dataset, table
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
@@ -182,21 +191,129 @@ def test_bytes_whose_sum_could_overflow_have_no_summary(tmp_path: Path) -> None:
     assert not summary_file(large).exists()
 
 
-@pytest.mark.spark
-@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-@given(
-    name=st.sampled_from(sorted(FROM_A_SUMMARY)),
-    data=st.lists(row, min_size=1, max_size=30),
-    cut=st.integers(0, 30),
-    selection=selections,
-)
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+data = st.lists(row, min_size=1, max_size=30)
+
+
+@settings(SHARED, max_examples=150)
+@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
 def test_a_summary_answers_as_the_queries_do(
+    name: str, data: list[dict[str, Any]], cut: int, selection: Selection
+) -> None:
+    asked, rows = getattr(filters, name), table(data)
+    with duck.in_duckdb():
+        logs = duck.with_summary(rows, summary_of(table(data[:cut]), table(data[cut:])))
+        pd.testing.assert_frame_equal(asked(logs, selection), asked(duck.Logs(rows), selection))
+
+
+@pytest.mark.spark
+@settings(SHARED, max_examples=3)
+@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
+def test_a_summary_answers_as_the_queries_do_in_spark(
     running: SparkSession, name: str, data: list[dict[str, Any]], cut: int, selection: Selection
 ) -> None:
     asked = getattr(filters, name)
     with tempfile.TemporaryDirectory() as folder:
         logs = spark.open_logs(make_dataset(Path(folder) / "logs", data[:cut], data[cut:]), session=running)
         pd.testing.assert_frame_equal(asked(logs, selection), asked(logs.where("true"), selection))
+
+
+def summary_of(*pieces: pa.Table) -> pa.Table:
+    summariser = Summariser()
+    for piece in pieces:
+        summariser.add(piece)
+    with tempfile.TemporaryDirectory() as folder:
+        summariser.write(Path(folder) / "0.summary")
+        return pq.read_table(Path(folder) / "0.summary")
+
+
+# ---- which questions a summary may answer ------------------------------------------------------------
+
+FLAGS = ("cached", "disconn", "rejected", "procerror")
+LONG = Expression("querytime >= 1000", Need("querytime", "at least", 1000))
+LONGER = Expression("querytime >= 5000", Need("querytime", "at least", 5000))
+
+conditions = st.sampled_from(
+    [
+        *(Expression.of(flag, flag) for flag in FLAGS),
+        Expression.of("schema = 'A' OR cached IS NULL", "schema", "cached"),
+        Expression.of("querytime > 999", "querytime"),
+        Expression.of("tagname IS NULL", "tagname"),
+        Expression("since <> -1", Need("since", "given")),
+        Expression.of("since > 0", "since"),
+        LONG,
+        LONGER,
+        "querytime >= 5000",  # says nothing of what it needs
+        "NOT cached",
+    ]
+)
+measures = st.builds(Count, conditions) | st.builds(Sum, st.sampled_from(["fsize", "querytime", "since"]), conditions)
+any_question = st.builds(
+    Question,
+    st.fixed_dictionaries({"a": st.just(Count()), "b": measures, "c": measures}),
+    st.sampled_from([{}, {"db": "db"}, {"schema": "schema"}, {"kind": KIND}, {"late": "querytime >= 5000"}]),
+    conditions=st.lists(conditions, max_size=2).map(tuple),
+    bins=st.none() | st.sampled_from([TimeBins(300), TimeBins(3600), TimeBins(7), ValueBins("querytime", 1000)]),
+)
+
+
+@settings(SHARED, max_examples=200)
+@given(question=any_question, data=data, selection=selections)
+def test_any_question_has_the_same_answer_with_summaries(
+    question: Question, data: list[dict[str, Any]], selection: Selection
+) -> None:
+    small = [{name: min(value, 2**50) if type(value) is int else value for name, value in one.items()} for one in data]
+    rows = table([{**one, "time": data[n]["time"], "tagname": one["schema"]} for n, one in enumerate(small)])
+    answers = []
+    for logs in (duck.with_summary(rows, summary_of(rows)), duck.Logs(rows)):
+        asked, statement = question.put_to(logs, "any", selection)  # type: ignore[arg-type]
+        frame = duck.run(asked, statement.text, statement.args)  # type: ignore[arg-type]
+        answers.append(frame.sort_values([*frame.columns], ignore_index=True))
+    pd.testing.assert_frame_equal(*answers)
+
+
+@pytest.mark.parametrize(
+    ("question", "summary"),
+    [
+        (Question({"ms": Sum("querytime")}, {"schema": "schema"}), None),
+        (Question({"bytes": Sum("fsize")}, {"schema": "schema"}), "folders"),
+        (Question({"n": Count()}, {"schema": "schema"}, conditions=(LONG,)), "long queries"),
+        (Question({"n": Count(LONG)}, {"schema": "schema"}), "folders"),
+        (Question({"n": Count()}, {"schema": "schema"}, conditions=(LONGER,)), None),
+        (Question({"n": Count()}, {"schema": "schema"}, conditions=("querytime >= 5000",)), None),
+        (Question({"n": Count()}, {"long": "querytime >= 1000"}), None),
+        (Question({"n": Count()}, {"querytime": "querytime"}), None),
+        (Question({"n": Count("since > 0")}), None),
+        (Question({"n": Count()}, {"schema": "schema"}, labels={"tag": "max(tagname)"}), None),
+    ],
+)
+def test_what_a_question_needs_decides(question: Question, summary: str | None) -> None:
+    every, rest = question.needs(Selection())
+    assert next((shape.name for shape in SHAPES if shape.answers(every, rest)), None) == summary
+
+
+@pytest.mark.parametrize("name", filters.__all__)
+def test_filters_say_all_that_they_need(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every column in a filter's SQL is in what it says that it needs."""
+    asked: list[tuple[set[str], str]] = []
+    put_to = Question.put_to
+
+    def noted(question: Question, *args: Any) -> Any:
+        found, statement = put_to(question, *args)
+        every, rest = question.needs(*args[2:])
+        asked.append(({need.column for need in every | rest}, statement.text))
+        return found, statement
+
+    monkeypatch.setattr(Question, "put_to", noted)
+    one = table([{"cached": False}])
+    with duck.in_duckdb():
+        for field in ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid"):
+            getattr(filters, name)(duck.Logs(one), **{field: [None, "a"]})
+        getattr(filters, name)(duck.Logs(one), db="a", taskid=1, kind="rejected", min_querytime=7)
+        getattr(filters, name)(duck.Logs(one), since="2026-10-01", until="2026-10-02", cached=True)
+    for columns, text in asked:
+        words = set(re.findall(r"(?<![:\w])\w+", re.sub("'[^']*'", "", text)))
+        assert words & {column.name for column in COLUMNS} <= columns | {"taskname"}, name
 
 
 def test_a_summary_of_many_pieces_stays_small(tmp_path: Path) -> None:
