@@ -15,10 +15,15 @@ from frontierlab.needs import Need
 from frontierlab.selection import Selection
 from frontierlab.times import in_words, to_milliseconds
 
-__all__ = ["Bins", "MAX_BINS", "TimeBins", "ValueBins"]
+__all__ = ["Bins", "MAX_BINS", "MAX_ROWS", "TimeBins", "ValueBins"]
 
 MAX_BINS = 100_000
 """Bins of an answer at most; a day of whole seconds fits."""
+
+MAX_ROWS = 2_000_000
+"""Rows of an answer at most: bins times groups."""
+
+_TINY_MS = 60_000  # a bin so narrow that, without a period, a dataset can have more of them than memory holds
 
 
 class Bins(Protocol):
@@ -37,6 +42,9 @@ class Bins(Protocol):
 
     def check(self, selection: Selection) -> None:
         """Refuse a selection of too many bins before Spark is asked."""
+
+    def limit(self, selection: Selection) -> str:
+        """Return what ends the statement, so that Spark does not send many more rows than an answer can have."""
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.Index[Any]:
         """Return the bins that the answer has, in order, given those seen in each window."""
@@ -91,6 +99,11 @@ class TimeBins:
         """Refuse a period of too many bins before Spark is asked."""
         if selection.since is not None and selection.until is not None:
             self._starts(to_milliseconds(selection.since), to_milliseconds(selection.until))
+
+    def limit(self, selection: Selection) -> str:
+        """Return a limit where the bins are tiny and the period is not known."""
+        known = selection.since is not None and selection.until is not None
+        return "" if known or self.width >= _TINY_MS else f"\nLIMIT {MAX_ROWS + 1}"
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.DatetimeIndex:
         """Return every bin of the period; without one, from the first to the last that was seen."""
@@ -168,6 +181,10 @@ class ValueBins:
 
     def check(self, selection: Selection) -> None:
         """Take any period."""
+
+    def limit(self, selection: Selection) -> str:
+        """Return nothing: the number of bins is known."""
+        return ""
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.Index[Any]:
         """Return every bin from zero to the long tail; one below zero and one without a value where there are some."""

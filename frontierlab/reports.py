@@ -18,6 +18,7 @@ from frontierlab.groups import unnamed
 from frontierlab.losses import losses
 from frontierlab.manifest import Outcome
 from frontierlab.pages import target_of, write_page
+from frontierlab.periods import Period, period_of_most
 from frontierlab.plots.drawing import number
 from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.selection import Selection
@@ -89,7 +90,8 @@ def report(
     small: an incomplete dataset, what the source did not give, a cut by ``limit_queries``, documents that
     could not be read, an extraction of some queries only. Then
     come the plots of all filters (`CHAPTERS`; time bins of 300 s, of an hour or a day where the period
-    is long), each with its numbers and its SQL.
+    is long), each with its numbers and its SQL. Where a few queries are far from the others in time,
+    plots over time show the period of most queries, and a sentence says how many others there are, and when.
 
     Parameters
     ----------
@@ -132,7 +134,8 @@ def report(
     selection = selection or Selection()
     other = None if compare is None else before(logs, selection, compare)
     outcome = dataset.outcome()
-    chapters, counted = _chapters(logs, selection, other, outcome, progress)
+    period = _period_shown(logs, selection, outcome)
+    chapters, counted = _chapters(logs, selection, other, outcome, period, progress)
     if other is not None:
         chapters["What changed"] = [_changes((other.logs, other.selection), (logs, selection))]
     return write_page(
@@ -140,9 +143,12 @@ def report(
         "report.html",
         plots.link([section.figure for sections in chapters.values() for section in sections]),
         chapters=[*chapters.items()],
-        warnings=_warnings(
-            dataset, settings or Settings(), outcome, counted if selection == Selection() else outcome.counts.kept
-        ),
+        warnings=[
+            *_warnings(
+                dataset, settings or Settings(), outcome, counted if selection == Selection() else outcome.counts.kept
+            ),
+            *([period.outside] if period.outside else []),
+        ],
         selected=f"{_number(counted)} queries: {selection.in_words() or 'all'}",
         before=None if other is None else other.in_words(),
         **_facts(dataset, outcome),
@@ -154,11 +160,12 @@ def _chapters(
     selection: Selection,
     compare: Before | None,
     outcome: Outcome,
+    period: Period,
     progress: bool | ProgressCallback,
 ) -> tuple[dict[str, list[_Section]], int]:
     """Ask all questions; return their sections, and how many queries they counted."""
     whole = _period(outcome)
-    width = _bin_seconds(outcome, selection)
+    timed = period.selection, period.of(compare, selection), {"bin_seconds": _bin_seconds(outcome, period.selection)}
     meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())))
     found: dict[str, list[_Section]] = {}
     counted = 0
@@ -168,13 +175,13 @@ def _chapters(
             for name in names:
                 tell(meter.progress(name))
                 asked: Filter = getattr(filters, name)
-                keywords = {"bin_seconds": width} if title == "Over time" else {}
-                frame = asked(logs, selection, compare=compare, **keywords)
-                if selection == Selection():
+                part, other, keywords = timed if title == "Over time" else (selection, compare, {})
+                frame = asked(logs, part, compare=other, **keywords)
+                if part == Selection():
                     frame.attrs["selection"] = whole
                 if name == "queries_per_db":
                     counted = int(frame[["cached", "not_cached", "unknown"]].to_numpy().sum())
-                found[title].append(_section(name, frame, asked.sql(selection, **keywords)))
+                found[title].append(_section(name, frame, asked.sql(part, **keywords)))
                 meter.add(1)
         tell(meter.progress())
     return found, counted
@@ -220,11 +227,16 @@ def _head(column: str) -> str:
     return column.replace("_", " ").replace("percent", "%")
 
 
+def _period_shown(logs: DataFrame, selection: Selection, outcome: Outcome) -> Period:
+    """Return the period that plots over time show: all, or where most queries are if all is long and mostly empty."""
+    return Period(selection) if _bin_seconds(outcome, selection) == _BIN_SECONDS[0] else period_of_most(logs, selection)
+
+
 def _bin_seconds(outcome: Outcome, selection: Selection) -> int:
+    if outcome.since is None or outcome.until is None:
+        return _BIN_SECONDS[0]
     first = outcome.since if selection.since is None else to_milliseconds(selection.since)
     last = outcome.until if selection.until is None else to_milliseconds(selection.until)
-    if first is None or last is None:
-        return _BIN_SECONDS[0]
     seconds = (last - first) / 1000
     return next((width for width in _BIN_SECONDS if seconds / width < _MOST_BINS), _BIN_SECONDS[-1])
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import pandas as pd
 
 from frontierlab import spark
-from frontierlab.bins import Bins
+from frontierlab.bins import MAX_ROWS, Bins
 from frontierlab.comparison import Compare, before
 from frontierlab.errors import InvalidRequestError
 from frontierlab.groups import check_top, cut, heads, ranking
@@ -132,6 +132,7 @@ class Question:
             by, source = dict(zip(by, by, strict=True)), f"({textwrap.indent(inner, ' ' * 6).lstrip()})"
         counted = {column: measure.sql(times) for column, measure in self.measures.items()}
         text = _select({**by, **self.labels, **counted, **self.values}, len(by), source)
+        text += "" if self.bins is None else self.bins.limit(selection)
         return Statement(name, text, args, selection)
 
     def needs(self, selection: Selection, shift: timedelta = _NOW) -> tuple[set[Need], set[Need]]:
@@ -155,6 +156,8 @@ class Question:
 
     def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
         """Make Spark's answer, or two of them to compare, the frame that a filter returns."""
+        if self.bins is not None and any(len(frame) > MAX_ROWS for frame in raw):
+            raise self._too_many(f"more than {MAX_ROWS:,}")
         if self.always and any(len(frame) for frame in raw):
             (key,) = self.keys
             zeros = pd.DataFrame({key: self.always}).assign(**dict.fromkeys(self.measures, 0)).astype(raw[0].dtypes)
@@ -194,7 +197,16 @@ class Question:
         if not any(len(bins) for bins in seen):
             return frames[0].index
         bins = self.bins.all(seen, selection)
+        if order is not None and len(bins) * len(order) > MAX_ROWS:
+            raise self._too_many(f"{len(bins) * len(order):,} ({len(bins):,} bins of {len(order):,} groups)")
         return bins if order is None else pd.MultiIndex.from_product([bins, order])
+
+    @staticmethod
+    def _too_many(rows: str) -> InvalidRequestError:
+        return InvalidRequestError(
+            f"The answer has {rows} rows, and {MAX_ROWS:,} are allowed: choose a larger bin_seconds, since and until "
+            "closer together, or fewer groups with top."
+        )
 
     def _filled(self, frame: pd.DataFrame, index: pd.Index[Any] | None) -> pd.DataFrame:
         """Put in the rows in which nothing was counted."""

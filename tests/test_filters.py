@@ -169,6 +169,25 @@ def test_too_many_bins_of_the_data_are_an_error(running: SparkSession, tmp_path:
     assert len(filters.queries_over_time(far, bin_seconds=86_400)) == START // 86_400_000 + 1
 
 
+def test_answers_of_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"time": START + 7 * n, "schema": str(n // 4), "querytime": 2000} for n in range(80)]
+    monkeypatch.setattr("frontierlab.bins.MAX_ROWS", 70)
+    monkeypatch.setattr("frontierlab.statements.MAX_ROWS", 70)
+    logs: Any = duck.Logs(table(rows))
+    tiny = filters.queries_over_time.sql(bin_seconds=0.001)
+    assert tiny.text.endswith("\nLIMIT 71")
+    assert "LIMIT" not in filters.queries_over_time.sql(bin_seconds=60).text
+    assert "LIMIT" not in filters.queries_over_time.sql(bin_seconds=1, since="2026-10-01", until="2026-10-02").text
+    with duck.in_duckdb():
+        with pytest.raises(
+            InvalidRequestError, match=r"more than 70 rows, and 70 are allowed: choose a larger bin_sec"
+        ):
+            filters.queries_over_time(logs, bin_seconds=0.001)
+        with pytest.raises(InvalidRequestError, match=r"has 120 \(6 bins of 20 groups\) rows.*fewer groups with top"):
+            filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=None)
+        assert len(filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=2)) == 18
+
+
 # ---- the statements ---------------------------------------------------------------------------------
 
 

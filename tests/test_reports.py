@@ -1,3 +1,4 @@
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -6,11 +7,14 @@ from playwright.sync_api import Browser
 from pyspark.sql import SparkSession
 
 from frontierlab import Selection, filters
+from frontierlab.comparison import Before
 from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.periods import Period, period_of_most
 from frontierlab.progress import Progress
 from frontierlab.reports import CHAPTERS, report
 from frontierlab.settings import Settings
-from tests.logs import START, make_dataset
+from tests import duck
+from tests.logs import START, make_dataset, table
 
 SCRIPT = "</script><script>window.pwned = 1</script>"
 ROWS: list[dict[str, Any]] = [
@@ -116,9 +120,48 @@ def test_an_incomplete_and_an_empty_dataset_have_reports(running: SparkSession, 
 @pytest.mark.spark
 @pytest.mark.usefixtures("few")
 def test_a_long_period_has_wider_bins(running: SparkSession, tmp_path: Path) -> None:
-    far = make_dataset(tmp_path / "far", [{"time": 0}, {"time": START}])
-    text = report(far, session=running).read_text(encoding="utf-8")
+    day = 86_400_000
+    year = make_dataset(tmp_path / "year", [{"time": START + day * n} for n in range(0, 500, 5)])
+    text = report(year, session=running).read_text(encoding="utf-8")
     assert "-- :bin_ms = 86400000" in text
+    assert "far outside" not in text
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("few")
+def test_plots_over_time_show_where_the_queries_are(running: SparkSession, tmp_path: Path) -> None:
+    rows = [*({"time": START + 1000 * n} for n in range(5)), {"time": 0}]
+    text = report(make_dataset(tmp_path / "outlier", rows), session=running).read_text(encoding="utf-8")
+    assert ":bin_ms = 300000" in text
+    assert "Plots over time show the queries from 2026-10-01 00:00 UTC, to 2026-10-02 00:00 UTC. " in text
+    assert "1 of 6 queries are far outside and not in them: 1 on 1970-01-01 (UTC)." in text
+    assert "6 queries: all" in text
+    assert len(text) < 4_000_000
+    ends = make_dataset(tmp_path / "ends", [{"time": 0}, {"time": 8_993_894_400_000}])  # in 1970 and 2255
+    text = report(ends, session=running).read_text(encoding="utf-8")
+    assert "1 of 2 queries are far outside and not in them: 1 on 2255-01-03 (UTC)." in text
+
+
+def test_the_period_of_most_queries_and_what_is_outside_in_words() -> None:
+    day = 86_400_000
+    times = [START, START + day, START + 20 * day, 0, *(day * 1000 + hour for hour in range(3)), day * 1020]
+    times += [day * 3000, day * 5000, day * 7000, day * 7001]
+    with duck.in_duckdb():
+        logs: Any = duck.Logs(table([{"time": time} for time in [*times, *[START] * 9]]))
+        found = period_of_most(logs, Selection(db="CONDBR2"))
+        assert found.selection == Selection(db="CONDBR2", since="2026-10-01", until="2026-10-22")
+        assert "9 of 21 queries are far outside and not in them: 4 from 1972-09-27 to 1972-10-17, " in found.outside
+        assert "2 from 1989-03-02 to 1989-03-03, 1 on 1970-01-01, 2 in 2 other periods (UTC)" in found.outside
+        window = Selection(since="2026-10-01T12:00", until="2027-10-01")
+        assert period_of_most(logs, window) == Period(window)  # a tenth of its days is enough
+        close = Selection(since="2026-10-01", until="2026-10-03")
+        assert period_of_most(logs, close) == Period(close)
+        assert period_of_most(logs, Selection(db="nix")) == Period(Selection(db="nix"))
+        other = Before(logs, Selection(db="a"), timedelta(days=7))
+        moved = found.of(other, Selection())
+        assert moved == Before(logs, Selection(db="a", since="2026-09-24", until="2026-10-15"), timedelta(days=7))
+        assert Period(close).of(other, close) is other
+        assert found.of(None, Selection()) is None
 
 
 @pytest.mark.spark

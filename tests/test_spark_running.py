@@ -18,7 +18,7 @@ from frontierlab.errors import Cancelled, FrontierlabError, SparkError
 from tests.logs import make_dataset
 
 # It would take minutes.
-ENDLESS = "SELECT count(*) FROM range(0, 2000000000, 1, 8) WHERE sha2(cast(id AS string), 256) < '0'"
+ENDLESS = "SELECT count(*) AS n FROM range(0, 2000000000, 1, 8) WHERE sha2(cast(id AS string), 256) < '0'"
 
 
 @pytest.fixture(scope="module")
@@ -377,7 +377,7 @@ def test_counting_that_has_no_job_yet_is_cancelled(
     def held(session: SparkSession, *_: Any, **__: Any) -> DataFrame:
         reached.set()
         assert go_on.wait(300)
-        return ask(session, ENDLESS.replace("count(*)", "count(*) AS n"))
+        return ask(session, ENDLESS)
 
     monkeypatch.setattr(SparkSession, "sql", held)
     with pytest.raises(KeyboardInterrupt, match="left"), Background() as work:  # noqa: PT012
