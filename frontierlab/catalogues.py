@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, TypeVar
 import filelock
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from frontierlab import coolr
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
@@ -124,7 +125,7 @@ def _until(deadline: float, report: ProgressCallback, record: Progress) -> None:
 
 
 def needs_refresh(settings: Settings) -> bool:
-    """Return whether `refresh` would ask COOLR: one is named, and the catalogue is missing, too old or not whole."""
+    """Return whether `refresh` would ask COOLR: it is named, and the catalogue is missing, too old or not whole."""
     if settings.coolr_host is None and settings.coolr_archive is None:
         return False
     path = settings.catalogue_path
@@ -134,7 +135,7 @@ def needs_refresh(settings: Settings) -> bool:
 def refresh(
     settings: Settings | None = None, *, force: bool = False, progress: bool | ProgressCallback = True
 ) -> Refreshed:
-    """Build the catalogue of all ``db_instances`` anew, where it is older than ``coolr_refresh_hours``.
+    """Build the catalogue of all ``db_instances`` anew, where it lacks one or is older than ``coolr_refresh_hours``.
 
     The file is replaced in one step at the end. After an interruption the next call goes on: what was
     asked for since the refresh began is kept (see `frontierlab.coolr.Coolr`). A database instance, schema or
@@ -324,7 +325,15 @@ def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
     if begun is not None:
         return begun if begun > oldest else now
     fresh = path.exists() and datetime.fromtimestamp(path.stat().st_mtime, UTC) > oldest
-    return None if fresh else now
+    return None if fresh and _has_all(path, settings) else now
+
+
+def _has_all(path: Path, settings: Settings) -> bool:
+    """Return whether a catalogue has folders of all database instances: it may be of other settings."""
+    try:
+        return {*settings.db_instances} <= {*pq.read_table(path, columns=["db"])["db"].to_pylist()}
+    except (OSError, ValueError):  # who reads it says what it is
+        return True
 
 
 def _writer() -> str:

@@ -263,6 +263,16 @@ def test_the_second_of_two_waits_and_takes_what_the_first_made(server, settings,
     assert server.count() == 0
 
 
+def test_a_catalogue_of_other_database_instances_is_not_fresh(server, settings):
+    some = settings.model_copy(update={"db_instances": ("CONDBR2", "COMP200")})
+    assert {*quiet(some).catalogue.table["db"].to_pylist()} == {"CONDBR2", "COMP200"}
+    count = server.count()
+    assert quiet(settings).catalogue.table.equals(expected())
+    assert server.count() == count + CALLS
+    quiet(some)  # more than is asked for is no fault
+    assert server.count() == count + CALLS
+
+
 def test_who_refreshes_is_waited_for_and_named(settings, monkeypatch):
     monkeypatch.setattr(catalogues, "_LONGEST_WAIT", 0.3)
     marker = settings.data_dir / ".catalogue.parquet.refresh"
