@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from frontierlab.errors import ConfigurationError, FrontierlabError
+from frontierlab.errors import ConfigurationError, CoolrError, FrontierlabError
 from frontierlab.settings import Settings
 
 __all__ = ["Connection", "SERVICES", "check"]
@@ -81,7 +81,7 @@ def _elasticsearch(settings: Settings) -> str:
 
 
 def _coolr(settings: Settings) -> str:
-    from frontierlab.coolr import connect
+    from frontierlab.coolr import Cancelled, connect
 
     cancelled = threading.Event()
     patience = threading.Timer(_PATIENCE, cancelled.set)
@@ -92,6 +92,10 @@ def _coolr(settings: Settings) -> str:
         try:
             db = settings.db_instances[0]
             schemas = source.schemas(db)
+        except Cancelled:
+            raise CoolrError(
+                f"COOLR did not answer within {_PATIENCE:g} s at {settings.coolr_url}. Check coolr_host."
+            ) from None
         finally:
             patience.cancel()
     archive = settings.coolr_archive  # its last folders say which one it is

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from frontierlab import Settings, errors
+from frontierlab import Settings, connections, errors
 from frontierlab.coolr import AnswersNotKept, Archive, Cancelled, Coolr, Node, Tag, cache, calls, connect, sources
 from frontierlab.coolr.answers import PAYLOADS, Unusable, decode, read_nodes, read_payloads, read_schemas, read_tags
 from frontierlab.coolr.calls import Caller, TooLarge
@@ -595,6 +595,15 @@ def test_a_call_that_waits_for_its_turn_is_cancelled(server, data_dir):
             with pytest.raises(Cancelled, match="cancelled"):
                 call.result()
     assert server.count() == 1
+
+
+@pytest.mark.parametrize("trouble", [{"delay": FOR_EVER}, {"drip": 0.1}])
+def test_a_check_of_the_connection_ends(server, data_dir, monkeypatch, trouble):
+    monkeypatch.setattr("frontierlab.connections._PATIENCE", 0.5)
+    server.troubles.append(Trouble(**trouble))
+    found = connections.check("COOLR", settings(server, data_dir))
+    assert found.state == "refused"
+    assert found.reason.startswith("COOLR did not answer within 0.5 s at http://127.0.0.1:")
 
 
 def test_cancelled_is_the_cancelled_of_the_package():
