@@ -447,6 +447,9 @@ class TestCaching:
         assert again.wait(LONG)
         assert again.figures[KEYS].to_numpy().tolist() == computed.figures[KEYS].to_numpy().tolist()
         assert (again.stale, again.origin) == ("", computed.origin)
+        other = CachingPanel.from_state({**computed.state(), "dataset": "other"}, settings)
+        assert "of dataset day, all queries, not of dataset other" in other.stale
+        assert button(other, "Store").disabled
 
 
 @pytest.mark.usefixtures("few")

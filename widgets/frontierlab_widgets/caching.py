@@ -113,7 +113,7 @@ class CachingPanel(FiguresPanel):
         self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
         self._told, self._advice = widgets.HTML(), widgets.HTML()
         self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
-        self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)))
+        self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
         self._views = {name: Figures() for name in ("Waste", "Why", "What would help")}
         self._code, self._code_box = Code(), ClosableBox()
         self.click(self._code_box.button, self._code_box.shut)

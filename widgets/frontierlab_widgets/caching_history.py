@@ -15,7 +15,7 @@ from frontierlab_widgets.caching_work import seconds
 from frontierlab_widgets.figures import Figures
 from frontierlab_widgets.panel import TURN
 from frontierlab_widgets.table import Column, Table
-from frontierlab_widgets.words import error_box, moment, notes, number, sentence
+from frontierlab_widgets.words import moment, notes, number
 from frontierlab_widgets.work import Work
 
 __all__ = ["History"]
@@ -37,6 +37,8 @@ class History(widgets.VBox):
     ----------
     choose
         Called with the id of the chosen row.
+    fail
+        Called with the error where the history cannot be read.
 
     Attributes
     ----------
@@ -44,7 +46,8 @@ class History(widgets.VBox):
         The comparison with the chosen row; None where there is none.
     """
 
-    def __init__(self, choose: Callable[[str], object]) -> None:
+    def __init__(self, choose: Callable[[str], object], fail: Callable[[BaseException], object]) -> None:
+        self._fail = fail
         self.stored = Table(_COLUMNS, "id", "Nothing is stored yet.")
         self.compared: pd.DataFrame | None = None
         self._notes = widgets.HTML()
@@ -71,9 +74,10 @@ class History(widgets.VBox):
         with TURN:
             if work is not self._reading:
                 return  # it is read again meanwhile
-            if records is None:
-                self._notes.value = error_box(sentence(error)) if error is not None else ""
-            else:
+            self._notes.value = ""
+            if error is not None:
+                self._fail(error)
+            elif records is not None:
                 self._show(records)
 
     def _show(self, records: pd.DataFrame) -> None:
