@@ -125,6 +125,16 @@ def test_warnings_of_an_extraction_are_the_jobs(data_dir, export):
     assert job.warnings[0].startswith("limit_queries (500) cut d at 2026-10-01T")
 
 
+def test_what_a_dataset_lacks_is_a_warning_of_its_report_too(data_dir, export, tmp_path, monkeypatch):
+    settings = fl.sample.settings(data_dir=data_dir, limit_queries=500)
+    with pytest.warns(fl.losses.LimitReached):
+        fl.extract(settings, name="d", source=export, progress=False)
+    monkeypatch.setattr(kinds.Report, "function", lambda self: lambda dataset, settings: tmp_path / "r.html")
+    job = jobs.submit("report", settings=settings, backend="inline", dataset="d")
+    assert job.state == "succeeded"
+    assert job.warnings[0].startswith("limit_queries (500) cut d at 2026-10-01T")
+
+
 def test_a_catalogue_is_refreshed(data_dir, settings):
     settings = fl.sample.settings(data_dir=data_dir, coolr_file=data_dir / "catalogue.parquet")
     refreshed = jobs.submit("catalogue", settings=settings, backend="inline", force=True).result()

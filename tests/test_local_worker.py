@@ -34,7 +34,11 @@ LONG = 300
 
 @pytest.fixture
 def settings(data_dir):
-    return fl.sample.settings(data_dir=data_dir, job_backend="celery", job_lost_seconds=4)
+    return local(data_dir)
+
+
+def local(folder):
+    return fl.sample.settings(data_dir=folder, job_backend="celery", job_lost_seconds=4)
 
 
 def programs_of(settings):
@@ -58,24 +62,39 @@ def until_gone(settings):
         time.sleep(0.1)
 
 
-def test_it_runs_jobs_and_nothing_is_left_of_it(settings):
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory):
+    """Settings with a Redis and a worker, which a panel starts; nothing is left of them in the end."""
+    settings = local(tmp_path_factory.mktemp("shared"))
     with pytest.raises(ConfigurationError, match=r"There is no broker .* make worker"):
         jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
-    with jobs.start_worker(settings) as worker:
-        assert repr(worker) == "<LocalWorker: running>"
-        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
-        assert_is_the_world(job.result(LONG), World())
-        file = broker_file(settings)
-        assert stat.S_IMODE(file.stat().st_mode) == 0o600
-        redis = psutil.Process(json.loads(file.read_text())["pid"])
-        assert {connection.laddr.ip for connection in redis.net_connections() if connection.status == "LISTEN"} == {
-            "127.0.0.1"
-        }
-        password = json.loads(file.read_text())["url"].split(":")[2].split("@")[0]
-        assert all(password not in " ".join(process.cmdline()) for process in programs_of(settings))
-    assert not worker.running
+    panel = JobsPanel(settings)
+    panel.start_worker()
+    assert panel.wait(LONG)
+    assert (panel.error, panel.message) == ("", "A worker is there, until the kernel ends.")
+    yield settings
+    with pytest.raises(InvalidRequestError, match="is still there"):
+        panel.start_worker()
+    worker = panel._worker
+    assert repr(worker) == "<LocalWorker: running>"
+    worker.stop()
+    panel.close()
+    assert repr(worker) == "<LocalWorker: ended>"
     until_gone(settings)
     assert not broker_file(settings).exists()
+
+
+def test_it_runs_jobs_by_a_redis_of_this_machine_alone(shared):
+    job = jobs.submit("extraction", settings=shared, name="d", source=fl.sample.path())
+    assert_is_the_world(job.result(LONG), World())
+    file = broker_file(shared)
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    redis = psutil.Process(json.loads(file.read_text())["pid"])
+    listens = {connection.laddr.ip for connection in redis.net_connections() if connection.status == "LISTEN"}
+    assert listens == {"127.0.0.1"}
+    password = json.loads(file.read_text())["url"].split(":")[2].split("@")[0]
+    assert all(password not in " ".join(process.cmdline()) for process in programs_of(shared))
+    assert all(password not in str(process.environ()) for process in programs_of(shared))
 
 
 def run_notebook(*cells):
@@ -85,47 +104,40 @@ def run_notebook(*cells):
     return notebook.cells[-1].outputs[0]["data"]["text/plain"]
 
 
-def test_submitted_in_one_notebook_found_in_the_next(settings, monkeypatch):
-    for name, value in as_variables(settings).items():
+def test_submitted_in_one_notebook_found_in_the_next(shared, monkeypatch):
+    for name, value in as_variables(shared).items():
         monkeypatch.setenv(name, value)
-    with jobs.start_worker(settings):
-        begin = "import frontierlab as fl"
-        id = run_notebook(begin, "fl.jobs.submit('extraction', name='d', source=fl.sample.path()).id").strip("'")
-        jobs.open_job(id, settings).wait(LONG)
-        state = run_notebook(begin, "[(job.id, job.state, job.result().counts.kept) for job in fl.jobs.jobs()]")
-    assert state == repr([(id, "succeeded", World().counts["kept"])])
-    until_gone(settings)
+    begin = "import frontierlab as fl"
+    id = run_notebook(begin, "fl.jobs.submit('extraction', name='n', source=fl.sample.path()).id").strip("'")
+    jobs.open_job(id, shared).wait(LONG)
+    job = f"fl.jobs.open_job({id!r})"
+    state = run_notebook(begin, f"{job} in fl.jobs.jobs(), {job}.state, {job}.result().counts.kept")
+    assert state == repr((True, "succeeded", World().counts["kept"]))
 
 
-def test_the_jobs_panel_starts_one(settings):
-    panel = JobsPanel(settings)
-    panel.start_worker()
-    assert panel.wait(LONG)
-    try:
-        assert (panel.error, panel.message) == ("", "A worker is there, until the kernel ends.")
-        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+def test_a_second_one_shares_the_redis(shared):
+    url = broker_file(shared).read_text()
+    with jobs.start_worker(shared):
+        assert broker_file(shared).read_text() == url
+        job = jobs.submit("extraction", settings=shared, name="second", source=fl.sample.path())
         assert job.wait(LONG) == "succeeded"
-        with pytest.raises(InvalidRequestError, match="is still there"):
-            panel.start_worker()
-    finally:
-        panel._worker.stop()
-        panel.close()
-    until_gone(settings)
+    assert broker_file(shared).read_text() == url
 
 
-def test_a_second_one_shares_the_redis(settings):
-    with jobs.start_worker(settings):
-        url = broker_file(settings).read_text()
-        with jobs.start_worker(settings):
-            assert broker_file(settings).read_text() == url
-        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
-        assert job.wait(LONG) == "succeeded"
-    until_gone(settings)
+def test_whether_a_worker_is_there_can_be_asked(shared, settings):
+    def asked(folder):
+        environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(folder)}
+        command = [sys.executable, "-m", "frontierlab.jobs", "--check"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    nobody = asked(settings.data_dir)
+    assert (nobody.returncode, nobody.stdout[:18]) == (1, "There is no broker")
+    done = asked(shared.data_dir)
+    assert done.returncode == 0
+    assert f"frontierlab {fl.__version__}" in done.stdout
 
 
 def test_what_is_queued_outlives_it(settings):
-    with jobs.start_worker(settings):
-        pass
     with jobs.start_worker(settings) as worker:
         [celery] = [process for process in programs_of(settings) if "celery" in " ".join(process.cmdline())]
         celery.send_signal(signal.SIGSTOP)
@@ -168,18 +180,6 @@ def test_the_command_ends_what_it_started(settings, number):
     child.send_signal(number)
     assert child.wait(LONG) == 0
     child.stdout.close()
-    until_gone(settings)
-
-
-def test_whether_a_worker_is_there_can_be_asked(settings):
-    environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(settings.data_dir)}
-    command = [sys.executable, "-m", "frontierlab.jobs", "--check"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout[:18]) == (1, "There is no broker")
-    with jobs.start_worker(settings):
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        assert done.returncode == 0
-        assert f"frontierlab {fl.__version__}" in done.stdout
     until_gone(settings)
 
 

@@ -582,9 +582,9 @@ def test_what_is_periodic_follows_one_after_the_other(elastic, start):
     assert every[3].result().exists()
 
 
-def test_after_a_catalogue_that_failed_the_extraction_follows_and_after_that_nothing(configure, start, tmp_path):
-    nobody = {"es_address": "127.0.0.1:9", "es_index": "a", "coolr_archive": tmp_path}  # where there is no answer
-    settings = configure(periodic="catalogue extraction report", **nobody)
+def test_after_a_catalogue_that_failed_the_extraction_follows_and_after_that_nothing(configure, start):
+    nobody = {"es_address": "127.0.0.1:9", "es_index": "a", "coolr_host": "127.0.0.1:9"}  # where there is no answer
+    settings = configure(periodic="catalogue extraction report", coolr_archive=None, coolr_refresh_hours=0, **nobody)
     start()
     [job] = submit_periodic(settings)
     assert job.wait(LONG) == "failed"

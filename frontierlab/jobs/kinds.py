@@ -130,7 +130,7 @@ class Extraction(Kind):
         dataset = extract_request(
             dataset_path(record.arguments["name"], settings), settings, request, control.report, control.share
         )
-        return Outcome({"dataset": dataset.name}, [loss.text for loss in losses(dataset, settings)])
+        return Outcome({"dataset": dataset.name}, _lacks(dataset, settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:
         """Open the dataset."""
@@ -188,12 +188,13 @@ class Caching(Kind):
         path = control.path(".parquet")
         with replacing(path) as temporary:
             frame.to_parquet(temporary)
+        dataset = open_dataset(record.arguments["dataset"], settings)
         if record.arguments.get("store"):
             from frontierlab.caching import history
 
             control.confirm()
-            history.store(frame, open_dataset(record.arguments["dataset"], settings), settings)
-        return Outcome({"file": path.name}, list(frame.attrs.get("notes", [])))
+            history.store(frame, dataset, settings)
+        return Outcome({"file": path.name}, [*frame.attrs.get("notes", []), *_lacks(dataset, settings)])
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
         """Read the figures."""
@@ -225,8 +226,9 @@ class Report(Kind):
         return plain
 
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
-        """Write the page."""
-        return Outcome({"file": str(self._call(record, settings, control))})
+        """Write the page; what its dataset lacks is a warning each."""
+        path = self._call(record, settings, control)
+        return Outcome({"file": str(path)}, _lacks(open_dataset(record.arguments["dataset"], settings), settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
         """Return the page's path."""
@@ -281,6 +283,11 @@ def _found(record: JobRecord) -> dict[str, Any]:
     if record.result is None:
         raise JobError(f"The job {record.id} has no result: it is {record.state}.")
     return record.result
+
+
+def _lacks(dataset: Dataset, settings: Settings) -> list[str]:
+    """Return what who uses a dataset, or figures of it, should know that it lacks."""
+    return [loss.text for loss in losses(dataset, settings)] if dataset.state == "complete" else []
 
 
 def _check_dataset(dataset: Any, settings: Settings) -> None:
