@@ -288,7 +288,7 @@ def test_an_extraction_is_seen_moving_and_stops(
         first = line.inner_text()
         expect(line).not_to_have_text(first)
         lab.button("Stop").click()
-        expect(lab.panel.get_by_text("The dataset is incomplete")).to_be_visible(timeout=LONG)
+        expect(lab.panel.get_by_text("The dataset day is incomplete")).to_be_visible(timeout=LONG)
         stopped = fl.datasets.open_dataset("day", fl.Settings(data_dir=jupyter.work / "extracted"))
         assert (stopped.state, stopped.counts.read < 40_000) == ("incomplete", True)
         lab.button("Look first").click()
