@@ -10,7 +10,15 @@ from unittest.mock import MagicMock, call
 import ipywidgets as widgets
 import pandas as pd
 import pytest
-from frontierlab_widgets import ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
+from frontierlab_widgets import (
+    CachingPanel,
+    ConnectionPanel,
+    Dashboard,
+    DatasetsPanel,
+    ExplorePanel,
+    ExtractPanel,
+    JobsPanel,
+)
 from frontierlab_widgets.following import follow
 from frontierlab_widgets.work import Work
 
@@ -126,6 +134,25 @@ class TestCode:
         assert given["data_dir"] == str(settings.data_dir / odd)
         assert (given["es_user"], given["es_index"]) == (odd, [odd, "b"])
         assert given["notebooks"] == {odd: f"/a/{odd}"}
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_of_plots(self, settings, odd, monkeypatch):
+        monkeypatch.setattr("frontierlab_widgets.explore.ExplorePanel.draw", lambda panel: None)
+        selection = fl.Selection(nodefullpath=odd)
+        panel = ExplorePanel(settings, dataset=odd, compare=f"dataset:{odd}", selection=selection)
+        library = self.run(panel)
+        assert library.open_logs.call_args == call(odd, settings="S")
+        assert library.datasets.open_dataset.call_args == call(odd, "S")
+        assert library.Selection.call_args.kwargs == {"nodefullpath": odd}
+
+    @pytest.mark.parametrize("odd", ODD)
+    def test_of_caching_figures(self, settings, odd, monkeypatch):
+        monkeypatch.setattr(CachingPanel, "_explain", lambda panel: None)
+        panel = CachingPanel(settings, dataset=odd, folder=[odd, "schema", odd, "none"])
+        library = self.run(panel)
+        assert library.caching.efficiency.call_args.args[:2] == (odd, "S")
+        why = library.caching.explain.call_args
+        assert (why.args, why.kwargs["db"], why.kwargs["nodefullpath"]) == ((odd, "S"), odd, odd)
 
     @pytest.mark.parametrize("odd", ODD)
     def test_of_the_dashboard(self, settings, odd, monkeypatch):
