@@ -25,7 +25,7 @@ from pydantic import (
 
 from frontierlab.errors import ConfigurationError
 from frontierlab.files import replacing
-from frontierlab.settings_checks import expanded, require_http, require_index, require_redis
+from frontierlab.settings_checks import expanded, require_http, require_index, require_redis, require_unquoted
 from frontierlab.settings_sources import (
     PREFIX,
     Given,
@@ -37,7 +37,7 @@ from frontierlab.settings_sources import (
     is_secret,
     notebooks,
 )
-from frontierlab.settings_text import QUOTES, write_value
+from frontierlab.settings_text import write_value
 
 __all__ = ["Settings", "as_variables", "create_config_file"]
 
@@ -234,8 +234,8 @@ class Settings(BaseModel):
             return value
         if text == "":
             raise ValueError("it is empty")
-        if not is_secret(field) and (str(text).startswith(QUOTES) or str(text).endswith(QUOTES)):
-            raise ValueError("it begins or ends with a quote: write it without quotes")
+        if not is_secret(field):
+            require_unquoted(str(text))
         return value
 
     @field_validator("data_dir", "coolr_file", "coolr_archive", "es_ca_certs", "browser")

@@ -6,9 +6,10 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["expanded", "require_http", "require_index", "require_redis"]
+__all__ = ["expanded", "require_http", "require_index", "require_redis", "require_unquoted"]
 
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.]+)?")
+_QUOTES = tuple("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")  # also those of word processors
 _DATABASE = re.compile(r"/?\d*/?")
 _OPTIONS = re.compile(r"(\w+=[\w./%-]+&?)*")
 _PASSWORD = "in a password # / @ % ? are written %23 %2F %40 %25 %3F, which may be the cause"
@@ -22,9 +23,15 @@ def expanded(path: Path) -> Path:
         raise ValueError("there is no home folder of that user") from None
 
 
+def require_unquoted(text: str) -> None:
+    """Raise ValueError where a text begins or ends with a quote of any kind."""
+    if text.startswith(_QUOTES) or text.endswith(_QUOTES):
+        raise ValueError("it begins or ends with a quote: write it without quotes")
+
+
 def require_index(name: str) -> None:
     """Raise ValueError where this cannot be the name or pattern of one index."""
-    if re.search(r"""["'#\s,]""", name):
+    if re.search(r"[#\s,]", name) or {*name} & {*_QUOTES}:
         raise ValueError(f"{name} is not the name of an index: that has no quote, no #, no comma and no space")
 
 

@@ -12,13 +12,10 @@ from __future__ import annotations
 import re
 from typing import Literal
 
-__all__ = ["Form", "QUOTES", "read_value", "write_value"]
+__all__ = ["Form", "read_value", "write_value"]
 
 Form = Literal["text", "words", "options"]
 """What a field holds: one text, several words, or several options."""
-
-QUOTES = ("'", '"')
-"""What can stand around a value."""
 
 _QUOTED = re.compile(
     r"""\s*(?P<quote>["'])(?P<inside>(?:(?!(?P=quote)).|(?P=quote){2})*)(?P=quote)(?P<rest>.*)""", re.S
@@ -60,7 +57,7 @@ def read_value(written: str, form: Form = "text", *, secret: bool = False) -> st
     """
     if form == "words":
         return _words(written)
-    if form == "text" and written.lstrip().startswith(QUOTES):
+    if form == "text" and written.lstrip().startswith(("'", '"')):
         found = _QUOTED.fullmatch(written)
         if found is None or not re.fullmatch(r"\s*|\s+#.*", found["rest"], re.S):
             raise ValueError(_UNMATCHED)

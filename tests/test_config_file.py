@@ -75,11 +75,14 @@ def test_a_relative_path_is_from_the_folder_of_the_file(tmp_path, monkeypatch):
     assert settings.notebooks == {"n": folder / "x/n.ipynb"}
 
 
-WORD = st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"], exclude_characters=",'\"#"), min_size=1)
+QUOTES = "'\"`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb"
+WORD = st.text(
+    st.characters(codec="utf-8", exclude_categories=["Z", "C"], exclude_characters=f"{QUOTES},#"), min_size=1
+)
 LINE = st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0"), min_size=1)
 ODD = st.text(st.sampled_from([*"'\"# =\\%a,\t\u3000\ufeff\x85"]), min_size=1)
 SECRET = st.one_of(LINE, ODD)
-VALUE = SECRET.filter(lambda text: not {text[0], text[-1]} & {"'", '"'})
+VALUE = SECRET.filter(lambda text: not {text[0], text[-1]} & {*QUOTES})
 OPTION = st.one_of(st.text(st.characters(codec="utf-8", exclude_characters="\r\n\0")), ODD)
 FIELDS = st.fixed_dictionaries(
     {},

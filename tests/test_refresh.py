@@ -301,9 +301,9 @@ def test_a_refresh_of_a_server_that_never_answers_is_stopped(server, settings):
 def test_a_server_that_falls_silent_costs_what_is_left_no_more(server, settings, monkeypatch):
     quiet(settings)
     monkeypatch.setattr(calls, "_ATTEMPTS", 1)
-    server.troubles += [Trouble(when="^tags", times=5), Trouble(when="^tags", delay=FOR_EVER)]
+    server.troubles += [Trouble(when="^tags", times=5), Trouble(when="^tags", hang_up=True)]
     count = server.count()
-    done = quiet(settings.model_copy(update={"coolr_timeout": 0.2}), force=True)
+    done = quiet(settings, force=True)
     assert done.catalogue.table.equals(expected())
     folders = distinct("db", "schema", "node")
     assert len(done.failures) == folders - 5

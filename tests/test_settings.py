@@ -158,6 +158,10 @@ def test_quotes_around_a_value_or_a_word_are_taken_off(tmp_path):
         "es_caching_efficiency_index = a b",
         "db_instances = CONDBR2_RO",
         "es_index = a b#c",
+        "es_address = \u201ces.example.org\u201d",
+        "es_index = \u201cfrontier-new-*\u201d",
+        "data_dir = \u00ab/data\u00bb",
+        "db_instances = \u2018CONDBR2\u2019",
     ],
 )
 def test_impossible_value_is_named_with_its_line(tmp_path, line):

@@ -54,6 +54,8 @@ class Trouble:
         Answer with this status instead, where it is not 200.
     delay
         Seconds before the answer; `FOR_EVER` ends with the server.
+    hang_up
+        Close the connection without an answer.
     drip
         Seconds between two bytes of the answer.
     headers_drip
@@ -72,6 +74,7 @@ class Trouble:
     headers: Mapping[str, str] = field(default_factory=dict)
     text: str = "not now"
     delay: float = 0.0
+    hang_up: bool = False
     drip: float = 0.0
     headers_drip: bool = False
     lie: Lie | None = None
@@ -222,6 +225,9 @@ class CoolrServer:
             self.requests.append(request)
             trouble = next((one for one in list(self.troubles) if one.strikes(request, query)), Trouble())
         self.closing.wait(trouble.delay)
+        if trouble.hang_up:
+            handler.close_connection = True
+            return
         status = 413 if trouble.widest is not None else trouble.status
         answer = self.answer(path, query) if status == 200 else None
         if status != 200 or answer is None:
