@@ -22,6 +22,7 @@ from frontierlab_widgets import JobsPanel
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import ConfigurationError, InvalidRequestError, JobError
+from frontierlab.jobs import LocalWorker
 from frontierlab.jobs.addresses import broker_file
 from frontierlab.jobs.programs import Programs
 from frontierlab.sample import World
@@ -203,6 +204,27 @@ def test_a_redis_of_another_process_that_does_not_answer_is_said_without_its_pas
         with pytest.raises(JobError, match=said):
             programs.start()
         assert programs.children == []
+
+
+def test_a_worker_that_does_not_end_when_asked_is_ended_with_its_children(monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.local._END", 0.2)
+    command = ["/bin/sh", "-c", "trap '' TERM; setsid sleep 600 & echo started; wait; wait"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert child.stdout.readline() == "started\n"
+    family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
+    worker = LocalWorker(child)
+    worker.stop()
+    assert not worker.running
+    _, alive = psutil.wait_procs(family[1:], timeout=LONG)
+    assert alive == []
+
+
+def test_a_worker_that_does_not_come_up_is_said_and_nothing_is_left_of_it(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.local._START", 0.1)
+    monkeypatch.setattr("frontierlab.jobs.local._END", 5)
+    with pytest.raises(JobError, match="The worker did not start: no answer"):
+        jobs.start_worker(settings)
+    until_gone(settings)
 
 
 def test_a_program_that_does_not_end_when_asked_is_ended_with_its_children(settings, monkeypatch, tmp_path):

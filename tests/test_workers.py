@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -231,6 +232,23 @@ def test_a_pool_process_that_is_killed_loses_nothing(sleeper, start, tmp_path):
     until(lambda: not psutil.pid_exists(kernel), "the end of the first kernel")
     assert job.record().attempts == 2
     assert job.state == "running"
+    job.cancel()
+    assert job.wait(LONG) == "cancelled"
+
+
+def test_a_worker_that_stood_still_leaves_the_job_to_the_one_that_took_it_over(sleeper, start, tmp_path):
+    first = start("first", "--pool=solo")
+    job = jobs.submit("notebook", settings=sleeper, notebook="sleeper")
+    kernel = asleep(tmp_path)
+    (tmp_path / "asleep").unlink()
+    os.kill(first.pid, signal.SIGSTOP)
+    start("second", "--pool=solo")
+    assert asleep(tmp_path) != kernel
+    os.kill(first.pid, signal.SIGCONT)
+    until(lambda: "taken over by another" in first.text, "the first one's word")
+    until(lambda: not psutil.pid_exists(kernel), "the end of the first kernel")
+    assert (job.state, job.record().attempts) == ("running", 2)
+    assert Broker(sleeper).ticket(job.id) == "queued"  # which belongs to the second
     job.cancel()
     assert job.wait(LONG) == "cancelled"
 

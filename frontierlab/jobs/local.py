@@ -11,6 +11,7 @@ import os
 import select
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Self
 
 from frontierlab.errors import JobError
@@ -19,7 +20,7 @@ from frontierlab.settings import Settings, as_variables
 __all__ = ["LocalWorker", "start_worker"]
 
 _START = 120  # seconds to start in
-_END = 30  # seconds to end in, before being ended
+_END = 30  # seconds to end in, before being told again, and then ended
 
 
 class LocalWorker:
@@ -89,12 +90,24 @@ def start_worker(settings: Settings | None = None) -> LocalWorker:
 
 def _close(child: subprocess.Popen[str]) -> None:
     """End a child of `start_worker`, and everything that it started."""
+    import psutil  # of the same extra as Celery
+
     if child.stdin is not None:
         child.stdin.close()
-    try:
-        child.wait(_END)
-    except subprocess.TimeoutExpired:
+    if not _ends(child):
+        child.terminate()
+    if not _ends(child):
+        family = psutil.Process(child.pid).children(recursive=True)  # in sessions of their own
         child.kill()
+        for process in family:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         child.wait()
     if child.stdout is not None:
         child.stdout.close()
+
+
+def _ends(child: subprocess.Popen[str]) -> bool:
+    with suppress(subprocess.TimeoutExpired):
+        child.wait(_END)
+    return child.poll() is not None
