@@ -15,7 +15,7 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
-from frontierlab import spark
+from frontierlab import changes, spark
 from frontierlab.running import as_frame
 from frontierlab.summaries import note_summary
 
@@ -30,12 +30,20 @@ CREATE MACRO percentile(x, shares, times) AS
 """
 
 
+class Session:
+    """DuckDB in the place of a Spark session."""
+
+    def sql(self, text: str, args: Mapping[str, Any] | None = None, **logs: Logs) -> pa.Table:
+        """Return the answer to a statement."""
+        return ask(text, dict(args or {}), **{name: one.rows for name, one in logs.items()})
+
+
 class Logs:
     """Rows in the place of a Spark DataFrame."""
 
     def __init__(self, rows: pa.Table) -> None:
         self.rows = rows
-        self.sparkSession = None
+        self.sparkSession = Session()
 
     def where(self, _: str) -> Logs:
         """Return the same rows, which have no summary."""
@@ -44,7 +52,7 @@ class Logs:
 
 def run(logs: Logs, sql: str, args: Mapping[str, Any] | None = None, *, description: str | None = None) -> pd.DataFrame:
     """Answer a statement as `frontierlab.spark.run` does."""
-    return as_frame(ask(sql, dict(args or {}), logs=logs.rows))
+    return as_frame(logs.sparkSession.sql(sql, args, logs=logs))
 
 
 def ask(sql: str, args: dict[str, Any], **tables: pa.Table) -> pa.Table:
@@ -54,7 +62,7 @@ def ask(sql: str, args: dict[str, Any], **tables: pa.Table) -> pa.Table:
     text = re.sub(r"array\(([\d.D, ]+)\)", lambda found: f"[{found[1].replace('D', '')}]", text)
     for name, rows in tables.items():
         _connection.register(name, rows)
-        text = text.replace(f"{{{name}}}", name)
+        text = text.replace(f"{{{name}}}", f'"{name}"')
     answer = _connection.sql(text, params=args).to_arrow_table()
     return answer.cast(
         pa.schema([pa.field(f.name, pa.int64()) if pa.types.is_decimal(f.type) else f for f in answer.schema])
@@ -71,7 +79,11 @@ def with_summary(rows: pa.Table, summary: pa.Table) -> Logs:
 @contextmanager
 def in_duckdb() -> Iterator[None]:
     """Let filters ask DuckDB."""
-    with mock.patch.object(spark, "run", run):
+    with (
+        mock.patch.object(spark, "run", run),
+        mock.patch.object(spark, "to_pandas", lambda answer, **_: as_frame(answer)),
+        mock.patch.object(changes, "in_spark", lambda session, work, what: work()),
+    ):
         yield
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import duckdb
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from bokeh.models import HBar, HoverTool
@@ -18,6 +19,7 @@ import frontierlab as fl
 from frontierlab import plots, spark
 from frontierlab.changes import CHANGES, KEYS
 from frontierlab.errors import DatasetError, InvalidRequestError
+from tests import duck
 from tests.logs import START, make_dataset, table
 
 HOUR = 3_600_000
@@ -48,6 +50,9 @@ rows = st.lists(
 selections = st.sampled_from(
     [fl.Selection(), fl.Selection(db=NASTY), fl.Selection(schema=["it's", None]), fl.Selection(nodefullpath="{now}")]
 )
+
+
+CONNECTION = duckdb.connect()
 
 
 @pytest.fixture(scope="module")
@@ -148,10 +153,12 @@ def test_what_makes_no_sense_is_refused(keywords: dict[str, Any], message: str, 
         fl.what_changed(**{"a": dataset, "b": dataset} | keywords)
 
 
-# ---- the same answers as DuckDB, on the same file --------------------------------------------------
+# ---- the same answers as another way to count them --------------------------------------------------
 
 
-def duck(path: Path, selection: fl.Selection, keys: tuple[str, ...]) -> dict[tuple[Any, ...], tuple[int, int, int]]:
+def counted(
+    logs: pa.Table, selection: fl.Selection, keys: tuple[str, ...]
+) -> dict[tuple[Any, ...], tuple[int, int, int]]:
     """Return queries, bytes and failures by these keys, as DuckDB counts them."""
     tests, values = [], []
     for name in ("db", "schema", "nodefullpath"):
@@ -168,19 +175,18 @@ def duck(path: Path, selection: fl.Selection, keys: tuple[str, ...]) -> dict[tup
     sql = (
         f"SELECT {named}, count(*), coalesce(sum(CASE WHEN cached = false THEN fsize END), 0)::BIGINT, "
         "sum(CASE WHEN coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) "
-        f"THEN 1 ELSE 0 END)::BIGINT FROM read_parquet(?) WHERE {' AND '.join(tests) or 'true'} GROUP BY {named}"
+        f"THEN 1 ELSE 0 END)::BIGINT FROM logs WHERE {' AND '.join(tests) or 'true'} GROUP BY {named}"
     )
-    with duckdb.connect() as connection:
-        answer = connection.execute(sql, [str(path), *values]).fetchall()
+    answer = CONNECTION.register("logs", logs).execute(sql, values).fetchall()
     return {row[: len(keys)]: row[len(keys) :] for row in answer}
 
 
 def expected(
-    path: Path, before: fl.Selection, now: fl.Selection, what: str, by: str, top: int | None
+    logs: pa.Table, before: fl.Selection, now: fl.Selection, what: str, by: str, top: int | None
 ) -> dict[tuple[Any, ...], tuple[int, ...]]:
     """Return (queries, bytes, failures) now and before by name and part, from the definition."""
     keys = KEYS[what]
-    sides = [duck(path, side, keys) for side in (now, before)]
+    sides = [counted(logs, side, keys) for side in (now, before)]
     whole = [sum(counts[0] for counts in side.values()) for side in sides]
     sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 6)
     for place, side in enumerate(sides):
@@ -202,17 +208,32 @@ def expected(
     }
 
 
-@pytest.mark.spark
-@settings(max_examples=20, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-@given(rows, selections, selections, st.sampled_from(CHANGES), st.none() | st.integers(1, 3))
-@example(
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+changed = given(rows, selections, selections, st.sampled_from(CHANGES), st.none() | st.integers(1, 3))
+nasty = example(
     [{"time": START, "db": name, "schema": name, "nodefullpath": name} for name in NASTY],
     fl.Selection(),
     fl.Selection(schema=NASTY),
     "share",
     None,
 )
-def test_it_agrees_with_duckdb(
+
+
+@settings(SHARED, max_examples=40)
+@changed
+@nasty
+def test_it_agrees_with_another_way_to_count(
+    data: list[dict[str, Any]], before: fl.Selection, now: fl.Selection, by: Any, top: int | None
+) -> None:
+    with duck.in_duckdb():
+        agrees(duck.Logs(table(data)), data, before, now, by, top)
+
+
+@pytest.mark.spark
+@settings(SHARED, max_examples=2)
+@changed
+@nasty
+def test_it_agrees_with_another_way_to_count_in_spark(
     running: SparkSession,
     data: list[dict[str, Any]],
     before: fl.Selection,
@@ -220,13 +241,19 @@ def test_it_agrees_with_duckdb(
     by: Any,
     top: int | None,
 ) -> None:
-    before, now = before.but(since=BEFORE.since, until=BEFORE.until), now.but(since=NOW.since, until=NOW.until)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "logs.parquet"
         pq.write_table(table(data), path)
         logs = running.read.schema(spark.spark_schema(table([]).schema)).parquet(str(path))
-        frame = fl.what_changed((logs, before), (logs, now), by=by, top=top)
-        wanted = {what: expected(path, before, now, what, by, top) for what in KEYS}
+        agrees(logs, data, before, now, by, top)
+
+
+def agrees(
+    logs: Any, data: list[dict[str, Any]], before: fl.Selection, now: fl.Selection, by: Any, top: int | None
+) -> None:
+    before, now = before.but(since=BEFORE.since, until=BEFORE.until), now.but(since=NOW.since, until=NOW.until)
+    frame = fl.what_changed((logs, before), (logs, now), by=by, top=top)
+    wanted = {what: expected(table(data), before, now, what, by, top) for what in KEYS}
     measures = ["queries", "bytes", "failures", "queries_before", "bytes_before", "failures_before"]
     for what in KEYS:
         kind = frame[frame["what"] == what]

@@ -13,11 +13,11 @@ from bokeh.models.annotations import Label, Legend, Title
 from bokeh.plotting import figure
 from bokeh.resources import INLINE
 from playwright.sync_api import Browser
-from pyspark.sql import SparkSession
 
-from frontierlab import Selection, filters, plots, spark
+from frontierlab import Selection, filters, plots
 from frontierlab.errors import InvalidRequestError
-from tests.logs import START, make_dataset
+from tests import duck
+from tests.logs import START, table
 
 NAMES = list(filters.__all__)
 WINDOW = Selection(since="2026-10-01T01:00", until="2026-10-01T02:00", db="CONDBR2")
@@ -25,7 +25,8 @@ Frames = dict[str, dict[str, pd.DataFrame]]
 
 
 @pytest.fixture(scope="module")
-def frames(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Frames:
+def frames() -> Frames:
+    """The answers of all filters; DuckDB gives them sooner than Spark, and alike (see ``test_filters.py``)."""
     rows: list[dict[str, Any]] = [
         {
             "time": START + 10_007 * n,
@@ -46,12 +47,13 @@ def frames(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> F
         }
         for n in range(720)
     ]
-    logs = spark.open_logs(make_dataset(tmp_path_factory.mktemp("plots") / "day", rows), session=running)
+    logs = duck.Logs(table(rows))
     found: Frames = {}
-    for name in NAMES:
-        ask = getattr(filters, name)
-        found[name] = {"alone": ask(logs, WINDOW), "compared": ask(logs, WINDOW, compare="previous")}
-        found[name]["empty"] = ask(logs, WINDOW, taskid=99)
+    with duck.in_duckdb():
+        for name in NAMES:
+            ask = getattr(filters, name)
+            found[name] = {"alone": ask(logs, WINDOW), "compared": ask(logs, WINDOW, compare="previous")}
+            found[name]["empty"] = ask(logs, WINDOW, taskid=99)
     return found
 
 
@@ -60,7 +62,6 @@ def titles(plot: Any) -> list[str]:
     return [text if isinstance(text, str) else text.text for text in texts]
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("kind", ["alone", "compared"])
 def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, caplog: pytest.LogCaptureFixture) -> None:
@@ -90,7 +91,6 @@ def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, cap
     assert caplog.text == ""
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_answer_says_why(frames: Frames, name: str) -> None:
     plot: Any = getattr(plots, name)(frames[name]["empty"])
@@ -98,14 +98,12 @@ def test_an_empty_answer_says_why(frames: Frames, name: str) -> None:
     assert any("taskid 99" in title for title in titles(plot))
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
 def test_the_frame_of_another_filter_is_refused(frames: Frames, name: str) -> None:
     with pytest.raises(InvalidRequestError, match=rf"no column .*: plots\.{name} takes what filters\.{name} returns"):
         getattr(plots, name)(pd.DataFrame({"x": [1]}))
 
 
-@pytest.mark.spark
 def test_what_is_drawn_is_what_was_counted(frames: Frames) -> None:
     frame = frames["long_queries_per_schema"]["alone"]
     steps = [r for r in plots.long_queries_per_schema(frame).renderers if isinstance(r.glyph, Step)]  # type: ignore[attr-defined]
@@ -113,7 +111,6 @@ def test_what_is_drawn_is_what_was_counted(frames: Frames) -> None:
     assert len(steps) == frame.groupby(["part", "schema"], dropna=False).ngroups
 
 
-@pytest.mark.spark
 def test_figures_over_time_are_linked(frames: Frames) -> None:
     figures = [getattr(plots, name)(frames[name]["alone"]) for name in NAMES]
     assert plots.link(figures) is figures
@@ -126,7 +123,6 @@ def test_figures_over_time_are_linked(frames: Frames) -> None:
     assert plots.link([]) == []
 
 
-@pytest.mark.spark
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
 def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path, width: int) -> None:
