@@ -111,7 +111,7 @@ class DocumentReader:
             Every document is in its rows or set aside; the rows' order can differ from the documents'.
         """
         page, odd = Page(self._schema.empty_table()), list[bytes]()
-        if documents and isinstance(documents[0], bytes):  # lines of a file, which can be anything
+        if any(isinstance(document, bytes) for document in documents):  # text of a file, which can be anything
             documents = _sound(documents, odd)
         try:
             texts = self._taken_apart(documents)

@@ -19,6 +19,7 @@ from frontierlab.elastic import Index
 from frontierlab.elastic_source import ElasticSource
 from frontierlab.errors import CatalogueError, DatasetError
 from frontierlab.estimate import DryRun, estimate
+from frontierlab.file_source import FileSource
 from frontierlab.files import reason
 from frontierlab.housekeeping import begin, require_new
 from frontierlab.locks import fenced, readers, this_writer, writing
@@ -30,7 +31,7 @@ from frontierlab.reading import Reading, complete
 from frontierlab.request import Request, make_request
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
-from frontierlab.sources import FileSource, Source, require_same
+from frontierlab.sources import Source, require_same
 from frontierlab.times import format_time
 
 __all__ = ["extract", "extract_request", "read_part"]
@@ -114,8 +115,10 @@ def extract(
     taskid
         Queries of this PanDA task alone.
     source
-        Path of an export file, plain or ``.gz`` or ``.zst``: a document a line, as it is or as
-        ``_source`` of a line that elasticdump wrote. By default the ``es_index`` of the settings.
+        Path of an export file: JSON documents a line, one after another, in an array, in lines of
+        elasticdump or in saved answers of searches; UTF-8, UTF-16 or UTF-32; plain or compressed (see
+        `frontierlab.exports.ExportFile`). A document that repeats the ``_index`` and ``_id`` of an earlier one is
+        left out. By default the ``es_index`` of the settings.
     extra_fields
         Further fields of the documents, each a nullable column of the same name. As a dict, what
         each is read as: integer, number, flag, name, time, or json, which keeps any value as its JSON
@@ -225,7 +228,7 @@ def _extract(
             reading = Reading(
                 path, manifest, catalogue, lambda: _source(settings, opened.request, cancelled, found), cancelled
             )
-            if share is not None:
+            if share is not None and request.index:  # a file is read from its beginning for each part that is shared
                 share(path.name, reading.missing())
             with reporting(progress, "documents") as report:
                 reading.run(opened, report)

@@ -18,6 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from frontierlab.errors import FrontierlabError
+from frontierlab.json_text import Malformed
 from frontierlab.schema import DOCUMENT_FIELDS, Column
 from frontierlab.times import to_milliseconds
 
@@ -73,6 +74,8 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     SetAside
         With the first field of a log row, in the order of `converters`, that cannot be converted, and why.
     """
+    if isinstance(raw, Malformed):
+        raise SetAside(raw.reason)
     try:
         document = _parsed(bytes(raw))
     except (ValueError, RecursionError):

@@ -10,8 +10,8 @@ import secrets
 import shutil
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections import Counter, deque
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -25,6 +25,7 @@ from frontierlab.documents import DocumentReader
 from frontierlab.elastic_errors import PointInTimeLost
 from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
 from frontierlab.files import reason
+from frontierlab.json_text import Document
 from frontierlab.locks import Replaced, fenced, free_parts, part_locked, readers, remove_locks
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
 from frontierlab.parts import (
@@ -40,7 +41,7 @@ from frontierlab.parts import (
 from frontierlab.progress import ProgressCallback, ProgressMeter
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
-from frontierlab.sources import Source
+from frontierlab.sources import REPEATED, Batch, Source
 from frontierlab.summaries import COMBINED, combine_summaries
 from frontierlab.times import format_time
 
@@ -72,9 +73,9 @@ class _Slices:
         self._part = part
         self._lock = threading.Lock()
         self._stack = ExitStack()
-        self._slices: list[Iterator[list[bytes]]] | None = None
+        self._slices: Sequence[Iterator[Sequence[Document]]] | None = None
 
-    def documents(self, number: int) -> Iterator[list[bytes]]:
+    def documents(self, number: int) -> Iterator[Sequence[Document]]:
         with self._lock:
             if self._slices is None:
                 self._slices = self._stack.enter_context(self._source.reading(self._part))
@@ -325,7 +326,9 @@ class _Reader:
         given = self._source.with_iov(part)
         return 0 if given is None else max(0, given - read.with_iov - read.counts.set_aside)
 
-    def _write_slice(self, documents: Iterator[list[bytes]], writer: SliceWriter, meter: ProgressMeter) -> Outcome:
+    def _write_slice(
+        self, documents: Iterator[Sequence[Document]], writer: SliceWriter, meter: ProgressMeter
+    ) -> Outcome:
         """Turn the documents of one slice into rows and write them."""
         pending: list[pa.Table] = []
         with writer:
@@ -333,13 +336,20 @@ class _Reader:
                 if self._cancelled.is_set():
                     raise InterruptedExtraction("stopped.")
                 read = self._reader.read(page)
-                writer.count(read=len(page), converted=read.converted, unfit=read.unfit, with_iov=read.with_iov)
+                repeated = page.repeated if isinstance(page, Batch) else 0
+                writer.count(
+                    read=len(page) + repeated,
+                    left_out=+Counter({REPEATED: repeated}),
+                    converted=read.converted,
+                    unfit=read.unfit,
+                    with_iov=read.with_iov,
+                )
                 writer.set_aside(read.set_aside)
                 pending.append(read.rows)
                 if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
                     self._write_rows(pending, writer)
                     pending = []
-                meter.add(len(page))
+                meter.add(len(page) + repeated)
             if pending:
                 self._write_rows(pending, writer)
         return writer.outcome
@@ -369,7 +379,10 @@ def complete(path: Path, manifest: Manifest) -> None:
         setattr(manifest, name, getattr(total, name))
     expected = sum(part.expected for part in manifest.plan)
     if counts.read != expected and not manifest.request["index"]:
-        raise DatasetError(f"{counts.read:,} of the file's {expected:,} documents were read. Please report this.")
+        raise DatasetError(
+            f"{counts.read:,} documents were read of a file that had {expected:,}: it changed while it was read. "
+            f"Delete {path.name}, and extract from a file that nobody writes to."
+        )
     if counts.read != expected:
         told = f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
         (manifest.partial if counts.read < expected else manifest.notes).append(told)

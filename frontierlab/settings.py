@@ -158,6 +158,11 @@ class Settings(BaseModel):
         le=1,
         description="a share from 0 to 1: where more documents than that cannot be read, a warning names the reasons",
     )
+    drop_duplicates: bool = Field(
+        True,
+        description="true or false; true leaves out documents of an export file that repeat the _index and _id of an "
+        "earlier one",
+    )
     part_documents: int = Field(
         500_000,
         ge=1_000,

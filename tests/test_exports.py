@@ -1,4 +1,4 @@
-"""Export files: every line once, whatever the compression, the line ends and the size of a block."""
+"""Export files: every document once, whatever the form, the compression, the line ends and the size of a block."""
 
 import gzip
 import threading
@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from frontierlab import exports
 from frontierlab.errors import InvalidRequestError
-from frontierlab.exports import ExportFile, LineStream, unwrapped
+from frontierlab.exports import DocumentStream, ExportFile, unwrapped
 
 
 def zstd(text: bytes) -> bytes:
     return pa.compress(text, "zstd", asbytes=True)
 
 
-LINES = [b'{"number":%d,"more":"%s"}' % (i, b"x" * (i % 7)) for i in range(200)]
+LINES = [b'{"@timestamp":1,"number":%d,"more":"%s"}' % (i, b"x" * (i % 7)) for i in range(200)]
 TEXT = b"".join(line + b"\n" for line in LINES)
 
 
@@ -31,7 +31,7 @@ def small_blocks(monkeypatch):
 def lines_of(path, content):
     path.write_bytes(content)
     file = ExportFile(path)
-    lines = [line for block in file.blocks() for line in block]
+    lines = [bytes(line) for block in file.blocks() for line in block]
     assert all(file.blocks())
     assert file.survey().number == len(lines)
     return lines
@@ -63,7 +63,7 @@ def test_lines_across_blocks(tmp_path, monkeypatch, size):
 
 def test_windows_line_ends_blank_lines_and_a_byte_order_mark(tmp_path):
     windows = b"\xef\xbb\xbf" + b"".join(line + b"\r\n \r\n\r\n\t\n" for line in LINES)
-    assert [line.rstrip(b"\r") for line in lines_of(tmp_path / "a.ndjson", windows)] == LINES
+    assert lines_of(tmp_path / "a.ndjson", windows) == LINES
 
 
 @pytest.mark.usefixtures("small_blocks")
@@ -72,7 +72,7 @@ def test_a_line_longer_than_many_blocks(tmp_path):
     assert lines_of(tmp_path / "a.ndjson", b"\n".join([LINES[0], long, LINES[1]])) == [LINES[0], long, LINES[1]]
 
 
-def test_the_digest_is_of_the_lines(tmp_path):
+def test_the_digest_is_of_the_documents(tmp_path):
     def digest(name, content):
         (tmp_path / name).write_bytes(content)
         return ExportFile(tmp_path / name).survey().digest
@@ -81,7 +81,9 @@ def test_the_digest_is_of_the_lines(tmp_path):
     assert digest("a.gz", gzip.compress(TEXT)) == same
     assert digest("b.ndjson", b"\n" + TEXT.removesuffix(b"\n")) == same
     assert digest("c.ndjson", TEXT.replace(b'"number":7,', b'"number":8,')) != same
-    assert digest("d.ndjson", TEXT.replace(b"\n", b"", 1)) != same
+    assert digest("d.json", TEXT.replace(b"\n", b"", 1)) == same
+    assert digest("e.json", b"[" + b",".join(LINES) + b"]") == same
+    assert digest("f.ndjson", TEXT.replace(b"\n{", b"\n{ ", 1)) != same
 
 
 # ---- what is refused
@@ -112,23 +114,10 @@ def test_a_file_without_lines(tmp_path):
 
 
 def test_no_file_and_a_folder(tmp_path):
-    for path in (tmp_path / "none.ndjson", tmp_path):
-        with pytest.raises(InvalidRequestError, match="There is no file"):
-            ExportFile(path)
-
-
-def test_a_json_array_says_how_to_make_lines(tmp_path):
-    for content in (b'[{"a":1},\n{"a":2}]\n', b'\n  [\n{"a":1}]', b"\xef\xbb\xbf[]"):
-        (tmp_path / "a.json").write_bytes(content)
-        with pytest.raises(InvalidRequestError, match=r"holds a JSON array.*jq -c"):
-            ExportFile(tmp_path / "a.json")
-
-
-@pytest.mark.usefixtures("small_blocks")
-def test_a_json_array_is_refused_before_its_one_line_is_read_to_the_end(tmp_path):
-    (tmp_path / "cut.gz").write_bytes(gzip.compress(b"[" + b",".join(LINES) + b"]")[:-20])
-    with pytest.raises(InvalidRequestError, match="holds a JSON array"):
-        ExportFile(tmp_path / "cut.gz")
+    with pytest.raises(InvalidRequestError, match=r"There is no file .*none"):
+        ExportFile(tmp_path / "none.ndjson")
+    with pytest.raises(InvalidRequestError, match="is a folder"):
+        ExportFile(tmp_path)
 
 
 # ---- handing out lines
@@ -138,23 +127,23 @@ def test_a_json_array_is_refused_before_its_one_line_is_read_to_the_end(tmp_path
 def stream(tmp_path, small_blocks):
     path = tmp_path / "a.ndjson"
     path.write_bytes(TEXT)
-    stream = LineStream(ExportFile(path))
+    stream = DocumentStream(ExportFile(path))
     yield stream
     stream.close()
 
 
 def taken(stream, start, stop):
     found = []
-    while lines := stream.take(start, stop):
-        found += lines
+    while taken := stream.take(start, stop):
+        found += map(bytes, taken.documents)
     return found
 
 
 def test_a_stream_hands_out_a_range_and_then_nothing(stream):
     assert taken(stream, 0, 10) == LINES[:10]
-    assert stream.take(0, 10) == []
+    assert stream.take(0, 10) is None
     assert taken(stream, 10, 200) == LINES[10:]
-    assert stream.take(200, 300) == []
+    assert stream.take(200, 300) is None
 
 
 @given(bounds=st.lists(st.integers(0, 220), min_size=2, max_size=12, unique=True).map(sorted))
@@ -163,7 +152,7 @@ def test_a_stream_skips_ranges(tmp_path_factory, bounds):
     path.write_bytes(TEXT)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exports, "_BLOCK", 64)
-        stream = LineStream(ExportFile(path))
+        stream = DocumentStream(ExportFile(path))
         for start, stop in zip(bounds[::2], bounds[1::2], strict=False):
             assert taken(stream, start, stop) == LINES[start:stop]
         stream.close()

@@ -222,7 +222,9 @@ def test_a_file_that_has_changed_is_not_gone_on_with(settings, data_dir, large_e
     run_child(data_dir, large_export, progress=KILL)
     with large_export.open("a") as file:
         file.write("{}\n")
-    with pytest.raises(DatasetError, match=r"source of d has changed.*: lines was 60000 and is now 60001; digest was"):
+    with pytest.raises(
+        DatasetError, match=r"source of d has changed.*: documents was 60000 and is now 60001; digest was"
+    ):
         extract(settings, large_export)
 
 
@@ -314,7 +316,9 @@ def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_di
 
 
 def test_a_parquet_file_is_no_export_file(settings, tmp_path):
-    with pytest.raises(InvalidRequestError, match=r"is a Parquet file: frontierlab.datasets.import_parquet reads it"):
+    with pytest.raises(
+        InvalidRequestError, match=r"is a file of Parquet: frontierlab.datasets.import_parquet reads it"
+    ):
         extract(settings, fl.sample.path("catalogue.parquet"))
 
 

@@ -22,11 +22,11 @@ import frontierlab as fl
 from frontierlab import extraction, imports, locks, reading
 from frontierlab.errors import DatasetError, InterruptedExtraction
 from frontierlab.extraction import read_part
+from frontierlab.file_source import FileSource
 from frontierlab.files import scratch_folder
 from frontierlab.manifest import Manifest, PlannedPart
 from frontierlab.parts import SliceWriter, read_outcome
 from frontierlab.request import Request
-from frontierlab.sources import FileSource
 
 SECONDS = 60  # that a thread is waited for; it takes moments
 

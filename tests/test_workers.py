@@ -194,18 +194,6 @@ def test_a_redis_cancellation_is_enough(sleeper, start, tmp_path):
     assert job.wait(LONG) == "cancelled"
 
 
-def test_two_workers_read_one_extraction_to_the_rows_of_one_process(configure, start, tmp_path):
-    world, path = World(200_000, seed=4), tmp_path / "large.ndjson"
-    world.write(path)
-    settings = configure(part_documents=10_000)
-    first, second = start("first"), start("second")
-    job = jobs.submit("extraction", settings=settings, name="d", source=path)
-    assert_is_the_world(job.result(LONG), world)
-    until(lambda: "'read'" in first.text + second.text, "a part that the other worker read")
-    alone = fl.extract(settings, name="alone", source=path, progress=False)
-    assert as_bytes(job.result()) == as_bytes(alone)
-
-
 def test_a_worker_that_is_killed_loses_nothing(configure, start, tmp_path):
     world, path = World(400_000, seed=4), tmp_path / "large.ndjson"
     world.write(path)
@@ -545,6 +533,18 @@ def test_an_extraction_needs_no_redis_once_it_runs(elastic, start, redis_server)
     proxy.faults.clear()
     assert_is_the_world(job.result(LONG), INDEXED)
     assert job.record().attempts == 1
+
+
+@pytest.mark.elasticsearch
+def test_two_workers_read_one_extraction_to_the_rows_of_one_process(elastic, start):
+    settings, proxy = elastic
+    first, second = start("first"), start("second")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: "'read'" in first.text + second.text, "a part that the other worker read")
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
+    alone = fl.extract(settings, name="alone", progress=False, **DAY)
+    assert as_bytes(job.result()) == as_bytes(alone)
 
 
 @pytest.mark.elasticsearch

@@ -38,7 +38,7 @@ _COLUMNS = (
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _NARROW = widgets.Layout(width="90px")
 _EVERY = 2.0  # seconds between two looks at the folder
-_ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst"
+_ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst,.xz,.bz2,.lz4,.zip"
 
 
 class DatasetsPanel(Panel):

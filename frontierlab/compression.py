@@ -1,0 +1,222 @@
+"""The bytes of a file, decompressed: what kind of file it is, its content says and never its name."""
+
+from __future__ import annotations
+
+import bz2
+import itertools
+import lzma
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+
+from frontierlab.errors import InvalidRequestError
+
+__all__ = ["SNIFFED", "decompressed"]
+
+SNIFFED = 600
+"""Bytes at the start that tell what a file is: the mark of a tar archive is at 257."""
+
+_CHUNK = 262_144  # bytes of compressed data at a time
+_VALID = "Valid: JSON text, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or alone in a zip archive"
+
+
+class _Kind(NamedTuple):
+    """A kind of file that is no JSON text.
+
+    Parameters
+    ----------
+    name
+        As a reader knows it.
+    mark
+        The bytes that tell it.
+    at
+        Where these are.
+    advice
+        What the reader can do with a file that is refused.
+    """
+
+    name: str
+    mark: bytes
+    at: int = 0
+    advice: str = _VALID
+
+
+_COMPRESSED = (
+    _Kind("gzip", b"\x1f\x8b"),
+    _Kind("Zstandard", b"\x28\xb5\x2f\xfd"),
+    _Kind("xz", b"\xfd7zXZ\x00"),
+    _Kind("bzip2", b"BZh"),
+    _Kind("lz4", b"\x04\x22\x4d\x18"),
+    _Kind("zip", b"PK\x03\x04"),
+)
+_UNPACK = "unpack it first"
+_EXPORT = "export the documents as JSON"
+_REFUSED = (
+    _Kind("Parquet", b"PAR1", advice="frontierlab.datasets.import_parquet reads it"),
+    _Kind("ORC", b"ORC", advice=_EXPORT),
+    _Kind("SQLite", b"SQLite format 3", advice=_EXPORT),
+    _Kind("DuckDB", b"DUCK", 8, _EXPORT),
+    _Kind("Avro", b"Obj\x01", advice=_EXPORT),
+    _Kind("Arrow", b"ARROW1", advice=_EXPORT),
+    _Kind("Feather", b"FEA1", advice=_EXPORT),
+    _Kind("HDF5", b"\x89HDF", advice=_EXPORT),
+    _Kind("PDF", b"%PDF"),
+    _Kind("tar", b"ustar", 257, _UNPACK),
+    _Kind("zip, empty or split", b"PK", advice=_UNPACK),
+    _Kind("7z", b"7z\xbc\xaf\x27\x1c", advice=_UNPACK),
+    _Kind("rar", b"Rar!", advice=_UNPACK),
+    _Kind("lzip", b"LZIP", advice=_UNPACK),
+    _Kind("lzma", b"\x5d\x00\x00", advice=_UNPACK),
+    _Kind("lzop", b"\x89LZO", advice=_UNPACK),
+    _Kind("compress (.Z)", b"\x1f\x9d", advice=_UNPACK),
+    _Kind("old lz4", b"\x02\x21\x4c\x18", advice=_UNPACK),
+    _Kind("snappy", b"\xff\x06\x00\x00sNaPpY", advice=_UNPACK),
+)
+
+
+def decompressed(path: Path) -> Generator[bytes]:
+    """Yield the bytes of a file, decompressed where it is compressed; never an empty piece.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is no such file, it is not a regular file or may not be read, it is of a kind that holds no JSON text, or
+        its compressed data is damaged or cut short; the message says after how many bytes.
+    """
+    _require_file(path)
+    try:
+        with path.open("rb") as file:
+            start = file.read(SNIFFED)
+            _require_text(path, start)
+            name = _compression(file, start)
+            file.seek(0)
+            pieces = _pieces(path, file, name)
+            if name:
+                start = b""
+                while len(start) < SNIFFED and (piece := next(pieces, b"")):
+                    start += piece
+                _require_text(path, start, inside=name)
+                pieces = itertools.chain([start] if start else [], pieces)
+            yield from pieces
+    except OSError as error:
+        raise InvalidRequestError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _require_text(path: Path, start: bytes, inside: str = "") -> None:
+    """Refuse a file whose first bytes, or those of what it holds compressed, say that it is not JSON text."""
+    what = f"{path} holds, compressed by {inside}," if inside else f"{path} is"
+    if inside and (name := _compressed(start)):
+        raise InvalidRequestError(f"{what} a file of {name}: it is compressed twice; decompress it once.")
+    for kind in _REFUSED:
+        if start[kind.at :].startswith(kind.mark) and not _compressed(start):
+            raise InvalidRequestError(f"{what} a file of {kind.name}: {kind.advice}.")
+    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+        raise InvalidRequestError(
+            f"{what} HTML or XML and not JSON text. It begins with {start.lstrip()[:40]!r}: an error page of a server, "
+            "say."
+        )
+
+
+def _require_file(path: Path) -> None:
+    """Refuse what is no regular file before it is opened: to open a pipe that nobody writes to would never end."""
+    try:
+        if path.is_dir():
+            raise InvalidRequestError(f"{path} is a folder. Valid: one export file.")
+        if path.exists() and not path.is_file():
+            raise InvalidRequestError(
+                f"{path} is a pipe or a device. Valid: a regular file, since it is read twice; write the data to one."
+            )
+    except OSError as error:
+        raise InvalidRequestError(f"{path} cannot be read: {error.strerror or error}.") from error
+    if not path.exists():
+        raise InvalidRequestError(f"There is no file {path}. {_VALID}.")
+
+
+def _compressed(start: bytes) -> str:
+    """Return the name of the compression that these bytes begin; empty for none."""
+    for kind in _COMPRESSED:
+        if start.startswith(kind.mark):
+            return kind.name
+    is_zlib = len(start) > 1 and start[0] == 0x78 and int.from_bytes(start[:2], "big") % 31 == 0
+    return "zlib" if is_zlib else ""
+
+
+def _compression(file: BinaryIO, start: bytes) -> str:
+    """Return the name of the file's compression; empty for none. Zstandard and lz4 can begin with frames to skip."""
+    place = 0
+    while len(start) >= 8 and start[1:4] == b"\x2a\x4d\x18" and 0x50 <= start[0] <= 0x5F:
+        place += 8 + struct.unpack("<I", start[4:8])[0]
+        file.seek(place)
+        start = file.read(SNIFFED)
+    return _compressed(start)
+
+
+def _pieces(path: Path, file: BinaryIO, name: str) -> Iterator[bytes]:
+    read: dict[str, Callable[[], Iterator[bytes]]] = {
+        "": lambda: iter(lambda: file.read(_CHUNK), b""),
+        "gzip": lambda: _members(file, lambda: zlib.decompressobj(31)),
+        "zlib": lambda: _members(file, lambda: zlib.decompressobj(15)),
+        "xz": lambda: _members(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
+        "bzip2": lambda: _members(file, bz2.BZ2Decompressor),
+        "Zstandard": lambda: _by_arrow(file, "zstd"),
+        "lz4": lambda: _by_arrow(file, "lz4"),
+        "zip": lambda: _member_of_zip(path, file),
+    }
+    try:
+        yield from read[name]()
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError) as error:
+        if not name:
+            raise
+        raise InvalidRequestError(
+            f"{path} cannot be read to its end: its {name} data is damaged or cut short near byte {file.tell():,} of "
+            f"{path.stat().st_size:,} ({error})."
+        ) from error
+
+
+def _members(file: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
+    """Decompress one member after the other, with zeros after them as tapes leave them."""
+    work, data = begin(), b""
+    while data or (data := file.read(_CHUNK)):
+        if work.eof:
+            data = data.lstrip(b"\0")
+            if not data:
+                continue
+            work = begin()
+        if piece := work.decompress(data, 16 * _CHUNK):
+            yield piece
+        data = work.unused_data if work.eof else getattr(work, "unconsumed_tail", b"")
+        while not work.eof and not getattr(work, "needs_input", True):
+            yield work.decompress(b"", 16 * _CHUNK)
+            data = work.unused_data
+    while not work.eof and (piece := work.decompress(b"", 16 * _CHUNK)):
+        yield piece
+    if not work.eof:
+        raise EOFError("it ends within its data")
+
+
+def _by_arrow(file: BinaryIO, name: str) -> Iterator[bytes]:
+    stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), name)  # not closed here: that closes the file
+    while piece := stream.read(16 * _CHUNK):
+        yield piece
+
+
+def _member_of_zip(path: Path, file: BinaryIO) -> Iterator[bytes]:
+    with zipfile.ZipFile(file) as archive:
+        members = [
+            member
+            for member in archive.infolist()
+            if not member.is_dir() and not member.filename.startswith("__MACOSX/")
+        ]
+        if len(members) != 1:
+            names = ", ".join(member.filename for member in members[:5])
+            raise InvalidRequestError(f"{path} is a zip archive of {len(members)} files ({names}): {_UNPACK}.")
+        if members[0].flag_bits & 1:
+            raise InvalidRequestError(f"{path} is a zip archive with a password: {_UNPACK}.")
+        with archive.open(members[0]) as member:
+            while piece := member.read(16 * _CHUNK):
+                yield piece

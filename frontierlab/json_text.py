@@ -1,0 +1,492 @@
+"""Cutting a text into the JSON documents that it holds: lines, arrays, answers of searches, one after another.
+
+Where a document ends is guessed (at the end of a line, or where the next begins) and the guess is checked: what is
+valid JSON from the beginning of a document on is that document and no more. Only where no guess is right are brackets
+counted. So lines and arrays are cut about as fast as they are read from the disk, and memory holds a block and the
+longest document.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+
+from frontierlab.errors import InvalidRequestError
+
+__all__ = ["AnswerFacts", "Document", "DocumentSplitter", "ErrorAnswer", "Malformed"]
+
+Document = bytes | msgspec.Raw
+"""The text of a document: Raw where it is valid JSON, otherwise bytes."""
+
+_LONGEST = 64_000_000  # bytes of a document
+_NEAR = 65_536  # bytes in which the end of a document is guessed
+_HEAD = 1_000  # bytes that are kept of a document that is too long
+_TRIES = 1_000  # places in a damaged object where a document may begin
+_FAR = 16_384  # bytes, from which it is asked whether an object that does not end is damaged
+
+_SPACE = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*+")  # between documents; a mark where files were put together
+_NEXT = re.compile(rb"\}[\s,]*+\{")
+_STRING = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"')
+_REST_OF_STRING = re.compile(rb'(?:[^"\\\n]++|\\.)*+')
+_BRACKET = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|["{}\[\]]')
+_SCALAR = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|[^\s,\]}\[{"]++')
+_MEMBER = re.compile(rb'"((?:[^"\\\n]++|\\.)*+)"\s*+:\s*+')
+_NEXT_LINE = re.compile(rb"\n(?=\s*+[{\[\]])")
+
+# what a search, or several, or a page of a scroll answers with; and what `hits` of an answer holds
+_KEYS = (
+    *("took", "timed_out", "terminated_early", "num_reduce_phases", "_scroll_id", "pit_id", "_shards", "_clusters"),
+    *("hits", "responses", "aggregations", "profile", "suggest", "status", "error", "total", "max_score"),
+)
+_ANSWER = re.compile(rb'\{\s*+"(?:' + "|".join(_KEYS).encode() + rb')"\s*+:')
+_BEGINNING = 64  # bytes of an object, from which one sees what it is
+_PREFIX = 20  # bytes: longer than the longest of the keys and what is before it
+
+
+class Malformed(bytes):
+    """The text of what is no document, with the reason why."""
+
+    reason: str
+
+    def __new__(cls, text: bytes, reason: str) -> Malformed:
+        """Make one."""
+        made = super().__new__(cls, text)
+        made.reason = reason
+        return made
+
+
+class ErrorAnswer(InvalidRequestError):
+    """The text holds the body of an error instead of a search's answer."""
+
+
+@dataclass
+class AnswerFacts:
+    """What was met in a text beside its documents: what the answers of searches say of themselves.
+
+    Parameters
+    ----------
+    answers
+        How many there are.
+    hits
+        How many documents they hold.
+    total
+        How many documents the largest of the searches found; `at_least` where the server did not count further.
+    problems
+        What makes an answer partial, such as ``timed out``.
+    cut_short
+        The text ends within an array or an answer.
+    has_ids
+        Documents have an `_id`.
+    """
+
+    answers: int = 0
+    hits: int = 0
+    total: int = 0
+    at_least: bool = False
+    problems: list[str] = field(default_factory=list)
+    cut_short: bool = False
+    has_ids: bool = False
+
+
+class _Shape(msgspec.Struct):
+    time: msgspec.Raw = msgspec.field(name="@timestamp", default=msgspec.Raw())
+    source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw())
+
+
+_RAW = msgspec.json.Decoder(msgspec.Raw)
+_SHAPES = msgspec.json.Decoder(_Shape)
+_NOT_JSON = (msgspec.DecodeError, RecursionError)
+
+
+class _End:
+    """Looks for the end of an object or array, over several blocks.
+
+    Parameters
+    ----------
+    at
+        Where to go on.
+    """
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self._depth = 0
+        self._in_string = False
+
+    def find(self, text: bytes, stop: int) -> int | None:
+        """Return the place after the end; None where it is not before `stop`.
+
+        Raises
+        ------
+        ValueError
+            A line ends within a string; `at` is its end.
+        """
+        if self._in_string and not self._leave_string(text, stop):
+            return None
+        for mark in _BRACKET.finditer(text, self.at, stop):
+            first = text[mark.start()]
+            self.at = mark.end()
+            if first in b"{[":
+                self._depth += 1
+            elif first in b"}]":
+                self._depth -= 1
+                if self._depth <= 0:
+                    return self.at
+            elif len(mark[0]) == 1:  # a quote, after which the string does not end here
+                self._in_string = True
+                if not self._leave_string(text, stop):
+                    return None
+                return self.find(text, stop)
+        self.at = stop
+        return None
+
+    def _leave_string(self, text: bytes, stop: int) -> bool:
+        found = _REST_OF_STRING.match(text, self.at, stop)
+        self.at = found.end() if found else self.at
+        if self.at < stop and text[self.at] == 0x0A:
+            raise ValueError("a line ends within a string")
+        if self.at < stop and text[self.at] == 0x22:
+            self._in_string = False
+            self.at += 1
+            return True
+        return False  # it goes on in the next block, after a backslash perhaps
+
+
+class DocumentSplitter:
+    """Cuts a text, given block by block, into documents.
+
+    It reads objects a line, in arrays, one after another, and as hits of search answers; all of these in one text.
+    A document that is damaged costs no other: reading goes on at the next line or object that is one.
+    """
+
+    def __init__(self) -> None:
+        self.facts = AnswerFacts()
+        self._rest = b""
+        self._within: list[str] = []  # "array", or "members" of an answer, in which the text is
+        self._end: _End | None = None  # of the object that the rest begins
+        self._too_long: bytes | None = None  # the head of a document whose text is not kept
+        self._usual = b"{"  # how the last line began: not as an answer does
+
+    def feed(self, block: bytes, last: bool = False) -> list[Document]:
+        """Return the documents that end in a block, in order.
+
+        Parameters
+        ----------
+        block
+            UTF-8 text that follows on the blocks before.
+        last
+            No block follows.
+
+        Raises
+        ------
+        ErrorAnswer
+            With what the error says.
+        """
+        text = self._rest + block if self._rest else block
+        found: list[Document] = []
+        at = line_end = 0
+        while True:
+            if self._too_long is None:
+                at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+            if at >= len(text):
+                break
+            if not self._within and self._too_long is None and at >= line_end:
+                at, line_end = self._lines(text, at, last, found)
+                if at >= len(text):
+                    break
+            after = self._step(text, at, last, found)
+            if after is None:
+                break
+            at = after
+        if last and self._too_long is not None:
+            self._malformed(b"", found)
+        self._keep(text, min(at, len(text)), last)
+        return found
+
+    def _keep(self, text: bytes, at: int, last: bool) -> None:
+        """Remember what is not read yet."""
+        self._rest = text[at:]
+        if self._end is not None:
+            self._end.at -= at
+        if last:
+            self.facts.cut_short = bool(self._within)
+        elif self._too_long is None and len(self._rest) > _LONGEST:
+            self._too_long = self._rest[:_HEAD]
+        if self._too_long is not None:
+            if self._end is not None:
+                done = min(self._end.at, len(self._rest))
+                self._rest = self._rest[done:]
+                self._end.at -= done
+            else:
+                self._rest = b""
+
+    def _lines(self, text: bytes, at: int, last: bool, found: list[Document]) -> tuple[int, int]:
+        """Take lines that are documents; return the place of the first that is not, and where its line ends."""
+        while at < len(text):
+            end = text.find(b"\n", at)
+            if end < 0:
+                end = len(text)
+                if not last:
+                    return at, end
+            line = text[at:end]
+            if line[:_PREFIX] != self._usual:
+                if line[:1] != b"{" or _ANSWER.match(line):
+                    return at, end
+                self._begins_anew(line)
+            try:
+                found.append(_RAW.decode(line))
+            except _NOT_JSON:
+                return at, end
+            self._end = None
+            at = end + 1
+            if text[at : at + 1] != b"{":
+                at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+        return at, at
+
+    def _begins_anew(self, document: bytes) -> None:
+        """Note a document that begins in another way than the last one, and whether it has an id."""
+        self._usual = document[:_PREFIX]
+        self.facts.has_ids = self.facts.has_ids or b'"_id"' in document
+
+    def _step(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
+        """Read on at a place that is no blank; return where to go on, None where the block ends too early to tell."""
+        if self._too_long is not None and self._end is None:
+            return self._junk(text, at, last, found)
+        first = text[at : at + 1]
+        if self._end is None and self._within and self._within[-1] == "members":
+            return self._member(text, at, last)
+        if first == b"{" or self._end is not None:
+            return self._object(text, at, last, found)
+        if first == b"[":
+            self._within.append("array")
+            return at + 1
+        if first == b"]" and self._within:
+            self._within.pop()
+            return at + 1
+        return self._junk(text, at, last, found)
+
+    def _junk(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
+        """Take what no document begins with, to the end of the line."""
+        after = at + (self._too_long is None)
+        ends = [place for mark in (b"\n", b"{", b"]") if (place := text.find(mark, after, at + _NEAR)) >= 0]
+        end = min(ends) if ends and self._within else text.find(b"\n", after)
+        if end < 0:
+            if not last:
+                return None
+            end = len(text)
+        self._malformed(text[at:end], found)
+        return end
+
+    def _malformed(self, text: bytes, found: list[Document]) -> None:
+        """Count a text that is no document, or the head of it; several where further lines begin as documents do."""
+        if self._too_long is not None:
+            found.append(Malformed(self._too_long, f"the document: longer than {_LONGEST // 1_000_000} MB"))
+            self._too_long = None
+        else:
+            found += re.split(rb"\n(?=\{)", text.rstrip(b" \t\r\n,") or text)
+        self._end = None
+
+    # ---- objects
+
+    def _object(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
+        if self._end is None:
+            if len(text) - at < _BEGINNING and not last:
+                return None
+            if _ANSWER.match(text, at):
+                is_answer = self._is_answer(text, at)
+                if is_answer is None and not last:
+                    return None
+                if is_answer:
+                    self.facts.answers += 1
+                    self._within.append("members")
+                    return at + 1
+            after = self._guessed(text, at, found)
+            if after > at:
+                return after
+            self._end = _End(at)
+        return self._counted(text, at, last, found)
+
+    def _guessed(self, text: bytes, at: int, found: list[Document]) -> int:
+        """Take objects that end where the next seems to begin; return the place after them."""
+        before = len(found)
+        while next_ := _NEXT.search(text, at, at + _NEAR):
+            piece = text[at : next_.start() + 1]
+            if piece[:_PREFIX] != self._usual:
+                if _ANSWER.match(piece):
+                    break
+                self._begins_anew(piece)
+            try:
+                found.append(_RAW.decode(piece))
+            except _NOT_JSON:
+                break
+            at = next_.end() - 1
+        self._count_hits(len(found) - before)
+        return at
+
+    def _counted(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
+        """Take the object whose brackets are counted, or what is damaged of it."""
+        end = self._end or _End(at)
+        while True:
+            asked = end.at
+            line = text.find(b"\n{", asked, asked + _FAR)
+            stop = line if line >= 0 else min(len(text), asked + _FAR)
+            try:
+                after = end.find(text, stop)
+            except ValueError:
+                return self._damaged(text, at, end.at, last, found)
+            if after is not None:
+                return self._ended(text, at, after, found)
+            if line >= 0:
+                alone = self._stands_alone(text, line + 1)
+                if alone or (alone is None and last):
+                    self._malformed(text[at:line], found)
+                    return line + 1
+                if alone is None:
+                    return None
+                end.at = line + 1
+            elif stop < len(text) or last:
+                if (next_ := self._document_within(text, max(at, asked - _FAR), stop)) is not None:
+                    self._malformed(text[at:next_], found)
+                    return next_
+                if stop == len(text):
+                    self._malformed(text[at:], found)
+                    return stop
+            else:
+                return None
+
+    def _ended(self, text: bytes, at: int, after: int, found: list[Document]) -> int:
+        """Take an object of which both ends are known; where it is not JSON, perhaps up to a document within."""
+        if self._too_long is None:
+            try:
+                found.append(_RAW.decode(text[at:after]))
+            except _NOT_JSON:
+                after = self._document_within(text, at, after) or after
+            else:
+                self._count_hits(1)
+                self._end = None
+                return after
+        self._malformed(text[at:after], found)
+        return after
+
+    def _document_within(self, text: bytes, start: int, stop: int) -> int | None:
+        """Return the place of a document that begins where an object before it seems to end, which is damaged."""
+        if self._too_long is None:
+            for next_ in itertools.islice(_NEXT.finditer(text, start, stop), _TRIES):
+                if self._stands_alone(text, next_.end() - 1):
+                    return next_.end() - 1
+        return None
+
+    def _damaged(self, text: bytes, at: int, line_end: int, last: bool, found: list[Document]) -> int | None:
+        """Take an object in which a line ends within a string; go on where a line begins as one should."""
+        next_ = _NEXT_LINE.search(text, line_end)
+        if next_ is None and not last:
+            return None
+        end = next_.start() if next_ else len(text)
+        self._malformed(text[at:end], found)
+        return end
+
+    def _stands_alone(self, text: bytes, at: int) -> bool | None:
+        """Whether a document with a time begins at a place; None where the block ends before that is clear."""
+        next_ = _NEXT.search(text, at, at + _NEAR)
+        ends = [next_.start() + 1] if next_ else []
+        try:
+            if (after := _End(at).find(text, min(len(text), at + _NEAR))) is not None:
+                ends.append(after)
+        except ValueError:
+            return False
+        for end in ends:
+            try:
+                shape = _SHAPES.decode(text[at:end])
+            except (msgspec.MsgspecError, RecursionError):
+                continue
+            return bool(bytes(shape.time) or bytes(shape.source))
+        return False if ends or len(text) - at >= _NEAR else None
+
+    # ---- answers of searches
+
+    def _is_answer(self, text: bytes, at: int) -> bool | None:
+        """Whether an object has hits, or several answers, and before them nothing but what answers have."""
+        at, error = at + 1, b""
+        while True:
+            at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
+            if text[at : at + 1] == b"}":
+                if error:
+                    raise ErrorAnswer(error[:200].decode("utf-8", "replace"))
+                return False
+            member = _MEMBER.match(text, at)
+            if member is None:
+                return None if len(text) - at < _HEAD else False
+            key, at = member[1].decode("utf-8", "replace"), member.end()
+            if key not in _KEYS:
+                return False
+            if (key == "hits" and text[at : at + 1] in (b"{", b"[")) or (
+                key == "responses" and text[at : at + 1] == b"["
+            ):
+                return True
+            after = _value_end(text, at)
+            if after is None:
+                return None
+            if key == "error":
+                error = text[at:after]
+            at = after
+
+    def _member(self, text: bytes, at: int, last: bool) -> int | None:
+        """Read a member of an answer, or of its hits."""
+        if text[at : at + 1] == b"}":
+            self._within.pop()
+            return at + 1
+        member = _MEMBER.match(text, at)
+        if member is None:
+            if len(text) - at < _HEAD and not last:
+                return None
+            self._within.clear()  # it is damaged: what follows is read as what it is
+            return at
+        key, value = member[1].decode("utf-8", "replace"), member.end()
+        first = text[value : value + 1]
+        if first == b"{" and key == "hits":
+            self._within.append("members")
+            return value + 1
+        if first == b"[" and key in ("hits", "responses"):
+            self._within.append("array" if key == "responses" else "hits")
+            return value + 1
+        after = _value_end(text, value)
+        if after is None:
+            return len(text) if last else None
+        self._note(key, text[value:after])
+        return after
+
+    def _note(self, key: str, value: bytes) -> None:
+        """Remember what an answer says of how whole it is."""
+        try:
+            said: Any = msgspec.json.decode(value)
+        except (ValueError, RecursionError):
+            return
+        if key == "error":
+            raise ErrorAnswer(value[:200].decode("utf-8", "replace"))
+        if key == "timed_out" and said is True:
+            self.facts.problems.append("timed out")
+        if key == "_shards" and isinstance(said, dict) and said.get("failed"):
+            self.facts.problems.append(f"{said['failed']} of {said.get('total')} shards failed")
+        if key == "total":
+            count = said.get("value") if isinstance(said, dict) else said
+            if isinstance(count, int):
+                self.facts.total = max(self.facts.total, count)
+                self.facts.at_least |= isinstance(said, dict) and said.get("relation") == "gte"
+
+    def _count_hits(self, number: int) -> None:
+        if self._within and self._within[-1] == "hits":
+            self.facts.hits += number
+
+
+def _value_end(text: bytes, at: int) -> int | None:
+    """Return the place after a value; None where the block ends before that is clear."""
+    if text[at : at + 1] in (b"{", b"["):
+        try:
+            return _End(at).find(text, len(text))
+        except ValueError:
+            return None
+    scalar = _SCALAR.match(text, at)
+    return scalar.end() if scalar and scalar.end() < len(text) else None

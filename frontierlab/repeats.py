@@ -1,0 +1,113 @@
+"""Which documents of a file repeat an earlier one: those with the same `_index` and `_id`."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pandas.util import hash_array
+
+__all__ = ["Repeats"]
+
+_IN_MEMORY = 4_000_000  # documents: 100 MB
+_FILES = 64  # on the disk, for more documents: each is sorted by itself
+_KEYS = ("0123456789123456", "9876543210987654")
+_SEEN = np.dtype([("one", "<u8"), ("two", "<u8"), ("number", "<i8")])
+
+
+class Repeats:
+    """Finds the documents that have the id of an earlier one.
+
+    Of an id 128 bits of a hash are compared. What does not fit into 100 MB is put aside in files of a temporary folder,
+    24 bytes a document. Use as a context manager, which removes them.
+
+    Attributes
+    ----------
+    number
+        How many documents repeat an earlier one; after `close`.
+    """
+
+    def __init__(self) -> None:
+        self.number = 0
+        self._seen: list[np.ndarray[Any, Any]] = []
+        self._held = 0
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._bits = np.zeros(0, np.uint8)
+
+    def add(self, numbers: list[int], ids: list[bytes]) -> None:
+        """Add documents that have an id.
+
+        Parameters
+        ----------
+        numbers
+            The place of each in the file, from 0; rising.
+        ids
+            What is the same for the same document alone.
+        """
+        found = np.empty(len(ids), _SEEN)
+        texts = np.array(ids, dtype=object)
+        found["one"], found["two"] = (hash_array(texts, hash_key=key, categorize=False) for key in _KEYS)
+        found["number"] = numbers
+        self._seen.append(found)
+        self._held += len(ids)
+        if self._held > _IN_MEMORY:
+            self._put_aside()
+
+    def close(self) -> None:
+        """Find which documents repeat an earlier one, when all were added."""
+        if self._folder is None:
+            parts = [np.concatenate(self._seen)] if self._seen else []
+        else:
+            self._put_aside()
+            files = sorted(Path(self._folder.name).iterdir())
+            parts = (np.fromfile(file, _SEEN) for file in files)  # type: ignore[assignment]
+        repeated = [_repeated(part) for part in parts]
+        self._seen = []
+        if self._folder is not None:
+            self._folder.cleanup()
+        numbers = np.concatenate(repeated) if repeated else np.zeros(0, np.int64)
+        self.number = len(numbers)
+        if self.number:
+            bits = np.zeros(int(numbers.max()) + 1, bool)
+            bits[numbers] = True
+            self._bits = np.packbits(bits)
+
+    def among(self, first: int, count: int) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
+        """Return which of some documents repeat an earlier one; None where none does.
+
+        Parameters
+        ----------
+        first
+            The number of the first.
+        count
+            How many.
+        """
+        begin, end = first // 8, -(-(first + count) // 8)
+        bits = self._bits[begin:end]
+        if not bits.any():
+            return None
+        found = np.zeros(count, bool)
+        known = np.unpackbits(bits).astype(bool)[first - 8 * begin :][:count]
+        found[: len(known)] = known
+        return found if found.any() else None
+
+    def _put_aside(self) -> None:
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="frontierlab-")
+        if not self._seen:
+            return
+        seen = np.concatenate(self._seen)
+        where = seen["one"] % _FILES
+        for number in range(_FILES):
+            with (Path(self._folder.name) / f"{number:02d}").open("ab") as file:
+                file.write(seen[where == number].tobytes())
+        self._seen, self._held = [], 0
+
+
+def _repeated(seen: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Return the numbers of documents that have the hash of one of a lower number."""
+    ordered = seen[np.lexsort((seen["number"], seen["two"], seen["one"]))]
+    again = (ordered["one"][1:] == ordered["one"][:-1]) & (ordered["two"][1:] == ordered["two"][:-1])
+    return np.asarray(ordered["number"][1:][again])
