@@ -385,6 +385,10 @@ class TestCaching:
         assert computed.wait(LONG)
         assert (computed.tab, computed.error) == ("Waste", "")
         assert computed._views["Why"].layout.display == ""
+        computed._forget_explanation()  # as where it was stopped
+        button(computed, "Explain the worst").click()
+        assert computed.wait(LONG)
+        assert computed._explained["why"].folder == tuple(computed.folder)
         figures = computed.figures
         computed.figures = figures.iloc[1:]
         assert (computed.folder, computed._explained) == ([], {})
@@ -462,6 +466,10 @@ class TestDashboard:
         assert board.panels["Explore"].wait(LONG)
         board.panels["Explore"]._picker._pickers["db"].value = "CONDBR2"
         assert board.panels["Caching"].selection == board.selection == fl.Selection(db="CONDBR2")
+        window = fl.Selection(db="CONDBR2", since="2026-10-01T06:00", until="2026-10-01T07:00")
+        board.panels["Explore"].selection = window  # as a brush does
+        assert board.panels["Caching"]._picker._times["since"].value == "2026-10-01T06:00:00"
+        assert "selection=selection" in board.panels["Caching"].code()
         changed = settings.model_copy(update={"es_port": 9999})
         board.panels["Connection"].settings = changed
         assert {panel.settings.es_port for panel in board.panels.values()} == {9999}

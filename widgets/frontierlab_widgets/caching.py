@@ -179,6 +179,8 @@ class CachingPanel(FiguresPanel):
         known = figures[figures["wasted_dbtime"].notna()]
         if known.empty:
             raise InvalidRequestError("No folder here has a payload that is known; the column Problem says why.")
+        if not self._explained:
+            self.folder = []  # it may be chosen, and its explanation was stopped or failed
         self._pick(id_of(known.iloc[0]))
         self.tab = "Why"
 
