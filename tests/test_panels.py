@@ -15,7 +15,7 @@ from frontierlab_widgets.panel import Panel, Phase
 from frontierlab_widgets.words import duration, progress_line, sentence
 
 import frontierlab as fl
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import Cancelled, InvalidRequestError, JobError
 from frontierlab.progress import Progress
 
 LONG = 30  # seconds after which a test that waits has failed
@@ -227,6 +227,21 @@ def test_work_that_does_not_stop_is_not_waited_for_and_its_outcome_is_dropped(pa
     end.set()
     assert hung.join(LONG)
     assert (panel.phase, came) == (Phase.DONE, ["next"])
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(Cancelled("ended"), ""), (JobError("The job cannot be cancelled"), "The job cannot be cancelled.")],
+)
+def test_an_error_after_stop_is_shown_where_it_is_not_the_stop_itself(panel, error, shown):
+    def work(work):
+        assert work.stopping.wait(LONG)
+        raise error
+
+    panel.begin(work)
+    panel._stop.click()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error) == (Phase.STOPPED, shown)
 
 
 def test_waiting_for_a_chain_of_work_takes_no_longer_than_was_said(panel):

@@ -11,13 +11,15 @@ from typing import Any
 
 import traitlets
 
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import Cancelled, InterruptedExtraction, InvalidRequestError, JobCancelled
 from frontierlab.progress import Progress
 from frontierlab_widgets.failing import TURN, Failing
 from frontierlab_widgets.words import progress_line
 from frontierlab_widgets.work import Stopped, Work
 
 __all__ = ["Phase", "STOP_SECONDS", "Working"]
+
+_STOPS = (Stopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that are what a stop comes to
 
 STOP_SECONDS = 15.0
 """Seconds for which a panel waits for work that was told to stop; then it can be used again."""
@@ -155,6 +157,8 @@ class Working(Failing):
                 return  # something newer was begun meanwhile, or nobody waits for it any more
             self.progress = None
             if isinstance(error, Stopped) or (error is not None and work.stopping.is_set()):
+                if not isinstance(error, _STOPS):  # such as a job that could not be cancelled
+                    self.fail(error)
                 self.phase, self.message = Phase.STOPPED, self.message or self.stopped_message(error)
             elif error is not None:
                 self.fail(error)
