@@ -87,6 +87,8 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
         except NotBegun as error:
             record |= {"state": "incomplete", "problem": str(error)}
         except DatasetError as error:
+            if not path.exists():  # it was deleted this moment
+                continue
             record["problem"] = str(error)
         else:
             outcome = dataset.outcome()

@@ -378,6 +378,35 @@ def test_what_duckdb_partitions_is_read(tmp_path):
     assert found == {(True, 1), (False, 1), (None, None)}
 
 
+@pytest.mark.spark
+def test_what_spark_writes_is_read(running, tmp_path):
+    moments = ["1970-01-01 00:00:00", "2261-12-31 23:59:59.999", "2400-01-01 00:00:00"]
+    rows = [f"(TIMESTAMP '{moment}', 'CONDBR2_RO', '/A/{i}', {i}L)" for i, moment in enumerate(moments)]
+    logs = running.sql(f"SELECT * FROM VALUES {', '.join(rows)} AS logs(time, db, nodefullpath, taskid)").selectExpr(
+        "*",
+        "CAST(9223372036854775807 AS DECIMAL(38, 0)) AS until",
+        "CAST(taskid AS TINYINT) AS dbtime",
+        "CAST(NULL AS SMALLINT) AS querytime",
+        "CAST('a task' AS BINARY) AS taskname",
+        "array(taskid) AS pandaid",
+        "CAST('NaN' AS DOUBLE) AS fsize",
+        "taskid = 1 AS cached",
+    )
+    logs.coalesce(1).write.partitionBy("db", "nodefullpath").parquet(str(tmp_path / "logs"))
+    stored = {str(file.metadata) for file in find_logs(tmp_path / "logs")}
+    assert "org.apache.spark" in stored.pop()
+    rows, reasons = read(tmp_path / "logs")
+    assert reasons == ["@timestamp: not a time"]
+    assert [row["time"].isoformat() for row in rows] == [
+        "1970-01-01T00:00:00+00:00",
+        "2261-12-31T23:59:59.999000+00:00",
+    ]
+    names = ("db", "nodefullpath", "taskid", "until", "dbtime", "querytime", "taskname", "pandaid", "fsize", "cached")
+    assert [tuple(row[name] for name in names) for row in rows] == [
+        ("CONDBR2_RO", f"/A/{i}", i, UNTIL, i, None, "a task", i, None, i == 1) for i in range(2)
+    ]
+
+
 def test_a_column_that_is_in_the_file_and_its_folders_is_taken_from_the_file(tmp_path):
     folder = tmp_path / "db=OTHER"
     folder.mkdir()
