@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import json
 import re
-import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -95,7 +95,7 @@ class DocumentReader:
         self._converters = {name: converter_of(column) for name, column in self._columns.items()}
         shape = json.dumps(dict.fromkeys(self._columns, "JSON"), ensure_ascii=False).replace("'", "''")
         self._statement = f"SELECT unnest(from_json(document, '{shape}')) FROM documents"
-        self._threads = threading.local()
+        self._idle: list[duckdb.DuckDBPyConnection] = []
 
     def read(self, documents: Sequence[bytes]) -> Page:
         """Read documents.
@@ -145,19 +145,28 @@ class DocumentReader:
         ends = np.cumsum(np.fromiter(map(len, documents), np.int64, len(documents)))
         offsets = pa.py_buffer(np.concatenate([np.zeros(1, np.int64), ends]))
         array = pa.Array.from_buffers(pa.large_string(), len(documents), [None, offsets, pa.py_buffer(text)])
-        connection = self._connection()
-        connection.register("documents", pa.table({"document": array}))
-        try:
-            return connection.sql(self._statement).to_arrow_table()
-        finally:
-            connection.unregister("documents")
+        with self._connection() as connection:
+            connection.register("documents", pa.table({"document": array}))
+            try:
+                return connection.sql(self._statement).to_arrow_table()
+            finally:
+                connection.unregister("documents")
 
-    def _connection(self) -> duckdb.DuckDBPyConnection:
-        """Return this thread's own DuckDB, which works in this thread alone: slices are read side by side already."""
-        if not hasattr(self._threads, "connection"):
-            self._threads.connection = duckdb.connect(config={"threads": 1})
-        connection: duckdb.DuckDBPyConnection = self._threads.connection
-        return connection
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a DuckDB that works in this thread alone: slices are read side by side already.
+
+        A `threading.local` must not hold it: a child process, such as Spark's Java, clears those of the other threads
+        when it begins, and closing a DuckDB there crashes it.
+        """
+        try:
+            connection = self._idle.pop()  # in one step: several threads lend
+        except IndexError:
+            connection = duckdb.connect(config={"threads": 1})
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
 
     def _typed(self, texts: pa.Table, page: Page) -> tuple[pa.Table, np.ndarray[Any, Any]]:
         """Read the columns, and return the rows of which every value is plain, and which these are."""

@@ -1,7 +1,9 @@
 """Documents in, rows out: the fast way and the value-by-value way agree, and nothing is lost."""
 
 import json
+import subprocess
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from unittest import mock
 
@@ -248,3 +250,11 @@ def test_what_is_not_json_or_no_document():
         assert only(raw) == "the line: not JSON"
     for raw in (b"null", b"[]", b"1", b'"a"', b"true", b"[{}]"):
         assert only(raw) == "the line: not a document"
+
+
+def test_a_child_process_that_another_thread_starts_does_not_crash():
+    """As Spark's Java does: a child clears the variables of the other threads, and with them a DuckDB of theirs."""
+    READER.read(plain())
+    with ThreadPoolExecutor(1) as pool:
+        child = pool.submit(subprocess.run, ["true"], preexec_fn=lambda: None, check=False)
+        assert child.result(60).returncode == 0
