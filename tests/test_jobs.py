@@ -577,7 +577,7 @@ def test_a_job_whose_local_redis_has_ended_is_said_by_short_waits_too(settings, 
     monkeypatch.setattr("frontierlab.jobs.job._GAP", 0.2)
     submitted = datetime.now(UTC) - timedelta(seconds=10)
     job = written(settings, backend="celery", broker="of the data folder on here", submitted=submitted)
-    told = "No worker is there to run it: it waits at the broker of the data folder on here, and none is there now."
+    told = "No worker is there that can be seen from here: it waits at the broker of the data folder on here, and there"
     assert job.warnings[0].startswith(told)
     assert job.wait(0) == "queued"
     for _ in range(2):  # each error begins a minute anew

@@ -67,11 +67,12 @@ class Workers:
         try:
             broker = Broker(settings)
         except ConfigurationError:
-            return _alone(record, f"it waits at the broker {record.broker}, and none is there now")
+            where = f"it waits at the broker {record.broker}, and there is none here now"
+            return _alone(record, "that can be seen from here", where)
         try:
             ticket, workers = self._ask(broker, lambda broker: (broker.ticket(record.id), broker.workers()))
         except JobError as error:
-            since, last, _ = self._away[broker.address]
+            since, last, _ = self._away.get(broker.address, (0.0, 0.0, error))  # another thread may have had an answer
             if last - since < _PATIENCE:
                 return record
             return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
@@ -79,7 +80,7 @@ class Workers:
             return self._unknown(store.now(record.id), broker)  # it may have ended meanwhile
         if ticket.startswith("refused: "):
             return _failed(record, ticket.removeprefix("refused: "))
-        return record if workers else _alone(record, f"it waits at the broker {broker.address}")
+        return record if workers else _alone(record, "to run it", f"it waits at the broker {broker.address}")
 
     def _unknown(self, record: JobRecord, broker: Broker) -> JobRecord:
         """Return the record of a job that the broker of the settings does not know."""
@@ -87,7 +88,7 @@ class Workers:
             return record
         if broker.address != record.broker:
             where = f"it was sent to the broker {record.broker}, and the settings here name {broker.address}"
-            return _alone(record, where)
+            return _alone(record, "that can be seen from here", where)
         return _failed(
             record, f"The broker {record.broker} does not know it any more, its data was lost: submit it again."
         )
@@ -97,7 +98,7 @@ class Workers:
         since, last, why = self._away.get(broker.address, (0.0, -math.inf, JobError()))
         now = time.monotonic()
         if now - last < _PAUSE:
-            raise why
+            raise JobError(str(why))
         try:
             answer = question(broker)
         except JobError as error:
@@ -108,8 +109,8 @@ class Workers:
         return answer
 
 
-def _alone(record: JobRecord, where: str) -> JobRecord:
-    text = f"{NO_WORKER} to run it: {where}. Start one, with make worker or frontierlab.jobs.start_worker(settings)."
+def _alone(record: JobRecord, which: str, where: str) -> JobRecord:
+    text = f"{NO_WORKER} {which}: {where}. Start one, with make worker or frontierlab.jobs.start_worker(settings)."
     return record.model_copy(update={"warnings": [text]})
 
 
