@@ -97,6 +97,34 @@ class TestConnection:
         button(panel, "Apply").click()
         assert panel.settings.es_pswd is None
 
+    def test_a_secret_that_is_typed_again_leaves_its_field_too(self, settings):
+        panel = ConnectionPanel(settings)
+        for _ in range(2):
+            panel._fields["es_api_key"].value = SECRET
+            button(panel, "Apply").click()
+            assert (panel.error, panel._fields["es_api_key"].value) == ("", "")
+
+    def test_answers_count_for_the_settings_that_were_asked_with(self, settings, monkeypatch):
+        begun, go = threading.Event(), threading.Event()
+
+        def slow(settings):
+            begun.set()
+            assert go.wait(LONG)
+            return "here."
+
+        monkeypatch.setattr(fl.connections, "SERVICES", {"Redis": slow})
+        panel = ConnectionPanel(settings)
+        for stop in (lambda: setattr(panel, "settings", settings.model_copy(update={"es_page": 7})), panel.stop):
+            button(panel, "Test").click()
+            assert begun.wait(LONG)
+            assert panel.connections["Redis"]["state"] == "checking"
+            stop()
+            go.set()
+            assert panel.wait(LONG)
+            assert panel.connections["Redis"]["state"] == "not checked"
+            begun.clear()
+            go.clear()
+
     def test_secrets_can_be_forgotten(self, settings):
         panel = ConnectionPanel(settings)
         panel._fields["es_api_key"].value = panel._fields["es_user"].value = ""
@@ -323,6 +351,25 @@ class TestExtract:
         assert (panel.phase, panel.dataset) == (Phase.DONE, "day")
         assert len(jobs.jobs(settings)) == 1
 
+    def test_a_stop_that_comes_too_late_says_so(self, settings, export, monkeypatch):
+        begun = threading.Event()
+
+        def late(job, work):
+            assert job.wait(LONG) == "succeeded"
+            begun.set()
+            assert work.stopping.wait(LONG)
+            raise Stopped
+
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        monkeypatch.setattr("frontierlab_widgets.extract.follow", late)
+        panel.extract()
+        assert begun.wait(LONG)
+        panel.stop()
+        assert panel.wait(LONG)
+        assert (panel.phase, panel.message) == (Phase.STOPPED, "The dataset day was complete before the stop.")
+
     def test_what_an_extraction_lacks_is_a_warning(self, settings, export):
         export.write_bytes(export.read_bytes() + b"no JSON at all\n")
         panel = ExtractPanel(settings.model_copy(update={"loss_warning_share": 0.0}), source=str(export), name="day")
@@ -451,7 +498,12 @@ class TestDatasets:
         ("name", "content", "message"),
         [
             ("a.parquet", b"PAR1 and then nothing", "not a Parquet file that can be read"),
-            ("b.ndjson", b"no JSON at all\n", "b.ndjson holds no query logs. None of 1 documents became a row"),
+            ("b.ndjson", b"no JSON at all\n", "b.ndjson holds no JSON documents"),
+            (
+                "b.ndjson",
+                b'{"@timestamp": "never"}\n',
+                "b.ndjson holds no query logs. None of 1 documents became a row",
+            ),
         ],
     )
     def test_a_damaged_file_is_refused_with_its_reason(self, settings, name, content, message):
@@ -460,6 +512,7 @@ class TestDatasets:
         assert panel.wait(LONG)
         assert panel.phase is Phase.FAILED
         assert message in panel.error
+        assert "/tmp" not in panel.error
         assert fl.datasets.list_datasets(settings).empty
 
     def test_a_foreign_file_is_refused_with_its_reason(self, settings, tmp_path):

@@ -21,7 +21,7 @@ from frontierlab_widgets.code import call
 from frontierlab_widgets.following import follow
 from frontierlab_widgets.panel import TURN, Panel, row
 from frontierlab_widgets.words import moment, warning_box
-from frontierlab_widgets.work import Work
+from frontierlab_widgets.work import Stopped, Work
 
 __all__ = ["ConnectionPanel"]
 
@@ -109,6 +109,7 @@ class ConnectionPanel(Panel):
             A value cannot be; the settings stay as they were.
         """
         self.settings = Settings(**self._written())
+        self._take_secrets()  # also where the settings are those of before
         self.message = "These settings are used now; they are not saved yet."
 
     def forget(self) -> None:
@@ -141,7 +142,8 @@ class ConnectionPanel(Panel):
         self.message = f"Saved in {path}, readable by you alone."
 
     def test(self) -> None:
-        """Ask all services at once, off the main thread."""
+        """Ask all services at once, off the main thread; answers count for the settings that were asked with."""
+        self.require_idle()
         self.apply()
         settings = self.settings
         self.connections = {name: {"state": "checking", "reason": ""} for name in connections.SERVICES}
@@ -152,7 +154,11 @@ class ConnectionPanel(Panel):
                 for number, answer in enumerate(as_completed(asked), 1):
                     found = answer.result()
                     told = {"state": found.state, "reason": found.reason}
-                    self.connections = {**self.connections, found.service: told}
+                    with TURN:
+                        if self.settings is not settings:
+                            raise Stopped  # others were applied meanwhile
+                        if not work.stopping.is_set():
+                            self.connections = {**self.connections, found.service: told}
                     work.report(Progress("asking", number, len(asked), 0.0, None))
 
         self.begin(ask, stage="asking")
@@ -165,6 +171,7 @@ class ConnectionPanel(Panel):
         InvalidRequestError
             There is nothing to build it from. Nothing was begun.
         """
+        self.require_idle()
         self.apply()
         settings = self.settings or Settings()
         if settings.coolr_host is None and settings.coolr_archive is None:
@@ -188,7 +195,10 @@ class ConnectionPanel(Panel):
 
     def stopped_message(self, error: BaseException | None) -> str:
         """Say what a stop leaves."""
-        return "Stopped. What was asked of COOLR is kept, and building the catalogue again goes on from there."
+        unasked = {"state": "not checked", "reason": ""}
+        asked = {name: told for name, told in self.connections.items() if told["state"] != "checking"}
+        self.connections = {**dict.fromkeys(self.connections, unasked), **asked}
+        return "Stopped; the settings are as they were applied, and a catalogue as it was."
 
     def code(self) -> str:
         """Return the lines that make these settings; secrets are named, not shown."""
@@ -230,12 +240,18 @@ class ConnectionPanel(Panel):
             values["es_api_key"] = None  # a user was named instead
         return values
 
+    def _take_secrets(self) -> None:
+        """Clear the fields of secrets, which the settings have now."""
+        for field in self._fields.values():
+            if isinstance(field, widgets.Password):
+                field.value = ""
+
     def _show_settings(self) -> None:
         settings = self.settings
+        self._take_secrets()
         for name, field in self._fields.items():
             value = _default(name) if settings is None else getattr(settings, name)
             if isinstance(field, widgets.Password):
-                field.value = ""
                 of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names are no secret
                 field.placeholder = f"{_KEPT}{of}" if value else "none"
             else:

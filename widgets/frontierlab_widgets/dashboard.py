@@ -94,9 +94,9 @@ class Dashboard(Panel):
             traitlets.link((self, "selection"), (self.panels[name], "selection"))
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
-        extract.observe(lambda _: datasets.guarded(datasets.look), "phase")  # what a stop leaves is listed
+        extract.observe(lambda _: self._look(), "phase")  # what a stop leaves is listed
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
-        self.tick(datasets.look, _EVERY)  # what others make is offered, whichever tab is open
+        self.tick(self._look, _EVERY)  # what others make is offered, whichever tab is open
 
     def try_sample(self) -> None:
         """Extract the sample, where it is not there yet, and look at it.
@@ -148,6 +148,12 @@ class Dashboard(Panel):
         self.panels["Datasets"].refresh()
         self.dataset = name
         self.tab = "Explore"
+
+    def _look(self) -> None:
+        """List the datasets anew, where their folder has changed."""
+        datasets = self.panels["Datasets"]
+        with datasets.shown_errors():
+            datasets.look()
 
     def _relisted(self) -> None:
         for name in ("Explore", "Caching"):

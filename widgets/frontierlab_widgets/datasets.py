@@ -12,7 +12,7 @@ import pandas as pd
 import traitlets
 
 import frontierlab as fl
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.imports import import_rows
 from frontierlab.losses import losses
 from frontierlab_widgets.code import Name, call
@@ -136,14 +136,14 @@ class DatasetsPanel(Panel):
     def refresh(self) -> None:
         """List the datasets anew."""
         if self.settings is not None:
-            self._known = _marks(self.settings)
-            self.listed = fl.datasets.list_datasets(self.settings)
+            known, listed = _marks(self.settings), fl.datasets.list_datasets(self.settings)
+            with TURN:  # not before: a folder elsewhere can be slow
+                self._known, self.listed = known, listed
 
     def look(self) -> None:
         """List the datasets anew where their folder has changed, whoever changed it; that is cheap to see."""
         if self.settings is not None and _marks(self.settings) != self._known:
-            with TURN:
-                self.refresh()
+            self.refresh()
 
     def take(self, name: str, content: bytes) -> None:
         """Make a dataset of a file that came through the browser; off the main thread."""
@@ -152,7 +152,10 @@ class DatasetsPanel(Panel):
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / name
                 path.write_bytes(content)
-                return _bring_in(path, target, settings, work)
+                try:
+                    return _bring_in(path, target, settings, work)
+                except FrontierlabError as error:  # about the file of the reader, not about our copy of it
+                    raise InvalidRequestError(str(error).replace(f"{folder}/", "")) from error
 
         with TURN, self.shown_errors():
             self.require_valid("import_name")
@@ -308,8 +311,6 @@ _TIPS = {
     "Import path": "Make a dataset of the Parquet file, folder of such, or export file at this path on the server",
     "Write to path": "Write the chosen dataset there, as .parquet or .csv",
 }
-
-
 _USED = {
     "Rename": ["new_name"],
     "Import path": ["path", "import_name"],

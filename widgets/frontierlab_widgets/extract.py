@@ -18,7 +18,7 @@ from frontierlab.settings import Settings
 from frontierlab.times import format_time, in_words, parse_time
 from frontierlab_widgets.code import Name, call
 from frontierlab_widgets.following import follow
-from frontierlab_widgets.naming import plain_name, require_free
+from frontierlab_widgets.naming import is_complete, plain_name, require_free
 from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.picking import CACHED
 from frontierlab_widgets.words import megabytes, no_catalogue, notes, warning_box
@@ -206,9 +206,11 @@ class ExtractPanel(Panel):
 
     def stopped_message(self, error: BaseException | None) -> str:
         """Say that what is stored stays."""
-        name = self._extracting
-        if not name or self.settings is None or not dataset_path(name, self.settings).is_dir():
+        name, settings = self._extracting, self.settings or Settings()
+        if not name or not dataset_path(name, settings).is_dir():
             return super().stopped_message(error)
+        if is_complete(name, settings):
+            return f"The dataset {name} was complete before the stop."
         return (
             f"Stopped. The dataset {name} is incomplete: Extract with the same fields goes on from there, and the "
             "datasets panel can delete it."

@@ -8,7 +8,7 @@ from frontierlab import Settings, datasets
 from frontierlab.dataset import dataset_path
 from frontierlab.errors import DatasetError, InvalidRequestError
 
-__all__ = ["plain_name", "require_free"]
+__all__ = ["is_complete", "plain_name", "require_free"]
 
 
 def plain_name(text: str) -> str:
@@ -23,6 +23,20 @@ def plain_name(text: str) -> str:
     if name:
         dataset_path(name, Settings.model_construct(data_dir=Path()))
     return name
+
+
+def is_complete(name: str, settings: Settings) -> bool:
+    """Return whether there is a complete dataset of that name.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is no name of a dataset.
+    """
+    try:
+        return dataset_path(name, settings).is_dir() and datasets.open_dataset(name, settings).state == "complete"
+    except DatasetError:  # a damaged one: who writes it says why
+        return False
 
 
 def require_free(name: str, settings: Settings, field: str) -> None:
@@ -41,9 +55,7 @@ def require_free(name: str, settings: Settings, field: str) -> None:
         The name is taken, or no name.
     """
     try:
-        taken = dataset_path(name, settings).is_dir() and datasets.open_dataset(name, settings).state == "complete"
-    except DatasetError:  # a damaged one: who writes it says why
-        return
+        taken = is_complete(name, settings)
     except InvalidRequestError as error:
         raise InvalidRequestError(f"{error} Type a name for the dataset into the field {field}.") from None
     if taken:
