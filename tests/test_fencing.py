@@ -483,6 +483,7 @@ class SlowSource:
 
     def __init__(self, request):
         self.request = request
+        self.waiting = None
         self.opened, self.go_on = [], [threading.Event(), threading.Event()]
         self.second = threading.Event()
 
@@ -497,6 +498,9 @@ class SlowSource:
         if part.number == 0:
             assert self.go_on[number].wait(SECONDS)
         yield [b'{"@timestamp":"2026-10-01T00:00:00.000Z","sqldb":"CONDBR2"}'] * 5
+
+    def with_iov(self, part):
+        return None
 
     def wanted(self, rows, limit):
         return rows, Counter()
