@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.literals import literal
+from frontierlab.spark_calls import in_spark
 from frontierlab.times import format_time, in_words, parse_time
 
 if TYPE_CHECKING:
@@ -148,7 +149,8 @@ class Selection:
     def of(self, logs: DataFrame) -> DataFrame:
         """Return the logs of the selected queries, as a Spark DataFrame; nothing is read yet."""
         condition, args = self.where()
-        return logs.sparkSession.sql(f"SELECT * FROM {{logs}}{condition}", args=args, logs=logs)
+        session, statement = logs.sparkSession, f"SELECT * FROM {{logs}}{condition}"
+        return in_spark(session, lambda: session.sql(statement, args=args, logs=logs), "a selection of logs")
 
     def where(self, *conditions: str) -> tuple[str, dict[str, Any]]:
         """Return the WHERE clause of the selection and further conditions, and the values of its parameters."""

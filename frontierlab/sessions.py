@@ -17,7 +17,7 @@ from frontierlab.cancelling import check_cancelled
 from frontierlab.errors import SparkError
 from frontierlab.java import check_java
 from frontierlab.settings import Settings
-from frontierlab.spark_calls import java_has_ended
+from frontierlab.spark_calls import check_java_answers, java_has_ended
 from frontierlab.spark_socket import socket_options
 from frontierlab.warming import warm_up
 
@@ -63,8 +63,8 @@ def session(settings: Settings | None = None, **options: Any) -> SparkSession:
     ------
     SparkError
         Java is missing or too old, pyspark is not installed, Spark does not start or has not started within
-        `START_SECONDS` (300 s), an option has no name of Spark's, or it cannot change in the session that runs
-        (which is left unchanged).
+        `START_SECONDS` (300 s), the session that runs does not answer for 120 s, an option has no name of Spark's,
+        or it cannot change in the session that runs (which is left unchanged).
     """
     given = _given(options)
     for begun in tuple(_starts):
@@ -161,6 +161,8 @@ def _running() -> SparkSession | None:
     context = SparkContext._active_spark_context
     if context is not None and java_has_ended(context):
         _forget(context)
+    elif context is not None:
+        check_java_answers(context, "asking for the session")
     try:
         return SparkSession.active()
     except PySparkRuntimeError:  # there is none

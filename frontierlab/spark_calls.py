@@ -6,6 +6,7 @@ another thread, or by Ctrl-C. Spark is then told to end its jobs, again and agai
 
 from __future__ import annotations
 
+import math
 import re
 import secrets
 import subprocess
@@ -16,6 +17,7 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
 
 from frontierlab.cancelling import check_cancelled
 from frontierlab.errors import SparkError
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-__all__ = ["ENDING_SECONDS", "SILENT_SECONDS", "in_spark", "java_has_ended", "said_by_spark"]
+__all__ = ["ENDING_SECONDS", "SILENT_SECONDS", "check_java_answers", "in_spark", "java_has_ended", "said_by_spark"]
 
 Result = TypeVar("Result")
 
@@ -36,6 +38,7 @@ SILENT_SECONDS = 120.0
 
 _LOOK = 0.05  # seconds between two looks whether the work is still wanted
 _PULSE = 10.0  # seconds between two trivial questions to Java
+_HEARD: WeakKeyDictionary[SparkContext, float] = WeakKeyDictionary()  # when Java last answered or failed to
 _NEXT_STEP = "frontierlab.spark.session() starts a new one; open logs must be opened again too."
 
 
@@ -73,6 +76,7 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
     context, tag = session.sparkContext, f"frontierlab-{secrets.token_hex(8)}"
     if context._jsc is None:
         raise SparkError(f"This Spark session was stopped. {_NEXT_STEP}")
+    check_java_answers(context, what)
     done: Future[Result] = Future()
 
     def tagged() -> None:
@@ -95,47 +99,69 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
                 left.add_note(f"Spark has not ended its work within {ENDING_SECONDS:g} s; it is still being told to.")
             raise
         check_cancelled()
-        return done.result()
+        result = done.result()
+        _HEARD[context] = time.monotonic()
+        return result
     except (PySparkException, Py4JError, OSError, EOFError) as error:
         raise _as_spark_error(error, context, what) from error
 
 
+def check_java_answers(context: SparkContext, what: str) -> None:
+    """Wait for Java to answer a trivial question, if it has not answered for some seconds.
+
+    Calls in the caller's own thread, which come next, would wait for a process that is stopped without end.
+
+    Raises
+    ------
+    Cancelled
+        A `cancellable` block around it was cancelled.
+    SparkError
+        It has not answered for `SILENT_SECONDS`.
+    """
+    if time.monotonic() - _HEARD.get(context, -math.inf) > _PULSE:
+        pulse = _Pulse(context)
+        while pulse.silent(what, patience=_LOOK):
+            check_cancelled()
+
+
 def _wait(done: Future[Any], thread: threading.Thread, context: SparkContext, what: str) -> None:
-    pulse = _Pulse(context)
+    pulse: _Pulse | None = None
+    begun = time.monotonic()
     while not wait([done], timeout=_LOOK).done:
         check_cancelled()
         if not thread.is_alive() and not done.done():  # Java was gone before the work began
             raise _gone(what)
-        if pulse.silent() > SILENT_SECONDS:
+        if pulse is not None and pulse.silent(what):
+            continue
+        if time.monotonic() - max(begun, _HEARD.get(context, begun)) > _PULSE:
+            pulse = _Pulse(context)
+
+
+class _Pulse:
+    """A trivial question to Java, asked in a thread of its own: a process that is stopped neither answers nor fails."""
+
+    def __init__(self, context: SparkContext) -> None:
+        self._context = context
+        self._answered = threading.Event()
+        self._asked = time.monotonic()
+        threading.Thread(target=self._ask, name="frontierlab-pulse", daemon=True).start()
+
+    def silent(self, what: str, patience: float = 0) -> bool:
+        """Return whether the question is open after so many seconds; raise where it has been for too long."""
+        if self._answered.wait(patience):
+            return False
+        if time.monotonic() - self._asked > SILENT_SECONDS:
             raise SparkError(
                 f"Spark does not answer: its Java process has been silent for {SILENT_SECONDS:g} s during "
                 f"{_shortened(what)}. It may be stopped, or out of memory. End it, or restart the notebook's kernel."
             )
+        return True
 
-
-class _Pulse:
-    """Asks Java a trivial question now and then: a process that is stopped neither answers nor fails."""
-
-    def __init__(self, context: SparkContext) -> None:
-        self._context = context
-        self._answer: Future[None] = Future()
-        self._answer.set_result(None)
-        self._asked = time.monotonic()
-
-    def silent(self) -> float:
-        """Return for how many seconds a question has been open."""
-        since = time.monotonic() - self._asked
-        if not self._answer.done():
-            return since
-        if since > _PULSE:
-            self._answer, self._asked = Future(), time.monotonic()
-            threading.Thread(target=self._ask, args=[self._answer], daemon=True).start()
-        return 0
-
-    def _ask(self, answer: Future[None]) -> None:
+    def _ask(self) -> None:
         with suppress(Exception):  # the work meets the same error, and says it
             _ = self._context.version
-        answer.set_result(None)
+        _HEARD[self._context] = time.monotonic()
+        self._answered.set()
 
 
 def _end(done: Future[Any], context: SparkContext, tag: str) -> bool:

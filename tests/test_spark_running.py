@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark import util
+from pyspark import SparkContext, util
 from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import spark
 from frontierlab.caching.counting import Background, count_queries
 from frontierlab.errors import Cancelled, FrontierlabError, SparkError
+from frontierlab.spark_calls import in_spark
 from tests.logs import make_dataset
 
 # It would take minutes.
@@ -388,6 +389,20 @@ def test_counting_that_has_no_job_yet_is_cancelled(
     go_on.set()  # its job begins now, long after the cancellation
     wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("frontierlab-")])
     nothing_is_left(running)
+
+
+@pytest.mark.spark
+def test_work_that_is_long_without_a_job_is_left_alone(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontierlab.spark_calls._PULSE", 0.05)
+    asked: list[float] = []
+    version = SparkContext.version.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(SparkContext, "version", property(lambda self: asked.append(1.0) or version(self)))
+
+    def plan() -> str:
+        wait_for(lambda: len(asked) > 3)
+        return "planned"
+
+    assert in_spark(running, plan, "planning") == "planned"
 
 
 @pytest.mark.spark
