@@ -554,8 +554,9 @@ def test_a_disk_that_is_full_for_a_while_costs_signs_of_life_and_not_the_end(set
     wait_for(lambda: len(full) < 3)
     waiting.go.set()
     assert job.wait(LONG) == "succeeded"
-    assert job.warnings[0] == "a word"
-    assert re.fullmatch(r"[123] of its signs of life could not be written.", job.warnings[1])
+    word, lost = job.warnings
+    assert word == "a word"
+    assert re.fullmatch(r"[123] of its signs of life could not be written.", lost)
 
 
 def test_many_processes_change_one_record_and_lose_nothing(settings):

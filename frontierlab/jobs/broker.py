@@ -243,9 +243,8 @@ def _celery(url: str, settings: Settings) -> Celery:
     """Return the Celery that sends to a broker; one each, for it keeps connections."""
     if url not in _apps:
         app, values = Celery("frontierlab", set_as_current=False), configuration(settings)
-        values["broker_transport_options"]["socket_timeout"] = (
-            _PATIENCE  # nobody waits here for messages, as workers do
-        )
+        # workers wait for messages; who sends waits for Redis to take one
+        values["broker_transport_options"]["socket_timeout"] = _PATIENCE
         app.conf.update(values)
         _apps[url] = app
     return _apps[url]

@@ -146,7 +146,7 @@ class Control:
                 self.stop(f"It went on for longer than {self._limit:g} s, the job_time_limit of the settings.")
             if now - pulsed >= _PULSE:
                 pulsed = now
-                if self._pulse():
+                if self._is_told():
                     self.stop()
             with suppress(OSError, JobError):  # a folder of the network that is away for a moment
                 if self.is_over():
@@ -158,6 +158,13 @@ class Control:
                 self.abandon()
                 return
             self._over.wait(_LOOK)
+
+    def _is_told(self) -> bool:
+        try:
+            return self._pulse()
+        except Exception:  # without this thread, the job would be taken for lost while it goes on
+            _log.exception("The job %s: nobody could be asked whether it is cancelled.", self.id)
+            return False
 
     def _beat_now(self, progress: Progress | None) -> None:
         """Give a sign of life; where it cannot be written, the next one may be, and followers notice if none comes."""
@@ -230,7 +237,8 @@ class Control:
             for name, value in fields.items():
                 setattr(record, name, value)
             if self._unwritten:
-                record.warnings.append(f"{self._unwritten} of its signs of life could not be written.")
+                text = f"{self._unwritten} of its signs of life could not be written."
+                record.warnings = [*record.warnings, text]  # of fields, which may be written again
             record.ended = record.heartbeat = datetime.now(UTC)
             if self.latest is not None:
                 record.progress = self.latest.as_record()

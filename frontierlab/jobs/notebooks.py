@@ -57,9 +57,8 @@ def _language(path: Path) -> str:
     """Return the language of a notebook; Python where it does not say."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))["metadata"]
-        return str(
-            about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language") or "python"
-        )
+        saved = about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language")
+        return str(saved or "python")
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise InvalidRequestError(f"{path} cannot be read as a notebook ({error}).") from None
 
