@@ -361,6 +361,7 @@ def test_a_record_that_is_locked_is_said(settings, monkeypatch):
         pytest.raises(JobError, match=rf"The record of the job {job.id} is locked by a process that does not let go"),
     ):
         job.cancel()
+    assert JobStore(settings).is_cancelled(job.id)  # who runs it is told all the same
 
 
 def test_a_job_whose_process_has_ended_here_has_failed_at_once(settings):

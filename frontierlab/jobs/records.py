@@ -262,12 +262,18 @@ class JobStore:
             path.unlink(missing_ok=True)
 
     def cancel(self, id: str) -> None:
-        """Cancel a job: at once where nobody runs it; otherwise who runs it is told by a file beside the record."""
+        """Cancel a job: at once where nobody runs it; otherwise who runs it is told by a file beside the record.
+
+        Raises
+        ------
+        JobError
+            There is none, or its record is locked; who runs it is told all the same.
+        """
+        if self.read(id).has_ended:
+            return
+        self.path(id, ".cancel").touch()
         with self.changing(id) as record:
-            if record.has_ended:
-                return
-            self.path(id, ".cancel").touch()
-            if record.state == "queued" or record.now().has_ended:
+            if record.state == "queued" or (not record.has_ended and record.now().has_ended):
                 record.state, record.ended = "cancelled", datetime.now(UTC)
 
     def is_cancelled(self, id: str) -> bool:
