@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import frontierlab as fl
-from frontierlab.elastic import Index, connect, search_body, time_query
+from frontierlab.elastic import Index, connect
+from frontierlab.elastic_queries import search_body, time_query
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.settings import Settings
 from tests.services.elasticsearch import ElasticsearchServer

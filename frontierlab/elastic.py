@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -15,7 +15,14 @@ import msgspec
 import tenacity
 
 from frontierlab.elastic_calls import CALL_SECONDS, LOOK, BreakableNode, call_within
-from frontierlab.elastic_errors import PageTooLarge, PointInTimeLost, explained, is_passing
+from frontierlab.elastic_errors import (
+    PageTooLarge,
+    PointInTimeLost,
+    explained,
+    is_passing,
+    require_all_answered,
+    require_whole,
+)
 from frontierlab.elastic_fields import Field, read_caps
 from frontierlab.elastic_pages import Page, PageSerializer, documents
 from frontierlab.errors import ConfigurationError, ElasticsearchError
@@ -28,7 +35,6 @@ _KEEP_ALIVE = "5m"
 _SMALLEST = 500  # documents a page, however busy the server is
 _SILENCE = 120.0  # seconds without a byte of an answer
 _FIRST = 15.0  # seconds for the first answer: a wrong address should not cost minutes
-_AWAY = ("skipped", "partial", "failed")  # of remote clusters
 _CLOSING = 5.0  # seconds for closing a point in time, which expires by itself
 
 
@@ -152,12 +158,7 @@ class Index:
             patience=0,
             within=_FIRST,
         )
-        if failures := answer.get("failures"):
-            away = ", ".join(name for failure in failures for name in failure["indices"])
-            raise ElasticsearchError(
-                f"{away} did not answer, so that {self.name} cannot be read in full: "
-                f"{_cause(failures[0])}. Try again when it does, or leave it out of es_index."
-            )
+        require_all_answered(answer.body, self.name)
         return list(answer["indices"]), read_caps(answer.body)
 
     def count(self, query: dict[str, Any], index: str | None = None) -> int:
@@ -208,7 +209,7 @@ class Index:
         answer = self.ask(
             lambda: self.client.search(query=query, size=0, allow_partial_search_results=False, **options)
         )
-        self.require_whole(answer.body)
+        require_whole(answer.body, self.name)
         return answer.body
 
     @contextmanager
@@ -220,7 +221,7 @@ class Index:
         )
         pit = PointInTime(opened["id"])
         try:
-            self.require_whole(opened.body)
+            require_whole(opened.body, self.name)
             yield pit
         finally:
             # it would expire by itself: not worth an error, nor hiding one
@@ -313,25 +314,8 @@ class Index:
             else:
                 if not isinstance(page, Page):
                     raise ElasticsearchError(f"{self.url} answered a search of {self.name} with something else.")
-                self.require_whole(page.about())
+                require_whole(page.about(), self.name)
                 return page, body["size"]
-
-    def require_whole(self, answer: Mapping[str, Any]) -> None:
-        """Raise ElasticsearchError where an answer is not of all that was asked about."""
-        failed = answer.get("_shards", {}).get("failed", 0)
-        causes = [f"{failed} of its shards failed"] if failed else []
-        causes += ["the search timed out"] if answer.get("timed_out") else []
-        causes += ["the search ended early"] if answer.get("terminated_early") else []
-        clusters = answer.get("_clusters") or {}
-        if any(clusters.get(state) for state in _AWAY):
-            details = clusters.get("details", {}).items()
-            which = [f"{name} is {detail['status']}" for name, detail in details if detail["status"] in _AWAY]
-            causes.append(f"of its clusters {', '.join(which) or 'one was skipped'}")
-        if causes:
-            raise ElasticsearchError(
-                f"{self.name} did not answer in full: {'; '.join(causes)}. Nothing of it was used. Ask again when all "
-                "of it is up, or leave what is away out of es_index."
-            )
 
     def ask(
         self,
@@ -348,7 +332,7 @@ class Index:
         call
             What to ask, of a client of this index.
         patience
-            Seconds during which it is asked again; by default ``es_retry_seconds``.
+            Seconds during which it is asked again, once at least; 0 asks once. By default ``es_retry_seconds``.
         within
             Seconds for one call and its whole answer; by default those that were given to this index.
         on_refusal
@@ -364,17 +348,21 @@ class Index:
             if state.outcome is not None and (error := state.outcome.exception()) is not None:
                 on_refusal(error)
 
+        seconds = self._settings.es_retry_seconds if patience is None else patience
+        enough: Any = tenacity.stop_after_delay(seconds)
+        if seconds:  # a single call may take longer than that, and a second one may be for less
+            enough &= tenacity.stop_after_attempt(2)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_passing),
             wait=tenacity.wait_random_exponential(multiplier=0.5, max=15),
-            stop=tenacity.stop_after_delay(self._settings.es_retry_seconds if patience is None else patience),
+            stop=enough,
             sleep=self._sleep,
             before_sleep=refused,
             reraise=True,
         )
-        seconds = min(self._seconds, within or self._seconds)
+        longest = min(self._seconds, within or self._seconds)
         try:
-            return retrying(lambda: call_within(call, seconds, self._look))
+            return retrying(lambda: call_within(call, longest, self._look))
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
             raise explained(error, self.url, self.name) from None  # the explanation has the text of it
 
@@ -390,36 +378,3 @@ class Index:
         while (left := ends - time.monotonic()) > 0:
             self._look()
             self.cancelled.wait(min(LOOK, left))
-
-
-def _cause(failure: Mapping[str, Any]) -> str:
-    error = failure.get("failure", {}).get("error", {})
-    return str(error.get("reason") or error.get("type") or "no reason was given")
-
-
-def time_query(
-    start: int | None, stop: int | None, cached: bool | None, taskid: int | None, *, lenient: bool = False
-) -> dict[str, Any]:
-    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that meet the filters.
-
-    With `lenient`, ``cached`` may also be a number or text in some indices: 1 is true, and 0 is false.
-    """
-    bounds: dict[str, Any] = {"format": "epoch_millis"}
-    if start is not None:
-        bounds["gte"] = start
-    if stop is not None:
-        bounds["lt"] = stop
-    filters: list[dict[str, Any]] = [{"range": {"@timestamp": bounds}}]
-    if cached is not None and lenient:
-        meanings = [{"match": {"cached": {"query": value, "lenient": True}}} for value in (cached, int(cached))]
-        filters.append({"bool": {"should": meanings, "minimum_should_match": 1}})
-    elif cached is not None:
-        filters.append({"term": {"cached": cached}})
-    if taskid is not None:
-        filters.append({"term": {"taskid": taskid}})
-    return {"bool": {"filter": filters}}
-
-
-def search_body(query: dict[str, Any], size: int, fields: list[str] | None) -> dict[str, Any]:
-    """Return the body of a search for pages of `size` documents, of all their fields or of some."""
-    return {"query": query, "size": size, "sort": ["_shard_doc"], "_source": True if fields is None else fields}

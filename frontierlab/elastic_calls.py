@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 import time
@@ -22,11 +23,12 @@ CALL_SECONDS = 300.0
 LOOK = 0.1
 """Seconds between two looks of a caller that waits at whether it has to stop."""
 
-_current = threading.local()
+_current = threading.local()  # the call that this thread makes
+_own = threading.local()  # the thread that makes the calls of this thread
 
 
 def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object]) -> T:
-    """Make a call in a thread of its own and wait for its end.
+    """Make a call in another thread and wait for its end.
 
     Neither a server that answers a byte at a time nor one that never answers, nor a slow name server, holds the caller
     up for longer. A call that is not waited for any more has its connection closed: the server ends its search.
@@ -46,7 +48,9 @@ def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object
         The call did not end in time.
     """
     made = _Call(call)
-    threading.Thread(target=made.run, name="elasticsearch", daemon=True).start()
+    if getattr(_own, "helper", None) is None:
+        _own.helper = _Helper()
+    _own.helper.calls.put(made)
     ends = time.monotonic() + seconds
     try:
         while not wait([made.outcome], timeout=LOOK).done:
@@ -55,6 +59,7 @@ def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object
                 raise elastic_transport.ConnectionTimeout(f"no whole answer within {seconds:g} s")
     except BaseException:
         made.hang_up()
+        _own.helper = None  # it is left to the end of that call
         raise
     return made.outcome.result()
 
@@ -73,12 +78,34 @@ class _Call(Generic[T]):
             self.outcome.set_result(self._call())
         except BaseException as error:
             self.outcome.set_exception(error)
+        finally:
+            _current.call = None
 
     def hang_up(self) -> None:
         sock = getattr(self.connection, "sock", None)
         if sock is not None:
             with suppress(OSError):  # it has just ended; of the plain socket, for TLS's own way is not for two threads
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
+
+
+class _Helper:
+    """A thread that makes calls, one after another, for as long as there is this object.
+
+    A thread a call would be simpler; answers that are put into the memory of ever new threads take a third more of it.
+    """
+
+    def __init__(self) -> None:
+        self.calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
+        threading.Thread(target=_make_calls, args=(self.calls,), name="elasticsearch", daemon=True).start()
+
+    def __del__(self) -> None:
+        self.calls.put(None)
+
+
+def _make_calls(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
+    while (call := calls.get()) is not None:
+        call.run()
+        del call  # and with it the answer, while there is no other
 
 
 class BreakableNode(elastic_transport.Urllib3HttpNode):

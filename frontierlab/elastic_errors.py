@@ -1,16 +1,27 @@
-"""What the errors of Elasticsearch and of the way to it mean, for the reader."""
+"""What errors and partial answers of Elasticsearch, and errors on the way to it, mean for the reader."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 
 import elastic_transport
 import elasticsearch
 
 from frontierlab.errors import ElasticsearchError
 
-__all__ = ["AccessRefused", "PageTooLarge", "PointInTimeLost", "explained", "is_passing"]
+__all__ = [
+    "AccessRefused",
+    "PageTooLarge",
+    "PointInTimeLost",
+    "explained",
+    "is_passing",
+    "require_all_answered",
+    "require_whole",
+]
 
+_AWAY = ("skipped", "partial", "failed")  # of remote clusters
 _PASSING = (429, 502, 503, 504)
 _CLOSED = re.compile(r"index \[([^\]]+)\] blocked by: \[FORBIDDEN/4|index_closed_exception.*?'index': '([^']+)'")
 _TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
@@ -96,3 +107,33 @@ def _explained_status(error: elasticsearch.ApiError, text: str, url: str, name: 
             '"elasticsearch>=8.19,<9", which reads servers 8 and 9.'
         )
     return ElasticsearchError(f"{url} answered {status} for {name}: {text}")
+
+
+def require_whole(answer: Mapping[str, Any], name: str) -> None:
+    """Raise ElasticsearchError where an answer to a search of indices is not of all that was asked about."""
+    failed = answer.get("_shards", {}).get("failed", 0)
+    causes = [f"{failed} of its shards failed"] if failed else []
+    causes += ["the search timed out"] if answer.get("timed_out") else []
+    causes += ["the search ended early"] if answer.get("terminated_early") else []
+    clusters = answer.get("_clusters") or {}
+    if any(clusters.get(state) for state in _AWAY):
+        details = clusters.get("details", {}).items()
+        which = [f"{cluster} is {detail['status']}" for cluster, detail in details if detail["status"] in _AWAY]
+        causes.append(f"of its clusters {', '.join(which) or 'one was skipped'}")
+    if causes:
+        raise ElasticsearchError(
+            f"{name} did not answer in full: {'; '.join(causes)}. Nothing of it was used. Ask again when all of it is "
+            "up, or leave what is away out of es_index."
+        )
+
+
+def require_all_answered(answer: Mapping[str, Any], name: str) -> None:
+    """Raise ElasticsearchError where indices or clusters did not answer a question about fields."""
+    if failures := answer.get("failures"):
+        away = ", ".join(index for failure in failures for index in failure["indices"])
+        error = failures[0].get("failure", {}).get("error", {})
+        raise ElasticsearchError(
+            f"{away} did not answer, so that {name} cannot be read in full: "
+            f"{error.get('reason') or error.get('type') or 'no reason was given'}. Try again when it does, or leave it "
+            "out of es_index."
+        )

@@ -6,17 +6,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from frontierlab.elastic import Index, time_query
+from frontierlab.elastic import Index
 from frontierlab.elastic_errors import AccessRefused
 from frontierlab.elastic_fields import Field, beside_source, kind_of, requests
 from frontierlab.elastic_indices import has_remote, mappings, missing_in_source, unread
+from frontierlab.elastic_queries import time_query
 from frontierlab.errors import ElasticsearchError
 from frontierlab.request import Request
-from frontierlab.schema import DOCUMENT_FIELDS
+from frontierlab.schema import DOCUMENT_FIELDS, INTEGER
 
 __all__ = ["Examined", "examine"]
 
 _NEEDED = ("@timestamp", "sqlsin", "sqlunt", "sqldb")  # without them a row is wrong, or nobody's
+_ROUNDED = {"double", "float", "half_float", "scaled_float"}
 _FLAGS = {"boolean", "long", "integer", "short", "byte", "keyword", "text", "wildcard", "constant_keyword"}
 _NUMBERS = _FLAGS - {"boolean"} | {"unsigned_long"}
 
@@ -57,7 +59,7 @@ def examine(index: Index, request: Request) -> Examined:
     fields = {name: mapped for name, mapped in fields.items() if name in wanted}
     _require_selectable(index, request, fields)
     kinds = {name: kind or kind_of(fields.get(name)) for name, kind in request.extra_fields.items()}
-    lenient = request.cached is not None and fields["cached"].types.keys() != {"boolean"}
+    lenient = request.cached is not None and "cached" in fields and fields["cached"].types.keys() != {"boolean"}
     found = Examined(kinds, {"lenient": lenient})
     for name in request.extra_fields:
         if name not in fields:
@@ -128,9 +130,9 @@ def _ask_beside_source(index: Index, request: Request, fields: Mapping[str, Fiel
         others = {name: mapped for name, mapped in fields.items() if name not in reasons}
         for wanted in missing_in_source(index, query, others):
             reasons[wanted] = {"missing in _source": [index.name]}
-    lost = [name for name in reasons if not fields[name].columnar and _only_in_columns(reasons[name])]
-    for name in lost:
-        text = f"The values of {name} cannot be read: {_in_words(reasons[name])}, and not kept in a column."
+    lost = {name: why for name in reasons if (why := _why_lost(name, fields[name], reasons[name]))}
+    for name, why in lost.items():
+        text = f"The values of {name} cannot be read: {_in_words(reasons[name])}, and {why}."
         if name in _NEEDED:
             raise ElasticsearchError(f"{text} Without them the rows would be wrong.")
         found.partial.append(f"{text} They are null.")
@@ -139,8 +141,14 @@ def _ask_beside_source(index: Index, request: Request, fields: Mapping[str, Fiel
     found.notes += [f"{name} is read beside _source: {_in_words(reasons[name])}." for name in asked]
 
 
-def _only_in_columns(reasons: Mapping[str, list[str]]) -> bool:
-    return not {"left out of _source", "without a _source"}.isdisjoint(reasons)
+def _why_lost(name: str, mapped: Field, reasons: Mapping[str, list[str]]) -> str | None:
+    """Say why the server has the values of a field no more as they were; None where it has them."""
+    if {"left out of _source", "without a _source"}.isdisjoint(reasons):
+        return None
+    if not mapped.columnar:
+        return "not kept in a column"
+    is_integer = name in DOCUMENT_FIELDS and DOCUMENT_FIELDS[name].type == INTEGER
+    return "rounded in its column" if is_integer and mapped.types.keys() & _ROUNDED else None
 
 
 def _in_words(reasons: Mapping[str, list[str]]) -> str:

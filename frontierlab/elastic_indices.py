@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from frontierlab.elastic import Index
+from frontierlab.elastic_errors import require_whole
 from frontierlab.elastic_fields import Field, requests
 from frontierlab.odd import SetAside, convert_text, converter_of
 from frontierlab.schema import DOCUMENT_FIELDS, TIME, Column
@@ -52,8 +53,8 @@ def unread(index: Index, searched: list[str]) -> tuple[dict[str, str], dict[str,
     Returns
     -------
     unread
-        Index → what it is (``closed``, ``hidden``, ``frozen``). Hidden ones whose name begins with a dot are the
-        server's own, and are not named.
+        Index → what it is (``closed``, ``hidden``, ``frozen``, ``not searched``). Hidden ones whose name begins with
+        a dot are the server's own, and are not named.
     filtered
         Alias that has a filter → the indices that are read through it alone.
 
@@ -70,7 +71,7 @@ def unread(index: Index, searched: list[str]) -> tuple[dict[str, str], dict[str,
     behind |= {name for one in answer["data_streams"] for name in one["backing_indices"]}
     left = {}
     for name in (states.keys() | behind) - {*searched}:
-        state = [attribute for attribute in states.get(name, ["closed"]) if attribute != "open"]
+        state = [attribute for attribute in states.get(name, []) if attribute != "open"]
         if not (name.startswith(".") and "hidden" in state):
             left[name] = " and ".join(state) or "not searched"
     aliases = [one["name"] for one in answer["aliases"]]
@@ -101,7 +102,7 @@ def missing_in_source(index: Index, query: dict[str, Any], fields: Mapping[str, 
     found = []
     for name, response in zip(fields, answer["responses"], strict=True):
         if "error" not in response:
-            index.require_whole(response)
+            require_whole(response, index.name)
             if any(_differs(name, fields[name], hit) for hit in response["hits"]["hits"]):
                 found.append(name)
     return found

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from frontierlab.elastic import Index, search_body, time_query
+from frontierlab.elastic import Index
 from frontierlab.elastic_examination import examine
+from frontierlab.elastic_queries import search_body, time_query
 from frontierlab.manifest import PlannedPart
 from frontierlab.planning import cut, split
 from frontierlab.request import Request

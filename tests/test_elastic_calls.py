@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import _thread
+import json
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from frontierlab import Settings, connections
-from frontierlab.elastic import Index, PointInTime, search_body
+from frontierlab.elastic import Index, PointInTime
+from frontierlab.elastic_queries import search_body
 from frontierlab.errors import ElasticsearchError
 from tests.services.flaky import Answer, Fault, FlakyProxy, Silence, Trickle
 
@@ -44,6 +46,14 @@ def test_a_call_that_is_retried_is_bounded(proxy: FlakyProxy, fault: Silence) ->
     with pytest.raises(ElasticsearchError, match="no whole answer within"):
         index(proxy, seconds=0.2, retry=1.0).count(EVERYTHING)
     assert len(proxy.requests) > 1
+
+
+def test_a_page_that_takes_too_long_is_asked_for_again_smaller(proxy: FlakyProxy) -> None:
+    page = {"hits": {"hits": [{"_source": {}, "sort": [1]}], "total": {"value": 1, "relation": "eq"}}}
+    proxy.faults += [Silence(), Answer(200, page)]
+    pages = index(proxy, seconds=0.5, retry=0.1).pages(search_body(EVERYTHING, 4_000, None), PointInTime("id"), 0, 1)
+    assert [len(documents) for documents in pages] == [1]
+    assert [json.loads(seen.body)["size"] for seen in proxy.requests] == [4_000, 2_000]
 
 
 @FAULTS

@@ -148,10 +148,13 @@ class TestFieldsThatSourceLacks:
         index = make({}, name="-a", fields={"sqlowner": {"type": "text"}}, _source={"excludes": ["sqlowner"]})
         with pytest.warns(PartialSource, match=f"The values of sqlowner cannot be read: in {index} it is left out of"):
             assert rows(extract(index), "schema", "since") == [(None, SINCE)]
-        nowhere = {"type": "long", "doc_values": False}
-        index = make({}, name="-b", fields={"sqlsin": nowhere}, _source={"excludes": ["sqlsin"]})
-        with pytest.raises(ElasticsearchError, match=r"The values of sqlsin cannot be read: .* rows would be wrong"):
-            extract(index)
+        for why, wrong in (("not kept", {"type": "long", "doc_values": False}), ("rounded", {"type": "double"})):
+            index = make({}, name=f"-{wrong['type']}", fields={"sqlsin": wrong}, _source={"excludes": ["sqlsin"]})
+            match = (
+                rf"The values of sqlsin cannot be read: .* {why} in .* column\. Without them the rows would be wrong"
+            )
+            with pytest.raises(ElasticsearchError, match=match):
+                extract(index)
 
     def test_by_a_user_who_may_not_see_mappings(self, make: Make, extract: Any, es: Elasticsearch) -> None:
         index = make({}, {"sqlsin": 5, "sqlunt": 6}, _source={"excludes": ["sqlsin", "sqlunt"]})
@@ -269,7 +272,7 @@ class TestFilters:
             extract(index, taskid=7)
         assert here in str(extract(index, since="2020-01-01", until="2020-01-02", dry_run=True))
         with pytest.warns(NothingFound, match="has no documents at all"):
-            extract(make(name="-empty"))
+            extract(make(name="-empty", fields={"cached": None}), cached=False)
 
 
 class TestPartialAnswers:
@@ -294,6 +297,17 @@ class TestPartialAnswers:
         assert dataset.counts.kept == 1
         assert f"give only some of the documents: some-cached (of {index})" in notes(dataset)
         assert "give only some" not in notes(extract(f"some-cached,{index}"))
+
+    def test_a_data_stream(self, extract: Any, es: Elasticsearch, index: str) -> None:
+        mappings = {"properties": MAPPING, "_source": {"excludes": ["sqlsin"]}}
+        es.indices.put_index_template(
+            name=index, index_patterns=[f"{index}-*"], data_stream={}, template={"mappings": mappings}, priority=500
+        )
+        # the server of tests cannot delete it: it goes with the server
+        es.index(index=f"{index}-stream", document=DOCUMENT, op_type="create", refresh=True)
+        dataset = extract(f"{index}-*")
+        assert rows(dataset) == [(SINCE, UNTIL)]
+        assert not dataset.manifest.partial
 
     def test_a_remote_cluster_that_is_away(self, make: Make, extract: Any, es: Elasticsearch) -> None:
         index = make({}, {})

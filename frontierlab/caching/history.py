@@ -16,7 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frontierlab.caching.comparing import KEYS, compare, compare_figure
-from frontierlab.elastic import Index, search_body
+from frontierlab.elastic import Index
+from frontierlab.elastic_queries import search_body
 from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.files import replacing
 from frontierlab.selection import Selection
