@@ -27,12 +27,13 @@ from frontierlab.losses import warn_of_losses
 from frontierlab.manifest import CATALOGUE, Manifest
 from frontierlab.parts import remove_leftovers
 from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
-from frontierlab.reading import Reading, complete
+from frontierlab.reading import Reading
 from frontierlab.request import Request, make_request
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.sources import Source, require_same
 from frontierlab.times import format_time
+from frontierlab.totals import complete
 
 __all__ = ["extract", "extract_request", "read_part"]
 

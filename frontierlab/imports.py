@@ -19,12 +19,12 @@ from frontierlab.losses import warn_of_losses
 from frontierlab.manifest import Manifest, PlannedPart
 from frontierlab.parquet_files import ParquetLogs, find_logs
 from frontierlab.parts import SliceWriter, commit_part, temporary_folder
-from frontierlab.reading import complete as add_up
 from frontierlab.request import Request
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.times import format_time
+from frontierlab.totals import complete as add_up
 
 __all__ = ["import_parquet", "import_rows"]
 

@@ -36,6 +36,7 @@ __all__ = [
     "readers",
     "refuse_readers",
     "remove_locks",
+    "require_not_replaced",
     "this_writer",
     "writing",
 ]
@@ -127,6 +128,12 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def require_not_replaced(path: Path, manifest: Manifest) -> None:
+    """Raise Replaced where there is another dataset of that name by now, or none."""
+    with fenced(path, manifest):
+        pass
 
 
 def _require_same(path: Path, manifest: Manifest) -> None:

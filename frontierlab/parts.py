@@ -14,7 +14,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from frontierlab.errors import DatasetError
 from frontierlab.files import is_temporary, sync, write_text
 from frontierlab.locks import fenced
 from frontierlab.manifest import Counts, Manifest, Outcome
@@ -24,7 +23,6 @@ __all__ = [
     "SliceWriter",
     "activity",
     "commit_part",
-    "outcome_of_all",
     "part_folder",
     "read_outcome",
     "remove_leftovers",
@@ -148,30 +146,6 @@ def read_outcome(dataset: Path, number: int) -> Outcome | None:
         return Outcome.model_validate_json(text)
     except ValueError:
         return None
-
-
-def outcome_of_all(dataset: Path, numbers: Iterable[int]) -> Outcome:
-    """Add up what became of the documents of all parts, and check it against the rows in their files.
-
-    Raises
-    ------
-    DatasetError
-        A part is missing or damaged, or its files hold other rows than it says.
-    """
-    outcomes = []
-    for number in numbers:
-        outcome, folder = read_outcome(dataset, number), part_folder(dataset, number)
-        try:
-            rows = sum(pq.read_metadata(file).num_rows for file in row_files(dataset, [number]))
-        except (OSError, pa.ArrowException):
-            rows = -1
-        if outcome is None or outcome.counts.kept != rows:
-            raise DatasetError(
-                f"Part {number} of the dataset {dataset.name} is damaged: its files are not what was stored. Remove "
-                f"{folder}; the same extract(…) call reads it again."
-            )
-        outcomes.append(outcome)
-    return Outcome.total(outcomes)
 
 
 class SliceWriter:

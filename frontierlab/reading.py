@@ -6,7 +6,6 @@ is there: what each part becomes does not depend on who reads it.
 
 from __future__ import annotations
 
-import secrets
 import shutil
 import threading
 import time
@@ -15,7 +14,6 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -23,29 +21,24 @@ import pyarrow as pa
 from frontierlab.catalogue import Catalogue
 from frontierlab.documents import DocumentReader
 from frontierlab.elastic_errors import PointInTimeLost
-from frontierlab.errors import DatasetError, FrontierlabError, InterruptedExtraction
+from frontierlab.errors import FrontierlabError, InterruptedExtraction
 from frontierlab.files import reason
 from frontierlab.json_text import Document
-from frontierlab.locks import Replaced, fenced, free_parts, part_locked, readers, remove_locks
+from frontierlab.locks import Replaced, fenced, free_parts, part_locked, readers, require_not_replaced
 from frontierlab.manifest import Manifest, Outcome, PlannedPart
 from frontierlab.parts import (
     SliceWriter,
     activity,
     commit_part,
-    outcome_of_all,
     read_outcome,
-    remove_leftovers,
-    row_files,
     temporary_folder,
 )
 from frontierlab.progress import ProgressCallback, ProgressMeter
 from frontierlab.rows import finish
 from frontierlab.schema import arrow_schema
 from frontierlab.sources import REPEATED, Batch, Source
-from frontierlab.summaries import COMBINED, combine_summaries
-from frontierlab.times import format_time
 
-__all__ = ["Reading", "complete"]
+__all__ = ["Reading"]
 
 _ROW_GROUP = 60_000
 _ATTEMPTS = 3  # at a part whose point in time was lost
@@ -273,8 +266,7 @@ class _Reader:
                 self._cancelled.set()
                 pool.shutdown(cancel_futures=True)
                 if isinstance(error, FileNotFoundError):  # where a dataset was deleted, so were the files in work
-                    with fenced(self._path, self._manifest):
-                        pass
+                    require_not_replaced(self._path, self._manifest)
                 raise
 
     def _take(self, part: PlannedPart, held: ExitStack, take_over: bool) -> bool:
@@ -359,46 +351,6 @@ class _Reader:
         done = finish(rows, self._source.request.db_instances, self._catalogue, self._schema)
         writer.write(done.rows)
         writer.count(left_out=not_wanted + done.left_out, conflicts=done.conflicts)
-
-
-def complete(path: Path, manifest: Manifest) -> None:
-    """Add up the parts of a dataset and say that it is complete.
-
-    Raises
-    ------
-    DatasetError
-        The counts do not add up, or are not those of the files; or the dataset was deleted, renamed or replaced
-        meanwhile. Nothing was changed.
-    """
-    numbers = [part.number for part in manifest.plan]
-    total = outcome_of_all(path, numbers)
-    counts = total.counts
-    if counts.read != counts.kept + counts.left_out + counts.set_aside:
-        raise DatasetError(f"The counts of {path.name} do not add up: {counts}. Please report this.")
-    for name in Outcome.model_fields:
-        setattr(manifest, name, getattr(total, name))
-    expected = sum(part.expected for part in manifest.plan)
-    if counts.read != expected and not manifest.request["index"]:
-        raise DatasetError(
-            f"{counts.read:,} documents were read of a file that had {expected:,}: it changed while it was read. "
-            f"Delete {path.name}, and extract from a file that nobody writes to."
-        )
-    if counts.read != expected:
-        told = f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
-        (manifest.partial if counts.read < expected else manifest.notes).append(told)
-    summary = path / f".{COMBINED}.{secrets.token_hex(6)}"
-    combine_summaries(row_files(path, numbers), summary)
-    with fenced(path, manifest):
-        if Manifest.read(path).state == "complete":  # another process, which waited for the same parts, was sooner
-            summary.unlink(missing_ok=True)
-            return
-        if summary.exists():
-            summary.rename(path / COMBINED)
-        manifest.state = "complete"
-        manifest.finished = format_time(datetime.now(UTC))
-        remove_leftovers(path, keep=readers(path))
-        manifest.write(path)
-        remove_locks(path)
 
 
 def _raise_first(futures: list[Future[Outcome]]) -> None:
