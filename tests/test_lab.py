@@ -106,6 +106,9 @@ class TestAPanel:
             expect(ended).to_contain_text("The kernel was restarted")
             expect(lab.button("Refresh")).not_to_be_focused()
             assert lab.button("Refresh").evaluate("button => button.closest('[inert]') !== null")
+            for theme in ("JupyterLab Dark", "JupyterLab Light"):  # a kernel that has ended is not told
+                change = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+                lab.page.evaluate(change, theme)  # returns once it is loaded
             lab.in_kernel(START, "panel = DatasetsPanel.from_state(open('state.json').read(), settings); panel")
             again = lab.page.locator(".frontierlab-panel").last
             expect(again.get_by_role("row", selected=True)).to_contain_text("sample")
