@@ -65,7 +65,7 @@ class JobCancelled(JobError):
 
 
 class SparkError(FrontierlabError):
-    """Spark cannot start here (Java is missing or too old, pyspark is not installed), or failed at a statement."""
+    """Spark cannot start here (no Java, no pyspark), failed at a statement, has ended, or does not answer."""
 
 
 class Cancelled(FrontierlabError):
