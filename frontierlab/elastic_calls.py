@@ -13,7 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import elastic_transport
 
-__all__ = ["CALL_SECONDS", "LOOK", "BreakableNode", "call_within"]
+__all__ = ["BreakableNode", "CALL_SECONDS", "LOOK", "call_within"]
 
 T = TypeVar("T")
 

@@ -35,11 +35,11 @@ class AccessRefused(ElasticsearchError):
     """The user may not do this; what it is for may be had in another way."""
 
 
-class PageTooLarge(Exception):
+class PageTooLarge(ElasticsearchError):
     """The server refuses a page of this size, and takes `most` documents."""
 
     def __init__(self, most: int) -> None:
-        super().__init__(most)
+        super().__init__(f"The server gives at most {most:,} documents a page.")
         self.most = most
 
 
