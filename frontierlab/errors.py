@@ -69,4 +69,4 @@ class SparkError(FrontierlabError):
 
 
 class Cancelled(FrontierlabError):
-    """Work with Spark or COOLR was cancelled before its answer; nothing of it is left in Spark."""
+    """Work with Spark or COOLR was cancelled before its answer; Spark has ended it, or is told to until it has."""
