@@ -185,12 +185,13 @@ class DocumentReader:
         return rows, good.to_numpy(zero_copy_only=False)
 
     def _read(self, name: str, texts: pa.Array) -> _Column:
-        if name not in self._extra:
-            return _read(texts, self._columns[name].type)
-        if self._extra[name].as_json:
-            return _Column(texts)
-        column = _read(texts, self._extra[name].type)
-        return _with_oddities(column, texts, self._extra[name].type, self._converters[name])
+        column, is_extra = self._columns[name], name in self._extra
+        if column.as_json:
+            return _Column(texts, pc.fill_null(_as_written(texts), True))
+        read = _read(texts, column.type)
+        if is_extra or not pa.types.is_dictionary(column.type):  # what is not plainly a name is none
+            return _with_oddities(read, texts, column.type, self._converters[name], is_extra)
+        return read
 
     def _one_by_one(self, documents: list[bytes], page: Page) -> pa.Table:
         rows = []
@@ -237,13 +238,21 @@ def _read(texts: pa.Array, type_: pa.DataType) -> _Column:
     return _read_numbers(texts) if pa.types.is_floating(type_) else _read_names(texts)
 
 
-def _with_oddities(column: _Column, texts: pa.Array, type_: pa.DataType, converter: Converter) -> _Column:
-    """Read the values of an extra field that are not plain one by one; null where its column cannot hold them."""
+def _with_oddities(
+    column: _Column, texts: pa.Array, type_: pa.DataType, converter: Converter, is_extra: bool
+) -> _Column:
+    """Read the values that are not plain, each different one once.
+
+    One that the column cannot hold is null in an extra field, and otherwise left to the reader of odd documents.
+    """
     if column.good is None or pc.all(column.good).as_py():
         return column
     odd = pc.invert(column.good)
+    if not pa.types.is_floating(type_):  # which is a float64 anyway
+        odd = pc.fill_null(pc.and_(odd, _as_written(texts)), False)
+    encoded = texts.filter(odd).dictionary_encode()
     values, converted, unfit = list[Any](), list[bool](), list[bool]()
-    for text in texts.filter(odd).to_pylist():
+    for text in encoded.dictionary.to_pylist():
         try:
             value, plain = convert_text(text, converter)
         except SetAside:
@@ -255,14 +264,21 @@ def _with_oddities(column: _Column, texts: pa.Array, type_: pa.DataType, convert
         converted.append(not plain)
 
     def placed(among: pa.Array, these: list[Any]) -> pa.Array:
-        return pc.replace_with_mask(among, odd, pa.array(these, among.type))
+        return pc.replace_with_mask(among, odd, pa.array(these, among.type).take(encoded.indices))
 
     none = pa.repeat(pa.scalar(False), len(texts))
+    lost = placed(none, unfit)
     return _Column(
         placed(column.values.cast(type_), values),
+        good=pc.or_(column.good, odd) if is_extra else pc.and_not(pc.or_(column.good, odd), lost),
         converted=placed(none if column.converted is None else column.converted, converted),
-        unfit=placed(none, unfit),
+        unfit=lost if is_extra else None,
     )
+
+
+def _as_written(texts: pa.Array) -> pa.Array:
+    """Return which JSON texts are as they were written: DuckDB rounds fractions and what is beyond 64 bits."""
+    return pc.or_(pc.starts_with(texts, '"'), pc.invert(pc.match_substring_regex(texts, r"(^|[\[,:])-?\d+[.eE]")))
 
 
 def _read_integers(texts: pa.Array) -> _Column:

@@ -12,7 +12,7 @@ import math
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,8 @@ Converter = Callable[[Any], tuple[Any, bool]]
 
 _DAY = len("2026-10-01")  # the longest of the forms 2026-10-01, 20261001, 2026-W40-4
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
+_MISSING = {"", "-", "nan", "null", "none", "nat", "<na>"}
+_FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _EPOCH_MS = re.compile(r"\d{12,14}")
 
 
@@ -42,15 +44,18 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     ========== ==========================================================================
     column     what is converted
     ========== ==========================================================================
-    integer    an integer within int64; a float or text that is one (``12.0``, ``" 12"``)
+    integer    an integer within int64; a float or text that is one (``12.0``, ``" 12"``);
+               a fraction of a millisecond in a measured time, rounded, halves up
     number     any finite number, or text that is one
-    flag       true, false, ``"true"``, ``"false"``, 1, 0
+    flag       true, false, 1, 0, 1.0, 0.0; text of these in any case (``"True"``, ``"0"``)
     name       text; an integer as its decimal text
     time       ISO 8601, without a zone as UTC, digits below a millisecond cut; 12 to 14
                digits, a number or text, as milliseconds since the epoch; a date alone is
                its midnight UTC in an extra field
     json       any value as its JSON text
-    any other  an array of one value as that value; an empty array as missing
+    any other  an array of one value as that value; an empty array and NaN as missing
+    not a name ``""``, ``"-"``, ``"NaN"``, ``"null"``, ``"None"``, ``"NaT"`` and ``"<NA>"``, in
+               any case, as missing: so programs write that there is no value
     ========== ==========================================================================
 
     Parameters
@@ -136,7 +141,7 @@ def converter_of(column: Column) -> Converter:
     if pa.types.is_boolean(type_):
         return _flag
     if pa.types.is_integer(type_):
-        return _integer
+        return _measure if column.measured else _integer
     if pa.types.is_floating(type_):
         return _number
     return _name
@@ -148,6 +153,10 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
         return None, True
     if converter is _json:
         return converter(value)
+    if isinstance(value, Decimal) and value.is_nan():
+        return None, False
+    if isinstance(value, str) and converter is not _name and value.strip().lower() in _MISSING:
+        return None, False
     if isinstance(value, list):
         if len(value) > 1:
             raise SetAside("an array of several values")
@@ -187,6 +196,17 @@ def _integer(value: Any) -> tuple[int, bool]:
     return int(number), False
 
 
+def _measure(value: Any) -> tuple[int, bool]:
+    """Read what was measured: a fraction is rounded to the nearest integer."""
+    try:
+        return _integer(value)
+    except SetAside as reason:
+        if str(reason) != "not an integer":
+            raise
+    number = _decimal(value, "not an integer").to_integral_value(ROUND_HALF_UP)
+    return _integer(number)[0], False
+
+
 def _number(value: Any) -> tuple[float, bool]:
     number = float(_decimal(value, "not a number"))
     if not math.isfinite(number):
@@ -197,9 +217,10 @@ def _number(value: Any) -> tuple[float, bool]:
 def _flag(value: Any) -> tuple[bool, bool]:
     if isinstance(value, bool):
         return value, True
-    meanings = {"true": True, "false": False, 1: True, 0: False}
-    if isinstance(value, (str, int)) and value in meanings:
-        return meanings[value], False
+    # 1.0 too, as flags with missing ones are in a column of floats
+    found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else {1: True, 0: False}.get(value)
+    if found is not None:
+        return found, False
     raise SetAside("not a flag")
 
 

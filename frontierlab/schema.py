@@ -46,6 +46,8 @@ class Column:
         What it says, with its unit.
     as_json
         Whether it holds the JSON text of its field, whatever that is.
+    measured
+        Whether it is a measured time: a fraction of its unit is rounded.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Column:
     type: pa.DataType
     meaning: str
     as_json: bool = False
+    measured: bool = False
 
 
 COLUMNS: tuple[Column, ...] = (
@@ -74,8 +77,8 @@ COLUMNS: tuple[Column, ...] = (
     Column("disconn", "disconn", FLAG, "the client went away"),
     Column("procerror", "procerror", FLAG, "error while processing"),
     Column("rejected", "rejected", FLAG, "refused because the servlet was too busy"),
-    Column("querytime", "querytime", INTEGER, "whole time, ms"),
-    Column("dbtime", "dbtime", INTEGER, "time in the database, ms"),
+    Column("querytime", "querytime", INTEGER, "whole time, ms", measured=True),
+    Column("dbtime", "dbtime", INTEGER, "time in the database, ms", measured=True),
     Column("fsize", "fsize", INTEGER, "size of the answer, bytes"),
     Column("frontierserver", "frontierserver", NAME, "the server that was asked"),
     Column("sqlhash", "sqlhash", INTEGER, "hash of the SQL text"),

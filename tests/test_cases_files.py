@@ -409,6 +409,29 @@ def test_hashes_are_exact_or_rounded(values):
     assert rounded.is_sure or sum(as_javascript(value) % 10**9 != 0 for value in values) < 3
 
 
+# ---- values
+
+
+def test_values_whose_meaning_is_clear_are_read(read):
+    dataset = read(
+        lines(
+            [
+                *(document(number, querytime=12.5) for number in range(19)),
+                document(19, cached="True", dbtime="NaN", sqlunt=None),
+            ]
+        )
+    )
+    assert tasks(dataset) == [*range(20)]
+    assert sorted(dataset.to_arrow()["querytime"].to_pylist()) == [12, *[13] * 19]
+    assert dataset.manifest.converted == {"querytime": 19, "cached": 1, "dbtime": 1}
+
+
+def test_nan_is_a_missing_value(read):
+    content = lines([document(0), document(1, taskid=float("nan")), document(2), document(3, taskid=float("nan"))])
+    assert b'"taskid": NaN' in content
+    assert sorted(read(content).to_arrow()["taskid"].to_pylist(), key=str) == [0, 2, None, None]
+
+
 # ---- memory
 
 

@@ -152,7 +152,7 @@ def plain_row(document):
     row = {}
     for name, column in DOCUMENT_FIELDS.items():
         try:
-            row[column.name] = plain_value(document.get(name), column.type)
+            row[column.name] = plain_value(document.get(name), column)
         except ValueError as error:
             return f"{name}: {error}", row
     for name in ("since", "until"):
@@ -163,19 +163,22 @@ def plain_row(document):
     return ("kept" if row["db"] in INSTANCES else "another database"), row
 
 
-def plain_value(value, type_):
+def plain_value(value, column):
+    type_ = column.type
     if isinstance(value, list) and len(value) > 1:
         raise ValueError("an array of several values")
     if isinstance(value, list):
         value = value[0] if value else None
     if isinstance(value, dict):
         raise ValueError("an object")
+    if value == "" and type_ in (TIME, INTEGER, FLAG):
+        value = None
     if type_ == TIME:
         return plain_time(value)
     if value is None:
         return None
     if type_ == INTEGER:
-        return plain_integer(value)
+        return plain_integer(value, column.name in ("querytime", "dbtime"))
     if type_ == FLAG:
         known = {"true": True, "false": False, "1": True, "0": False}
         text = str(value).lower()
@@ -187,11 +190,13 @@ def plain_value(value, type_):
     return str(value)
 
 
-def plain_integer(value):
+def plain_integer(value, measured):
     try:
         number = None if isinstance(value, bool) else Decimal(str(value).strip())
     except InvalidOperation:
         number = None
+    if measured and number is not None:
+        number = (number + Decimal("0.5")) // 1
     if number is None or number != number.to_integral_value():
         raise ValueError("not an integer")
     if not -(2**63) <= number < 2**63:

@@ -45,12 +45,15 @@ class Oddity:
     indexable
         Whether a real Elasticsearch takes the document (with ``ignore_malformed``) and finds it by the
         time that was meant.
+    meant
+        What the text means whatever the field's value was; None where it means that value.
     """
 
     field: str
     text: Callable[[int | str], str | None]
     outcome: str
     indexable: bool = True
+    meant: int | None = None
 
 
 @dataclass
@@ -76,11 +79,18 @@ def _integers(name: str) -> list[Oddity]:
     def fixed(text: str, outcome: str, indexable: bool = True) -> Oddity:
         return Oddity(name, _fixed(text), outcome, indexable)
 
+    measured = DOCUMENT_FIELDS[name].measured  # a fraction is rounded
     return [
         *(Oddity(name, form.format, KEPT) for form in ('"{}"', '" {} "', "[{}]")),
         *(Oddity(name, _small(form), KEPT) for form in ("{}.0", '"{}.0"')),
         *(fixed(text, NULL) for text in ("null", "[]", "")),
-        *(fixed(text, NOT_INTEGER) for text in ("12.5", '"12.5"', '"n/a"', '""', "true")),
+        *(
+            Oddity(name, _fixed(text), KEPT, meant=13) if measured else fixed(text, NOT_INTEGER)
+            for text in ("12.5", '"12.5"')
+        ),
+        fixed('"n/a"', NOT_INTEGER),
+        Oddity(name, _fixed('""'), NULL, meant=MISSING),
+        fixed("true", NOT_INTEGER),
         *(fixed(text, BEYOND) for text in ("9223372036854775808", '"9223372036854775808"')),
         fixed("[1, 2]", SEVERAL),
         fixed('{"value": 1}', OBJECT, indexable=False),
@@ -125,7 +135,7 @@ def _times() -> list[Oddity]:
     same = ((2, '"{}+02:00"'), (2, '"{}+0200"'), (-5, '"{}-05:00"'), (0, '"{}"'), (0, '"{}999Z"'))
     unread = (
         ('"yesterday"', NOT_TIME),
-        ('""', NOT_TIME),
+        ('""', ABSENT),
         ("true", NOT_TIME),
         ("1790812800000.5", NOT_TIME),
         ("null", ABSENT),
@@ -195,14 +205,16 @@ def _apply(kind: Oddity, row: int, columns: Columns, spoilt: Spoilt) -> None:
     name = kind.field
     number = int(columns[name][row])
     missing = MISSING if DOCUMENT_FIELDS[name].type == INTEGER else -1
-    if number == missing and kind.outcome in (KEPT, NULL):
+    if number == missing and kind.outcome in (KEPT, NULL) and kind.meant is None:
         return
     value = NAMES[name][number] if name in NAMES and number >= 0 else number
     text = kind.text(value)
     if text is None:
         return
     spoilt.texts.setdefault(name, {})[row] = text
-    if kind.outcome == NULL:
+    if kind.meant is not None:
+        columns[name][row] = kind.meant
+    elif kind.outcome == NULL:
         columns[name][row] = missing
     elif kind.outcome != KEPT:
         spoilt.reasons.setdefault(row, f"{name}: {kind.outcome}")
