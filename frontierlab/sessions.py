@@ -18,7 +18,7 @@ from frontierlab.errors import SparkError
 from frontierlab.java import check_java
 from frontierlab.settings import Settings
 from frontierlab.spark_calls import check_java_answers, java_has_ended
-from frontierlab.spark_socket import socket_options
+from frontierlab.spark_socket import remove_with_java, socket_options
 from frontierlab.warming import warm_up
 
 if TYPE_CHECKING:
@@ -139,6 +139,7 @@ def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSessio
         settings = settings or Settings()
         chosen = {"spark.master": settings.spark_master, **settings.spark_options, **given}
         begun = _start(_defaults(chosen["spark.master"]) | socket_options(chosen) | chosen)
+        remove_with_java(begun)
         if chosen["spark.master"].startswith("local"):  # executors elsewhere would not see the file
             warm_up(begun)
         return begun

@@ -14,12 +14,17 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["socket_options"]
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["remove_with_java", "socket_options"]
 
 _ENABLED = "spark.python.unix.domain.socket.enabled"
 _FOLDER = "spark.python.unix.domain.socket.dir"
 _LONGEST = 103  # characters of a socket's path: 103 on a Mac, 107 on Linux
+_HOOKS = "org.apache.spark.util.ShutdownHookManager"
 _NAME = len("/.01234567-89ab-cdef-0123-456789abcdef.sock")
 
 
@@ -35,7 +40,18 @@ def socket_options(options: Mapping[str, str]) -> dict[str, str]:
     if not options["spark.master"].startswith("local") or options.get(_ENABLED) == "false" or _FOLDER in options:
         return {}
     folder = _folder()
+    if folder is not None and not folder.is_dir():  # removed with an earlier Java process
+        _folder.cache_clear()
+        folder = _folder()
     return {} if folder is None else {_ENABLED: "true", _FOLDER: str(folder)}
+
+
+def remove_with_java(session: SparkSession) -> None:
+    """Let Java remove the folder when it ends: Python that is terminated or killed does not, and Java ends after it."""
+    folder = session.conf.get(_FOLDER, None)
+    if folder is not None and folder == str(_folder()):
+        hooks, file = (getattr(session._jvm, name) for name in (_HOOKS, "java.io.File"))
+        hooks.registerShutdownDeleteDir(file(folder))
 
 
 @functools.cache

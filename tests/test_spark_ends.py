@@ -12,6 +12,7 @@ import pytest
 
 from frontierlab import sessions, spark, spark_socket
 from frontierlab.errors import Cancelled, SparkError
+from tests.test_spark_running import wait_for
 
 
 @pytest.fixture
@@ -63,12 +64,16 @@ def test_sockets_are_in_a_short_private_folder(tmp_path: Path, monkeypatch: pyte
     assert not folder.exists()
 
 
-def test_only_sessions_of_this_machine_have_a_socket_and_only_where_it_is_wanted() -> None:
+def test_only_sessions_of_this_machine_have_a_socket_and_only_where_it_is_wanted(tmp_path: Path) -> None:
     enabled, place = "spark.python.unix.domain.socket.enabled", "spark.python.unix.domain.socket.dir"
     assert spark_socket.socket_options({"spark.master": "spark://host:7077"}) == {}
     assert spark_socket.socket_options({"spark.master": "local[2]", enabled: "false"}) == {}
     assert spark_socket.socket_options({"spark.master": "local[2]", place: "/mine"}) == {}
-    assert spark_socket.socket_options({"spark.master": "local[2]"})[enabled] == "true"
+    options = spark_socket.socket_options({"spark.master": "local[2]"})
+    assert options[enabled] == "true"
+    Path(options[place]).rename(tmp_path / "gone")  # as an earlier Java process leaves it
+    assert Path(spark_socket.socket_options({"spark.master": "local[2]"})[place]).is_dir()
+    (tmp_path / "gone").rename(options[place])
 
 
 @pytest.mark.spark
@@ -126,3 +131,22 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
         assert "frontierlab.spark.session() starts a new one" in said
     assert new == "new: True [0]"
     assert not Path(folder.removeprefix("folder: ")).exists()
+
+
+@pytest.mark.spark
+def test_the_folder_of_sockets_goes_though_python_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal
+            import frontierlab as fl
+
+            print(fl.spark.session().conf.get("spark.python.unix.domain.socket.dir"), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, timeout=300)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("frontierlab-")
+    wait_for(lambda: not folder.exists())
