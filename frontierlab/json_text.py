@@ -470,6 +470,12 @@ class DocumentSplitter:
             self.facts.problems.append("timed out")
         if key == "_shards" and isinstance(said, dict) and said.get("failed"):
             self.facts.problems.append(f"{said['failed']} of {said.get('total')} shards failed")
+        if key == "terminated_early" and said is True:
+            self.facts.problems.append("ended early")
+        if key == "_clusters" and isinstance(said, dict):
+            away = [f"{said[state]} {state}" for state in ("skipped", "partial", "failed") if said.get(state)]
+            if away:
+                self.facts.problems.append(f"of {said.get('total')} clusters {', '.join(away)}")
         if key == "total":
             count = said.get("value") if isinstance(said, dict) else said
             if isinstance(count, int):

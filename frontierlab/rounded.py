@@ -18,7 +18,8 @@ _SURE = 3  # different values that only rounding explains
 _ROUND = 1_000  # what a clock of microseconds counts by, in nanoseconds
 _NO_TIME = 2**62  # nanoseconds after the year 2116: a hash, of which float64 keeps thousands
 _ROUNDER = 1_000_000_000
-_LARGE = re.compile(rb'":\s*+(-?\d{16,20}|-?\d\.\d{1,20}[eE]\+?1[5-9])(?=[\s,}\]])')
+# of a member, alone or the first of an array, also as a float; not in JSON that is quoted within a text
+_LARGE = re.compile(rb'":(?<!\\":)\s*+\[?\s*+(-?\d{16,20}(?:\.0*+)?|-?\d\.\d{1,20}[eE]\+?1[5-9])(?=[\s,}\]])')
 
 
 class RoundedNumbers:

@@ -131,6 +131,20 @@ def test_an_answer_that_is_partial_is_warned_of(read):
     assert "1 documents of 14,000,000" in dataset.manifest.partial[1]
 
 
+@pytest.mark.parametrize(
+    ("said", "match"),
+    [
+        ({"_clusters": {"total": 2, "successful": 1, "skipped": 1}}, "of 2 clusters 1 skipped"),
+        ({"_clusters": {"total": 3, "successful": 1, "partial": 1, "failed": 1}}, "of 3 clusters 1 partial, 1 failed"),
+        ({"terminated_early": True}, "ended early"),
+        ({"timed_out": True}, "timed out"),
+    ],
+)
+def test_whatever_makes_an_answer_partial_is_warned_of(read, said, match):
+    with pytest.warns(PartialSource, match=f"^Answers in the file are partial: {match}"):
+        assert read(json.dumps(answer([hit(0)]) | said).encode()).counts.kept == 1
+
+
 def test_an_array_that_is_cut_short_is_warned_of(read):
     with pytest.warns(PartialSource, match="cut short"):
         assert read(json.dumps([document(number) for number in range(3)])[:-1].encode()).counts.kept == 3
@@ -370,6 +384,21 @@ def test_rounded_times_and_hashes_are_refused(refused):
     for start, step in ((SINCE, 1_234_567), (8612205006919924097, 7_777_777), (-8612205006919924097, 7_777_777)):
         values = [as_javascript(start + step * number) for number in range(4)]
         refused(lines([document(0, sqlhash=value) for value in values]), "beyond 2.53 .* were rounded")
+
+
+def test_rounded_numbers_are_refused_however_they_are_written(refused):
+    values = [as_javascript(SINCE + 1_234_567 * number) for number in range(4)]
+    refused(lines([document(0, sqlsin=[value]) for value in values]), "were rounded")
+    floats = [f"{int(float(value))}.0" for value in values]
+    text = lines([document(0, sqlsin=number) for number in range(4)]).decode()
+    for number, written in enumerate(floats):
+        text = text.replace(f'"sqlsin": {number},', f'"sqlsin": {written},')
+    refused(text.encode(), "were rounded")
+
+
+def test_exact_numbers_in_a_text_do_not_vouch_for_rounded_ones(refused):
+    original = json.dumps({"sqlsin": SINCE})
+    refused(lines([document(0, message=original, sqlsin=as_javascript(SINCE), sqlunt=as_javascript(OPEN))]), "rounded")
 
 
 def test_a_few_numbers_that_may_have_been_rounded_are_warned_of(read):
