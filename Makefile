@@ -40,10 +40,11 @@ test-loaded: $(READY) ## Run the tests of Spark, JupyterLab and jobs three times
 	$(BIN)/python -m tests.services.releases
 	$(BIN)/python scripts/loaded.py
 
-lint: $(READY) ## Check style and types
+lint: $(READY) ## Check style, types and the order of rooms
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: $(READY) ## Put the code into its form
 	$(BIN)/ruff check --fix

@@ -31,8 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import frontierlab as fl
-from frontierlab.elastic import Index, connect
-from frontierlab.elastic_queries import search_body, time_query
+from frontierlab.elastic.client import Index, connect
+from frontierlab.elastic.queries import search_body, time_query
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.settings import Settings
 from tests.services.elasticsearch import ElasticsearchServer
@@ -140,7 +140,7 @@ def child(peer: str, config: str) -> None:
     call, index = PEERS[peer]
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(config, data_dir=folder, es_index=index)
-        importlib.import_module("frontierlab.extraction")  # everybody's libraries, before the clock starts
+        importlib.import_module("frontierlab.extraction.extract")  # everybody's libraries, before the clock starts
         importlib.import_module("pandas")
         began, used = time.perf_counter(), cpu_seconds()
         documents = call(settings)

@@ -28,8 +28,8 @@ from pyspark.sql import DataFrame
 
 import frontierlab as fl
 from frontierlab import Selection, filters
-from frontierlab.datasets import Dataset
 from frontierlab.sample import World
+from frontierlab.storage.store import Dataset
 
 DB, SCHEMA = "CONDBR2", "ATLAS_COOLOFL_PIXEL"
 KIND = """CASE WHEN disconn THEN 'disconn' WHEN rejected THEN 'rejected' WHEN procerror THEN 'procerror'
@@ -123,7 +123,7 @@ def first_plot(dataset: Dataset) -> float:
     """Return how long the first plot takes in a new process once Spark is up."""
     script = (
         "import sys, time, frontierlab as fl\n"
-        "from frontierlab.datasets import Dataset\n"
+        "from frontierlab.storage.store import Dataset\n"
         "from pathlib import Path\n"
         "session = fl.spark.session(fl.Settings(spark_master='local[2]'))\n"
         "fl.plots, fl.filters\n"

@@ -2,7 +2,6 @@ from . import caching as caching
 from . import catalogue as catalogue
 from . import catalogues as catalogues
 from . import connections as connections
-from . import contents as contents
 from . import coolr as coolr
 from . import datasets as datasets
 from . import errors as errors
@@ -12,14 +11,15 @@ from . import plots as plots
 from . import sample as sample
 from . import schema as schema
 from . import spark as spark
-from .changes import what_changed as what_changed
-from .datasets import Dataset as Dataset
-from .extraction import extract as extract
-from .reports import report as report
+from .extraction.extract import extract as extract
+from .filters import contents as contents
+from .filters.changes import what_changed as what_changed
+from .reports.report import report as report
 from .selection import Selection as Selection
 from .settings import Settings as Settings
 from .settings import create_config_file as create_config_file
 from .spark import open_logs as open_logs
-from .spark_sql import sql as sql
+from .spark.user_sql import sql as sql
+from .storage.dataset import Dataset as Dataset
 
 __version__: str

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frontierlab.errors import CatalogueError
-from frontierlab.files import replacing
 from frontierlab.schema import NAME, NO_TAG
+from frontierlab.util.files import replacing
 
 __all__ = ["CATALOGUE_SCHEMA", "Catalogue", "Completed"]
 
@@ -111,7 +111,7 @@ class Catalogue:
         if not path.is_file():
             raise CatalogueError(
                 f"There is no catalogue at {path}. Set coolr_host or coolr_archive: extract() builds it from there, as "
-                "does frontierlab.catalogues.refresh(settings); or name its Parquet file as coolr_file. In the "
+                "does frontierlab.coolr.refresh.refresh(settings); or name its Parquet file as coolr_file. In the "
                 "connection panel these are fields of COOLR. Without a catalogue, extract(…, complete=False) leaves "
                 "ids and names as they were logged."
             )

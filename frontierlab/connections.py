@@ -64,9 +64,9 @@ def check(service: str, settings: Settings | None = None) -> Connection:
 
 
 def _elasticsearch(settings: Settings) -> str:
-    from frontierlab.elastic import Index
-    from frontierlab.elastic_examination import examine
-    from frontierlab.request import make_request
+    from frontierlab.elastic.client import Index
+    from frontierlab.extraction.examination import examine
+    from frontierlab.extraction.request import make_request
 
     everything = dict.fromkeys(("since", "until", "cached", "taskid", "source"))
     request = make_request(settings, **everything, extra_fields=(), complete=False)

@@ -8,12 +8,22 @@ an interval of validity reaches 1.8e18 and would lose digits.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
-__all__ = ["COLUMNS", "Column", "DOCUMENT_FIELDS", "MISSING_IOV", "NO_TAG", "OPEN_IOV", "arrow_schema"]
+__all__ = [
+    "COLUMNS",
+    "Column",
+    "DOCUMENT_FIELDS",
+    "EXTRA_TYPES",
+    "MISSING_IOV",
+    "NO_TAG",
+    "OPEN_IOV",
+    "arrow_schema",
+    "extra_columns",
+]
 
 MISSING_IOV = -1
 """``since`` or ``until`` of a query that gave none: a query that asks for no payload."""
@@ -102,3 +112,22 @@ def arrow_schema(extra: Iterable[Column] = ()) -> pa.Schema:
     """
     columns = [*COLUMNS, *extra]
     return pa.schema([pa.field(c.name, c.type, nullable=c.name not in ("time", "db")) for c in columns])
+
+
+EXTRA_TYPES: dict[str, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "flag": pa.bool_(),
+    "name": pa.string(),
+    "time": TIME,
+    "json": pa.string(),
+}
+"""What an extra field can be read as; ``json`` is the JSON text of any value: an object, an array, a number."""
+
+
+def extra_columns(extra_fields: Mapping[str, str | None]) -> list[Column]:
+    """Return the columns for extra fields: the field's name → what it is read as."""
+    return [
+        Column(name, name, EXTRA_TYPES[kind or "name"], "a further field of the index", as_json=kind == "json")
+        for name, kind in extra_fields.items()
+    ]

@@ -11,9 +11,9 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, cast
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.literals import literal
-from frontierlab.spark_calls import in_spark
-from frontierlab.times import format_time, in_words, parse_time
+from frontierlab.spark.calls import in_spark
+from frontierlab.util.literals import literal
+from frontierlab.util.times import format_time, in_words, parse_time
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

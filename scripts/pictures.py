@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from tests.conftest import QUIET_CHROMIUM  # noqa: E402
-from tests.lab import Lab  # noqa: E402
 from tests.services.jupyter import JupyterServer  # noqa: E402
+from tests.support.lab import Lab  # noqa: E402
 
 PICTURES = ROOT / "docs" / "pictures"
 LONG = 300_000  # ms

@@ -6,7 +6,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import connections
-from tests.extractions import elastic_settings
+from tests.support.extractions import elastic_settings
 
 SECRET = "wrong-and-secret"
 

@@ -118,7 +118,7 @@ def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top
     InvalidRequestError
         It is another frame, or there is no such figure.
     """
-    from frontierlab.caching.page import bars, row_names
+    from frontierlab.caching.charts import bars, row_names
 
     if figure_of not in _COMPARED:
         raise InvalidRequestError(f"{figure_of!r} is no figure to compare: choose one of {', '.join(_COMPARED)}.")

@@ -22,7 +22,7 @@ import pyarrow.dataset
 from frontierlab import spark
 from frontierlab.schema import MISSING_IOV
 from frontierlab.selection import Selection
-from frontierlab.spark_calls import in_spark
+from frontierlab.spark.calls import in_spark
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -16,16 +16,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frontierlab.caching.comparing import KEYS, compare, compare_figure
-from frontierlab.elastic import Index
-from frontierlab.elastic_queries import search_body
+from frontierlab.elastic.client import Index
+from frontierlab.elastic.queries import search_body
 from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
-from frontierlab.files import replacing
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.times import format_time, from_milliseconds, parse_time, to_milliseconds
+from frontierlab.util.files import replacing
+from frontierlab.util.times import format_time, from_milliseconds, parse_time, to_milliseconds
 
 if TYPE_CHECKING:
-    from frontierlab.datasets import Dataset
+    from frontierlab.storage.store import Dataset
 
 __all__ = ["COLUMNS", "compare", "compare_figure", "read", "store"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 
-from frontierlab.coolr.answers import Node, Tag
 from frontierlab.coolr.archive import Archive, Recorded
 from frontierlab.coolr.cache import AnswersNotKept
 from frontierlab.coolr.calls import Cancelled
 from frontierlab.coolr.client import Coolr
-from frontierlab.coolr.sources import Failure, Source
+from frontierlab.coolr.protocol import Failure, Source
+from frontierlab.coolr.responses import Node, Tag
 from frontierlab.settings import Settings
 
 __all__ = ["AnswersNotKept", "Archive", "Cancelled", "Coolr", "Failure", "Node", "Recorded", "Source", "Tag", "connect"]

@@ -15,13 +15,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
-from frontierlab.coolr.answers import PAYLOADS, Node, Tag, in_order
 from frontierlab.coolr.client import require_range
-from frontierlab.coolr.sources import Failure, Source, side_by_side
+from frontierlab.coolr.protocol import Failure, Source, side_by_side
+from frontierlab.coolr.responses import PAYLOADS, Node, Tag, in_order
 from frontierlab.errors import CatalogueError, CoolrError, InvalidRequestError
-from frontierlab.files import replacing
-from frontierlab.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.schema import NO_TAG, OPEN_IOV
+from frontierlab.util.files import replacing
+from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 
 __all__ = ["Archive", "Recorded"]
 

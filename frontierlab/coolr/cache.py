@@ -17,7 +17,7 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from frontierlab.files import replacing
+from frontierlab.util.files import replacing
 
 __all__ = ["AnswersNotKept", "Cache", "Kept"]
 

@@ -19,7 +19,7 @@ import tenacity
 import urllib3
 
 from frontierlab import errors
-from frontierlab.coolr.answers import Unusable, decode
+from frontierlab.coolr.responses import Unusable, decode
 from frontierlab.errors import CoolrError
 from frontierlab.settings import Settings
 

@@ -11,10 +11,10 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.coolr import answers
-from frontierlab.coolr.answers import Node, Tag, Unusable, in_order
+from frontierlab.coolr import responses as answers
 from frontierlab.coolr.cache import Cache
 from frontierlab.coolr.calls import Call, Caller, TooLarge, TooSlow
+from frontierlab.coolr.responses import Node, Tag, Unusable, in_order
 from frontierlab.errors import InvalidRequestError
 from frontierlab.schema import NO_TAG, OPEN_IOV
 from frontierlab.settings import Settings

@@ -24,7 +24,7 @@ log does not say whether it was cached is counted as ``unknown``. What nothing m
 without rows. In ``attrs`` a frame holds what a plot says of it: the filter, the selection in words.
 
 Of logs as `frontierlab.open_logs` opened them, questions whose selection and bins fit are asked of the
-dataset's summaries (`frontierlab.summaries`), by the same statement with sums in place of counts: the answer
+dataset's summaries (`frontierlab.storage.summaries`), by the same statement with sums in place of counts: the answer
 is the same, sooner. That is mostly so where ``since``, ``until`` and bins of time are whole hours (of some
 filters, whole five minutes), and tags, tasks, servers, sites and Squids are left out.
 

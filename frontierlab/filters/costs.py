@@ -8,9 +8,9 @@ from typing import Literal
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import FAILED, NOT_CACHED, add_percent_of_all
-from frontierlab.measures import Count, Measure, Sum
-from frontierlab.statements import Question, as_filter
+from frontierlab.filters.expressions import FAILED, NOT_CACHED, add_percent_of_all
+from frontierlab.filters.measures import Count, Measure, Sum
+from frontierlab.filters.question import Question, as_filter
 
 __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from frontierlab.filters.parts import CACHED, DB, KIND, NODE, NOT_CACHED, PAYLOAD, QUERIES, SCHEMA
+from frontierlab.filters.expressions import CACHED, DB, KIND, NODE, NOT_CACHED, PAYLOAD, QUERIES, SCHEMA
+from frontierlab.filters.question import Question, as_filter
 from frontierlab.selection import KINDS
-from frontierlab.statements import Question, as_filter
 
 __all__ = [
     "cached_per_schema",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from frontierlab.bins import ValueBins
-from frontierlab.filters.parts import CACHED
-from frontierlab.statements import Question, as_filter
+from frontierlab.filters.bins import ValueBins
+from frontierlab.filters.expressions import CACHED
+from frontierlab.filters.question import Question, as_filter
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from frontierlab.bins import TimeBins
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import BYTES, CACHED, NODE, NOT_CACHED, QUERIES, SCHEMA
-from frontierlab.measures import Count
-from frontierlab.needs import Expression, Need
-from frontierlab.statements import Question, as_filter
+from frontierlab.filters.bins import TimeBins
+from frontierlab.filters.expressions import BYTES, CACHED, NODE, NOT_CACHED, QUERIES, SCHEMA
+from frontierlab.filters.measures import Count
+from frontierlab.filters.needs import Expression, Need
+from frontierlab.filters.question import Question, as_filter
 
 __all__ = [
     "bytes_over_time",

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from frontierlab.dataset import Dataset
 from frontierlab.errors import InvalidRequestError
-from frontierlab.times import format_time, parse_time
+from frontierlab.storage.dataset import Dataset
+from frontierlab.util.times import format_time, parse_time
 
 __all__ = ["OURS", "as_json", "checked_names", "takes"]
 

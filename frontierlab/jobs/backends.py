@@ -14,7 +14,7 @@ from frontierlab.errors import InvalidRequestError, JobError
 from frontierlab.jobs.control import Control
 from frontierlab.jobs.processes import Process
 from frontierlab.jobs.records import JobRecord, JobStore
-from frontierlab.jobs.running import claim, run
+from frontierlab.jobs.run import claim, run
 from frontierlab.settings import Settings
 
 __all__ = ["BACKENDS", "Backend", "Inline", "Thread", "backend_of"]

@@ -12,8 +12,7 @@ from typing import TypeVar
 from frontierlab.errors import ConfigurationError, JobError
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.hiding import hide, secrets_of
-from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore
-from frontierlab.jobs.worker import surroundings
+from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, surroundings
 from frontierlab.settings import Settings
 
 __all__ = ["Workers"]

@@ -19,13 +19,13 @@ from typing import Any
 
 import tenacity
 
-from frontierlab.cancelling import cancellable
 from frontierlab.errors import JobError
-from frontierlab.extraction import Share
+from frontierlab.extraction.extract import Share
 from frontierlab.jobs.hiding import hide, secrets_of
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
-from frontierlab.progress import Progress
 from frontierlab.settings import Settings
+from frontierlab.spark.cancelling import cancellable
+from frontierlab.util.progress import Progress
 
 __all__ = ["Control"]
 

@@ -11,8 +11,8 @@ from frontierlab.errors import JobCancelled, JobError
 from frontierlab.jobs.backends import backend_of
 from frontierlab.jobs.kinds import kind_of
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, State
-from frontierlab.progress import Progress
 from frontierlab.settings import Settings
+from frontierlab.util.progress import Progress
 
 __all__ = ["Job", "jobs", "open_job", "submit", "submit_chain"]
 

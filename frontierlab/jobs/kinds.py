@@ -12,25 +12,25 @@ from typing import Any
 
 import pandas as pd
 
-from frontierlab import catalogues
-from frontierlab.caching.selection import wanted_folders
+from frontierlab.caching.folders import wanted_folders
 from frontierlab.catalogue import Catalogue
-from frontierlab.catalogues import Refreshed
 from frontierlab.coolr import Failure
-from frontierlab.dataset import Dataset, dataset_path
-from frontierlab.datasets import open_dataset
+from frontierlab.coolr import refresh as catalogues
+from frontierlab.coolr.refresh import Refreshed
 from frontierlab.errors import InvalidRequestError, JobError
-from frontierlab.exports import ExportFile
-from frontierlab.extraction import extract, extract_request
-from frontierlab.files import replacing
+from frontierlab.exports.export_file import ExportFile
+from frontierlab.extraction.extract import extract, extract_request
+from frontierlab.extraction.request import Request, make_request
 from frontierlab.jobs.arguments import as_json, checked_names, takes
 from frontierlab.jobs.control import Control
 from frontierlab.jobs.notebooks import check_notebook, run_notebook
 from frontierlab.jobs.records import JobRecord
-from frontierlab.losses import losses
-from frontierlab.request import Request, make_request
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset, dataset_path
+from frontierlab.storage.losses import losses
+from frontierlab.storage.store import open_dataset
+from frontierlab.util.files import replacing
 
 __all__ = ["KINDS", "Kind", "Outcome", "kind_of"]
 
@@ -211,7 +211,7 @@ class Report(Kind):
 
     def function(self) -> Callable[..., Any]:
         """Return `frontierlab.report`."""
-        from frontierlab.reports import report
+        from frontierlab.reports.report import report
 
         return report
 

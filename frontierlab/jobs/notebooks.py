@@ -15,8 +15,8 @@ from typing import Any
 
 from frontierlab.errors import InvalidRequestError, JobError
 from frontierlab.jobs.control import Control
-from frontierlab.progress import Progress
 from frontierlab.settings import Settings
+from frontierlab.util.progress import Progress
 
 __all__ = ["check_notebook", "run_notebook"]
 

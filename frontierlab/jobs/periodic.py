@@ -11,12 +11,12 @@ from typing import Any
 import filelock
 from celery.schedules import crontab
 
-from frontierlab.datasets import open_dataset
 from frontierlab.errors import DatasetError, FrontierlabError
 from frontierlab.jobs.job import Job, jobs, submit_chain
 from frontierlab.jobs.records import JobRecord
 from frontierlab.settings import Settings
-from frontierlab.times import format_time
+from frontierlab.storage.store import open_dataset
+from frontierlab.util.times import format_time
 
 __all__ = ["PERIODIC", "schedule", "submit_periodic"]
 

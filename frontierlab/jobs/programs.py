@@ -23,11 +23,11 @@ from typing import Self
 import filelock
 
 from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
-from frontierlab.files import replacing
 from frontierlab.jobs.addresses import broker_file, broker_url
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.hiding import hide, password_of, secrets_of
 from frontierlab.settings import Settings, as_variables
+from frontierlab.util.files import replacing
 
 __all__ = ["Programs", "main"]
 

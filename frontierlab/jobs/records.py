@@ -18,11 +18,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from frontierlab._version import __version__
 from frontierlab.errors import JobError
-from frontierlab.files import write_text
 from frontierlab.jobs.processes import Process
 from frontierlab.settings import Settings
+from frontierlab.util.files import write_text
 
-__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "State", "this_user"]
+__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "SURROUNDINGS", "State", "surroundings", "this_user"]
 
 BEAT = 5.0
 """Seconds between two signs of life of whoever runs a job."""
@@ -54,7 +54,7 @@ class JobRecord(BaseModel):
     submitted, started, ended
         None until then.
     progress
-        The record of `frontierlab.progress.Progress`.
+        The record of `frontierlab.util.progress.Progress`.
     result
         What the kind needs to give the result back.
     error, traceback
@@ -292,3 +292,12 @@ def this_user() -> str:
     except (KeyError, OSError):  # a container knows no name for its user
         user = f"user {os.getuid()}"
     return f"{user} on {socket.gethostname()}"
+
+
+SURROUNDINGS = ("es_address", "es_index", "coolr_host", "db_instances", "limit_queries", "es_caching_efficiency_index")
+"""Settings that a result depends on: a worker that has others does not run the job."""
+
+
+def surroundings(settings: Settings) -> dict[str, Any]:
+    """Return those settings, as JSON, as far as they were set; none of them is a secret."""
+    return settings.model_dump(mode="json", include={*SURROUNDINGS} & settings.model_fields_set)

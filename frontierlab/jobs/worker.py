@@ -11,26 +11,18 @@ from celery import Task
 
 from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
-from frontierlab.extraction import read_part
+from frontierlab.extraction.extract import read_part
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.control import Control, Stopped
 from frontierlab.jobs.hiding import hide, secrets_of
 from frontierlab.jobs.job import submit_chain
-from frontierlab.jobs.records import BEAT, JobRecord, JobStore
-from frontierlab.jobs.running import claim, run
+from frontierlab.jobs.records import BEAT, SURROUNDINGS, JobRecord, JobStore
+from frontierlab.jobs.run import claim, run
 from frontierlab.settings import Settings
 
-__all__ = ["Mender", "SURROUNDINGS", "read_one_part", "run_one_job", "surroundings", "worker_settings"]
+__all__ = ["Mender", "read_one_part", "run_one_job", "worker_settings"]
 
 _log = logging.getLogger(__name__)
-
-SURROUNDINGS = ("es_address", "es_index", "coolr_host", "db_instances", "limit_queries", "es_caching_efficiency_index")
-"""Settings that a result depends on: a worker that has others does not run the job."""
-
-
-def surroundings(settings: Settings) -> dict[str, Any]:
-    """Return those settings, as JSON, as far as they were set; none of them is a secret."""
-    return settings.model_dump(mode="json", include={*SURROUNDINGS} & settings.model_fields_set)
 
 
 @functools.cache

@@ -9,9 +9,9 @@ from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter, Rang
 from bokeh.models.annotations import Label, Span
 from bokeh.plotting import figure
 
-from frontierlab.changes import CHANGES, KEYS
-from frontierlab.plots.drawing import COLOURS, add_to_legend, check, empty, new_figure, number, task_labels, words_of
+from frontierlab.filters.changes import CHANGES, KEYS
 from frontierlab.plots.grouped import limited, name_rows
+from frontierlab.plots.style import COLOURS, add_to_legend, check, empty, new_figure, number, task_labels, words_of
 
 __all__ = ["what_changed"]
 

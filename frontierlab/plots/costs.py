@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import COLOURS, Series, check, task_labels
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.style import COLOURS, Series, check, task_labels
 
 __all__ = ["cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import CACHED, COLOURS, PAYLOAD, Scale, Series
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.style import CACHED, COLOURS, PAYLOAD, Scale, Series
 
 __all__ = [
     "cached_per_schema",

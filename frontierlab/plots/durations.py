@@ -10,8 +10,8 @@ from bokeh.models import FixedTicker, NumeralTickFormatter, Range1d
 from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import CACHED, Scale, check, empty, known, number, words_of
 from frontierlab.plots.stepped import Line, stepped
+from frontierlab.plots.style import CACHED, Scale, check, empty, known, number, words_of
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 

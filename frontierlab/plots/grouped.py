@@ -11,9 +11,9 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFo
 from bokeh.plotting import figure
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.filters.parts import add_percent, add_percent_of_all
-from frontierlab.groups import MISSING, NAMED, OTHER, unnamed
-from frontierlab.plots.drawing import (
+from frontierlab.filters.expressions import add_percent, add_percent_of_all
+from frontierlab.filters.top import MISSING, NAMED, OTHER, unnamed
+from frontierlab.plots.style import (
     BEFORE,
     FLOOR,
     Scale,
@@ -70,7 +70,7 @@ def grouped(
     stacked
         Whether the series add up; dots otherwise.
     scale
-        The axis of numbers; see `frontierlab.plots.drawing.is_log`.
+        The axis of numbers; see `frontierlab.plots.style.is_log`.
     top
         So many named rows at most; the rest is added up in one.
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.groups import unnamed
-from frontierlab.plots.drawing import CACHED, COLOURS, Scale, check, empty, known, words_of
+from frontierlab.filters.top import unnamed
 from frontierlab.plots.stepped import Line, over_time
+from frontierlab.plots.style import CACHED, COLOURS, Scale, check, empty, known, words_of
 
 __all__ = [
     "bytes_over_time",

@@ -18,7 +18,7 @@ from bokeh.models.plots import Plot
 from bokeh.resources import INLINE
 
 from frontierlab.errors import ExportError, InvalidRequestError
-from frontierlab.files import replacing
+from frontierlab.util.files import replacing
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Playwright, ViewportSize

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import CACHED, COLOURS, Series
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.style import CACHED, COLOURS, Series
 
 __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
 

@@ -21,16 +21,7 @@ from bokeh.models import (
 from bokeh.models.annotations import Span, Title
 from bokeh.plotting import figure
 
-from frontierlab.plots.drawing import (
-    FLOOR,
-    Scale,
-    add_to_legend,
-    drawn,
-    is_log,
-    new_figure,
-    number,
-    time_formatter,
-)
+from frontierlab.plots.style import FLOOR, Scale, add_to_legend, drawn, is_log, new_figure, number, time_formatter
 
 __all__ = ["Line", "over_time", "stepped"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.sample.world import Chunk, World
+from frontierlab.sample.world.world import Chunk, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,7 +68,7 @@ def load(
     mapping: Literal["standard", "text", "strings"] = "standard",
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Create an index and put the documents of a world into it; see `frontierlab.sample.loading.load`."""
-    from frontierlab.sample import loading
+    """Create an index and put the documents of a world into it; see `frontierlab.sample.world.loading.load`."""
+    from frontierlab.sample.world import loading
 
     return loading.load(client, world, index, mapping=mapping, progress=progress)

@@ -20,13 +20,13 @@ __all__ = [
 ]
 
 _PLACES = {
-    "CachingPanel": "caching",
-    "ConnectionPanel": "connection",
+    "CachingPanel": "caching_panel",
+    "ConnectionPanel": "connection_panel",
     "Dashboard": "dashboard",
-    "DatasetsPanel": "datasets",
-    "ExplorePanel": "explore",
-    "ExtractPanel": "extract",
-    "JobsPanel": "jobs",
+    "DatasetsPanel": "datasets_panel",
+    "ExplorePanel": "explore_panel",
+    "ExtractPanel": "extract_panel",
+    "JobsPanel": "jobs_panel",
     "Panel": "panel",
     "Phase": "panel",
 }

@@ -11,11 +11,11 @@ import pandas as pd
 
 from frontierlab import Settings
 from frontierlab.caching import history
+from frontierlab_widgets.bokeh_views import Figures
 from frontierlab_widgets.caching_work import seconds
-from frontierlab_widgets.figures import Figures
+from frontierlab_widgets.formatting import moment, notes, number
 from frontierlab_widgets.panel import TURN
 from frontierlab_widgets.table import Column, Table
-from frontierlab_widgets.words import moment, notes, number
 from frontierlab_widgets.work import Work
 
 __all__ = ["History"]

@@ -7,9 +7,9 @@ from typing import Any
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.formatting import number
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.table import Column
-from frontierlab_widgets.words import number
 from frontierlab_widgets.work import Work
 
 __all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "origin_of", "seconds"]

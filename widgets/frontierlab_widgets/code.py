@@ -8,8 +8,8 @@ from typing import Any
 import anywidget
 import traitlets
 
-from frontierlab.literals import literal
 from frontierlab.selection import Selection
+from frontierlab.util.literals import literal
 
 __all__ = ["Code", "Name", "call"]
 

@@ -10,14 +10,14 @@ import ipywidgets as widgets
 import traitlets
 
 import frontierlab as fl
-from frontierlab_widgets.caching import CachingPanel
+from frontierlab_widgets.bokeh_views import load_bokeh
+from frontierlab_widgets.caching_panel import CachingPanel
 from frontierlab_widgets.code import Code
-from frontierlab_widgets.connection import ConnectionPanel
-from frontierlab_widgets.datasets import DatasetsPanel
-from frontierlab_widgets.explore import ExplorePanel
-from frontierlab_widgets.extract import ExtractPanel
-from frontierlab_widgets.figures import load_bokeh
-from frontierlab_widgets.jobs import JobsPanel
+from frontierlab_widgets.connection_panel import ConnectionPanel
+from frontierlab_widgets.datasets_panel import DatasetsPanel
+from frontierlab_widgets.explore_panel import ExplorePanel
+from frontierlab_widgets.extract_panel import ExtractPanel
+from frontierlab_widgets.jobs_panel import JobsPanel
 from frontierlab_widgets.panel import Panel, row
 
 __all__ = ["Dashboard"]

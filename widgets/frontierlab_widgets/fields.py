@@ -12,8 +12,8 @@ import ipywidgets as widgets
 import traitlets
 
 from frontierlab.errors import FrontierlabError, InvalidRequestError
-from frontierlab_widgets.failing import TURN, Failing
-from frontierlab_widgets.words import sentence
+from frontierlab_widgets.errors import TURN, Failing
+from frontierlab_widgets.formatting import sentence
 
 __all__ = ["Field", "Fields"]
 

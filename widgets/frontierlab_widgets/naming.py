@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from frontierlab import Settings, datasets
-from frontierlab.dataset import dataset_path
+from frontierlab import Settings
 from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.storage import store as datasets
+from frontierlab.storage.dataset import dataset_path
 
 __all__ = ["is_complete", "plain_name", "require_free"]
 

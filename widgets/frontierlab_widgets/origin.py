@@ -11,8 +11,8 @@ import ipywidgets as widgets
 import traitlets
 
 from frontierlab import Dataset, Selection, Settings
-from frontierlab.datasets import open_dataset
 from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab.storage.store import open_dataset
 from frontierlab_widgets.panel import TURN, Panel
 
 __all__ = ["FiguresPanel", "Origin"]

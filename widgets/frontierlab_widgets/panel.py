@@ -12,13 +12,13 @@ import traitlets
 
 from frontierlab import Settings
 from frontierlab.errors import InvalidRequestError
-from frontierlab_widgets.failing import TURN
+from frontierlab_widgets.errors import TURN
 from frontierlab_widgets.fields import Fields
-from frontierlab_widgets.keeping import Kept
-from frontierlab_widgets.lifeline import Lifeline
-from frontierlab_widgets.ticking import Ticker
-from frontierlab_widgets.words import error_box, progress_line
-from frontierlab_widgets.working import Phase, Working
+from frontierlab_widgets.formatting import error_box, progress_line
+from frontierlab_widgets.kernel_status import Lifeline
+from frontierlab_widgets.phases import Phase, Working
+from frontierlab_widgets.stateful import Kept
+from frontierlab_widgets.timer import Ticker
 
 __all__ = ["Panel", "Phase", "TURN", "row"]
 

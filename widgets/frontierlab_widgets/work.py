@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from frontierlab.progress import Progress
+from frontierlab.util.progress import Progress
 
 __all__ = ["Stopped", "Work"]
 

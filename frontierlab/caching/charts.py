@@ -1,0 +1,186 @@
+"""The figures of caching: wasted bytes and time, and what a coarser grid leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import numpy as np
+import pandas as pd
+from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFormatter, PlainText, Range1d
+from bokeh.models.annotations import LegendItem
+from bokeh.plotting import figure
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.plots import style
+from frontierlab.schema import NO_TAG
+
+__all__ = ["bars", "row_names", "waste_figure", "what_if_figure"]
+
+
+def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
+    """Draw what would be left of requests, bytes and database time on each grid, in per cent of the baseline.
+
+    Parameters
+    ----------
+    frame
+        What `what_if` returned.
+    words
+        What stands above; by default the advice, and why figures of the dataset are partial.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is another frame.
+    """
+    lacking = [name for name in ("grid", "requests", "bytes_share") if name not in frame]
+    if lacking:
+        raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that what_if() returned.")
+    units = {"requests": (1, "{:,.0f}"), "bytes": (1e6, "{:,.1f} MB"), "dbtime": (1e3, "{:,.1f} s")}
+    names = {"requests": "different requests", "bytes": "bytes", "dbtime": "database time"}
+    texts: dict[str, list[str]] = {
+        name: ["unknown" if pd.isna(value) else form.format(value / unit) for value in frame[name]]
+        for name, (unit, form) in units.items()
+    }
+    folder = frame.attrs.get("folder")
+    return bars(
+        f"What would be left of {'' if folder is None else folder.nodefullpath}",
+        "\n".join([frame.attrs.get("advice", ""), *frame.attrs.get("notes", ())]) if words is None else words,
+        frame["grid"].tolist(),
+        {names[name]: (100 * frame[f"{name}_share"]).tolist() for name in units},
+        {names[name]: texts[name] for name in units},
+        "per cent of what was asked for",
+        "No served query of this folder and tag has an IOV.",
+    )
+
+
+_COLOURS = {"bytes": "#D55E00", "database time": "#009E73", "before": "#999999"}  # others are blue
+
+
+_NEEDED = (
+    *("db", "schema", "nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov"),
+    *("bytes_served", "wasted_bytes", "wasted_dbtime", "efficiency_iov"),
+)
+
+
+def bars(
+    title: str,
+    words: str,
+    rows: Sequence[str],
+    series: Mapping[str, Sequence[float]],
+    texts: Mapping[str, Sequence[str]],
+    label: str,
+    empty: str,
+) -> figure:
+    """Draw some bars a row, one a series, each with its exact value as text at its end.
+
+    Parameters
+    ----------
+    title, words
+        What stands above.
+    rows
+        Names of the rows, the first at the top.
+    series, texts
+        The lengths and the texts of the bars, a value a row, by the name of the series; a missing length is no bar.
+    label
+        What the axis says.
+    empty
+        What stands there when there is no row.
+    """
+    if not len(rows) or not any(pd.notna(value) for values in series.values() for value in values):
+        return style.empty(title, words, empty)
+    height = 0.8 / len(series)
+    plot = style.new_figure(title, words, height=150 + max(38, 17 * len(series)) * len(rows))
+    drawn = []
+    high = max(float(value) for values in series.values() for value in values if pd.notna(value))
+    for number, (name, values) in enumerate(series.items()):
+        lengths = np.array([0.0 if pd.isna(value) else float(value) for value in values])
+        data: dict[str, Any] = {
+            "y": [i + (number - (len(series) - 1) / 2) * height for i in range(len(rows))],
+            "length": lengths,
+            "row": list(rows),
+            "series": [name] * len(rows),
+            "text": list(texts[name]),
+        }
+        source = ColumnDataSource(data)
+        colour = _COLOURS.get(name, "#0072B2")
+        bar = plot.hbar(source=source, y="y", right="length", height=0.9 * height, color=colour, muted_alpha=0.1)
+        plot.text(
+            source=source,
+            x="length",
+            y="y",
+            text="text",
+            x_offset=4,
+            text_font_size="11px",
+            text_baseline="middle",
+            text_color="#444444",
+        )
+        style.legend_of(plot).items.append(LegendItem(label=name, renderers=[bar]))
+        drawn.append(bar)
+    plot.add_tools(HoverTool(renderers=drawn, tooltips=[("", "@row"), ("", "@series: @text")]))
+    plot.x_range = Range1d(start=0, end=1.25 * high or 1.0)
+    _name_rows(plot, rows)
+    plot.xaxis.axis_label = label
+    plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[00]")
+    plot.xaxis.ticker.desired_num_ticks = 5
+    return cast("figure", plot)
+
+
+def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
+    """Draw which folder and tag wastes what: database time and bytes, the most database time at the top.
+
+    Parameters
+    ----------
+    frame
+        What `frontierlab.caching.efficiency` returned.
+    top
+        So many rows at most; the rest is added up in a last row.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is another frame.
+    """
+    _check(frame)
+    columns = ["wasted_dbtime", "wasted_bytes"]
+    known = frame[frame[columns].notna().all(axis=1)]
+    wasted = known.sort_values(columns, ascending=False, ignore_index=True)
+    names = row_names(wasted).tolist()
+    numbers = wasted[columns].astype("float64")
+    totals = numbers.sum()
+    if len(names) > top + 1:
+        numbers = pd.concat([numbers.iloc[:top], numbers.iloc[top:].sum().to_frame().T], ignore_index=True)
+        names = [*names[:top], f"({len(names) - top:,} others)"]
+    times, sizes = (f"{totals.iloc[0] / 1e3:,.1f} s of database time", f"{totals.iloc[1] / 1e6:,.1f} MB")
+    shares = [(100 * numbers[column] / (totals[column] or 1)).tolist() for column in columns]
+    return bars(
+        "What the folders waste",
+        f"in all {times} and {sizes}, fetched more often than once",
+        names,
+        {"database time": shares[0], "bytes": shares[1]},
+        {
+            "database time": [f"{value / 1e3:,.1f} s" for value in numbers["wasted_dbtime"]],
+            "bytes": [f"{value / 1e6:,.1f} MB" for value in numbers["wasted_bytes"]],
+        },
+        "per cent of all that these folders waste",
+        "No folder and tag here has a payload that is known.",
+    )
+
+
+def row_names(frame: pd.DataFrame) -> pd.Series[Any]:
+    """Return what the rows of folders and tags are called in a figure; ``none`` is no tag and left out."""
+    names: pd.Series[Any] = frame["nodefullpath"] + (" " + frame["tagname"]).where(frame["tagname"] != NO_TAG, "")
+    return names
+
+
+def _name_rows(plot: Any, names: Sequence[str]) -> None:
+    plot.y_range = Range1d(start=len(names) - 0.4, end=-0.6)
+    plot.yaxis.ticker = FixedTicker(ticks=list(range(len(names))))
+    plot.yaxis.major_label_overrides = {i: PlainText(text=style.short(name)) for i, name in enumerate(names)}
+    plot.ygrid.grid_line_color = None
+
+
+def _check(frame: pd.DataFrame) -> None:
+    lacking = [name for name in _NEEDED if name not in frame]
+    if lacking:
+        raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that efficiency() returned.")

@@ -1,0 +1,275 @@
+"""What would help: the requests of a folder and tag, had clients asked on a coarser grid."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from frontierlab import spark
+from frontierlab.caching.answer_sets import Integers, answers
+from frontierlab.caching.counting import UNKNOWN_TAG
+from frontierlab.caching.folder_figures import ask_coolr, payloads_of
+from frontierlab.caching.folders import notes_of
+from frontierlab.caching.queries import GRIDS, FolderTag, different_queries, iov_base
+from frontierlab.coolr import Source, connect
+from frontierlab.errors import InvalidRequestError
+from frontierlab.schema import OPEN_IOV
+from frontierlab.selection import Selection
+from frontierlab.settings import Settings
+from frontierlab.storage.store import Dataset, open_dataset
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["AS_ASKED", "snapped", "what_if"]
+
+AS_ASKED = "as asked"
+"""The grid of the baseline: none."""
+
+
+_LUMIS = 2**32 - 1
+_MINUTE = 60 * 10**9
+_UNITS = {"run-lumi": "'n lumiblocks', '1 run' or 'payload'", "time": "'n minutes' or 'payload'"}
+_GRID = re.compile(r"(?P<payload>payload)|(?P<run>(1 )?run)|(?P<count>[1-9]\d*) (?P<unit>lumiblock|minute)s?")
+
+
+def what_if(
+    dataset: Dataset | str,
+    settings: Settings | None = None,
+    *,
+    db: str,
+    schema: str,
+    nodefullpath: str,
+    tagname: str,
+    grids: Sequence[str] | None = None,
+    selection: Selection | None = None,
+    conditions: Source | None = None,
+    session: SparkSession | None = None,
+    allow_incomplete: bool = False,
+) -> pd.DataFrame:
+    """Say what would be left of the requests of a folder and tag, had clients asked on a coarser grid.
+
+    The model. A request is folder, tag, ``sqlhash`` and the snapped IOV: ``since`` goes down to the start of
+    its cell, ``until`` up to the last value of its cell. Lumiblock cells are counted from lumiblock 0 of
+    each run, minutes from the epoch; cells of ``payload`` lie between neighbouring ends of payload intervals
+    of any channel, so that no answer changes. Each different request is fetched once and kept for ever, in
+    one cache for all sites; the baseline, ``as asked``, is the same model unsnapped. Served queries with an IOV
+    enter, cached or not. What the sites' Squids answered themselves is not in these logs, so that
+    lifetimes cannot be replayed.
+
+    Bytes and database time are estimates for widened answers. An answer that was logged for the same ``sqlhash``
+    with a body (the same set of payload rows) costs the mean of the logged ones; another costs its number
+    of rows times the mean cost of a row, over that ``sqlhash`` or else over the folder. An empty one that was
+    never logged with a body costs nothing.
+
+    Parameters
+    ----------
+    dataset
+        A dataset, or the name of one in the data folder of `settings`.
+    settings
+        By default ``Settings()``.
+    db, schema, nodefullpath, tagname
+        The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
+    grids
+        Which to try: ``"10 lumiblocks"`` and ``"1 run"`` for folders of the base run-lumi, ``"5 minutes"`` for
+        those of time, ``"payload"`` for both. By default those of `GRIDS`.
+    selection
+        Only queries of it enter; all by default.
+    conditions
+        Where payloads come from; by default what `settings` name.
+    session
+        The Spark session to use.
+    allow_incomplete
+        Take what is there of an incomplete dataset; figures from it are too small.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a grid, the baseline first:
+
+        grid : string
+        requests : Int64, different requests
+        bytes : Float64, of their answers
+        dbtime : Float64, ms in the database
+        estimated : Int64, how many of the requests have an answer whose size was not logged
+        requests_share, bytes_share, dbtime_share : Float64, of the baseline; null where that is zero
+
+        ``attrs["advice"]`` is one line of advice, ``attrs["folder"]`` the `FolderTag`, ``attrs["notes"]`` say
+        why figures of this dataset are partial.
+
+    Raises
+    ------
+    InvalidRequestError
+        A grid is none, or not one for the folder's IOV base; or the base or the tag is not known.
+    CoolrError
+        The payloads cannot be had.
+    Cancelled
+        A `frontierlab.spark.cancellable` block around it was cancelled.
+    DatasetError
+        There is no such dataset, or it is incomplete.
+    """
+    settings = settings or Settings()
+    folder = FolderTag(db, schema, nodefullpath, tagname)
+    for grid in grids or ():
+        _cell(grid)  # before anything is asked
+    if tagname == UNKNOWN_TAG:
+        raise InvalidRequestError(
+            f"The tag of these queries of {nodefullpath} is not known, so that their payloads are not known either."
+        )
+    dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
+    logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
+    queries = different_queries(logs, folder, selection)
+    stop = threading.Event()
+    with connect(settings, cancelled=stop) if conditions is None else nullcontext(conditions) as source:
+        base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
+        chosen = list(dict.fromkeys(GRIDS[base] if grids is None else grids))
+        for grid in chosen:
+            _cell(grid, base)
+        low, high = _reach(queries, chosen)
+        payloads = ask_coolr(lambda: payloads_of(source, folder._asdict(), low, high, base), stop)
+    frame = _regridded(queries, payloads, chosen)
+    frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": notes_of(dataset, selection)}
+    return frame
+
+
+def _cell(grid: str, base: str | None = None) -> tuple[str, int]:
+    """Read a grid: its unit and how many of it make a cell."""
+    found = _GRID.fullmatch(grid) if isinstance(grid, str) else None
+    unit = "" if found is None else found["payload"] or (found["run"] and "run") or found["unit"]
+    count = int(found["count"] or 1) if found is not None else 0
+    most = {"minute": OPEN_IOV // _MINUTE, "lumiblock": _LUMIS}.get(unit, 1)
+    fits = base is None or unit == "payload" or (unit == "minute") == (base == "time")
+    if found is None or count > most or not fits:
+        valid = " or, for a folder of times, ".join(_UNITS.values()) if base is None else _UNITS[base]
+        kind = "" if base is None else f" for a folder whose IOVs are {base}"
+        raise InvalidRequestError(f"{grid!r} is no grid{kind}: give {valid}; n is at least 1.")
+    return unit, count
+
+
+def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> tuple[Integers, Integers]:
+    """Return the IOVs widened to whole cells of a grid; exactly, in 64 bits.
+
+    Parameters
+    ----------
+    grid
+        As `what_if` takes them, or `AS_ASKED`.
+    since, until
+        IOVs, both ends included, from 0 to 2^63-1.
+    payloads
+        The rows of the folder and tag, for the grid ``payload``.
+    """
+    if grid == AS_ASKED:
+        return since, until
+    unit, count = _cell(grid)
+    if unit == "payload":
+        ends = np.concatenate([[0], payloads["since"].to_numpy(), payloads["until"].to_numpy()])
+        starts = np.unique(ends[(ends >= 0) & (ends < OPEN_IOV)])  # an open end is no end
+        lasts = np.append(starts[1:] - 1, OPEN_IOV)
+        return (
+            starts[np.searchsorted(starts, since, side="right") - 1],
+            lasts[np.searchsorted(starts, until, side="right") - 1],
+        )
+    if unit == "lumiblock":
+        run, lumi = until & ~_LUMIS, until & _LUMIS
+        last = run | np.minimum(lumi - lumi % count + (count - 1), _LUMIS)
+        return since - (since & _LUMIS) % count, last
+    width = _LUMIS + 1 if unit == "run" else count * _MINUTE
+    start = until - until % width
+    return since - since % width, start + np.minimum(width - 1, OPEN_IOV - start)
+
+
+def _reach(queries: pd.DataFrame, grids: Sequence[str]) -> tuple[int, int]:
+    """Return the range that holds all widened IOVs."""
+    since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
+    if not len(since):
+        return 0, 0
+    fixed = [snapped(grid, since, until, pa.table({})) for grid in (AS_ASKED, *grids) if grid != "payload"]
+    return min(int(first.min()) for first, _ in fixed), max(int(last.max()) for _, last in fixed)
+
+
+def _regridded(queries: pd.DataFrame, payloads: pa.Table, grids: Sequence[str]) -> pd.DataFrame:
+    since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
+    hashes, _ = pd.factorize(queries["sqlhash"], use_na_sentinel=False)
+    tables = []
+    for grid in (AS_ASKED, *grids):
+        first, last = snapped(grid, since, until, payloads)
+        asked = pd.DataFrame({"grid": grid, "sqlhash": hashes, "since": first, "until": last})
+        tables.append(asked if grid == AS_ASKED else asked.drop_duplicates())
+    requests = pd.concat(tables, ignore_index=True)
+    got = answers(requests["since"].to_numpy(), requests["until"].to_numpy(), payloads)
+    requests["answer"] = got.by_iov
+    requests["rows"] = got.counts()
+    for cost, count in (("bytes", "sized"), ("dbtime", "timed")):
+        requests[cost], requests[count] = _costs(requests, queries[[cost, count]].fillna(0).astype("int64"))
+    return _table(requests, [AS_ASKED, *grids])
+
+
+def _costs(requests: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:
+    """Return the cost of each request, and whether it was logged; `logged` are sums and counts of the baseline's."""
+    base = requests.iloc[: len(logged)][["sqlhash", "answer", "rows"]].reset_index(drop=True)
+    base["total"], base["count"] = logged.iloc[:, 0].to_numpy(), logged.iloc[:, 1].to_numpy()
+    base["all_rows"] = base["count"] * base["rows"]
+    known = base[base["count"] > 0].groupby(["sqlhash", "answer"])[["total", "count"]].sum()
+    mean = (known["total"] / known["count"]).rename("mean")
+    of_answer = requests[["sqlhash", "answer"]].join(mean, on=["sqlhash", "answer"])["mean"]
+    full = base[base["all_rows"] > 0]
+    sums = full.groupby("sqlhash")[["total", "all_rows"]].sum()
+    every = full["total"].sum() / full["all_rows"].sum() if len(full) else np.nan
+    a_row = requests["sqlhash"].map(sums["total"] / sums["all_rows"]).fillna(every)
+    estimate = (a_row * requests["rows"]).where(requests["rows"] > 0, 0.0)
+    return of_answer.fillna(estimate), of_answer.notna()
+
+
+def _table(requests: pd.DataFrame, grids: Sequence[str]) -> pd.DataFrame:
+    requests["estimated"] = ~requests["sized"]
+    groups = requests.groupby("grid", sort=False)
+    sums = groups[["bytes", "dbtime"]].sum(min_count=1).assign(requests=groups.size())
+    sums["bytes"] = sums["bytes"].where(groups["bytes"].count() == sums["requests"])  # a part is no sum
+    sums["dbtime"] = sums["dbtime"].where(groups["dbtime"].count() == sums["requests"])
+    sums["estimated"] = groups["estimated"].sum()
+    frame = sums.reindex(list(grids)).rename_axis("grid").reset_index()
+    frame[["requests", "estimated"]] = frame[["requests", "estimated"]].fillna(0)
+    types = {"grid": "string", "requests": "Int64", "bytes": "Float64", "dbtime": "Float64", "estimated": "Int64"}
+    frame = frame[list(types)].astype(types)
+    for name in ("requests", "bytes", "dbtime"):
+        whole = frame[name].iloc[0]
+        frame[f"{name}_share"] = (frame[name] / (whole if pd.notna(whole) and whole else pd.NA)).astype("Float64")
+    return frame
+
+
+def _advice(frame: pd.DataFrame, folder: FolderTag) -> str:
+    asked, tried = frame.iloc[0], frame.iloc[1:]
+    place = f"{folder.nodefullpath} ({folder.tagname})"
+    if not asked["requests"]:
+        return f"{place}: no served query with an IOV, so that nothing can be said."
+    # what is left of the database's time and of the bytes weighs the same
+    left = (tried["dbtime_share"] + tried["bytes_share"]).fillna(2 * tried["requests_share"]).to_numpy(float)
+    if not len(left):
+        return f"{place}: {asked['requests']:,} different requests; no grid was tried."
+    fixed = np.flatnonzero(tried["grid"] != "payload")
+    number = int(left.argmin())
+    if len(fixed) and left[fixed].min() <= max(1.0, 1.5 * left[number]):  # of 2; a client can do that by itself
+        number = int(fixed[left[fixed].argmin()])
+    best = tried.iloc[number]
+    numbers = (
+        f"would leave {best['requests']:,} of {asked['requests']:,} different requests, "
+        f"{_percent(best['dbtime_share'])} of the database time and {_percent(best['bytes_share'])} of the bytes "
+        "(assumed: one cache for all sites, each different request fetched once; answers estimated from their rows: "
+        f"{best['estimated']:,})"
+    )
+    if best["grid"] == "payload":
+        return f"{place}: asking for the payload's own interval, which the client would have to know, {numbers}."
+    if left[number] >= 1.8:  # of 2
+        return f"{place}: no grid that was tried would help much; the best, {best['grid']}, {numbers}."
+    return f"{place}: asking by cells of {best['grid']} {numbers}."
+
+
+def _percent(share: Any) -> str:
+    return "an unknown part" if pd.isna(share) else f"{share:.1%}"

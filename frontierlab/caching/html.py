@@ -1,0 +1,131 @@
+"""One HTML page for one detector group: its folders, what they cost, why, and what would help."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from bokeh.models import Column
+from bokeh.plotting import figure
+
+from frontierlab.caching.charts import _check, waste_figure, what_if_figure
+from frontierlab.caching.explanation import Explanation
+from frontierlab.caching.explanation_chart import explain_figure
+from frontierlab.caching.queries import FolderTag
+from frontierlab.errors import InvalidRequestError
+from frontierlab.reports.html import target_of, write_page
+
+__all__ = ["page"]
+
+
+def page(
+    frame: pd.DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    explanations: Sequence[Explanation] = (),
+    what_ifs: Sequence[pd.DataFrame] = (),
+    title: str = "Caching of conditions folders",
+) -> Path:
+    """Write one page for a detector group: an HTML file that needs no network to be read.
+
+    Its folders and what they cost; for each that is explained, why (the queries against the payload intervals,
+    who asked), and what would help. MB are 10^6 bytes, s are seconds of database time.
+
+    Parameters
+    ----------
+    frame
+        The group's rows of what `frontierlab.caching.efficiency` returned.
+    path
+        Where to write. A former page is replaced in one step, or left as it was.
+    explanations
+        Of some of its folders and tags, in the order in which they are shown; see `frontierlab.caching.explain`.
+    what_ifs
+        Of the same folders and tags, in any order; see `frontierlab.caching.what_if`.
+    title
+        The page's title.
+
+    Returns
+    -------
+    Path
+        Where it was written.
+
+    Raises
+    ------
+    InvalidRequestError
+        The frame is another, `path` is a folder, or a what-if is of a folder and tag that is not explained.
+    """
+    _check(frame)
+    target = target_of(path, "pixel.html")
+    helps: dict[FolderTag, pd.DataFrame] = {what.attrs["folder"]: what for what in what_ifs}
+    alone = [str(folder) for folder in helps if folder not in {e.folder for e in explanations}]
+    if alone:
+        raise InvalidRequestError(f"There is a what-if of {alone[0]}, but no explanation: give explain() of it too.")
+    sections = [(e, helps.get(e.folder)) for e in explanations]
+    drawn: list[figure | Column] = [waste_figure(frame)]
+    for explanation, what in sections:
+        drawn += [explain_figure(explanation), *([] if what is None else [what_if_figure(what, words="")])]
+    return write_page(
+        target,
+        "caching.html",
+        drawn,
+        title=title,
+        notes=frame.attrs.get("notes", ()),
+        summary=_summary(frame),
+        rows=[_row(record) for record in frame.to_dict("records")],
+        problems=_problems(frame),
+        sections=[(e, what is not None, [] if what is None else _table(what)) for e, what in sections],
+        advice={e.folder: what.attrs.get("advice", "") for e, what in sections if what is not None},
+    )
+
+
+def _summary(frame: pd.DataFrame) -> str:
+    total = frame[["queries", "bytes_served", "wasted_bytes", "wasted_dbtime"]].sum()
+    return (
+        f"{len(frame):,} folders and tags, {_number(total['queries'])} queries, {_mb(total['bytes_served'])} MB "
+        f"served. Fetched more often than an ideal cache would: {_mb(total['wasted_bytes'])} MB and "
+        f"{_seconds(total['wasted_dbtime'])} s of database time."
+    )
+
+
+def _row(record: dict[Any, Any]) -> list[str]:
+    share = record["efficiency_iov"]
+    return [
+        f"{record['nodefullpath']}\n{record['db']} {record['schema']}",
+        str(record["tagname"]),
+        str(record.get("cause", "")),
+        *(_number(record[name]) for name in ("queries", "different_queries", "different_payloads_iov")),
+        "" if pd.isna(share) else f"{share:.1%}",
+        _mb(record["bytes_served"]),
+        _mb(record["wasted_bytes"]),
+        _seconds(record["wasted_dbtime"]),
+    ]
+
+
+def _problems(frame: pd.DataFrame) -> list[str]:
+    if "problem" not in frame:
+        return []
+    rows = frame[frame["problem"].fillna("") != ""]
+    places = zip(rows["nodefullpath"], rows["tagname"], rows["problem"], strict=True)
+    return [f"{path} ({tag}): {problem}" for path, tag, problem in places]
+
+
+def _table(what: pd.DataFrame) -> list[list[str]]:
+    return [
+        [row["grid"], _number(row["requests"]), _mb(row["bytes"]), _seconds(row["dbtime"]), _number(row["estimated"])]
+        for row in what.to_dict("records")
+    ]
+
+
+def _number(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value:,.0f}"
+
+
+def _mb(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value / 1e6:,.1f}"
+
+
+def _seconds(value: Any) -> str:
+    return "" if pd.isna(value) else f"{value / 1e3:,.1f}"

@@ -1,0 +1,373 @@
+"""Building the catalogue from COOLR, keeping it fresh, and looking folders up in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+import filelock
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from frontierlab import coolr
+from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
+from frontierlab.coolr import Cancelled, Failure, Node, Source
+from frontierlab.coolr.protocol import side_by_side
+from frontierlab.errors import CatalogueError, CoolrError
+from frontierlab.schema import NO_TAG
+from frontierlab.settings import Settings
+from frontierlab.util.files import write_text
+from frontierlab.util.progress import Progress, ProgressCallback, ProgressMeter, reporting
+
+__all__ = ["Current", "Refreshed", "current", "find_folders", "needs_refresh", "refresh"]
+
+_LONGEST_WAIT = 3_600.0  # seconds for another process to end its refresh
+_LONGEST_REFRESH = 3_600.0  # seconds for a refresh while there is an old catalogue to be content with
+
+Item = TypeVar("Item", bound=tuple[Any, ...])
+Result = TypeVar("Result")
+
+
+class Refreshed(NamedTuple):
+    """A catalogue that is fresh.
+
+    Parameters
+    ----------
+    catalogue
+        It.
+    when
+        How old it is: no answer in it was asked for before, but for those in `failures` (UTC).
+    failures
+        What COOLR did not give this time, with what stands in its place: the rows that the previous
+        catalogue had, or nothing.
+    """
+
+    catalogue: Catalogue
+    when: datetime
+    failures: tuple[Failure, ...]
+
+
+class Current(NamedTuple):
+    """The catalogue to complete logs with.
+
+    Parameters
+    ----------
+    catalogue
+        It.
+    problems
+        Sentences that say how it is older or smaller than it should be, for whoever reads the logs.
+    """
+
+    catalogue: Catalogue
+    problems: list[str]
+
+
+def current(settings: Settings, progress: bool | ProgressCallback = True) -> Current:
+    """Return the catalogue, after building or refreshing it from COOLR where it is missing or too old.
+
+    Where it cannot be refreshed, or not within an hour, the old one is taken, and `Current.problems` says why.
+
+    Parameters
+    ----------
+    settings, progress
+        See `refresh`.
+
+    Raises
+    ------
+    CatalogueError
+        There is no catalogue, and none can be built; the message says what to set. Or the file is none.
+    frontierlab.coolr.Cancelled
+        The work was cancelled meanwhile.
+    """
+    path = settings.catalogue_path
+    if not needs_refresh(settings):
+        return Current(Catalogue.read(path), [])
+    deadline = time.monotonic() + _LONGEST_REFRESH if path.exists() else float("inf")
+    try:
+        with reporting(progress, "folders") as report:
+            done = refresh(settings, progress=lambda record: _until(deadline, report, record))
+    except Cancelled:
+        raise
+    except (CoolrError, CatalogueError) as error:
+        if not path.exists():
+            raise CatalogueError(
+                f"There is no catalogue at {path}, and it cannot be built: {error} Without one, "
+                "extract(…, complete=False) leaves ids and names as they were logged."
+            ) from error
+        when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        problem = f"The catalogue is of {when:%Y-%m-%d %H:%M} UTC, for it could not be refreshed: {error}"
+        return Current(Catalogue.read(path), [problem])
+    if not done.failures:
+        return Current(done.catalogue, [])
+    first = " ".join([*filter(None, done.failures[0][:4]), done.failures[0].error])
+    return Current(
+        done.catalogue, [f"COOLR did not give {len(done.failures):,} lists of the catalogue. The first: {first}"]
+    )
+
+
+def _until(deadline: float, report: ProgressCallback, record: Progress) -> None:
+    report(record)
+    if time.monotonic() > deadline:
+        raise CoolrError(
+            f"it took longer than {_LONGEST_REFRESH / 60:g} minutes ({record.stage}, {record.done:,} of "
+            f"{record.total or 0:,}), and goes on the next time."
+        )
+
+
+def needs_refresh(settings: Settings) -> bool:
+    """Return whether `refresh` would ask COOLR: it is named, and the catalogue is missing, too old or not whole."""
+    if settings.coolr_host is None and settings.coolr_archive is None:
+        return False
+    path = settings.catalogue_path
+    return not path.exists() or _begun(path, settings, False) is not None
+
+
+def refresh(
+    settings: Settings | None = None, *, force: bool = False, progress: bool | ProgressCallback = True
+) -> Refreshed:
+    """Build the catalogue of all ``db_instances`` anew, where it lacks one or is older than ``coolr_refresh_hours``.
+
+    The file is replaced in one step at the end. After an interruption the next call goes on: what was
+    asked for since the refresh began is kept (see `frontierlab.coolr.Coolr`). A database instance, schema or
+    folder that fails costs no other; it is reported, its previous rows are kept, and the next call asks for
+    it again. A catalogue from an archive does not grow old.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+    force
+        Ask everything anew, however young the catalogue is.
+    progress
+        True shows a bar; False nothing; a function is called with a `Progress` a few times a second in
+        this thread, and stops the refresh by raising.
+
+    Raises
+    ------
+    ConfigurationError
+        Neither ``coolr_host`` nor ``coolr_archive`` is set, and the catalogue is not fresh.
+    CatalogueError
+        The file that is there is no catalogue, or the new one cannot be written. It is left as it was.
+    CoolrError
+        COOLR gave nothing at all, or another process has been refreshing the catalogue for an hour. It is left as
+        it was.
+    """
+    settings = settings or Settings()
+    try:
+        return _refresh(settings, force, progress)
+    except OSError as error:
+        raise CatalogueError(
+            f"The catalogue {settings.catalogue_path} cannot be written, and is left as it was: "
+            f"{error.strerror or error}."
+        ) from error
+
+
+def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback) -> Refreshed:
+    path = settings.catalogue_path
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with reporting(progress, "folders") as report, _alone(path, report) as waited:
+        old = Catalogue.read(path) if path.exists() else None
+        begun = _begun(path, settings, force and not waited)
+        if old is not None and begun is None:
+            return Refreshed(old, datetime.fromtimestamp(path.stat().st_mtime, UTC), ())
+        begun = begun or datetime.now(UTC)
+        cancelled = threading.Event()
+        with coolr.connect(settings, cancelled=cancelled, newer_than=begun) as source:
+            write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _writer()}))
+            build = _Build(source, old, report, cancelled)
+            catalogue = build.run(settings.db_instances)
+        catalogue.write(path)
+        os.utime(path, (begun.timestamp(), begun.timestamp()))  # its age is that of its oldest answer
+        if not build.failures:
+            _marker(path).unlink(missing_ok=True)
+    return Refreshed(catalogue, begun, tuple(build.failures))
+
+
+def find_folders(
+    catalogue: Catalogue,
+    *,
+    db: str | None = None,
+    schema: str | None = None,
+    node: str | None = None,
+    tag: str | None = None,
+    node_id: int | None = None,
+    tag_id: int | None = None,
+) -> pd.DataFrame:
+    """Return the folders and tags of a catalogue that match everything that is given.
+
+    Parameters
+    ----------
+    catalogue
+        Where to look.
+    db, schema, node, tag
+        A part of the name (of the full path), in upper or lower case.
+    node_id, tag_id
+        The number itself.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a folder and tag, with the columns of `frontierlab.catalogue.CATALOGUE_SCHEMA`.
+    """
+    frame: pd.DataFrame = catalogue.table.to_pandas()
+    found = pd.Series(True, index=frame.index)
+    for name, part in {"db": db, "schema": schema, "node": node, "tag": tag}.items():
+        if part is not None:
+            found &= frame[name].str.contains(part, case=False, regex=False)
+    for name, number in {"node_id": node_id, "tag_id": tag_id}.items():
+        if number is not None:
+            found &= frame[name] == number
+    return frame[found].reset_index(drop=True)
+
+
+class _Build:
+    """Asks for schemas, then for folders, then for tags; keeps the previous rows of what fails."""
+
+    def __init__(
+        self, source: Source, old: Catalogue | None, report: ProgressCallback, cancelled: threading.Event
+    ) -> None:
+        self._source = source
+        self._old: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)  # by db, schema and folder
+        for row in [] if old is None else old.table.to_pylist():
+            for place in ((row["db"],), (row["db"], row["schema"]), (row["db"], row["schema"], row["node"])):
+                self._old[place].append(row)
+        self._report = report
+        self._cancelled = cancelled
+        self._rows: list[dict[str, Any]] = []
+        self._got = 0
+        self.failures: list[Failure] = []
+
+    def run(self, dbs: Iterable[str]) -> Catalogue:
+        """Return the new catalogue."""
+        source = self._source
+        schemas = [
+            (db, schema)
+            for (db,), names in self._ask("schemas", lambda one: source.schemas(*one), [(db,) for db in dbs])
+            for schema in names
+        ]
+        folders = [
+            (*place, node)
+            for place, nodes in self._ask("folders", lambda one: source.nodes(*one), schemas)
+            for node in nodes
+        ]
+        for (db, schema, node), tags in self._ask(
+            "tags", lambda one: source.tags(one[0], one[1], one[2].nodefullpath), folders
+        ):
+            for tag, tag_id in [tuple(tag) for tag in tags] or [(NO_TAG, 0)]:
+                values = (db, schema, node.nodefullpath, node.node_id, node.nodetime, tag, tag_id)
+                self._rows.append(dict(zip(CATALOGUE_SCHEMA.names, values, strict=True)))
+        if not self._got:
+            first = self.failures[0].error if self.failures else "it lists no folders."
+            raise CoolrError(f"COOLR gave nothing, and the catalogue is left as it was: {first}")
+        table = pa.Table.from_pylist(self._rows, CATALOGUE_SCHEMA)
+        return Catalogue(table.sort_by([(name, "ascending") for name in ("db", "schema", "node", "tag_id", "tag")]))
+
+    def _ask(
+        self, what: str, work: Callable[[Item], list[Result]], items: list[Item]
+    ) -> Iterator[tuple[Item, list[Result]]]:
+        meter = ProgressMeter(f"listing {what}", len(items))
+        for item, answer in side_by_side(work, items, lambda: self._report(meter.progress()), self._cancelled):
+            meter.add(1)
+            if isinstance(answer, CoolrError):
+                self._keep_old(item, str(answer))
+            elif not answer and self._is_odd(item):
+                self._keep_old(item, f"COOLR lists no {what} of {' '.join(_place(item))}.")
+            else:
+                self._got += what == "tags"
+                yield item, answer
+        self._report(meter.progress())
+
+    def _is_odd(self, item: tuple[Any, ...]) -> bool:
+        """Return whether an empty list is: of a database instance, or where there was something before."""
+        return len(item) == 1 or any(row["tag"] != NO_TAG or len(item) < 3 for row in self._old[_place(item)])
+
+    def _keep_old(self, item: tuple[Any, ...], error: str) -> None:
+        rows = self._old[_place(item)]
+        self._rows += rows
+        what = f"its {len(rows)} rows of the previous catalogue are kept" if rows else "it is not in the catalogue"
+        db, *rest = _place(item)
+        schema, node = (*rest, None, None)[:2]
+        self.failures.append(Failure(db, schema, node, None, f"{error} Until it answers, {what}."))
+
+
+def _place(item: tuple[Any, ...]) -> tuple[str, ...]:
+    """Return the names of a database instance, a schema and a folder, as far as they are given."""
+    return tuple(part.nodefullpath if isinstance(part, Node) else part for part in item)
+
+
+def _marker(path: Path) -> Path:
+    """Return the file that is there while a refresh is not done, or not without failures: when it began."""
+    return path.with_name(f".{path.name}.refresh")
+
+
+def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
+    """Return since when answers are good enough; None where the catalogue that is there is fresh."""
+    now = datetime.now(UTC)
+    if force:
+        return now
+    try:
+        begun = datetime.fromisoformat(json.loads(_marker(path).read_text(encoding="utf-8"))["begun"]).astimezone(UTC)
+    except (OSError, ValueError, KeyError, TypeError):
+        begun = None
+    if settings.coolr_archive is not None:
+        return begun
+    oldest = now - timedelta(hours=settings.coolr_refresh_hours)
+    if begun is not None:
+        return begun if begun > oldest else now
+    fresh = path.exists() and datetime.fromtimestamp(path.stat().st_mtime, UTC) > oldest
+    return None if fresh and _has_all(path, settings) else now
+
+
+def _has_all(path: Path, settings: Settings) -> bool:
+    """Return whether a catalogue has folders of all database instances: it may be of other settings."""
+    try:
+        return {*settings.db_instances} <= {*pq.read_table(path, columns=["db"])["db"].to_pylist()}
+    except (OSError, ValueError):  # who reads it says what it is
+        return True
+
+
+def _writer() -> str:
+    return f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def _who(path: Path) -> str:
+    """Return who refreshes the catalogue, as far as it is known."""
+    try:
+        found = json.loads(_marker(path).read_text(encoding="utf-8"))
+        return f"{found['writer']}, since {found['begun']}"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another process"
+
+
+@contextmanager
+def _alone(path: Path, report: ProgressCallback) -> Iterator[bool]:
+    """Hold the lock of the catalogue; give whether somebody else had to be waited for."""
+    lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
+    waited = False
+    deadline = time.monotonic() + _LONGEST_WAIT
+    while not lock.is_locked:
+        try:
+            lock.acquire(timeout=0.25 if waited else 0)
+        except filelock.Timeout:
+            waited = True
+            who = _who(path)
+            if time.monotonic() > deadline:
+                raise CoolrError(
+                    f"The catalogue {path} is being refreshed by {who}, and was waited for for "
+                    f"{_LONGEST_WAIT / 60:g} minutes. Look there, and end it if it does nothing."
+                ) from None
+            report(Progress("waiting", 0, None, 0.0, None, f"the catalogue is being refreshed by {who}"))
+    try:
+        yield waited
+    finally:
+        lock.release()

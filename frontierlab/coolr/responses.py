@@ -1,0 +1,268 @@
+"""Answers of COOLR, checked and made into typed tables; both key styles and both payload shapes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+
+from frontierlab.coolr.digest import digest
+from frontierlab.errors import CoolrError
+from frontierlab.schema import OPEN_IOV
+
+__all__ = [
+    "NODES",
+    "Node",
+    "PAYLOADS",
+    "SCHEMAS",
+    "TAGS",
+    "Tag",
+    "Unusable",
+    "decode",
+    "in_order",
+    "read_nodes",
+    "read_payloads",
+    "read_schemas",
+    "read_tags",
+]
+
+SCHEMAS = pa.schema([("schemaname", pa.string())])
+"""A row is a schema."""
+
+NODES = pa.schema(
+    [("nodefullpath", pa.string()), ("node_id", pa.int64()), ("nodetime", pa.string()), ("description", pa.string())]
+)
+"""A row is a folder; see `Node`."""
+
+TAGS = pa.schema([("tagname", pa.string()), ("tag_id", pa.int64())])
+"""A row is a tag of a folder."""
+
+PAYLOADS = pa.schema([("channel", pa.int64()), ("since", pa.int64()), ("until", pa.int64()), ("content", pa.string())])
+"""A row is a payload of one channel, valid over ``[since, until)`` in the folder's IOV base; ``content``
+is equal where, and only where, the payload's values are."""
+
+_IOV = ("CHANNEL_ID", "IOV_SINCE", "IOV_UNTIL")
+_WHOLE = re.compile(r"-?[0-9]{1,19}")
+_LEAST = -(2**63)
+# how an answer may name what it is about, without underscores and in lower case
+_NAMES = {"nodefullpath": "node", "node": "node", "tagname": "tag", "tag": "tag", "schema": "schema", "db": "db"}
+_NAMES["schemaname"] = "schema"
+
+
+class Node(NamedTuple):
+    """A folder.
+
+    Parameters
+    ----------
+    nodefullpath
+        Its full path.
+    node_id
+        Its number in its schema.
+    nodetime
+        Its IOV base: ``run-lumi`` (run << 32 | lumiblock) or ``time`` (ns since the epoch); other
+        bases as COOLR names them; None where it names none.
+    description
+        As COOLR gives it; empty where it gives none.
+    """
+
+    nodefullpath: str
+    node_id: int
+    nodetime: str | None
+    description: str
+
+
+class Tag(NamedTuple):
+    """A tag of a folder: its name and its number in the folder."""
+
+    tagname: str
+    tag_id: int
+
+
+class Unusable(CoolrError):
+    """What came back is no answer to what was asked; the text says why."""
+
+
+def decode(body: bytes) -> Any:
+    """Return what the JSON text says, without rounding: whole numbers as int, others as Decimal.
+
+    Raises
+    ------
+    Unusable
+        It is not JSON, is cut short, or has an object with the same key twice.
+    """
+    try:
+        return json.loads(body, parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_object)
+    except (ValueError, ArithmeticError, RecursionError) as error:
+        raise Unusable(f"it is no readable JSON ({error})") from None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object has the same key twice")
+    return found
+
+
+def read_schemas(answer: Any, asked: Mapping[str, str]) -> pa.Table:
+    """Return the schemas of an answer, each once, in its order; see `read_nodes`."""
+    names = [_text(record, "schemaname") for record in _records(answer, asked, ("schemaname",))]
+    return pa.table({"schemaname": list(dict.fromkeys(names))}, SCHEMAS)
+
+
+def read_nodes(answer: Any, asked: Mapping[str, str]) -> pa.Table:
+    """Return the folders of an answer.
+
+    Parameters
+    ----------
+    answer
+        As `decode` gives it.
+    asked
+        The parameters of the call: ``db``, ``schema``, ``node`` and ``tag``, as far as it has them. Where
+        the answer names one of them, it has to be the same.
+
+    Raises
+    ------
+    Unusable
+        A field is missing or of another type, a folder is there twice, or it answers another question.
+    """
+    nodes = []
+    for record in _records(answer, asked, ("nodefullpath", "nodeid", "nodeiovbase")):
+        base = record["nodeiovbase"]
+        if base is not None and not isinstance(base, str):
+            raise Unusable(f"the IOV base of a folder is {_shown(base)}")
+        description = record.get("nodedescription", record.get("description"))
+        text = description if isinstance(description, str) else ""
+        nodes.append(Node(_text(record, "nodefullpath"), _integer(record["nodeid"], "node_id"), base, text))
+    return _unique(nodes, NODES)
+
+
+def read_tags(answer: Any, asked: Mapping[str, str]) -> pa.Table:
+    """Return the tags of an answer; none where the folder has no tags; see `read_nodes`."""
+    records = _records(answer, asked, ("tagname", "tagid"))
+    return _unique([Tag(_text(r, "tagname"), _integer(r["tagid"], "tag_id")) for r in records], TAGS)
+
+
+def read_payloads(answer: Any, asked: Mapping[str, str], since: int, until: int) -> pa.Table:
+    """Return the payload rows of an answer, of either shape, in the order of `in_order`.
+
+    Parameters
+    ----------
+    answer, asked
+        See `read_nodes`.
+    since, until
+        The range that was asked for, both ends included.
+
+    Raises
+    ------
+    Unusable
+        A field is missing, of another type or beyond int64; rows have different payload columns; a
+        row does not begin before it ends, or is not of the range; or it answers another question.
+    """
+    if not isinstance(answer, dict) or not isinstance(answer.get("data_array"), list):
+        raise Unusable("it has no list data_array")
+    _require_named({_plain(key): value for key, value in answer.items()}, asked)
+    columns: list[list[Any]] = [[], [], [], []]
+    layout: Any = None
+    for record in answer["data_array"]:
+        if not isinstance(record, dict) or not record:
+            raise Unusable(f"a row is {_shown(record)}")
+        for channel, start, end, values, found in _rows(record, asked):
+            layout = found if layout is None else layout
+            if found != layout:
+                raise Unusable(f"its rows have different payload columns: {layout} and {found}")
+            row = (_integer(channel, "channel"), _integer(start, "IOV_SINCE"), _integer(end, "IOV_UNTIL"))
+            if row[1] >= row[2]:
+                raise Unusable(f"a row of channel {row[0]} does not begin before it ends: [{row[1]}, {row[2]})")
+            if row[1] > until or row[2] <= since:
+                raise Unusable(f"a row of channel {row[0]}, [{row[1]}, {row[2]}), is outside the range asked for")
+            for column, value in zip(columns, (*row, digest(values)), strict=True):
+                column.append(value)
+    return in_order(pa.table(columns, schema=PAYLOADS))
+
+
+def in_order(rows: pa.Table) -> pa.Table:
+    """Return payload rows, equal ones once, by channel, since, until and content."""
+    distinct = rows.group_by(PAYLOADS.names).aggregate([]).cast(PAYLOADS)
+    return distinct.sort_by([(name, "ascending") for name in PAYLOADS.names]).combine_chunks()
+
+
+def _rows(record: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[Any, Any, Any, list[Any], Any]]:
+    """Return channel, since, until, payload values, and which columns these are, of a member of data_array."""
+    if not any(name in record for name in _IOV) and all(isinstance(value, list) for value in record.values()):
+        short = next((value for value in record.values() if len(value) < len(_IOV)), None)
+        if short is not None:
+            raise Unusable(f"a row lacks fields: {_shown(short)}")
+        return [(key, v[1], v[2], [v[0], *v[3:]], len(v) - 2) for key, v in record.items()]
+    lacking = [name for name in _IOV if name not in record]
+    if lacking:
+        raise Unusable(f"a row lacks {', '.join(lacking)}: {_shown(record)}")
+    names = []
+    for name in sorted(record):
+        if _plain(name) == "nodefullpath":
+            _require_named({"nodefullpath": record[name]}, asked)
+        elif name not in _IOV:
+            names.append(name)
+    channel, since, until = (record[name] for name in _IOV)
+    return [(channel, since, until, [record[name] for name in names], names)]
+
+
+def _records(answer: Any, asked: Mapping[str, str], needed: tuple[str, ...]) -> list[dict[str, Any]]:
+    """Return the members of a list with their keys in one style, each with the needed ones."""
+    if not isinstance(answer, list):
+        raise Unusable("it is not a list")
+    records = []
+    for member in answer:
+        if not isinstance(member, dict):
+            raise Unusable(f"a member of the list is {_shown(member)}")
+        record = {_plain(key): value for key, value in member.items()}
+        lacking = [key for key in needed if key not in record]
+        if lacking:
+            raise Unusable(f"a member of the list lacks {', '.join(lacking)}: {_shown(member)}")
+        _require_named(record, asked)
+        records.append(record)
+    return records
+
+
+def _require_named(record: Mapping[str, Any], asked: Mapping[str, str]) -> None:
+    for key, name in _NAMES.items():
+        value = record.get(key)
+        if isinstance(value, str) and value and value != asked.get(name, value):
+            raise Unusable(f"it is about the {name} {value}, not {asked[name]}")
+
+
+def _unique(records: list[Any], schema: pa.Schema) -> pa.Table:
+    for place, what in ((0, schema.names[0]), (1, schema.names[1])):
+        seen: set[Any] = set()
+        for record in records:
+            if record[place] in seen:
+                raise Unusable(f"{what} {record[place]} is there twice")
+            seen.add(record[place])
+    return pa.Table.from_pylist([record._asdict() for record in records], schema)
+
+
+def _plain(key: str) -> str:
+    return key.replace("_", "").lower()
+
+
+def _text(record: Mapping[str, Any], key: str) -> str:
+    value = record[key]
+    if not isinstance(value, str) or not value:
+        raise Unusable(f"{key} is {_shown(value)}, not a text")
+    return value
+
+
+def _integer(value: Any, what: str) -> int:
+    if isinstance(value, str) and _WHOLE.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not _LEAST <= value <= OPEN_IOV:
+        raise Unusable(f"{what} is {_shown(value)}, not a whole number of 64 bits")
+    return value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"

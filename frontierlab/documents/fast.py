@@ -1,0 +1,335 @@
+"""Documents in, typed rows out: a page at a time, column-wise, with the odd ones set aside.
+
+DuckDB takes a page of documents apart, into a column of JSON texts a field: it keeps what was written, holds no
+interpreter lock, and was the quickest that was measured (`benchmarks/README.md`). What the texts say is then read
+column by column, strictly: a document with a value that is not plainly of its column's type is read value by value
+(`frontierlab.documents.lenient`). Of an extra field only that value is: an extra field never costs its document.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import duckdb
+import msgspec
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frontierlab.documents.lenient import Converter, SetAside, convert, convert_text, converter_of
+from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
+
+__all__ = ["DocumentReader", "Page"]
+
+_SHORT = r'^("-?\d{1,18}"|-?\d{1,18})$'  # an integer, or text that is one
+_LONG = r'^("\d{19}"|\d{19})$'  # it may be beyond int64
+_LARGEST = str(2**63 - 1)
+
+
+@dataclass
+class Page:
+    """What some documents became.
+
+    Parameters
+    ----------
+    rows
+        A row a document that could be read; the columns are those of a log row that come from the
+        document, ``db`` with its suffix.
+    set_aside
+        ``(reason, document)`` of each document that could not be read.
+    converted
+        How many values were not of their column's own type but clear in meaning, by field.
+    unfit
+        How many values of extra fields their columns cannot hold, by field; they are null in the rows.
+    with_iov
+        How many of the rows give an IOV.
+    """
+
+    rows: pa.Table
+    set_aside: list[tuple[str, bytes]] = field(default_factory=list)
+    converted: Counter[str] = field(default_factory=Counter)
+    unfit: Counter[str] = field(default_factory=Counter)
+    with_iov: int = 0
+
+
+class _Column(NamedTuple):
+    """What the texts of a column say.
+
+    Parameters
+    ----------
+    values
+        The values; anything where they are not good.
+    good
+        Which are plainly of the column's type; None where all are.
+    converted
+        Which are written as another type, but clear in meaning; None where none is.
+    unfit
+        Which the column cannot hold, and are null; None where none is. Of extra fields only.
+    """
+
+    values: pa.Array
+    good: pa.Array | None = None
+    converted: pa.Array | None = None
+    unfit: pa.Array | None = None
+
+
+class DocumentReader:
+    """Turns documents into rows. Several threads may share one.
+
+    Parameters
+    ----------
+    extra
+        Columns for further fields of the documents.
+    """
+
+    def __init__(self, extra: Iterable[Column] = ()) -> None:
+        self._extra = {str(column.field): column for column in extra}
+        self._columns = DOCUMENT_FIELDS | self._extra
+        self._schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
+        self._converters = {name: converter_of(column) for name, column in self._columns.items()}
+        shape = json.dumps(dict.fromkeys(self._columns, "JSON"), ensure_ascii=False).replace("'", "''")
+        self._statement = f"SELECT unnest(from_json(document, '{shape}')) FROM documents"
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+
+    def read(self, documents: Sequence[bytes]) -> Page:
+        """Read documents.
+
+        Parameters
+        ----------
+        documents
+            JSON text in UTF-8, one document each, or lines of elasticdump that hold it as ``_source``.
+
+        Returns
+        -------
+        Page
+            Every document is in its rows or set aside; the rows' order can differ from the documents'.
+        """
+        page, odd = Page(self._schema.empty_table()), list[bytes]()
+        if any(isinstance(document, bytes) for document in documents):  # text of a file, which can be anything
+            documents = _sound(documents, odd)
+        try:
+            texts = self._taken_apart(documents)
+        except (duckdb.Error, UnicodeDecodeError):
+            documents = _sound(documents, odd)
+            try:
+                texts = self._taken_apart(documents)
+            except duckdb.Error:  # of extra fields whose names differ in case alone, say
+                odd += documents
+                documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
+        rows, good = self._typed(texts, page)
+        odd += [documents[row] for row in np.flatnonzero(~good).tolist()]
+        rows = pa.concat_tables([rows, self._one_by_one(odd, page)])
+        page.with_iov = pc.sum(pc.and_(pc.is_valid(rows["sqlsin"]), pc.is_valid(rows["sqlunt"]))).as_py() or 0
+        page.rows = self._renamed(rows)
+        return page
+
+    def _taken_apart(self, documents: Sequence[bytes]) -> pa.Table:
+        """Return the JSON texts of the fields; null where a document lacks one.
+
+        Raises
+        ------
+        UnicodeDecodeError
+            A document is not UTF-8.
+        duckdb.Error
+            A document is not JSON.
+        """
+        text = b"".join(documents)
+        if not text.isascii():
+            text.decode()
+        ends = np.cumsum(np.fromiter(map(len, documents), np.int64, len(documents)))
+        offsets = pa.py_buffer(np.concatenate([np.zeros(1, np.int64), ends]))
+        array = pa.Array.from_buffers(pa.large_string(), len(documents), [None, offsets, pa.py_buffer(text)])
+        with self._connection() as connection:
+            connection.register("documents", pa.table({"document": array}))
+            try:
+                return connection.sql(self._statement).to_arrow_table()
+            finally:
+                connection.unregister("documents")
+
+    @contextmanager
+    def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Lend a DuckDB that works in this thread alone: slices are read side by side already.
+
+        A `threading.local` must not hold it: a child process, such as Spark's Java, clears those of the other threads
+        when it begins, and closing a DuckDB there crashes it.
+        """
+        try:
+            connection = self._idle.pop()  # in one step: several threads lend
+        except IndexError:
+            connection = duckdb.connect(config={"threads": 1})
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def _typed(self, texts: pa.Table, page: Page) -> tuple[pa.Table, np.ndarray[Any, Any]]:
+        """Read the columns, and return the rows of which every value is plain, and which these are."""
+        read = {name: self._read(name, _whole(texts[name])) for name in self._columns}
+        good = pc.is_valid(read["@timestamp"].values)
+        for column in read.values():
+            if column.good is not None:
+                good = pc.and_(good, column.good)
+        for name, column in read.items():
+            for counter, which in ((page.converted, column.converted), (page.unfit, column.unfit)):
+                if which is not None:
+                    counter[name] += pc.sum(pc.and_(which, good)).as_py() or 0
+        rows = pa.Table.from_arrays([column.values for column in read.values()], schema=self._schema)
+        if not pc.all(good).as_py():
+            rows = rows.filter(good)
+        return rows, good.to_numpy(zero_copy_only=False)
+
+    def _read(self, name: str, texts: pa.Array) -> _Column:
+        column, is_extra = self._columns[name], name in self._extra
+        if column.as_json:
+            return _Column(texts, pc.fill_null(_as_written(texts), True))
+        read = _read(texts, column.type)
+        if is_extra or not pa.types.is_dictionary(column.type):  # what is not plainly a name is none
+            return _with_oddities(read, texts, column.type, self._converters[name], is_extra)
+        return read
+
+    def _one_by_one(self, documents: list[bytes], page: Page) -> pa.Table:
+        rows = []
+        for document in documents:
+            try:
+                row, converted, unfit = convert(document, self._converters)
+            except SetAside as reason:
+                page.set_aside.append((str(reason), bytes(document)))
+            else:
+                rows.append(row)
+                page.converted.update(converted)
+                page.unfit.update(unfit)
+        return pa.Table.from_pylist(rows, schema=self._schema)
+
+    def _renamed(self, table: pa.Table) -> pa.Table:
+        table = table.rename_columns([column.name for column in self._columns.values()])
+        for name in ("since", "until"):
+            filled = pc.fill_null(table[name], MISSING_IOV)
+            table = table.set_column(table.schema.get_field_index(name), name, filled)
+        return table
+
+
+def _sound(documents: Sequence[bytes], odd: list[bytes]) -> list[bytes]:
+    """Return the documents that are JSON in UTF-8 without doubt, and add the others to the odd ones."""
+    sound = []
+    for document in documents:
+        try:
+            msgspec.json.decode(document, type=msgspec.Raw)
+            bytes(document).decode()  # msgspec does not look into texts that nobody asks for
+        except (ValueError, RecursionError):
+            odd.append(document)
+        else:
+            sound.append(document)
+    return sound
+
+
+def _read(texts: pa.Array, type_: pa.DataType) -> _Column:
+    if pa.types.is_timestamp(type_):
+        return _read_times(texts, type_)
+    if pa.types.is_integer(type_):
+        return _read_integers(texts)
+    if pa.types.is_boolean(type_):
+        return _Column(pc.equal(texts, "true"), pc.fill_null(pc.is_in(texts, pa.array(["true", "false", None])), True))
+    return _read_numbers(texts) if pa.types.is_floating(type_) else _read_names(texts)
+
+
+def _with_oddities(
+    column: _Column, texts: pa.Array, type_: pa.DataType, converter: Converter, is_extra: bool
+) -> _Column:
+    """Read the values that are not plain, each different one once.
+
+    One that the column cannot hold is null in an extra field, and otherwise left to the reader of odd documents.
+    """
+    if column.good is None or pc.all(column.good).as_py():
+        return column
+    odd = pc.invert(column.good)
+    if not pa.types.is_floating(type_):  # which is a float64 anyway
+        odd = pc.fill_null(pc.and_(odd, _as_written(texts)), False)
+    encoded = texts.filter(odd).dictionary_encode()
+    values, converted, unfit = list[Any](), list[bool](), list[bool]()
+    for text in encoded.dictionary.to_pylist():
+        try:
+            value, plain = convert_text(text, converter)
+        except SetAside:
+            value, plain = None, True
+            unfit.append(True)
+        else:
+            unfit.append(False)
+        values.append(value)
+        converted.append(not plain)
+
+    def placed(among: pa.Array, these: list[Any]) -> pa.Array:
+        return pc.replace_with_mask(among, odd, pa.array(these, among.type).take(encoded.indices))
+
+    none = pa.repeat(pa.scalar(False), len(texts))
+    lost = placed(none, unfit)
+    return _Column(
+        placed(column.values.cast(type_), values),
+        good=pc.or_(column.good, odd) if is_extra else pc.and_not(pc.or_(column.good, odd), lost),
+        converted=placed(none if column.converted is None else column.converted, converted),
+        unfit=lost if is_extra else None,
+    )
+
+
+def _as_written(texts: pa.Array) -> pa.Array:
+    """Return which JSON texts are as they were written: DuckDB rounds fractions and what is beyond 64 bits."""
+    return pc.or_(pc.starts_with(texts, '"'), pc.invert(pc.match_substring_regex(texts, r"(^|[\[,:])-?\d+[.eE]")))
+
+
+def _read_integers(texts: pa.Array) -> _Column:
+    try:
+        return _Column(texts.cast(pa.int64()))
+    except pa.ArrowInvalid:  # some are not, or written as text
+        digits = pc.utf8_trim(texts, '"')
+        long = pc.and_(pc.match_substring_regex(texts, _LONG), pc.less_equal(digits, _LARGEST))
+        good = pc.or_(pc.match_substring_regex(texts, _SHORT), long)
+        values = pc.if_else(good, digits, None).cast(pa.int64())
+        return _Column(values, pc.fill_null(good, True), pc.fill_null(pc.starts_with(texts, '"'), False))
+
+
+def _read_numbers(texts: pa.Array) -> _Column:
+    try:
+        values = texts.cast(pa.float64())
+    except pa.ArrowInvalid:
+        return _Column(pa.nulls(len(texts), pa.float64()), pc.is_null(texts))
+    return _Column(values, pc.fill_null(pc.is_finite(values), True))
+
+
+def _read_times(texts: pa.Array, type_: pa.DataType) -> _Column:
+    """Read times like "2026-10-01T00:00:00.000Z", of years that `convert` takes."""
+    looks = pc.and_(pc.equal(pc.binary_length(texts), 26), pc.ends_with(texts, 'Z"'))
+    good = pc.and_(looks, pc.and_(pc.greater_equal(texts, '"1970'), pc.less(texts, '"2262')))
+    values = pc.if_else(good, pc.utf8_slice_codeunits(texts, 1, 25), None)
+    try:
+        return _Column(values.cast(type_), pc.fill_null(good, True))
+    except pa.ArrowInvalid:
+        return _Column(pa.nulls(len(texts), type_), pc.is_null(texts))
+
+
+def _read_names(texts: pa.Array) -> _Column:
+    """Read names: few different ones, so that each is looked at once."""
+    encoded = texts.dictionary_encode()
+    different = encoded.dictionary.to_pylist()
+    names = [_name(text) for text in different]
+    if all(text.startswith('"') for text in different) and len({*names}) == len(names):
+        return _Column(pa.DictionaryArray.from_arrays(encoded.indices, pa.array(names, pa.string())))
+    values = pa.array(names, pa.string()).take(encoded.indices).dictionary_encode()
+    numbers = pa.array([not text.startswith('"') for text in different], pa.bool_()).take(encoded.indices)
+    return _Column(values, pc.or_(pc.is_null(texts), pc.is_valid(values)), pc.fill_null(numbers, False))
+
+
+def _name(text: str) -> str | None:
+    """Return the name that a JSON text stands for; an integer is its decimal text."""
+    if text.startswith('"'):
+        return msgspec.json.decode(text, type=str)
+    return text if re.fullmatch(r"-?\d+", text) else None
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array; `combine_chunks` would copy the only one."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

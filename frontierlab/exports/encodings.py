@@ -1,0 +1,92 @@
+"""The text of a file as UTF-8, whatever its compression and encoding."""
+
+from __future__ import annotations
+
+import codecs
+import itertools
+import re
+from collections.abc import Generator, Iterator
+from pathlib import Path
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.exports.compression import SNIFFED, decompressed
+
+__all__ = ["text_blocks"]
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+# JSON begins with a character of ASCII, and so does what follows it: where the zeros are tells the rest
+_ZEROS = (
+    (re.compile(rb"[^\0]\0\0\0"), "utf-32-le"),
+    (re.compile(rb"\0\0\0[^\0]"), "utf-32-be"),
+    (re.compile(rb"[^\0]\0[^\0]\0"), "utf-16-le"),
+    (re.compile(rb"\0[^\0]\0[^\0]"), "utf-16-be"),
+)
+
+
+def text_blocks(path: Path, size: int) -> Generator[bytes]:
+    """Yield the text of a file in UTF-8, without its byte order mark.
+
+    Bytes that are no UTF-8 are left as they are: they are part of documents, which are malformed then.
+
+    Parameters
+    ----------
+    path
+        The file: UTF-8, UTF-16 or UTF-32, compressed or not.
+    size
+        Bytes of a block, about; never none.
+
+    Raises
+    ------
+    InvalidRequestError
+        The file cannot be read, is not text, or ends within a character; see `frontierlab.compression.decompressed`.
+    """
+    pieces = decompressed(path)
+    start = b""
+    while len(start) < SNIFFED and (piece := next(pieces, b"")):
+        start += piece
+    encoding, mark = _encoding(start)
+    blocks = _gathered(itertools.chain([start[mark:]], pieces), size)
+    if encoding == "utf-8":
+        yield from blocks
+        return
+    decoder = codecs.getincrementaldecoder(encoding)("surrogatepass")
+    try:
+        for block in blocks:
+            if text := decoder.decode(block):
+                yield text.encode("utf-8", "surrogatepass")
+        decoder.decode(b"", final=True)
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(
+            f"{path} cannot be read to its end: it is {encoding.upper()} and ends within a character, or holds what is "
+            f"none ({error.reason})."
+        ) from None
+
+
+def _encoding(start: bytes) -> tuple[str, int]:
+    """Return the encoding of a text, and how long the mark is that says it."""
+    for mark, name in _MARKS:
+        if start.startswith(mark):
+            return name, len(mark)
+    for zeros, name in _ZEROS:
+        if zeros.match(start):
+            return name, 0
+    return "utf-8", 0
+
+
+def _gathered(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
+    """Cut and join pieces to blocks of a size, or a little more."""
+    waiting: list[bytes] = []
+    for piece in pieces:
+        for at in range(0, len(piece), size):
+            waiting.append(piece[at : at + size])
+            if sum(map(len, waiting)) >= size:
+                yield b"".join(waiting)
+                waiting = []
+    if waiting:
+        yield b"".join(waiting)

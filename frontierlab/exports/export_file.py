@@ -1,0 +1,308 @@
+"""Export files: JSON documents a line, in an array, in answers of searches, or as elasticdump writes them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import numpy as np
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.exports.encodings import text_blocks
+from frontierlab.exports.json_text import AnswerFacts, Document, DocumentSplitter, ErrorAnswer
+from frontierlab.exports.repeats import Repeats
+from frontierlab.exports.rounded import RoundedNumbers
+
+__all__ = ["DocumentStream", "ExportFile", "Survey", "Taken", "unwrapped"]
+
+_BLOCK = 4_000_000  # bytes: about ten thousand documents
+_FEW = 1_000  # of the first documents, of which one has to have a time
+_ZEROS = re.compile(rb"\0+")
+_USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]*+")')
+_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+
+
+class _Wrapped(msgspec.Struct):
+    source: msgspec.Raw = msgspec.field(name="_source")
+
+
+class _Identified(msgspec.Struct):
+    index: msgspec.Raw = msgspec.field(name="_index", default=msgspec.Raw())
+    id: msgspec.Raw = msgspec.field(name="_id", default=msgspec.Raw())
+
+
+@dataclass
+class _Facts:
+    """What was met on the way through a file, beside its documents."""
+
+    zeros: int = 0
+    answers: AnswerFacts = field(default_factory=AnswerFacts)
+
+    def partial(self) -> list[str]:
+        """Return what says that the file does not hold all that was there."""
+        answers, found = self.answers, []
+        if self.zeros:
+            found.append(
+                f"The file has {self.zeros:,} zero bytes, as a crash of the machine that wrote it leaves: what lay "
+                "there is lost."
+            )
+        if answers.cut_short:
+            found.append("The file ends within an array or an answer: it was cut short.")
+        if answers.problems:
+            found.append(f"Answers in the file are partial: {', '.join(dict.fromkeys(answers.problems))}.")
+        if answers.hits < answers.total or (answers.at_least and answers.hits <= answers.total):
+            more = "at least " if answers.at_least else ""
+            found.append(
+                f"The answers in the file hold {answers.hits:,} documents of {more}{answers.total:,} that the search "
+                "found: ask for further pages."
+            )
+        return found
+
+
+class Survey(NamedTuple):
+    """What a first pass over a file found.
+
+    Parameters
+    ----------
+    number
+        How many documents there are, also those that are malformed or repeated.
+    digest
+        Of their text.
+    repeats
+        Which have the `_index` and `_id` of an earlier one.
+    partial
+        Sentences that say what the file lacks.
+    """
+
+    number: int
+    digest: str
+    repeats: Repeats
+    partial: list[str]
+
+
+class ExportFile:
+    """A file of documents.
+
+    Parameters
+    ----------
+    path
+        JSON text in UTF-8, UTF-16 or UTF-32, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or alone
+        in a zip archive. Its content says which, and whether it holds a document a line, documents one after another,
+        an array of them, lines of elasticdump or answers of searches.
+
+    Raises
+    ------
+    InvalidRequestError
+        There is no such file, it cannot be read, is no file of documents, or is empty; the message names what it is.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        first = next(self.blocks(), [])
+        if not first:
+            raise InvalidRequestError(f"{path} holds no documents: it is empty, or an answer without hits.")
+        self._require_documents(first[:_FEW])
+
+    def identity(self) -> tuple[int, ...]:
+        """Return what changes when the file is replaced or written to."""
+        status = self.path.stat()
+        return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+
+    def blocks(self, facts: _Facts | None = None) -> Generator[list[Document]]:
+        """Yield the documents, about ten thousand at a time; never an empty list.
+
+        Those that are valid JSON are `msgspec.Raw`, others bytes.
+
+        Raises
+        ------
+        InvalidRequestError
+            The file cannot be read to its end, or holds the body of an error.
+        """
+        facts = facts or _Facts()
+        splitter = DocumentSplitter()
+        facts.answers = splitter.facts
+        try:
+            for text in text_blocks(self.path, _BLOCK):
+                if b"\0" in text:
+                    facts.zeros += text.count(b"\0")
+                    text = _ZEROS.sub(b"\n", text)
+                if documents := splitter.feed(text):
+                    yield documents
+            if documents := splitter.feed(b"", last=True):
+                yield documents
+        except ErrorAnswer as error:
+            raise InvalidRequestError(f"{self.path} holds the body of an error, not documents: {error}.") from None
+
+    def _require_documents(self, documents: list[Document]) -> None:
+        """Refuse a file none of whose first documents has a time, by what it looks like."""
+        shown = bytes(documents[0])[:60].decode("utf-8", "backslashreplace")
+        read = []
+        for document in documents:
+            try:
+                read.append(json.loads(bytes(document)))
+            except (ValueError, RecursionError):
+                continue
+        objects = [value for value in read if isinstance(value, dict)]
+        if any("@timestamp" in value or isinstance(value.get("_source"), dict) for value in objects):
+            return
+        if not objects and any(b'"@timestamp"' in bytes(document) for document in documents):
+            return  # damaged, but documents
+        if not objects:
+            raise InvalidRequestError(
+                f"{self.path} holds no JSON documents. It begins with {shown!r}. Valid: documents as JSON; a CSV file "
+                "or a log is none."
+            )
+        raise InvalidRequestError(f"{self.path} {_looks_like(objects)}. It begins with {shown!r}.")
+
+    def survey(self) -> Survey:
+        """Read the file once: count its documents, and find what repeats, what was rounded and what is missing.
+
+        Raises
+        ------
+        InvalidRequestError
+            It cannot be read to its end, or its large integers were rounded.
+        """
+        digest, count, facts, repeats, rounded = (
+            hashlib.blake2b(digest_size=16),
+            0,
+            _Facts(),
+            Repeats(),
+            RoundedNumbers(),
+        )
+        for documents in self.blocks(facts):
+            text = b"\n".join([*documents, b""])
+            digest.update(text)
+            rounded.look(text)
+            if facts.answers.has_ids:
+                repeats.add(*_ids(documents, count))
+            count += len(documents)
+        repeats.close()
+        partial = facts.partial()
+        if rounded.is_sure:
+            raise InvalidRequestError(
+                f"The integers beyond 2^53 in {self.path} were rounded by the program that wrote it: {rounded}. "
+                "Intervals of validity are wrong then. Write it anew without rounding (elasticdump: with "
+                "--support-big-int), or extract from Elasticsearch itself."
+            )
+        if rounded.examples and not rounded.exact:
+            partial.append(f"Integers beyond 2^53 may have been rounded by the program that wrote the file: {rounded}.")
+        return Survey(count, digest.hexdigest(), repeats, partial)
+
+
+class Taken(NamedTuple):
+    """Some documents of a stream.
+
+    Parameters
+    ----------
+    documents
+        Without those that repeat an earlier one.
+    repeated
+        How many these are.
+    """
+
+    documents: list[Document]
+    repeated: int
+
+
+class DocumentStream:
+    """Hands out ranges of a file's documents to several threads, always forward.
+
+    Parameters
+    ----------
+    file
+        The file; it is read once, a block at a time.
+    repeats
+        Which documents are not handed out, but counted.
+    """
+
+    def __init__(self, file: ExportFile, repeats: Repeats | None = None) -> None:
+        self._blocks = file.blocks()
+        self._repeats = repeats
+        self._documents: list[Document] = []
+        self._first = 0  # the number of the first of these documents
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._blocks.close()
+
+    def take(self, start: int, stop: int) -> Taken | None:
+        """Return the next documents of ``[start, stop)``; None where all were handed out."""
+        with self._lock:
+            while self._first + len(self._documents) <= start:
+                self._first += len(self._documents)
+                self._documents = next(self._blocks, [])
+                if not self._documents:
+                    return None
+            begin = max(0, start - self._first)
+            documents = self._documents[begin : max(begin, stop - self._first)]
+            first = self._first + begin
+            self._first += begin + len(documents)
+            self._documents = self._documents[begin + len(documents) :]
+            if not self._documents:
+                self._documents = next(self._blocks, [])
+        return without_repeats(documents, first, self._repeats) if documents else None
+
+
+def without_repeats(documents: list[Document], first: int, repeats: Repeats | None) -> Taken:
+    """Leave out the documents that repeat an earlier one; `first` is the number of the first of them."""
+    again = None if repeats is None else repeats.among(first, len(documents))
+    if again is None:
+        return Taken(documents, 0)
+    kept = [documents[place] for place in np.flatnonzero(~again).tolist()]
+    return Taken(kept, len(documents) - len(kept))
+
+
+def unwrapped(documents: list[Document]) -> list[Document]:
+    """Return the documents of lines that elasticdump wrote, or of hits; others as they are.
+
+    Documents of both kinds side by side are left to the reader of odd documents.
+    """
+    try:
+        first = msgspec.json.decode(documents[0])
+        if isinstance(first, dict) and "_source" in first and "@timestamp" not in first:
+            array = b"[" + b",".join(documents) + b"]"
+            found = msgspec.json.decode(array, type=list[_Wrapped])
+            if len(found) == len(documents):
+                return [wrapped.source for wrapped in found]
+    except (IndexError, *_NOT_JSON):
+        pass  # a damaged one among them: each is read by itself
+    return documents
+
+
+def _ids(documents: list[Document], first: int) -> tuple[list[int], list[bytes]]:
+    """Return the numbers and the ids of the documents that have one."""
+    numbers, ids = [], []
+    for number, document in enumerate(documents, first):
+        usual = _USUAL_IDS.match(document)  # a third of the time that it takes to decode
+        if id := usual[1] + usual[2] if usual else _id(document):
+            numbers.append(number)
+            ids.append(id)
+    return numbers, ids
+
+
+def _id(document: Document) -> bytes:
+    try:
+        found = msgspec.json.decode(document, type=_Identified)
+    except (msgspec.MsgspecError, *_NOT_JSON):
+        return b""
+    return bytes(found.index) + bytes(found.id) if bytes(found.id) else b""
+
+
+def _looks_like(objects: list[dict[str, Any]]) -> str:
+    """Say what documents without a time look like."""
+    first = objects[0]
+    inner = next((value for value in first.values() if isinstance(value, dict)), {})
+    if any("fields" in value for value in objects) and any("_id" in value or "_index" in value for value in objects):
+        return 'holds hits with `fields` and without `_source`: search with "_source": true, and save that'
+    if {"mappings", "settings", "aliases", "analysis"} & {*first, *inner}:
+        return "holds the mapping or the settings of an index, not its documents (elasticdump: --type=data)"
+    return f"holds no document with @timestamp among the first {len(objects):,}"

@@ -1,0 +1,90 @@
+"""What an extraction would do, without doing it."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from frontierlab.catalogue import Catalogue
+from frontierlab.documents.complete import finish
+from frontierlab.documents.fast import DocumentReader
+from frontierlab.extraction.elastic_source import ElasticSource
+from frontierlab.extraction.request import Request
+from frontierlab.extraction.sources import Plan, Source
+from frontierlab.schema import arrow_schema
+
+__all__ = ["DryRun", "estimate"]
+
+_SAMPLE = 1_000  # documents
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What an extraction would do.
+
+    Parameters
+    ----------
+    request
+        What was asked for, as understood: times in UTC, ``[since, until)``.
+    body
+        The body of the Elasticsearch search; None for a file.
+    documents
+        How many documents would be read; of a file all, of which the period and the filters keep some.
+    limit
+        Where ``limit_queries`` would cut; None where it would not.
+    size
+        Bytes that the dataset would take on the disk, estimated from the first documents.
+    parts
+        How many parts there would be.
+    notes
+        Sentences that say what would be done before, such as building the catalogue, what the source does not give,
+        and, where nothing was found, what there is.
+    """
+
+    request: Request
+    body: dict[str, Any] | None
+    documents: int
+    limit: dict[str, Any] | None
+    size: int
+    parts: int
+    notes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        lines = [f"{self.documents:,} documents in {self.parts} parts, about {self.size / 1e6:,.1f} MB on the disk"]
+        if self.limit:
+            lines.append(
+                f"limit_queries cuts {self.limit['available']:,} documents at {self.limit['cut_at']} "
+                f"(limit {self.limit['limit_queries']:,})"
+            )
+        lines += self.notes
+        if self.body:
+            lines.append("search: " + json.dumps(self.body))
+        return "\n".join(lines)
+
+
+def estimate(source: Source, plan: Plan, catalogue: Catalogue | None, notes: Iterable[str] = ()) -> DryRun:
+    """Say what reading a source by a plan would do, from its counts and its first documents."""
+    documents = sum(part.expected for part in plan.parts)
+    sample = source.sample(_SAMPLE) if documents else []
+    request = source.request
+    extra = request.extra_columns
+    wanted, _ = source.wanted(DocumentReader(extra).read(sample).rows, plan.limit)
+    rows = finish(wanted, request.db_instances, catalogue, arrow_schema(extra)).rows
+    file = io.BytesIO()
+    pq.write_table(rows, file, compression="zstd")
+    return DryRun(
+        request=request,
+        body=source.body(request.start, plan.limit["cut_at_ms"] if plan.limit else request.stop)
+        if isinstance(source, ElasticSource)
+        else None,
+        documents=documents,
+        limit=plan.limit,
+        size=int(file.tell() * documents / len(sample)) if sample else 0,
+        parts=len(plan.parts),
+        notes=(*notes, *plan.partial, *([plan.hint] if plan.hint else [])),
+    )

@@ -1,0 +1,174 @@
+"""An Elasticsearch index as the place where documents come from."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from frontierlab.elastic.client import Index
+from frontierlab.elastic.queries import search_body, time_query
+from frontierlab.extraction.examination import examine
+from frontierlab.extraction.plan import cut, split
+from frontierlab.extraction.request import Request
+from frontierlab.extraction.sources import LAST, Plan, limit_record
+from frontierlab.schema import DOCUMENT_FIELDS
+from frontierlab.settings import Settings
+from frontierlab.storage.manifest import PlannedPart
+from frontierlab.util.times import in_words
+
+__all__ = ["ElasticSource"]
+
+_FEW = 100  # documents, from which one sees which fields make most of one
+_IOV = [{"exists": {"field": name}} for name in ("sqlsin", "sqlunt")]
+
+
+class ElasticSource:
+    """The documents of an index. The server does the filtering.
+
+    Parameters
+    ----------
+    settings
+        How to read.
+    request
+        What is asked for.
+    index
+        Where; it is closed by `close`.
+    search
+        What an earlier source of the same extraction found out of how to ask (its ``search``). Without it the index
+        is asked, and refused where it cannot be read rightly.
+
+    Raises
+    ------
+    ElasticsearchError
+        The index cannot be reached, cannot be selected from as was asked, or does not give what a row needs.
+    """
+
+    def __init__(
+        self, settings: Settings, request: Request, index: Index, search: Mapping[str, Any] | None = None
+    ) -> None:
+        self._index = index
+        self._page = settings.es_page
+        self._iovs: dict[int, int] = {}
+        self._notes, self._partial = list[str](), list[str]()
+        self.slices = settings.es_slices
+        self.close = index.close
+        self.request = request
+        if search:
+            self.search = dict(search)
+        else:
+            found = examine(index, request)
+            self.search, self._notes, self._partial = found.search, found.notes, found.partial
+            self.request = request.model_copy(update={"extra_fields": found.kinds})
+
+    @property
+    def waiting(self) -> Callable[[], object] | None:
+        """Called a few times a second while the thread that opened this waits for the server."""
+        return self._index.waiting
+
+    @waiting.setter
+    def waiting(self, call: Callable[[], object] | None) -> None:
+        self._index.waiting = call
+
+    def _query(self, start: int | None, stop: int | None) -> dict[str, Any]:
+        request = self.request
+        return time_query(start, stop, request.cached, request.taskid, lenient=self.search.get("lenient", False))
+
+    def describe(self) -> dict[str, Any]:
+        """Return the server's URL and the indices."""
+        return {"elasticsearch": self.request.source, "index": self.request.index}
+
+    def plan(self, most: int) -> Plan:
+        """Split the period by the server's own counts."""
+        request = self.request
+        total, self.search["shards"] = self._index.count_and_shards(self._query(request.start, request.stop))
+        notes = [*self._notes]
+        without = self._index.count({"bool": {"must_not": {"exists": {"field": "@timestamp"}}}})
+        if without:
+            notes.append(f"{without:,} documents of the index have no readable @timestamp and belong to no period.")
+        if not total:
+            return Plan([], None, notes, self._partial, self._hint())
+        parts, limit = self._parts(total, most)
+        self.search["_source"] = self._fields or True
+        return Plan(parts, limit, notes, self._partial)
+
+    def _parts(self, total: int, most: int) -> tuple[list[PlannedPart], dict[str, Any] | None]:
+        request = self.request
+        start = request.start
+        if start is None:
+            start = self._index.ends(self._query(None, request.stop))[0] or 0
+        stop = request.stop or LAST
+
+        def histogram(begin: int, end: int, width: int) -> list[tuple[int, int]]:
+            return self._index.histogram(self._query(begin, end), width)
+
+        if total <= min(most, request.limit_queries):
+            return [PlannedPart(number=0, start=start, stop=stop, expected=total)], None
+        limit = None
+        if total > request.limit_queries:
+            stop = cut(histogram, start, stop, request.limit_queries)
+            limit = limit_record(request, total, stop)
+        return split(histogram, start, stop, most) if stop > start else [], limit
+
+    def _hint(self) -> str:
+        """Say when there are documents, where the period that was asked for has none."""
+        filtered = self.request.cached is not None or self.request.taskid is not None
+        for query, which in ((self._query(None, None), " that meet the filters" * filtered), ({"match_all": {}}, "")):
+            first, last = self._index.ends(query)
+            if first is not None and last is not None:
+                none = ", and none that meets the filters" if filtered and not which else ""
+                return f"The index has documents{which} from {in_words(first)} to {in_words(last)}{none}."
+        return f"The index {self.request.index} has no documents at all."
+
+    def body(self, start: int | None, stop: int | None) -> dict[str, Any]:
+        """Return the body of the search for ``[start, stop)``."""
+        return self._body(start, stop, self._page) | {"_source": self.search.get("_source", True)}
+
+    def _body(self, start: int | None, stop: int | None, size: int) -> dict[str, Any]:
+        beside = {name: self.search[name] for name in ("docvalue_fields", "fields") if self.search.get(name)}
+        return search_body(self._query(start, stop), size, None) | beside
+
+    @functools.cached_property
+    def _fields(self) -> list[str] | None:
+        """The fields to ask for; None for whole documents, which a server hands out faster.
+
+        Where what is not wanted, such as the SQL text, makes most of a document, carrying it
+        costs more than leaving it out.
+        """
+        wanted = [*DOCUMENT_FIELDS, *self.request.extra_fields]
+        sizes = np.zeros(2)
+        for document in self.sample(_FEW):
+            values = json.loads(bytes(document))
+            if isinstance(values, dict):
+                kept = json.dumps({name: values[name] for name in wanted if name in values})
+                sizes += (len(document), len(kept))
+        return wanted if sizes[0] > 2 * sizes[1] else None
+
+    def sample(self, most: int) -> list[bytes]:
+        """Return the first documents of a search over the period."""
+        body = self._body(self.request.start, self.request.stop, most)
+        with self._index.point_in_time() as pit:
+            return next(self._index.pages(body, pit, 0, 1), [])
+
+    @contextmanager
+    def reading(self, part: PlannedPart) -> Iterator[list[Iterator[list[bytes]]]]:
+        """Open a point in time for the part's slices."""
+        with self._index.point_in_time() as pit:
+            given = {"bool": {"filter": [self._query(part.start, part.stop), *_IOV]}}
+            self._iovs[part.number] = self._index.count_in(pit, given, self.search.get("shards", 0))
+            body = self.body(part.start, part.stop)
+            yield [self._index.pages(body, pit, number, self.slices) for number in range(self.slices)]
+
+    def with_iov(self, part: PlannedPart) -> int | None:
+        """Return how many documents of a part that is being read have an IOV by the index."""
+        return self._iovs.get(part.number)
+
+    def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
+        """Return all rows: the server has done the filtering."""
+        return rows, Counter()

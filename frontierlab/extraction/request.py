@@ -1,0 +1,176 @@
+"""What is asked of an extraction, checked before anything is done."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, EXTRA_TYPES, Column, extra_columns
+from frontierlab.settings import Settings
+from frontierlab.util.times import format_time, parse_time, to_milliseconds
+
+__all__ = ["Request", "make_request"]
+
+
+class Request(BaseModel):
+    """What is asked of an extraction; kept in the dataset's manifest.
+
+    Parameters
+    ----------
+    source
+        URL of the Elasticsearch, or path of the export file.
+    index
+        Names or patterns of the indices, with commas between them; empty for a file.
+    since, until
+        ISO 8601, UTC: ``[since, until)``. None has no bound.
+    until_is_now
+        `until` was not given, and is the time of the first call.
+    cached, taskid
+        Only such queries; None for all.
+    extra_fields
+        Further fields of the documents and what each is read as, one of `EXTRA_TYPES`; None is
+        as the index has it.
+    limit_queries
+        Documents at most.
+    db_instances
+        COOL database instances whose queries are kept.
+    complete
+        Whether ids and names are completed from the catalogue.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    index: str = ""
+    since: str | None = None
+    until: str | None = None
+    until_is_now: bool = False
+    cached: bool | None = None
+    taskid: int | None = None
+    extra_fields: dict[str, str | None] = {}
+    limit_queries: int
+    db_instances: tuple[str, ...]
+    complete: bool = True
+
+    @property
+    def start(self) -> int | None:
+        """`since` in UTC milliseconds since the epoch."""
+        return None if self.since is None else to_milliseconds(parse_time(self.since))
+
+    @property
+    def stop(self) -> int | None:
+        """`until` in UTC milliseconds since the epoch."""
+        return None if self.until is None else to_milliseconds(parse_time(self.until))
+
+    @property
+    def extra_columns(self) -> list[Column]:
+        """The columns for the extra fields."""
+        return extra_columns(self.extra_fields)
+
+    def differences(self, other: Request) -> str:
+        """Say in which fields another request differs; empty where it asks for the same.
+
+        A bound that was left to the first call, and a type that was left to the index, do not differ.
+        """
+        ours, theirs = self.model_dump(), other.model_dump()
+        if self.until_is_now and other.until_is_now:
+            theirs["until"] = ours["until"]
+        theirs["extra_fields"] = {
+            name: kind or self.extra_fields.get(name) for name, kind in other.extra_fields.items()
+        }
+        return "; ".join(
+            f"{name} was {ours[name]!r} and is now {theirs[name]!r}" for name in ours if ours[name] != theirs[name]
+        )
+
+
+def make_request(
+    settings: Settings,
+    *,
+    since: str | date | datetime | None,
+    until: str | date | datetime | None,
+    cached: bool | None,
+    taskid: int | None,
+    source: str | os.PathLike[str] | None,
+    extra_fields: Sequence[str] | Mapping[str, str],
+    complete: bool,
+) -> Request:
+    """Check what is asked for and return it; see `frontierlab.extract`.
+
+    Raises
+    ------
+    InvalidRequestError
+        Something of it makes no sense.
+    ConfigurationError
+        Without a file as source: ``es_address`` or ``es_index`` is not set.
+    """
+    until_is_now = until is None and source is None  # a file says itself where it ends; an index goes on
+    start = None if since is None else parse_time(since)
+    stop = parse_time(datetime.now(UTC)) if until_is_now else None if until is None else parse_time(until)
+    if start is not None and stop is not None and stop <= start:
+        raise InvalidRequestError(
+            f"until ({format_time(stop)}) has to be after since ({format_time(start)}): the period is [since, until), "
+            "in UTC."
+        )
+    if cached is not None and not isinstance(cached, (bool, np.bool_)):
+        raise InvalidRequestError(f"cached={cached!r} is not valid: True, False, or None for both.")
+    if taskid is not None:
+        is_number = isinstance(taskid, (int, np.integer)) and not isinstance(taskid, bool)
+        if not is_number or not 0 <= taskid < 2**63:
+            raise InvalidRequestError(
+                f"taskid={taskid!r} is not valid: a whole number from 0 to 2^63-1, or None for all."
+            )
+    return Request(
+        source=settings.es_url if source is None else str(Path(source).expanduser().absolute()),
+        index=settings.es_indices if source is None else "",
+        since=None if start is None else format_time(start),
+        until=None if stop is None else format_time(stop),
+        until_is_now=until_is_now,
+        cached=None if cached is None else bool(cached),
+        taskid=None if taskid is None else int(taskid),
+        extra_fields=_extra_fields(extra_fields),
+        limit_queries=settings.limit_queries,
+        db_instances=settings.db_instances,
+        complete=complete,
+    )
+
+
+def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
+    if isinstance(extra_fields, str):
+        raise InvalidRequestError(f"extra_fields={extra_fields!r} is a text: give a list, such as [{extra_fields!r}].")
+    kinds: dict[str, Any] = dict(extra_fields) if isinstance(extra_fields, Mapping) else dict.fromkeys(extra_fields)
+    # Spark takes names of columns that differ in case alone for one
+    taken = {name.casefold(): name for name in (*(column.name for column in COLUMNS), *DOCUMENT_FIELDS)}
+    asked: dict[str, str] = {}
+    for name, kind in kinds.items():
+        if not isinstance(name, str) or not name:
+            raise InvalidRequestError(f"extra_fields: {name!r} is not the name of a field.")
+        if "." in name:
+            raise InvalidRequestError(
+                f"extra_fields: {name} is a field within another, and only fields of the document can be taken."
+            )
+        folded = name.casefold()
+        if taken.get(folded) == name:
+            raise InvalidRequestError(f"extra_fields: {name} is taken already; the columns are always there.")
+        if folded in taken:
+            raise InvalidRequestError(
+                f"extra_fields: {name} and {taken[folded]}, which is always there, differ in case alone, and Spark "
+                f"cannot tell them apart. Leave {name} out."
+            )
+        if folded in asked:
+            raise InvalidRequestError(
+                f"extra_fields: {asked[folded]} and {name} differ in case alone, and Spark cannot tell them apart. "
+                "Take one of them, and the other into a dataset of its own."
+            )
+        asked[folded] = name
+        if kind is not None and kind not in EXTRA_TYPES:
+            raise InvalidRequestError(
+                f"extra_fields: {name} cannot be read as {kind!r}. Valid: {', '.join(EXTRA_TYPES)}."
+            )
+    return kinds

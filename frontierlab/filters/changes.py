@@ -1,0 +1,188 @@
+"""What changed: folders, tags, tasks and servers, by how much more or less they ask, get and fail."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pandas as pd
+
+from frontierlab import spark
+from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.costs import COSTS
+from frontierlab.filters.expressions import NODE, add_percent_of_all
+from frontierlab.filters.question import Statement
+from frontierlab.filters.top import check_top, cut, heads, ranking
+from frontierlab.selection import Selection
+from frontierlab.spark.calls import in_spark
+from frontierlab.storage.dataset import Dataset
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["By", "CHANGES", "KEYS", "what_changed"]
+
+Logs: TypeAlias = "DataFrame | Dataset"
+Side: TypeAlias = "Logs | tuple[Logs, Selection]"
+By = Literal["share", "bytes", "failures"]
+"""What a change can be ranked by."""
+
+KEYS = {"folder": (*NODE,), "tag": (*NODE, "tagname"), "task": ("taskid",), "server": ("frontierserver",)}
+"""What can change, and the columns that name one."""
+
+CHANGES = ("share", "bytes", "failures")
+"""What a change can be large in."""
+
+_MEASURES = {name: COSTS[name] for name in ("queries", "bytes", "failures")}
+_COLUMNS = [*dict.fromkeys(column for keys in KEYS.values() for column in keys)]
+
+
+def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) -> pd.DataFrame:
+    """Compare two days, or two of anything: which folders, tags, tasks and servers changed most.
+
+    ::
+
+        today = fl.Selection(since="2026-10-02", until="2026-10-03")
+        fl.what_changed((logs, today.shifted(-timedelta(days=1))), (logs, today))
+
+    One Spark SQL statement counts both; ``what_changed.sql(before, now)`` shows it for two selections.
+
+    Parameters
+    ----------
+    a, b
+        Before, and now: logs (what `frontierlab.open_logs` opened) or a complete dataset, or a pair of one
+        of these and a `frontierlab.Selection`.
+    by
+        What a change is to be large in: ``share`` of the queries, ``bytes`` or ``failures``.
+    top
+        How many folders, tags, tasks and servers each have a row of their own; None is all.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a folder, a tag of a folder, a task or a server, in this order; of each the one whose `by`
+        changed most comes first, more and less alike.
+
+        what : string: ``folder``, ``tag``, ``task`` or ``server``; the rows of each add up to all queries
+        db, schema, nodefullpath, tagname, taskid, taskname, frontierserver : string, of taskid Int64; its
+            names, null where they are those of something else. Where the logs give a task several names,
+            the last in the alphabet.
+        part, groups : string, Int64; see `frontierlab.filters`
+        queries : Int64, number of queries
+        share : Float64, % of all queries of that side; null where it has none, which ranks as 0
+        bytes : Int64, the sum of ``fsize`` of queries that were not cached
+        failures : Int64, number of queries that were rejected, lost their client or ended in an error
+
+        Each of the last four is what it is now, with *x*\\ ``_before`` and *x*\\ ``_change`` beside it; the
+        change of a share is in percentage points. In ``attrs``: ``by``, and both selections in words.
+
+    Raises
+    ------
+    InvalidRequestError
+        A parameter makes no sense; Spark is not asked.
+    DatasetError
+        A dataset is incomplete.
+    SparkError
+        Spark does not start here.
+    Cancelled
+        A `frontierlab.spark.cancellable` block around it was cancelled.
+    """
+    if by not in CHANGES:
+        raise InvalidRequestError(f"by={by!r}: give one of {', '.join(CHANGES)}.")
+    check_top(top)
+    (before_logs, before), (now_logs, now) = _side("a", a), _side("b", b)
+    statement = _statement(before, now)
+    before_logs, now_logs = (
+        spark.open_logs(logs) if isinstance(logs, Dataset) else logs for logs in (before_logs, now_logs)
+    )
+    session, description = now_logs.sparkSession, " ".join(filter(None, ("what_changed", now.in_words())))
+    asked = in_spark(
+        session,
+        lambda: session.sql(statement.text, args=dict(statement.args), before=before_logs, now=now_logs),
+        description,
+    )
+    counts = spark.to_pandas(asked, description=description)
+    found = [_ranked(counts, what, by, top) for what in KEYS]
+    frame = pd.concat(found, ignore_index=True)[["what", *_names(), "part", "groups", *_numbers()]]
+    frame.attrs = {"filter": "what_changed", "selection": now.in_words(), "before": before.in_words(), "by": by}
+    return frame
+
+
+def _side(name: str, given: Any) -> tuple[Any, Selection]:
+    pair = isinstance(given, tuple) and len(given) == 2
+    logs, selection = given if pair else (given, Selection())
+    if not isinstance(selection, Selection) or not (isinstance(logs, Dataset) or hasattr(logs, "sparkSession")):
+        raise InvalidRequestError(
+            f"{name}={given!r}: give logs (what open_logs opened), a dataset, or a pair (logs, Selection(…))."
+        )
+    return logs, selection
+
+
+def _statement(before: Selection | None = None, now: Selection | None = None) -> Statement:
+    """Return the statement; ``{before}`` and ``{now}`` in it stand for the logs, its ``selection`` is that of now.
+
+    Queries are counted once by all names together, and these few counts by each kind of name.
+    """
+    now = now or Selection()
+    then, args = _counted("before", before or Selection())
+    present, more = _counted("now", now)
+    kinds = " ".join(f"WHEN grouping({keys[-1]}) = 0 THEN '{what}'" for what, keys in reversed(KEYS.items()))
+    sums = ", ".join(f"sum({name}{suffix}) AS {name}{suffix}" for name in _MEASURES for suffix in ("", "_before"))
+    sets = ", ".join(f"({', '.join(keys)})" for keys in KEYS.values())
+    text = (
+        f"WITH asked AS (\n{then}\nUNION ALL\n{present}\n)\n"
+        f"SELECT CASE {kinds} END AS what,\n       {', '.join(_COLUMNS)}, max(taskname) AS taskname,\n       {sums}\n"
+        f"FROM asked\nGROUP BY GROUPING SETS ({sets})"
+    )
+    return Statement("what_changed", text, args | more, now)
+
+
+def _counted(side: str, selection: Selection) -> tuple[str, dict[str, Any]]:
+    """Return the part of the statement that counts one side, zeros for the other, and the values of its parameters."""
+    where, values = selection.where()
+    where = re.sub(r":(\w+)", rf":{side}_\1", where)  # the other side may have a parameter of the same name
+    mine = "" if side == "now" else "_before"
+    listed = ",\n       ".join(
+        f"{measure.sql() if suffix == mine else '0'} AS {name}{suffix}"
+        for name, measure in _MEASURES.items()
+        for suffix in ("", "_before")
+    )
+    columns = f"{', '.join(_COLUMNS)}, max(taskname) AS taskname"
+    text = f"SELECT {columns},\n       {listed}\nFROM {{{side}}}{where}\nGROUP BY ALL"
+    return text, {f"{side}_{name}": value for name, value in values.items()}
+
+
+what_changed.sql = _statement  # type: ignore[attr-defined]
+
+
+def _names() -> list[str]:
+    place = _COLUMNS.index("taskid") + 1
+    return [*_COLUMNS[:place], "taskname", *_COLUMNS[place:]]
+
+
+def _numbers() -> list[str]:
+    return [f"{name}{suffix}" for name in ("queries", *CHANGES) for suffix in ("", "_before", "_change")]
+
+
+def _ranked(counts: pd.DataFrame, what: str, by: str, top: int | None) -> pd.DataFrame:
+    """Return the rows of one kind, the largest change first."""
+    keys = [*KEYS[what]]
+    rows = counts[counts["what"] == what].reset_index(drop=True)
+    measures = [f"{name}{suffix}" for name in _MEASURES for suffix in ("", "_before")]
+    change = _with_changes(rows)
+    size = (change[by].fillna(0) - change[f"{by}_before"].fillna(0)).abs()
+    places = ranking(rows[keys].assign(size=size), keys, ["size"], ["size"], top)
+    named = heads(places, keys)
+    if what == "task":
+        labels = rows.dropna(subset=["taskid"]).set_index("taskid")["taskname"]
+        named = named.join(labels, on="taskid")
+    found = _with_changes(cut(rows, places, [], measures)).join(named).assign(what=what)
+    return found.reindex(columns=["what", *_names(), "part", "groups", *_numbers()]).astype(
+        {"what": "string", **{name: counts[name].dtype for name in _names()}}
+    )
+
+
+def _with_changes(rows: pd.DataFrame) -> pd.DataFrame:
+    found = add_percent_of_all(rows, ["queries", "queries_before"])
+    found = found.rename(columns={"queries_percent": "share", "queries_before_percent": "share_before"})
+    return found.assign(**{f"{name}_change": found[name] - found[f"{name}_before"] for name in ("queries", *CHANGES)})

@@ -1,0 +1,79 @@
+"""The expressions that several filters count with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from frontierlab.filters.measures import Count, Sum
+from frontierlab.filters.needs import Expression, Need
+from frontierlab.selection import KIND_SQL, KINDS
+
+__all__ = [
+    "BYTES",
+    "CACHED",
+    "DB",
+    "FAILED",
+    "KIND",
+    "NODE",
+    "NOT_CACHED",
+    "PAYLOAD",
+    "QUERIES",
+    "SCHEMA",
+    "add_percent",
+    "add_percent_of_all",
+]
+
+DB = {"db": "db"}
+"""What names a database."""
+
+SCHEMA = {"db": "db", "schema": "schema"}
+"""What names a schema."""
+
+NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
+"""What names a folder."""
+
+QUERIES = {"queries": Count()}
+"""Numbers of queries."""
+
+KIND = Expression.of(KIND_SQL, *KINDS[:-1])
+"""The kind of a query that was not cached."""
+
+NOT_CACHED = Expression.of("NOT cached", "cached")
+"""The condition that a query was not cached."""
+
+FAILED = Expression.of("disconn OR rejected OR procerror", *KINDS[:-1])
+"""The condition that a query failed."""
+
+CACHED = {
+    "cached": Count(Expression.of("cached", "cached")),
+    "not_cached": Count(NOT_CACHED),
+    "unknown": Count(Expression.of("cached IS NULL", "cached")),
+}
+"""Numbers of queries that were cached, that were not, and of which the log does not say."""
+
+_GIVEN = Need("since", "given")
+
+PAYLOAD = {
+    "payload": Count(Expression("since <> -1", _GIVEN)),
+    "non_payload": Count(Expression("since = -1 OR since IS NULL", _GIVEN)),
+}
+"""Numbers of queries that give the start of an IOV, and that do not."""
+
+BYTES = {"bytes": Sum("fsize")}
+"""Sizes of answers added up."""
+
+
+def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -> pd.DataFrame:
+    """Add what each column is of the row's whole, in percent; null where the whole is nothing."""
+    whole = whole.mask(whole == 0)
+    # an integer of 64 bits becomes a fraction here: a share of 53 bits is exact enough
+    return frame.assign(**{f"{column}_percent": 100 * (frame[column] / whole).astype("Float64") for column in of})
+
+
+def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
+    """Add what each column's value is of all rows' together, in percent; null where that is nothing."""
+    for column in of:
+        frame = add_percent(frame, [column], pd.Series(frame[column].sum(), index=frame.index, dtype="Int64"))
+    return frame

@@ -1,0 +1,316 @@
+"""What filters are made of: a question, its parametrised statement, the call, and the answer.
+
+Values never enter the text of a statement: they are named parameters, a list one parameter a value.
+"""
+
+from __future__ import annotations
+
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import pandas as pd
+
+from frontierlab import spark
+from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.bins import MAX_ROWS, Bins
+from frontierlab.filters.compare import Compare, before
+from frontierlab.filters.measures import Count, Measure
+from frontierlab.filters.needs import Need, needs_of, needs_of_selection
+from frontierlab.filters.summaries import summary_that_answers
+from frontierlab.filters.top import check_top, cut, heads, ranking
+from frontierlab.selection import Selection
+from frontierlab.storage.summaries import TIMES
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["Filter", "Question", "Statement", "as_filter"]
+
+_NOW = timedelta(0)
+
+
+def _unchanged(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A filter's Spark SQL statement.
+
+    ``print`` shows the SQL with its parameters; ``spark.sql(statement.text, args=statement.args,
+    logs=logs)`` runs it by hand.
+
+    Parameters
+    ----------
+    name
+        The filter's name.
+    text
+        The SQL; ``{logs}`` stands for the logs.
+    args
+        The values of the named parameters.
+    selection
+        Which queries it counts.
+    """
+
+    name: str
+    text: str
+    args: Mapping[str, Any]
+    selection: Selection
+
+    def __str__(self) -> str:
+        values = (v.isoformat(timespec="milliseconds") if isinstance(v, datetime) else v for v in self.args.values())
+        return "\n".join([self.text, *(f"-- :{n} = {v!r}" for n, v in zip(self.args, values, strict=True))])
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a filter asks of the logs, whichever queries of them are selected.
+
+    Parameters
+    ----------
+    measures
+        What is counted, by the name of its column.
+    keys
+        The columns that name a group; of an expression, its SQL. SQL that is more than a column's name says what it
+        needs (`frontierlab.filters.needs`), or is not asked of summaries; so in what follows.
+    values
+        What is counted and cannot be added up; with bins alone.
+    first
+        A column whose equal values are counted first, as ``times``, which measures and values then weigh by.
+    labels
+        What else is said of a group, by the name of its column: SQL.
+    conditions, args
+        Of which queries alone, in SQL, and the values of its parameters.
+    bins
+        What counts are by, beside groups.
+    top
+        How many groups have a row of their own; None is all.
+    rank
+        Which measures' sum makes a group large; by default all.
+    always
+        Groups of one key that have a row even where nothing was counted.
+    derive
+        Adds what follows from the measures, such as shares, to an answer.
+    facts
+        What a plot says of the question, such as a threshold.
+    """
+
+    measures: Mapping[str, Measure]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    values: Mapping[str, str] = field(default_factory=dict)
+    first: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    conditions: tuple[str, ...] = ()
+    args: Mapping[str, Any] = field(default_factory=dict)
+    bins: Bins | None = None
+    top: int | None = None
+    rank: tuple[str, ...] = ()
+    always: tuple[str, ...] = ()
+    derive: Callable[[pd.DataFrame], pd.DataFrame] = _unchanged
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_top(self.top)
+
+    def statement(self, name: str, selection: Selection, shift: timedelta = _NOW, times: str = "") -> Statement:
+        """Return the SQL of the question for these queries, their times moved by `shift`.
+
+        `times` is the column that says how many queries a row stands for; by default each is one.
+        """
+        by = {} if self.bins is None else {self.bins.column: self.bins.expression(shift)}
+        by |= self.keys
+        where, args = selection.where(*self.conditions)
+        args |= self.args if self.bins is None else {**self.args, **self.bins.args(shift)}
+        source = f"{{logs}}{where}"
+        if self.first:
+            times = TIMES
+            inner = _select({**by, self.first: self.first, times: Count().sql()}, len(by) + 1, source)
+            by, source = dict(zip(by, by, strict=True)), f"({textwrap.indent(inner, ' ' * 6).lstrip()})"
+        counted = {column: measure.sql(times) for column, measure in self.measures.items()}
+        text = _select({**by, **self.labels, **counted, **self.values}, len(by), source)
+        text += "" if self.bins is None else self.bins.limit(selection)
+        return Statement(name, text, args, selection)
+
+    def needs(self, selection: Selection, shift: timedelta = _NOW) -> tuple[set[Need], set[Need]]:
+        """Return what must be known of a query: for the conditions that all queries meet, and for the rest."""
+        rest = needs_of([*self.keys.values(), *self.labels.values(), *([self.first] if self.first else [])])
+        for measure in self.measures.values():
+            rest |= measure.needs
+        if self.bins is not None:
+            rest |= self.bins.needs(shift)
+        return needs_of_selection(selection) | needs_of(self.conditions), rest
+
+    def put_to(
+        self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = _NOW
+    ) -> tuple[DataFrame, Statement]:
+        """Return what to ask, and the statement: the summary of the logs where it gives the same answer."""
+        every, rest = self.needs(selection, shift)
+        summary = None if self.values else summary_that_answers(logs, every, rest)  # values need each query
+        if summary is not None:
+            return summary, self.statement(name, selection, shift, TIMES)
+        return logs, self.statement(name, selection, shift)
+
+    def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
+        """Make Spark's answer, or two of them to compare, the frame that a filter returns."""
+        if self.bins is not None and any(len(frame) > MAX_ROWS for frame in raw):
+            raise self._too_many(f"more than {MAX_ROWS:,}")
+        if self.always and any(len(frame) for frame in raw):
+            (key,) = self.keys
+            zeros = pd.DataFrame({key: self.always}).assign(**dict.fromkeys(self.measures, 0)).astype(raw[0].dtypes)
+            raw = [pd.concat([frame, zeros], ignore_index=True) for frame in raw]
+        places = self._places(raw)
+        frames = [self._placed(frame, places) for frame in raw]
+        index = self._rows(frames, places, selection)
+        found = [self.derive(self._filled(frame, index)) for frame in frames]
+        answer = found[0] if len(found) == 1 else _side_by_side(*found)
+        answer = answer.reset_index()
+        if places is not None:
+            answer = self._named(answer, places, raw)
+        return answer if self.bins is None else self.bins.finish(answer)
+
+    def _by(self) -> list[str]:
+        return [] if self.bins is None else [self.bins.column]
+
+    def _places(self, raw: list[pd.DataFrame]) -> pd.DataFrame | None:
+        if not self.keys:
+            return None
+        measures = [*self.measures]
+        return ranking(pd.concat(raw), [*self.keys], measures, self.rank or measures, self.top)
+
+    def _placed(self, frame: pd.DataFrame, places: pd.DataFrame | None) -> pd.DataFrame:
+        if places is not None:
+            return cut(frame, places, self._by(), [*self.measures])
+        return frame.set_index(self._by()) if self.bins is not None else frame
+
+    def _rows(
+        self, frames: list[pd.DataFrame], places: pd.DataFrame | None, selection: Selection
+    ) -> pd.Index[Any] | None:
+        """Return the rows of the answer; None where they are just those there are."""
+        order = None if places is None else pd.Index(sorted(places["place"].unique()), name="place", dtype="int64")
+        if self.bins is None:
+            return order
+        seen = [frame.index.get_level_values(0).to_series() for frame in frames]
+        if not any(len(bins) for bins in seen):
+            return frames[0].index
+        bins = self.bins.all(seen, selection)
+        if order is not None and len(bins) * len(order) > MAX_ROWS:
+            raise self._too_many(f"{len(bins) * len(order):,} ({len(bins):,} bins of {len(order):,} groups)")
+        return bins if order is None else pd.MultiIndex.from_product([bins, order])
+
+    @staticmethod
+    def _too_many(rows: str) -> InvalidRequestError:
+        return InvalidRequestError(
+            f"The answer has {rows} rows, and {MAX_ROWS:,} are allowed: choose a larger bin_seconds, since and until "
+            "closer together, or fewer groups with top."
+        )
+
+    def _filled(self, frame: pd.DataFrame, index: pd.Index[Any] | None) -> pd.DataFrame:
+        """Put in the rows in which nothing was counted."""
+        if index is None:
+            return frame
+        frame = frame.reindex(index)
+        return frame.assign(**{name: frame[name].fillna(0) for name in self.measures})
+
+    def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
+        """Put the names of the groups in the places' place."""
+        names = heads(places, [*self.keys])
+        for label in self.labels:
+            known = pd.concat(raw).dropna(subset=[label, *self.keys]).drop_duplicates([*self.keys])
+            names = names.join(known.set_index([*self.keys])[label], on=[*self.keys])
+        names = names[[*self.keys, *self.labels, "part", "groups"]]
+        rest = [column for column in answer.columns if column not in (*self._by(), "place")]
+        return answer.join(names, on="place")[[*self._by(), *names.columns, *rest]]
+
+
+def _select(columns: Mapping[str, str], by: int, source: str) -> str:
+    """Write a statement that is grouped by its first columns."""
+    listed = ",\n       ".join(sql if sql == column else f"{sql} AS {column}" for column, sql in columns.items())
+    grouped = ", ".join(str(number) for number in range(1, by + 1))
+    return f"SELECT {listed}\nFROM {source}" + (f"\nGROUP BY {grouped}" if grouped else "")
+
+
+def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+    """Return each column, what it was before, and by how much it changed."""
+    columns = {}
+    for column in now.columns:
+        columns[column] = now[column]
+        columns[f"{column}_before"] = before[column]
+        columns[f"{column}_change"] = now[column] - before[column]
+    return pd.DataFrame(columns)
+
+
+class Filter(Protocol):
+    """A question: called with logs it answers, with ``sql`` it shows its statement."""
+
+    __name__: str
+
+    def __call__(
+        self, logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    ) -> pd.DataFrame:
+        """Ask the logs."""
+        ...
+
+    def sql(self, selection: Selection | None = None, **keywords: Any) -> Statement:
+        """Return the statement that the call would run, after the same checks."""
+        ...
+
+
+def as_filter(build: Callable[..., Question]) -> Filter:
+    """Make a filter of the function that makes its question."""
+    name = build.__name__
+    own = list(inspect.signature(build).parameters.values())
+    mine = {parameter.name for parameter in own}
+    where = {f.name for f in fields(Selection)}
+
+    def read(selection: Selection | None, keywords: Mapping[str, Any]) -> tuple[Question, Selection]:
+        unknown = [keyword for keyword in keywords if keyword not in where | mine]
+        if unknown:
+            raise TypeError(
+                f"{name}() has no keyword {', '.join(unknown)}. It has: {', '.join(p.name for p in shown)}."
+            )
+        if selection is not None and not isinstance(selection, Selection):
+            raise InvalidRequestError(f"selection={selection!r}: give a frontierlab.Selection, or the keywords alone.")
+        changed = (selection or Selection()).but(**{k: v for k, v in keywords.items() if k in where})
+        question = build(**{k: v for k, v in keywords.items() if k in mine})
+        if question.bins is not None:
+            question.bins.check(changed)
+        return question, changed
+
+    @wraps(build)
+    def ask(
+        logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    ) -> pd.DataFrame:
+        question, chosen = read(selection, keywords)
+        other = None if compare is None else before(logs, chosen, compare)
+        windows = [(logs, chosen, _NOW)]
+        if other is not None:
+            windows.append((other.logs, other.selection, other.shift))
+        raw = []
+        for asked, part, shift in windows:
+            asked, statement = question.put_to(asked, name, part, shift)
+            description = " ".join(filter(None, (name, part.in_words())))
+            raw.append(spark.run(asked, statement.text, statement.args, description=description))
+        frame = question.answer(raw, chosen)
+        frame.attrs = {"filter": name, "selection": chosen.in_words()}
+        frame.attrs.update(question.facts)
+        if other is not None:
+            frame.attrs["before"] = other.in_words()
+        return frame
+
+    def sql(selection: Selection | None = None, **keywords: Any) -> Statement:
+        question, chosen = read(selection, keywords)
+        return question.statement(name, chosen)
+
+    def keyword(of: str) -> inspect.Parameter:
+        return inspect.Parameter(of, inspect.Parameter.KEYWORD_ONLY, default=None)
+
+    first = inspect.signature(ask, follow_wrapped=False).parameters
+    shown = [first["logs"], first["selection"], first["compare"], *own, *(keyword(f.name) for f in fields(Selection))]
+    ask.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
+    ask.sql = sql  # type: ignore[attr-defined]
+    return cast("Filter", ask)

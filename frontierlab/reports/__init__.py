@@ -1,0 +1,3 @@
+"""Standalone HTML pages of a dataset."""
+
+__all__: list[str] = []

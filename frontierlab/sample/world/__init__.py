@@ -1,0 +1,3 @@
+"""The generator of the synthetic world, with its truth."""
+
+__all__: list[str] = []

@@ -1,0 +1,115 @@
+"""The conditions of the synthetic world: its catalogue and its payloads, as Arrow tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frontierlab.sample.world.folders import FOLDERS, Folder, runs
+from frontierlab.schema import NO_TAG, OPEN_IOV
+
+__all__ = ["LUMIS", "MINUTE", "catalogue", "payloads"]
+
+LUMIS = 1_500
+"""Number of luminosity blocks of a run; each lasts a minute."""
+
+MINUTE = 60 * 10**9
+"""A minute in ns."""
+
+Integers = NDArray[np.int64]
+
+PAYLOADS = pa.schema(
+    [
+        *((name, pa.string()) for name in ("db", "schema", "node", "tag")),
+        *((name, pa.int64()) for name in ("channel", "since", "until")),
+        ("content", pa.string()),
+        ("size", pa.int64()),
+    ]
+)
+
+
+def tags_of(folder: Folder) -> list[tuple[str, int]]:
+    """Return names and numbers of the folder's tags: numbered from 1, or ``none``, 0."""
+    return [(name, k) for k, name in enumerate(folder.tags, start=1)] or [(NO_TAG, 0)]
+
+
+def catalogue() -> pa.Table:
+    """Return the catalogue: one row a folder and tag, sorted as the folders are listed.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``db, schema, node, node_id, nodetime, tag, tag_id``; a folder without tags has one row,
+        tag ``none``, id 0.
+    """
+    rows = [(f.db, f.schema, f.node, f.node_id, f.nodetime, tag, tag_id) for f in FOLDERS for tag, tag_id in tags_of(f)]
+    names = ("db", "schema", "node", "node_id", "nodetime", "tag", "tag_id")
+    types = {"node_id": pa.int64(), "tag_id": pa.int64()}
+    return pa.table(
+        {n: pa.array(c, types.get(n, pa.string())) for n, c in zip(names, zip(*rows, strict=True), strict=True)}
+    )
+
+
+def payloads(seed: int) -> pa.Table:
+    """Return every payload row of the world: one row a folder, tag, channel and IOV.
+
+    Parameters
+    ----------
+    seed
+        The world's.
+
+    Returns
+    -------
+    pyarrow.Table
+        Columns ``db, schema, node, tag`` (names), ``channel``, ``since``, ``until`` (int64, in the
+        folder's IOV base; ``until`` may be open, 2^63-1), ``content`` (what the payload is: equal
+        contents occur under different IOVs) and ``size`` (bytes).
+    """
+    tables = []
+    for number, folder in enumerate(FOLDERS):
+        for tag, tag_id in tags_of(folder)[: -1 if folder.shape == "empty" else None]:
+            rng = np.random.default_rng([seed, 1, number, tag_id])
+            noise = np.exp(0.3 * rng.standard_normal(max(2, folder.iovs // 3)))
+            sizes = (folder.size * noise).astype(np.int64)
+            for channel, points in _points(folder, rng):
+                tables.append(_channel(folder, tag, channel, points, sizes, rng))
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _points(folder: Folder, rng: np.random.Generator) -> list[tuple[int, Integers]]:
+    """Return, a channel, the sorted values at which its IOVs begin; channels share most of them."""
+    number, start = runs(folder.db)
+    run = rng.integers(10 if folder.shape == "late" else 0, len(number), folder.iovs)
+    lumi = np.where(rng.random(folder.iovs) < 0.6, 0, rng.integers(1, LUMIS, folder.iovs))
+    points = number[run] << 32 | lumi if folder.nodetime == "run-lumi" else start[run] + lumi * MINUTE
+    if folder.shape != "late":
+        points[0] = 0 if folder.nodetime == "run-lumi" else start[0] - 1_000 * MINUTE
+    points = np.unique(points)
+    channels = [(0, points)]
+    for channel in range(1, folder.channels):
+        kept = rng.random(len(points)) < 0.7
+        kept[0] = True
+        channels.append((channel, points[kept]))
+    return channels
+
+
+def _channel(
+    folder: Folder, tag: str, channel: int, since: Integers, sizes: Integers, rng: np.random.Generator
+) -> pa.Table:
+    """Return the payload rows of one channel, whose IOVs begin at ``since``.
+
+    ``sizes`` are those of the different contents that the tag has, in bytes.
+    """
+    until = np.append(since[1:], OPEN_IOV)
+    content = rng.integers(0, len(sizes), len(since))
+    if folder.shape == "overlap":
+        ahead = np.minimum(np.arange(len(since)) + 2, len(since) - 1)
+        until = np.where(rng.random(len(since)) < 0.3, np.maximum(until, until[ahead]), until)
+    kept = rng.random(len(since)) > (0.15 if folder.shape == "gaps" else -1)
+    what = [f"{folder.node} {tag} v{c}" for c in content[kept]]
+    names = {"db": folder.db, "schema": folder.schema, "node": folder.node, "tag": tag}
+    columns = {n: pa.repeat(v, len(what)) for n, v in names.items()}
+    numbers = {"channel": np.full(len(what), channel), "since": since[kept], "until": until[kept]}
+    size = sizes[content[kept]]
+    return pa.table({**columns, **numbers, "content": what, "size": size}, schema=PAYLOADS)

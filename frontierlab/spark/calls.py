@@ -1,0 +1,218 @@
+"""Calls of Spark that end: by an answer, an error, the caller's wish, or because Java is gone.
+
+Spark works in a thread of its own while the caller waits, so that the caller can leave: by `Cancellable.cancel` from
+another thread, or by Ctrl-C. Spark is then told to end its jobs, again and again until it has.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+import subprocess
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, wait
+from contextlib import suppress
+from textwrap import shorten
+from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakKeyDictionary
+
+from frontierlab.errors import SparkError
+from frontierlab.spark.cancelling import check_cancelled
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+__all__ = ["ENDING_SECONDS", "SILENT_SECONDS", "check_java_answers", "in_spark", "java_has_ended", "said_by_spark"]
+
+Result = TypeVar("Result")
+
+ENDING_SECONDS = 5.0
+"""How long a caller that leaves waits for Spark to end its jobs."""
+
+SILENT_SECONDS = 120.0
+"""How long Java may leave a trivial question unanswered while a caller waits."""
+
+_LOOK = 0.05  # seconds between two looks whether the work is still wanted
+_PULSE = 10.0  # seconds between two trivial questions to Java
+_HEARD: WeakKeyDictionary[SparkContext, float] = WeakKeyDictionary()  # when Java last answered or failed to
+_NEXT_STEP = "frontierlab.spark.session() starts a new one; open logs must be opened again too."
+
+
+def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, description: str | None = None) -> Result:
+    """Let Spark do some work, and wait for it.
+
+    How long Spark works is not limited; a statement may take hours. What is limited is how long it can be silent.
+
+    Parameters
+    ----------
+    session
+        The Spark session.
+    work
+        Calls of pyspark. It runs in another thread, with the job group, pool, tags and description of the caller's;
+        where the caller leaves early, it is left behind in its thread.
+    what
+        What it is, in errors.
+    description
+        What Spark's own pages and monitors call its jobs.
+
+    Raises
+    ------
+    Cancelled
+        A `cancellable` block around it was cancelled: raised when Spark has ended its jobs, or after `ENDING_SECONDS`.
+        So is KeyboardInterrupt.
+    SparkError
+        Spark failed at it; its Java process has ended (raised within seconds); or it has not answered a trivial
+        question for `SILENT_SECONDS`.
+    """
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from pyspark import InheritableThread
+    from pyspark.errors import PySparkException
+
+    check_cancelled()
+    context, tag = session.sparkContext, f"frontierlab-{secrets.token_hex(8)}"
+    if context._jsc is None:
+        raise SparkError(f"This Spark session was stopped. {_NEXT_STEP}")
+    check_java_answers(context, what)
+    done: Future[Result] = Future()
+
+    def tagged() -> None:
+        try:
+            context.addJobTag(tag)  # of this thread, as is the description
+            if description is not None:
+                context.setLocalProperty("spark.job.description", description)
+            done.set_result(work())
+        except BaseException as error:
+            done.set_exception(error)
+
+    try:
+        # it has the caller's job group, scheduler pool and tags
+        thread = InheritableThread(tagged, session=session, name=tag, daemon=True)
+        thread.start()
+        try:
+            _wait(done, thread, context, what)
+        except BaseException as left:  # Ctrl-C too
+            if thread.is_alive() and not _end(done, context, tag):
+                left.add_note(f"Spark has not ended its work within {ENDING_SECONDS:g} s; it is still being told to.")
+            raise
+        check_cancelled()
+        result = done.result()
+        _HEARD[context] = time.monotonic()
+        return result
+    except (PySparkException, Py4JError, OSError, EOFError) as error:
+        raise _as_spark_error(error, context, what) from error
+
+
+def check_java_answers(context: SparkContext, what: str) -> None:
+    """Wait for Java to answer a trivial question, if it has not answered for some seconds.
+
+    Calls in the caller's own thread, which come next, would wait for a process that is stopped without end.
+
+    Raises
+    ------
+    Cancelled
+        A `cancellable` block around it was cancelled.
+    SparkError
+        It has not answered for `SILENT_SECONDS`.
+    """
+    if time.monotonic() - _HEARD.get(context, -math.inf) > _PULSE:
+        pulse = _Pulse(context)
+        while pulse.silent(what, patience=_LOOK):
+            check_cancelled()
+
+
+def _wait(done: Future[Any], thread: threading.Thread, context: SparkContext, what: str) -> None:
+    pulse: _Pulse | None = None
+    begun = time.monotonic()
+    while not wait([done], timeout=_LOOK).done:
+        check_cancelled()
+        if not thread.is_alive() and not done.done():  # Java was gone before the work began
+            raise _gone(what)
+        if pulse is not None and pulse.silent(what):
+            continue
+        if time.monotonic() - max(begun, _HEARD.get(context, begun)) > _PULSE:
+            pulse = _Pulse(context)
+
+
+class _Pulse:
+    """A trivial question to Java, asked in a thread of its own: a process that is stopped neither answers nor fails."""
+
+    def __init__(self, context: SparkContext) -> None:
+        self._context = context
+        self._answered = threading.Event()
+        self._asked = time.monotonic()
+        threading.Thread(target=self._ask, name="frontierlab-pulse", daemon=True).start()
+
+    def silent(self, what: str, patience: float = 0) -> bool:
+        """Return whether the question is open after so many seconds; raise where it has been for too long."""
+        if self._answered.wait(patience):
+            return False
+        if time.monotonic() - self._asked > SILENT_SECONDS:
+            raise SparkError(
+                f"Spark does not answer: its Java process has been silent for {SILENT_SECONDS:g} s during "
+                f"{_shortened(what)}. It may be stopped, or out of memory. End it, or restart the notebook's kernel."
+            )
+        return True
+
+    def _ask(self) -> None:
+        with suppress(Exception):  # the work meets the same error, and says it
+            _ = self._context.version
+        _HEARD[self._context] = time.monotonic()
+        self._answered.set()
+
+
+def _end(done: Future[Any], context: SparkContext, tag: str) -> bool:
+    """Tell Spark to end the work, and return whether it has within `ENDING_SECONDS`."""
+
+    def tell() -> None:
+        pause = _LOOK
+        with suppress(Exception):  # Java is gone
+            while not wait([done], timeout=pause).done:
+                context.cancelJobsWithTag(tag)  # again and again: between two jobs of a statement there is none to end
+                pause = min(2 * pause, 1)
+
+    threading.Thread(target=tell, name=f"{tag}-end", daemon=True).start()
+    return bool(wait([done], timeout=ENDING_SECONDS).done)
+
+
+def java_has_ended(context: SparkContext, patience: float = 0, otherwise: bool = False) -> bool:
+    """Return whether the Java process of a session has ended, or `otherwise` where pyspark did not start it."""
+    process = getattr(context._gateway, "proc", None)
+    if process is None:
+        return otherwise
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(patience)
+    return process.poll() is not None
+
+
+def _as_spark_error(error: Exception, context: SparkContext, what: str) -> SparkError:
+    from py4j.protocol import Py4JNetworkError
+
+    if java_has_ended(context, patience=1.0, otherwise=isinstance(error, Py4JNetworkError | ConnectionError)):
+        return _gone(what)
+    return SparkError(f"Spark failed at {_shortened(what)}: {said_by_spark(error)}")
+
+
+def _gone(what: str) -> SparkError:
+    return SparkError(
+        f"Spark is gone: its Java process has ended, seen at {_shortened(what)}. It was killed, or ran out of memory; "
+        f"what it wrote to the standard error output may say more. {_NEXT_STEP}"
+    )
+
+
+def _shortened(what: str) -> str:
+    return shorten(what, 80, placeholder=" …")
+
+
+def said_by_spark(error: Exception) -> str:
+    """Return what an error of Spark says, without its codes, the plan and Java's stack."""
+    lines = [line.strip(": \t") for line in str(error).splitlines()]
+    told = [line for line in lines if line and not re.match(r"An error occurred|at |.*thrown in awaitResult", line)]
+    line = told[0].removeprefix("Caused by: ") if told else type(error).__name__
+    place = re.search(r"line \d+,? pos \d+", line)
+    line = re.sub(r"^(\w+\.)+\w+: ", "", line)  # the class of Java's
+    line = re.sub(r"\s*SQLSTATE: \w+.*$", "", re.sub(r"^\[[\w.]+\] ", "", line)).rstrip(".")
+    return f"{line} ({place[0]})." if place else f"{line}."

@@ -1,0 +1,244 @@
+"""The Spark session: the one that runs, or a new one made for a laptop, in the background when asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import platformdirs
+
+from frontierlab.errors import SparkError
+from frontierlab.settings import Settings
+from frontierlab.spark.calls import check_java_answers, java_has_ended
+from frontierlab.spark.cancelling import check_cancelled
+from frontierlab.spark.java import check_java
+from frontierlab.spark.socket import remove_with_java, socket_options
+from frontierlab.spark.warmup import warm_up
+
+if TYPE_CHECKING:
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+__all__ = ["START_SECONDS", "session", "start"]
+
+START_SECONDS = 300.0
+"""How long `session` waits for Spark to start."""
+
+_LOGGING = Path(__file__).parent / "log4j2.properties"
+
+# pyspark writes to the standard error output, with Java's stack, what its exceptions say as well
+_TWICE_SAID = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
+
+_LOCK = threading.RLock()  # held while a session starts or changes: there is one at most
+_starts: list[Future[SparkSession]] = []  # that have not ended
+
+
+def session(settings: Settings | None = None, **options: Any) -> SparkSession:
+    """Return the Spark session: the one that runs, or a new one made for a laptop.
+
+    A new one is small (768 MB, the master of `settings`, ``local[2]`` by default), listens on this
+    machine only, has no web page (``spark.ui.enabled`` brings it; it listens on every address), and
+    works in UTC. On this machine its answers come through a Unix socket in a private folder, which is
+    removed when Python ends. Starting takes some seconds; on this machine that includes a first, tiny statement, so
+    that the user's own does not wait while Java loads what it needs. A session that runs already (from the notebook's
+    environment, say) is taken as it is: the filters give the same times in whatever zone it works.
+    Where `start` is still at it, this waits for that session. In place of a session whose Java process
+    has ended (killed, out of memory) a new one is started; open logs must then be opened again.
+
+    Parameters
+    ----------
+    settings
+        Where ``spark_master`` and ``spark_options`` come from; by default ``Settings()``.
+    **options
+        Spark's own options by their names, before those of the settings:
+        ``session(**{"spark.master": "local[4]", "spark.driver.memory": "2g"})``.
+
+    Raises
+    ------
+    SparkError
+        Java is missing or too old, pyspark is not installed, Spark does not start or has not started within
+        `START_SECONDS` (300 s), the session that runs does not answer for 120 s, an option has no name of Spark's,
+        or it cannot change in the session that runs (which is left unchanged).
+    """
+    given = _given(options)
+    for begun in tuple(_starts):
+        _wait(begun)
+    running = _running()
+    if running is None:
+        return _wait(start(settings, **options))
+    with _LOCK:
+        return _adapt(running, given)
+
+
+def start(settings: Settings | None = None, **options: Any) -> Future[SparkSession]:
+    """Start the Spark session in the background, and return at once.
+
+    `session`, and all that needs one, waits for it meanwhile. Where a session runs already, that is the
+    result. A start that fails says so in the result, and to everyone who was waiting; the next call
+    tries anew.
+
+    Parameters
+    ----------
+    settings, **options
+        As for `session`.
+
+    Returns
+    -------
+    concurrent.futures.Future
+        Its ``result(timeout)`` is the session, or raises what `session` would raise. It cannot be cancelled.
+
+    Raises
+    ------
+    SparkError
+        An option has no name of Spark's; nothing was started.
+    """
+    given = _given(options)
+    begun: Future[SparkSession] = Future()
+    begun.set_running_or_notify_cancel()
+    _starts.append(begun)
+
+    def work() -> None:
+        try:
+            found = _session(settings, given)
+        except BaseException as error:
+            _starts.remove(begun)
+            begun.set_exception(error)
+        else:
+            _starts.remove(begun)
+            begun.set_result(found)
+
+    threading.Thread(target=work, name="frontierlab-spark-start", daemon=True).start()
+    return begun
+
+
+def _wait(begun: Future[SparkSession]) -> SparkSession:
+    """Wait for a start, which happens in a thread of its own: pyspark's wait for Java has no end."""
+    deadline = time.monotonic() + START_SECONDS
+    while not wait([begun], timeout=0.05).done:
+        check_cancelled()
+        if time.monotonic() > deadline:
+            raise SparkError(
+                f"Spark has not started within {START_SECONDS:g} s. What Java wrote to the standard error output may "
+                "say why. Ask again to wait longer; restart the notebook's kernel to start anew."
+            )
+    return begun.result()
+
+
+def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSession:
+    with _LOCK:
+        running = _running()
+        if running is not None:
+            return _adapt(running, given)
+        check_java()
+        settings = settings or Settings()
+        chosen = {"spark.master": settings.spark_master, **settings.spark_options, **given}
+        begun = _start(_defaults(chosen["spark.master"]) | socket_options(chosen) | chosen)
+        remove_with_java(begun)
+        if chosen["spark.master"].startswith("local"):  # executors elsewhere would not see the file
+            warm_up(begun)
+        return begun
+
+
+def _given(options: Mapping[str, Any]) -> dict[str, str]:
+    strange = [name for name in options if not name.startswith("spark.")]
+    if strange:
+        raise SparkError(f"{strange[0]!r} is no Spark option: their names begin with spark., as spark.master.")
+    return {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in options.items()}
+
+
+def _running() -> SparkSession | None:
+    try:
+        from pyspark import SparkContext
+        from pyspark.errors import PySparkRuntimeError
+        from pyspark.sql import SparkSession
+    except ImportError as error:
+        raise SparkError('pyspark is not installed: pip install "frontierlab[spark]"') from error
+    context = SparkContext._active_spark_context
+    if context is not None and java_has_ended(context):
+        _forget(context)
+    elif context is not None:
+        check_java_answers(context, "asking for the session")
+    try:
+        return SparkSession.active()
+    except PySparkRuntimeError:  # there is none
+        return None
+
+
+def _forget(context: SparkContext) -> None:
+    """Let pyspark forget a session whose Java process has ended: its own stop() would ask that process."""
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    context._jsc = None
+    context.stop()
+    SparkContext._gateway = SparkContext._jvm = None
+    SparkSession._instantiatedSession = SparkSession._activeSession = None
+
+
+def _adapt(running: SparkSession, given: Mapping[str, str]) -> SparkSession:
+    """Set options in a session that runs, all or none."""
+    changes = {name: value for name, value in given.items() if running.conf.get(name, None) != value}
+    fixed = [name for name in changes if not running.conf.isModifiable(name)]
+    if fixed:
+        raise SparkError(
+            f"A Spark session runs already, and {', '.join(fixed)} cannot change in it. End it with "
+            "frontierlab.spark.session().stop(), then ask again; open logs must be opened again too."
+        )
+    for name, value in changes.items():
+        running.conf.set(name, value)
+    return running
+
+
+def _defaults(master: str) -> dict[str, str]:
+    options = {
+        "spark.app.name": "frontierlab",
+        "spark.driver.memory": "768m",
+        "spark.log.level": "ERROR",
+        "spark.driver.extraJavaOptions": f'"-Dlog4j2.configurationFile={_LOGGING.as_uri()}"',
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # without this, more than 32 files are listed by a Spark job before each first look
+        "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+        # otherwise a folder spark-warehouse appears wherever the notebook runs
+        "spark.sql.warehouse.dir": str(platformdirs.user_cache_path("frontierlab") / "spark-warehouse"),
+    }
+    if master.startswith("local"):
+        cores = re.match(r"local\[(\d+)", master)
+        count = int(cores[1]) if cores else (os.cpu_count() or 1) if master != "local" else 1
+        options |= {
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            # answers are small, so each further task and each replanning only costs: a third of a filter's time
+            "spark.sql.adaptive.enabled": "false",
+            "spark.sql.shuffle.partitions": str(count),
+        }
+    return options
+
+
+def _start(options: Mapping[str, str]) -> SparkSession:
+    from py4j.protocol import Py4JError  # type: ignore[import-untyped]
+    from pyspark.errors import PySparkException
+    from pyspark.logger import PySparkLogger
+    from pyspark.sql import SparkSession
+
+    for name in _TWICE_SAID:
+        PySparkLogger.getLogger(name).disabled = True
+    builder = SparkSession.builder
+    for name, value in options.items():
+        builder = builder.config(name, value)
+    try:
+        return builder.getOrCreate()
+    except (Py4JError, PySparkException) as error:
+        reason = next((line for line in str(error).splitlines() if "Exception:" in line), str(error))
+        raise SparkError(
+            f"Spark did not start with master {options['spark.master']}: {reason.strip()} "
+            "(what Java wrote to the standard error output may say more)."
+        ) from error

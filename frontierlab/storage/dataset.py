@@ -1,0 +1,263 @@
+"""A dataset: a folder of Parquet parts with a manifest, and the lock that guards writing it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.dataset
+import pyarrow.parquet as pq
+
+from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.schema import arrow_schema, extra_columns
+from frontierlab.settings import Settings
+from frontierlab.storage.housekeeping import delete
+from frontierlab.storage.manifest import Counts, Manifest, Outcome
+from frontierlab.storage.parts import part_folder, read_outcome, row_files
+from frontierlab.util.files import reason, replacing
+
+__all__ = ["Dataset", "MANIFEST_KEY", "dataset_path"]
+
+MANIFEST_KEY = "frontierlab.storage.manifest"
+"""Under this key an exported Parquet file holds the dataset's manifest."""
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_PANDAS_TYPES = {
+    pa.int64(): pd.Int64Dtype(),
+    pa.bool_(): pd.BooleanDtype(),
+    pa.float64(): pd.Float64Dtype(),
+    pa.string(): pd.StringDtype(),
+}
+
+
+class Dataset:
+    """A named set of log rows, stored as Parquet parts in a folder of its own.
+
+    `frontierlab.extract` makes it, `frontierlab.datasets.open_dataset` opens it. A row is one query that
+    reached a Frontier server; columns, types and units are those of `frontierlab.schema`.
+
+    Parameters
+    ----------
+    path
+        Its folder.
+
+    Raises
+    ------
+    DatasetError
+        The folder is not a dataset, or its manifest is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.manifest = Manifest.read(path)
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.name}: {self.state}, {self.counts.kept:,} rows, in {self.path}>"
+
+    @property
+    def name(self) -> str:
+        """Its name, which is that of its folder."""
+        return self.path.name
+
+    @property
+    def identity(self) -> str:
+        """What tells it from another dataset that had its name, and from itself with fewer parts; for comparisons."""
+        return f"{self.manifest.created}, {self.state}, {self.counts.read} documents"
+
+    @property
+    def state(self) -> str:
+        """``complete``, or ``incomplete``: an extraction stopped before its end, or is still going on."""
+        return self.manifest.state
+
+    @property
+    def counts(self) -> Counts:
+        """How many documents were read, kept, left out and set aside; so far, while it is incomplete."""
+        return self.outcome().counts
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of its rows, with the extra fields that were asked for."""
+        return arrow_schema(extra_columns(self.manifest.request["extra_fields"]))
+
+    def outcome(self) -> Outcome:
+        """Return what became of its documents: of an incomplete dataset, those of the parts that are there."""
+        if self.state == "complete":
+            return self.manifest
+        parts = [read_outcome(self.path, part.number) for part in self.manifest.plan]
+        return Outcome.total([part for part in parts if part is not None])
+
+    def files(self) -> list[Path]:
+        """Return its Parquet files: of the parts that are whole, in the order of the plan.
+
+        Raises
+        ------
+        DatasetError
+            It is complete by its manifest, and files of it are missing or damaged.
+        """
+        files = row_files(self.path, (part.number for part in self.manifest.plan))
+        if self.state == "complete":
+            try:
+                rows = sum(pq.read_metadata(file).num_rows for file in files)
+            except (OSError, pa.ArrowInvalid) as error:
+                raise self._damaged(error) from error
+            if rows != self.counts.kept:
+                raise DatasetError(
+                    f"Files of the dataset {self.name} are missing: {rows:,} of its {self.counts.kept:,} rows are in "
+                    f"{self.path}. Bring them back, or delete the dataset and extract it again."
+                )
+        return files
+
+    def size(self) -> int:
+        """Return the bytes that its files take on the disk."""
+        total = 0
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(FileNotFoundError):  # a part that took its place meanwhile
+                    total += Path(folder, name).stat().st_size
+        return total
+
+    def to_arrow(self, columns: Sequence[str] | None = None, *, allow_incomplete: bool = False) -> pa.Table:
+        """Read its rows into memory, in the order in which they are stored, which says nothing.
+
+        Parameters
+        ----------
+        columns
+            Only these; all by default.
+        allow_incomplete
+            Read the parts that are there of a dataset that is incomplete.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is no such column.
+        DatasetError
+            The dataset is incomplete, or files of it are missing.
+        """
+        if not allow_incomplete:
+            self.require_complete()
+        unknown = set(columns or ()) - set(self.schema.names)
+        if unknown:
+            raise InvalidRequestError(
+                f"There is no column {', '.join(sorted(unknown))} in {self.name}. Its columns: "
+                f"{', '.join(self.schema.names)}."
+            )
+        files = self.files()
+        if not files:
+            empty = self.schema.empty_table()
+            return empty.select(columns) if columns is not None else empty
+        table = pyarrow.dataset.dataset(files, schema=self.schema).to_table(
+            columns=list(columns) if columns is not None else None
+        )
+        return table.unify_dictionaries()
+
+    def to_pandas(self, columns: Sequence[str] | None = None, *, allow_incomplete: bool = False) -> pd.DataFrame:
+        """Read its rows into a data frame; see `to_arrow`.
+
+        Integers are ``Int64`` and flags ``boolean``, so that a missing value costs no digit; ``time``
+        is ``datetime64[ms, UTC]``; names are categories.
+        """
+        rows = self.to_arrow(columns, allow_incomplete=allow_incomplete)
+        frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get)
+        return frame
+
+    def set_aside(self) -> pd.DataFrame:
+        """Return the documents that could not be read: ``reason`` and ``document`` (its JSON text)."""
+        records = []
+        for part in self.manifest.plan:
+            for file in sorted(part_folder(self.path, part.number).glob("*.set-aside.ndjson")):
+                records += [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+        return pd.DataFrame(records, columns=["reason", "document"])
+
+    def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write all rows to one file, ``.parquet`` or ``.csv``, as its suffix says.
+
+        Memory does not grow with the rows. A failure leaves no file, and an old one as it was.
+
+        Raises
+        ------
+        InvalidRequestError
+            The suffix is another, or the file is there already.
+        DatasetError
+            The dataset is incomplete or damaged, or the file cannot be written.
+        """
+        target = Path(path).expanduser().absolute()
+        self.require_complete()
+        if target.suffix not in (".parquet", ".csv"):
+            raise InvalidRequestError(f"{target.name} ends in neither .parquet nor .csv.")
+        if target.exists() and not overwrite:
+            raise InvalidRequestError(f"{target} is there already; overwrite=True replaces it.")
+        files = self.files()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(target) as temporary:
+                self._write(files, temporary, target.suffix)
+        except OSError as error:
+            left = "The old file is as it was" if target.exists() else "No file is left"
+            raise DatasetError(
+                f"{target} cannot be written: {reason(error, target.parent)}. {left}; the same call then writes it."
+            ) from error
+        return target
+
+    def _write(self, files: Sequence[Path], target: Path, suffix: str) -> None:
+        # plain text for names: a CSV writer and other tools' readers know no dictionary of ours
+        plain = pa.schema(
+            [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in self.schema],
+            {MANIFEST_KEY: self.manifest.model_dump_json()},  # an import of it still knows what was asked for
+        )
+        with (
+            pq.ParquetWriter(target, plain, compression="zstd")
+            if suffix == ".parquet"
+            else pyarrow.csv.CSVWriter(target, plain)
+        ) as writer:
+            for batch in self._batches(files):
+                writer.write_table(pa.Table.from_batches([batch]).select(plain.names).cast(plain))
+
+    def _batches(self, files: Sequence[Path]) -> Iterator[pa.RecordBatch]:
+        for file in files:
+            try:
+                yield from pq.ParquetFile(file).iter_batches()
+            except (OSError, pa.ArrowException) as error:
+                raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DatasetError:
+        return DatasetError(
+            f"A file of the dataset {self.name} is damaged: {error}. Bring it back, or delete the dataset and extract "
+            "it again."
+        )
+
+    def delete(self) -> None:
+        """Remove the dataset and all its files for good; see `frontierlab.datasets.delete_dataset`."""
+        delete(self.path)
+
+    def require_complete(self) -> None:
+        """Raise DatasetError where the dataset is not complete."""
+        if self.state != "complete":
+            raise DatasetError(
+                f"The dataset {self.name} is incomplete: {self._parts_there()} of {len(self.manifest.plan)} parts are "
+                "there. The same extract(…) call goes on where it stopped."
+            )
+
+    def _parts_there(self) -> int:
+        return sum(part_folder(self.path, part.number).is_dir() for part in self.manifest.plan)
+
+
+def dataset_path(name: str, settings: Settings) -> Path:
+    """Return the folder of a dataset of that name.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not a plain one.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise InvalidRequestError(
+            f"{name!r} is not a plain name: up to 100 letters, digits, '.', '_' and '-', the first a letter or a digit."
+        )
+    return settings.data_dir / "datasets" / name

@@ -1,0 +1,137 @@
+"""What a dataset lacks, said in one way to everyone who brings rows in: extract, import, jobs and panels."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset
+
+__all__ = [
+    "DocumentsLost",
+    "LimitReached",
+    "Loss",
+    "NothingFound",
+    "NothingKept",
+    "OldCatalogue",
+    "PartialSource",
+    "ValuesUnfit",
+    "losses",
+    "warn_of_losses",
+]
+
+_REASONS = 5  # that a warning names; the manifest has them all
+
+
+class LimitReached(UserWarning):
+    """``limit_queries`` cut an extraction: the dataset ends earlier than was asked for."""
+
+
+class NothingFound(UserWarning):
+    """The source has no document that was asked for: the dataset is empty."""
+
+
+class NothingKept(UserWarning):
+    """Documents were read, and none of them became a row: the dataset is empty."""
+
+
+class DocumentsLost(UserWarning):
+    """More documents than ``loss_warning_share`` could not be read."""
+
+
+class ValuesUnfit(UserWarning):
+    """An extra field has more values than ``loss_warning_share`` that its column cannot hold."""
+
+
+class PartialSource(UserWarning):
+    """The source did not give all that it has: the dataset's figures are too small."""
+
+
+class OldCatalogue(UserWarning):
+    """Ids and names were completed from a catalogue that is old or not whole: some may be missing."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One thing that a dataset lacks.
+
+    Parameters
+    ----------
+    text
+        A sentence or two for the reader: what is lost, how much, why, and what to do.
+    category
+        The class of the warning.
+    """
+
+    text: str
+    category: type[UserWarning]
+
+
+def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
+    """Return what whoever makes a dataset is warned of; an empty list where it has all that was asked for.
+
+    Documents that were left out as was asked (another period, task or database) are not a loss.
+
+    Parameters
+    ----------
+    dataset
+        A complete one.
+    settings
+        Their ``loss_warning_share`` is the share of the documents read from which unreadable ones are a loss.
+    """
+    manifest, counts = dataset.manifest, dataset.counts
+    found = [Loss(text, PartialSource) for text in manifest.partial]
+    found += [Loss(text, OldCatalogue) for text in manifest.catalogue]
+    if manifest.iovs_lost:
+        text = (
+            f"{manifest.iovs_lost:,} documents of {dataset.name} have an IOV by the index, and none could be read: "
+            "their since and until are -1 although they may ask for payloads. Do not use figures of IOVs; please "
+            "report this."
+        )
+        found.append(Loss(text, PartialSource))
+    if manifest.limit is not None:
+        text = (
+            f"limit_queries ({manifest.limit['limit_queries']:,}) cut {dataset.name} at "
+            f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period."
+        )
+        if not counts.kept:
+            text += " Nothing is left: the first millisecond holds more than the limit."
+        found.append(Loss(text, LimitReached))
+    elif not counts.read:
+        text = f"There is no document of what was asked for: {dataset.name} is empty. Check the period and the filters."
+        text += f" {manifest.hint}" * bool(manifest.hint)
+        found.append(Loss(text, NothingFound))
+    elif not counts.kept:
+        why = _reasons(manifest.left_out | manifest.set_aside)
+        text = f"None of {counts.read:,} documents became a row of {dataset.name}: {why}."
+        found.append(Loss(text, NothingKept))
+    if counts.kept and counts.set_aside > settings.loss_warning_share * counts.read:
+        text = (
+            f"{counts.set_aside:,} of {counts.read:,} documents could not be read and are not in {dataset.name}: "
+            f"{_reasons(manifest.set_aside)}. They are kept with their reasons: dataset.set_aside()."
+        )
+        found.append(Loss(text, DocumentsLost))
+    unfit = {name: n for name, n in manifest.unfit.items() if n > settings.loss_warning_share * counts.read}
+    if unfit:
+        asked = ", ".join(f"{name!r}: 'json'" for name in unfit)
+        text = (
+            f"Values of extra fields that their columns cannot hold are null in {dataset.name}: {_reasons(unfit)}. "
+            f"extra_fields={{{asked}}} keeps such values as JSON text."
+        )
+        found.append(Loss(text, ValuesUnfit))
+    return found
+
+
+def warn_of_losses(dataset: Dataset, settings: Settings, *, stacklevel: int = 3) -> None:
+    """Warn of what a dataset lacks; by default in the line that called the caller of this function."""
+    for loss in losses(dataset, settings):
+        warnings.warn(loss.text, loss.category, stacklevel=stacklevel)
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    ordered = sorted(counts.items(), key=lambda item: -item[1])
+    named = [f"{reason} {count:,}" for reason, count in ordered[:_REASONS]]
+    rest = len(ordered) - _REASONS
+    return ", ".join([*named, *([f"and {rest} more reasons"] if rest > 0 else [])])

@@ -1,0 +1,257 @@
+"""What a dataset says of itself: the request, the plan, the counts, and whether it is complete."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from frontierlab._version import __version__
+from frontierlab.errors import DatasetError
+from frontierlab.util.files import is_temporary, write_text
+
+__all__ = ["CATALOGUE", "Counts", "Manifest", "NotBegun", "Outcome", "PlannedPart", "strange_files"]
+
+CATALOGUE = "catalogue.parquet"
+"""The file in a dataset's folder with the catalogue that completes its rows."""
+
+_MOST = 1_000  # of the reasons, which can name what a document holds
+
+
+class NotBegun(DatasetError):
+    """A dataset is being planned, and cannot be opened yet."""
+
+
+def strange_files(folder: Path) -> list[str]:
+    """Return the names of the files in a folder without manifest that the planning of a dataset does not put there."""
+    return sorted(file.name for file in folder.iterdir() if file.name != CATALOGUE and not is_temporary(file))
+
+
+class _Record(BaseModel):
+    """A record whose fields can be read as attributes or as the keys of a dict."""
+
+    # what a later version adds is kept, also where this version writes the record again
+    model_config = ConfigDict(extra="allow")
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in type(self).model_fields:
+            raise KeyError(name)
+        return getattr(self, name)
+
+
+class Counts(_Record):
+    """How many documents there were; ``read = kept + left_out + set_aside``, always.
+
+    Parameters
+    ----------
+    read
+        Documents read.
+    kept
+        Rows of the dataset.
+    left_out
+        Documents that are not wanted, such as queries of a database that is not a COOL instance.
+    set_aside
+        Documents that cannot be read; they are in the dataset's folder with the reason.
+    """
+
+    read: int = 0
+    kept: int = 0
+    left_out: int = 0
+    set_aside: int = 0
+
+
+class Outcome(_Record):
+    """What became of some documents: of one part, or of all together.
+
+    Parameters
+    ----------
+    counts
+        The totals.
+    left_out, set_aside
+        How many, by reason.
+    converted
+        Values that were not of their column's own type but clear in meaning, by field.
+    unfit
+        Values of extra fields that their columns cannot hold, by field; they are null.
+    conflicts
+        Rows with an id and a name that the catalogue does not join, by what they hold.
+    with_iov
+        Documents read that give an IOV.
+    iovs_lost
+        Documents that have an IOV by the index, and none in what was read of them.
+    since, until
+        Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
+    """
+
+    counts: Counts = Field(default_factory=Counts)
+    left_out: dict[str, int] = Field(default_factory=dict)
+    set_aside: dict[str, int] = Field(default_factory=dict)
+    converted: dict[str, int] = Field(default_factory=dict)
+    unfit: dict[str, int] = Field(default_factory=dict)
+    conflicts: dict[str, int] = Field(default_factory=dict)
+    with_iov: int = 0
+    iovs_lost: int = 0
+    since: int | None = None
+    until: int | None = None
+
+    @classmethod
+    def total(cls, outcomes: list[Outcome]) -> Outcome:
+        """Add up the outcomes of several parts."""
+
+        def added(records: list[dict[str, int]]) -> dict[str, int]:
+            total: Counter[str] = Counter()
+            for record in records:
+                total.update(record)
+            others = total.pop("others", 0)
+            ordered = sorted(total.items(), key=lambda item: (-item[1], item[0]))
+            others += sum(count for _, count in ordered[_MOST:])
+            return dict(ordered[:_MOST]) | ({"others": others} if others else {})
+
+        return cls(
+            counts=Counts(**added([outcome.counts.model_dump() for outcome in outcomes])),
+            left_out=added([outcome.left_out for outcome in outcomes]),
+            set_aside=added([outcome.set_aside for outcome in outcomes]),
+            converted=added([outcome.converted for outcome in outcomes]),
+            unfit=added([outcome.unfit for outcome in outcomes]),
+            conflicts=added([outcome.conflicts for outcome in outcomes]),
+            with_iov=sum(outcome.with_iov for outcome in outcomes),
+            iovs_lost=sum(outcome.iovs_lost for outcome in outcomes),
+            since=min((o.since for o in outcomes if o.since is not None), default=None),
+            until=max((o.until for o in outcomes if o.until is not None), default=None),
+        )
+
+
+class PlannedPart(_Record):
+    """One part of an extraction: a half-open range of time or of lines.
+
+    Parameters
+    ----------
+    number
+        From 0; the part's folder is ``parts/<number>``.
+    start, stop
+        The range ``[start, stop)``: UTC milliseconds since the epoch, or lines of a file from 0.
+    expected
+        Documents in the range when the plan was made.
+    """
+
+    number: int
+    start: int
+    stop: int
+    expected: int
+
+
+class Manifest(Outcome):
+    """What a dataset says of itself; kept as ``manifest.json`` in its folder.
+
+    Parameters
+    ----------
+    format
+        Of the manifest and the files; a version of frontierlab reads one format.
+    id
+        A random text that tells this dataset from others that had its name; empty in datasets of early versions.
+    name
+        The dataset's name.
+    state
+        ``incomplete`` until all parts are there and added up.
+    created, finished
+        ISO 8601, UTC.
+    request
+        What was asked for; times in UTC, ``[since, until)``. The same request resumes.
+    source
+        What it was read from, as found at the time.
+    plan
+        The parts; empty until the plan is made.
+    limit
+        Where ``limit_queries`` cut: ``{"limit_queries", "available", "cut_at", "cut_at_ms"}``; None where it did not.
+    writer
+        Who wrote last: process, machine, time.
+    notes
+        Sentences that a reader of the figures should know.
+    search
+        What was found out once of how to ask the source; those who read parts later are given it.
+    hint
+        Where nothing was found: a sentence on what there is.
+    partial
+        Sentences that say what the source did not give: a cluster that did not answer, a closed index. The figures
+        are too small, and whoever makes or reads the dataset is warned.
+    catalogue
+        Sentences that say why the catalogue was older or smaller than it should be, when the extraction began: ids
+        and names may be missing.
+    """
+
+    format: Literal[1] = 1
+    frontierlab: str = __version__
+    id: str = ""
+    name: str
+    state: Literal["incomplete", "complete"] = "incomplete"
+    created: str
+    finished: str | None = None
+    request: dict[str, Any]
+    source: dict[str, Any] = Field(default_factory=dict)
+    columns: list[str] = Field(default_factory=list)
+    plan: list[PlannedPart] = Field(default_factory=list)
+    limit: dict[str, Any] | None = None
+    writer: str = ""
+    notes: list[str] = Field(default_factory=list)
+    search: dict[str, Any] = Field(default_factory=dict)
+    hint: str = ""
+    partial: list[str] = Field(default_factory=list)
+    catalogue: list[str] = Field(default_factory=list)
+
+    @property
+    def fencing_token(self) -> tuple[str, str]:
+        """What tells this dataset from others that have or had its name: work for it counts while this is the same."""
+        return self.id, self.created
+
+    @classmethod
+    def read(cls, folder: Path) -> Manifest:
+        """Read the manifest of a dataset's folder.
+
+        Raises
+        ------
+        NotBegun
+            The dataset is being planned: the manifest comes with the plan.
+        DatasetError
+            It is missing or damaged, or of a format that only a later version of frontierlab reads.
+        """
+        path = folder / "manifest.json"
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            if folder.is_dir() and not strange_files(folder):
+                raise NotBegun(
+                    f"The dataset {folder.name} has no rows yet: its extraction is being planned, or ended while it "
+                    "was. The same extract(…) call makes it."
+                ) from None
+            raise DatasetError(f"{folder} is not a dataset: it has no manifest.json.") from None
+        except OSError as error:
+            raise DatasetError(f"The manifest {path} cannot be read: {error.strerror}.") from error
+        return cls.parse(text, f"The manifest {path}")
+
+    @classmethod
+    def parse(cls, text: bytes, what: str) -> Manifest:
+        """Read a manifest's text; `what` names it in errors.
+
+        Raises
+        ------
+        DatasetError
+            It is damaged, or of a format that only a later version of frontierlab reads.
+        """
+        try:
+            record = json.loads(text)
+            if isinstance(record, dict) and record.get("format", 1) != 1:
+                raise DatasetError(
+                    f"{what} was written by frontierlab {record.get('frontierlab', 'of another version')} in format "
+                    f"{record['format']}, and frontierlab {__version__} reads format 1: install the later version."
+                )
+            return cls.model_validate(record)
+        except ValueError as error:
+            cause = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
+            raise DatasetError(f"{what} is damaged: {cause}.") from error
+
+    def write(self, folder: Path) -> None:
+        """Write the manifest in one step."""
+        write_text(folder / "manifest.json", self.model_dump_json(indent=1))

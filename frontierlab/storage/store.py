@@ -1,0 +1,102 @@
+"""The datasets of the data folder: list, open, rename, delete."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from frontierlab.errors import DatasetError
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset, dataset_path
+from frontierlab.storage.housekeeping import delete, rename
+from frontierlab.storage.manifest import NotBegun
+
+__all__ = ["Dataset", "delete_dataset", "list_datasets", "open_dataset", "rename_dataset"]
+
+
+def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
+    """Open a dataset by its name.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not a plain one.
+    DatasetError
+        There is none of that name, it is being planned, or it is damaged.
+    """
+    settings = settings or Settings()
+    path = dataset_path(name, settings)
+    if not path.is_dir():
+        names = ", ".join(list_datasets(settings)["name"]) or "none yet"
+        raise DatasetError(f"There is no dataset {name!r} in {path.parent}. There: {names}.")
+    return Dataset(path)
+
+
+def delete_dataset(name: str, settings: Settings | None = None) -> None:
+    """Remove a dataset and all its files for good, a damaged one too.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not a plain one.
+    DatasetError
+        There is none of that name, or somebody writes it or reads a part of it; nothing was removed.
+    """
+    delete(dataset_path(name, settings or Settings()))
+
+
+def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -> Dataset:
+    """Give a dataset another name. Jobs and stored caching figures of it keep the name that they know.
+
+    Returns
+    -------
+    Dataset
+        Under its new name.
+
+    Raises
+    ------
+    InvalidRequestError
+        One of the names is not a plain one.
+    DatasetError
+        There is none of that name, it is damaged, somebody writes it or reads a part of it, or the new name is
+        taken; nothing was changed.
+    """
+    settings = settings or Settings()
+    dataset, target = open_dataset(name, settings), dataset_path(new_name, settings)
+    rename(dataset.path, target)
+    return Dataset(target)
+
+
+def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
+    """List the datasets of the data folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a dataset, by name: ``name``, ``state`` (complete, incomplete, damaged), ``rows``,
+        ``since`` and ``until`` (times of the first and last row, UTC), ``size`` (bytes), ``created``
+        (UTC), ``problem`` (why it cannot be opened; empty otherwise). A dataset that is being planned
+        is incomplete, without rows and size.
+    """
+    folder = (settings or Settings()).data_dir / "datasets"
+    records = []
+    for path in sorted(folder.glob("[!.]*")):
+        record: dict[str, object] = {"name": path.name, "state": "damaged", "problem": ""}
+        try:
+            dataset = Dataset(path)
+        except NotBegun as error:
+            record |= {"state": "incomplete", "problem": str(error)}
+        except DatasetError as error:
+            if not path.exists():  # it was deleted this moment
+                continue
+            record["problem"] = str(error)
+        else:
+            outcome = dataset.outcome()
+            record |= {"state": dataset.state, "rows": outcome.counts.kept, "size": dataset.size()}
+            record |= {"since": outcome.since, "until": outcome.until, "created": dataset.manifest.created}
+        records.append(record)
+    columns = ["name", "state", "rows", "since", "until", "size", "created", "problem"]
+    frame = pd.DataFrame(records, columns=columns).astype({"rows": "Int64", "size": "Int64"})
+    for name in ("since", "until"):
+        frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="ms", utc=True)
+    frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
+    return frame

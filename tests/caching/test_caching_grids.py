@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+from bokeh.models import HBar
+from bokeh.models.annotations import Label
+from hypothesis import given
+from hypothesis import strategies as st
+from pyspark.sql import SparkSession
+
+from frontierlab import Dataset, extract, sample
+from frontierlab.caching.charts import what_if_figure
+from frontierlab.caching.grids import AS_ASKED, _regridded, snapped, what_if
+from frontierlab.caching.queries import GRIDS
+from frontierlab.coolr.responses import PAYLOADS
+from frontierlab.errors import CoolrError, InvalidRequestError
+from tests.support.logs import make_dataset
+
+LUMIS = 2**32
+OPEN = 2**63 - 1
+MINUTE = 60 * 10**9
+FOLDER = {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_PIXEL", "nodefullpath": "/PIXEL/PixCalib"}
+RUN3 = {**FOLDER, "tagname": "PixCalib-RUN3-DATA-UPD4-02"}
+SCT = {"db": "CONDBR2", "schema": "ATLAS_COOLONL_SCT", "nodefullpath": "/SCT/DAQ/Config/Chip", "tagname": "none"}
+HV = {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_DCS", "nodefullpath": "/LAR/DCS/HV/BARREl/I16", "tagname": "none"}
+
+
+def payloads(*rows: tuple[int, int, int]) -> pa.Table:
+    names = ("channel", "since", "until")
+    return pa.Table.from_pylist(
+        [{**dict(zip(names, row, strict=True)), "content": str(i)} for i, row in enumerate(rows)], schema=PAYLOADS
+    )
+
+
+def asked(*rows: tuple[int, int, int], fsize: int = 10, dbtime: int = 3) -> pd.DataFrame:
+    """Different queries, each logged once with a body."""
+    frame = pd.DataFrame(rows, columns=["sqlhash", "since", "until"], dtype="Int64")
+    counts = {"queries": 1, "bytes": fsize, "sized": 1, "dbtime": dbtime, "timed": 1}
+    return frame.assign(**{name: pd.array([value] * len(rows), "Int64") for name, value in counts.items()})
+
+
+# values near the edges of cells, runs, and of 64 bits
+RUN_LUMI = st.builds(
+    lambda run, lumi: run * LUMIS + lumi,
+    st.sampled_from([0, 1, 2, 429_000, 2**31 - 1]),
+    st.sampled_from([0, 1, 4, 5, 9, 10, 99, 2**32 - 2, 2**32 - 1]),
+)
+TIMES = st.sampled_from([0, 1, MINUTE - 1, MINUTE, 5 * MINUTE - 1, 5 * MINUTE, 1_790_812_800 * 10**9, OPEN - 1, OPEN])
+BASES = {
+    "run-lumi": (RUN_LUMI, ("1 lumiblock", "5 lumiblocks", "4294967295 lumiblocks", "run", "1 run", "payload")),
+    "time": (TIMES, ("1 minute", "5 minutes", "153722867 minutes", "payload")),
+}
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    values, grids = BASES[draw(st.sampled_from(sorted(BASES)))]
+    iov = st.tuples(values, values).map(lambda pair: (min(pair), max(pair)))
+    queries = draw(st.lists(st.tuples(st.integers(1, 2), iov), min_size=1, max_size=12, unique=True))
+    rows = draw(st.lists(st.tuples(st.integers(0, 2), iov.filter(lambda pair: pair[0] < pair[1])), max_size=8))
+    return (
+        draw(st.sampled_from(grids)),
+        [(sqlhash, *pair) for sqlhash, pair in queries],
+        [*dict.fromkeys((channel, *pair) for channel, pair in rows)],
+    )
+
+
+def cell_by_hand(grid: str, value: int, rows: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """The first and the last value of the cell that holds a value."""
+    if grid == "payload":
+        ends = {0, *(end for row in rows for end in row[1:] if end < OPEN)}
+        return max(end for end in ends if end <= value), min((end - 1 for end in ends if end > value), default=OPEN)
+    count = int(grid.split()[0]) if grid != "run" else 1
+    if "lumiblock" in grid:
+        run, lumi = divmod(value, LUMIS)
+        first = lumi - lumi % count
+        return run * LUMIS + first, run * LUMIS + min(first + count - 1, LUMIS - 1)
+    width = LUMIS if "run" in grid else count * MINUTE
+    first = value - value % width
+    return first, min(first + width - 1, OPEN)
+
+
+def rows_by_hand(since: int, until: int, rows: list[tuple[int, int, int]]) -> frozenset[tuple[int, int, int]]:
+    """The answer, as COOL's own SQL has it."""
+    found = set()
+    for channel in {row[0] for row in rows}:
+        mine = [row for row in rows if row[0] == channel]
+        latest = max((row[1] for row in mine if row[1] <= since), default=-1)
+        found |= {row for row in mine if row[1] >= latest and row[1] <= until and row[2] > since}
+    return frozenset(found)
+
+
+def costs_by_hand(
+    requests: list[tuple[int, int, int]], queries: list[tuple[int, int, int]], rows: list[tuple[int, int, int]]
+) -> float | None:
+    """The estimate of the docstring, request by request; each query was logged once, with 10 * sqlhash bytes."""
+    logged: dict[tuple[int, frozenset[Any]], list[int]] = {}
+    for sqlhash, since, until in queries:
+        logged.setdefault((sqlhash, rows_by_hand(since, until, rows)), []).append(10 * sqlhash)
+    full = [(sqlhash, len(answer), sizes) for (sqlhash, answer), sizes in logged.items() if answer]
+    total = 0.0
+    for sqlhash, since, until in requests:
+        answer = rows_by_hand(since, until, rows)
+        if (sqlhash, answer) in logged:
+            total += sum(logged[sqlhash, answer]) / len(logged[sqlhash, answer])
+        elif answer:
+            mine = [entry for entry in full if entry[0] == sqlhash] or full
+            if not mine:
+                return None
+            total += len(answer) * sum(sum(s) for *_, s in mine) / sum(n * len(s) for _, n, s in mine)
+    return total
+
+
+@given(cases())
+def test_it_is_what_a_walk_through_the_queries_gives(
+    case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
+) -> None:
+    grid, queries, rows = case
+    frame = asked(*queries).assign(bytes=lambda f: 10 * f["sqlhash"])
+    result = _regridded(frame, payloads(*rows), [grid])
+    wide = [(h, cell_by_hand(grid, s, rows)[0], cell_by_hand(grid, u, rows)[1]) for h, s, u in queries]
+    assert result["grid"].tolist() == [AS_ASKED, grid]
+    assert result["requests"].tolist() == [len(queries), len(set(wide))]
+    for row, requests in zip(result["bytes"], (queries, sorted(set(wide))), strict=True):
+        expected = costs_by_hand(requests, queries, rows)
+        assert (row is pd.NA) if expected is None else row == pytest.approx(expected)
+    logged = {(h, rows_by_hand(s, u, rows)) for h, s, u in queries}
+    estimated = [(h, s, u) for h, s, u in set(wide) if (h, rows_by_hand(s, u, rows)) not in logged]
+    assert result["estimated"].tolist() == [0, len(estimated)]
+
+
+@given(cases())
+def test_cells_hold_what_was_asked_and_a_payloads_cell_changes_no_answer(
+    case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
+) -> None:
+    grid, queries, rows = case
+    since, until = (np.array([query[i] for query in queries], np.int64) for i in (1, 2))
+    first, last = snapped(grid, since, until, payloads(*rows))
+    assert first.dtype == last.dtype == np.int64
+    assert (first >= 0).all()
+    assert (first <= since).all()
+    assert (last >= until).all()
+    again = snapped(grid, first, last, payloads(*rows))
+    assert (again[0] == first).all()
+    assert (again[1] == last).all()
+    if grid == "payload":
+        for s, u, f, t in zip(since, until, first, last, strict=True):
+            if s < OPEN:  # nothing is valid at the open end itself
+                assert rows_by_hand(s, u, rows) == rows_by_hand(f, t, rows)
+
+
+def test_two_runs_are_two_cells_and_the_last_lumiblock_is_in_the_first() -> None:
+    since = np.array([429_000 * LUMIS + 7, 429_000 * LUMIS + LUMIS - 1, 429_001 * LUMIS], np.int64)
+    first, last = snapped("1 run", since, since, payloads())
+    assert (first >> 32).tolist() == [429_000, 429_000, 429_001]
+    assert (last - first).tolist() == [LUMIS - 1] * 3
+    first, last = snapped("10 lumiblocks", since, since, payloads())
+    assert (first & (LUMIS - 1)).tolist() == [0, LUMIS - 6, 0]
+    assert (last & (LUMIS - 1)).tolist() == [9, LUMIS - 1, 9]
+
+
+def test_a_wider_answer_costs_its_rows_and_says_that_it_is_an_estimate() -> None:
+    rows = payloads((0, 0, 5), (0, 5, OPEN))
+    result = _regridded(asked((1, 1, 1), (1, 2, 2), (1, 7, 7), fsize=100, dbtime=40), rows, ["10 lumiblocks"])
+    assert result["requests"].tolist() == [3, 1]
+    assert result["bytes"].tolist() == [300.0, 200.0]
+    assert result["dbtime"].tolist() == [120.0, 80.0]
+    assert result["estimated"].tolist() == [0, 1]
+    assert result["bytes_share"].tolist() == [1.0, pytest.approx(2 / 3)]
+
+
+def test_costs_that_were_never_logged_are_null_not_zero() -> None:
+    frame = asked((1, 1, 1), (1, 7, 7)).assign(sized=0, timed=0)
+    frame[["bytes", "dbtime"]] = pd.DataFrame({n: pd.array([None, None], "Int64") for n in ("bytes", "dbtime")})
+    result = _regridded(frame, payloads((0, 0, OPEN)), ["1 run"])
+    assert result["requests"].tolist() == [2, 1]
+    assert result[["bytes", "dbtime", "bytes_share", "dbtime_share"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize("grid", ["7 apples", "0 lumiblocks", "1.5 minutes", "-1 minutes", "2 runs", "", None, 7])
+def test_what_is_no_grid_is_refused_before_anything_is_asked(grid: Any) -> None:
+    with pytest.raises(InvalidRequestError, match=re.escape(repr(grid)) + " is no grid: give 'n lumiblocks', '1 run'"):
+        what_if("no such dataset", sample.settings(), grids=[grid], **RUN3)
+
+
+@pytest.mark.parametrize("grid", ["4294967296 lumiblocks", "153722868 minutes"])
+def test_a_cell_wider_than_the_axis_is_refused(grid: str) -> None:
+    with pytest.raises(InvalidRequestError, match="is no grid"):
+        snapped(grid, np.array([0]), np.array([0]), payloads())
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, sample.World]:
+    """The sample, as a dataset, and the world that it is of."""
+    settings = sample.settings(data_dir=tmp_path_factory.mktemp("data"))
+    return extract(settings, source=sample.path(), name="day", progress=False), sample.World()
+
+
+def _what_if(day: tuple[Dataset, Any], running: SparkSession, where: Mapping[str, str], **options: Any) -> pd.DataFrame:
+    return what_if(day[0], sample.settings(), session=running, **where, **options)
+
+
+@pytest.mark.spark
+def test_the_baseline_is_the_truth_of_the_sample(day: tuple[Dataset, Any], running: SparkSession) -> None:
+    truth = day[1].truth().set_index(["db", "schema", "nodefullpath", "tagname"])
+    for where in (RUN3, SCT, HV):
+        frame = _what_if(day, running, where)
+        base = "time" if where is HV else "run-lumi"
+        assert frame["grid"].tolist() == [AS_ASKED, *GRIDS[base]]
+        known = truth.loc[tuple(where.values())]
+        assert frame["requests"].iloc[0] == known["different_queries"]
+        assert frame["requests"].iloc[-1] >= known["different_payloads_iov"]
+        assert (frame["requests"].diff().iloc[1:-1] <= 0).all()  # coarser and coarser
+        assert frame["requests_share"].iloc[0] == 1
+        assert str(frame.dtypes["bytes"]) == "Float64"
+
+
+@pytest.mark.spark
+def test_the_advice_has_its_number_and_its_assumption(day: tuple[Dataset, Any], running: SparkSession) -> None:
+    frame = _what_if(day, running, SCT, grids=["1 run", "1 run"])
+    assert frame["grid"].tolist() == [AS_ASKED, "1 run"]
+    left, every = frame["requests"].iloc[1], frame["requests"].iloc[0]
+    advice = frame.attrs["advice"]
+    assert "\n" not in advice
+    assert advice.startswith("/SCT/DAQ/Config/Chip (none): asking by cells of 1 run would leave ")
+    assert f"{left:,} of {every:,} different requests" in advice
+    assert "(assumed: one cache for all sites" in advice
+    only = _what_if(day, running, RUN3, grids=["payload"]).attrs["advice"]
+    assert "asking for the payload's own interval, which the client would have to know," in only
+    assert (
+        "no grid that was tried would help much" in _what_if(day, running, RUN3, grids=["1 lumiblock"]).attrs["advice"]
+    )
+    assert "no grid was tried" in _what_if(day, running, RUN3, grids=[]).attrs["advice"]
+
+
+@pytest.mark.spark
+def test_a_grid_of_the_other_base_is_refused(day: tuple[Dataset, Any], running: SparkSession) -> None:
+    with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are time: give 'n minutes' or 'payload'"):
+        _what_if(day, running, HV, grids=["10 lumiblocks"])
+    with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are run-lumi: give 'n lumiblocks'"):
+        _what_if(day, running, SCT, grids=["10 minutes"])
+
+
+@pytest.mark.spark
+def test_a_tag_without_queries_and_an_unknown_one(tmp_path: Path, running: SparkSession) -> None:
+    dataset = make_dataset(tmp_path / "none", [])
+    frame = what_if(dataset, sample.settings(), session=running, **RUN3)
+    assert frame["requests"].tolist() == [0] * 5
+    assert frame["bytes_share"].isna().all()
+    assert "no served query with an IOV" in frame.attrs["advice"]
+    assert what_if_figure(frame).select_one(Label).text == "No served query of this folder and tag has an IOV."
+    with pytest.raises(InvalidRequestError, match="The tag of these queries of /PIXEL/PixCalib is not known"):
+        what_if(dataset, sample.settings(), session=running, **{**RUN3, "tagname": "unknown"})
+    with pytest.raises(CoolrError, match="does not have the tag no such tag"):
+        what_if(dataset, sample.settings(), session=running, **{**RUN3, "tagname": "no such tag"})
+    with pytest.raises(InvalidRequestError, match="The IOV base of /NO/SUCH is not known"):
+        what_if(dataset, sample.settings(), session=running, **{**RUN3, "nodefullpath": "/NO/SUCH"})
+
+
+@pytest.mark.spark
+def test_what_was_not_served_or_asks_for_nothing_does_not_count(tmp_path: Path, running: SparkSession) -> None:
+    good = {**RUN3, "nodetime": "run-lumi", "sqlhash": 1, "since": 429_000 * LUMIS + 5, "until": 429_000 * LUMIS + 5}
+    rows: list[dict[str, Any]] = [
+        {**good, "fsize": 100, "dbtime": 10},
+        {**good, "fsize": 300, "dbtime": 30, "cached": False},
+        {**good, "fsize": 7, "cached": True},  # no body
+        {**good, "since": 429_000 * LUMIS + 6, "until": 429_000 * LUMIS + 6, "cached": True},
+        {**good, "sqlhash": None},
+        *({**good, "sqlhash": 2, flag: True} for flag in ("disconn", "rejected", "procerror")),
+        {**good, "sqlhash": 3, "since": -1},
+        {**good, "sqlhash": 4, "until": good["since"] - 1},
+        {**good, "sqlhash": 5, "tagname": None},
+    ]
+    frame = what_if(make_dataset(tmp_path / "few", rows), sample.settings(), session=running, grids=["1 run"], **RUN3)
+    assert frame["requests"].tolist() == [3, 2]
+    assert frame["estimated"].iloc[0] == 1  # of the null sqlhash nothing was logged
+    assert frame["bytes"].iloc[0] == 600  # three answers of the same row
+
+
+def test_a_figure_shows_shares_and_exact_texts() -> None:
+    rows = payloads((0, 0, 5), (0, 5, OPEN))
+    frame = _regridded(asked((1, 1, 1), (1, 7, 7), fsize=2_000_000), rows, ["10 lumiblocks"])
+    plot = what_if_figure(frame)
+    drawn = [renderer for renderer in plot.renderers if isinstance(renderer.glyph, HBar)]
+    data = [dict(renderer.data_source.data) for renderer in drawn]
+    assert [d["series"][0] for d in data] == ["different requests", "bytes", "database time"]
+    assert list(data[0]["length"]) == [100, 50]
+    assert list(data[1]["text"]) == ["4.0 MB", "4.0 MB"]
+    with pytest.raises(InvalidRequestError, match=r"no column grid: give one that what_if\(\) returned"):
+        what_if_figure(pd.DataFrame())

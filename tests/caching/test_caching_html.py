@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from bokeh.models import HBar
+from bokeh.models.annotations import Label
+from playwright.sync_api import Browser
+from pyspark.sql import SparkSession
+
+from frontierlab import Dataset, extract, sample
+from frontierlab.caching.charts import bars, waste_figure
+from frontierlab.caching.efficiencies import efficiency
+from frontierlab.caching.explanation import explain
+from frontierlab.caching.grids import what_if
+from frontierlab.caching.html import page
+from frontierlab.errors import InvalidRequestError
+from tests.caching.test_caching_grids import HV, RUN3
+from tests.caching.test_caching_history import results
+
+WASTE = results(("/A", "t1", 10, 4_000.0), ("/B", "none", 20, 6_000.0), ("/C", "t1", 30, None))
+
+
+def lengths(plot: Any) -> list[dict[str, Any]]:
+    return [dict(r.data_source.data) for r in plot.renderers if isinstance(r.glyph, HBar)]
+
+
+def test_waste_is_drawn_by_database_time_and_adds_up() -> None:
+    time, size = lengths(waste_figure(WASTE))
+    assert time["row"] == ["/B", "/A t1"]
+    assert list(time["length"]) == [60, 40]
+    assert time["text"] == ["6.0 s", "4.0 s"]
+    assert size["text"] == ["0.0 MB", "0.0 MB"]
+    many = results(*((f"/{i}", "t1", 1, 10.0) for i in range(10)))
+    time, _ = lengths(waste_figure(many, top=3))
+    assert time["row"][-1] == "(7 others)"
+    assert sum(time["length"]) == pytest.approx(100)
+    assert len(lengths(waste_figure(many, top=9))[0]["row"]) == 10
+
+
+def test_nothing_to_draw_says_so() -> None:
+    assert waste_figure(WASTE.iloc[2:]).select_one(Label).text == "No folder and tag here has a payload that is known."
+    assert waste_figure(WASTE.iloc[:0]).select_one(Label).text == "No folder and tag here has a payload that is known."
+    assert bars("t", "", [], {}, {}, "", "why").select_one(Label).text == "why"
+
+
+def test_nothing_wasted_is_not_divided_by() -> None:
+    plot = waste_figure(results(("/A", "t1", 10, 0.0), wasted_bytes=0.0))
+    assert [list(data["length"]) for data in lengths(plot)] == [[0], [0]]
+
+
+def test_what_cannot_be_a_page_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InvalidRequestError, match=r"no column wasted_bytes: give one that efficiency\(\) returned"):
+        page(WASTE.drop(columns="wasted_bytes"), tmp_path / "page.html")
+    with pytest.raises(InvalidRequestError, match=r"is a folder: give the path of a file in it, such as pixel\.html"):
+        page(WASTE, tmp_path)
+    what = pd.DataFrame()
+    what.attrs["folder"] = "CONDBR2 X /Y t"
+    with pytest.raises(InvalidRequestError, match="There is a what-if of CONDBR2 X /Y t, but no explanation"):
+        page(WASTE, tmp_path / "page.html", what_ifs=[what])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_names_stay_text(tmp_path: Path) -> None:
+    evil = "</script><script>window.pwned=1</script>"
+    frame = results((evil, evil, 10, 4_000.0), cause=evil, problem=evil)
+    text = page(frame, tmp_path / "new" / "page.html", title=evil).read_text(encoding="utf-8")
+    assert evil not in text
+    assert "&lt;script&gt;window.pwned=1" in text
+    assert "1 folders and tags, 10 queries, " in text
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    """The sample, as a dataset."""
+    settings = sample.settings(data_dir=tmp_path_factory.mktemp("data"))
+    return extract(settings, source=sample.path(), name="day", progress=False)
+
+
+@pytest.fixture(scope="module")
+def written(day: Dataset, running: SparkSession) -> Path:
+    """A page of two folders of the sample."""
+    settings = sample.settings(data_dir=day.path.parent.parent)
+    frame = efficiency(day, settings, session=running, progress=False)
+    notes = frame.attrs
+    frame = frame[frame["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
+    frame.attrs = notes
+    explanations = [explain(day, settings, session=running, **where) for where in (RUN3, HV)]
+    what_ifs = [what_if(day, settings, session=running, **where) for where in (HV, RUN3)]
+    path = day.path.parent / "page.html"
+    return page(frame, path, explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
+
+
+@pytest.mark.spark
+def test_the_page_says_what_it_costs_why_and_what_would_help(written: Path, day: Dataset) -> None:
+    text = written.read_text(encoding="utf-8")
+    for words in (
+        "<h1>Pixel and LAr</h1>",
+        "queries with an IOV name no folder",
+        "many queries for few payloads",
+        "<h2>/PIXEL/PixCalib, tag PixCalib-RUN3-DATA-UPD4-02</h2>",
+        "What would help",
+        "would leave",
+        "folders and tags without payload figures",
+        "MB are 10^6 bytes",
+    ):
+        assert words in text
+    assert text.count('class="advice"') == 2
+
+
+@pytest.mark.spark
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 700])
+def test_the_page_stands_alone_and_fits(written: Path, browser: Browser, width: int) -> None:
+    tab = browser.new_page(viewport={"width": width, "height": 900})
+    problems: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(written.as_uri())
+    tab.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    assert tab.locator(".bk-Figure").count() == 1 + 2 * 3 + 2
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert asked == [written.as_uri()]
+    assert problems == []
+    tab.close()

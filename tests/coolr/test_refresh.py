@@ -1,0 +1,344 @@
+"""The catalogue built from COOLR: resumed, refreshed when old, whole or as it was; and looked up."""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+
+import filelock
+import pyarrow as pa
+import pytest
+
+import frontierlab as fl
+from frontierlab import Settings
+from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
+from frontierlab.coolr import calls
+from frontierlab.coolr import refresh as catalogues
+from frontierlab.coolr.calls import Caller
+from frontierlab.coolr.refresh import Refreshed, find_folders, refresh
+from frontierlab.errors import CatalogueError, ConfigurationError, CoolrError
+from frontierlab.sample import World
+from frontierlab.util.progress import Progress
+from tests.services.coolr import FOR_EVER, CoolrServer, Trouble
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+SORTED = [(name, "ascending") for name in ("db", "schema", "node", "tag_id", "tag")]
+
+
+def distinct(*names):
+    return World().catalogue.group_by([*names]).aggregate([]).num_rows
+
+
+CALLS = 4 + distinct("db", "schema") + distinct("db", "schema", "node")
+
+
+@pytest.fixture
+def server():
+    with CoolrServer(World()) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(server, data_dir):
+    return Settings(coolr_host=server.host, data_dir=data_dir)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(Caller, "_sleep", lambda self, wait: None)
+
+
+def quiet(settings, **options):
+    return refresh(settings, progress=False, **options)
+
+
+def rows(table, **place):
+    return [row for row in table.to_pylist() if all(row[name] == value for name, value in place.items())]
+
+
+def grow_old(path, hours=169):
+    then = time.time() - hours * 3600
+    os.utime(path, (then, then))
+
+
+def expected():
+    return World().catalogue.sort_by(SORTED)
+
+
+def test_the_catalogue_is_the_worlds(server, settings):
+    before = datetime.now(UTC)
+    done = quiet(settings)
+    assert isinstance(done, Refreshed)
+    assert done.catalogue.table.equals(expected())
+    assert Catalogue.read(settings.catalogue_path).table.equals(expected())
+    assert before <= done.when <= datetime.now(UTC)
+    assert done.failures == ()
+    assert server.count() == CALLS
+    assert server.busiest <= 4
+
+
+def test_it_is_refreshed_when_it_is_old_or_when_told_to(server, settings):
+    first = quiet(settings)
+    again = quiet(settings)
+    assert server.count() == CALLS
+    assert abs(again.when - first.when) < timedelta(seconds=1)
+    assert again.catalogue.table.equals(first.catalogue.table)
+    grow_old(settings.catalogue_path)
+    assert quiet(settings).when > first.when
+    assert server.count() == 2 * CALLS
+    quiet(settings, force=True)
+    assert server.count() == 3 * CALLS
+    grow_old(settings.catalogue_path, hours=2)
+    quiet(Settings(coolr_host=server.host, data_dir=settings.data_dir, coolr_refresh_hours=1))
+    assert server.count() == 4 * CALLS
+
+
+def test_an_interrupted_refresh_goes_on(server, settings):
+    def stop(progress: Progress) -> None:
+        if progress.stage == "listing tags" and progress.done > 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refresh(settings, progress=stop)
+    assert not settings.catalogue_path.exists()
+    assert server.count() < CALLS
+    assert quiet(settings).catalogue.table.equals(expected())
+    assert server.count() <= CALLS + 8  # what was under way when it stopped
+    count = server.count()
+    quiet(settings)
+    assert server.count() == count
+
+
+def test_progress_counts_schemas_folders_and_tags(settings):
+    records: list[Progress] = []
+    refresh(settings, progress=records.append)
+    last = {record.stage: (record.done, record.total) for record in records}
+    folders = distinct("db", "schema", "node")
+    schemas = distinct("db", "schema")
+    assert last == {
+        "listing schemas": (4, 4),
+        "listing folders": (schemas, schemas),
+        "listing tags": (folders, folders),
+    }
+
+
+@pytest.mark.parametrize(
+    ("when", "place"),
+    [
+        ("^schemas.*OFLP200", {"db": "OFLP200"}),
+        ("^nodes.*CONDBR2.*COOLOFL_DCS", {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_DCS"}),
+        ("^tags.*CONDBR2.*TRT/Calib/RT", {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_TRT", "node": "/TRT/Calib/RT"}),
+    ],
+)
+def test_what_fails_costs_no_other(server, settings, when, place):
+    server.troubles.append(Trouble(when=when, status=403))
+    lost = rows(expected(), **place)
+    names = tuple(place.get(name) for name in ("db", "schema", "node", "tag"))
+
+    done = quiet(settings)
+    assert rows(done.catalogue.table) == [row for row in rows(expected()) if row not in lost]
+    assert [failure[:4] for failure in done.failures] == [names]
+    assert "it answered 403" in done.failures[0].error
+    assert done.failures[0].error.endswith("Until it answers, it is not in the catalogue.")
+
+    count = server.count()
+    assert len(quiet(settings).failures) == 1
+    assert server.count() == count + 1  # only what failed is asked for again
+    server.troubles.clear()
+    assert quiet(settings).catalogue.table.equals(expected())
+    count = server.count()
+    quiet(settings)
+    assert server.count() == count
+
+    server.troubles.append(Trouble(when=when, lie="missing"))
+    done = quiet(settings, force=True)
+    assert done.catalogue.table.equals(expected())
+    assert done.failures[0].error.endswith(
+        f"Until it answers, its {len(lost)} rows of the previous catalogue are kept."
+    )
+
+
+def test_one_call_in_five_that_fails_costs_nothing(server, settings):
+    server.troubles.append(Trouble(status=503, rate=0.2))
+    done = quiet(settings)
+    assert done.catalogue.table.equals(expected())
+    assert done.failures == ()
+
+
+def test_a_list_that_is_empty_at_once_is_not_believed(server, settings):
+    quiet(settings)
+    everything = server.catalogue
+    server.catalogue = [row for row in everything if row["db"] != "MONP200"]
+    server.catalogue.append({**everything[0], "db": "MONP200", "tag_id": 0, "tag": "none"})
+    answer = server.answer
+    empty = {("schemas", "COMP200", None), ("nodes", "CONDBR2", "ATLAS_COOLOFL_DCS"), ("tags", "OFLP200", None)}
+    server.answer = lambda path, query: (
+        [] if (path, query["db"], query.get("schema") if path == "nodes" else None) in empty else answer(path, query)
+    )
+    done = quiet(settings, force=True)
+    for place in ({"db": "COMP200"}, {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_DCS"}, {"db": "OFLP200"}):
+        assert rows(done.catalogue.table, **place) == rows(expected(), **place)
+    errors = [failure.error for failure in done.failures]
+    assert "COOLR lists no schemas of COMP200." in errors[0]
+    assert "COOLR lists no folders of CONDBR2 ATLAS_COOLOFL_DCS." in errors[1]
+    assert all("COOLR lists no tags of OFLP200" in error for error in errors[2:])
+    assert len(errors) > 2
+    assert len(rows(done.catalogue.table, db="MONP200")) == 1  # what is really gone is gone
+
+
+def test_nothing_at_all_leaves_the_old_catalogue(server, settings):
+    server.troubles.append(Trouble(status=403))
+    with pytest.raises(CoolrError, match=r"COOLR gave nothing, and the catalogue is left as it was: .* answered 403"):
+        quiet(settings)
+    assert not settings.catalogue_path.exists()
+    server.troubles.clear()
+    quiet(settings)
+    before = settings.catalogue_path.read_bytes()
+    server.troubles.append(Trouble(status=403))
+    with pytest.raises(CoolrError, match="COOLR gave nothing"):
+        quiet(settings, force=True)
+    assert settings.catalogue_path.read_bytes() == before
+
+
+def test_a_reader_always_meets_a_whole_catalogue(settings):
+    quiet(settings)
+    found = []
+
+    def read(progress: Progress) -> None:
+        found.append(Catalogue.read(settings.catalogue_path).table.num_rows)
+
+    refresh(settings, force=True, progress=read)
+    assert {*found} == {expected().num_rows}
+
+
+def test_what_is_no_catalogue_is_left_as_it_was(settings):
+    settings.catalogue_path.write_text("mine")
+    with pytest.raises(CatalogueError, match="cannot be read as a catalogue"):
+        quiet(settings, force=True)
+    assert settings.catalogue_path.read_text() == "mine"
+
+
+def test_without_a_server(data_dir):
+    with pytest.raises(ConfigurationError, match="coolr_host is not set"):
+        quiet(Settings(data_dir=data_dir))
+    Catalogue(World().catalogue).write(data_dir / "catalogue.parquet")
+    assert quiet(Settings(data_dir=data_dir)).catalogue.table.num_rows == 79
+
+
+def test_an_archive_does_not_grow_old(data_dir):
+    settings = Settings(data_dir=data_dir, coolr_archive=fl.sample.path("payloads.parquet").parent)
+    assert quiet(settings).catalogue.table.equals(expected())
+    grow_old(settings.catalogue_path, hours=10_000)
+    age = datetime.now(UTC) - quiet(settings).when
+    assert age > timedelta(hours=9_000)
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_second_of_two_waits_and_takes_what_the_first_made(server, settings, force):
+    lock = filelock.FileLock(settings.data_dir / ".catalogue.parquet.lock", is_singleton=False, thread_local=False)
+    lock.acquire()
+    records: list[Progress] = []
+    told = threading.Event()
+
+    def report(progress: Progress) -> None:
+        records.append(progress)
+        told.set()
+
+    def end_first() -> None:
+        told.wait()
+        Catalogue(expected()).write(settings.catalogue_path)
+        lock.release()
+
+    first = threading.Thread(target=end_first)
+    first.start()
+    done = refresh(settings, force=force, progress=report)
+    first.join()
+    assert done.catalogue.table.equals(expected())
+    assert {(record.stage, record.message) for record in records} == {
+        ("waiting", "the catalogue is being refreshed by another process")
+    }
+    assert server.count() == 0
+
+
+def test_a_catalogue_of_other_database_instances_is_not_fresh(server, settings):
+    some = settings.model_copy(update={"db_instances": ("CONDBR2", "COMP200")})
+    assert {*quiet(some).catalogue.table["db"].to_pylist()} == {"CONDBR2", "COMP200"}
+    count = server.count()
+    assert quiet(settings).catalogue.table.equals(expected())
+    assert server.count() == count + CALLS
+    quiet(some)  # more than is asked for is no fault
+    assert server.count() == count + CALLS
+
+
+def test_who_refreshes_is_waited_for_and_named(settings, monkeypatch):
+    monkeypatch.setattr(catalogues, "_LONGEST_WAIT", 0.3)
+    marker = settings.data_dir / ".catalogue.parquet.refresh"
+    with filelock.FileLock(settings.data_dir / ".catalogue.parquet.lock", is_singleton=False):
+        with pytest.raises(CoolrError, match="is being refreshed by another process, and was waited for"):
+            quiet(settings)
+        marker.write_text('{"begun": "2026-10-01T00:00:00+00:00", "writer": "process 7 on somewhere"}')
+        with pytest.raises(CoolrError, match="by process 7 on somewhere, since 2026-10-01T00:00:00"):
+            quiet(settings)
+
+
+def test_a_refresh_of_a_server_that_never_answers_is_stopped(server, settings):
+    server.troubles.append(Trouble(delay=FOR_EVER))
+
+    def stop(progress: Progress) -> None:
+        if server.count():
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        refresh(settings, progress=stop)
+    assert not settings.catalogue_path.exists()
+    server.troubles.clear()
+    assert quiet(settings).catalogue.table.equals(expected())
+
+
+def test_a_server_that_falls_silent_costs_what_is_left_no_more(server, settings, monkeypatch):
+    quiet(settings)
+    monkeypatch.setattr(calls, "_ATTEMPTS", 1)
+    server.troubles += [Trouble(when="^tags", times=5), Trouble(when="^tags", hang_up=True)]
+    count = server.count()
+    done = quiet(settings, force=True)
+    assert done.catalogue.table.equals(expected())
+    folders = distinct("db", "schema", "node")
+    assert len(done.failures) == folders - 5
+    assert server.count() - count < CALLS - folders + 20
+
+
+def test_a_full_disk_leaves_the_old_catalogue(settings, monkeypatch):
+    quiet(settings)
+    before = settings.catalogue_path.read_bytes()
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Catalogue, "write", full)
+    with pytest.raises(CatalogueError, match=r"catalogue\.parquet cannot be written, and is left as it was: No space"):
+        quiet(settings, force=True)
+    assert settings.catalogue_path.read_bytes() == before
+
+
+# ---- looking up
+
+
+def test_find_folders():
+    catalogue = Catalogue(World().catalogue)
+    assert len(find_folders(catalogue)) == 79
+    frame = find_folders(catalogue, node="pixcalib", db="CONDBR2")
+    assert list(frame.columns) == CATALOGUE_SCHEMA.names
+    assert {*frame["node"]} == {"/PIXEL/PixCalib"}
+    assert frame["node_id"].dtype == "int64"
+    one = find_folders(catalogue, db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", node_id=3, tag_id=1)
+    assert one.to_dict("records") == rows(
+        World().catalogue, db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", node_id=3, tag_id=1
+    )
+    assert len(find_folders(catalogue, tag="upd4")) > 5
+    assert find_folders(catalogue, tag="(").empty
+    assert find_folders(Catalogue(CATALOGUE_SCHEMA.empty_table()), node="x", tag_id=1).empty
+    assert pa.Table.from_pandas(frame, CATALOGUE_SCHEMA).num_rows == len(frame)

@@ -1,0 +1,121 @@
+"""Odd documents, read value by value: converted where the meaning is clear, otherwise set aside with the reason."""
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from frontierlab.sample.world.oddities import ODDITIES
+from frontierlab.schema import DOCUMENT_FIELDS, FLAG, INTEGER, MISSING_IOV, TIME
+from tests.support.documents import DAY, READER, document, only, written
+
+MIDNIGHT = datetime(2026, 10, 1, tzinfo=UTC)
+
+
+def test_oddities_of_the_sample():
+    for oddity in ODDITIES:
+        column = DOCUMENT_FIELDS[oddity.field]
+        value = {TIME: 1_790_812_800_000, INTEGER: 12, FLAG: 1}.get(column.type, "a")
+        text = oddity.text(value)
+        fields = {"@timestamp": json.dumps(DAY)} | ({oddity.field: text} if text else {})
+        if not text and oddity.field == "@timestamp":
+            fields = {}
+        found = only(written(fields))
+        if oddity.outcome == "kept":
+            expected = {TIME: MIDNIGHT, FLAG: True}.get(column.type, value)
+            assert found[column.name] == (expected if oddity.meant is None else oddity.meant), text
+        elif oddity.outcome == "null":
+            assert found[column.name] == (MISSING_IOV if column.name in ("since", "until") else None), text
+        else:
+            assert found == f"{oddity.field}: {oddity.outcome}", text
+
+
+UNFIT = "unfit"
+
+
+@pytest.mark.parametrize(
+    ("field", "text", "outcome"),
+    [
+        ("fsize", '"1_000"', "not an integer"),
+        ("fsize", "1e1000000", "beyond int64"),
+        ("an_integer", "1e1000000", UNFIT),
+        ("an_integer", '"n/a"', UNFIT),
+        ("an_integer", "[1,2]", UNFIT),
+        ("an_integer", '{"a":1}', UNFIT),
+        ("an_integer", '"-1e3"', -1000),
+        ("fsize", "1e9999999999999999999", "not an integer"),
+        ("an_integer", "1e9999999999999999999", UNFIT),
+        ("an_integer", "[[12]]", 12),
+        ("a_number", "12", 12.0),
+        ("a_number", '"1.5"', 1.5),
+        ("a_number", '"n/a"', UNFIT),
+        ("a_number", "NaN", None),
+        ("a_number", "1e400", UNFIT),
+        ("a_flag", '"false"', False),
+        ("cached", "1.0", True),
+        ("a_flag", "1.0", True),
+        ("cached", '"True"', True),
+        ("cached", '" FALSE "', False),
+        ("cached", '"0"', False),
+        ("cached", '"yes"', "not a flag"),
+        ("cached", "0.5", "not a flag"),
+        ("taskid", "NaN", None),
+        ("taskid", '"NaN"', None),
+        ("taskid", '""', None),
+        ("taskid", "[NaN]", None),
+        ("taskid", "Infinity", "not an integer"),
+        ("a_number", '"None"', None),
+        ("cached", '"-"', None),
+        ("a_time", '"null"', None),
+        ("a_name", '"None"', "None"),
+        ("a_name", "NaN", None),
+        ("a_json", "1790812800123456789.25", "1790812800123456789.25"),
+        ("an_integer", "1790812800123456789.0", 1790812800123456789),
+        ("querytime", "12.5", 13),
+        ("querytime", '"12.49"', 12),
+        ("dbtime", "12.4999999999999999999", 12),
+        ("dbtime", "1e400", "beyond int64"),
+        ("fsize", "12.5", "not an integer"),
+        ("a_name", "12345678901234567890123", "12345678901234567890123"),
+        ("sqlowner", '"\\ud800"', "not a name"),
+        ("a_name", '"\\ud800"', UNFIT),
+        ("a_name", '"\\ud83d\\ude00\\u0000"', "\U0001f600\0"),
+        ("a_time", json.dumps(DAY), MIDNIGHT),
+        ("a_time", '"2026-10-01T02:00+02:00"', MIDNIGHT),
+        ("a_time", '"2026-10-01 00:00"', MIDNIGHT),
+        ("a_time", '"2026-10-01T00:00:00.000999999Z"', MIDNIGHT),
+        ("a_time", '"1790812800000"', MIDNIGHT),
+        ("@timestamp", '"1969-12-31T23:59:59.999Z"', "not a time"),
+        ("@timestamp", '"2262-01-01T00:00:00.000Z"', "not a time"),
+        ("@timestamp", '"2026-02-30T00:00:00.000Z"', "not a time"),
+        ("@timestamp", "-1", "not a time"),
+        ("@timestamp", '"20261001"', "a date without a time of day"),
+        ("@timestamp", '"2026-W40-4"', "a date without a time of day"),
+        ("a_time", '"2026-10-01"', MIDNIGHT),
+        ("a_time", '"2026-02-30"', UNFIT),
+        ("a_time", "-1", UNFIT),
+        ("a_json", '{"a":[1790812800123456789,NaN]}', '{"a":[1790812800123456789,null]}'),
+        ("a_json", "[]", "[]"),
+        ("a_json", '"\\ud800"', '"\\ud800"'),
+    ],
+)
+def test_what_a_value_becomes(field, text, outcome):
+    raw = written({"@timestamp": json.dumps(DAY)} | {field: text})
+    found = only(raw)
+    assert +READER.read([raw]).unfit == ({field: 1} if outcome == UNFIT else {})
+    if isinstance(found, str):
+        assert found.removeprefix(f"{field}: ") == outcome
+    elif outcome == UNFIT:
+        assert found[field] is None
+    else:
+        assert found[field] == outcome
+        assert type(found[field]) is type(outcome)
+
+
+def test_the_first_reason_in_the_order_of_the_columns():
+    assert only(document(fsize="x", taskid="x", cached="x")) == "taskid: not an integer"
+
+
+def test_values_that_were_converted_are_counted():
+    page = READER.read([document(sqlsin="1", fsize=12.0, cached="true", sqlowner="a"), document(taskid=[])])
+    assert page.converted == {"sqlsin": 1, "fsize": 1, "cached": 1, "taskid": 1}

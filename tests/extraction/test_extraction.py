@@ -1,0 +1,324 @@
+"""Extraction from export files: the rows and the counts, the request, what is there already."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pytest
+
+import frontierlab as fl
+from frontierlab.errors import CatalogueError, ConfigurationError, DatasetError, InvalidRequestError
+from frontierlab.sample import World
+from frontierlab.storage.losses import LimitReached, NothingKept
+from tests.support.extractions import assert_is_the_world, assert_same_rows, small_parts  # noqa: F401
+
+DAY = {"since": "2026-10-01", "until": "2026-10-02"}
+
+
+@pytest.fixture
+def settings(data_dir):
+    return fl.sample.settings(data_dir=data_dir)
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(8_000, seed=3, malformed=0.02)
+
+
+@pytest.fixture(scope="module")
+def export(world, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "dump.ndjson"
+    world.write(path)
+    return path
+
+
+def extract(settings, export, **options):
+    return fl.extract(settings, name="d", source=export, progress=False, **options)
+
+
+@pytest.mark.parametrize("style", ["plain", "elasticdump"])
+@pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
+def test_an_export_file_becomes_the_rows_that_the_world_says(settings, world, tmp_path, style, suffix):
+    path = tmp_path / f"dump.ndjson{suffix}"
+    world.write(path, style=style)
+    assert_is_the_world(extract(settings, path), world)
+
+
+def test_the_shipped_sample_becomes_a_dataset(settings):
+    assert_is_the_world(extract(settings, fl.sample.path()), World())
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_parts_are_as_many_as_the_file_needs(settings, world, export):
+    dataset = extract(settings, export)
+    assert len(dataset.manifest.plan) == 4
+    assert_is_the_world(dataset, world)
+
+
+def test_numbers_written_as_text_are_numbers(settings, tmp_path):
+    world = World(3_000, numbers_as_strings=True)
+    world.write(tmp_path / "dump.ndjson")
+    dataset = extract(settings, tmp_path / "dump.ndjson")
+    assert_is_the_world(dataset, world)
+    assert dataset.manifest.converted["sqlsin"] > 1_000
+
+
+def test_a_period_and_filters_leave_the_others_out_and_count_them(settings, world, export):
+    period = {"since": "2026-10-01T06:00", "until": "2026-10-01T14:00:00+02:00"}
+    dataset = extract(settings, export, cached=False, taskid=None, **period)
+    logs = world.logs()
+    start, stop = (pa.scalar(hour * 3_600_000 + 1_790_812_800_000) for hour in (6, 12))
+    time = logs["time"].cast(pa.int64())
+    inside = pc.and_(pc.greater_equal(time, start), pc.less(time, stop))
+    assert_same_rows(dataset.to_arrow(), logs.filter(pc.and_(inside, pc.equal(logs["cached"], False))))
+    counts = dataset.counts
+    assert counts.read == 8_000 == counts.kept + counts.left_out + counts.set_aside
+    assert dataset.manifest.left_out["outside the period"] > 1_000
+    assert dataset.manifest.request["until"] == "2026-10-01T12:00:00.000Z"
+
+
+def test_a_task_alone(settings, world, export):
+    logs = world.logs()
+    taskid = logs["taskid"].value_counts()[0]["values"].as_py()
+    assert_same_rows(extract(settings, export, taskid=taskid).to_arrow(), logs.filter(pc.equal(logs["taskid"], taskid)))
+
+
+def test_extra_fields_become_columns(settings, tmp_path):
+    documents = [{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CONDBR2_RO", "dn": f"CN={i}"} for i in range(40)]
+    documents[3] |= {"tries": 3, "when": "2026-10-01T01:00:00.000Z"}
+    documents[7] |= {"tries": "many"}
+    path = tmp_path / "dump.ndjson"
+    path.write_text("\n".join(map(json.dumps, documents)))
+    dataset = extract(settings, path, extra_fields={"dn": "name", "tries": "integer", "when": "time"})
+    frame = dataset.to_pandas()
+    assert set(frame["dn"]) == {f"CN={i}" for i in range(40)}
+    assert frame["tries"].dropna().tolist() == [3]
+    assert str(frame["when"].dropna().iloc[0]) == "2026-10-01 01:00:00+00:00"
+    assert dataset.manifest.unfit == {"tries": 1}
+    assert dataset.schema.names[-3:] == ["dn", "tries", "when"]
+
+
+def test_without_a_catalogue_nothing_is_completed(settings, export, data_dir):
+    other = fl.Settings(data_dir=data_dir)
+    with pytest.raises(CatalogueError, match=r"no catalogue at .*coolr_file.*complete=False"):
+        extract(other, export)
+    assert not list((data_dir / "datasets").glob("[!.]*"))
+    dataset = extract(other, export, complete=False)
+    assert dataset.to_arrow(["nodetime"])["nodetime"].null_count == dataset.counts.kept
+
+
+def test_conflicts_between_id_and_name_are_in_the_manifest(settings, export):
+    conflicts = extract(settings, export).manifest.conflicts
+    assert sum(conflicts.values()) > 10
+    assert all("tag_id" in text or "node_id" in text for text in conflicts)
+
+
+@pytest.mark.parametrize("limit", [1, 500, 5_000])
+def test_a_limit_cuts_by_time_earliest_first_and_says_so(data_dir, world, export, limit):
+    settings = fl.sample.settings(data_dir=data_dir, limit_queries=limit)
+    with pytest.warns(LimitReached, match=f"limit_queries .{limit:,}. cut d at 2026-10-01T"):
+        dataset = extract(settings, export)
+    cut_at = dataset.manifest.limit["cut_at_ms"]
+    logs = world.logs()
+    assert_same_rows(dataset.to_arrow(), logs.filter(pc.less(logs["time"].cast(pa.int64()), cut_at)))
+    everything = fl.extract(fl.sample.settings(data_dir=data_dir), name="all", source=export, progress=False)
+    readable = everything.counts.read - everything.counts.set_aside
+    assert dataset.manifest.limit["available"] == readable
+    assert dataset.manifest.left_out["beyond limit_queries"] >= readable - limit
+
+
+def test_a_dry_run_says_what_would_be_done_and_writes_nothing(settings, export, data_dir):
+    dry = fl.extract(settings, source=export, dry_run=True, **DAY)
+    assert dry.documents == 8_000
+    assert dry.body is None
+    dataset = extract(settings, export, **DAY)
+    assert dry.size == pytest.approx(sum(f.stat().st_size for f in dataset.files()), rel=1.0)
+    assert str(dry).startswith("8,000 documents in 1 parts, about ")
+    assert {path.name for path in (data_dir / "datasets").glob("[!.]*")} == {"d"}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"since": "2026-10-02", "until": "2026-10-01"}, r"until .* has to be after since"),
+        ({"since": "2026-10-01", "until": "2026-10-01"}, r"until .* has to be after since"),
+        ({"since": "yesterday"}, r"'yesterday' is not a time: write 2026-10-01"),
+        ({"cached": "no"}, r"cached='no' is not valid: True, False, or None"),
+        ({"taskid": "12"}, r"taskid='12' is not valid"),
+        ({"taskid": 10**30}, r"is not valid: a whole number"),
+        ({"since": "20261001112"}, r"is not a time"),
+        ({"extra_fields": "dn"}, r"give a list"),
+        ({"extra_fields": ["time"]}, r"time is taken already"),
+        ({"extra_fields": ["Schema"]}, r"Schema and schema, which is always there, differ in case alone.*Leave Schema"),
+        ({"extra_fields": ["SQLDB"]}, r"SQLDB and sqldb, which is always there, differ in case alone"),
+        ({"extra_fields": ["dn", "DN"]}, r"dn and DN differ in case alone, and Spark cannot tell them apart. Take one"),
+        ({"extra_fields": {"dn": "text"}}, r"cannot be read as 'text'. Valid: integer, number, flag, name, time"),
+        ({"source": "nowhere.ndjson"}, r"There is no file .*nowhere.ndjson"),
+        ({"name": "../d"}, r"'../d' is not a plain name"),
+        ({"name": ""}, r"'' is not a plain name"),
+    ],
+)
+def test_bad_input_is_refused_before_any_work(settings, export, data_dir, options, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        fl.extract(settings, **{"name": "d", "source": export, "progress": False} | options)
+    assert not list(data_dir.glob("datasets/[!.]*"))
+
+
+def test_without_a_source_an_address_and_an_index_are_needed(data_dir):
+    with pytest.raises(ConfigurationError, match="es_address is not set"):
+        fl.extract(fl.sample.settings(data_dir=data_dir), name="d")
+    with pytest.raises(ConfigurationError, match="es_index is not set"):
+        fl.extract(fl.sample.settings(data_dir=data_dir, es_address="localhost"), name="d")
+
+
+def test_a_complete_dataset_is_not_touched(settings, export):
+    before = extract(settings, export)
+    text = (before.path / "manifest.json").read_text()
+    with pytest.raises(DatasetError, match=r"d is there already, complete. Choose another name, or delete it"):
+        extract(settings, export)
+    assert (before.path / "manifest.json").read_text() == text
+
+
+class Stop(Exception):
+    pass
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_stopped_by_the_callback_it_is_incomplete_and_goes_on(settings, large_export):
+    def report(progress):
+        if progress.done >= 10_000:
+            raise Stop
+
+    with pytest.raises(Stop):
+        fl.extract(settings, name="d", source=large_export, progress=report)
+    dataset = fl.datasets.open_dataset("d", settings)
+    assert dataset.state == "incomplete"
+    assert not list(dataset.path.glob("parts/.*"))
+    with pytest.raises(DatasetError, match=r"d is incomplete: \d+ of 30 parts are there. The same extract"):
+        dataset.export(dataset.path / "x.csv")
+    assert fl.datasets.list_datasets(settings)["state"].tolist() == ["incomplete"]
+    with pytest.raises(DatasetError, match=r"of another request: cached was None and is now True; taskid was None"):
+        extract(settings, large_export, cached=True, taskid=5)
+    records = []
+    fl.extract(settings, name="d", source=large_export, progress=records.append)
+    assert_is_the_world(fl.datasets.open_dataset("d", settings), World(60_000, seed=5))
+    assert records[-1].done == records[-1].total == 60_000
+    assert records[0].stage == "reading"
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_file_that_has_changed_is_not_gone_on_with(settings, data_dir, large_export):
+    run_child(data_dir, large_export, progress=KILL)
+    with large_export.open("a") as file:
+        file.write("{}\n")
+    with pytest.raises(
+        DatasetError, match=r"source of d has changed.*: documents was 60000 and is now 60001; digest was"
+    ):
+        extract(settings, large_export)
+
+
+def test_a_dataset_that_is_being_written_is_locked(settings, export):
+    def report(progress):
+        with pytest.raises(DatasetError, match=r"d is in use: process \d+ on .* is writing it"):
+            extract(settings, export)
+        with pytest.raises(DatasetError, match="d is in use"):
+            fl.datasets.open_dataset("d", settings).delete()
+
+    fl.extract(settings, name="d", source=export, progress=report)
+
+
+CHILD = """
+import os, resource, signal, sys
+import frontierlab as fl
+
+{before}
+settings = fl.sample.settings(data_dir=sys.argv[1], part_documents=2_000)
+fl.extract(settings, name="d", source=sys.argv[2], progress={progress})
+"""
+
+
+KILL = "lambda p: os.kill(os.getpid(), signal.SIGKILL) if p.done >= 10_000 else None"
+
+
+def run_child(data_dir: Path, export: Path, *, before="", progress="False") -> subprocess.CompletedProcess:
+    code = CHILD.format(before=before, progress=progress)
+    return subprocess.run([sys.executable, "-c", code, data_dir, export], capture_output=True, text=True, check=False)
+
+
+@pytest.fixture
+def large_export(tmp_path_factory):
+    path = tmp_path_factory.mktemp("large") / "dump.ndjson"
+    World(60_000, seed=5).write(path)
+    return path
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_killed_it_resumes_to_the_rows_of_an_undisturbed_run(settings, data_dir, large_export):
+    child = run_child(data_dir, large_export, progress=KILL)
+    assert child.returncode == -signal.SIGKILL, child.stderr
+    dataset = fl.datasets.open_dataset("d", settings)
+    assert dataset.state == "incomplete"
+    whole = {path.name: path.stat().st_mtime_ns for path in dataset.path.glob("parts/0*")}
+    assert 0 < len(whole) < 30
+    dataset = extract(settings, large_export)
+    assert_is_the_world(dataset, World(60_000, seed=5))
+    assert whole.items() <= {path.name: path.stat().st_mtime_ns for path in dataset.path.glob("parts/0*")}.items()
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_full_disk_is_said_and_resumed(settings, data_dir, export, world):
+    full = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    child = run_child(data_dir, export, before=full)
+    assert child.returncode == 1
+    assert "InterruptedExtraction: The extraction d stopped with 0 of 4 parts stored" in child.stderr
+    assert "File too large" in child.stderr
+    assert fl.datasets.open_dataset("d", settings).state == "incomplete"
+    assert not list(data_dir.glob("datasets/d/parts/*"))
+    assert_is_the_world(extract(settings, export), world)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_what_is_there_of_an_incomplete_dataset_is_read_only_on_request(settings, data_dir, large_export):
+    run_child(data_dir, large_export, progress=KILL)
+    dataset = fl.datasets.open_dataset("d", settings)
+    with pytest.raises(DatasetError, match="d is incomplete"):
+        dataset.to_pandas()
+    rows = len(dataset.to_pandas(allow_incomplete=True))
+    assert rows == dataset.counts.kept == fl.datasets.list_datasets(settings)["rows"][0] > 0
+    outcome = dataset.path / "parts" / "00001" / "outcome.json"
+    outcome.write_text("")  # a part that cannot say what it holds is read again
+    assert_is_the_world(extract(settings, large_export), World(60_000, seed=5))
+
+
+def test_nothing_kept_is_said(settings, tmp_path):
+    (tmp_path / "dump.ndjson").write_text('{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CMS"}\n' * 20)
+    with pytest.warns(NothingKept, match="None of 20 documents became a row of d: another database 20"):
+        extract(settings, tmp_path / "dump.ndjson")
+
+
+def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_dir, tmp_path):
+    document = '{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CONDBR2"}\n'
+    (tmp_path / "dump.ndjson").write_text(document * 50)
+    settings = fl.sample.settings(data_dir=data_dir, limit_queries=20)
+    with pytest.warns(LimitReached, match="there are 50 documents in the period. Nothing is left"):
+        assert extract(settings, tmp_path / "dump.ndjson").counts.kept == 0
+
+
+def test_a_parquet_file_is_no_export_file(settings, tmp_path):
+    with pytest.raises(
+        InvalidRequestError, match=r"is a file of Parquet: frontierlab.storage.store.import_parquet reads it"
+    ):
+        extract(settings, fl.sample.path("catalogue.parquet"))
+
+
+def test_settings_may_be_the_path_of_a_configuration_file(tmp_path, data_dir):
+    config, catalogue = tmp_path / "c.txt", fl.sample.path("catalogue.parquet")
+    config.write_text(f"data_dir = here\ncoolr_file = {catalogue}\nlimit_queries = 30000\n")
+    dataset = fl.extract(config, source=fl.sample.path(), name="d", progress=False)
+    assert dataset.path == tmp_path / "here" / "datasets" / "d"  # from the file's folder, not from where one works

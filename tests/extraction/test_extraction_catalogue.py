@@ -1,0 +1,207 @@
+"""The catalogue of an extraction: built where it is missing, refreshed where it is old."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+import warnings
+
+import pytest
+
+import frontierlab as fl
+from frontierlab import Settings, jobs
+from frontierlab.coolr.calls import Caller
+from frontierlab.errors import CatalogueError
+from frontierlab.sample import World
+from frontierlab.storage.losses import OldCatalogue
+from frontierlab.util.progress import Progress
+from tests.services.coolr import FOR_EVER, CoolrServer, Trouble
+from tests.support.extractions import assert_is_the_world, small_parts  # noqa: F401
+
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
+
+LISTS = ["listing schemas", "listing folders", "listing tags"]
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(2_000)
+
+
+@pytest.fixture(scope="module")
+def export(world, tmp_path_factory):
+    path = tmp_path_factory.mktemp("export") / "dump.ndjson"
+    world.write(path)
+    return path
+
+
+@pytest.fixture
+def server(world):
+    with CoolrServer(world) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(server, data_dir):
+    return Settings(coolr_host=server.host, data_dir=data_dir)
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch):
+    monkeypatch.setattr(Caller, "_sleep", lambda self, wait: None)
+
+
+def extract(settings, export, name="d", progress=False, **options):
+    return fl.extract(settings, name=name, source=export, progress=progress, **options)
+
+
+def grow_old(settings):
+    then = time.time() - 200 * 3600
+    os.utime(settings.catalogue_path, (then, then))
+
+
+def test_a_missing_catalogue_is_built_first(server, settings, world, export):
+    records: list[Progress] = []
+    dataset = extract(settings, export, progress=records.append)
+    assert_is_the_world(dataset, world)
+    assert list(dict.fromkeys(record.stage for record in records)) == [*LISTS, "reading"]
+    assert dataset.manifest.catalogue == []
+    count = server.count()
+    extract(settings, export, "again")
+    assert server.count() == count
+    grow_old(settings)
+    extract(settings, export, "third")
+    assert server.count() == 2 * count
+
+
+def test_an_archive_gives_the_catalogue_too(data_dir, world, export):
+    settings = Settings(coolr_archive=fl.sample.path("payloads.parquet").parent, data_dir=data_dir)
+    assert_is_the_world(extract(settings, export), world)
+    assert settings.catalogue_path.exists()
+
+
+def test_without_a_place_to_build_it_from(data_dir, export):
+    for options in ({}, {"dry_run": True}):
+        with pytest.raises(
+            CatalogueError, match=r"Set coolr_host or coolr_archive: .*refresh\(settings\).*coolr_file"
+        ) as told:
+            extract(Settings(data_dir=data_dir), export, **options)
+        assert "complete=False" in str(told.value)
+        assert "connection panel" in str(told.value)
+    assert not [*data_dir.rglob("manifest.json")]
+
+
+def test_where_it_cannot_be_built_nothing_is_begun(server, settings, export):
+    server.troubles.append(Trouble(status=403))
+    with pytest.raises(CatalogueError, match=r"cannot be built: COOLR gave nothing.*answered 403.*complete=False"):
+        extract(settings, export)
+    assert not (settings.data_dir / "datasets" / "d").exists()
+    assert extract(settings, export, complete=False).state == "complete"
+
+
+@pytest.mark.parametrize("trouble", [{"status": 403}, {"lie": "garbled"}, {"delay": FOR_EVER}])
+def test_an_old_one_is_taken_where_it_cannot_be_refreshed(server, settings, world, export, trouble):
+    fl.catalogues.refresh(settings, progress=False)
+    grow_old(settings)
+    server.troubles.append(Trouble(**trouble))
+    with pytest.warns(OldCatalogue, match="could not be refreshed: COOLR gave nothing") as told:
+        dataset = extract(settings.model_copy(update={"coolr_timeout": 0.2}), export)
+    assert_is_the_world(dataset, world)
+    [problem] = dataset.manifest.catalogue
+    assert str(told[0].message) == problem
+    assert problem in dataset.manifest.notes
+    assert problem.startswith("The catalogue is of 20")
+
+
+def test_a_refresh_that_takes_too_long_leaves_the_old_one(server, settings, world, export, monkeypatch):
+    fl.catalogues.refresh(settings, progress=False)
+    grow_old(settings)
+    server.troubles.append(Trouble(when="^nodes", delay=FOR_EVER))
+    with monkeypatch.context() as patch:
+        patch.setattr(fl.catalogues, "_LONGEST_REFRESH", 0.5)
+        with pytest.warns(OldCatalogue, match=r"not be refreshed: it took longer than .* and goes on the next time"):
+            assert_is_the_world(extract(settings, export), world)
+    server.troubles.clear()
+    assert extract(settings, export, "again").manifest.catalogue == []
+
+
+def test_what_coolr_does_not_give_is_said(server, settings, export):
+    server.troubles.append(Trouble(when="^tags.*PixCalib", status=403))
+    with pytest.warns(OldCatalogue, match=r"did not give \d+ lists of the catalogue. The first: .* answered 403"):
+        extract(settings, export)
+
+
+def test_a_job_says_it_too(server, settings, export):
+    fl.catalogues.refresh(settings, progress=False)
+    grow_old(settings)
+    server.troubles.append(Trouble(status=403))
+    job = jobs.submit(
+        "extraction", settings=settings.model_copy(update={"job_backend": "inline"}), name="d", source=export
+    )
+    assert [text for text in job.warnings if "could not be refreshed" in text]
+
+
+def test_a_dry_run_builds_nothing(server, settings, export):
+    dry = extract(settings, export, dry_run=True)
+    assert "There is no catalogue yet: the extraction builds it" in str(dry)
+    assert dry.size > 0
+    assert server.count() == 0
+    assert not settings.catalogue_path.exists()
+    fl.catalogues.refresh(settings, progress=False)
+    assert extract(settings, export, dry_run=True).notes == ()
+    grow_old(settings)
+    assert "the extraction refreshes it" in str(extract(settings, export, dry_run=True))
+
+
+def test_of_two_extractions_one_builds_it(server, settings, world, export):
+    waits, done = threading.Event(), {}
+
+    def report(record: Progress) -> None:
+        if record.stage == "waiting":
+            waits.set()
+        elif record.stage in LISTS:
+            assert waits.wait(60)  # who builds it goes on when the other one waits
+
+    def begin(name):
+        done[name] = extract(settings, export, name, report)
+
+    threads = [threading.Thread(target=begin, args=(name,)) for name in ("one", "two")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 2
+    assert server.count() == len({*server.requests})  # nothing was asked for twice
+    for dataset in done.values():
+        assert_is_the_world(dataset, world)
+
+
+def test_it_is_stopped_while_the_catalogue_is_built(server, settings, world, export):
+    server.troubles.append(Trouble(when="^tags", delay=FOR_EVER))
+
+    def stop(record: Progress) -> None:
+        if record.stage == "listing tags":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract(settings, export, progress=stop)
+    assert not (settings.data_dir / "datasets" / "d").exists()
+    server.troubles.clear()
+    assert_is_the_world(extract(settings, export), world)
+
+
+@pytest.mark.usefixtures("small_parts")
+def test_a_resumed_extraction_keeps_the_catalogue_that_it_began_with(server, settings, world, export):
+    def stop(record: Progress) -> None:
+        if record.stage == "reading":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        extract(settings, export, progress=stop)
+    count = server.count()
+    grow_old(settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_is_the_world(extract(settings, export), world)
+    assert server.count() == count

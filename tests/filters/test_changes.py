@@ -1,0 +1,320 @@
+import tempfile
+from collections import defaultdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from bokeh.models import HBar, HoverTool
+from bokeh.models.annotations import Label, Legend
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+import frontierlab as fl
+from frontierlab import plots, spark
+from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.filters.changes import CHANGES, KEYS
+from tests.support import duck
+from tests.support.logs import START, make_dataset, table
+
+HOUR = 3_600_000
+NASTY = ["it's", 'a"b', "a;b -- c", "{now}", ":since", "", "NULL", "日本 Åß", "a\nb"]
+BEFORE = fl.Selection(since="2026-10-01", until="2026-10-01T01:00")
+NOW = BEFORE.shifted(timedelta(hours=1))
+
+rows = st.lists(
+    st.fixed_dictionaries(
+        {
+            "time": st.integers(START, START + 2 * HOUR - 1),
+            "db": st.sampled_from(["CONDBR2", *NASTY]),
+            "schema": st.none() | st.sampled_from(["A", *NASTY]),
+            "nodefullpath": st.none() | st.sampled_from(["/a", "/b", *NASTY]),
+            "tagname": st.none() | st.sampled_from(["none", "t", *NASTY]),
+            "taskid": st.none() | st.sampled_from([0, 1, 2**53 + 1, 2**63 - 1]),
+            "taskname": st.none() | st.sampled_from(NASTY),
+            "frontierserver": st.none() | st.sampled_from(["s1", "s2", *NASTY]),
+            "cached": st.none() | st.booleans(),
+            "disconn": st.none() | st.booleans(),
+            "rejected": st.none() | st.booleans(),
+            "procerror": st.none() | st.booleans(),
+            "fsize": st.none() | st.integers(0, 2**50),
+        }
+    ),
+    max_size=30,
+)
+selections = st.sampled_from(
+    [fl.Selection(), fl.Selection(db=NASTY), fl.Selection(schema=["it's", None]), fl.Selection(nodefullpath="{now}")]
+)
+
+
+CONNECTION = duckdb.connect()
+
+
+@pytest.fixture(scope="module")
+def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    data = [
+        {"time": START, "schema": "A", "nodefullpath": "/a", "taskid": 1, "fsize": 10, "cached": False},
+        {"time": START, "schema": "A", "nodefullpath": "/b", "taskid": 1, "fsize": 10, "cached": True},
+        {"time": START + HOUR, "schema": "A", "nodefullpath": "/b", "taskid": 2, "fsize": 7, "cached": False},
+        {"time": START + HOUR, "schema": "A", "nodefullpath": "/b", "taskid": 2, "rejected": True, "cached": False},
+        {"time": START + HOUR, "schema": "A", "nodefullpath": "/c", "taskid": 2, "taskname": "it's"},
+        {"time": START + HOUR, "schema": "A", "frontierserver": "s", "fsize": 100, "cached": False},
+    ]
+    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "known", data), session=running)
+
+
+def plain(value: Any) -> Any:
+    return None if value is pd.NA else value
+
+
+def found(frame: pd.DataFrame, what: str, *columns: str) -> list[tuple[Any, ...]]:
+    kind = frame[frame["what"] == what][[*KEYS[what], *columns]]
+    return [tuple(map(plain, row)) for row in kind.itertuples(index=False)]
+
+
+@pytest.mark.spark
+def test_the_largest_change_of_share_comes_first(logs: DataFrame) -> None:
+    frame = fl.what_changed((logs, BEFORE), (logs, NOW))
+    assert frame["what"].unique().tolist() == ["folder", "tag", "task", "server"]
+    assert found(frame, "folder", "queries_before", "queries", "share_before", "share", "share_change", "part") == [
+        ("CONDBR2", "A", "/a", 1, 0, 50.0, 0.0, -50.0, "named"),
+        ("CONDBR2", "A", "/c", 0, 1, 0.0, 25.0, 25.0, "named"),
+        ("CONDBR2", "A", "/b", 1, 2, 50.0, 50.0, 0.0, "named"),
+        ("CONDBR2", "A", None, 0, 1, 0.0, 25.0, 25.0, "missing"),
+    ]
+    assert found(frame, "task", "taskname", "queries_change") == [(1, None, -2), (2, "it's", 3), (None, None, 1)]
+    assert frame.attrs == {
+        "filter": "what_changed",
+        "selection": "from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC",
+        "before": "from 2026-10-01 00:00 UTC, to 2026-10-01 01:00 UTC",
+        "by": "share",
+    }
+
+
+@pytest.mark.spark
+def test_by_bytes_and_by_failures_others_are_added_up(logs: DataFrame) -> None:
+    by_bytes = fl.what_changed((logs, BEFORE), (logs, NOW), by="bytes", top=1)
+    assert found(by_bytes, "folder", "bytes_before", "bytes", "bytes_change", "part", "groups") == [
+        ("CONDBR2", "A", "/a", 10, 0, -10, "named", 1),
+        (None, None, None, 0, 7, 7, "other", 2),
+        ("CONDBR2", "A", None, 0, 100, 100, "missing", 1),
+    ]
+    by_failures = fl.what_changed((logs, BEFORE), (logs, NOW), by="failures", top=1)
+    assert found(by_failures, "folder", "failures_change")[0] == ("CONDBR2", "A", "/b", 1)
+
+
+@pytest.mark.spark
+def test_sides_without_queries(logs: DataFrame) -> None:
+    nothing = fl.Selection(db="nix")
+    new = fl.what_changed((logs, nothing), logs)
+    assert found(new, "folder", "queries", "share_before", "share_change")[0] == ("CONDBR2", "A", "/b", 3, None, None)
+    assert len(fl.what_changed((logs, nothing), (logs, nothing))) == 0
+    assert fl.what_changed((logs, nothing), (logs, nothing)).dtypes.equals(new.dtypes)
+
+
+@pytest.mark.spark
+def test_the_statement_shows_both_sides_and_runs_by_hand(logs: DataFrame) -> None:
+    statement = fl.what_changed.sql(BEFORE.but(schema="A"), NOW.but(schema="it's; --"))
+    assert "FROM {before}\nWHERE schema = :before_schema" in statement.text
+    assert "FROM {now}\nWHERE schema = :now_schema" in statement.text
+    assert str(statement).endswith("-- :now_until = '2026-10-01T02:00:00.000+00:00'")
+    assert "it's" not in statement.text
+    answer = logs.sparkSession.sql(statement.text, args=dict(statement.args), before=logs, now=logs).collect()
+    assert sum(row.queries_before for row in answer if row.what == "server") == 2
+    assert not any(row.queries for row in answer)
+
+
+@pytest.mark.spark
+def test_datasets_are_opened(running: SparkSession, tmp_path: Path) -> None:
+    one = make_dataset(tmp_path / "one", [{"nodefullpath": "/a"}])
+    two = make_dataset(tmp_path / "two", [{"nodefullpath": "/a"}, {"nodefullpath": "/a"}])
+    assert found(fl.what_changed(one, two), "folder", "queries_before", "queries")[0][-2:] == (1, 2)
+    with pytest.raises(DatasetError, match="incomplete"):
+        fl.what_changed(one, make_dataset(tmp_path / "three", [{}], missing=1))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"by": "queries"}, "by='queries': give one of share, bytes, failures"),
+        ({"top": 0}, "top=0: give a whole number"),
+        ({"a": "yesterday"}, "a='yesterday': give logs"),
+        ({"b": (None, BEFORE)}, "b=.*: give logs"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(keywords: dict[str, Any], message: str, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", [{}])
+    with pytest.raises(InvalidRequestError, match=message):
+        fl.what_changed(**{"a": dataset, "b": dataset} | keywords)
+
+
+# ---- the same answers as another way to count them --------------------------------------------------
+
+
+def counted(
+    logs: pa.Table, selection: fl.Selection, keys: tuple[str, ...]
+) -> dict[tuple[Any, ...], tuple[int, int, int]]:
+    """Return queries, bytes and failures by these keys, as DuckDB counts them."""
+    tests, values = [], []
+    for name in ("db", "schema", "nodefullpath"):
+        chosen = getattr(selection, name)
+        if chosen:
+            tests.append(
+                f"({' OR '.join(f'{name!r} IS NOT DISTINCT FROM ?'.replace(chr(39), chr(34)) for _ in chosen)})"
+            )
+            values += chosen
+    if selection.since is not None:
+        tests.append("time >= ? AND time < ?")
+        values += [selection.since, selection.until]
+    named = ", ".join(f'"{key}"' for key in keys)
+    sql = (
+        f"SELECT {named}, count(*), coalesce(sum(CASE WHEN cached = false THEN fsize END), 0)::BIGINT, "
+        "sum(CASE WHEN coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) "
+        f"THEN 1 ELSE 0 END)::BIGINT FROM logs WHERE {' AND '.join(tests) or 'true'} GROUP BY {named}"
+    )
+    answer = CONNECTION.register("logs", logs).execute(sql, values).fetchall()
+    return {row[: len(keys)]: row[len(keys) :] for row in answer}
+
+
+def expected(
+    logs: pa.Table, before: fl.Selection, now: fl.Selection, what: str, by: str, top: int | None
+) -> dict[tuple[Any, ...], tuple[int, ...]]:
+    """Return (queries, bytes, failures) now and before by name and part, from the definition."""
+    keys = KEYS[what]
+    sides = [counted(logs, side, keys) for side in (now, before)]
+    whole = [sum(counts[0] for counts in side.values()) for side in sides]
+    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 6)
+    for place, side in enumerate(sides):
+        for name, counts in side.items():
+            for measure, count in enumerate(counts):
+                sums[name][3 * place + measure] += count
+
+    def size(counts: list[int]) -> float:
+        if by == "share":
+            return abs(*[100 * (counts[0] / (whole[0] or 1)) - 100 * (counts[3] / (whole[1] or 1))])
+        measure = {"bytes": 1, "failures": 2}[by]
+        return abs(counts[measure] - counts[measure + 3])
+
+    named = sorted((n for n in sums if n[-1] is not None), key=lambda n: -size(sums[n]))
+    least = size(sums[named[top - 1]]) if top is not None and len(named) > top else None
+    return {
+        (*name, "missing" if name[-1] is None else "named"): (*counts, least is None or size(counts) > least)
+        for name, counts in sums.items()
+    }
+
+
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+changed = given(rows, selections, selections, st.sampled_from(CHANGES), st.none() | st.integers(1, 3))
+nasty = example(
+    [{"time": START, "db": name, "schema": name, "nodefullpath": name} for name in NASTY],
+    fl.Selection(),
+    fl.Selection(schema=NASTY),
+    "share",
+    None,
+)
+
+
+@settings(SHARED, max_examples=40)
+@changed
+@nasty
+def test_it_agrees_with_another_way_to_count(
+    data: list[dict[str, Any]], before: fl.Selection, now: fl.Selection, by: Any, top: int | None
+) -> None:
+    with duck.in_duckdb():
+        agrees(duck.Logs(table(data)), data, before, now, by, top)
+
+
+@pytest.mark.spark
+@settings(SHARED, max_examples=2)
+@changed
+@nasty
+def test_it_agrees_with_another_way_to_count_in_spark(
+    running: SparkSession,
+    data: list[dict[str, Any]],
+    before: fl.Selection,
+    now: fl.Selection,
+    by: Any,
+    top: int | None,
+) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "logs.parquet"
+        pq.write_table(table(data), path)
+        logs = running.read.schema(spark.spark_schema(table([]).schema)).parquet(str(path))
+        agrees(logs, data, before, now, by, top)
+
+
+def agrees(
+    logs: Any, data: list[dict[str, Any]], before: fl.Selection, now: fl.Selection, by: Any, top: int | None
+) -> None:
+    before, now = before.but(since=BEFORE.since, until=BEFORE.until), now.but(since=NOW.since, until=NOW.until)
+    frame = fl.what_changed((logs, before), (logs, now), by=by, top=top)
+    wanted = {what: expected(table(data), before, now, what, by, top) for what in KEYS}
+    measures = ["queries", "bytes", "failures", "queries_before", "bytes_before", "failures_before"]
+    for what in KEYS:
+        kind = frame[frame["what"] == what]
+        got = {row[: -len(measures)]: row[-len(measures) :] for row in found(kind, what, "part", *measures)}
+        if top is None:
+            assert got == {name: counts[:-1] for name, counts in wanted[what].items()}
+        alone = {name: counts for name, counts in got.items() if name[-1] == "named"}
+        assert len(alone) == min(top or len(got), sum(name[-1] == "named" for name in wanted[what])) or top is None
+        for name, counts in alone.items():
+            assert counts == wanted[what][name][:-1]
+        surely = {name for name, counts in wanted[what].items() if name[-1] == "named" and counts[-1]}
+        assert surely <= alone.keys()
+        totals = [sum(column) for column in zip(*(counts[:-1] for counts in wanted[what].values()), strict=True)]
+        assert [int(kind[name].sum()) for name in measures] == (totals or [0] * 6)
+        changes = kind[kind["part"] == "named"][f"{by}_change"].abs().dropna().tolist()
+        assert changes == sorted(changes, reverse=True)
+        for suffix in ("", "_before"):
+            if kind[f"queries{suffix}"].sum():
+                assert kind[f"share{suffix}"].sum() == pytest.approx(100)
+            else:
+                assert kind[f"share{suffix}"].isna().all()
+
+
+# ---- the figure ------------------------------------------------------------------------------------
+
+
+@pytest.mark.spark
+def test_the_figure_shows_more_and_less_of_each_kind(logs: DataFrame) -> None:
+    frame = fl.what_changed((logs, BEFORE), (logs, NOW), by="bytes")
+    copy = frame.copy()
+    plot = plots.what_changed(frame, top=1)
+    pd.testing.assert_frame_equal(frame, copy)
+    less, more = [renderer for renderer in plot.renderers if isinstance(renderer.glyph, HBar)]
+    assert [item.label.value for item in plot.select_one(Legend).items] == ["less", "more"]
+    assert less.data_source.data["name"] == ["/a", "1", "(none named)"]
+    assert less.data_source.data["bytes_text"][0] == "0 bytes; before 10 bytes (-10 bytes)"
+    assert "(2 others)" in more.data_source.data["name"]
+    assert "(none named)" in more.data_source.data["name"]
+    headings = sorted(plot.select(Label), key=lambda label: label.y)
+    assert [label.text for label in headings] == ["Folders", "Tags", "Tasks", "Servers"]
+    assert len(plot.select_one(HoverTool).renderers) == 2
+    assert plot.xaxis[0].axis_label == "change (bytes)"
+    assert plot.x_range.start < -10
+    assert plot.x_range.end > 100
+
+
+@pytest.mark.spark
+def test_an_empty_figure_says_why(logs: DataFrame) -> None:
+    nothing = fl.Selection(db="nix")
+    for a, b, by, reason in (
+        ((logs, nothing), (logs, nothing), "bytes", "Neither now nor before does any query match."),
+        ((logs, nothing), logs, "share", "There are no queries before, so that no share changed."),
+        (logs, (logs, nothing), "share", "There are no queries now, so that no share changed."),
+        (logs, logs, "failures", "Nothing changed: the failures of all are the same as before."),
+    ):
+        plot = plots.what_changed(fl.what_changed(a, b, by=by))
+        assert [label.text for label in plot.select(Label)] == [reason]
+
+
+def test_another_frame_is_refused() -> None:
+    with pytest.raises(
+        InvalidRequestError, match=r"no column .*: plots\.what_changed takes what frontierlab\.what_changed"
+    ):
+        plots.what_changed(pd.DataFrame({"what": []}))

@@ -1,0 +1,536 @@
+import inspect
+import math
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+from frontierlab import Selection, filters, spark
+from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import KINDS
+from tests.support import duck
+from tests.support.logs import START, make_dataset, table
+from tests.support.reference import ANSWERS, ask
+
+COUNTS = ["cached", "not_cached", "unknown"]
+NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ", "NULL", "日本 Åß", "a\nb\r\tc", "😀"]
+NAMES = list(filters.__all__)
+
+
+@pytest.fixture(scope="module")
+def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    rows = [
+        {"time": START, "cached": True, "schema": "A", "taskid": 1, "nodefullpath": "/a"},
+        {"time": START + 299_999, "cached": False, "schema": "B", "taskid": 2, "nodefullpath": "/b", "fsize": 1500},
+        {"time": START + 300_000, "cached": None, "schema": "B", "taskid": 2, "nodefullpath": "/b", "querytime": 999},
+        {"time": START + 900_001, "cached": False, "schema": None, "taskid": 3, "rejected": True, "querytime": 1000},
+        {"time": START + 900_002, "db": "OFLP200", "cached": False, "schema": "B", "taskid": 2, "fsize": 500},
+    ]
+    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "known", rows), session=running)
+
+
+def records(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
+    shown = frame[list(columns)] if columns else frame
+    return [tuple(None if pd.isna(value) else value for value in row) for row in shown.itertuples(index=False)]
+
+
+# ---- what each answers ------------------------------------------------------------------------------
+
+
+@pytest.mark.spark
+def test_queries_per_db(logs: DataFrame) -> None:
+    frame = filters.queries_per_db(logs)
+    assert frame.columns.tolist() == ["db", "part", "groups", *COUNTS]
+    assert [str(dtype) for dtype in frame.dtypes] == ["string", "string", "Int64", "Int64", "Int64", "Int64"]
+    assert records(frame, "db", *COUNTS) == [("CONDBR2", 1, 2, 1), ("OFLP200", 0, 1, 0)]
+    assert frame.attrs == {"filter": "queries_per_db", "selection": ""}
+
+
+@pytest.mark.spark
+def test_queries_without_a_schema_come_last_and_keep_their_database(logs: DataFrame) -> None:
+    frame = filters.cached_per_schema(logs, db="CONDBR2")
+    assert records(frame, "db", "schema", "part", *COUNTS) == [
+        ("CONDBR2", "B", "named", 0, 1, 1),
+        ("CONDBR2", "A", "named", 1, 0, 0),
+        ("CONDBR2", None, "missing", 0, 1, 0),
+    ]
+    both = filters.cached_per_schema(logs, db=["CONDBR2", "OFLP200"], schema="B")
+    assert records(both, "db", "schema", *COUNTS) == [("CONDBR2", "B", 0, 1, 1), ("OFLP200", "B", 0, 1, 0)]
+    assert both.attrs["selection"] == "db CONDBR2, OFLP200, schema B"
+
+
+@pytest.mark.spark
+def test_the_parts_of_a_top_add_up_to_the_whole(logs: DataFrame) -> None:
+    frame = filters.queries_per_schema(logs, top=1)
+    assert records(frame) == [
+        ("CONDBR2", "B", "named", 1, 2),
+        (None, None, "other", 2, 2),
+        ("CONDBR2", None, "missing", 1, 1),
+    ]
+
+
+@pytest.mark.spark
+def test_every_kind_is_there_where_any_query_is(logs: DataFrame) -> None:
+    assert records(filters.uncached_by_kind(logs), "kind", "queries") == [
+        ("first query", 2),
+        ("rejected", 1),
+        ("disconn", 0),
+        ("procerror", 0),
+    ]
+    assert filters.uncached_by_kind(logs, taskid=1).empty
+
+
+@pytest.mark.spark
+def test_every_time_bin_is_there(logs: DataFrame) -> None:
+    frame = filters.queries_over_time(logs)
+    assert [str(dtype) for dtype in frame.dtypes] == ["datetime64[ms, UTC]", "Int64", "Int64", "Int64"]
+    assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00+00:00"
+    assert records(frame, *COUNTS) == [(1, 1, 0), (0, 0, 1), (0, 0, 0), (0, 2, 0)]
+    wide = filters.queries_over_time(logs, since="2026-09-30T23:57", until="2026-10-01T00:20:00.001")
+    assert records(wide, *COUNTS) == [(0, 0, 0), (1, 1, 0), (0, 0, 1), (0, 0, 0), (0, 2, 0), (0, 0, 0)]
+    assert wide["time"].iloc[0].isoformat() == "2026-09-30T23:55:00+00:00"
+
+
+@pytest.mark.spark
+def test_bytes_are_those_of_queries_that_were_not_cached_and_kilobytes_are_a_thousand(logs: DataFrame) -> None:
+    assert records(filters.bytes_over_time(logs), "bytes", "kB") == [(1500, 1.5), (0, 0), (0, 0), (500, 0.5)]
+    assert records(filters.bytes_share_per_schema(logs), "db", "schema", "bytes_percent") == [
+        ("CONDBR2", "B", 75),
+        ("OFLP200", "B", 25),
+        ("CONDBR2", None, 0),
+    ]
+
+
+@pytest.mark.spark
+def test_the_threshold_of_long_queries_is_inside(logs: DataFrame) -> None:
+    assert records(filters.long_queries_per_schema(logs), "part", "queries") == [("missing", 1)]
+    frame = filters.long_queries_per_schema(logs, threshold_ms=999)
+    assert records(frame, "schema", "queries") == [
+        ("B", 1), (None, 0), ("B", 0), (None, 0), ("B", 0), (None, 1),
+    ]  # fmt: skip
+    assert frame.attrs["threshold_ms"] == 999
+
+
+@pytest.mark.spark
+def test_what_nothing_matches_is_an_empty_frame_with_its_types(logs: DataFrame) -> None:
+    for name in NAMES:
+        asked = getattr(filters, name)
+        frame, whole = asked(logs, db="'; DROP TABLE logs"), asked(logs)
+        assert len(frame) == 0
+        assert frame.columns.tolist() == whole.columns.tolist()
+        assert [str(dtype) for dtype in frame.dtypes] == [str(dtype) for dtype in whole.dtypes], name
+
+
+@pytest.mark.spark
+def test_the_period_is_half_open_and_utc(logs: DataFrame) -> None:
+    def total(**where: Any) -> int:
+        return int(filters.queries_per_db(logs, **where)[COUNTS].to_numpy().sum())
+
+    assert total(since="2026-10-01T00:05", until="2026-10-01T00:15:00.002") == 2
+    assert total(until=datetime(2026, 10, 1, 0, 5)) == 2
+    assert total(until=datetime(2026, 10, 1, 2, 5, tzinfo=timezone(timedelta(hours=2)))) == 2
+    assert total(since="2026-10-01T02:05+02:00") == 3
+    assert total(since=date(2026, 10, 1), until=date(2026, 10, 2)) == 5
+
+
+@pytest.mark.spark
+def test_a_keyword_takes_the_place_of_the_selections_own(logs: DataFrame) -> None:
+    selection = Selection(db="CONDBR2", schema="B")
+    assert records(filters.queries_per_db(logs, selection), "db", *COUNTS) == [("CONDBR2", 0, 1, 1)]
+    assert records(filters.queries_per_db(logs, selection, schema=None), *COUNTS) == [(1, 2, 1)]
+    assert selection == Selection(db="CONDBR2", schema="B")
+
+
+@pytest.mark.spark
+def test_filters_change_neither_the_logs_nor_each_other(logs: DataFrame) -> None:
+    before = logs.schema
+    first = filters.queries_per_db(logs)
+    filters.queries_over_time(logs, db="CONDBR2")
+    assert logs.schema == before
+    pd.testing.assert_frame_equal(first, filters.queries_per_db(logs))
+    assert logs.sparkSession.catalog.listTables() == []
+
+
+@pytest.mark.spark
+def test_too_many_bins_of_the_data_are_an_error(running: SparkSession, tmp_path: Path) -> None:
+    rows = [{"time": 0}, {"time": START}]
+    far = spark.open_logs(make_dataset(tmp_path / "far", rows), session=running)
+    with pytest.raises(InvalidRequestError, match=r"From 1970-01-01 00:00 UTC .* more than 100,000: choose a larger"):
+        filters.queries_over_time(far)
+    assert len(filters.queries_over_time(far, bin_seconds=86_400)) == START // 86_400_000 + 1
+
+
+def test_answers_of_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"time": START + 7 * n, "schema": str(n // 4), "querytime": 2000} for n in range(80)]
+    monkeypatch.setattr("frontierlab.filters.bins.MAX_ROWS", 70)
+    monkeypatch.setattr("frontierlab.filters.question.MAX_ROWS", 70)
+    logs: Any = duck.Logs(table(rows))
+    tiny = filters.queries_over_time.sql(bin_seconds=0.001)
+    assert tiny.text.endswith("\nLIMIT 71")
+    assert "LIMIT" not in filters.queries_over_time.sql(bin_seconds=60).text
+    assert "LIMIT" not in filters.queries_over_time.sql(bin_seconds=1, since="2026-10-01", until="2026-10-02").text
+    with duck.in_duckdb():
+        with pytest.raises(
+            InvalidRequestError, match=r"more than 70 rows, and 70 are allowed: choose a larger bin_sec"
+        ):
+            filters.queries_over_time(logs, bin_seconds=0.001)
+        with pytest.raises(InvalidRequestError, match=r"has 120 \(6 bins of 20 groups\) rows.*fewer groups with top"):
+            filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=None)
+        assert len(filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=2)) == 18
+
+
+# ---- the statements ---------------------------------------------------------------------------------
+
+
+@pytest.mark.spark
+def test_a_statement_runs_by_hand(logs: DataFrame) -> None:
+    statement = filters.cached_per_schema.sql(db="CONDBR2", taskid=[1, 2], since="2026-10-01")
+    answer = logs.sparkSession.sql(statement.text, args=dict(statement.args), logs=logs).collect()
+    assert sorted(tuple(row) for row in answer) == [("CONDBR2", "A", 1, 0, 0), ("CONDBR2", "B", 0, 1, 1)]
+
+
+def test_a_statement_shows_its_parameters_and_never_holds_values() -> None:
+    statement = filters.queries_per_db.sql(
+        db="it's; --", taskid=[1, np.int64(2), 1], since="2026-10-01T00:00:00.5", until="2026-10-02"
+    )
+    assert (
+        str(statement)
+        == """\
+SELECT db,
+       count_if(cached) AS cached,
+       count_if(NOT cached) AS not_cached,
+       count_if(cached IS NULL) AS unknown
+FROM {logs}
+WHERE db = :db
+  AND taskid IN (:taskid_0, :taskid_1)
+  AND time >= :since
+  AND time < :until
+GROUP BY 1
+-- :db = "it's; --"
+-- :taskid_0 = 1
+-- :taskid_1 = 2
+-- :since = '2026-10-01T00:00:00.500+00:00'
+-- :until = '2026-10-02T00:00:00.000+00:00'"""
+    )
+    assert statement.args["since"] == datetime(2026, 10, 1, 0, 0, 0, 500_000, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ({"since": "2026-10-02", "until": "2026-10-01"}, r"until \(2026-10-01 00:00 UTC\) must be later than since"),
+        ({"since": "yesterday"}, "'yesterday' is not a time"),
+        ({"bin_seconds": 0}, "bin_seconds=0: give a number of seconds"),
+        ({"bin_seconds": -300}, "bin_seconds=-300"),
+        ({"bin_seconds": 0.0005}, r"bin_seconds=0\.0005"),
+        ({"bin_seconds": float("nan")}, "bin_seconds=nan"),
+        ({"bin_seconds": float("inf")}, "bin_seconds=inf"),
+        ({"bin_seconds": "300"}, "bin_seconds='300'"),
+        ({"bin_seconds": 0.001, "since": "2026-10-01", "until": "2026-10-02"}, r"86,400,000 bins of 0\.001 s"),
+        ({"selection": "CONDBR2"}, "selection='CONDBR2': give a frontierlab.Selection"),
+        ({"compare": "previous"}, "needs a window to compare: give since and until"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_before_spark_is_asked(where: dict[str, Any], message: str) -> None:
+    not_logs: Any = None
+    with pytest.raises(InvalidRequestError, match=message):
+        filters.queries_over_time(not_logs, **where)
+
+
+@pytest.mark.parametrize(
+    ("name", "keywords", "message"),
+    [
+        ("queries_per_schema", {"top": 0}, "top=0: give a whole number of groups"),
+        ("queries_per_schema", {"top": 2.5}, r"top=2\.5"),
+        ("queries_per_schema", {"top": True}, "top=True"),
+        ("long_queries_per_node", {"threshold_ms": -1}, "threshold_ms=-1: give a whole number of milliseconds"),
+        ("long_queries_per_schema", {"threshold_ms": "1 s"}, "threshold_ms='1 s'"),
+        ("queries_by_dbtime", {"bin_ms": 0}, "bin_ms=0: give a whole number of milliseconds"),
+        ("queries_by_dbtime", {"bin_ms": 300}, "overflow_ms=10000 is no multiple of bin_ms=300"),
+        ("queries_by_querytime", {"bin_ms": 1, "overflow_ms": 200_000}, r"200,000 bins of 1 ms, more than 100,000"),
+        ("cost_per_task", {"by": "money"}, "by='money': give one of queries, bytes, dbtime_ms, failures"),
+    ],
+)
+def test_a_parameter_of_its_own_that_makes_no_sense_is_refused(name: str, keywords: Any, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        getattr(filters, name).sql(**keywords)
+
+
+def test_an_unknown_keyword_is_refused_with_those_there_are() -> None:
+    with pytest.raises(TypeError, match=r"queries_per_db\(\) has no keyword task\. It has: logs, .*taskid"):
+        filters.queries_per_db.sql(task=1)
+
+
+def test_a_filter_shows_all_its_keywords() -> None:
+    common = ["since", "until", "db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver"]
+    common += ["computingsite", "squid", "cached", "kind", "min_querytime"]
+    shown = list(inspect.signature(filters.queries_over_time).parameters)
+    assert shown == ["logs", "selection", "compare", "bin_seconds", *common]
+    for name in NAMES:
+        assert getattr(filters, name).__name__ == name
+        assert "Returns" in getattr(filters, name).__doc__
+    assert set(ANSWERS) == set(NAMES)
+
+
+# ---- the same answers as another way to count them --------------------------------------------------
+
+# pandas groups by texts up to their first NUL character
+texts = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=3)
+names = st.sampled_from(["CONDBR2", "OFLP200", *NASTY]) | texts
+few = st.none() | st.sampled_from(["s1", "s2", "it's"])
+tasks = st.sampled_from([0, 1, 2, 2**31, 2**53 + 1, 2**63 - 1, -1])
+times = st.integers(START, START + 7_200_000) | st.sampled_from(
+    [START + 300_000 * k + d for k in (1, 2, 12) for d in (-1, 0)]  # of five minutes and an hour: see summaries
+)
+spent = st.none() | st.sampled_from([-5, 0, 99, 100, 999, 1000, 9_999, 10_000, 2**40]) | st.integers(0, 20_000)
+flag = st.none() | st.booleans()
+row = st.fixed_dictionaries(
+    {
+        "time": times,
+        "db": st.sampled_from(["CONDBR2", "OFLP200"]) | names,
+        "schema": st.none() | st.sampled_from(["A", "B", "C"]) | names,
+        "nodefullpath": st.none() | st.sampled_from(["/a", "/b", "/c"]) | names,
+        "tagname": few,
+        "taskid": st.none() | tasks,
+        "taskname": few,
+        "cached": flag,
+        "disconn": flag,
+        "rejected": flag,
+        "procerror": flag,
+        "querytime": spent,
+        "dbtime": spent,
+        "fsize": st.none() | st.sampled_from([0, 1, 999, 2**40]),
+        "since": st.sampled_from([-1, 0, 2**62]),
+        "frontierserver": few,
+        "computingsite": few,
+        "squid": few,
+    }
+)
+rows = st.lists(row, max_size=30)
+
+
+@st.composite
+def selections(draw: st.DrawFn, data: list[dict[str, Any]], **fixed: Any) -> Selection:
+    """A selection whose values are for the most part in the data."""
+    where: dict[str, Any] = {}
+    for column, others in (
+        *((column, names) for column in ("db", "schema", "nodefullpath")),
+        *((column, few) for column in ("tagname", "frontierserver", "computingsite", "squid")),
+        ("taskid", tasks),
+    ):
+        if draw(st.integers(0, 7)) == 0:
+            seen = [one[column] for one in data]
+            values = st.sampled_from(seen) | others if seen else others
+            where[column] = draw(st.lists(values, min_size=1, max_size=8))
+    where["cached"] = draw(st.sampled_from([None, None, None, True, False]))
+    if not where["cached"] and draw(st.integers(0, 4)) == 0:
+        where["kind"] = draw(st.lists(st.sampled_from(KINDS), min_size=1))
+    where["min_querytime"] = draw(st.sampled_from([None, None, None, 0, 1000]))
+    since, until = draw(st.none() | times), draw(st.none() | times)
+    if since is not None:
+        where["since"] = moment(since)
+    if until is not None and (since is None or since < until):
+        where["until"] = moment(until)
+    return Selection(**where | fixed)
+
+
+def moment(milliseconds: int) -> datetime:
+    return datetime.fromtimestamp(milliseconds // 1000, UTC) + timedelta(milliseconds=milliseconds % 1000)
+
+
+@contextmanager
+def opened(running: SparkSession, data: list[dict[str, Any]]) -> Iterator[DataFrame]:
+    with tempfile.TemporaryDirectory() as folder:
+        yield spark.open_logs(make_dataset(Path(folder) / "logs", data), session=running)
+
+
+def agrees(frame: pd.DataFrame, expected: list[dict[str, Any]]) -> None:
+    got = frame.assign(time=frame["time"].astype("int64")) if "time" in frame else frame
+    if expected:
+        assert got.columns.tolist() == list(expected[0])
+    assert len(got) == len(expected)
+    for column in got.select_dtypes("Float64"):
+        assert not np.isnan(got[column].to_numpy(dtype="float64", na_value=0)).any(), (
+            f"{column} holds NaN, which is not null"
+        )
+    for row, wanted in zip(records(got), expected, strict=True):
+        for value, (column, right) in zip(row, wanted.items(), strict=True):
+            if isinstance(right, float) and value is not None:
+                assert math.isclose(value, right, rel_tol=1e-12, abs_tol=1e-9), column
+            else:
+                assert value == right, column
+
+
+KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
+    "top": st.sampled_from([None, 1, 2, 3]),
+    "bin_seconds": st.sampled_from([300, 1, 0.25, 86_400]),
+    "threshold_ms": st.sampled_from([0, 999, 1000]),
+    "bin_ms": st.sampled_from([100, 1, 10_000]),
+    "by": st.sampled_from(["queries", "bytes", "dbtime_ms", "failures"]),
+}
+
+
+@st.composite
+def questions(draw: st.DrawFn, name: str) -> tuple[list[dict[str, Any]], Selection, dict[str, Any]]:
+    """Rows, a selection of them, and the filter's own keywords."""
+    own = inspect.signature(getattr(filters, name)).parameters
+    data = draw(rows)
+    keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}
+    return data, draw(selections(data)), keywords
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_a_filter_agrees_with_another_way_to_count(name: str, data: st.DataObject) -> None:
+    logs, selection, keywords = data.draw(questions(name))
+    with duck.in_duckdb():
+        frame = getattr(filters, name)(duck.Logs(table(logs)), selection, **keywords)
+    agrees(frame, ANSWERS[name](table(logs), selection, **keywords))
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=2, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_a_filter_in_spark_agrees_with_another_way_to_count(
+    running: SparkSession, name: str, data: st.DataObject
+) -> None:
+    logs, selection, keywords = data.draw(questions(name))
+    with opened(running, logs) as frame:
+        agrees(getattr(filters, name)(frame, selection, **keywords), ANSWERS[name](table(logs), selection, **keywords))
+
+
+@pytest.mark.spark
+def test_names_that_look_like_code_are_only_names(running: SparkSession) -> None:
+    data = [
+        {"db": n, "schema": n, "nodefullpath": n, "tagname": n, "frontierserver": n, "cached": False} for n in NASTY
+    ]
+    with opened(running, data) as frame:
+        for field in ("db", "schema", "nodefullpath", "tagname", "frontierserver"):
+            counted = filters.queries_per_db(frame, Selection(**{field: NASTY}))
+            assert set(counted["db"]) == set(NASTY)
+        for name in NASTY:
+            counted = filters.queries_per_db(frame, Selection(db=name, frontierserver=name))
+            assert counted["db"].tolist() == [name]
+    assert len(ask(table(data), Selection(db=NASTY), "db")) == len(NASTY)
+
+
+# ---- comparing ---------------------------------------------------------------------------------------
+
+
+@st.composite
+def comparisons(draw: st.DrawFn) -> tuple[Selection, Any, int]:
+    """A window, what it is compared with, and by how many milliseconds that is earlier."""
+    start = draw(st.integers(START, START + 3_600_000))
+    length = draw(st.sampled_from([600_000, 300_001, 3_600_000]))
+    selection = Selection(
+        since=moment(start), until=moment(start + length), db=draw(st.sampled_from([None, "CONDBR2"]))
+    )
+    how, shift = draw(
+        st.sampled_from(
+            [
+                ("previous", length),
+                ("-10min", 600_000),
+                (moment(start - 300_000), 300_000),
+                (moment(start + 60_000), -60_000),
+            ]
+        )
+    )
+    return selection, how, shift
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+@given(rows, comparisons())
+def test_a_comparison_is_both_answers_side_by_side(
+    name: str, logs: list[dict[str, Any]], comparison: tuple[Selection, Any, int]
+) -> None:
+    with duck.in_duckdb():
+        compared(duck.Logs(table(logs)), name, logs, comparison)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["cost_per_task", "querytime_percentiles", "long_queries_per_node"])
+@settings(max_examples=1, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+@given(rows, comparisons())
+def test_a_comparison_in_spark_is_both_answers_side_by_side(
+    running: SparkSession, name: str, logs: list[dict[str, Any]], comparison: tuple[Selection, Any, int]
+) -> None:
+    with opened(running, logs) as frame:
+        compared(frame, name, logs, comparison)
+
+
+def compared(frame: Any, name: str, logs: list[dict[str, Any]], comparison: tuple[Selection, Any, int]) -> None:
+    asked, (selection, how, shift) = getattr(filters, name), comparison
+    keywords = {"top": None} if "top" in inspect.signature(asked).parameters else {}
+    got = asked(frame, selection, compare=how, **keywords)
+    now = ANSWERS[name](table(logs), selection, **keywords)
+    later = [{**one, "time": one["time"] + shift} for one in logs]
+    then = ANSWERS[name](table(later), selection, **keywords)
+    keys = [
+        column
+        for column in got.columns
+        if f"{column}_before" not in got and not column.endswith(("_before", "_change"))
+    ]
+    keys = [key for key in keys if key not in ("part", "groups", "taskname")]
+    for rows_, suffix in ((now, ""), (then, "_before")):
+        wanted = {tuple(one[key] for key in keys): one for one in rows_}
+        seen = set()
+        for one in got.assign(**({"time": got["time"].astype("int64")} if "time" in got else {})).to_dict("records"):
+            key = tuple(None if pd.isna(one[k]) else one[k] for k in keys)
+            seen.add(key)
+            for column in (column for column in got.columns if f"{column}_before" in got):
+                value = one[f"{column}{suffix}"]
+                right = wanted[key][column] if key in wanted else None
+                if pd.isna(value) or value == 0:
+                    assert not right or column.endswith("percent"), (key, column)
+                else:
+                    assert math.isclose(value, right, rel_tol=1e-12), (key, column)
+        assert seen >= wanted.keys()
+    for column in (column for column in got.columns if f"{column}_before" in got):
+        change = (got[column] - got[f"{column}_before"]).dropna()
+        assert change.tolist() == got[f"{column}_change"].dropna().tolist()
+
+
+@pytest.mark.spark
+def test_other_logs_are_compared_as_they_are_or_moved(running: SparkSession, logs: DataFrame, tmp_path: Path) -> None:
+    day = 86_400_000
+    dataset = make_dataset(
+        tmp_path / "other", [{"time": START - day, "cached": True}, {"time": START + 1, "cached": False}]
+    )
+    window = {"since": "2026-10-01", "until": "2026-10-01T00:05"}
+    frame = filters.queries_over_time(logs, **window, compare=dataset)
+    assert records(frame, *COUNTS, "cached_before", "not_cached_before") == [(1, 1, 0, 0, 1)]
+    assert frame.attrs["before"] == "the other logs"
+    frame = filters.queries_over_time(logs, **window, compare=(dataset, "-1d"))
+    assert records(frame, *COUNTS, "cached_before", "cached_change") == [(1, 1, 0, 1, 0)]
+    assert frame.attrs["before"] == "2026-09-30 00:00 to 2026-09-30 00:05 UTC"
+    whole = filters.queries_per_db(logs, compare=spark.open_logs(dataset, session=running))
+    assert records(whole, "db", "not_cached", "not_cached_before") == [("CONDBR2", 2, 1), ("OFLP200", 1, 0)]
+
+
+@pytest.mark.parametrize(
+    ("compare", "message"),
+    [
+        ("yesterday", "compare='yesterday': give \"previous\", how much earlier"),
+        ("-3 days", "compare='-3 days'"),
+        ("2026-10-01", "compare='2026-10-01' is the window itself"),
+        ("-0d", "compare='-0d' is the window itself"),
+        (7, r"compare=7: give \"previous\""),
+        (("logs", "-1d"), "compare='logs': give"),
+    ],
+)
+def test_a_comparison_that_is_none_is_refused(compare: Any, message: str) -> None:
+    not_logs: Any = None
+    with pytest.raises(InvalidRequestError, match=message):
+        filters.queries_per_db(not_logs, since="2026-10-01", until="2026-10-02", compare=compare)

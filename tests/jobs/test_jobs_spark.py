@@ -1,0 +1,92 @@
+"""Jobs that need Spark: their results by way of a file, selections among their arguments, and ending them."""
+
+from __future__ import annotations
+
+import pytest
+from pyspark.sql import SparkSession
+
+import frontierlab as fl
+from frontierlab import jobs
+from frontierlab.errors import InvalidRequestError
+from tests.spark.test_spark_statements import ENDLESS, active_jobs, nothing_is_left, wait_for
+
+pytestmark = pytest.mark.spark
+LONG = 300  # seconds after which a test that waits has failed
+
+
+@pytest.fixture
+def settings(data_dir):
+    return fl.sample.settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def dataset(settings):
+    return fl.extract(settings, name="d", source=fl.sample.path(), progress=False)
+
+
+@pytest.fixture
+def few(monkeypatch):
+    """Reports of two plots, where a test is about the job."""
+    some = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
+    monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
+
+
+@pytest.mark.usefixtures("running")
+def test_caching_figures_come_back_as_they_were(settings, dataset):
+    here = fl.caching.efficiency(dataset, settings, progress=False)
+    job = jobs.submit("caching", settings=settings, backend="thread", dataset=dataset, store=True)
+    found = job.result(LONG)
+    assert found.attrs == here.attrs
+    assert found.dtypes.equals(here.dtypes)
+    assert found.equals(here)
+    assert job.warnings == here.attrs["notes"]
+    assert job.arguments == {"dataset": "d", "store": True}
+    assert len(fl.caching.history.read(settings)) == len(here)
+
+
+@pytest.mark.usefixtures("running")
+def test_caching_figures_of_some_folders(settings, dataset):
+    here = fl.caching.efficiency(dataset, settings, progress=False)
+    folder = tuple(here.loc[0, ["db", "schema", "nodefullpath"]])
+    job = jobs.submit("caching", settings=settings, backend="inline", dataset="d", folders=[folder])
+    assert job.arguments["folders"] == [[*folder]]
+    assert job.result()["nodefullpath"].unique().tolist() == [folder[2]]
+    picked = fl.Selection(nodefullpath=folder[2])
+    job = jobs.submit("caching", settings=settings, backend="inline", dataset="d", selection=picked)
+    assert job.result()["nodefullpath"].unique().tolist() == [folder[2]]
+    assert job.result().attrs["selection"] == {"nodefullpath": [folder[2]]}
+    with pytest.raises(InvalidRequestError, match=r"store='yes' is not valid: True or False"):
+        jobs.submit("caching", settings=settings, backend="inline", dataset="d", store="yes")
+
+
+@pytest.mark.usefixtures("running", "few")
+def test_a_report_is_written(settings, dataset, tmp_path):
+    job = jobs.submit("report", settings=settings, backend="thread", dataset=dataset, path=tmp_path / "r.html")
+    assert job.result(LONG) == tmp_path / "r.html"
+    assert "</html>" in (tmp_path / "r.html").read_text()
+    with pytest.raises(InvalidRequestError, match="is a folder: give the path of a file in it"):
+        jobs.submit("report", settings=settings, backend="inline", dataset=dataset, path=tmp_path)
+
+
+@pytest.mark.usefixtures("running", "few")
+def test_a_report_of_a_selection(settings, dataset):
+    selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")
+    job = jobs.submit("report", settings=settings, backend="inline", dataset=dataset, selection=selection)
+    assert job.arguments["selection"] == {"since": "2026-10-01T06:00:00.000Z", "db": ["CONDBR2"]}
+    assert "CONDBR2" in job.result().read_text()
+    again = jobs.submit("report", settings=settings, backend="inline", **job.arguments)
+    assert again.arguments == job.arguments
+    with pytest.raises(InvalidRequestError, match="dbs"):
+        jobs.submit("report", settings=settings, backend="inline", dataset="d", selection={"dbs": ["CONDBR2"]})
+
+
+@pytest.mark.parametrize("kind", ["caching", "report"])
+def test_what_spark_does_for_a_job_ends_with_it(settings, dataset, running, monkeypatch, kind):
+    ask = SparkSession.sql
+    monkeypatch.setattr(SparkSession, "sql", lambda session, *_, **__: ask(session, ENDLESS))
+    job = jobs.submit(kind, settings=settings, backend="thread", dataset=dataset)
+    wait_for(lambda: active_jobs(running))
+    job.cancel()
+    assert job.wait(LONG) == "cancelled"
+    nothing_is_left(running)  # the statement would take many minutes
+    assert not (dataset.path / "report.html").exists()

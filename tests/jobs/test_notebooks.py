@@ -1,0 +1,117 @@
+"""Notebooks are stored without outputs, and run from the first cell to the last."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import bokeh.io
+import nbformat
+import pandas as pd
+import pytest
+from bokeh.embed import components
+from ipywidgets import Widget
+
+import frontierlab as fl
+from frontierlab import jobs
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+LONG = 600  # seconds after which a notebook has failed
+
+
+def test_each_is_run_here():
+    assert [path.stem for path in NOTEBOOKS] == ["caching", "explore", "extract", "quickstart", "report"]
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_it_is_stored_without_outputs_and_with_parameters(path):
+    code = code_cells(path)
+    assert not any(cell.outputs or cell.execution_count for cell in code)
+    assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
+
+
+def code_cells(path):
+    return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("running")
+@pytest.mark.parametrize("name", ["caching", "explore", "extract"])
+def test_its_cells_run_and_show_what_they_made(name, tmp_path, monkeypatch):
+    """In the session that is there: a kernel and a Spark each would take minutes."""
+    monkeypatch.setattr(bokeh.io, "output_notebook", lambda resources: None)
+    shown = []
+    monkeypatch.setattr(bokeh.io, "show", lambda figure: shown.append(components(figure)[0]))
+    monkeypatch.chdir(tmp_path)
+    names = {"__name__": "__main__"}
+    for cell in code_cells(FOLDER / f"{name}.ipynb"):
+        *statements, last = ast.parse(cell.source).body
+        value = None
+        if isinstance(last, ast.Expr):
+            exec(compile(ast.Module(statements, []), name, "exec"), names)
+            value = eval(compile(ast.Expression(last.value), name, "eval"), names)
+        else:
+            exec(compile(cell.source, name, "exec"), names)
+        if "parameters" in cell.metadata.get("tags", ()):
+            names["data_dir"] = tmp_path / "data"
+        if isinstance(value, pd.DataFrame):
+            assert len(value)
+            shown.append(value.to_html())
+        elif isinstance(value, Widget):
+            value.close()
+    assert len(shown) >= 3
+
+
+REPORT = {"since": "2026-10-01T06:00", "until": "2026-10-01T12:00", "name": "night", "top": 1}
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """Quick start and report as jobs, side by side, each with a kernel of its own."""
+    folder = tmp_path_factory.mktemp("executed")
+    settings = fl.sample.settings(data_dir=folder, notebooks=[FOLDER / "quickstart.ipynb", FOLDER / "report.ipynb"])
+    given = {"quickstart": {}, "report": REPORT}
+    return {
+        name: jobs.submit(
+            "notebook",
+            settings=settings,
+            backend="thread",
+            notebook=name,
+            parameters={**parameters, "data_dir": str(folder / name)},
+        )
+        for name, parameters in given.items()
+    }
+
+
+def outputs_of(job):
+    book = nbformat.read(job.result(LONG), 4)
+    return book, [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", ["quickstart", "report"])
+def test_it_runs_in_a_kernel(executed, name):
+    # the outputs speak: an error in a cell fails here, and so does an empty table or figure
+    _, outputs = outputs_of(executed[name])
+    shown = [kind for output in outputs if "data" in output for kind in output["data"]]
+    assert shown.count("text/html") >= 3
+    errors = [output.text for output in outputs if output.get("name") == "stderr" and "Error" in output.text]
+    assert not errors
+
+
+@pytest.mark.spark
+def test_the_report_has_its_parameters_and_stands_without_a_kernel(executed):
+    book, outputs = outputs_of(executed["report"])
+    (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]
+    assert 'name = "night"' in injected.source
+    kinds = [kind for output in outputs for kind in output.get("data", {})]
+    assert "application/vnd.jupyter.widget-view+json" not in kinds
+    scripts = [
+        output["data"]["application/javascript"]
+        for output in outputs
+        if "application/javascript" in output.get("data", {})
+    ]
+    assert sum("docs_json" in "".join(script) for script in scripts) >= 5
+    last = outputs[-1]["data"]["text/markdown"]
+    assert last == "The report of 2026-10-01T06:00 to 2026-10-01T12:00 UTC is complete."

@@ -1,0 +1,144 @@
+"""Every figure, of the frame that its filter returns."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from bokeh.core.validation import check_integrity
+from bokeh.embed import file_html
+from bokeh.models import BoxSelectTool, CrosshairTool, DatetimeAxis, GlyphRenderer, HoverTool, Step
+from bokeh.models.annotations import Label, Legend, Title
+from bokeh.plotting import figure
+from bokeh.resources import INLINE
+from playwright.sync_api import Browser
+
+from frontierlab import Selection, filters, plots
+from frontierlab.errors import InvalidRequestError
+from tests.support import duck
+from tests.support.logs import START, table
+
+NAMES = list(filters.__all__)
+WINDOW = Selection(since="2026-10-01T01:00", until="2026-10-01T02:00", db="CONDBR2")
+Frames = dict[str, dict[str, pd.DataFrame]]
+
+
+@pytest.fixture(scope="module")
+def frames() -> Frames:
+    """The answers of all filters; DuckDB gives them sooner than Spark, and alike (see ``test_filters.py``)."""
+    rows: list[dict[str, Any]] = [
+        {
+            "time": START + 10_007 * n,
+            "schema": ["ATLAS_COOLOFL_PIXEL", "ATLAS_COOLONL_SCT", None][n % 3],
+            "nodefullpath": ["/PIXEL/PixCalib", "/LAR/ElecCalibOfl/Pedestals/CaliWave/A/Folder/Of/60/Letters1", None][
+                n % 3
+            ],
+            "taskid": n % 30,
+            "taskname": f"task.{n % 30}",
+            "cached": [True, False, None][n % 7 % 3],
+            "rejected": n % 11 == 0,
+            "querytime": (n * 37) % 12_000,
+            "dbtime": n % 200 if n % 5 else None,
+            "fsize": 1000 * n,
+            "frontierserver": f"frontier{n % 3}.example",
+            "computingsite": "CERN",
+            "squid": None,
+        }
+        for n in range(720)
+    ]
+    logs = duck.Logs(table(rows))
+    found: Frames = {}
+    with duck.in_duckdb():
+        for name in NAMES:
+            ask = getattr(filters, name)
+            found[name] = {"alone": ask(logs, WINDOW), "compared": ask(logs, WINDOW, compare="previous")}
+            found[name]["empty"] = ask(logs, WINDOW, taskid=99)
+    return found
+
+
+def titles(plot: Any) -> list[str]:
+    texts = [title.text for title in plot.select(Title) if title.text]
+    return [text if isinstance(text, str) else text.text for text in texts]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("kind", ["alone", "compared"])
+def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, caplog: pytest.LogCaptureFixture) -> None:
+    frame = frames[name][kind]
+    before, attrs = frame.copy(), dict(frame.attrs)
+    plot: Any = getattr(plots, name)(frame)
+    pd.testing.assert_frame_equal(frame, before)
+    assert frame.attrs == attrs
+    words = "db CONDBR2, from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC"
+    assert any(title.replace("\n", " ").startswith(words) for title in titles(plot))
+    assert len(titles(plot)) == 2
+    units = ("queries", "%", "kB", "ms", "time (UTC)")
+    axes = [axis.axis_label for axis in (*plot.xaxis, *plot.yaxis) if axis.axis_label]
+    assert axes
+    assert all(any(unit in label for unit in units) for label in axes)
+    assert plot.select(HoverTool)
+    names = [item.label.value for item in plot.select_one(Legend).items]
+    assert names[-1].endswith("before") is (kind == "compared")
+    then = "2026-10-01 00:00 to 2026-10-01 01:00 UTC"
+    assert any(then in title for title in titles(plot)) is (kind == "compared")
+    assert plot.select_one(Legend).click_policy == "mute"
+    drawn = [r for r in plot.select(GlyphRenderer) if len(next(iter(r.data_source.data.values())))]
+    assert drawn
+    with caplog.at_level(logging.WARNING):
+        check_integrity(plot.references())
+        file_html(plot, INLINE, name)
+    assert caplog.text == ""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_empty_answer_says_why(frames: Frames, name: str) -> None:
+    plot: Any = getattr(plots, name)(frames[name]["empty"])
+    assert plot.select_one(Label).text == "No query matches this selection."
+    assert any("taskid 99" in title for title in titles(plot))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_frame_of_another_filter_is_refused(frames: Frames, name: str) -> None:
+    with pytest.raises(InvalidRequestError, match=rf"no column .*: plots\.{name} takes what filters\.{name} returns"):
+        getattr(plots, name)(pd.DataFrame({"x": [1]}))
+
+
+def test_what_is_drawn_is_what_was_counted(frames: Frames) -> None:
+    frame = frames["long_queries_per_schema"]["alone"]
+    steps = [r for r in plots.long_queries_per_schema(frame).renderers if isinstance(r.glyph, Step)]  # type: ignore[attr-defined]
+    assert sum(sum(step.data_source.data["y"][:-1]) for step in steps) == frame["queries"].sum()
+    assert len(steps) == frame.groupby(["part", "schema"], dropna=False).ngroups
+
+
+def test_figures_over_time_are_linked(frames: Frames) -> None:
+    figures = [getattr(plots, name)(frames[name]["alone"]) for name in NAMES]
+    assert plots.link(figures) is figures
+    timed: list[Any] = [plot for plot in figures if plot.select(DatetimeAxis)]
+    assert len(timed) == 5
+    assert len({id(plot.x_range) for plot in timed}) == 1
+    assert len({id(plot.select_one(CrosshairTool).overlay) for plot in timed}) == 1
+    assert all(plot.select_one(BoxSelectTool).dimensions == "width" for plot in timed)
+    assert timed[0].x_range.start == START + 3_600_000
+    assert plots.link([]) == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("width", [1400, 700])
+def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path, width: int) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900})
+    problems: list[str] = []
+    page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    for name in NAMES:
+        plot: figure = getattr(plots, name)(frames[name]["compared"])
+        path = tmp_path / f"{name}.html"
+        path.write_text(file_html(plot, INLINE, name), encoding="utf-8")
+        page.goto(path.as_uri())
+        page.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+        # the inner height: a frame that its titles and legend leave no room in is not read
+        height = page.evaluate("[...Object.values(Bokeh.index)][0].frame.bbox.height")
+        rows = 1 if plot.select(Step) else len(plot.yaxis[0].ticker.ticks)  # type: ignore[attr-defined,index]
+        assert height > (150 if plot.select(Step) else 18 * rows), name
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    assert problems == []

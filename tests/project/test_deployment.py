@@ -1,0 +1,67 @@
+"""What is deployed: the image's recipe, and the containers, by the rules of those who read them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+COMPOSE = ROOT / "deploy/compose.yaml"
+PROGRAMS = Path(sys.executable).parent
+
+
+def run(*command):
+    done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def services():
+    return yaml.safe_load(COMPOSE.read_text())["services"]
+
+
+def test_the_dockerfile_is_clean():
+    run(PROGRAMS / "hadolint", ROOT / "deploy/Dockerfile")
+
+
+def test_the_compose_file_is_one():
+    run(PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
+
+
+def test_every_container_has_limits_and_few_rights(services):
+    assert {*services} == {"redis", "worker", "beat", "lab"}
+    for service in services.values():
+        assert {"mem_limit", "cpus", "pids_limit"} <= {*service}
+        assert service["user"].startswith("${USER_ID:-1000}")
+        assert service["cap_drop"] == ["ALL"]
+        assert service["security_opt"] == ["no-new-privileges:true"]
+    assert services["redis"]["networks"] == ["inside"]
+    assert "ports" not in services["redis"]
+    assert services["lab"]["ports"] == ["127.0.0.1:8888:8888"]
+
+
+def test_the_image_takes_only_what_is_named_and_runs_as_nobody_special():
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert ignored[1] == "*"
+    named = {line[1:] for line in ignored if line.startswith("!")}
+    lines = (ROOT / "deploy/Dockerfile").read_text().splitlines()
+    copied = {
+        word
+        for line in lines
+        if line.startswith("COPY") and "--from" not in line
+        for word in line.split()[1:-1]
+        if not word.startswith("--")
+    }
+    assert copied == named
+    assert all((ROOT / name).exists() for name in named)
+    assert "USER 1000:1000" in lines
+
+
+@pytest.mark.parametrize("service", ["worker", "beat"])
+def test_commands_are_those_that_the_program_knows(services, service):
+    program, *options = services[service]["command"]
+    run(PROGRAMS / program, *options, "--help")

@@ -1,0 +1,265 @@
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from pyspark.sql import SparkSession
+
+from frontierlab import spark
+from frontierlab.errors import DatasetError, SparkError
+from frontierlab.schema import COLUMNS
+from frontierlab.settings import Settings
+from frontierlab.spark import sessions
+from tests.support.logs import START, make_dataset
+
+
+def fake_java(folder: Path, says: str) -> Path:
+    program = folder / "bin" / "java"
+    program.parent.mkdir(parents=True)
+    program.write_text(f"#!/bin/sh\necho '{says}' >&2\n")
+    program.chmod(program.stat().st_mode | stat.S_IXUSR)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("says", "version"),
+    [
+        ('openjdk version "17.0.15" 2025-04-15', 17),
+        ('java version "1.8.0_392"', 8),
+        ('openjdk version "25-ea" 2025-09-16', 25),
+        ('Picked up JAVA_TOOL_OPTIONS: -Xmx1g\nopenjdk version "21" 2023-09-19', 21),
+    ],
+)
+def test_the_version_of_java_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str, version: int) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "jdk", says)))
+    assert spark.java_version() == version
+
+
+def test_a_java_home_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path / "gone"))
+    with pytest.raises(SparkError, match=r"JAVA_HOME is .*gone, where there is no bin/java.*openjdk-17-jre-headless"):
+        spark.java_version()
+
+
+def test_without_java_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(SparkError, match=r"there is no java program here.*conda install openjdk"):
+        spark.java_version()
+
+
+def test_a_java_that_tells_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "jdk", "no runtime present")))
+    with pytest.raises(SparkError, match=r"names no version.*no runtime present"):
+        spark.java_version()
+
+
+def test_an_old_java_is_refused_before_spark_starts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "_running", lambda: None)
+    monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "jdk", 'java version "11.0.2"')))
+    with pytest.raises(SparkError, match=r"Java 11 \(.*jdk/bin/java\) is too old for Spark.*17 or newer"):
+        spark.session(Settings())
+
+
+def test_without_pyspark_the_message_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    with pytest.raises(SparkError, match=r'pip install "frontierlab\[spark\]"'):
+        spark.session(Settings())
+
+
+def test_an_option_without_spark_in_its_name_is_refused() -> None:
+    with pytest.raises(SparkError, match=r"'master' is no Spark option.*spark\.master"):
+        spark.session(master="local[1]")
+
+
+@pytest.mark.spark
+def test_one_session_small_and_for_this_machine_alone(running: SparkSession) -> None:
+    assert spark.session() is running
+    conf = running.conf
+    assert conf.get("spark.master") == "local[2]"
+    assert conf.get("spark.sql.session.timeZone") == "UTC"
+    assert conf.get("spark.sql.shuffle.partitions") == "2"
+    assert conf.get("spark.driver.host") == "127.0.0.1"
+    assert running.sparkContext.uiWebUrl is None
+    assert not Path("spark-warehouse").exists()
+
+
+@pytest.mark.spark
+def test_options_are_set_in_a_session_that_runs_or_refused(running: SparkSession) -> None:
+    spark.session(**{"spark.sql.caseSensitive": True})
+    assert running.conf.get("spark.sql.caseSensitive") == "true"
+    with pytest.raises(SparkError, match=r"spark\.driver\.memory cannot change in it"):
+        spark.session(**{"spark.driver.memory": "9g", "spark.sql.caseSensitive": False})
+    assert running.conf.get("spark.sql.caseSensitive") == "true"
+    running.conf.unset("spark.sql.caseSensitive")
+    assert spark.session(**{"spark.master": "local[2]"}) is running
+
+
+@pytest.mark.spark
+def test_logs_have_the_schema_and_every_value(running: SparkSession, tmp_path: Path) -> None:
+    largest = 2**63 - 1
+    rows = [
+        {
+            "time": START + 1,
+            "until": largest,
+            "sqlhash": -largest,
+            "cached": True,
+            "taskname": "a'; ü 日本",
+            "note": "n",
+            "score": 0.5,
+        },
+        {"time": START, "db": "OFLP200"},
+    ]
+    dataset = make_dataset(tmp_path / "two", rows[:1], [], rows[1:], extra={"note": "name", "score": "number"})
+    logs = spark.open_logs(dataset, session=running)
+    assert logs.columns == [*(column.name for column in COLUMNS), "note", "score"]
+    frame = spark.run(logs, "SELECT * FROM {logs} ORDER BY time")
+    assert {str(frame[name].dtype) for name in ("taskid", "since", "until", "sqlhash")} == {"Int64"}
+    assert str(frame["time"].dtype) == "datetime64[ms, UTC]"
+    assert str(frame["cached"].dtype) == "boolean"
+    assert str(frame["db"].dtype) == "string"
+    assert str(frame["score"].dtype) == "Float64"
+    assert frame.loc[1, ["until", "sqlhash", "taskname", "note", "score"]].tolist() == [
+        largest,
+        -largest,
+        "a'; ü 日本",
+        "n",
+        0.5,
+    ]
+    assert frame.loc[0, ["until", "cached", "note"]].isna().all()
+    assert frame["time"].astype("int64").tolist() == [START, START + 1]
+
+
+@pytest.mark.spark
+def test_paths_that_look_like_patterns_are_read(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / ".a [b] {c,d}*?#%20 é" / "_e", [{}], [{}])
+    assert spark.open_logs(dataset, session=running).count() == 2
+
+
+@pytest.mark.spark
+def test_a_dataset_without_rows_is_an_empty_frame_with_the_schema(running: SparkSession, tmp_path: Path) -> None:
+    logs = spark.open_logs(make_dataset(tmp_path / "empty", []), session=running)
+    assert logs.columns == [column.name for column in COLUMNS]
+    assert logs.count() == 0
+
+
+@pytest.mark.spark
+def test_a_dataset_is_opened_by_its_name(running: SparkSession, tmp_path: Path) -> None:
+    make_dataset(tmp_path / "datasets" / "mine", [{}])
+    assert spark.open_logs("mine", settings=Settings(data_dir=tmp_path)).count() == 1
+
+
+def test_an_unknown_name_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
+        spark.open_logs("nix", settings=Settings(data_dir=tmp_path))
+
+
+@pytest.mark.spark
+def test_an_incomplete_dataset_is_opened_only_when_allowed(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "half", [{}, {}], missing=1)
+    with pytest.raises(DatasetError, match=r"half is incomplete.*extract\(\) goes on.*allow_incomplete=True"):
+        spark.open_logs(dataset, session=running)
+    assert spark.open_logs(dataset, session=running, allow_incomplete=True).count() == 2
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("extra", [{"Schema": "name"}, {"dn": "name", "DN": "name"}])
+def test_names_that_spark_cannot_tell_apart_are_said(running: SparkSession, tmp_path: Path, extra) -> None:
+    dataset = make_dataset(tmp_path / "twice", [{}], extra=extra)
+    with pytest.raises(
+        DatasetError, match=r"The columns \w+ and (Schema|DN) of the dataset twice differ in case alone"
+    ):
+        spark.open_logs(dataset, session=running)
+    assert len(dataset.to_pandas()) == 1  # as the message says
+
+
+def test_a_type_that_spark_cannot_read_is_named() -> None:
+    with pytest.raises(DatasetError, match=r"type uint8 cannot be read.*int64"):
+        spark.spark_schema(pa.schema([("a", pa.uint8())]))
+
+
+@pytest.mark.spark
+def test_times_are_utc_whatever_the_zone_of_the_session(running: SparkSession, tmp_path: Path) -> None:
+    logs = spark.open_logs(make_dataset(tmp_path / "zone", [{"time": START + 7}]), session=running)
+    running.conf.set("spark.sql.session.timeZone", "America/New_York")
+    try:
+        frame = spark.run(logs, "SELECT time FROM {logs}")
+    finally:
+        running.conf.set("spark.sql.session.timeZone", "UTC")
+    assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00.007000+00:00"
+
+
+@pytest.mark.spark
+def test_a_master_that_is_none_is_a_clear_error(tmp_path: Path) -> None:
+    script = tmp_path / "start.py"
+    script.write_text(
+        "import frontierlab as fl\n"
+        "try:\n    fl.spark.session(**{'spark.master': 'local[x]'})\n"
+        "except fl.errors.SparkError as error:\n    print('said:', error)\n"
+    )
+    answer = subprocess.run([sys.executable, script], capture_output=True, text=True, check=True).stdout
+    assert "said: Spark did not start with master local[x]" in answer
+    assert "Could not parse Master URL" in answer
+
+
+def in_a_process(tmp_path: Path, script: str) -> str:
+    """Run a script with no session yet."""
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=True)
+    return done.stdout
+
+
+@pytest.mark.spark
+def test_a_session_starts_in_the_background_and_everyone_waits_for_that_one(tmp_path: Path) -> None:
+    said = in_a_process(
+        tmp_path,
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        import frontierlab as fl
+
+        begun = [fl.spark.start(), fl.spark.start()]
+        print("at once:", not begun[0].done())
+        with ThreadPoolExecutor(3) as pool:
+            found = list(pool.map(lambda _: fl.spark.session(), range(3)))
+        found += [one.result() for one in begun] + [fl.spark.start().result()]
+        print("sessions:", len(set(map(id, found))))
+        jobs = found[0].sparkContext._jsc.sc().statusStore().jobsList(None)
+        print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
+        """,
+    )
+    assert said.splitlines() == ["at once: True", "sessions: 1", "warmed by: {'Some(frontierlab: warming up)'}"]
+
+
+@pytest.mark.spark
+def test_a_start_that_fails_says_so_to_everyone_who_waits_and_is_tried_anew(tmp_path: Path) -> None:
+    said = in_a_process(
+        tmp_path,
+        """
+        import frontierlab as fl
+
+        begun = fl.spark.start(**{"spark.master": "local[x]"})
+        for ask in (fl.spark.session, begun.result):
+            try:
+                ask()
+            except fl.errors.SparkError as error:
+                print("said:", error)
+        print("then:", fl.spark.session().conf.get("spark.master"))
+        """,
+    )
+    first, second, then = said.splitlines()
+    assert first == second
+    assert "said: Spark did not start with master local[x]" in first
+    assert then == "then: local[2]"
+
+
+@pytest.mark.spark
+def test_a_start_where_a_session_runs_is_that_one(running: SparkSession) -> None:
+    assert spark.start().result(60) is running
+    with pytest.raises(SparkError, match=r"spark\.driver\.memory cannot change in it"):
+        spark.start(**{"spark.driver.memory": "9g"}).result(60)
+    with pytest.raises(SparkError, match="'master' is no Spark option"):
+        spark.start(master="local[1]")

@@ -1,0 +1,154 @@
+"""Spark that does not start, is stopped or is killed: everyone who waits for it gets an error."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from frontierlab import spark
+from frontierlab.errors import Cancelled, SparkError
+from frontierlab.spark import sessions
+from frontierlab.spark import socket as spark_socket
+from tests.spark.test_spark_statements import wait_for
+
+
+@pytest.fixture
+def endless(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """A start of Spark that takes until this event."""
+    end = threading.Event()
+
+    def started(*_: object) -> None:
+        end.wait(300)
+
+    monkeypatch.setattr(sessions, "_running", lambda: None)
+    monkeypatch.setattr(sessions, "_session", started)
+    return end
+
+
+def test_a_start_that_does_not_end_is_an_error(endless: threading.Event, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sessions, "START_SECONDS", 0.2)
+    begun = spark.start()
+    with pytest.raises(SparkError, match=r"not started within 0\.2 s.*restart the notebook's kernel"):
+        spark.session()
+    assert not begun.done()
+    endless.set()
+    begun.result(60)
+
+
+def test_the_wait_for_a_start_is_cancelled(endless: threading.Event) -> None:
+    work = spark.cancellable()
+    timer = threading.Timer(0.2, work.cancel)
+    timer.start()
+    with pytest.raises(Cancelled, match="was cancelled"), work:
+        spark.session()
+    endless.set()
+    timer.join()
+
+
+def test_sockets_are_in_a_short_private_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = tmp_path / ("long" * 20)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    folder = spark_socket._folder.__wrapped__()
+    assert folder is not None
+    assert folder.parent == Path("/tmp")
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert list(long.iterdir()) == []
+    spark_socket._remove(folder, 0)  # by a fork
+    assert folder.exists()
+    (folder / ".left.sock").touch()
+    spark_socket._remove(folder, os.getpid())
+    assert not folder.exists()
+
+
+def test_only_sessions_of_this_machine_have_a_socket_and_only_where_it_is_wanted(tmp_path: Path) -> None:
+    enabled, place = "spark.python.unix.domain.socket.enabled", "spark.python.unix.domain.socket.dir"
+    assert spark_socket.socket_options({"spark.master": "spark://host:7077"}) == {}
+    assert spark_socket.socket_options({"spark.master": "local[2]", enabled: "false"}) == {}
+    assert spark_socket.socket_options({"spark.master": "local[2]", place: "/mine"}) == {}
+    options = spark_socket.socket_options({"spark.master": "local[2]"})
+    assert options[enabled] == "true"
+    Path(options[place]).rename(tmp_path / "gone")  # as an earlier Java process leaves it
+    assert Path(spark_socket.socket_options({"spark.master": "local[2]"})[place]).is_dir()
+    (tmp_path / "gone").rename(options[place])
+
+
+@pytest.mark.spark
+def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal, threading, time
+            import frontierlab as fl
+            from frontierlab.spark import calls as spark_calls
+            from tests.spark.test_spark_statements import ENDLESS, active_jobs, wait_for
+
+            spark_calls.SILENT_SECONDS = spark_calls._PULSE = spark_calls.ENDING_SECONDS = 1
+            session = fl.spark.session()
+            java, frame = session.sparkContext._gateway.proc.pid, session.range(1)
+
+            def met(signal_):
+                def act():
+                    wait_for(lambda: active_jobs(session))
+                    os.kill(java, signal_)
+                threading.Thread(target=act).start()
+                try:
+                    fl.spark.run(frame, ENDLESS)
+                except fl.errors.SparkError as error:
+                    print("said:", error)
+
+            met(signal.SIGSTOP)
+            for ask in (lambda: fl.spark.to_pandas(frame), fl.spark.session):
+                try:
+                    ask()
+                except fl.errors.SparkError as error:
+                    print("said:", error)
+            os.kill(java, signal.SIGCONT)
+            wait_for(lambda: not active_jobs(session))
+            met(signal.SIGKILL)
+            spark_calls.SILENT_SECONDS = spark_calls._PULSE = 300
+            try:
+                fl.spark.to_pandas(frame)
+            except fl.errors.SparkError as error:
+                print("said:", error)
+            new = fl.spark.session()
+            print("new:", new is not session, fl.spark.to_pandas(new.range(1))["id"].tolist())
+            print("folder:", new.conf.get("spark.python.unix.domain.socket.dir"))
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=True, timeout=500
+    )
+    *stopped, killed, gone, new, folder = done.stdout.splitlines()
+    assert len(stopped) == 3
+    assert all("Spark does not answer: its Java process has been silent for 1 s" in said for said in stopped)
+    for said in (killed, gone):
+        assert "Spark is gone: its Java process has ended" in said
+        assert "frontierlab.spark.session() starts a new one" in said
+    assert new == "new: True [0]"
+    assert not Path(folder.removeprefix("folder: ")).exists()
+
+
+@pytest.mark.spark
+def test_the_folder_of_sockets_goes_though_python_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "script.py").write_text(
+        textwrap.dedent(
+            """
+            import os, signal
+            import frontierlab as fl
+
+            print(fl.spark.session().conf.get("spark.python.unix.domain.socket.dir"), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+            """
+        )
+    )
+    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, timeout=300)
+    folder = Path(done.stdout.strip())
+    assert folder.name.startswith("frontierlab-")
+    wait_for(lambda: not folder.exists())

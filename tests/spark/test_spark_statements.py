@@ -1,0 +1,422 @@
+import contextlib
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark import SparkContext, util
+from pyspark.sql import DataFrame, SparkSession
+
+from frontierlab import spark
+from frontierlab.caching.counting import Background, count_queries
+from frontierlab.errors import Cancelled, FrontierlabError, SparkError
+from frontierlab.spark.calls import in_spark
+from tests.support.logs import make_dataset
+
+# It would take minutes.
+ENDLESS = "SELECT count(*) AS n FROM range(0, 2000000000, 1, 8) WHERE sha2(cast(id AS string), 256) < '0'"
+
+
+@pytest.fixture(scope="module")
+def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("running") / "one", [{}]), session=running)
+
+
+def wait_for(true: Callable[[], object]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def active_jobs(running: SparkSession) -> list[int]:
+    return list(running.sparkContext.statusTracker().getActiveJobsIds())
+
+
+@contextlib.contextmanager
+def once_a_job_runs(running: SparkSession, act: Callable[[], object]) -> Iterator[None]:
+    """Act from another thread when Spark has begun a job."""
+
+    def other() -> None:
+        wait_for(lambda: active_jobs(running))
+        act()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    yield
+    thread.join()
+
+
+def nothing_is_left(running: SparkSession) -> None:
+    wait_for(lambda: not active_jobs(running))
+    wait_for(lambda: not running.sparkContext.statusTracker().getActiveStageIds())
+
+
+@pytest.mark.spark
+def test_a_statement_is_cancelled_from_another_thread(running: SparkSession, logs: DataFrame) -> None:
+    work = spark.cancellable()
+    with once_a_job_runs(running, work.cancel), pytest.raises(Cancelled, match=r"was cancelled.*ask again"), work:
+        spark.run(logs, ENDLESS)
+    nothing_is_left(running)
+    assert spark.run(logs, "SELECT count(*) AS n FROM {logs}")["n"].tolist() == [1]
+
+
+@pytest.mark.spark
+def test_what_is_cancelled_before_never_begins(running: SparkSession, logs: DataFrame) -> None:
+    last = running.sparkContext._jsc.sc().dagScheduler().numTotalJobs()
+    with spark.cancellable() as work:
+        assert not work.cancelled
+        work.cancel()
+        assert work.cancelled
+        with pytest.raises(Cancelled, match="was cancelled"):
+            spark.run(logs, ENDLESS)
+        with pytest.raises(Cancelled, match="was cancelled"):
+            spark.to_pandas(logs)
+    with work, pytest.raises(FrontierlabError, match="was cancelled"):
+        spark.check_cancelled()
+    assert running.sparkContext._jsc.sc().dagScheduler().numTotalJobs() == last
+    spark.check_cancelled()
+
+
+@pytest.mark.spark
+def test_the_outer_block_ends_the_work_of_the_inner_one(running: SparkSession, logs: DataFrame) -> None:
+    with spark.cancellable() as outer, spark.cancellable() as inner:
+        with once_a_job_runs(running, outer.cancel), pytest.raises(Cancelled, match="was cancelled"):
+            spark.run(logs, ENDLESS)
+        assert not inner.cancelled
+    nothing_is_left(running)
+
+
+@pytest.mark.spark
+def test_only_the_thread_of_the_block_is_cancelled(running: SparkSession, logs: DataFrame) -> None:
+    answers: list[Any] = []
+    other = threading.Thread(target=lambda: answers.append(spark.run(logs, "SELECT count(*) AS n FROM {logs}")))
+    with spark.cancellable() as work:
+        work.cancel()
+        other.start()
+        other.join()
+    assert answers[0]["n"].tolist() == [1]
+
+
+@pytest.mark.spark
+def test_a_statement_of_several_jobs_is_cancelled_between_them(running: SparkSession, logs: DataFrame) -> None:
+    """Each side of the join is a job of its own; the wish comes when the first has ended."""
+    tracker = running.sparkContext.statusTracker()
+    quick = "SELECT /*+ BROADCAST(b) */ count(*) FROM b JOIN range(0, 2000000000, 1, 8) a ON a.id * 7 = b.id"
+    sql = f"WITH b AS (SELECT id FROM range(1000) GROUP BY id) {quick} WHERE sha2(cast(a.id AS string), 256) < '0'"
+    before = set(tracker.getJobIdsForGroup(None))
+    work = spark.cancellable()
+
+    def when_one_has_ended() -> None:
+        ended = [tracker.getJobInfo(number) for number in set(tracker.getJobIdsForGroup(None)) - before]
+        return any(info and info.status == "SUCCEEDED" for info in ended)
+
+    def other() -> None:
+        wait_for(when_one_has_ended)
+        work.cancel()
+
+    thread = threading.Thread(target=other)
+    thread.start()
+    with pytest.raises(Cancelled, match="was cancelled"), work:
+        spark.run(logs, sql)
+    thread.join()
+    nothing_is_left(running)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("handler", ["of Python, as in a notebook", "of pyspark, as in a script"])
+def test_ctrl_c_ends_the_job(running: SparkSession, logs: DataFrame, handler: str) -> None:
+    def as_pyspark(*_: object) -> None:  # what pyspark sets where its session starts in the main thread
+        running.sparkContext.cancelAllJobs()
+        raise KeyboardInterrupt
+
+    ours = signal.getsignal(signal.SIGINT)
+    signal.signal(signal.SIGINT, signal.default_int_handler if handler.startswith("of Python") else as_pyspark)
+    try:
+        with once_a_job_runs(running, lambda: os.kill(os.getpid(), signal.SIGINT)), pytest.raises(KeyboardInterrupt):
+            spark.run(logs, ENDLESS)
+    finally:
+        signal.signal(signal.SIGINT, ours)
+    nothing_is_left(running)
+    assert spark.run(logs, "SELECT count(*) AS n FROM {logs}")["n"].tolist() == [1]
+
+
+@pytest.mark.spark
+def test_an_error_of_spark_comes_through(logs: DataFrame) -> None:
+    with pytest.raises(SparkError, match=r"^Spark failed at bad: too bad\.$"):
+        spark.run(logs, "SELECT raise_error('too bad') FROM {logs}", description="bad")
+    with spark.cancellable(), pytest.raises(Exception, match="nix"):
+        spark.run(logs, "SELECT nix FROM {logs}")
+
+
+@pytest.mark.spark
+def test_jobs_are_described_and_the_description_is_put_back(running: SparkSession, tmp_path: Path) -> None:
+    logs = spark.open_logs(make_dataset(tmp_path / "jobs", [{}]), session=running)
+    context = running.sparkContext
+    context.setLocalProperty("spark.job.description", "mine")
+    said: list[Any] = []
+    other = threading.Thread(
+        target=lambda: said.append(spark.run(logs, "SELECT count(*) FROM {logs}", description="from a thread"))
+    )
+    spark.run(logs, "SELECT count(*) FROM {logs}", description="from here")
+    other.start()
+    other.join()
+    jobs = context._jsc.sc().statusStore().jobsList(None)
+    descriptions = {str(jobs.apply(i).description()) for i in range(jobs.size())}
+    assert len(said) == 1
+    assert {"Some(from here)", "Some(from a thread)"} <= descriptions
+    assert context.getLocalProperty("spark.job.description") == "mine"
+    with pytest.raises(Exception, match="nix"):
+        spark.run(logs, "SELECT nix FROM {logs}")
+    assert context.getLocalProperty("spark.job.description") == "mine"
+    context.setLocalProperty("spark.job.description", None)  # type: ignore[arg-type]
+
+
+@pytest.mark.spark
+def test_every_job_of_a_statement_is_described(running: SparkSession, logs: DataFrame) -> None:
+    """That of a broadcast too, and that of a subquery, which Spark runs in threads of its own."""
+    store = running.sparkContext._jsc.sc().statusStore()
+    before = store.jobsList(None).size()
+    spark.run(
+        logs,
+        """
+        WITH per_db AS (SELECT db, count(*) AS n FROM {logs} GROUP BY db)
+        SELECT /*+ BROADCAST(per_db) */ count(*) AS queries FROM {logs} JOIN per_db USING (db)
+        WHERE n >= (SELECT min(n) FROM per_db)
+        """,
+        description="per database",
+    )
+    jobs = store.jobsList(None)  # the latest first
+    new = [jobs.apply(i) for i in range(jobs.size() - before)]
+    assert len(new) >= 3
+    assert {str(job.description()) for job in new} == {"Some(per database)"}
+
+
+@pytest.mark.spark
+def test_jobs_are_of_the_group_and_have_the_tags_that_the_caller_set(running: SparkSession, logs: DataFrame) -> None:
+    context = running.sparkContext
+    context.setJobGroup("mine", "my own words")
+    context.addJobTag("my-tag")
+    try:
+        spark.to_pandas(logs)
+    finally:
+        context.removeJobTag("my-tag")
+        context.setLocalProperty("spark.jobGroup.id", None)  # type: ignore[arg-type]
+        context.setLocalProperty("spark.job.description", None)  # type: ignore[arg-type]
+    (number,) = context.statusTracker().getJobIdsForGroup("mine")
+    job = context._jsc.sc().statusStore().job(number)
+    assert job.description().get() == "my own words"
+    assert "my-tag" in str(job.jobTags())
+
+
+@pytest.mark.spark
+def test_a_file_that_is_gone_is_named(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "gone", [{}])
+    logs = spark.open_logs(dataset, session=running)
+    (file,) = dataset.files()
+    file.unlink()
+    with pytest.raises(SparkError, match=rf"Spark failed at count: .*{file.name}"):
+        spark.run(logs, "SELECT count(*) FROM {logs}", description="count")
+
+
+@pytest.mark.spark
+def test_a_job_that_someone_ends_in_spark_is_an_error(running: SparkSession, logs: DataFrame) -> None:
+    end_all = running.sparkContext.cancelAllJobs
+    with once_a_job_runs(running, end_all), pytest.raises(SparkError, match=r"Spark failed at slow: .*cancelled"):
+        spark.run(logs, ENDLESS, description="slow")
+
+
+# ---- no statement waits for ever ---------------------------------------------------------------------
+
+Connect = Callable[[Any, Any], Any]
+
+
+@pytest.fixture
+def over_ports(running: SparkSession) -> Iterator[None]:
+    """Let answers come through ports, as in a session that a user started."""
+    conf = running.sparkContext._jsc.sc().conf()
+    conf.set("spark.python.unix.domain.socket.enabled", "false")
+    yield
+    conf.set("spark.python.unix.domain.socket.enabled", "true")
+
+
+class Stranger:
+    """Another program that meets Spark's port before Python does: at the first `times` connections."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, does: str, times: int) -> None:
+        self.met, self.sockets = 0, []  # type: int, list[socket.socket]
+        connect: Connect = util.local_connect_and_auth
+
+        def after_the_stranger(port: Any, secret: Any) -> Any:
+            self.met += 1
+            if self.met > times:
+                return connect(port, secret)
+            if does == "refuses":
+                return connect(self.closed_port(), secret)
+            self.sockets.append(socket.create_connection(("127.0.0.1", port)))
+            if does == "sends bytes":
+                self.sockets[-1].sendall(bytes.fromhex("ff00000000000000017f"))
+            return connect(port, secret)
+
+        monkeypatch.setattr(util, "local_connect_and_auth", after_the_stranger)
+
+    @staticmethod
+    def closed_port() -> int:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], Stranger]]:
+    monkeypatch.setenv("SPARK_AUTH_SOCKET_TIMEOUT", "2")
+    monkeypatch.setattr("frontierlab.spark.statements._REASON_SECONDS", 1)
+    made: list[Stranger] = []
+
+    def make(does: str, times: int) -> Stranger:
+        made.append(Stranger(monkeypatch, does, times))
+        return made[-1]
+
+    yield make
+    for one in made:
+        for connection in one.sockets:
+            connection.close()
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("over_ports")
+@pytest.mark.parametrize("does", ["sends bytes", "refuses", "never answers"])
+def test_a_stranger_at_the_port_costs_a_second_try(
+    logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str
+) -> None:
+    met = stranger(does, 1)
+    assert spark.run(logs, "SELECT count(*) AS n FROM {logs}")["n"].tolist() == [1]
+    assert met.met == 2
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("over_ports")
+@pytest.mark.parametrize("does", ["sends bytes", "refuses", "never answers"])
+def test_a_stranger_who_stays_is_an_error(logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str) -> None:
+    met = stranger(does, 9)
+    with pytest.raises(SparkError, match=r"did not come through: another program .* Unix socket"):
+        spark.run(logs, "SELECT count(*) AS n FROM {logs}")
+    assert met.met == 2
+
+
+@pytest.mark.spark
+@pytest.mark.usefixtures("over_ports")
+def test_an_error_of_spark_comes_through_a_port_too(logs: DataFrame) -> None:
+    with pytest.raises(SparkError, match=r"^Spark failed at bad: too bad\.$"):
+        spark.run(logs, "SELECT raise_error('too bad') FROM {logs}", description="bad")
+
+
+@pytest.mark.spark
+def test_answers_come_through_a_socket_in_a_private_folder(logs: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect: Connect = util.local_connect_and_auth
+    used: list[tuple[Any, Any]] = []
+
+    def noted(address: Any, secret: Any) -> Any:
+        used.append((address, secret))
+        return connect(address, secret)
+
+    monkeypatch.setattr(util, "local_connect_and_auth", noted)
+    assert spark.run(logs, "SELECT count(*) AS n FROM {logs}")["n"].tolist() == [1]
+    ((path, secret),) = used
+    assert secret is None
+    assert len(path) < 104
+    assert Path(path).parent.stat().st_mode & 0o777 == 0o700
+    assert not Path(path).exists()
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("by", ["cancel", "Ctrl-C"])
+def test_whoever_leaves_is_free_though_spark_never_answers(
+    logs: DataFrame, monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    monkeypatch.setattr("frontierlab.spark.calls.ENDING_SECONDS", 0.5)
+    stuck, end = threading.Event(), threading.Event()
+
+    def never(*_: object) -> None:
+        stuck.set()
+        end.wait(300)
+        raise OSError("ended")
+
+    monkeypatch.setattr(util, "local_connect_and_auth", never)
+    work = spark.cancellable()
+
+    def leave() -> None:
+        assert stuck.wait(60)
+        work.cancel() if by == "cancel" else os.kill(os.getpid(), signal.SIGINT)
+
+    ours = signal.signal(signal.SIGINT, signal.default_int_handler)
+    thread = threading.Thread(target=leave)
+    thread.start()
+    try:
+        kind = Cancelled if by == "cancel" else KeyboardInterrupt
+        with pytest.raises(kind, match=r"Spark has not ended its work within 0\.5 s; it is still"), work:
+            spark.run(logs, "SELECT count(*) AS n FROM {logs}")
+        assert not end.is_set()
+    finally:
+        signal.signal(signal.SIGINT, ours)
+        end.set()
+        thread.join()
+
+
+@pytest.mark.spark
+def test_counting_that_has_no_job_yet_is_cancelled(
+    running: SparkSession, logs: DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("frontierlab.spark.calls.ENDING_SECONDS", 0.5)
+    reached, go_on = threading.Event(), threading.Event()
+    ask = SparkSession.sql
+
+    def held(session: SparkSession, *_: Any, **__: Any) -> DataFrame:
+        reached.set()
+        assert go_on.wait(300)
+        return ask(session, ENDLESS)
+
+    monkeypatch.setattr(SparkSession, "sql", held)
+    with pytest.raises(KeyboardInterrupt, match="left"), Background() as work:  # noqa: PT012
+        begun = work.begin(lambda: count_queries(logs, tmp_path / "queries", 1))
+        assert reached.wait(60)
+        raise KeyboardInterrupt("left")
+    assert isinstance(begun.exception(60), Cancelled)
+    go_on.set()  # its job begins now, long after the cancellation
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("frontierlab-")])
+    nothing_is_left(running)
+
+
+@pytest.mark.spark
+def test_work_that_is_long_without_a_job_is_left_alone(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontierlab.spark.calls._PULSE", 0.05)
+    asked: list[float] = []
+    version = SparkContext.version.fget  # type: ignore[attr-defined]
+    monkeypatch.setattr(SparkContext, "version", property(lambda self: asked.append(1.0) or version(self)))
+
+    def plan() -> str:
+        wait_for(lambda: len(asked) > 3)
+        return "planned"
+
+    assert in_spark(running, plan, "planning") == "planned"
+
+
+@pytest.mark.spark
+def test_a_thread_that_dies_before_its_work_is_an_error(
+    running: SparkSession, logs: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyspark.InheritableThread", lambda *_, **__: threading.Thread(target=int))
+    with pytest.raises(SparkError, match=r"Spark is gone: its Java process has ended, seen at SELECT 1\."):
+        spark.run(logs, "SELECT 1")
+
+
+@pytest.mark.spark
+def test_a_session_that_was_stopped_says_what_to_do(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame = running.range(1)
+    monkeypatch.setattr(running.sparkContext, "_jsc", None)
+    with pytest.raises(SparkError, match=r"was stopped\. frontierlab\.spark\.session\(\) starts a new one"):
+        spark.to_pandas(frame)

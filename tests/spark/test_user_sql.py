@@ -1,0 +1,292 @@
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+
+import frontierlab as fl
+from frontierlab import spark
+from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, SparkError
+from frontierlab.spark.parameters import as_parameters, names_in
+from tests.support.logs import START, make_dataset
+
+HOUR = 3_600_000
+NASTY = ["it's; DROP TABLE logs --", 'a "quote" and a \\', "`ü` {logs} :db", "%s\n\t'' \\'"]
+
+
+@pytest.fixture(scope="module")
+def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    rows = [
+        {"time": START + i * HOUR, "taskid": i, "db": "CONDBR2" if i % 2 else "OFLP200", "schema": name, "fsize": 2**62}
+        for i, name in enumerate(NASTY)
+    ]
+    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("sql") / "four", rows), session=running)
+
+
+@pytest.fixture
+def ours(running: SparkSession) -> Iterator[None]:
+    """A view of the user's own that is called logs."""
+    running.range(7).createOrReplaceTempView("logs")
+    yield
+    running.catalog.dropTempView("logs")
+
+
+@pytest.fixture
+def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This machine is elsewhere."""
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "America/New_York")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+# ---- the statement
+
+
+@pytest.mark.spark
+def test_a_statement_of_ones_own(logs: DataFrame) -> None:
+    frame = fl.sql(
+        logs,
+        """
+        WITH mine AS (SELECT *, hour(time) AS hour FROM logs WHERE db = :db), again AS (SELECT hour FROM mine)
+        SELECT hour, count(*) AS queries FROM again GROUP BY hour ORDER BY hour -- not a :parameter
+        """,
+        db="CONDBR2",
+    )
+    assert frame.to_dict("list") == {"hour": [1, 3], "queries": [1, 1]}
+    assert str(frame["queries"].dtype) == "Int64"
+
+
+@pytest.mark.spark
+def test_a_dataset_or_its_name_will_do(running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTIERLAB_DATA_DIR", str(tmp_path))
+    dataset = make_dataset(tmp_path / "datasets" / "mine", [{}, {}])
+    for there in (dataset, "mine"):
+        assert fl.sql(there, "SELECT count(*) AS n FROM logs")["n"].tolist() == [2]
+    with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
+        fl.sql("nix", "SELECT 1 FROM logs")
+
+
+@pytest.mark.spark
+def test_a_view_of_the_users_own_is_put_back(running: SparkSession, logs: DataFrame, ours: None) -> None:
+    assert fl.sql(logs, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
+    assert running.table("logs").count() == 7
+    with pytest.raises(InvalidRequestError, match="nix"):
+        fl.sql(logs, "SELECT nix FROM logs")
+    assert running.table("logs").count() == 7
+
+
+@pytest.mark.spark
+def test_no_view_is_left_and_other_views_are_there(running: SparkSession, logs: DataFrame) -> None:
+    running.range(3).createOrReplaceTempView("mine")
+    try:
+        frame = fl.sql(logs, "SELECT count(*) AS n FROM logs JOIN mine ON taskid = id")
+    finally:
+        running.catalog.dropTempView("mine")
+    assert frame["n"].tolist() == [3]
+    assert not running.catalog.tableExists("logs")
+
+
+@pytest.mark.spark
+def test_a_table_called_logs_is_only_hidden(running: SparkSession, logs: DataFrame, tmp_path: Path) -> None:
+    running.range(5).write.option("path", str(tmp_path / "table")).saveAsTable("logs")
+    try:
+        assert fl.sql(logs, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
+        assert running.table("logs").count() == 5
+    finally:
+        running.sql("DROP TABLE logs")
+
+
+@pytest.mark.spark
+def test_threads_do_not_see_each_others_logs(running: SparkSession, logs: DataFrame) -> None:
+    answers: dict[int, list[int]] = {}
+
+    def ask(number: int) -> None:
+        mine = logs.limit(number)
+        answers[number] = [fl.sql(mine, "SELECT count(*) AS n FROM logs")["n"].iloc[0] for _ in range(5)]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in (1, 2, 3, 4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == {number: [number] * 5 for number in (1, 2, 3, 4)}
+
+
+# ---- its parameters
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", NASTY)
+def test_values_are_values(logs: DataFrame, name: str) -> None:
+    frame = fl.sql(logs, "SELECT schema, :name AS said FROM logs WHERE schema = :name", name=name)
+    assert frame.to_dict("list") == {"schema": [name], "said": [name]}
+    frame = fl.sql(logs, "SELECT schema FROM logs WHERE array_contains(:names, schema)", names=[name, "x"])
+    assert frame["schema"].tolist() == [name]
+
+
+ONE = datetime(2026, 10, 1, 1)
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "since",
+    [
+        ONE,
+        ONE.replace(tzinfo=UTC),
+        datetime(2026, 10, 1, 3, tzinfo=timezone(timedelta(hours=2))),
+        pd.Timestamp(ONE),
+        pd.Timestamp("2026-10-01 03:00", tz="Europe/Zurich"),
+        np.datetime64(ONE),
+        pd.Series([pd.Timestamp(ONE)]).iloc[0],
+    ],
+)
+def test_times_are_utc(logs: DataFrame, since: Any, new_york: None) -> None:
+    assert time.localtime(0).tm_hour == 19
+    frame = fl.sql(logs, "SELECT taskid FROM logs WHERE time >= :since ORDER BY 1", since=since)
+    assert frame["taskid"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.spark
+def test_every_kind_of_value_comes_as_it_is(logs: DataFrame) -> None:
+    largest = 2**63 - 1
+    values = {
+        "whole": largest,
+        "least": np.int64(-largest),
+        "part": np.float64(0.1),
+        "exact": Decimal("1.50"),
+        "yes": np.bool_(True),
+        "text": np.str_("t"),
+        "raw": b"\x00'",
+        "day": date(2026, 10, 1),
+        "moment": pd.Timestamp("2026-10-01T00:00:00.001Z"),
+        "long": timedelta(seconds=1),
+        "none": pd.NaT,
+    }
+    frame = fl.sql(logs, f"SELECT {', '.join(f':{name} AS {name}' for name in values)} FROM logs LIMIT 1", **values)
+    row = frame.iloc[0]
+    assert [row["whole"], row["least"], row["part"], row["exact"]] == [largest, -largest, 0.1, Decimal("1.50")]
+    assert [row["yes"], row["text"], row["raw"], row["day"]] == [True, "t", b"\x00'", date(2026, 10, 1)]
+    assert [row["moment"], row["long"]] == [values["moment"], timedelta(seconds=1)]
+    assert row["none"] is None or pd.isna(row["none"])
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    "tasks", [[1, 2], (1, 2), {1, 2}, np.array([1, 2], np.int32), pd.Series([1, 2], dtype="Int64"), range(1, 3)]
+)
+def test_a_list_is_an_array(logs: DataFrame, tasks: Any) -> None:
+    frame = fl.sql(logs, "SELECT taskid FROM logs WHERE array_contains(:tasks, taskid) ORDER BY 1", tasks=tasks)
+    assert frame["taskid"].tolist() == [1, 2]
+
+
+@pytest.mark.spark
+def test_a_list_can_be_empty_or_long(logs: DataFrame) -> None:
+    question = "SELECT count(*) AS n FROM logs WHERE array_contains(:tasks, taskid)"
+    assert fl.sql(logs, question, tasks=[])["n"].tolist() == [0]
+    assert fl.sql(logs, question, tasks=[2**63 - 1, -(2**63), *range(2, 1000)])["n"].tolist() == [2]
+    assert fl.sql(logs, "SELECT :tasks AS t", tasks=[2**63 - 1, -(2**63)])["t"].iloc[0].tolist() == [
+        2**63 - 1,
+        -(2**63),
+    ]
+
+
+def test_names_are_not_looked_for_in_texts_and_comments() -> None:
+    text = """SELECT ':a', "x:b \\" :c", `:d`, '\\':e', x::int, :yes -- :f
+    /* :g
+    :h */ WHERE y=:yes2"""
+    assert names_in(text) == {"yes", "yes2"}
+
+
+# ---- what is wrong is said before Spark works
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("SELECT nix FROM logs", r"name `nix` cannot be resolved.*line 1 pos 7.*columns of logs: time, .*fsize"),
+        ("SELEC 1", r"does not understand the statement: Syntax error at or near 'SELEC' \(line 1, pos 0\)\. The"),
+        ("SELECT 1 FROM logz", r"table or view `logz` cannot be found"),
+        ("SELECT nix(1) FROM logs", r"routine `nix`"),
+        ("SELECT 1; SELECT 2", r"extra input 'SELECT'"),
+        ("", "unexpected empty statement"),
+        ("SELECT count(*), db FROM logs", "GROUP BY"),
+    ],
+)
+def test_a_statement_that_is_none(
+    logs: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(InvalidRequestError, match=message) as caught:
+        fl.sql(logs, statement)
+    assert "SQLSTATE" not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.spark
+def test_a_parameter_without_a_value(logs: DataFrame) -> None:
+    with pytest.raises(InvalidRequestError, match=r"has :db, for which no value is given; give db=…\. Given: a\."):
+        fl.sql(logs, "SELECT :a FROM logs WHERE db = :db", a=1)
+
+
+def test_a_value_without_its_parameter() -> None:
+    with pytest.raises(InvalidRequestError, match=r"no :dbs, for which a value is given\. Its parameters: :db\."):
+        fl.sql("unopened", "SELECT ':dbs' FROM logs WHERE db = :db", db="CONDBR2", dbs="x")
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (2**63, "a is 9223372036854775808 of more than 64 bits.*Give a text"),
+        (object(), "a is of type <class 'object'>"),
+        ({"x": 1}, "a is of type <class 'dict'>"),
+        ([1, "x"], "a is a list of different kinds"),
+        ([1, None], "a has an empty value in its list"),
+        ([[1]], "a is of type <class 'list'>"),
+        (np.eye(2), "a is an array of 2 dimensions"),
+        (pd.Timestamp("2026-10-01T00:00:00.000000001"), "finer than a microsecond"),
+    ],
+)
+def test_a_value_that_spark_has_nothing_for(value: object, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message):
+        as_parameters({"a": value})
+
+
+def test_a_statement_is_a_text() -> None:
+    with pytest.raises(InvalidRequestError, match="give a text in Spark SQL"):
+        fl.sql("unopened", 5)  # type: ignore[arg-type]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("SELECT 1 / (taskid - taskid) FROM logs", r"failed at sql: SELECT .*: Division by zero\."),
+        ("SELECT CAST(schema AS int) FROM logs", r"failed at sql: SELECT .*: The value .* cannot be cast"),
+        ("SELECT raise_error('too bad')", "failed at (the statement|sql: SELECT .*): too bad"),
+        ("SELECT sum(fsize) FROM logs", "overflow"),
+    ],
+)
+def test_a_statement_at_which_spark_fails(
+    logs: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SparkError, match=message):
+        fl.sql(logs, statement)
+    assert "SQLQueryContextLogger" not in capfd.readouterr().err
+
+
+@pytest.mark.spark
+def test_it_can_be_cancelled(logs: DataFrame) -> None:
+    with spark.cancellable() as work:
+        work.cancel()
+        with pytest.raises(Cancelled, match="was cancelled"):
+            fl.sql(logs, "SELECT 1 FROM logs")

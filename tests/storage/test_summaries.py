@@ -1,0 +1,326 @@
+"""What a summary answers is what the queries answer; what it cannot answer, the queries do."""
+
+import re
+import tempfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+import frontierlab as fl
+from frontierlab import Selection, extract, filters, spark
+from frontierlab.filters.bins import TimeBins, ValueBins
+from frontierlab.filters.expressions import KIND
+from frontierlab.filters.measures import Count, Sum
+from frontierlab.filters.needs import Expression, Need
+from frontierlab.filters.question import Question
+from frontierlab.filters.summaries import shape_answers
+from frontierlab.schema import COLUMNS
+from frontierlab.selection import KINDS
+from frontierlab.storage.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
+from tests.support import duck
+from tests.support.logs import START, make_dataset, table
+
+DAY = datetime(2026, 10, 1, tzinfo=UTC)
+FROM_A_SUMMARY = {
+    **dict.fromkeys(["queries_over_time", "bytes_over_time"], "periods"),
+    **dict.fromkeys(["queries_per_db", "uncached_by_kind"], "periods"),
+    **dict.fromkeys(["long_queries_per_schema", "long_queries_per_node"], "long queries"),
+    **dict.fromkeys(["queries_per_schema", "cached_per_schema", "payload_per_schema", "payload_per_node"], "folders"),
+    **dict.fromkeys(["cached_share_per_schema", "cached_share_per_node"], "folders"),
+    **dict.fromkeys(["bytes_share_per_schema", "bytes_share_per_node"], "folders"),
+}
+
+flag = st.none() | st.booleans()
+row = st.fixed_dictionaries(
+    {
+        "time": st.integers(START, START + 3 * 3_600_000),
+        "db": st.sampled_from(["CONDBR2", "OFLP200"]),
+        "schema": st.none() | st.sampled_from(["A", "B", "it's; --"]),
+        "nodefullpath": st.none() | st.sampled_from(["/a", "/b"]),
+        **dict.fromkeys(("cached", "disconn", "rejected", "procerror"), flag),
+        "querytime": st.sampled_from([None, -1, 0, 999, 1000, 2**62]),
+        "since": st.sampled_from([None, -1, 0, 2**62]),
+        "fsize": st.sampled_from([None, 0, -3, 1500, 2**50]),
+    }
+)
+
+
+periods = st.tuples(
+    st.none()
+    | st.sampled_from([DAY, DAY + timedelta(hours=1), DAY + timedelta(minutes=5), DAY + timedelta(seconds=1)]),
+    st.none() | st.sampled_from([DAY + timedelta(hours=2), DAY + timedelta(minutes=65), DAY + timedelta(minutes=61)]),
+)
+selections = st.builds(
+    lambda period, **where: Selection(since=period[0], until=period[1], **where),
+    period=periods,
+    db=st.sampled_from([None, "CONDBR2"]),
+    schema=st.sampled_from([None, ["A", None], "it's; --"]),
+    nodefullpath=st.sampled_from([None, None, "/a"]),
+    kind=st.none() | st.lists(st.sampled_from(KINDS), min_size=1),
+    min_querytime=st.sampled_from([None, None, 999, 1000]),
+)
+
+
+@pytest.fixture
+def asked_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The summaries that are asked, in order; "queries" where it is the logs."""
+    found: list[str] = []
+    run = spark.run
+
+    def noted(logs: DataFrame, sql: str, *args: Any, **keywords: Any) -> pd.DataFrame:
+        summary = TIMES in logs.columns
+        found.append(str(logs.select("summary").distinct().toPandas()["summary"].tolist()) if summary else "queries")
+        return run(logs, sql, *args, **keywords)
+
+    monkeypatch.setattr(spark, "run", noted)
+    return found
+
+
+@pytest.fixture(scope="module")
+def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    rows = [{"time": START + 60_000 * minute, "querytime": 500 * minute, "fsize": 10} for minute in range(130)]
+    return spark.open_logs(
+        make_dataset(tmp_path_factory.mktemp("logs") / "logs", rows[:70], rows[70:]), session=running
+    )
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", filters.__all__)
+def test_a_filter_asks_a_summary_where_it_can(logs: DataFrame, asked_of: list[str], name: str) -> None:
+    getattr(filters, name)(logs, db="CONDBR2", kind="rejected")
+    assert asked_of == [f"['{FROM_A_SUMMARY[name]}']" if name in FROM_A_SUMMARY else "queries"]
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("where", "summary"),
+    [
+        ({}, "periods"),
+        ({"since": "2026-10-01T00:05", "until": "2026-10-01T01:00"}, "periods"),
+        ({"since": "2026-10-01T00:05:00.001"}, None),
+        ({"until": "2026-10-01T00:04"}, None),
+        ({"min_querytime": 1000}, "periods"),
+        ({"min_querytime": 999}, None),
+        ({"schema": "A", "since": "2026-10-01T01:00"}, "folders"),
+        ({"schema": "A", "since": "2026-10-01T01:05"}, None),
+        ({"schema": "A", "since": "2026-10-01T01:05", "min_querytime": 1000}, "long queries"),
+        ({"tagname": "t"}, None),
+        ({"taskid": 1}, None),
+        ({"frontierserver": None, "squid": ["a", None]}, None),
+        ({"computingsite": "CERN"}, None),
+        ({"cached": False}, "periods"),
+        ({"bin_seconds": 600}, "periods"),
+        ({"bin_seconds": 301}, None),
+        ({"bin_seconds": 60}, None),
+    ],
+)
+def test_a_selection_that_a_summary_cannot_make_is_asked_of_the_queries(
+    logs: DataFrame, asked_of: list[str], where: dict[str, Any], summary: str | None
+) -> None:
+    asked = filters.cached_per_schema if "schema" in where else filters.queries_over_time
+    asked(logs, **where)
+    assert asked_of == [f"['{summary}']" if summary else "queries"]
+
+
+@pytest.mark.spark
+def test_both_windows_of_a_comparison_have_a_summary_or_their_queries(logs: DataFrame, asked_of: list[str]) -> None:
+    window = {"since": "2026-10-01T01:00", "until": "2026-10-01T02:00"}
+    frame = filters.queries_over_time(logs, **window, compare="-30min")
+    assert asked_of == ["['periods']", "['periods']"]
+    assert frame[["unknown", "unknown_before"]].sum().tolist() == [60, 60]
+    filters.queries_over_time(logs, **window, compare="-7min")
+    assert asked_of[2:] == ["['periods']", "queries"]
+
+
+@pytest.mark.spark
+def test_logs_that_a_user_has_filtered_have_none(logs: DataFrame, asked_of: list[str]) -> None:
+    assert filters.queries_per_db(logs.where("querytime < 1000"))["unknown"].tolist() == [2]
+    assert filters.queries_per_db(logs)["unknown"].tolist() == [130]
+    assert asked_of == ["queries", "['periods']"]
+
+
+@pytest.mark.spark
+def test_a_dataset_of_which_a_part_has_none_is_asked_itself(
+    running: SparkSession, tmp_path: Path, asked_of: list[str]
+) -> None:
+    dataset = make_dataset(tmp_path / "logs", [{"cached": True}], [{"cached": False}])
+    summary_file(dataset.files()[1]).unlink()
+    frame = filters.queries_per_db(spark.open_logs(dataset, session=running))
+    assert asked_of == ["queries"]
+    assert frame[["cached", "not_cached"]].to_numpy().tolist() == [[1, 1]]
+
+
+@pytest.mark.spark
+def test_an_extraction_of_many_parts_has_one_summary_of_all(
+    running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")
+    dataset = extract(fl.sample.settings(data_dir=tmp_path), source=fl.sample.path(), name="d", progress=False)
+    assert len(dataset.files()) > 4
+    (combined,) = summary_files(dataset.path, dataset.files())
+    found = pq.read_table(combined)
+    for shape in ("periods", "folders"):
+        assert pc.sum(found.filter(pc.field("summary") == shape)[TIMES]).as_py() == dataset.counts.kept
+    assert len(found) < sum(pq.read_metadata(summary_file(file)).num_rows for file in dataset.files())
+    logs = spark.open_logs(dataset, session=running)
+    for name in FROM_A_SUMMARY:
+        asked = getattr(filters, name)
+        pd.testing.assert_frame_equal(asked(logs, db="CONDBR2"), asked(logs.where("true"), db="CONDBR2"))
+
+
+@pytest.mark.spark
+def test_an_incomplete_dataset_is_asked_itself(running: SparkSession, tmp_path: Path, asked_of: list[str]) -> None:
+    dataset = make_dataset(tmp_path / "logs", [{"cached": True}], missing=1)
+    logs = spark.open_logs(dataset, session=running, allow_incomplete=True)
+    assert filters.queries_per_db(logs)["cached"].tolist() == [1]
+    assert asked_of == ["queries"]
+
+
+def test_bytes_whose_sum_could_overflow_have_no_summary(tmp_path: Path) -> None:
+    small = make_dataset(tmp_path / "small", [{"fsize": 2**61}, {"fsize": None}]).files()[0]
+    assert pq.read_table(summary_file(small))["fsize"].to_pylist() == [2**61] * 2  # one a shape without long ones
+    large = make_dataset(tmp_path / "large", [{"fsize": 2**61}, {"fsize": -(2**62)}]).files()[0]
+    assert not summary_file(large).exists()
+
+
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+data = st.lists(row, min_size=1, max_size=30)
+
+
+@settings(SHARED, max_examples=150)
+@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
+def test_a_summary_answers_as_the_queries_do(
+    name: str, data: list[dict[str, Any]], cut: int, selection: Selection
+) -> None:
+    asked, rows = getattr(filters, name), table(data)
+    with duck.in_duckdb():
+        logs = duck.with_summary(rows, summary_of(table(data[:cut]), table(data[cut:])))
+        pd.testing.assert_frame_equal(asked(logs, selection), asked(duck.Logs(rows), selection))
+
+
+@pytest.mark.spark
+@settings(SHARED, max_examples=3)
+@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
+def test_a_summary_answers_as_the_queries_do_in_spark(
+    running: SparkSession, name: str, data: list[dict[str, Any]], cut: int, selection: Selection
+) -> None:
+    asked = getattr(filters, name)
+    with tempfile.TemporaryDirectory() as folder:
+        logs = spark.open_logs(make_dataset(Path(folder) / "logs", data[:cut], data[cut:]), session=running)
+        pd.testing.assert_frame_equal(asked(logs, selection), asked(logs.where("true"), selection))
+
+
+def summary_of(*pieces: pa.Table) -> pa.Table:
+    summariser = Summariser()
+    for piece in pieces:
+        summariser.add(piece)
+    with tempfile.TemporaryDirectory() as folder:
+        summariser.write(Path(folder) / "0.summary")
+        return pq.read_table(Path(folder) / "0.summary")
+
+
+# ---- which questions a summary may answer ------------------------------------------------------------
+
+FLAGS = ("cached", "disconn", "rejected", "procerror")
+LONG = Expression("querytime >= 1000", Need("querytime", "at least", 1000))
+LONGER = Expression("querytime >= 5000", Need("querytime", "at least", 5000))
+
+conditions = st.sampled_from(
+    [
+        *(Expression.of(flag, flag) for flag in FLAGS),
+        Expression.of("schema = 'A' OR cached IS NULL", "schema", "cached"),
+        Expression.of("querytime > 999", "querytime"),
+        Expression.of("tagname IS NULL", "tagname"),
+        Expression("since <> -1", Need("since", "given")),
+        Expression.of("since > 0", "since"),
+        LONG,
+        LONGER,
+        "querytime >= 5000",  # says nothing of what it needs
+        "NOT cached",
+    ]
+)
+measures = st.builds(Count, conditions) | st.builds(Sum, st.sampled_from(["fsize", "querytime", "since"]), conditions)
+any_question = st.builds(
+    Question,
+    st.fixed_dictionaries({"a": st.just(Count()), "b": measures, "c": measures}),
+    st.sampled_from([{}, {"db": "db"}, {"schema": "schema"}, {"kind": KIND}, {"late": "querytime >= 5000"}]),
+    conditions=st.lists(conditions, max_size=2).map(tuple),
+    bins=st.none() | st.sampled_from([TimeBins(300), TimeBins(3600), TimeBins(7), ValueBins("querytime", 1000)]),
+)
+
+
+@settings(SHARED, max_examples=200)
+@given(question=any_question, data=data, selection=selections)
+def test_any_question_has_the_same_answer_with_summaries(
+    question: Question, data: list[dict[str, Any]], selection: Selection
+) -> None:
+    small = [{name: min(value, 2**50) if type(value) is int else value for name, value in one.items()} for one in data]
+    rows = table([{**one, "time": data[n]["time"], "tagname": one["schema"]} for n, one in enumerate(small)])
+    answers = []
+    for logs in (duck.with_summary(rows, summary_of(rows)), duck.Logs(rows)):
+        asked, statement = question.put_to(logs, "any", selection)  # type: ignore[arg-type]
+        frame = duck.run(asked, statement.text, statement.args)  # type: ignore[arg-type]
+        answers.append(frame.sort_values([*frame.columns], ignore_index=True))
+    pd.testing.assert_frame_equal(*answers)
+
+
+@pytest.mark.parametrize(
+    ("question", "summary"),
+    [
+        (Question({"ms": Sum("querytime")}, {"schema": "schema"}), None),
+        (Question({"bytes": Sum("fsize")}, {"schema": "schema"}), "folders"),
+        (Question({"n": Count()}, {"schema": "schema"}, conditions=(LONG,)), "long queries"),
+        (Question({"n": Count(LONG)}, {"schema": "schema"}), "folders"),
+        (Question({"n": Count()}, {"schema": "schema"}, conditions=(LONGER,)), None),
+        (Question({"n": Count()}, {"schema": "schema"}, conditions=("querytime >= 5000",)), None),
+        (Question({"n": Count()}, {"long": "querytime >= 1000"}), None),
+        (Question({"n": Count()}, {"querytime": "querytime"}), None),
+        (Question({"n": Count("since > 0")}), None),
+        (Question({"n": Count()}, {"schema": "schema"}, labels={"tag": "max(tagname)"}), None),
+    ],
+)
+def test_what_a_question_needs_decides(question: Question, summary: str | None) -> None:
+    every, rest = question.needs(Selection())
+    assert next((shape.name for shape in SHAPES if shape_answers(shape, every, rest)), None) == summary
+
+
+@pytest.mark.parametrize("name", filters.__all__)
+def test_filters_say_all_that_they_need(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every column in a filter's SQL is in what it says that it needs."""
+    asked: list[tuple[set[str], str]] = []
+    put_to = Question.put_to
+
+    def noted(question: Question, *args: Any) -> Any:
+        found, statement = put_to(question, *args)
+        every, rest = question.needs(*args[2:])
+        asked.append(({need.column for need in every | rest}, statement.text))
+        return found, statement
+
+    monkeypatch.setattr(Question, "put_to", noted)
+    one = table([{"cached": False}])
+    with duck.in_duckdb():
+        for field in ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid"):
+            getattr(filters, name)(duck.Logs(one), **{field: [None, "a"]})
+        getattr(filters, name)(duck.Logs(one), db="a", taskid=1, kind="rejected", min_querytime=7)
+        getattr(filters, name)(duck.Logs(one), since="2026-10-01", until="2026-10-02", cached=True)
+    for columns, text in asked:
+        words = set(re.findall(r"(?<![:\w])\w+", re.sub("'[^']*'", "", text)))
+        assert words & {column.name for column in COLUMNS} <= columns | {"taskname"}, name
+
+
+def test_a_summary_of_many_pieces_stays_small(tmp_path: Path) -> None:
+    summariser = Summariser()
+    for number in range(50):
+        summariser.add(table([{"time": START + second * 1000, "fsize": number} for second in range(600)]))
+    summariser.write(tmp_path / "0.summary")
+    rows = pq.read_table(tmp_path / "0.summary").filter(pc.field("summary") == "periods")
+    assert rows.select(["fsize", TIMES]).to_pylist() == [{"fsize": 300 * 1225, TIMES: 300 * 50}] * 2

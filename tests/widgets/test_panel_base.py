@@ -1,0 +1,434 @@
+"""The base of panels: state and view, work in threads, errors, and what is kept."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+
+import frontierlab_widgets
+import ipywidgets as widgets
+import pytest
+import traitlets
+from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.formatting import duration, progress_line, sentence
+from frontierlab_widgets.panel import Panel, Phase
+
+import frontierlab as fl
+from frontierlab.errors import Cancelled, InvalidRequestError, JobError
+from frontierlab.util.progress import Progress
+
+LONG = 30  # seconds after which a test that waits has failed
+
+
+class Counter(Panel):
+    """Counts in a thread, up to a number that is typed."""
+
+    title = "Counter <b>"
+    number = traitlets.Int(3).tag(kept=True)
+    counted = traitlets.Int(0)
+
+    def build(self):
+        self.field = widgets.Text(description="how many")
+        self.button = widgets.Button(description="Count")
+        self.go = threading.Event()
+        self.begun = threading.Event()
+        self.placed = self.bind("number", self.field, read=self.read, show=str)
+        self.click(self.button, self.count, always=False, uses=["number"])
+        return [self.placed, self.button]
+
+    def read(self, text):
+        if not text.isdecimal():
+            raise InvalidRequestError(f"{text!r} is no number")
+        return int(text)
+
+    def count(self):
+        number = self.number
+
+        def work(work):
+            self.begun.set()
+            assert self.go.wait(LONG)
+            for i in range(number):
+                work.report(Progress("counting", i, number, 1.0, number - i))
+            return number
+
+        self.begin(work, lambda count: setattr(self, "counted", count))
+
+
+@pytest.fixture
+def panel(data_dir):
+    return Counter(fl.Settings(data_dir=data_dir))
+
+
+def shown(panel):
+    return panel._error.value
+
+
+def test_initially_it_is_ready_and_its_view_shows_its_traits(panel):
+    assert (panel.phase, panel.error, panel.message, panel.progress) == (Phase.READY, "", "", None)
+    assert panel.field.value == "3"
+    assert panel._going.layout.display == "none"
+    assert "Counter &lt;b&gt;" in panel.children[1].value
+    assert panel.children[-1] is panel.foot
+
+
+def test_the_view_follows_the_state_and_the_state_the_view(panel):
+    panel.number = 7
+    assert panel.field.value == "7"
+    panel.field.value = "8"
+    assert panel.number == 8
+
+
+def told(panel):
+    return panel.placed.children[1]
+
+
+def test_an_invalid_field_is_marked_and_its_buttons_are_off_until_it_is_mended(panel):
+    panel.field.value = "many <i>"
+    assert (panel.number, panel.error, panel.phase) == (3, "", Phase.READY)
+    assert panel.invalid == {"number": "'many <i>' is no number."}
+    assert "&#x27;many &lt;i&gt;&#x27; is no number." in told(panel).value
+    assert 'role="alert"' in told(panel).value
+    assert told(panel).layout.display == ""
+    assert "frontierlab-invalid" in panel.placed._dom_classes
+    assert panel.button.disabled
+    panel.button.click()
+    assert "Mend the field 'how many' first. 'many <i>' is no number." in panel.error
+    assert panel.phase is Phase.READY
+    panel.field.value = "5"
+    assert (panel.number, panel.error, panel.invalid, told(panel).value) == (5, "", {}, "")
+    assert told(panel).layout.display == "none"
+    assert "frontierlab-invalid" not in panel.placed._dom_classes
+    assert not panel.button.disabled
+
+
+@pytest.mark.parametrize("number", [3, 4])
+def test_code_that_sets_the_trait_mends_its_field(panel, number):
+    panel.field.value = "many"
+    panel.number = number  # 3 it is already
+    assert (panel.field.value, panel.invalid, panel.button.disabled) == (str(number), {}, False)
+
+
+def test_an_invalid_value_that_code_sets_is_marked_too(panel):
+    panel.number = -4
+    assert panel.invalid == {"number": "'-4' is no number."}
+    assert panel.button.disabled
+
+
+def test_a_field_stays_invalid_while_work_goes_on_and_after(panel):
+    panel.button.click()
+    assert panel.begun.wait(LONG)
+    panel.field.value = "many"
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.counted, panel.button.disabled) == (Phase.DONE, 3, True)
+
+
+def test_a_button_that_uses_no_field_works_beside_an_invalid_one(panel):
+    panel.button.click()
+    panel.field.value = "a lot"
+    panel._stop.click()
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error) == (Phase.STOPPED, "")
+
+
+def test_work_goes_on_in_a_thread_and_ends(panel):
+    panel.button.click()
+    assert panel.begun.wait(LONG)
+    assert panel.phase is Phase.WORKING
+    assert panel.button.disabled
+    assert panel._going.layout.display == ""
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.counted, panel.progress) == (Phase.DONE, 3, None)
+    assert not panel.button.disabled
+
+
+def test_it_can_be_stopped(panel):
+    panel.button.click()
+    assert panel.begun.wait(LONG)
+    panel._stop.click()
+    assert "stopping" in panel._line.value
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.counted) == (Phase.STOPPED, 0)
+    assert panel.message == "Stopped; nothing was changed."
+
+
+def test_an_error_of_input_during_work_leaves_the_work_and_its_stop_button(panel):
+    panel.button.click()
+    assert panel.begun.wait(LONG)
+    panel.guarded(lambda: panel.read("many"))
+    assert panel.error == "'many' is no number."
+    assert (panel.phase, panel._going.layout.display, panel.button.disabled) == (Phase.WORKING, "", True)
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.counted, panel.error) == (Phase.DONE, 3, "'many' is no number.")
+
+
+def test_other_work_is_refused_while_work_goes_on(panel):
+    panel.button.click()
+    assert panel.begun.wait(LONG)
+    for replaceable in (False, True):
+        panel.guarded(lambda r=replaceable: panel.begin(lambda work: None, replaceable=r))
+        assert "This panel is at work (working). Wait for its end, or click Stop" in panel.error
+    panel.go.set()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.counted) == (Phase.DONE, 3)
+
+
+def test_newer_work_takes_the_place_of_work_that_is_replaceable(panel):
+    begun, came = threading.Event(), []
+
+    def draw(work):
+        begun.set()
+        assert work.stopping.wait(LONG)
+        return "old"
+
+    panel.begin(draw, came.append, replaceable=True)
+    assert begun.wait(LONG)
+    first = panel._work
+    panel.begin(lambda work: "new", came.append)
+    assert panel.wait(LONG)
+    assert first.join(LONG)
+    assert (panel.phase, came) == (Phase.DONE, ["new"])
+
+
+def test_work_begins_what_follows_it(panel):
+    came = []
+    panel.begin(lambda work: 1, lambda one: panel.begin(lambda work: one + 1, came.append))
+    assert panel.wait(LONG)
+    assert (panel.phase, came) == (Phase.DONE, [2])
+
+
+def test_work_that_does_not_stop_is_not_waited_for_and_its_outcome_is_dropped(panel, monkeypatch):
+    monkeypatch.setattr("frontierlab_widgets.phases.STOP_SECONDS", 0.05)
+    begun, end, given_up, came = threading.Event(), threading.Event(), threading.Event(), []
+
+    def work(work):
+        work.report(Progress("asking the server", 3, 20, 1.0, None))
+        begun.set()
+        assert end.wait(LONG)
+        return "late"
+
+    panel.observe(lambda _: given_up.set(), "phase")
+    panel.begin(work, came.append)
+    assert begun.wait(LONG)
+    given_up.clear()
+    hung = panel._work
+    hung.when_stopped(lambda: end.wait(LONG))  # nor does this hold who stops it
+    panel._stop.click()
+    assert given_up.wait(LONG)
+    assert panel.phase is Phase.STOPPED
+    assert "has not ended yet (it was last at: asking the server, 3 of 20, 1.0 a second)" in panel.message
+    panel.begin(lambda work: "next", came.append)
+    assert panel.wait(LONG)
+    end.set()
+    assert hung.join(LONG)
+    assert (panel.phase, came) == (Phase.DONE, ["next"])
+
+
+@pytest.mark.parametrize(
+    ("error", "shown"),
+    [(Cancelled("ended"), ""), (JobError("The job cannot be cancelled"), "The job cannot be cancelled.")],
+)
+def test_an_error_after_stop_is_shown_where_it_is_not_the_stop_itself(panel, error, shown):
+    def work(work):
+        assert work.stopping.wait(LONG)
+        raise error
+
+    panel.begin(work)
+    panel._stop.click()
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error) == (Phase.STOPPED, shown)
+
+
+def test_waiting_for_a_chain_of_work_takes_no_longer_than_was_said(panel):
+    panel.button.click()
+    assert not panel.wait(0.01)
+    panel.go.set()
+    assert panel.wait(LONG)
+
+
+@pytest.mark.parametrize("where", ["click", "work", "then"])
+def test_an_error_nobody_foresaw_is_shown_and_logged(panel, caplog, where):
+    def bad(*_):
+        raise ZeroDivisionError("division <by> zero")
+
+    if where == "click":
+        other = widgets.Button()
+        panel.click(other, bad)
+        other.click()
+    else:
+        panel.begin(*((bad,) if where == "work" else (lambda _: None, bad)))
+    assert panel.wait(LONG)
+    assert "should not have: ZeroDivisionError: division <by> zero" in panel.error
+    assert "division &lt;by&gt; zero" in shown(panel)
+    assert panel.phase is (Phase.READY if where == "click" else Phase.FAILED)
+    (record,) = [one for one in caplog.records if one.name == "frontierlab_widgets"]
+    assert record.levelno == logging.ERROR
+    assert record.exc_info[0] is ZeroDivisionError
+    caplog.clear()
+
+
+def test_an_error_raised_on_purpose_is_a_sentence(panel):
+    def bad(_):
+        raise InvalidRequestError("that makes no sense")
+
+    panel.begin(bad)
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error) == (Phase.FAILED, "that makes no sense.")
+
+
+def test_what_is_kept_comes_back(panel):
+    panel.number = 12
+    state = json.loads(json.dumps(panel.state()))
+    assert state == {"panel": "Counter", "number": 12}
+    assert Counter.from_state(state, panel.settings).number == 12
+    assert Counter.from_state(json.dumps(state), panel.settings).field.value == "12"
+
+
+@pytest.mark.parametrize(
+    ("state", "message"),
+    [
+        ({"panel": "Other"}, "not the state of a Counter"),
+        ("{", "no state of a panel"),
+        ("[]", "no state of a panel|not the state"),
+        ({"panel": "Counter", "colour": 1}, "has colour, which Counter does not know. It knows: number"),
+        ({"panel": "Counter", "number": "x"}, "a value for number that cannot be"),
+    ],
+)
+def test_the_state_of_something_else_is_refused(panel, state, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        Counter.from_state(state, panel.settings)
+
+
+def test_a_trait_that_is_none_is_refused(data_dir):
+    with pytest.raises(InvalidRequestError, match="Counter has no trait colour"):
+        Counter(fl.Settings(data_dir=data_dir), colour="red")
+
+
+def test_settings_that_cannot_be_are_said(monkeypatch, tmp_path):
+    monkeypatch.setenv("CONFIG_FILE", str(tmp_path / "nowhere.txt"))
+    panel = Counter()
+    assert panel.settings is None
+    assert "nowhere.txt" in panel.error
+    assert "cannot be read" in shown(panel)
+
+
+def test_progress_and_times_in_words():
+    assert progress_line(Progress("reading", 500, 2_000, 125.0, 12.0)) == (
+        "reading, 500 of 2,000, 125 a second, 12 s left"
+    )
+    assert progress_line(Progress("waiting", 0, None, 0.0, None, "for Spark")) == "waiting: for Spark"
+    assert [duration(seconds) for seconds in (0.4, 59, 61, 3_600 * 2 + 300)] == [
+        "0 s",
+        "59 s",
+        "1 min 1 s",
+        "2 h 5 min",
+    ]
+    assert sentence(InvalidRequestError("Ends already.")) == "Ends already."
+
+
+ODD = ["it's", 'a "b"', "C:\\n", "line\nbreak", "tab\t", "Ünïcode 値 \u2028", "\ud800", "{x}", "'\"\\", ""]
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_a_call_as_code_gives_the_values_that_were_written(odd):
+    got = []
+    call_text = call("take", odd, Name("settings"), x=[odd, None, True, 2**60], y={odd: (odd, 1.5)}, z=odd * 50)
+    exec(compile(call_text, "code", "exec"), {"take": lambda *a, **k: got.append((a, k)), "settings": "ours"})
+    assert got == [((odd, "ours"), {"x": [odd, None, True, 2**60], "y": {odd: [odd, 1.5]}, "z": odd * 50})]
+
+
+def test_a_selection_as_code_makes_it_again():
+    selection = fl.Selection(db="CONDBR2", nodefullpath="/a/b's", since="2026-10-01", taskid=[1, 2])
+    names = {"fl": fl, "take": lambda given: given}
+    assert eval(call("take", selection), names) == selection
+
+
+def test_the_names_are_sorted_there_and_documented():
+    assert frontierlab_widgets.__all__ == sorted(frontierlab_widgets.__all__)
+    for name in frontierlab_widgets.__all__:
+        value = getattr(frontierlab_widgets, name)
+        assert vars(value).get("__doc__"), name
+        assert name in dir(frontierlab_widgets)
+    with pytest.raises(AttributeError, match="no_such_panel"):
+        _ = frontierlab_widgets.no_such_panel
+
+
+def test_what_users_do_at_once_happens_one_after_the_other(panel):
+    """JupyterLab hands the messages of widgets to several threads of the kernel."""
+    held, let_go, order = threading.Event(), threading.Event(), []
+
+    def first():
+        held.set()
+        assert let_go.wait(LONG)
+        order.append("first")
+
+    threads = [threading.Thread(target=panel.guarded, args=[first])]
+    threads[0].start()
+    assert held.wait(LONG)
+    threads.append(threading.Thread(target=panel.guarded, args=[lambda: order.append("second")]))
+    threads[1].start()
+    threads[1].join(0.2)  # what it would take without waiting for its turn
+    assert order == []
+    let_go.set()
+    for thread in threads:
+        thread.join(LONG)
+    assert order == ["first", "second"]
+
+
+class Clock(Panel):
+    """Counts its ticks."""
+
+    def build(self):
+        self.ticked = threading.Semaphore(0)
+        self.tick(self.ticked.release, 0.01)
+        return []
+
+
+def test_it_ticks_while_a_page_shows_it_and_not_otherwise(data_dir, monkeypatch):
+    panel = Clock(fl.Settings(data_dir=data_dir))
+    lifeline, (ticker,) = panel._lifeline, panel._tickers
+    asked = threading.Event()
+    monkeypatch.setattr("frontierlab_widgets.kernel_status.ASK_SECONDS", 0.0)
+    monkeypatch.setattr(lifeline, "send", lambda content: asked.set())
+    assert ticker._thread is None
+    lifeline._answered(None, {"shown": True}, [])
+    thread = ticker._thread
+    assert panel.ticked.acquire(timeout=LONG)
+    assert panel.ticked.acquire(timeout=LONG)
+    assert asked.wait(LONG)  # and the page answers
+    lifeline._answered(None, {"shown": True}, [])
+    assert ticker._thread is thread
+    monkeypatch.setattr("frontierlab_widgets.kernel_status.GONE_SECONDS", 0.0)  # it answers no more
+    thread.join(LONG)
+    assert (thread.is_alive(), ticker._thread) == (False, None)
+    monkeypatch.undo()
+    lifeline._answered(None, {"shown": True}, [])  # shown again
+    assert ticker._thread.is_alive()
+    thread = ticker._thread
+    panel.close()
+    thread.join(LONG)
+    assert not thread.is_alive()
+    lifeline._answered(None, {"shown": True}, [])
+    assert ticker._thread is None
+
+
+def test_a_closed_panel_closes_its_widgets_and_stops_what_is_replaceable(panel):
+    button = panel.button
+    job = threading.Event()
+    panel.begin(lambda work: work.stopping.wait(LONG), replaceable=True)
+    work = panel._work
+    panel.close()
+    assert work.join(LONG)
+    assert [one.comm for one in (panel, button, panel.field, panel._stop, panel._lifeline)] == [None] * 5
+    other = Counter(panel.settings)
+    other.begin(lambda work: job.wait(LONG))
+    work = other._work
+    other.close()
+    assert not work.stopping.is_set()  # a job goes on
+    job.set()
+    assert work.join(LONG)

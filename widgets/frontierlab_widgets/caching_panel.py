@@ -1,0 +1,370 @@
+"""Caching efficiency, by hand: which folders waste the cache, why, what would help, and what was before."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+import traitlets
+
+import frontierlab as fl
+from frontierlab import jobs
+from frontierlab.caching import history
+from frontierlab.catalogue import Catalogue
+from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab.util.literals import literal
+from frontierlab_widgets.bokeh_views import Figures, load_bokeh
+from frontierlab_widgets.boxes import ClosableBox
+from frontierlab_widgets.caching_history import History
+from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, origin_of
+from frontierlab_widgets.code import Code, Name, call
+from frontierlab_widgets.files import Download
+from frontierlab_widgets.follow_job import follow
+from frontierlab_widgets.formatting import notes
+from frontierlab_widgets.origin import FiguresPanel, Origin
+from frontierlab_widgets.panel import row
+from frontierlab_widgets.selection_fields import TIMES, Picker
+from frontierlab_widgets.table import Table
+from frontierlab_widgets.work import Work
+
+__all__ = ["CachingPanel"]
+
+_NOT_EXPLAINED = "Choose a row of the table: why it wastes the cache is worked out then."
+_TABS = ("Folders", "Waste", "Why", "What would help", "History")
+
+
+class CachingPanel(FiguresPanel):
+    """Which folders waste the cache, why, and what would help.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    job : str
+        The job whose result is shown; empty before the first.
+    figures : DataFrame or None
+        As `frontierlab.caching.efficiency` gave it: a row a folder and tag, the worst first.
+    folder : list
+        Database, schema, folder and tag of the chosen row; empty where none is.
+    tab : str
+        Which view is open.
+    """
+
+    title = "Caching"
+
+    job = traitlets.Unicode().tag(kept=True)
+    figures = traitlets.Instance(pd.DataFrame, allow_none=True)
+    folder = traitlets.List().tag(kept=True)
+    tab = traitlets.Enum(_TABS, _TABS[0]).tag(kept=True)
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the choice of queries, the buttons, and the five views."""
+        self._explained: dict[str, Any] = {}
+        self._datasets = widgets.Dropdown(
+            description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
+        )
+        self._picker = Picker(self, folders_only=True)
+        whole = widgets.Button(description="Whole dataset", tooltip="Take all choices but the dataset back")
+        self._download, self._notes = Download(), widgets.HTML()
+        self.choose("dataset", self._datasets)
+        self._show_datasets()
+        self.click(whole, self._picker.clear)
+        buttons = self._build_buttons()
+        self._tabs = self._build_tabs()
+        about = self.watch_origin([self._notes, *self._greyed_pages])
+        self.on(self._show_datasets, "settings", "dataset")
+        self.on(self._show_figures, "figures")
+        self.on(self._chosen, "folder")
+        self.on(self._show_code, "stale", "origin")
+        self.on(self._draw_all, "dark")
+        self.on(self._opened, "tab")
+        return [
+            row(self._datasets, whole),
+            self._picker,
+            buttons,
+            self.foot,
+            about,
+            self._notes,
+            self._tabs,
+            self._download,
+        ]
+
+    def _build_buttons(self) -> widgets.Widget:
+        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        buttons["Compute"].button_style = "primary"
+        self.click(buttons["Compute"], self.compute, always=False, uses=TIMES)
+        of_figures = {"Explain the worst": self.explain_worst, "Store": self.store, "HTML page": self.page}
+        for name, action in of_figures.items():
+            self.click(buttons[name], action, always=False, when=lambda: not self.stale)
+        self.click(buttons["Code"], self.fresh(self._open_code), uses=TIMES, when=lambda: not self.stale)
+        return row(*buttons.values())
+
+    def _build_tabs(self) -> widgets.Tab:
+        self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
+        self._told, self._advice = widgets.HTML(), widgets.HTML()
+        self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
+        self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
+        self._views = {name: Figures() for name in ("Waste", "Why", "What would help")}
+        self._code, self._code_box = Code(), ClosableBox()
+        self.click(self._code_box.button, self._code_box.shut)
+        self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
+        self._forget_explanation()
+        folders, waste = widgets.VBox([self._table]), widgets.VBox([self._views["Waste"]])
+        why = widgets.VBox([self._told, self._views["Why"]])
+        helps = widgets.VBox([self._advice, self._grids, self._views["What would help"]])
+        self._greyed_pages = (folders, self._code_box.content, waste, why, helps, self._past.comparison)
+        tabs = widgets.Tab([widgets.VBox([self._code_box, folders]), waste, why, helps, self._past], titles=_TABS)
+        tabs.observe(lambda change: setattr(self, "tab", _TABS[change["new"] or 0]), "selected_index")
+        return tabs
+
+    # what is asked for
+
+    def refresh(self) -> None:
+        """See which datasets there are now."""
+        self._show_datasets()
+        self.check_origin()
+
+    def chosen_origin(self, dataset: fl.Dataset) -> Origin:
+        """Return the origin that figures of what is chosen now would have."""
+        return origin_of((dataset.name, dataset.identity), self.selection, self.settings)
+
+    def about_figures(self) -> str:
+        """Return what stands above the figures; of part of a dataset their notes say it."""
+        whole = self.origin is not None and self.origin.selection == fl.Selection()
+        return super().about_figures() if whole else ""
+
+    def compute(self) -> None:
+        """Compute the figures of the selected queries, as a job.
+
+        Raises
+        ------
+        InvalidRequestError
+            No dataset is chosen, or a time that is typed is not valid.
+        """
+        self.require_valid(*TIMES)
+        dataset, settings, selection = self.chosen_dataset(), self.settings, self.selection
+
+        def compute(work: Work) -> tuple[jobs.Job, pd.DataFrame]:
+            arguments: dict[str, Any] = {} if dataset.state == "complete" else {"allow_incomplete": True}
+            if selection != fl.Selection():
+                arguments["selection"] = selection
+            job = jobs.submit("caching", settings=settings, dataset=dataset.name, **arguments)
+            return job, follow(job, work)
+
+        def then(done: tuple[jobs.Job, pd.DataFrame]) -> None:
+            job, figures = done
+            if figures.empty:
+                what = f" of what is picked ({selection.in_words()})" if selection != fl.Selection() else ""
+                raise InvalidRequestError(f"The dataset {dataset.name} has no query with an IOV{what}.")
+            self.job = job.id
+            self._take(figures, settings)
+            self.message = f"{len(figures):,} folders and tags, the most wasted database time first."
+
+        self.begin(compute, then, stage="beginning")
+        self.tab = _TABS[0]
+
+    def explain_worst(self) -> None:
+        """Explain the folder and tag with the most wasted database time."""
+        figures = self._computed()
+        known = figures[figures["wasted_dbtime"].notna()]
+        if known.empty:
+            raise InvalidRequestError("No folder here has a payload that is known; the column Problem says why.")
+        if not self._explained:
+            self.folder = []  # it may be chosen, and its explanation was stopped or failed
+        self._pick(id_of(known.iloc[0]))
+        self.tab = "Why"
+
+    def store(self) -> None:
+        """Store what is computed, to compare with it later; off the main thread."""
+        figures, dataset, settings = self._computed(), self.computed_dataset(), self.settings
+
+        def then(count: int) -> None:
+            self.message = f"{count:,} records of {dataset.name} are stored."
+            self._show_history()
+
+        self.begin(lambda _: history.store(figures, dataset, settings), then, stage="storing")
+        self.tab = "History"
+
+    def compare(self, stored: str) -> None:
+        """Compare what is computed with a stored result, by its id in the table of the history."""
+        if stored:
+            self._past.compare(stored, self._computed(), dark=self.dark)
+
+    def page(self) -> None:
+        """Write the page of what is computed, with what was explained, and give it to the reader's machine."""
+        figures, found = self._computed(), self._explained
+        name = self.computed_dataset().name
+        with tempfile.TemporaryDirectory() as folder:
+            path = fl.caching.page(
+                figures,
+                Path(folder) / f"{name}-caching.html",
+                explanations=[found["why"]] if found else [],
+                what_ifs=[found["what"]] if found and found["what"] is not None else [],
+                title=f"Caching of conditions folders, {name}",
+            )
+            self._download.give(path, path.name)
+        self.message = f"{path.name} was given to the browser."
+
+    def code(self) -> str:
+        """Return the calls that compute, explain and try."""
+        which = {} if self.selection == fl.Selection() else {"selection": Name("selection")}
+        arguments = (self.dataset, Name("settings"))
+        lines = [f"selection = fl.{self.selection!r}"] if which else []
+        lines.append(call("figures = fl.caching.efficiency", *arguments, **which))
+        if self.folder:
+            lines += [
+                f"folder = {literal(dict(zip(KEYS, self.folder, strict=True)))}",
+                call("why = fl.caching.explain", *arguments, Name("**folder"), **which),
+                "fl.caching.explain_figure(why)",
+                call("fl.caching.what_if", *arguments, Name("**folder"), **which),
+            ]
+        return "\n".join(lines)
+
+    def restore(self, state: Mapping[str, Any] | str) -> None:
+        """Show what a state says; figures are those of the job that computed them, where its result is still there."""
+        given = dict(json.loads(state) if isinstance(state, str) else state)
+        folder = given.pop("folder", [])
+        super().restore(given)
+        if self.job:
+            with self.shown_errors():
+                self._take(jobs.open_job(self.job, self.settings).result(0), self.settings)
+        self.folder = folder
+
+    # what is shown
+
+    def _computed(self) -> pd.DataFrame:
+        if self.figures is None:
+            raise InvalidRequestError("Nothing is computed yet: choose a dataset and click Compute.")
+        self.require_fresh()
+        return self.figures
+
+    def _take(self, figures: pd.DataFrame, settings: Any) -> None:
+        """Show figures; they say themselves of which dataset and selection they are."""
+        self.figures = figures
+        name, identity = figures.attrs.get("dataset", (self.dataset, "unknown"))
+        selection = fl.Selection.from_json(figures.attrs.get("selection", {}))
+        self.origin = origin_of((name, identity), selection, settings)
+        self.check_origin()
+
+    def _catalogue(self) -> pd.DataFrame:
+        if self.settings is None or not self.settings.catalogue_path.exists():
+            return pd.DataFrame(columns=["db", "schema", "nodefullpath", "queries"])
+        table = Catalogue.read(self.settings.catalogue_path).table.select(["db", "schema", "node"])
+        frame = table.to_pandas().drop_duplicates().rename(columns={"node": "nodefullpath"})
+        return frame.assign(queries=pd.NA)
+
+    def _show_datasets(self) -> None:
+        names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
+        self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
+        empty = pd.DataFrame({"taskid": [], "taskname": [], "queries": []})
+        self._picker.offer({"folders": self._catalogue(), "tasks": empty})
+
+    def _show_figures(self) -> None:
+        figures = self.figures
+        self.folder = []
+        self._forget_explanation()
+        self._past.forget()
+        if figures is not None:
+            ids = [id_of(record) for _, record in figures.iterrows()]
+            self._table.show(figures.assign(id=ids), lambda record: "bad" if record["problem"] else "")
+            self._notes.value = notes(figures.attrs.get("notes", ()))
+        self._draw_view("Waste")
+
+    def _pick(self, chosen: str) -> None:
+        self.folder = json.loads(chosen) if chosen else []
+
+    def _chosen(self) -> None:
+        self._table.selected = json.dumps(self.folder) if self.folder else ""
+        self._show_code()
+        if self.folder:
+            try:
+                self._explain()
+            except FrontierlabError:
+                self.folder = []  # a row that looks chosen would be taken for one that is explained
+                raise
+
+    def _explain(self) -> None:
+        self._computed()
+        dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
+        run = partial(explained, dataset, self.settings, folder, self.origin.selection)
+        self.begin(run, self._show_explained, stage="explaining", replaceable=True)
+        self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
+
+    def _forget_explanation(self, told: str = _NOT_EXPLAINED) -> None:
+        """Show nothing of a folder that was explained; another is chosen, or the figures are others."""
+        self._explained = {}
+        self._told.value = self._advice.value = f"<p>{escape(told)}</p>"
+        for part in (self._grids, self._views["Why"], self._views["What would help"]):
+            part.layout.display = "none"
+
+    def _show_explained(self, found: dict[str, Any]) -> None:
+        self._explained = found
+        why, what = found["why"], found["what"]
+        problem = [found["problem"]] if found["problem"] else []
+        self._told.value = f"<h4>{escape(str(why.folder))}</h4>{notes(problem)}"
+        self._advice.value = notes(problem) if what is None else f"<p><b>{escape(what.attrs.get('advice', ''))}</b></p>"
+        if what is not None:
+            self._grids.show(what)
+            self._grids.layout.display = ""
+        self.message = f"{why.folder.nodefullpath} is explained: Why, and What would help."
+        for name in ("Why", "What would help"):
+            self._draw_view(name)
+
+    def _opened(self) -> None:
+        self._tabs.selected_index = _TABS.index(self.tab)
+        if self.tab == "History":
+            self._show_history()
+
+    def _show_history(self) -> None:
+        if self.settings is not None:
+            self._past.read(self.settings)
+
+    def _draw_all(self) -> None:
+        for name in self._views:
+            self._draw_view(name)
+        self._past.draw(dark=self.dark)
+
+    def _draw_view(self, name: str) -> None:
+        """Draw what a view shows, new: figures of before are in another document, perhaps of another theme."""
+        drawn: list[Any] = []
+        if name == "Waste" and self.figures is not None:
+            drawn = [fl.caching.waste_figure(self.figures)]
+        elif name == "Why" and self._explained:
+            drawn = [fl.caching.explain_figure(self._explained["why"])]
+        elif name == "What would help" and self._explained and self._explained["what"] is not None:
+            drawn = [fl.caching.what_if_figure(self._explained["what"])]
+        if drawn:
+            self._views[name].show(drawn, dark=self.dark)
+
+    def _open_code(self) -> None:
+        self._code_box.show("Code", self._code)
+        self._show_code()
+        self.tab = _TABS[0]
+
+    def _show_code(self) -> None:
+        """Show the code of what is chosen; while the figures are stale, that of before."""
+        if self._code_box.is_open and not self.stale:
+            self._code.code = self.code()
+
+    def _repr_mimebundle_(self, **keywords: Any) -> Any:
+        load_bokeh()
+        return super()._repr_mimebundle_(**keywords)
+
+
+_TIPS = {
+    "Compute": "Compute the figures of the queries that are selected",
+    "Explain the worst": "Choose the folder with the most wasted database time",
+    "Store": "Keep what is computed, to compare with it later",
+    "HTML page": "What is computed and explained, on one page for a detector group",
+    "Code": "Show the calls that do this",
+}

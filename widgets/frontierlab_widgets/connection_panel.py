@@ -1,0 +1,320 @@
+"""Settings, edited and saved; and the services that they name, tested."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from html import escape
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import ipywidgets as widgets
+import traitlets
+from pydantic import ValidationError
+
+from frontierlab import Settings, connections, create_config_file, jobs, sample
+from frontierlab.errors import InvalidRequestError
+from frontierlab.settings.sources import is_secret
+from frontierlab.util.progress import Progress
+from frontierlab_widgets.code import call
+from frontierlab_widgets.follow_job import follow
+from frontierlab_widgets.formatting import moment, warning_box
+from frontierlab_widgets.panel import TURN, Panel, row
+from frontierlab_widgets.work import Stopped, Work
+
+__all__ = ["ConnectionPanel"]
+
+_GROUPS = {
+    "Elasticsearch": "es_",
+    "COOLR": "coolr_",
+    "Data": ("data_dir", "limit_queries", "part_documents", "db_instances"),
+    "Jobs and Spark": "",
+}
+_MARKS = {"connected": "good", "refused": "bad", "checking": "busy"}
+_KEPT = "kept; type here to replace it"
+
+
+class ConnectionPanel(Panel):
+    """Edit the settings, test the services that they name, save them.
+
+    A secret (Spark's options can hold one) is typed into a password field, goes into the settings when they are
+    applied, and never comes back out: neither the field nor the state holds it afterwards.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+    path
+        Where the settings are saved.
+
+    Attributes
+    ----------
+    connections : dict
+        By service, ``state`` (not configured, not checked, checking, connected, refused) and ``reason``.
+    """
+
+    title = "Settings and connection"
+
+    path = traitlets.Unicode("configuration.txt").tag(kept=True)
+    connections = traitlets.Dict()
+
+    def build(self) -> list[widgets.Widget]:
+        """Make a field a setting, the buttons, and a line a service."""
+        self._fields = {name: _field(name) for name in Settings.model_fields}
+        for name, field in self._fields.items():
+            field.observe(lambda change, name=name: self._edited(name, change["new"]), "value")
+        marked = {name: self.add_field(name, field) for name, field in self._fields.items()}
+        groups = widgets.Tab([widgets.VBox([marked[n] for n in names]) for names in _grouped().values()])
+        groups.titles = tuple(_grouped())
+        apply = widgets.Button(
+            description="Apply", button_style="primary", tooltip="Take these settings for all panels"
+        )
+        test = widgets.Button(description="Test", tooltip="Apply, and ask each service whether it can be used")
+        use_sample = widgets.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
+        save = widgets.Button(description="Save", tooltip="Write the applied settings, readable by you alone")
+        forget = widgets.Button(description="Forget secrets", tooltip="Use passwords, keys and Spark's options no more")
+        build = widgets.Button(
+            description="Build the catalogue",
+            tooltip="Apply, and list the folders and tags of COOLR, where that is old",
+        )
+        self._failures = widgets.HTML()
+        self._replace = widgets.Checkbox(description="replace", indent=False, layout=widgets.Layout(width="90px"))
+        place = widgets.Text(description="file", style={"description_width": "initial"})
+        file = self.bind("path", place)
+        self._lines = {name: widgets.HTML() for name in connections.SERVICES}
+        self.click(apply, self.apply, uses=[*self._fields])
+        self.click(test, self.test, always=False, uses=[*self._fields])
+        self.click(build, self.build_catalogue, always=False, uses=[*self._fields])
+        self.click(use_sample, self.use_sample)
+        self.click(save, self.save, uses=[*self._fields])
+        self.click(forget, self.forget)
+        self.on(self._show_settings, "settings")
+        self.on(self._show_connections, "connections")
+        self._show_settings()
+        return [
+            groups,
+            row(apply, test, build, use_sample, forget),
+            row(save, file, self._replace),
+            *self._lines.values(),
+            self._failures,
+        ]
+
+    def apply(self) -> None:
+        """Make the settings that the fields say.
+
+        Raises
+        ------
+        ConfigurationError
+            A value cannot be; the settings stay as they were.
+        """
+        self.settings = Settings(**self._written())
+        self._take_secrets()  # also where the settings are those of before
+        self.message = "These settings are used now; they are not saved yet."
+
+    def forget(self) -> None:
+        """Use secrets no more, nor the user of a password; files that hold them are left alone."""
+        if self.settings is not None:
+            secrets = [name for name, field in self._fields.items() if isinstance(field, widgets.Password)]
+            self.settings = self.settings.model_copy(update={name: _default(name) for name in [*secrets, "es_user"]})
+            self.message = "Passwords, keys and Spark's options are not used any more."
+
+    def use_sample(self) -> None:
+        """Take the sample that comes with frontierlab: its catalogue and its archive of payloads."""
+        changes = {} if self.settings is None else {"data_dir": self.settings.data_dir}
+        self.settings = sample.settings(**changes)
+        self.message = "The sample is used now: its catalogue, and its archive in place of COOLR."
+
+    def save(self) -> None:
+        """Write the applied settings into a configuration file that only its owner can read.
+
+        Raises
+        ------
+        InvalidRequestError
+            The file is there already and is not to be replaced.
+        ConfigurationError
+            A value cannot be, or the file cannot be written.
+        """
+        self.apply()
+        if Path(self.path).expanduser().exists() and not self._replace.value:
+            raise InvalidRequestError(f"There is a file {self.path} already. Tick replace, or name another file.")
+        path = create_config_file(self.path, overwrite=self._replace.value, **self._changed())
+        self.message = f"Saved in {path}, readable by you alone."
+
+    def test(self) -> None:
+        """Ask all services at once, off the main thread; answers count for the settings that were asked with."""
+        self.require_idle()
+        self.apply()
+        settings = self.settings
+        self.connections = {name: {"state": "checking", "reason": ""} for name in connections.SERVICES}
+
+        def ask(work: Work) -> None:
+            with ThreadPoolExecutor(len(connections.SERVICES)) as pool:
+                asked = [pool.submit(connections.check, name, settings) for name in connections.SERVICES]
+                for number, answer in enumerate(as_completed(asked), 1):
+                    found = answer.result()
+                    told = {"state": found.state, "reason": found.reason}
+                    with TURN:
+                        if self.settings is not settings:
+                            raise Stopped  # others were applied meanwhile
+                        if not work.stopping.is_set():
+                            self.connections = {**self.connections, found.service: told}
+                    work.report(Progress("asking", number, len(asked), 0.0, None))
+
+        self.begin(ask, stage="asking")
+
+    def build_catalogue(self) -> None:
+        """Build the catalogue where there is none or it is old, as a job.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is nothing to build it from. Nothing was begun.
+        """
+        self.require_idle()
+        self.apply()
+        settings = self.settings or Settings()
+        if settings.coolr_host is None and settings.coolr_archive is None:
+            raise InvalidRequestError(
+                "Fill in coolr_host or coolr_archive (COOLR) first: the catalogue is built from there."
+            )
+        self._failures.value = ""
+
+        def then(job: jobs.Job) -> None:
+            refreshed = job.result(0)
+            self.message = f"The catalogue has {len(refreshed.catalogue.table):,} folders and tags, as of "
+            self.message += f"{moment(refreshed.when)}."
+            self._failures.value = warning_box(job.warnings)
+
+        def run(work: Work) -> jobs.Job:
+            job = jobs.submit("catalogue", settings=settings)
+            follow(job, work)
+            return job
+
+        self.begin(run, then, stage="asking COOLR")
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say what a stop leaves."""
+        unasked = {"state": "not checked", "reason": ""}
+        asked = {name: told for name, told in self.connections.items() if told["state"] != "checking"}
+        self.connections = {**dict.fromkeys(self.connections, unasked), **asked}
+        return "Stopped; the settings are as they were applied, and a catalogue as it was."
+
+    def code(self) -> str:
+        """Return the lines that make these settings; secrets are named, not shown."""
+        changed = self._changed()
+        secrets = [name for name in changed if is_secret(Settings.model_fields[name])]
+        told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
+        shown = {name: value for name, value in changed.items() if name not in secrets}
+        return "\n".join([*told, call("settings = fl.Settings", **shown)])
+
+    def _edited(self, name: str, value: Any) -> None:
+        """Say that a change counts for nothing yet, and where it is not valid."""
+        with TURN:
+            if value == "" and isinstance(self._fields[name], widgets.Password):  # it was taken
+                self.mark(name, "")
+                return
+            self.message = "Changes are not applied yet."
+            self.mark(name, _problem(name, value))
+
+    def _changed(self) -> dict[str, Any]:
+        """Return the settings that are not the default."""
+        ours = self.settings
+        found = {} if ours is None else {name: getattr(ours, name) for name in Settings.model_fields}
+        return {name: value for name, value in found.items() if value != _default(name)}
+
+    def _written(self) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, field in self._fields.items():
+            if isinstance(field, widgets.Password):
+                if field.value:
+                    values[name] = field.value
+                elif self.settings is not None:
+                    values[name] = getattr(self.settings, name)
+            else:
+                text = field.value.strip() if isinstance(field.value, str) else field.value
+                values[name] = _default(name) if text == "" else text
+        if values.get("es_user") is None and self._fields["es_pswd"].value == "":
+            values["es_pswd"] = None  # it goes with the user
+        if self._fields["es_api_key"].value == "" and values.get("es_user") is not None:
+            values["es_api_key"] = None  # a user was named instead
+        return values
+
+    def _take_secrets(self) -> None:
+        """Clear the fields of secrets, which the settings have now."""
+        for field in self._fields.values():
+            if isinstance(field, widgets.Password):
+                field.value = ""
+
+    def _show_settings(self) -> None:
+        settings = self.settings
+        self._take_secrets()
+        for name, field in self._fields.items():
+            value = _default(name) if settings is None else getattr(settings, name)
+            if isinstance(field, widgets.Password):
+                of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names are no secret
+                field.placeholder = f"{_KEPT}{of}" if value else "none"
+            else:
+                field.value = value if isinstance(field, widgets.Checkbox) else _text(value)
+        self.message = ""
+        self.connections = {name: {"state": "not checked", "reason": ""} for name in connections.SERVICES}
+
+    def _show_connections(self) -> None:
+        for name, told in self.connections.items():
+            mark = _MARKS.get(told["state"], "none")
+            self._lines[name].value = (
+                f'<span class="frontierlab-{mark}"><b>{name}</b>: {told["state"]}</span> '
+                f'<span class="frontierlab-quiet">{escape(told["reason"])}</span>'
+            )
+
+
+def _grouped() -> Mapping[str, list[str]]:
+    """Return the names of the settings by group, each in one."""
+    left = list(Settings.model_fields)
+    groups: dict[str, list[str]] = {}
+    for group, which in _GROUPS.items():
+        groups[group] = [n for n in left if (n.startswith(which) if isinstance(which, str) else n in which)]
+        left = [name for name in left if name not in groups[group]]
+    return groups
+
+
+def _default(name: str) -> Any:
+    return Settings.model_fields[name].get_default(call_default_factory=True)
+
+
+def _field(name: str) -> widgets.Widget:
+    field = Settings.model_fields[name]
+    looks: dict[str, Any] = {
+        "description": name,
+        "tooltip": field.description or "",
+        "style": {"description_width": "190px"},
+        "layout": widgets.Layout(width="620px", max_width="98%"),
+    }
+    if is_secret(field):
+        return widgets.Password(continuous_update=False, **looks)
+    if field.annotation is bool:
+        return widgets.Checkbox(**looks)
+    if get_origin(field.annotation) is Literal:
+        return widgets.Dropdown(options=[str(value) for value in get_args(field.annotation)], **looks)
+    return widgets.Text(placeholder=field.description or "", continuous_update=False, **looks)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, dict):
+        return shlex.join(f"{name}={option}" for name, option in value.items())
+    return " ".join(value) if isinstance(value, tuple) else str(value)
+
+
+def _problem(name: str, value: Any) -> str:
+    """Say why a setting cannot have a value; nothing where it can. The value can hold a secret, and is not shown."""
+    value = value.strip() if isinstance(value, str) else value
+    if value == "":  # the default
+        return ""
+    try:
+        Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
+    except ValidationError as error:
+        if any(problem["loc"] for problem in error.errors()):  # the others are about several settings
+            return f"This is not valid. Valid: {Settings.model_fields[name].description}."
+    return ""

@@ -1,0 +1,370 @@
+"""The datasets of the data folder: seen, chosen, brought in, taken away, renamed, deleted."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+
+import ipywidgets as widgets
+import pandas as pd
+import traitlets
+
+import frontierlab as fl
+from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab.extraction.import_parquet import import_rows
+from frontierlab.storage.losses import losses
+from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.files import MOST_UP, Download, Upload
+from frontierlab_widgets.follow_job import follow
+from frontierlab_widgets.formatting import megabytes, moment, no_catalogue, notes, number, warning_box
+from frontierlab_widgets.naming import plain_name, require_free
+from frontierlab_widgets.panel import TURN, Panel, Phase, row
+from frontierlab_widgets.table import Column, Table
+from frontierlab_widgets.work import Work
+
+__all__ = ["DatasetsPanel"]
+
+_COLUMNS = (
+    Column("name", "Name"),
+    Column("state", "State", "complete; incomplete: its extraction stopped or goes on; damaged: see below"),
+    Column("rows", "Rows", "queries that are in it", number, number=True),
+    Column("since", "First query", "UTC", moment),
+    Column("until", "Last query", "UTC", moment),
+    Column("size", "Size", "on the disk; MB are 10^6 bytes", megabytes, number=True),
+    Column("created", "Extracted", "UTC", moment),
+)
+_WIDE = widgets.Layout(width="340px", max_width="98%")
+_NARROW = widgets.Layout(width="90px")
+_EVERY = 2.0  # seconds between two looks at the folder
+_ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst,.xz,.bz2,.lz4,.zip"
+
+
+class DatasetsPanel(Panel):
+    """What datasets there are, and what can be done with one.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the chosen dataset; empty where none is.
+    new_name : str
+        The name that *Rename* gives the chosen dataset.
+    path : str
+        A file on the server, for *Import path* and *Write to path*.
+    import_name : str
+        Name of the dataset that is made of a file; empty for the name of the file.
+    replace : bool
+        Whether *Write to path* replaces a file.
+    listed : DataFrame
+        As `frontierlab.datasets.list_datasets` gave it last.
+    """
+
+    title = "Datasets"
+
+    dataset = traitlets.Unicode().tag(kept=True)
+    new_name = traitlets.Unicode()
+    path = traitlets.Unicode()
+    import_name = traitlets.Unicode()
+    replace = traitlets.Bool(False)
+    listed = traitlets.Instance(pd.DataFrame, allow_none=True)
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the table, what is done with the chosen one, and the two ways in."""
+        self._table = Table(_COLUMNS, "name", "There is no dataset yet: extract one, or bring in a file below.")
+        self._problem = widgets.HTML()
+        fields = {
+            "new_name": self.bind("new_name", _text("new name", "for the chosen dataset"), read=plain_name),
+            "path": self.bind("path", _text("path", "of a file or folder on the server"), read=str.strip),
+            "import_name": self.bind("import_name", _text("as", "name; empty: that of the file"), read=plain_name),
+            "replace": self.bind("replace", widgets.Checkbox(description="replace", indent=False, layout=_NARROW)),
+        }
+        self._download = Download()
+        self._upload = Upload(self.take, self.fail, _ACCEPT)
+        self._lost = widgets.HTML()
+        self._confirm = widgets.HTML()
+        self._doomed = ""
+        self._known: object = None
+        self._really = widgets.HBox(layout=widgets.Layout(display="none", align_items="center"))
+        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        buttons["Delete"].button_style = "danger"
+        yes, no = widgets.Button(description="Delete it", button_style="danger"), widgets.Button(description="Keep it")
+        self._really.children = [self._confirm, yes, no]
+        actions: dict[str, Callable[[], object]] = {
+            "Refresh": self.refresh,
+            "Download": self.download,
+            "Write to path": self.write,
+            "Rename": self.rename,
+            "Delete": self.ask_to_delete,
+            "Import path": self.bring_in,
+        }
+        for name, action in actions.items():
+            self.click(buttons[name], action, always=False, uses=_USED.get(name, ()))
+        self.click(yes, self.delete, always=False)
+        self.click(no, self._hide_question)
+        traitlets.link((self, "dataset"), (self._table, "selected"))
+        self.on(self._chosen, "dataset")
+        self.on(self._show_listed, "listed")
+        self.on(self.refresh, "settings")
+        self.observe(lambda _: self._allow_upload(), ["phase", "invalid"])
+        self.tick(self.look, _EVERY)
+        with self.shown_errors():
+            self.refresh()
+        first = ("Refresh", "Download", "Delete")
+        return [
+            self._table,
+            self._problem,
+            row(*(buttons[name] for name in first), fields["new_name"], buttons["Rename"]),
+            self._really,
+            row(
+                fields["path"],
+                fields["import_name"],
+                buttons["Import path"],
+                buttons["Write to path"],
+                fields["replace"],
+            ),
+            row(widgets.Label(f"Or bring in a file from your machine, up to {MOST_UP / 1e6:g} MB:"), self._upload),
+            self._lost,
+            self._download,
+        ]
+
+    def refresh(self) -> None:
+        """List the datasets anew."""
+        if self.settings is not None:
+            known, listed = _marks(self.settings), fl.datasets.list_datasets(self.settings)
+            with TURN:  # not before: a folder elsewhere can be slow
+                self._known, self.listed = known, listed
+
+    def look(self) -> None:
+        """List the datasets anew where their folder has changed, whoever changed it; that is cheap to see."""
+        if self.settings is not None and _marks(self.settings) != self._known:
+            self.refresh()
+
+    def take(self, name: str, content: bytes) -> None:
+        """Make a dataset of a file that came through the browser; off the main thread."""
+
+        def run(work: Work) -> fl.Dataset:
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder) / name
+                path.write_bytes(content)
+                try:
+                    return _bring_in(path, target, settings, work)
+                except FrontierlabError as error:  # about the file of the reader, not about our copy of it
+                    raise InvalidRequestError(str(error).replace(f"{folder}/", "")) from error
+
+        with TURN, self.shown_errors():
+            self.require_valid("import_name")
+            self.require_idle()
+            settings = self.settings or fl.Settings()
+            target = _name_of(self.import_name, name, settings)
+            self._lost.value = ""
+            self.begin(run, self._brought_in, stage="reading")
+
+    def bring_in(self) -> None:
+        """Make a dataset of the file at the path; off the main thread.
+
+        Raises
+        ------
+        InvalidRequestError
+            No path is given, or the name is taken or no name.
+        """
+        if not self.path:
+            raise InvalidRequestError("Give the path of a Parquet or export file on the server, in the field path.")
+        path, settings = Path(self.path).expanduser(), self.settings or fl.Settings()
+        target = _name_of(self.import_name, path.name, settings)
+        self._lost.value = ""
+        self.begin(lambda work: _bring_in(path, target, settings, work), self._brought_in, stage="reading")
+
+    def download(self) -> None:
+        """Give the chosen dataset to the reader's machine, as one Parquet file; off the main thread."""
+        dataset = self._whole()
+
+        def give(_: Work) -> None:
+            with tempfile.TemporaryDirectory() as folder:
+                path = dataset.export(Path(folder) / f"{dataset.name}.parquet")
+                self._download.give(path, path.name)
+
+        self.begin(
+            give,
+            lambda _: setattr(self, "message", f"{dataset.name}.parquet was given to the browser."),
+            stage="writing",
+        )
+
+    def write(self) -> None:
+        """Write the chosen dataset to the path on the server, as one Parquet or CSV file; off the main thread.
+
+        Raises
+        ------
+        InvalidRequestError
+            No path is given, or there is a file and it is not to be replaced.
+        """
+        dataset, path, replace = self._whole(), Path(self.path).expanduser(), self.replace
+        if not self.path:
+            raise InvalidRequestError(
+                "Give the path to write to, on the server, in the field path; its name ends in .parquet or .csv."
+            )
+        if path.exists() and not replace:
+            raise InvalidRequestError(f"There is a file {path} already. Tick replace, or give another path.")
+        self.begin(
+            lambda _: dataset.export(path, overwrite=replace),
+            lambda done: setattr(self, "message", f"Written: {done}."),
+            stage="writing",
+        )
+
+    def rename(self) -> None:
+        """Give the chosen dataset the name in the field."""
+        name = self._chosen_name()
+        if not self.new_name:
+            raise InvalidRequestError(f"Type another name for {name} into the field new name.")
+        self.dataset = self._renamed(fl.datasets.rename_dataset(name, self.new_name, self.settings))
+
+    def ask_to_delete(self) -> None:
+        """Ask whether the chosen dataset is to be deleted."""
+        self._doomed = self._chosen_name()
+        self._confirm.value = f"Delete {escape(self._doomed)} and all its files for good?"
+        self._really.layout.display = ""
+
+    def delete(self) -> None:
+        """Delete the dataset that was asked about for good; off the main thread."""
+        name, settings = self._doomed or self._chosen_name(), self.settings
+        self._hide_question()
+
+        def then(_: None) -> None:
+            self.refresh()
+            self.message = f"{name} is deleted."
+
+        self.begin(lambda _: fl.datasets.delete_dataset(name, settings), then, stage="deleting")
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say that what is there can be seen."""
+        self.refresh()
+        return "Stopped. The table above shows what is there; a dataset that is incomplete can be deleted."
+
+    def code(self) -> str:
+        """Return the calls that open the chosen dataset."""
+        settings = Name("settings")
+        if not self.dataset:
+            return call("fl.datasets.list_datasets", settings)
+        return call("dataset = fl.datasets.open_dataset", self.dataset, settings)
+
+    def _renamed(self, dataset: fl.Dataset) -> str:
+        self.refresh()
+        self.message = f"It is called {dataset.name} now."
+        return dataset.name
+
+    def _brought_in(self, dataset: fl.Dataset) -> None:
+        self.refresh()
+        self.dataset = dataset.name
+        counts = dataset.counts
+        self.message = (
+            f"{dataset.name}: {counts.read:,} rows read = {counts.kept:,} kept + {counts.left_out:,} left out + "
+            f"{counts.set_aside:,} set aside."
+        )
+        self._lost.value = warning_box(loss.text for loss in losses(dataset, self.settings or fl.Settings()))
+
+    def _chosen_name(self) -> str:
+        if not self.dataset:
+            raise InvalidRequestError("Choose a dataset in the table first.")
+        return self.dataset
+
+    def _whole(self) -> fl.Dataset:
+        """Return the chosen dataset, which has to be complete."""
+        dataset = fl.datasets.open_dataset(self._chosen_name(), self.settings)
+        if dataset.state != "complete":
+            raise InvalidRequestError(
+                f"The dataset {dataset.name} is incomplete. Extract it to its end first: with the same fields and name "
+                "in the extract panel."
+            )
+        return dataset
+
+    def _chosen(self) -> None:
+        self._hide_question()
+        self._show_problem()
+
+    def _show_problem(self) -> None:
+        listed = self.listed
+        problems = () if listed is None else listed.loc[listed["name"] == self.dataset, "problem"]
+        self._problem.value = notes(filter(None, problems))
+
+    def _hide_question(self) -> None:
+        self._doomed = ""
+        self._really.layout.display = "none"
+
+    def _show_listed(self) -> None:
+        self._table.show(self.listed, lambda record: "bad" if record["state"] == "damaged" else "")
+        self._show_problem()
+
+    def _allow_upload(self) -> None:
+        self._upload.disabled = self.phase is Phase.WORKING or "import_name" in self.invalid
+
+
+_TIPS = {
+    "Refresh": "List the datasets anew",
+    "Download": "The chosen dataset as one Parquet file, through the browser",
+    "Delete": "Remove the chosen dataset for good",
+    "Rename": "Give the chosen dataset this name",
+    "Import path": "Make a dataset of the Parquet file, folder of such, or export file at this path on the server",
+    "Write to path": "Write the chosen dataset there, as .parquet or .csv",
+}
+_USED = {
+    "Rename": ["new_name"],
+    "Import path": ["path", "import_name"],
+    "Write to path": ["path", "replace"],
+}
+
+
+def _text(description: str, placeholder: str) -> widgets.Text:
+    return widgets.Text(description=description, placeholder=placeholder, continuous_update=False, layout=_WIDE)
+
+
+def _name_of(given: str, file: str, settings: fl.Settings) -> str:
+    """Return the name of the new dataset: as given, or that of the file without its suffixes."""
+    name = given or file.split(".")[0]
+    require_free(name, settings, "as")
+    return name
+
+
+def _is_parquet(path: Path) -> bool:
+    """Return whether a file is Parquet, or ought to be; a folder is one of Parquet files."""
+    if path.is_dir() or path.suffix == ".parquet":
+        return True
+    with path.open("rb") as file:
+        return file.read(4) == b"PAR1"
+
+
+def _marks(settings: fl.Settings) -> list[tuple[str, list[int]]]:
+    """Return what changes whenever a dataset is made, goes on, ends, gets another name or is deleted."""
+    folder = settings.data_dir / "datasets"
+    return [
+        (path.name, [_changed(file) for file in (path, path / "manifest.json", path / "parts")])
+        for path in sorted(folder.glob("[!.]*"))
+    ]
+
+
+def _changed(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _bring_in(path: Path, name: str, settings: fl.Settings, work: Work) -> fl.Dataset:
+    if not path.exists():
+        raise InvalidRequestError(f"There is no file {path} on the server.")
+    is_parquet = _is_parquet(path)
+    can_build = not is_parquet and (settings.coolr_host is not None or settings.coolr_archive is not None)
+    if not settings.catalogue_path.exists() and not can_build:
+        raise InvalidRequestError(no_catalogue(settings.catalogue_path))
+    if is_parquet:
+        return import_rows(path.absolute(), name, settings)
+    job = fl.jobs.submit("extraction", settings=settings, source=path, name=name)
+    dataset: fl.Dataset = follow(job, work)
+    if dataset.counts.kept == 0:
+        dataset.delete()
+        raise InvalidRequestError(f"{path.name} holds no query logs. {' '.join(job.warnings)}")
+    return dataset

@@ -1,0 +1,366 @@
+"""A dataset, looked at: what is asked of which folder, when, how long, by whom."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+import traitlets
+from bokeh.events import SelectionGeometry
+from bokeh.models import BoxSelectTool
+
+import frontierlab as fl
+from frontierlab import filters, plots
+from frontierlab.errors import InvalidRequestError
+from frontierlab.util.times import from_milliseconds
+from frontierlab_widgets.bokeh_views import Figures, load_bokeh
+from frontierlab_widgets.boxes import ClosableBox
+from frontierlab_widgets.code import Code, Name, call
+from frontierlab_widgets.explore_queries import (
+    ALL,
+    COMPARE,
+    OTHER,
+    TABS,
+    ask,
+    compared,
+    keywords_of,
+    origin_of,
+    other_logs,
+    title_of,
+)
+from frontierlab_widgets.files import Download
+from frontierlab_widgets.formatting import error_box, notes
+from frontierlab_widgets.origin import FiguresPanel, Origin
+from frontierlab_widgets.panel import row
+from frontierlab_widgets.selection_fields import TIMES, Picker
+from frontierlab_widgets.work import Work
+
+__all__ = ["ExplorePanel"]
+
+_PAST = 50
+
+
+class ExplorePanel(FiguresPanel):
+    """All plots of a dataset, of whatever part of it is picked.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    dataset : str
+        Name of the dataset; empty for none.
+    selection : Selection
+        Which of its queries.
+    tab : str
+        Which plots: one of the chapters of a report, or all.
+    compare : str
+        What they are compared with: empty for nothing, ``previous``, ``-7d`` or another window as filters take it,
+        or ``dataset:`` and the name of another dataset.
+    plot : str
+        The plot whose numbers, SQL and code are at hand.
+    below : str
+        What is shown of that plot: its Numbers, SQL or Code; empty for nothing.
+    frames : dict
+        What the filters returned, by the name of the plot.
+    """
+
+    title = "Explore"
+
+    tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(kept=True)
+    compare = traitlets.Unicode().tag(kept=True)
+    plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(kept=True)
+    below = traitlets.Enum(["", "Numbers", "SQL", "Code"], "")
+    frames = traitlets.Dict()
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the pickers, the tabs with the figures, and what can be done with a plot."""
+        self._past: list[fl.Selection] = []
+        self._going_back = False
+        self._drawn = ""
+        self._datasets = widgets.Dropdown(description="dataset", options=[("choose …", "")], style=_STYLE)
+        self._against = widgets.Dropdown(description="compare with", style=_STYLE)
+        self._picker = Picker(self)
+        self._undo = widgets.Button(description="Undo", tooltip="Take the last choice back")
+        whole = widgets.Button(description="Everything", tooltip="Take all choices back")
+        draw = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
+        self._figures = Figures()
+        self._notes = widgets.HTML()
+        self._tabs = widgets.Tab([widgets.VBox() for _ in TABS], titles=tuple(TABS))
+        self._tabs.add_class("frontierlab-tab-bar")
+        self.choose("dataset", self._datasets)
+        self.choose("compare", self._against)
+        self.click(self._undo, self.undo)
+        self.click(whole, self._picker.clear)
+        self.click(draw, self.draw, uses=TIMES)
+        self._show_choices()
+        self.bind("tab", self._tabs_value())
+        self.observe(self._remember, "selection")
+        plot = self._build_plot()
+        about = self.watch_origin([self._notes, self._figures, self._below.content], "compare", "phase")
+        self.on(self._show_choices, "settings", "compare", "dataset")
+        self.on(self._picker.forget, "dataset")
+        self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
+        self.on(self._show_figures, "dark")
+        self.on(self._show_below, "below", "plot", "frames", "stale")
+        self._undo.disabled = True
+        return [
+            row(self._datasets, self._against, self._undo, whole, draw),
+            self._picker,
+            *plot,
+            self.foot,
+            self._notes,
+            self._tabs,
+            about,
+            self._figures,
+        ]
+
+    def _build_plot(self) -> list[widgets.Widget]:
+        choice = widgets.Dropdown(
+            description="plot", options=[(title_of(name), name) for name in TABS[ALL]], style=_STYLE
+        )
+        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        self._download = Download()
+        self._code = Code()
+        self._below = ClosableBox()
+        self.click(self._below.button, lambda: setattr(self, "below", ""))
+        for name in ("CSV", "Parquet"):
+            self.click(buttons[name], self.fresh(partial(self.export, name.lower())), when=lambda: not self.stale)
+        for name in ("Numbers", "SQL", "Code"):
+            show = partial(setattr, self, "below", name)
+            self.click(buttons[name], self.fresh(show), uses=TIMES, when=lambda: not self.stale)
+        self.click(buttons["HTML report"], self.report, always=False, uses=TIMES)
+        return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
+
+    def _tabs_value(self) -> widgets.Widget:
+        """Return something whose value is the title of the tab that is open."""
+        value = widgets.Text(self.tab)
+        names = [*TABS]
+        self._tabs.observe(lambda change: setattr(value, "value", names[change["new"] or 0]), "selected_index")
+        value.observe(lambda change: setattr(self._tabs, "selected_index", names.index(change["new"])), "value")
+        return value
+
+    # what is picked
+
+    def refresh(self) -> None:
+        """See which datasets there are now."""
+        self._show_choices()
+        self.check_origin()
+
+    def undo(self) -> None:
+        """Take the last change of the selection back."""
+        if self._past:
+            self._going_back = True
+            try:
+                self.selection = self._past.pop()
+            finally:
+                self._going_back = False
+            self._undo.disabled = not self._past
+
+    def brush(self, start: float, stop: float) -> None:
+        """Take a range of time as the window: milliseconds from the epoch, UTC, as a figure gives them.
+
+        Its ends go to the nearest ends of the bins that are drawn; one bin is the least.
+        """
+        width = self._bin_milliseconds()
+        first, last = (round(moment / width) for moment in sorted((start, stop)))
+        since, until = (from_milliseconds(width * number) for number in (first, max(first + 1, last)))
+        self.selection = self.selection.but(since=since, until=until)
+
+    def _bin_milliseconds(self) -> int:
+        widths = [frame.attrs["bin_seconds"] for frame in self.frames.values() if "bin_seconds" in frame.attrs]
+        return round(1_000 * widths[0]) if widths else 1
+
+    def _remember(self, change: Any) -> None:
+        if not self._going_back:
+            self._past = [*self._past[-_PAST:], change["old"]]
+        self._undo.disabled = not self._past
+
+    def _show_choices(self) -> None:
+        """Offer the datasets there are, to look at and to compare with."""
+        names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
+        self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
+        others = {f"dataset {name}": f"{OTHER}{name}" for name in names if name != self.dataset}
+        self.offer(self._against, [*{**COMPARE, **others}.items()], self.compare)
+
+    def restore(self, state: Mapping[str, Any] | str) -> None:
+        """Show what a state says."""
+        super().restore(state)
+        self._past = []
+        self._undo.disabled = True
+
+    # what is drawn
+
+    def chosen_origin(self, dataset: fl.Dataset) -> Origin:
+        """Return the origin that plots of what is chosen now would have."""
+        return origin_of(dataset, self.selection, self.settings, self.compare)
+
+    def about_figures(self) -> str:
+        """Return what stands above the plots: what to do where there are none."""
+        if self.origin is not None or self.dataset:
+            return ""
+        return "<p>Choose a dataset: its plots are drawn here.</p>"
+
+    def how_to_refresh(self) -> str:
+        """Say how plots of what is chosen are had; most often they are under way."""
+        return "Those are being drawn." if self._is_drawing() else "Click Draw anew to have those."
+
+    def _is_drawing(self) -> bool:
+        going = self._going_on()  # a report is not replaceable
+        return going is not None and going.replaceable
+
+    def _follow(self) -> None:
+        """Draw what is chosen, unless the plots that are drawn are of just that."""
+        self.check_origin()
+        self._show_tab()
+        at_hand = self.origin is not None and not self.stale and self._drawn == self.tab
+        if self.dataset and (not at_hand or self._is_drawing()):
+            self.draw()
+
+    def _show_tab(self) -> None:
+        self._figures.layout.display = "" if self._drawn == self.tab else "none"
+
+    def draw(self) -> None:
+        """Ask the questions of the open tab, off the main thread, and draw the answers.
+
+        Raises
+        ------
+        InvalidRequestError
+            No dataset is chosen, or the times that are typed are not valid.
+        """
+        self.require_valid(*TIMES)
+        if not self.dataset:
+            raise InvalidRequestError("Choose a dataset first.")
+        asked = partial(
+            ask, self.dataset, self.settings, self.selection, self.compare, TABS[self.tab], self._picker.contents
+        )
+        tab = self.tab
+        self.begin(asked, lambda answer: self._asked(answer, tab), stage="opening the dataset", replaceable=True)
+
+    def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
+        self._picker.offer(answer["contents"])
+        self._notes.value = notes(answer["notes"]) + "".join(map(error_box, answer["errors"]))
+        self._drawn, self.frames = tab, {**answer["frames"]}
+        if self.plot not in self.frames and self.frames:
+            self.plot = next(iter(self.frames))
+        self._show_figures()
+        self.origin = answer["origin"]  # at the end: until everything of it is shown, what is shown is stale
+        self.check_origin()
+
+    def _show_figures(self) -> None:
+        if not self._drawn:
+            return
+        figures = plots.link([getattr(plots, name)(frame) for name, frame in self.frames.items()])
+        for figure in figures:
+            brush = figure.select_one(BoxSelectTool)
+            if brush is not None:  # over time
+                figure.toolbar.active_drag = brush
+                figure.on_event(SelectionGeometry, self._brushed)
+        self._figures.show(figures, dark=self.dark)
+        self._show_tab()
+
+    def _brushed(self, event: Any) -> None:
+        if event.final and event.geometry.get("type") == "rect":
+            self.guarded(lambda: self.brush(event.geometry["x0"], event.geometry["x1"]))
+
+    # what is taken away
+
+    def sql(self) -> str:
+        """Return the SQL of the chosen plot, with the values of its parameters."""
+        return str(
+            getattr(filters, self.plot).sql(self.selection, **keywords_of(self.plot, self.frames.get(self.plot)))
+        )
+
+    def code(self) -> str:
+        """Return the calls that ask for the chosen plot and draw it."""
+        keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
+        lines = [
+            call("logs = fl.open_logs", self.dataset, settings=Name("settings")),
+            f"selection = fl.{self.selection!r}",
+            call(f"frame = fl.filters.{self.plot}", Name("logs"), Name("selection"), **keywords),
+            call(f"fl.plots.{self.plot}", Name("frame")),
+        ]
+        return "\n".join(lines)
+
+    def export(self, kind: str) -> None:
+        """Give the numbers of the chosen plot to the reader's machine: ``csv`` or ``parquet``."""
+        frame = self._frame()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{self.origin.dataset}-{self.plot}.{kind}"
+            frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
+            self._download.give(path, path.name)
+        self.message = f"{path.name}, {len(frame):,} rows, was given to the browser."
+
+    def report(self) -> None:
+        """Write a report of all plots, off the main thread, and give it to the reader's machine."""
+        if not self.dataset:
+            raise InvalidRequestError("Choose a dataset first.")
+        dataset, selection, settings = self.dataset, self.selection, self.settings
+        compare = other_logs(self.compare, settings)
+
+        def write(work: Work) -> None:
+            running = fl.spark.cancellable()
+            work.when_stopped(running.cancel)
+            with running, tempfile.TemporaryDirectory() as folder:
+                path = fl.report(
+                    dataset,
+                    selection,
+                    path=Path(folder) / f"{dataset}.html",
+                    compare=compare,
+                    settings=settings,
+                    progress=work.report,
+                )
+                self._download.give(path, path.name)
+
+        self.begin(write, lambda _: setattr(self, "message", f"{dataset}.html was given to the browser."))
+
+    def _show_below(self) -> None:
+        """Show the numbers, SQL or code of the plot that is chosen; while the plots are stale, those of before."""
+        if not self.below:
+            self._below.shut()
+        elif not self.stale:
+            if self.below == "Numbers":
+                shown: widgets.Widget = self._numbers()
+            else:
+                shown, self._code.code = self._code, self.sql() if self.below == "SQL" else self.code()
+            self._below.show(f"{self.below}: {title_of(self.plot)}", shown)
+
+    def _numbers(self) -> widgets.HTML:
+        if self.plot not in self.frames:
+            return widgets.HTML(f"<p>{title_of(self.plot)} is not drawn: open the tab that has it.</p>")
+        frame = self.frames[self.plot]
+        text = frame.head(_SHOWN).to_html(index=False, border=0, na_rep="")
+        more = (
+            f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
+            if len(frame) > _SHOWN
+            else ""
+        )
+        return widgets.HTML(f'<div class="frontierlab-numbers">{text}</div>{more}')
+
+    def _frame(self) -> pd.DataFrame:
+        if self.plot not in self.frames:
+            raise InvalidRequestError(f"{title_of(self.plot)} is not drawn: open the tab that has it.")
+        return self.frames[self.plot]
+
+    def _repr_mimebundle_(self, **keywords: Any) -> Any:
+        load_bokeh()
+        return super()._repr_mimebundle_(**keywords)
+
+
+_STYLE = {"description_width": "initial"}
+_SHOWN = 200
+_TIPS = {
+    "Numbers": "Show the numbers of the chosen plot",
+    "SQL": "Show the Spark SQL of the chosen plot",
+    "Code": "Show the calls that draw the chosen plot",
+    "CSV": "The numbers of the chosen plot, as a file",
+    "Parquet": "The numbers of the chosen plot, as a file that keeps their types",
+    "HTML report": "All plots of this selection on one page that needs no network",
+}

@@ -1,0 +1,133 @@
+"""What the plots of a dataset are, and the questions behind them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pandas as pd
+
+import frontierlab as fl
+from frontierlab import filters
+from frontierlab.catalogue import Catalogue
+from frontierlab.errors import Cancelled, FrontierlabError
+from frontierlab.filters import contents
+from frontierlab.reports.report import CHAPTERS
+from frontierlab.util.progress import Progress, ProgressMeter
+from frontierlab.util.times import from_milliseconds
+from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.origin import Origin
+from frontierlab_widgets.work import Stopped, Work
+
+__all__ = ["ALL", "COMPARE", "OTHER", "TABS", "ask", "compared", "keywords_of", "origin_of", "other_logs", "title_of"]
+
+ALL = "All on one page"
+"""The tab with the plots of all others."""
+
+TABS = {**CHAPTERS, ALL: tuple(name for names in CHAPTERS.values() for name in names)}
+"""The plots of each tab."""
+
+COMPARE = {
+    "nothing": "",
+    "the window before": "previous",
+    "a day earlier": "-1d",
+    "a week earlier": "-7d",
+}
+"""What can be compared with, by what it is called."""
+
+OTHER = "dataset:"
+"""Before the name of another dataset that is compared with."""
+
+_BINS = (60, 300, 3_600, 86_400)
+_MOST_BINS = 3_000
+
+
+def title_of(name: str) -> str:
+    """Write the name of a plot in words."""
+    return name.replace("_", " ").replace("dbtime", "database time").replace("querytime", "query time")
+
+
+def other_logs(compare: str, settings: Any) -> Any:
+    """Return what filters take to compare with."""
+    if compare.startswith(OTHER):
+        return fl.datasets.open_dataset(compare.removeprefix(OTHER), settings)
+    return compare or None
+
+
+def compared(compare: str) -> dict[str, str]:
+    """Return what is compared with as the keyword of a call, in code."""
+    if compare.startswith(OTHER):
+        return {"compare": Name(call("fl.datasets.open_dataset", compare.removeprefix(OTHER), Name("settings")))}
+    return {"compare": compare} if compare else {}
+
+
+def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
+    """Return what a filter is asked with beside the selection."""
+    width = None if frame is None else frame.attrs.get("bin_seconds")
+    return {"bin_seconds": width} if name in CHAPTERS["Over time"] and width else {}
+
+
+def ask(
+    name: str,
+    settings: Any,
+    selection: fl.Selection,
+    compare: str,
+    names: tuple[str, ...],
+    known: Any,
+    work: Work,
+) -> dict[str, Any]:
+    """Open the dataset and ask it the questions; what cannot be answered is an error in words beside the others.
+
+    The answer says of what it is (``origin``). What is ``known`` of the dataset's contents is used again where it is of
+    the same one.
+    """
+    running = fl.spark.cancellable()
+    work.when_stopped(running.cancel)
+    dataset = fl.datasets.open_dataset(name, settings)
+    logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
+    work.report(Progress("asking", 0, len(names), 0.0, None))
+    meter = ProgressMeter("asking", len(names))
+    frames, errors = {}, []
+    with running:
+        if known is None or known["of"] != (dataset.name, dataset.identity):
+            catalogue = Catalogue.read(settings.catalogue_path) if settings.catalogue_path.exists() else None
+            known = {"folders": contents.folders(logs, catalogue), "tasks": contents.tasks(logs)}
+            known["of"] = (dataset.name, dataset.identity)
+        other = other_logs(compare, settings)
+        origin = origin_of(dataset, selection, settings, compare)
+        width = {"bin_seconds": _bin_seconds(dataset, selection)}
+        for one in names:
+            work.report(meter.progress(title_of(one)))
+            try:
+                keywords = width if one in CHAPTERS["Over time"] else {}
+                frames[one] = getattr(filters, one)(logs, selection, compare=other, **keywords)
+            except Cancelled:
+                raise Stopped from None
+            except FrontierlabError as error:
+                if str(error) not in errors:
+                    errors.append(str(error))
+            meter.add(1)
+    partial = [] if dataset.state == "complete" else [f"The dataset {name} is incomplete: every number is too small."]
+    return {"frames": frames, "errors": errors, "contents": known, "notes": partial, "origin": origin}
+
+
+def origin_of(dataset: fl.Dataset, selection: fl.Selection, settings: Any, compare: str) -> Origin:
+    """Return the origin of plots; with that of the dataset that they are compared with."""
+    other = other_logs(compare, settings)
+    compared = (compare, other.identity) if isinstance(other, fl.Dataset) else (compare,)
+    return Origin.of((dataset.name, dataset.identity), selection, settings, ("data_dir",), compared)
+
+
+def _bin_seconds(dataset: fl.Dataset, selection: fl.Selection) -> int:
+    """Return the width of a bin that gives a few thousand of them at most."""
+    outcome = dataset.outcome()
+    ends = [
+        moment if moment is not None else None if found is None else from_milliseconds(found)
+        for moment, found in ((selection.since, outcome.since), (selection.until, outcome.until))
+    ]
+    if None in ends:
+        return _BINS[1]
+    seconds = (ends[1] - ends[0]) / timedelta(seconds=1)  # type: ignore[operator]
+    return next(
+        (width for width in _BINS if seconds / width <= _MOST_BINS and (width > 60 or seconds < 7_200)), _BINS[-1]
+    )

@@ -1,0 +1,305 @@
+"""Query logs out of Elasticsearch or an export file, by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import ipywidgets as widgets
+import traitlets
+
+from frontierlab import Dataset, extract, jobs, sample
+from frontierlab.errors import CatalogueError, InvalidRequestError
+from frontierlab.extraction.dry_run import DryRun
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import dataset_path
+from frontierlab.storage.losses import losses
+from frontierlab.util.times import format_time, in_words, parse_time
+from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.follow_job import follow
+from frontierlab_widgets.formatting import megabytes, no_catalogue, notes, warning_box
+from frontierlab_widgets.naming import is_complete, plain_name, require_free
+from frontierlab_widgets.panel import Panel, row
+from frontierlab_widgets.selection_fields import CACHED
+from frontierlab_widgets.work import Work
+
+__all__ = ["ExtractPanel"]
+
+_WIDE = widgets.Layout(width="340px", max_width="98%")
+_STYLE = {"description_width": "90px"}
+_CHOOSE = "choose …"
+_REQUEST = ("since", "until", "cached", "taskid", "source")
+
+
+def _midnight(now: datetime) -> datetime:
+    return now.replace(hour=0, minute=0)
+
+
+PERIODS: dict[str, Callable[[datetime], tuple[datetime | None, datetime | None]]] = {
+    "last hour": lambda now: (now - timedelta(hours=1), now),
+    "last 6 hours": lambda now: (now - timedelta(hours=6), now),
+    "last 24 hours": lambda now: (now - timedelta(days=1), now),
+    "today": lambda now: (_midnight(now), now),
+    "yesterday": lambda now: (_midnight(now) - timedelta(days=1), _midnight(now)),
+    "last 7 days": lambda now: (now - timedelta(days=7), now),
+    "all there is": lambda now: (None, None),
+}
+"""The quick choices: from the time of the click, in whole minutes, to since and until. All are UTC."""
+
+
+class ExtractPanel(Panel):
+    """Say what to extract, look what that would be, and extract it.
+
+    The button is there once a dry run of the same request has said how many documents there are.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    since, until : str
+        The period ``[since, until)``, ISO 8601 in UTC; empty for no bound.
+    cached : bool or None
+        Only such queries; None for both.
+    taskid : int or None
+        Only queries of this task.
+    name : str
+        Of the dataset.
+    source : str
+        Path of an export file on the server; empty for Elasticsearch.
+    found : DryRun or None
+        What the extraction would do; None before the dry run, and once the request has changed.
+    dataset : str
+        Name of the dataset that was extracted last; empty before.
+    """
+
+    title = "Extract"
+
+    since = traitlets.Unicode().tag(kept=True)
+    until = traitlets.Unicode().tag(kept=True)
+    cached = traitlets.Bool(None, allow_none=True).tag(kept=True)
+    taskid = traitlets.Int(None, allow_none=True).tag(kept=True)
+    name = traitlets.Unicode().tag(kept=True)
+    source = traitlets.Unicode().tag(kept=True)
+    found = traitlets.Instance(DryRun, allow_none=True)
+    dataset = traitlets.Unicode()
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the fields, the two buttons, and the line that says what there is."""
+        self._extracting = ""  # the name of the dataset, while one is extracted and after
+        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE)
+        self._period = period
+        since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30:00")
+        until = _text("until (UTC)", "2026-10-02; empty: now")
+        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=_STYLE)
+        task = _text("task id", "all")
+        name = _text("name", "of the dataset, such as overlay")
+        source = _text("export file", "path on the server; empty: Elasticsearch")
+        names = {which: name for name, which in CACHED.items()}
+        fields = {
+            "since": self.bind("since", since, read=_time),
+            "until": self.bind("until", until, read=_time),
+            "cached": self.bind("cached", cached, read=CACHED.__getitem__, show=names.__getitem__),
+            "taskid": self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value)),
+            "name": self.bind("name", name, read=plain_name),
+            "source": self.bind("source", source, read=str.strip),
+        }
+        look = widgets.Button(description="Look first", tooltip="Count the documents; nothing is stored")
+        self._go = widgets.Button(description="Extract", button_style="primary", tooltip="Store them as a dataset")
+        of_sample = widgets.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
+        self._told = widgets.HTML()
+        self.click(look, self.look, always=False, uses=_REQUEST)
+        self.click(self._go, self.extract, always=False, uses=[*_REQUEST, "name"], when=self._is_known)
+        self.click(of_sample, self.use_sample, always=False)
+        period.observe(lambda change: self.guarded(lambda: self._choose(change["new"])), "value")
+        self.on(self._forget, *_REQUEST, "settings")
+        self.on(self._show_found, "found")
+        self.observe(lambda _: self.allow(), ["found", "name"])
+        return [
+            row(period, fields["since"], fields["until"]),
+            row(fields["cached"], fields["taskid"], fields["name"], fields["source"]),
+            row(look, self._go, of_sample),
+            self._told,
+        ]
+
+    def use_sample(self) -> None:
+        """Fill in the sample that comes with frontierlab, and its catalogue."""
+        self.settings = sample.settings(**({} if self.settings is None else {"data_dir": self.settings.data_dir}))
+        self.since, self.until, self.cached, self.taskid = "", "", None, None
+        self.source, self.name = str(sample.path()), self.name or "sample"
+
+    def look(self, then: Callable[[], object] = lambda: None) -> None:
+        """Say what the extraction would do, off the main thread.
+
+        Parameters
+        ----------
+        then
+            Called once that is known; not where it failed, was stopped, or another request was made meanwhile.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field is invalid, or the panel is at work. Nothing was begun.
+        """
+        self.require_valid(*_REQUEST)
+        self.require_idle()
+        self._require_source()
+        given, settings = self._given(), self.settings or Settings()
+        self._extracting = ""
+        self.found = None
+
+        def count(work: Work) -> DryRun:
+            try:
+                return extract(settings, dry_run=True, progress=work.report, **given)
+            except CatalogueError as error:
+                if settings.catalogue_path.exists():
+                    raise
+                raise InvalidRequestError(no_catalogue(settings.catalogue_path)) from error
+
+        def show(found: DryRun) -> None:
+            if given == self._given() and settings == (self.settings or settings):  # nobody changed it meanwhile
+                self.found = found
+                then()
+
+        self.begin(count, show, stage="counting")
+
+    def extract(self) -> None:
+        """Extract, as a job that can be followed elsewhere too.
+
+        Raises
+        ------
+        InvalidRequestError
+            Nobody has looked yet what that would be, the name is missing, a field is invalid, or the panel is at
+            work. Nothing was begun.
+        """
+        self.require_valid(*_REQUEST, "name")
+        self.require_idle()
+        if self.found is None:
+            raise InvalidRequestError("Look first what would be extracted: the button before this one counts it.")
+        if not self.name:
+            raise InvalidRequestError("Give the dataset a name.")
+        given, settings, name = self._given(), self.settings or Settings(), self.name
+        self._extracting = name
+        self._show_found()  # in place of what an earlier one lacked
+
+        def run(work: Work) -> tuple[Dataset, list[str]]:
+            require_free(name, settings, "name")
+            job = jobs.submit("extraction", settings=settings, name=name, **given)
+            dataset: Dataset = follow(job, work)
+            told = [loss.text for loss in losses(dataset, settings)]
+            return dataset, [*told, *(text for text in job.warnings if text not in told)]
+
+        def then(done: tuple[Dataset, list[str]]) -> None:
+            dataset, lost = done
+            counts = dataset.counts
+            self.message = (
+                f"{dataset.name} is complete: {counts.read:,} documents read = {counts.kept:,} kept + "
+                f"{counts.left_out:,} left out + {counts.set_aside:,} set aside. It takes {megabytes(dataset.size())}."
+            )
+            self._told.value = warning_box(lost)
+            self.dataset = dataset.name
+
+        self.begin(run, then, stage="beginning")
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say that what is stored stays."""
+        name, settings = self._extracting, self.settings or Settings()
+        if not name or not dataset_path(name, settings).is_dir():
+            return super().stopped_message(error)
+        if is_complete(name, settings):
+            return f"The dataset {name} was complete before the stop."
+        return (
+            f"Stopped. The dataset {name} is incomplete: Extract with the same fields goes on from there, and the "
+            "datasets panel can delete it."
+        )
+
+    def code(self) -> str:
+        """Return the call of `frontierlab.extract`."""
+        given = {key: value for key, value in self._given().items() if value is not None}
+        return call("dataset = fl.extract", Name("settings"), name=self.name or "…", **given)
+
+    def _given(self) -> dict[str, Any]:
+        return {
+            "since": self.since or None,
+            "until": self.until or None,
+            "cached": self.cached,
+            "taskid": self.taskid,
+            "source": self.source or None,
+        }
+
+    def _is_known(self) -> bool:
+        return self.found is not None and bool(self.name)
+
+    def _require_source(self) -> None:
+        """Refuse where there is nothing to read from."""
+        settings = self.settings or Settings()
+        missing = [name for name in ("es_address", "es_index") if not getattr(settings, name)]
+        if not self.source and missing:
+            raise InvalidRequestError(
+                f"{' and '.join(missing)} {'are' if len(missing) > 1 else 'is'} not set: fill in and apply that in the "
+                "settings panel (Elasticsearch), or give the path of an export file here."
+            )
+
+    def _choose(self, period: str) -> None:
+        if period == _CHOOSE:
+            return
+        since, until = PERIODS[period](datetime.now(UTC).replace(second=0, microsecond=0))
+        self.since, self.until = ("" if moment is None else _written(moment) for moment in (since, until))
+        self._period.value = period  # the change of the times has said that it is not this one any more
+
+    def _forget(self) -> None:
+        self.found = None
+        self._period.value = _CHOOSE
+
+    def _show_found(self) -> None:
+        found = self.found
+        if found is None:
+            self._told.value = ""
+            return
+        asked = found.request
+        period = " ".join(
+            f"{word} {in_words(parse_time(moment))}" if moment else f"{word} the {which}"
+            for word, moment, which in (("from", asked.since, "first document"), ("to", asked.until, "last"))
+        )
+        size = f"{found.parts} part{'s' * (found.parts != 1)}, about {megabytes(found.size)} on the disk"
+        what = f"{found.documents:,} documents, {period}, in {size}."
+        if found.documents == 0:
+            what = f"There are no documents {period} with these filters."
+        limit = found.limit
+        cut = (
+            []
+            if limit is None
+            else [
+                f"limit_queries cuts the {limit['available']:,} documents at {in_words(parse_time(limit['cut_at']))}: "
+                "raise it in the settings panel, or choose a shorter period."
+            ]
+        )
+        self._told.value = f'<div role="status"><b>{what}</b></div>{notes([*found.notes, *cut])}'
+
+
+def _text(description: str, placeholder: str) -> widgets.Text:
+    return widgets.Text(
+        description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_WIDE
+    )
+
+
+def _time(text: str) -> str:
+    return _written(parse_time(text)) if text.strip() else ""
+
+
+def _written(moment: datetime) -> str:
+    """Write a time as short as it is exact."""
+    return format_time(moment).removesuffix("Z").removesuffix(".000").removesuffix(":00").removesuffix("T00:00")
+
+
+def _task(text: str) -> int | None:
+    if not text.strip():
+        return None
+    if not text.strip().isdecimal():
+        raise InvalidRequestError(
+            f"task id {text!r} is not valid: give a whole number, or leave it empty for all tasks."
+        )
+    return int(text)

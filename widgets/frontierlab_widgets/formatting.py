@@ -1,0 +1,110 @@
+"""Numbers, times and errors as the panels write them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from frontierlab.util.progress import Progress
+from frontierlab.util.times import in_words
+
+__all__ = [
+    "duration",
+    "error_box",
+    "megabytes",
+    "moment",
+    "no_catalogue",
+    "notes",
+    "number",
+    "progress_line",
+    "sentence",
+    "warning_box",
+]
+
+
+def number(value: Any) -> str:
+    """Write a whole number with commas; empty where it is missing."""
+    return "" if value is None or pd.isna(value) else f"{int(value):,}"
+
+
+def megabytes(count: Any) -> str:
+    """Write bytes as MB (10^6 bytes); empty where they are missing."""
+    return "" if count is None or pd.isna(count) else f"{int(count) / 1e6:,.1f} MB"
+
+
+def moment(value: Any) -> str:
+    """Write a UTC time to the second; empty where it is missing."""
+    if value is None or pd.isna(value):
+        return ""
+    return in_words(value.to_pydatetime().replace(microsecond=0) if isinstance(value, pd.Timestamp) else _cut(value))
+
+
+def _cut(value: datetime) -> datetime:
+    return value.replace(microsecond=0)
+
+
+def duration(seconds: float) -> str:
+    """Write a time that passes: 5 s, 3 min 20 s, 2 h 5 min."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3_600:
+        return f"{whole // 60} min {whole % 60} s"
+    return f"{whole // 3_600} h {whole % 3_600 // 60} min"
+
+
+def progress_line(progress: Progress) -> str:
+    """Say in a line how far some work is, how fast, and how long it will still take."""
+    parts = [progress.stage]
+    if progress.total is not None:
+        parts.append(f"{progress.done:,} of {progress.total:,}")
+    elif progress.done:
+        parts.append(f"{progress.done:,}")
+    if progress.rate and progress.done:
+        parts.append(f"{progress.rate:,.0f} a second" if progress.rate >= 10 else f"{progress.rate:,.1f} a second")
+    if progress.remaining is not None:
+        parts.append(f"{duration(progress.remaining)} left")
+    return ", ".join(parts) + (f": {progress.message}" if progress.message else "")
+
+
+def sentence(error: BaseException) -> str:
+    """Write an error as a sentence. One that nobody raised on purpose is called what it is."""
+    from frontierlab.errors import FrontierlabError
+
+    text = str(error).strip()
+    if isinstance(error, FrontierlabError):
+        return text if text.endswith((".", "!", "?")) else f"{text}."
+    return (
+        f"Something went wrong that should not have: {type(error).__name__}{f': {text}' if text else ''}. "
+        "The kernel's log has the details."
+    )
+
+
+def no_catalogue(path: Path) -> str:
+    """Say how a catalogue is made with the panels, where there is none."""
+    return (
+        f"There is no catalogue at {path}. Fill in coolr_host (or coolr_archive, or the path of a catalogue as "
+        "coolr_file) in the settings panel (COOLR), and click Build the catalogue there; or take the sample, which "
+        "brings its own."
+    )
+
+
+def error_box(text: str) -> str:
+    """Return an error as HTML; nothing where there is none."""
+    return f'<div class="frontierlab-error" role="alert">{escape(text)}</div>' if text else ""
+
+
+def warning_box(sentences: Iterable[str]) -> str:
+    """Return what a dataset lacks as HTML that cannot be overlooked; nothing where it has all."""
+    told = "".join(f"<p>{escape(text)}</p>" for text in sentences)
+    return f'<div class="frontierlab-warning" role="alert"><b>Warning</b>{told}</div>' if told else ""
+
+
+def notes(sentences: Iterable[str]) -> str:
+    """Return sentences that a reader should know as HTML."""
+    return "".join(f'<div class="frontierlab-note">{escape(text)}</div>' for text in sentences)

@@ -1,0 +1,185 @@
+"""Jobs: what runs and what ran, here and on workers."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+import traitlets
+
+from frontierlab import Dataset, Settings, jobs
+from frontierlab.errors import InvalidRequestError
+from frontierlab.jobs import Job, LocalWorker
+from frontierlab.util.progress import Progress
+from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.formatting import duration, error_box, moment, notes, progress_line
+from frontierlab_widgets.panel import TURN, Panel, row
+from frontierlab_widgets.table import Column, Table
+
+__all__ = ["JobsPanel"]
+
+_COLUMNS = (
+    Column("kind", "Kind"),
+    Column("about", "About"),
+    Column("state", "State", "queued, running, succeeded, failed or cancelled"),
+    Column("far", "How far"),
+    Column("submitted", "Submitted", "UTC", moment),
+    Column("took", "Took", "since it began", duration, number=True),
+    Column("backend", "Where", "inline, in a thread of a notebook, or on a worker (celery)"),
+    Column("who", "Who"),
+)
+_MOST = 200
+_EVERY = 1.0  # seconds between two looks at the records
+
+
+class JobsPanel(Panel):
+    """What runs and what ran: state, progress, result, error; and an end to what should not go on.
+
+    Records are looked at about once a second while the panel is there.
+
+    Parameters
+    ----------
+    settings
+        Their data folder holds the records; by default ``Settings()``.
+
+    Attributes
+    ----------
+    job : str
+        Id of the chosen job; empty where none is.
+    """
+
+    title = "Jobs"
+
+    job = traitlets.Unicode().tag(kept=True)
+
+    def build(self) -> list[widgets.Widget]:
+        """Make the table, and what is known of the chosen job."""
+        self._table = Table(_COLUMNS, "id", "No job was submitted yet.")
+        self._more = widgets.HTML()
+        self._about = widgets.HTML()
+        self._cancel = widgets.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")
+        result = widgets.Button(description="Result", tooltip="Show what the chosen job came to")
+        refresh = widgets.Button(description="Refresh", tooltip="Look at the records now")
+        worker = widgets.Button(
+            description="Start a worker",
+            tooltip="On this machine, until the kernel ends; with a Redis where the settings name no broker",
+        )
+        self._worker: LocalWorker | None = None
+        self._result = widgets.HTML()
+        self.click(self._cancel, self.cancel)  # when it can be clicked says _show_job
+        self.click(worker, self.start_worker)
+        self.click(result, self.show_result)
+        self.click(refresh, self.refresh)
+        traitlets.link((self, "job"), (self._table, "selected"))
+        self.on(self._chosen, "job")
+        self.on(self.refresh, "settings")
+        with self.shown_errors():
+            self.refresh()
+        self.tick(self.refresh, _EVERY)
+        return [self._table, self._more, row(refresh, result, self._cancel, worker), self._about, self._result]
+
+    def refresh(self) -> None:
+        """Look at the records now."""
+        if self.settings is None:
+            return
+        known = jobs.jobs(self.settings)
+        found = [_row(job) for job in known[:_MOST]]  # before it is our turn: a folder elsewhere can be slow
+        frame = pd.DataFrame(found, columns=["id", *(column.name for column in _COLUMNS)])
+        with TURN:
+            self._table.show(frame, lambda record: "bad" if record["state"] == "failed" else "")
+            more = f"The newest {_MOST:,} of {len(known):,} jobs are listed."
+            self._more.value = notes([more] if len(known) > _MOST else [])
+            self._show_job()
+
+    def cancel(self) -> None:
+        """Cancel the chosen job."""
+        job = self._opened()
+        job.cancel()
+        self.message = f"{job.id} is told to end."
+
+    def start_worker(self) -> None:
+        """Start a worker on this machine, which ends with this kernel; not with the panel."""
+        if self._worker is not None and self._worker.running:
+            raise InvalidRequestError("The worker that was started here is still there.")
+        settings = self.settings or Settings()
+
+        def then(worker: LocalWorker) -> None:
+            self._worker = worker
+            self.message = "A worker is there, until the kernel ends."
+            if settings.job_backend != "celery":
+                self.message += " Jobs go to it once the settings say job_backend = celery."
+
+        self.begin(lambda _: jobs.start_worker(settings), then, stage="starting a worker")
+
+    def show_result(self) -> None:
+        """Show what the chosen job came to."""
+        job = self._opened()
+        if job.state in ("queued", "running"):
+            raise InvalidRequestError(f"The job is {job.state}: it has no result yet.")
+        result = job.result(0)
+        shown = (
+            result.head(20).to_html(border=0) if isinstance(result, pd.DataFrame) else f"<p>{escape(_said(result))}</p>"
+        )
+        self._result.value = f'<div style="overflow-x: auto">{shown}</div>'
+
+    def code(self) -> str:
+        """Return the calls that find the chosen job again."""
+        settings = Name("settings")
+        if not self.job:
+            return call("fl.jobs.jobs", settings)
+        return "\n".join([call("job = fl.jobs.open_job", self.job, settings), "job.state, job.progress, job.error"])
+
+    def _opened(self) -> Job:
+        if not self.job:
+            raise InvalidRequestError("Choose a job in the table first.")
+        return jobs.open_job(self.job, self.settings)
+
+    def _chosen(self) -> None:
+        self._result.value = ""
+        self._show_job()
+
+    def _show_job(self) -> None:
+        if not self.job:
+            self._cancel.disabled, self._about.value = True, ""
+            return
+        job = self._opened()
+        record = job.record()
+        given = {name: value for name, value in record.arguments.items() if value is not None}
+        arguments = ", ".join(f"{name}={_short(value)}" for name, value in given.items())
+        failed = error_box(record.error or "") if record.state == "failed" else ""
+        about = (
+            f'<p class="frontierlab-quiet">{escape(job.id)}: {escape(arguments)}</p>{failed}{notes(record.warnings)}'
+        )
+        if self._about.value != about:
+            self._about.value = about
+        self._cancel.disabled = record.has_ended
+
+
+def _row(job: Job) -> dict[str, Any]:
+    record = job.record()
+    progress = None if record.progress is None else Progress(**record.progress)
+    began, ended = record.started, record.ended
+    took = None if began is None else ((ended or pd.Timestamp.now(tz="UTC")) - began).total_seconds()
+    about = record.arguments.get("name") or record.arguments.get("dataset") or record.arguments.get("notebook") or ""
+    far = progress_line(progress) if progress is not None and not record.has_ended else ""
+    return {
+        **{name: getattr(record, name) for name in ("id", "kind", "state", "submitted", "backend", "who")},
+        "about": str(about),
+        "far": (record.error or "") if record.state == "failed" else far,
+        "took": took,
+    }
+
+
+def _short(value: Any) -> str:
+    """Write an argument; of a long list its beginning."""
+    if isinstance(value, list) and len(value) > 3:
+        return f"{repr(value[:3])[:-1]}, … {len(value) - 3:,} more]"
+    return repr(value)
+
+
+def _said(result: Any) -> str:
+    if isinstance(result, Dataset):
+        return f"The dataset {result.name}, {result.counts.kept:,} rows, in {result.path}."
+    return str(result)

@@ -1,0 +1,183 @@
+"""What a panel works at, off the main thread, and how that ends."""
+
+from __future__ import annotations
+
+import functools
+import threading
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
+
+import traitlets
+
+from frontierlab.errors import Cancelled, InterruptedExtraction, InvalidRequestError, JobCancelled
+from frontierlab.util.progress import Progress
+from frontierlab_widgets.errors import TURN, Failing
+from frontierlab_widgets.formatting import progress_line
+from frontierlab_widgets.work import Stopped, Work
+
+__all__ = ["Phase", "STOP_SECONDS", "Working"]
+
+_STOPS = (Stopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that are what a stop comes to
+
+STOP_SECONDS = 15.0
+"""Seconds for which a panel waits for work that was told to stop; then it can be used again."""
+
+
+class Phase(StrEnum):
+    """What a panel's work is about; its icons, bar and buttons follow.
+
+    ``READY`` before the first, ``WORKING`` off the main thread, ``DONE``, ``STOPPED`` by the user, or ``FAILED``, with
+    the reason in `Panel.error`. An error of what a user typed or clicked does not change it.
+    """
+
+    READY = "ready"
+    WORKING = "working"
+    DONE = "done"
+    STOPPED = "stopped"
+    FAILED = "failed"
+
+
+class Working(Failing):
+    """Does one piece of work at a time.
+
+    Attributes
+    ----------
+    phase : Phase
+        What the work is about.
+    message : str
+        What there is to say, a sentence or two; empty where there is nothing.
+    progress : Progress or None
+        How far the work is.
+    """
+
+    _work: Work | None = None
+
+    phase = traitlets.UseEnum(Phase, Phase.READY)
+    message = traitlets.Unicode()
+    progress = traitlets.Instance(Progress, allow_none=True)
+
+    def begin(
+        self,
+        run: Callable[[Work], Any],
+        then: Callable[[Any], object] = lambda result: None,
+        *,
+        stage: str = "working",
+        replaceable: bool = False,
+    ) -> None:
+        """Do some work in a thread.
+
+        Parameters
+        ----------
+        run
+            The work. It is called with a `Work`, whose ``report`` takes progress records.
+        then
+            Called with its result, in the same thread; not where the work failed or was stopped. It may begin
+            other work.
+        stage
+            What is said until the first record.
+        replaceable
+            True: whatever is begun before its end takes its place, and its outcome is dropped; so figures are drawn
+            of what was picked last. False: nothing else can be begun before its end, and only Stop ends it.
+
+        Raises
+        ------
+        InvalidRequestError
+            Work is going on that is not replaceable. Nothing was begun, and it goes on.
+        """
+        with TURN:
+            self.require_idle()
+            if (going := self._going_on()) is not None:
+                going.stop()
+            self._work = Work(run, functools.partial(self._finish, then), self._show, replaceable=replaceable)
+            self.error, self.message = "", ""
+            self.progress = Progress(stage, 0, None, 0.0, None)
+            self.phase = Phase.WORKING
+            self._work.start()
+
+    def require_idle(self) -> None:
+        """Refuse other work while work goes on that is not replaceable.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is such work, and it goes on.
+        """
+        going = self._going_on()
+        if going is not None and not going.replaceable:
+            told = progress_line(self.progress) if self.progress is not None else "working"
+            raise InvalidRequestError(
+                f"This panel is at work ({told}). Wait for its end, or click Stop, before this is begun."
+            )
+
+    def stop(self) -> None:
+        """Stop the work that is going on; work that has not ended within `STOP_SECONDS` is not waited for."""
+        with TURN:
+            work = self._going_on()
+            if work is not None:
+                self.progress = Progress("stopping", 0, None, 0.0, None)
+                late = threading.Timer(STOP_SECONDS, self._give_up, [work])
+                late.daemon = True
+                late.start()
+                work.stop()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the work is done, and what it leads to; return whether it is. For scripts and tests.
+
+        Parameters
+        ----------
+        seconds
+            At most; None waits for the end, however long that takes. Ctrl-C ends the waiting, not the work.
+        """
+        until = None if seconds is None else time.monotonic() + seconds
+        while (work := self._work) is not None:
+            if not work.join(None if until is None else max(0.0, until - time.monotonic())):
+                return False
+            if work is self._work:
+                break
+        return True
+
+    def stopped_message(self, error: BaseException | None) -> str:
+        """Say what a stop leaves."""
+        return "Stopped; nothing was changed."
+
+    def _going_on(self) -> Work | None:
+        return None if self._work is None or self._work.ended else self._work
+
+    def _show(self, work: Work, progress: Progress) -> None:
+        with TURN:
+            if work is self._work and not work.stopping.is_set():
+                self.progress = progress
+
+    def _finish(self, then: Callable[[Any], object], work: Work, result: Any, error: BaseException | None) -> None:
+        with TURN:
+            work.ended = True
+            if work is not self._work:
+                return  # something newer was begun meanwhile, or nobody waits for it any more
+            self.progress = None
+            if isinstance(error, Stopped) or (error is not None and work.stopping.is_set()):
+                if not isinstance(error, _STOPS):  # such as a job that could not be cancelled
+                    self.fail(error)
+                self.phase, self.message = Phase.STOPPED, self.message or self.stopped_message(error)
+            elif error is not None:
+                self.fail(error)
+                self.phase = Phase.FAILED
+            else:
+                with self.shown_errors() as shown:
+                    then(result)
+                if work is self._work:
+                    self.phase = Phase.FAILED if shown.error is not None else Phase.DONE
+
+    def _give_up(self, work: Work) -> None:
+        """Wait no more for work that was told to stop; what still comes of it is dropped."""
+        with TURN:
+            if work is not self._going_on():
+                return
+            last = "" if work.progress is None else f" (it was last at: {progress_line(work.progress)})"
+            self._work, self.progress = None, None
+            self.message = (
+                f"The work was told to stop {STOP_SECONDS:g} s ago and has not ended yet{last}. The panel can be used "
+                "again; what still comes of that work is not shown."
+            )
+            self.phase = Phase.STOPPED

@@ -1,0 +1,220 @@
+"""Which queries of a dataset: database, schema, folder, task and time, picked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import Selection
+from frontierlab.util.times import format_time, parse_time
+from frontierlab_widgets.panel import TURN, row
+
+__all__ = ["CACHED", "TIMES", "Picker"]
+
+TIMES = ("since", "until")
+"""The fields of a picker whose text can be invalid."""
+
+_LEVELS = ("db", "schema", "nodefullpath")
+_NAMES = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
+_STYLE = {"description_width": "initial"}
+_TASKS = 50
+# a choice of ipywidgets cannot be None, which it takes for no choice
+_ALL = ""
+CACHED: dict[str, bool | None] = {"both": None, "cached": True, "not cached": False}
+"""Which queries, by what they are called."""
+
+
+class Picker(widgets.VBox):
+    """Widgets that follow the selection of a panel, and change it.
+
+    A picker offers what the catalogue and the dataset have under what is picked before it, with the number of
+    queries in the dataset.
+
+    Parameters
+    ----------
+    panel
+        Whose selection it is.
+    folders_only
+        Leave out tasks, and whether queries were cached; what is selected of them is said, and applies.
+    """
+
+    def __init__(self, panel: Any, *, folders_only: bool = False) -> None:
+        super().__init__()
+        self.contents: dict[str, pd.DataFrame] | None = None
+        self._panel = panel
+        self._following = False
+        self._pickers = {
+            level: widgets.Dropdown(description=name, options=[("all", _ALL)], style=_STYLE, layout=_wide(level))
+            for level, name in _NAMES.items()
+        }
+        self._cached = widgets.Dropdown(description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px"))
+        self._times = {name: _time(f"{name} (UTC)") for name in TIMES}
+        self._shown: dict[str, datetime | None] = {}
+        self._search = widgets.Text(
+            description="find a task", placeholder="number or name", style=_STYLE, layout=_layout("260px")
+        )
+        self._tasks = widgets.SelectMultiple(
+            description="tasks", options=[], rows=4, style=_STYLE, layout=_layout("560px"), tooltip="none chosen is all"
+        )
+        self._words = widgets.HTML()
+        for level, picker in self._pickers.items():
+            picker.observe(lambda change, level=level: self._picked(level, change["new"]), "value")
+        self._cached.observe(lambda change: self._change(cached=CACHED[change["new"]]), "value")
+        for name, field in self._times.items():
+            field.observe(lambda _, name=name: self._typed(name), "value")
+        self._search.observe(lambda _: self._panel.guarded(self._offer_tasks), "value")
+        self._tasks.observe(lambda change: self._change(taskid=change["new"] or None), "value")
+        panel.observe(lambda _: self._panel.guarded(self._follow), "selection")
+        times = [panel.add_field(name, field) for name, field in self._times.items()]
+        others = [] if folders_only else [self._cached]
+        self.children = [
+            row(*self._pickers.values(), *others, *times),
+            *([] if folders_only else [row(self._search, self._tasks)]),
+            self._words,
+        ]
+        self._follow()
+
+    def forget(self) -> None:
+        """Forget what a dataset had; another was chosen."""
+        self.contents = None
+        self._follow()
+
+    def offer(self, contents: dict[str, pd.DataFrame]) -> None:
+        """Offer ``folders`` and ``tasks``, as `fl.contents` gives them; null ``queries`` are not known."""
+        self.contents = contents
+        self._follow()
+
+    def clear(self) -> None:
+        """Take all choices back, and what is typed."""
+        for name in TIMES:
+            self._panel.mark(name, "")
+        self._panel.selection = Selection()
+        self._follow()
+
+    def _change(self, **changes: Any) -> None:
+        with TURN:
+            if not self._following:
+                self._panel.guarded(lambda: setattr(self._panel, "selection", self._panel.selection.but(**changes)))
+
+    def _picked(self, level: str, value: Any) -> None:
+        below = _LEVELS[_LEVELS.index(level) + 1 :]
+        self._change(**{level: value or None}, **dict.fromkeys(below))
+
+    def _typed(self, name: str) -> None:
+        with TURN:
+            if not self._following:
+                self._panel.guarded(lambda: self._take_times(name))
+
+    def _take_times(self, edited: str) -> None:
+        """Take the times that are typed; what is wrong with one is said at its field, and the selection stays."""
+        times, problems = {}, dict.fromkeys(TIMES, "")
+        for name, field in self._times.items():
+            try:
+                times[name] = parse_time(field.value) if field.value.strip() else None
+            except InvalidRequestError as error:
+                problems[name] = str(error)
+        try:
+            selection = self._panel.selection.but(**times)
+        except InvalidRequestError as error:  # since is not before until
+            problems[edited] = problems[edited] or str(error)
+            selection = self._panel.selection
+        for name, problem in problems.items():
+            self._panel.mark(name, problem)
+        self._panel.selection = selection
+
+    def _follow(self) -> None:
+        """Show what is selected, and offer what there is beside it."""
+        with TURN:
+            self._show()
+
+    def _show(self) -> None:
+        selection = self._panel.selection
+        self._following = True
+        try:
+            for level in _LEVELS:
+                self._offer_level(level)
+            self._cached.value = next(name for name, cached in CACHED.items() if cached is selection.cached)
+            for name in TIMES:
+                self._show_time(name, getattr(selection, name))
+            self._offer_tasks()
+        finally:
+            self._following = False
+        words = selection.in_words()
+        self._words.value = f'<span class="frontierlab-quiet">Selected: {escape(words or "all queries")}</span>'
+
+    def _show_time(self, name: str, moment: datetime | None) -> None:
+        """Show a time of the selection; what is typed and not valid stays until the time changes."""
+        if name in self._panel.invalid and self._shown.get(name) == moment:
+            return
+        self._shown[name] = moment
+        text = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
+        self._times[name].value = text
+        self._panel.mark(name, "")
+
+    def _offer_level(self, level: str) -> None:
+        picked = getattr(self._panel.selection, level)
+        value = _ALL if picked is None else picked[0] if len(picked) == 1 else picked
+        options: dict[Any, str] = {_ALL: "all"}
+        if self.contents is not None:
+            found = self.contents["folders"]
+            for above in _LEVELS[: _LEVELS.index(level)]:
+                if getattr(self._panel.selection, above) is not None:
+                    found = found[found[above].isin(list(getattr(self._panel.selection, above)))]
+            counts = found.dropna(subset=[level]).groupby(level)["queries"].sum().sort_index()
+            known = found["queries"].notna().any()
+            options |= {name: f"{name} ({count:,})" if known else name for name, count in counts.items()}
+        options.setdefault(value, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
+        shown = [(text, name) for name, text in options.items()]
+        if [*self._pickers[level].options] != shown:
+            self._pickers[level].options = shown
+        self._pickers[level].value = value
+
+    def _offer_tasks(self) -> None:
+        picked = self._panel.selection.taskid or ()
+        found = (
+            pd.DataFrame({"taskid": [], "taskname": [], "queries": []})
+            if self.contents is None
+            else (self.contents["tasks"])
+        )
+        names = found["taskid"].astype("string") + " " + found["taskname"].astype("string").fillna("")
+        words = self._search.value.lower().split()
+        match = pd.Series(True, index=found.index)
+        for word in words:
+            match &= names.str.lower().str.contains(word, regex=False)
+        options = {int(row.taskid): _task(row) for row in found[match].head(_TASKS).itertuples()}
+        for task in picked:
+            options.setdefault(task, str(task))
+        following, self._following = self._following, True
+        try:
+            self._tasks.options = [(text, task) for task, text in options.items()]
+            self._tasks.value = tuple(picked)
+        finally:
+            self._following = following
+
+
+def _task(row: Any) -> str:
+    name = "" if pd.isna(row.taskname) else f" {row.taskname}"
+    return f"{int(row.taskid)}{name} ({int(row.queries):,})"
+
+
+def _layout(width: str) -> widgets.Layout:
+    return widgets.Layout(width=width, max_width="98%")
+
+
+def _wide(level: str) -> widgets.Layout:
+    return _layout({"db": "230px", "schema": "360px", "nodefullpath": "420px"}[level])
+
+
+def _time(description: str) -> widgets.Text:
+    return widgets.Text(
+        description=description,
+        placeholder="2026-10-01T12:30",
+        continuous_update=False,
+        style=_STYLE,
+        layout=_layout("260px"),
+    )

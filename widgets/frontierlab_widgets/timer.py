@@ -1,0 +1,55 @@
+"""Something a panel does again and again for as long as a page shows it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+from frontierlab_widgets.kernel_status import Lifeline
+
+__all__ = ["Ticker"]
+
+
+class Ticker:
+    """Calls something every so often, in a thread that is there only while a page shows the panel.
+
+    Parameters
+    ----------
+    lifeline
+        The panel's.
+    action
+        Called at once when a page begins to show the panel, and then every so often. It raises nothing.
+    seconds
+        Between two calls.
+    """
+
+    def __init__(self, lifeline: Lifeline, action: Callable[[], object], seconds: float) -> None:
+        self._ended = threading.Event()
+        self._lifeline = lifeline
+        self._action = action
+        self._seconds = seconds
+        self._turn = threading.Lock()
+        self._thread: threading.Thread | None = None
+        lifeline.on_shown(self._begin)
+
+    def stop(self) -> None:
+        """End it for good."""
+        self._ended.set()
+
+    def _begin(self) -> None:
+        with self._turn:
+            if self._thread is None and not self._ended.is_set():
+                self._thread = threading.Thread(target=self._tick, name="ticker", daemon=True)
+                self._thread.start()
+
+    def _tick(self) -> None:
+        while self._goes_on():
+            self._action()
+            self._ended.wait(self._seconds)
+
+    def _goes_on(self) -> bool:
+        with self._turn:
+            if self._lifeline.is_shown() and not self._ended.is_set():
+                return True
+            self._thread = None
+            return False
