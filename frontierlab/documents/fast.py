@@ -177,8 +177,8 @@ class DocumentReader:
                 good = pc.and_(good, column.good)
         for name, column in read.items():
             for counter, which in ((page.converted, column.converted), (page.unfit, column.unfit)):
-                if which is not None:
-                    counter[name] += pc.sum(pc.and_(which, good)).as_py() or 0
+                if which is not None and (count := pc.sum(pc.and_(which, good)).as_py()):
+                    counter[name] += count
         rows = pa.Table.from_arrays([column.values for column in read.values()], schema=self._schema)
         if not pc.all(good).as_py():
             rows = rows.filter(good)

@@ -45,6 +45,7 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
     column     what is converted
     ========== ==========================================================================
     integer    an integer within int64; a float or text that is one (``12.0``, ``" 12"``);
+               beyond 2^53 with all its digits (not ``1.79e18``);
                a fraction of a millisecond in a measured time, rounded, halves up
     number     any finite number, or text that is one
     flag       true, false, 1, 0, 1.0, 0.0; text of these in any case (``"True"``, ``"0"``)
@@ -193,6 +194,8 @@ def _integer(value: Any) -> tuple[int, bool]:
         raise SetAside("not an integer")
     if not -(2**63) <= number < 2**63:
         raise SetAside("beyond int64")
+    if abs(number) > 2**53 and number.as_tuple().exponent > 0:  # type: ignore[operator]  # finite: an int
+        raise SetAside("an integer without its last digits")
     return int(number), False
 
 

@@ -43,6 +43,9 @@ UNFIT = "unfit"
         ("an_integer", "[1,2]", UNFIT),
         ("an_integer", '{"a":1}', UNFIT),
         ("an_integer", '"-1e3"', -1000),
+        ("sqlsin", "1.7908128001234568e18", "an integer without its last digits"),
+        ("sqlsin", '"1.7908128001234568e+18"', "an integer without its last digits"),
+        ("sqlhash", "1.790812800123456789e18", 1_790_812_800_123_456_789),
         ("fsize", "1e9999999999999999999", "not an integer"),
         ("an_integer", "1e9999999999999999999", UNFIT),
         ("an_integer", "[[12]]", 12),
@@ -119,3 +122,4 @@ def test_the_first_reason_in_the_order_of_the_columns():
 def test_values_that_were_converted_are_counted():
     page = READER.read([document(sqlsin="1", fsize=12.0, cached="true", sqlowner="a"), document(taskid=[])])
     assert page.converted == {"sqlsin": 1, "fsize": 1, "cached": 1, "taskid": 1}
+    assert not READER.read([document(taskid=1.5, an_integer=1)]).converted.keys()
