@@ -14,8 +14,8 @@ import ipywidgets as widgets
 from bokeh.core.serialization import UnknownReferenceError
 from bokeh.document import Document
 from bokeh.layouts import column
-from bokeh.models import Axis, Grid, LayoutDOM, Legend, Plot, Text, Title
-from bokeh.models.annotations import ColorBar, Label
+from bokeh.models import Axis, Grid, LayoutDOM, Plot, Text
+from bokeh.models.annotations import ColorBar, Label, Legend, Title
 from IPython.display import Javascript, display
 from jupyter_bokeh import BokehModel
 

@@ -32,7 +32,7 @@ class ClosableBox(widgets.VBox):
     @property
     def is_open(self) -> bool:
         """Whether it is shown."""
-        return self.layout.display != "none"
+        return bool(self.layout.display != "none")
 
     def show(self, title: str, shown: widgets.Widget) -> None:
         """Open the box and show something in it."""

@@ -64,7 +64,7 @@ class CachingPanel(FiguresPanel):
 
     job = traitlets.Unicode().tag(kept=True)
     figures = traitlets.Instance(pd.DataFrame, allow_none=True)
-    folder = traitlets.List().tag(kept=True)
+    folder: traitlets.List[str] = traitlets.List().tag(kept=True)
     tab = traitlets.Enum(_TABS, _TABS[0]).tag(kept=True)
 
     def build(self) -> list[widgets.Widget]:
@@ -261,7 +261,8 @@ class CachingPanel(FiguresPanel):
             return pd.DataFrame(columns=["db", "schema", "nodefullpath", "queries"])
         table = Catalogue.read(self.settings.catalogue_path).table.select(["db", "schema", "node"])
         frame = table.to_pandas().drop_duplicates().rename(columns={"node": "nodefullpath"})
-        return frame.assign(queries=pd.NA)
+        offered: pd.DataFrame = frame.assign(queries=pd.NA)
+        return offered
 
     def _show_datasets(self) -> None:
         names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
@@ -296,7 +297,7 @@ class CachingPanel(FiguresPanel):
     def _explain(self) -> None:
         self._computed()
         dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
-        run = partial(explained, dataset, self.settings, folder, self.origin.selection)
+        run = partial(explained, dataset, self.settings, folder, self.computed_origin().selection)
         self.begin(run, self._show_explained, stage="explaining", replaceable=True)
         self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
 

@@ -69,7 +69,7 @@ def explained(
     """Explain a folder and tag, and try grids on it; what cannot be tried is said."""
     running = fl.spark.cancellable()
     work.when_stopped(running.cancel)
-    which = {**folder, "selection": selection, "allow_incomplete": dataset.state != "complete"}
+    which: dict[str, Any] = {**folder, "selection": selection, "allow_incomplete": dataset.state != "complete"}
     with running:
         why = fl.caching.explain(dataset, settings, **which)
         try:

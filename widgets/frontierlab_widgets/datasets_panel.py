@@ -296,7 +296,8 @@ class DatasetsPanel(Panel):
         self._really.layout.display = "none"
 
     def _show_listed(self) -> None:
-        self._table.show(self.listed, lambda record: "bad" if record["state"] == "damaged" else "")
+        if self.listed is not None:
+            self._table.show(self.listed, lambda record: "bad" if record["state"] == "damaged" else "")
         self._show_problem()
 
     def _allow_upload(self) -> None:

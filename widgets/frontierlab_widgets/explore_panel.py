@@ -259,7 +259,7 @@ class ExplorePanel(FiguresPanel):
             return
         figures = plots.link([getattr(plots, name)(frame) for name, frame in self.frames.items()])
         for figure in figures:
-            brush = figure.select_one(BoxSelectTool)
+            brush: Any = figure.select_one({"type": BoxSelectTool})
             if brush is not None:  # over time
                 figure.toolbar.active_drag = brush
                 figure.on_event(SelectionGeometry, self._brushed)
@@ -293,7 +293,7 @@ class ExplorePanel(FiguresPanel):
         """Give the numbers of the chosen plot to the reader's machine: ``csv`` or ``parquet``."""
         frame = self._frame()
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self.origin.dataset}-{self.plot}.{kind}"
+            path = Path(folder) / f"{self.computed_origin().dataset}-{self.plot}.{kind}"
             frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
             self._download.give(path, path.name)
         self.message = f"{path.name}, {len(frame):,} rows, was given to the browser."
@@ -347,7 +347,8 @@ class ExplorePanel(FiguresPanel):
     def _frame(self) -> pd.DataFrame:
         if self.plot not in self.frames:
             raise InvalidRequestError(f"{title_of(self.plot)} is not drawn: open the tab that has it.")
-        return self.frames[self.plot]
+        frame: pd.DataFrame = self.frames[self.plot]
+        return frame
 
     def _repr_mimebundle_(self, **keywords: Any) -> Any:
         load_bokeh()

@@ -138,9 +138,19 @@ class FiguresPanel(Panel):
             The figures are stale, so that it may be another one now.
         """
         self.require_fresh()
-        if self.origin is None:
+        return open_dataset(self.computed_origin().dataset, self.settings)
+
+    def computed_origin(self) -> Origin:
+        """Return the origin of the figures.
+
+        Raises
+        ------
+        InvalidRequestError
+            There are none.
+        """
+        if not isinstance(self.origin, Origin):
             raise InvalidRequestError("Nothing is computed yet.")
-        return open_dataset(self.origin.dataset, self.settings)
+        return self.origin
 
     def watch_origin(self, greyed: Sequence[widgets.Widget], *traits: str) -> widgets.Widget:
         """Look at the figures again whenever dataset, selection, settings or further traits change.

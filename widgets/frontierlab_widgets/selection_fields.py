@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 from typing import Any
@@ -167,7 +168,7 @@ class Picker(widgets.VBox):
                     found = found[found[above].isin(list(getattr(self._panel.selection, above)))]
             counts = found.dropna(subset=[level]).groupby(level)["queries"].sum().sort_index()
             known = found["queries"].notna().any()
-            options |= {name: f"{name} ({count:,})" if known else name for name, count in counts.items()}
+            options |= {str(name): f"{name} ({count:,})" if known else str(name) for name, count in counts.items()}
         options.setdefault(value, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))
         shown = [(text, name) for name, text in options.items()]
         if [*self._pickers[level].options] != shown:
@@ -186,7 +187,8 @@ class Picker(widgets.VBox):
         match = pd.Series(True, index=found.index)
         for word in words:
             match &= names.str.lower().str.contains(word, regex=False)
-        options = {int(row.taskid): _task(row) for row in found[match].head(_TASKS).itertuples()}
+        rows: Iterable[Any] = found[match].head(_TASKS).itertuples()
+        options = {int(row.taskid): _task(row) for row in rows}
         for task in picked:
             options.setdefault(task, str(task))
         following, self._following = self._following, True

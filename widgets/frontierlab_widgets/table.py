@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import anywidget
 import pandas as pd
@@ -68,8 +68,8 @@ class Table(anywidget.AnyWidget):
     _esm = _STATIC / "table.js"
     _css = _STATIC / "table.css"
 
-    columns = traitlets.List().tag(sync=True)
-    rows = traitlets.List().tag(sync=True)
+    columns: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
+    rows: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     empty = traitlets.Unicode().tag(sync=True)
     selected = traitlets.Unicode().tag(sync=True)
     search = traitlets.Unicode().tag(sync=True)
@@ -94,7 +94,7 @@ class Table(anywidget.AnyWidget):
             The class of a row, such as ``bad``.
         """
         rows = []
-        for record in frame.to_dict("records"):
+        for record in cast("list[dict[str, Any]]", frame.to_dict("records")):
             values = [record[column.name] for column in self._columns]
             cells = [_text(value, column) for value, column in zip(values, self._columns, strict=True)]
             keys = [_sortable(value, column) for value, column in zip(values, self._columns, strict=True)]
