@@ -21,22 +21,22 @@ lab: $(READY) ## Open the quick start in JupyterLab
 	$(BIN)/jupyter lab --ip=localhost $(AS_ROOT) notebooks/quickstart.ipynb
 
 worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no broker, until Ctrl-C
-	@scripts/setup.sh java
+	@scripts/setup.sh java redis
 	$(BIN)/python -m frontierlab.jobs
 
 test: lint ## Check everything: lint, then all tests, with real services
-	@scripts/setup.sh java maven chromium
+	@scripts/setup.sh java redis maven chromium
 	$(BIN)/python -m tests.services.releases
 	scripts/test.sh
 
 test-es9: export TEST_ES_VERSION = 9.4.3
 test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (needs a JDK 21 or newer)
-	@scripts/setup.sh java maven chromium
+	@scripts/setup.sh java redis maven chromium
 	$(BIN)/python -m tests.services.releases
 	$(BIN)/python -m pytest -m elasticsearch
 
 test-loaded: $(READY) ## Run the tests of Spark, JupyterLab and jobs three times on a machine that is kept busy
-	@scripts/setup.sh java maven chromium
+	@scripts/setup.sh java redis maven chromium
 	$(BIN)/python -m tests.services.releases
 	$(BIN)/python scripts/loaded.py
 

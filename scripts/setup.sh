@@ -1,6 +1,6 @@
 #!/bin/bash
 # Install what a make target needs and this machine lacks: scripts/setup.sh WHAT...
-# WHAT is python (the virtual environment .venv), java, maven or chromium.
+# WHAT is python (the virtual environment .venv), java, redis, maven or chromium.
 # System packages are installed where that is allowed (Debian, and root or sudo without a password);
 # elsewhere one line says what to install.
 set -euo pipefail
@@ -69,6 +69,13 @@ need_java() {
     install "Java 17 or newer is needed" openjdk-17-jre-headless
 }
 
+need_redis() {
+    # Up to Python 3.12 a wheel brings one.
+    if ! .venv/bin/python -c 'from frontierlab.jobs.programs import redis_server; redis_server()' 2>/dev/null; then
+        install "Redis, which carries jobs to workers, is needed" redis-server
+    fi
+}
+
 need_maven() {
     # Only the download of Elasticsearch needs it.
     local version=${TEST_ES_VERSION:-8.14.1}
@@ -84,9 +91,9 @@ need_chromium() {
 
 for what in "$@"; do
     case $what in
-        python | java | maven | chromium) "need_$what" ;;
+        python | java | redis | maven | chromium) "need_$what" ;;
         *)
-            echo "setup: $what is not known: python, java, maven, chromium" >&2
+            echo "setup: $what is not known: python, java, redis, maven, chromium" >&2
             exit 2
             ;;
     esac

