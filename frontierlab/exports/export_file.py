@@ -25,7 +25,7 @@ __all__ = ["DocumentStream", "ExportFile", "Survey", "Taken", "unwrapped"]
 _BLOCK = 4_000_000  # bytes: about ten thousand documents
 _FEW = 1_000  # of the first documents, of which one has to have a time
 _ZEROS = re.compile(rb"\0+")
-_USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]*+")')
+_USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]++")')
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -294,7 +294,8 @@ def _id(document: Document) -> bytes:
         found = msgspec.json.decode(document, type=_Identified)
     except (msgspec.MsgspecError, *_NOT_JSON):
         return b""
-    return bytes(found.index) + bytes(found.id) if bytes(found.id) else b""
+    id = bytes(found.id)
+    return bytes(found.index) + id if id not in (b"", b"null", b'""') else b""
 
 
 def _looks_like(objects: list[dict[str, Any]]) -> str:

@@ -322,6 +322,14 @@ def test_the_same_id_in_another_index_is_another_document(read):
     assert read(lines([hit(0), hit(0) | {"_index": "frontier_other"}])).counts.kept == 2
 
 
+@pytest.mark.parametrize("none", [None, ""])
+@pytest.mark.parametrize("separators", [None, (",", ":")])
+def test_documents_whose_id_is_empty_do_not_repeat_each_other(read, none, separators):
+    hits = [hit(number) | {"_id": none} for number in range(3)]
+    text = "\n".join(json.dumps(one, separators=separators) for one in hits)
+    assert read(text.encode()).counts.kept == 3
+
+
 def test_repeated_ids_are_kept_where_that_is_asked(data_dir, tmp_path):
     (tmp_path / "file").write_bytes(lines([hit(0), hit(1), hit(0)]))
     settings = Settings(data_dir=data_dir, drop_duplicates=False)
