@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from frontierlab.settings import Settings
 
-__all__ = ["Chunk", "World", "load", "path", "settings"]
+__all__ = ["Chunk", "World", "load", "path", "settings", "with_sample"]
 
 SHIPPED = ("catalogue.parquet", "documents.ndjson.zst", "payloads.parquet")
 
@@ -56,8 +56,16 @@ def settings(**changes: Any) -> Settings:
     """
     from frontierlab.settings import Settings
 
-    ours = {"coolr_file": path("catalogue.parquet"), "coolr_archive": path("payloads.parquet").parent}
-    return Settings(**ours | changes)
+    return Settings(**_ours() | changes)
+
+
+def with_sample(settings: Settings) -> Settings:
+    """Return settings that use the shipped catalogue and payloads, and are otherwise as they were."""
+    return settings.model_copy(update=_ours())
+
+
+def _ours() -> dict[str, Any]:
+    return {"coolr_file": path("catalogue.parquet"), "coolr_archive": path("payloads.parquet").parent}
 
 
 def load(

@@ -66,6 +66,16 @@ class TestConnection:
         assert {told["state"] for told in panel.connections.values()} == {"not checked"}
         assert set(panel._fields) == set(fl.Settings.model_fields)
 
+    def test_the_sample_takes_none_of_the_other_settings_away(self, settings):
+        given = {"es_address": "es.example.org", "es_user": "me", "es_pswd": SECRET, "coolr_host": "coolr.example.org"}
+        ours = fl.Settings(data_dir=settings.data_dir, job_backend="inline", **given)
+        expected = ours.model_copy(
+            update={"coolr_file": settings.coolr_file, "coolr_archive": fl.sample.path("payloads.parquet").parent}
+        )
+        for panel in (ConnectionPanel(ours), ExtractPanel(ours)):
+            panel.use_sample()
+            assert panel.settings == expected
+
     def test_the_settings_follow_the_view_when_they_are_applied(self, settings):
         panel = ConnectionPanel(settings)
         panel._fields["es_address"].value = "es.example.org"

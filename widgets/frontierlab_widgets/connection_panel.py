@@ -121,9 +121,11 @@ class ConnectionPanel(Panel):
 
     def use_sample(self) -> None:
         """Take the sample that comes with frontierlab: its catalogue and its archive of payloads."""
-        changes = {} if self.settings is None else {"data_dir": self.settings.data_dir}
-        self.settings = sample.settings(**changes)
-        self.message = "The sample is used now: its catalogue, and its archive in place of COOLR."
+        self.settings = sample.settings() if self.settings is None else sample.with_sample(self.settings)
+        self.message = (
+            "The sample is used now: its catalogue (coolr_file), and its archive (coolr_archive) in place of COOLR. "
+            "The other settings are as they were."
+        )
 
     def save(self) -> None:
         """Write the applied settings into a configuration file that only its owner can read.

@@ -127,7 +127,7 @@ class ExtractPanel(Panel):
 
     def use_sample(self) -> None:
         """Fill in the sample that comes with frontierlab, and its catalogue."""
-        self.settings = sample.settings(**({} if self.settings is None else {"data_dir": self.settings.data_dir}))
+        self.settings = sample.settings() if self.settings is None else sample.with_sample(self.settings)
         self.since, self.until, self.cached, self.taskid = "", "", None, None
         self.source, self.name = str(sample.path()), self.name or "sample"
 
