@@ -351,7 +351,9 @@ class TestExplore:
         expect(lab.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
         expect(lab.button("Draw anew")).to_be_disabled()
         lab.field("database").select_option(index=1)
-        expect(lab.panel.get_by_text("These figures are of dataset sample, all queries, not of db")).to_be_visible()
+        expect(
+            lab.panel.get_by_text("These figures are of dataset sample, all queries, not of the selection")
+        ).to_be_visible()
         for name in ("Numbers", "SQL", "Code", "CSV", "Parquet"):
             expect(lab.button(name)).to_be_disabled()
         figure = lab.panel.locator(".bk-Figure").first
@@ -441,7 +443,7 @@ def test_from_nothing_to_the_worst_folder_without_code(jupyter: JupyterServer, b
         lab.panel.get_by_role("tab", name="Folders").filter(visible=True).click()
         table, database = lab.panel.get_by_role("grid").filter(visible=True), lab.field("database").filter(visible=True)
         database.select_option("CONDBR2")
-        stale = "These figures are of dataset sample, all queries, not of db CONDBR2. Click Compute"
+        stale = 'These figures are of dataset sample, all queries, not of the selection "db CONDBR2". Click Compute'
         expect(lab.panel.get_by_text(stale)).to_be_visible()
         expect(lab.button("Store")).to_be_disabled()
         assert opacity(table) == pytest.approx(0.45)

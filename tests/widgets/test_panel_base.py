@@ -12,6 +12,7 @@ import pytest
 import traitlets
 from frontierlab_widgets.code import Name, call
 from frontierlab_widgets.formatting import duration, progress_line, sentence
+from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import Panel, Phase
 
 import frontierlab as fl
@@ -432,3 +433,17 @@ def test_a_closed_panel_closes_its_widgets_and_stops_what_is_replaceable(panel):
     assert not work.stopping.is_set()  # a job goes on
     job.set()
     assert work.join(LONG)
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (fl.Selection(since="2026-10-01T06:00"), 'not of the selection "from 2026-10-01 06:00 UTC"'),
+        (fl.Selection(cached=False), 'not of the selection "not cached"'),
+        (fl.Selection(), ""),
+    ],
+)
+def test_figures_name_the_selection_that_they_are_not_of(selection, expected):
+    computed, chosen = (Origin("day", "1", one) for one in (fl.Selection(), selection))
+    assert computed.differs(chosen) == expected
+    assert not expected or chosen.differs(computed) == "not of all queries"

@@ -78,7 +78,8 @@ class Origin:
         if now.dataset != self.dataset:
             return f"not of {now.in_words()}"
         if now.selection != self.selection:
-            return f"not of {now.selection.in_words() or 'all queries'}"
+            words = now.selection.in_words()
+            return f'not of the selection "{words}"' if words else "not of all queries"
         if now.identity != self.identity:
             return f"but the dataset {now.dataset} was made or read further since"
         if now.compared != self.compared:
