@@ -80,7 +80,7 @@ def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: DataFrame, *
     named = counts["schema"].notna() & counts["nodefullpath"].notna()
     notes, nameless = [], int(counts.loc[~named, "queries"].sum())
     if nameless:
-        notes.append(f"{nameless:,} queries with an IOV name no folder, and are in no row.")
+        notes.append(f"{nameless:,} queries with an IOV do not name a folder, and are in no row.")
     counts = counts[named]
     useful = counts[counts[_THINGS].sum(axis=1) > 0]
     if wanted is not None:

@@ -164,7 +164,7 @@ def test_causes_overlaps_tasks_and_notes(dataset: Dataset, home: Path) -> None:
     time = mine.loc[(mine["taskid"] == task) & ~mine["cached"].fillna(False), "dbtime"].sum()
     assert pixel["worst_tasks"].split("; ")[0] == f"{task} ({count} different queries, {time} ms)"
     assert len(pixel["worst_tasks"].split("; ")) == 3
-    assert frame.attrs["notes"] == ["133 queries with an IOV name no folder, and are in no row."]
+    assert frame.attrs["notes"] == ["133 queries with an IOV do not name a folder, and are in no row."]
 
 
 def test_of_a_window_only_its_queries_enter_here_and_in_what_explains_it(dataset: Dataset, home: Path) -> None:
@@ -375,7 +375,7 @@ def test_nulls_repeats_and_shifts(tmp_path: Path, home: Path) -> None:
     assert row["worst_tasks"] == "no task (3 different queries, 30 ms); 1 (1 different queries, 10 ms)"
     assert found["unknown"]["bytes_served"] == 7
     assert "is not known" in found["unknown"]["problem"]
-    assert frame.attrs["notes"] == ["2 queries with an IOV name no folder, and are in no row."]
+    assert frame.attrs["notes"] == ["2 queries with an IOV do not name a folder, and are in no row."]
 
 
 def test_failed_queries_alone(tmp_path: Path, home: Path) -> None:

@@ -98,7 +98,7 @@ def test_the_page_says_what_it_costs_why_and_what_would_help(written: Path, day:
     text = written.read_text(encoding="utf-8")
     for words in (
         "<h1>Pixel and LAr</h1>",
-        "queries with an IOV name no folder",
+        "queries with an IOV do not name a folder",
         "many queries for few payloads",
         "<h2>/PIXEL/PixCalib, tag PixCalib-RUN3-DATA-UPD4-02</h2>",
         "What would help",

@@ -318,6 +318,14 @@ def test_settings_that_cannot_be_are_said(monkeypatch, tmp_path):
     assert "cannot be read" in shown(panel)
 
 
+def test_the_bar_is_not_full_where_the_end_is_not_known():
+    panel = Panel(fl.Settings())
+    panel.progress = Progress("starting Spark", 0, None, 0.0, None)
+    assert (panel._bar.value, panel._bar._dom_classes) == (0, ("frontierlab-unknown",))
+    panel.progress = Progress("reading", 5, 10, 1.0, 5.0)
+    assert (panel._bar.value, panel._bar._dom_classes) == (0.5, ())
+
+
 def test_progress_and_times_in_words():
     assert progress_line(Progress("reading", 500, 2_000, 125.0, 12.0)) == (
         "reading, 500 of 2,000, 125 a second, 12 s left"

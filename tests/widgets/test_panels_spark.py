@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import threading
+from concurrent.futures import Future
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -70,6 +71,14 @@ class TestExplore:
         assert explored.phase is Phase.DONE, explored.error
         assert list(explored.frames) == list(fl.reports.CHAPTERS["Databases and schemas"])
         assert len([m for m in drawn(explored) if isinstance(m, Plot)]) == len(explored.frames)
+
+    def test_while_spark_starts_that_is_what_is_said(self, settings, monkeypatch):
+        monkeypatch.setattr(fl.spark, "start", lambda settings: Future())
+        panel, told = ExplorePanel(settings), []
+        panel.observe(lambda change: told.append(change["new"] and change["new"].stage), "progress")
+        panel.dataset = "day"
+        assert panel.wait(LONG)
+        assert told.index("starting Spark") < told.index("asking")
 
     def test_pickers_offer_catalogue_and_dataset_with_counts(self, explored, settings):
         counts = World(4_000, seed=5).logs().to_pandas().groupby("db", observed=True).size()

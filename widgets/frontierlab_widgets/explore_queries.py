@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import wait
 from datetime import timedelta
 from typing import Any
 
@@ -40,6 +41,7 @@ OTHER = "dataset:"
 
 _BINS = (60, 300, 3_600, 86_400)
 _MOST_BINS = 3_000
+_SOON = 1.0  # seconds within which nobody asks what a panel waits for
 
 
 def title_of(name: str) -> str:
@@ -84,6 +86,8 @@ def ask(
     running = fl.spark.cancellable()
     work.when_stopped(running.cancel)
     dataset = fl.datasets.open_dataset(name, settings)
+    if not wait([fl.spark.start(settings)], _SOON).done:
+        work.report(Progress("starting Spark", 0, None, 0.0, None, "once in a notebook, up to a minute"))
     logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
     work.report(Progress("asking", 0, len(names), 0.0, None))
     meter = ProgressMeter("asking", len(names))

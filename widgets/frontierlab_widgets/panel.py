@@ -179,9 +179,9 @@ class Panel(Fields, Working, Kept, widgets.VBox):
         self._going.layout.display = "" if self.phase is Phase.WORKING else "none"
         if self.progress is not None:
             self._line.value = progress_line(self.progress)
-            self._bar.bar_style = "info" if not self.progress.total else ""
-            done = self.progress.done / self.progress.total if self.progress.total else 1
-            self._bar.value = min(1.0, done)
+            total = self.progress.total
+            self._bar.value = min(1.0, self.progress.done / total) if total else 0.0
+            (self._bar.remove_class if total else self._bar.add_class)("frontierlab-unknown")
         quiet = f'<div role="status">{escape(self.message)}</div>' if self.message else ""
         if self._message.value != quiet:
             self._message.value = quiet
