@@ -48,7 +48,7 @@ def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object
         The call did not end in time.
     """
     made = _Call(call)
-    if getattr(_own, "helper", None) is None:
+    if (helper := getattr(_own, "helper", None)) is None or not helper.thread.is_alive():  # not after a fork
         _own.helper = _Helper()
     _own.helper.calls.put(made)
     ends = time.monotonic() + seconds
@@ -96,7 +96,8 @@ class _Helper:
 
     def __init__(self) -> None:
         self.calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
-        threading.Thread(target=_make_calls, args=(self.calls,), name="elasticsearch", daemon=True).start()
+        self.thread = threading.Thread(target=_make_calls, args=(self.calls,), name="elasticsearch", daemon=True)
+        self.thread.start()
 
     def __del__(self) -> None:
         self.calls.put(None)

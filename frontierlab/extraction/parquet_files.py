@@ -108,6 +108,8 @@ def find_logs(path: Path) -> list[ParquetLogs]:
     """
     if not path.exists():
         raise InvalidRequestError(f"There is no file and no folder {path}.")
+    if not path.is_file() and not path.is_dir():  # a pipe would be waited for without end
+        raise InvalidRequestError(f"{path} is neither a file nor a folder: give a Parquet file, or a folder of them.")
     if not path.is_dir():
         return [_logs(path, {})]
     if (path / "manifest.json").exists():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import queue
 import threading
 import time
@@ -75,6 +76,7 @@ class Thread(_Here):
         self._waiting: dict[str, Control] = {}
         self._running: dict[str, Control] = {}
         self._threads: list[threading.Thread] = []
+        self._owner = os.getpid()
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
         """Queue it, and see to it that there are threads."""
@@ -86,7 +88,8 @@ class Thread(_Here):
             for work in (self._run, self._run, self._look_after):
                 self._threads.append(threading.Thread(target=work, name="frontierlab job", daemon=True))
                 self._threads[-1].start()
-            atexit.register(self._end)
+            # before the interpreter waits for the threads of these jobs; what atexit calls comes after that
+            getattr(threading, "_register_atexit", atexit.register)(self._end)
 
     def is_idle(self) -> bool:
         """Whether nothing is queued and nothing runs."""
@@ -116,6 +119,8 @@ class Thread(_Here):
 
     def _end(self) -> None:
         """End the jobs of this process with it, so that their records say why."""
+        if os.getpid() != self._owner:  # the end of a fork
+            return
         for control in list(self._waiting.values()):
             control.end(state="failed", error=_OVER, patience=0)
         for control in list(self._running.values()):
@@ -129,6 +134,15 @@ BACKENDS = ("inline", "thread", "celery")
 """The names of all back ends."""
 
 _backends: dict[str, Backend] = {"inline": Inline(), "thread": Thread()}
+
+
+def _begin_anew() -> None:
+    """Give a forked process threads of its own: those of the other process are not here, nor are its jobs."""
+    _backends["thread"] = Thread()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_anew)
 
 
 def backend_of(name: str) -> Backend:

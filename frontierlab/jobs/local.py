@@ -81,7 +81,11 @@ def start_worker(settings: Settings | None = None) -> LocalWorker:
     )
     worker = LocalWorker(child)
     assert child.stdout is not None
-    answer = child.stdout.readline().strip() if select.select([child.stdout], [], [], _START)[0] else "no answer"
+    try:
+        answer = child.stdout.readline().strip() if select.select([child.stdout], [], [], _START)[0] else "no answer"
+    except BaseException:  # Ctrl-C
+        worker.stop()
+        raise
     if answer != "ready":
         worker.stop()
         raise JobError(f"The worker did not start: {answer or 'it ended without a word'}")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -147,23 +148,35 @@ def _drawn(html: str, suffix: str, width: int, scale: float, program: str | None
     except ImportError as error:
         raise ExportError(f'For {suffix}, playwright is missing: pip install "frontierlab[export]".') from error
 
-    def draw() -> bytes:
-        with sync_playwright() as playwright, _browser(playwright, program) as browser:
-            size: ViewportSize = {"width": width, "height": 10}
-            page = browser.new_page(viewport=size, device_scale_factor=scale, offline=True)
-            return _content(page, html, suffix)
+    drawn: Future[bytes] = Future()
 
-    with ThreadPoolExecutor(1, "frontierlab-export") as thread:
+    def draw() -> None:
         try:
-            return thread.submit(draw).result()
-        except Error as error:
-            raise ExportError(
-                f"The browser {program or ''} failed at the figure: {error.message.splitlines()[0]}"
-            ) from error
+            with sync_playwright() as playwright, _browser(playwright, program) as browser:
+                size: ViewportSize = {"width": width, "height": 10}
+                page = browser.new_page(viewport=size, device_scale_factor=scale, offline=True)
+                page.set_default_timeout(_LONGEST)
+                drawn.set_result(_content(page, html, suffix))
+        except BaseException as error:
+            if not drawn.done():  # a browser that only does not close has drawn the figure
+                drawn.set_exception(error)
+
+    # who leaves by Ctrl-C, or because a browser hangs, leaves this thread behind; playwright ends with the process
+    threading.Thread(target=draw, name="frontierlab-export", daemon=True).start()
+    try:
+        return drawn.result(3 * _LONGEST / 1000)
+    except TimeoutError:
+        raise ExportError(
+            f"The browser {program or ''} has not drawn the figure within {3 * _LONGEST / 1000:g} s: it hangs. Try it "
+            "again, name another with the setting browser, or save the figure as .html."
+        ) from None
+    except Error as error:
+        raise ExportError(
+            f"The browser {program or ''} failed at the figure: {error.message.splitlines()[0]}"
+        ) from error
 
 
 def _content(page: Page, html: str, suffix: str) -> bytes:
-    page.set_default_timeout(_LONGEST)
     page.set_content(html)
     page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     if suffix == ".svg":
@@ -184,10 +197,10 @@ def _launched(playwright: Playwright, program: str | None) -> Browser:
     from playwright.sync_api import Error
 
     if program is not None:
-        return playwright.chromium.launch(executable_path=program, args=_FLAGS)
+        return playwright.chromium.launch(executable_path=program, args=_FLAGS, timeout=_LONGEST)
     for place in _PLACES:
         try:
-            return playwright.chromium.launch(channel=place, args=_FLAGS)
+            return playwright.chromium.launch(channel=place, args=_FLAGS, timeout=_LONGEST)
         except Error as error:
             reason = error
     raise ExportError(

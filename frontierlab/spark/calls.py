@@ -7,9 +7,11 @@ another thread, or by Ctrl-C. Spark is then told to end its jobs, again and agai
 from __future__ import annotations
 
 import math
+import os
 import re
 import secrets
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from concurrent.futures import Future, wait
 from contextlib import suppress
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeVar
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from frontierlab.errors import SparkError
 from frontierlab.spark.cancelling import check_cancelled
@@ -26,7 +28,15 @@ if TYPE_CHECKING:
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-__all__ = ["ENDING_SECONDS", "SILENT_SECONDS", "check_java_answers", "in_spark", "java_has_ended", "said_by_spark"]
+__all__ = [
+    "ENDING_SECONDS",
+    "SILENT_SECONDS",
+    "check_java_answers",
+    "in_spark",
+    "is_forked",
+    "java_has_ended",
+    "said_by_spark",
+]
 
 Result = TypeVar("Result")
 
@@ -39,6 +49,7 @@ SILENT_SECONDS = 120.0
 _LOOK = 0.05  # seconds between two looks whether the work is still wanted
 _PULSE = 10.0  # seconds between two trivial questions to Java
 _HEARD: WeakKeyDictionary[SparkContext, float] = WeakKeyDictionary()  # when Java last answered or failed to
+_FORKED: WeakSet[SparkContext] = WeakSet()  # of the process that this one was forked from
 _NEXT_STEP = "frontierlab.spark.session() starts a new one; open logs must be opened again too."
 
 
@@ -116,12 +127,39 @@ def check_java_answers(context: SparkContext, what: str) -> None:
     Cancelled
         A `cancellable` block around it was cancelled.
     SparkError
-        It has not answered for `SILENT_SECONDS`.
+        It has not answered for `SILENT_SECONDS`, or it was started by the process that this one was forked from.
     """
+    _require_own(context)
     if time.monotonic() - _HEARD.get(context, -math.inf) > _PULSE:
         pulse = _Pulse(context)
         while pulse.silent(what, patience=_LOOK):
             check_cancelled()
+
+
+def _note_fork() -> None:
+    """Note in a forked process whose Spark it has: two processes on one connection to Java get each other's answers."""
+    pyspark = sys.modules.get("pyspark")
+    context = None if pyspark is None else pyspark.SparkContext._active_spark_context
+    if context is not None:
+        _FORKED.add(context)
+        context._gateway._gateway_client.is_connected = False  # objects that are collected here stay there
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def is_forked(context: SparkContext) -> bool:
+    """Return whether a session was started by the process that this one was forked from."""
+    return context in _FORKED
+
+
+def _require_own(context: SparkContext) -> None:
+    if is_forked(context):
+        raise SparkError(
+            "This process was forked from the one that started Spark, and cannot use that session. Begin it with "
+            'multiprocessing.get_context("spawn"), or before Spark starts; or use threads.'
+        )
 
 
 def _wait(done: Future[Any], thread: threading.Thread, context: SparkContext, what: str) -> None:

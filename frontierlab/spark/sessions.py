@@ -15,7 +15,7 @@ import platformdirs
 
 from frontierlab.errors import SparkError
 from frontierlab.settings import Settings
-from frontierlab.spark.calls import check_java_answers, java_has_ended
+from frontierlab.spark.calls import check_java_answers, is_forked, java_has_ended
 from frontierlab.spark.cancelling import check_cancelled
 from frontierlab.spark.java import check_java
 from frontierlab.spark.socket import remove_with_java, socket_options
@@ -160,7 +160,7 @@ def _running() -> SparkSession | None:
     except ImportError as error:
         raise SparkError('pyspark is not installed: pip install "frontierlab[spark]"') from error
     context = SparkContext._active_spark_context
-    if context is not None and java_has_ended(context):
+    if context is not None and not is_forked(context) and java_has_ended(context):
         _forget(context)
     elif context is not None:
         check_java_answers(context, "asking for the session")

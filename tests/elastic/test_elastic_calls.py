@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from frontierlab import Settings, connections
+from frontierlab.elastic.calls import call_within
 from frontierlab.elastic.client import Index, PointInTime
 from frontierlab.elastic.queries import search_body
 from frontierlab.errors import ElasticsearchError
 from tests.services.flaky import Answer, Fault, FlakyProxy, Silence, Trickle
+from tests.services.processes import in_fork
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 EVERYTHING = {"match_all": {}}
@@ -161,3 +163,9 @@ def wait_for(condition, seconds: float = 30) -> None:
             return
         pause.wait(0.01)
     raise AssertionError("it did not happen")
+
+
+def test_a_forked_process_makes_calls_of_its_own(proxy: FlakyProxy) -> None:
+    with pytest.raises(ElasticsearchError):
+        index(proxy).count(EVERYTHING)
+    assert in_fork(lambda: call_within(lambda: True, 30, lambda: None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 
@@ -560,3 +561,9 @@ def test_a_full_disk_leaves_an_older_export_as_it_was(settings, tmp_path, monkey
         dataset.export(tmp_path / "c.csv")
     assert file.read_bytes() == before
     assert sorted(path.name for path in tmp_path.glob("*.csv*")) == ["b.csv"]
+
+
+def test_a_pipe_is_refused(tmp_path, data_dir):
+    os.mkfifo(tmp_path / "logs.parquet")
+    with pytest.raises(InvalidRequestError, match="is neither a file nor a folder: give a Parquet file"):
+        fl.datasets.import_parquet(tmp_path / "logs.parquet", "piped", fl.sample.settings(data_dir=data_dir))

@@ -39,6 +39,7 @@ from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from frontierlab.util.files import write_text
 from frontierlab.util.progress import Progress
+from tests.services.processes import in_fork
 from tests.support.extractions import assert_is_the_world
 
 LONG = 60  # seconds after which a test that waits has failed
@@ -905,3 +906,34 @@ def test_a_broker_is_a_redis_and_a_wrong_one_is_not_shown(url):
         fl.Settings(broker_url=url)
     assert "hunter-two" not in str(said.value)
     assert "sesame" not in repr(fl.Settings(broker_url="redis://:sesame@h"))
+
+
+ABANDONED = """
+import pathlib, socket, sys
+from frontierlab import Settings, jobs
+silent = socket.create_server(("127.0.0.1", 0))
+address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+job = jobs.submit("catalogue", settings=Settings(data_dir=sys.argv[1], coolr_host=address, job_backend="thread"))
+asked = silent.accept()
+print(job.id)
+"""
+
+
+@pytest.mark.allow_hosts(["127.0.0.1"])
+def test_a_script_ends_though_a_job_of_it_waits_for_coolr(settings):
+    command = [sys.executable, "-c", ABANDONED, settings.data_dir]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=LONG)
+    assert jobs.open_job(done.stdout.strip(), settings).error == backends._OVER
+
+
+def test_a_forked_process_runs_its_own_jobs_and_leaves_those_of_the_other(settings, export):
+    jobs.submit("extraction", settings=settings, backend="thread", name="first", source=export).result(LONG)
+    before = backends.backend_of("thread")
+
+    def second() -> bool:
+        job = jobs.submit("extraction", settings=settings, backend="thread", name="second", source=export)
+        before._running["other"] = None  # what the other process is at: its end is not for this one
+        before._end()
+        return job.wait(LONG) == "succeeded"
+
+    assert in_fork(second)

@@ -2,6 +2,8 @@ import asyncio
 import logging
 import os
 import struct
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 import zlib
 from pathlib import Path
@@ -169,3 +171,28 @@ def test_a_program_that_is_no_browser_is_named(tmp_path: Path) -> None:
 def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         plots.save(figure(), tmp_path / name, **options)
+
+
+HANGING = """
+import _thread, pathlib, sys, threading, time
+from bokeh.plotting import figure
+from frontierlab import Settings, plots
+folder = pathlib.Path(sys.argv[1])
+def interrupt():
+    while not (folder / "begun").exists():
+        time.sleep(0.05)
+    _thread.interrupt_main()
+threading.Thread(target=interrupt, daemon=True).start()
+plots.save(figure(), folder / "figure.png", settings=Settings(browser=folder / "browser"))
+"""
+
+
+def test_ctrl_c_leaves_a_browser_that_hangs(tmp_path: Path) -> None:
+    program = tmp_path / "browser"
+    program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/begun'\nexec sleep 600\n")
+    program.chmod(0o755)
+    with (tmp_path / "said").open("w") as said:  # a pipe would be kept open by the browser
+        command = [sys.executable, "-c", HANGING, tmp_path]
+        done = subprocess.run(command, stderr=said, check=False, timeout=50)  # before playwright gives up
+    assert done.returncode
+    assert "KeyboardInterrupt" in (tmp_path / "said").read_text()

@@ -6,7 +6,7 @@ import pwd
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -129,3 +129,17 @@ class OwnedProcess:
         self._popen.wait()
         if self._keeper.poll() is None:
             self._keeper.communicate(b"done\n")
+
+
+def in_fork(question: Callable[[], bool]) -> bool:
+    """Return the answer to a question that is put in a fork of this process; False where that fails."""
+    pid = os.fork()
+    if pid == 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(120)
+        answer = False
+        try:
+            answer = question()
+        finally:
+            os._exit(0 if answer else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0

@@ -16,6 +16,7 @@ from frontierlab import spark
 from frontierlab.caching.counting import Background, count_queries
 from frontierlab.errors import Cancelled, FrontierlabError, SparkError
 from frontierlab.spark.calls import in_spark
+from tests.services.processes import in_fork
 from tests.support.logs import make_dataset
 
 # It would take minutes.
@@ -420,3 +421,17 @@ def test_a_session_that_was_stopped_says_what_to_do(running: SparkSession, monke
     monkeypatch.setattr(running.sparkContext, "_jsc", None)
     with pytest.raises(SparkError, match=r"was stopped\. frontierlab\.spark\.session\(\) starts a new one"):
         spark.to_pandas(frame)
+
+
+@pytest.mark.spark
+def test_a_forked_process_is_refused_and_does_no_harm(running: SparkSession) -> None:
+    answer = running.sql("SELECT 1 AS one")
+
+    def refused() -> bool:
+        for ask in (lambda: spark.to_pandas(answer), lambda: spark.session()):
+            with pytest.raises(SparkError, match="forked from the one that started Spark"):
+                ask()
+        return True
+
+    assert in_fork(refused)
+    assert spark.to_pandas(answer)["one"].tolist() == [1]
