@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from playwright.sync_api import Browser, Locator, Page
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.services.jupyter import JupyterServer
+
+expect.set_options(timeout=20_000)  # a busy machine takes its time to show what is there
 
 # What JupyterLab and Notebook themselves say, whatever is open; everything else in the console's errors fails the test.
 KNOWN = (

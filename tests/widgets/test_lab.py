@@ -143,6 +143,7 @@ class TestAPanel:
                 lab.page.keyboard.press("Tab")
             lab.page.keyboard.press("Enter")
             expect(lab.panel.get_by_role("row", selected=True)).to_contain_text("sample")
+            expect(lab.button("Delete")).to_be_enabled()  # a button that is not takes no focus
             lab.button("Delete").focus()
             lab.page.keyboard.press("Enter")
             expect(lab.panel.get_by_text("Delete sample and all its files for good?")).to_be_visible()
