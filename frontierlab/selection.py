@@ -1,4 +1,4 @@
-"""Which queries are asked about: one immutable value that every filter, plot and panel shares."""
+"""The selection of queries: one immutable value that every filter, plot and panel shares."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Names: TypeAlias = str | Iterable[str | None] | None
 Numbers: TypeAlias = int | Iterable[int | None] | None
 
 KINDS = ("disconn", "rejected", "procerror", "first query")
-"""The kinds of queries that were not cached: the first flag that is true, or else a plain miss."""
+"""The kinds of queries that were not cached: the first flag that is true, otherwise a plain miss."""
 
 KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '{flag}'" for flag in KINDS[:-1]))
 """The kind of a query that was not cached, in SQL."""
@@ -35,7 +35,7 @@ _NAMES = tuple(column for column in _LISTED if column != "taskid")
 
 
 class Where(TypedDict, total=False):
-    """The fields of a `Selection` as the keywords that every filter takes."""
+    """The fields of a `Selection` as keywords; every filter takes them."""
 
     since: Time
     until: Time
@@ -54,32 +54,35 @@ class Where(TypedDict, total=False):
 
 @dataclass(frozen=True, repr=False)
 class Selection:
-    """Which queries are asked about: those that all that is given holds for.
+    """A selection of queries: those that meet every given condition.
 
-    It never changes; `but` makes another. Its ``repr`` is the code that makes it. A list means any
-    of its values, and None in a list the queries of which the log does not name one.
+    A selection is immutable; `but` makes a changed copy. Its ``repr`` is the code that makes it. A list
+    matches any of its values. None in a list matches queries whose value is missing in the log.
+
+    Here ``since`` and ``until`` limit the time of the query. The columns ``since`` and ``until`` of a row are
+    something else: the IOV that the query asks for. The time of a row is in its column ``time``.
 
     Parameters
     ----------
     since, until
-        Queries of ``[since, until)``: ISO 8601 text, a date or a datetime. Without a zone it is
-        UTC. Kept as datetimes in UTC.
+        The time of the query is in ``[since, until)``: ISO 8601 text, a date or a datetime; UTC
+        if it has no zone. Stored as datetimes in UTC.
     db, schema, nodefullpath, tagname, frontierserver, computingsite, squid
-        Names of database instances, schemas, folders (by full path), tags, servers, sites, Squids.
-        Kept as tuples.
+        Names of database instances, schemas, folders (full path), tags, servers, sites, Squids.
+        Stored as tuples.
     taskid
-        Numbers of PanDA tasks. Kept as a tuple.
+        Numbers of PanDA tasks. Stored as a tuple.
     cached
-        True or False for such queries alone; None for all, those of unknown state among them.
+        True selects cached queries, False those not cached, None all (also if the log does not say).
     kind
-        Kinds of queries that were not cached (`KINDS`); cached ones are then out.
+        Kinds of queries that were not cached (`KINDS`); this excludes cached queries.
     min_querytime
-        Queries that took so many milliseconds or longer.
+        The shortest query time in milliseconds.
 
     Raises
     ------
     InvalidRequestError
-        A value cannot be read, or contradicts another.
+        A value is invalid, or two values contradict each other.
 
     Examples
     --------
@@ -133,7 +136,7 @@ class Selection:
         return f"Selection({', '.join(f'{name}={_code(value)}' for name, value in given if value is not None)})"
 
     def but(self, **changes: Any) -> Self:
-        """Return the selection with other values in some fields; None takes a condition away."""
+        """Return a copy with other values in some fields; None removes a condition."""
         unknown = sorted(changes.keys() - {field.name for field in fields(self)})
         if unknown:
             raise InvalidRequestError(
@@ -142,18 +145,18 @@ class Selection:
         return dataclasses.replace(self, **changes)
 
     def shifted(self, by: timedelta) -> Self:
-        """Return the selection of a window that begins and ends earlier (`by` negative) or later."""
+        """Return a copy whose time window is moved by `by`; negative is earlier."""
         moved = {name: getattr(self, name) + by for name in ("since", "until") if getattr(self, name) is not None}
         return self.but(**moved)
 
     def of(self, logs: DataFrame) -> DataFrame:
-        """Return the logs of the selected queries, as a Spark DataFrame; nothing is read yet."""
+        """Return the logs of the selected queries as a Spark DataFrame, without reading them yet."""
         condition, args = self.where()
         session, statement = logs.sparkSession, f"SELECT * FROM {{logs}}{condition}"
         return in_spark(session, lambda: session.sql(statement, args=args, logs=logs), "a selection of logs")
 
     def where(self, *conditions: str) -> tuple[str, dict[str, Any]]:
-        """Return the WHERE clause of the selection and further conditions, and the values of its parameters."""
+        """Return the WHERE clause for the selection and more conditions, and the values of its parameters."""
         found: list[str] = []
         args: dict[str, Any] = {}
         for column in _LISTED:
@@ -170,7 +173,7 @@ class Selection:
         return "\nWHERE " + "\n  AND ".join(found) if found else "", args
 
     def in_words(self) -> str:
-        """Say what is selected, as a title does; empty where it is all queries."""
+        """Describe the selection for a title; empty text if it selects all queries."""
         words = []
         for column in (*_LISTED, "kind"):
             values = getattr(self, column) or ()
@@ -188,7 +191,7 @@ class Selection:
         return ", ".join(words)
 
     def to_json(self) -> str:
-        """Write it as JSON: an object of the fields that are given; times as ISO 8601 in UTC."""
+        """Write the selection as a JSON object of the given fields; times as ISO 8601 in UTC."""
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return json.dumps(
             {name: _plain(value) for name, value in given.items() if value is not None}, ensure_ascii=False
@@ -196,12 +199,12 @@ class Selection:
 
     @classmethod
     def from_json(cls, text: str | bytes | Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote; or the object, where the JSON is read already.
+        """Read the JSON that `to_json` wrote, as text or as a mapping.
 
         Raises
         ------
         InvalidRequestError
-            It is no such JSON, a field is unknown, or a value cannot be read.
+            The JSON is not a selection, a field is unknown, or a value is invalid.
         """
         try:
             given = text if isinstance(text, Mapping) else json.loads(text)
@@ -213,9 +216,9 @@ class Selection:
 
 
 def _any_of(name: str, expression: str, values: tuple[Any, ...] | None, args: dict[str, Any]) -> list[str]:
-    """Return the condition that the expression is one of the values, as a list of one or none.
+    """Return a list with the condition that the expression is one of the values; empty without values.
 
-    A list becomes a parameter a value: Spark hands these down to the Parquet reader, an array it does not.
+    Each value is one parameter, because Spark's Parquet reader can filter by single values but not by an array.
     """
     if values is None:
         return []

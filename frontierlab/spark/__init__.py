@@ -1,7 +1,7 @@
-"""Spark as the filters use it: the session, a dataset's logs, and the way from a statement to pandas.
+"""Spark for the filters: the session, a dataset's logs, and statements whose results come to pandas.
 
 The session starts when it is first needed (`session`), or in the background (`start`). `open_logs` opens
-a dataset in it, `run` asks one statement, and `cancellable` lets another thread end that.
+a dataset in the session, `run` runs one statement, and `cancellable` lets another thread cancel a statement.
 """
 
 from frontierlab.spark.cancelling import Cancellable, cancellable, check_cancelled

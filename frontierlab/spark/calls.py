@@ -1,7 +1,7 @@
-"""Calls of Spark that end: by an answer, an error, the caller's wish, or because Java is gone.
+"""Calls of Spark that always end: with a result, an error, a cancellation, or because Java has ended.
 
-Spark works in a thread of its own while the caller waits, so that the caller can leave: by `Cancellable.cancel` from
-another thread, or by Ctrl-C. Spark is then told to end its jobs, again and again until it has.
+The call runs in its own thread while the caller waits. So the caller can stop waiting: by `Cancellable.cancel` from
+another thread, or by Ctrl-C. Spark is then told to cancel its jobs, repeatedly, until they have ended.
 """
 
 from __future__ import annotations
@@ -41,43 +41,43 @@ __all__ = [
 Result = TypeVar("Result")
 
 ENDING_SECONDS = 5.0
-"""How long a caller that leaves waits for Spark to end its jobs."""
+"""How long a cancelled caller waits for Spark to end its jobs."""
 
 SILENT_SECONDS = 120.0
-"""How long Java may leave a trivial question unanswered while a caller waits."""
+"""How long a caller waits for Java to answer a trivial request."""
 
-_LOOK = 0.05  # seconds between two looks whether the work is still wanted
-_PULSE = 10.0  # seconds between two trivial questions to Java
-_HEARD: WeakKeyDictionary[SparkContext, float] = WeakKeyDictionary()  # when Java last answered or failed to
-_FORKED: WeakSet[SparkContext] = WeakSet()  # of the process that this one was forked from
+_LOOK = 0.05  # seconds between two checks for a cancellation
+_PULSE = 10.0  # seconds between two trivial requests to Java
+_HEARD: WeakKeyDictionary[SparkContext, float] = WeakKeyDictionary()  # when Java last answered or failed
+_FORKED: WeakSet[SparkContext] = WeakSet()  # contexts of the parent process that forked this one
 _NEXT_STEP = "frontierlab.spark.session() starts a new one; open logs must be opened again too."
 
 
 def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, description: str | None = None) -> Result:
-    """Let Spark do some work, and wait for it.
+    """Run calls of pyspark in another thread, and wait for their result.
 
-    How long Spark works is not limited; a statement may take hours. What is limited is how long it can be silent.
+    The work itself has no time limit: a statement may take hours. Java must answer trivial requests meanwhile.
 
     Parameters
     ----------
     session
         The Spark session.
     work
-        Calls of pyspark. It runs in another thread, with the job group, pool, tags and description of the caller's;
-        where the caller leaves early, it is left behind in its thread.
+        A function that calls pyspark. It runs in another thread, with the caller's job group, pool, tags and
+        description. If the caller is cancelled, the thread is left behind.
     what
-        What it is, in errors.
+        The name of the work in error messages.
     description
-        What Spark's own pages and monitors call its jobs.
+        The name of its jobs in Spark's web page and monitors.
 
     Raises
     ------
     Cancelled
-        A `cancellable` block around it was cancelled: raised when Spark has ended its jobs, or after `ENDING_SECONDS`.
-        So is KeyboardInterrupt.
+        A `cancellable` block around the call was cancelled. Raised when Spark has ended its jobs, or after
+        `ENDING_SECONDS`. KeyboardInterrupt is raised in the same way.
     SparkError
-        Spark failed at it; its Java process has ended (raised within seconds); or it has not answered a trivial
-        question for `SILENT_SECONDS`.
+        Spark failed; its Java process has ended (raised within seconds); or Java has not answered a trivial
+        request for `SILENT_SECONDS`.
     """
     from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark import InheritableThread
@@ -92,7 +92,7 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
 
     def tagged() -> None:
         try:
-            context.addJobTag(tag)  # of this thread, as is the description
+            context.addJobTag(tag)  # tag and description belong to this thread
             if description is not None:
                 context.setLocalProperty("spark.job.description", description)
             done.set_result(work())
@@ -100,7 +100,7 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
             done.set_exception(error)
 
     try:
-        # it has the caller's job group, scheduler pool and tags
+        # this thread inherits the caller's job group, scheduler pool and tags
         thread = InheritableThread(tagged, session=session, name=tag, daemon=True)
         thread.start()
         try:
@@ -118,16 +118,16 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
 
 
 def check_java_answers(context: SparkContext, what: str) -> None:
-    """Wait for Java to answer a trivial question, if it has not answered for some seconds.
+    """Wait for Java to answer a trivial request, unless Java has answered in the last seconds.
 
-    Calls in the caller's own thread, which come next, would wait for a process that is stopped without end.
+    Without this check, later calls in the caller's thread would wait forever for a suspended Java process.
 
     Raises
     ------
     Cancelled
-        A `cancellable` block around it was cancelled.
+        A `cancellable` block around the call was cancelled.
     SparkError
-        It has not answered for `SILENT_SECONDS`, or it was started by the process that this one was forked from.
+        Java has not answered for `SILENT_SECONDS`, or the session belongs to the parent of this forked process.
     """
     _require_own(context)
     if time.monotonic() - _HEARD.get(context, -math.inf) > _PULSE:
@@ -137,12 +137,12 @@ def check_java_answers(context: SparkContext, what: str) -> None:
 
 
 def _note_fork() -> None:
-    """Note in a forked process whose Spark it has: two processes on one connection to Java get each other's answers."""
+    """Mark the session in a forked process: two processes on one connection to Java would mix up their answers."""
     pyspark = sys.modules.get("pyspark")
     context = None if pyspark is None else pyspark.SparkContext._active_spark_context
     if context is not None:
         _FORKED.add(context)
-        context._gateway._gateway_client.is_connected = False  # objects that are collected here stay there
+        context._gateway._gateway_client.is_connected = False  # garbage collection here must not release Java's objects
 
 
 if hasattr(os, "register_at_fork"):
@@ -150,7 +150,7 @@ if hasattr(os, "register_at_fork"):
 
 
 def is_forked(context: SparkContext) -> bool:
-    """Return whether a session was started by the process that this one was forked from."""
+    """Return whether a session belongs to the parent of this forked process."""
     return context in _FORKED
 
 
@@ -167,7 +167,7 @@ def _wait(done: Future[Any], thread: threading.Thread, context: SparkContext, wh
     begun = time.monotonic()
     while not wait([done], timeout=_LOOK).done:
         check_cancelled()
-        if not thread.is_alive() and not done.done():  # Java was gone before the work began
+        if not thread.is_alive() and not done.done():  # Java ended before the work started
             raise _gone(what)
         if pulse is not None and pulse.silent(what):
             continue
@@ -176,7 +176,7 @@ def _wait(done: Future[Any], thread: threading.Thread, context: SparkContext, wh
 
 
 class _Pulse:
-    """A trivial question to Java, asked in a thread of its own: a process that is stopped neither answers nor fails."""
+    """A trivial request to Java in its own thread, because a suspended process neither answers nor fails."""
 
     def __init__(self, context: SparkContext) -> None:
         self._context = context
@@ -185,7 +185,7 @@ class _Pulse:
         threading.Thread(target=self._ask, name="frontierlab-pulse", daemon=True).start()
 
     def silent(self, what: str, patience: float = 0) -> bool:
-        """Return whether the question is open after so many seconds; raise where it has been for too long."""
+        """Return whether Java has not answered after `patience` seconds; raise after `SILENT_SECONDS`."""
         if self._answered.wait(patience):
             return False
         if time.monotonic() - self._asked > SILENT_SECONDS:
@@ -196,20 +196,20 @@ class _Pulse:
         return True
 
     def _ask(self) -> None:
-        with suppress(Exception):  # the work meets the same error, and says it
+        with suppress(Exception):  # the work meets the same error and reports it
             _ = self._context.version
         _HEARD[self._context] = time.monotonic()
         self._answered.set()
 
 
 def _end(done: Future[Any], context: SparkContext, tag: str) -> bool:
-    """Tell Spark to end the work, and return whether it has within `ENDING_SECONDS`."""
+    """Tell Spark to cancel the work, and return whether the work ended within `ENDING_SECONDS`."""
 
     def tell() -> None:
         pause = _LOOK
-        with suppress(Exception):  # Java is gone
+        with suppress(Exception):  # Java has ended
             while not wait([done], timeout=pause).done:
-                context.cancelJobsWithTag(tag)  # again and again: between two jobs of a statement there is none to end
+                context.cancelJobsWithTag(tag)  # repeated: between two jobs of a statement no job is active
                 pause = min(2 * pause, 1)
 
     threading.Thread(target=tell, name=f"{tag}-end", daemon=True).start()
@@ -217,7 +217,7 @@ def _end(done: Future[Any], context: SparkContext, tag: str) -> bool:
 
 
 def java_has_ended(context: SparkContext, patience: float = 0, otherwise: bool = False) -> bool:
-    """Return whether the Java process of a session has ended, or `otherwise` where pyspark did not start it."""
+    """Return whether a session's Java process has ended; return `otherwise` if pyspark did not start that process."""
     process = getattr(context._gateway, "proc", None)
     if process is None:
         return otherwise
@@ -246,11 +246,11 @@ def _shortened(what: str) -> str:
 
 
 def said_by_spark(error: Exception) -> str:
-    """Return what an error of Spark says, without its codes, the plan and Java's stack."""
+    """Return the message of a Spark error without error codes, query plan and Java stack."""
     lines = [line.strip(": \t") for line in str(error).splitlines()]
     told = [line for line in lines if line and not re.match(r"An error occurred|at |.*thrown in awaitResult", line)]
     line = told[0].removeprefix("Caused by: ") if told else type(error).__name__
     place = re.search(r"line \d+,? pos \d+", line)
-    line = re.sub(r"^(\w+\.)+\w+: ", "", line)  # the class of Java's
+    line = re.sub(r"^(\w+\.)+\w+: ", "", line)  # the Java class
     line = re.sub(r"\s*SQLSTATE: \w+.*$", "", re.sub(r"^\[[\w.]+\] ", "", line)).rstrip(".")
     return f"{line} ({place[0]})." if place else f"{line}."

@@ -1,4 +1,4 @@
-"""Work with Spark that another thread can end."""
+"""Cancellation of Spark work from another thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Cancellable", "cancellable", "check_cancelled"]
 
 
 class Cancellable:
-    """Work with Spark that another thread can end; see `cancellable`."""
+    """A block of Spark work that another thread can cancel; see `cancellable`."""
 
     def __init__(self) -> None:
         self._wish = threading.Event()
@@ -26,7 +26,7 @@ class Cancellable:
         _CURRENT.reset(self._entered.pop())
 
     def cancel(self) -> None:
-        """End the work, from any thread. It returns at once; what is cancelled stays so."""
+        """Cancel the work, from any thread. This returns at once. A cancellation cannot be undone."""
         self._wish.set()
 
     @property
@@ -39,32 +39,31 @@ _CURRENT: ContextVar[tuple[Cancellable, ...]] = ContextVar("frontierlab_cancella
 
 
 def cancellable() -> Cancellable:
-    """Return what lets another thread end the filters that this thread runs.
+    """Return a context manager that lets another thread cancel the filters of this thread.
 
     ::
 
         running = frontierlab.spark.cancellable()
-        threading.Timer(60, running.cancel).start()  # or the click on a button
+        threading.Timer(60, running.cancel).start()  # or a click on a button
         with running:
             frame = frontierlab.filters.queries_per_db(logs)
 
-    A filter that runs in the ``with`` block when `Cancellable.cancel` is called, or that begins there
-    afterwards, raises `frontierlab.errors.Cancelled`: mostly within a tenth of a second, when its jobs in
-    Spark have ended; after 5 s at the latest, when Spark has not ended them by then. Spark is then still told
-    to, from a thread of its own. So do `frontierlab.sql`, `run`, `to_pandas` and `open_logs`. Blocks can be
-    nested: the outer one ends the work of the inner one. A block belongs to its own thread (to its
-    `contextvars.Context`).
+    After `Cancellable.cancel`, a filter in the ``with`` block raises `frontierlab.errors.Cancelled`. So do
+    filters that start in the block later, and `frontierlab.sql`, `run`, `to_pandas` and `open_logs`.
+    The exception comes when Spark has ended the jobs, mostly within 0.1 s, and after 5 s at the latest. If
+    jobs still run then, a background thread keeps cancelling them. Blocks can be nested: the outer block
+    also cancels the work of the inner block. A block belongs to one thread (to its `contextvars.Context`).
     """
     return Cancellable()
 
 
 def check_cancelled() -> None:
-    """Raise where this thread's work is no longer wanted; for long work between two statements.
+    """Raise if this thread's work was cancelled; for long work between two statements.
 
     Raises
     ------
     Cancelled
-        A `cancellable` block around it was cancelled.
+        A `cancellable` block around the call was cancelled.
     """
     if any(one.cancelled for one in _CURRENT.get()):
         raise Cancelled("The work was cancelled. Nothing was changed; ask again to have it.")

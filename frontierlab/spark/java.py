@@ -1,4 +1,4 @@
-"""The Java that Spark starts here: where it is, and whether it is new enough."""
+"""The Java program that Spark starts: its path and its version."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _INSTALL_JAVA = (
 
 
 def check_java() -> None:
-    """Raise unless Spark can start a Java that is new enough.
+    """Raise unless Spark can start a Java of version `JAVA_NEEDED` or newer.
 
     Raises
     ------
     SparkError
-        There is none, or it is too old.
+        No Java was found, or it is too old.
     """
     if "PYSPARK_GATEWAY_PORT" in os.environ:  # spark-submit has started Java already
         return
@@ -37,12 +37,12 @@ def check_java() -> None:
 
 
 def java_version() -> int:
-    """Return the major version of the Java that Spark would start here (8, 17, …).
+    """Return the major version of the Java that Spark would start (8, 17, …).
 
     Raises
     ------
     SparkError
-        There is none, ``JAVA_HOME`` names a folder without one, or it does not tell its version.
+        No Java was found, ``JAVA_HOME`` names a folder without Java, or Java does not print its version.
     """
     program = _java()
     try:
@@ -57,7 +57,7 @@ def java_version() -> int:
 
 
 def _java() -> str:
-    """Return the java program that Spark's own launcher would take."""
+    """Return the path of the java program that Spark's launcher would use."""
     home = os.environ.get("JAVA_HOME")
     if home:
         program = Path(home) / "bin" / ("java.exe" if os.name == "nt" else "java")

@@ -33,9 +33,9 @@ def open_logs(
 ) -> DataFrame:
     """Open a dataset's logs as a Spark DataFrame.
 
-    A row is one query that reached Frontier; the columns are those of `frontierlab.schema`, with
-    the dataset's extra columns at the end. Nothing is read before the first question. ``time`` is
-    an instant: Spark shows it in the zone of its session, UTC here.
+    A row is one query that reached Frontier. The columns are those of `frontierlab.schema`, with
+    the dataset's extra columns at the end. Rows are read when a statement first needs them. ``time`` is
+    an instant: Spark shows it in the time zone of its session, UTC by default.
 
     Parameters
     ----------
@@ -46,16 +46,16 @@ def open_logs(
     settings
         By default ``Settings()``.
     allow_incomplete
-        Open what is there of an incomplete dataset; figures from it are then too small.
+        Open the existing files of an incomplete dataset. Its counts are too small.
 
     Raises
     ------
     DatasetError
-        There is no such dataset, it is incomplete, or Spark cannot tell two of its columns apart.
+        The dataset does not exist, it is incomplete, or two of its column names differ in case only.
     SparkError
-        Spark does not start here, or its Java process has ended.
+        Spark does not start, or its Java process has ended.
     Cancelled
-        A `frontierlab.spark.cancellable` block around it was cancelled.
+        A `frontierlab.spark.cancellable` block around the call was cancelled.
     """
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, settings)
@@ -78,7 +78,7 @@ def open_logs(
 
 
 def _require_different_names(dataset: Dataset, spark: SparkSession) -> None:
-    """Refuse a dataset of an early version, which took extra fields whose names differ in case alone from others."""
+    """Refuse a dataset whose column names differ in case only; early versions could write such datasets."""
     names: dict[str, str] = {}
     for name in dataset.schema.names:
         other = names.setdefault(name.casefold(), name)
@@ -92,7 +92,7 @@ def _require_different_names(dataset: Dataset, spark: SparkSession) -> None:
 
 def _summary(spark: SparkSession, files: Sequence[Path], name: str) -> DataFrame:
     summaries = _read(spark, spark_schema(SUMMARY_SCHEMA), files)
-    # in one piece, so that Spark need not shuffle
+    # one partition, so that Spark does not shuffle
     return in_spark(spark, lambda: summaries.where(f"summary = '{name}'").coalesce(1), "opening a summary")
 
 
@@ -101,5 +101,5 @@ def _read(spark: SparkSession, schema: StructType, files: Sequence[Path]) -> Dat
 
 
 def _unglob(path: Path) -> str:
-    """Write a path so that Hadoop does not read a pattern in it."""
+    """Escape the characters of a path that Hadoop would take for a glob pattern."""
     return re.sub(r"([\[\]{}*?\\])", r"\\\1", str(path))

@@ -1,4 +1,4 @@
-"""A user's own values as parameters of a Spark SQL statement: times are UTC, and no value becomes part of the text."""
+"""A user's values as parameters of a Spark SQL statement: times are UTC, and values never enter the SQL text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["as_parameters", "check_names", "names_in"]
 
 _KINDS = "a text, a number, a truth value, a date or time, a timedelta, bytes, None, or a list of one kind of them"
 
-# What can hold a ``:name`` that is none: texts, quoted names, comments, casts (``::``).
+# Strings, quoted names, comments and casts (``::``) can contain a ``:name`` that is not a parameter.
 _MARK = re.compile(
     r"""'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | `[^`]*` | --[^\n]* | /\*.*?\*/ | :: | :(?P<name>[A-Za-z_]\w*)""",
     re.VERBOSE | re.DOTALL,
@@ -25,17 +25,17 @@ _MARK = re.compile(
 
 
 def names_in(statement: str) -> set[str]:
-    """Return the names of the parameters that a statement has."""
+    """Return the names of a statement's parameters."""
     return {found["name"] for found in _MARK.finditer(statement) if found["name"]}
 
 
 def check_names(statement: str, parameters: Mapping[str, object]) -> None:
-    """Raise unless a statement has each parameter that is given.
+    """Raise unless a statement uses each given parameter.
 
     Raises
     ------
     InvalidRequestError
-        One is not in the statement.
+        A parameter is not in the statement.
     """
     there = names_in(statement)
     unused = sorted(parameters.keys() - there)
@@ -47,15 +47,15 @@ def check_names(statement: str, parameters: Mapping[str, object]) -> None:
 
 
 def as_parameters(values: Mapping[str, object]) -> dict[str, Any]:
-    """Return values as Spark takes them.
+    """Convert values to types that Spark accepts as parameters.
 
-    A time without a zone is UTC (Spark would take it in the zone of this machine); a list, a tuple, a
-    set, an array or a column of a frame becomes a SQL array.
+    A time without a zone is UTC (Spark would use the time zone of this machine). A list, tuple, set,
+    array or data frame column becomes a SQL array.
 
     Raises
     ------
     InvalidRequestError
-        Spark has nothing for a value, or it would lose digits.
+        Spark has no type for a value, or the value would lose digits.
     """
     return {name: _value(name, value) for name, value in values.items()}
 
@@ -74,7 +74,7 @@ def _list(name: str, values: Iterable[object]) -> list[Any] | np.ndarray[Any, An
         raise InvalidRequestError(f"{name} has an empty value in its list, which nothing would equal: leave it out.")
     if len({type(item) for item in items}) > 1 and not all(type(item) in (int, float) for item in items):
         raise _refused(name, "a list of different kinds")
-    # many numbers go to Spark at once, a list would go one by one
+    # an array goes to Spark in one call, a list item by item
     return np.array(items, dtype=np.int64) if items and all(type(item) is int for item in items) else items
 
 

@@ -1,4 +1,4 @@
-"""The Spark session: the one that runs, or a new one made for a laptop, in the background when asked."""
+"""The Spark session: the running one, or a new one sized for a laptop. It can start in the background."""
 
 from __future__ import annotations
 
@@ -32,39 +32,41 @@ START_SECONDS = 300.0
 
 _LOGGING = Path(__file__).parent / "log4j2.properties"
 
-# pyspark writes to the standard error output, with Java's stack, what its exceptions say as well
+# pyspark writes these errors, with the Java stack, to standard error; its exceptions contain the same text
 _TWICE_SAID = ("DataFrameQueryContextLogger", "SQLQueryContextLogger")
 
-_LOCK = threading.RLock()  # held while a session starts or changes: there is one at most
-_starts: list[Future[SparkSession]] = []  # that have not ended
+_LOCK = threading.RLock()  # held while the only session starts or changes
+_starts: list[Future[SparkSession]] = []  # unfinished starts
 
 
 def session(settings: Settings | None = None, **options: Any) -> SparkSession:
-    """Return the Spark session: the one that runs, or a new one made for a laptop.
+    """Return the running Spark session, or start a new one sized for a laptop.
 
-    A new one is small (768 MB, the master of `settings`, ``local[2]`` by default), listens on this
-    machine only, has no web page (``spark.ui.enabled`` brings it; it listens on every address), and
-    works in UTC. On this machine its answers come through a Unix socket in a private folder, which is
-    removed when Python ends. Starting takes some seconds; on this machine that includes a first, tiny statement, so
-    that the user's own does not wait while Java loads what it needs. A session that runs already (from the notebook's
-    environment, say) is taken as it is: the filters give the same times in whatever zone it works.
-    Where `start` is still at it, this waits for that session. In place of a session whose Java process
-    has ended (killed, out of memory) a new one is started; open logs must then be opened again.
+    A new session is small (768 MB, the master of `settings`, ``local[2]`` by default), listens on this
+    machine only, and works in UTC. It has no web page; ``spark.ui.enabled`` turns the page on, and the page
+    listens on every address. With a local master, results come through a Unix socket in a private folder,
+    which is removed when Python ends. Starting takes some seconds. With a local master this includes a tiny
+    first statement, so that Java has loaded its classes before the user's first statement.
+
+    A session that already runs (for example from the notebook's environment) is used as it is. The filters
+    return the same times in any session time zone. If `start` is still starting a session, this call waits
+    for it. If the session's Java process has ended (killed, out of memory), a new session starts; logs must
+    then be opened again.
 
     Parameters
     ----------
     settings
-        Where ``spark_master`` and ``spark_options`` come from; by default ``Settings()``.
+        The source of ``spark_master`` and ``spark_options``; by default ``Settings()``.
     **options
-        Spark's own options by their names, before those of the settings:
+        Spark options by name; they override those of the settings:
         ``session(**{"spark.master": "local[4]", "spark.driver.memory": "2g"})``.
 
     Raises
     ------
     SparkError
-        Java is missing or too old, pyspark is not installed, Spark does not start or has not started within
-        `START_SECONDS` (300 s), the session that runs does not answer for 120 s, an option has no name of Spark's,
-        or it cannot change in the session that runs (which is left unchanged).
+        Java is missing or too old; pyspark is not installed; Spark does not start within `START_SECONDS` (300 s);
+        the running session does not answer for 120 s; a name is not a Spark option; or an option cannot change
+        in the running session, which is left unchanged.
     """
     given = _given(options)
     for begun in tuple(_starts):
@@ -79,9 +81,9 @@ def session(settings: Settings | None = None, **options: Any) -> SparkSession:
 def start(settings: Settings | None = None, **options: Any) -> Future[SparkSession]:
     """Start the Spark session in the background, and return at once.
 
-    `session`, and all that needs one, waits for it meanwhile. Where a session runs already, that is the
-    result. A start that fails says so in the result, and to everyone who was waiting; the next call
-    tries anew.
+    Meanwhile `session`, and every function that needs a session, waits for this start. If a session already
+    runs, it is the result. A failed start raises in the result and in every waiting call; the next call
+    starts again.
 
     Parameters
     ----------
@@ -91,12 +93,12 @@ def start(settings: Settings | None = None, **options: Any) -> Future[SparkSessi
     Returns
     -------
     concurrent.futures.Future
-        Its ``result(timeout)`` is the session, or raises what `session` would raise. It cannot be cancelled.
+        Its ``result(timeout)`` returns the session, or raises as `session` does. It cannot be cancelled.
 
     Raises
     ------
     SparkError
-        An option has no name of Spark's; nothing was started.
+        A name is not a Spark option; nothing was started.
     """
     given = _given(options)
     begun: Future[SparkSession] = Future()
@@ -118,7 +120,7 @@ def start(settings: Settings | None = None, **options: Any) -> Future[SparkSessi
 
 
 def _wait(begun: Future[SparkSession]) -> SparkSession:
-    """Wait for a start, which happens in a thread of its own: pyspark's wait for Java has no end."""
+    """Wait for a start in another thread, at most `START_SECONDS`; pyspark's own wait for Java is unbounded."""
     deadline = time.monotonic() + START_SECONDS
     while not wait([begun], timeout=0.05).done:
         check_cancelled()
@@ -140,7 +142,7 @@ def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSessio
         chosen = {"spark.master": settings.spark_master, **settings.spark_options, **given}
         begun = _start(_defaults(chosen["spark.master"]) | socket_options(chosen) | chosen)
         remove_with_java(begun)
-        if chosen["spark.master"].startswith("local"):  # executors elsewhere would not see the file
+        if chosen["spark.master"].startswith("local"):  # executors on other machines could not read the file
             warm_up(begun)
         return begun
 
@@ -166,12 +168,12 @@ def _running() -> SparkSession | None:
         check_java_answers(context, "asking for the session")
     try:
         return SparkSession.active()
-    except PySparkRuntimeError:  # there is none
+    except PySparkRuntimeError:  # no session is active
         return None
 
 
 def _forget(context: SparkContext) -> None:
-    """Let pyspark forget a session whose Java process has ended: its own stop() would ask that process."""
+    """Make pyspark forget a session whose Java process has ended; pyspark's stop() would call that process."""
     from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
@@ -182,7 +184,7 @@ def _forget(context: SparkContext) -> None:
 
 
 def _adapt(running: SparkSession, given: Mapping[str, str]) -> SparkSession:
-    """Set options in a session that runs, all or none."""
+    """Set options in the running session: all of them, or none if one cannot change."""
     changes = {name: value for name, value in given.items() if running.conf.get(name, None) != value}
     fixed = [name for name in changes if not running.conf.isModifiable(name)]
     if fixed:
@@ -205,9 +207,9 @@ def _defaults(master: str) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
-        # without this, more than 32 files are listed by a Spark job before each first look
+        # by default, Spark starts a job to list more than 32 files each time logs are opened
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
-        # otherwise a folder spark-warehouse appears wherever the notebook runs
+        # by default, Spark makes a folder spark-warehouse in the notebook's folder
         "spark.sql.warehouse.dir": str(platformdirs.user_cache_path("frontierlab") / "spark-warehouse"),
     }
     if master.startswith("local"):
@@ -216,7 +218,7 @@ def _defaults(master: str) -> dict[str, str]:
         options |= {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
-            # answers are small, so each further task and each replanning only costs: a third of a filter's time
+            # results are small: more tasks and adaptive replanning would only cost a third of a filter's time
             "spark.sql.adaptive.enabled": "false",
             "spark.sql.shuffle.partitions": str(count),
         }

@@ -1,6 +1,6 @@
-"""The Unix socket through which Spark's answers come to Python: no other program can connect to it by chance.
+"""The Unix socket that brings Spark's results to Python. No other program can connect to it by chance.
 
-Spark's other way is a new TCP port for each answer, where it serves whichever program of this machine connects first.
+By default, Spark opens a new TCP port for each result and serves the first program that connects.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ _NAME = len("/.01234567-89ab-cdef-0123-456789abcdef.sock")
 
 
 def socket_options(options: Mapping[str, str]) -> dict[str, str]:
-    """Return the options of Spark that let its answers come through a Unix socket; none where that cannot be.
+    """Return the Spark options for results through a Unix socket; an empty dict if that is not possible.
 
     Parameters
     ----------
     options
-        The other options of the session. In a cluster, executors would read these as well, and find neither this
-        machine's folder nor one that is as private: there Spark keeps to ports.
+        The other options of the session. Executors of a cluster read these options too, but do not have this
+        machine's private folder. So a session on a cluster keeps using ports.
     """
     if not options["spark.master"].startswith("local") or options.get(_ENABLED) == "false" or _FOLDER in options:
         return {}
     folder = _folder()
-    if folder is not None and not folder.is_dir():  # removed with an earlier Java process
+    if folder is not None and not folder.is_dir():  # an earlier Java process removed it
         _folder.cache_clear()
         folder = _folder()
     return {} if folder is None else {_ENABLED: "true", _FOLDER: str(folder)}
 
 
 def remove_with_java(session: SparkSession) -> None:
-    """Let Java remove the folder when it ends: Python that is terminated or killed does not, and Java ends after it."""
+    """Make Java remove the socket folder when Java ends: a killed Python process cannot, and Java ends after it."""
     folder = session.conf.get(_FOLDER, None)
     if folder is not None and folder == str(_folder()):
         hooks, file = (getattr(session._jvm, name) for name in (_HOOKS, "java.io.File"))
@@ -56,7 +56,7 @@ def remove_with_java(session: SparkSession) -> None:
 
 @functools.cache
 def _folder() -> Path | None:
-    """Make a folder for this process's sockets, which have no secret: nobody else can enter it. It goes at the end."""
+    """Make a private folder for this process's sockets, which have no password; it is removed when Python ends."""
     if not hasattr(socket, "AF_UNIX"):
         return None
     for parent in (tempfile.gettempdir(), "/tmp"):
@@ -70,5 +70,5 @@ def _folder() -> Path | None:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:  # not at the end of a fork
+    if os.getpid() == owner:  # not when a forked child ends
         shutil.rmtree(folder, ignore_errors=True)

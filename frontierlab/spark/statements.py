@@ -1,4 +1,4 @@
-"""Running statements in Spark and bringing their answers to pandas, so that every value is kept."""
+"""Run statements in Spark and convert their results to pandas without losing values."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ if TYPE_CHECKING:
 
 __all__ = ["as_frame", "run", "to_pandas"]
 
-_CONFIRM_SECONDS = 60  # for Java to say that what was read is the whole answer
-_REASON_SECONDS = 5  # for Java to say why an answer could not be read
+_CONFIRM_SECONDS = 60  # for Java to confirm that the whole result was read
+_REASON_SECONDS = 5  # for Java to report why a result could not be read
 
 
 class _NotServedError(SparkError):
-    """The answer did not come through the socket that Spark opened for it."""
+    """The result did not arrive through the socket that Spark opened for it."""
 
 
 def run(
     logs: DataFrame, sql: str, args: Mapping[str, Any] | None = None, *, description: str | None = None
 ) -> pd.DataFrame:
-    """Run one Spark SQL statement over logs and return its answer.
+    """Run one Spark SQL statement over logs and return its result.
 
     Parameters
     ----------
     logs
-        What ``{logs}`` in the statement stands for.
+        The Spark DataFrame that replaces ``{logs}`` in the statement.
     sql
         The statement: ``SELECT count(*) AS queries FROM {logs} WHERE db = :db``.
     args
-        The values of its named parameters (``:db``). A time must have a zone.
+        The values of the statement's named parameters (``:db``). A time must have a zone.
     description
-        What Spark's own pages and monitors call the jobs; by default the statement.
+        The name of the jobs in Spark's web page and monitors; by default the statement.
 
     Returns
     -------
     pandas.DataFrame
-        As `to_pandas` makes it.
+        With the types of `to_pandas`.
 
     Raises
     ------
@@ -57,30 +57,30 @@ def run(
 
 
 def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFrame:
-    """Run a Spark DataFrame and return it with types that keep every value.
+    """Run a Spark DataFrame and return its rows in pandas types that keep every value.
 
-    Integers are ``Int64``, flags ``boolean``, texts ``string`` and fractions ``Float64``, all of
-    which can be null; times are UTC in whole milliseconds, whatever the zone of the session.
-    (Spark's own ``toPandas`` gives times without a zone, and makes fractions of integers that can be null.)
+    Integers are ``Int64``, flags ``boolean``, texts ``string`` and fractions ``Float64``; all can be null.
+    Times are UTC in whole milliseconds, whatever the time zone of the session.
+    (Spark's ``toPandas`` returns times without a zone, and integers with nulls as floats.)
 
-    How long Spark works is not limited. Ctrl-C returns as `cancellable` says: within 5 s, whatever Spark does.
+    The statement has no time limit. Ctrl-C returns within 5 s, as described in `cancellable`.
 
     Parameters
     ----------
     answer
         The Spark DataFrame.
     description
-        What Spark's own pages and monitors call the jobs; by default what this thread has set.
+        The name of the jobs in Spark's web page and monitors; by default the one set in this thread.
 
     Raises
     ------
     Cancelled
-        A `cancellable` block around it was cancelled.
+        A `cancellable` block around the call was cancelled.
     SparkError
-        Spark failed at it: a division by zero, a file that is gone, too little memory. Its Java process has ended
-        (raised within seconds) or has been silent for 120 s. Or its answer did not come through, twice: another
-        program was served in Python's place at the port that Spark opened (raised within 45 s). Sessions that
-        `frontierlab.spark.session` starts on this machine use a Unix socket, which no other program knows of.
+        The statement failed (division by zero, missing file, too little memory); Spark's Java process has ended
+        (raised within seconds) or been silent for 120 s; or the result did not arrive, twice, because another
+        program connected first to the port that Spark opened (raised within 45 s). Sessions that
+        `frontierlab.spark.session` starts with a local master use a Unix socket, where this cannot happen.
     """
     return as_frame(_collect(answer.sparkSession, lambda: answer, description))
 
@@ -90,21 +90,21 @@ def _collect(session: SparkSession, ask: Callable[[], DataFrame], description: s
         answer = ask()
         try:
             return _arrow(answer)
-        except _NotServedError:  # a statement changes nothing: it can be asked again
+        except _NotServedError:  # a statement changes nothing, so it can run again
             return _arrow(answer)
 
     return in_spark(session, work, description or "a statement", description=description)
 
 
 def _arrow(answer: DataFrame) -> pa.Table:
-    """Return an answer as an Arrow table: as ``answer.toArrow()``, which can wait for ever."""
+    """Return a result as an Arrow table, like ``answer.toArrow()`` but with a bounded wait."""
     from pyspark.sql.classic.dataframe import DataFrame
 
     return DataFrame(_JavaFrame(answer._jdf), answer.sparkSession).toArrow()
 
 
 class _JavaFrame:
-    """Java's side of a Spark DataFrame, whose answer is not waited for without end."""
+    """The Java object of a Spark DataFrame, with a bounded wait for its result."""
 
     def __init__(self, java: Any) -> None:
         self._java = java
@@ -113,23 +113,23 @@ class _JavaFrame:
         return getattr(self._java, name)
 
     def collectAsArrowToPython(self) -> tuple[Any, Any, _Server]:
-        """Let Java open a socket, and return how to connect to it, and its server."""
+        """Make Java open a socket; return the socket's address and secret, and the server."""
         address, secret, server = self._java.collectAsArrowToPython()
         return address, secret, _Server(server)
 
 
 class _Server:
-    """The thread of Java that serves one answer.
+    """The Java thread that serves one result.
 
-    It serves the first that connects. Where that is another program, or memory runs out, the thread dies without
-    a word, and who asks Java for its result waits for ever.
+    The thread serves the first program that connects. If that is another program, or memory runs out, the thread
+    dies silently, and a call that asks Java for its result would wait forever.
     """
 
     def __init__(self, java: Any) -> None:
         self._java = java
 
     def getResult(self) -> None:
-        """Raise what Java failed at; pyspark calls it when it has read the answer, or could not."""
+        """Raise the error that Java reports; pyspark calls this after reading the result or failing to read it."""
         from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]
         from pyspark import SparkContext
 
@@ -149,7 +149,7 @@ class _Server:
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
-    """Return an Arrow table as `to_pandas` returns an answer."""
+    """Convert an Arrow table to the pandas types of `to_pandas`."""
     instant = pa.timestamp("ms", tz="UTC")
     schema = pa.schema(
         [

@@ -1,4 +1,4 @@
-"""The summaries that belong to opened logs."""
+"""The summaries of opened logs."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _SUMMARIES: WeakKeyDictionary[DataFrame, Callable[[str], DataFrame]] = WeakKeyDi
 
 
 def note_summary(logs: DataFrame, open_summary: Callable[[str], DataFrame]) -> None:
-    """Note how the summary of logs that has this name is opened; what a user makes of logs has none."""
+    """Register a function that opens a summary of `logs` by name; frames derived from `logs` have no summaries."""
     _SUMMARIES[logs] = open_summary
 
 
 def noted_summary(logs: DataFrame) -> Callable[[str], DataFrame] | None:
-    """Return what opens the summaries of logs by the name of their shape; None where there are none."""
+    """Return the function that opens a summary of `logs` by the name of its shape; None without summaries."""
     return _SUMMARIES.get(logs)

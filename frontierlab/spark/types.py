@@ -1,4 +1,4 @@
-"""The types of a dataset's columns, as Spark's."""
+"""The Spark types of a dataset's columns."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["spark_schema"]
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
-    """Return a dataset's schema as Spark's.
+    """Convert a dataset's Arrow schema to a Spark schema.
 
     Raises
     ------
     DatasetError
-        A column has a type that datasets do not have.
+        A column has a type that datasets do not use.
     """
     from pyspark.sql.types import StructField, StructType
 

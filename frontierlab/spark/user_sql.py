@@ -1,4 +1,4 @@
-"""Ad hoc questions: a user's own Spark SQL over logs, as ``frontierlab.sql``."""
+"""A user's own Spark SQL statements over logs, as ``frontierlab.sql``."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = ["sql"]
 
 VIEW = "logs"
 
-_LOCK = threading.Lock()  # held while the view is there
+_LOCK = threading.Lock()  # held while the view exists
 
 
 def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -> pd.DataFrame:
-    """Ask a question of one's own in Spark SQL.
+    """Run a user's own Spark SQL statement over logs.
 
     ::
 
@@ -39,37 +39,40 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
             since=datetime(2026, 10, 1, 12),
         )
 
+    The columns ``since`` and ``until`` are the IOV that a query asks for (integers), not times. The time of a
+    query is the column ``time``. In a `frontierlab.Selection`, ``since`` and ``until`` are limits of ``time``.
+
     Parameters
     ----------
     logs
-        What `frontierlab.open_logs` opened, or what it takes: a dataset, or the name of one.
+        Logs that `frontierlab.open_logs` opened, a dataset, or the name of a dataset.
     statement
-        One statement of Spark SQL, in which ``logs`` is a view of the logs with the columns of
-        `frontierlab.schema`. Other views and tables of the session are there too; a view of the user's own
-        that is called ``logs`` is hidden meanwhile, and left as it was. Functions of date and time work in
-        the zone of the session, UTC here.
+        One Spark SQL statement. In it, ``logs`` is a view of the logs with the columns of
+        `frontierlab.schema`. The session's other views and tables can be used too. A user's own view called
+        ``logs`` is hidden during the call and restored afterwards. Date and time functions use the time zone
+        of the session, UTC by default.
     **parameters
-        The values of its named parameters: ``:db`` is ``db=…``. They are values, whatever quotes or
-        semicolons are in them, and never part of the text. A datetime, a pandas or a NumPy time without a
-        zone is UTC; a date is a SQL date. A list, a NumPy array or a column of a frame is a SQL array: ask
-        ``WHERE array_contains(:tasks, taskid)``, as ``IN`` takes no array.
+        The values of the named parameters: ``:db`` is ``db=…``. Values never enter the SQL text, so quotes
+        and semicolons are safe. A datetime, pandas or NumPy time without a zone is UTC; a date is a SQL
+        date. A list, a NumPy array or a data frame column is a SQL array: write
+        ``WHERE array_contains(:tasks, taskid)``, because ``IN`` takes no array.
 
     Returns
     -------
     pandas.DataFrame
-        As `frontierlab.spark.to_pandas` makes it: integers are ``Int64``, times UTC in milliseconds.
+        With the types of `frontierlab.spark.to_pandas`: integers are ``Int64``, times UTC in milliseconds.
 
     Raises
     ------
     InvalidRequestError
-        The statement is none, names what is not there, or has a parameter without a value; or there is a
-        value that is not in the statement, or that Spark has no type for. Nothing was asked.
+        The statement is invalid, names an unknown table or column, or has a parameter without a value; or a
+        value is not used in the statement or has no Spark type. Nothing was run.
     SparkError
-        Spark failed at it: a division by zero, a text that is no number.
+        Spark failed: a division by zero, a text that is not a number.
     DatasetError
-        There is no such dataset, or it is incomplete.
+        The dataset does not exist or is incomplete.
     Cancelled
-        A `frontierlab.spark.cancellable` block around it was cancelled.
+        A `frontierlab.spark.cancellable` block around the call was cancelled.
     """
     if not isinstance(statement, str):
         raise InvalidRequestError(f"The statement is {statement!r}: give a text in Spark SQL.")
@@ -82,7 +85,7 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
 
 
 def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> DataFrame:
-    """Let Spark read the statement: it says here what is wrong with it, and begins no work."""
+    """Analyse the statement without running it; analysis errors become `InvalidRequestError`."""
     from pyspark.errors import AnalysisException, PySparkException
 
     try:
@@ -99,13 +102,13 @@ def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> Dat
         raise InvalidRequestError(
             f"Spark does not understand the statement: {said_by_spark(error)} The columns of {VIEW}: {columns}."
         ) from error
-    except PySparkException as error:  # a statement without rows to read fails as it is read
+    except PySparkException as error:  # Spark evaluates constant statements during analysis
         raise SparkError(f"Spark failed at the statement: {said_by_spark(error)}") from error
 
 
 @contextmanager
 def _view(logs: DataFrame) -> Iterator[None]:
-    """Show logs as a view, and put back what the user calls so."""
+    """Make logs a temporary view, and restore the user's view of the same name afterwards."""
     spark = logs.sparkSession
     with _LOCK:
         there = spark.catalog.tableExists(VIEW) and spark.catalog.getTable(VIEW).isTemporary

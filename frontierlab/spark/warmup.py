@@ -1,4 +1,4 @@
-"""A first statement for a new session: what Java must load and compile for filters is there when they come."""
+"""A first statement for a new session, so that Java loads and compiles its classes before the first filter."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GROUP BY 1, 2"""
 
 
 def warm_up(session: SparkSession) -> None:
-    """Ask what filters ask, of one row in a Parquet file, with all that is on the way: scan, group, Arrow, pandas."""
+    """Run a typical filter statement on a Parquet file of one row: scan, group, Arrow, pandas."""
     moment = datetime(2000, 1, 1, tzinfo=UTC)
     row = {"time": moment, "db": "db", "schema": "schema", "cached": True, "fsize": 1}
     schema = arrow_schema()
