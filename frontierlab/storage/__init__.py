@@ -1,3 +1,3 @@
-"""Datasets on the disk: parts, manifest, summaries, and what a dataset lacks."""
+"""Datasets on the disk: parts, manifest, summaries, locks and losses."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""A dataset: a folder of Parquet parts with a manifest, and the lock that guards writing it."""
+"""A dataset: a folder of Parquet parts with a manifest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from frontierlab.util.files import reason, replacing
 __all__ = ["Dataset", "MANIFEST_KEY", "dataset_path"]
 
 MANIFEST_KEY = "frontierlab.storage.manifest"
-"""Under this key an exported Parquet file holds the dataset's manifest."""
+"""Key of the dataset's manifest in the metadata of an exported Parquet file."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _PANDAS_TYPES = {
@@ -40,13 +40,13 @@ _PANDAS_TYPES = {
 class Dataset:
     """A named set of log rows, stored as Parquet parts in a folder of its own.
 
-    `frontierlab.extract` makes it, `frontierlab.datasets.open_dataset` opens it. A row is one query that
-    reached a Frontier server; columns, types and units are those of `frontierlab.schema`.
+    `frontierlab.extract` makes a dataset, `frontierlab.datasets.open_dataset` opens one. A row is one query
+    that reached a Frontier server; columns, types and units are those of `frontierlab.schema`.
 
     Parameters
     ----------
     path
-        Its folder.
+        The dataset's folder.
 
     Raises
     ------
@@ -63,43 +63,43 @@ class Dataset:
 
     @property
     def name(self) -> str:
-        """Its name, which is that of its folder."""
+        """The dataset's name, which is also the name of its folder."""
         return self.path.name
 
     @property
     def identity(self) -> str:
-        """What tells it from another dataset that had its name, and from itself with fewer parts; for comparisons."""
+        """A text that changes when the dataset is replaced or gains parts; compare it for equality."""
         return f"{self.manifest.created}, {self.state}, {self.counts.read} documents"
 
     @property
     def state(self) -> str:
-        """``complete``, or ``incomplete``: an extraction stopped before its end, or is still going on."""
+        """``complete``, or ``incomplete``: an extraction was interrupted or is still running."""
         return self.manifest.state
 
     @property
     def counts(self) -> Counts:
-        """How many documents were read, kept, left out and set aside; so far, while it is incomplete."""
+        """How many documents were read, kept, left out and set aside; an incomplete dataset counts its stored parts."""
         return self.outcome().counts
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema of its rows, with the extra fields that were asked for."""
+        """The Arrow schema of the rows, including the requested extra fields."""
         return arrow_schema(extra_columns(self.manifest.request["extra_fields"]))
 
     def outcome(self) -> Outcome:
-        """Return what became of its documents: of an incomplete dataset, those of the parts that are there."""
+        """Return the counts of the documents; an incomplete dataset counts its stored parts."""
         if self.state == "complete":
             return self.manifest
         parts = [read_outcome(self.path, part.number) for part in self.manifest.plan]
         return Outcome.total([part for part in parts if part is not None])
 
     def files(self) -> list[Path]:
-        """Return its Parquet files: of the parts that are whole, in the order of the plan.
+        """Return the Parquet files of the stored parts, in the order of the plan.
 
         Raises
         ------
         DatasetError
-            It is complete by its manifest, and files of it are missing or damaged.
+            The manifest says that the dataset is complete, but files are missing or damaged.
         """
         files = row_files(self.path, (part.number for part in self.manifest.plan))
         if self.state == "complete":
@@ -115,30 +115,30 @@ class Dataset:
         return files
 
     def size(self) -> int:
-        """Return the bytes that its files take on the disk."""
+        """Return the size of all files of the dataset, in bytes."""
         total = 0
         for folder, _, names in os.walk(self.path):
             for name in names:
-                with suppress(FileNotFoundError):  # a part that took its place meanwhile
+                with suppress(FileNotFoundError):  # a part was renamed to its final place meanwhile
                     total += Path(folder, name).stat().st_size
         return total
 
     def to_arrow(self, columns: Sequence[str] | None = None, *, allow_incomplete: bool = False) -> pa.Table:
-        """Read its rows into memory, in the order in which they are stored, which says nothing.
+        """Read the rows into memory. The order of rows has no meaning.
 
         Parameters
         ----------
         columns
-            Only these; all by default.
+            Names of the columns to read; all by default.
         allow_incomplete
-            Read the parts that are there of a dataset that is incomplete.
+            Read the stored parts of an incomplete dataset instead of raising an error.
 
         Raises
         ------
         InvalidRequestError
-            There is no such column.
+            The dataset has no such column.
         DatasetError
-            The dataset is incomplete, or files of it are missing.
+            The dataset is incomplete, or some of its files are missing.
         """
         if not allow_incomplete:
             self.require_complete()
@@ -158,17 +158,17 @@ class Dataset:
         return table.unify_dictionaries()
 
     def to_pandas(self, columns: Sequence[str] | None = None, *, allow_incomplete: bool = False) -> pd.DataFrame:
-        """Read its rows into a data frame; see `to_arrow`.
+        """Read the rows into a data frame; see `to_arrow`.
 
-        Integers are ``Int64`` and flags ``boolean``, so that a missing value costs no digit; ``time``
-        is ``datetime64[ms, UTC]``; names are categories.
+        Integers are ``Int64`` and flags ``boolean``, so that missing values do not turn integers into floats.
+        ``time`` is ``datetime64[ms, UTC]``; names are categories.
         """
         rows = self.to_arrow(columns, allow_incomplete=allow_incomplete)
         frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get)
         return frame
 
     def set_aside(self) -> pd.DataFrame:
-        """Return the documents that could not be read: ``reason`` and ``document`` (its JSON text)."""
+        """Return the malformed documents: ``reason`` and ``document`` (its JSON text)."""
         records = []
         for part in self.manifest.plan:
             for file in sorted(part_folder(self.path, part.number).glob("*.set-aside.ndjson")):
@@ -176,14 +176,14 @@ class Dataset:
         return pd.DataFrame(records, columns=["reason", "document"])
 
     def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write all rows to one file, ``.parquet`` or ``.csv``, as its suffix says.
+        """Write all rows to one file; the suffix ``.parquet`` or ``.csv`` chooses the format.
 
-        Memory does not grow with the rows. A failure leaves no file, and an old one as it was.
+        Memory use does not grow with the number of rows. A failure leaves no new file and keeps an old one unchanged.
 
         Raises
         ------
         InvalidRequestError
-            The suffix is another, or the file is there already.
+            The suffix is neither of the two, or the file exists and `overwrite` is False.
         DatasetError
             The dataset is incomplete or damaged, or the file cannot be written.
         """
@@ -206,10 +206,10 @@ class Dataset:
         return target
 
     def _write(self, files: Sequence[Path], target: Path, suffix: str) -> None:
-        # plain text for names: a CSV writer and other tools' readers know no dictionary of ours
+        # names as plain text: the CSV writer and some other tools cannot read Arrow dictionaries
         plain = pa.schema(
             [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in self.schema],
-            {MANIFEST_KEY: self.manifest.model_dump_json()},  # an import of it still knows what was asked for
+            {MANIFEST_KEY: self.manifest.model_dump_json()},  # import_parquet reads the request from it
         )
         with (
             pq.ParquetWriter(target, plain, compression="zstd")
@@ -237,7 +237,7 @@ class Dataset:
         delete(self.path)
 
     def require_complete(self) -> None:
-        """Raise DatasetError where the dataset is not complete."""
+        """Raise DatasetError if the dataset is not complete."""
         if self.state != "complete":
             raise DatasetError(
                 f"The dataset {self.name} is incomplete: {self._parts_there()} of {len(self.manifest.plan)} parts are "
@@ -249,12 +249,12 @@ class Dataset:
 
 
 def dataset_path(name: str, settings: Settings) -> Path:
-    """Return the folder of a dataset of that name.
+    """Return the folder of the dataset with this name.
 
     Raises
     ------
     InvalidRequestError
-        The name is not a plain one.
+        The name is not valid.
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidRequestError(

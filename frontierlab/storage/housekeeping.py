@@ -1,4 +1,4 @@
-"""The folder of a dataset: begun, deleted, renamed; and what deletions have left is removed."""
+"""Create, delete and rename the folder of a dataset, and remove leftovers of deletions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _DELETED = re.compile(r"\.deleted-.+-([0-9a-f]{12}|\d+)")  # early versions ende
 
 
 def begin(path: Path, manifest: Manifest, catalogue: Catalogue | None = None) -> None:
-    """Write the first manifest of a dataset whose lock the caller holds, and the catalogue that completes its rows.
+    """Write the first manifest of a dataset, and the catalogue that completes its rows. The caller holds its lock.
 
     Raises
     ------
     Replaced
-        Another process has begun a dataset of that name meanwhile; it was left as it is.
+        Another process created a dataset with the same name meanwhile. That dataset was not changed.
     """
     with fenced(path):
         if (path / "manifest.json").exists():
@@ -45,7 +45,8 @@ def delete(path: Path) -> None:
     Raises
     ------
     DatasetError
-        There is none, or somebody writes it or reads a part of it; nothing was removed. Or its files cannot be removed.
+        The dataset does not exist, is being written, has a part that is being read, or cannot be moved. Nothing was
+        removed.
     """
     if not path.is_dir():
         raise DatasetError(f"There is no dataset {path.name} in {path.parent}.")
@@ -57,7 +58,7 @@ def delete(path: Path) -> None:
 
 
 def discard(path: Path, manifest: Manifest) -> None:
-    """Remove what was begun of a dataset, unless another has its name by now. The caller holds its lock."""
+    """Remove a dataset that was begun, unless another one has replaced it. The caller holds its lock."""
     with fenced(path, manifest):
         _put_away(path)
         remove_locks(path)
@@ -74,10 +75,10 @@ def _put_away(path: Path) -> None:
 
 
 def remove_deleted(folder: Path) -> None:
-    """Remove the files of deleted datasets, also what an earlier deletion could not remove or left when it was killed.
+    """Remove the files of deleted datasets, including leftovers of deletions that failed or were killed.
 
-    Several processes can do this at a time. What cannot be removed now, such as a file that is open on a network
-    folder, is left to the next deletion.
+    Several processes can call this at the same time. A file that cannot be removed now, such as an open file on a
+    network folder, is left to the next deletion.
     """
     for doomed in folder.glob(".deleted-*"):
         if _DELETED.fullmatch(doomed.name):
@@ -85,12 +86,12 @@ def remove_deleted(folder: Path) -> None:
 
 
 def rename(path: Path, target: Path) -> None:
-    """Give a dataset's folder another name, which its manifest then says too.
+    """Rename a dataset: its folder, and the name in its manifest.
 
     Raises
     ------
     DatasetError
-        Somebody writes one of the two or reads a part of it, or the new name is taken; nothing was changed.
+        One of the two datasets is being written or read in parts, or the new name is taken. Nothing was changed.
     """
     taken = DatasetError(f"There is a dataset {target.name} already. Choose another name, or delete it first.")
     if (target / "manifest.json").exists():
@@ -98,9 +99,9 @@ def rename(path: Path, target: Path) -> None:
     with ExitStack() as stack:
         for one in (path, target):
             stack.enter_context(writing(one))
-        for one in sorted((path, target)):  # in one order, so that no two renamings wait for each other
+        for one in sorted((path, target)):  # in a fixed order, so that two renames cannot deadlock
             stack.enter_context(fenced(one))
-        if (target / "manifest.json").exists():  # since a moment ago
+        if (target / "manifest.json").exists():  # created since the first check
             raise taken
         require_new(target)
         for one in (path, target):
@@ -110,7 +111,7 @@ def rename(path: Path, target: Path) -> None:
         try:
             renamed.write(path)
             try:
-                path.rename(target)  # over the empty folder that holds the name
+                path.rename(target)  # replaces the empty folder that `writing` made
             except OSError:
                 manifest.write(path)
                 raise
@@ -122,7 +123,7 @@ def rename(path: Path, target: Path) -> None:
 
 
 def require_new(path: Path) -> None:
-    """Raise DatasetError where a folder holds something that is not known to be a dataset."""
+    """Raise DatasetError if a folder without manifest holds files of something else."""
     if strange := strange_files(path):
         raise DatasetError(
             f"{path} is there and is not a dataset: it has no manifest.json, but {', '.join(strange[:5])}. "

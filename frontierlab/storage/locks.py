@@ -1,14 +1,14 @@
-"""The locks of a dataset: who writes it, who reads its parts, and the fence around every step that changes it.
+"""The locks of a dataset: for its writer, for the readers of its parts, and a fence around every change.
 
 All lock files lie beside the dataset's folder:
 
 - ``.NAME.lock`` is held while an extraction, an import, a rename or a deletion works on the dataset;
-- ``.NAME.locks/00000`` is held while a part is read, and ``00000.reader`` beside it says by whom;
-- ``.NAME.fence`` is held for a moment, around a look at the manifest and the step that follows from it.
+- ``.NAME.locks/00000`` is held while a part is read from the source, and ``00000.reader`` beside it names the reader;
+- ``.NAME.fence`` is held for a moment, to check the manifest and then make one change.
 
-A lock can be lost: a network folder drops it, or a process is stopped for hours. So no lock alone lets anyone change a
-dataset. Whoever takes a part, stores a part, writes the manifest, renames or deletes does it within the fence, and only
-if the manifest is still that of the dataset which the work is for.
+A lock can be lost: a network folder drops it, or a process is stopped for hours. So a lock alone does not allow a
+change. Taking a part, storing a part, writing the manifest, renaming and deleting are done within the fence, and only
+if the manifest still belongs to the dataset that the work started on.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ __all__ = [
     "writing",
 ]
 
-_FENCE_SECONDS = 60.0  # far more than any step within the fence takes
+_FENCE_SECONDS = 60.0  # every step within the fence takes far less
 
 
 class Replaced(DatasetError):
@@ -49,18 +49,18 @@ class Replaced(DatasetError):
 
 
 def this_writer() -> str:
-    """Say who writes: process, machine, time."""
+    """Describe the current process: its number, machine and the time."""
     return f"process {os.getpid()} on {socket.gethostname()} (since {format_time(datetime.now(UTC))})"
 
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Hold the lock of a dataset's folder, which is made where it is missing, and removed if nothing was begun.
+    """Hold the lock of a dataset. A missing folder is made, and removed at the end if it got no manifest.
 
     Raises
     ------
     DatasetError
-        Another process or thread holds it, or the folder cannot be made.
+        Another process or thread holds the lock, or the folder cannot be made.
     """
     lock = None
     try:
@@ -96,21 +96,22 @@ def _last_writer(path: Path) -> str:
 
 @contextmanager
 def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
-    """Hold the fence of a dataset; nobody else changes the dataset meanwhile. Only for moments.
+    """Hold the fence of a dataset, so that nobody else changes the dataset. Hold it only for moments.
 
     Parameters
     ----------
     path
         The dataset's folder.
     manifest
-        What the caller works on: the dataset has to be the same one still. None does not look.
+        The manifest that the caller works with. The dataset on the disk must still be the same one; None skips the
+        check.
 
     Raises
     ------
     Replaced
-        There is another dataset of that name by now, or none.
+        The dataset was deleted, renamed or replaced.
     DatasetError
-        Another process keeps the fence for a minute, or the folder of the datasets cannot be written.
+        Another process holds the fence for a minute, or the folder of the datasets cannot be written.
     """
     lock = filelock.FileLock(path.with_name(f".{path.name}.fence"), thread_local=False)
     try:
@@ -131,7 +132,7 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
 
 
 def require_not_replaced(path: Path, manifest: Manifest) -> None:
-    """Raise Replaced where there is another dataset of that name by now, or none."""
+    """Raise Replaced if the dataset was deleted, renamed or replaced."""
     with fenced(path, manifest):
         pass
 
@@ -154,19 +155,19 @@ def part_locked(path: Path, number: int, manifest: Manifest, *, take_over: bool 
     path, manifest
         The dataset.
     number
-        Of the part.
+        The number of the part.
     take_over
-        Read the part even where another holds its lock, because that one has not moved for long.
+        Proceed although another reader holds the lock, because that reader has made no progress for long.
 
     Yields
     ------
     ExitStack or None
-        What lets go of the lock when it is closed; None where another holds the lock.
+        Closing it releases the lock. None if another reader holds the lock and `take_over` is False.
 
     Raises
     ------
     Replaced
-        The dataset is not the same one any more.
+        The dataset was deleted, renamed or replaced.
     """
     with ExitStack() as held:
         with fenced(path, manifest):
@@ -180,25 +181,25 @@ def part_locked(path: Path, number: int, manifest: Manifest, *, take_over: bool 
 
 
 def free_parts(path: Path, numbers: Iterable[int]) -> list[int]:
-    """Return which of these parts nobody reads now."""
+    """Return the parts, among these, that nobody is reading."""
     with fenced(path):
         return [number for number in numbers if _is_free(_locks(path) / f"{number:05d}")]
 
 
 def readers(path: Path) -> dict[int, str]:
-    """Return who reads which part of a dataset now. Only within the fence."""
+    """Return who is reading each part of a dataset, by part number. Call it within the fence."""
     found = {}
     for file in sorted(_locks(path).glob("[0-9]*[0-9]")):
         if not _is_free(file):
             try:
                 found[int(file.name)] = file.with_suffix(".reader").read_text(encoding="utf-8")
-            except OSError:  # it has taken the lock this moment
+            except OSError:  # a reader that has just taken the lock
                 found[int(file.name)] = "another process"
     return found
 
 
 def refuse_readers(path: Path) -> None:
-    """Raise DatasetError where somebody reads a part of a dataset. Only within the fence."""
+    """Raise DatasetError if a part of the dataset is being read. Call it within the fence."""
     if found := readers(path):
         number, who = next(iter(found.items()))
         others = f" ({len(found)} parts are being read)" if len(found) > 1 else ""
@@ -208,7 +209,7 @@ def refuse_readers(path: Path) -> None:
 
 
 def remove_locks(path: Path) -> None:
-    """Remove the locks of the parts, unless somebody holds one. Only within the fence."""
+    """Remove the lock files of the parts, unless one is held. Call it within the fence."""
     if not readers(path):
         shutil.rmtree(_locks(path), ignore_errors=True)
 
@@ -218,7 +219,7 @@ def _locks(path: Path) -> Path:
 
 
 def _acquired(file: Path) -> filelock.BaseFileLock | None:
-    """Acquire a lock; None where another process or thread holds it."""
+    """Acquire a lock without waiting; None if another process or thread holds it."""
     lock = filelock.FileLock(file, timeout=0, thread_local=False)
     try:
         lock.acquire()

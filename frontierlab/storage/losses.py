@@ -1,4 +1,4 @@
-"""What a dataset lacks, said in one way to everyone who brings rows in: extract, import, jobs and panels."""
+"""Warnings about what a dataset lacks, the same for extract, import, jobs and panels."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ __all__ = [
     "warn_of_losses",
 ]
 
-_REASONS = 5  # that a warning names; the manifest has them all
+_REASONS = 5  # named in a warning; the manifest has all of them
 
 
 class LimitReached(UserWarning):
-    """``limit_queries`` cut an extraction: the dataset ends earlier than was asked for."""
+    """``limit_queries`` cut an extraction: the dataset ends earlier than requested."""
 
 
 class NothingFound(UserWarning):
-    """The source has no document that was asked for: the dataset is empty."""
+    """The source has no matching document: the dataset is empty."""
 
 
 class NothingKept(UserWarning):
@@ -38,19 +38,19 @@ class NothingKept(UserWarning):
 
 
 class DocumentsLost(UserWarning):
-    """More documents than ``loss_warning_share`` could not be read."""
+    """The share of malformed documents is above ``loss_warning_share``."""
 
 
 class ValuesUnfit(UserWarning):
-    """An extra field has more values than ``loss_warning_share`` that its column cannot hold."""
+    """The share of an extra field's values that do not fit its column is above ``loss_warning_share``."""
 
 
 class PartialSource(UserWarning):
-    """The source did not give all that it has: the dataset's figures are too small."""
+    """The source did not return all its documents: the dataset's figures are too small."""
 
 
 class OldCatalogue(UserWarning):
-    """Ids and names were completed from a catalogue that is old or not whole: some may be missing."""
+    """The catalogue that completed ids and names is old or partial: some ids and names may be missing."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Loss:
     Parameters
     ----------
     text
-        A sentence or two for the reader: what is lost, how much, why, and what to do.
+        One or two sentences for the user: what is lost, how much, why, and what to do.
     category
         The class of the warning.
     """
@@ -70,16 +70,16 @@ class Loss:
 
 
 def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
-    """Return what whoever makes a dataset is warned of; an empty list where it has all that was asked for.
+    """Return what a dataset lacks; an empty list if it has everything that was requested.
 
-    Documents that were left out as was asked (another period, task or database) are not a loss.
+    Documents that the request leaves out (another period, task or database) are not a loss.
 
     Parameters
     ----------
     dataset
-        A complete one.
+        A complete dataset.
     settings
-        Their ``loss_warning_share`` is the share of the documents read from which unreadable ones are a loss.
+        Malformed documents are a loss if their share of the documents read is above ``loss_warning_share``.
     """
     manifest, counts = dataset.manifest, dataset.counts
     found = [Loss(text, PartialSource) for text in manifest.partial]
@@ -125,7 +125,7 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
 
 
 def warn_of_losses(dataset: Dataset, settings: Settings, *, stacklevel: int = 3) -> None:
-    """Warn of what a dataset lacks; by default in the line that called the caller of this function."""
+    """Warn of what a dataset lacks; by default at the line that called this function's caller."""
     for loss in losses(dataset, settings):
         warnings.warn(loss.text, loss.category, stacklevel=stacklevel)
 

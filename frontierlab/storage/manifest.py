@@ -1,4 +1,4 @@
-"""What a dataset says of itself: the request, the plan, the counts, and whether it is complete."""
+"""The manifest of a dataset: the request, the plan, the counts, and whether the dataset is complete."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["CATALOGUE", "Counts", "Manifest", "NotBegun", "Outcome", "PlannedPar
 CATALOGUE = "catalogue.parquet"
 """The file in a dataset's folder with the catalogue that completes its rows."""
 
-_MOST = 1_000  # of the reasons, which can name what a document holds
+_MOST = 1_000  # reasons that are kept: a reason can contain a value of a document, so their number has no bound
 
 
 class NotBegun(DatasetError):
@@ -26,14 +26,14 @@ class NotBegun(DatasetError):
 
 
 def strange_files(folder: Path) -> list[str]:
-    """Return the names of the files in a folder without manifest that the planning of a dataset does not put there."""
+    """Return the names of the files in a folder that the planning of a dataset does not write."""
     return sorted(file.name for file in folder.iterdir() if file.name != CATALOGUE and not is_temporary(file))
 
 
 class _Record(BaseModel):
     """A record whose fields can be read as attributes or as the keys of a dict."""
 
-    # what a later version adds is kept, also where this version writes the record again
+    # fields added by a later version are kept when this version rewrites the record
     model_config = ConfigDict(extra="allow")
 
     def __getitem__(self, name: str) -> Any:
@@ -43,7 +43,7 @@ class _Record(BaseModel):
 
 
 class Counts(_Record):
-    """How many documents there were; ``read = kept + left_out + set_aside``, always.
+    """Numbers of documents; ``read = kept + left_out + set_aside``, always.
 
     Parameters
     ----------
@@ -54,7 +54,7 @@ class Counts(_Record):
     left_out
         Documents that are not wanted, such as queries of a database that is not a COOL instance.
     set_aside
-        Documents that cannot be read; they are in the dataset's folder with the reason.
+        Malformed documents; the dataset's folder keeps them with the reason.
     """
 
     read: int = 0
@@ -64,24 +64,24 @@ class Counts(_Record):
 
 
 class Outcome(_Record):
-    """What became of some documents: of one part, or of all together.
+    """Counts of what happened to the documents of one part, or of the whole dataset.
 
     Parameters
     ----------
     counts
         The totals.
     left_out, set_aside
-        How many, by reason.
+        Numbers of documents, by reason.
     converted
-        Values that were not of their column's own type but clear in meaning, by field.
+        Values of another type than their column whose meaning is clear, by field.
     unfit
-        Values of extra fields that their columns cannot hold, by field; they are null.
+        Values of extra fields that do not fit their column, by field; they are null.
     conflicts
-        Rows with an id and a name that the catalogue does not join, by what they hold.
+        Rows with an id and a name that do not belong together in the catalogue, by a text with both.
     with_iov
         Documents read that give an IOV.
     iovs_lost
-        Documents that have an IOV by the index, and none in what was read of them.
+        Documents that have an IOV in the index, but none in the text that was read.
     since, until
         Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
     """
@@ -130,11 +130,11 @@ class PlannedPart(_Record):
     Parameters
     ----------
     number
-        From 0; the part's folder is ``parts/<number>``.
+        Counts from 0; the part's folder is ``parts/<number>``.
     start, stop
         The range ``[start, stop)``: UTC milliseconds since the epoch, or lines of a file from 0.
     expected
-        Documents in the range when the plan was made.
+        Number of documents in the range when the plan was made.
     """
 
     number: int
@@ -144,42 +144,41 @@ class PlannedPart(_Record):
 
 
 class Manifest(Outcome):
-    """What a dataset says of itself; kept as ``manifest.json`` in its folder.
+    """The description of a dataset; stored as ``manifest.json`` in its folder.
 
     Parameters
     ----------
     format
-        Of the manifest and the files; a version of frontierlab reads one format.
+        The format of the manifest and the files; a version of frontierlab reads one format.
     id
-        A random text that tells this dataset from others that had its name; empty in datasets of early versions.
+        A random text, different for every dataset, also for one of the same name; empty in datasets of early versions.
     name
         The dataset's name.
     state
-        ``incomplete`` until all parts are there and added up.
+        ``incomplete`` until all parts are stored and added up.
     created, finished
         ISO 8601, UTC.
     request
-        What was asked for; times in UTC, ``[since, until)``. The same request resumes.
+        The request; times in UTC, ``[since, until)``. Extracting with the same request resumes.
     source
-        What it was read from, as found at the time.
+        The source and its state at the time of reading.
     plan
         The parts; empty until the plan is made.
     limit
-        Where ``limit_queries`` cut: ``{"limit_queries", "available", "cut_at", "cut_at_ms"}``; None where it did not.
+        Where ``limit_queries`` cut: ``{"limit_queries", "available", "cut_at", "cut_at_ms"}``; None if it did not.
     writer
-        Who wrote last: process, machine, time.
+        The last writer: process, machine, time.
     notes
         Sentences that a reader of the figures should know.
     search
-        What was found out once of how to ask the source; those who read parts later are given it.
+        How the source must be asked, found out once and reused by later readers of parts.
     hint
-        Where nothing was found: a sentence on what there is.
+        If nothing was found: a sentence about what the source has.
     partial
-        Sentences that say what the source did not give: a cluster that did not answer, a closed index. The figures
-        are too small, and whoever makes or reads the dataset is warned.
+        Sentences about what the source did not return, such as a closed index or a cluster without an answer. The
+        figures are too small, and the user is warned.
     catalogue
-        Sentences that say why the catalogue was older or smaller than it should be, when the extraction began: ids
-        and names may be missing.
+        Sentences about why the catalogue was old or partial when the extraction began: ids and names may be missing.
     """
 
     format: Literal[1] = 1
@@ -203,7 +202,7 @@ class Manifest(Outcome):
 
     @property
     def fencing_token(self) -> tuple[str, str]:
-        """What tells this dataset from others that have or had its name: work for it counts while this is the same."""
+        """The identity of this dataset. Work for a dataset is stored only while its token is unchanged."""
         return self.id, self.created
 
     @classmethod
@@ -213,9 +212,9 @@ class Manifest(Outcome):
         Raises
         ------
         NotBegun
-            The dataset is being planned: the manifest comes with the plan.
+            The dataset is being planned: the manifest is written with the plan.
         DatasetError
-            It is missing or damaged, or of a format that only a later version of frontierlab reads.
+            The manifest is missing or damaged, or only a later version of frontierlab reads its format.
         """
         path = folder / "manifest.json"
         try:
@@ -233,12 +232,12 @@ class Manifest(Outcome):
 
     @classmethod
     def parse(cls, text: bytes, what: str) -> Manifest:
-        """Read a manifest's text; `what` names it in errors.
+        """Parse the text of a manifest; error messages call it `what`.
 
         Raises
         ------
         DatasetError
-            It is damaged, or of a format that only a later version of frontierlab reads.
+            The manifest is damaged, or only a later version of frontierlab reads its format.
         """
         try:
             record = json.loads(text)
@@ -253,5 +252,5 @@ class Manifest(Outcome):
             raise DatasetError(f"{what} is damaged: {cause}.") from error
 
     def write(self, folder: Path) -> None:
-        """Write the manifest in one step."""
+        """Write the manifest atomically."""
         write_text(folder / "manifest.json", self.model_dump_json(indent=1))

@@ -1,4 +1,4 @@
-"""The parts of a dataset: each is written aside and takes its place in one step, whole."""
+"""The parts of a dataset: each is written to a temporary folder, then renamed to its final place."""
 
 from __future__ import annotations
 
@@ -32,38 +32,38 @@ __all__ = [
 
 _OUTCOME = "outcome.json"
 _TEMPORARY = ".writing-"
-# what filters select by: readers skip row groups by their statistics
+# columns that filters select by: their statistics let readers skip row groups
 _ASKED_FOR = ["time", "taskid", "db", "schema", "nodefullpath"]
-# of few different values, beside the names, which are encoded already
+# columns with few different values, in addition to the names, which are dictionaries already
 _ENCODED = ["taskid", "node_id", "tag_id", "dbtime", "querytime", "initthreads", "queryiov"]
 
 
 def part_folder(dataset: Path, number: int) -> Path:
-    """Return the place of a part that is whole."""
+    """Return the final folder of a part."""
     return dataset / "parts" / f"{number:05d}"
 
 
 def row_files(dataset: Path, numbers: Iterable[int]) -> list[Path]:
-    """Return the Parquet files of the parts of these numbers that are whole."""
+    """Return the Parquet files of the stored parts with these numbers."""
     return [file for number in numbers for file in sorted(part_folder(dataset, number).glob("*.parquet"))]
 
 
 def temporary_folder(dataset: Path, number: int) -> Path:
-    """Make an empty folder in which a part is written; nobody else writes in it.
+    """Make an empty folder for writing a part; its name is unique, so nobody else writes there.
 
     Raises
     ------
     FileNotFoundError
-        The dataset is gone.
+        The dataset's folder does not exist.
     """
     folder = dataset / "parts" / f"{_TEMPORARY}{number:05d}-{secrets.token_hex(6)}"
-    folder.parent.mkdir(exist_ok=True)  # never the dataset's folder: it may have been deleted
+    folder.parent.mkdir(exist_ok=True)  # not the dataset's folder: the dataset may have been deleted
     folder.mkdir()
     return folder
 
 
 def activity(dataset: Path, number: int) -> list[tuple[str, int]]:
-    """Return the files that are being written for a part and their sizes: while somebody reads it, they grow."""
+    """Return the temporary files of a part and their sizes, which grow while the part is being read."""
     pattern = f"parts/{_TEMPORARY}{number:05d}*/*"
     found = []
     for file in sorted(dataset.glob(pattern)):
@@ -73,7 +73,7 @@ def activity(dataset: Path, number: int) -> list[tuple[str, int]]:
 
 
 def remove_leftovers(dataset: Path, keep: Container[int] = ()) -> None:
-    """Remove what processes that were killed have left half-written. Only within the fence.
+    """Remove the temporary files of killed processes. Call it within the fence.
 
     Parameters
     ----------
@@ -98,38 +98,38 @@ def commit_part(
     manifest: Manifest,
     release: Callable[[], object] = lambda: None,
 ) -> Outcome:
-    """Put a part that is whole in its place; from here on it is not read again.
+    """Move a finished part to its final place; it is not read again.
 
     Parameters
     ----------
     temporary
         The folder in which the part was written.
     dataset, number
-        Where it belongs.
+        The dataset's folder and the number of the part.
     outcomes
-        What became of its documents.
+        Counts of the part's documents, one record per slice.
     manifest
-        Of the dataset that the part was read for.
+        The manifest of the dataset that the part was read for.
     release
-        Lets go of the part's lock: when all parts are there, nobody holds a lock.
+        Releases the part's lock, so that no lock is held when all parts are stored.
 
     Returns
     -------
     Outcome
-        What became of the part's documents. Where another has stored the part meanwhile, that one counts.
+        Counts of the part's documents. If another reader has stored the part meanwhile, the counts are that reader's.
 
     Raises
     ------
     Replaced
-        The dataset was deleted, renamed or replaced meanwhile; nothing of it was changed.
+        The dataset was deleted, renamed or replaced meanwhile. The new dataset was not changed.
     """
     outcome, place = Outcome.total(outcomes), part_folder(dataset, number)
-    with suppress(FileNotFoundError):  # with the dataset, which is looked at within the fence
+    with suppress(FileNotFoundError):  # the dataset was deleted: `fenced` raises Replaced
         write_text(temporary / _OUTCOME, outcome.model_dump_json())
     with fenced(dataset, manifest):
         there = read_outcome(dataset, number)
         if there is None:
-            shutil.rmtree(place, ignore_errors=True)  # what is there and cannot say what it holds
+            shutil.rmtree(place, ignore_errors=True)  # a damaged part without readable counts
             temporary.rename(place)
         release()
     shutil.rmtree(temporary, ignore_errors=True)
@@ -137,7 +137,7 @@ def commit_part(
 
 
 def read_outcome(dataset: Path, number: int) -> Outcome | None:
-    """Return what became of a part's documents; None where the part is not there, or cannot say it."""
+    """Return the counts of a part's documents; None if the part is missing or its counts are damaged."""
     try:
         text = (part_folder(dataset, number) / _OUTCOME).read_text(encoding="utf-8")
     except FileNotFoundError:
@@ -149,19 +149,19 @@ def read_outcome(dataset: Path, number: int) -> Outcome | None:
 
 
 class SliceWriter:
-    """Writes what one slice of a part became: a Parquet file, its summary, and the documents set aside.
+    """Writes one slice of a part: a Parquet file of rows, its summary, and the malformed documents.
 
-    Files are made when there is something to put in them. Use as a context manager: they are
-    closed, and flushed to the disk, at the end.
+    A file is made only if it has content. Use as a context manager: files are closed and flushed to
+    the disk at the end.
 
     Parameters
     ----------
     folder
         The part's temporary folder.
     number
-        The slice, from 0: it names the files.
+        The number of the slice, from 0; it names the files.
     schema
-        Of the rows.
+        The Arrow schema of the rows.
     """
 
     def __init__(self, folder: Path, number: int, schema: pa.Schema) -> None:
@@ -177,7 +177,7 @@ class SliceWriter:
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         if error is not None:
-            with suppress(OSError, pa.ArrowException):  # a full disk is full here too, and the first error says so
+            with suppress(OSError, pa.ArrowException):  # keep the first error: a full disk, say, fails here again
                 self._close()
             return
         self._close()
@@ -192,7 +192,7 @@ class SliceWriter:
             self._writer.close()
 
     def write(self, rows: pa.Table) -> None:
-        """Write rows, as one row group."""
+        """Write rows as one row group."""
         if not rows.num_rows:
             return
         if self._writer is None:
@@ -211,7 +211,7 @@ class SliceWriter:
         self.outcome = Outcome.total([self.outcome, ours])
 
     def set_aside(self, documents: list[tuple[str, bytes]]) -> None:
-        """Keep documents that could not be read, with the reason."""
+        """Store malformed documents with their reasons, and count them."""
         if not documents:
             return
         with self._aside_path.open("a", encoding="utf-8") as file:
@@ -231,7 +231,7 @@ class SliceWriter:
         with_iov: int = 0,
         conflicts: Counter[str] | None = None,
     ) -> None:
-        """Add to the counts what is not in what was written."""
+        """Count documents that were read, left out, malformed or converted; `write` counts the rows."""
         left_out, set_aside = left_out or Counter(), set_aside or Counter()
         ours = Outcome(
             counts=Counts(read=read, left_out=left_out.total(), set_aside=set_aside.total()),

@@ -19,9 +19,9 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
     Raises
     ------
     InvalidRequestError
-        The name is not a plain one.
+        The name is not valid.
     DatasetError
-        There is none of that name, it is being planned, or it is damaged.
+        The dataset does not exist, is being planned, or is damaged.
     """
     settings = settings or Settings()
     path = dataset_path(name, settings)
@@ -32,33 +32,33 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
 
 
 def delete_dataset(name: str, settings: Settings | None = None) -> None:
-    """Remove a dataset and all its files for good, a damaged one too.
+    """Delete a dataset and all its files for good, also a damaged one.
 
     Raises
     ------
     InvalidRequestError
-        The name is not a plain one.
+        The name is not valid.
     DatasetError
-        There is none of that name, or somebody writes it or reads a part of it; nothing was removed.
+        The dataset does not exist, is being written, or has a part that is being read. Nothing was removed.
     """
     delete(dataset_path(name, settings or Settings()))
 
 
 def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -> Dataset:
-    """Give a dataset another name. Jobs and stored caching figures of it keep the name that they know.
+    """Rename a dataset. Jobs and stored caching figures of the dataset keep the old name.
 
     Returns
     -------
     Dataset
-        Under its new name.
+        The dataset under its new name.
 
     Raises
     ------
     InvalidRequestError
-        One of the names is not a plain one.
+        One of the names is not valid.
     DatasetError
-        There is none of that name, it is damaged, somebody writes it or reads a part of it, or the new name is
-        taken; nothing was changed.
+        The dataset does not exist, is damaged, is being written or has a part that is being read, or the new name is
+        taken. Nothing was changed.
     """
     settings = settings or Settings()
     dataset, target = open_dataset(name, settings), dataset_path(new_name, settings)
@@ -72,7 +72,7 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a dataset, by name: ``name``, ``state`` (complete, incomplete, damaged), ``rows``,
+        One row per dataset, ordered by name: ``name``, ``state`` (complete, incomplete, damaged), ``rows``,
         ``since`` and ``until`` (times of the first and last row, UTC), ``size`` (bytes), ``created``
         (UTC), ``problem`` (why it cannot be opened; empty otherwise). A dataset that is being planned
         is incomplete, without rows and size.
@@ -86,7 +86,7 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
         except NotBegun as error:
             record |= {"state": "incomplete", "problem": str(error)}
         except DatasetError as error:
-            if not path.exists():  # it was deleted this moment
+            if not path.exists():  # deleted meanwhile
                 continue
             record["problem"] = str(error)
         else:

@@ -1,13 +1,13 @@
-"""Summaries: the queries of a dataset that most filters cannot tell apart, counted once.
+"""Summaries: similar queries of a dataset, counted together, which most filters can use instead of the rows.
 
-Beside each file of rows lies a file of three summaries, `SHAPES`, many times shorter. Their rows have columns of a log
-row, so that the same SQL asks them; what they leave out decides which questions they can answer, and these they answer
-exactly. In a summary
+Beside each file of rows lies a much smaller file with three summaries, `SHAPES`. Their rows have columns of a log row,
+so the same SQL works on them. The columns of a summary decide which questions it can answer; its answers are exact.
+In a summary
 
-- ``time`` is the start of five minutes, or of an hour: enough for periods and bins of whole ones;
-- ``querytime`` is 1,000 or 0: enough to tell the queries of a second or longer;
-- ``since`` is -1 or 0: enough to tell the queries that ask for a payload;
-- ``fsize`` is added up, and ``times`` says how many queries the row stands for.
+- ``time`` is the start of a bin of five minutes or one hour: enough for periods and bins that are multiples of it;
+- ``querytime`` is 1,000 or 0: enough to recognise queries of a second or longer;
+- ``since`` is -1 or 0: enough to recognise queries that ask for a payload;
+- ``fsize`` is the sum over the queries, and ``times`` is the number of queries.
 """
 
 from __future__ import annotations
@@ -41,35 +41,35 @@ __all__ = [
 ]
 
 TIMES = "times"
-"""The column that says how many queries a row stands for."""
+"""The column with the number of queries that a row counts."""
 
 COMBINED = "all.summary"
 """The file in a dataset's folder with the summaries of all its files."""
 
 LONG_MS = 1_000
-"""From how many milliseconds on a query is long."""
+"""A query is long from this many milliseconds on."""
 
 _NAMES = ("db", "schema", "nodefullpath")
 _FLAGS = ("cached", "disconn", "rejected", "procerror")
-_FEW = 4  # files that Spark opens without one noticing
-_PIECES = 16  # that are kept before they are added up
-_MOST = 2.0**62  # bytes: a sum beyond could overflow, of which Spark would tell and Arrow does not
+_FEW = 4  # files that Spark opens with no noticeable delay
+_PIECES = 16  # tables that are kept before they are added up
+_MOST = 2.0**62  # bytes: a larger sum could overflow; Spark raises an error then, Arrow does not
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What the rows of a summary tell apart, beside the flags.
+    """The columns by which a summary groups queries, in addition to the flags.
 
     Parameters
     ----------
     name
-        Its name, in the column ``summary``.
+        The shape's name, in the column ``summary``.
     bin_ms
-        Width of its bins of time, in milliseconds.
+        Width of the time bins, in milliseconds.
     columns
-        Further columns that it tells apart.
+        Further columns to group by.
     long
-        Whether it has the long queries alone.
+        Whether the summary counts only long queries.
     """
 
     name: str
@@ -79,11 +79,11 @@ class Shape:
 
     @property
     def keys(self) -> list[str]:
-        """The columns that its rows differ in."""
+        """The columns that a row is grouped by."""
         return ["time", *_FLAGS, *self.columns]
 
     def count(self, rows: pa.Table, names: Mapping[str, pa.Array]) -> pa.Table:
-        """Count rows as `Summariser.add` makes them, in which a name is its place among `names`."""
+        """Count rows made by `Summariser.add`, whose names are indices into `names`."""
         if self.long:
             rows = rows.filter(pc.equal(rows["querytime"], LONG_MS))
         start = pc.multiply(pc.divide(rows["time"], self.bin_ms), self.bin_ms)
@@ -94,7 +94,7 @@ class Shape:
         return groups
 
     def together(self, pieces: list[pa.Table]) -> pa.Table:
-        """Add up what was counted in pieces."""
+        """Merge several tables of counts into one."""
         return self._grouped(pa.concat_tables(pieces), (TIMES, "sum"))
 
     def _grouped(self, rows: pa.Table, times: tuple[str | list[str], str]) -> pa.Table:
@@ -107,7 +107,7 @@ SHAPES = (
     Shape("long queries", 300_000, (*_NAMES, "querytime"), long=True),
     Shape("folders", 3_600_000, (*_NAMES, "since", "querytime")),
 )
-"""The summaries of a dataset; the first that can gives the answer."""
+"""The summaries of a dataset; the first one that can answer a question is used."""
 
 SUMMARY_SCHEMA = pa.schema(
     [("summary", pa.string()), ("time", TIME)]
@@ -115,11 +115,11 @@ SUMMARY_SCHEMA = pa.schema(
     + [(flag, pa.bool_()) for flag in _FLAGS]
     + [(name, pa.int64()) for name in ("since", "querytime", "fsize", TIMES)]
 )
-"""The Arrow schema of a summary's row; ``summary`` is the name of its shape, and what that does not have is null."""
+"""The Arrow schema of a summary's row; ``summary`` is the name of its shape. Columns that the shape lacks are null."""
 
 
 class Summariser:
-    """Makes the summaries of rows that come in pieces."""
+    """Makes summaries of rows that arrive in several tables."""
 
     def __init__(self) -> None:
         self._pieces: dict[Shape, list[pa.Table]] = {shape: [] for shape in SHAPES}
@@ -132,7 +132,7 @@ class Summariser:
         coarse = pa.table(
             {
                 "time": rows["time"].cast(pa.int64()),
-                **{name: values.indices for name, values in named.items()},  # numbers are quicker to group than texts
+                **{name: values.indices for name, values in named.items()},  # numbers are faster to group than texts
                 **{flag: rows[flag] for flag in _FLAGS},
                 "since": pc.if_else(pc.equal(rows["since"], MISSING_IOV), MISSING_IOV, 0),
                 "querytime": pc.if_else(pc.greater_equal(rows["querytime"], LONG_MS), LONG_MS, 0),
@@ -144,7 +144,7 @@ class Summariser:
             self._keep(shape, shape.count(coarse, names))
 
     def add_summary(self, summary: pa.Table) -> None:
-        """Add what was counted elsewhere."""
+        """Add the counts of another summary."""
         self._note_bytes(summary)
         for shape in SHAPES:
             self._keep(shape, summary.filter(pc.field("summary") == shape.name).select([*shape.keys, "fsize", TIMES]))
@@ -156,10 +156,10 @@ class Summariser:
         pieces = self._pieces[shape]
         pieces.append(piece)
         if len(pieces) == _PIECES:
-            pieces[:] = [shape.together(pieces)]  # however many rows there are, they are alike in few ways
+            pieces[:] = [shape.together(pieces)]  # many rows form few groups
 
     def write(self, path: Path) -> None:
-        """Write the summaries of all rows, on the disk itself; where they would not be exact, nothing."""
+        """Write the summaries and flush them to the disk; write nothing if a sum could overflow."""
         if self._bytes > _MOST:
             return
         tables = []
@@ -172,12 +172,12 @@ class Summariser:
 
 
 def summary_file(rows: Path) -> Path:
-    """Return where the summaries of a file of rows are; it does not end in .parquet, not to be taken for rows."""
+    """Return the summary file of a file of rows. Its suffix is not .parquet, so that it is not read as rows."""
     return rows.with_suffix(".summary")
 
 
 def combine_summaries(rows: Sequence[Path], target: Path) -> None:
-    """Put the summaries of a dataset's files into one, which Spark reads sooner; few are left as they are."""
+    """Combine the summaries of a dataset's files into one file, which Spark reads faster; a few files stay separate."""
     files = _summaries_of(rows)
     if len(files) <= _FEW:
         return
@@ -188,7 +188,7 @@ def combine_summaries(rows: Sequence[Path], target: Path) -> None:
 
 
 def summary_files(dataset: Path, rows: Sequence[Path]) -> list[Path]:
-    """Return the files of the summary of a complete dataset's files of rows; none where a file has no summary."""
+    """Return the summary files of a complete dataset; an empty list if a file of rows has no summary."""
     combined = dataset / COMBINED
     return [combined] if combined.exists() else _summaries_of(rows)
 

@@ -1,4 +1,4 @@
-"""The totals of a dataset: its parts are added up and checked, and it is said to be complete."""
+"""Add up and check the parts of a dataset, and mark the dataset as complete."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ __all__ = ["complete"]
 
 
 def complete(path: Path, manifest: Manifest) -> None:
-    """Add up the parts of a dataset and say that it is complete.
+    """Add up the parts of a dataset and mark the dataset as complete.
 
     Raises
     ------
     DatasetError
-        The counts do not add up, or are not those of the files; or the dataset was deleted, renamed or replaced
-        meanwhile. Nothing was changed.
+        The counts do not add up or differ from the files, or the dataset was deleted, renamed or replaced meanwhile.
+        Nothing was changed.
     """
     require_not_replaced(path, manifest)
     numbers = [part.number for part in manifest.plan]
@@ -50,7 +50,7 @@ def complete(path: Path, manifest: Manifest) -> None:
     try:
         combine_summaries(row_files(path, numbers), summary)
         with fenced(path, manifest):
-            if Manifest.read(path).state == "complete":  # another process, which waited for the same parts, was sooner
+            if Manifest.read(path).state == "complete":  # another process finished first
                 return
             if summary.exists():
                 summary.rename(path / COMBINED)
@@ -64,12 +64,12 @@ def complete(path: Path, manifest: Manifest) -> None:
 
 
 def _outcome_of_all(dataset: Path, numbers: Iterable[int]) -> Outcome:
-    """Add up what became of the documents of all parts, and check it against the rows in their files.
+    """Add up the counts of all parts, and check them against the rows in their files.
 
     Raises
     ------
     DatasetError
-        A part is missing or damaged, or its files hold other rows than it says.
+        A part is missing or damaged, or the number of rows in its files differs from its counts.
     """
     outcomes = []
     for number in numbers:
