@@ -1,3 +1,3 @@
-"""From a document to a typed row: the fast reader, the lenient reader, completion."""
+"""Turn documents into typed rows: the fast reader, the lenient reader, completion."""
 
 __all__: list[str] = []

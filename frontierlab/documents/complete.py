@@ -1,4 +1,4 @@
-"""From what documents say to the rows of a dataset: COOL queries only, completed."""
+"""Turn rows read from documents into rows of a dataset: only COOL queries, completed from the catalogue."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ class FinishedRows(NamedTuple):
     Parameters
     ----------
     rows
-        In the dataset's schema.
+        The rows, in the dataset's schema.
     left_out
-        How many rows were no COOL queries, by reason.
+        Number of rows that are not COOL queries, by reason.
     conflicts
-        How many hold an id and a name that the catalogue does not join, by what they hold.
+        Number of rows with an id and a name that do not belong together in the catalogue, by a text with both.
     """
 
     rows: pa.Table
@@ -36,8 +36,8 @@ class FinishedRows(NamedTuple):
 def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | None, schema: pa.Schema) -> FinishedRows:
     """Make rows of a dataset from rows that were read from documents.
 
-    ``db`` is cut at the first ``_``; rows of a database that is not one of `db_instances` are left
-    out; ids and names are completed where there is a catalogue.
+    ``db`` is cut at the first ``_``. Rows of a database that is not in `db_instances` are left out.
+    Ids and names are completed if a catalogue is given.
     """
     rows = rows.combine_chunks()
     instance, configured = _instances(rows["db"].combine_chunks(), db_instances)
@@ -58,7 +58,7 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
 
 
 def _instances(db: pa.DictionaryArray, db_instances: Sequence[str]) -> tuple[pa.DictionaryArray, pa.BooleanArray]:
-    """Cut each database at its first ``_``, and say which are configured; null is none."""
+    """Cut each database name at its first ``_``; return the names, and a mask of the configured ones (null is not)."""
     names = [name.partition("_")[0] for name in db.dictionary.to_pylist()]
     distinct = pa.array(dict.fromkeys(names), pa.string())
     places = pc.index_in(pa.array(names, pa.string()), value_set=distinct)

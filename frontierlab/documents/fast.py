@@ -1,9 +1,9 @@
-"""Documents in, typed rows out: a page at a time, column-wise, with the odd ones set aside.
+"""The fast reader: turns a page of documents into typed rows, column by column.
 
-DuckDB takes a page of documents apart, into a column of JSON texts a field: it keeps what was written, holds no
-interpreter lock, and was the quickest that was measured (`benchmarks/README.md`). What the texts say is then read
-column by column, strictly: a document with a value that is not plainly of its column's type is read value by value
-(`frontierlab.documents.lenient`). Of an extra field only that value is: an extra field never costs its document.
+DuckDB splits a page of documents into one column of JSON texts per field. It keeps the texts as they were written,
+releases the interpreter lock, and was the fastest in the measurements (`benchmarks/README.md`). Each column is then
+parsed strictly. A document with a value that is not plainly of its column's type goes to the lenient reader
+(`frontierlab.documents.lenient`). For an extra field only the value goes there, so it never costs the document.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 __all__ = ["DocumentReader", "Page"]
 
 _SHORT = r'^("-?\d{1,18}"|-?\d{1,18})$'  # an integer, or text that is one
-_LONG = r'^("\d{19}"|\d{19})$'  # it may be beyond int64
+_LONG = r'^("\d{19}"|\d{19})$'  # may exceed int64
 _LARGEST = str(2**63 - 1)
 
 
 @dataclass
 class Page:
-    """What some documents became.
+    """The result of reading some documents.
 
     Parameters
     ----------
     rows
-        A row a document that could be read; the columns are those of a log row that come from the
-        document, ``db`` with its suffix.
+        One row per document that could be read, with the columns of a log row that come from the
+        document; ``db`` still has its suffix.
     set_aside
-        ``(reason, document)`` of each document that could not be read.
+        ``(reason, document)`` of each malformed document.
     converted
-        How many values were not of their column's own type but clear in meaning, by field.
+        Number of values of another type than their column whose meaning is clear, by field.
     unfit
-        How many values of extra fields their columns cannot hold, by field; they are null in the rows.
+        Number of values of extra fields that do not fit their column, by field; they are null in the rows.
     with_iov
-        How many of the rows give an IOV.
+        Number of rows that give an IOV.
     """
 
     rows: pa.Table
@@ -59,18 +59,18 @@ class Page:
 
 
 class _Column(NamedTuple):
-    """What the texts of a column say.
+    """The values parsed from the texts of a column, and masks of them.
 
     Parameters
     ----------
     values
-        The values; anything where they are not good.
+        The values; undefined where `good` is false.
     good
-        Which are plainly of the column's type; None where all are.
+        Mask of the values that were parsed; None if all were.
     converted
-        Which are written as another type, but clear in meaning; None where none is.
+        Mask of the values that were written as another type, with a clear meaning; None if there are none.
     unfit
-        Which the column cannot hold, and are null; None where none is. Of extra fields only.
+        Mask of the values that do not fit the column and are null; None if there are none. For extra fields only.
     """
 
     values: pa.Array
@@ -80,7 +80,7 @@ class _Column(NamedTuple):
 
 
 class DocumentReader:
-    """Turns documents into rows. Several threads may share one.
+    """Turns documents into rows. Several threads may share a reader.
 
     Parameters
     ----------
@@ -103,15 +103,15 @@ class DocumentReader:
         Parameters
         ----------
         documents
-            JSON text in UTF-8, one document each, or lines of elasticdump that hold it as ``_source``.
+            JSON text in UTF-8, one document each, or lines of elasticdump with the document as ``_source``.
 
         Returns
         -------
         Page
-            Every document is in its rows or set aside; the rows' order can differ from the documents'.
+            Every document is in the rows or set aside. The rows can be in another order than the documents.
         """
         page, odd = Page(self._schema.empty_table()), list[bytes]()
-        if any(isinstance(document, bytes) for document in documents):  # text of a file, which can be anything
+        if any(isinstance(document, bytes) for document in documents):  # text that is not known to be JSON
             documents = _sound(documents, odd)
         try:
             texts = self._taken_apart(documents)
@@ -119,7 +119,7 @@ class DocumentReader:
             documents = _sound(documents, odd)
             try:
                 texts = self._taken_apart(documents)
-            except duckdb.Error:  # of extra fields whose names differ in case alone, say
+            except duckdb.Error:  # for example: two extra fields whose names differ only in case
                 odd += documents
                 documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
         rows, good = self._typed(texts, page)
@@ -130,7 +130,7 @@ class DocumentReader:
         return page
 
     def _taken_apart(self, documents: Sequence[bytes]) -> pa.Table:
-        """Return the JSON texts of the fields; null where a document lacks one.
+        """Split documents into the JSON texts of their fields; null where a document lacks a field.
 
         Raises
         ------
@@ -154,13 +154,13 @@ class DocumentReader:
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Lend a DuckDB that works in this thread alone: slices are read side by side already.
+        """Lend a DuckDB connection that uses one thread: slices are read in parallel already.
 
-        A `threading.local` must not hold it: a child process, such as Spark's Java, clears those of the other threads
-        when it begins, and closing a DuckDB there crashes it.
+        The connections must not be in a `threading.local`. A forked child process, such as the one that becomes
+        Spark's Java, clears the locals of other threads, and closing a DuckDB connection there crashes it.
         """
         try:
-            connection = self._idle.pop()  # in one step: several threads lend
+            connection = self._idle.pop()  # atomic: several threads borrow connections
         except IndexError:
             connection = duckdb.connect(config={"threads": 1})
         try:
@@ -169,7 +169,7 @@ class DocumentReader:
             self._idle.append(connection)
 
     def _typed(self, texts: pa.Table, page: Page) -> tuple[pa.Table, np.ndarray[Any, Any]]:
-        """Read the columns, and return the rows of which every value is plain, and which these are."""
+        """Parse all columns; return the rows that parsed cleanly, and a boolean mask of them."""
         read = {name: self._read(name, _whole(texts[name])) for name in self._columns}
         good = pc.is_valid(read["@timestamp"].values)
         for column in read.values():
@@ -189,7 +189,7 @@ class DocumentReader:
         if column.as_json:
             return _Column(texts, pc.fill_null(_as_written(texts), True))
         read = _read(texts, column.type)
-        if is_extra or not pa.types.is_dictionary(column.type):  # what is not plainly a name is none
+        if is_extra or not pa.types.is_dictionary(column.type):  # the lenient reader accepts no further names
             return _with_oddities(read, texts, column.type, self._converters[name], is_extra)
         return read
 
@@ -215,12 +215,12 @@ class DocumentReader:
 
 
 def _sound(documents: Sequence[bytes], odd: list[bytes]) -> list[bytes]:
-    """Return the documents that are JSON in UTF-8 without doubt, and add the others to the odd ones."""
+    """Return the documents that are valid JSON in UTF-8, and add the others to `odd`."""
     sound = []
     for document in documents:
         try:
             msgspec.json.decode(document, type=msgspec.Raw)
-            bytes(document).decode()  # msgspec does not look into texts that nobody asks for
+            bytes(document).decode()  # msgspec does not check the UTF-8 of strings in Raw values
         except (ValueError, RecursionError):
             odd.append(document)
         else:
@@ -241,14 +241,14 @@ def _read(texts: pa.Array, type_: pa.DataType) -> _Column:
 def _with_oddities(
     column: _Column, texts: pa.Array, type_: pa.DataType, converter: Converter, is_extra: bool
 ) -> _Column:
-    """Read the values that are not plain, each different one once.
+    """Parse the values that are not plain with the lenient reader, each distinct text once.
 
-    One that the column cannot hold is null in an extra field, and otherwise left to the reader of odd documents.
+    A value that does not fit the column is null in an extra field; otherwise the lenient reader gets its document.
     """
     if column.good is None or pc.all(column.good).as_py():
         return column
     odd = pc.invert(column.good)
-    if not pa.types.is_floating(type_):  # which is a float64 anyway
+    if not pa.types.is_floating(type_):  # a float64 column may use DuckDB's rounded fractions
         odd = pc.fill_null(pc.and_(odd, _as_written(texts)), False)
     encoded = texts.filter(odd).dictionary_encode()
     values, converted, unfit = list[Any](), list[bool](), list[bool]()
@@ -277,14 +277,14 @@ def _with_oddities(
 
 
 def _as_written(texts: pa.Array) -> pa.Array:
-    """Return which JSON texts are as they were written: DuckDB rounds fractions and what is beyond 64 bits."""
+    """Return a mask of the JSON texts that DuckDB left unchanged; it rounds fractions and integers beyond 64 bits."""
     return pc.or_(pc.starts_with(texts, '"'), pc.invert(pc.match_substring_regex(texts, r"(^|[\[,:])-?\d+[.eE]")))
 
 
 def _read_integers(texts: pa.Array) -> _Column:
     try:
         return _Column(texts.cast(pa.int64()))
-    except pa.ArrowInvalid:  # some are not, or written as text
+    except pa.ArrowInvalid:  # some are not integers, or are integers written as text
         digits = pc.utf8_trim(texts, '"')
         long = pc.and_(pc.match_substring_regex(texts, _LONG), pc.less_equal(digits, _LARGEST))
         good = pc.or_(pc.match_substring_regex(texts, _SHORT), long)
@@ -301,7 +301,7 @@ def _read_numbers(texts: pa.Array) -> _Column:
 
 
 def _read_times(texts: pa.Array, type_: pa.DataType) -> _Column:
-    """Read times like "2026-10-01T00:00:00.000Z", of years that `convert` takes."""
+    """Read times like "2026-10-01T00:00:00.000Z", of the years that `convert` accepts."""
     looks = pc.and_(pc.equal(pc.binary_length(texts), 26), pc.ends_with(texts, 'Z"'))
     good = pc.and_(looks, pc.and_(pc.greater_equal(texts, '"1970'), pc.less(texts, '"2262')))
     values = pc.if_else(good, pc.utf8_slice_codeunits(texts, 1, 25), None)
@@ -312,7 +312,7 @@ def _read_times(texts: pa.Array, type_: pa.DataType) -> _Column:
 
 
 def _read_names(texts: pa.Array) -> _Column:
-    """Read names: few different ones, so that each is looked at once."""
+    """Read names. There are few distinct names, so each is parsed once."""
     encoded = texts.dictionary_encode()
     different = encoded.dictionary.to_pylist()
     names = [_name(text) for text in different]
@@ -324,12 +324,12 @@ def _read_names(texts: pa.Array) -> _Column:
 
 
 def _name(text: str) -> str | None:
-    """Return the name that a JSON text stands for; an integer is its decimal text."""
+    """Return the name in a JSON text: a string, or an integer as its decimal text; otherwise None."""
     if text.startswith('"'):
         return msgspec.json.decode(text, type=str)
     return text if re.fullmatch(r"-?\d+", text) else None
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column as one array; `combine_chunks` would copy the only one."""
+    """Return a column as one array, without copying a single chunk as `combine_chunks` does."""
     return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()

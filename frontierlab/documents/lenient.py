@@ -1,8 +1,8 @@
-"""The second way of reading documents, value by value, for those that the fast way refuses.
+"""The lenient reader: reads the documents that the fast reader refuses, value by value.
 
-A value is converted where its meaning is clear; otherwise the whole document is set aside with
-the reason. An extra field never costs its document: what its column cannot hold is null, and counted.
-The rules are in the table of `convert`.
+A value is converted if its meaning is clear; otherwise the whole document is malformed and is set
+aside with the reason. An extra field never costs its document: a value that does not fit its column
+is null, and counted. The rules are in the table of `convert`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from frontierlab.util.times import to_milliseconds
 __all__ = ["Converter", "SetAside", "convert", "convert_text", "converter_of"]
 
 Converter = Callable[[Any], tuple[Any, bool]]
-"""A value → what the column holds, and whether the value was of the column's own type."""
+"""A function: value → (value of the column, whether the given value was already of the column's type)."""
 
 _DAY = len("2026-10-01")  # the longest of the forms 2026-10-01, 20261001, 2026-W40-4
 _DATE = re.compile(r"\d{4}-\d\d-\d\d")
@@ -35,50 +35,51 @@ _EPOCH_MS = re.compile(r"\d{12,14}")
 
 
 class SetAside(FrontierlabError):
-    """A document that cannot become a row; the message is the reason, such as ``sqlsin: not an integer``."""
+    """A document is malformed; the message is the reason, such as ``sqlsin: not an integer``."""
 
 
 def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any], list[str], list[str]]:
     """Read one document, value by value.
 
     ========== ==========================================================================
-    column     what is converted
+    column     accepted values
     ========== ==========================================================================
-    integer    an integer within int64; a float or text that is one (``12.0``, ``" 12"``);
-               beyond 2^53 with all its digits (not ``1.79e18``);
-               a fraction of a millisecond in a measured time, rounded, halves up
-    number     any finite number, or text that is one
-    flag       true, false, 1, 0, 1.0, 0.0; text of these in any case (``"True"``, ``"0"``)
-    name       text; an integer as its decimal text
-    time       ISO 8601, without a zone as UTC, digits below a millisecond cut; 12 to 14
-               digits, a number or text, as milliseconds since the epoch; a date alone is
-               its midnight UTC in an extra field
-    json       any value as its JSON text
-    any other  an array of one value as that value; an empty array and NaN as missing
+    integer    an integer within int64, also as a float or text (``12.0``, ``" 12"``);
+               beyond 2^53 only with all its digits (not ``1.79e18``);
+               a measured time with a fraction is rounded, halves up
+    number     any finite number, also as text
+    flag       true, false, 1, 0, 1.0, 0.0; also as text in any case (``"True"``, ``"0"``)
+    name       text; an integer becomes its decimal text
+    time       ISO 8601, UTC if it has no zone, digits below a millisecond are cut; 12 to
+               14 digits, as a number or text, are milliseconds since the epoch; in an
+               extra field a date alone is its midnight UTC
+    json       any value, as its JSON text
+    not json   an array of one value is that value; an empty array and NaN are missing
     not a name ``""``, ``"-"``, ``"NaN"``, ``"null"``, ``"None"``, ``"NaT"`` and ``"<NA>"``, in
-               any case, as missing: so programs write that there is no value
+               any case, are missing, since programs write them for a missing value
     ========== ==========================================================================
 
     Parameters
     ----------
     raw
-        The document, or a line of elasticdump that holds it as ``_source``.
+        The document, or a line of elasticdump with the document as ``_source``.
     converters
-        What reads the value of each field that is wanted (`converter_of` its column).
+        The converter of each wanted field (`converter_of` its column).
 
     Returns
     -------
     row
-        A value (None where missing) a field; a time as milliseconds since the epoch.
+        The value of each field, None if missing; a time is in milliseconds since the epoch.
     converted
-        The fields whose value was not of the column's own type.
+        The fields whose value was of another type than the column.
     unfit
-        The extra fields whose value the column cannot hold; they are None in the row.
+        The extra fields whose value does not fit the column; they are None in the row.
 
     Raises
     ------
     SetAside
-        With the first field of a log row, in the order of `converters`, that cannot be converted, and why.
+        The document is malformed. The message names the first field of a log row, in the order of `converters`,
+        that cannot be converted, and why.
     """
     if isinstance(raw, Malformed):
         raise SetAside(raw.reason)
@@ -108,12 +109,12 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
 
 
 def convert_text(text: str, converter: Converter) -> tuple[Any, bool]:
-    """Read the JSON text of one value: the value that a column holds, and whether it was of the column's own type.
+    """Read the JSON text of one value; return the column's value, and whether the text was of the column's type.
 
     Raises
     ------
     SetAside
-        The column cannot hold it; the message says why.
+        The value does not fit the column; the message says why.
     """
     try:
         return _alone(_parsed(text), converter)
@@ -133,7 +134,7 @@ def _fraction(text: str) -> Decimal:
 
 
 def converter_of(column: Column) -> Converter:
-    """Return what reads a value for a column: value → (value, whether it was plain)."""
+    """Return the converter of a column; see `Converter`."""
     type_ = column.type
     if column.as_json:
         return _json
@@ -149,7 +150,7 @@ def converter_of(column: Column) -> Converter:
 
 
 def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
-    """Convert a value that may be missing, or the only one of an array."""
+    """Convert a value that may be missing, or in an array of one value."""
     if value is None:
         return None, True
     if converter is _json:
@@ -168,13 +169,13 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
 
 
 def _first(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return an object of which the first of several members of a name counts, as in the fast way."""
+    """Make a dict of an object's members; of several members with the same name the first counts, as in DuckDB."""
     return dict(reversed(members))
 
 
 def _decimal(value: Any, what: str) -> Decimal:
     try:
-        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # Decimal takes 1_000
+        if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # Decimal accepts 1_000
             raise SetAside(what)
         number = Decimal(value.strip() if isinstance(value, str) else value)
     except ArithmeticError:
@@ -188,7 +189,7 @@ def _integer(value: Any) -> tuple[int, bool]:
     if type(value) is int and -(2**63) <= value < 2**63:
         return value, True
     number = _decimal(value, "not an integer")
-    if not -(2**64) < number < 2**64:  # before int(), which would write out all digits of 1e999999
+    if not -(2**64) < number < 2**64:  # checked before int(), which would compute all digits of 1e999999
         raise SetAside("beyond int64")
     if number != int(number):
         raise SetAside("not an integer")
@@ -200,7 +201,7 @@ def _integer(value: Any) -> tuple[int, bool]:
 
 
 def _measure(value: Any) -> tuple[int, bool]:
-    """Read what was measured: a fraction is rounded to the nearest integer."""
+    """Read a measured time: a fraction is rounded to the nearest integer."""
     try:
         return _integer(value)
     except SetAside as reason:
@@ -220,7 +221,7 @@ def _number(value: Any) -> tuple[float, bool]:
 def _flag(value: Any) -> tuple[bool, bool]:
     if isinstance(value, bool):
         return value, True
-    # 1.0 too, as flags with missing ones are in a column of floats
+    # also 1.0: a column of flags with missing values is often written as floats
     found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else {1: True, 0: False}.get(value)
     if found is not None:
         return found, False
@@ -241,7 +242,7 @@ def _name(value: Any) -> tuple[str, bool]:
 
 def _time(value: Any) -> tuple[int, bool]:
     if isinstance(value, int) and not isinstance(value, bool):
-        # ten digits are seconds, as likely as not: no guessing
+        # ten digits may be seconds: refused, not guessed
         milliseconds = value if 10**11 <= value < 10**14 else -1
     elif isinstance(value, str) and _EPOCH_MS.fullmatch(value):
         milliseconds = int(value)
@@ -263,7 +264,7 @@ def _time(value: Any) -> tuple[int, bool]:
 
 
 def _time_or_day(value: Any) -> tuple[int, bool]:
-    """Read a time; a date alone is its midnight UTC, as Elasticsearch takes it."""
+    """Read a time; a date alone is its midnight UTC, as in Elasticsearch."""
     try:
         return _time(value)
     except SetAside:
@@ -280,7 +281,7 @@ def _json(value: Any) -> tuple[str, bool]:
 
 
 def _json_text(value: Any) -> str:
-    """Return a value as JSON text, every digit of its numbers kept; NaN and infinities are null."""
+    """Return a value as JSON text with every digit of its numbers; NaN and infinities are null."""
     if isinstance(value, dict):
         return f"{{{','.join(f'{json.dumps(key)}:{_json_text(item)}' for key, item in value.items())}}}"
     if isinstance(value, list):
