@@ -1,3 +1,3 @@
-"""Export files: from bytes to the text of documents, whatever compression, encoding and form."""
+"""Export files: read the text of documents from a file of any supported compression, encoding and form."""
 
 __all__: list[str] = []

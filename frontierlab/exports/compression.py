@@ -1,4 +1,4 @@
-"""The bytes of a file, decompressed: what kind of file it is, its content says and never its name."""
+"""Decompress a file. The kind of the file is found from its content, never from its name."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from frontierlab.errors import InvalidRequestError
 __all__ = ["SNIFFED", "decompressed"]
 
 SNIFFED = 600
-"""Bytes at the start that tell what a file is: the mark of a tar archive is at 257."""
+"""Number of bytes at the start of a file that show its kind; the mark of a tar archive is at 257."""
 
 _CHUNK = 262_144  # bytes of compressed data at a time
 _VALID = "Valid: JSON text, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or alone in a zip archive"
 
 
 class _Kind(NamedTuple):
-    """A kind of file that is no JSON text.
+    """A kind of file that is not JSON text.
 
     Parameters
     ----------
     name
-        As a reader knows it.
+        The name of the kind, for messages.
     mark
-        The bytes that tell it.
+        The bytes that identify the kind.
     at
-        Where these are.
+        The position of `mark` in the file.
     advice
-        What the reader can do with a file that is refused.
+        What the user can do with a refused file.
     """
 
     name: str
@@ -80,13 +80,13 @@ _REFUSED = (
 
 
 def decompressed(path: Path) -> Generator[bytes]:
-    """Yield the bytes of a file, decompressed where it is compressed; never an empty piece.
+    """Yield the bytes of a file, decompressed if needed; never an empty piece.
 
     Raises
     ------
     InvalidRequestError
-        There is no such file, it is not a regular file or may not be read, it is of a kind that holds no JSON text, or
-        its compressed data is damaged or cut short; the message says after how many bytes.
+        The file does not exist, is not a regular file, may not be read, or is of a kind without JSON text; or its
+        compressed data is damaged or cut short. The message says after how many bytes.
     """
     _require_file(path)
     try:
@@ -108,7 +108,7 @@ def decompressed(path: Path) -> Generator[bytes]:
 
 
 def _require_text(path: Path, start: bytes, inside: str = "") -> None:
-    """Refuse a file whose first bytes, or those of what it holds compressed, say that it is not JSON text."""
+    """Refuse a file whose first bytes, before or after decompression, are not JSON text."""
     what = f"{path} holds, compressed by {inside}," if inside else f"{path} is"
     if inside and (name := _compressed(start)):
         raise InvalidRequestError(f"{what} a file of {name}: it is compressed twice; decompress it once.")
@@ -123,7 +123,7 @@ def _require_text(path: Path, start: bytes, inside: str = "") -> None:
 
 
 def _require_file(path: Path) -> None:
-    """Refuse what is no regular file before it is opened: to open a pipe that nobody writes to would never end."""
+    """Refuse a path that is not a regular file. Opening a pipe without a writer would block for ever."""
     try:
         if path.is_dir():
             raise InvalidRequestError(f"{path} is a folder. Valid: one export file.")
@@ -138,7 +138,7 @@ def _require_file(path: Path) -> None:
 
 
 def _compressed(start: bytes) -> str:
-    """Return the name of the compression that these bytes begin; empty for none."""
+    """Return the name of the compression that begins with these bytes; empty if there is none."""
     for kind in _COMPRESSED:
         if start.startswith(kind.mark):
             return kind.name
@@ -147,7 +147,7 @@ def _compressed(start: bytes) -> str:
 
 
 def _compression(file: BinaryIO, start: bytes) -> str:
-    """Return the name of the file's compression; empty for none. Zstandard and lz4 can begin with frames to skip."""
+    """Return the name of the file's compression, or an empty text; skips leading frames of Zstandard and lz4."""
     place = 0
     while len(start) >= 8 and start[1:4] == b"\x2a\x4d\x18" and 0x50 <= start[0] <= 0x5F:
         place += 8 + struct.unpack("<I", start[4:8])[0]
@@ -179,7 +179,7 @@ def _pieces(path: Path, file: BinaryIO, name: str) -> Iterator[bytes]:
 
 
 def _members(file: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
-    """Decompress one member after the other, with zeros after them as tapes leave them."""
+    """Decompress the members of a file one after another; zeros between members, as tapes write them, are skipped."""
     work, data = begin(), b""
     while data or (data := file.read(_CHUNK)):
         if work.eof:
@@ -200,7 +200,7 @@ def _members(file: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
 
 
 def _by_arrow(file: BinaryIO, name: str) -> Iterator[bytes]:
-    stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), name)  # not closed here: that closes the file
+    stream = pa.CompressedInputStream(pa.PythonFile(file, "r"), name)  # not closed here: closing it closes the file
     while piece := stream.read(16 * _CHUNK):
         yield piece
 

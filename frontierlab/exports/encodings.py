@@ -1,4 +1,4 @@
-"""The text of a file as UTF-8, whatever its compression and encoding."""
+"""Read the text of a file as UTF-8, from any supported compression and encoding."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["text_blocks"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16: this mark begins with the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-# JSON begins with a character of ASCII, and so does what follows it: where the zeros are tells the rest
+# the first two characters of JSON are ASCII: the positions of zero bytes show the encoding
 _ZEROS = (
     (re.compile(rb"[^\0]\0\0\0"), "utf-32-le"),
     (re.compile(rb"\0\0\0[^\0]"), "utf-32-be"),
@@ -32,19 +32,19 @@ _ZEROS = (
 def text_blocks(path: Path, size: int) -> Generator[bytes]:
     """Yield the text of a file in UTF-8, without its byte order mark.
 
-    Bytes that are no UTF-8 are left as they are: they are part of documents, which are malformed then.
+    Bytes that are not UTF-8 stay as they are; the documents with such bytes are malformed.
 
     Parameters
     ----------
     path
         The file: UTF-8, UTF-16 or UTF-32, compressed or not.
     size
-        Bytes of a block, about; never none.
+        Approximate size of a block in bytes; a block is never empty.
 
     Raises
     ------
     InvalidRequestError
-        The file cannot be read, is not text, or ends within a character; see `frontierlab.compression.decompressed`.
+        The file cannot be read, is not text, or ends within a character; see `frontierlab.exports.compression`.
     """
     pieces = decompressed(path)
     start = b""
@@ -69,7 +69,7 @@ def text_blocks(path: Path, size: int) -> Generator[bytes]:
 
 
 def _encoding(start: bytes) -> tuple[str, int]:
-    """Return the encoding of a text, and how long the mark is that says it."""
+    """Return the encoding of a text, and the length of its byte order mark."""
     for mark, name in _MARKS:
         if start.startswith(mark):
             return name, len(mark)
@@ -80,7 +80,7 @@ def _encoding(start: bytes) -> tuple[str, int]:
 
 
 def _gathered(pieces: Iterator[bytes], size: int) -> Iterator[bytes]:
-    """Cut and join pieces to blocks of a size, or a little more."""
+    """Cut and join pieces into blocks of about `size` bytes."""
     waiting: list[bytes] = []
     for piece in pieces:
         for at in range(0, len(piece), size):

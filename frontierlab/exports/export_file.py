@@ -1,4 +1,4 @@
-"""Export files: JSON documents a line, in an array, in answers of searches, or as elasticdump writes them."""
+"""Export files: JSON documents in lines, in an array, in answers of searches, or as elasticdump writes them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from frontierlab.exports.rounded import RoundedNumbers
 __all__ = ["DocumentStream", "ExportFile", "Survey", "Taken", "unwrapped"]
 
 _BLOCK = 4_000_000  # bytes: about ten thousand documents
-_FEW = 1_000  # of the first documents, of which one has to have a time
+_FEW = 1_000  # first documents, at least one of which must have a time
 _ZEROS = re.compile(rb"\0+")
 _USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]++")')
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -40,13 +40,13 @@ class _Identified(msgspec.Struct):
 
 @dataclass
 class _Facts:
-    """What was met on the way through a file, beside its documents."""
+    """Facts about a file that reading its documents shows."""
 
     zeros: int = 0
     answers: AnswerFacts = field(default_factory=AnswerFacts)
 
     def partial(self) -> list[str]:
-        """Return what says that the file does not hold all that was there."""
+        """Return sentences about documents that the file lacks."""
         answers, found = self.answers, []
         if self.zeros:
             found.append(
@@ -67,18 +67,18 @@ class _Facts:
 
 
 class Survey(NamedTuple):
-    """What a first pass over a file found.
+    """The result of a first pass over a file.
 
     Parameters
     ----------
     number
-        How many documents there are, also those that are malformed or repeated.
+        Number of documents, including malformed and repeated ones.
     digest
-        Of their text.
+        Hash of the text of the documents.
     repeats
-        Which have the `_index` and `_id` of an earlier one.
+        The documents with the `_index` and `_id` of an earlier one.
     partial
-        Sentences that say what the file lacks.
+        Sentences about documents that the file lacks.
     """
 
     number: int
@@ -93,14 +93,14 @@ class ExportFile:
     Parameters
     ----------
     path
-        JSON text in UTF-8, UTF-16 or UTF-32, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or alone
-        in a zip archive. Its content says which, and whether it holds a document a line, documents one after another,
-        an array of them, lines of elasticdump or answers of searches.
+        JSON text in UTF-8, UTF-16 or UTF-32, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or the
+        only file in a zip archive. The text has one document per line, documents one after another, an array of
+        documents, lines of elasticdump or answers of searches. All this is found from the content.
 
     Raises
     ------
     InvalidRequestError
-        There is no such file, it cannot be read, is no file of documents, or is empty; the message names what it is.
+        The file does not exist, cannot be read, is empty, or has no documents; the message says what it looks like.
     """
 
     def __init__(self, path: Path) -> None:
@@ -111,19 +111,19 @@ class ExportFile:
         self._require_documents(first[:_FEW])
 
     def identity(self) -> tuple[int, ...]:
-        """Return what changes when the file is replaced or written to."""
+        """Return numbers that change when the file is replaced or written to."""
         status = self.path.stat()
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
     def blocks(self, facts: _Facts | None = None) -> Generator[list[Document]]:
         """Yield the documents, about ten thousand at a time; never an empty list.
 
-        Those that are valid JSON are `msgspec.Raw`, others bytes.
+        Documents of valid JSON are `msgspec.Raw`, others bytes.
 
         Raises
         ------
         InvalidRequestError
-            The file cannot be read to its end, or holds the body of an error.
+            The file cannot be read completely, or has the body of an error.
         """
         facts = facts or _Facts()
         splitter = DocumentSplitter()
@@ -141,7 +141,7 @@ class ExportFile:
             raise InvalidRequestError(f"{self.path} holds the body of an error, not documents: {error}.") from None
 
     def _require_documents(self, documents: list[Document]) -> None:
-        """Refuse a file none of whose first documents has a time, by what it looks like."""
+        """Refuse a file if none of its first documents has a time; the message says what the file looks like."""
         shown = bytes(documents[0])[:60].decode("utf-8", "backslashreplace")
         read = []
         for document in documents:
@@ -162,12 +162,12 @@ class ExportFile:
         raise InvalidRequestError(f"{self.path} {_looks_like(objects)}. It begins with {shown!r}.")
 
     def survey(self) -> Survey:
-        """Read the file once: count its documents, and find what repeats, what was rounded and what is missing.
+        """Read the file once: count its documents, and find repeated, rounded and missing ones.
 
         Raises
         ------
         InvalidRequestError
-            It cannot be read to its end, or its large integers were rounded.
+            The file cannot be read completely, or its large integers were rounded.
         """
         digest, count, facts, repeats, rounded = (
             hashlib.blake2b(digest_size=16),
@@ -202,9 +202,9 @@ class Taken(NamedTuple):
     Parameters
     ----------
     documents
-        Without those that repeat an earlier one.
+        The documents that do not repeat an earlier one.
     repeated
-        How many these are.
+        Number of documents that do.
     """
 
     documents: list[Document]
@@ -212,14 +212,14 @@ class Taken(NamedTuple):
 
 
 class DocumentStream:
-    """Hands out ranges of a file's documents to several threads, always forward.
+    """Gives several threads documents of a file, in the order of the file.
 
     Parameters
     ----------
     file
-        The file; it is read once, a block at a time.
+        The file; it is read once, block by block.
     repeats
-        Which documents are not handed out, but counted.
+        The documents to count and leave out.
     """
 
     def __init__(self, file: ExportFile, repeats: Repeats | None = None) -> None:
@@ -235,7 +235,7 @@ class DocumentStream:
             self._blocks.close()
 
     def take(self, start: int, stop: int) -> Taken | None:
-        """Return the next documents of ``[start, stop)``; None where all were handed out."""
+        """Return the next documents of ``[start, stop)``; None if none are left."""
         with self._lock:
             while self._first + len(self._documents) <= start:
                 self._first += len(self._documents)
@@ -253,7 +253,7 @@ class DocumentStream:
 
 
 def without_repeats(documents: list[Document], first: int, repeats: Repeats | None) -> Taken:
-    """Leave out the documents that repeat an earlier one; `first` is the number of the first of them."""
+    """Leave out the documents that repeat an earlier one; `first` is the number of the first document."""
     again = None if repeats is None else repeats.among(first, len(documents))
     if again is None:
         return Taken(documents, 0)
@@ -262,9 +262,9 @@ def without_repeats(documents: list[Document], first: int, repeats: Repeats | No
 
 
 def unwrapped(documents: list[Document]) -> list[Document]:
-    """Return the documents of lines that elasticdump wrote, or of hits; others as they are.
+    """Return the ``_source`` of each line of elasticdump or hit; other documents are returned unchanged.
 
-    Documents of both kinds side by side are left to the reader of odd documents.
+    A mixture of both kinds is also returned unchanged, for the lenient reader.
     """
     try:
         first = msgspec.json.decode(documents[0])
@@ -274,15 +274,15 @@ def unwrapped(documents: list[Document]) -> list[Document]:
             if len(found) == len(documents):
                 return [wrapped.source for wrapped in found]
     except (IndexError, *_NOT_JSON):
-        pass  # a damaged one among them: each is read by itself
+        pass  # one is damaged: the lenient reader reads each by itself
     return documents
 
 
 def _ids(documents: list[Document], first: int) -> tuple[list[int], list[bytes]]:
-    """Return the numbers and the ids of the documents that have one."""
+    """Return the numbers and the ids of the documents that have an id."""
     numbers, ids = [], []
     for number, document in enumerate(documents, first):
-        usual = _USUAL_IDS.match(document)  # a third of the time that it takes to decode
+        usual = _USUAL_IDS.match(document)  # takes a third of the time of decoding
         if id := usual[1] + usual[2] if usual else _id(document):
             numbers.append(number)
             ids.append(id)
@@ -299,7 +299,7 @@ def _id(document: Document) -> bytes:
 
 
 def _looks_like(objects: list[dict[str, Any]]) -> str:
-    """Say what documents without a time look like."""
+    """Describe documents without a time, for a message."""
     first = objects[0]
     inner = next((value for value in first.values() if isinstance(value, dict)), {})
     if any("fields" in value for value in objects) and any("_id" in value or "_index" in value for value in objects):

@@ -1,9 +1,8 @@
-"""Cutting a text into the JSON documents that it holds: lines, arrays, answers of searches, one after another.
+"""Split a text into JSON documents: in lines, in arrays, in answers of searches, or one after another.
 
-Where a document ends is guessed (at the end of a line, or where the next begins) and the guess is checked: what is
-valid JSON from the beginning of a document on is that document and no more. Only where no guess is right are brackets
-counted. So lines and arrays are cut about as fast as they are read from the disk, and memory holds a block and the
-longest document.
+The end of a document is guessed: the end of the line, or the place where the next document seems to begin. If the text
+up to there is valid JSON, the guess is right. Brackets are counted only if no guess is right. So lines and arrays are
+split about as fast as the disk delivers them, and memory holds one block and the longest document.
 """
 
 from __future__ import annotations
@@ -20,15 +19,15 @@ from frontierlab.errors import InvalidRequestError
 __all__ = ["AnswerFacts", "Document", "DocumentSplitter", "ErrorAnswer", "Malformed"]
 
 Document = bytes | msgspec.Raw
-"""The text of a document: Raw where it is valid JSON, otherwise bytes."""
+"""The text of a document: Raw if it is valid JSON, otherwise bytes."""
 
-_LONGEST = 64_000_000  # bytes of a document
-_NEAR = 65_536  # bytes in which the end of a document is guessed
-_HEAD = 1_000  # bytes that are kept of a document that is too long
-_TRIES = 1_000  # places in a damaged object where a document may begin
-_FAR = 16_384  # bytes, from which it is asked whether an object that does not end is damaged
+_LONGEST = 64_000_000  # bytes of the longest document that is read
+_NEAR = 65_536  # bytes within which the end of a document is guessed
+_HEAD = 1_000  # bytes kept of a document that is too long
+_TRIES = 1_000  # places in a damaged object that are tried as the beginning of a document
+_FAR = 16_384  # bytes after which an object without end is checked for damage
 
-_SPACE = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*+")  # between documents; a mark where files were put together
+_SPACE = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*+")  # between documents; a byte order mark where files were joined
 _NEXT = re.compile(rb"\}[\s,]*+\{")
 _STRING = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"')
 _REST_OF_STRING = re.compile(rb'(?:[^"\\\n]++|\\.)*+')
@@ -37,46 +36,46 @@ _SCALAR = re.compile(rb'"(?:[^"\\\n]++|\\.)*+"|[^\s,\]}\[{"]++')
 _MEMBER = re.compile(rb'"((?:[^"\\\n]++|\\.)*+)"\s*+:\s*+')
 _NEXT_LINE = re.compile(rb"\n(?=\s*+[{\[\]])")
 
-# what a search, or several, or a page of a scroll answers with; and what `hits` of an answer holds
+# members of the answer to a search, a multi-search or a scroll, and of its `hits`
 _KEYS = (
     *("took", "timed_out", "terminated_early", "num_reduce_phases", "_scroll_id", "pit_id", "_shards", "_clusters"),
     *("hits", "responses", "aggregations", "profile", "suggest", "status", "error", "total", "max_score"),
 )
 _ANSWER = re.compile(rb'\{\s*+"(?:' + "|".join(_KEYS).encode() + rb')"\s*+:')
-_BEGINNING = 64  # bytes of an object, from which one sees what it is
-_PREFIX = 20  # bytes: longer than the longest of the keys and what is before it
+_BEGINNING = 64  # bytes of an object that show whether it is an answer
+_PREFIX = 20  # bytes: longer than the longest key and the text before it
 
 
 class Malformed(bytes):
-    """The text of what is no document, with the reason why."""
+    """The text of a malformed document, with the reason."""
 
     reason: str
 
     def __new__(cls, text: bytes, reason: str) -> Malformed:
-        """Make one."""
+        """Make the text, with its reason."""
         made = super().__new__(cls, text)
         made.reason = reason
         return made
 
 
 class ErrorAnswer(InvalidRequestError):
-    """The text holds the body of an error instead of a search's answer."""
+    """The text is the body of an error instead of a search's answer."""
 
 
 @dataclass
 class AnswerFacts:
-    """What was met in a text beside its documents: what the answers of searches say of themselves.
+    """Facts about the answers of searches in a text.
 
     Parameters
     ----------
     answers
-        How many there are.
+        Number of answers.
     hits
-        How many documents they hold.
+        Number of documents in the answers.
     total
-        How many documents the largest of the searches found; `at_least` where the server did not count further.
+        Number of documents that the largest search found; a lower bound if `at_least` is true.
     problems
-        What makes an answer partial, such as ``timed out``.
+        Reasons why an answer is partial, such as ``timed out``.
     cut_short
         The text ends within an array or an answer.
     has_ids
@@ -103,12 +102,12 @@ _NOT_JSON = (msgspec.DecodeError, RecursionError)
 
 
 class _End:
-    """Looks for the end of an object or array, over several blocks.
+    """Finds the end of an object or array, over several blocks.
 
     Parameters
     ----------
     at
-        Where to go on.
+        The position where the search continues.
     """
 
     def __init__(self, at: int) -> None:
@@ -117,12 +116,12 @@ class _End:
         self._in_string = False
 
     def find(self, text: bytes, stop: int) -> int | None:
-        """Return the place after the end; None where it is not before `stop`.
+        """Return the position after the end; None if the end is not before `stop`.
 
         Raises
         ------
         ValueError
-            A line ends within a string; `at` is its end.
+            A line ends within a string; `at` is the end of that line.
         """
         if self._in_string and not self._leave_string(text, stop):
             return None
@@ -135,7 +134,7 @@ class _End:
                 self._depth -= 1
                 if self._depth <= 0:
                     return self.at
-            elif len(mark[0]) == 1:  # a quote, after which the string does not end here
+            elif len(mark[0]) == 1:  # a quote of a string that does not end in this block
                 self._in_string = True
                 if not self._leave_string(text, stop):
                     return None
@@ -152,23 +151,23 @@ class _End:
             self._in_string = False
             self.at += 1
             return True
-        return False  # it goes on in the next block, after a backslash perhaps
+        return False  # the string continues in the next block, perhaps after a backslash
 
 
 class DocumentSplitter:
-    """Cuts a text, given block by block, into documents.
+    """Splits a text, given block by block, into documents.
 
-    It reads objects a line, in arrays, one after another, and as hits of search answers; all of these in one text.
-    A document that is damaged costs no other: reading goes on at the next line or object that is one.
+    Documents can be in lines, in arrays, one after another, and hits of search answers; one text may mix these forms.
+    A damaged document does not affect others: reading continues at the next line or object that is a document.
     """
 
     def __init__(self) -> None:
         self.facts = AnswerFacts()
         self._rest = b""
-        self._within: list[str] = []  # "array", or "members" of an answer, in which the text is
-        self._end: _End | None = None  # of the object that the rest begins
-        self._too_long: bytes | None = None  # the head of a document whose text is not kept
-        self._usual = b"{"  # how the last line began: not as an answer does
+        self._within: list[str] = []  # the open levels: "array", "hits", or "members" of an answer
+        self._end: _End | None = None  # of the object at the start of the rest
+        self._too_long: bytes | None = None  # the head of a document that is too long to keep
+        self._usual = b"{"  # how the last document began, which was not an answer
 
     def feed(self, block: bytes, last: bool = False) -> list[Document]:
         """Return the documents that end in a block, in order.
@@ -176,21 +175,21 @@ class DocumentSplitter:
         Parameters
         ----------
         block
-            UTF-8 text that follows on the blocks before.
+            UTF-8 text that continues the blocks before.
         last
-            No block follows.
+            Whether this is the last block.
 
         Raises
         ------
         ErrorAnswer
-            With what the error says.
+            The text is the body of an error; the message has its text.
         """
         text = self._rest + block if self._rest else block
         found: list[Document] = []
         at = line_end = 0
         while True:
             if self._too_long is None:
-                at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # it matches nothing, too
+                at = _SPACE.match(text, at).end()  # type: ignore[union-attr]  # always matches
             if at >= len(text):
                 break
             if not self._within and self._too_long is None and at >= line_end:
@@ -207,7 +206,7 @@ class DocumentSplitter:
         return found
 
     def _keep(self, text: bytes, at: int, last: bool) -> None:
-        """Remember what is not read yet."""
+        """Keep the text that is not read yet."""
         self._rest = text[at:]
         if self._end is not None:
             self._end.at -= at
@@ -224,7 +223,7 @@ class DocumentSplitter:
                 self._rest = b""
 
     def _lines(self, text: bytes, at: int, last: bool, found: list[Document]) -> tuple[int, int]:
-        """Take lines that are documents; return the place of the first that is not, and where its line ends."""
+        """Read lines that are documents; return the positions of the first other line and of its end."""
         while at < len(text):
             end = text.find(b"\n", at)
             if end < 0:
@@ -247,12 +246,12 @@ class DocumentSplitter:
         return at, at
 
     def _begins_anew(self, document: bytes) -> None:
-        """Note a document that begins in another way than the last one, and whether it has an id."""
+        """Remember how this document begins, which differs from the last one, and whether it has an id."""
         self._usual = document[:_PREFIX]
         self.facts.has_ids = self.facts.has_ids or b'"_id"' in document
 
     def _step(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
-        """Read on at a place that is no blank; return where to go on, None where the block ends too early to tell."""
+        """Read the next piece of text; return the position after it, or None if more text is needed to decide."""
         if self._too_long is not None and self._end is None:
             return self._junk(text, at, last, found)
         first = text[at : at + 1]
@@ -269,7 +268,7 @@ class DocumentSplitter:
         return self._junk(text, at, last, found)
 
     def _junk(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
-        """Take what no document begins with, to the end of the line."""
+        """Read text that cannot begin a document, to the end of the line."""
         after = at + (self._too_long is None)
         ends = [place for mark in (b"\n", b"{", b"]") if (place := text.find(mark, after, at + _NEAR)) >= 0]
         end = min(ends) if ends and self._within else text.find(b"\n", after)
@@ -281,7 +280,7 @@ class DocumentSplitter:
         return end
 
     def _malformed(self, text: bytes, found: list[Document]) -> None:
-        """Count a text that is no document, or the head of it; several where further lines begin as documents do."""
+        """Add a malformed document, or its head if it is too long; one per line that begins like a document."""
         if self._too_long is not None:
             found.append(Malformed(self._too_long, f"the document: longer than {_LONGEST // 1_000_000} MB"))
             self._too_long = None
@@ -310,7 +309,7 @@ class DocumentSplitter:
         return self._counted(text, at, last, found)
 
     def _guessed(self, text: bytes, at: int, found: list[Document]) -> int:
-        """Take objects that end where the next seems to begin; return the place after them."""
+        """Read objects that end where the next one seems to begin; return the position after them."""
         before = len(found)
         while next_ := _NEXT.search(text, at, at + _NEAR):
             piece = text[at : next_.start() + 1]
@@ -327,7 +326,7 @@ class DocumentSplitter:
         return at
 
     def _counted(self, text: bytes, at: int, last: bool, found: list[Document]) -> int | None:
-        """Take the object whose brackets are counted, or what is damaged of it."""
+        """Read an object by counting its brackets, or the damaged part of it."""
         end = self._end or _End(at)
         while True:
             asked = end.at
@@ -358,7 +357,7 @@ class DocumentSplitter:
                 return None
 
     def _ended(self, text: bytes, at: int, after: int, found: list[Document]) -> int:
-        """Take an object of which both ends are known; where it is not JSON, perhaps up to a document within."""
+        """Read an object with known ends; if it is not JSON, it may end earlier, where a document within it begins."""
         if self._too_long is None:
             try:
                 found.append(_RAW.decode(text[at:after]))
@@ -372,7 +371,7 @@ class DocumentSplitter:
         return after
 
     def _document_within(self, text: bytes, start: int, stop: int) -> int | None:
-        """Return the place of a document that begins where an object before it seems to end, which is damaged."""
+        """Return the position of a document that begins within a damaged object; None if there is none."""
         if self._too_long is None:
             for next_ in itertools.islice(_NEXT.finditer(text, start, stop), _TRIES):
                 if self._stands_alone(text, next_.end() - 1):
@@ -380,7 +379,7 @@ class DocumentSplitter:
         return None
 
     def _damaged(self, text: bytes, at: int, line_end: int, last: bool, found: list[Document]) -> int | None:
-        """Take an object in which a line ends within a string; go on where a line begins as one should."""
+        """Read an object with a line break within a string; continue at the next line that begins an object or array."""
         next_ = _NEXT_LINE.search(text, line_end)
         if next_ is None and not last:
             return None
@@ -389,7 +388,7 @@ class DocumentSplitter:
         return end
 
     def _stands_alone(self, text: bytes, at: int) -> bool | None:
-        """Whether a document with a time begins at a place; None where the block ends before that is clear."""
+        """Whether a document with a time begins at a position; None if more text is needed to decide."""
         next_ = _NEXT.search(text, at, at + _NEAR)
         ends = [next_.start() + 1] if next_ else []
         try:
@@ -408,7 +407,7 @@ class DocumentSplitter:
     # ---- answers of searches
 
     def _is_answer(self, text: bytes, at: int) -> bool | None:
-        """Whether an object has hits, or several answers, and before them nothing but what answers have."""
+        """Whether an object is an answer: it has hits or responses, and only members of answers before them."""
         at, error = at + 1, b""
         while True:
             at = _SPACE.match(text, at).end()  # type: ignore[union-attr]
@@ -434,7 +433,7 @@ class DocumentSplitter:
             at = after
 
     def _member(self, text: bytes, at: int, last: bool) -> int | None:
-        """Read a member of an answer, or of its hits."""
+        """Read a member of an answer, or of the `hits` of an answer."""
         if text[at : at + 1] == b"}":
             self._within.pop()
             return at + 1
@@ -442,7 +441,7 @@ class DocumentSplitter:
         if member is None:
             if len(text) - at < _HEAD and not last:
                 return None
-            self._within.clear()  # it is damaged: what follows is read as what it is
+            self._within.clear()  # the answer is damaged: the text after it is read as outside of an answer
             return at
         key, value = member[1].decode("utf-8", "replace"), member.end()
         first = text[value : value + 1]
@@ -459,7 +458,7 @@ class DocumentSplitter:
         return after
 
     def _note(self, key: str, value: bytes) -> None:
-        """Remember what an answer says of how whole it is."""
+        """Record what an answer says about its completeness."""
         try:
             said: Any = msgspec.json.decode(value)
         except (ValueError, RecursionError):
@@ -488,7 +487,7 @@ class DocumentSplitter:
 
 
 def _value_end(text: bytes, at: int) -> int | None:
-    """Return the place after a value; None where the block ends before that is clear."""
+    """Return the position after a value; None if the value does not end in this text."""
     if text[at : at + 1] in (b"{", b"["):
         try:
             return _End(at).find(text, len(text))

@@ -1,4 +1,4 @@
-"""Which documents of a file repeat an earlier one: those with the same `_index` and `_id`."""
+"""Find the documents of a file that repeat an earlier one: those with the same `_index` and `_id`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pandas.util import hash_array
 __all__ = ["Repeats"]
 
 _IN_MEMORY = 4_000_000  # documents: 100 MB
-_FILES = 64  # on the disk, for more documents: each is sorted by itself
+_FILES = 64  # files on the disk, for more documents; each is sorted separately
 _KEYS = ("0123456789123456", "9876543210987654")
 _SEEN = np.dtype([("one", "<u8"), ("two", "<u8"), ("number", "<i8")])
 
@@ -20,13 +20,13 @@ _SEEN = np.dtype([("one", "<u8"), ("two", "<u8"), ("number", "<i8")])
 class Repeats:
     """Finds the documents that have the id of an earlier one.
 
-    Of an id 128 bits of a hash are compared. What does not fit into 100 MB is put aside in files of a temporary folder,
-    24 bytes a document. Use as a context manager, which removes them.
+    Ids are compared by 128 bits of a hash. Hashes beyond 100 MB are written to files in a temporary folder, 24 bytes per
+    document; `close` removes the folder.
 
     Attributes
     ----------
     number
-        How many documents repeat an earlier one; after `close`.
+        Number of documents that repeat an earlier one; known after `close`.
     """
 
     def __init__(self) -> None:
@@ -42,9 +42,9 @@ class Repeats:
         Parameters
         ----------
         numbers
-            The place of each in the file, from 0; rising.
+            The number of each document in the file, from 0; ascending.
         ids
-            What is the same for the same document alone.
+            The id of each document; equal only for the same document.
         """
         found = np.empty(len(ids), _SEEN)
         texts = np.array(ids, dtype=object)
@@ -56,7 +56,7 @@ class Repeats:
             self._put_aside()
 
     def close(self) -> None:
-        """Find which documents repeat an earlier one, when all were added."""
+        """Find the documents that repeat an earlier one; call it when all documents were added."""
         if self._folder is None:
             parts = [np.concatenate(self._seen)] if self._seen else []
         else:
@@ -75,14 +75,14 @@ class Repeats:
             self._bits = np.packbits(bits)
 
     def among(self, first: int, count: int) -> np.ndarray[Any, np.dtype[np.bool_]] | None:
-        """Return which of some documents repeat an earlier one; None where none does.
+        """Return a mask of the documents in a range that repeat an earlier one; None if there are none.
 
         Parameters
         ----------
         first
-            The number of the first.
+            The number of the first document.
         count
-            How many.
+            The number of documents in the range.
         """
         begin, end = first // 8, -(-(first + count) // 8)
         bits = self._bits[begin:end]
@@ -107,7 +107,7 @@ class Repeats:
 
 
 def _repeated(seen: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """Return the numbers of documents that have the hash of one of a lower number."""
+    """Return the numbers of the documents whose hash is also that of a document with a lower number."""
     ordered = seen[np.lexsort((seen["number"], seen["two"], seen["one"]))]
     again = (ordered["one"][1:] == ordered["one"][:-1]) & (ordered["two"][1:] == ordered["two"][:-1])
     return np.asarray(ordered["number"][1:][again])

@@ -1,8 +1,8 @@
-"""Whether the large integers of a file were rounded by the program that wrote it.
+"""Find out whether the program that wrote a file rounded its large integers.
 
-JavaScript, jq before 1.7 and whatever reads JSON's numbers as float64 keep 53 bits: an interval of validity in
-nanoseconds, an open end and a hash lose their last digits without a word. One value that float64 cannot hold shows
-that a file was not rounded. Values that float64 holds prove nothing by themselves: whole microseconds are such.
+JavaScript, jq before 1.7 and other programs that read JSON numbers as float64 keep 53 bits: intervals of validity in
+nanoseconds, open ends and hashes silently lose their last digits. One value that float64 cannot represent proves that
+a file was not rounded. A value that float64 can represent proves nothing: whole microseconds are an example.
 """
 
 from __future__ import annotations
@@ -12,27 +12,27 @@ from decimal import Decimal
 
 __all__ = ["RoundedNumbers"]
 
-_EXACT = 2**53  # up to here float64 holds every integer
+_EXACT = 2**53  # float64 represents every integer up to this one
 _LARGEST = 2**63 - 1
 _SURE = 3  # different values that only rounding explains
-_ROUND = 1_000  # what a clock of microseconds counts by, in nanoseconds
-_NO_TIME = 2**62  # nanoseconds after the year 2116: a hash, of which float64 keeps thousands
+_ROUND = 1_000  # nanoseconds in a tick of a clock that counts microseconds
+_NO_TIME = 2**62  # as nanoseconds this is the year 2116: larger values are hashes; float64 rounds them to about 1,000
 _ROUNDER = 1_000_000_000
-# of a member, alone or the first of an array, also as a float; not in JSON that is quoted within a text
+# the value of a member, or the first of its array, also as a float; not within JSON that is quoted in a string
 _LARGE = re.compile(rb'":(?<!\\":)\s*+\[?\s*+(-?\d{16,20}(?:\.0*+)?|-?\d\.\d{1,20}[eE]\+?1[5-9])(?=[\s,}\]])')
 
 
 class RoundedNumbers:
-    """Looks at the large integers of a text until one shows that they are exact.
+    """Checks the large integers of a text until one proves that they are exact.
 
     Attributes
     ----------
     open_ends
-        How many values stand for 2^63-1 and are beyond it: only rounding makes them.
+        Number of values that are 2^63-1 rounded up: only rounding makes them.
     examples
-        Some different values, beyond 2^53, that float64 holds and no clock makes.
+        Some different values beyond 2^53 that float64 represents and that are not whole ticks of a clock.
     exact
-        A value was there that float64 cannot hold.
+        Whether a value was found that float64 cannot represent.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class RoundedNumbers:
         self.exact = False
 
     def look(self, text: bytes) -> None:
-        """Look at a text of documents; it costs nothing after an exact value."""
+        """Check the text of some documents; does nothing after an exact value was found."""
         if self.exact:
             return
         for number in _LARGE.findall(text):
@@ -62,7 +62,7 @@ class RoundedNumbers:
         return not self.exact and (self.open_ends > 0 or len(self.examples) >= _SURE)
 
     def __str__(self) -> str:
-        """What was found, for a message."""
+        """Describe the rounded values, for a message."""
         ends = f"{self.open_ends:,} open ends are beyond 2^63-1, as 9223372036854776000 is" if self.open_ends else ""
         values = ", ".join(map(str, sorted(self.examples)))
         others = f"no integer beyond 2^53 has more digits than float64 keeps ({values})" if values else ""
