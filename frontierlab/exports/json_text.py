@@ -379,7 +379,7 @@ class DocumentSplitter:
         return None
 
     def _damaged(self, text: bytes, at: int, line_end: int, last: bool, found: list[Document]) -> int | None:
-        """Read an object with a line break within a string; continue at the next line that begins an object or array."""
+        """Read an object with a line break within a string; continue at the next line with an object or array."""
         next_ = _NEXT_LINE.search(text, line_end)
         if next_ is None and not last:
             return None

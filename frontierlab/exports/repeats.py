@@ -20,8 +20,8 @@ _SEEN = np.dtype([("one", "<u8"), ("two", "<u8"), ("number", "<i8")])
 class Repeats:
     """Finds the documents that have the id of an earlier one.
 
-    Ids are compared by 128 bits of a hash. Hashes beyond 100 MB are written to files in a temporary folder, 24 bytes per
-    document; `close` removes the folder.
+    Ids are compared by 128 bits of a hash. Hashes beyond 100 MB are written to files in a temporary folder, 24 bytes
+    per document; `close` removes the folder.
 
     Attributes
     ----------
