@@ -1,7 +1,7 @@
 """The Celery application of the workers: ``celery -A frontierlab.celery_tasks worker --loglevel=info``.
 
-With ``beat`` in the place of ``worker`` it sends what the settings name as ``periodic``. Importing it reads nothing:
-the configuration, which ``CONFIG_FILE`` and variables name, is read when a worker starts.
+With ``beat`` instead of ``worker`` it submits the ``periodic`` work of the settings. The import reads nothing: a
+starting worker reads the configuration from the file that ``CONFIG_FILE`` names and from the environment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["app"]
 _log = logging.getLogger(__name__)
 
 app = Celery("frontierlab", set_as_current=False)
-"""The application."""
+"""The Celery application."""
 
 
 def _configuration() -> dict[str, Any]:
@@ -41,26 +41,26 @@ app.add_defaults(_configuration)
 
 @app.task(name=RUN_JOB, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
 def run_job(self: Task, id: str, version: str) -> str:
-    """Run a job, by its id."""
+    """Run a job by its id."""
     return run_one_job(self, id, version)
 
 
 @app.task(name=READ_PART, bind=True)  # type: ignore[untyped-decorator]
 def read_part(self: Task, id: str, dataset: str, number: int, version: str) -> str:
-    """Read a part of an extraction that another worker leads."""
+    """Read one part of an extraction that another worker leads."""
     return read_one_part(self, id, dataset, number, version)
 
 
 @app.task(name=PERIODIC)  # type: ignore[untyped-decorator]
 def periodic() -> list[str]:
-    """Submit the jobs whose time has come; Celery beat sends this."""
+    """Submit the jobs that are due; Celery beat sends this task."""
     return [job.id for job in submit_periodic(worker_settings())]
 
 
 class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Says every few seconds that this worker is there, and looks for jobs whose message was lost."""
+    """Announces this worker every few seconds, and resends jobs whose message was lost."""
 
-    requires = {"celery.worker.components:Timer"}  # noqa: RUF012  # as Celery reads it
+    requires = {"celery.worker.components:Timer"}  # noqa: RUF012  # the form that Celery reads
 
     def start(self, parent: Any) -> None:
         settings = worker_settings()
@@ -80,7 +80,7 @@ class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no
     def _say(self, word: Any) -> None:
         try:
             word()
-        except JobError as error:  # the broker is away, and Celery waits for it; or a record cannot be read
+        except JobError as error:  # the broker is away and Celery waits for it, or a record cannot be read
             _log.warning("%s", error)
 
 

@@ -1,4 +1,4 @@
-"""Can the services be reached that the settings name? Elasticsearch, COOLR, Redis and Spark, each asked once."""
+"""Check whether the services of the settings can be used: Elasticsearch, COOLR, Redis and Spark."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from frontierlab.settings import Settings
 
 __all__ = ["Connection", "SERVICES", "check"]
 
-_PATIENCE = 20.0  # seconds for a whole answer, and for COOLR, which is asked again while it is busy
+_PATIENCE = 20.0  # seconds for a whole answer, and for COOLR, which is retried while it is busy
 
 
 class Connection(NamedTuple):
-    """What came of asking a service.
+    """The result of checking a service.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ class Connection(NamedTuple):
     state
         ``connected``, ``refused``, or ``not configured``.
     reason
-        What was found there, or why not: a sentence, without secrets.
+        What was found, or why the check failed: a sentence without secrets.
     """
 
     service: str
@@ -35,19 +35,19 @@ class Connection(NamedTuple):
 
 
 def check(service: str, settings: Settings | None = None) -> Connection:
-    """Ask a service whether it can be used with these settings.
+    """Check whether a service can be used with these settings.
 
     Parameters
     ----------
     service
-        One of `SERVICES`. ``Spark`` starts the session, where none runs.
+        One of `SERVICES`. ``Spark`` starts the session if none runs.
     settings
         By default ``Settings()``.
 
     Returns
     -------
     Connection
-        Its failure is a state with the reason, not an error.
+        A failure is a state with a reason; it is not raised.
 
     Examples
     --------
@@ -73,7 +73,7 @@ def _elasticsearch(settings: Settings) -> str:
 
     index = Index(settings.model_copy(update={"es_retry_seconds": 0.0}), seconds=_PATIENCE)
     try:
-        partial = examine(index, request).partial  # raises where they cannot be read
+        partial = examine(index, request).partial  # raises if documents cannot be read
         documents = index.count({"match_all": {}})
     finally:
         index.close()
@@ -98,7 +98,7 @@ def _coolr(settings: Settings) -> str:
             ) from None
         finally:
             patience.cancel()
-    archive = settings.coolr_archive  # its last folders say which one it is
+    archive = settings.coolr_archive  # the last folders of the path identify the archive
     place = f"in the archive {Path(*archive.parts[-2:])}" if archive else f"at {settings.coolr_url}"
     return f"{len(schemas):,} schemas of {db} {place}."
 
@@ -126,4 +126,4 @@ SERVICES: dict[str, Callable[[Settings], str]] = {
     "Redis": _redis,
     "Spark": _spark,
 }
-"""The services that can be asked, each with what asks it."""
+"""The services, each with the function that checks it."""

@@ -1,4 +1,4 @@
-"""The main job on the embedded sample, as ``make demo`` runs it: no server, one report at the end."""
+"""The main workflow on the embedded sample, run by ``make demo``: no server, one report at the end."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["main"]
 
 
 def main(folder: Path | None = None) -> Path:
-    """Extract the sample, complete it, ask three questions of it, and write the report.
+    """Extract and complete the sample, ask three questions about it, and write the report.
 
     Parameters
     ----------
     folder
-        Where the dataset and the report go; a new temporary folder by default, which stays.
+        Folder for the dataset and the report; by default a new temporary folder, which is kept.
 
     Returns
     -------
     Path
-        The report's place.
+        The path of the report.
     """
     folder = folder or Path(tempfile.mkdtemp(prefix="frontierlab-demo-"))
     settings = fl.sample.settings(data_dir=folder)

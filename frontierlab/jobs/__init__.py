@@ -1,7 +1,7 @@
-"""Jobs: work of minutes and hours, submitted from a notebook, followed, cancelled, found again, never lost.
+"""Jobs: long work that is submitted from a notebook and can be followed, cancelled and found again.
 
-`submit` gives a `Job`; `jobs` lists those that there are. What is known of a job is a file in the data folder, which
-survives the notebook, whoever runs the job, and whoever carried the message.
+`submit` returns a `Job`; `jobs` lists all jobs of the data folder. The record of a job is a file in the data folder. It
+outlives the notebook, the process that runs the job, and the broker that carries its message.
 """
 
 from frontierlab.jobs.job import Job, jobs, open_job, submit

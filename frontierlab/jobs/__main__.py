@@ -1,4 +1,4 @@
-"""A Redis, if that is needed, and a worker on this machine: ``python -m frontierlab.jobs``."""
+"""Run a worker on this machine, and a Redis if one is needed: ``python -m frontierlab.jobs``."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Where the broker is: as the settings say, or as the Redis that was started for a data folder does."""
+"""Address of the broker: from the settings, or from the Redis that was started for the data folder."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["broker_file", "broker_url"]
 
 
 def broker_file(settings: Settings) -> Path:
-    """Return where the Redis that was started on this machine for a data folder says how to reach it."""
+    """Return the file in which the Redis that was started on this machine for a data folder keeps its address."""
     return settings.data_dir / "jobs" / f"broker-{socket.gethostname()}.json"
 
 
 def broker_url(settings: Settings) -> str:
-    """Return the URL of the broker, credentials included: that of the settings, or of the Redis started for them.
+    """Return the URL of the broker, with credentials: from the settings, or of the Redis started for their data folder.
 
     Raises
     ------
     ConfigurationError
-        There is neither.
+        There is no broker.
     """
     if settings.broker_url is not None:
         return settings.broker_url.get_secret_value()

@@ -1,4 +1,4 @@
-"""Arguments of a job: JSON, and those that the function behind it takes."""
+"""Arguments of a job: values that JSON can hold and that the job's function takes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from frontierlab.util.times import format_time, parse_time
 __all__ = ["OURS", "as_json", "checked_names", "takes"]
 
 OURS = ("settings", "session", "conditions", "progress", "cancelled", "control", "dry_run")
-"""Parameters of our functions that a job sees to itself."""
+"""Parameters that the job itself provides; the user does not give them."""
 
 
 def takes(function: Callable[..., Any]) -> list[str]:
@@ -30,12 +30,14 @@ def takes(function: Callable[..., Any]) -> list[str]:
 
 
 def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, Any], more: Sequence[str] = ()) -> None:
-    """Raise where an argument is unknown, or one is missing that the function needs; `more` names are valid too.
+    """Check the names of the arguments: none is unknown, and no required one is missing.
+
+    The names in `more` are valid too.
 
     Raises
     ------
     InvalidRequestError
-        With the names that are valid.
+        The message lists the valid names.
     """
     valid = [*takes(function), *more]
     for name in given:
@@ -48,12 +50,12 @@ def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, A
 
 
 def as_json(name: str, value: Any) -> Any:
-    """Return an argument as JSON holds it: a time as ISO 8601 in UTC, a dataset by its name, a selection as an object.
+    """Return an argument as JSON: times as ISO 8601 in UTC, datasets as names, selections as objects.
 
     Raises
     ------
     InvalidRequestError
-        It is nothing that JSON can hold.
+        JSON cannot hold the value.
     """
     if isinstance(value, np.generic):
         value = value.item()

@@ -1,4 +1,4 @@
-"""Where jobs run: here and now, in a thread of this process, or on workers."""
+"""Back ends: a job runs before `submit` returns, in a thread of this process, or on a worker."""
 
 from __future__ import annotations
 
@@ -22,29 +22,29 @@ __all__ = ["BACKENDS", "Backend", "Inline", "Thread", "backend_of"]
 
 _log = logging.getLogger(__name__)
 
-_QUEUED_BEAT = 20.0  # seconds between two signs of life of what is queued
-_PATIENCE = 5  # seconds for jobs to end when the process does
+_QUEUED_BEAT = 20.0  # seconds between two heartbeats of a queued job
+_PATIENCE = 5  # seconds that jobs have to end when the process exits
 _OVER = "Its process ended before it did; submit it again."
 
 
 class Backend(Protocol):
-    """Where jobs run."""
+    """Runs jobs."""
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
-        """Have a job run whose record is written."""
+        """Run the job of a record that is already written."""
 
     def cancelled(self, id: str, settings: Settings) -> None:
-        """Tell whoever runs a job that it is cancelled, beside what its record's folder says."""
+        """Tell the runner of a job that the job is cancelled, in addition to the file beside the record."""
 
     def forget(self, id: str, settings: Settings) -> None:
-        """Remove what is kept beside the data folder of a job that has ended."""
+        """Remove what is kept outside the data folder about a job that has ended."""
 
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
-        """Return a job's record with what is known of it beside."""
+        """Return a job's record, completed with what is known outside the data folder."""
 
 
 class _Here:
-    """Where a job's record says everything, and its folder is looked at."""
+    """Back end that keeps everything in the job's record."""
 
     def cancelled(self, id: str, settings: Settings) -> None:
         """Do nothing."""
@@ -61,7 +61,7 @@ class Inline(_Here):
     """Runs a job before `submit` returns."""
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
-        """Run it."""
+        """Run the job."""
         control = Control(store, record.id, settings)
         if claim(control) == "mine":
             with control.watching():
@@ -69,7 +69,7 @@ class Inline(_Here):
 
 
 class Thread(_Here):
-    """Runs jobs in threads of this process, two at a time in the order of their coming; they end when it does."""
+    """Runs jobs in threads of this process: two at a time, in the order of submission. They end with the process."""
 
     def __init__(self) -> None:
         self._queue: queue.SimpleQueue[Control] = queue.SimpleQueue()
@@ -79,7 +79,7 @@ class Thread(_Here):
         self._owner = os.getpid()
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
-        """Queue it, and see to it that there are threads."""
+        """Queue the job, and start the threads if they do not run."""
         with store.changing(record.id) as mine:
             mine.process, mine.heartbeat = Process.this(), mine.submitted
         control = self._waiting[record.id] = Control(store, record.id, settings)
@@ -88,11 +88,11 @@ class Thread(_Here):
             for work in (self._run, self._run, self._look_after):
                 self._threads.append(threading.Thread(target=work, name="frontierlab job", daemon=True))
                 self._threads[-1].start()
-            # before the interpreter waits for the threads of these jobs; what atexit calls comes after that
+            # registered here because atexit functions run only after the interpreter has waited for these threads
             getattr(threading, "_register_atexit", atexit.register)(self._end)
 
     def is_idle(self) -> bool:
-        """Whether nothing is queued and nothing runs."""
+        """Whether no job is queued or running."""
         return not self._waiting and not self._running
 
     def _run(self) -> None:
@@ -104,22 +104,22 @@ class Thread(_Here):
                 if claim(control) == "mine":
                     with control.watching():
                         run(control)
-            except Exception:  # the record cannot be read or written; the thread is there for the next job
+            except Exception:  # the record cannot be read or written; the thread continues with the next job
                 _log.exception("The job %s could not be begun.", control.id)
             finally:
                 del self._running[control.id]
 
     def _look_after(self) -> None:
-        """Give signs of life for what is queued."""
+        """Write heartbeats for queued jobs."""
         while True:
             time.sleep(_QUEUED_BEAT)
             for control in list(self._waiting.values()):
-                with suppress(OSError, JobError):  # the next sign of life may be written
+                with suppress(OSError, JobError):  # the next heartbeat may succeed
                     control.write(None)
 
     def _end(self) -> None:
-        """End the jobs of this process with it, so that their records say why."""
-        if os.getpid() != self._owner:  # the end of a fork
+        """End the jobs of this process when it exits, so that their records give the reason."""
+        if os.getpid() != self._owner:  # a fork exits
             return
         for control in list(self._waiting.values()):
             control.end(state="failed", error=_OVER, patience=0)
@@ -137,7 +137,7 @@ _backends: dict[str, Backend] = {"inline": Inline(), "thread": Thread()}
 
 
 def _begin_anew() -> None:
-    """Give a forked process threads of its own: those of the other process are not here, nor are its jobs."""
+    """Reset the back ends in a forked process: the threads and jobs belong to the parent."""
     _backends["thread"] = Thread()
 
 
@@ -146,14 +146,14 @@ if hasattr(os, "register_at_fork"):
 
 
 def backend_of(name: str) -> Backend:
-    """Return the back end of that name.
+    """Return the back end with this name.
 
     Raises
     ------
     InvalidRequestError
-        There is none; the message names those that there are.
+        There is no such back end; the message lists the valid names.
     JobError
-        It needs Celery, which is not installed.
+        The back end needs Celery, which is not installed.
     """
     if name not in BACKENDS:
         raise InvalidRequestError(f"There is no back end {name!r}. Valid: {', '.join(BACKENDS)}.")

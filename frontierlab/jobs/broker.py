@@ -1,7 +1,7 @@
-"""The Redis between those who submit jobs and the workers: messages, and who is there.
+"""The Redis between submitters and workers: it holds the messages and the list of workers.
 
-A message holds the id of a job, nothing else. Beside it lies a ticket, a key of the job's own: where the Redis loses
-its data both are gone, and whoever follows the job notices.
+A message holds only the id of a job. Each message has a ticket, a separate key of the job. If Redis loses its data,
+the ticket is lost too, so those who follow the job notice.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ RUN_JOB = "frontierlab.run_job"
 """The task that runs a job."""
 
 READ_PART = "frontierlab.read_part"
-"""The task that reads a part of an extraction for a worker elsewhere."""
+"""The task that reads one part of an extraction that another worker leads."""
 
 _TICKET = "frontierlab:job:"
 _WORKERS = "frontierlab:workers"
 _CANCELLED = "cancelled"
 _TICKET_SECONDS = 30 * 86_400
 _TASK_ID = re.compile(r'"id":\s*"([^"]+)"')
-_PRESENT = 30  # seconds for which a worker counts as there after its last word
-_PATIENCE = 5  # seconds for an answer
+_PRESENT = 30  # seconds after its last announcement for which a worker counts as present
+_PATIENCE = 5  # seconds to wait for an answer
 
 
 def configuration(settings: Settings) -> dict[str, Any]:
-    """Return the configuration of Celery, for workers and for those who submit."""
+    """Return the Celery configuration for workers and submitters."""
     url = broker_url(settings)
     results = settings.result_backend
     return {
@@ -61,7 +61,7 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": results is None,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
-            # after which a message goes to another worker; running tasks push it on, see Broker.hold
+            # then the message goes to another worker; running tasks postpone that, see Broker.hold
             "visibility_timeout": settings.job_lost_seconds,
             "unacked_restore_interval": min(5, settings.job_lost_seconds),
             "unacked_restore_throttle": 1,
@@ -76,9 +76,9 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_default_queue": QUEUE,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        "task_time_limit": settings.job_time_limit + 300,  # the job's own limit comes first
+        "task_time_limit": settings.job_time_limit + 300,  # later than the job's own limit
         "worker_prefetch_multiplier": 1,
-        "worker_cancel_long_running_tasks_on_connection_loss": False,  # the work goes on, and its record says so
+        "worker_cancel_long_running_tasks_on_connection_loss": False,  # the work continues, as the job's record says
         "timezone": "UTC",
         "enable_utc": True,
     }
@@ -90,18 +90,18 @@ class Broker:
     Parameters
     ----------
     settings
-        ``broker_url``, or the data folder for which one was started.
+        ``broker_url``, or the data folder for which a Redis was started.
 
     Raises
     ------
     ConfigurationError
-        There is none.
+        There is no broker.
 
     Attributes
     ----------
     address : str
-        What it is, without credentials: host, port and number; or that it was started for the data folder, and on which
-        machine, for its port changes with each start.
+        The broker without credentials: host, port and number. For a Redis started for the data folder: that fact and
+        the machine, because its port changes with each start.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -125,7 +125,7 @@ class Broker:
         Raises
         ------
         JobError
-            The broker cannot be reached; nothing was sent.
+            The broker cannot be reached. Nothing was sent.
         """
         with self._asking() as client:
             client.set(_TICKET + record.id, "queued", ex=_TICKET_SECONDS)
@@ -148,13 +148,13 @@ class Broker:
             raise JobError(f"The broker {self.address} takes no job ({error}).") from error
 
     def ticket(self, id: str) -> str | None:
-        """Return what is known of a job that was sent: ``queued``, or why no worker takes it; None where nothing."""
+        """Return the ticket of a job: ``queued``, or why no worker takes the job; None if there is no ticket."""
         with self._asking() as client:
             found = client.get(_TICKET + id)
         return None if found is None else str(found)
 
     def note(self, id: str, text: str) -> None:
-        """Leave word for those who follow a job."""
+        """Write a text into the ticket of a job, for those who follow the job."""
         with self._asking() as client:
             client.set(_TICKET + id, text, ex=_TICKET_SECONDS)
 
@@ -164,17 +164,17 @@ class Broker:
             client.delete(_TICKET + id)
 
     def cancel(self, id: str) -> None:
-        """Tell whoever runs a job that it is cancelled, even where the folder of records is slow to show it."""
+        """Tell the runner of a job that the job is cancelled, in case the data folder shows it late."""
         with self._asking() as client:
             client.set(_TICKET + id, _CANCELLED, ex=_TICKET_SECONDS, xx=True)
 
     def hold(self, delivery: str | None, id: str) -> bool:
-        """Keep the message of work that goes on from being given to another; return whether its job is cancelled.
+        """Keep Redis from redelivering the message of running work; return whether the job is cancelled.
 
         Parameters
         ----------
         delivery
-            The tag under which Celery's transport lists the message as not acknowledged, by the time of its delivery.
+            The delivery tag under which Celery's transport lists the unacknowledged message.
         id
             The job.
         """
@@ -186,20 +186,20 @@ class Broker:
             return bool(pipe.execute()[-1] == _CANCELLED)
 
     def announce(self) -> None:
-        """Say that this worker is there."""
+        """Announce that this worker is present."""
         with self._asking() as client:
             client.zremrangebyscore(_WORKERS, "-inf", time.time() - 10 * _PRESENT)
             client.zadd(_WORKERS, {_this_worker(): time.time()})
 
     def leave(self) -> None:
-        """Say that this worker ends."""
+        """Announce that this worker ends."""
         with self._asking() as client:
             client.zrem(_WORKERS, _this_worker())
 
     def missing(self) -> set[str]:
-        """Return the jobs whose message is neither queued nor with a worker, though they have a ticket.
+        """Return the jobs that have a ticket but whose message is neither queued nor with a worker.
 
-        A worker that ends just after Redis has handed it a message, and before it has said so, takes that with it.
+        A worker that ends between receiving a message and registering it loses the message.
         """
         with self._asking() as client:
             tickets = [str(key).removeprefix(_TICKET) for key in client.scan_iter(match=f"{_TICKET}*", count=1_000)]
@@ -209,7 +209,7 @@ class Broker:
         return {*tickets} - {id for message in messages for id in _TASK_ID.findall(str(message))}
 
     def workers(self) -> list[str]:
-        """Return the workers that are there: machine, process and version of each."""
+        """Return the workers that are present: machine, process and version of each."""
         with self._asking() as client:
             found = client.zrangebyscore(_WORKERS, time.time() - _PRESENT, "+inf")
         return [str(worker) for worker in found]
@@ -221,7 +221,7 @@ def _address(url: str) -> str:
 
 
 def _this_worker() -> str:
-    # all processes of a worker are one: children have its process group, or that of the shell which it leads
+    # all processes of a worker count as one: they share its process group, or that of the shell that it leads
     return f"{socket.gethostname()} {os.getpgid(0)} frontierlab {__version__}"
 
 
@@ -232,7 +232,7 @@ def _redis(url: str) -> redis.Redis:
         decode_responses=True,
         socket_timeout=_PATIENCE,
         socket_connect_timeout=_PATIENCE,
-        retry=Retry(NoBackoff(), 1),  # a connection that was idle may have been closed
+        retry=Retry(NoBackoff(), 1),  # an idle connection may have been closed
     )
 
 
@@ -240,10 +240,10 @@ _apps: dict[str, Celery] = {}
 
 
 def _celery(url: str, settings: Settings) -> Celery:
-    """Return the Celery that sends to a broker; one each, for it keeps connections."""
+    """Return the Celery application of a broker; one per broker, because it keeps connections."""
     if url not in _apps:
         app, values = Celery("frontierlab", set_as_current=False), configuration(settings)
-        # workers wait for messages; who sends waits for Redis to take one
+        # workers wait for messages; submitters wait until Redis accepts one
         values["broker_transport_options"]["socket_timeout"] = _PATIENCE
         app.conf.update(values)
         _apps[url] = app

@@ -1,4 +1,4 @@
-"""The back end that has jobs run by Celery workers, and what those who follow a job there can know of it."""
+"""The back end that runs jobs on Celery workers, and what the broker knows about these jobs."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from frontierlab.settings import Settings
 
 __all__ = ["Workers"]
 
-_EARLY = timedelta(seconds=3)  # in which nothing is asked about a job that was just submitted
-_PATIENCE = 60.0  # seconds for a broker that does not answer to come back
-_PAUSE = 5.0  # seconds for which a broker that has not answered is not asked again
+_EARLY = timedelta(seconds=3)  # the broker is not asked about a job that was submitted less than this ago
+_PATIENCE = 60.0  # seconds for a broker that does not answer to return
+_PAUSE = 5.0  # seconds before a broker that did not answer is asked again
 _Answer = TypeVar("_Answer")
 
 
 class Workers:
-    """Sends a job to the Celery workers, through the broker that the settings name."""
+    """Sends jobs to Celery workers through the broker that the settings name."""
 
     def __init__(self) -> None:
-        self._away: dict[str, tuple[float, float, JobError]] = {}  # brokers: no answer since when, when last, and why
+        self._away: dict[str, tuple[float, float, JobError]] = {}  # by broker: first and last failure, error
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
-        """Send it.
+        """Send the job.
 
         Raises
         ------
         JobError, ConfigurationError
-            There is no broker, or it cannot be reached. The job's record says that it failed.
+            There is no broker, or it cannot be reached. The job's record says that the job failed.
         """
         try:
             broker = Broker(settings)
@@ -50,17 +50,17 @@ class Workers:
             raise
 
     def cancelled(self, id: str, settings: Settings) -> None:
-        """Tell the broker; where that is away, the file beside the record is enough."""
+        """Tell the broker. If it cannot be reached, the file beside the record is enough."""
         with suppress(JobError, ConfigurationError):
             self._ask(Broker(settings), lambda broker: broker.cancel(id))
 
     def forget(self, id: str, settings: Settings) -> None:
-        """Remove what the broker has of a job; where it is away, that expires."""
+        """Remove the job's data from the broker. If it cannot be reached, the data expires."""
         with suppress(JobError, ConfigurationError):
             self._ask(Broker(settings), lambda broker: broker.forget(id))
 
     def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
-        """Return a queued job's record as of now, with what the broker knows of it."""
+        """Return the current record of a queued job, completed with what the broker knows."""
         if record.state != "queued" or datetime.now(UTC) - record.submitted < _EARLY:
             return record
         try:
@@ -76,7 +76,7 @@ class Workers:
                 return record
             return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
         if ticket is None:
-            return self._unknown(store.now(record.id), broker)  # it may have ended meanwhile
+            return self._unknown(store.now(record.id), broker)  # the job may have ended meanwhile
         if ticket.startswith("refused: "):
             return _failed(record, ticket.removeprefix("refused: "))
         return record if workers else _alone(record, "to run it", f"it waits at the broker {broker.address}")
@@ -93,7 +93,7 @@ class Workers:
         )
 
     def _ask(self, broker: Broker, question: Callable[[Broker], _Answer]) -> _Answer:
-        """Ask a broker; one that has just not answered is not asked again at once, for each question takes seconds."""
+        """Ask a broker. One that has just failed to answer is not asked again at once: each question takes seconds."""
         since, last, why = self._away.get(broker.address, (0.0, -math.inf, JobError()))
         now = time.monotonic()
         if now - last < _PAUSE:
@@ -101,7 +101,7 @@ class Workers:
         try:
             answer = question(broker)
         except JobError as error:
-            begun = since if now - last < _PATIENCE + _PAUSE else now  # nobody has looked for long
+            begun = since if now - last < _PATIENCE + _PAUSE else now  # the last failure was long ago
             self._away[broker.address] = begun, time.monotonic(), error
             raise
         self._away.pop(broker.address, None)

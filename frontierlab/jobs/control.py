@@ -1,8 +1,8 @@
-"""The hold on a job that runs: signs of life, progress, cancellation, and how it ends.
+"""Control of a running job: heartbeat, progress, cancellation, and how the job ends.
 
-Two runners can have one job: the first stands still for longer than its patience (a network folder, a stopped
-process), another takes the job over, and the first wakes up. Each claim is an attempt with a number. Only the runner of
-the latest attempt writes into the record; the other one's work is stopped, and what it came to is dropped.
+A job can get a second runner: the first one stalls longer than its patience (a network folder, a stopped process),
+another one takes the job over, and the first one resumes. Each claim is an attempt with a number. Only the runner of
+the latest attempt writes into the record. The work of the other one is stopped, and its result is dropped.
 """
 
 from __future__ import annotations
@@ -31,46 +31,46 @@ __all__ = ["Control"]
 
 _log = logging.getLogger(__name__)
 
-_LOOK = 0.25  # seconds between two looks at whether the job is cancelled
-_WRITE = 0.5  # seconds between two records of progress
-_PULSE = 1.0  # seconds between two words with the broker
-_GRACE = 10.0  # seconds for work that is stopped to end, before its job ends without it
-_LAST_WORD = 30.0  # seconds for which the end of a job is written again where that fails
-_JOIN = 60.0  # seconds for the thread that watches to end: it may wait for a lock and for the broker
+_LOOK = 0.25  # seconds between two checks for a cancellation
+_WRITE = 0.5  # seconds between two writes of progress
+_PULSE = 1.0  # seconds between two contacts with the broker
+_GRACE = 10.0  # seconds for stopped work to end, before the job ends without it
+_LAST_WORD = 30.0  # seconds for which a failing write of the job's end is retried
+_JOIN = 60.0  # seconds for the watching thread to end: it may wait for a lock and for the broker
 _TAKEN_OVER = "Another process has taken the job over, or its record is gone."
 
 
-class Stopped(Exception):  # not public: it is for those who run jobs
-    """Ends the work of a job; caught by `running.run` and by `worker.read_one_part`.
+class Stopped(Exception):  # not public: only for modules that run jobs
+    """Raised inside the work of a job to end it; caught by `run.run` and `worker.read_one_part`.
 
-    It is not one of our errors, so that no part of the work takes it for the failure of a server.
+    It is not a `FrontierlabError`, so no part of the work mistakes it for a server failure.
     """
 
 
 class Control:
-    """The hold that a job's work and its runner have of each other.
+    """Shared handle of a running job and its runner: heartbeat, progress, cancellation.
 
     Parameters
     ----------
     store
-        Where the job's record is.
+        Holds the job's record.
     id
-        The job.
+        The job's id.
     settings
-        Their secrets stay out of the record.
+        Their secrets are kept out of the record.
     pulse
-        Called every second while the job goes on; returns True where the job is cancelled.
+        Called every second while the job runs; returns True if the job is cancelled.
     limit
-        Seconds after which the job is ended.
+        Seconds after which the job is stopped.
     beat
-        Seconds between two signs of life.
+        Seconds between two heartbeats.
     share
-        Given to an extraction, so that others read parts of it.
+        Passed to an extraction, so that other workers read parts of it.
 
     Attributes
     ----------
     attempt : int
-        The number of this runner's claim of the job; 0 before, see `running.claim`.
+        The number of this runner's claim of the job; 0 before the claim, see `frontierlab.jobs.run.claim`.
     """
 
     def __init__(
@@ -101,27 +101,27 @@ class Control:
         self._unwritten = 0
 
     def report(self, progress: Progress) -> None:
-        """Take a record of progress; raise where the job is cancelled."""
+        """Accept a progress record; raise if the job has to stop."""
         self.latest = progress
         self.check()
 
     def check(self) -> None:
-        """Raise where the job is cancelled, or has to end for another reason."""
+        """Raise if the job is cancelled or has to stop for another reason."""
         if self.cancelled.is_set():
             raise Stopped(self.reason)
 
     def confirm(self) -> None:
-        """Raise where the job is cancelled or is not this runner's any more; for before what cannot be taken back."""
+        """Raise if the job is cancelled or taken over by another runner. Call this before an irreversible step."""
         if not self.is_valid(self.store.read(self.id)):
             self.stop(_TAKEN_OVER)
         self.check()
 
     def path(self, suffix: str) -> Path:
-        """Return the place of a file of this attempt: no two runners of a job write one file."""
+        """Return the path of a file of this attempt; two runners of a job never write the same file."""
         return self.store.path(self.id, suffix if self.attempt < 2 else f".{self.attempt}{suffix}")
 
     def stop(self, reason: str | None = None) -> None:
-        """End the job's work; with a reason it has failed, without it was cancelled."""
+        """Stop the job's work: as failed if a reason is given, otherwise as cancelled."""
         self.reason = self.reason or reason
         self._stopped = self._stopped or time.monotonic()
         self.cancelled.set()
@@ -129,7 +129,7 @@ class Control:
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        """Give signs of life and look for a cancellation, in a thread of its own, while the body runs."""
+        """Write heartbeats and check for a cancellation in a separate thread while the body runs."""
         thread = threading.Thread(target=self._watch, name=f"watch {self.id}", daemon=True)
         thread.start()
         try:
@@ -148,7 +148,7 @@ class Control:
                 pulsed = now
                 if self._is_told():
                     self.stop()
-            with suppress(OSError, JobError):  # a folder of the network that is away for a moment
+            with suppress(OSError, JobError):  # a network folder may be unavailable for a moment
                 if self.is_over():
                     self.stop()
             if now - written >= (self._beat if self.latest is shown else _WRITE):
@@ -162,12 +162,12 @@ class Control:
     def _is_told(self) -> bool:
         try:
             return self._pulse()
-        except Exception:  # without this thread, the job would be taken for lost while it goes on
+        except Exception:  # without this thread, a running job would be taken for lost
             _log.exception("The job %s: nobody could be asked whether it is cancelled.", self.id)
             return False
 
     def _beat_now(self, progress: Progress | None) -> None:
-        """Give a sign of life; where it cannot be written, the next one may be, and followers notice if none comes."""
+        """Write a heartbeat. If that fails, the next one may succeed; followers notice if none comes."""
         try:
             self.write(progress)
         except (OSError, JobError) as error:
@@ -176,15 +176,15 @@ class Control:
             self._unwritten += 1
 
     def is_over(self) -> bool:
-        """Whether the work has to end, by what is beside the record."""
+        """Whether the files beside the record say that the work has to stop."""
         return self.store.is_cancelled(self.id)
 
     def is_valid(self, record: JobRecord) -> bool:
-        """Whether the job is this runner's: it has not ended, and no other one has taken it over."""
+        """Whether this runner still owns the job: it has not ended, and no other runner has taken it over."""
         return not record.has_ended and record.attempts == self.attempt
 
     def write(self, progress: Progress | None) -> None:
-        """Write a sign of life, and how far the job is, into its record; stop the work where it is another's."""
+        """Write a heartbeat and the progress into the record; stop the work if another runner owns the job."""
         with self.store.changing(self.id) as record:
             if self.is_valid(record):
                 record.heartbeat = datetime.now(UTC)
@@ -193,7 +193,7 @@ class Control:
                 self.stop(_TAKEN_OVER)
 
     def abandon(self) -> None:
-        """End the job though its work does not stop: what that still does is not the job's any more."""
+        """End the job although its work does not stop; later results of the work are dropped."""
         if self.reason == _TAKEN_OVER:
             return
         text = (
@@ -206,14 +206,14 @@ class Control:
     def end(self, *, patience: float = _LAST_WORD, **fields: Any) -> None:
         """Write how the job ended, without any secret of the settings.
 
-        Nothing is written where it has ended already, or where another runner has taken it over.
+        Nothing is written if the job has already ended or another runner has taken it over.
 
         Parameters
         ----------
         patience
-            Seconds for which that is tried again where the record cannot be written.
+            Seconds for which a failing write of the record is retried.
         **fields
-            Of the record.
+            Fields of the record.
         """
         hidden = secrets_of(self.settings)
         fields = {name: _hidden(value, hidden) for name, value in fields.items()}
@@ -225,7 +225,7 @@ class Control:
         )
         try:
             trying(self._write_end, fields)
-        except (OSError, JobError) as error:  # a full disk: followers see that there are no signs of life any more
+        except (OSError, JobError) as error:  # a full disk, say: followers notice the missing heartbeats
             how = fields.get("error") or fields["state"]
             _log.error("The job %s is over (%s), and its record cannot be written: %s", self.id, how, error)
 
@@ -238,7 +238,7 @@ class Control:
                 setattr(record, name, value)
             if self._unwritten:
                 text = f"{self._unwritten} of its signs of life could not be written."
-                record.warnings = [*record.warnings, text]  # of fields, which may be written again
+                record.warnings = [*record.warnings, text]  # a new list: the fields may be written again
             record.ended = record.heartbeat = datetime.now(UTC)
             if self.latest is not None:
                 record.progress = self.latest.as_record()

@@ -1,10 +1,10 @@
-"""Executes one notebook, in a process of its own: ``python -m frontierlab.jobs.execute``.
+"""Execute one notebook in a separate process: ``python -m frontierlab.jobs.execute``.
 
-The first line of the standard input says what to do, as JSON: the arguments of ``papermill.execute_notebook``. When the
-input ends, the process ends too, and its kernel with it: in whatever way who started it has ended.
+The first line of the standard input is JSON: the arguments of ``papermill.execute_notebook``. When the input closes,
+this process and its kernel end. So they never outlive the process that started them.
 
-The kernel is this interpreter, whatever kernel the notebook was saved with: a name such as ``conda-env-xyz-py`` means
-nothing on a worker, and ``python3`` can mean another Python there.
+The kernel is always this interpreter, not the kernel that the notebook was saved with: a name such as
+``conda-env-xyz-py`` means nothing on a worker, and ``python3`` can be another Python there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from typing import Any
 __all__ = ["main"]
 
 _PATIENCE = 5  # seconds for papermill to end its kernel
-_OUTPUTS = 60  # seconds for the outputs of a cell that has ended: the 4 of nbclient are few on a busy machine
+_OUTPUTS = 60  # seconds for the outputs of a finished cell: nbclient's 4 are too few on a busy machine
 
 
 def main() -> None:
-    """Execute it."""
-    # processes of a Celery pool ignore it, and what they start inherits that: neither papermill nor kernel would end
+    """Execute the notebook."""
+    # Celery's pool processes ignore SIGINT, and their children inherit that: papermill and kernel would not end
     signal.signal(signal.SIGINT, signal.default_int_handler)
     arguments = json.loads(sys.stdin.readline())
     threading.Thread(target=_follow, daemon=True).start()
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _execute(arguments: dict[str, Any]) -> None:
-    import ipykernel  # noqa: F401  # where it is missing, that is the error, and not a kernel that dies
+    import ipykernel  # noqa: F401  # if it is missing, fail here instead of with a kernel that dies
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager
     from papermill import execute_notebook
@@ -56,7 +56,7 @@ def _execute(arguments: dict[str, Any]) -> None:
 
 def _follow() -> None:
     sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGINT)  # as Ctrl-C, on which papermill ends its kernel
+    os.kill(os.getpid(), signal.SIGINT)  # like Ctrl-C, on which papermill ends its kernel
     time.sleep(_PATIENCE)
     os._exit(1)
 

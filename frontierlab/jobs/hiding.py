@@ -1,4 +1,4 @@
-"""Secrets of the settings, kept out of records, messages and logs."""
+"""Keep the secrets of the settings out of records, messages and logs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["hide", "password_of", "secrets_of"]
 
 
 def secrets_of(settings: Settings) -> list[str]:
-    """Return what must not be shown, though an error of some library may show it; longer ones first."""
+    """Return the secrets that errors of other libraries may contain, longest first."""
     values = [getattr(settings, name) for name in type(settings).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
     found |= {form for secret in found for form in password_of(secret)} | {*settings.spark_options.values()}
@@ -20,7 +20,7 @@ def secrets_of(settings: Settings) -> list[str]:
 
 
 def password_of(url: str) -> set[str]:
-    """Return the password in a URL, as it is written there and as it is meant; nothing where there is none."""
+    """Return the password in a URL, as written and decoded; an empty set if there is none."""
     try:
         password = urlsplit(url).password or ""
     except ValueError:
@@ -29,7 +29,7 @@ def password_of(url: str) -> set[str]:
 
 
 def hide(text: str, secrets: list[str]) -> str:
-    """Return a text without secrets."""
+    """Return a text with its secrets replaced."""
     for secret in secrets:
         text = text.replace(secret, "…")
     return text

@@ -1,4 +1,4 @@
-"""A job as its user sees it: submitted, followed, cancelled; and all jobs there are."""
+"""The user's view of a job: submit, follow and cancel it, and list all jobs."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from frontierlab.util.progress import Progress
 
 __all__ = ["Job", "jobs", "open_job", "submit", "submit_chain"]
 
-_LOOK = 0.1  # seconds between two looks at the record
-_ALONE = 60  # seconds for which a queued job is waited for where there is no worker
-_GAP = 2.0  # seconds between two looks that count at most: nobody knows what was in a longer one
+_LOOK = 0.1  # seconds between two reads of the record
+_ALONE = 60  # seconds to wait for a queued job if there is no worker
+_GAP = 2.0  # longest gap between two reads that is counted: what happened in a longer gap is unknown
 
 
 class Job:
-    """A piece of work that goes on elsewhere; `submit` makes it, `jobs` and `open_job` find it again.
+    """A piece of work that runs elsewhere. `submit` makes it; `jobs` and `open_job` find it again.
 
-    Every property reads the job's record in the data folder: it is as of now, whoever runs the job.
+    Each property reads the job's record in the data folder, so it is current wherever the job runs.
 
     Parameters
     ----------
     id
-        Of a job that there is.
+        Id of an existing job.
     settings
-        Their data folder holds its record.
+        Their data folder holds the record.
     """
 
     def __init__(self, id: str, settings: Settings) -> None:
@@ -52,7 +52,7 @@ class Job:
         return hash(self.id)
 
     def record(self) -> JobRecord:
-        """Return all that is known of it, as of now; of a record that is damaged, that it is."""
+        """Return the current record of the job; for a damaged record, one that says so."""
         try:
             record = self._store.now(self.id)
         except JobError as error:
@@ -71,82 +71,82 @@ class Job:
 
     @property
     def kind(self) -> str:
-        """Its kind, as it was submitted."""
+        """The kind of job, as it was submitted."""
         return self.record().kind
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Its arguments, as JSON."""
+        """The arguments, as JSON."""
         return self.record().arguments
 
     @property
     def backend(self) -> str:
-        """Where it runs: ``inline``, ``thread`` or ``celery``."""
+        """Where the job runs: ``inline``, ``thread`` or ``celery``."""
         return self.record().backend
 
     @property
     def who(self) -> str:
-        """Who submitted it, and on which machine."""
+        """The user who submitted the job, and the machine."""
         return self.record().who
 
     @property
     def submitted(self) -> datetime:
-        """When it was submitted (UTC)."""
+        """When the job was submitted (UTC)."""
         return self.record().submitted
 
     @property
     def started(self) -> datetime | None:
-        """When it began (UTC); None before."""
+        """When the job started (UTC); None before."""
         return self.record().started
 
     @property
     def ended(self) -> datetime | None:
-        """When it ended (UTC); None before."""
+        """When the job ended (UTC); None before."""
         return self.record().ended
 
     @property
     def state(self) -> State:
         """``queued``, ``running``, ``succeeded``, ``failed`` or ``cancelled``.
 
-        A job that nobody runs any more has failed.
+        A job whose runner has disappeared has failed.
         """
         return self.record().state
 
     @property
     def progress(self) -> Progress | None:
-        """How far it is; None where it has not said so."""
+        """The progress of the job; None if it has not reported any."""
         found = self.record().progress
         return None if found is None else Progress(**found)
 
     @property
     def error(self) -> str | None:
-        """Why it failed; None where it did not."""
+        """Why the job failed; None if it did not."""
         return self.record().error
 
     @property
     def traceback(self) -> str:
-        """Where in the code it failed, where that was not foreseen; otherwise empty."""
+        """The traceback of an unexpected error; otherwise empty."""
         return self.record().traceback
 
     @property
     def warnings(self) -> list[str]:
-        """Sentences that who uses the result should know; of a queued job, that there is no worker to run it."""
+        """Sentences that a user of the result should know; for a queued job also that there is no worker."""
         return self.record().warnings
 
     def wait(self, timeout: float | None = None) -> State:
-        """Wait for its end and return its state.
+        """Wait for the end of the job and return its state.
 
         Parameters
         ----------
         timeout
-            Seconds after which its state of then is returned. None, the default, waits for as long as it is run, or
-            queued where there is a worker.
+            Seconds after which the state at that moment is returned. None, the default, waits as long as the job runs,
+            or is queued and there is a worker.
 
         Raises
         ------
         JobError
-            It is queued, and for a minute no worker was seen that could run it, over all calls of this. It stays
-            queued: start a worker, and wait again.
+            The job is queued, and for a minute, summed over all calls, no worker was present. It stays queued: start a
+            worker, and wait again.
         """
         return self._wait(timeout).state
 
@@ -162,7 +162,7 @@ class Job:
             time.sleep(_LOOK if timeout is None else max(0.0, min(_LOOK, began + timeout - now)))
 
     def _check_worker(self, record: JobRecord, now: float) -> None:
-        """Add up the time for which it was seen without a worker, by short waits too, and raise after a minute."""
+        """Add up the time without a worker, over all calls of `wait`; raise after a minute."""
         if any(text.startswith(NO_WORKER) for text in record.warnings):
             self._alone += min(now - self._looked, _GAP)
         else:
@@ -173,24 +173,24 @@ class Job:
             raise JobError(f"The job {self.id} stays queued: {' '.join(record.warnings)}")
 
     def result(self, timeout: float | None = None) -> Any:
-        """Wait for its end and return what it came to.
+        """Wait for the end of the job and return its result.
 
         Parameters
         ----------
         timeout
-            Seconds to wait at most; None waits as `wait` does.
+            Longest wait in seconds; None waits as `wait` does.
 
         Returns
         -------
         Dataset, Refreshed, pandas.DataFrame, Path or Path
-            Of an extraction, catalogue, caching, report or notebook; read anew at each call.
+            For an extraction, a catalogue, caching, a report or a notebook. It is read again at each call.
 
         Raises
         ------
         JobCancelled
-            It was cancelled.
+            The job was cancelled.
         JobError
-            It failed, it has not ended in time, or there is no worker to run it, see `wait`.
+            The job failed, did not end in time, or has no worker to run it, see `wait`.
         """
         record = self._wait(timeout)
         if not record.has_ended:
@@ -202,10 +202,10 @@ class Job:
         return kind_of(record.kind).result(record, self._settings)
 
     def cancel(self) -> None:
-        """Cancel it: at once where it is queued, within seconds where it runs; nothing where it has ended.
+        """Cancel the job: at once if it is queued, within seconds if it runs. A job that has ended is not changed.
 
-        What it stored by then stays: an extraction that is cancelled is an incomplete dataset, with which the same
-        extraction goes on.
+        Results that are already stored stay: a cancelled extraction is an incomplete dataset, and submitting the same
+        extraction again continues it.
         """
         backend = self.record().backend
         self._store.cancel(self.id)
@@ -213,34 +213,33 @@ class Job:
 
 
 def submit(kind: str, *, settings: Settings | None = None, backend: str | None = None, **arguments: Any) -> Job:
-    """Have work done away from here, and return the job that follows it.
+    """Submit work that runs elsewhere, and return its job.
 
     Parameters
     ----------
     kind
         ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
+        ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
         (`frontierlab.caching.efficiency`), ``report`` (`frontierlab.report`), or ``notebook`` (one that the settings
         name: ``notebook``, and its ``parameters``).
-    settings
-        By default ``Settings()``.
     backend
-        ``inline`` runs it before this returns, ``thread`` in this process, ``celery`` on a worker; by default the
-        ``job_backend`` of the settings.
+        ``inline`` runs the job before this returns, ``thread`` runs it in this process, ``celery`` on a worker. By
+        default the ``job_backend`` of the settings.
     **arguments
-        Those of the function behind the kind, but for settings, session and progress. They have to be JSON, or
-        become it: times, paths, datasets (by name) and selections do.
+        Arguments of the kind's function, without settings, session and progress. They must be JSON or convertible to
+        it: times, paths, datasets (by name) and selections are.
 
     Returns
     -------
     Job
-        Its failure is the job's own, not raised here.
+        A failure of the work is stored in the job; it is not raised here.
 
     Raises
     ------
     InvalidRequestError
-        There is no such kind or back end, or an argument is unknown, missing or wrong. Nothing was begun.
+        The kind or back end does not exist, or an argument is unknown, missing or wrong. Nothing was started.
     JobError
-        The job's record cannot be written, or nobody can be asked to run it.
+        The job's record cannot be written, or the job cannot be sent to a worker.
 
     Examples
     --------
@@ -254,12 +253,12 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
 
 
 def submit_chain(chain: Sequence[tuple[str, dict[str, Any]]], settings: Settings, backend: str = "celery") -> Job:
-    """Submit the first of several jobs, each a kind and its arguments; a worker submits the next once one succeeded.
+    """Submit the first job of a chain of kinds and arguments; a worker submits the next job when one has succeeded.
 
     Raises
     ------
     InvalidRequestError, JobError
-        As `submit` does, for the first.
+        As for `submit`, for the first job.
     """
     (kind, arguments), *rest = chain
     runner = backend_of(backend)
@@ -276,7 +275,7 @@ def submit_chain(chain: Sequence[tuple[str, dict[str, Any]]], settings: Settings
 
 
 def jobs(settings: Settings | None = None) -> list[Job]:
-    """Return all jobs of the data folder, newest first, whoever submitted them and wherever they run."""
+    """Return all jobs of the data folder, newest first, of all users and back ends."""
     settings = settings or Settings()
     return [Job(id, settings) for id in JobStore(settings).ids()]
 
@@ -287,7 +286,7 @@ def open_job(id: str, settings: Settings | None = None) -> Job:
     Raises
     ------
     JobError
-        There is none.
+        There is no such job.
     """
     job = Job(id, settings or Settings())
     job.record()

@@ -1,4 +1,4 @@
-"""The kinds of jobs: what each takes, does and gives back. Each is thin around a function of the package."""
+"""The kinds of jobs: their arguments, work and results. Each is a thin layer over a function of the package."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ __all__ = ["KINDS", "Kind", "Outcome", "kind_of"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a job came to: what its record needs to give the result back, and what its user should know."""
+    """The outcome of a job: the data from which the result is read again, and warnings for the user."""
 
     result: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
@@ -54,19 +54,19 @@ class Kind:
 
     name: str
     more: tuple[str, ...] = ()
-    """Arguments beside those of the function."""
+    """Further arguments, beside those of the function."""
 
     def function(self) -> Callable[..., Any]:
-        """Return the function that does the work; its parameters are the arguments."""
+        """Return the function that does the work; its parameters are the job's arguments."""
         raise NotImplementedError
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
-        """Check arguments, before anything is done, and return them as JSON.
+        """Check the arguments before the job starts, and return them as JSON.
 
         Raises
         ------
         FrontierlabError
-            As the function itself refuses them.
+            As the function raises it.
         """
         checked_names(self.name, self.function(), given, self.more)
         plain = {name: as_json(name, value) for name, value in given.items() if name != "selection"}
@@ -81,11 +81,11 @@ class Kind:
         raise NotImplementedError
 
     def result(self, record: JobRecord, settings: Settings) -> Any:
-        """Give back what the work came to."""
+        """Return the result of the work."""
         raise NotImplementedError
 
     def _call(self, record: JobRecord, settings: Settings, control: Control) -> Any:
-        """Call the function with the job's arguments, and with what it takes of ours."""
+        """Call the function with the job's arguments, and with the parameters that the job provides."""
         function = self.function()
         arguments = {name: value for name, value in record.arguments.items() if name not in self.more}
         if arguments.get("selection") is not None:
@@ -96,7 +96,7 @@ class Kind:
 
 
 class Extraction(Kind):
-    """`frontierlab.extract`; the result is the dataset."""
+    """Runs `frontierlab.extract`; the result is the dataset."""
 
     name = "extraction"
 
@@ -105,16 +105,16 @@ class Extraction(Kind):
         return extract
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
-        """Check name, period, filters and, where it is one, the export file."""
+        """Check name, period, filters and the export file, if there is one."""
         if given.get("source") is not None:
             given = {**given, "source": Path(given["source"])}
         plain = super().arguments(settings, given)
         if settings.job_backend == "celery" and settings.es_address is None:
-            # the workers know the server, and whoever submits need not
+            # the submitter needs no access to the server; the workers have it
             settings = settings.model_copy(update={"es_address": "workers", "es_index": settings.es_index or ("any",)})
         self._request(settings, plain)
         if plain.get("source") is not None:
-            ExportFile(Path(plain["source"]))  # raises where it is none
+            ExportFile(Path(plain["source"]))  # raises if the file is not an export
         return plain
 
     def _request(self, settings: Settings, arguments: dict[str, Any]) -> Request:
@@ -125,7 +125,7 @@ class Extraction(Kind):
         return make_request(settings, **defaults | {k: v for k, v in arguments.items() if k != "name"})
 
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
-        """Extract; what is there of an interrupted extraction is gone on with."""
+        """Extract; an interrupted extraction is continued."""
         request = self._request(settings, record.arguments)
         dataset = extract_request(
             dataset_path(record.arguments["name"], settings), settings, request, control.report, control.share
@@ -138,7 +138,7 @@ class Extraction(Kind):
 
 
 class CatalogueRefresh(Kind):
-    """`frontierlab.catalogues.refresh`; the result is what that returns."""
+    """Runs `frontierlab.catalogues.refresh`; the result is its return value."""
 
     name = "catalogue"
 
@@ -147,21 +147,21 @@ class CatalogueRefresh(Kind):
         return catalogues.refresh
 
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
-        """Refresh the catalogue; what COOLR did not give is a warning each."""
+        """Refresh the catalogue; each gap in COOLR's answers becomes a warning."""
         refreshed: Refreshed = self._call(record, settings, control)
         failures = [failure._asdict() for failure in refreshed.failures]
         told = [" ".join([*filter(None, failure[:4]), failure.error]) for failure in refreshed.failures]
         return Outcome({"when": refreshed.when.isoformat(), "failures": failures}, told)
 
     def result(self, record: JobRecord, settings: Settings) -> Refreshed:
-        """Read the catalogue, as it is today."""
+        """Read the current catalogue."""
         found = _found(record)
         failures = tuple(Failure(**failure) for failure in found["failures"])
         return Refreshed(Catalogue.read(settings.catalogue_path), datetime.fromisoformat(found["when"]), failures)
 
 
 class Caching(Kind):
-    """`frontierlab.caching.efficiency`; the result is its frame. With ``store`` it goes into the history too."""
+    """Runs `frontierlab.caching.efficiency`; the result is its frame. With ``store`` it is added to the history too."""
 
     name = "caching"
     more = ("store",)
@@ -173,7 +173,7 @@ class Caching(Kind):
         return efficiency
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
-        """Check dataset and folders."""
+        """Check the dataset and the folders."""
         if given.get("folders") is not None:
             given = {**given, "folders": wanted_folders(given["folders"])}
         if not isinstance(given.get("store", False), bool):
@@ -183,7 +183,7 @@ class Caching(Kind):
         return plain
 
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
-        """Compute the figures and put them beside the record."""
+        """Compute the figures and store them beside the record."""
         frame: pd.DataFrame = self._call(record, settings, control)
         path = control.path(".parquet")
         with replacing(path) as temporary:
@@ -205,7 +205,7 @@ class Caching(Kind):
 
 
 class Report(Kind):
-    """`frontierlab.report`; the result is the page's path."""
+    """Runs `frontierlab.report`; the result is the path of the page."""
 
     name = "report"
 
@@ -216,7 +216,7 @@ class Report(Kind):
         return report
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
-        """Check dataset and path."""
+        """Check the dataset and the path."""
         if given.get("path") is not None:
             given = {**given, "path": Path(given["path"])}
             if Path(given["path"]).is_dir():
@@ -226,22 +226,22 @@ class Report(Kind):
         return plain
 
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
-        """Write the page; what its dataset lacks is a warning each."""
+        """Write the page; each gap of the dataset becomes a warning."""
         path = self._call(record, settings, control)
         return Outcome({"file": str(path)}, _lacks(open_dataset(record.arguments["dataset"], settings), settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
-        """Return the page's path."""
+        """Return the path of the page."""
         return Path(_found(record)["file"])
 
 
 class Notebook(Kind):
-    """A notebook that the settings name, executed; the result is the path of the executed one."""
+    """Executes a notebook that the settings name; the result is the path of the executed notebook."""
 
     name = "notebook"
 
     def function(self) -> Callable[..., Any]:
-        """Return what runs a notebook."""
+        """Return the function that runs a notebook."""
         return run_notebook
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
@@ -251,7 +251,7 @@ class Notebook(Kind):
         return plain
 
     def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
-        """Execute it, and keep what it became beside the record."""
+        """Execute the notebook, and store the executed one beside the record."""
         path = run_notebook(**record.arguments, settings=settings, control=control)
         return Outcome({"file": path.name})
 
@@ -263,16 +263,16 @@ class Notebook(Kind):
 KINDS: dict[str, Kind] = {
     kind.name: kind for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook())
 }
-"""All kinds, by their names."""
+"""All kinds by name."""
 
 
 def kind_of(name: str) -> Kind:
-    """Return the kind of that name.
+    """Return the kind with this name.
 
     Raises
     ------
     InvalidRequestError
-        There is none; the message names those that there are.
+        There is no such kind; the message lists the valid names.
     """
     if name not in KINDS:
         raise InvalidRequestError(f"There are no jobs of kind {name!r}. Valid: {', '.join(KINDS)}.")
@@ -286,12 +286,12 @@ def _found(record: JobRecord) -> dict[str, Any]:
 
 
 def _lacks(dataset: Dataset, settings: Settings) -> list[str]:
-    """Return what who uses a dataset, or figures of it, should know that it lacks."""
+    """Return warnings about what a dataset lacks, for users of the dataset or its figures."""
     return [loss.text for loss in losses(dataset, settings)] if dataset.state == "complete" else []
 
 
 def _check_dataset(dataset: Any, settings: Settings) -> None:
-    """Raise where a dataset is not one of the data folder."""
+    """Raise if the data folder has no such dataset."""
     if not isinstance(dataset, (str, Dataset)):
         raise InvalidRequestError(f"dataset={dataset!r}: give a dataset, or the name of one.")
     if isinstance(dataset, Dataset) and dataset.path != dataset_path(dataset.name, settings):

@@ -1,7 +1,7 @@
-"""A Redis and a worker on this machine, for who has none: started on request, and ended with whoever started them.
+"""Start a worker and a Redis on this machine, for users who have none; both end with the process that started them.
 
-``python -m frontierlab.jobs`` runs them until Ctrl-C; `start_worker` has the same command run as a child, which ends
-when its standard input does, and that ends when the process of the caller ends, in whatever way.
+``python -m frontierlab.jobs`` runs them until Ctrl-C. `start_worker` runs the same command as a child process. The
+child ends when its standard input closes, which happens whenever the calling process ends.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from frontierlab.settings import Settings, as_variables
 
 __all__ = ["LocalWorker", "start_worker"]
 
-_START = 120  # seconds to start in
-_END = 30  # seconds to end in, before being told again, and then ended
+_START = 120  # seconds for the start
+_END = 30  # seconds for the child to end, before each stronger signal
 
 
 class LocalWorker:
-    """A worker of this machine, with a Redis if that is needed; `start_worker` makes it.
+    """A worker on this machine, with a Redis if one is needed; made by `start_worker`.
 
-    It ends with `stop`, with the ``with`` block, or with this process.
+    Ends with `stop`, with the ``with`` block, or with this process.
     """
 
     def __init__(self, child: subprocess.Popen[str]) -> None:
@@ -44,30 +44,30 @@ class LocalWorker:
 
     @property
     def running(self) -> bool:
-        """Whether it is there."""
+        """Whether the worker runs."""
         return self._child.poll() is None
 
     def stop(self) -> None:
-        """End it. A job that it runs goes on where it stopped when a worker is there again."""
+        """End the worker. Its running job continues when a worker is present again."""
         atexit.unregister(self.stop)
         _close(self._child)
 
 
 def start_worker(settings: Settings | None = None) -> LocalWorker:
-    """Start a worker on this machine, and a Redis where the settings name none; return when it takes jobs.
+    """Start a worker on this machine, and a Redis if the settings name no broker; return when the worker takes jobs.
 
-    The Redis listens on this machine only, wants a password, and keeps its data in the data folder: jobs that are
-    queued survive it. What the worker writes is in ``jobs`` in the data folder.
+    The Redis listens on this machine only, requires a password, and keeps its data in the data folder, so queued jobs
+    survive a restart. The worker's log is in the folder ``jobs`` of the data folder.
 
     Parameters
     ----------
     settings
-        By default ``Settings()``. The worker has the same, secrets included, in its environment.
+        By default ``Settings()``. The worker gets the same settings, with secrets, through its environment.
 
     Raises
     ------
     JobError
-        It did not start; the message says why.
+        The worker did not start; the message says why.
     """
     settings = settings or Settings()
     others = {name: value for name, value in os.environ.items() if not name.startswith(("CONFIG_FILE", "FRONTIERLAB_"))}
@@ -77,13 +77,13 @@ def start_worker(settings: Settings | None = None) -> LocalWorker:
         stdout=subprocess.PIPE,
         text=True,
         env=others | as_variables(settings),
-        start_new_session=True,  # Ctrl-C in a notebook or a terminal is not meant for it
+        start_new_session=True,  # Ctrl-C in a notebook or a terminal must not reach the child
     )
     worker = LocalWorker(child)
     assert child.stdout is not None
     try:
         answer = child.stdout.readline().strip() if select.select([child.stdout], [], [], _START)[0] else "no answer"
-    except BaseException:  # Ctrl-C
+    except BaseException:  # including Ctrl-C
         worker.stop()
         raise
     if answer != "ready":
@@ -93,15 +93,15 @@ def start_worker(settings: Settings | None = None) -> LocalWorker:
 
 
 def _close(child: subprocess.Popen[str]) -> None:
-    """End a child of `start_worker`, and everything that it started."""
-    import psutil  # of the same extra as Celery
+    """End a child of `start_worker` and all processes that it started."""
+    import psutil  # comes with the same extra as Celery
 
     if child.stdin is not None:
         child.stdin.close()
     if not _ends(child):
         child.terminate()
     if not _ends(child):
-        family = psutil.Process(child.pid).children(recursive=True)  # in sessions of their own
+        family = psutil.Process(child.pid).children(recursive=True)  # they have sessions of their own
         child.kill()
         for process in family:
             with suppress(psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""Executing a notebook in a process of its own, which can be ended."""
+"""Execute a notebook in a separate process that can be ended."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from frontierlab.util.progress import Progress
 
 __all__ = ["check_notebook", "run_notebook"]
 
-_LOOK = 0.5  # seconds between two looks at how far it is
-_PATIENCE = 8  # seconds for it to end by itself
+_LOOK = 0.5  # seconds between two looks at the progress
+_PATIENCE = 8  # seconds for the process to end by itself
 _PYTHON = ("python", "ipython", "python3")
 
 
 def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any] | None) -> Path:
-    """Return the path of a notebook that may be run.
+    """Return the path of a notebook, after checking that it may run with these parameters.
 
     Raises
     ------
     InvalidRequestError
-        The settings do not name it, it is not there, it is malformed or not written in Python, or a parameter has no
-        name that a variable can have.
+        The settings do not name the notebook, its file is missing, malformed or not in Python, or the name of a
+        parameter is not a valid name of a variable.
     """
     if notebook not in settings.notebooks:
         names = ", ".join(sorted(settings.notebooks)) or "none; the setting notebooks names them, as name=path"
@@ -47,14 +47,14 @@ def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any]
         )
     if parameters is not None and not isinstance(parameters, dict):
         raise InvalidRequestError(f"parameters={parameters!r}: give a dict of the notebook's parameters.")
-    for name in parameters or ():  # they are written into a cell as code
+    for name in parameters or ():  # parameters are written into a cell as code
         if not name.isidentifier() or keyword.iskeyword(name):
             raise InvalidRequestError(f"{name!r} is not the name of a parameter: it has to be that of a variable.")
     return path
 
 
 def _language(path: Path) -> str:
-    """Return the language of a notebook; Python where it does not say."""
+    """Return the language of a notebook; Python if the notebook does not say."""
     try:
         about = json.loads(path.read_text(encoding="utf-8"))["metadata"]
         saved = about.get("language_info", {}).get("name") or about.get("kernelspec", {}).get("language")
@@ -66,29 +66,29 @@ def _language(path: Path) -> str:
 def run_notebook(
     notebook: str, parameters: dict[str, Any] | None = None, *, settings: Settings, control: Control
 ) -> Path:
-    """Execute a notebook with papermill, its parameters set, and return the path of what it became.
+    """Execute a notebook with papermill and these parameters, and return the path of the executed notebook.
 
-    It runs in the folder of the notebook, with the environment and the interpreter of this process, whatever kernel it
-    was saved with: settings that it makes come from the same configuration file. Parameters end up in its cells: no
-    secret belongs there.
+    It runs in its own folder, with the environment and the interpreter of this process, whichever kernel it was saved
+    with. Its settings come from the same configuration file. Parameters are written into its cells, so they must not
+    hold secrets.
 
     Parameters
     ----------
     notebook
-        Its name in the settings.
+        The notebook's name in the settings.
     parameters
-        Values for its cell that is tagged ``parameters``.
+        Values for the cell tagged ``parameters``.
     settings
-        That name it.
+        Settings that name the notebook.
     control
-        Of the job.
+        The handle of the job.
 
     Raises
     ------
     InvalidRequestError
-        There is no such notebook.
+        The notebook cannot run, see `check_notebook`.
     JobError
-        A cell failed; what the notebook had become by then is kept.
+        A cell failed; the partly executed notebook is kept.
     """
     source = check_notebook(settings, notebook, parameters)
     target = control.path(".ipynb")
@@ -119,7 +119,7 @@ def run_notebook(
 
 def _progress(target: Path, seconds: float) -> Progress:
     done, total, rate = 0, None, 0.0
-    with suppress(OSError, ValueError, KeyError):  # it is being written
+    with suppress(OSError, ValueError, KeyError):  # the file is being written
         cells = json.loads(target.read_text(encoding="utf-8"))["cells"]
         states = [cell["metadata"]["papermill"]["status"] for cell in cells]
         done, total = sum(state == "completed" for state in states), len(states)
@@ -129,7 +129,7 @@ def _progress(target: Path, seconds: float) -> Progress:
 
 
 def _reason(target: Path, said: Path) -> str:
-    """Return the error of the cell that failed, or else the last line that papermill wrote."""
+    """Return the error of the failed cell; if there is none, the last line that papermill wrote."""
     with suppress(OSError, ValueError, KeyError):
         for cell in json.loads(target.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", ()):
@@ -141,19 +141,19 @@ def _reason(target: Path, said: Path) -> str:
 
 def _tell(child: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
     assert child.stdin is not None
-    with suppress(BrokenPipeError):  # it has ended already, and its log says why
+    with suppress(BrokenPipeError):  # the process has already ended, and its log says why
         child.stdin.write(json.dumps(arguments).encode() + b"\n")
         child.stdin.flush()
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child if it still runs: it ends when its input does; else with its kernel, and what that has started."""
-    import psutil  # of the same extra as papermill
+    """End the child: first by closing its input; if it still runs, by ending it with all its descendants."""
+    import psutil  # comes with the same extra as papermill
 
     assert child.stdin is not None
     family = []
     with suppress(psutil.NoSuchProcess):  # it has ended
-        family = psutil.Process(child.pid).children(recursive=True)  # the kernel has a session of its own
+        family = psutil.Process(child.pid).children(recursive=True)  # the kernel has its own session
     with suppress(BrokenPipeError):
         child.stdin.close()
     with suppress(subprocess.TimeoutExpired):

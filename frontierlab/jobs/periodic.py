@@ -1,4 +1,4 @@
-"""Work at its time, by Celery beat: a fresh catalogue, each day's extraction, its caching figures and its report."""
+"""Daily work, started by Celery beat: refresh the catalogue, extract a day, compute caching figures, write a report."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from frontierlab.util.times import format_time
 __all__ = ["PERIODIC", "schedule", "submit_periodic"]
 
 PERIODIC = "frontierlab.periodic"
-"""The task that submits the jobs whose time has come."""
+"""The task that submits the jobs that are due."""
 
 _log = logging.getLogger(__name__)
 
-_DAYS = 7  # before today, of which a missing one is made up for
+_DAYS = 7  # days before today for which missing work is submitted
 _LOCK_SECONDS = 60
 _Step = tuple[str, dict[str, Any]]
 
 
 def schedule(settings: Settings) -> dict[str, Any]:
-    """Return what Celery beat is to send, and when (UTC); nothing unless the settings name ``periodic`` work."""
+    """Return the schedule for Celery beat (UTC); empty unless the settings name ``periodic`` work."""
     if not settings.periodic:
         return {}
     return {
@@ -44,16 +44,16 @@ def schedule(settings: Settings) -> dict[str, Any]:
 
 
 def submit_periodic(settings: Settings, now: datetime | None = None) -> list[Job]:
-    """Submit the jobs of a day: each waits for the one before it, and is not begun where that fails.
+    """Submit the jobs of a day as a chain: each starts when the one before it has succeeded.
 
-    The extraction is that of the day before `now` (UTC), in a dataset named ``day-2026-10-01``, say. It follows the
-    catalogue however that ends: without a fresh one, it is completed with the one that is there.
+    The extraction covers the day before `now` (UTC); its dataset is named ``day-2026-10-01``, for example. It runs even
+    if the refresh of the catalogue fails, and then uses the existing catalogue.
 
-    Days of the last week that are missing are made up for, from the first day on that was ever made or asked for: a
-    worker that was away for a night, or a server that did not answer, leaves no gap. A day is missing where its dataset
-    is not complete; one that was extracted and then deleted is not made again.
+    Missing days of the last week are submitted too, starting with the first day that was ever extracted or requested.
+    So a worker that was away for a night, or a server that did not answer, leaves no gap. A day is missing if its
+    dataset is not complete. A day that was extracted and then deleted is not extracted again.
 
-    What is on its way already, or done, is not submitted again.
+    Jobs that are queued, running or done are not submitted again.
 
     Returns
     -------
@@ -62,13 +62,13 @@ def submit_periodic(settings: Settings, now: datetime | None = None) -> list[Job
 
     Raises
     ------
-    FrontierlabError
+    A chain could not be submitted; the others were.
         A chain could not be submitted; the others were.
     """
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     folder = settings.data_dir / "jobs"
     folder.mkdir(parents=True, exist_ok=True)
-    with filelock.FileLock(folder / "periodic.lock", timeout=_LOCK_SECONDS):  # two that beat submit a day once
+    with filelock.FileLock(folder / "periodic.lock", timeout=_LOCK_SECONDS):  # two beats submit a day only once
         known = _Known([job.record() for job in jobs(settings)])
         days = [today - timedelta(days=age) for age in range(_DAYS, 0, -1)]
         first = known.first_day(settings)
@@ -92,7 +92,7 @@ def _submitted(chains: list[list[_Step]], settings: Settings) -> list[Job]:
 
 
 def _steps(day: datetime, settings: Settings, known: _Known) -> list[_Step]:
-    """Return what is to be done of a day, and is neither done nor on its way."""
+    """Return the steps for a day that are neither done nor queued nor running."""
     name = f"day-{day:%Y-%m-%d}"
     until = day + timedelta(days=1)
     wanted: list[_Step] = []
@@ -106,7 +106,7 @@ def _steps(day: datetime, settings: Settings, known: _Known) -> list[_Step]:
     if "report" in settings.periodic:
         wanted.append(("report", {"dataset": name}))
     if any(kind == "extraction" and known.covers((kind, given)) for kind, given in wanted):
-        return []  # and what is to follow it follows it, or is made up for on the next day
+        return []  # the chain already submits the later steps, or the next day does
     return [step for step in wanted if not known.covers(step)]
 
 
@@ -119,21 +119,21 @@ def _is_there(name: str, settings: Settings) -> bool:
 
 @dataclass
 class _Known:
-    """The jobs that there are."""
+    """The existing jobs."""
 
     records: list[JobRecord]
 
     def is_going_on(self, step: _Step) -> bool:
-        """Whether a job is queued or runs, or is to come after one that is."""
+        """Whether a job for this step is queued, runs, or follows such a job in a chain."""
         return any(_same(step, each) for record in self.records if not record.has_ended for each in _all_of(record))
 
     def covers(self, step: _Step) -> bool:
-        """Whether a job goes on, or has succeeded."""
+        """Whether a job for this step is queued, runs or has succeeded."""
         done = (record for record in self.records if record.state == "succeeded")
         return self.is_going_on(step) or any(_same(step, (record.kind, record.arguments)) for record in done)
 
     def first_day(self, settings: Settings) -> date | None:
-        """Return the first day that was made or asked for; None where there is none yet."""
+        """Return the first day that was extracted or requested; None if there is none yet."""
         asked = (each[1].get("name") for record in self.records for each in _all_of(record) if each[0] == "extraction")
         made = (path.name for path in (settings.data_dir / "datasets").glob("day-*"))
         return min(_days([*asked, *made]), default=None)
@@ -144,7 +144,7 @@ def _days(names: Iterable[Any]) -> list[date]:
     for name in names:
         try:
             found.append(datetime.strptime(str(name), "day-%Y-%m-%d").date())
-        except ValueError:  # of another name
+        except ValueError:  # a dataset with another kind of name
             continue
     return found
 
@@ -154,7 +154,7 @@ def _all_of(record: JobRecord) -> list[_Step]:
 
 
 def _same(step: _Step, other: _Step) -> bool:
-    """Whether two jobs do the same; two extractions do where they make the same dataset."""
+    """Whether two steps are the same; extractions are if they write the same dataset."""
     if step[0] == other[0] == "extraction":
         return bool(step[1]["name"] == other[1].get("name"))
     return step == other

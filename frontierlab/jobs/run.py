@@ -1,4 +1,4 @@
-"""Running a job to its end, in whatever process: taking it, its work, and how it ended."""
+"""Run a job to its end in the current process: claim it, do its work, write how it ended."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from frontierlab.jobs.processes import Process
 __all__ = ["Claim", "MOST_ATTEMPTS", "claim", "run"]
 
 MOST_ATTEMPTS = 3
-"""How often a job is begun whose process ends before it does: one that kills its worker would do so for ever."""
+"""How often a job may start whose process dies: without a limit, it could kill workers for ever."""
 
 Claim = Literal["mine", "ended", "busy"]
-"""What became of the attempt to take a job: it is to be run here; it has ended; another runner has it."""
+"""Result of claiming a job: this runner has it; it has ended; another runner has it."""
 
 
 def claim(control: Control) -> Claim:
-    """Take a job, to run it here: one that is queued, or whose runner gives no signs of life any more.
+    """Claim a job for this runner: a queued one, or one whose runner gives no heartbeats.
 
-    From then on the earlier runner is not valid: what it writes into the record is dropped.
+    After that, the earlier runner cannot write into the record.
     """
     store, id = control.store, control.id
     with store.changing(id) as record:
@@ -50,7 +50,7 @@ def claim(control: Control) -> Claim:
 
 
 def run(control: Control) -> None:
-    """Run a job that is claimed; its record says how it ended, whatever happens, unless another runner has it."""
+    """Run a claimed job. Its record says how it ended in every case, unless another runner has taken it over."""
     record = control.store.read(control.id)
     try:
         control.check()
@@ -63,7 +63,7 @@ def run(control: Control) -> None:
             control.end(state="cancelled")
     except Exception as error:
         control.end(state="failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
-    except BaseException as error:  # Ctrl-C, or the end of the worker
+    except BaseException as error:  # including Ctrl-C and the end of the worker
         control.end(state="failed", error=f"It was interrupted by {type(error).__name__}.")
         raise
     else:

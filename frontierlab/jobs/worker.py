@@ -1,4 +1,4 @@
-"""What a worker does with a message: run a job, or read a part of an extraction that another worker leads."""
+"""A worker's handling of a message: run a job, or read one part of an extraction that another worker leads."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _log = logging.getLogger(__name__)
 
 @functools.cache
 def worker_settings() -> Settings:
-    """Return the settings of this worker: of the file that ``CONFIG_FILE`` names, and of variables."""
+    """Return the settings of this worker, from the file that ``CONFIG_FILE`` names and from the environment."""
     return Settings()
 
 
 class _Helper(Control):
-    """The hold of a part that is read for a job elsewhere: it ends with the job, and writes nothing of it."""
+    """Handle for one part of another worker's job: it stops with the job, and does not write the job's record."""
 
     def is_over(self) -> bool:
         return super().is_over() or self.store.read(self.id).has_ended
@@ -45,7 +45,7 @@ class _Helper(Control):
 
 
 def run_one_job(task: Task, id: str, version: str) -> str:
-    """Run a job whose message came, unless it has ended, is cancelled, or is run by another; say what was done."""
+    """Run the job of a message, unless it has ended, is cancelled or has another runner; return what was done."""
     settings = worker_settings()
     broker, store = Broker(settings), JobStore(settings)
     try:
@@ -72,14 +72,14 @@ def run_one_job(task: Task, id: str, version: str) -> str:
             with control.watching():
                 run(control)
         if store.read(id).attempts != control.attempt:
-            return "taken over by another"  # to whom its ticket and what comes after it belong
+            return "taken over by another"  # the ticket and the later jobs now belong to that runner
     _quietly(lambda: broker.forget(id))
     _go_on(store, id, settings)
     return store.read(id).state
 
 
 def _go_on(store: JobStore, id: str, settings: Settings) -> None:
-    """Submit the job that is to come after one that has succeeded, or after a catalogue's, however that ended."""
+    """Submit the next job of a chain if this one succeeded, or if it was a catalogue refresh."""
     with store.changing(id) as record:
         goes_on = record.state == "succeeded" or (record.kind == "catalogue" and record.has_ended)
         chain, record.then = (record.then, []) if goes_on else ([], record.then)
@@ -94,12 +94,12 @@ def _go_on(store: JobStore, id: str, settings: Settings) -> None:
 
 
 def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) -> str:
-    """Read a part of the extraction of a job that another worker leads; say what was done.
+    """Read one part of an extraction that another worker leads; return what was done.
 
-    Whatever goes wrong here costs nothing but time: the one who leads reads what nobody else has read.
+    A failure here costs only time: the leading worker reads all parts that nobody else has read.
     """
     if version != __version__ or task.request.delivery_info.get("redelivered"):
-        return "left to the others"  # a part that ended a worker once could end all of them
+        return "left to the others"  # a part that killed one worker could kill all of them
     settings = worker_settings()
     broker, store = Broker(settings), JobStore(settings)
     hold = functools.partial(_hold, broker, _delivery(task), id)
@@ -118,12 +118,12 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
 
 
 class Mender:
-    """Sends jobs again whose message was lost, though Redis has its data; see `Broker.missing`.
+    """Resends jobs whose message was lost although Redis kept its data; see `Broker.missing`.
 
     Parameters
     ----------
     broker
-        To look at.
+        The broker to check.
     store
         The records of the jobs.
     """
@@ -134,10 +134,10 @@ class Mender:
         self._missed: set[str] = set()
 
     def look(self) -> None:
-        """Send again what was missing at the last look too, and which nobody runs.
+        """Resend jobs that were missing in the last two checks and that nobody runs.
 
-        A ticket whose record cannot be read is passed over: it may be the word for a submitter who has another data
-        folder, and it expires.
+        A ticket whose record cannot be read is skipped: its text may be for a submitter with another data folder, and
+        the ticket expires.
         """
         missed, self._missed = self._missed, self._broker.missing()
         for id in self._missed & missed:
@@ -154,7 +154,7 @@ class Mender:
 
 
 def _refusal(record: JobRecord, settings: Settings, version: str) -> str:
-    """Say why this worker must not run a job; empty where it may."""
+    """Return why this worker must not run a job; empty if it may."""
     where = f"the worker on {socket.gethostname()}"
     if version != __version__:
         return (
@@ -179,17 +179,17 @@ def _delivery(task: Task) -> str | None:
 def _hold(broker: Broker, delivery: str | None, id: str) -> bool:
     try:
         return broker.hold(delivery, id)
-    except JobError:  # the work goes on without the broker; its record says how it ends
+    except JobError:  # the work continues without the broker; its record says how it ends
         return False
 
 
 def _share(broker: Broker, id: str, dataset: str, numbers: list[int]) -> None:
-    """Offer all parts but the first two, which this worker reads at once."""
+    """Offer all parts except the first two, which this worker reads at once."""
     _quietly(lambda: broker.send_parts(id, dataset, numbers[2:]))
 
 
 def _quietly(call: Any) -> None:
-    """Do what only helps; where the broker is away, say so in the log."""
+    """Call a helper that may fail; a broker that cannot be reached is only logged."""
     try:
         call()
     except JobError as error:
