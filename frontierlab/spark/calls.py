@@ -6,7 +6,6 @@ another thread, or by Ctrl-C. Spark is then told to cancel its jobs, repeatedly,
 
 from __future__ import annotations
 
-import math
 import os
 import re
 import secrets
@@ -118,7 +117,7 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
 
 
 def check_java_answers(context: SparkContext, what: str) -> None:
-    """Wait for Java to answer a trivial request, unless Java has answered in the last seconds.
+    """Wait for Java to answer a trivial request.
 
     Without this check, later calls in the caller's thread would wait forever for a suspended Java process.
 
@@ -130,10 +129,9 @@ def check_java_answers(context: SparkContext, what: str) -> None:
         Java has not answered for `SILENT_SECONDS`, or the session belongs to the parent of this forked process.
     """
     _require_own(context)
-    if time.monotonic() - _HEARD.get(context, -math.inf) > _PULSE:
-        pulse = _Pulse(context)
-        while pulse.silent(what, patience=_LOOK):
-            check_cancelled()
+    pulse = _Pulse(context)
+    while pulse.silent(what, patience=_LOOK):
+        check_cancelled()
 
 
 def _note_fork() -> None:

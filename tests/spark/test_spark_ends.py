@@ -103,6 +103,8 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
                     print("said:", error)
 
             met(signal.SIGSTOP)
+            spark_calls._PULSE = 300  # as a process that was stopped just after an answer
+            spark_calls._HEARD[session.sparkContext] = time.monotonic()
             for ask in (lambda: fl.spark.to_pandas(frame), fl.spark.session):
                 try:
                     ask()
