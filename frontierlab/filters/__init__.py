@@ -1,35 +1,35 @@
-"""The questions that people ask of the logs: one function each, answered by one Spark SQL statement.
+"""The standard questions about the logs: each filter is a function that runs one Spark SQL statement.
 
-A filter is a pure function ``filter(logs, selection=None, **keywords) -> pandas.DataFrame``;
-``filter.sql(…)`` takes the same but the logs, runs nothing, and returns its statement with the values
-of its parameters. All filters take:
+A filter is a pure function ``filter(logs, selection=None, **keywords) -> pandas.DataFrame``.
+``filter.sql(…)`` takes the same arguments without the logs. It runs nothing, and returns the statement with the
+values of its parameters. All filters take:
 
 ``selection``
-    A `frontierlab.Selection`: which queries are asked about.
-Its fields as keywords
+    A `frontierlab.Selection`: the queries to count.
+The fields of `Selection` as keywords
     ``since``, ``until``, ``db``, ``schema``, ``nodefullpath``, ``tagname``, ``taskid``,
     ``frontierserver``, ``computingsite``, ``squid``, ``cached``, ``kind``, ``min_querytime``: each
-    takes the place of the selection's own.
+    replaces that field of the selection. ``since`` and ``until`` limit the time of the query, not its IOV.
 ``compare``
-    What to compare with: ``"previous"`` (the window of the same length just before), ``"-7d"`` (s,
-    min, h, d, w), the time when the other window begins, other logs or a dataset, or a pair (other
-    logs, when). Each column *x* then has *x*\\ ``_before`` and *x*\\ ``_change`` beside it; groups and
-    bins are those of both windows. A second statement of the same form asks for it.
+    What to compare with: ``"previous"`` (the preceding window of the same length), ``"-7d"`` (s,
+    min, h, d, w), the start time of the other window, other logs or a dataset, or a pair (other
+    logs, when). Each column *x* then also has *x*\\ ``_before`` and *x*\\ ``_change``. The rows cover the
+    groups and bins of both windows. The comparison runs a second statement of the same form.
 
-Frames of groups (schemas, folders, tasks, …) say in ``part`` whether a row is a ``named`` group, the
-``other`` ones added up, or ``missing`` (the log does not name one), and in ``groups`` how many groups
-it holds. With ``top=n`` the n largest have a row of their own; the parts always add up to the whole.
-Bins are half open and aligned to the epoch, or to 0 ms, and every bin is there. A query of which the
-log does not say whether it was cached is counted as ``unknown``. What nothing matches is a frame
-without rows. In ``attrs`` a frame holds what a plot says of it: the filter, the selection in words.
+In frames of groups (schemas, folders, tasks, …), ``part`` says what a row is: a ``named`` group, the sum of
+``other`` groups, or ``missing`` (the log names no group). ``groups`` is the number of groups in the row.
+With ``top=n`` the n largest groups have their own rows. The rows always add up to the total.
+Bins are half open and aligned to the epoch, or to 0 ms. Empty bins have rows too. A query is ``unknown``
+if the log does not say whether it was cached. If no query matches, the frame has no rows.
+``attrs`` of a frame holds what a plot needs: the filter's name and the selection in words.
 
-Of logs as `frontierlab.open_logs` opened them, questions whose selection and bins fit are asked of the
-dataset's summaries (`frontierlab.storage.summaries`), by the same statement with sums in place of counts: the answer
-is the same, sooner. That is mostly so where ``since``, ``until`` and bins of time are whole hours (of some
-filters, whole five minutes), and tags, tasks, servers, sites and Squids are left out.
+If possible, a filter reads the summaries of a dataset (`frontierlab.storage.summaries`) instead of its rows. The
+statement is the same, with sums in place of counts. The result is the same, but faster. This needs logs from
+`frontierlab.open_logs`. It mostly applies when ``since``, ``until`` and time bins are whole hours (for some
+filters, whole five minutes) and no tags, tasks, servers, sites or Squids are used.
 
-All raise `InvalidRequestError` where a parameter makes no sense, before Spark is asked, and
-`SparkError` or `Cancelled` where Spark does not come to an end.
+All filters raise `InvalidRequestError` for an invalid parameter before Spark runs, and
+`SparkError` or `Cancelled` if the statement does not complete.
 """
 
 from frontierlab.filters.costs import cost_per_server, cost_per_site, cost_per_squid, cost_per_task

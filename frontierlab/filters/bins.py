@@ -1,4 +1,4 @@
-"""Bins in time and in milliseconds: half open, aligned to zero, every one of them in the answer."""
+"""Bins of time and of durations: half open, aligned to zero, and complete (the result includes empty bins)."""
 
 from __future__ import annotations
 
@@ -18,49 +18,49 @@ from frontierlab.util.times import in_words, to_milliseconds
 __all__ = ["Bins", "MAX_BINS", "MAX_ROWS", "TimeBins", "ValueBins"]
 
 MAX_BINS = 100_000
-"""Bins of an answer at most; a day of whole seconds fits."""
+"""The largest number of bins in a result; a day in bins of one second fits."""
 
 MAX_ROWS = 2_000_000
-"""Rows of an answer at most: bins times groups."""
+"""The largest number of rows in a result: bins times groups."""
 
-_TINY_MS = 60_000  # a bin so narrow that, without a period, a dataset can have more of them than memory holds
+_TINY_MS = 60_000  # without a known period, narrower bins can be too many for memory
 
 
 class Bins(Protocol):
-    """What a question asks its counts by, beside groups."""
+    """The bins by which a question counts, in addition to groups."""
 
     column: ClassVar[str]
 
     def expression(self, shift: timedelta) -> str:
-        """Return the bin of a query, in SQL; its times are moved by `shift` first."""
+        """Return the SQL of a query's bin, after moving its time by `shift`."""
 
     def args(self, shift: timedelta) -> Mapping[str, Any]:
         """Return the values of the parameters of `expression`."""
 
     def needs(self, shift: timedelta) -> set[Need]:
-        """Return what must be known of a query to find its bin."""
+        """Return the columns that are needed to find a query's bin."""
 
     def check(self, selection: Selection) -> None:
-        """Refuse a selection of too many bins before Spark is asked."""
+        """Refuse a selection with too many bins before Spark runs."""
 
     def limit(self, selection: Selection) -> str:
-        """Return what ends the statement, so that Spark does not send many more rows than an answer can have."""
+        """Return a LIMIT clause, so that Spark does not send many more rows than `MAX_ROWS`; may be empty."""
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.Index[Any]:
-        """Return the bins that the answer has, in order, given those seen in each window."""
+        """Return all bins of the result in order; `seen` holds the bins with queries in each window."""
 
     def finish(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Put the columns that say what the bin is in its place."""
+        """Replace the bin column by the columns that describe the bin."""
 
 
 @dataclass(frozen=True)
 class TimeBins:
-    """Bins in time, aligned to the epoch.
+    """Bins of time, aligned to the epoch.
 
     Parameters
     ----------
     bin_seconds
-        Their width, in whole milliseconds.
+        Width of a bin in seconds, a multiple of 0.001.
     """
 
     bin_seconds: float = 300
@@ -82,31 +82,31 @@ class TimeBins:
         return round(self.bin_seconds * 1000)
 
     def expression(self, shift: timedelta) -> str:
-        """Return the start of a query's bin, in SQL."""
+        """Return the SQL of the start of a query's bin."""
         when = "unix_millis(time) + :shift_ms" if shift else "unix_millis(time)"
         return f"timestamp_millis({when} - pmod({when}, :bin_ms))"
 
     def args(self, shift: timedelta) -> dict[str, Any]:
-        """Return the width, and by how much times are moved, in milliseconds."""
+        """Return the bin width and the shift of times, both in milliseconds."""
         moved = {"shift_ms": shift // timedelta(milliseconds=1)} if shift else {}
         return {"bin_ms": self.width} | moved
 
     def needs(self, shift: timedelta) -> set[Need]:
-        """Return that times are cut at the limits of bins, moved by `shift`."""
+        """Return the needs: times cut at bin limits, moved by `shift`."""
         return {Need("time", "cut", self.width), Need("time", "cut", shift // timedelta(milliseconds=1))}
 
     def check(self, selection: Selection) -> None:
-        """Refuse a period of too many bins before Spark is asked."""
+        """Refuse a period with too many bins before Spark runs."""
         if selection.since is not None and selection.until is not None:
             self._starts(to_milliseconds(selection.since), to_milliseconds(selection.until))
 
     def limit(self, selection: Selection) -> str:
-        """Return a limit where the bins are tiny and the period is not known."""
+        """Return a LIMIT clause if bins are narrow and the period is not known."""
         known = selection.since is not None and selection.until is not None
         return "" if known or self.width >= _TINY_MS else f"\nLIMIT {MAX_ROWS + 1}"
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.DatetimeIndex:
-        """Return every bin of the period; without one, from the first to the last that was seen."""
+        """Return every bin of the period; without a period, from the first to the last bin with a query."""
         found = np.concatenate([bins.dt.as_unit("ms").astype("int64").to_numpy() for bins in seen])
         start = int(found.min()) if selection.since is None else to_milliseconds(selection.since)
         end = int(found.max()) + 1 if selection.until is None else to_milliseconds(selection.until)
@@ -114,11 +114,11 @@ class TimeBins:
         return pd.DatetimeIndex(starts, name=self.column).tz_localize("UTC")
 
     def finish(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Return the frame: the start of the bin says all."""
+        """Return the frame unchanged: the start describes the bin."""
         return frame
 
     def _starts(self, start: int, end: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-        """Return the starts of the bins that [start, end) meets, all in milliseconds from the epoch."""
+        """Return the starts of the bins that overlap [start, end), in milliseconds from the epoch."""
         first = start - start % self.width
         count = -((first - end) // self.width)
         if count > MAX_BINS:
@@ -131,16 +131,16 @@ class TimeBins:
 
 @dataclass(frozen=True)
 class ValueBins:
-    """Bins of a time that was taken, with one for the long tail.
+    """Bins of a duration, with one bin for the long tail.
 
     Parameters
     ----------
     value
         The column: ``querytime`` or ``dbtime``.
     bin_ms
-        Their width, in milliseconds.
+        Width of a bin, in milliseconds.
     overflow_ms
-        Where the last bin begins, which has no end: a multiple of `bin_ms`.
+        Start of the last bin, which is unbounded: a multiple of `bin_ms`.
     """
 
     value: str
@@ -164,7 +164,7 @@ class ValueBins:
             )
 
     def expression(self, shift: timedelta) -> str:
-        """Return the start of a query's bin, in SQL: that of the last for the long tail, -1 below zero."""
+        """Return the SQL of the start of a query's bin: `overflow_ms` for the long tail, -1 below zero."""
         value = self.value
         return (
             f"CASE WHEN {value} < 0 THEN -1 WHEN {value} >= :overflow_ms THEN :overflow_ms "
@@ -172,29 +172,29 @@ class ValueBins:
         )
 
     def args(self, shift: timedelta) -> dict[str, Any]:
-        """Return the width and where the last bin begins."""
+        """Return the bin width and the start of the last bin."""
         return {"bin_ms": int(self.bin_ms), "overflow_ms": int(self.overflow_ms)}
 
     def needs(self, shift: timedelta) -> set[Need]:
-        """Return that the value itself must be known."""
+        """Return the need of the exact value."""
         return {Need(self.value)}
 
     def check(self, selection: Selection) -> None:
-        """Take any period."""
+        """Accept any period."""
 
     def limit(self, selection: Selection) -> str:
-        """Return nothing: the number of bins is known."""
+        """Return an empty text: the number of bins is known."""
         return ""
 
     def all(self, seen: Sequence[pd.Series[Any]], selection: Selection) -> pd.Index[Any]:
-        """Return every bin from zero to the long tail; one below zero and one without a value where there are some."""
+        """Return every bin from zero to the long tail; bins below zero and without a value only if not empty."""
         found = pd.concat(seen)
         bins = [*range(0, int(self.overflow_ms) + 1, int(self.bin_ms))]
         below, missing = bool((found < 0).any()), bool(found.isna().any())
         return pd.Index([*([-1] * below), *bins, *([pd.NA] * missing)], dtype="Int64", name=self.column)
 
     def finish(self, frame: pd.DataFrame) -> pd.DataFrame:
-        """Say each bin by its limits, of which one that it does not have is null."""
+        """Replace the bin by its limits ``from_ms`` and ``to_ms``; a missing limit is null."""
         start = frame.pop(self.column)
         below, tail = (start < 0).fillna(False), (start >= int(self.overflow_ms)).fillna(False)
         frame.insert(0, "from_ms", start.mask(below))

@@ -1,4 +1,4 @@
-"""What changed: folders, tags, tasks and servers, by how much more or less they ask, get and fail."""
+"""What changed between two selections: folders, tags, tasks and servers, by queries, bytes and failures."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ __all__ = ["By", "CHANGES", "KEYS", "what_changed"]
 Logs: TypeAlias = "DataFrame | Dataset"
 Side: TypeAlias = "Logs | tuple[Logs, Selection]"
 By = Literal["share", "bytes", "failures"]
-"""What a change can be ranked by."""
+"""The measures by which changes can be ranked."""
 
 KEYS = {"folder": (*NODE,), "tag": (*NODE, "tagname"), "task": ("taskid",), "server": ("frontierserver",)}
-"""What can change, and the columns that name one."""
+"""The kinds of things that can change, and the columns that name each."""
 
 CHANGES = ("share", "bytes", "failures")
-"""What a change can be large in."""
+"""The measures by which changes can be ranked, as a tuple."""
 
 _MEASURES = {name: COSTS[name] for name in ("queries", "bytes", "failures")}
 _COLUMNS = [*dict.fromkeys(column for keys in KEYS.values() for column in keys)]
 
 
 def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) -> pd.DataFrame:
-    """Compare two days, or two of anything: which folders, tags, tasks and servers changed most.
+    """Compare two days or other selections: which folders, tags, tasks and servers changed most.
 
     ::
 
@@ -50,42 +50,42 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
     Parameters
     ----------
     a, b
-        Before, and now: logs (what `frontierlab.open_logs` opened) or a complete dataset, or a pair of one
+        Before and now: logs (from `frontierlab.open_logs`) or a complete dataset, or a pair of one
         of these and a `frontierlab.Selection`.
     by
-        What a change is to be large in: ``share`` of the queries, ``bytes`` or ``failures``.
+        The measure that ranks changes: ``share`` of the queries, ``bytes`` or ``failures``.
     top
-        How many folders, tags, tasks and servers each have a row of their own; None is all.
+        How many folders, tags, tasks and servers (each) have their own row; None is all.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a folder, a tag of a folder, a task or a server, in this order; of each the one whose `by`
-        changed most comes first, more and less alike.
+        A row is a folder, a tag of a folder, a task or a server, in this order. Each kind is sorted by the absolute
+        change of `by`, largest first.
 
-        what : string: ``folder``, ``tag``, ``task`` or ``server``; the rows of each add up to all queries
-        db, schema, nodefullpath, tagname, taskid, taskname, frontierserver : string, of taskid Int64; its
-            names, null where they are those of something else. Where the logs give a task several names,
-            the last in the alphabet.
+        what : string: ``folder``, ``tag``, ``task`` or ``server``; the rows of each kind add up to all queries
+        db, schema, nodefullpath, tagname, taskid, taskname, frontierserver : string (taskid: Int64); the
+            names of the row, null in the columns of other kinds. If the logs give a task several names,
+            the alphabetically last one.
         part, groups : string, Int64; see `frontierlab.filters`
         queries : Int64, number of queries
-        share : Float64, % of all queries of that side; null where it has none, which ranks as 0
+        share : Float64, % of all queries of that side; null if that side has none (ranked as 0)
         bytes : Int64, the sum of ``fsize`` of queries that were not cached
         failures : Int64, number of queries that were rejected, lost their client or ended in an error
 
-        Each of the last four is what it is now, with *x*\\ ``_before`` and *x*\\ ``_change`` beside it; the
-        change of a share is in percentage points. In ``attrs``: ``by``, and both selections in words.
+        The last four are the values of now; *x*\\ ``_before`` and *x*\\ ``_change`` follow each. The
+        change of a share is in percentage points. ``attrs`` holds ``by`` and both selections in words.
 
     Raises
     ------
     InvalidRequestError
-        A parameter makes no sense; Spark is not asked.
+        A parameter is invalid; Spark was not called.
     DatasetError
         A dataset is incomplete.
     SparkError
-        Spark does not start here.
+        Spark does not start, or the statement failed.
     Cancelled
-        A `frontierlab.spark.cancellable` block around it was cancelled.
+        A `frontierlab.spark.cancellable` block around the call was cancelled.
     """
     if by not in CHANGES:
         raise InvalidRequestError(f"by={by!r}: give one of {', '.join(CHANGES)}.")
@@ -119,9 +119,9 @@ def _side(name: str, given: Any) -> tuple[Any, Selection]:
 
 
 def _statement(before: Selection | None = None, now: Selection | None = None) -> Statement:
-    """Return the statement; ``{before}`` and ``{now}`` in it stand for the logs, its ``selection`` is that of now.
+    """Return the statement; ``{before}`` and ``{now}`` are the logs, and its ``selection`` is `now`.
 
-    Queries are counted once by all names together, and these few counts by each kind of name.
+    The inner queries count by all names together. The outer query adds up these counts for each kind of name.
     """
     now = now or Selection()
     then, args = _counted("before", before or Selection())
@@ -138,9 +138,9 @@ def _statement(before: Selection | None = None, now: Selection | None = None) ->
 
 
 def _counted(side: str, selection: Selection) -> tuple[str, dict[str, Any]]:
-    """Return the part of the statement that counts one side, zeros for the other, and the values of its parameters."""
+    """Return the subquery that counts one side (with zeros for the other side), and the values of its parameters."""
     where, values = selection.where()
-    where = re.sub(r":(\w+)", rf":{side}_\1", where)  # the other side may have a parameter of the same name
+    where = re.sub(r":(\w+)", rf":{side}_\1", where)  # both sides can have parameters of the same name
     mine = "" if side == "now" else "_before"
     listed = ",\n       ".join(
         f"{measure.sql() if suffix == mine else '0'} AS {name}{suffix}"
@@ -165,7 +165,7 @@ def _numbers() -> list[str]:
 
 
 def _ranked(counts: pd.DataFrame, what: str, by: str, top: int | None) -> pd.DataFrame:
-    """Return the rows of one kind, the largest change first."""
+    """Return the rows of one kind, sorted by absolute change, largest first."""
     keys = [*KEYS[what]]
     rows = counts[counts["what"] == what].reset_index(drop=True)
     measures = [f"{name}{suffix}" for name in _MEASURES for suffix in ("", "_before")]

@@ -1,4 +1,4 @@
-"""The window before, or other logs, that an answer is compared with."""
+"""The earlier window, or the other logs, to compare a result with."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Before", "Compare", "before"]
 
 When: TypeAlias = "str | date | datetime"
 Compare: TypeAlias = "When | DataFrame | Dataset | tuple[DataFrame | Dataset, When] | Before"
-"""What `before` takes: a time, other logs, both, or what it returned."""
+"""What `before` accepts: a time, other logs, both, or a `Before`."""
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _BACK = re.compile(rf"-(\d{{1,6}})({'|'.join(_UNITS)})")
@@ -27,16 +27,16 @@ _BACK = re.compile(rf"-(\d{{1,6}})({'|'.join(_UNITS)})")
 
 @dataclass(frozen=True)
 class Before:
-    """What an answer is compared with.
+    """The logs and selection to compare a result with.
 
     Parameters
     ----------
     logs
-        The logs to ask.
+        The logs.
     selection
-        What of them.
+        The selection of these logs.
     shift
-        By how much its times are moved to lie over those of the answer.
+        Added to times of this window to align them with the window of the result.
     """
 
     logs: DataFrame
@@ -44,7 +44,7 @@ class Before:
     shift: timedelta
 
     def in_words(self) -> str:
-        """Say it, as a legend does."""
+        """Describe the window or the logs, for a legend."""
         since, until = self.selection.since, self.selection.until
         if self.shift and since is not None and until is not None:
             return f"{in_words(since).removesuffix(' UTC')} to {in_words(until)}"
@@ -52,24 +52,24 @@ class Before:
 
 
 def before(logs: DataFrame, selection: Selection, compare: Compare) -> Before:
-    """Return what to compare with.
+    """Return the logs and the selection to compare with.
 
     Parameters
     ----------
     logs
-        The logs that the answer comes from.
+        The logs of the result.
     selection
-        What it is asked of.
+        The selection of the result.
     compare
         ``"previous"``: the window of the same length that ends where this one begins. ``"-7d"``:
-        the window so much earlier (s, min, h, d or w). A time (UTC where it has no zone): the window
-        that begins then. Or other logs, or a dataset, with the same selection; or a pair of these,
-        other logs and which window of them. What this function returned is returned as it is.
+        the same window, that much earlier (s, min, h, d or w). A time (UTC if it has no zone): the
+        window that starts then. Other logs or a dataset: the same selection of them. A pair
+        (other logs, when): that window of them. A `Before` is returned unchanged.
 
     Raises
     ------
     InvalidRequestError
-        It is none of these, or a window is asked for and the selection has no `since` and `until`.
+        `compare` is none of these, or it needs a window and the selection has no `since` and `until`.
     """
     if isinstance(compare, Before):
         return compare

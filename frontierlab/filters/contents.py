@@ -1,4 +1,4 @@
-"""What can be chosen in a dataset: its folders and its tasks, with the numbers of their queries."""
+"""The folders and tasks of a dataset, with their numbers of queries, to choose from."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def folders(logs: DataFrame, catalogue: Catalogue | None = None, selection: Sele
     Parameters
     ----------
     logs
-        What `frontierlab.open_logs` opened.
+        Logs from `frontierlab.open_logs`.
     catalogue
-        Its folders are there too, with 0 where the dataset has no query of them.
+        Adds its folders, with 0 queries if the dataset has none.
     selection
         Which queries are counted; by default all.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a folder, by name: ``db``, ``schema``, ``nodefullpath`` (null where the log names none) and
-        ``queries``.
+        A row is a folder, sorted by name: ``db``, ``schema``, ``nodefullpath`` (null if the log names no
+        folder) and ``queries``.
     """
     asked, statement = Question(QUERIES, NODE).put_to(logs, "folders of a dataset", selection or Selection())
     found = spark.run(asked, statement.text, statement.args, description=statement.name)
@@ -52,15 +52,15 @@ def tasks(logs: DataFrame, selection: Selection | None = None) -> pd.DataFrame:
     Parameters
     ----------
     logs
-        What `frontierlab.open_logs` opened.
+        Logs from `frontierlab.open_logs`.
     selection
         Which queries are counted; by default all.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a task, the one with the most queries first: ``taskid``, ``taskname`` (null where the log names
-        none) and ``queries``. Queries without a task are in none.
+        A row is a task, most queries first: ``taskid``, ``taskname`` (null if the log gives no name) and
+        ``queries``. Queries without a task are not counted.
     """
     where, args = (selection or Selection()).where("taskid IS NOT NULL")
     text = f"SELECT taskid, max(taskname) AS taskname, count(*) AS queries FROM {{logs}}{where} GROUP BY taskid"

@@ -1,4 +1,4 @@
-"""Who costs most: queries, bytes, database time and failures by task, server, site and Squid."""
+"""Costs by task, server, site and Squid: queries, bytes, database time and failures."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frontierlab.filters.question import Question, as_filter
 __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
 
 Cost = Literal["queries", "bytes", "dbtime_ms", "failures"]
-"""What a group can be ranked by."""
+"""The costs by which groups can be ranked."""
 
 COSTS: dict[str, Measure] = {
     "queries": Count(),
@@ -23,19 +23,19 @@ COSTS: dict[str, Measure] = {
     "dbtime_ms": Sum("dbtime", where=NOT_CACHED),
     "failures": Count(FAILED),
 }
-"""What queries cost: one each; the size of its answer; its time in the database; whether it failed."""
+"""The costs of queries: their number, response size, database time and failures."""
 
 
 @as_filter
 def cost_per_task(*, by: Cost = "queries", top: int | None = 20) -> Question:
-    """Add up what each task costs.
+    """Add up the costs of each task.
 
     Parameters
     ----------
     by
-        What makes a task large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+        The cost that ranks tasks: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
     top
-        How many tasks have a row of their own; None is all.
+        How many tasks have their own row; None is all.
 
     Returns
     -------
@@ -43,27 +43,27 @@ def cost_per_task(*, by: Cost = "queries", top: int | None = 20) -> Question:
         A row is a PanDA task, the largest first.
 
         taskid : Int64
-        taskname : string; where the log gives a task several names, the last in the alphabet
+        taskname : string; if the log gives a task several names, the alphabetically last one
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         queries : Int64, number of queries
-        bytes : Int64, the sum of ``fsize`` of those that were not cached
-        dbtime_ms : Int64, milliseconds in the database of those that were not cached
+        bytes : Int64, the sum of ``fsize`` of queries that were not cached
+        dbtime_ms : Int64, database time in milliseconds of queries that were not cached
         failures : Int64, number of queries that were rejected, lost their client or ended in an error
-        queries_percent, bytes_percent, dbtime_ms_percent, failures_percent : Float64, % of all rows'
+        queries_percent, bytes_percent, dbtime_ms_percent, failures_percent : Float64, % of the sum of all rows
     """
     return _costs("taskid", by, top, {"taskname": "max(taskname)"})
 
 
 @as_filter
 def cost_per_server(*, by: Cost = "queries", top: int | None = 20) -> Question:
-    """Add up what is asked of each Frontier server.
+    """Add up the costs at each Frontier server.
 
     Parameters
     ----------
     by
-        What makes a server large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+        The cost that ranks servers: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
     top
-        How many servers have a row of their own; None is all.
+        How many servers have their own row; None is all.
 
     Returns
     -------
@@ -76,14 +76,14 @@ def cost_per_server(*, by: Cost = "queries", top: int | None = 20) -> Question:
 
 @as_filter
 def cost_per_site(*, by: Cost = "queries", top: int | None = 20) -> Question:
-    """Add up what each site costs; not every index knows them.
+    """Add up the costs of each site; not every index names sites.
 
     Parameters
     ----------
     by
-        What makes a site large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+        The cost that ranks sites: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
     top
-        How many sites have a row of their own; None is all.
+        How many sites have their own row; None is all.
 
     Returns
     -------
@@ -96,14 +96,14 @@ def cost_per_site(*, by: Cost = "queries", top: int | None = 20) -> Question:
 
 @as_filter
 def cost_per_squid(*, by: Cost = "queries", top: int | None = 20) -> Question:
-    """Add up what each Squid asked for; not every index knows them.
+    """Add up the costs of each Squid; not every index names Squids.
 
     Parameters
     ----------
     by
-        What makes a Squid large: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
+        The cost that ranks Squids: ``queries``, ``bytes``, ``dbtime_ms`` or ``failures``.
     top
-        How many Squids have a row of their own; None is all.
+        How many Squids have their own row; None is all.
 
     Returns
     -------

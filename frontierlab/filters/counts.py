@@ -23,7 +23,7 @@ def queries_per_db(*, top: int | None = None) -> Question:
     Parameters
     ----------
     top
-        How many databases have a row of their own; None is all.
+        How many databases have their own row; None is all.
 
     Returns
     -------
@@ -41,13 +41,14 @@ def queries_per_db(*, top: int | None = None) -> Question:
 def uncached_by_kind() -> Question:
     """Count the queries that were not cached, by kind.
 
-    The kind is the first flag that is true of ``disconn`` (the client went away), ``rejected`` (the
-    servlet was too busy) and ``procerror`` (an error while processing), or else ``first query``, a plain miss.
+    The kind is the first true flag among ``disconn`` (the client went away), ``rejected`` (the
+    servlet was too busy) and ``procerror`` (an error while processing). Without a true flag it is
+    ``first query``, a plain miss.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a kind; each of the four is there where any query matches.
+        A row is a kind. If any query matches, all four kinds have a row.
 
         kind : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
@@ -58,12 +59,12 @@ def uncached_by_kind() -> Question:
 
 @as_filter
 def queries_per_schema(*, top: int | None = None) -> Question:
-    """Count the queries of each schema; of one database with ``db``.
+    """Count the queries of each schema; ``db`` selects one database.
 
     Parameters
     ----------
     top
-        How many schemas have a row of their own; None is all.
+        How many schemas have their own row; None is all.
 
     Returns
     -------
@@ -79,12 +80,12 @@ def queries_per_schema(*, top: int | None = None) -> Question:
 
 @as_filter
 def cached_per_schema(*, top: int | None = None) -> Question:
-    """Count the queries of each schema, cached and not; of one database with ``db``.
+    """Count the queries of each schema, cached and not; ``db`` selects one database.
 
     Parameters
     ----------
     top
-        How many schemas have a row of their own; None is all.
+        How many schemas have their own row; None is all.
 
     Returns
     -------
@@ -100,12 +101,12 @@ def cached_per_schema(*, top: int | None = None) -> Question:
 
 @as_filter
 def payload_per_schema(*, top: int | None = None) -> Question:
-    """Count the queries of each schema that ask for a payload, and those that do not; of one database with ``db``.
+    """Count the queries of each schema with and without a payload request; ``db`` selects one database.
 
     Parameters
     ----------
     top
-        How many schemas have a row of their own; None is all.
+        How many schemas have their own row; None is all.
 
     Returns
     -------
@@ -115,19 +116,19 @@ def payload_per_schema(*, top: int | None = None) -> Question:
         db, schema : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         payload : Int64, number of queries that give the start of an IOV
-        non_payload : Int64, number of queries that do not (``since`` is -1)
+        non_payload : Int64, number of queries without one (the column ``since`` is -1)
     """
     return Question(PAYLOAD, SCHEMA, top=top)
 
 
 @as_filter
 def payload_per_node(*, top: int | None = None) -> Question:
-    """Count the queries of each folder that ask for a payload, and those that do not; of one schema with ``schema``.
+    """Count the queries of each folder with and without a payload request; ``schema`` selects one schema.
 
     Parameters
     ----------
     top
-        How many folders have a row of their own; None is all.
+        How many folders have their own row; None is all.
 
     Returns
     -------
@@ -137,6 +138,6 @@ def payload_per_node(*, top: int | None = None) -> Question:
         db, schema, nodefullpath : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         payload : Int64, number of queries that give the start of an IOV
-        non_payload : Int64, number of queries that do not (``since`` is -1)
+        non_payload : Int64, number of queries without one (the column ``since`` is -1)
     """
     return Question(PAYLOAD, NODE, top=top)

@@ -1,4 +1,4 @@
-"""Numbers of queries by the time that they took (plots 8 and 9)."""
+"""Numbers of queries by their duration (plots 8 and 9)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 
 @as_filter
 def queries_by_querytime(*, bin_ms: int = 100, overflow_ms: int = 10_000) -> Question:
-    """Count the queries by the whole time that they took, cached and not.
+    """Count the queries by their total duration (``querytime``), cached and not.
 
     Parameters
     ----------
     bin_ms
         Width of a bin, in milliseconds.
     overflow_ms
-        Where the last bin begins, which holds the long tail: a multiple of `bin_ms`.
+        Start of the last bin, which holds the long tail: a multiple of `bin_ms`.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a bin ``[from_ms, to_ms)``, in order. Without ``to_ms`` it is the long tail, without
-        ``from_ms`` what lies below zero, without both the queries without a time (each of the last
-        two is there only where it holds a query).
+        A row is a bin ``[from_ms, to_ms)``, in order. If ``to_ms`` is null, the bin is the long tail. If
+        ``from_ms`` is null, it holds values below zero. If both are null, it holds queries without a
+        value. The last two bins have a row only if they hold a query.
 
         from_ms, to_ms : Int64, milliseconds
         cached, not_cached, unknown : Int64, numbers of queries
@@ -37,21 +37,21 @@ def queries_by_querytime(*, bin_ms: int = 100, overflow_ms: int = 10_000) -> Que
 
 @as_filter
 def queries_by_dbtime(*, bin_ms: int = 100, overflow_ms: int = 10_000) -> Question:
-    """Count the queries by the time that they took in the database, cached and not.
+    """Count the queries by their time in the database (``dbtime``), cached and not.
 
     Parameters
     ----------
     bin_ms
         Width of a bin, in milliseconds.
     overflow_ms
-        Where the last bin begins, which holds the long tail: a multiple of `bin_ms`.
+        Start of the last bin, which holds the long tail: a multiple of `bin_ms`.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a bin ``[from_ms, to_ms)``, in order. Without ``to_ms`` it is the long tail, without
-        ``from_ms`` what lies below zero, without both the queries without a time (each of the last
-        two is there only where it holds a query).
+        A row is a bin ``[from_ms, to_ms)``, in order. If ``to_ms`` is null, the bin is the long tail. If
+        ``from_ms`` is null, it holds values below zero. If both are null, it holds queries without a
+        value. The last two bins have a row only if they hold a query.
 
         from_ms, to_ms : Int64, milliseconds
         cached, not_cached, unknown : Int64, numbers of queries

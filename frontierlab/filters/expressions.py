@@ -1,4 +1,4 @@
-"""The expressions that several filters count with."""
+"""SQL expressions and measures that several filters share."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ __all__ = [
 ]
 
 DB = {"db": "db"}
-"""What names a database."""
+"""The column that names a database."""
 
 SCHEMA = {"db": "db", "schema": "schema"}
-"""What names a schema."""
+"""The columns that name a schema."""
 
 NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
-"""What names a folder."""
+"""The columns that name a folder."""
 
 QUERIES = {"queries": Count()}
 """Numbers of queries."""
@@ -51,7 +51,7 @@ CACHED = {
     "not_cached": Count(NOT_CACHED),
     "unknown": Count(Expression.of("cached IS NULL", "cached")),
 }
-"""Numbers of queries that were cached, that were not, and of which the log does not say."""
+"""Numbers of queries that were cached, that were not cached, and for which the log does not say."""
 
 _GIVEN = Need("since", "given")
 
@@ -59,21 +59,21 @@ PAYLOAD = {
     "payload": Count(Expression("since <> -1", _GIVEN)),
     "non_payload": Count(Expression("since = -1 OR since IS NULL", _GIVEN)),
 }
-"""Numbers of queries that give the start of an IOV, and that do not."""
+"""Numbers of queries with and without the start of an IOV."""
 
 BYTES = {"bytes": Sum("fsize")}
-"""Sizes of answers added up."""
+"""The sum of response sizes."""
 
 
 def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -> pd.DataFrame:
-    """Add what each column is of the row's whole, in percent; null where the whole is nothing."""
+    """Add each column's percentage of the row's `whole`; null if `whole` is 0."""
     whole = whole.mask(whole == 0)
-    # an integer of 64 bits becomes a fraction here: a share of 53 bits is exact enough
+    # int64 becomes float64 here: 53 bits are precise enough for a share
     return frame.assign(**{f"{column}_percent": 100 * (frame[column] / whole).astype("Float64") for column in of})
 
 
 def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
-    """Add what each column's value is of all rows' together, in percent; null where that is nothing."""
+    """Add each column's percentage of its sum over all rows; null if the sum is 0."""
     for column in of:
         frame = add_percent(frame, [column], pd.Series(frame[column].sum(), index=frame.index, dtype="Int64"))
     return frame

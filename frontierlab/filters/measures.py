@@ -1,4 +1,4 @@
-"""What filters count: numbers of queries, and sums over them, in SQL; and what that needs to know of a query."""
+"""The measures of filters in SQL (numbers of queries and sums over them), and the columns that they need."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ class Count:
     Parameters
     ----------
     where
-        Of those for which this holds, in SQL; by default all.
+        SQL condition on the queries; by default all are counted.
     """
 
     where: str = ""
 
     @property
     def needs(self) -> set[Need]:
-        """What must be known of a query to count it."""
+        """The columns that are needed to count a query."""
         return needs_of([self.where] if self.where else [])
 
     def sql(self, times: str = "") -> str:
-        """Return it in SQL; `times` is the column that says how many queries a row stands for, by default one."""
+        """Return the SQL; `times` is the column with the number of queries that a row stands for, by default one."""
         if times:
             return _sum(times, self.where)
         return f"count_if({self.where})" if self.where else "count(*)"
@@ -36,14 +36,14 @@ class Count:
 
 @dataclass(frozen=True)
 class Sum:
-    """The sum of a column over queries; nothing adds up to 0.
+    """The sum of a column over queries; 0 without queries.
 
     Parameters
     ----------
     column
-        What is added up.
+        The column to add up.
     where
-        Of the queries for which this holds, in SQL; by default all.
+        SQL condition on the queries; by default all are added up.
     """
 
     column: str
@@ -51,16 +51,16 @@ class Sum:
 
     @property
     def needs(self) -> set[Need]:
-        """What must be known of a query to add it up."""
+        """The columns that are needed for the sum."""
         return {Need(self.column, "sum")} | needs_of([self.where] if self.where else [])
 
     def sql(self, times: str = "") -> str:
-        """Return it in SQL; a row that stands for several queries holds their sum, so that `times` is not needed."""
+        """Return the SQL; a row that stands for several queries already holds their sum, so `times` is not used."""
         return _sum(self.column, self.where)
 
 
 Measure: TypeAlias = Count | Sum
-"""What a filter counts."""
+"""A quantity that a filter computes for each group or bin."""
 
 
 def _sum(column: str, where: str) -> str:

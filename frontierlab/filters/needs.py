@@ -1,7 +1,7 @@
-"""What a question needs to know of each query: which columns, and how exactly.
+"""The columns that a question needs, and how precisely it needs them.
 
-From this follows whether a summary (`frontierlab.storage.summaries`), which knows less of a query than the log, gives
-the same answer. SQL that does not say what it needs is asked of the log itself.
+A summary (`frontierlab.storage.summaries`) holds less detail than the log. These needs decide whether the summary
+gives the same result. SQL without declared needs always runs on the log itself.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Need:
     column
         The column.
     how
-        ``value``: as it is, to group by or to compare with anything. ``sum``: added up. ``at least``: compared with
-        one threshold, `value`. ``given``: whether there is one, of a column in which -1 and null mean that there is
-        none. ``cut``: cut into pieces at multiples of `value` (milliseconds).
+        ``value``: the exact value, to group by or to compare. ``sum``: added up. ``at least``: compared with
+        one threshold, `value`. ``given``: only whether it is given; -1 and null mean that it is not.
+        ``cut``: only to a multiple of `value` (milliseconds).
     value
         See `how`.
     """
@@ -38,24 +38,24 @@ class Need:
 
 
 class Expression(str):
-    """SQL that says what it needs."""
+    """SQL text with its declared needs."""
 
     needs: frozenset[Need]
 
     def __new__(cls, sql: str, *needs: Need) -> Self:
-        """Take the SQL and what it needs."""
+        """Make an expression from the SQL and its needs."""
         made = super().__new__(cls, sql)
         made.needs = frozenset(needs)
         return made
 
     @classmethod
     def of(cls, sql: str, *columns: str) -> Self:
-        """Return SQL that uses columns as they are."""
+        """Return SQL that needs the exact values of columns."""
         return cls(sql, *map(Need, columns))
 
 
 def needs_of(parts: Iterable[str]) -> set[Need]:
-    """Return what pieces of SQL need; a text that does not say it is taken for the name of a column."""
+    """Return the needs of SQL texts; a text without declared needs is taken as a column name."""
     found: set[Need] = set()
     for sql in parts:
         found |= sql.needs if isinstance(sql, Expression) else {Need(sql)}
@@ -63,7 +63,7 @@ def needs_of(parts: Iterable[str]) -> set[Need]:
 
 
 def needs_of_selection(selection: Selection) -> set[Need]:
-    """Return what the conditions of a selection need."""
+    """Return the needs of a selection's conditions."""
     given = {name: value for name, value in vars(selection).items() if value is not None}
     found: set[Need] = set()
     for name, value in given.items():

@@ -31,42 +31,42 @@ def queries_over_time(*, bin_seconds: float = 300) -> Question:
     Parameters
     ----------
     bin_seconds
-        Width of a time bin, in whole milliseconds.
+        Width of a time bin in seconds, a multiple of 0.001.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a time bin, in order. Every bin from ``since`` to ``until`` is there, with zeros where
-        no query came; without them, from the first to the last query. The first and the last bin can
-        reach outside ``since`` and ``until``, but only queries inside are counted.
+        A row is a time bin, in order. Every bin from ``since`` to ``until`` has a row, with zeros if it has
+        no query. Without ``since`` and ``until``, bins go from the first to the last query. The first and the
+        last bin can extend beyond ``since`` and ``until``, but only queries inside are counted.
 
         time : start of the bin, UTC
         cached, not_cached, unknown : Int64, numbers of queries
 
-        See `frontierlab.filters` for further parameters and errors; there are `MAX_BINS` bins at most.
+        See `frontierlab.filters` for further parameters and errors; at most `MAX_BINS` bins are allowed.
     """
     return Question(CACHED, bins=TimeBins(bin_seconds), facts={"bin_seconds": bin_seconds})
 
 
 @as_filter
 def bytes_over_time(*, bin_seconds: float = 300) -> Question:
-    """Add up the sizes of the answers over time, of queries that were not cached.
+    """Add up the response sizes over time, of queries that were not cached.
 
     Parameters
     ----------
     bin_seconds
-        Width of a time bin, in whole milliseconds.
+        Width of a time bin in seconds, a multiple of 0.001.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a time bin, in order; every bin is there, as in `queries_over_time`.
+        A row is a time bin, in order; empty bins have rows, as in `queries_over_time`.
 
         time : start of the bin, UTC
         bytes : Int64, the sum of ``fsize``
-        kB : Float64, the same in kB, which are 1,000 bytes
+        kB : Float64, the same in kB (1,000 bytes)
 
-        See `frontierlab.filters` for further parameters and errors; there are `MAX_BINS` bins at most.
+        See `frontierlab.filters` for further parameters and errors; at most `MAX_BINS` bins are allowed.
     """
 
     def in_kilobytes(frame: pd.DataFrame) -> pd.DataFrame:
@@ -83,22 +83,22 @@ def bytes_over_time(*, bin_seconds: float = 300) -> Question:
 
 @as_filter
 def long_queries_per_schema(*, threshold_ms: int = 1000, bin_seconds: float = 300, top: int | None = 10) -> Question:
-    """Count the long queries over time, a series a schema; of one database with ``db``.
+    """Count the long queries over time, one series per schema; ``db`` selects one database.
 
     Parameters
     ----------
     threshold_ms
-        A query is long when its ``querytime`` is so many milliseconds or more.
+        A query is long if its ``querytime`` is at least this many milliseconds.
     bin_seconds
-        Width of a time bin, in whole milliseconds.
+        Width of a time bin in seconds, a multiple of 0.001.
     top
-        How many schemas have a series of their own, those with the most long queries; None is all.
+        How many schemas have their own series (those with the most long queries); None is all.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a time bin of a series. Every bin is there for every series, as in
-        `queries_over_time`; in a bin, the largest series of the whole period is first.
+        A row is a time bin of a series. Every series has every bin, as in `queries_over_time`.
+        In each bin, the largest series of the whole period comes first.
 
         time : start of the bin, UTC
         db, schema : string
@@ -110,22 +110,22 @@ def long_queries_per_schema(*, threshold_ms: int = 1000, bin_seconds: float = 30
 
 @as_filter
 def long_queries_per_node(*, threshold_ms: int = 1000, bin_seconds: float = 300, top: int | None = 10) -> Question:
-    """Count the long queries over time, a series a folder; of one schema with ``schema``.
+    """Count the long queries over time, one series per folder; ``schema`` selects one schema.
 
     Parameters
     ----------
     threshold_ms
-        A query is long when its ``querytime`` is so many milliseconds or more.
+        A query is long if its ``querytime`` is at least this many milliseconds.
     bin_seconds
-        Width of a time bin, in whole milliseconds.
+        Width of a time bin in seconds, a multiple of 0.001.
     top
-        How many folders have a series of their own, those with the most long queries; None is all.
+        How many folders have their own series (those with the most long queries); None is all.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a time bin of a series. Every bin is there for every series, as in
-        `queries_over_time`; in a bin, the largest series of the whole period is first.
+        A row is a time bin of a series. Every series has every bin, as in `queries_over_time`.
+        In each bin, the largest series of the whole period comes first.
 
         time : start of the bin, UTC
         db, schema, nodefullpath : string
@@ -137,24 +137,24 @@ def long_queries_per_node(*, threshold_ms: int = 1000, bin_seconds: float = 300,
 
 @as_filter
 def querytime_percentiles(*, bin_seconds: float = 300) -> Question:
-    """Compute how long queries took over time: exact percentiles of ``querytime``.
+    """Compute exact percentiles of ``querytime`` over time.
 
     Parameters
     ----------
     bin_seconds
-        Width of a time bin, in whole milliseconds.
+        Width of a time bin in seconds, a multiple of 0.001.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a time bin, in order; every bin is there, as in `queries_over_time`.
+        A row is a time bin, in order; empty bins have rows, as in `queries_over_time`.
 
         time : start of the bin, UTC
-        queries : Int64, number of queries of which the log gives the time
-        p50, p95, p99 : Float64, milliseconds: half, 95 % and 99 % of the queries took so long or
-            less, interpolated between neighbours as SQL's PERCENTILE_CONT does; null without queries
+        queries : Int64, number of queries with a ``querytime``
+        p50, p95, p99 : Float64, milliseconds: 50 %, 95 % and 99 % of the queries took at most this
+            long; interpolated linearly like SQL's PERCENTILE_CONT; null without queries
 
-        See `frontierlab.filters` for further parameters and errors; there are `MAX_BINS` bins at most.
+        See `frontierlab.filters` for further parameters and errors; at most `MAX_BINS` bins are allowed.
     """
 
     def apart(frame: pd.DataFrame) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def querytime_percentiles(*, bin_seconds: float = 300) -> Question:
     return Question(
         {"queries": Count("querytime IS NOT NULL")},
         values={"percentiles": f"percentile(querytime, array({listed}), times)"},
-        first="querytime",  # a percentile of few different values, each with its count, takes half the time
+        first="querytime",  # a percentile of distinct values with counts takes half the time
         bins=TimeBins(bin_seconds),
         derive=apart,
         facts={"bin_seconds": bin_seconds},

@@ -1,4 +1,4 @@
-"""Where in time the queries are: the days that a picture over time is made for, when a few queries are far away."""
+"""The period that plots over time show when a few queries are far from the others in time."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _DAY = "timestamp_millis(unix_millis(time) - pmod(unix_millis(time), :day_ms))"
 _DAYS = Question(QUERIES, {"day": Expression(_DAY, Need("time", "cut", DAY_MS))}, args={"day_ms": DAY_MS})
 
 _FILLED = 0.1  # the share of days with queries below which a period is mostly empty
-_GAP = timedelta(days=31)  # without queries, after which another period begins
-_NAMED = 3  # other periods that are named
+_GAP = timedelta(days=31)  # a gap without queries that separates two periods
+_NAMED = 3  # how many other periods the sentence names
 
 
 @dataclass(frozen=True)
 class Period:
-    """The part of a selection that pictures over time show.
+    """The part of a selection that plots over time show.
 
     Parameters
     ----------
     selection
-        The queries shown.
+        The shown queries.
     outside
-        A sentence about the others; empty where all are shown.
+        A sentence about the other queries; empty if all are shown.
     """
 
     selection: Selection
     outside: str = ""
 
     def of(self, compare: Before | None, whole: Selection) -> Before | None:
-        """Return the same part of what the whole selection is compared with."""
+        """Return the matching part of the comparison of the whole selection."""
         if compare is None or self.selection == whole:
             return compare
         moved = self.selection.shifted(-compare.shift)
@@ -53,16 +53,16 @@ class Period:
 
 
 def period_of_most(logs: DataFrame, selection: Selection) -> Period:
-    """Find the period that most queries are in; all of the selection unless most of its days have no query.
+    """Find the period with the most queries; the whole selection unless over 90 % of its days have no query.
 
-    A period ends where no query comes for 31 days. One statement counts the queries of each day.
+    A gap of 31 days without queries separates two periods. One statement counts the queries of each day.
 
     Parameters
     ----------
     logs
-        What `frontierlab.open_logs` opened.
+        Logs from `frontierlab.open_logs`.
     selection
-        Which queries.
+        The selected queries.
 
     Raises
     ------

@@ -1,6 +1,6 @@
-"""What filters are made of: a question, its parametrised statement, the call, and the answer.
+"""The parts of a filter: a question, its parametrised statement, the call, and the result.
 
-Values never enter the text of a statement: they are named parameters, a list one parameter a value.
+Values never enter the SQL text. They are named parameters; a list has one parameter per value.
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class Statement:
     name
         The filter's name.
     text
-        The SQL; ``{logs}`` stands for the logs.
+        The SQL, with ``{logs}`` for the logs.
     args
         The values of the named parameters.
     selection
-        Which queries it counts.
+        The queries that it counts.
     """
 
     name: str
@@ -69,35 +69,37 @@ class Statement:
 
 @dataclass(frozen=True)
 class Question:
-    """What a filter asks of the logs, whichever queries of them are selected.
+    """What a filter counts in the logs, independent of the selection.
+
+    SQL that is more than a column name declares its needs (`frontierlab.filters.needs`). Without them, the question
+    never uses summaries.
 
     Parameters
     ----------
     measures
-        What is counted, by the name of its column.
+        The measures, by column name.
     keys
-        The columns that name a group; of an expression, its SQL. SQL that is more than a column's name says what it
-        needs (`frontierlab.filters.needs`), or is not asked of summaries; so in what follows.
+        The SQL of the columns that name a group, by column name.
     values
-        What is counted and cannot be added up; with bins alone.
+        SQL of aggregates that cannot be added up, by column name; only with bins and without groups.
     first
-        A column whose equal values are counted first, as ``times``, which measures and values then weigh by.
+        A column to group by first, with counts as ``times``; measures and values then weight by ``times``.
     labels
-        What else is said of a group, by the name of its column: SQL.
+        SQL of more columns that describe a group, by column name.
     conditions, args
-        Of which queries alone, in SQL, and the values of its parameters.
+        SQL conditions on the queries, and the values of their parameters.
     bins
-        What counts are by, beside groups.
+        The bins to count by, in addition to groups.
     top
-        How many groups have a row of their own; None is all.
+        How many groups have their own row; None is all.
     rank
-        Which measures' sum makes a group large; by default all.
+        The measures whose sum ranks groups; by default all.
     always
-        Groups of one key that have a row even where nothing was counted.
+        Values of the only key that have a row even without queries.
     derive
-        Adds what follows from the measures, such as shares, to an answer.
+        A function that adds derived columns, such as shares, to the result.
     facts
-        What a plot says of the question, such as a threshold.
+        Facts for the plot, such as a threshold.
     """
 
     measures: Mapping[str, Measure]
@@ -118,9 +120,9 @@ class Question:
         check_top(self.top)
 
     def statement(self, name: str, selection: Selection, shift: timedelta = _NOW, times: str = "") -> Statement:
-        """Return the SQL of the question for these queries, their times moved by `shift`.
+        """Return the statement for selected queries, with their times moved by `shift`.
 
-        `times` is the column that says how many queries a row stands for; by default each is one.
+        `times` is the column with the number of queries that a row stands for; by default a row is one query.
         """
         by = {} if self.bins is None else {self.bins.column: self.bins.expression(shift)}
         by |= self.keys
@@ -137,7 +139,7 @@ class Question:
         return Statement(name, text, args, selection)
 
     def needs(self, selection: Selection, shift: timedelta = _NOW) -> tuple[set[Need], set[Need]]:
-        """Return what must be known of a query: for the conditions that all queries meet, and for the rest."""
+        """Return the needs of the conditions on all counted queries, and the other needs of the question."""
         rest = needs_of([*self.keys.values(), *self.labels.values(), *([self.first] if self.first else [])])
         for measure in self.measures.values():
             rest |= measure.needs
@@ -148,15 +150,15 @@ class Question:
     def put_to(
         self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = _NOW
     ) -> tuple[DataFrame, Statement]:
-        """Return what to ask, and the statement: the summary of the logs where it gives the same answer."""
+        """Return the frame to query and the statement; the frame is a summary if that gives the same result."""
         every, rest = self.needs(selection, shift)
-        summary = None if self.values else summary_that_answers(logs, every, rest)  # values need each query
+        summary = None if self.values else summary_that_answers(logs, every, rest)  # values need every row
         if summary is not None:
             return summary, self.statement(name, selection, shift, TIMES)
         return logs, self.statement(name, selection, shift)
 
     def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
-        """Make Spark's answer, or two of them to compare, the frame that a filter returns."""
+        """Build the filter's frame from Spark's result, or from two results to compare."""
         if self.bins is not None and any(len(frame) > MAX_ROWS for frame in raw):
             raise self._too_many(f"more than {MAX_ROWS:,}")
         if self.always and any(len(frame) for frame in raw):
@@ -190,7 +192,7 @@ class Question:
     def _rows(
         self, frames: list[pd.DataFrame], places: pd.DataFrame | None, selection: Selection
     ) -> pd.Index[Any] | None:
-        """Return the rows of the answer; None where they are just those there are."""
+        """Return the index of the result; None to keep the rows as they are."""
         order = None if places is None else pd.Index(sorted(places["place"].unique()), name="place", dtype="int64")
         if self.bins is None:
             return order
@@ -210,14 +212,14 @@ class Question:
         )
 
     def _filled(self, frame: pd.DataFrame, index: pd.Index[Any] | None) -> pd.DataFrame:
-        """Put in the rows in which nothing was counted."""
+        """Add the rows without queries."""
         if index is None:
             return frame
         frame = frame.reindex(index)
         return frame.assign(**{name: frame[name].fillna(0) for name in self.measures})
 
     def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
-        """Put the names of the groups in the places' place."""
+        """Replace the places by the names of their groups."""
         names = heads(places, [*self.keys])
         for label in self.labels:
             known = pd.concat(raw).dropna(subset=[label, *self.keys]).drop_duplicates([*self.keys])
@@ -228,14 +230,14 @@ class Question:
 
 
 def _select(columns: Mapping[str, str], by: int, source: str) -> str:
-    """Write a statement that is grouped by its first columns."""
+    """Return a SELECT statement that is grouped by its first `by` columns."""
     listed = ",\n       ".join(sql if sql == column else f"{sql} AS {column}" for column, sql in columns.items())
     grouped = ", ".join(str(number) for number in range(1, by + 1))
     return f"SELECT {listed}\nFROM {source}" + (f"\nGROUP BY {grouped}" if grouped else "")
 
 
 def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
-    """Return each column, what it was before, and by how much it changed."""
+    """Return each column with its value before and its change."""
     columns = {}
     for column in now.columns:
         columns[column] = now[column]
@@ -245,14 +247,14 @@ def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
 
 
 class Filter(Protocol):
-    """A question: called with logs it answers, with ``sql`` it shows its statement."""
+    """A filter: a call with logs returns the result, and ``sql`` returns the statement."""
 
     __name__: str
 
     def __call__(
         self, logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
     ) -> pd.DataFrame:
-        """Ask the logs."""
+        """Run the filter on logs."""
         ...
 
     def sql(self, selection: Selection | None = None, **keywords: Any) -> Statement:
@@ -261,7 +263,7 @@ class Filter(Protocol):
 
 
 def as_filter(build: Callable[..., Question]) -> Filter:
-    """Make a filter of the function that makes its question."""
+    """Make a filter from the function that builds its question."""
     name = build.__name__
     own = list(inspect.signature(build).parameters.values())
     mine = {parameter.name for parameter in own}

@@ -1,4 +1,4 @@
-"""What part of the queries is cached, and whose the bytes are (plots 11 to 14)."""
+"""Shares of cached queries, and shares of bytes, by schema and folder (plots 11 to 14)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_n
 
 @as_filter
 def cached_share_per_schema(*, top: int | None = None) -> Question:
-    """Compute what part of each schema's queries is cached, and what not; of one database with ``db``.
+    """Compute the shares of cached and other queries of each schema; ``db`` selects one database.
 
     Parameters
     ----------
     top
-        How many schemas have a row of their own, those with the most queries; None is all.
+        How many schemas have their own row (those with the most queries); None is all.
 
     Returns
     -------
@@ -36,12 +36,12 @@ def cached_share_per_schema(*, top: int | None = None) -> Question:
 
 @as_filter
 def cached_share_per_node(*, top: int | None = None) -> Question:
-    """Compute what part of each folder's queries is cached, and what not; of one schema with ``schema``.
+    """Compute the shares of cached and other queries of each folder; ``schema`` selects one schema.
 
     Parameters
     ----------
     top
-        How many folders have a row of their own, those with the most queries; None is all.
+        How many folders have their own row (those with the most queries); None is all.
 
     Returns
     -------
@@ -58,14 +58,14 @@ def cached_share_per_node(*, top: int | None = None) -> Question:
 
 @as_filter
 def bytes_share_per_schema(*, top: int | None = None) -> Question:
-    """Compute what part of the bytes each schema has, of queries that were not cached.
+    """Compute each schema's share of the bytes of queries that were not cached.
 
-    The whole is all selected queries' bytes: those of one database with ``db``.
+    100 % is the bytes of all selected queries; ``db`` selects one database.
 
     Parameters
     ----------
     top
-        How many schemas have a row of their own, those with the most bytes; None is all.
+        How many schemas have their own row (those with the most bytes); None is all.
 
     Returns
     -------
@@ -75,21 +75,21 @@ def bytes_share_per_schema(*, top: int | None = None) -> Question:
         db, schema : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         bytes : Int64, the sum of ``fsize``
-        bytes_percent : Float64, % of all rows' bytes
+        bytes_percent : Float64, % of the bytes of all rows
     """
     return _bytes(SCHEMA, top)
 
 
 @as_filter
 def bytes_share_per_node(*, top: int | None = None) -> Question:
-    """Compute what part of the bytes each folder has, of queries that were not cached.
+    """Compute each folder's share of the bytes of queries that were not cached.
 
-    The whole is all selected queries' bytes: those of one schema with ``schema``.
+    100 % is the bytes of all selected queries; ``schema`` selects one schema.
 
     Parameters
     ----------
     top
-        How many folders have a row of their own, those with the most bytes; None is all.
+        How many folders have their own row (those with the most bytes); None is all.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def bytes_share_per_node(*, top: int | None = None) -> Question:
         db, schema, nodefullpath : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         bytes : Int64, the sum of ``fsize``
-        bytes_percent : Float64, % of all rows' bytes
+        bytes_percent : Float64, % of the bytes of all rows
     """
     return _bytes(NODE, top)
 

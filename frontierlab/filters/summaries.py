@@ -1,4 +1,4 @@
-"""Which summary of a dataset gives the same answer to a question as its rows."""
+"""The choice of a summary that gives the same result for a question as the rows of the dataset."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 __all__ = ["shape_answers", "summary_that_answers"]
 
-_COARSE = ("time", "querytime", "since")  # columns of which a summary keeps little
+_COARSE = ("time", "querytime", "since")  # columns that summaries keep only coarsely
 
 
 def shape_answers(shape: Shape, every: AbstractSet[Need], rest: AbstractSet[Need]) -> bool:
-    """Return whether a question gets the same answer from a summary as from the rows.
+    """Return whether a question has the same result on a summary as on the rows.
 
     Parameters
     ----------
     shape
-        What the summary tells apart.
+        The shape of the summary.
     every
-        What the conditions that all counted queries meet need to know of a query.
+        The needs of the conditions on all counted queries.
     rest
-        What else the question needs to know of a query.
+        The other needs of the question.
     """
     if shape.long and not any(need.how == "at least" for need in every):
         return False
@@ -50,15 +50,15 @@ def _keeps(shape: Shape, need: Need) -> bool:
 
 
 def summary_that_answers(logs: DataFrame, every: AbstractSet[Need], rest: AbstractSet[Need]) -> DataFrame | None:
-    """Return the summary that gives the same answer to a question as the logs; None where there is none.
+    """Return the summary that gives the same result for a question as the logs; None if no summary does.
 
     Parameters
     ----------
     logs
-        Logs as `frontierlab.open_logs` opened them.
+        Logs from `frontierlab.open_logs`.
     every, rest
-        What the question needs to know of a query, as for `shape_answers`. Its statement has to be written for rows
-        that each stand for `TIMES` queries.
+        The needs of the question, as for `shape_answers`. A statement on the summary must count each row `TIMES`
+        times.
     """
     open_summary = noted_summary(logs)
     shape = next((shape for shape in SHAPES if shape_answers(shape, every, rest)), None)

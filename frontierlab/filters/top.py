@@ -1,4 +1,4 @@
-"""Counts by group: the largest first, the rest added up, so that the parts are the whole."""
+"""Counts by group: the largest groups first, the others added up, so that rows add up to the total."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from frontierlab.errors import InvalidRequestError
 __all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "heads", "ranking", "unnamed"]
 
 NAMED = "named"
-"""The part of a group that has a row of its own."""
+"""The ``part`` of a group with its own row."""
 
 OTHER = "other"
-"""The part of named groups that were added up."""
+"""The ``part`` of named groups that were added up."""
 
 MISSING = "missing"
-"""The part of queries of which the log names no group."""
+"""The ``part`` of queries for which the log names no group."""
 
 
 def check_top(top: object) -> None:
-    """Refuse what is no number of groups; None is all.
+    """Check that `top` is None (all groups) or a positive integer.
 
     Raises
     ------
     InvalidRequestError
-        It is neither None nor a whole number from 1.
+        `top` is something else.
     """
     if top is not None and (isinstance(top, bool) or not isinstance(top, int) or top < 1):
         raise InvalidRequestError(f"top={top!r}: give a whole number of groups, 1 or more, or None for all.")
 
 
 def unnamed(part: str, groups: int) -> str | None:
-    """Return what people read in the place of the name that a row of other or missing groups lacks; else None."""
+    """Return the text shown as the name of other or missing groups; None for a named group."""
     words = {OTHER: f"({groups:,} other{'s' if groups != 1 else ''})", MISSING: "(none named)"}
     return words.get(part)
 
@@ -43,21 +43,21 @@ def unnamed(part: str, groups: int) -> str | None:
 def ranking(
     frame: pd.DataFrame, keys: Sequence[str], measures: Sequence[str], rank: Sequence[str], top: int | None
 ) -> pd.DataFrame:
-    """Give each group its place.
+    """Rank groups by size, and give each its place in the result.
 
     Parameters
     ----------
     frame
         Counts by group; a group can have several rows.
     keys
-        The columns that name a group; where the last is null, the log does not name it.
+        The columns that name a group; a null in the last key means that the log names no group.
     measures
         The columns of counts.
     rank
-        Those whose sum decides.
+        The measures whose sum is the size of a group.
     top
-        So many named groups have a place of their own; the others share one, and so do those that
-        are not named. None gives each its own.
+        How many named groups have their own place. The other named groups share one place, and so do
+        the missing groups. None gives each group its own place.
 
     Returns
     -------
@@ -80,7 +80,7 @@ def ranking(
 
 
 def heads(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Return what names each place: its keys (null where its groups differ), its part, its number of groups."""
+    """Return each place's keys (null if its groups differ), its part, and its number of groups."""
 
     def alone(values: pd.Series[Any]) -> Any:
         return values.iloc[0] if values.nunique(dropna=False) == 1 else pd.NA
@@ -88,7 +88,7 @@ def heads(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     grouped = places.groupby("place", sort=True)
     named = {key: grouped[key].agg(alone).astype(places[key].dtype) for key in keys}
     found = pd.DataFrame({**named, "part": grouped["part"].first(), "groups": grouped.size().astype("Int64")})
-    # what is added up is not one thing, even where it is one group
+    # added-up groups have no name, even if there is only one
     found.loc[found["part"] == OTHER, list(keys)] = pd.NA
     return found
 
@@ -99,11 +99,11 @@ def cut(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], measures: 
     Parameters
     ----------
     frame
-        Counts by group, and by the columns `by` beside it.
+        Counts by group and by the columns `by`.
     places
-        What `ranking` returned.
+        The frame that `ranking` returned.
     by
-        Columns such as a bin in time.
+        More columns to group by, such as a time bin.
     measures
         The columns of counts.
 
