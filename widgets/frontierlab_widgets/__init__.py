@@ -1,7 +1,7 @@
-"""Panels over frontierlab for JupyterLab and Notebook 7: pick, click and look.
+"""Panels over frontierlab for JupyterLab and Notebook 7.
 
-A panel holds no logic that a script would want: its ``code()`` is what it does, as calls of the library. Its traits
-are its interface, ``state()`` is what it shows as JSON, and ``from_state()`` brings it back.
+Panels hold no logic that scripts need: ``code()`` returns the same work as calls of the library. The traits of a panel
+are its interface. ``state()`` returns what the panel shows as JSON, and ``from_state()`` restores it.
 """
 
 from importlib import import_module as _import_module

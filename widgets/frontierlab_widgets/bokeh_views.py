@@ -21,19 +21,19 @@ from jupyter_bokeh import BokehModel
 
 __all__ = ["Figures", "darken", "load_bokeh"]
 
-_FORMER = 8  # figures that the page may still speak of after they were replaced
+_FORMER = 8  # replaced figures that the page may still send messages about
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
 
 
 _UNDERSTOOD = ("ModelChanged", "ColumnsStreamed", "ColumnsPatched", "MessageSent")
-"""What the page can say of figures that has a meaning here."""
+"""The kinds of messages from the page that are handled here."""
 
 
 class _View(BokehModel):
-    """A `BokehModel` whose figures are replaced by others, and that can be closed more than once.
+    """A `BokehModel` whose figures can be replaced, and that can be closed twice.
 
-    The page learns of new figures a moment later than we do: what it says of the former ones until then (sizes, ranges,
-    and that it removes them) comes late, and `BokehModel` would fail at it, for it knows the new ones alone.
+    The page learns of new figures a moment later than the kernel. Until then it sends messages about the replaced
+    figures: sizes, ranges, and that they are removed. `BokehModel` knows only the new figures, so it would fail.
     """
 
     def __init__(self, model: LayoutDOM, **traits: Any) -> None:
@@ -41,18 +41,18 @@ class _View(BokehModel):
         super().__init__(model, **traits)
 
     def replace(self, model: LayoutDOM) -> None:
-        """Show other figures, in a document of their own; the page draws anew whatever it has a view of."""
+        """Show other figures in a new document; the page redraws all its views."""
         self._former.append({str(one.id) for one in self._model.references()})
         self.update_from_model(model)
 
     def close(self) -> None:
-        """Take the figures away."""
+        """Remove the figures."""
         if self.comm is not None:
             super().close()
 
     def _sync_model(self, view: BokehModel, content: dict[str, Any], buffers: list[Any]) -> None:
         if content.get("kind") not in _UNDERSTOOD:
-            return  # such as that the page removes former figures
+            return  # such as the removal of replaced figures
         try:
             super()._sync_model(view, content, buffers)
         except UnknownReferenceError as error:
@@ -63,7 +63,7 @@ class _View(BokehModel):
 class Figures(widgets.VBox):
     """Figures one below the other, in one document.
 
-    There is one view for all that is ever shown: a new one each time would stay in the browser's memory.
+    One view shows all figures in turn: a new view for each would stay in the browser's memory.
     """
 
     def __init__(self) -> None:
@@ -76,7 +76,7 @@ class Figures(widgets.VBox):
         Parameters
         ----------
         figures
-            New ones: they become part of this document.
+            New figures: they become part of this document.
         dark
             Whether the page's theme is dark.
         """
@@ -92,18 +92,18 @@ class Figures(widgets.VBox):
             self._view.replace(page)
 
     def hide(self) -> None:
-        """Take the figures out of sight until others are shown."""
+        """Hide the figures until others are shown."""
         self.layout.display = "none"
 
     def close(self) -> None:
-        """Take the figures away."""
+        """Remove the figures."""
         if self._view is not None:
             self._view.close()
         super().close()
 
 
 def darken(page: Any) -> None:
-    """Give figures the colours of a dark page: ground, axes, grids, titles, legends and texts. They are changed."""
+    """Change figures to the colours of a dark page: background, axes, grids, titles, legends and texts."""
     for model in page.references():
         if isinstance(model, Plot):
             model.background_fill_color = model.border_fill_color = _GROUND
@@ -131,9 +131,9 @@ def _bokeh() -> str:
 
 
 def load_bokeh() -> None:
-    """Bring BokehJS into the page, where it is not there yet; figures in panels need it before they are drawn.
+    """Load BokehJS into the page, unless it is there; figures in panels need it before they are drawn.
 
-    It stands in the output of the cell, before the panel, so that it is there again after a reload of the page.
+    The script is part of the cell's output, before the panel, so it runs again after a reload of the page.
     """
     text = json.dumps(_bokeh()).replace("</", "<\\/")
     code = f"const s = document.createElement('script'); s.text = {text}; document.head.append(s);"

@@ -12,14 +12,14 @@ __all__ = ["ClosableBox"]
 
 
 class ClosableBox(widgets.VBox):
-    """A title, a button that closes the box, and what is shown below them. It is closed at first.
+    """A title, a button that closes the box, and the content below. The box is closed at first.
 
     Attributes
     ----------
     button : Button
-        Closes the box; the panel says what happens then (see `Panel.click`).
+        Closes the box; the panel adds the action (see `Panel.click`).
     content : VBox
-        What is shown; greyed apart from the button, which always works.
+        The content; it can be greyed, but the button always works.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class ClosableBox(widgets.VBox):
 
     @property
     def is_open(self) -> bool:
-        """Whether it is shown."""
+        """Whether the box is open."""
         return bool(self.layout.display != "none")
 
     def show(self, title: str, shown: widgets.Widget) -> None:
-        """Open the box and show something in it."""
+        """Open the box and show a widget in it."""
         self._title.value = f"<b>{escape(title)}</b>"
         self.content.children = [shown]
         self.layout.display = ""

@@ -1,4 +1,4 @@
-"""Stored caching figures, and how those of now differ from them."""
+"""Stored caching figures, and their differences from the current ones."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _COLUMNS = (
 
 
 class History(widgets.VBox):
-    """A table of what is stored, and the comparison with a row of it.
+    """A table of the stored results, and the comparison with the chosen one.
 
     Parameters
     ----------
     choose
         Called with the id of the chosen row.
     fail
-        Called with the error where the history cannot be read.
+        Called with the error if the history cannot be read.
 
     Attributes
     ----------
     compared : DataFrame or None
-        The comparison with the chosen row; None where there is none.
+        The comparison with the chosen row; None if there is none.
     """
 
     def __init__(self, choose: Callable[[str], object], fail: Callable[[BaseException], object]) -> None:
@@ -61,7 +61,7 @@ class History(widgets.VBox):
         super().__init__([self._notes, self.stored, self.comparison])
 
     def read(self, settings: Settings) -> None:
-        """Read what is stored, in a thread of its own: a server that does not answer holds up nothing else."""
+        """Read the history in a separate thread, so that a server that does not answer blocks nothing else."""
         self._notes.value = '<p class="frontierlab-quiet">The history is being read …</p>'
         self._reading = Work(lambda _: history.read(settings), self._was_read, lambda *_: None)
         self._reading.start()
@@ -73,7 +73,7 @@ class History(widgets.VBox):
     def _was_read(self, work: Work, records: pd.DataFrame | None, error: BaseException | None) -> None:
         with TURN:
             if work is not self._reading:
-                return  # it is read again meanwhile
+                return  # a later call reads it again
             self._notes.value = ""
             if error is not None:
                 self._fail(error)
@@ -89,14 +89,14 @@ class History(widgets.VBox):
         self._notes.value = notes(records.attrs["notes"] if records.attrs["unreadable"] else ())
 
     def compare(self, stored: str, figures: pd.DataFrame, *, dark: bool) -> None:
-        """Compare figures with those that are stored under an id."""
+        """Compare figures with those stored under an id."""
         ids = pd.Series([_id(record) for record in self._records.to_dict("records")], index=self._records.index)
         self.compared = history.compare(self._records[ids == stored], figures)
         self._told.value = notes(self.compared.attrs.get("notes", ()))
         self.draw(dark=dark)
 
     def forget(self) -> None:
-        """Forget the comparison: the figures are others now."""
+        """Drop the comparison, because the figures have changed."""
         self.compared = None
         self.stored.selected = ""
         self._told.value = "<p>Choose a stored result to compare it with what is computed now.</p>"

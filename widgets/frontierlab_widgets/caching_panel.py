@@ -1,4 +1,4 @@
-"""Caching efficiency, by hand: which folders waste the cache, why, what would help, and what was before."""
+"""Caching efficiency in a panel: which folders waste the cache, why, what would help, and the history."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _TABS = ("Folders", "Waste", "Why", "What would help", "History")
 
 
 class CachingPanel(FiguresPanel):
-    """Which folders waste the cache, why, and what would help.
+    """Show which folders waste the cache, why, and what would help.
 
     Parameters
     ----------
@@ -51,13 +51,13 @@ class CachingPanel(FiguresPanel):
     Attributes
     ----------
     job : str
-        The job whose result is shown; empty before the first.
+        The job whose result is shown; empty before the first one.
     figures : DataFrame or None
-        As `frontierlab.caching.efficiency` gave it: a row a folder and tag, the worst first.
+        The result of `frontierlab.caching.efficiency`: one row per folder and tag, the worst first.
     folder : list
-        Database, schema, folder and tag of the chosen row; empty where none is.
+        Database, schema, folder and tag of the chosen row; empty if none is chosen.
     tab : str
-        Which view is open.
+        The open view.
     """
 
     title = "Caching"
@@ -68,7 +68,7 @@ class CachingPanel(FiguresPanel):
     tab = traitlets.Enum(_TABS, _TABS[0]).tag(kept=True)
 
     def build(self) -> list[widgets.Widget]:
-        """Make the choice of queries, the buttons, and the five views."""
+        """Build the choice of queries, the buttons, and the five views."""
         self._explained: dict[str, Any] = {}
         self._datasets = widgets.Dropdown(
             description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
@@ -127,29 +127,29 @@ class CachingPanel(FiguresPanel):
         tabs.observe(lambda change: setattr(self, "tab", _TABS[change["new"] or 0]), "selected_index")
         return tabs
 
-    # what is asked for
+    # what to compute
 
     def refresh(self) -> None:
-        """See which datasets there are now."""
+        """Update the list of datasets."""
         self._show_datasets()
         self.check_origin()
 
     def chosen_origin(self, dataset: fl.Dataset) -> Origin:
-        """Return the origin that figures of what is chosen now would have."""
+        """Return the origin of figures computed from the current choice."""
         return origin_of((dataset.name, dataset.identity), self.selection, self.settings)
 
     def about_figures(self) -> str:
-        """Return what stands above the figures; of part of a dataset their notes say it."""
+        """Return the text above the figures; their notes already say that they cover part of a dataset."""
         whole = self.origin is not None and self.origin.selection == fl.Selection()
         return super().about_figures() if whole else ""
 
     def compute(self) -> None:
-        """Compute the figures of the selected queries, as a job.
+        """Compute the figures of the selected queries as a job.
 
         Raises
         ------
         InvalidRequestError
-            No dataset is chosen, or a time that is typed is not valid.
+            No dataset is chosen, or a time in a field is not valid.
         """
         self.require_valid(*TIMES)
         dataset, settings, selection = self.chosen_dataset(), self.settings, self.selection
@@ -180,12 +180,12 @@ class CachingPanel(FiguresPanel):
         if known.empty:
             raise InvalidRequestError("No folder here has a payload that is known; the column Problem says why.")
         if not self._explained:
-            self.folder = []  # it may be chosen, and its explanation was stopped or failed
+            self.folder = []  # it may be chosen already, with a stopped or failed explanation
         self._pick(id_of(known.iloc[0]))
         self.tab = "Why"
 
     def store(self) -> None:
-        """Store what is computed, to compare with it later; off the main thread."""
+        """Store the computed figures for later comparison, off the main thread."""
         figures, dataset, settings = self._computed(), self.computed_dataset(), self.settings
 
         def then(count: int) -> None:
@@ -196,12 +196,12 @@ class CachingPanel(FiguresPanel):
         self.tab = "History"
 
     def compare(self, stored: str) -> None:
-        """Compare what is computed with a stored result, by its id in the table of the history."""
+        """Compare the computed figures with a stored result, by its id in the table of the history."""
         if stored:
             self._past.compare(stored, self._computed(), dark=self.dark)
 
     def page(self) -> None:
-        """Write the page of what is computed, with what was explained, and give it to the reader's machine."""
+        """Write an HTML page of the figures and explanations, and download it."""
         figures, found = self._computed(), self._explained
         name = self.computed_dataset().name
         with tempfile.TemporaryDirectory() as folder:
@@ -216,7 +216,7 @@ class CachingPanel(FiguresPanel):
         self.message = f"{path.name} was given to the browser."
 
     def code(self) -> str:
-        """Return the calls that compute, explain and try."""
+        """Return the calls that compute the figures, explain a folder and try grids."""
         which = {} if self.selection == fl.Selection() else {"selection": Name("selection")}
         arguments = (self.dataset, Name("settings"))
         lines = [f"selection = fl.{self.selection!r}"] if which else []
@@ -231,7 +231,7 @@ class CachingPanel(FiguresPanel):
         return "\n".join(lines)
 
     def restore(self, state: Mapping[str, Any] | str) -> None:
-        """Show what a state says; figures are those of the job that computed them, where its result is still there."""
+        """Restore a state, with the figures of its job if their result still exists."""
         given = dict(json.loads(state) if isinstance(state, str) else state)
         folder = given.pop("folder", [])
         super().restore(given)
@@ -249,7 +249,7 @@ class CachingPanel(FiguresPanel):
         return self.figures
 
     def _take(self, figures: pd.DataFrame, settings: Any) -> None:
-        """Show figures; they say themselves of which dataset and selection they are."""
+        """Show figures; they carry their dataset and selection."""
         self.figures = figures
         name, identity = figures.attrs.get("dataset", (self.dataset, "unknown"))
         selection = fl.Selection.from_json(figures.attrs.get("selection", {}))
@@ -291,7 +291,7 @@ class CachingPanel(FiguresPanel):
             try:
                 self._explain()
             except FrontierlabError:
-                self.folder = []  # a row that looks chosen would be taken for one that is explained
+                self.folder = []  # a chosen row would suggest that it is explained
                 raise
 
     def _explain(self) -> None:
@@ -302,7 +302,7 @@ class CachingPanel(FiguresPanel):
         self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
 
     def _forget_explanation(self, told: str = _NOT_EXPLAINED) -> None:
-        """Show nothing of a folder that was explained; another is chosen, or the figures are others."""
+        """Clear the explanation, because another folder is chosen or the figures have changed."""
         self._explained = {}
         self._told.value = self._advice.value = f"<p>{escape(told)}</p>"
         for part in (self._grids, self._views["Why"], self._views["What would help"]):
@@ -336,7 +336,7 @@ class CachingPanel(FiguresPanel):
         self._past.draw(dark=self.dark)
 
     def _draw_view(self, name: str) -> None:
-        """Draw what a view shows, new: figures of before are in another document, perhaps of another theme."""
+        """Draw a view anew: its earlier figures are in another document and may have another theme."""
         drawn: list[Any] = []
         if name == "Waste" and self.figures is not None:
             drawn = [fl.caching.waste_figure(self.figures)]
@@ -353,7 +353,7 @@ class CachingPanel(FiguresPanel):
         self.tab = _TABS[0]
 
     def _show_code(self) -> None:
-        """Show the code of what is chosen; while the figures are stale, that of before."""
+        """Show the code of the current choice; while the figures are stale, the code of the figures."""
         if self._code_box.is_open and not self.stale:
             self._code.code = self.code()
 

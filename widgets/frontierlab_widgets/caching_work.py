@@ -1,4 +1,4 @@
-"""What the caching panel asks for, away from the main thread, and how its tables read."""
+"""The caching panel's work off the main thread, and the columns of its tables."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frontierlab_widgets.work import Work
 __all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "origin_of", "seconds"]
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
-"""What names a folder and tag."""
+"""The columns that identify a folder and tag."""
 
 
 def seconds(value: Any) -> str:
@@ -41,7 +41,7 @@ FOLDERS = (
     Column("schema", "Schema"),
     Column("problem", "Problem", "why there are no payload figures"),
 )
-"""The columns of the figures."""
+"""The columns of the table of figures."""
 
 WHAT_IF = (
     Column("grid", "Had clients asked by"),
@@ -50,23 +50,23 @@ WHAT_IF = (
     Column("dbtime_share", "% of the database time", "", lambda share: f"{100 * share:.1f}", True),
     Column("bytes_share", "% of the bytes", "", lambda share: f"{100 * share:.1f}", True),
 )
-"""The columns of what would help."""
+"""The columns of the table of what would help."""
 
 
 def id_of(record: Any) -> str:
-    """Return what names a folder and tag in a table."""
+    """Return the id of a folder and tag in a table."""
     return json.dumps([str(record[key]) for key in KEYS])
 
 
 def origin_of(dataset: tuple[str, str], selection: fl.Selection, settings: Any) -> Origin:
-    """Return the origin of caching figures of a dataset (name, identity); where payloads come from is part of it."""
+    """Return the origin of caching figures of a dataset (name, identity); the source of payloads is part of it."""
     return Origin.of(dataset, selection, settings, ("data_dir", "coolr_host", "coolr_archive"))
 
 
 def explained(
     dataset: fl.Dataset, settings: Any, folder: dict[str, str], selection: fl.Selection, work: Work
 ) -> dict[str, Any]:
-    """Explain a folder and tag, and try grids on it; what cannot be tried is said."""
+    """Explain a folder and tag, and try grids on it; the result says what cannot be tried."""
     running = fl.spark.cancellable()
     work.when_stopped(running.cancel)
     which: dict[str, Any] = {**folder, "selection": selection, "allow_incomplete": dataset.state != "complete"}

@@ -1,4 +1,4 @@
-"""What a panel does, as lines of Python to take away."""
+"""The work of a panel as lines of Python."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ class Code(anywidget.AnyWidget):
 
 
 class Name(str):
-    """Code that stands in a call as it is, such as the name of a variable: ``Name("settings")``."""
+    """Code that `call` writes unquoted, such as the name of a variable: ``Name("settings")``."""
 
 
 def call(function: str, *arguments: Any, **keywords: Any) -> str:
-    """Write a call as Python: in one line, or an argument a line where that would be long.
+    """Write a call as Python: on one line, or one argument per line if that is too long.
 
     Parameters
     ----------
     function
-        What is called, as code: ``fl.extract``, or ``dataset = fl.extract``.
+        The function, as code: ``fl.extract``, or ``dataset = fl.extract``.
     *arguments, **keywords
-        Values (see `frontierlab.literals.literal`), selections, or code (`Name`).
+        Values (see `frontierlab.util.literals.literal`), selections, or code (`Name`).
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Settings, edited and saved; and the services that they name, tested."""
+"""Edit and save the settings, and test the services that they name."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ _KEPT = "kept; type here to replace it"
 class ConnectionPanel(Panel):
     """Edit the settings, test the services that they name, save them.
 
-    A secret (Spark's options can hold one) is typed into a password field, goes into the settings when they are
-    applied, and never comes back out: neither the field nor the state holds it afterwards.
+    Secrets (Spark's options can hold one) are typed into password fields. Applying moves a secret into the settings.
+    After that neither the field nor the state holds it.
 
     Parameters
     ----------
     settings
         By default ``Settings()``.
     path
-        Where the settings are saved.
+        The file in which the settings are saved.
 
     Attributes
     ----------
     connections : dict
-        By service, ``state`` (not configured, not checked, checking, connected, refused) and ``reason``.
+        By service: ``state`` (not configured, not checked, checking, connected, refused) and ``reason``.
     """
 
     title = "Settings and connection"
@@ -60,7 +60,7 @@ class ConnectionPanel(Panel):
     connections = traitlets.Dict()
 
     def build(self) -> list[widgets.Widget]:
-        """Make a field a setting, the buttons, and a line a service."""
+        """Build one field per setting, the buttons, and one line per service."""
         self._fields = {name: _field(name) for name in Settings.model_fields}
         for name, field in self._fields.items():
             field.observe(lambda change, name=name: self._edited(name, change["new"]), "value")
@@ -101,26 +101,26 @@ class ConnectionPanel(Panel):
         ]
 
     def apply(self) -> None:
-        """Make the settings that the fields say.
+        """Apply the values of the fields to the settings.
 
         Raises
         ------
         ConfigurationError
-            A value cannot be; the settings stay as they were.
+            A value is not valid; the settings stay as they were.
         """
         self.settings = Settings(**self._written())
-        self._take_secrets()  # also where the settings are those of before
+        self._take_secrets()  # also if the settings did not change
         self.message = "These settings are used now; they are not saved yet."
 
     def forget(self) -> None:
-        """Use secrets no more, nor the user of a password; files that hold them are left alone."""
+        """Remove secrets and the user of a password from the settings; files that hold secrets are kept."""
         if self.settings is not None:
             secrets = [name for name, field in self._fields.items() if isinstance(field, widgets.Password)]
             self.settings = self.settings.model_copy(update={name: _default(name) for name in [*secrets, "es_user"]})
             self.message = "Passwords, keys and Spark's options are not used any more."
 
     def use_sample(self) -> None:
-        """Take the sample that comes with frontierlab: its catalogue and its archive of payloads."""
+        """Use the embedded sample: its catalogue and its archive of payloads."""
         self.settings = sample.settings() if self.settings is None else sample.with_sample(self.settings)
         self.message = (
             "The sample is used now: its catalogue (coolr_file), and its archive (coolr_archive) in place of COOLR. "
@@ -133,9 +133,9 @@ class ConnectionPanel(Panel):
         Raises
         ------
         InvalidRequestError
-            The file is there already and is not to be replaced.
+            The file exists, and replacing it is not allowed.
         ConfigurationError
-            A value cannot be, or the file cannot be written.
+            A value is not valid, or the file cannot be written.
         """
         self.apply()
         if Path(self.path).expanduser().exists() and not self._replace.value:
@@ -144,7 +144,7 @@ class ConnectionPanel(Panel):
         self.message = f"Saved in {path}, readable by you alone."
 
     def test(self) -> None:
-        """Ask all services at once, off the main thread; answers count for the settings that were asked with."""
+        """Test all services at the same time, off the main thread; the results hold for the tested settings."""
         self.require_idle()
         self.apply()
         settings = self.settings
@@ -158,7 +158,7 @@ class ConnectionPanel(Panel):
                     told = {"state": found.state, "reason": found.reason}
                     with TURN:
                         if self.settings is not settings:
-                            raise Stopped  # others were applied meanwhile
+                            raise Stopped  # other settings were applied meanwhile
                         if not work.stopping.is_set():
                             self.connections = {**self.connections, found.service: told}
                     work.report(Progress("asking", number, len(asked), 0.0, None))
@@ -166,12 +166,12 @@ class ConnectionPanel(Panel):
         self.begin(ask, stage="asking")
 
     def build_catalogue(self) -> None:
-        """Build the catalogue where there is none or it is old, as a job.
+        """Build a missing or old catalogue as a job.
 
         Raises
         ------
         InvalidRequestError
-            There is nothing to build it from. Nothing was begun.
+            The settings name no source for the catalogue. Nothing was started.
         """
         self.require_idle()
         self.apply()
@@ -196,14 +196,14 @@ class ConnectionPanel(Panel):
         self.begin(run, then, stage="asking COOLR")
 
     def stopped_message(self, error: BaseException | None) -> str:
-        """Say what a stop leaves."""
+        """Say what remains after a stop."""
         unasked = {"state": "not checked", "reason": ""}
         asked = {name: told for name, told in self.connections.items() if told["state"] != "checking"}
         self.connections = {**dict.fromkeys(self.connections, unasked), **asked}
         return "Stopped; the settings are as they were applied, and a catalogue as it was."
 
     def code(self) -> str:
-        """Return the lines that make these settings; secrets are named, not shown."""
+        """Return the code that makes these settings; secrets are named, not shown."""
         changed = self._changed()
         secrets = [name for name in changed if is_secret(Settings.model_fields[name])]
         told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
@@ -211,16 +211,16 @@ class ConnectionPanel(Panel):
         return "\n".join([*told, call("settings = fl.Settings", **shown)])
 
     def _edited(self, name: str, value: Any) -> None:
-        """Say that a change counts for nothing yet, and where it is not valid."""
+        """Say that an edit is not applied yet, and whether it is valid."""
         with TURN:
-            if value == "" and isinstance(self._fields[name], widgets.Password):  # it was taken
+            if value == "" and isinstance(self._fields[name], widgets.Password):  # the secret was applied
                 self.mark(name, "")
                 return
             self.message = "Changes are not applied yet."
             self.mark(name, _problem(name, value))
 
     def _changed(self) -> dict[str, Any]:
-        """Return the settings that are not the default."""
+        """Return the settings that differ from the default."""
         ours = self.settings
         found = {} if ours is None else {name: getattr(ours, name) for name in Settings.model_fields}
         return {name: value for name, value in found.items() if value != _default(name)}
@@ -237,13 +237,13 @@ class ConnectionPanel(Panel):
                 text = field.value.strip() if isinstance(field.value, str) else field.value
                 values[name] = _default(name) if text == "" else text
         if values.get("es_user") is None and self._fields["es_pswd"].value == "":
-            values["es_pswd"] = None  # it goes with the user
+            values["es_pswd"] = None  # the password goes with the user
         if self._fields["es_api_key"].value == "" and values.get("es_user") is not None:
-            values["es_api_key"] = None  # a user was named instead
+            values["es_api_key"] = None  # a user replaces it
         return values
 
     def _take_secrets(self) -> None:
-        """Clear the fields of secrets, which the settings have now."""
+        """Clear the fields of secrets after the settings have them."""
         for field in self._fields.values():
             if isinstance(field, widgets.Password):
                 field.value = ""
@@ -254,7 +254,7 @@ class ConnectionPanel(Panel):
         for name, field in self._fields.items():
             value = _default(name) if settings is None else getattr(settings, name)
             if isinstance(field, widgets.Password):
-                of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names are no secret
+                of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names of options are not secret
                 field.placeholder = f"{_KEPT}{of}" if value else "none"
             else:
                 field.value = value if isinstance(field, widgets.Checkbox) else _text(value)
@@ -271,7 +271,7 @@ class ConnectionPanel(Panel):
 
 
 def _grouped() -> Mapping[str, list[str]]:
-    """Return the names of the settings by group, each in one."""
+    """Return the names of the settings by group; each name is in one group."""
     left = list(Settings.model_fields)
     groups: dict[str, list[str]] = {}
     for group, which in _GROUPS.items():
@@ -310,13 +310,13 @@ def _text(value: Any) -> str:
 
 
 def _problem(name: str, value: Any) -> str:
-    """Say why a setting cannot have a value; nothing where it can. The value can hold a secret, and is not shown."""
+    """Say why a value is not valid for a setting; empty if it is. The value can be a secret, so it is not shown."""
     value = value.strip() if isinstance(value, str) else value
-    if value == "":  # the default
+    if value == "":  # empty means the default
         return ""
     try:
         Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
     except ValidationError as error:
-        if any(problem["loc"] for problem in error.errors()):  # the others are about several settings
+        if any(problem["loc"] for problem in error.errors()):  # the other errors concern several settings
             return f"This is not valid. Valid: {Settings.model_fields[name].description}."
     return ""

@@ -1,4 +1,4 @@
-"""All panels, with one selection."""
+"""All panels, with one shared selection."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from frontierlab_widgets.panel import Panel, row
 
 __all__ = ["Dashboard"]
 
-_EVERY = 2.0  # seconds between two looks at the folder of datasets
+_EVERY = 2.0  # seconds between two checks of the folder of datasets
 _PANELS: dict[str, type[Panel]] = {
     "Connection": ConnectionPanel,
     "Extract": ExtractPanel,
@@ -34,7 +34,7 @@ _PANELS: dict[str, type[Panel]] = {
 
 
 class Dashboard(Panel):
-    """All panels, joined: one set of settings, one dataset, one selection.
+    """All panels, with the same settings, dataset and selection.
 
     Parameters
     ----------
@@ -44,13 +44,13 @@ class Dashboard(Panel):
     Attributes
     ----------
     dataset : str
-        Name of the dataset that all look at; empty for none.
+        Name of the dataset in all panels; empty for none.
     selection : Selection
-        Which of its queries.
+        The selected queries of the dataset.
     tab : str
-        Which panel is open.
+        The open panel.
     panels : dict
-        The panels, by the titles of their tabs.
+        The panels by the titles of their tabs.
     """
 
     title = "Frontier"
@@ -60,7 +60,7 @@ class Dashboard(Panel):
     tab = traitlets.Enum([*_PANELS], "Connection").tag(kept=True)
 
     def build(self) -> list[widgets.Widget]:
-        """Make the panels, join them, and put the code and the state below."""
+        """Build the panels, join them, and add the code and the state below."""
         self.panels = {name: kind(self.settings) for name, kind in _PANELS.items()}
         self._join()
         self._tabs = widgets.Tab([*self.panels.values()], titles=[*self.panels])
@@ -85,7 +85,7 @@ class Dashboard(Panel):
         return [row(sample, code, state, self._given, reopen), self._box, self.foot, self._tabs]
 
     def _join(self) -> None:
-        """Let the panels share what is shared; none of them knows another."""
+        """Join the shared traits of the panels; no panel knows another."""
         for panel in self.panels.values():
             traitlets.link((self, "settings"), (panel, "settings"))
         for name in ("Explore", "Caching", "Datasets"):
@@ -94,17 +94,17 @@ class Dashboard(Panel):
             traitlets.link((self, "selection"), (self.panels[name], "selection"))
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
-        extract.observe(lambda _: self._look(), "phase")  # what a stop leaves is listed
+        extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
-        self.tick(self._look, _EVERY)  # what others make is offered, whichever tab is open
+        self.tick(self._look, _EVERY)  # lists datasets made elsewhere, in every tab
 
     def try_sample(self) -> None:
-        """Extract the sample, where it is not there yet, and look at it.
+        """Extract the sample, unless it is extracted already, and show it.
 
         Raises
         ------
         InvalidRequestError
-            The extract panel is at work. Nothing was changed.
+            The extract panel is working. Nothing was changed.
         """
         extract = self.panels["Extract"]
         extract.require_idle()
@@ -117,7 +117,7 @@ class Dashboard(Panel):
         extract.look(then=extract.extract)
 
     def code(self) -> str:
-        """Return the calls that do what the open panel does.
+        """Return the code of the open panel.
 
         Raises
         ------
@@ -132,11 +132,11 @@ class Dashboard(Panel):
         return "\n".join([*first, panel.code()])
 
     def state(self) -> dict[str, Any]:
-        """Return what all panels show; see `Panel.state`."""
+        """Return the state of all panels; see `Panel.state`."""
         return {**super().state(), "panels": {name: panel.state() for name, panel in self.panels.items()}}
 
     def restore(self, state: Mapping[str, Any] | str) -> None:
-        """Show what a state says; see `Panel.from_state`."""
+        """Restore a state; see `Panel.from_state`."""
         given = self.read_state(state)
         inner = given.pop("panels", {})
         super().restore({"panel": type(self).__name__, **given})
@@ -150,7 +150,7 @@ class Dashboard(Panel):
         self.tab = "Explore"
 
     def _look(self) -> None:
-        """List the datasets anew, where their folder has changed."""
+        """List the datasets again if their folder has changed."""
         datasets = self.panels["Datasets"]
         with datasets.shown_errors():
             datasets.look()
@@ -163,7 +163,7 @@ class Dashboard(Panel):
         self._tabs.selected_index = [*_PANELS].index(self.tab)
 
     def _keep(self) -> None:
-        """Show the view as JSON; a field with an invalid value would not be as it is seen."""
+        """Show the state as JSON; raise if a field is invalid, because the state would differ from the view."""
         for panel in self.panels.values():
             panel.require_valid()
         self._show_text(json.dumps(self.state(), indent=1))

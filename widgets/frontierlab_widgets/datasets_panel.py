@@ -1,4 +1,4 @@
-"""The datasets of the data folder: seen, chosen, brought in, taken away, renamed, deleted."""
+"""The datasets of the data folder: list, choose, import, export, rename and delete."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ _COLUMNS = (
 )
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _NARROW = widgets.Layout(width="90px")
-_EVERY = 2.0  # seconds between two looks at the folder
+_EVERY = 2.0  # seconds between two checks of the folder
 _ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst,.xz,.bz2,.lz4,.zip"
 
 
 class DatasetsPanel(Panel):
-    """What datasets there are, and what can be done with one.
+    """List the datasets, and work on the chosen one.
 
     Parameters
     ----------
@@ -52,17 +52,17 @@ class DatasetsPanel(Panel):
     Attributes
     ----------
     dataset : str
-        Name of the chosen dataset; empty where none is.
+        Name of the chosen dataset; empty if none is chosen.
     new_name : str
         The name that *Rename* gives the chosen dataset.
     path : str
         A file on the server, for *Import path* and *Write to path*.
     import_name : str
-        Name of the dataset that is made of a file; empty for the name of the file.
+        Name of the imported dataset; empty to use the name of the file.
     replace : bool
-        Whether *Write to path* replaces a file.
+        Whether *Write to path* may replace a file.
     listed : DataFrame
-        As `frontierlab.datasets.list_datasets` gave it last.
+        The last result of `frontierlab.datasets.list_datasets`.
     """
 
     title = "Datasets"
@@ -75,7 +75,7 @@ class DatasetsPanel(Panel):
     listed = traitlets.Instance(pd.DataFrame, allow_none=True)
 
     def build(self) -> list[widgets.Widget]:
-        """Make the table, what is done with the chosen one, and the two ways in."""
+        """Build the table, the actions on the chosen dataset, and the two kinds of import."""
         self._table = Table(_COLUMNS, "name", "There is no dataset yet: extract one, or bring in a file below.")
         self._problem = widgets.HTML()
         fields = {
@@ -134,19 +134,19 @@ class DatasetsPanel(Panel):
         ]
 
     def refresh(self) -> None:
-        """List the datasets anew."""
+        """List the datasets again."""
         if self.settings is not None:
             known, listed = _marks(self.settings), fl.datasets.list_datasets(self.settings)
-            with TURN:  # not before: a folder elsewhere can be slow
+            with TURN:  # not earlier: reading a remote folder can be slow
                 self._known, self.listed = known, listed
 
     def look(self) -> None:
-        """List the datasets anew where their folder has changed, whoever changed it; that is cheap to see."""
+        """List the datasets again if any process has changed their folder; the check is cheap."""
         if self.settings is not None and _marks(self.settings) != self._known:
             self.refresh()
 
     def take(self, name: str, content: bytes) -> None:
-        """Make a dataset of a file that came through the browser; off the main thread."""
+        """Import a file that was uploaded through the browser, off the main thread."""
 
         def run(work: Work) -> fl.Dataset:
             with tempfile.TemporaryDirectory() as folder:
@@ -154,7 +154,7 @@ class DatasetsPanel(Panel):
                 path.write_bytes(content)
                 try:
                     return _bring_in(path, target, settings, work)
-                except FrontierlabError as error:  # about the file of the reader, not about our copy of it
+                except FrontierlabError as error:  # the message names the user's file, not the temporary copy
                     raise InvalidRequestError(str(error).replace(f"{folder}/", "")) from error
 
         with TURN, self.shown_errors():
@@ -166,12 +166,12 @@ class DatasetsPanel(Panel):
             self.begin(run, self._brought_in, stage="reading")
 
     def bring_in(self) -> None:
-        """Make a dataset of the file at the path; off the main thread.
+        """Import the file at the path, off the main thread.
 
         Raises
         ------
         InvalidRequestError
-            No path is given, or the name is taken or no name.
+            The path is missing, or the name is taken or not valid.
         """
         if not self.path:
             raise InvalidRequestError("Give the path of a Parquet or export file on the server, in the field path.")
@@ -181,7 +181,7 @@ class DatasetsPanel(Panel):
         self.begin(lambda work: _bring_in(path, target, settings, work), self._brought_in, stage="reading")
 
     def download(self) -> None:
-        """Give the chosen dataset to the reader's machine, as one Parquet file; off the main thread."""
+        """Download the chosen dataset as one Parquet file, off the main thread."""
         dataset = self._whole()
 
         def give(_: Work) -> None:
@@ -196,12 +196,12 @@ class DatasetsPanel(Panel):
         )
 
     def write(self) -> None:
-        """Write the chosen dataset to the path on the server, as one Parquet or CSV file; off the main thread.
+        """Write the chosen dataset to the path on the server, as one Parquet or CSV file, off the main thread.
 
         Raises
         ------
         InvalidRequestError
-            No path is given, or there is a file and it is not to be replaced.
+            The path is missing, or its file exists and may not be replaced.
         """
         dataset, path, replace = self._whole(), Path(self.path).expanduser(), self.replace
         if not self.path:
@@ -217,20 +217,20 @@ class DatasetsPanel(Panel):
         )
 
     def rename(self) -> None:
-        """Give the chosen dataset the name in the field."""
+        """Rename the chosen dataset to the name in the field."""
         name = self._chosen_name()
         if not self.new_name:
             raise InvalidRequestError(f"Type another name for {name} into the field new name.")
         self.dataset = self._renamed(fl.datasets.rename_dataset(name, self.new_name, self.settings))
 
     def ask_to_delete(self) -> None:
-        """Ask whether the chosen dataset is to be deleted."""
+        """Ask for confirmation to delete the chosen dataset."""
         self._doomed = self._chosen_name()
         self._confirm.value = f"Delete {escape(self._doomed)} and all its files for good?"
         self._really.layout.display = ""
 
     def delete(self) -> None:
-        """Delete the dataset that was asked about for good; off the main thread."""
+        """Delete the dataset that was confirmed, off the main thread. This cannot be undone."""
         name, settings = self._doomed or self._chosen_name(), self.settings
         self._hide_question()
 
@@ -241,12 +241,12 @@ class DatasetsPanel(Panel):
         self.begin(lambda _: fl.datasets.delete_dataset(name, settings), then, stage="deleting")
 
     def stopped_message(self, error: BaseException | None) -> str:
-        """Say that what is there can be seen."""
+        """Say that the list shows what remains."""
         self.refresh()
         return "Stopped. The table above shows what is there; a dataset that is incomplete can be deleted."
 
     def code(self) -> str:
-        """Return the calls that open the chosen dataset."""
+        """Return the code that opens the chosen dataset."""
         settings = Name("settings")
         if not self.dataset:
             return call("fl.datasets.list_datasets", settings)
@@ -273,7 +273,7 @@ class DatasetsPanel(Panel):
         return self.dataset
 
     def _whole(self) -> fl.Dataset:
-        """Return the chosen dataset, which has to be complete."""
+        """Return the chosen dataset, which must be complete."""
         dataset = fl.datasets.open_dataset(self._chosen_name(), self.settings)
         if dataset.state != "complete":
             raise InvalidRequestError(
@@ -324,14 +324,14 @@ def _text(description: str, placeholder: str) -> widgets.Text:
 
 
 def _name_of(given: str, file: str, settings: fl.Settings) -> str:
-    """Return the name of the new dataset: as given, or that of the file without its suffixes."""
+    """Return the name of the new dataset: the given one, or the file's name without suffixes."""
     name = given or file.split(".")[0]
     require_free(name, settings, "as")
     return name
 
 
 def _is_parquet(path: Path) -> bool:
-    """Return whether a file is Parquet, or ought to be; a folder is one of Parquet files."""
+    """Return whether a path is a Parquet file or is named like one; a folder counts as Parquet files."""
     if path.is_dir() or path.suffix == ".parquet":
         return True
     with path.open("rb") as file:
@@ -339,7 +339,7 @@ def _is_parquet(path: Path) -> bool:
 
 
 def _marks(settings: fl.Settings) -> list[tuple[str, list[int]]]:
-    """Return what changes whenever a dataset is made, goes on, ends, gets another name or is deleted."""
+    """Return marks that change when a dataset is made, continues, ends, is renamed or is deleted."""
     folder = settings.data_dir / "datasets"
     return [
         (path.name, [_changed(file) for file in (path, path / "manifest.json", path / "parts")])

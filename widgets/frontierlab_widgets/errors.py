@@ -1,4 +1,4 @@
-"""No error of a panel is lost: it is shown, and one that nobody foresaw is logged too."""
+"""Errors in panels: each one is shown, and unexpected ones are logged too."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ __all__ = ["Failing", "ShownErrors", "TURN"]
 _LOG = logging.getLogger("frontierlab_widgets")
 
 TURN = threading.RLock()
-"""Held while something happens to panels: work ends in its own threads, and what users do arrives in several."""
+"""Held while panels change, because several threads change them: those of work and those that handle user input."""
 
 
 class Failing(traitlets.HasTraits):
-    """What shows errors.
+    """Shows errors.
 
     Attributes
     ----------
     error : str
-        What went wrong, a sentence; empty where nothing did.
+        The last error, a sentence; empty if there is none.
     """
 
     error = traitlets.Unicode()
 
     def guarded(self, action: Callable[[], object]) -> None:
-        """Do something that a user wants; an error is shown in the panel, whatever it is."""
+        """Call an action of the user; any error is shown in the panel."""
         with TURN, self.shown_errors():
             self.error = ""
             action()
 
     def shown_errors(self) -> ShownErrors:
-        """Return a context in which errors are shown in the panel."""
+        """Return a context manager that shows errors in the panel."""
         return ShownErrors(self)
 
     def fail(self, error: BaseException) -> None:
-        """Show an error; one that nobody raised on purpose is logged in full too. What goes on goes on."""
+        """Show an error; an unexpected one is also logged in full. Running work continues."""
         text = sentence(error)
         if "should not have" in text:
             _LOG.error("%s", text, exc_info=error)
@@ -49,7 +49,7 @@ class Failing(traitlets.HasTraits):
 
 
 class ShownErrors:
-    """Shows an error in the panel, and lets it go no further; remembers it."""
+    """Shows an error in the panel, suppresses and remembers it."""
 
     def __init__(self, panel: Failing) -> None:
         self._panel = panel
@@ -60,7 +60,7 @@ class ShownErrors:
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> bool:
         if not isinstance(error, Exception):
-            return False  # a keyboard interrupt is for the kernel
+            return False  # a keyboard interrupt is meant for the kernel
         self.error = error
         self._panel.fail(error)
         return True

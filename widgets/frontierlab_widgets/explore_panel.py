@@ -1,4 +1,4 @@
-"""A dataset, looked at: what is asked of which folder, when, how long, by whom."""
+"""Plots of a dataset: which folders were queried, when, how long it took, and by whom."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _PAST = 50
 
 
 class ExplorePanel(FiguresPanel):
-    """All plots of a dataset, of whatever part of it is picked.
+    """All plots of a dataset, or of a selected part of it.
 
     Parameters
     ----------
@@ -58,18 +58,18 @@ class ExplorePanel(FiguresPanel):
     dataset : str
         Name of the dataset; empty for none.
     selection : Selection
-        Which of its queries.
+        The selected queries.
     tab : str
-        Which plots: one of the chapters of a report, or all.
+        The open tab: one of the chapters of a report, or all plots.
     compare : str
-        What they are compared with: empty for nothing, ``previous``, ``-7d`` or another window as filters take it,
-        or ``dataset:`` and the name of another dataset.
+        What the plots are compared with: empty for nothing, ``previous``, ``-7d`` or another window that filters
+        accept, or ``dataset:`` and the name of another dataset.
     plot : str
-        The plot whose numbers, SQL and code are at hand.
+        The plot whose numbers, SQL and code can be shown.
     below : str
-        What is shown of that plot: its Numbers, SQL or Code; empty for nothing.
+        What is shown of that plot: Numbers, SQL or Code; empty for nothing.
     frames : dict
-        What the filters returned, by the name of the plot.
+        The results of the filters, by the name of the plot.
     """
 
     title = "Explore"
@@ -81,7 +81,7 @@ class ExplorePanel(FiguresPanel):
     frames = traitlets.Dict()
 
     def build(self) -> list[widgets.Widget]:
-        """Make the pickers, the tabs with the figures, and what can be done with a plot."""
+        """Build the pickers, the tabs with the figures, and the actions on a plot."""
         self._past: list[fl.Selection] = []
         self._going_back = False
         self._drawn = ""
@@ -140,22 +140,22 @@ class ExplorePanel(FiguresPanel):
         return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
 
     def _tabs_value(self) -> widgets.Widget:
-        """Return something whose value is the title of the tab that is open."""
+        """Return a widget whose value is the title of the open tab."""
         value = widgets.Text(self.tab)
         names = [*TABS]
         self._tabs.observe(lambda change: setattr(value, "value", names[change["new"] or 0]), "selected_index")
         value.observe(lambda change: setattr(self._tabs, "selected_index", names.index(change["new"])), "value")
         return value
 
-    # what is picked
+    # the selection
 
     def refresh(self) -> None:
-        """See which datasets there are now."""
+        """Update the list of datasets."""
         self._show_choices()
         self.check_origin()
 
     def undo(self) -> None:
-        """Take the last change of the selection back."""
+        """Undo the last change of the selection."""
         if self._past:
             self._going_back = True
             try:
@@ -165,9 +165,9 @@ class ExplorePanel(FiguresPanel):
             self._undo.disabled = not self._past
 
     def brush(self, start: float, stop: float) -> None:
-        """Take a range of time as the window: milliseconds from the epoch, UTC, as a figure gives them.
+        """Select a range of time: milliseconds since the epoch, UTC, as a figure gives them.
 
-        Its ends go to the nearest ends of the bins that are drawn; one bin is the least.
+        Its ends are rounded to the nearest ends of the drawn bins; the smallest range is one bin.
         """
         width = self._bin_milliseconds()
         first, last = (round(moment / width) for moment in sorted((start, stop)))
@@ -184,32 +184,32 @@ class ExplorePanel(FiguresPanel):
         self._undo.disabled = not self._past
 
     def _show_choices(self) -> None:
-        """Offer the datasets there are, to look at and to compare with."""
+        """Offer the existing datasets, to show and to compare with."""
         names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
         self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
         others = {f"dataset {name}": f"{OTHER}{name}" for name in names if name != self.dataset}
         self.offer(self._against, [*{**COMPARE, **others}.items()], self.compare)
 
     def restore(self, state: Mapping[str, Any] | str) -> None:
-        """Show what a state says."""
+        """Restore a state."""
         super().restore(state)
         self._past = []
         self._undo.disabled = True
 
-    # what is drawn
+    # the plots
 
     def chosen_origin(self, dataset: fl.Dataset) -> Origin:
-        """Return the origin that plots of what is chosen now would have."""
+        """Return the origin of plots made from the current choice."""
         return origin_of(dataset, self.selection, self.settings, self.compare)
 
     def about_figures(self) -> str:
-        """Return what stands above the plots: what to do where there are none."""
+        """Return the text above the plots; without plots, it says what to do."""
         if self.origin is not None or self.dataset:
             return ""
         return "<p>Choose a dataset: its plots are drawn here.</p>"
 
     def how_to_refresh(self) -> str:
-        """Say how plots of what is chosen are had; most often they are under way."""
+        """Say how to get plots of the current choice; usually they are being computed."""
         return "Those are being drawn." if self._is_drawing() else "Click Draw anew to have those."
 
     def _is_drawing(self) -> bool:
@@ -217,7 +217,7 @@ class ExplorePanel(FiguresPanel):
         return going is not None and going.replaceable
 
     def _follow(self) -> None:
-        """Draw what is chosen, unless the plots that are drawn are of just that."""
+        """Draw the current choice, unless its plots are already drawn."""
         self.check_origin()
         self._show_tab()
         at_hand = self.origin is not None and not self.stale and self._drawn == self.tab
@@ -228,12 +228,12 @@ class ExplorePanel(FiguresPanel):
         self._figures.layout.display = "" if self._drawn == self.tab else "none"
 
     def draw(self) -> None:
-        """Ask the questions of the open tab, off the main thread, and draw the answers.
+        """Run the filters of the open tab off the main thread, and draw their results.
 
         Raises
         ------
         InvalidRequestError
-            No dataset is chosen, or the times that are typed are not valid.
+            No dataset is chosen, or the times in the fields are not valid.
         """
         self.require_valid(*TIMES)
         if not self.dataset:
@@ -251,7 +251,7 @@ class ExplorePanel(FiguresPanel):
         if self.plot not in self.frames and self.frames:
             self.plot = next(iter(self.frames))
         self._show_figures()
-        self.origin = answer["origin"]  # at the end: until everything of it is shown, what is shown is stale
+        self.origin = answer["origin"]  # last: until everything is shown, the figures are stale
         self.check_origin()
 
     def _show_figures(self) -> None:
@@ -260,7 +260,7 @@ class ExplorePanel(FiguresPanel):
         figures = plots.link([getattr(plots, name)(frame) for name, frame in self.frames.items()])
         for figure in figures:
             brush: Any = figure.select_one({"type": BoxSelectTool})
-            if brush is not None:  # over time
+            if brush is not None:  # the plot has a time axis
                 figure.toolbar.active_drag = brush
                 figure.on_event(SelectionGeometry, self._brushed)
         self._figures.show(figures, dark=self.dark)
@@ -270,7 +270,7 @@ class ExplorePanel(FiguresPanel):
         if event.final and event.geometry.get("type") == "rect":
             self.guarded(lambda: self.brush(event.geometry["x0"], event.geometry["x1"]))
 
-    # what is taken away
+    # export
 
     def sql(self) -> str:
         """Return the SQL of the chosen plot, with the values of its parameters."""
@@ -279,7 +279,7 @@ class ExplorePanel(FiguresPanel):
         )
 
     def code(self) -> str:
-        """Return the calls that ask for the chosen plot and draw it."""
+        """Return the code that makes the chosen plot."""
         keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
         lines = [
             call("logs = fl.open_logs", self.dataset, settings=Name("settings")),
@@ -290,7 +290,7 @@ class ExplorePanel(FiguresPanel):
         return "\n".join(lines)
 
     def export(self, kind: str) -> None:
-        """Give the numbers of the chosen plot to the reader's machine: ``csv`` or ``parquet``."""
+        """Download the numbers of the chosen plot as ``csv`` or ``parquet``."""
         frame = self._frame()
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{self.computed_origin().dataset}-{self.plot}.{kind}"
@@ -299,7 +299,7 @@ class ExplorePanel(FiguresPanel):
         self.message = f"{path.name}, {len(frame):,} rows, was given to the browser."
 
     def report(self) -> None:
-        """Write a report of all plots, off the main thread, and give it to the reader's machine."""
+        """Write a report of all plots off the main thread, and download it."""
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
         dataset, selection, settings = self.dataset, self.selection, self.settings
@@ -322,7 +322,7 @@ class ExplorePanel(FiguresPanel):
         self.begin(write, lambda _: setattr(self, "message", f"{dataset}.html was given to the browser."))
 
     def _show_below(self) -> None:
-        """Show the numbers, SQL or code of the plot that is chosen; while the plots are stale, those of before."""
+        """Show the numbers, SQL or code of the chosen plot; while the plots are stale, those of the drawn plots."""
         if not self.below:
             self._below.shut()
         elif not self.stale:

@@ -1,4 +1,4 @@
-"""What the plots of a dataset are, and the questions behind them."""
+"""The plots of a dataset, and the filters behind them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from frontierlab_widgets.work import Stopped, Work
 __all__ = ["ALL", "COMPARE", "OTHER", "TABS", "ask", "compared", "keywords_of", "origin_of", "other_logs", "title_of"]
 
 ALL = "All on one page"
-"""The tab with the plots of all others."""
+"""The tab with all plots."""
 
 TABS = {**CHAPTERS, ALL: tuple(name for names in CHAPTERS.values() for name in names)}
 """The plots of each tab."""
@@ -34,37 +34,37 @@ COMPARE = {
     "a day earlier": "-1d",
     "a week earlier": "-7d",
 }
-"""What can be compared with, by what it is called."""
+"""The choices of what to compare with, by label."""
 
 OTHER = "dataset:"
-"""Before the name of another dataset that is compared with."""
+"""Prefix of the name of another dataset to compare with."""
 
 _BINS = (60, 300, 3_600, 86_400)
 _MOST_BINS = 3_000
-_SOON = 1.0  # seconds within which nobody asks what a panel waits for
+_SOON = 1.0  # seconds to wait for Spark before the panel says that Spark starts
 
 
 def title_of(name: str) -> str:
-    """Write the name of a plot in words."""
+    """Return the name of a plot as words."""
     return name.replace("_", " ").replace("dbtime", "database time").replace("querytime", "query time")
 
 
 def other_logs(compare: str, settings: Any) -> Any:
-    """Return what filters take to compare with."""
+    """Return the filters' argument for what is compared with."""
     if compare.startswith(OTHER):
         return fl.datasets.open_dataset(compare.removeprefix(OTHER), settings)
     return compare or None
 
 
 def compared(compare: str) -> dict[str, str]:
-    """Return what is compared with as the keyword of a call, in code."""
+    """Return the keyword argument for what is compared with, as code."""
     if compare.startswith(OTHER):
         return {"compare": Name(call("fl.datasets.open_dataset", compare.removeprefix(OTHER), Name("settings")))}
     return {"compare": compare} if compare else {}
 
 
 def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
-    """Return what a filter is asked with beside the selection."""
+    """Return a filter's arguments beside the selection."""
     width = None if frame is None else frame.attrs.get("bin_seconds")
     return {"bin_seconds": width} if name in CHAPTERS["Over time"] and width else {}
 
@@ -78,10 +78,10 @@ def ask(
     known: Any,
     work: Work,
 ) -> dict[str, Any]:
-    """Open the dataset and ask it the questions; what cannot be answered is an error in words beside the others.
+    """Open the dataset and run the filters; a failed filter gives a message beside the other results.
 
-    The answer says of what it is (``origin``). What is ``known`` of the dataset's contents is used again where it is of
-    the same one.
+    The result has its ``origin``. Contents of the dataset that are already ``known`` are used again if they are of the
+    same dataset.
     """
     running = fl.spark.cancellable()
     work.when_stopped(running.cancel)
@@ -116,14 +116,14 @@ def ask(
 
 
 def origin_of(dataset: fl.Dataset, selection: fl.Selection, settings: Any, compare: str) -> Origin:
-    """Return the origin of plots; with that of the dataset that they are compared with."""
+    """Return the origin of plots, with that of the dataset that they are compared with."""
     other = other_logs(compare, settings)
     compared = (compare, other.identity) if isinstance(other, fl.Dataset) else (compare,)
     return Origin.of((dataset.name, dataset.identity), selection, settings, ("data_dir",), compared)
 
 
 def _bin_seconds(dataset: fl.Dataset, selection: fl.Selection) -> int:
-    """Return the width of a bin that gives a few thousand of them at most."""
+    """Return a width for bins that gives a few thousand bins at most."""
     outcome = dataset.outcome()
     ends = [
         moment if moment is not None else None if found is None else from_milliseconds(found)

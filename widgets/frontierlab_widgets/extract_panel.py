@@ -1,4 +1,4 @@
-"""Query logs out of Elasticsearch or an export file, by hand."""
+"""Extract logs from Elasticsearch or an export file."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ PERIODS: dict[str, Callable[[datetime], tuple[datetime | None, datetime | None]]
     "last 7 days": lambda now: (now - timedelta(days=7), now),
     "all there is": lambda now: (None, None),
 }
-"""The quick choices: from the time of the click, in whole minutes, to since and until. All are UTC."""
+"""The quick choices: from the time of the click, in whole minutes, to since and until (UTC)."""
 
 
 class ExtractPanel(Panel):
-    """Say what to extract, look what that would be, and extract it.
+    """Define an extraction, look at its size in a dry run, and extract.
 
-    The button is there once a dry run of the same request has said how many documents there are.
+    *Extract* is enabled once a dry run of the same request has counted the documents.
 
     Parameters
     ----------
@@ -63,15 +63,15 @@ class ExtractPanel(Panel):
     since, until : str
         The period ``[since, until)``, ISO 8601 in UTC; empty for no bound.
     cached : bool or None
-        Only such queries; None for both.
+        Only cached or only uncached queries; None for both.
     taskid : int or None
         Only queries of this task.
     name : str
-        Of the dataset.
+        Name of the dataset.
     source : str
         Path of an export file on the server; empty for Elasticsearch.
     found : DryRun or None
-        What the extraction would do; None before the dry run, and once the request has changed.
+        The result of the dry run; None before it, and after a change of the request.
     dataset : str
         Name of the dataset that was extracted last; empty before.
     """
@@ -88,8 +88,8 @@ class ExtractPanel(Panel):
     dataset = traitlets.Unicode()
 
     def build(self) -> list[widgets.Widget]:
-        """Make the fields, the two buttons, and the line that says what there is."""
-        self._extracting = ""  # the name of the dataset, while one is extracted and after
+        """Build the fields, the two buttons, and the line with the result of the dry run."""
+        self._extracting = ""  # name of the dataset that is or was extracted
         period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE)
         self._period = period
         since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30:00")
@@ -126,23 +126,23 @@ class ExtractPanel(Panel):
         ]
 
     def use_sample(self) -> None:
-        """Fill in the sample that comes with frontierlab, and its catalogue."""
+        """Fill in the embedded sample and its catalogue."""
         self.settings = sample.settings() if self.settings is None else sample.with_sample(self.settings)
         self.since, self.until, self.cached, self.taskid = "", "", None, None
         self.source, self.name = str(sample.path()), self.name or "sample"
 
     def look(self, then: Callable[[], object] = lambda: None) -> None:
-        """Say what the extraction would do, off the main thread.
+        """Run a dry run, off the main thread.
 
         Parameters
         ----------
         then
-            Called once that is known; not where it failed, was stopped, or another request was made meanwhile.
+            Called after a successful dry run; not if it failed, was stopped, or the request changed meanwhile.
 
         Raises
         ------
         InvalidRequestError
-            A field is invalid, or the panel is at work. Nothing was begun.
+            A field is invalid, or the panel is working. Nothing was started.
         """
         self.require_valid(*_REQUEST)
         self.require_idle()
@@ -160,20 +160,20 @@ class ExtractPanel(Panel):
                 raise InvalidRequestError(no_catalogue(settings.catalogue_path)) from error
 
         def show(found: DryRun) -> None:
-            if given == self._given() and settings == (self.settings or settings):  # nobody changed it meanwhile
+            if given == self._given() and settings == (self.settings or settings):  # nothing changed meanwhile
                 self.found = found
                 then()
 
         self.begin(count, show, stage="counting")
 
     def extract(self) -> None:
-        """Extract, as a job that can be followed elsewhere too.
+        """Extract as a job, which other panels and notebooks can follow too.
 
         Raises
         ------
         InvalidRequestError
-            Nobody has looked yet what that would be, the name is missing, a field is invalid, or the panel is at
-            work. Nothing was begun.
+            There was no dry run of this request, the name is missing, a field is invalid, or the panel is working.
+            Nothing was started.
         """
         self.require_valid(*_REQUEST, "name")
         self.require_idle()
@@ -183,7 +183,7 @@ class ExtractPanel(Panel):
             raise InvalidRequestError("Give the dataset a name.")
         given, settings, name = self._given(), self.settings or Settings(), self.name
         self._extracting = name
-        self._show_found()  # in place of what an earlier one lacked
+        self._show_found()  # replaces what an earlier dry run said
 
         def run(work: Work) -> tuple[Dataset, list[str]]:
             require_free(name, settings, "name")
@@ -205,7 +205,7 @@ class ExtractPanel(Panel):
         self.begin(run, then, stage="beginning")
 
     def stopped_message(self, error: BaseException | None) -> str:
-        """Say that what is stored stays."""
+        """Say that stored parts are kept."""
         name, settings = self._extracting, self.settings or Settings()
         if not name or not dataset_path(name, settings).is_dir():
             return super().stopped_message(error)
@@ -217,7 +217,7 @@ class ExtractPanel(Panel):
         )
 
     def code(self) -> str:
-        """Return the call of `frontierlab.extract`."""
+        """Return the code of the extraction."""
         given = {key: value for key, value in self._given().items() if value is not None}
         return call("dataset = fl.extract", Name("settings"), name=self.name or "…", **given)
 
@@ -234,7 +234,7 @@ class ExtractPanel(Panel):
         return self.found is not None and bool(self.name)
 
     def _require_source(self) -> None:
-        """Refuse where there is nothing to read from."""
+        """Raise if there is no source to read from."""
         settings = self.settings or Settings()
         missing = [name for name in ("es_address", "es_index") if not getattr(settings, name)]
         if not self.source and missing:
@@ -248,7 +248,7 @@ class ExtractPanel(Panel):
             return
         since, until = PERIODS[period](datetime.now(UTC).replace(second=0, microsecond=0))
         self.since, self.until = ("" if moment is None else _written(moment) for moment in (since, until))
-        self._period.value = period  # the change of the times has said that it is not this one any more
+        self._period.value = period  # the change of the times has cleared the period
 
     def _forget(self) -> None:
         self.found = None
@@ -291,7 +291,7 @@ def _time(text: str) -> str:
 
 
 def _written(moment: datetime) -> str:
-    """Write a time as short as it is exact."""
+    """Write a time as short as possible without loss."""
     return format_time(moment).removesuffix("Z").removesuffix(".000").removesuffix(":00").removesuffix("T00:00")
 
 

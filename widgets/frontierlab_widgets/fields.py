@@ -1,4 +1,4 @@
-"""The fields of a panel: each follows a trait, and says below itself what is wrong with its value."""
+"""The fields of a panel: each follows a trait, and shows below itself why its value is not valid."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _INVALID = "frontierlab-invalid"
 
 
 class Field(widgets.VBox):
-    """A widget with a value, and below it the sentence that says why the value is not valid.
+    """A widget with a value, and a line below that says why the value is not valid.
 
     Parameters
     ----------
     widget
-        What the user types into or chooses from.
+        The input widget.
     """
 
     def __init__(self, widget: widgets.Widget) -> None:
@@ -37,11 +37,11 @@ class Field(widgets.VBox):
 
     @property
     def label(self) -> str:
-        """What the page calls it."""
+        """The label on the page."""
         return str(getattr(self.widget, "description", ""))
 
     def mark(self, sentence: str) -> None:
-        """Show in the page why the value is not valid; an empty sentence takes the mark away."""
+        """Show why the value is not valid; an empty sentence removes the mark."""
         self._told.value = f'<span role="alert">{escape(sentence)}</span>' if sentence else ""
         self._told.layout.display = "" if sentence else "none"
         if sentence:
@@ -52,7 +52,7 @@ class Field(widgets.VBox):
 
 @dataclass
 class _Bound:
-    """How the value of a field becomes that of a trait, and back."""
+    """The conversions between the value of a field and that of a trait."""
 
     read: Callable[[Any], Any]
     show: Callable[[Any], Any]
@@ -60,7 +60,7 @@ class _Bound:
 
 
 class Fields(Failing):
-    """Has fields whose values are those of traits.
+    """A panel's fields, whose values follow traits.
 
     Attributes
     ----------
@@ -77,28 +77,28 @@ class Fields(Failing):
 
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
-        if name in self._bound:  # also where the trait had that value: its field may show another, which is not valid
+        if name in self._bound:  # also if the trait did not change: its field may show another, invalid value
             self._show_value(name)
 
     def add_field(self, name: str, widget: widgets.Widget) -> Field:
-        """Return a widget as a field that `mark` can mark; put that into the view."""
+        """Return a field for a widget; add the field to the view."""
         self._inputs = {**self._inputs, name: Field(widget)}
         return self._inputs[name]
 
     def mark(self, name: str, problem: str) -> None:
-        """Say at a field why its value is not valid; an empty sentence takes the mark away."""
+        """Show at a field why its value is not valid; an empty sentence removes the mark."""
         with TURN:
             others = {one: text for one, text in self.invalid.items() if one != name}
             self.invalid = {**others, name: problem} if problem else others
             self._inputs[name].mark(problem)
 
     def require_valid(self, *names: str) -> None:
-        """Refuse to go on with an invalid field.
+        """Raise if a field is invalid.
 
         Raises
         ------
         InvalidRequestError
-            The value of one of these fields (without names: of any) is not valid.
+            The value of one of these fields (without names: of any field) is not valid.
         """
         for name, problem in self.invalid.items():
             if name in names or not names:
@@ -112,23 +112,23 @@ class Fields(Failing):
         read: Callable[[Any], Any] = lambda value: value,
         show: Callable[[Any], Any] = lambda value: value,
     ) -> Field:
-        """Let a trait and the value of a widget follow one another.
+        """Synchronise a trait and the value of a widget.
 
         Parameters
         ----------
         trait
-            Of this panel.
+            Trait of this panel.
         widget
-            Something with a value.
+            A widget with a value.
         read, show
-            From the widget's value to the trait's, and back. Where `read` refuses, the trait keeps its value, the
-            field says why, and buttons that use it (see `click`) are disabled, until the field has a valid value or
-            the trait is set.
+            Conversions from the widget's value to the trait's, and back. If `read` raises, the trait keeps its value,
+            the field shows why, and buttons that use the field (see `click`) are disabled, until the field has a valid
+            value or the trait is set.
 
         Returns
         -------
         Field
-            For the view: the widget, with room for what is wrong with its value.
+            The field for the view: the widget, with room for a message.
         """
 
         def to_trait(change: Any) -> None:
@@ -148,7 +148,7 @@ class Fields(Failing):
         return field
 
     def choose(self, trait: str, widget: widgets.Dropdown) -> None:
-        """Let a trait follow a choice; `offer` lets the choice follow the trait."""
+        """Let a trait follow a dropdown; `offer` lets the dropdown follow the trait."""
 
         def chosen(change: Any) -> None:
             with TURN:
@@ -158,7 +158,7 @@ class Fields(Failing):
         widget.observe(chosen, "value")
 
     def offer(self, widget: widgets.Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
-        """Offer what there is to choose from, with `value` chosen, which is offered too where it is not there."""
+        """Set the options of a dropdown and choose `value`, which is added if the options lack it."""
         known = [one for _, one in options]
         with TURN:
             self._offering = True
@@ -176,7 +176,7 @@ class Fields(Failing):
             try:
                 field.widget.value = bound.show(value)
                 bound.read(field.widget.value)
-            except FrontierlabError as error:  # code set it, or a state that was kept
+            except FrontierlabError as error:  # set by code or by a restored state
                 self.mark(trait, _problem(error, value))
             else:
                 self.mark(trait, "")
@@ -185,5 +185,5 @@ class Fields(Failing):
 
 
 def _problem(error: Exception, value: Any) -> str:
-    """Say why a value is not valid; a trait's own refusal speaks of Python."""
+    """Say why a value is not valid; the error of a trait itself is about Python types."""
     return sentence(error) if isinstance(error, FrontierlabError) else f"{value!r} is not valid here."

@@ -1,4 +1,4 @@
-"""Files from the reader's machine, and to it."""
+"""Upload files from the user's machine, and download files to it."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ __all__ = ["Download", "MOST_DOWN", "MOST_UP", "Upload"]
 _STATIC = Path(__file__).parent / "static"
 
 MOST_UP = 5_000_000
-"""Bytes of a file that comes through the browser; the notebook's socket gives up at about 10 MB."""
+"""Largest upload in bytes; the websocket of the notebook fails at about 10 MB."""
 
 MOST_DOWN = 200_000_000
-"""Bytes of a file that goes through the browser, which holds it in memory."""
+"""Largest download in bytes; the browser holds the file in memory."""
 
 
 UPLOAD_SECONDS = 60.0
-"""Seconds that a file may take from the browser to the kernel."""
+"""Seconds that an upload may take from the browser to the kernel."""
 
 
 class Upload(anywidget.AnyWidget):
-    """Takes a file from the reader's machine.
+    """Uploads a file from the user's machine.
 
-    The page announces a file before it sends it, so that one that is lost on the way is missed.
+    The page announces a file before it sends it, so that a lost file is noticed.
 
     Parameters
     ----------
     take
-        Called with its name and its content.
+        Called with the name and the content of the file.
     refuse
-        Called with the error where it is too large, cannot be read, or does not arrive.
+        Called with the error if the file is too large, cannot be read, or does not arrive.
     accept
-        Suffixes, with commas between them.
+        Accepted suffixes, separated by commas.
     """
 
     _esm = _STATIC / "upload.js"
@@ -89,17 +89,17 @@ def _lost(name: str, size: int) -> InvalidRequestError:
 
 
 class Download(anywidget.AnyWidget):
-    """Gives a file to the reader's machine."""
+    """Downloads a file to the user's machine."""
 
     _esm = _STATIC / "download.js"
 
     def give(self, path: Path, name: str) -> None:
-        """Hand a file to the browser.
+        """Send a file to the browser.
 
         Raises
         ------
         InvalidRequestError
-            It is too large for that.
+            The file is too large.
         """
         size = path.stat().st_size
         if size > MOST_DOWN:

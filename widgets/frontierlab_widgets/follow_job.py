@@ -1,4 +1,4 @@
-"""A job, followed by a panel."""
+"""Follow a job in a panel."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from frontierlab_widgets.work import Stopped, Work
 __all__ = ["follow"]
 
 _LOOK = 0.25  # seconds
-_PATIENCE = 60.0  # seconds for the end of a job that is cancelled; the panel gives up sooner
+_PATIENCE = 60.0  # seconds for a cancelled job to end; the panel gives up sooner
 ALONE = 60.0
-"""Seconds for which a queued job is followed where there is no worker to run it."""
+"""Seconds for which a queued job without a worker is followed."""
 
 
 def follow(job: Job, work: Work) -> Any:
-    """Report how far a job is until its end, and return its result; a stop cancels it.
+    """Report the progress of a job until it ends, and return its result; a stop cancels the job.
 
     Raises
     ------
     JobError
-        It failed; or it is queued, and for a minute there was no worker to run it. It stays queued then.
+        The job failed; or it is queued and had no worker for a minute. It stays queued.
     Stopped
-        It was stopped.
+        The user stopped the work.
     """
-    seen = time.monotonic()  # the last time at which a worker was there, or none was needed
+    seen = time.monotonic()  # when a worker was last present, or none was needed
     while job.wait(_LOOK) in ("queued", "running"):
         if work.stopping.is_set():
             job.cancel()

@@ -1,4 +1,4 @@
-"""Numbers, times and errors as the panels write them."""
+"""Format numbers, times and errors for the panels."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ __all__ = [
 
 
 def number(value: Any) -> str:
-    """Write a whole number with commas; empty where it is missing."""
+    """Write an integer with commas; empty if it is missing."""
     return "" if value is None or pd.isna(value) else f"{int(value):,}"
 
 
 def megabytes(count: Any) -> str:
-    """Write bytes as MB (10^6 bytes); empty where they are missing."""
+    """Write bytes as MB (10^6 bytes); empty if they are missing."""
     return "" if count is None or pd.isna(count) else f"{int(count) / 1e6:,.1f} MB"
 
 
 def moment(value: Any) -> str:
-    """Write a UTC time to the second; empty where it is missing."""
+    """Write a UTC time to the second; empty if it is missing."""
     if value is None or pd.isna(value):
         return ""
     return in_words(value.to_pydatetime().replace(microsecond=0) if isinstance(value, pd.Timestamp) else _cut(value))
@@ -49,7 +49,7 @@ def _cut(value: datetime) -> datetime:
 
 
 def duration(seconds: float) -> str:
-    """Write a time that passes: 5 s, 3 min 20 s, 2 h 5 min."""
+    """Write a duration: 5 s, 3 min 20 s, 2 h 5 min."""
     whole = max(0, round(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -59,7 +59,7 @@ def duration(seconds: float) -> str:
 
 
 def progress_line(progress: Progress) -> str:
-    """Say in a line how far some work is, how fast, and how long it will still take."""
+    """Write a line with progress, speed and remaining time."""
     parts = [progress.stage]
     if progress.total is not None:
         parts.append(f"{progress.done:,} of {progress.total:,}")
@@ -73,7 +73,7 @@ def progress_line(progress: Progress) -> str:
 
 
 def sentence(error: BaseException) -> str:
-    """Write an error as a sentence. One that nobody raised on purpose is called what it is."""
+    """Write an error as a sentence. An unexpected error is named as such."""
     from frontierlab.errors import FrontierlabError
 
     text = str(error).strip()
@@ -86,7 +86,7 @@ def sentence(error: BaseException) -> str:
 
 
 def no_catalogue(path: Path) -> str:
-    """Say how a catalogue is made with the panels, where there is none."""
+    """Say how to make a missing catalogue with the panels."""
     return (
         f"There is no catalogue at {path}. Fill in coolr_host (or coolr_archive, or the path of a catalogue as "
         "coolr_file) in the settings panel (COOLR), and click Build the catalogue there; or take the sample, which "
@@ -95,16 +95,16 @@ def no_catalogue(path: Path) -> str:
 
 
 def error_box(text: str) -> str:
-    """Return an error as HTML; nothing where there is none."""
+    """Return an error as HTML; empty if there is none."""
     return f'<div class="frontierlab-error" role="alert">{escape(text)}</div>' if text else ""
 
 
 def warning_box(sentences: Iterable[str]) -> str:
-    """Return what a dataset lacks as HTML that cannot be overlooked; nothing where it has all."""
+    """Return what a dataset lacks as a conspicuous HTML box; empty if it lacks nothing."""
     told = "".join(f"<p>{escape(text)}</p>" for text in sentences)
     return f'<div class="frontierlab-warning" role="alert"><b>Warning</b>{told}</div>' if told else ""
 
 
 def notes(sentences: Iterable[str]) -> str:
-    """Return sentences that a reader should know as HTML."""
+    """Return notes for the reader as HTML."""
     return "".join(f'<div class="frontierlab-note">{escape(text)}</div>' for text in sentences)

@@ -1,4 +1,4 @@
-"""Jobs: what runs and what ran, here and on workers."""
+"""Jobs of the data folder, running and ended, on all back ends."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _COLUMNS = (
     Column("who", "Who"),
 )
 _MOST = 200
-_EVERY = 1.0  # seconds between two looks at the records
+_EVERY = 1.0  # seconds between two reads of the records
 
 
 class JobsPanel(Panel):
-    """What runs and what ran: state, progress, result, error; and an end to what should not go on.
+    """List jobs with state, progress, result and error; cancel them.
 
-    Records are looked at about once a second while the panel is there.
+    The records are read about once a second while a page shows the panel.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class JobsPanel(Panel):
     Attributes
     ----------
     job : str
-        Id of the chosen job; empty where none is.
+        Id of the chosen job; empty if none is chosen.
     """
 
     title = "Jobs"
@@ -55,7 +55,7 @@ class JobsPanel(Panel):
     job = traitlets.Unicode().tag(kept=True)
 
     def build(self) -> list[widgets.Widget]:
-        """Make the table, and what is known of the chosen job."""
+        """Build the table and the details of the chosen job."""
         self._table = Table(_COLUMNS, "id", "No job was submitted yet.")
         self._more = widgets.HTML()
         self._about = widgets.HTML()
@@ -68,7 +68,7 @@ class JobsPanel(Panel):
         )
         self._worker: LocalWorker | None = None
         self._result = widgets.HTML()
-        self.click(self._cancel, self.cancel)  # when it can be clicked says _show_job
+        self.click(self._cancel, self.cancel)  # _show_job enables it
         self.click(worker, self.start_worker)
         self.click(result, self.show_result)
         self.click(refresh, self.refresh)
@@ -81,11 +81,11 @@ class JobsPanel(Panel):
         return [self._table, self._more, row(refresh, result, self._cancel, worker), self._about, self._result]
 
     def refresh(self) -> None:
-        """Look at the records now."""
+        """Read the records now."""
         if self.settings is None:
             return
         known = jobs.jobs(self.settings)
-        found = [_row(job) for job in known[:_MOST]]  # before it is our turn: a folder elsewhere can be slow
+        found = [_row(job) for job in known[:_MOST]]  # before taking the lock: reading a remote folder can be slow
         frame = pd.DataFrame(found, columns=["id", *(column.name for column in _COLUMNS)])
         with TURN:
             self._table.show(frame, lambda record: "bad" if record["state"] == "failed" else "")
@@ -100,7 +100,7 @@ class JobsPanel(Panel):
         self.message = f"{job.id} is told to end."
 
     def start_worker(self) -> None:
-        """Start a worker on this machine, which ends with this kernel; not with the panel."""
+        """Start a worker on this machine; it ends with this kernel, not with the panel."""
         if self._worker is not None and self._worker.running:
             raise InvalidRequestError("The worker that was started here is still there.")
         settings = self.settings or Settings()
@@ -114,7 +114,7 @@ class JobsPanel(Panel):
         self.begin(lambda _: jobs.start_worker(settings), then, stage="starting a worker")
 
     def show_result(self) -> None:
-        """Show what the chosen job came to."""
+        """Show the result of the chosen job."""
         job = self._opened()
         if job.state in ("queued", "running"):
             raise InvalidRequestError(f"The job is {job.state}: it has no result yet.")
@@ -125,7 +125,7 @@ class JobsPanel(Panel):
         self._result.value = f'<div style="overflow-x: auto">{shown}</div>'
 
     def code(self) -> str:
-        """Return the calls that find the chosen job again."""
+        """Return the code that finds the chosen job again."""
         settings = Name("settings")
         if not self.job:
             return call("fl.jobs.jobs", settings)
@@ -173,7 +173,7 @@ def _row(job: Job) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    """Write an argument; of a long list its beginning."""
+    """Write an argument; of a long list only the beginning."""
     if isinstance(value, list) and len(value) > 3:
         return f"{repr(value[:3])[:-1]}, … {len(value) - 3:,} more]"
     return repr(value)

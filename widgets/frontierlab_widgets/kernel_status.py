@@ -1,4 +1,4 @@
-"""What ties a panel to the page that shows it."""
+"""The connection between a panel and the page that shows it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ __all__ = ["Lifeline"]
 _STATIC = Path(__file__).parent / "static"
 
 ASK_SECONDS = 20.0
-"""Seconds between two questions whether a page still shows the panel."""
+"""Seconds between two questions to the page whether it still shows the panel."""
 
 GONE_SECONDS = 50.0
-"""Seconds without an answer after which no page shows it: closed, hidden, scrolled far away, or a cell run again."""
+"""Seconds without an answer after which no page shows the panel: closed, hidden, scrolled away, or cell rerun."""
 
 
 class Lifeline(anywidget.AnyWidget):
-    """Says in the panel that its kernel has ended, which only the page can; and which theme the page has.
+    """Shows in the panel that its kernel has ended, and reports the theme of the page. The page does both.
 
-    The page says here when it shows the panel, and is asked whether it still does.
+    The page also reports when it shows the panel, and answers whether it still does.
 
     Parameters
     ----------
@@ -45,11 +45,11 @@ class Lifeline(anywidget.AnyWidget):
         self.on_msg(self._answered)
 
     def on_shown(self, action: Callable[[], object]) -> None:
-        """Call something each time a page begins to show the panel."""
+        """Call an action each time a page starts to show the panel."""
         self._when_shown.append(action)
 
     def is_shown(self) -> bool:
-        """Return whether a page shows the panel; asked often enough, it asks the page."""
+        """Return whether a page shows the panel; this asks the page from time to time."""
         now = time.monotonic()
         if self._seen is None or now - self._seen > GONE_SECONDS or self.comm is None:
             self._seen = None

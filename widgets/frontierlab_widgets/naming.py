@@ -1,4 +1,4 @@
-"""Names of datasets, as panels take and refuse them."""
+"""Check the names of datasets in panels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ __all__ = ["is_complete", "plain_name", "require_free"]
 
 
 def plain_name(text: str) -> str:
-    """Read what is typed into the field of a name; it may be empty.
+    """Check the text in a name field; it may be empty.
 
     Raises
     ------
     InvalidRequestError
-        It is no name of a dataset; the message says what is one.
+        The text is not a valid name; the message says what is valid.
     """
     name = text.strip()
     if name:
@@ -27,33 +27,33 @@ def plain_name(text: str) -> str:
 
 
 def is_complete(name: str, settings: Settings) -> bool:
-    """Return whether there is a complete dataset of that name.
+    """Return whether a complete dataset with this name exists.
 
     Raises
     ------
     InvalidRequestError
-        It is no name of a dataset.
+        The name is not valid.
     """
     try:
         return dataset_path(name, settings).is_dir() and datasets.open_dataset(name, settings).state == "complete"
-    except DatasetError:  # a damaged one: who writes it says why
+    except DatasetError:  # a damaged dataset: writing to it gives the reason
         return False
 
 
 def require_free(name: str, settings: Settings, field: str) -> None:
-    """Refuse the name of a dataset that is complete; the same request goes on with one that is not.
+    """Raise if a complete dataset has this name. An incomplete one is allowed: the same request continues it.
 
     Parameters
     ----------
     name, settings
-        Of the dataset that is to be made.
+        Name of the new dataset, and the settings.
     field
-        What the panel calls the field of the name.
+        Label of the name field in the panel.
 
     Raises
     ------
     InvalidRequestError
-        The name is taken, or no name.
+        The name is taken or not valid.
     """
     try:
         taken = is_complete(name, settings)

@@ -1,4 +1,4 @@
-"""What computed figures are of, so that none is shown, stored or given away as those of something else."""
+"""The origin of computed figures, so that they are never shown, stored or exported as figures of something else."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _STALE = "frontierlab-stale"
 
 @dataclass(frozen=True)
 class Origin:
-    """What figures are of.
+    """The inputs of figures.
 
     Parameters
     ----------
@@ -31,11 +31,11 @@ class Origin:
     identity
         Its `Dataset.identity`.
     selection
-        Which of its queries.
+        The selected queries.
     settings
         Values of the settings that the figures depend on, by name.
     compared
-        What they are compared with: as the panel's trait has it, and the identity where it is a dataset.
+        What they are compared with: the value of the panel's trait, and the identity if that is a dataset.
     """
 
     dataset: str
@@ -58,23 +58,23 @@ class Origin:
         Parameters
         ----------
         dataset
-            Its name and its identity.
+            Name and identity of the dataset.
         selection, compared
-            As in the origin.
+            As for the class.
         settings
-            All of them.
+            All settings.
         names
-            Names of those that the figures depend on.
+            Names of the settings that the figures depend on.
         """
         values = tuple((name, str(getattr(settings, name))) for name in names)
         return cls(*dataset, selection, values, compared)
 
     def in_words(self) -> str:
-        """Say what the figures are of."""
+        """Describe the origin."""
         return f"dataset {self.dataset}, {self.selection.in_words() or 'all queries'}"
 
     def differs(self, now: Origin) -> str:
-        """Say what is another thing now; empty where nothing is."""
+        """Say how the origin `now` differs; empty if it does not."""
         if now.dataset != self.dataset:
             return f"not of {now.in_words()}"
         if now.selection != self.selection:
@@ -89,22 +89,21 @@ class Origin:
 
 
 class FiguresPanel(Panel):
-    """A panel whose figures are of a dataset and a selection.
+    """A panel with figures of a dataset and a selection.
 
-    Once these are others than those that the figures were computed of, the figures are stale: they are greyed, a line
-    says of what they are, and nothing can be done with them until they are computed again, or until the choice is
-    what it was.
+    When the choice no longer matches the origin of the figures, the figures are stale. Stale figures are greyed, a line
+    gives their origin, and no action accepts them, until they are computed again or the choice matches again.
 
     Attributes
     ----------
     dataset : str
         Name of the chosen dataset; empty for none.
     selection : Selection
-        Which of its queries are chosen.
+        The chosen queries.
     origin : Origin or None
-        What the figures are of; None while there are none.
+        The origin of the figures; None while there are none.
     stale : str
-        Why the figures are not those of what is chosen, a sentence; empty where they are.
+        Why the figures do not match the choice, a sentence; empty if they match.
     """
 
     dataset = traitlets.Unicode().tag(kept=True)
@@ -113,7 +112,7 @@ class FiguresPanel(Panel):
     stale = traitlets.Unicode()
 
     def chosen_origin(self, dataset: Dataset) -> Origin:
-        """Return the origin that figures of what is chosen now would have."""
+        """Return the origin of figures computed from the current choice."""
         raise NotImplementedError
 
     def chosen_dataset(self) -> Dataset:
@@ -122,21 +121,21 @@ class FiguresPanel(Panel):
         Raises
         ------
         InvalidRequestError
-            None is chosen.
+            No dataset is chosen.
         DatasetError
-            It is not there.
+            The dataset does not exist.
         """
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
         return open_dataset(self.dataset, self.settings)
 
     def computed_dataset(self) -> Dataset:
-        """Open the dataset that the figures are of.
+        """Open the dataset of the figures.
 
         Raises
         ------
         InvalidRequestError
-            The figures are stale, so that it may be another one now.
+            The figures are stale, so the dataset may have changed.
         """
         self.require_fresh()
         return open_dataset(self.computed_origin().dataset, self.settings)
@@ -147,26 +146,26 @@ class FiguresPanel(Panel):
         Raises
         ------
         InvalidRequestError
-            There are none.
+            There are no figures.
         """
         if not isinstance(self.origin, Origin):
             raise InvalidRequestError("Nothing is computed yet.")
         return self.origin
 
     def watch_origin(self, greyed: Sequence[widgets.Widget], *traits: str) -> widgets.Widget:
-        """Look at the figures again whenever dataset, selection, settings or further traits change.
+        """Check the figures whenever dataset, selection, settings or further traits change.
 
         Parameters
         ----------
         greyed
             Parts of the view that are greyed while the figures are stale.
         *traits
-            What else figures are of.
+            Further traits that the figures depend on.
 
         Returns
         -------
         Widget
-            The line that says of what the figures are; for the view.
+            The line with the origin of the figures, for the view.
         """
         self._greyed, self._about = greyed, widgets.HTML(self.about_figures())
         self.observe(self._look_again, ["dataset", "selection", "settings", "origin", *traits])
@@ -178,23 +177,23 @@ class FiguresPanel(Panel):
             self.check_origin()
 
     def check_origin(self) -> None:
-        """See whether the figures are those of what is chosen now, also where another program changed the dataset."""
+        """Check whether the figures match the choice, including changes of the dataset by other programs."""
         self.stale = self._why_stale()
 
     def require_fresh(self) -> None:
-        """Refuse to do anything with stale figures.
+        """Raise if the figures are stale.
 
         Raises
         ------
         InvalidRequestError
-            They are stale.
+            The figures are stale.
         """
         self.check_origin()
         if self.stale:
             raise InvalidRequestError(self.stale)
 
     def fresh(self, action: Callable[[], object]) -> Callable[[], object]:
-        """Return an action that refuses to do anything with stale figures."""
+        """Return an action that first checks that the figures are not stale."""
 
         def act() -> None:
             self.require_fresh()
@@ -225,11 +224,11 @@ class FiguresPanel(Panel):
         self.allow()
 
     def how_to_refresh(self) -> str:
-        """Say how figures of what is chosen are had."""
+        """Say how to get figures of the current choice."""
         return "Click Compute to have those."
 
     def about_figures(self) -> str:
-        """Return what stands above the figures while they are not stale, as HTML."""
+        """Return the HTML above figures that are not stale."""
         if self.origin is None:
             return ""
         return f'<span class="frontierlab-quiet">Figures of {escape(self.origin.in_words())}.</span>'

@@ -1,4 +1,4 @@
-"""What all panels have in common: state apart from view, work off the main thread, no error lost."""
+"""The base of all panels: state apart from view, work off the main thread, no lost errors."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Panel", "Phase", "TURN", "row"]
 
 @dataclass
 class _Button:
-    """A button, and when it can be clicked."""
+    """A button, and the conditions that enable it."""
 
     widget: widgets.Button
     always: bool
@@ -36,23 +36,23 @@ class _Button:
 class Panel(Fields, Working, Kept, widgets.VBox):
     """The base of all panels.
 
-    Its traits are its interface: set one and the view follows, use the view and the trait follows.
+    Its traits are its interface: the view follows a trait, and the trait follows the view.
 
     Parameters
     ----------
     settings
-        By default ``Settings()``. What is wrong with that is shown in the panel.
+        By default ``Settings()``. The panel shows an error of the settings.
     **traits
-        Traits of the panel.
+        Initial values of traits.
 
     Attributes
     ----------
     settings : Settings or None
-        None where they cannot be made; then the panel says why.
+        None if the settings are not valid; then the panel says why.
     dark : bool
         Whether the page's theme is dark.
     phase, message, progress
-        Of its work; see `Working`.
+        See `Working`.
     error
         See `Failing`.
     invalid
@@ -95,17 +95,17 @@ class Panel(Fields, Working, Kept, widgets.VBox):
                 )
             setattr(self, name, value)
 
-    # what a panel of its own says
+    # to be defined by each panel
 
     def build(self) -> list[widgets.Widget]:
-        """Make the view, and return its parts from top to bottom; ``foot`` (progress, message, error) is the last."""
+        """Build the view, and return its parts from top to bottom; ``foot`` (progress, message, error) is the last."""
         return []
 
     def code(self) -> str:
-        """Return what the panel does, as calls of the library."""
+        """Return the work of the panel as calls of the library."""
         return ""
 
-    # what it is told
+    # for panels to call
 
     def click(
         self,
@@ -116,20 +116,20 @@ class Panel(Fields, Working, Kept, widgets.VBox):
         uses: Sequence[str] = (),
         when: Callable[[], bool] | None = None,
     ) -> None:
-        """Do something when a button is clicked.
+        """Call an action when a button is clicked.
 
         Parameters
         ----------
         button
-            It is disabled while it cannot be clicked.
+            It is disabled while its action is not allowed.
         action
-            Its error is shown in the panel.
+            Its errors are shown in the panel.
         always
-            False: not while the panel works.
+            False disables the button while the panel works.
         uses
-            Names of the fields whose values the action takes: not while one of them is invalid.
+            Names of fields that the action uses; an invalid one disables the button.
         when
-            Not while this returns False; call `allow` where that may have changed.
+            The button is disabled while this returns False; call `allow` after a change.
         """
 
         def act() -> None:
@@ -138,11 +138,11 @@ class Panel(Fields, Working, Kept, widgets.VBox):
             action()
 
         button.on_click(lambda _: self.guarded(act))
-        if not always or uses or when is not None:  # others are left to who made them
+        if not always or uses or when is not None:  # the others are managed by their owners
             self._buttons.append(_Button(button, always, uses, when or (lambda: True)))
 
     def allow(self) -> None:
-        """Let the buttons be clicked that can be, and no others."""
+        """Enable the buttons whose actions are allowed, and disable the others."""
         working = self.phase is Phase.WORKING
         for one in self._buttons:
             off = (working and not one.always) or not self.invalid.keys().isdisjoint(one.uses) or not one.when()
@@ -150,11 +150,11 @@ class Panel(Fields, Working, Kept, widgets.VBox):
                 one.widget.disabled = off
 
     def on(self, action: Callable[[], object], *traits: str) -> None:
-        """Do something whenever one of some traits of this panel has changed."""
+        """Call an action whenever one of these traits changes."""
         self.observe(lambda _: self.guarded(action), list(traits))
 
     def tick(self, action: Callable[[], object], seconds: float) -> None:
-        """Do something when a page begins to show the panel, and every so often for as long as it does."""
+        """Call an action when a page starts to show the panel, and repeatedly while it does."""
 
         def act() -> None:
             with self.shown_errors():
@@ -163,7 +163,7 @@ class Panel(Fields, Working, Kept, widgets.VBox):
         self._tickers.append(Ticker(self._lifeline, act, seconds))
 
     def close(self) -> None:
-        """Close the panel and its widgets. A job goes on, and the jobs panel shows it; other work is stopped."""
+        """Close the panel and its widgets. A job continues, and the jobs panel shows it; other work is stopped."""
         for ticker in self._tickers:
             ticker.stop()
         work = self._going_on()
@@ -173,7 +173,7 @@ class Panel(Fields, Working, Kept, widgets.VBox):
             widget.close()
         super().close()
 
-    # the view follows
+    # updates of the view
 
     def _draw(self, _: Any = None) -> None:
         self._going.layout.display = "" if self.phase is Phase.WORKING else "none"
@@ -190,7 +190,7 @@ class Panel(Fields, Working, Kept, widgets.VBox):
 
 
 def row(*parts: widgets.Widget) -> widgets.HBox:
-    """Put widgets beside one another, in several lines where the page is narrow."""
+    """Put widgets in a row that wraps on a narrow page."""
     return widgets.HBox(list(parts), layout=_row_layout())
 
 
@@ -199,7 +199,7 @@ def _row_layout(**more: str) -> widgets.Layout:
 
 
 def _inside(box: widgets.Widget) -> Iterator[widgets.Widget]:
-    """Go through the widgets of a box; a panel or box in it closes its own."""
+    """Yield the widgets of a box; nested panels and closable boxes close their own."""
     for child in box.children:
         if not isinstance(child, Panel) and hasattr(child, "children"):
             yield from _inside(child)

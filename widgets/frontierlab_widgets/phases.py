@@ -1,4 +1,4 @@
-"""What a panel works at, off the main thread, and how that ends."""
+"""The work of a panel off the main thread, and its phases."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from frontierlab_widgets.work import Stopped, Work
 
 __all__ = ["Phase", "STOP_SECONDS", "Working"]
 
-_STOPS = (Stopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that are what a stop comes to
+_STOPS = (Stopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that a stop causes
 
 STOP_SECONDS = 15.0
-"""Seconds for which a panel waits for work that was told to stop; then it can be used again."""
+"""Seconds to wait for stopped work; after that the panel can be used again."""
 
 
 class Phase(StrEnum):
-    """What a panel's work is about; its icons, bar and buttons follow.
+    """The phase of a panel's work; icons, bar and buttons follow it.
 
-    ``READY`` before the first, ``WORKING`` off the main thread, ``DONE``, ``STOPPED`` by the user, or ``FAILED``, with
-    the reason in `Panel.error`. An error of what a user typed or clicked does not change it.
+    ``READY`` before the first work, ``WORKING`` off the main thread, ``DONE``, ``STOPPED`` by the user, or ``FAILED``
+    with the reason in `Panel.error`. An input error does not change the phase.
     """
 
     READY = "ready"
@@ -45,11 +45,11 @@ class Working(Failing):
     Attributes
     ----------
     phase : Phase
-        What the work is about.
+        The phase of the work.
     message : str
-        What there is to say, a sentence or two; empty where there is nothing.
+        A message about the work, a sentence or two; empty if there is none.
     progress : Progress or None
-        How far the work is.
+        The progress of the work.
     """
 
     _work: Work | None = None
@@ -66,25 +66,24 @@ class Working(Failing):
         stage: str = "working",
         replaceable: bool = False,
     ) -> None:
-        """Do some work in a thread.
+        """Start work in a thread.
 
         Parameters
         ----------
         run
             The work. It is called with a `Work`, whose ``report`` takes progress records.
         then
-            Called with its result, in the same thread; not where the work failed or was stopped. It may begin
-            other work.
+            Called with the result, in the same thread; not if the work failed or was stopped. It may start other work.
         stage
-            What is said until the first record.
+            Message until the first progress record.
         replaceable
-            True: whatever is begun before its end takes its place, and its outcome is dropped; so figures are drawn
-            of what was picked last. False: nothing else can be begun before its end, and only Stop ends it.
+            True: newer work replaces it, and its result is dropped, so that figures show the last choice. False: no
+            other work can start before it ends, and only Stop ends it.
 
         Raises
         ------
         InvalidRequestError
-            Work is going on that is not replaceable. Nothing was begun, and it goes on.
+            Other work is running and not replaceable. Nothing was started; that work continues.
         """
         with TURN:
             self.require_idle()
@@ -97,12 +96,12 @@ class Working(Failing):
             self._work.start()
 
     def require_idle(self) -> None:
-        """Refuse other work while work goes on that is not replaceable.
+        """Raise if work is running that is not replaceable.
 
         Raises
         ------
         InvalidRequestError
-            There is such work, and it goes on.
+            Such work is running; it continues.
         """
         going = self._going_on()
         if going is not None and not going.replaceable:
@@ -112,7 +111,7 @@ class Working(Failing):
             )
 
     def stop(self) -> None:
-        """Stop the work that is going on; work that has not ended within `STOP_SECONDS` is not waited for."""
+        """Stop the running work; it is abandoned if it has not ended within `STOP_SECONDS`."""
         with TURN:
             work = self._going_on()
             if work is not None:
@@ -123,12 +122,12 @@ class Working(Failing):
                 work.stop()
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until the work is done, and what it leads to; return whether it is. For scripts and tests.
+        """Wait for the work and the work that follows it; return whether all is done. For scripts and tests.
 
         Parameters
         ----------
         seconds
-            At most; None waits for the end, however long that takes. Ctrl-C ends the waiting, not the work.
+            Longest wait; None waits without a limit. Ctrl-C ends the wait, not the work.
         """
         until = None if seconds is None else time.monotonic() + seconds
         while (work := self._work) is not None:
@@ -139,7 +138,7 @@ class Working(Failing):
         return True
 
     def stopped_message(self, error: BaseException | None) -> str:
-        """Say what a stop leaves."""
+        """Say what remains after a stop."""
         return "Stopped; nothing was changed."
 
     def _going_on(self) -> Work | None:
@@ -154,7 +153,7 @@ class Working(Failing):
         with TURN:
             work.ended = True
             if work is not self._work:
-                return  # something newer was begun meanwhile, or nobody waits for it any more
+                return  # newer work has started, or this work was abandoned
             self.progress = None
             if isinstance(error, Stopped) or (error is not None and work.stopping.is_set()):
                 if not isinstance(error, _STOPS):  # such as a job that could not be cancelled
@@ -170,7 +169,7 @@ class Working(Failing):
                     self.phase = Phase.FAILED if shown.error is not None else Phase.DONE
 
     def _give_up(self, work: Work) -> None:
-        """Wait no more for work that was told to stop; what still comes of it is dropped."""
+        """Abandon work that was stopped; its result is dropped."""
         with TURN:
             if work is not self._going_on():
                 return

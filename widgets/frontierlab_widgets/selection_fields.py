@@ -1,4 +1,4 @@
-"""Which queries of a dataset: database, schema, folder, task and time, picked."""
+"""Pick the queries of a dataset: database, schema, folder, task and time."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ from frontierlab_widgets.panel import TURN, row
 __all__ = ["CACHED", "TIMES", "Picker"]
 
 TIMES = ("since", "until")
-"""The fields of a picker whose text can be invalid."""
+"""The picker's fields whose text can be invalid."""
 
 _LEVELS = ("db", "schema", "nodefullpath")
 _NAMES = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
 _STYLE = {"description_width": "initial"}
 _TASKS = 50
-# a choice of ipywidgets cannot be None, which it takes for no choice
+# ipywidgets takes None for no choice
 _ALL = ""
 CACHED: dict[str, bool | None] = {"both": None, "cached": True, "not cached": False}
-"""Which queries, by what they are called."""
+"""The choices of cached queries, by label."""
 
 
 class Picker(widgets.VBox):
-    """Widgets that follow the selection of a panel, and change it.
+    """Widgets that show and change the selection of a panel.
 
-    A picker offers what the catalogue and the dataset have under what is picked before it, with the number of
-    queries in the dataset.
+    Each widget offers what the catalogue and the dataset have within the choices before it, with the number of queries
+    in the dataset.
 
     Parameters
     ----------
     panel
-        Whose selection it is.
+        The panel with the selection.
     folders_only
-        Leave out tasks, and whether queries were cached; what is selected of them is said, and applies.
+        Leave out tasks and whether queries were cached; a selection of these is shown as text and still applies.
     """
 
     def __init__(self, panel: Any, *, folders_only: bool = False) -> None:
@@ -81,17 +81,17 @@ class Picker(widgets.VBox):
         self._follow()
 
     def forget(self) -> None:
-        """Forget what a dataset had; another was chosen."""
+        """Forget the contents of the previous dataset."""
         self.contents = None
         self._follow()
 
     def offer(self, contents: dict[str, pd.DataFrame]) -> None:
-        """Offer ``folders`` and ``tasks``, as `fl.contents` gives them; null ``queries`` are not known."""
+        """Offer ``folders`` and ``tasks``, as `fl.contents` returns them; null ``queries`` are unknown."""
         self.contents = contents
         self._follow()
 
     def clear(self) -> None:
-        """Take all choices back, and what is typed."""
+        """Clear all choices and the text in the fields."""
         for name in TIMES:
             self._panel.mark(name, "")
         self._panel.selection = Selection()
@@ -112,7 +112,7 @@ class Picker(widgets.VBox):
                 self._panel.guarded(lambda: self._take_times(name))
 
     def _take_times(self, edited: str) -> None:
-        """Take the times that are typed; what is wrong with one is said at its field, and the selection stays."""
+        """Read the times in the fields. An invalid time is marked at its field, and the selection stays."""
         times, problems = {}, dict.fromkeys(TIMES, "")
         for name, field in self._times.items():
             try:
@@ -129,7 +129,7 @@ class Picker(widgets.VBox):
         self._panel.selection = selection
 
     def _follow(self) -> None:
-        """Show what is selected, and offer what there is beside it."""
+        """Show the selection, and offer alternatives."""
         with TURN:
             self._show()
 
@@ -149,7 +149,7 @@ class Picker(widgets.VBox):
         self._words.value = f'<span class="frontierlab-quiet">Selected: {escape(words or "all queries")}</span>'
 
     def _show_time(self, name: str, moment: datetime | None) -> None:
-        """Show a time of the selection; what is typed and not valid stays until the time changes."""
+        """Show a time of the selection; invalid text stays until the time changes."""
         if name in self._panel.invalid and self._shown.get(name) == moment:
             return
         self._shown[name] = moment

@@ -1,4 +1,4 @@
-"""What a panel shows, kept as JSON and brought back."""
+"""Save what a panel shows as JSON, and restore it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ __all__ = ["Kept"]
 
 
 class Kept(traitlets.HasTraits):
-    """Keeps the traits that are tagged ``kept``."""
+    """Saves the traits that are tagged ``kept``."""
 
     def kept(self) -> list[str]:
         """Return the names of the traits that make up the state."""
         return sorted(self.traits(kept=True))
 
     def state(self) -> dict[str, Any]:
-        """Return what the panel shows, as a dict that JSON takes: to be saved, mailed and reopened.
+        """Return what the panel shows, as a dict for JSON.
 
-        Times are absolute and UTC. Neither settings nor secrets are in it.
+        Times are absolute and UTC. Settings and secrets are not included.
         """
         values = {name: getattr(self, name) for name in self.kept()}
         plain = {name: json.loads(v.to_json()) if isinstance(v, Selection) else v for name, v in values.items()}
@@ -33,31 +33,31 @@ class Kept(traitlets.HasTraits):
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any] | str, settings: Settings | None = None) -> Self:
-        """Make a panel that shows what another showed.
+        """Make a panel from a saved state.
 
         Parameters
         ----------
         state
-            What `state` returned, or its JSON text.
+            The result of `state`, or its JSON text.
         settings
             By default ``Settings()``.
 
         Raises
         ------
         InvalidRequestError
-            It is the state of something else.
+            The state belongs to something else.
         """
         panel = cls(settings)
         panel.restore(state)
         return panel
 
     def read_state(self, state: Mapping[str, Any] | str) -> dict[str, Any]:
-        """Return the values of a state, whether it is JSON text or a dict.
+        """Return the values of a state, given as JSON text or as a dict.
 
         Raises
         ------
         InvalidRequestError
-            It is the state of something else.
+            The state belongs to something else.
         """
         name = type(self).__name__
         try:
@@ -69,7 +69,7 @@ class Kept(traitlets.HasTraits):
         return given
 
     def restore(self, state: Mapping[str, Any] | str) -> None:
-        """Show what a state says; see `from_state`."""
+        """Restore a state; see `from_state`."""
         given = self.read_state(state)
         unknown = sorted(given.keys() - {*self.kept()})
         if unknown:

@@ -1,4 +1,4 @@
-"""Tables that are searched, sorted and chosen from."""
+"""Tables with search, sorting and choice of a row."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ class Column:
     Parameters
     ----------
     name
-        Of the frame's column.
+        Name of the frame's column.
     title
-        What stands above it.
+        The header.
     help
-        What the pointer is told there: meaning and unit.
+        The tooltip of the header: meaning and unit.
     text
-        How a value is written; by default as it is. A column with a number for text is set to the right.
+        Formats a value; by default as it is. A column of formatted numbers is aligned right.
     number
-        Whether it holds numbers.
+        Whether the column holds numbers.
     """
 
     name: str
@@ -44,25 +44,25 @@ class Column:
 class Table(anywidget.AnyWidget):
     """A table of a data frame.
 
-    Values are written here, so that 64-bit integers keep all their digits; the page only searches and sorts.
+    Values are formatted in the kernel, so that 64-bit integers keep all digits; the page only searches and sorts.
 
     Parameters
     ----------
     columns
-        What is shown.
+        The columns to show.
     key
-        The column that names a row.
+        The column that identifies a row.
     empty
-        What stands there when there is no row.
+        The text of a table without rows.
 
     Attributes
     ----------
     selected : str
-        The name of the chosen row; empty where none is.
+        The key of the chosen row; empty if none is chosen.
     search : str
-        What is searched for.
+        The text to search for.
     order : list
-        The column that rows are sorted by and how (``ascending``, ``descending``); empty as the frame has them.
+        The sorted column and the direction (``ascending``, ``descending``); empty for the order of the frame.
     """
 
     _esm = _STATIC / "table.js"
@@ -84,14 +84,14 @@ class Table(anywidget.AnyWidget):
         self._key = key
 
     def show(self, frame: pd.DataFrame, marks: Callable[[dict[str, Any]], str] = lambda record: "") -> None:
-        """Show the rows of a frame; a row that was chosen stays chosen where it is still there.
+        """Show the rows of a frame; the chosen row stays chosen if it still exists.
 
         Parameters
         ----------
         frame
-            With the columns and the key.
+            A frame with the columns and the key.
         marks
-            The class of a row, such as ``bad``.
+            Returns the CSS class of a row, such as ``bad``.
         """
         rows = []
         for record in cast("list[dict[str, Any]]", frame.to_dict("records")):

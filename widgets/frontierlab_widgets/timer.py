@@ -1,4 +1,4 @@
-"""Something a panel does again and again for as long as a page shows it."""
+"""Repeat an action of a panel while a page shows it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ __all__ = ["Ticker"]
 
 
 class Ticker:
-    """Calls something every so often, in a thread that is there only while a page shows the panel.
+    """Calls an action at regular intervals, in a thread that exists only while a page shows the panel.
 
     Parameters
     ----------
     lifeline
-        The panel's.
+        The panel's `Lifeline`.
     action
-        Called at once when a page begins to show the panel, and then every so often. It raises nothing.
+        Called when a page starts to show the panel, and then at each interval. It must not raise.
     seconds
-        Between two calls.
+        The interval.
     """
 
     def __init__(self, lifeline: Lifeline, action: Callable[[], object], seconds: float) -> None:
@@ -33,7 +33,7 @@ class Ticker:
         lifeline.on_shown(self._begin)
 
     def stop(self) -> None:
-        """End it for good."""
+        """Stop for good."""
         self._ended.set()
 
     def _begin(self) -> None:

@@ -1,4 +1,4 @@
-"""Work of a panel, done in a thread of its own so that no click freezes the notebook."""
+"""Work of a panel in a separate thread, so that no click freezes the notebook."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ class Work:
     Parameters
     ----------
     run
-        What is done. It is called with this object, whose `report` it calls now and then.
+        The function to run. It is called with this object, and calls its `report` from time to time.
     finish
         Called at the end, in the work's thread, with this object, the result and the error; one of the two is None.
     show
         Called with each progress record.
     replaceable
-        Whether newer work may take its place before its end.
+        Whether newer work may replace it before it ends.
 
     Attributes
     ----------
     ended : bool
-        Whether it is at its end; `finish` sets it, for it may have to wait for its turn.
+        Whether the work has ended; `finish` sets it, because it may have to wait for a lock.
     progress : Progress or None
-        What it reported last.
+        The last progress record.
     """
 
     def __init__(
@@ -59,34 +59,34 @@ class Work:
         self._thread = threading.Thread(target=self._work, name="panel", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the work."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Ask it to end; it does at its next report, or where it looks at `stopping`. This returns at once."""
+        """Ask the work to end; it ends at its next report, or where it checks `stopping`. This returns at once."""
         self.stopping.set()
         for end in self._when_stopped:
             self._call(end)
 
     def when_stopped(self, end: Callable[[], object]) -> None:
-        """Call something, in a thread of its own, that ends what goes on between two reports."""
+        """Call a function in a separate thread on a stop, to end what runs between two reports."""
         self._when_stopped.append(end)
         if self.stopping.is_set():
             self._call(end)
 
     def join(self, seconds: float | None = None) -> bool:
-        """Wait for its end, and return whether it has come."""
+        """Wait for the end of the work, and return whether it has ended."""
         if self._thread is not threading.current_thread():
             self._thread.join(seconds)
         return not self._thread.is_alive()
 
     def report(self, progress: Progress) -> None:
-        """Show how far it is.
+        """Show the progress of the work.
 
         Raises
         ------
         Stopped
-            The user wants it to stop.
+            The user stopped the work.
         """
         if self.stopping.is_set():
             raise Stopped
@@ -97,13 +97,13 @@ class Work:
         result, error = None, None
         try:
             result = self._run(self)
-        except BaseException as caught:  # what it is decides the panel, which shows it
+        except BaseException as caught:  # the panel decides how to show it
             error = caught
         self._finish(self, result, error)
 
     @staticmethod
     def _call(end: Callable[[], object]) -> None:
-        """Call something that may never return, so that who stops the work does not wait for it."""
+        """Call a function that may never return, in a separate thread."""
 
         def ended() -> None:
             try:

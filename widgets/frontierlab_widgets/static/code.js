@@ -1,4 +1,4 @@
-// Lines of code with a button that copies them.
+// A box of code with a copy button.
 
 function render({ model, el }) {
   el.classList.add("frontierlab-code");
@@ -16,7 +16,7 @@ function render({ model, el }) {
     range.selectNodeContents(text);
     getSelection().removeAllRanges();
     getSelection().addRange(range);
-    // only on https and on localhost; a browser that asks the reader for permission can leave this without an answer
+    // works only on https and localhost; never resolves while the browser waits for the user's permission
     const writing = navigator.clipboard?.writeText(model.get("code")).then(() => true, () => false) ?? false;
     const late = new Promise((resolve) => setTimeout(() => resolve(false), 3_000));
     const done = (await Promise.race([writing, late])) || document.execCommand("copy");

@@ -1,4 +1,4 @@
-// A file for the reader's machine, handed to the browser's own downloads.
+// Download a file to the user's machine.
 
 function initialize({ model }) {
   model.on("msg:custom", ({ name }, [content]) => {

@@ -1,5 +1,4 @@
-// The link between a panel and the page: the page's theme, and that it shows the panel, to the panel; the kernel's end
-// to the reader.
+// Connect a panel and its page: report the theme and the visibility to the panel, and the end of the kernel to the user.
 
 const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
@@ -12,7 +11,7 @@ function render({ model, el }) {
   el.append(notice);
 
   const say = (what) => {
-    if (!notice.hidden) return; // the first cause is the right one
+    if (!notice.hidden) return; // keep the first cause
     notice.textContent =
       `${what} This panel shows what it last showed, and its controls do nothing. ` +
       "Run its cell again; from_state() brings back a view that was kept.";
@@ -28,7 +27,7 @@ function render({ model, el }) {
 
   const theme = () => {
     const dark = document.body.dataset.jpThemeLight === "false";
-    if (dark === model.get("dark") || !notice.hidden) return; // a kernel that has ended takes nothing
+    if (dark === model.get("dark") || !notice.hidden) return; // a kernel that has ended accepts no messages
     model.set("dark", dark);
     model.save_changes();
   };
@@ -47,7 +46,7 @@ function render({ model, el }) {
     look();
     if (shown) model.send({ shown: true });
   };
-  const sizes = new ResizeObserver(onLook); // a tab that is opened gives its panel a size
+  const sizes = new ResizeObserver(onLook); // opening a tab gives its panel a size
   sizes.observe(el);
   document.addEventListener("visibilitychange", onLook);
   model.on("msg:custom", onAsked);

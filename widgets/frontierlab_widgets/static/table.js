@@ -1,9 +1,9 @@
-// A table that is searched, sorted and chosen from, with the pointer or with the keys alone.
+// A table with search, sorting and choice of a row, by mouse or keyboard.
 
 const SHOWN = 500;
 
 function compare(one, other) {
-  if (one === null || other === null) return (one === null) - (other === null); // what is missing comes last
+  if (one === null || other === null) return (one === null) - (other === null); // missing values come last
   return typeof one === "string" ? one.localeCompare(other) : one - other;
 }
 
@@ -115,7 +115,7 @@ function render({ model, el }) {
       save("selected", row.dataset.id);
     } else return;
     event.preventDefault();
-    event.stopPropagation(); // the notebook has meanings of its own for these keys
+    event.stopPropagation(); // the notebook uses these keys too
   });
   for (const name of ["rows", "columns", "order", "search", "selected", "empty"]) model.on(`change:${name}`, draw);
   draw();

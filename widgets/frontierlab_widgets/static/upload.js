@@ -1,4 +1,4 @@
-// A file from the reader's machine. One that is too large is refused here: the notebook's socket would give up on it.
+// Upload a file from the user's machine. Files that are too large are not sent: the notebook's websocket would fail.
 
 function render({ model, el }) {
   const field = document.createElement("input");
@@ -9,7 +9,7 @@ function render({ model, el }) {
     const [file] = field.files;
     if (!file) return;
     const about = { name: file.name, size: file.size };
-    model.send(about); // refused where it is too large, and missed where what follows does not arrive
+    model.send(about); // the kernel refuses a large file, and notices if the content does not arrive
     if (file.size <= model.get("most")) {
       try {
         model.send(about, undefined, [await file.arrayBuffer()]);
