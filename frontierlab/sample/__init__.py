@@ -1,9 +1,9 @@
-"""A synthetic Frontier: documents, catalogue and payloads, with the truth known beside them.
+"""A synthetic Frontier: documents, catalogue and payloads, with their truth.
 
-A `World` stands in for the real thing in tests, demonstrations and a first try: it makes the documents of an
-Elasticsearch index (or of an export file), the catalogue and the payloads that COOLR would give, and knows
-which log rows and which caching figures must come of them. A small one is part of the package:
-``path()`` is its export file and `settings` points at its catalogue.
+A `World` replaces the real services in tests, demonstrations and first trials. It generates the documents of an
+Elasticsearch index or an export file, and the catalogue and payloads of COOLR. It also knows the log rows and caching
+figures that must result. The package contains a small world: ``path()`` is its export file, and `settings` points to
+its catalogue.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SHIPPED = ("catalogue.parquet", "documents.ndjson.zst", "payloads.parquet")
 
 
 def path(name: str = "documents.ndjson.zst") -> Path:
-    """Return where a file of the shipped sample lies.
+    """Return the path of a file of the embedded sample.
 
     Parameters
     ----------
     name
-        ``documents.ndjson.zst`` (the documents of ``World()``, one a line), ``catalogue.parquet`` or
+        ``documents.ndjson.zst`` (the documents of ``World()``, one per line), ``catalogue.parquet`` or
         ``payloads.parquet``.
 
     Raises
@@ -47,7 +47,7 @@ def path(name: str = "documents.ndjson.zst") -> Path:
 
 
 def settings(**changes: Any) -> Settings:
-    """Return settings that use the shipped catalogue; the rest is the default, or what ``changes`` says.
+    """Return settings with the catalogue of the sample; the others are defaults, or taken from ``changes``.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def with_sample(settings: Settings) -> Settings:
-    """Return settings that use the shipped catalogue and payloads, and are otherwise as they were."""
+    """Return a copy of the settings with the catalogue and payloads of the sample."""
     return settings.model_copy(update=_ours())
 
 
@@ -76,7 +76,7 @@ def load(
     mapping: Literal["standard", "text", "strings"] = "standard",
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Create an index and put the documents of a world into it; see `frontierlab.sample.world.loading.load`."""
+    """Create an index and load the documents of a world; see `frontierlab.sample.world.loading.load`."""
     from frontierlab.sample.world import loading
 
     return loading.load(client, world, index, mapping=mapping, progress=progress)

@@ -1,8 +1,8 @@
-"""Remake the shipped sample, or write any number of documents to an export file.
+"""Generate the embedded sample again, or write any number of documents to an export file.
 
-``python -m frontierlab.sample`` remakes the shipped sample;
-``python -m frontierlab.sample --documents 1000000 --seed 7 --output dump.ndjson.zst`` writes a file. How fast documents
-are made is what the bar of ``--documents 1000000 --output /dev/null`` says.
+``python -m frontierlab.sample`` generates the embedded sample;
+``python -m frontierlab.sample --documents 1000000 --seed 7 --output dump.ndjson.zst`` writes a file. The progress bar
+of ``--documents 1000000 --output /dev/null`` shows the speed of the generator.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def remake() -> None:
-    """Write the shipped sample anew: the default world."""
+    """Write the embedded sample: the default world."""
     world = World()
     path("catalogue.parquet").parent.mkdir(exist_ok=True)
     world.write(path())

@@ -1,3 +1,3 @@
-"""The generator of the synthetic world, with its truth."""
+"""Generator of the synthetic world and its truth."""
 
 __all__: list[str] = []

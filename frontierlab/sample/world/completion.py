@@ -1,7 +1,7 @@
-"""From drawn columns to the rows that extraction must make of them.
+"""Compute the log rows that extraction must produce, from the drawn columns.
 
-This is not the library's way of completing logs, on purpose: the generator knows which folder and tag a
-query was for, and fills in from that whatever the catalogue would tell.
+This deliberately does not use the library's completion: the generator knows the folder and tag of each query, and fills
+in all that the catalogue would give.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNTAGGED_NAME = index_of("sqltagname", NO_TAG)[0]
 
 
 def _complete(columns: Columns) -> Columns:
-    """Return the columns with what the catalogue knows: number ↔ path, IOV base, tag's number ↔ name."""
+    """Return the columns completed from the catalogue: node id ↔ path, IOV base, tag id ↔ name."""
     c, folder = dict(columns), columns["_folder"]
     id_given, path_given = c["sqlnodeid"] != MISSING, c["sqlnodefullpath"] >= 0
     id_right = id_given & (c["sqlnodeid"] == NODE_ID[folder])
@@ -47,7 +47,7 @@ def _complete(columns: Columns) -> Columns:
 
 
 def _tag_names() -> NDArray[np.int64]:
-    """Return the number of each folder's each tag in the list of names; -1 beyond its last."""
+    """Return the index of each tag of each folder in the list of tag names; -1 after a folder's last tag."""
     table = np.full((len(FOLDERS), max(len(f.tags) for f in FOLDERS)), -1, dtype=np.int64)
     for row, folder in zip(table, FOLDERS, strict=True):
         row[: len(folder.tags)] = index_of("sqltagname", *folder.tags)
@@ -60,19 +60,19 @@ def log_rows(columns: Columns, kept: NDArray[np.bool_]) -> pa.Table:
     Parameters
     ----------
     columns
-        As drawn and spoilt.
+        Columns after drawing and spoiling.
     kept
-        Which documents become rows.
+        Mask of the documents that become rows.
 
     Returns
     -------
     pyarrow.Table
-        One row a kept document, in their order; the schema is `frontierlab.schema.arrow_schema`.
+        One row per kept document, in the same order; the schema is `frontierlab.schema.arrow_schema`.
     """
     c = {name: values[kept] for name, values in _complete(columns).items()}
     for name in ("sqlsin", "sqlunt"):
         c[name] = np.where(c[name] == MISSING, MISSING_IOV, c[name])
-    c["sqldb"] = c["sqldb"] // 2  # with and without its suffix
+    c["sqldb"] = c["sqldb"] // 2  # names come with and without a suffix
     arrays = []
     for column in COLUMNS:
         values = c[column.field or "nodetime"]

@@ -1,4 +1,4 @@
-"""The conditions of the synthetic world: its catalogue and its payloads, as Arrow tables."""
+"""The catalogue and the payloads of the synthetic world, as Arrow tables."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from frontierlab.schema import NO_TAG, OPEN_IOV
 __all__ = ["LUMIS", "MINUTE", "catalogue", "payloads"]
 
 LUMIS = 1_500
-"""Number of luminosity blocks of a run; each lasts a minute."""
+"""Number of luminosity blocks per run; each lasts one minute."""
 
 MINUTE = 60 * 10**9
 """A minute in ns."""
@@ -30,12 +30,12 @@ PAYLOADS = pa.schema(
 
 
 def tags_of(folder: Folder) -> list[tuple[str, int]]:
-    """Return names and numbers of the folder's tags: numbered from 1, or ``none``, 0."""
+    """Return the tags of a folder, each with name and id: ids start at 1; a folder without tags has ``none``, 0."""
     return [(name, k) for k, name in enumerate(folder.tags, start=1)] or [(NO_TAG, 0)]
 
 
 def catalogue() -> pa.Table:
-    """Return the catalogue: one row a folder and tag, sorted as the folders are listed.
+    """Return the catalogue: one row per folder and tag, in the order of `FOLDERS`.
 
     Returns
     -------
@@ -52,19 +52,19 @@ def catalogue() -> pa.Table:
 
 
 def payloads(seed: int) -> pa.Table:
-    """Return every payload row of the world: one row a folder, tag, channel and IOV.
+    """Return all payload rows of the world: one row per folder, tag, channel and IOV.
 
     Parameters
     ----------
     seed
-        The world's.
+        The world's seed.
 
     Returns
     -------
     pyarrow.Table
-        Columns ``db, schema, node, tag`` (names), ``channel``, ``since``, ``until`` (int64, in the
-        folder's IOV base; ``until`` may be open, 2^63-1), ``content`` (what the payload is: equal
-        contents occur under different IOVs) and ``size`` (bytes).
+        Columns ``db, schema, node, tag`` (names), ``channel``, ``since``, ``until`` (int64, in the folder's IOV base;
+        an open ``until`` is 2^63-1), ``content`` (identifies the payload: several IOVs can have the same content) and
+        ``size`` (bytes).
     """
     tables = []
     for number, folder in enumerate(FOLDERS):
@@ -78,7 +78,7 @@ def payloads(seed: int) -> pa.Table:
 
 
 def _points(folder: Folder, rng: np.random.Generator) -> list[tuple[int, Integers]]:
-    """Return, a channel, the sorted values at which its IOVs begin; channels share most of them."""
+    """Return for each channel the sorted begins of its IOVs; channels share most of them."""
     number, start = runs(folder.db)
     run = rng.integers(10 if folder.shape == "late" else 0, len(number), folder.iovs)
     lumi = np.where(rng.random(folder.iovs) < 0.6, 0, rng.integers(1, LUMIS, folder.iovs))
@@ -99,7 +99,7 @@ def _channel(
 ) -> pa.Table:
     """Return the payload rows of one channel, whose IOVs begin at ``since``.
 
-    ``sizes`` are those of the different contents that the tag has, in bytes.
+    ``sizes`` are the sizes of the tag's different contents, in bytes.
     """
     until = np.append(since[1:], OPEN_IOV)
     content = rng.integers(0, len(sizes), len(since))

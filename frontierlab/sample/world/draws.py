@@ -1,9 +1,8 @@
-"""Draw the queries of one chunk: who asked, for what, when, and what came of it.
+"""Draw the queries of one chunk: who asked, what, when, and with which result.
 
-A chunk is a dictionary of arrays of one length, by the document's field. Integers are int64 with
-`MISSING` for a field that the document lacks, names are numbers into `names.NAMES` with -1, flags are
-0, 1 or -1, ``@timestamp`` is ms since the epoch. Names that begin with ``_`` are what the generator
-knows and the document does not say.
+A chunk is a dictionary of arrays of the same length, by field of the document. Integers are int64, with `MISSING` for
+a field that the document lacks. Names are indices into `names.NAMES`, with -1 for missing. Flags are 0, 1 or -1.
+``@timestamp`` is in ms since the epoch. Keys that begin with ``_`` are known to the generator only.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ from frontierlab.schema import OPEN_IOV
 __all__ = ["Columns", "MISSING", "UNKNOWN_ID", "draw"]
 
 MISSING = -(2**63)
-"""An integer that the document lacks."""
+"""Marks an integer that the document lacks."""
 
 UNKNOWN_ID = 9_999
-"""The number of a folder or tag that the catalogue does not know."""
+"""The id of a folder or tag that the catalogue does not contain."""
 
 Integers = NDArray[np.int64]
 Columns = dict[str, NDArray[np.int64]]
-"""What was drawn: an array a field of the documents."""
+"""The drawn values: one array per field of the documents."""
 
 DB = np.array([DATABASES.index(f.db) for f in FOLDERS])
 NODE_ID = np.array([f.node_id for f in FOLDERS])
@@ -50,10 +49,10 @@ SHARES = np.cumsum(folder_shares(), axis=1)
 TASK_KIND = np.array([kind for kind, _ in TASKS])
 OVERLAY = KINDS.index("overlay")
 HOT = TASK_KIND == OVERLAY
-# a few tasks ask for most; the overlay tasks are busy ones
+# a few tasks send most queries; overlay tasks send more than others
 TASK_SHARE = np.cumsum(np.where(HOT, 6.0, 1.0) / (1 + np.arange(len(TASKS)) % 7))
 MOST_TAGS = 3
-JOBS = 40_000  # of a task; each has its own event, so that a query seldom comes again
+JOBS = 40_000  # per task; each job has its own event, so queries seldom repeat
 HASHES = np.array(
     [
         [
@@ -62,20 +61,20 @@ HASHES = np.array(
         ]
         for f in range(len(FOLDERS) + len(FOREIGN))
     ]
-)  # a folder (or foreign database) a row: by tag, by tag narrowed to one of two channels, other queries
+)  # one row per folder (or foreign database): queries by tag, by tag and one of two channels, others
 
 
 def draw(seed: int, number: int, count: int, since: int, until: int) -> Columns:
-    """Return ``count`` queries of chunk ``number``, none of them malformed.
+    """Return ``count`` queries of chunk ``number``, none malformed.
 
     Parameters
     ----------
     seed, number
-        The world's seed and the chunk's number: together they are the seed of everything drawn.
+        The world's seed and the chunk's number; together they seed all draws of the chunk.
     count
         Number of queries.
     since, until
-        Their times are in ``[since, until)``, ms since the epoch.
+        The times of queries are in ``[since, until)``, in ms since the epoch.
     """
     rng = np.random.default_rng([seed, 0, number])
     columns = _who(rng, count)
@@ -90,7 +89,7 @@ def draw(seed: int, number: int, count: int, since: int, until: int) -> Columns:
 
 
 def _some(rng: np.random.Generator, count: int, share: float) -> NDArray[np.bool_]:
-    """Return a mask that is true for about this share of ``count`` rows."""
+    """Return a mask of ``count`` rows in which about this share is true."""
     return rng.random(count) < share
 
 
@@ -138,7 +137,7 @@ def _what(rng: np.random.Generator, c: Columns) -> None:
     tag = np.where(_some(rng, len(task), 0.85), 0, rng.integers(0, MOST_TAGS, len(task)))
     c["_folder"] = np.minimum(folder, len(FOLDERS) - 1)
     c["_tag"] = tag % np.maximum(TAGS[c["_folder"]], 1)
-    # payload queries; of the folder without payload (its tags, its channels); of the schema (its nodes)
+    # payload queries; queries of the folder without payload (tags, channels); of the schema (nodes)
     c["_query"] = np.searchsorted([0.90, 0.97], rng.random(len(task)), side="right")
     narrowed = (CHANNELS[c["_folder"]] > 1) & _some(rng, len(task), 0.1)
     text = np.select(
@@ -150,9 +149,9 @@ def _what(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _iov(rng: np.random.Generator, c: Columns) -> None:
-    """Add ``sqlsin``, ``sqlunt`` and ``queryiov``: the IOV that the job's own event calls for."""
+    """Add ``sqlsin``, ``sqlunt`` and ``queryiov``: the IOV for the event of each job."""
     folder, mix, count = c["_folder"], c["_mix"], len(c["_mix"])
-    # a task works on a few runs; an overlay task mixes in events of all of them
+    # a task works on a few runs; an overlay task mixes events of all runs
     choice = np.where(HOT[c["_task"]], mix >> 20, 5 * c["_task"] + mix % 4)
     run, start = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     for number, db in enumerate(DATABASES):
@@ -190,7 +189,7 @@ def _outcome(rng: np.random.Generator, c: Columns) -> None:
     dbtime[cached | rejected] = 0
     c["dbtime"] = np.where(cached & _some(rng, count, 0.05), MISSING, dbtime)
     c["querytime"] = dbtime + (slow * 4 * np.exp(0.9 * rng.standard_normal(count))).astype(np.int64)
-    # a cached answer is "not modified": no body was sent
+    # a cached answer is "not modified" and has no body
     size = (0.4 * SIZE[folder] * np.exp(0.2 * rng.standard_normal(count))).astype(np.int64)
     size = np.where(c["_query"] == 0, size, 300 + c["_mix"] % 4_000)
     size = np.where(disconn, size // 3, size)
@@ -204,11 +203,11 @@ def _outcome(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _log_folder(rng: np.random.Generator, c: Columns) -> None:
-    """Add what the document says of the folder: its number, its path, both, neither, or a contradiction."""
+    """Add the folder to the document: id, path, both, neither, or a contradiction."""
     folder, count = c["_folder"], len(c["_folder"])
     node_id, path = NODE_ID[folder], index_of("sqlnodefullpath", *(f.node for f in FOLDERS))[folder]
     unknown = index_of("sqlnodefullpath", UNKNOWN_PATH)[0]
-    # both, id alone, path alone, neither; id in conflict, path in conflict, unknown id, unknown path
+    # both, only id, only path, neither; conflicting id, conflicting path, unknown id, unknown path
     said = np.searchsorted([0.60, 0.80, 0.98, 0.986, 0.989, 0.991, 0.993, 0.997], rng.random(count), side="right")
     node_id = np.where(np.isin(said, (4, 6, 8)), UNKNOWN_ID, node_id)
     path = np.where(np.isin(said, (5, 7, 8)), unknown, path)
@@ -219,7 +218,7 @@ def _log_folder(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _log_tag(rng: np.random.Generator, c: Columns) -> None:
-    """Add what the document says of the tag: its number, its name, both, neither, or a contradiction."""
+    """Add the tag to the document: id, name, both, neither, or a contradiction."""
     folder, count = c["_folder"], len(c["_folder"])
     table = np.array(
         [[index_of("sqltagname", name)[0] for name, _ in (tags_of(f) * MOST_TAGS)[:MOST_TAGS]] for f in FOLDERS]
@@ -228,19 +227,19 @@ def _log_tag(rng: np.random.Generator, c: Columns) -> None:
     tag_id, name = np.where(tagged, c["_tag"] + 1, 0), table[folder, c["_tag"]]
     said = np.searchsorted(
         [0.50, 0.80, 0.95, 0.97, 0.975, 0.98, 0.99, 0.995], rng.random(count), side="right"
-    )  # both, id alone, name alone, neither; id in conflict, name in conflict, 0 alone, unknown id, unknown name
+    )  # both, only id, only name, neither; conflicting id, conflicting name, only 0, unknown id, unknown name
     wrong = index_of("sqltagname", UNKNOWN_TAG)[0]
     tag_id = np.where(tagged & np.isin(said, (4, 7)), UNKNOWN_ID, np.where(said == 6, 0, tag_id))
     name = np.where(tagged & np.isin(said, (5, 8)), wrong, name)
     nothing = (said == 3) | (c["_query"] == 2)
     c["sqltagid"] = np.where(nothing | (said == 2) | (said == 8), MISSING, tag_id)
     c["sqltagname"] = np.where(nothing | np.isin(said, (1, 6, 7)), -1, name)
-    # a folder without tags seldom says so by name
+    # a folder without tags is seldom logged with a tag name
     c["sqltagname"][~tagged & (rng.random(count) < 0.9)] = -1
 
 
 def _log_database(rng: np.random.Generator, c: Columns) -> None:
-    """Add ``sqldb``, and make some documents those of other databases, or of none."""
+    """Add ``sqldb``, and give some documents another database or none."""
     count = len(c["_folder"])
     c["sqldb"] = 2 * DB[c["_folder"]] + _some(rng, count, 0.25)
     foreign = _some(rng, count, 0.015)

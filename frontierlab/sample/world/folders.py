@@ -1,7 +1,7 @@
-"""The folders of the synthetic world: what its catalogue says, and how jobs ask for each.
+"""The folders of the synthetic world: their catalogue entries, and how jobs query them.
 
-The names are those of real COOL folders or in their manner; numbers, tags and habits are made up.
-The list does not depend on a seed: every world has the same catalogue.
+The names are names of real COOL folders or similar to them; numbers, tags and access patterns are invented. The list
+does not depend on a seed: every world has the same catalogue.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from numpy.typing import NDArray
 __all__ = ["DATABASES", "FOLDERS", "Folder", "Runs", "runs"]
 
 DATABASES = ("CONDBR2", "OFLP200", "COMP200", "MONP200")
-"""The database instances of the world; all that a default configuration names."""
+"""The database instances of the world: all those that a default configuration names."""
 
 
 class Runs(NamedTuple):
-    """The runs that a database instance knows, in the order of their numbers.
+    """The runs of a database instance, ordered by number.
 
-    ``number`` is the run number, ``start`` its begin in ns since the epoch; both int64, of one length.
+    ``number`` is the run number, ``start`` its start in ns since the epoch; both are int64 arrays of the same length.
     """
 
     number: NDArray[np.int64]
@@ -30,26 +30,26 @@ class Runs(NamedTuple):
 
 @dataclass(frozen=True)
 class Folder:
-    """One folder: its place in the catalogue, the shape of its payloads, and how jobs ask for it.
+    """One folder: its catalogue entry, the structure of its payloads, and how jobs query it.
 
     Parameters
     ----------
     db, schema, node, node_id, nodetime
         As in the catalogue.
     asks
-        Which IOV a job asks for: ``event`` its own event's (badly cached), ``run`` its whole run,
-        ``all`` everything there is.
+        The IOV that a job queries: ``event`` for that of its event (badly cached), ``run`` for its whole run, ``all``
+        for everything.
     weight
-        Its share of the queries of its database instance, relative.
+        Its relative share of the queries of its database instance.
     iovs, channels
-        Number of IOVs of the first channel of a tag, and number of channels.
+        Number of IOVs of a tag's first channel, and number of channels.
     size
-        Typical size of one payload row, bytes.
+        Typical size of a payload row, in bytes.
     tags
-        Names of its tags, numbered from 1 in this order; none for a single-version folder.
+        Names of its tags, with ids from 1 in this order; empty for a single-version folder.
     shape
-        What is particular about its IOVs: ``gaps`` between them, ``overlap`` within one channel,
-        ``empty``: its last tag has no payload at all; ``late``: they begin only with the tenth run.
+        A peculiarity of its IOVs: ``gaps`` between them, ``overlap`` within one channel, ``empty`` (the last tag has no
+        payload), ``late`` (they begin with the tenth run).
     """
 
     db: str
@@ -67,7 +67,7 @@ class Folder:
 
 
 def runs(db: str) -> Runs:
-    """Return the runs of a database instance (64 of data, 5 of simulation, 20 of run 1)."""
+    """Return the runs of a database instance (64 runs of data, 5 of simulation, 20 of run 1)."""
     number, first, days = {
         "CONDBR2": (np.r_[313929, 429_000 + 1_117 * np.arange(63)], "2022-07-05", 24),
         "OFLP200": (np.array([284_500, 310_000, 330_000, 410_000, 450_000]), "2015-05-01", 700),
@@ -84,7 +84,7 @@ T: Final = "time"
 
 # fmt: off
 FOLDERS: tuple[Folder, ...] = (
-    # the badly cached ones: every job asks for the IOV of its own event
+    # badly cached folders: each job queries the IOV of its event
     Folder("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixCalib", 3, R, "event", 14, 160, 1, 900_000,
            ("PixCalib-RUN2-DATA-UPD4-12", "PixCalib-RUN3-DATA-UPD4-02", "PixCalib-BLK-03")),
     Folder("CONDBR2", "ATLAS_COOLONL_SCT", "/SCT/DAQ/Config/Chip", 12, R, "event", 10, 110, 8, 240_000),
@@ -95,7 +95,7 @@ FOLDERS: tuple[Folder, ...] = (
     Folder("CONDBR2", "ATLAS_COOLOFL_DCS", "/LAR/DCS/HV/BARREl/I16", 31, T, "event", 5, 400, 16, 800, (), "gaps"),
     Folder("CONDBR2", "ATLAS_COOLOFL_LAR", "/LAR/BadChannelsOfl/BadChannels", 5, R, "event", 4, 60, 4, 25_000,
            ("LARBadChannelsOflBadChannels-RUN2-UPD4-21", "LARBadChannelsOflBadChannels-RUN3-00"), "overlap"),
-    # the rest: what a job asks for, others have asked for before
+    # the other folders: jobs repeat the queries of other jobs
     Folder("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixdEdx", 6, R, "run", 2, 40, 1, 3_000,
            ("PixdEdx-RUN2-03", "PixdEdx-RUN3-01")),
     Folder("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixMapOverlay", 9, R, "run", 3, 30, 1, 12_000,
@@ -174,5 +174,5 @@ FOLDERS: tuple[Folder, ...] = (
     Folder("MONP200", "ATLAS_COOLOFL_TRIGGER", "/TRIGGER/LUMI/HLTPrefLumi", 2, R, "run", 1, 100, 1, 200,
            ("HLTPrefLumi-HEAD", "HLTPrefLumi-v3")),
 )
-"""The folders of the world, the badly cached ones first."""
+"""The folders of the world, badly cached ones first."""
 # fmt: on

@@ -1,4 +1,4 @@
-"""From drawn columns to documents: lines of JSON, made a column at a time."""
+"""Write drawn columns as documents: lines of JSON, built column by column."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ def lines(
     head: str | pa.Array = "",
     tail: str = "",
 ) -> pa.Array:
-    """Return the documents as JSON, one string a document.
+    """Return the documents as JSON, one string per document.
 
     Parameters
     ----------
     columns
-        As drawn and spoilt.
+        Columns after drawing and spoiling.
     texts
-        A field, the JSON text of some rows, instead of the drawn value; empty leaves the field out.
+        By field: the JSON text that replaces the drawn value in some rows; an empty text removes the field.
     nulls
-        Documents that write null for a field that they lack; the others leave it out.
+        Mask of documents that write null for missing fields; the others leave them out.
     numbers_as_strings
         Write integers in quotes.
     head, tail
-        What is put before and after each document; ``head`` may be an array of strings, one a document.
+        Text before and after each document; ``head`` can be an array with one string per document.
     """
     parts = []
     for name in (*DOCUMENT_FIELDS, "clientmachine"):
@@ -53,7 +53,7 @@ def lines(
 
 
 def _part(name: str, values: NDArray[np.int64], quote: str) -> pa.Array:
-    """Return ``,"name":value`` a document; null where the document lacks the field."""
+    """Return ``,"name":value`` for each document; null if it lacks the field."""
     begin = f',"{name}":'
     if name == "@timestamp":
         time = pa.array(values).cast(pa.timestamp("ms")).cast(pa.string())
@@ -70,7 +70,7 @@ def _part(name: str, values: NDArray[np.int64], quote: str) -> pa.Array:
 
 
 def _replaced(part: pa.Array, name: str, texts: dict[int, str]) -> pa.Array:
-    """Return the column with other texts in some rows."""
+    """Return the column with the texts of some rows replaced."""
     rows = sorted(texts)
     mask = np.zeros(len(part), dtype=bool)
     mask[rows] = True

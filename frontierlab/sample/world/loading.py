@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 __all__ = ["MAPPINGS", "load", "mapping"]
 
 MAPPINGS = ("standard", "text", "strings")
-"""The mappings of an index that installations have, by name."""
+"""The names of mappings as real installations use them."""
 
 BODY = 5_000
-"""Documents a bulk request: 3 to 4 MB."""
+"""Documents per bulk request: 3 to 4 MB."""
 
 THREADS = 2
 
 
 def mapping(kind: str = "standard") -> dict[str, Any]:
-    """Return an index mapping as installations have it.
+    """Return an index mapping as real installations use it.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ def mapping(kind: str = "standard") -> dict[str, Any]:
 
     Raises
     ------
-    frontierlab.errors.InvalidRequestError
+    The kind is unknown.
         For another kind.
     """
     if kind not in MAPPINGS:
@@ -65,34 +65,34 @@ def load(
     mapping: Literal["standard", "text", "strings"] = "standard",
     progress: Callable[[int, int], object] | None = None,
 ) -> int:
-    """Create an index and put the documents of a world into it.
+    """Create an index and load the documents of a world.
 
-    The index has 2 shards and no replica, is not refreshed while it is loaded, and is refreshed at the end. Give
-    a world made with ``indexable=True``: others hold documents that Elasticsearch refuses.
+    The index has 2 shards and no replica. It is refreshed once, after all documents are loaded. The world must be
+    made with ``indexable=True``: others contain documents that Elasticsearch rejects.
 
     Parameters
     ----------
     client
         An ``elasticsearch.Elasticsearch``.
     world
-        What to load; a chunk of it is in memory at a time.
+        The world to load; one chunk at a time is in memory.
     index
-        Name of the index, which must not exist. ``{month}`` in it becomes the month of each document's
-        time (``frontier-new-{month}`` is one index a month, ``frontier-new-2026-10``).
+        Name of the index, which must not exist. ``{month}`` in it is replaced by the month of each document's time:
+        ``frontier-new-{month}`` makes one index per month, such as ``frontier-new-2026-10``.
     mapping
         See `frontierlab.sample.world.loading.mapping`.
     progress
-        Called with the numbers of documents loaded and to load.
+        Called with the number of loaded documents and the total.
 
     Returns
     -------
     int
-        How many documents were loaded.
+        Number of loaded documents.
 
     Raises
     ------
     frontierlab.errors.ElasticsearchError
-        When the server refuses a document; the index stays behind with what was loaded.
+        The server rejects a document; the index with the documents loaded before remains.
     """
     properties = _mapping(mapping)
     created: set[str] = set()
@@ -133,7 +133,7 @@ def _indices(chunk: Chunk, index: str) -> list[str]:
 
 
 def _bodies(chunk: Chunk, indices: list[str]) -> Iterator[tuple[bytes, int]]:
-    """Yield bodies of bulk requests, each with its number of documents."""
+    """Yield the bodies of bulk requests, each with its number of documents."""
     head = pc.binary_join_element_wise('{"index":{"_index":"', pa.array(indices), '"}}\n', "")
     text = chunk.lines(head, "\n")
     _, offsets, data = text.buffers()
@@ -145,8 +145,8 @@ def _bodies(chunk: Chunk, indices: list[str]) -> Iterator[tuple[bytes, int]]:
 
 
 def _send(client: Elasticsearch, body: bytes, count: int) -> int:
-    """Send one bulk request; raise with the first reasons if the server refused a document."""
-    # the client passes bytes through as they are
+    """Send one bulk request; raise with the first reasons if the server rejects documents."""
+    # the client sends bytes unchanged
     answer = client.bulk(operations=[body], filter_path=["errors", "items.*.error"])  # type: ignore[list-item]
     if answer["errors"]:
         errors = [item["index"]["error"] for item in answer["items"] if item]

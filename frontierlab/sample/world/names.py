@@ -1,7 +1,6 @@
-"""The names that occur in the synthetic world, and who asks: tasks, sites, Squids, servers.
+"""The names in the synthetic world: tasks, sites, Squids, servers.
 
-A name column of the documents is drawn as numbers into one of the lists of `NAMES`, -1 for missing.
-Nothing here depends on a seed.
+A column of names is drawn as indices into one of the lists of `NAMES`; -1 is missing. Nothing here depends on a seed.
 """
 
 from __future__ import annotations
@@ -25,19 +24,19 @@ __all__ = [
 ]
 
 KINDS = ("data", "simulation", "overlay", "run1", "monitoring")
-"""What a task does; it decides which databases and folders its jobs ask for."""
+"""What a task does; this decides which databases and folders its jobs query."""
 
 FOREIGN = ("ATLAS_CONF_TRIGGER_RUN3", "ATLAS_CONFIG_R", "CMS_COND_31X_ALL")
-"""Databases (and schemas) of queries that are not COOL queries."""
+"""Databases and schemas of queries that are not COOL queries."""
 
 UNKNOWN_PATH = "/TEST/RetiredFolder"
-"""A folder that the catalogue does not know."""
+"""A folder that the catalogue does not contain."""
 
 UNKNOWN_TAG = "RetiredTag-00"
 """A tag that no folder of the catalogue has."""
 
 NUMBER_AS_NAME = "20261001"
-"""A task's name that a document writes as a number."""
+"""A task name that a document writes as a number."""
 
 _TASK = (
     ("data", "data{y}_13p6TeV.00{r}.physics_Main.recon.AOD.r15{n}", 14),
@@ -51,7 +50,7 @@ TASKS: tuple[tuple[int, str], ...] = tuple(
     for kind, name, count in _TASK
     for k in range(count)
 )
-"""The tasks: each the number of its kind in `KINDS`, and its name."""
+"""The tasks: the index of the kind in `KINDS`, and the name."""
 
 SITES = ("CERN", "BNL", "IN2P3-CC", "FZK-LCG2", "RAL", "TRIUMF", "PIC", "NIKHEF", "SLAC", "DESY-HH", "TOKYO", "MWT2")
 
@@ -71,11 +70,11 @@ NAMES: dict[str, list[str]] = {
     "computingsite": list(SITES),
     "clientmachine": [f"wn{k:03d}.{site.lower()}.example" for site in SITES for k in range(40)],
 }
-"""The values of every name column, by the document's field."""
+"""The values of all columns of names, by field of the document."""
 
 
 def index_of(field: str, *names: str) -> NDArray[np.int64]:
-    """Return the numbers of ``names`` in the list of a name column."""
+    """Return the indices of ``names`` in the list of a column."""
     place = {name: k for k, name in enumerate(NAMES[field])}
     return np.array([place[name] for name in names], dtype=np.int64)
 
@@ -86,8 +85,7 @@ def folder_shares() -> NDArray[np.float64]:
     Returns
     -------
     numpy.ndarray
-        Shape ``(len(KINDS), len(FOLDERS))``; a row adds up to 1. Overlay jobs ask mostly for the badly
-        cached folders.
+        Shape ``(len(KINDS), len(FOLDERS))``; each row adds up to 1. Overlay jobs query mostly the badly cached folders.
     """
     mix = {
         "data": (0.98, 0.0, 0.0, 0.02),

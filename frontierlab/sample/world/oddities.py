@@ -1,8 +1,8 @@
-"""Documents that are not as they should be, each with the outcome that extraction must give it.
+"""Odd documents, each with the outcome that extraction must produce.
 
-An oddity is another text for one field of a document. Some texts can be converted to the value that
-was meant (a number in quotes), some say that there is no value (null, an empty list), and some cannot
-be converted: then the document is set aside with the reason given here.
+An oddity is an unusual text for one field of a document. Some texts can be converted to the intended value (a number
+in quotes). Some mean that there is no value (null, an empty list). Others cannot be converted: then the document is set
+aside with the reason given here.
 """
 
 from __future__ import annotations
@@ -25,28 +25,27 @@ ABSENT, SEVERAL, OBJECT = "missing", "an array of several values", "an object"
 
 KEPT, NULL = "kept", "null"
 EXACT = 2**53
-"""Integers below this are written alike with and without a decimal point by every reader."""
+"""All readers write integers below this the same with and without a decimal point."""
 
 
 @dataclass(frozen=True)
 class Oddity:
-    """Another text for one field.
+    """An unusual text for one field.
 
     Parameters
     ----------
     field
         The document's field.
     text
-        Makes the JSON text from the field's value (an int, a name, or ms since the epoch); an empty
-        text leaves the field out; None leaves this document as it is.
+        Makes the JSON text from the field's value (an int, a name, or ms since the epoch); an empty text removes the
+        field; None leaves this document unchanged.
     outcome
-        ``kept`` when the value stays the same, ``null`` when there is none afterwards, otherwise why
-        the document is set aside.
+        ``kept`` if the value stays the same, ``null`` if the text means no value; otherwise the reason why the document
+        is set aside.
     indexable
-        Whether a real Elasticsearch takes the document (with ``ignore_malformed``) and finds it by the
-        time that was meant.
+        Whether a real Elasticsearch accepts the document (with ``ignore_malformed``) and finds it by its intended time.
     meant
-        What the text means whatever the field's value was; None where it means that value.
+        The meaning of the text if it does not depend on the field's value; None if it means that value.
     """
 
     field: str
@@ -58,9 +57,9 @@ class Oddity:
 
 @dataclass
 class Spoilt:
-    """What oddities did to a chunk.
+    """The oddities of a chunk.
 
-    ``texts`` holds, a field, the JSON text for a row; ``reasons`` why a row is set aside.
+    ``texts`` maps field and row to a JSON text; ``reasons`` maps a row to the reason why it is set aside.
     """
 
     texts: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -79,7 +78,7 @@ def _integers(name: str) -> list[Oddity]:
     def fixed(text: str, outcome: str, indexable: bool = True) -> Oddity:
         return Oddity(name, _fixed(text), outcome, indexable)
 
-    measured = DOCUMENT_FIELDS[name].measured  # a fraction is rounded
+    measured = DOCUMENT_FIELDS[name].measured  # fractions are rounded
     return [
         *(Oddity(name, form.format, KEPT) for form in ('"{}"', '" {} "', "[{}]")),
         *(Oddity(name, _small(form), KEPT) for form in ("{}.0", '"{}.0"')),
@@ -112,7 +111,7 @@ def _flags(name: str) -> list[Oddity]:
 
 
 def _names(name: str) -> list[Oddity]:
-    # a row without a schema is not completed: leave that to a world where it happens
+    # sqlowner has no null: a row without a schema is not completed
     nulls = () if name == "sqlowner" else ("null", "[]", "")
     return [
         Oddity(name, lambda value: f'["{value}"]', KEPT),
@@ -124,7 +123,7 @@ def _names(name: str) -> list[Oddity]:
 
 
 def _iso(value: int | str, hours: int, form: str) -> str:
-    """Write ms since the epoch as ISO 8601 in a zone; ``form`` gets the local time to the ms."""
+    """Write ms since the epoch as ISO 8601 in a time zone; ``form`` formats the local time to the ms."""
     zone = timezone(timedelta(hours=hours))
     local = datetime.fromtimestamp(int(value) // 1000, zone).strftime("%Y-%m-%dT%H:%M:%S")
     return form.format(f"{local}.{int(value) % 1000:03d}")
@@ -161,25 +160,25 @@ def _all() -> tuple[Oddity, ...]:
 
 
 ODDITIES = _all()
-"""Every oddity, a field and text."""
+"""All oddities: combinations of a field and a text."""
 
 
 def spoil(columns: Columns, share: float, rng: np.random.Generator, *, indexable: bool) -> Spoilt:
-    """Make about this share of the documents odd, changing ``columns`` to what they then mean.
+    """Make about this share of the documents odd, and change ``columns`` to their new meaning.
 
-    A tenth of them are odd in a second field too, and a few write a task's name as a number. The reason for
-    setting a document aside is that of its first field in the order of a log row's columns.
+    A tenth of the odd documents are odd in a second field too, and a few write a task name as a number. The reason why
+    a document is set aside is that of its first odd field, in the order of a log row's columns.
 
     Parameters
     ----------
     columns
-        As drawn; a value that an oddity takes away becomes missing.
+        Drawn columns; a value that an oddity removes becomes missing.
     share
         Between 0 and 1.
     rng
-        Source of chance.
+        Random number generator.
     indexable
-        Only such as Elasticsearch takes and finds by their time.
+        Use only oddities that Elasticsearch accepts and finds by time.
     """
     count = len(columns["@timestamp"])
     kinds = [k for k in ODDITIES if k.indexable or not indexable]

@@ -1,8 +1,8 @@
 """The caching figures of a world, by brute force.
 
-Nothing here is shared with the library's own calculation. Every different query of a folder and tag is
-held against every payload row of it: a matrix of queries by rows says which rows are in which answer,
-and two queries got the same answer when their lines of the matrix are equal.
+This shares no code with the library's calculation. It compares all different queries of a folder and tag with all its
+payload rows. The result is a matrix of queries by rows that says which answer contains which row. Two queries have the
+same answer if their lines of the matrix are equal.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["figures"]
 GROUP = ["db", "schema", "nodefullpath", "tagname"]
 QUERY = ["sqlhash", "since", "until"]
 BLOCK = 4_000_000
-"""Cells of the matrix that are made at a time."""
+"""Cells of the matrix that are computed at a time."""
 
 INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
@@ -45,47 +45,47 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
     logs
         Completed log rows, `frontierlab.schema.arrow_schema`.
     catalogue, payloads
-        Of the world.
+        Those of the world.
 
     Returns
     -------
     pandas.DataFrame
-        One row a (``db``, ``schema``, ``nodefullpath``, ``tagname``) for which a query with a good, half given or
-        backward IOV is logged, sorted by these. Rows without a folder's path are in none; a tag
-        that is not known is ``unknown``. Columns, null where they make no sense:
+        One row per (``db``, ``schema``, ``nodefullpath``, ``tagname``) with at least one logged query whose IOV is
+        good, half given or backward, sorted by these. Rows without a path of a folder are ignored; the name of an
+        unknown tag is ``unknown``. Columns, null if undefined:
 
         ``queries``
-            served queries with a good IOV; the following are of these alone unless they say otherwise.
+            served queries with a good IOV; the other columns use only these queries unless they say otherwise.
         ``different_queries``
-            how many of them were different.
+            number of different queries among them.
         ``different_payloads_iov``, ``different_payloads_content``
-            different answers that are not empty, as sets of (channel, since, until), and as sets of
-            (channel, content). These and all that follow from answers are null for queries whose tag is
-            ``unknown``, or is not in the catalogue's folder; a folder and tag without queries got no answers.
+            number of different non-empty answers, as sets of (channel, since, until), and as sets of (channel,
+            content). These and all that follow from answers are null if the tag is ``unknown``, or not in the
+            catalogue's folder. A folder and tag without queries has no answers.
         ``empty_queries``, ``different_empty_queries``
-            queries whose answer is empty, and how many of them were different.
+            queries with an empty answer, and the number of different queries among them.
         ``cached``, ``uncached``
             queries with and without ``cached``; they add up to ``queries``.
         ``failed``
             queries with a good IOV that failed.
         ``half_given``, ``backwards``
-            queries, failed or not, with one of ``since`` and ``until`` alone, and with ``until < since``.
+            queries, failed or not, with only one of ``since`` and ``until``, and with ``until < since``.
         ``bytes_served``
-            sum of ``fsize`` of the uncached: a cached answer has no body.
+            sum of ``fsize`` of the uncached queries: a cached answer has no body.
         ``wasted_bytes``
-            over answers by IOV that are not empty, (different queries that got it - 1) times the mean ``fsize`` of
-            these queries' uncached answers (no uncached one: nothing), bytes.
+            sum over non-empty answers by IOV: (different queries with this answer - 1) times the mean ``fsize`` of
+            these queries' uncached answers (0 if all are cached), bytes.
         ``wasted_dbtime``
-            likewise of uncached queries alone: (different uncached queries that got it - 1) times their mean
+            the same for uncached queries only: (different uncached queries with this answer - 1) times their mean
             ``dbtime``, ms.
         ``wasted_bytes_squid``, ``wasted_dbtime_squid``
-            the same over pairs of answer and Squid: each Squid must fetch once. Queries whose Squid is
-            not known are left out. A query that several Squids sent counts once for each, so that this may
-            be more than ``wasted_bytes``.
+            the same over pairs of answer and Squid, because each Squid must fetch an answer once. Queries without a
+            known Squid are left out. A query from several Squids counts once for each, so this can exceed
+            ``wasted_bytes``.
         ``mean_payload_size``
-            mean ``fsize`` of uncached queries whose answer is not empty, bytes; null where there are none.
+            mean ``fsize`` of uncached queries with a non-empty answer, bytes; null if there are none.
         ``efficiency_iov``, ``efficiency_content``
-            different answers / (different queries - different empty queries); null where there are none.
+            different answers / (different queries - different empty queries); null if the denominator is 0.
     """
     frame = _frame(logs)
     folders = catalogue.to_pandas().groupby(["db", "schema", "node"])["tag"].agg(set).to_dict()
@@ -103,7 +103,7 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
 
 
 def _frame(logs: pa.Table) -> pd.DataFrame:
-    """Return what is needed of the logs, as pandas: names as objects, integers as ``Int64``."""
+    """Return the needed columns of the logs as pandas: names as objects, integers as ``Int64``."""
     used = [*GROUP, *QUERY, "cached", "disconn", "rejected", "procerror", "dbtime", "fsize", "squid"]
     types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame: pd.DataFrame = logs.select(used).to_pandas(types_mapper=types.get)
@@ -122,7 +122,7 @@ def _frame(logs: pa.Table) -> pd.DataFrame:
 
 
 def _counts(group: pd.DataFrame) -> dict[str, Any]:
-    """Return the figures that need no payloads."""
+    """Return the figures that do not need payloads."""
     served = group[group["served"]]
     return {
         "queries": len(served),
@@ -137,7 +137,7 @@ def _counts(group: pd.DataFrame) -> dict[str, Any]:
 
 
 def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
-    """Return the figures that follow from the answers; ``rows`` are the payload rows, None for none."""
+    """Return the figures that need the answers; ``rows`` are the payload rows, None if there are none."""
     number = served.groupby(QUERY, dropna=False, sort=False).ngroup().to_numpy()
     different = served.drop_duplicates(QUERY)
     since, until = different["since"].to_numpy(np.int64), different["until"].to_numpy(np.int64)
@@ -165,7 +165,7 @@ def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
 
 
 def _wasted(queries: pd.DataFrame, costly: pd.DataFrame, cost: str, by: list[str]) -> float:
-    """Return the sum over answers of (different ``queries`` - 1) times the mean cost of ``costly``."""
+    """Return the sum over answers of (number of different ``queries`` - 1) times the mean cost of ``costly``."""
     different = queries.groupby(by)["query"].nunique()
     mean = costly.groupby(by)[cost].mean().astype("Float64")
     return float(((different - 1) * mean).fillna(0).sum())
@@ -180,7 +180,7 @@ def _sets(
         return empty, empty
     rows = rows.sort_values(["channel", "content"])
     new = ~rows.duplicated(["channel", "content"]).to_numpy()
-    firsts = np.flatnonzero(new)  # where each content of a channel begins
+    firsts = np.flatnonzero(new)  # the first row of each content of a channel
     iov_lines, content_lines = [], []
     step = max(1, BLOCK // len(rows))
     for k in range(0, len(since), step):
@@ -199,14 +199,14 @@ def _matrix(since: NDArray[np.int64], until: NDArray[np.int64], rows: pd.DataFra
         of_channel = np.flatnonzero(channel == one)
         points = np.sort(begin[of_channel])
         latest = np.searchsorted(points, since, side="right") - 1
-        # where no row begins before the query, none is cut off
+        # if no row begins before the query, none is excluded
         start = np.where(latest >= 0, points[latest], np.iinfo(np.int64).min)
         matrix[:, of_channel] &= begin[of_channel] >= start[:, None]
     return matrix
 
 
 def _numbered(packed: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return a number for each line, equal lines alike; -1 for a line of zeros."""
+    """Return a number for each line; equal lines have the same number, and a line of zeros has -1."""
     whole = np.ascontiguousarray(packed).view(np.dtype((np.void, packed.shape[1])))[:, 0]
     _, number = np.unique(whole, return_inverse=True)
     return np.where(packed.any(axis=1), number, -1)

@@ -1,4 +1,4 @@
-"""The world: documents in chunks, their counts, and the rows that must come of them."""
+"""The world: its documents in chunks, their counts, and the resulting log rows."""
 
 from __future__ import annotations
 
@@ -31,25 +31,25 @@ if TYPE_CHECKING:
 __all__ = ["CHUNK", "Chunk", "World"]
 
 CHUNK = 100_000
-"""Documents a chunk: what is in memory at a time."""
+"""Documents per chunk; one chunk at a time is in memory."""
 
 ANOTHER, NO_DATABASE = "another database", "no database"
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """Some documents of a world, and what extraction must make of them.
+    """Documents of a world, and the result that extraction must produce.
 
     Parameters
     ----------
     number
-        The chunk's number in the world, from 0.
+        The index of the chunk in the world.
     first
-        The number of its first document in the world.
+        The index of its first document in the world.
     columns, spoilt
-        What was drawn, and what oddities did to it.
+        The drawn columns, and their oddities.
     nulls
-        Documents that write null for a field that they lack.
+        Mask of documents that write null for missing fields.
     numbers_as_strings
         Whether documents carry integers in quotes.
     """
@@ -65,17 +65,17 @@ class Chunk:
         return len(self.nulls)
 
     def lines(self, head: str | pa.Array = "", tail: str = "") -> pa.Array:
-        """Return the documents as JSON: a string array, one a document, between ``head`` and ``tail``."""
+        """Return the documents as JSON: an array of strings, one per document, between ``head`` and ``tail``."""
         quoted = self.numbers_as_strings
         return lines(self.columns, self.spoilt.texts, self.nulls, numbers_as_strings=quoted, head=head, tail=tail)
 
     @property
     def documents(self) -> list[dict[str, Any]]:
-        """The documents, parsed; slow, for tests and looking."""
+        """The parsed documents; slow, for tests and inspection."""
         return [json.loads(line) for line in self.lines().to_pylist()]
 
     def ndjson(self, style: Literal["plain", "elasticdump"] = "plain") -> memoryview:
-        """Return the documents as bytes, one a line: as they are, or as the tool elasticdump wraps them."""
+        """Return the documents as bytes, one per line: plain, or wrapped as the tool elasticdump writes them."""
         if style == "plain":
             text = self.lines(tail="\n")
         else:
@@ -89,19 +89,19 @@ class Chunk:
 
     @cached_property
     def kept(self) -> NDArray[np.bool_]:
-        """Which documents become log rows."""
+        """Mask of the documents that become log rows."""
         kept = (self.columns["sqldb"] >= 0) & (self.columns["sqldb"] < 2 * len(DATABASES))
         kept[list(self.spoilt.reasons)] = False
         return kept
 
     @property
     def set_aside(self) -> dict[str, int]:
-        """How many documents cannot be converted, by reason."""
+        """Number of documents that cannot be converted, by reason."""
         return dict(Counter(self.spoilt.reasons.values()))
 
     @property
     def left_out(self) -> dict[str, int]:
-        """How many documents are no queries of a configured database, by reason; 0 is not listed."""
+        """Number of documents that are not queries of a configured database, by reason; zeros are not listed."""
         good = np.ones(len(self), dtype=bool)
         good[list(self.spoilt.reasons)] = False
         db = self.columns["sqldb"][good]
@@ -110,39 +110,38 @@ class Chunk:
 
     @cached_property
     def logs(self) -> pa.Table:
-        """The log rows of the kept documents, completed: `frontierlab.schema.arrow_schema`, in their order."""
+        """The completed log rows of the kept documents, in the same order: `frontierlab.schema.arrow_schema`."""
         return log_rows(self.columns, self.kept)
 
 
 @dataclass(frozen=True)
 class World:
-    """A synthetic Frontier: documents, catalogue and payloads, with the truth known beside them.
+    """A synthetic Frontier: documents, catalogue and payloads, with their truth.
 
-    Nothing is made before it is asked for; documents are made a chunk at a time, so that memory does
-    not grow with their number. The same arguments make the same world, as long as numpy's generators
-    draw the same; worlds of different sizes are different worlds, not one a part of the other.
+    Everything is made on demand, and documents are made in chunks, so the memory does not depend on their number. The
+    same arguments make the same world, as long as numpy's generators draw the same values. A small world is not a part
+    of a larger one.
 
     Parameters
     ----------
     documents
-        How many documents.
+        Number of documents.
     seed
-        Of everything that is drawn; the catalogue does not depend on it.
+        Seed of all draws; the catalogue does not depend on it.
     since, until
-        Documents have times in ``[since, until)``; ISO 8601, UTC when no zone is given.
+        Times of documents are in ``[since, until)``; ISO 8601, UTC if no time zone is given.
     malformed
-        Share of documents that are odd in some field: somewhat under half of them can be converted
-        all the same.
+        Share of documents with an oddity; somewhat less than half of these can still be converted.
     indexable
-        Odd documents only of kinds that a real Elasticsearch takes and finds by their time: no objects
-        in place of values, no unreadable or missing times, no bare dates. For worlds that are loaded.
+        Use only oddities that a real Elasticsearch accepts and finds by time: no objects as values, no unreadable or
+        missing times, no dates without a time. Needed for loading.
     numbers_as_strings
-        Documents carry integers in quotes, as some installations have them.
+        Write integers in quotes, as some installations do.
 
     Raises
     ------
     frontierlab.errors.InvalidRequestError
-        When ``documents`` is negative, ``malformed`` no share, or ``until`` not after ``since``.
+        ``documents`` is negative, ``malformed`` is not between 0 and 1, or ``until`` is not after ``since``.
     """
 
     documents: int = 20_000
@@ -163,16 +162,16 @@ class World:
 
     @cached_property
     def catalogue(self) -> pa.Table:
-        """The catalogue, one row a folder and tag; see `frontierlab.sample.world.conditions.catalogue`."""
+        """The catalogue, one row per folder and tag; see `frontierlab.sample.world.conditions.catalogue`."""
         return conditions.catalogue()
 
     @cached_property
     def payloads(self) -> pa.Table:
-        """Every payload row, one a channel and IOV; see `frontierlab.sample.world.conditions.payloads`."""
+        """All payload rows, one per tag, channel and IOV; see `frontierlab.sample.world.conditions.payloads`."""
         return conditions.payloads(self.seed)
 
     def chunks(self) -> Iterator[Chunk]:
-        """Make the documents, `CHUNK` at a time."""
+        """Yield the documents in chunks of `CHUNK`."""
         since, until = _milliseconds(self.since), _milliseconds(self.until)
         for number, first in enumerate(range(0, self.documents, CHUNK)):
             columns = draw(self.seed, number, min(CHUNK, self.documents - first), since, until)
@@ -183,10 +182,10 @@ class World:
 
     @cached_property
     def counts(self) -> dict[str, Any]:
-        """What extraction must count.
+        """The counts that extraction must produce.
 
-        ``read`` and ``kept`` are numbers of documents, ``left_out`` and ``set_aside`` numbers by reason;
-        together they are what was read. The first use makes every chunk once.
+        ``read`` and ``kept`` are numbers of documents; ``left_out`` and ``set_aside`` are numbers by reason. ``read``
+        is the sum of the others. The first access generates all chunks once.
         """
         kept, left_out, set_aside = 0, Counter[str](), Counter[str]()
         for chunk in self.chunks():
@@ -201,7 +200,7 @@ class World:
         }
 
     def logs(self) -> pa.Table:
-        """Return every log row that extraction must make: about 140 bytes of memory a row."""
+        """Return all log rows that extraction must produce; each needs about 140 bytes of memory."""
         return pa.concat_tables([arrow_schema().empty_table(), *(chunk.logs for chunk in self.chunks())])
 
     def truth(self) -> pd.DataFrame:
@@ -217,17 +216,17 @@ class World:
         style: Literal["plain", "elasticdump"] = "plain",
         progress: Callable[[int, int], object] | None = None,
     ) -> None:
-        """Write the documents to an export file, one a line.
+        """Write the documents to an export file, one per line.
 
         Parameters
         ----------
         path
-            Compressed when it ends in ``.gz`` or ``.zst``. A file that is there is replaced; one that is
-            not finished stays behind.
+            Compressed if it ends in ``.gz`` or ``.zst``. An existing file is replaced; an unfinished file is not
+            removed.
         style
-            ``plain`` is the document itself, ``elasticdump`` wraps it as that tool does.
+            ``plain`` is the document itself; ``elasticdump`` wraps it as that tool does.
         progress
-            Called after each chunk with the numbers of documents written and to write.
+            Called after each chunk with the number of written documents and the total.
         """
         with pa.OSFile(str(path), "wb") as file:
             compression = {".gz": "gzip", ".zst": "zstd"}.get(Path(path).suffix)
@@ -242,7 +241,7 @@ class World:
 
 
 def _milliseconds(time: str) -> int:
-    """Return ms since the epoch of an ISO 8601 time; one without a zone is UTC."""
+    """Return an ISO 8601 time as ms since the epoch; a time without a time zone is UTC."""
     try:
         parsed = datetime.fromisoformat(time)
     except ValueError as error:
