@@ -1,8 +1,8 @@
 """Caching efficiency: which folders waste Frontier's cache, how much, why, and what would help.
 
-`efficiency` gives the figures of every folder and tag of a dataset; `explain` shows the queries of one against its
-payloads; `what_if` says what a coarser grid of IOVs would have saved; `history` keeps results and compares them; `page`
-writes them down for one detector group.
+`efficiency` computes the figures of every folder and tag of a dataset. `explain` compares the queries of one folder and
+tag with its payloads. `what_if` estimates the savings of a coarser grid of IOVs. `history` stores and compares results.
+`page` writes an HTML page for one detector group.
 """
 
 import lazy_loader as _lazy

@@ -1,15 +1,23 @@
-"""Which answer a query gets: the set of payload rows that COOL's own SQL returns.
+"""Equal answers: which queries get the same set of payload rows from COOL.
 
-A query asks for ``[since, until]``. Of each channel COOL takes, from the latest row with ``IOV_SINCE <= since``
-on, the rows with ``IOV_SINCE <= until`` and ``IOV_UNTIL > since``. That is the same as two kinds of rows:
+A query asks for the IOV ``[since, until]``. For each channel, COOL's SQL starts at the latest row with
+``IOV_SINCE <= since`` and returns the rows with ``IOV_SINCE <= until`` and ``IOV_UNTIL > since`` [1]_. These rows are:
 
-- those that begin inside, ``since < IOV_SINCE <= until``;
-- those that hold at ``since``: ``IOV_SINCE <= since < stop``, where ``stop`` is ``IOV_UNTIL`` or, where it comes
-  before, the next value at which a row of the channel begins.
+- rows that begin inside the query: ``since < IOV_SINCE <= until``;
+- rows that are valid at ``since``: ``IOV_SINCE <= since < stop``. Here ``stop`` is the smaller of ``IOV_UNTIL`` and
+  the next ``IOV_SINCE`` of the channel.
 
-So the answer depends on the ranks of ``since`` and ``until`` among these bounds alone, and each kind is a sum of
-rows. Sets are compared by such sums: every member has a random number of 128 bits, the number of a set is the
-sum of its members' (modulo 2^64 in each half), and two different sets share one with a chance of 2^-128.
+So an answer depends only on the ranks of ``since`` and ``until`` among these bounds, and sums over its rows are
+differences of cumulative sums. Sets are compared by a hash: the sum of random 128-bit numbers, one per member
+(modulo 2^64 in each half). Two different sets have the same hash with probability 2^-128. The idea is Zobrist
+hashing [2]_, with sums as in incremental multiset hashes [3]_.
+
+References
+----------
+.. [1] COOL, validity time: https://twiki.cern.ch/twiki/bin/view/Persistency/CoolValidityTime
+.. [2] A. L. Zobrist, "A new hashing method with application for game playing", University of Wisconsin, 1970.
+.. [3] D. Clarke et al., "Incremental multiset hash functions and their application to memory integrity checking",
+   ASIACRYPT 2003.
 """
 
 from __future__ import annotations
@@ -24,24 +32,24 @@ from numpy.typing import NDArray
 __all__ = ["Answers", "answers", "cells", "overlapping"]
 
 Integers = NDArray[np.int64]
-Sums = NDArray[np.uint64]  # of two halves: (2, n)
+Sums = NDArray[np.uint64]  # shape (2, n): two halves of a hash
 
-_CHUNK = 1 << 20  # queries that are ranked at a time
+_CHUNK = 1 << 20  # queries that are ranked at once
 _BEFORE_ALL = np.iinfo(np.int64).min
 
 
 class Answers:
-    """The answers of some queries; `answers` makes it.
+    """The answers of queries; returned by `answers`.
 
     Parameters
     ----------
     since, until
-        Of the queries.
+        The IOVs of the queries.
     bounds
-        Of the payloads.
+        The bounds of the payloads.
     by_iov, by_content
-        For each query a number from 0 on, equal where, and only where, the answers are equal as sets of
-        (channel, since, until), or as sets of (channel, content); -1 is the empty answer.
+        A number for each query, from 0. Two queries have the same number if and only if their answers are equal as
+        sets of (channel, since, until), or as sets of (channel, content). -1 is the empty answer.
     """
 
     def __init__(
@@ -52,27 +60,27 @@ class Answers:
         self._since, self._until, self._bounds = since, until, bounds
 
     def rows(self, query: int) -> Integers:
-        """Return the numbers of the payload rows that a query gets, in their order in the table."""
+        """Return the indices of the payload rows that a query gets, in table order."""
         since, until, bounds = self._since[query], self._until[query], self._bounds
         inside = (bounds.since > since) & (bounds.since <= until)
         return np.flatnonzero(inside | ((bounds.since <= since) & (since < bounds.stop)))
 
     def counts(self) -> Integers:
-        """Return the number of payload rows of each query."""
+        """Return the number of payload rows that each query gets."""
         return self._bounds.count(self._since, self._until).astype(np.int64)
 
 
 def answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
-    """Find out which queries get the same answer.
+    """Find which queries get the same answer.
 
-    Time and memory grow with the queries and with the rows, not with their product.
+    Time and memory grow with the number of queries plus the number of rows, not with their product.
 
     Parameters
     ----------
     since, until
-        The queries, int64, with ``until >= since``.
+        The IOVs of the queries, int64, with ``until >= since``.
     payloads
-        Of the folder and tag: columns ``channel``, ``since``, ``until`` (int64) and ``content`` (text).
+        The payload rows of the folder and tag: ``channel``, ``since``, ``until`` (int64) and ``content`` (text).
 
     Returns
     -------
@@ -89,9 +97,9 @@ def answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
 
 
 def cells(since: Integers, until: Integers, payloads: pa.Table) -> Integers:
-    """Return a number for each query; queries of one number get the same answer, maybe others too.
+    """Return a cell number for each query; queries in one cell get the same answer (so may queries in other cells).
 
-    The number depends on the query and the payloads alone, so that queries can be brought in pieces.
+    The number depends only on the query and the payloads, so queries can be processed in pieces.
     """
     return _cells(since, until, _Bounds(payloads))
 
@@ -105,7 +113,7 @@ def overlapping(payloads: pa.Table) -> int:
     channel, since, until = channel[order], since[order], until[order]
     ends, rank = np.unique(until, return_inverse=True)
     number = np.cumsum(np.append(False, channel[1:] != channel[:-1]))
-    # the latest end so far in the channel: a later channel's ranks are above all of an earlier one's
+    # the latest end so far in the channel: ranks of a later channel are above all ranks of an earlier one
     latest = ends[np.maximum.accumulate(number * len(ends) + rank) - number * len(ends)]
     same = channel[1:] == channel[:-1]
     with_earlier = np.append(False, same & (since[1:] < latest[:-1]))
@@ -114,7 +122,7 @@ def overlapping(payloads: pa.Table) -> int:
 
 
 class _Bounds:
-    """The values at which answers change, and the sums of rows between them."""
+    """The IOV values at which answers change, and sums over the rows between them."""
 
     def __init__(self, payloads: pa.Table) -> None:
         self.channel, self.since, until = (payloads[name].to_numpy() for name in ("channel", "since", "until"))
@@ -129,14 +137,14 @@ class _Bounds:
         return counts
 
     def added(self, weights: Sums, since: Integers, until: Integers) -> Sums:
-        """Return the sum of the weights of the rows of each answer."""
+        """Return the sum of row weights over each answer."""
         order = np.argsort(self.since)
         begins, begun = self.since[order], _cumulated(weights[:, order])
         inside = begun[:, _rank(begins, until)] - begun[:, _rank(begins, since)]
         return inside + self.holding(self.since, self.stop, weights, since)
 
     def holding(self, begin: Integers, stop: Integers, weights: Sums, since: Integers) -> Sums:
-        """Return the sum of the weights of the intervals ``[begin, stop)`` that hold at each value."""
+        """Return for each value the sum of weights of the intervals ``[begin, stop)`` that contain it."""
         change = np.zeros((len(weights), len(self.edges) + 1), np.uint64)
         for half, weight in zip(change, weights, strict=True):
             np.add.at(half, np.searchsorted(self.edges, begin) + 1, weight)
@@ -145,7 +153,7 @@ class _Bounds:
 
 
 def _next_begin(channel: Integers, since: Integers) -> Integers:
-    """Return for each row the next value at which a row of its channel begins."""
+    """Return for each row the next larger ``since`` in its channel."""
     order = np.lexsort((since, channel))
     ordered, of = since[order], channel[order]
     new = np.flatnonzero(np.append(True, (of[1:] != of[:-1]) | (ordered[1:] != ordered[:-1])))[: len(order)]
@@ -165,15 +173,15 @@ def _cells(since: Integers, until: Integers, bounds: _Bounds) -> Integers:
 
 
 def _sum_by_iov(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
-    # rows of one channel, since and until are in the same answers, so that each may count
+    # rows with equal channel, since and until are in the same answers, so duplicates change no comparison
     return bounds.added(_random(len(bounds.since)), since, until)
 
 
 def _sum_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
-    """Return the sum of the numbers of the contents of each answer, each content of a channel once.
+    """Return for each answer the sum of its contents' random numbers, each (channel, content) once.
 
-    A content counts where it holds at `since`, or where the first of its rows to begin after that, at b, begins
-    inside: that is ``p <= since < b <= until``, p being where the row of the same content before stops to hold.
+    A content is counted if one of its rows is valid at `since`. Otherwise it is counted at the first of its rows that
+    begins after `since`, at b, if ``p <= since < b <= until``. Here p is the stop of the previous row of that content.
     """
     member, begin, stop = _contents(bounds)
     numbers = _random(int(member.max(initial=-1)) + 1)[:, member]
@@ -183,13 +191,13 @@ def _sum_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
     points, weights = begin[order], numbers[:, order]
     left = np.searchsorted(bounds.edges, before[: len(member)][order]) + 1
     left[before[: len(member)][order] == _BEFORE_ALL] = 0
-    up_to_since = _cumulated(weights)[:, _rank(points, since)]  # these begin too early; p <= b is true of them
+    up_to_since = _cumulated(weights)[:, _rank(points, since)]  # rows that begin too early; p <= b holds for them
     started = _dominated(left, weights, _rank(points, until), _rank(bounds.edges, since) + 1)
     return started - up_to_since + bounds.holding(begin, stop, numbers, since)
 
 
 def _contents(bounds: _Bounds) -> tuple[Integers, Integers, Integers]:
-    """Return member (a channel's content, by number), begin and stop; rows alike in both are one, the longest."""
+    """Return member (number of a channel's content), begin and stop; if member and begin are equal, the longest row."""
     channel = pd.factorize(bounds.channel)[0].astype(np.int64)
     member = pd.factorize(channel * (bounds.content.max(initial=0) + 1) + bounds.content)[0]
     order = np.lexsort((-bounds.stop, bounds.since, member))
@@ -199,10 +207,15 @@ def _contents(bounds: _Bounds) -> tuple[Integers, Integers, Integers]:
 
 
 def _dominated(height: Integers, weights: Sums, count: Integers, below: Integers) -> Sums:
-    """Return for each question the sum of the weights of the first `count` points with a height under `below`.
+    """Return for each question the sum of weights of the first `count` points whose height is less than `below`.
 
-    The points are divided by the bits of their heights, the highest first (a wavelet matrix): time grows with
-    (points + questions) times the number of bits.
+    The points are split by the bits of their heights, highest bit first. This is a wavelet matrix [1]_. Time grows
+    with (points + questions) times the number of bits.
+
+    References
+    ----------
+    .. [1] F. Claude, G. Navarro, A. Ordóñez, "The wavelet matrix: an efficient wavelet tree for large alphabets",
+       Information Systems 47 (2015) 15-32.
     """
     total = np.zeros((len(weights), len(count)), np.uint64)
     low, high = np.zeros_like(count), count
@@ -221,22 +234,22 @@ def _dominated(height: Integers, weights: Sums, count: Integers, below: Integers
 
 
 def _random(count: int) -> Sums:
-    """Return random numbers of two halves, the same ones every time."""
+    """Return random 128-bit numbers in two halves, from a fixed seed."""
     return np.random.default_rng(5).integers(0, 2**64, (2, count), np.uint64)
 
 
 def _cumulated(weights: Sums) -> Sums:
-    """Return the sums of the first 0, 1, 2, … weights."""
+    """Return cumulative sums of weights, starting with 0."""
     return np.cumsum(np.insert(weights, 0, 0, axis=1), axis=1, dtype=np.uint64)
 
 
 def _rank(bounds: Integers, values: Integers) -> Integers:
-    """Return how many bounds are not above each value."""
+    """Return how many bounds are less than or equal to each value."""
     return np.searchsorted(bounds, values, side="right")
 
 
 def _numbered(sums: Sums, empty: NDArray[np.bool_]) -> Integers:
-    """Return a number from 0 on for each sum, equal ones alike; -1 where the answer is empty."""
+    """Return a number from 0 for each sum, the same for equal sums; -1 for an empty answer."""
     numbers = np.full(len(empty), -1)
     halves: list[Any] = [pd.factorize(half[~empty])[0] for half in sums]
     numbers[~empty] = pd.factorize(halves[0] * (len(empty) + 1) + halves[1])[0]
@@ -244,7 +257,7 @@ def _numbered(sums: Sums, empty: NDArray[np.bool_]) -> Integers:
 
 
 def _first_of_each(values: Integers) -> tuple[Integers, Integers]:
-    """Return the place of one of each different value, and which of these each value is."""
+    """Return the index where each distinct value first occurs, and the number of each value among these."""
     place, different = pd.factorize(values)
     first = np.empty(len(different), np.int64)
     first[place[::-1]] = np.arange(len(values) - 1, -1, -1)

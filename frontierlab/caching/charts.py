@@ -1,4 +1,4 @@
-"""The figures of caching: wasted bytes and time, and what a coarser grid leaves."""
+"""The figures of caching: wasted bytes and database time, and the effect of a coarser grid."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["bars", "row_names", "waste_figure", "what_if_figure"]
 
 
 def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
-    """Draw what would be left of requests, bytes and database time on each grid, in per cent of the baseline.
+    """Draw the remaining requests, bytes and database time on each grid, in percent of the baseline.
 
     Parameters
     ----------
     frame
-        What `what_if` returned.
+        The frame that `what_if` returned.
     words
-        What stands above; by default the advice, and why figures of the dataset are partial.
+        The text above the figure; by default the advice, and why figures of the dataset are partial.
 
     Raises
     ------
     InvalidRequestError
-        It is another frame.
+        The frame lacks a column of `what_if`.
     """
     lacking = [name for name in ("grid", "requests", "bytes_share") if name not in frame]
     if lacking:
@@ -54,7 +54,7 @@ def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
     )
 
 
-_COLOURS = {"bytes": "#D55E00", "database time": "#009E73", "before": "#999999"}  # others are blue
+_COLOURS = {"bytes": "#D55E00", "database time": "#009E73", "before": "#999999"}  # other series are blue
 
 
 _NEEDED = (
@@ -72,20 +72,20 @@ def bars(
     label: str,
     empty: str,
 ) -> figure:
-    """Draw some bars a row, one a series, each with its exact value as text at its end.
+    """Draw horizontal bars: one per series in each row, with its exact value as text at the end of the bar.
 
     Parameters
     ----------
     title, words
-        What stands above.
+        The texts above the figure.
     rows
         Names of the rows, the first at the top.
     series, texts
-        The lengths and the texts of the bars, a value a row, by the name of the series; a missing length is no bar.
+        The lengths and texts of the bars by series name, one value per row; a missing length draws no bar.
     label
-        What the axis says.
+        The label of the axis.
     empty
-        What stands there when there is no row.
+        The text of a figure without rows.
     """
     if not len(rows) or not any(pd.notna(value) for values in series.values() for value in values):
         return style.empty(title, words, empty)
@@ -127,19 +127,19 @@ def bars(
 
 
 def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
-    """Draw which folder and tag wastes what: database time and bytes, the most database time at the top.
+    """Draw the wasted database time and bytes of each folder and tag, most database time at the top.
 
     Parameters
     ----------
     frame
-        What `frontierlab.caching.efficiency` returned.
+        The frame that `frontierlab.caching.efficiency` returned.
     top
-        So many rows at most; the rest is added up in a last row.
+        The largest number of rows; the others are added up in a last row.
 
     Raises
     ------
     InvalidRequestError
-        It is another frame.
+        The frame lacks a column of `efficiency`.
     """
     _check(frame)
     columns = ["wasted_dbtime", "wasted_bytes"]
@@ -168,7 +168,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
 
 
 def row_names(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Return what the rows of folders and tags are called in a figure; ``none`` is no tag and left out."""
+    """Return the names of folders and tags in a figure; the tag ``none`` (no tag) is left out."""
     names: pd.Series[Any] = frame["nodefullpath"] + (" " + frame["tagname"]).where(frame["tagname"] != NO_TAG, "")
     return names
 

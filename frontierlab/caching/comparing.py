@@ -1,4 +1,4 @@
-"""Two results of caching efficiency side by side: what got better and what got worse."""
+"""Comparison of two results of caching efficiency: what improved and what got worse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["KEYS", "compare", "compare_figure"]
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
-"""What names a folder and tag."""
+"""The columns that name a folder and tag."""
 
 _COMPARED = (
     *("queries", "different_queries", "different_payloads_iov", "bytes_served", "wasted_bytes", "wasted_dbtime"),
@@ -29,21 +29,21 @@ _UNITS = {
 
 
 def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Compare two results, of before and after a fix say: frames of `read` or of ``efficiency()``.
+    """Compare two results, for example before and after a fix: frames of `read` or of ``efficiency()``.
 
     Returns
     -------
     pandas.DataFrame
-        A row a folder and tag of either, the one whose wasted database time changed most first: ``db``, ``schema``,
-        ``nodefullpath``, ``tagname``; ``state``: both, appeared or vanished; and for each figure in the units of
-        ``efficiency()`` ``…_before``, ``…_after``, ``…_change`` (after - before) and ``…_ratio`` (after / before),
-        null where one of them is missing. ``attrs["notes"]`` names what vanished and appeared, and periods of
-        unlike length.
+        A row is a folder and tag of either result, sorted by the absolute change of wasted database time:
+        ``db``, ``schema``, ``nodefullpath``, ``tagname``; ``state`` (both, appeared or vanished); and for each
+        figure, in the units of ``efficiency()``, ``…_before``, ``…_after``, ``…_change`` (after - before) and
+        ``…_ratio`` (after / before), null if one of them is missing. ``attrs["notes"]`` names folders that
+        vanished or appeared, and periods of different length.
 
     Raises
     ------
     InvalidRequestError
-        A frame is another, or holds a folder and tag twice (choose one dataset and period of the history).
+        A frame lacks a column, or holds a folder and tag twice (choose one dataset and period of the history).
     """
     for name, frame in (("before", before), ("after", after)):
         lacking = [column for column in (*KEYS, *_COMPARED) if column not in frame]
@@ -72,7 +72,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def _most_changed(frame: pd.DataFrame, figure_of: str) -> pd.DataFrame:
-    """Sort by the change of a figure, then by the figure itself, most first."""
+    """Sort by the absolute change of a figure, then by the figure, largest first."""
     values = frame[[f"{figure_of}_before", f"{figure_of}_after"]].astype("Float64").fillna(0)
     order = pd.DataFrame({"change": (values.iloc[:, 1] - values.iloc[:, 0]).abs(), "size": values.max(axis=1)})
     return frame.loc[order.sort_values(["change", "size"], ascending=False).index].reset_index(drop=True)
@@ -101,22 +101,22 @@ def _unlike(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
 
 
 def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top: int = 20) -> figure:
-    """Draw a figure before and after, a row a folder and tag, the largest change at the top.
+    """Draw a figure before and after; one row per folder and tag, the largest change at the top.
 
     Parameters
     ----------
     frame
-        What `compare` returned.
+        The frame that `compare` returned.
     figure_of
         ``wasted_dbtime``, ``wasted_bytes``, ``bytes_served``, ``queries``, ``different_queries``,
         ``different_payloads_iov`` or ``efficiency_iov``.
     top
-        So many rows at most.
+        The largest number of rows.
 
     Raises
     ------
     InvalidRequestError
-        It is another frame, or there is no such figure.
+        The frame lacks a column of `compare`, or `figure_of` is unknown.
     """
     from frontierlab.caching.charts import bars, row_names
 

@@ -1,9 +1,9 @@
-"""Counting the queries of each folder and tag with Spark, and bringing the different ones here piece by piece.
+"""Count the queries of each folder and tag with Spark, and read the different queries in pieces.
 
-A query **counts** when ``since >= 0`` and ``until >= since``. It **failed** when ``disconn``, ``rejected`` or
-``procerror`` is true, and was **served** otherwise; a flag that is null is not true. A query whose tag the log does
-not tell is of the tag ``unknown``. A folder and tag is known by its number, a hash of its four names, and a Squid by
-the hash of its name, so that neither is copied into every row.
+A query **counts** if ``since >= 0`` and ``until >= since``. It **failed** if ``disconn``, ``rejected`` or
+``procerror`` is true; otherwise it was **served**. A null flag is not true. If the log names no tag, the tag is
+``unknown``. A folder and tag is identified by a hash of its four names, and a Squid by a hash of its name, so that
+rows do not repeat these names.
 """
 
 from __future__ import annotations
@@ -42,22 +42,22 @@ __all__ = [
 Result = TypeVar("Result")
 
 NAMES = ("db", "schema", "nodefullpath", "tagname")
-"""What a folder and tag is called."""
+"""The columns that name a folder and tag."""
 
 UNKNOWN_TAG = "unknown"
 """The ``tagname`` of queries whose tag is not known."""
 
 QUERY = ("sqlhash", "since", "until")
-"""Queries of a folder and tag are different where these are."""
+"""The columns that tell different queries of a folder and tag apart."""
 
 SUMS = ("queries", "uncached", "bytes", "bodies", "dbtime", "timed")
-"""What is known of equal queries: how many there were; of the uncached: how many, the sum of their ``fsize`` and how
-many had one, the sum of their ``dbtime`` and how many had one."""
+"""Sums over equal queries: their number; the number of uncached ones; of these, the sum of ``fsize`` and the number
+with an ``fsize``, the sum of ``dbtime`` and the number with a ``dbtime``."""
 
 PIECE = 1_000_000
-"""Served queries that are in this process's memory at a time, about."""
+"""About how many served queries are in this process's memory at once."""
 
-_ROW_GROUP = 16 << 20  # bytes; what is read to find a few rows
+_ROW_GROUP = 16 << 20  # bytes that are read to find a few rows
 
 _ASKED = """\
 WITH named AS (
@@ -101,17 +101,17 @@ GROUP BY folder, sqlhash, since, until, squid, taskid"""
 
 
 class Counted:
-    """The different queries of a dataset, in a folder of Parquet files; `count_queries` makes them.
+    """The different queries of a dataset, in a folder of Parquet files written by `count_queries`.
 
-    A row is a folder and tag (``folder``), a query (`QUERY`), the Squid (``squid``) and the task (``taskid``)
-    that sent it, with `SUMS`.
+    A row is a folder and tag (hash in ``folder``), a query (`QUERY`), and the Squid (``squid``) and task (``taskid``)
+    that sent the query, with `SUMS`.
 
     Parameters
     ----------
     path
-        The folder.
+        The folder of files.
     slices
-        Into how many pieces the queries of a folder and tag can be divided.
+        The number of pieces into which the queries of a folder and tag are divided.
     """
 
     def __init__(self, path: Path, slices: int) -> None:
@@ -120,13 +120,13 @@ class Counted:
         self._rows = pyarrow.dataset.dataset(files) if files else None
 
     def read(self, folders: Sequence[int]) -> pa.Table:
-        """Return the queries of some folders and tags, given in the order of their numbers; sorted by them."""
+        """Return the queries of folders and tags, sorted by ``folder``; `folders` holds their sorted hashes."""
         number = pc.field("folder")
         condition = (number >= folders[0]) & (number <= folders[-1]) & number.isin(folders)
         return self._table(condition).sort_by("folder")
 
     def pieces(self, folder: int) -> Iterator[pa.Table]:
-        """Yield the queries of one folder and tag in pieces; all rows of a query are in the same one."""
+        """Yield the queries of one folder and tag in pieces; all rows of a query are in the same piece."""
         for number in range(self._slices):
             yield self._table((pc.field("folder") == folder) & (pc.field("slice") == number))
 
@@ -138,9 +138,9 @@ class Counted:
 
 
 class Background:
-    """Work of Spark in threads of its own: it can be waited for with progress, and ends where the caller ends early.
+    """Spark work in background threads; it reports progress, and is cancelled if the ``with`` block raises.
 
-    The caller then waits for its end as long as anyone who cancels work of Spark: 5 s at most.
+    After a cancellation, the block waits for Spark for 5 s at most.
     """
 
     def __init__(self) -> None:
@@ -157,7 +157,7 @@ class Background:
         self._pool.shutdown(cancel_futures=True)
 
     def begin(self, work: Callable[[], Result]) -> Future[Result]:
-        """Let Spark begin."""
+        """Start the work in a background thread."""
         one = spark.cancellable()
         self._begun.append(one)
 
@@ -165,11 +165,11 @@ class Background:
             with one:
                 return work()
 
-        return self._pool.submit(copy_context().run, cancellably)  # what cancels the caller cancels it too
+        return self._pool.submit(copy_context().run, cancellably)  # cancelling the caller cancels this work too
 
     @staticmethod
     def end(begun: Future[Result], report: Callable[[], object]) -> Result:
-        """Wait for the result; `report` is called a few times a second meanwhile, and ends it by raising."""
+        """Wait for the result; `report` is called a few times a second, and can stop the wait by raising."""
         while not wait([begun], timeout=0.25).done:
             spark.check_cancelled()
             report()
@@ -182,25 +182,24 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selecti
     Parameters
     ----------
     logs
-        What `frontierlab.open_logs` opened.
+        Logs from `frontierlab.open_logs`.
     paths
-        Full paths of folders; all by default.
+        Full paths of folders; by default all.
     selection
-        Only queries of it are counted; all by default.
+        The queries to count; by default all.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a folder and tag that the logs name; those whose schema or path is not given are there too,
-        with nulls.
+        A row is a folder and tag in the logs; its schema or path can be null.
 
         db, schema, nodefullpath, tagname, nodetime : string
-        folder : Int64, the number of the folder and tag
+        folder : Int64, the hash of the folder and tag
         queries, cached, uncached : Int64, served queries that count
         failed : Int64, queries that count and failed
-        half_given, backwards : Int64, queries with one of since and until alone, and with until < since
-        bytes_served : Int64, sum of the sizes of the uncached
-        first, last : Int64, the IOVs that the served queries span; null without any
+        half_given, backwards : Int64, queries with only one of since and until, and with until < since
+        bytes_served : Int64, sum of the sizes of uncached responses
+        first, last : Int64, the range of IOVs of the served queries; null without such queries
     """
     condition, args = _condition(paths, selection)
     frame = spark.run(logs, _ASKED.format(condition=condition) + _FOLDERS, args, description="caching: folders")
@@ -214,28 +213,28 @@ def count_queries(
 ) -> Counted:
     """Count the served queries of each folder, tag, IOV, SQL text, Squid and task.
 
-    What Spark finds goes to files, not through this process's memory.
+    Spark writes its result to files; it does not pass through this process's memory.
 
     Parameters
     ----------
     logs
-        What `frontierlab.open_logs` opened.
+        Logs from `frontierlab.open_logs`.
     target
-        A folder that is not there yet, where every executor of Spark can write.
+        A folder that does not exist yet, where every Spark executor can write.
     slices
-        Into how many pieces the queries of a folder and tag can be divided; 1 where all fit into memory.
+        The number of pieces into which the queries of a folder and tag are divided; 1 if all fit into memory.
     paths
-        Full paths of folders; all by default.
+        Full paths of folders; by default all.
     selection
-        Only queries of it are counted; all by default.
+        The queries to count; by default all.
 
     Raises
     ------
     Cancelled, SparkError
-        As `frontierlab.spark.to_pandas` does; `target` can then hold some of the files.
+        As in `frontierlab.spark.to_pandas`; `target` can then hold some files.
     """
     condition, args = _condition(paths, selection)
-    in_order = "\nSORT BY folder, slice" if slices > 1 else ""  # so that a part of them is found at one place
+    in_order = "\nSORT BY folder, slice" if slices > 1 else ""  # so that the rows of a piece are close together
     statement = _ASKED.format(condition=condition) + _QUERIES + in_order
     session = logs.sparkSession
 

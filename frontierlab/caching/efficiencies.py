@@ -1,4 +1,4 @@
-"""Caching efficiency: how many different queries the folders got, how few answers these were, what that cost."""
+"""Caching efficiency: the different queries of each folder, their different answers, and the cost of repeats."""
 
 from __future__ import annotations
 
@@ -60,80 +60,79 @@ def efficiency(
     progress: bool | ProgressCallback = True,
     cancelled: threading.Event | None = None,
 ) -> pd.DataFrame:
-    """Return how well the queries of each folder and tag could be cached, the most wasteful first.
+    """Compute how well the queries of each folder and tag could be cached, the most wasteful first.
 
-    A query **counts** when ``since >= 0`` and ``until >= since``; it was **served** unless disconn, rejected or
-    procerror is true. Two are different when (``sqlhash``, ``since``, ``until``) differ. What a query **gets** is
-    the set of payload rows that COOL's SQL returns for the whole folder and tag; see `frontierlab.caching.answer_sets`.
-    Spark counts; COOLR is asked once or twice a folder and tag, never per query.
+    A query **counts** if ``since >= 0`` and ``until >= since``; it was **served** unless disconn, rejected or
+    procerror is true. Two queries are different if (``sqlhash``, ``since``, ``until``) differ. The **answer** of a
+    query is the set of payload rows that COOL's SQL returns for the whole folder and tag; see
+    `frontierlab.caching.answer_sets`. Spark counts the queries. COOLR gets one or two calls for each folder and tag.
 
     Parameters
     ----------
     dataset
         A dataset, or the name of one in the data folder of `settings`.
     settings
-        By default ``Settings()``. Its data folder holds the different queries meanwhile; with a Spark
-        cluster the executors must be able to write there.
+        By default ``Settings()``. The data folder holds the different queries temporarily; the executors of a
+        Spark cluster must be able to write there.
     folders
-        (db, schema, nodefullpath) of each, or a frame of the catalogue, as
-        `frontierlab.catalogues.find_folders` gives it, of which those are taken that the dataset has; all by default.
+        A list of (db, schema, nodefullpath), or a frame from `frontierlab.catalogues.find_folders`; folders of the
+        frame that are not in the dataset are ignored. By default all.
     selection
-        Only queries of it enter, such as those of a window of time; all by default.
+        The queries to count, for example a window of time; by default all.
     conditions
-        Where the payloads come from; by default `frontierlab.coolr.connect` of `settings`.
+        The source of payloads; by default `frontierlab.coolr.connect` of `settings`.
     session
         The Spark session to use; by default `frontierlab.spark.session` of `settings`.
     allow_incomplete
-        Take what is there of an incomplete dataset; the figures are then too small, and a note says so.
+        Use the existing files of an incomplete dataset; the figures are then too small, and a note says so.
     progress
-        True shows a bar; False nothing; a function is called with a `Progress` (stages ``counting`` and
-        ``folders``) a few times a second in this thread, and stops the work by raising.
+        True shows a bar, False shows nothing. A function is called with a `Progress` (stages ``counting`` and
+        ``folders``) a few times a second in this thread, and can stop the work by raising.
     cancelled
-        Stops the work once it is set: between two steps of the counting, and between folders.
+        Set it to stop the work between two steps of the counting, or between folders.
 
     Returns
     -------
     pandas.DataFrame
-        A row is a folder and tag of which a query with an IOV is logged, by wasted database time, then wasted bytes,
-        most first. Tag ``none`` is a folder without tags, ``unknown`` are queries whose tag is not known. Numbers are
-        ``Int64`` and ``Float64``, null where there are none, or where ``problem`` says why they are not known.
-        ``attrs["notes"]`` are sentences that a reader should know, such as that the dataset is not all there was.
-        ``attrs["dataset"]`` (its name and `Dataset.identity`) and ``attrs["selection"]`` (as JSON) say which queries
-        the figures are of.
+        A row is a folder and tag with at least one logged query with an IOV, sorted by wasted database time, then
+        wasted bytes, largest first. The tag ``none`` is a folder without tags; ``unknown`` is queries with an unknown
+        tag. Numbers are ``Int64`` and ``Float64``; null if undefined, or if ``problem`` gives a reason.
+        ``attrs["notes"]`` are sentences for the reader, for example that the dataset is incomplete.
+        ``attrs["dataset"]`` (name and `Dataset.identity`) and ``attrs["selection"]`` (JSON) identify the queries.
 
-        queries, different_queries : served queries that count; how many of them were different
-        different_payloads_iov, different_payloads_content : different answers that are not empty, as sets of (channel,
+        queries, different_queries : served queries that count; how many of them are different
+        different_payloads_iov, different_payloads_content : different non-empty answers, as sets of (channel,
             since, until) and of (channel, content)
-        empty_queries, different_empty_queries : queries with an empty answer, and how many of them were different
-        cached, uncached : queries without and with a database query; together `queries`
+        empty_queries, different_empty_queries : queries with an empty answer; how many of them are different
+        cached, uncached : queries without and with a database query; their sum is `queries`
         failed : queries that count and were not served
-        half_given, backwards : queries with since or until alone, and with until < since, served or not
-        bytes_served : bytes, of the uncached; a cached answer has no body
-        wasted_bytes : bytes, over answers: (different queries that got it - 1) times the mean size of their uncached
-            answers, by IOV; so much less would have been sent had each answer been fetched once
-        wasted_dbtime : ms, likewise of the different uncached queries and their mean time in the database
-        wasted_bytes_squid, wasted_dbtime_squid : the same over answers and Squids, each of which must fetch once;
-            queries whose Squid is not known are left out
-        mean_payload_size : bytes, mean size of the uncached answers that are not empty
+        half_given, backwards : queries with only one of since and until, and with until < since, served or not
+        bytes_served : bytes of uncached responses; a cached response has no body
+        wasted_bytes : bytes, the sum over answers (by IOV) of (different queries with this answer - 1) times the mean
+            size of their uncached responses; this is what fetching each answer only once would have saved
+        wasted_dbtime : ms, the same for different uncached queries and their mean database time
+        wasted_bytes_squid, wasted_dbtime_squid : the same sums over pairs of answer and Squid, because each Squid
+            must fetch an answer once; queries with an unknown Squid are left out
+        mean_payload_size : bytes, mean size of uncached responses that are not empty
         efficiency_iov, efficiency_content : different answers / (different_queries - different_empty_queries)
-        overlapping_rows : payload rows that overlap another one of their channel
-        cause : the first that is true of ``mostly failed queries`` (more than were served), ``not known`` (there is
-            a problem), ``mostly empty answers`` (of more than half of the queries), ``many queries for few
-            payloads`` (efficiency_iov under one half), ``few contents under many IOVs`` (efficiency_content under
-            one half), ``fine``
-        worst_tasks : the three tasks with the most different queries, with their time in the database
-        problem : why there are no payload figures; empty where there are
+        overlapping_rows : payload rows that overlap another row of their channel
+        cause : the first that applies: ``mostly failed queries`` (more failed than served), ``not known`` (there is
+            a problem), ``mostly empty answers`` (more than half of the queries), ``many queries for few
+            payloads`` (efficiency_iov below 0.5), ``few contents under many IOVs`` (efficiency_content below
+            0.5), ``fine``
+        worst_tasks : the three tasks with the most different queries, with their database time
+        problem : why there are no payload figures; empty if there are
 
     Raises
     ------
     InvalidRequestError
-        A folder is not in the dataset, or `folders` is something else. Nothing was asked of COOLR.
+        A folder is not in the dataset, or `folders` is invalid. COOLR was not called.
     DatasetError
-        There is no such dataset, or it is incomplete.
+        The dataset does not exist or is incomplete.
     ConfigurationError
         Neither ``coolr_host`` nor ``coolr_archive`` is set.
     SparkError
-        Spark does not start here.
+        Spark does not start, or a statement failed.
     frontierlab.coolr.Cancelled
         `cancelled` was set.
     """
@@ -151,7 +150,7 @@ def efficiency(
         report(begin)
         paths = sorted({folder[2] for folder in wanted or ()})
         settings.data_dir.mkdir(parents=True, exist_ok=True)
-        # where Spark does not end in time, it may still write there: what is left is removed the next time
+        # a cancelled Spark job can still write there; the next call removes leftovers
         place = stack.enter_context(scratch_folder(settings.data_dir, ".counting-"))
         work = stack.enter_context(Background())
         target, slices = place / "queries", max(1, -(-_most(dataset) // counting.PIECE))
@@ -169,7 +168,7 @@ def efficiency(
 
 
 def _most(dataset: Dataset) -> int:
-    """Return how many rows a dataset has, or more; one that is incomplete has no counts."""
+    """Return an upper bound of the rows of a dataset; an incomplete dataset has no counts, only a plan."""
     return max(dataset.counts.kept, sum(part.expected for part in dataset.manifest.plan))
 
 
@@ -190,7 +189,7 @@ def _rows(
     report: ProgressCallback,
     stop: threading.Event,
 ) -> Iterator[dict[Any, Any]]:
-    """Yield the row of each folder and tag; COOLR is asked while Spark counts, and `queries` waits for Spark."""
+    """Yield the row of each folder and tag; COOLR is called while Spark counts, and `queries` waits for Spark."""
     meter = ProgressMeter("folders", len(folders))
     report(meter.progress())
     for batch in _batches(folders):
@@ -214,7 +213,7 @@ def _rows(
 
 
 def _batches(folders: list[dict[Any, Any]]) -> Iterator[list[dict[Any, Any]]]:
-    """Yield folders whose queries fit into memory together, in the order of their numbers."""
+    """Yield batches of folders whose queries fit into memory, in the order of their hashes."""
     batch: list[dict[Any, Any]] = []
     for folder in sorted(folders, key=lambda one: int(one["folder"])):
         if batch and sum(one["queries"] for one in batch) + folder["queries"] > counting.PIECE:

@@ -1,4 +1,4 @@
-"""Why a folder and tag wastes the cache: its queries against its payload intervals, and who asked."""
+"""Why a folder and tag wastes the cache: its queries compared with its payload intervals, and the tasks that asked."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["Axis", "BINS", "Explanation", "explain"]
 
 BINS = 200
-"""Bins of the IOV axis at most."""
+"""The largest number of bins on the IOV axis."""
 
 _LUMIS = 2**32 - 1
 
@@ -53,22 +53,22 @@ ORDER BY dbtime DESC, queries DESC, taskid"""
 
 @dataclass(frozen=True)
 class Axis:
-    """Where an IOV is drawn: a place that a float holds, while the exact value stays text.
+    """The axis on which IOVs are drawn: a place is a float, and the exact IOV is kept as text.
 
-    Of a folder of times, the place is milliseconds from the epoch. Of the others it is the number of the run
-    among the runs that were asked for, from 0, plus the part of the run that lies before the lumiblock:
-    runs that nobody asked for take no room.
+    For a folder of times, the place is milliseconds from the epoch. For other folders, it is the index of the
+    run among the requested runs (from 0), plus the fraction of the run before the lumiblock. Runs that were
+    not requested take no space.
 
     Parameters
     ----------
     base
         run-lumi or time.
     runs
-        The runs that were asked for, in order; none for times.
+        The requested runs, in order; empty for times.
     lumis
-        What a run's width stands for, in lumiblocks; 1 for times.
+        The width of a run in lumiblocks; 1 for times.
     low, high
-        The ends of the axis; IOVs beyond them are drawn there.
+        The ends of the axis; IOVs beyond them are drawn at the ends.
     """
 
     base: str
@@ -79,7 +79,7 @@ class Axis:
 
     @classmethod
     def of(cls, base: str, since: Integers, until: Integers, more: Integers) -> Axis:
-        """Choose the axis for IOVs that were asked for; for ``more`` where they name no place of their own."""
+        """Choose the axis from the requested IOVs; from ``more`` if the requested IOVs are only 0 or open."""
         ends = np.concatenate([since, until])
         for values in (ends, more):
             own = values[(values > 0) & (values < OPEN_IOV)]
@@ -96,7 +96,7 @@ class Axis:
         )
 
     def place(self, iov: Integers) -> NDArray[np.float64]:
-        """Return where IOVs are drawn."""
+        """Return the places of IOVs on the axis."""
         if self.base == "time":
             places: NDArray[Any] = iov / 10**6
         else:
@@ -107,7 +107,7 @@ class Axis:
         return np.asarray(np.clip(places, self.low, self.high), np.float64)
 
     def edges(self) -> NDArray[np.float64]:
-        """Return the edges of the bins; a run is some whole bins, or a bin some whole runs."""
+        """Return the edges of the bins; a run has a whole number of bins, or a bin a whole number of runs."""
         if self.base == "time":
             return np.linspace(self.low, self.high, BINS + 1)
         runs = max(1, len(self.runs))
@@ -117,7 +117,7 @@ class Axis:
         return np.linspace(0, runs, runs * min(BINS // runs, self.lumis) + 1)
 
     def text(self, iov: int) -> str:
-        """Write an IOV for people, and exactly."""
+        """Format an IOV for reading, with its exact value."""
         if iov == OPEN_IOV:
             return "open (2^63-1)"
         if self.base == "time":
@@ -129,31 +129,31 @@ class Axis:
 
 @dataclass(frozen=True)
 class Explanation:
-    """What a folder and tag was asked for, what it has, and who asked; `explain` makes it.
+    """The queries, payload intervals and tasks of a folder and tag; returned by `explain`.
 
     Parameters
     ----------
     folder
-        Which.
+        The folder and tag.
     axis
-        Where IOVs are drawn.
+        The IOV axis.
     queries
-        A row a bin of the IOV axis in which a query's IOV begins: ``left``, ``right`` (places); ``first``, ``last``
-        (the smallest and the largest ``since``, exact); ``queries``; different queries by what they got: ``needed``
-        (the first to get an answer), ``again`` (an answer that another got), ``empty`` (no payload), ``unknown``
-        (the payloads are not at hand); ``bytes`` and ``dbtime`` (ms) of the uncached.
+        A row is a bin of the IOV axis in which IOVs of queries begin: ``left``, ``right`` (places); ``first``, ``last``
+        (smallest and largest ``since``, exact); ``queries``; different queries by result: ``needed``
+        (first to get an answer), ``again`` (same answer as an earlier query), ``empty`` (no payload), ``unknown``
+        (payloads not available); ``bytes`` and ``dbtime`` (ms) of uncached queries.
     intervals
-        A row a payload of a channel that meets the IOVs asked for: ``channel``, ``since``, ``until`` (exact), ``ends``
-        (where it is followed by the next, at most ``until``), ``different_queries`` that got it.
+        A row is a payload of a channel that overlaps the requested IOVs: ``channel``, ``since``, ``until`` (exact),
+        ``ends`` (start of the next payload, at most ``until``), ``different_queries`` that got this payload.
     tasks
-        A row a task, the one with the most database time first: ``taskid``, ``taskname``, ``queries``,
+        A row is a task, most database time first: ``taskid``, ``taskname``, ``queries``,
         ``different_queries``, ``uncached``, ``bytes``, ``dbtime`` (ms).
     totals
         Sums over ``queries``.
     problem
-        Why there are no payloads; empty where there are.
+        Why there are no payloads; empty if there are.
     notes
-        What a reader of the figures should know.
+        Sentences for the reader of the figures.
     """
 
     folder: FolderTag
@@ -167,7 +167,7 @@ class Explanation:
 
     @property
     def summary(self) -> str:
-        """What happened, in one sentence."""
+        """A summary in one sentence."""
         count = self.totals
         different = sum(count[kind] for kind in ("needed", "again", "empty", "unknown"))
         if not different:
@@ -197,10 +197,10 @@ def explain(
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
 ) -> Explanation:
-    """Hold the queries of a folder and tag against its payload intervals.
+    """Compare the queries of a folder and tag with its payload intervals.
 
-    Two Spark SQL statements and one question to COOLR. Where COOLR does not answer, queries and tasks are there
-    all the same, and ``problem`` says why the payloads are not. `frontierlab.caching.explain_figure` draws it.
+    This runs two Spark SQL statements and asks COOLR for the payloads. If COOLR does not answer, queries and tasks
+    are still returned, and ``problem`` gives the reason. `frontierlab.caching.explain_figure` draws the result.
 
     Parameters
     ----------
@@ -211,24 +211,24 @@ def explain(
     db, schema, nodefullpath, tagname
         The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
     selection
-        Only queries of it enter; all by default.
+        The queries to use; by default all.
     conditions
-        Where payloads come from; by default what `settings` name.
+        The source of payloads; by default the COOLR of `settings`.
     session
         The Spark session to use.
     allow_incomplete
-        Take what is there of an incomplete dataset; figures from it are too small.
+        Use the existing files of an incomplete dataset; its figures are too small.
 
     Raises
     ------
     InvalidRequestError
         The IOV base of the folder is not known.
     CoolrError
-        COOLR is asked for the IOV base, and does not answer.
+        COOLR was asked for the IOV base and did not answer.
     Cancelled
-        A `frontierlab.spark.cancellable` block around it was cancelled.
+        A `frontierlab.spark.cancellable` block around the call was cancelled.
     DatasetError
-        There is no such dataset, or it is incomplete.
+        The dataset does not exist or is incomplete.
     """
     settings = settings or Settings()
     folder = FolderTag(db, schema, nodefullpath, tagname)
@@ -273,24 +273,24 @@ def _explained(
 
 
 def _intervals(payloads: pa.Table | None, since: Integers, until: Integers) -> pd.DataFrame:
-    """Return the payload rows with how many different queries got each."""
+    """Return the payload rows with the number of different queries that got each."""
     names = ["channel", "since", "until"]
     if payloads is None or not payloads.num_rows:
         return pd.DataFrame(dict.fromkeys([*names, "ends", "different_queries"], pd.array([], "Int64")))
     frame: pd.DataFrame = payloads.select(names).to_pandas().sort_values(names, ignore_index=True)
-    # COOL reads a channel from the latest row on: a row that overlaps the next ends where that begins
+    # COOL starts at the latest row of a channel, so a row ends where the next one begins
     starts = frame[["channel", "since"]].drop_duplicates()
     starts["next"] = starts.groupby("channel")["since"].shift(-1, fill_value=OPEN_IOV)
     frame = frame.merge(starts, on=["channel", "since"])
     frame["ends"] = frame[["until", "next"]].min(axis=1)
-    before = np.searchsorted(np.sort(since), frame["ends"], side="left")  # asked for from before its end
-    over = np.searchsorted(np.sort(until), frame["since"], side="left")  # of them, until before its start
+    before = np.searchsorted(np.sort(since), frame["ends"], side="left")  # queries with since before the end
+    over = np.searchsorted(np.sort(until), frame["since"], side="left")  # of these, queries with until before the start
     frame["different_queries"] = before - over
     return frame.drop(columns="next").astype("Int64")
 
 
 def _kinds(since: Integers, until: Integers, payloads: pa.Table | None) -> NDArray[np.str_]:
-    """Return what each different query got: of an answer the first one was needed, the others ask again."""
+    """Classify different queries: the first query with an answer is needed, later ones with that answer are again."""
     if payloads is None:
         return np.full(len(since), "unknown")
     codes = np.asarray(answers(since, until, payloads).by_iov)

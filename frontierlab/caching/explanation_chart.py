@@ -1,4 +1,4 @@
-"""The picture of an explanation: queries over payload intervals, and who asked."""
+"""The figure of an explanation: queries above payload intervals, and the tasks that asked."""
 
 from __future__ import annotations
 
@@ -38,25 +38,25 @@ _KINDS = (
     ("empty", "no payload", "#777777"),
     ("unknown", "payload not known", "#56B4E9"),
 )
-_LINES = 60  # of channels, at most
+_LINES = 60  # the largest number of rows of channels
 _MARGINS = {"min_border_left": 130, "min_border_right": 20}
 
 
 def explain_figure(explanation: Explanation, *, channels: int = 12, tasks: int = 8) -> Column:
     """Draw an explanation: three plots, the first two over the same IOV axis.
 
-    Above, the different queries where their IOVs begin, by what they got; below them the payload intervals a
-    channel, the darker the more different queries got the same one; at the bottom the tasks by their database
-    time. Exact IOVs are in the texts that appear where the pointer is.
+    The first plot shows different queries at the start of their IOVs, coloured by their result. The second shows
+    the payload intervals of each channel; darker means that more different queries got the same payload. The
+    third shows the tasks by database time. Hover texts give exact IOVs.
 
     Parameters
     ----------
     explanation
-        What `explain` returned.
+        The result of `explain`.
     channels
-        So many rows of channels at most: channels with the same intervals share one, the rest are drawn together.
+        The largest number of channel rows. Channels with the same intervals share a row; the others share the last.
     tasks
-        So many tasks at most; the rest is added up.
+        The largest number of tasks; the others are added up.
     """
     above = _queries_plot(explanation)
     below = _intervals_plot(explanation, min(max(channels, 1), _LINES), above.x_range)
@@ -190,7 +190,7 @@ def _plot(title: str, words: str, axis: Axis, height: int, **options: Any) -> An
 
 
 def _lines(intervals: pd.DataFrame, most: int) -> tuple[pd.DataFrame, list[str]]:
-    """Give each interval the line that it is drawn on: one for all channels with the same intervals."""
+    """Assign each interval to a row of the plot; all channels with the same intervals share a row."""
     same: dict[bytes, list[int]] = {}
     parts: dict[Any, pd.DataFrame] = {part["channel"].iloc[0]: part for _, part in intervals.groupby("channel")}
     for channel, part in parts.items():
@@ -209,7 +209,7 @@ def _lines(intervals: pd.DataFrame, most: int) -> tuple[pd.DataFrame, list[str]]
 
 
 def _merged(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
-    """Make one bar of the intervals that begin in the same bin of a line: bars are not thinner than that."""
+    """Merge intervals of a row that begin in the same bin into one bar, so that bars are not too thin to see."""
     bins = np.clip(np.searchsorted(axis.edges(), frame["left"], side="right") - 1, 0, BINS)
     groups = frame.assign(bin=bins).groupby(["line", "bin"], as_index=False)
     bars = {"left": ("left", "min"), "right": ("right", "max"), "since": ("since", "min"), "until": ("until", "max")}
@@ -231,5 +231,5 @@ def _int64(values: pd.Series[Any]) -> Integers:
 
 
 def _say(plot: Any, reason: str) -> None:
-    """Say in an empty plot why it is empty."""
+    """Write into an empty plot why it is empty."""
     plot.add_layout(Label(x=8, y=8, x_units="screen", y_units="screen", text=reason, text_font_size="12px"))

@@ -1,4 +1,4 @@
-"""The figures of folders and tags: from their different queries and their payloads."""
+"""The figures of folders and tags, computed from their different queries and their payloads."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ Result = TypeVar("Result")
 
 
 def ask_coolr(work: Callable[[], Result], stop: threading.Event) -> Result:
-    """Do work that asks COOLR in a thread of its own, and leave it where the caller's work is no longer wanted.
+    """Run a function that calls COOLR in its own thread, so that the caller can be cancelled meanwhile.
 
     Parameters
     ----------
     work
-        What asks.
+        The function.
     stop
-        Set where it is left, so that calls which are under way end.
+        Set on cancellation, so that running calls end.
 
     Raises
     ------
     Cancelled
-        A `frontierlab.spark.cancellable` block around it was cancelled.
+        A `frontierlab.spark.cancellable` block around the call was cancelled.
     """
     [(_, got)] = side_by_side(lambda _: work(), [None], spark.check_cancelled, stop)
     if isinstance(got, CoolrError):
@@ -55,11 +55,11 @@ def ask_coolr(work: Callable[[], Result], stop: threading.Event) -> Result:
 def payloads_of(
     source: Source, folder: Mapping[str, Any], since: int, until: int, nodetime: str | None = None
 ) -> pa.Table:
-    """Return the payloads that decide what the queries of a folder and tag get, in one or two calls of COOLR.
+    """Return all payloads that determine the answers of queries of a folder and tag, with one or two calls of COOLR.
 
-    COOL's SQL begins at the latest row of a channel that begins before the query. Where a row reaches into the
-    range from before, there could be a later one, which ended before the range: a second call asks for those
-    too. The two answers have to agree where they meet.
+    For each channel, COOL's SQL starts at the latest row that begins before the query. If a row begins before
+    the range and reaches into it, a later row can have ended before the range. A second call asks for such rows.
+    The two responses must agree where they meet.
 
     Parameters
     ----------
@@ -68,14 +68,14 @@ def payloads_of(
     folder
         ``db``, ``schema``, ``nodefullpath``, ``tagname``.
     since, until
-        The range that the queries span, both ends included.
+        The range of the queries' IOVs, both ends included.
     nodetime
-        The folder's IOV base, where it is known.
+        The folder's IOV base, if known.
 
     Raises
     ------
     CoolrError
-        There is no answer, or it cannot be right.
+        COOLR does not answer, or its responses contradict each other.
     """
     names = (folder["db"], folder["schema"], folder["nodefullpath"], folder["tagname"])
     rows = source.payloads(*names, since, until, nodetime)
@@ -93,15 +93,15 @@ def payloads_of(
 
 
 def figures(pieces: Iterable[pa.Table], payloads: Mapping[int, pa.Table | None]) -> dict[int, dict[str, Any]]:
-    """Return the figures of some folders and tags, by their numbers; see `frontierlab.caching.efficiency`.
+    """Return the figures of folders and tags, by their hashes; see `frontierlab.caching.efficiency`.
 
     Parameters
     ----------
     pieces
-        Their different queries, as `frontierlab.caching.counting.Counted` gives them, sorted by ``folder``. One
-        piece is in memory at a time; all rows of a query are in the same one.
+        Their different queries from `frontierlab.caching.counting.Counted`, sorted by ``folder``. One
+        piece is in memory at once; all rows of a query are in the same piece.
     payloads
-        The payload rows of each, by number; None where they are not known, and what follows from them is left out.
+        The payload rows by hash; None if unknown: figures that need payloads are then left out.
     """
     by_cell, by_squid, by_task = [], [], []
     for piece in pieces:
@@ -133,7 +133,7 @@ def worst_tasks(tasks: pa.Table) -> str:
 
 
 def _of_answers(queries: pa.Table, squids: pa.Table, payloads: pa.Table) -> dict[str, Any]:
-    """Return what follows from the answers; `queries` are added up by cell, `squids` by cell and Squid."""
+    """Return the figures that need answers; `queries` are added up by cell, `squids` by cell and Squid."""
     got = answers(queries["since"].to_numpy(), queries["until"].to_numpy(), payloads)
     iovs, contents = (int(codes.max(initial=-1)) + 1 for codes in (got.by_iov, got.by_content))
     empty = queries.filter(pa.array(got.by_iov < 0))
@@ -159,7 +159,7 @@ def _of_answers(queries: pa.Table, squids: pa.Table, payloads: pa.Table) -> dict
 
 
 def _of_group(rows: pa.Table, group: Integers) -> dict[str, Integers]:
-    """Add up rows by their group; those of group -1 are in none."""
+    """Add up rows by group; rows of group -1 are left out."""
     numbers, names = pd.factorize(group[group >= 0])
     sums = {}
     for name in _ADDED:
@@ -184,14 +184,14 @@ def _by_folder(rows: pa.Table, then: str) -> dict[int, pa.Table]:
 
 
 def _runs(values: Integers) -> Iterator[tuple[int, slice]]:
-    """Yield each value of a sorted array, and where it is."""
+    """Yield each value of a sorted array with the slice of its positions."""
     ends = np.flatnonzero(np.append(values[1:] != values[:-1], True)[: len(values)]) + 1
     for start, stop in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False):
         yield int(values[start]), slice(start, stop)
 
 
 def _different(rows: pa.Table, by: list[str]) -> pa.Table:
-    """Count the different queries, and those with an uncached one (``costly``), and add up the rest."""
+    """Count different queries (``different``) and those that were ever uncached (``costly``), and add up `SUMS`."""
     once = rows.group_by([*by, *QUERY]).aggregate([(name, "sum") for name in SUMS])
     once = once.rename_columns([name.removesuffix("_sum") for name in once.column_names])
     once = once.append_column("different", pa.repeat(1, once.num_rows))
@@ -199,14 +199,14 @@ def _different(rows: pa.Table, by: list[str]) -> pa.Table:
 
 
 def _added(tables: list[pa.Table], by: list[str]) -> pa.Table:
-    """Add up rows; ``since`` and ``until`` are the least ones, which in a cell are of the cell."""
+    """Add up rows; ``since`` and ``until`` are the minima, which still lie in the same cell."""
     rows = pa.concat_tables(tables) if tables else _NONE
     added = rows.group_by(by).aggregate([("since", "min"), ("until", "min"), *((name, "sum") for name in _ADDED)])
     return added.rename_columns([name.removesuffix("_sum").removesuffix("_min") for name in added.column_names])
 
 
 def _wasted(sums: Mapping[str, Integers], count: str, cost: str, measured: str) -> float:
-    """Return the sum of (count - 1) times the mean cost; a group whose cost was never measured adds nothing."""
+    """Return the sum of (count - 1) times the mean cost over groups with a measured cost."""
     known = sums[measured] > 0
     return float(((sums[count][known] - 1) * (sums[cost][known] / sums[measured][known])).sum())
 

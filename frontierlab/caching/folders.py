@@ -1,4 +1,4 @@
-"""Which folders of a dataset are asked about, and what a reader of their figures should know of the dataset."""
+"""The choice of folders of a dataset, and notes on the dataset for the reader of their figures."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ _THINGS = ["queries", "failed", "half_given", "backwards"]
 
 
 class Chosen(NamedTuple):
-    """Counts of the folders that were asked about, and sentences on what is not among them."""
+    """Counts of the chosen folders, and sentences about what the counts leave out."""
 
     counts: pd.DataFrame
     notes: list[str]
 
 
 def wanted_folders(folders: Iterable[Folder] | pd.DataFrame | None) -> list[Folder] | None:
-    """Return the folders that are asked about, each once; None is all.
+    """Return the requested folders without duplicates; None means all folders.
 
     Raises
     ------
     InvalidRequestError
-        It is neither a list of (db, schema, nodefullpath) nor a frame with such columns, or it is empty.
+        `folders` is not a list of (db, schema, nodefullpath) or a frame with these columns, or it is empty.
     """
     if folders is None:
         return None
@@ -59,18 +59,18 @@ def wanted_folders(folders: Iterable[Folder] | pd.DataFrame | None) -> list[Fold
 
 
 def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: DataFrame, *, strict: bool) -> Chosen:
-    """Return the counts of the folders that are wanted and were asked for a payload.
+    """Return the counts of the wanted folders that have queries for a payload.
 
     Parameters
     ----------
     counts
-        As `frontierlab.caching.counting.count_folders` gives them.
+        The frame of `frontierlab.caching.counting.count_folders`.
     wanted
-        None is all.
+        The wanted folders; None means all.
     logs
-        From which they are.
+        The logs of `counts`.
     strict
-        Every wanted folder has to be in the logs; otherwise one of them is enough.
+        True: every wanted folder must be in the logs. False: one of them is enough.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: DataFrame, *
 
 
 def notes_of(dataset: Dataset, selection: Selection | None = None) -> list[str]:
-    """Return sentences on why figures of a selection of a dataset are partial; none where they are not."""
+    """Return sentences on why figures of a dataset and selection are partial; empty if they are not."""
     manifest = dataset.manifest
     notes = []
     if manifest.state != "complete":

@@ -1,4 +1,4 @@
-"""What would help: the requests of a folder and tag, had clients asked on a coarser grid."""
+"""What-if estimates: the requests of a folder and tag if clients had used a coarser grid of IOVs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["AS_ASKED", "snapped", "what_if"]
 
 AS_ASKED = "as asked"
-"""The grid of the baseline: none."""
+"""The name of the baseline, which uses no grid."""
 
 
 _LUMIS = 2**32 - 1
@@ -54,19 +54,19 @@ def what_if(
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
 ) -> pd.DataFrame:
-    """Say what would be left of the requests of a folder and tag, had clients asked on a coarser grid.
+    """Estimate the remaining requests of a folder and tag if clients had asked on a coarser grid.
 
-    The model. A request is folder, tag, ``sqlhash`` and the snapped IOV: ``since`` goes down to the start of
-    its cell, ``until`` up to the last value of its cell. Lumiblock cells are counted from lumiblock 0 of
-    each run, minutes from the epoch; cells of ``payload`` lie between neighbouring ends of payload intervals
-    of any channel, so that no answer changes. Each different request is fetched once and kept for ever, in
-    one cache for all sites; the baseline, ``as asked``, is the same model unsnapped. Served queries with an IOV
-    enter, cached or not. What the sites' Squids answered themselves is not in these logs, so that
-    lifetimes cannot be replayed.
+    The model: a request is a folder, tag, ``sqlhash`` and snapped IOV. ``since`` is rounded down to the start of
+    its cell, ``until`` up to the last value of its cell. Lumiblock cells start at lumiblock 0 of each run, minute
+    cells at the epoch. Cells of ``payload`` lie between neighbouring bounds of payload intervals of all channels,
+    so that no answer changes. Each different request is fetched once and cached forever, in one cache for all
+    sites. The baseline, ``as asked``, is the same model without snapping. It uses served queries with an IOV,
+    cached or not. Queries that the sites' Squids answered are not in these logs, so cache lifetimes cannot be
+    simulated.
 
-    Bytes and database time are estimates for widened answers. An answer that was logged for the same ``sqlhash``
-    with a body (the same set of payload rows) costs the mean of the logged ones; another costs its number
-    of rows times the mean cost of a row, over that ``sqlhash`` or else over the folder. An empty one that was
+    Bytes and database time of widened requests are estimates. If the same answer (set of payload rows) was
+    logged for the same ``sqlhash`` with a body, the cost is the mean of the logged ones. Otherwise it is the number
+    of rows times the mean cost per row, of that ``sqlhash`` or else of the folder. An empty answer that was
     never logged with a body costs nothing.
 
     Parameters
@@ -78,47 +78,47 @@ def what_if(
     db, schema, nodefullpath, tagname
         The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
     grids
-        Which to try: ``"10 lumiblocks"`` and ``"1 run"`` for folders of the base run-lumi, ``"5 minutes"`` for
-        those of time, ``"payload"`` for both. By default those of `GRIDS`.
+        The grids to try: ``"10 lumiblocks"`` and ``"1 run"`` for folders with IOV base run-lumi, ``"5 minutes"`` for
+        folders of times, ``"payload"`` for both. By default those of `GRIDS`.
     selection
-        Only queries of it enter; all by default.
+        The queries to use; by default all.
     conditions
-        Where payloads come from; by default what `settings` name.
+        The source of payloads; by default the COOLR of `settings`.
     session
         The Spark session to use.
     allow_incomplete
-        Take what is there of an incomplete dataset; figures from it are too small.
+        Use the existing files of an incomplete dataset; its figures are too small.
 
     Returns
     -------
     pandas.DataFrame
-        A row a grid, the baseline first:
+        A row is a grid, the baseline first:
 
         grid : string
         requests : Int64, different requests
-        bytes : Float64, of their answers
-        dbtime : Float64, ms in the database
-        estimated : Int64, how many of the requests have an answer whose size was not logged
-        requests_share, bytes_share, dbtime_share : Float64, of the baseline; null where that is zero
+        bytes : Float64, bytes of their answers
+        dbtime : Float64, database time in ms
+        estimated : Int64, number of requests whose size is estimated, not logged
+        requests_share, bytes_share, dbtime_share : Float64, fraction of the baseline; null if that is zero
 
-        ``attrs["advice"]`` is one line of advice, ``attrs["folder"]`` the `FolderTag`, ``attrs["notes"]`` say
+        ``attrs["advice"]`` is one line of advice, ``attrs["folder"]`` the `FolderTag`, and ``attrs["notes"]`` says
         why figures of this dataset are partial.
 
     Raises
     ------
     InvalidRequestError
-        A grid is none, or not one for the folder's IOV base; or the base or the tag is not known.
+        A grid is invalid or does not fit the folder's IOV base; or the base or the tag is not known.
     CoolrError
-        The payloads cannot be had.
+        COOLR does not give the payloads.
     Cancelled
-        A `frontierlab.spark.cancellable` block around it was cancelled.
+        A `frontierlab.spark.cancellable` block around the call was cancelled.
     DatasetError
-        There is no such dataset, or it is incomplete.
+        The dataset does not exist or is incomplete.
     """
     settings = settings or Settings()
     folder = FolderTag(db, schema, nodefullpath, tagname)
     for grid in grids or ():
-        _cell(grid)  # before anything is asked
+        _cell(grid)  # before any query runs
     if tagname == UNKNOWN_TAG:
         raise InvalidRequestError(
             f"The tag of these queries of {nodefullpath} is not known, so that their payloads are not known either."
@@ -140,7 +140,7 @@ def what_if(
 
 
 def _cell(grid: str, base: str | None = None) -> tuple[str, int]:
-    """Read a grid: its unit and how many of it make a cell."""
+    """Parse a grid into its unit and the number of units per cell."""
     found = _GRID.fullmatch(grid) if isinstance(grid, str) else None
     unit = "" if found is None else found["payload"] or (found["run"] and "run") or found["unit"]
     count = int(found["count"] or 1) if found is not None else 0
@@ -154,12 +154,12 @@ def _cell(grid: str, base: str | None = None) -> tuple[str, int]:
 
 
 def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> tuple[Integers, Integers]:
-    """Return the IOVs widened to whole cells of a grid; exactly, in 64 bits.
+    """Return IOVs widened to whole cells of a grid, exactly in int64.
 
     Parameters
     ----------
     grid
-        As `what_if` takes them, or `AS_ASKED`.
+        A grid of `what_if`, or `AS_ASKED`.
     since, until
         IOVs, both ends included, from 0 to 2^63-1.
     payloads
@@ -170,7 +170,7 @@ def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> 
     unit, count = _cell(grid)
     if unit == "payload":
         ends = np.concatenate([[0], payloads["since"].to_numpy(), payloads["until"].to_numpy()])
-        starts = np.unique(ends[(ends >= 0) & (ends < OPEN_IOV)])  # an open end is no end
+        starts = np.unique(ends[(ends >= 0) & (ends < OPEN_IOV)])  # an open end is not a bound
         lasts = np.append(starts[1:] - 1, OPEN_IOV)
         return (
             starts[np.searchsorted(starts, since, side="right") - 1],
@@ -186,7 +186,7 @@ def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> 
 
 
 def _reach(queries: pd.DataFrame, grids: Sequence[str]) -> tuple[int, int]:
-    """Return the range that holds all widened IOVs."""
+    """Return the range that covers all widened IOVs."""
     since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
     if not len(since):
         return 0, 0
@@ -212,7 +212,7 @@ def _regridded(queries: pd.DataFrame, payloads: pa.Table, grids: Sequence[str]) 
 
 
 def _costs(requests: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    """Return the cost of each request, and whether it was logged; `logged` are sums and counts of the baseline's."""
+    """Return each request's cost and whether it was logged; `logged` holds sums and counts of baseline requests."""
     base = requests.iloc[: len(logged)][["sqlhash", "answer", "rows"]].reset_index(drop=True)
     base["total"], base["count"] = logged.iloc[:, 0].to_numpy(), logged.iloc[:, 1].to_numpy()
     base["all_rows"] = base["count"] * base["rows"]
@@ -231,7 +231,7 @@ def _table(requests: pd.DataFrame, grids: Sequence[str]) -> pd.DataFrame:
     requests["estimated"] = ~requests["sized"]
     groups = requests.groupby("grid", sort=False)
     sums = groups[["bytes", "dbtime"]].sum(min_count=1).assign(requests=groups.size())
-    sums["bytes"] = sums["bytes"].where(groups["bytes"].count() == sums["requests"])  # a part is no sum
+    sums["bytes"] = sums["bytes"].where(groups["bytes"].count() == sums["requests"])  # null unless all are known
     sums["dbtime"] = sums["dbtime"].where(groups["dbtime"].count() == sums["requests"])
     sums["estimated"] = groups["estimated"].sum()
     frame = sums.reindex(list(grids)).rename_axis("grid").reset_index()
@@ -249,13 +249,13 @@ def _advice(frame: pd.DataFrame, folder: FolderTag) -> str:
     place = f"{folder.nodefullpath} ({folder.tagname})"
     if not asked["requests"]:
         return f"{place}: no served query with an IOV, so that nothing can be said."
-    # what is left of the database's time and of the bytes weighs the same
+    # the remaining shares of database time and bytes have equal weight
     left = (tried["dbtime_share"] + tried["bytes_share"]).fillna(2 * tried["requests_share"]).to_numpy(float)
     if not len(left):
         return f"{place}: {asked['requests']:,} different requests; no grid was tried."
     fixed = np.flatnonzero(tried["grid"] != "payload")
     number = int(left.argmin())
-    if len(fixed) and left[fixed].min() <= max(1.0, 1.5 * left[number]):  # of 2; a client can do that by itself
+    if len(fixed) and left[fixed].min() <= max(1.0, 1.5 * left[number]):  # of 2; needs no payloads
         number = int(fixed[left[fixed].argmin()])
     best = tried.iloc[number]
     numbers = (

@@ -1,4 +1,4 @@
-"""The history of caching efficiency: results stored, read back and compared over time."""
+"""The history of caching efficiency: store results, read them back and compare them over time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "compare", "compare_figure", "read", "store"]
 
-_LONGEST_WAIT = 60.0  # seconds for another process that stores
+_LONGEST_WAIT = 60.0  # seconds to wait for another process that stores
 _INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
@@ -50,7 +50,7 @@ COLUMNS = pa.schema(
         *((name, pa.float64()) for name in _FRACTIONS),
     ]
 )
-"""A record of the history: a folder and tag over a period, with the figures and units of ``efficiency()``."""
+"""The columns of a record: a folder and tag over a period, with the figures and units of ``efficiency()``."""
 
 _KINDS = {"string": {"type": "keyword"}, "int64": {"type": "long"}, "double": {"type": "double"}}
 _MAPPING: dict[str, Any] = {
@@ -62,17 +62,17 @@ _MAPPING: dict[str, Any] = {
 def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = None) -> int:
     """Store the caching efficiency of a dataset, so that it can be read back and compared.
 
-    Where ``es_caching_efficiency_index`` is set, in that index (made where it is missing, by one bulk request);
-    otherwise in ``caching`` in the ``data_dir``. A record is known by the dataset's name, its period, folder and
-    tag: stored again, it takes the place of the former one.
+    If ``es_caching_efficiency_index`` is set, the records go to that index in one bulk request; a missing index is
+    created. Otherwise they go to the folder ``caching`` in ``data_dir``. A record is identified by dataset name,
+    period, folder and tag. Storing it again replaces the earlier record.
 
     Parameters
     ----------
     frame
-        What `frontierlab.caching.efficiency` returned.
+        The frame that `frontierlab.caching.efficiency` returned.
     dataset
-        Of which. Its period is the one that was asked for, or else that of its rows; of figures of a window of time,
-        what of the window lies in it.
+        The dataset of these figures. The stored period is the requested period of the dataset, or else that of its
+        rows; for a selected window of time it is the overlap of both.
     settings
         By default ``Settings()``.
 
@@ -84,12 +84,12 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     Raises
     ------
     InvalidRequestError
-        It is another frame, of another dataset, or of part of the queries of its folders and period.
+        The frame lacks a column, belongs to another dataset, or covers only part of the queries of its folders.
     ElasticsearchError
-        The server cannot be reached, refuses, or took some records only; the same call stores the rest.
+        The server cannot be reached, refuses, or stored only some records; the same call stores the rest.
     DatasetError
-        The files of the history cannot be read or written, or another process has been writing them for a minute.
-        They are left as they were.
+        The history files cannot be read or written, or another process has been writing them for a minute.
+        The files are unchanged.
     """
     settings = settings or Settings()
     lacking = [name for name in (*KEYS, "queries") if name not in frame]
@@ -105,7 +105,7 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
 
 
 def _selection(frame: pd.DataFrame, dataset: Dataset) -> Selection:
-    """Return of which selection the figures are, where these are figures of the dataset that can be stored."""
+    """Return the selection of the figures; raise unless they belong to the dataset and can be stored."""
     name, identity = frame.attrs.get("dataset", (dataset.name, dataset.identity))
     if (name, identity) != (dataset.name, dataset.identity):
         raise InvalidRequestError(
@@ -148,7 +148,7 @@ def _records(frame: pd.DataFrame, dataset: Dataset, selection: Selection) -> lis
 
 
 def _plain(value: Any, name: str) -> Any:
-    """Return a value as JSON and Arrow take it; None where it is missing."""
+    """Convert a value for JSON and Arrow; None if it is missing."""
     if isinstance(value, list | tuple | dict):
         return json.dumps(value, default=str)
     if value is None or pd.isna(value):
@@ -209,7 +209,7 @@ def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
             f"The history in {folder} has been written by another process for {_LONGEST_WAIT:g} seconds. Nothing was "
             "stored; the same call stores it later."
         ) from None
-    except (OSError, ValueError) as error:  # Arrow's refusals are ValueErrors
+    except (OSError, ValueError) as error:  # Arrow errors are ValueErrors
         raise DatasetError(f"The history {path} cannot be read or written, and is left as it was: {error}.") from error
 
 
@@ -220,10 +220,10 @@ def read(
     tagname: str | None = None,
     dataset: str | None = None,
 ) -> pd.DataFrame:
-    """Read the history back, from the index or from the data folder, as `store` chooses them.
+    """Read the history back, from the index or the data folder (see `store`).
 
-    Documents of the older tool are read too: their ``payloadsize`` in MB becomes ``mean_payload_size`` in bytes
-    (it was the size of the last query's payload), ``#differentpayloads`` becomes ``different_payloads_iov``.
+    Documents of the older tool are read too. Their ``payloadsize`` (MB, of the last query's payload) becomes
+    ``mean_payload_size`` (bytes), and ``#differentpayloads`` becomes ``different_payloads_iov``.
     Their ``dataset`` is null.
 
     Parameters
@@ -231,14 +231,14 @@ def read(
     settings
         By default ``Settings()``.
     folder, tagname, dataset
-        Only records of this folder (by its full path), of this tag, of the dataset of this name.
+        Only records of this folder (full path), this tag, this dataset name.
 
     Returns
     -------
     pandas.DataFrame
-        A row a record, in the order of periods: ``period_since``, ``period_until`` (UTC), ``stored``, ``dataset``,
-        and the columns of `frontierlab.caching.efficiency`. ``attrs["unreadable"]`` is a list of (reason, text of
-        the document) of what could not be read, ``attrs["notes"]`` says so in words.
+        A row is a record, sorted by period: ``period_since``, ``period_until`` (UTC), ``stored``, ``dataset``,
+        and the columns of `frontierlab.caching.efficiency`. ``attrs["unreadable"]`` is a list of (reason, document
+        text) of unreadable documents; ``attrs["notes"]`` reports them in words.
 
     Raises
     ------
@@ -296,7 +296,7 @@ def _reason(error: Exception) -> str:
 
 
 def _record(document: dict[str, Any]) -> dict[str, Any]:
-    """Read a document: ours, or one of the older tool."""
+    """Convert a document of this package or of the older tool to a record."""
     if "folder" in document:
         document = _translated(document)
     lacking = [name for name in (*KEYS, "queries") if document.get(name) is None]
@@ -312,7 +312,7 @@ def _record(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _translated(old: dict[str, Any]) -> dict[str, Any]:
-    """Return a document of the older tool under today's names, in today's units."""
+    """Convert a document of the older tool to the current names and units."""
     place = [part.strip() for part in str(old["folder"]).split(" , ")]
     if len(place) != 3:
         raise ValueError(f"its folder {old['folder']!r} is not 'database , schema , path'")

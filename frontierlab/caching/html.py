@@ -1,4 +1,4 @@
-"""One HTML page for one detector group: its folders, what they cost, why, and what would help."""
+"""An HTML page for one detector group: its folders, their costs, the causes, and what would help."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ def page(
     what_ifs: Sequence[pd.DataFrame] = (),
     title: str = "Caching of conditions folders",
 ) -> Path:
-    """Write one page for a detector group: an HTML file that needs no network to be read.
+    """Write a page for a detector group: one HTML file that can be read offline.
 
-    Its folders and what they cost; for each that is explained, why (the queries against the payload intervals,
-    who asked), and what would help. MB are 10^6 bytes, s are seconds of database time.
+    The page shows the group's folders and their costs. For each explained folder it shows the queries and payload
+    intervals, the tasks, and what would help. MB are 10^6 bytes, s are seconds of database time.
 
     Parameters
     ----------
     frame
-        The group's rows of what `frontierlab.caching.efficiency` returned.
+        The group's rows of the frame that `frontierlab.caching.efficiency` returned.
     path
-        Where to write. A former page is replaced in one step, or left as it was.
+        The file to write. An existing page is replaced in one step; on failure it is unchanged.
     explanations
-        Of some of its folders and tags, in the order in which they are shown; see `frontierlab.caching.explain`.
+        Results of `frontierlab.caching.explain` for folders and tags of the frame, in display order.
     what_ifs
-        Of the same folders and tags, in any order; see `frontierlab.caching.what_if`.
+        Results of `frontierlab.caching.what_if` for the same folders and tags, in any order.
     title
         The page's title.
 
     Returns
     -------
     Path
-        Where it was written.
+        The written file.
 
     Raises
     ------
     InvalidRequestError
-        The frame is another, `path` is a folder, or a what-if is of a folder and tag that is not explained.
+        The frame lacks a column, `path` is a folder, or a what-if has no explanation of its folder and tag.
     """
     _check(frame)
     target = target_of(path, "pixel.html")

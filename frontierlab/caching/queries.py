@@ -1,4 +1,4 @@
-"""The different queries of one folder and tag, and the base of their intervals of validity."""
+"""The different queries of one folder and tag, and their IOV base."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GRIDS = {
     "run-lumi": ("10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
     "time": ("10 minutes", "60 minutes", "1440 minutes", "payload"),
 }
-"""The grids that are tried where none are given, by the folder's IOV base."""
+"""The default grids to try, by the folder's IOV base."""
 
 
 _SERVED = (
@@ -50,7 +50,7 @@ GROUP BY sqlhash, since, until"""
 
 
 class FolderTag(NamedTuple):
-    """A folder and a tag of it; ``none`` is the tag of a folder that has none."""
+    """A folder and one of its tags; the tag is ``none`` if the folder has no tags."""
 
     db: str
     schema: str
@@ -62,34 +62,35 @@ class FolderTag(NamedTuple):
 
 
 def served(folder: FolderTag, selection: Selection | None = None) -> tuple[str, dict[str, Any]]:
-    """Return the WHERE clause of the queries of a folder and tag that were served and have an IOV, and its values."""
+    """Return the WHERE clause for the served queries with an IOV of a folder and tag, and its parameter values."""
     where, args = (selection or Selection()).where(*_SERVED)
     return where, args | {f"of_{name}": value for name, value in folder._asdict().items()}
 
 
 def different_queries(logs: DataFrame, folder: FolderTag, selection: Selection | None = None) -> pd.DataFrame:
-    """Return the different queries of a folder and tag, and of a selection, that were served with an IOV.
+    """Return the different served queries with an IOV of a folder and tag, within a selection.
 
     Returns
     -------
     pandas.DataFrame
-        A row is one (``sqlhash``, ``since``, ``until``), with the number of its ``queries``, and of the uncached ones
-        the sum of ``bytes`` over the ``sized`` and of ``dbtime`` (ms) over the ``timed``. All Int64.
-        ``is_time`` is true where the IOV is a time; null where the logs do not say.
+        A row is one (``sqlhash``, ``since``, ``until``) with its number of ``queries``. For uncached queries:
+        ``bytes``, the sum over the ``sized`` queries with a size, and ``dbtime`` (ms), the sum over the ``timed``
+        queries with a database time. All Int64. ``is_time`` is true if the IOV is a time; null if the logs do
+        not say.
     """
     where, args = served(folder, selection)
     return spark.run(logs, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")
 
 
 def iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:
-    """Return the IOV base of a folder, run-lumi or time: as the logs say, or else as COOLR does.
+    """Return the IOV base of a folder, run-lumi or time, from the logs or else from COOLR.
 
     Raises
     ------
     InvalidRequestError
-        Neither does.
+        Neither names the base.
     CoolrError
-        It is asked, and does not answer.
+        COOLR was asked and did not answer.
     """
     known = queries["is_time"].dropna()
     if len(known):
