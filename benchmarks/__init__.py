@@ -1,1 +1,1 @@
-"""What is measured, each against a peer in the same run."""
+"""Benchmarks: each measures the package and its peers in the same run."""

@@ -1,13 +1,13 @@
-"""Caching efficiency against its peers, on the same dataset and the same stand-in of COOLR.
+"""Caching efficiency and its peers, on the same dataset and the same stand-in for COOLR.
 
-``python -m benchmarks.caching`` makes a dataset of the sample with a million queries, starts a COOLR that takes 5 ms
-to answer, and prints a table; times are the median of several rounds in which the peers take turns.
+``python -m benchmarks.caching`` makes a dataset of the sample with a million queries, starts a COOLR that answers in
+5 ms, and prints a table; times are the median of several rounds in which the peers take turns.
 
-- efficiency: `frontierlab.caching.efficiency`, all folders and tags, nothing kept of COOLR's answers before
-- counting alone: what Spark counts for that, written to a file: the queries of each folder and tag, and how often
-  each different one came, by Squid and task
-- count distinct: one statement that counts the queries and the different ones of each folder and tag, and no more
-- one by one: COOLR asked for each query, one after the other, as today's tool does; some of the queries are
+- efficiency: `frontierlab.caching.efficiency`, all folders and tags, with an empty cache of COOLR's answers
+- counting alone: the part that Spark counts, written to a file: the queries of each folder and tag, and how often
+  each different query came, by Squid and task
+- count distinct: one statement that only counts the queries and the different queries of each folder and tag
+- one by one: one request to COOLR per query, one after the other, as today's tool does; some of the queries are
   measured, and the time for all is extrapolated
 """
 
@@ -34,7 +34,7 @@ from frontierlab.caching.counting import count_folders, count_queries
 from frontierlab.sample import World
 from tests.services.coolr import CoolrServer
 
-DOCUMENTS = 1.17  # for each query that counts
+DOCUMENTS = 1.17  # per query that counts
 
 SERVED = """\
 WHERE since >= 0 AND until >= since AND nodefullpath IS NOT NULL
@@ -67,14 +67,14 @@ def one_by_one(queries: pd.DataFrame, host: str) -> int:
 
 
 def counting_alone(logs: DataFrame, target: Path) -> None:
-    """Count what efficiency counts."""
+    """Count what efficiency counts in Spark."""
     count_folders(logs)
     count_queries(logs, target, 1)
     shutil.rmtree(target)
 
 
 def serve(world: World, delay: float, pipe: Connection) -> None:
-    """Be COOLR, in a process of its own: say where, and then how often it was asked."""
+    """Run COOLR in a separate process: send its address, and at the end its number of requests."""
     with CoolrServer(world, delay=delay) as server:
         pipe.send(server.host)
         while pipe.recv():
@@ -82,7 +82,7 @@ def serve(world: World, delay: float, pipe: Connection) -> None:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Return how long it takes."""
+    """Return the duration of a call."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
@@ -108,7 +108,7 @@ def table(times: dict[str, list[float]], queries: int, sample: int, calls: int) 
 
 
 def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) -> None:
-    """Let the peers take turns, and print the table."""
+    """Measure the peers in turns, and print the table."""
     logs = fl.open_logs("benchmark", settings=live)
     known = logs.sparkSession.createDataFrame(World().catalogue.select(["tag"]).to_pandas())
     some = spark.to_pandas(logs.sparkSession.sql(SOME, args={"count": sample}, logs=logs, known=known))
@@ -126,7 +126,7 @@ def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) 
     for number in range(rounds + 1):
         for peer, work in peers.items():
             took = seconds(work)
-            if number:  # the first round warms Spark up
+            if number:  # the first round warms up Spark
                 times[peer].append(took)
     queries, different = int(counts["queries"].sum()), int(counts["different"].sum())
     print(f"{queries:,} queries, {different:,} different ones, of {len(counts)} folders and tags; {rounds} rounds,")
@@ -135,7 +135,7 @@ def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) 
 
 
 def main() -> None:
-    """Make the dataset, start the stand-in, measure."""
+    """Make the dataset, start the stand-in for COOLR, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=1_000_000)
     parser.add_argument("--sample", type=int, default=2_000, help="queries that are walked one by one")

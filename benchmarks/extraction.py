@@ -1,14 +1,14 @@
-"""Extraction against its peers, in one run, on the same index of a real Elasticsearch.
+"""Extraction and its peers, in one run, on the same index of a real Elasticsearch.
 
-``python -m benchmarks.extraction`` starts the server, loads the sample, and prints a table of
-documents a second, CPU seconds per million documents (of the reader, without its imports; the server is apart)
-and peak memory, each the median of several rounds in which the peers take turns.
+``python -m benchmarks.extraction`` starts the server, loads the sample, and prints a table with documents per second,
+CPU seconds per million documents (of the reader without its imports, and without the server) and peak memory. Each is
+the median of several rounds in which the peers take turns.
 
 - extract: `frontierlab.extract`, from the index to the completed Parquet dataset
-- extract, odd documents: the same of an index with one odd document in 10,000
-- scan: `elasticsearch.helpers.scan` in batches of 50,000 into pandas into Parquet, nothing completed
-- drain: the same searches as extract, the bodies read and thrown away
-- elasticdump: into a file of lines; where npm is at hand
+- extract, odd documents: the same with one odd document in 10,000
+- scan: `elasticsearch.helpers.scan` in batches of 50,000 through pandas into Parquet, without completion
+- drain: the searches of extract; the bodies are read and dropped
+- elasticdump: into a file of lines, if npm is available
 """
 
 from __future__ import annotations
@@ -43,12 +43,12 @@ CACHE = Path(os.environ.get("TEST_CACHE", ".cache"))
 
 
 def extract(settings: Settings) -> int:
-    """Do the whole of it."""
+    """Run the whole extraction."""
     return fl.extract(settings, name="benchmark", progress=False, **DAY).counts.read
 
 
 def scan(settings: Settings) -> int:
-    """Read as one does without a library for it: a scroll, batches of dicts, a data frame, a file."""
+    """Read without a specialised library: a scroll, batches of dicts, a data frame, a file."""
     import pandas as pd
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -77,7 +77,7 @@ def scan(settings: Settings) -> int:
 
 
 def drain(settings: Settings) -> int:
-    """Send the searches that extract sends, and throw the bodies away."""
+    """Send the searches of extract, and drop the bodies."""
     from elasticsearch.serializer import JsonSerializer
 
     class Raw(JsonSerializer):
@@ -105,7 +105,7 @@ def drain(settings: Settings) -> int:
 
 
 def elasticdump(settings: Settings) -> int:
-    """Let elasticdump write the documents into a file."""
+    """Write the documents into a file with elasticdump."""
     target = settings.data_dir / "dump.ndjson"
     address = settings.es_url.replace("://", f"://{settings.es_user}:{settings.es_pswd.get_secret_value()}@")
     program = CACHE / "elasticdump" / "node_modules" / ".bin" / "elasticdump"
@@ -116,7 +116,7 @@ def elasticdump(settings: Settings) -> int:
 
 
 def install_elasticdump() -> bool:
-    """Put elasticdump beside the other downloads; False where there is no npm."""
+    """Install elasticdump into the folder of downloads; return False if there is no npm."""
     folder = CACHE / "elasticdump"
     if shutil.which("npm") is None:
         return False
@@ -136,28 +136,28 @@ PEERS: dict[str, tuple[Callable[[Settings], int], str]] = {
 
 
 def child(peer: str, config: str) -> None:
-    """Run one peer in this process and print what it cost; what its own children cost is in it."""
+    """Run one peer in this process and print its costs, including those of its child processes."""
     call, index = PEERS[peer]
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(config, data_dir=folder, es_index=index)
-        importlib.import_module("frontierlab.extraction.extract")  # everybody's libraries, before the clock starts
+        importlib.import_module("frontierlab.extraction.extract")  # import all libraries before the measurement
         importlib.import_module("pandas")
         began, used = time.perf_counter(), cpu_seconds()
         documents = call(settings)
         seconds, used = time.perf_counter() - began, cpu_seconds() - used
-    # of this program alone: what the system counts as a child's peak has that of its parent in it
+    # of this program only: the system's peak of a child includes that of its parent
     peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
     memory = max(int(peak), resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) / 1e3
     print(json.dumps({"documents": documents, "seconds": seconds, "cpu": used / documents * 1e6, "memory": memory}))
 
 
 def cpu_seconds() -> float:
-    """Return the processor time of this process and of its children that have ended."""
+    """Return the processor time of this process and its ended children."""
     return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def measure(peer: str, config: Path) -> dict[str, float]:
-    """Run one peer in a process of its own."""
+    """Run one peer in a separate process."""
     command = [sys.executable, "-m", "benchmarks.extraction", "--child", peer, "--config", str(config)]
     result = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
     result["rate"] = result["documents"] / result["seconds"]
@@ -185,7 +185,7 @@ def table(results: dict[str, list[dict[str, float]]]) -> str:
 
 
 def main() -> None:
-    """Load what is needed, let the peers take turns, print the table."""
+    """Load the documents, measure the peers in turns, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=500_000)
     parser.add_argument("--rounds", type=int, default=5)
@@ -216,7 +216,7 @@ def main() -> None:
             for number in range(arguments.rounds + 1):
                 for peer in peers:
                     result = measure(peer, config)
-                    if number:  # the first round warms the server up
+                    if number:  # the first round warms up the server
                         results[peer].append(result)
         print(f"{arguments.documents:,} documents, {arguments.rounds} rounds, {os.cpu_count()} processors\n")
         print(table(results))

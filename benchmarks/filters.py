@@ -1,13 +1,13 @@
-"""All filters against their peers, on the same dataset.
+"""All filters and their peers, on the same dataset.
 
 ``python -m benchmarks.filters`` makes a dataset of the sample with five million queries and prints a table of
-seconds, each the median of several rounds in which the peers take turns; and how long the first plot takes in a new
-process once Spark is up.
+seconds, each the median of several rounds in which the peers take turns. It also prints the time of the first plot in
+a new process after the start of Spark.
 
 - frontierlab: the filter, from the call to the frame; one statement
-- a job a series: what today's tool does: a Spark job for each series (cached, not cached; each kind; each schema or
-  folder), with the values pasted into the SQL
-- DuckDB: one statement on the same files, on as many processors
+- a job a series: a Spark job per series, as today's tool does (cached, not cached; each kind; each schema or folder),
+  with the values pasted into the SQL
+- DuckDB: one statement on the same files, with as many processors
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ CACHED = "count(*) FILTER (cached), count(*) FILTER (NOT cached), count(*) FILTE
 PAYLOAD = "count(*) FILTER (since <> -1), count(*) FILTER (since = -1)"
 TAIL = "least({} // 100, 100)"
 
-# the sixteen plots: which selection, DuckDB's columns to group by, what it counts, of which queries; today's series
-# and what they are grouped by
+# the sixteen plots: the selection, DuckDB's columns to group by, what is counted, of which queries; and the series of
+# today's tool with their columns to group by
 PLOTS: dict[str, tuple[Selection, str, str, str, tuple[str, ...], str]] = {}
 
 
 def plot(
     name: str, by: str, counts: str, of: str, series: str | tuple[str, ...], grouped: str, schema: bool = False
 ) -> None:
-    """Note one plot."""
+    """Register one plot."""
     selection = Selection() if name == "queries_per_db" else Selection(db=DB, schema=SCHEMA if schema else None)
     PLOTS[name] = selection, by, counts, of, (series,) if isinstance(series, str) else series, grouped
 
@@ -81,18 +81,18 @@ plot("long_queries_per_node", f"{BIN}, nodefullpath", "count(*)", "querytime >= 
 
 
 def ours(name: str, logs: DataFrame) -> None:
-    """Ask the filter."""
+    """Run the filter."""
     getattr(filters, name)(logs, PLOTS[name][0])
 
 
 def where(selection: Selection) -> str:
-    """Write the selection with its values in the text."""
+    """Write the selection as SQL with its values in the text."""
     names = (("db", selection.db), ("schema", selection.schema))
     return " AND ".join(f"{name} = '{values[0]}'" for name, values in names if values) or "true"
 
 
 def a_job_a_series(name: str, logs: DataFrame) -> None:
-    """Ask as today's tool does."""
+    """Run one Spark job per series, as today's tool does."""
     selection, _, _, _, series, grouped = PLOTS[name]
     logs.createOrReplaceTempView("today")
     run = logs.sparkSession.sql
@@ -107,20 +107,20 @@ def a_job_a_series(name: str, logs: DataFrame) -> None:
 
 
 def in_duckdb(name: str, connection: duckdb.DuckDBPyConnection) -> None:
-    """Ask DuckDB."""
+    """Run the statement in DuckDB."""
     selection, by, counts, of, _, _ = PLOTS[name]
     connection.execute(f"SELECT {by}, {counts} FROM logs WHERE {where(selection)} AND {of} GROUP BY ALL").fetchall()
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Time a call."""
+    """Return the duration of a call."""
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
 
 
 def first_plot(dataset: Dataset) -> float:
-    """Return how long the first plot takes in a new process once Spark is up."""
+    """Return the time of the first plot in a new process after the start of Spark."""
     script = (
         "import sys, time, frontierlab as fl\n"
         "from frontierlab.storage.store import Dataset\n"
@@ -158,7 +158,7 @@ def rounds(dataset: Dataset, count: int, names: list[str]) -> Iterator[tuple[str
             "a job a series": lambda name: a_job_a_series(name, logs),
             "DuckDB": lambda name: in_duckdb(name, connection),
         }
-        for number in range(-1, count):  # the first warms up, and does not count
+        for number in range(-1, count):  # the first round warms up and is not counted
             for peer, ask in peers.items():
                 for name in names:  # one after the other, as in a report
                     took = seconds(lambda ask=ask, name=name: ask(name))

@@ -1,13 +1,13 @@
-"""What jobs on workers cost and gain, in one run, on a real Elasticsearch, Redis and Celery.
+"""Cost and gain of jobs on workers, in one run, with a real Elasticsearch, Redis and Celery.
 
-``python -m benchmarks.jobs`` starts the servers, loads the sample, and prints two tables: the same extraction
-in this process, on one worker and on two; and small jobs through the queue, a thousand of them, the smallest
-there is (a catalogue that is fresh).
+``python -m benchmarks.jobs`` starts the servers, loads the sample, and prints two tables: the same extraction in this
+process, on one worker and on two; and a thousand small jobs through the queue, each the smallest possible (a fresh
+catalogue).
 
 - in process: `frontierlab.extract`
-- one worker, two workers: `frontierlab.jobs.submit` with the celery back end, until the result is there
-- in threads, one worker, two workers: `submit` of all small jobs, until the last has ended; and the median of one
-  alone, from `submit` to its end
+- one worker, two workers: `frontierlab.jobs.submit` with the celery back end, until the result is available
+- in threads, one worker, two workers: `submit` of all small jobs, until the last has ended; and the median of single
+  jobs, from `submit` to the end
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ WORKERS = {"in process": 0, "one worker": 1, "two workers": 2}
 
 
 def extraction(settings: fl.Settings, workers: int, number: int) -> float:
-    """Extract once, and return the seconds that it took."""
+    """Extract once, and return the duration in seconds."""
     began = time.perf_counter()
     if workers:
         job = fl.jobs.submit("extraction", settings=settings, backend="celery", name=f"d{number}", **DAY)
@@ -42,7 +42,7 @@ def extraction(settings: fl.Settings, workers: int, number: int) -> float:
 
 
 def small(settings: fl.Settings, backend: str, count: int) -> tuple[float, float, float]:
-    """Return seconds to submit `count` small jobs, seconds until all have ended, and seconds of one alone."""
+    """Return the seconds to submit `count` small jobs, until all have ended, and for one job alone."""
     began = time.perf_counter()
     jobs = [fl.jobs.submit("catalogue", settings=settings, backend=backend) for _ in range(count)]
     submitted = time.perf_counter() - began
@@ -59,7 +59,7 @@ def small(settings: fl.Settings, backend: str, count: int) -> tuple[float, float
 
 
 def measure(settings: fl.Settings, config: Path, arguments: argparse.Namespace) -> tuple[list[str], list[str]]:
-    """Let the peers take turns, and return the rows of both tables."""
+    """Measure the peers in turns, and return the rows of both tables."""
     seconds: dict[str, list[float]] = {peer: [] for peer in WORKERS}
     queued: dict[str, list[tuple[float, float, float]]] = {"in threads": [], "one worker": [], "two workers": []}
     for number in range(arguments.rounds):
@@ -67,7 +67,7 @@ def measure(settings: fl.Settings, config: Path, arguments: argparse.Namespace) 
             with ExitStack() as stack:
                 for which in range(workers):
                     stack.callback(Worker(config, f"w{number}{peer[:3]}{which}").kill)
-                extraction(settings, workers, number)  # imports, and connections
+                extraction(settings, workers, number)  # imports and connections
                 seconds[peer].append(extraction(settings, workers, number))
                 backend = "celery" if workers else "thread"
                 queued[peer if workers else "in threads"].append(small(settings, backend, arguments.jobs))
@@ -87,7 +87,7 @@ def measure(settings: fl.Settings, config: Path, arguments: argparse.Namespace) 
 
 
 def main() -> None:
-    """Start what is needed, measure, print the tables."""
+    """Start the servers, measure, and print the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--documents", type=int, default=500_000)
     parser.add_argument("--part", type=int, default=50_000)

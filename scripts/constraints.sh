@@ -1,5 +1,5 @@
 #!/bin/bash
-# Write constraints.txt: the newest versions that setup.cfg allows, as a fresh environment gets them.
+# Write constraints.txt: the newest versions that setup.cfg allows, from a fresh environment.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 folder=$(mktemp -d)

@@ -1,9 +1,9 @@
-"""Run tests again and again on a machine that is busy: a JupyterLab restarts kernels, a program computes beside them.
+"""Run tests repeatedly on a busy machine: a JupyterLab restarts kernels, and a program uses the processors.
 
     python scripts/loaded.py [--times 3] [pytest's own arguments]
 
-Ports of kernels that have ended are given anew to others, to which JupyterLab still connects; and what takes a second
-on a quiet machine takes several. Tests that depend on either fail here.
+The system reuses the ports of ended kernels, and JupyterLab still connects to them. Everything takes several times
+longer than on a quiet machine. Tests that depend on either fail here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LOAD = "while True: sum(range(100_000))"
 
 
 def restart_kernels(server: JupyterServer, ended: threading.Event) -> None:
-    """Restart the kernels of a notebook server until `ended`, one after the other."""
+    """Restart the kernels of a notebook server one after the other, until `ended` is set."""
     kernels = [server.start_kernel(server.notebook(f"load{number}.ipynb", "1")) for number in range(3)]
     while not ended.wait(5):
         for kernel in kernels:
@@ -32,7 +32,7 @@ def restart_kernels(server: JupyterServer, ended: threading.Event) -> None:
 
 
 def main() -> int:
-    """Run the tests, and return the exit status of the first run that fails."""
+    """Run the tests, and return the exit status of the first failed run."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--times", type=int, default=3)
     given, arguments = parser.parse_known_args()

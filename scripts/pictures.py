@@ -1,6 +1,6 @@
-"""Take the pictures of the panels for docs/panels.md: make pictures. The sample is all they need.
+"""Take the pictures of the panels for docs/panels.md (``make pictures``), from the sample.
 
-JupyterLab and Chromium are those of the tests.
+JupyterLab and Chromium are started as in the tests.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ board
 MOST = 1_100  # pixels of height
 
 
-# where this machine has the project is nobody's business
+# do not show where the project is on this machine
 ANONYMOUS = """
 (panel, root) => {
     const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
@@ -44,7 +44,7 @@ ANONYMOUS = """
 
 
 def keep(place: Locator, name: str) -> None:
-    """Write a picture with few colours, which is small."""
+    """Write a picture with few colours, to keep the file small."""
     place.evaluate(ANONYMOUS, str(ROOT))
     picture = Image.open(io.BytesIO(place.screenshot())).convert("RGB")
     picture = picture.crop((0, 0, picture.width, min(picture.height, MOST)))
@@ -58,8 +58,8 @@ def tab(lab: Lab, name: str) -> None:
 
 
 def drawn(lab: Lab) -> None:
-    """Wait until nothing is going on and the figures have come to rest."""
-    lab.page.wait_for_timeout(1_000)  # for what a click begins
+    """Wait until all work is done and the figures are stable."""
+    lab.page.wait_for_timeout(1_000)  # time for a click to start its work
     lab.panel.get_by_role("button", name=re.compile("Stop$")).filter(visible=True).first.wait_for(
         state="hidden", timeout=LONG
     )
@@ -68,7 +68,7 @@ def drawn(lab: Lab) -> None:
 
 
 def take(lab: Lab) -> None:
-    """Walk through all panels, as somebody who has just come would."""
+    """Go through all panels, as a new user would."""
     lab.page.set_default_timeout(LONG)
     lab.command("application:toggle-left-area")
     lab.run()

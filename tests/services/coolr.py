@@ -1,4 +1,4 @@
-"""A COOLR that stands in for a real one: it speaks both key styles and both payload shapes, and misbehaves as told.
+"""A stand-in for COOLR: it supports both key styles and both payload shapes, and fails on request.
 
 ::
 
@@ -29,9 +29,9 @@ from frontierlab.sample import World
 
 Lie = Literal["folder", "named folder", "outside", "reversed", "truncated", "missing", "garbled", "cut"]
 LIES: tuple[Lie, ...] = ("folder", "named folder", "outside", "reversed", "truncated", "missing", "garbled", "cut")
-"""What an answer can be: another folder's rows, with its name or without; with a row outside the range asked for; with
-a row that ends where it begins; JSON that breaks off; without one field of one row; a page of HTML; a body shorter
-than announced. The first four are for payloads alone."""
+"""The kinds of wrong answers: rows of another folder, with its name or without; a row outside the requested range; a
+row that ends where it begins; truncated JSON; one field missing in one row; an HTML page; a body shorter than
+announced. The first four are for payloads only."""
 
 FOR_EVER = 10.0**6
 
@@ -40,20 +40,21 @@ STYLES = {"snake": str, "camel": lambda key: re.sub("_([a-z])", lambda found: fo
 
 @dataclass(kw_only=True)
 class Trouble:
-    """What is wrong with some answers.
+    """A fault in some answers.
 
     Parameters
     ----------
     when
-        Regular expression searched in the decoded request, `payloads?db=…&schema=…`; it matches all unless given.
+        Regular expression searched in the decoded request, `payloads?db=…&schema=…`; by default it matches all
+        requests.
     times
-        How often it strikes; None is for ever.
+        How often the fault happens; None means always.
     rate, seed
-        The share of the matching requests that it strikes, drawn at random from the seed.
+        The share of the matching requests that get the fault, drawn at random from the seed.
     status, headers, text
-        Answer with this status instead, where it is not 200.
+        Answer with this status instead, unless it is 200.
     delay
-        Seconds before the answer; `FOR_EVER` ends with the server.
+        Seconds before the answer; `FOR_EVER` lasts until the server closes.
     hang_up
         Close the connection without an answer.
     drip
@@ -63,7 +64,7 @@ class Trouble:
     lie
         See `LIES`.
     widest
-        Refuse ranges wider than this with status 413.
+        Reject wider ranges with status 413.
     """
 
     when: str = ""
@@ -85,7 +86,7 @@ class Trouble:
         self.struck = 0
 
     def strikes(self, request: str, query: Mapping[str, str]) -> bool:
-        """Whether it is this request's turn; counts it."""
+        """Return whether this request gets the fault, and count it."""
         wide = self.widest is None or int(query.get("until", 0)) - int(query.get("since", 0)) > self.widest
         if self.struck == self.times or not wide or not re.search(self.when, request):
             return False
@@ -101,26 +102,26 @@ class CoolrServer:
     Parameters
     ----------
     world
-        What there is.
+        The world to serve.
     style
-        Of keys: `node_fullpath` or `nodeFullpath`.
+        The style of keys: `node_fullpath` or `nodeFullpath`.
     shape
-        Of payloads, 1 or 2.
+        The shape of payloads, 1 or 2.
     texts
-        Whole numbers come as texts.
+        Write integers as texts.
     delay
         Seconds before each answer.
 
     Attributes
     ----------
     host : str
-        For `coolr_host`.
+        For the setting `coolr_host`.
     troubles : list of Trouble
-        Changed at any time; the first that strikes decides.
+        Can be changed at any time; the first one that applies is used.
     requests : list of str
-        Everything that was asked, decoded, in order of arrival.
+        All decoded requests, in order of arrival.
     busiest : int
-        The most requests that were under way at a time.
+        The highest number of simultaneous requests.
     """
 
     def __init__(
@@ -155,11 +156,11 @@ class CoolrServer:
         self._server.server_close()
 
     def count(self, when: str = "") -> int:
-        """How many requests matched."""
+        """Return the number of matching requests."""
         return sum(bool(re.search(when, request)) for request in list(self.requests))
 
     def answer(self, path: str, query: Mapping[str, str]) -> Any:
-        """What a truthful COOLR says."""
+        """Return the answer of a correct COOLR."""
         given = {name: query[name] for name in ("db", "schema", "node") if name in query}
         rows = [row for row in self.catalogue if all(row[name] == value for name, value in given.items())]
         if not rows or (path == "payloads" and not any(row["tag"] == query["tag"] for row in rows)):
@@ -174,7 +175,7 @@ class CoolrServer:
         return self.payloads(query["db"], query["schema"], query["node"], query["tag"], query["since"], query["until"])
 
     def payloads(self, db: str, schema: str, node: str, tag: str, since: int | str, until: int | str) -> Any:
-        """The rows of a folder and tag that meet the range, in the server's shape."""
+        """Return the rows of a folder and tag that overlap the range, in the server's shape."""
         rows = self._payloads.get((db, schema, node, tag), [])
         found = [row for row in rows if row["since"] <= int(until) and row["until"] > int(since)]
         return {"data_array": [self._payload(row) for row in found]}
@@ -269,14 +270,14 @@ class CoolrServer:
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True  # or each answer, of two writes, waits for the client's acknowledgement
+            disable_nagle_algorithm = True  # otherwise each answer waits for the client's acknowledgement
             timeout = 30
 
             def log_message(self, *_: object) -> None:
                 pass
 
             def handle(self) -> None:
-                with contextlib.suppress(ConnectionError):  # a client may hang up whenever it likes
+                with contextlib.suppress(ConnectionError):  # clients may hang up at any time
                     super().handle()
 
             def do_GET(self) -> None:
@@ -293,7 +294,7 @@ class CoolrServer:
 
 
 def by_tag(payloads: pa.Table) -> dict[tuple[str, str, str, str], list[dict[str, Any]]]:
-    """Payload rows by db, schema, folder and tag."""
+    """Return the payload rows by db, schema, folder and tag."""
     found: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
     for row in payloads.to_pylist():
         found.setdefault((row["db"], row["schema"], row["node"], row["tag"]), []).append(row)

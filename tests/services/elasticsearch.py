@@ -28,10 +28,10 @@ START_SECONDS = 180
 
 
 class ElasticsearchServer:
-    """An Elasticsearch of our own on 127.0.0.1, with one superuser and a random password.
+    """An Elasticsearch on 127.0.0.1, with one superuser and a random password.
 
-    It runs as `nobody` where we are root, ends when we end, and keeps its data over `stop`, `kill` and
-    `start` until `close`, or until the `with` block ends::
+    It runs as `nobody` if this process is root, and ends with this process. Its data survives `stop`, `kill` and
+    `start` until `close`, or until the end of the `with` block::
 
         with ElasticsearchServer().start(tls=False) as server, server.client() as client:
             client.info()
@@ -42,15 +42,15 @@ class ElasticsearchServer:
         Its version.
     user, password : str
         The superuser.
-    port : int
+    Its HTTP port; 0 before the first start.
         Its HTTP port; 0 before the first start.
-    tls : bool
+    Whether it uses HTTPS.
         Whether it speaks HTTPS.
-    folder : Path
+    Folder of configuration, data and logs.
         Configuration, data and logs.
-    ca_certs : str or None
+    PEM file of the authority that signed its certificate; None without TLS.
         PEM file of the authority that signed its certificate; None without TLS.
-    fingerprint : str or None
+    SHA-256 of that authority's certificate, as the server prints it on a normal first start.
         SHA-256 of that authority's certificate, as the server itself prints on a usual first start.
     """
 
@@ -69,42 +69,43 @@ class ElasticsearchServer:
 
     @property
     def url(self) -> str:
-        """Its address."""
+        """The URL of the server."""
         return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}"
 
     @property
     def running(self) -> bool:
-        """Whether its process is there."""
+        """Whether the server's process runs."""
         return self._process is not None and self._process.status is None
 
     def processes(self) -> list[psutil.Process]:
-        """The living processes of the server (a launcher and the server itself)."""
+        """The live processes of the server (a launcher and the server itself)."""
         return self._process.processes() if self._process else []
 
     def client(self, **options: Any) -> Elasticsearch:
-        """Make a client that is the superuser and verifies the certificate; `options` change that."""
+        """Return a client of the superuser that verifies the certificate; `options` change that."""
         defaults: dict[str, Any] = {"basic_auth": (self.user, self.password), "request_timeout": 60}
         if self.tls:
             defaults["ca_certs"] = self.ca_certs
         return Elasticsearch(self.url, **(defaults | options))
 
     def start(self, port: int = 0, tls: bool = True, heap: str = "1g") -> Self:
-        """Start it, and return when it answers.
+        """Start the server, and return when it answers.
 
         Parameters
         ----------
         port
-            HTTP port; 0 takes a free one. Started again after `stop` or `kill`, everything is as at first,
-            whatever is given here.
+            HTTP port; 0 picks a free one. A start after `stop` or `kill` ignores all arguments and uses the earlier
+            ones.
         tls
-            Speak HTTPS, with a certificate for 127.0.0.1 and localhost.
+            Use HTTPS, with a certificate for 127.0.0.1 and localhost.
         heap
-            Memory of the server.
+            Size of the server's heap.
 
         Raises
         ------
         ServiceError
-            It cannot be had, or did not come up. The message has the end of its log, and the folder is left.
+            The server cannot be installed, or did not start. The message has the end of its log, and its folder is
+            kept.
         """
         if self.running:
             return self
@@ -116,22 +117,22 @@ class ElasticsearchServer:
         return self
 
     def stop(self) -> None:
-        """Stop it in good order; its data stays."""
+        """Stop the server gracefully; its data is kept."""
         if self._process:
             self._process.stop()
 
     def kill(self) -> None:
-        """Kill it as a crash would; its data stays."""
+        """Kill the server, as in a crash; its data is kept."""
         if self._process:
             self._process.kill()
 
     def restart(self) -> None:
-        """Stop it and start it again, on the same port and data."""
+        """Stop and start the server, with the same port and data."""
         self.stop()
         self.start()
 
     def close(self) -> None:
-        """Stop it and remove its folder."""
+        """Stop the server and remove its folder."""
         self.kill()
         if self.folder != Path():
             shutil.rmtree(self.folder)
@@ -144,7 +145,7 @@ class ElasticsearchServer:
         self.close()
 
     def _prepare(self) -> None:
-        """Make the folder: configuration, certificate, user."""
+        """Make the folder with configuration, certificate and user."""
         release = RELEASES[self.version]
         self._user = ordinary_user()
         shared = self._user is not None
@@ -158,7 +159,7 @@ class ElasticsearchServer:
         for name in ("data", "logs", "tmp"):
             (self.folder / name).mkdir()
         if shared and not readable_by_all(home):
-            # The project may be in a folder that is closed to others, such as /root.
+            # The project may be in a folder that other users cannot read, such as /root.
             home = shutil.copytree(home, self.folder / "server")
         self._home = home
         self._config = shutil.copytree(home / "config", self.folder / "config")
@@ -172,7 +173,7 @@ class ElasticsearchServer:
         text = re.sub(r"(?<==)logs/", f"{self.folder}/logs/", options.read_text())
         options.write_text(re.sub(r"(?<==)data$", f"{self.folder}/data", text, flags=re.MULTILINE))
 
-        # Lowest cost: the password is random and lives as long as the server.
+        # Lowest cost: the password is random and is used only while the server exists.
         hashed = bcrypt.hashpw(self.password.encode(), bcrypt.gensalt(4, prefix=b"2a")).decode()
         (self._config / "users").write_text(f"{self.user}:{hashed}\n")
         (self._config / "users_roles").write_text(f"superuser:{self.user}\n")
@@ -186,7 +187,7 @@ class ElasticsearchServer:
         authority = trustme.CA()
         certificate = authority.issue_cert("127.0.0.1", "localhost", not_after=ends)
         certificate.private_key_pem.write_to_path(self._config / "http.key")
-        # The authority is part of the chain, so that a client can pin its fingerprint.
+        # The chain contains the authority, so that a client can pin its fingerprint.
         for blob in (*certificate.cert_chain_pems, authority.cert_pem):
             blob.write_to_path(self._config / "http.crt", append=True)
         authority.cert_pem.write_to_path(self._config / "ca.crt")
@@ -243,7 +244,7 @@ class ElasticsearchServer:
         )
 
     def _ports(self) -> Path:
-        """The file in which the server says what it listens on."""
+        """The file in which the server writes its ports."""
         return self.folder / "logs" / "http.ports"
 
     def _wait(self) -> None:
@@ -268,7 +269,7 @@ class ElasticsearchServer:
             if listed is None:
                 return False
             self.port = int(listed[1])
-            self._write_settings()  # the same port after a restart
+            self._write_settings()  # keeps the port after a restart
         if self.tls:
             context = ssl.create_default_context(cafile=self.ca_certs)
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(

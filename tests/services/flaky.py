@@ -1,4 +1,4 @@
-"""A proxy between a client and a server that fails as told.
+"""A proxy between a client and a server that fails on request.
 
 ::
 
@@ -9,8 +9,8 @@
         …
         assert proxy.statuses("_search")[:3] == [429, 429, 200]
 
-Each request meets the first fault of the list that matches it and is not used up; the others pass untouched.
-The proxy itself speaks plain HTTP on 127.0.0.1, whatever the server behind it speaks.
+Each request gets the first fault of the list that matches and is not used up; other requests pass unchanged. The
+proxy itself uses plain HTTP on 127.0.0.1, with any server behind it.
 """
 
 import contextlib
@@ -28,13 +28,13 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 from urllib.parse import urlsplit
 
-# Not passed on: they belong to one connection, or are set anew.
+# Not forwarded: they belong to one connection, or are set again.
 HOP = {"connection", "keep-alive", "transfer-encoding", "content-length"}
 
 
 @dataclass
 class Response:
-    """An answer: the server's, or one made up."""
+    """An answer, from the server or made by a fault."""
 
     status: int
     headers: list[tuple[str, str]]
@@ -43,7 +43,7 @@ class Response:
 
 @dataclass
 class Seen:
-    """A request that came through; `status` is None while it is under way and when it got no answer."""
+    """A received request; `status` is None while it runs and if it got no answer."""
 
     method: str
     path: str
@@ -52,22 +52,22 @@ class Seen:
 
     @property
     def line(self) -> str:
-        """What `Fault.when` is searched in."""
+        """The text that `Fault.when` is searched in."""
         return f"{self.method} {self.path}"
 
 
 @dataclass(kw_only=True)
 class Fault:
-    """Something that goes wrong; this one only passes the request on.
+    """A fault; this base class only forwards the request.
 
     Parameters
     ----------
     when
-        Regular expression searched in `METHOD /path?query`; it matches everything unless given.
+        Regular expression searched in `METHOD /path?query`; by default it matches all requests.
     times
-        How often it strikes; None is for ever.
+        How often the fault happens; None means always.
     skip
-        How many matching requests pass first.
+        Number of matching requests that pass first.
     """
 
     when: str = ""
@@ -76,7 +76,7 @@ class Fault:
     struck: int = field(default=0, init=False)
 
     def strikes(self, seen: Seen) -> bool:
-        """Whether it is this request's turn; counts it."""
+        """Return whether this request gets the fault, and count it."""
         if self.struck == self.times or not re.search(self.when, seen.line):
             return False
         if self.skip:
@@ -86,13 +86,13 @@ class Fault:
         return True
 
     def act(self, exchange: "Exchange") -> None:
-        """Deal with one request."""
+        """Handle one request."""
         exchange.send(exchange.forward())
 
 
 @dataclass
 class Delay(Fault):
-    """Pass the request on after `seconds`."""
+    """Forward the request after `seconds`."""
 
     seconds: float
 
@@ -123,7 +123,7 @@ class Silence(Fault):
 
 @dataclass
 class Trickle(Silence):
-    """Begin to answer, and send a space every `pause` seconds for ever."""
+    """Start an answer, and send a space every `pause` seconds without end."""
 
     pause: float = 0.05
 
@@ -140,7 +140,7 @@ class Trickle(Silence):
 
 @dataclass
 class Answer(Fault):
-    """Answer instead of the server: `body` is JSON if it is a dictionary."""
+    """Answer instead of the server: a dictionary as `body` is sent as JSON."""
 
     status: int
     body: dict[str, Any] | str = ""
@@ -156,9 +156,9 @@ class Answer(Fault):
 
 @dataclass
 class Cut(Fault):
-    """Send the server's answer up to `part` of its body, then cut the connection.
+    """Send the server's answer up to the share `part` of its body, then cut the connection.
 
-    With `reset` the client sees the connection reset, otherwise a body that ends too early.
+    With `reset` the client sees a connection reset, otherwise a truncated body.
     """
 
     part: float = 0.5
@@ -171,7 +171,7 @@ class Cut(Fault):
 
 @dataclass
 class Drop(Fault):
-    """Cut the connection without an answer; with `served`, after the server did what was asked."""
+    """Cut the connection without an answer; with `served`, after the server has handled the request."""
 
     served: bool = False
     reset: bool = False
@@ -184,7 +184,7 @@ class Drop(Fault):
 
 @dataclass
 class Edit(Fault):
-    """Change the server's JSON answer by `change`, which gets it parsed and returns what to send."""
+    """Change the server's JSON answer: `change` gets the parsed answer and returns the new one."""
 
     change: Callable[[dict[str, Any]], dict[str, Any]]
 
@@ -196,7 +196,7 @@ class Edit(Fault):
 
 @dataclass
 class Call(Fault):
-    """Call `function` (a server's `restart`, say), then pass the request on."""
+    """Call `function` (such as a server's `restart`), then forward the request."""
 
     function: Callable[[], object]
 
@@ -206,13 +206,13 @@ class Call(Fault):
 
 
 def too_many_requests(**options: Any) -> Answer:
-    """The 429 of an Elasticsearch whose search queue is full; `options` are those of `Fault`."""
+    """Return the 429 of an Elasticsearch with a full search queue; `options` are those of `Fault`."""
     reason = {"type": "es_rejected_execution_exception", "reason": "rejected execution of a search"}
     return Answer(429, {"error": {"root_cause": [reason], **reason}, "status": 429}, **options)
 
 
 def timed_out(**options: Any) -> Edit:
-    """A search that gave up waiting for shards: `timed_out` is true and half of the hits are missing."""
+    """Return a search that timed out waiting for shards: `timed_out` is true and half of the hits are missing."""
 
     def change(body: dict[str, Any]) -> dict[str, Any]:
         hits = body["hits"]["hits"]
@@ -222,7 +222,7 @@ def timed_out(**options: Any) -> Edit:
 
 
 def failed_shards(failed: int = 1, **options: Any) -> Edit:
-    """A search of which `failed` shards did not answer, so that half of the hits are missing."""
+    """Return a search with `failed` failed shards: half of the hits are missing."""
 
     def change(body: dict[str, Any]) -> dict[str, Any]:
         shards, hits = body["_shards"], body["hits"]["hits"]
@@ -236,26 +236,26 @@ def failed_shards(failed: int = 1, **options: Any) -> Edit:
 
 
 class FlakyProxy:
-    """Forward HTTP to `url`, except for what `faults` says.
+    """Forward HTTP to `url`, with the faults in `faults`.
 
     Parameters
     ----------
     url
-        The server behind it.
+        The URL of the server.
     ca_certs
-        PEM file that verifies the server's certificate, where `url` is https.
+        PEM file that verifies the server's certificate, if `url` is https.
 
     Attributes
     ----------
     url : str
-        Where clients connect.
+        The URL for clients.
     faults : list of Fault
-        Changed at any time.
+        Can be changed at any time.
     requests : list of Seen
-        Everything that came, in order of arrival.
+        All received requests, in order of arrival.
     errors : list of Exception
-        What failed in the proxy itself (a server that cannot be reached is no such error: the client is
-        hung up on). `close` raises the first.
+        Errors of the proxy itself; `close` raises the first. A server that cannot be reached is not one of them: the
+        proxy then hangs up on the client.
     """
 
     def __init__(self, url: str, ca_certs: str | None = None):
@@ -269,17 +269,17 @@ class FlakyProxy:
         self._lock = threading.Lock()
         self._connections: set[socket.socket] = set()
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = False  # so that closing waits for them
+        self._server.daemon_threads = False  # closing waits for the threads
         self.url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
     def statuses(self, when: str = "") -> list[int | None]:
-        """Statuses that the clients saw, of the requests that match."""
+        """Return the statuses that clients received for matching requests."""
         return [seen.status for seen in list(self.requests) if re.search(when, seen.line)]
 
     def close(self) -> None:
-        """Hang up on everybody, and stop."""
+        """Close all connections and stop."""
         self.closing.set()
         self._server.shutdown()
         self._thread.join()
@@ -314,7 +314,7 @@ class FlakyProxy:
         try:
             fault.act(exchange)
         except (OSError, http.client.HTTPException):
-            exchange.hang_up()  # the server or the client is gone, which the other one is to feel
+            exchange.hang_up()  # the server or the client is gone; close the other connection too
         except Exception as error:
             self.errors.append(error)
             exchange.hang_up()
@@ -336,7 +336,7 @@ class FlakyProxy:
                 super().finish()
 
             def handle(self) -> None:
-                with contextlib.suppress(ConnectionError):  # a client may hang up whenever it likes
+                with contextlib.suppress(ConnectionError):  # clients may hang up at any time
                     super().handle()
 
             def log_message(self, *_: object) -> None:
@@ -351,7 +351,7 @@ class FlakyProxy:
 
 
 class Exchange:
-    """One request under way, as a `Fault` sees it."""
+    """One running request, as a `Fault` handles it."""
 
     def __init__(self, proxy: FlakyProxy, handler: http.server.BaseHTTPRequestHandler, seen: Seen):
         self.proxy = proxy
@@ -359,7 +359,7 @@ class Exchange:
         self._handler = handler
 
     def forward(self, plain: bool = False) -> Response:
-        """Ask the server; `plain` asks it not to compress."""
+        """Send the request to the server; `plain` asks for an answer without compression."""
         headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in HOP}
         if plain:
             headers = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
@@ -375,8 +375,8 @@ class Exchange:
             connection.close()
 
     def send(self, response: Response, part: float = 1, length: int | None = None) -> None:
-        """Send the answer to the client, or the first `part` of its body; `length` is what it says of its length."""
-        self.seen.status = response.status  # before the client can look
+        """Send the answer, or the first `part` of its body, to the client; `length` is the announced length."""
+        self.seen.status = response.status  # before the client can read it
         self._handler.send_response_only(response.status)
         for name, value in response.headers:
             self._handler.send_header(name, value)
@@ -391,7 +391,7 @@ class Exchange:
         self._handler.wfile.write(body)
 
     def left(self, seconds: float) -> bool:
-        """Whether the client hangs up within some seconds."""
+        """Return whether the client hangs up within these seconds."""
         ready, _, _ = select.select([self._handler.connection], [], [], seconds)
         return bool(ready) and self._handler.connection.recv(1, socket.MSG_PEEK) == b""
 
@@ -399,7 +399,7 @@ class Exchange:
         """Cut the connection to the client."""
         self._handler.close_connection = True
         if reset:
-            # Closed with a linger of 0 s, it sends RST. At once, as socketserver would say FIN before.
+            # A linger of 0 s makes close send RST. Close at once, before socketserver sends FIN.
             self._handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._handler.rfile.close()
             self._handler.connection.close()

@@ -14,14 +14,13 @@ from tests.services.processes import ServiceError, readable_by_all
 def find_java(lowest: int, highest: int | None = None, module: str = "java.base", shared: bool = False) -> Path:
     """Find the home folder of a Java of version `lowest` or newer, but not newer than `highest`.
 
-    Looked at in turn: the variable `TEST_JAVA_<lowest>`, `JAVA_HOME`, `java` on the path, and the
-    usual folders. `module` is one that it must have (`jdk.jlink` is in full JDKs only), `shared` asks that
-    every user can run it.
+    Search order: the variable `TEST_JAVA_<lowest>`, `JAVA_HOME`, `java` on the path, and the usual folders. `module` is
+    a required module (`jdk.jlink` is only in full JDKs). `shared` requires that all users can run it.
 
     Raises
     ------
     ServiceError
-        There is none; the message says what to install.
+        No such Java was found; the message says what to install.
     """
     variable = f"TEST_JAVA_{lowest}"
     for home in _candidates(variable):
@@ -52,7 +51,7 @@ def _candidates(variable: str) -> Iterator[Path]:
 
 @functools.cache
 def _modules(home: Path) -> dict[str, str]:
-    """Names of the modules of the Java in `home`, and the major version of each; empty if it does not run."""
+    """Return the modules of the Java in `home` and their major versions; empty if it does not run."""
     try:
         answer = subprocess.run([home / "bin" / "java", "--list-modules"], capture_output=True, text=True)
     except OSError:

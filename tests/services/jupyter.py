@@ -1,4 +1,4 @@
-"""A real JupyterLab for tests: on a free port, with a token, and folders of its own."""
+"""A real JupyterLab for tests: on a free port, with a token and its own folders."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ ROOT = Path(__file__).parents[2]
 
 
 class JupyterServer:
-    """A JupyterLab (and Notebook 7, where it is installed) of our own on 127.0.0.1; it ends when we do.
+    """A JupyterLab (and Notebook 7, if installed) on 127.0.0.1; it ends with this process.
 
-    Kernels are this Python. Their configuration, data and home are a folder that is removed at the end.
+    Kernels use this Python. Their configuration, data and home are in a folder that is removed at the end.
 
     Attributes
     ----------
     folder : Path
-        Everything; `work` in it is the root of the server.
+        Folder of all its files; `work` in it is the root of the server.
     token : str
-        What it asks for.
+        The token that it requires.
     url : str
-        Its address.
+        The URL of the server.
     """
 
     def __init__(self, **environment: str) -> None:
@@ -63,7 +63,7 @@ class JupyterServer:
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         home = self.folder / "home"
         config = home / "config"
-        # nothing of the network, no question on a first visit
+        # no network access, no question on a first visit
         page = config / "labconfig" / "page_config.json"
         page.parent.mkdir(parents=True)
         page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
@@ -80,7 +80,7 @@ class JupyterServer:
             "IPYTHONDIR": str(home / "ipython"),
             "XDG_DATA_HOME": str(home / "share"),
             "XDG_CACHE_HOME": str(home / "cache"),
-            # in the environment, not among the arguments, which every user of the machine sees
+            # in the environment: all users of the machine can see arguments
             "JUPYTER_TOKEN": self.token,
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, ROOT / "widgets"))),
             **more,
@@ -104,9 +104,9 @@ class JupyterServer:
         self.close()
 
     def close(self) -> None:
-        """End it with its kernels, and remove its folder."""
+        """Stop the server and its kernels, and remove its folder."""
         for child in self._kernels():
-            child.kill()  # in a session of their own, which the group's end does not reach
+            child.kill()  # kernels have their own sessions, outside the group
         self._process.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -117,7 +117,7 @@ class JupyterServer:
         return found
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
-        """Ask its REST interface."""
+        """Send a request to its REST interface."""
         request = urllib.request.Request(
             f"{self.url}{path}",
             None if body is None else json.dumps(body).encode(),
@@ -129,33 +129,33 @@ class JupyterServer:
         return json.loads(text) if text else None
 
     def notebook(self, name: str, *cells: str) -> str:
-        """Write a notebook of some code cells; returns its path on the server."""
+        """Write a notebook of some code cells; return its path on the server."""
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(book, self.work / name)
         return name
 
     def start_kernel(self, name: str) -> str:
-        """Start the kernel of a notebook; returns its id."""
+        """Start the kernel of a notebook; return its id."""
         session = {"path": name, "name": name, "type": "notebook", "kernel": {"name": "python3"}}
         return str(self.ask("POST", "/api/sessions", session)["kernel"]["id"])
 
     def address(self, name: str, page: str = "lab/tree") -> str:
-        """Return the URL at which a notebook opens; `page` is ``lab/tree``, or ``notebooks`` for Notebook 7."""
+        """Return the URL that opens a notebook; `page` is ``lab/tree``, or ``notebooks`` for Notebook 7."""
         query = "reset&token=" if page.startswith("lab") else "token="
         return f"{self.url}/{page}/{name}?{query}{self.token}"
 
     def kill_kernel(self, kernel: str) -> None:
-        """Kill a kernel as a crash would."""
+        """Kill a kernel, as in a crash."""
         for process in self._kernels():
             if any(kernel in argument for argument in process.cmdline()):
                 process.kill()
 
     def end_kernels(self) -> None:
-        """Shut all kernels down."""
+        """Shut down all kernels."""
         for kernel in self.ask("GET", "/api/kernels"):
             try:
                 self.ask("DELETE", f"/api/kernels/{kernel['id']}")
             except urllib.error.HTTPError as error:
-                if error.code != 404:  # it ended by itself
+                if error.code != 404:  # 404: it ended by itself
                     raise

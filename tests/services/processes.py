@@ -1,4 +1,4 @@
-"""Start a program that cannot outlive us."""
+"""Start programs that cannot outlive this process."""
 
 import contextlib
 import os
@@ -12,18 +12,18 @@ from typing import Any
 
 import psutil
 
-# The keeper waits for our word, or for the end of the pipe, which comes however we end; SIGKILL included.
-# PR_SET_PDEATHSIG would not do: it follows the thread that started the program, and tests restart servers
-# from threads.
+# The keeper waits for a message, or for the pipe to close, which happens even if this process is killed.
+# PR_SET_PDEATHSIG does not work here: it depends on the thread that started the program, and tests restart
+# servers from threads.
 KEEPER = 'read -r done || { kill -s KILL -- "-$1"; sleep 1; rm -rf -- "$2"; }'
 
 
 class ServiceError(RuntimeError):
-    """A service that tests need cannot be had. The message says why, and what to do."""
+    """A service that tests need is not available. The message says why, and what to do."""
 
 
 def ordinary_user() -> tuple[int, int] | None:
-    """User and group that a server runs as: `nobody` where we are root, None (ourselves) otherwise."""
+    """Return the user and group for a server: `nobody` if this process is root, otherwise None (the current user)."""
     if os.geteuid() != 0:
         return None
     try:
@@ -34,7 +34,7 @@ def ordinary_user() -> tuple[int, int] | None:
 
 
 def readable_by_all(path: Path) -> bool:
-    """Whether any user can read `path`, which every folder above it must allow."""
+    """Return whether every user can read `path`, including all folders above it."""
     path = path.resolve()
     if not path.exists() or path.stat().st_mode & 0o005 != 0o005:
         return False
@@ -42,7 +42,7 @@ def readable_by_all(path: Path) -> bool:
 
 
 def group_members(group: int) -> list[psutil.Process]:
-    """The living processes of a process group."""
+    """Return the live processes of a process group."""
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(ProcessLookupError, psutil.NoSuchProcess):  # it has just ended
@@ -52,22 +52,22 @@ def group_members(group: int) -> list[psutil.Process]:
 
 
 class OwnedProcess:
-    """A program in a process group of its own, which ends when we do.
+    """A program in its own process group, which ends with this process.
 
     Parameters
     ----------
     argv
         The command.
     folder
-        Its working folder's home: `folder` is removed if we die without calling `stop` or `kill`.
+        A folder that is removed if this process dies without calling `stop` or `kill`.
     log
-        Where its output goes; appended to.
+        File for its output, which is appended.
     env
-        Its whole environment.
+        Its complete environment.
     cwd
-        Its working folder.
+        Its working directory.
     user
-        User and group to run as, see `ordinary_user`.
+        User and group of the program, see `ordinary_user`.
     """
 
     def __init__(
@@ -101,22 +101,22 @@ class OwnedProcess:
 
     @property
     def status(self) -> int | None:
-        """Exit status; None while it runs."""
+        """Exit status; None while the program runs."""
         return self._popen.poll()
 
     def processes(self) -> list[psutil.Process]:
-        """The living processes of its group."""
+        """The live processes of the group."""
         return group_members(self.pid)
 
     def stop(self, seconds: float = 30) -> None:
-        """Ask it to end (SIGTERM), and end its whole group if it has not after `seconds`."""
+        """Send SIGTERM, and kill the group if it runs longer than `seconds`."""
         self._popen.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):  # to which kill is the answer
+        with contextlib.suppress(subprocess.TimeoutExpired):  # killed below
             self._popen.wait(seconds)
         self.kill()
 
     def kill(self) -> None:
-        """End its whole group at once (SIGKILL), and wait until nothing is left of it."""
+        """Kill the group (SIGKILL), and wait until all its processes have ended."""
         deadline = time.monotonic() + 30
         while self.processes():
             if time.monotonic() > deadline:
@@ -132,7 +132,7 @@ class OwnedProcess:
 
 
 def in_fork(question: Callable[[], bool]) -> bool:
-    """Return the answer to a question that is put in a fork of this process; False where that fails."""
+    """Return the result of `question` in a fork of this process; False if that fails."""
     pid = os.fork()
     if pid == 0:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)

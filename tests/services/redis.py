@@ -22,16 +22,16 @@ START_SECONDS = 60
 
 
 class RedisServer:
-    """A Redis of our own on 127.0.0.1, with a password; it keeps its data over `stop`, `kill` and `start`.
+    """A Redis on 127.0.0.1, with a password; its data survives `stop`, `kill` and `start`.
 
     Attributes
     ----------
     port : int
-        Its port, the same all its life.
+        Its port, which never changes.
     url : str
-        With the password.
+        Its URL with the password.
     folder : Path
-        Its data.
+        Folder of its data.
     """
 
     def __init__(self) -> None:
@@ -45,11 +45,11 @@ class RedisServer:
 
     @property
     def client(self) -> redis.Redis:
-        """A client of it."""
+        """Return a client of the server."""
         return redis.Redis.from_url(self.url, decode_responses=True)
 
     def start(self) -> Self:
-        """Start it and wait until it answers."""
+        """Start the server and wait until it answers."""
         argv = [redis_server(), "--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", self.password]
         argv += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         log = self.folder / "redis.log"
@@ -66,19 +66,19 @@ class RedisServer:
                 time.sleep(0.05)
 
     def stop(self) -> None:
-        """Stop it; its data stays."""
+        """Stop the server; its data is kept."""
         if self._process:
             self._process.stop()
 
     def lose(self) -> None:
-        """Kill it and remove its data."""
+        """Kill the server and remove its data."""
         if self._process:
             self._process.kill()
         for file in self.folder.glob("*.aof"):
             file.unlink()
 
     def close(self) -> None:
-        """Stop it and remove its folder."""
+        """Stop the server and remove its folder."""
         self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -90,24 +90,24 @@ class RedisServer:
 
 
 class Worker:
-    """A Celery worker of our own, as people start it, but for its look at other workers.
+    """A Celery worker, started as users start it, except that it does not look for other workers.
 
     Parameters
     ----------
     config
         The file that ``CONFIG_FILE`` names.
     name
-        Of the worker.
+        Name of the worker.
     options
-        Further ones of the command.
+        Further options of the command.
     before
-        Shell code that runs before the command.
+        Shell code to run before the command.
     program
-        What takes the place of ``python -m celery``.
+        Replaces ``python -m celery``.
     command
         ``worker`` or ``beat``.
     ready
-        What it writes when it is ready.
+        Text in its output that means that it is ready.
     """
 
     def __init__(
@@ -123,7 +123,7 @@ class Worker:
         self.log = config.parent / f"{name}.log"
         argv = [sys.executable, *program, "-A", "frontierlab.celery_tasks", command, "--loglevel=info"]
         if command == "worker":
-            # it would look a second for others, for what only Celery's own cancellations need
+            # skips a second of looking for other workers, which only Celery's own cancellation needs
             argv += ["--concurrency=1", "-n", f"{name}@test", "--without-mingle"]
         kept = ("PATH", "PYTHONPATH", "HOME", "LANG", "JAVA_HOME", "SPARK_SUBMIT_OPTS")
         environment = {name: os.environ[name] for name in kept if name in os.environ}
@@ -143,16 +143,16 @@ class Worker:
 
     @property
     def text(self) -> str:
-        """What it has written so far."""
+        """Its output so far."""
         return self.log.read_text(errors="replace")
 
     @property
     def pid(self) -> int:
-        """The number of its main process."""
+        """The id of its main process."""
         return self._process.pid
 
     def children(self) -> list[psutil.Process]:
-        """Its pool's processes."""
+        """The processes of its pool."""
         return psutil.Process(self.pid).children()
 
     def stop(self) -> None:
@@ -160,5 +160,5 @@ class Worker:
         self._process.stop()
 
     def kill(self) -> None:
-        """End all its processes at once."""
+        """Kill all its processes at once."""
         self._process.kill()

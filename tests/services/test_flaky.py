@@ -23,7 +23,7 @@ pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Answers every request with what it was, in JSON."""
+    """Answers every request with a JSON description of it."""
 
     protocol_version = "HTTP/1.1"
 
@@ -58,7 +58,7 @@ def proxy() -> Iterator[FlakyProxy]:
 
 @pytest.fixture
 def connection(proxy: FlakyProxy) -> Iterator[http.client.HTTPConnection]:
-    """A client of the proxy that keeps its connection."""
+    """Yield a client of the proxy that keeps its connection."""
     connection = http.client.HTTPConnection(proxy.url.removeprefix("http://"), timeout=10)
     yield connection
     connection.close()

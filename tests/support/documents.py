@@ -1,4 +1,4 @@
-"""Documents for tests, and a reader of them."""
+"""Documents for tests, and a function that reads one of them."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ def document(**fields: Any) -> bytes:
 
 
 def written(fields: Mapping[str, str]) -> bytes:
-    """Return a document of JSON texts by field."""
+    """Return a document from JSON texts by field."""
     text = ",".join(f"{json.dumps(name)}:{text}" for name, text in fields.items())
     return f"{{{text}}}".encode("utf-8", "surrogatepass")
 
 
 def plain(number: int = 20, **fields: Any) -> list[bytes]:
-    """Return documents that differ in their taskid."""
+    """Return documents that differ in taskid."""
     return [document(taskid=i, **fields) for i in range(number)]
 
 
 def only(raw: bytes) -> Any:
-    """Return the row of a document, or the reason why there is none; the same among others and often."""
+    """Return the row of a document, or the reason why it has none; checked alone, among others and repeated."""
     alone = READER.read([raw])
     for page, number in ((READER.read([*plain(), raw]), 1), (READER.read([raw] * 20), 20)):
         assert page.set_aside == alone.set_aside * number

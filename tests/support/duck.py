@@ -1,6 +1,6 @@
-"""The filters' own statements in DuckDB: milliseconds each, so that hundreds of random examples are tried.
+"""Run the filters' own statements in DuckDB: each takes milliseconds, so hundreds of random examples are possible.
 
-What Spark SQL calls otherwise is a macro here. That Spark itself gives these answers, a few examples a filter show.
+Functions that Spark SQL names differently are macros here. A few examples per filter show that Spark gives the same.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ CREATE MACRO percentile(x, shares, times) AS
 
 
 class Session:
-    """DuckDB in the place of a Spark session."""
+    """Replaces a Spark session with DuckDB."""
 
     def sql(self, text: str, args: Mapping[str, Any] | None = None, **logs: Logs) -> pa.Table:
-        """Return the answer to a statement."""
+        """Return the result of a statement."""
         return ask(text, dict(args or {}), **{name: one.rows for name, one in logs.items()})
 
 
 class Logs:
-    """Rows in the place of a Spark DataFrame."""
+    """Replaces a Spark DataFrame with a table."""
 
     def __init__(self, rows: pa.Table) -> None:
         self.rows = rows
@@ -52,14 +52,14 @@ class Logs:
 
 
 def run(logs: Logs, sql: str, args: Mapping[str, Any] | None = None, *, description: str | None = None) -> pd.DataFrame:
-    """Answer a statement as `frontierlab.spark.run` does."""
+    """Run a statement as `frontierlab.spark.run` does."""
     return as_frame(logs.sparkSession.sql(sql, args, logs=logs))
 
 
 def ask(sql: str, args: dict[str, Any], **tables: pa.Table) -> pa.Table:
-    """Return DuckDB's answer to a statement of Spark SQL, with Spark's types."""
+    """Return DuckDB's result of a Spark SQL statement, with Spark's types."""
     text = re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql)
-    text = text.replace("count_if(", "how_many(")  # DuckDB's own is null where all conditions are
+    text = text.replace("count_if(", "how_many(")  # DuckDB's own count_if is null if all conditions are
     text = re.sub(r"array\(([\d.D, ]+)\)", lambda found: f"[{found[1].replace('D', '')}]", text)
     for name, rows in tables.items():
         _connection.register(name, rows)
@@ -71,7 +71,7 @@ def ask(sql: str, args: dict[str, Any], **tables: pa.Table) -> pa.Table:
 
 
 def with_summary(rows: pa.Table, summary: pa.Table) -> Logs:
-    """Return logs that have a summary."""
+    """Return logs with a summary."""
     logs = Logs(rows)
     note_summary(logs, lambda name: Logs(summary.filter(pa.compute.field("summary") == name)))  # type: ignore[arg-type]
     return logs
@@ -79,7 +79,7 @@ def with_summary(rows: pa.Table, summary: pa.Table) -> Logs:
 
 @contextmanager
 def in_duckdb() -> Iterator[None]:
-    """Let filters ask DuckDB."""
+    """Make filters use DuckDB."""
     with (
         mock.patch.object(spark, "run", run),
         mock.patch.object(spark, "to_pandas", lambda answer, **_: as_frame(answer)),

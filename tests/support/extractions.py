@@ -1,4 +1,4 @@
-"""What tests of extractions share: comparing what came out with what has to."""
+"""Shared by tests of extractions: compare results with the truth."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.services.elasticsearch import ElasticsearchServer
 
 
 def plain(rows: pa.Table) -> pa.Table:
-    """Rows in an order of their own, names as text: two tables of the same rows are equal."""
+    """Return the rows sorted, with names as text, so that tables with the same rows are equal."""
     schema = [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in rows.schema]
     rows = rows.cast(pa.schema(schema))
     return rows.sort_by([(name, "ascending") for name in rows.column_names])
@@ -29,7 +29,7 @@ def assert_same_rows(found: pa.Table, expected: pa.Table) -> None:
 
 
 def assert_is_the_world(dataset: Dataset, world: World) -> None:
-    """A complete dataset holds the rows and the counts that the world says must come of it."""
+    """Check that a complete dataset has the rows and counts of the world."""
     counts = world.counts
     assert dataset.state == "complete"
     assert dataset.counts.read == counts["read"]
@@ -42,7 +42,7 @@ def assert_is_the_world(dataset: Dataset, world: World) -> None:
 
 
 def elastic_settings(server: ElasticsearchServer, data_dir: Path, index: str, **changes: Any) -> Settings:
-    """Settings for the tests' Elasticsearch, and the sample's catalogue."""
+    """Return settings with the tests' Elasticsearch and the sample's catalogue."""
     fields: Mapping[str, Any] = {
         "data_dir": data_dir,
         "es_address": server.url,
@@ -57,5 +57,5 @@ def elastic_settings(server: ElasticsearchServer, data_dir: Path, index: str, **
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Parts of 2,000 documents, so that a small world has several."""
+    """Use parts of 2,000 documents, so that a small world has several."""
     monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")

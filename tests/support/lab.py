@@ -1,4 +1,4 @@
-"""What browser tests of panels share: a notebook open in JupyterLab, and a console that is watched."""
+"""Shared by browser tests of panels: a notebook in JupyterLab with watched consoles."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.services.jupyter import JupyterServer
 
-expect.set_options(timeout=20_000)  # a busy machine takes its time to show what is there
+expect.set_options(timeout=20_000)  # a busy machine is slow to update the page
 
-# What JupyterLab and Notebook themselves say, whatever is open; everything else in the console's errors fails the test.
+# JupyterLab's and Notebook's own errors; all other errors in the console fail the test.
 KNOWN = (
     r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",
     r"^page error: Cannot read properties of undefined \(reading 'schema'\)$",  # Notebook 7's own
@@ -19,10 +19,10 @@ KNOWN = (
     r"403 \(Forbidden\) \(http://127\.0\.0\.1:\d+/static/notebook/\w+\.woff2\)$",  # a font of Notebook 7
 )
 
-# Errors in the log console that are still to be mended.
+# Known errors in the log console that are not fixed yet.
 KNOWN_IN_LOG: tuple[str, ...] = ()
 
-# What the log console of JupyterLab has at level error, where errors of callbacks in the kernel end.
+# Errors in JupyterLab's log console, which shows errors of callbacks in the kernel.
 LOGGED = """async () => {
     const tokens = [...(window.jupyterapp?.pluginRegistry?._services?.keys() ?? [])];
     const token = tokens.find((one) => one.name === "@jupyterlab/logconsole:ILoggerRegistry");
@@ -44,20 +44,20 @@ class Lab:
     Parameters
     ----------
     server, browser
-        Where it is opened.
+        The server and the browser that open the notebook.
     cells
         Its code.
     page
         ``lab/tree``, or ``notebooks`` for Notebook 7.
     width, height
-        Of the window, in pixels.
+        Size of the window, in pixels.
 
     Attributes
     ----------
     problems : list of str
-        What fails the test at its end: errors in the browser's console and in JupyterLab's log console.
+        Errors in the browser's console and in JupyterLab's log console; they fail the test at its end.
     known_in_log : list of str
-        Patterns of errors in the log console that do not fail it.
+        Patterns of errors in the log console that do not fail the test.
     """
 
     def __init__(
@@ -80,7 +80,7 @@ class Lab:
         self.page.on("console", self._said)
         self.page.on("pageerror", lambda error: self._note(f"page error: {error}"))
         self.name = server.notebook(name, *cells)
-        self.kernel = server.start_kernel(self.name)  # by ourselves, so that JupyterLab does not ask for one
+        self.kernel = server.start_kernel(self.name)  # started here, so that JupyterLab does not ask for one
         self.page.goto(server.address(self.name, page))
         self.page.locator(".jp-Notebook").wait_for()
         self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
@@ -94,7 +94,7 @@ class Lab:
             self.problems.append(text)
 
     def watch_log(self) -> None:
-        """Note the errors in the log console of JupyterLab, which a reload of the page empties."""
+        """Record the errors in JupyterLab's log console, which a reload of the page clears."""
         logged = self.page.evaluate(LOGGED)
         assert logged is not None, "this JupyterLab has no log console, or keeps it elsewhere"
         for text in logged:
@@ -102,7 +102,7 @@ class Lab:
                 self.problems.append(f"in the log console: {text}")
 
     def run(self) -> None:
-        """Run all cells, and wait for the last; an error in one fails."""
+        """Run all cells, and wait for the last one; an error in a cell fails."""
         done = self.page.evaluate("jupyterapp.commands.execute('notebook:run-all-cells')")
         errors = self.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']")
         told = [text for text in errors.all_inner_texts() if "incubator modules" not in text]  # Java's, at its start
@@ -110,7 +110,7 @@ class Lab:
         assert not told, told
 
     def in_kernel(self, *cells: str) -> None:
-        """Run further cells below the others."""
+        """Run further cells after the others."""
         for cell in cells:
             self.page.evaluate(
                 """async (code) => {
@@ -124,7 +124,7 @@ class Lab:
             )
 
     def save_and_reload(self) -> None:
-        """Save the notebook, as JupyterLab does by itself every two minutes, and load the page anew."""
+        """Save the notebook, as JupyterLab does every two minutes, and reload the page."""
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         self.watch_log()
         self.page.reload()
@@ -132,28 +132,28 @@ class Lab:
         self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
 
     def command(self, name: str, **arguments: Any) -> None:
-        """Execute a command of JupyterLab, as its menus do; it may go on after this returns."""
+        """Execute a command of JupyterLab, as its menus do; it may continue after this returns."""
         self.page.evaluate("([name, args]) => { jupyterapp.commands.execute(name, args) }", [name, arguments])
 
     @property
     def panel(self) -> Locator:
-        """The outermost panel of the notebook."""
+        """Return the outermost panel of the notebook."""
         return self.page.locator(".frontierlab-panel").first
 
     def button(self, name: str) -> Locator:
-        """A button of the panel; before its name there can be an icon."""
+        """Return a button of the panel; an icon can precede its name."""
         return self.panel.get_by_role("button", name=re.compile(rf"^\W*{re.escape(name)}$"))
 
     def field(self, label: str) -> Locator:
-        """A field of the panel."""
+        """Return a field of the panel."""
         return self.panel.get_by_label(label, exact=True)
 
     def close(self) -> None:
-        """Close the page, end the kernel, and fail where its console or the log console had errors."""
+        """Close the page, end the kernel, and fail if one of the consoles had errors."""
         self.watch_log()
         self.context.close()
         self.server.end_kernels()
-        assert not self.problems, self.problems  # said here: only modules of tests explain their asserts
+        assert not self.problems, self.problems  # with a message: pytest explains asserts only in test modules
 
     def __enter__(self) -> Lab:
         return self

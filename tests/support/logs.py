@@ -1,4 +1,4 @@
-"""Datasets for tests, from rows that a test writes down."""
+"""Datasets for tests, from rows that a test lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ START = 1_790_812_800_000
 
 
 def table(rows: Sequence[Mapping[str, Any]], schema: pa.Schema | None = None) -> pa.Table:
-    """Return log rows; what a row leaves out is null, but for its time and database."""
+    """Return log rows; missing values are null, except time and database."""
     schema = schema or arrow_schema()
     full = [{"time": START, "db": "CONDBR2", **row} for row in rows]
     return pa.Table.from_pylist([{name: row.get(name) for name in schema.names} for row in full], schema=schema)
@@ -31,7 +31,7 @@ def make_dataset(
     extra: Mapping[str, str] | None = None,
     **manifest: Any,
 ) -> Dataset:
-    """Write a dataset of the given parts; with `missing` parts it is incomplete."""
+    """Write a dataset of these parts; with `missing` parts it is incomplete."""
     folder.mkdir(parents=True)
     plan = [PlannedPart(number=i, start=i, stop=i + 1, expected=1) for i in range(len(parts) + missing)]
     request = {"source": "logs.ndjson", "since": None, "until": None, "extra_fields": dict(extra or {})}

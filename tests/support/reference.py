@@ -1,4 +1,4 @@
-"""The answers of all filters, computed in another way: DuckDB on the same rows, and plain Python."""
+"""An independent implementation of all filters: DuckDB on the same rows, and plain Python."""
 
 import math
 from collections.abc import Callable
@@ -38,7 +38,7 @@ _connection.execute("SET TimeZone = 'UTC'")
 
 
 def ask(logs: pa.Table, selection: Selection, select: str, extra: str = "true", by: int = 0) -> list[tuple[Any, ...]]:
-    """Return what DuckDB answers."""
+    """Return DuckDB's result."""
     conditions, values = [extra], []
     for name in (*NODE, "tagname", "taskid", "frontierserver", "computingsite", "squid"):
         if getattr(selection, name) is not None:
@@ -76,7 +76,7 @@ def groups(
     top: int | None = None,
     rank: str | None = None,
 ) -> Rows:
-    """Return the rows of a filter of groups, in order."""
+    """Return the rows of a filter by groups, in order."""
     select = ", ".join([*(f'{sql} AS "{key}"' for key, sql in keys.items()), *measures.values()])
     counted = {row[: len(keys)]: row[len(keys) :] for row in ask(logs, selection, select, extra, len(keys))}
 
