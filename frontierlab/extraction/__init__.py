@@ -1,3 +1,3 @@
-"""Documents in, a completed dataset out: from an index, an export file or a Parquet file."""
+"""Make a completed dataset from an index, an export file or Parquet files."""
 
 __all__: list[str] = []

@@ -1,9 +1,9 @@
-"""Values of Arrow columns as a document would hold them, whatever type a writer of Parquet gave them.
+"""Convert Arrow columns of any type to the values that documents have.
 
-pandas, Spark, Impala, DuckDB and others write one and the same column as integers of any width, as floats (a column of
-integers in which one is missing), as decimals, as text or bytes, or dictionary-encoded. Here each becomes the JSON
-value that the documents of the logs have, and `frontierlab.documents` reads all documents in one way: what it cannot
-read is malformed, with its reason. Nothing is rounded.
+pandas, Spark, Impala, DuckDB and others write the same column as integers of any width, as floats (integers with
+missing values), as decimals, as text or bytes, or dictionary-encoded. Here each value becomes the JSON value that a
+document of the logs has. Then `frontierlab.documents` reads all documents in the same way, and reports the malformed
+ones with a reason. Nothing is rounded.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from frontierlab.errors import InvalidRequestError
 
 __all__ = ["LostDigits", "document_values", "is_plain", "unreadable"]
 
-_EXACT = {64: 2**53, 32: 2**24, 16: 2**11}  # up to here each whole number has a float of its own
-_LAST = 9_214_646_400_000  # the end of the years that a document's time can have
+_EXACT = {64: 2**53, 32: 2**24, 16: 2**11}  # up to here a float type represents every integer
+_LAST = 9_214_646_400_000  # the end of the year 2261: a document's time must be before
 _PER_MS = {"s": 1_000, "ms": 1, "us": 1_000, "ns": 1_000_000}
 _FLAGS: dict[Any, bool] = {1: True, 0: False}
 _FLAGS |= {text: flag for flag in (True, False) for text in (str(flag), str(flag).lower(), str(flag).upper())}
 
 
 class LostDigits(InvalidRequestError):
-    """A column of floats holds whole numbers beyond those that are exact.
+    """A column of floats has integers that are too large to be exact.
 
     Parameters
     ----------
     most
-        The largest.
+        The largest integer in the column.
     exact
-        Up to here all are exact.
+        The limit up to which all integers are exact.
     """
 
     def __init__(self, most: float, exact: int) -> None:
@@ -43,7 +43,7 @@ class LostDigits(InvalidRequestError):
 
 
 def unreadable(type_: pa.DataType) -> bool:
-    """Whether no value of a type can be that of a log row: it has fields, or is a length of time."""
+    """Whether a type has no values for a log row: it is nested, a duration or an interval."""
     is_ = pa.types
     if is_.is_dictionary(type_):
         return unreadable(type_.value_type)
@@ -54,7 +54,7 @@ def unreadable(type_: pa.DataType) -> bool:
 
 
 def is_plain(type_: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether values of a type are those of a column without conversion."""
+    """Whether values of a type need no conversion for a column of the wanted type."""
     if pa.types.is_dictionary(type_):
         type_ = type_.value_type
     if pa.types.is_dictionary(wanted):
@@ -65,24 +65,24 @@ def is_plain(type_: pa.DataType, wanted: pa.DataType) -> bool:
 
 
 def document_values(column: pa.Array, wanted: pa.DataType) -> list[Any]:
-    """Return the values of a column as a document would hold them.
+    """Return the values of a column as a document would have them.
 
     Parameters
     ----------
     column
-        Of any type that is not `unreadable`.
+        A column of any type that is not `unreadable`.
     wanted
         The type of the dataset's column.
 
     Returns
     -------
     list
-        What JSON takes: None where a value is missing or NaN.
+        Values that JSON can encode; None for a missing value or NaN.
 
     Raises
     ------
     LostDigits
-        Integers as floats, too large to be exact.
+        A column of floats has integers that are too large to be exact.
     """
     if isinstance(column, pa.ExtensionArray):
         if getattr(column.type, "extension_name", "") == "arrow.uuid":
@@ -137,7 +137,7 @@ def _lists(column: pa.Array, wanted: pa.DataType) -> list[Any]:
 
 
 def _times(column: pa.Array) -> list[Any]:
-    """Write times as ISO 8601, UTC; a time without a zone is taken as UTC, digits below a millisecond are cut."""
+    """Write times as ISO 8601 in UTC; a time without a zone is UTC, digits below a millisecond are cut."""
     unit = column.type.unit
     ticks = column.cast(pa.int64())
     last = _LAST // _PER_MS[unit] if unit == "s" else _LAST * _PER_MS[unit]
@@ -146,12 +146,12 @@ def _times(column: pa.Array) -> list[Any]:
     milliseconds = pc.multiply(inside, 1_000) if unit == "s" else pc.divide(inside, _PER_MS[unit])
     values: list[Any] = pc.strftime(milliseconds.cast(pa.timestamp("ms", "UTC")), "%Y-%m-%dT%H:%M:%SZ").to_pylist()
     for row in np.flatnonzero(pc.fill_null(pc.invert(good), False).to_numpy(zero_copy_only=False)).tolist():
-        values[row] = f"{ticks[row].as_py()} {unit} after 1970"  # malformed: beyond what a time can be here
+        values[row] = f"{ticks[row].as_py()} {unit} after 1970"  # malformed: outside the years 1970 to 2261
     return values
 
 
 def _floats(column: pa.Array) -> list[Any]:
-    """Return whole numbers as integers; the rest as it is, of which only a column of integers is malformed."""
+    """Return whole numbers as integers, and other values as they are; those are malformed in a column of integers."""
     exact = _EXACT[column.type.bit_width]
     floats = column.to_numpy(zero_copy_only=False).astype(np.float64)  # NaN where null
     whole = np.isfinite(floats) & (np.floor(floats) == floats)
@@ -167,7 +167,7 @@ def _floats(column: pa.Array) -> list[Any]:
 def _decimals(column: pa.Array) -> list[Any]:
     try:
         values: list[Any] = column.cast(pa.int64()).to_pylist()
-    except pa.ArrowInvalid:  # some are no integers, or beyond int64
+    except pa.ArrowInvalid:  # some are not integers, or are beyond int64
         numbers = column.to_pylist()
         values = [
             number if number is None else int(number) if number == int(number) else str(number) for number in numbers
@@ -176,7 +176,7 @@ def _decimals(column: pa.Array) -> list[Any]:
 
 
 def _texts(column: pa.Array) -> list[Any]:
-    """Return text; some writers do not say that bytes are text, and some say it of bytes that are none."""
+    """Return text. Some writers store text as binary, and some store bytes that are not UTF-8 as text."""
     if _is_text(column.type):
         try:
             values: list[Any] = column.to_pylist()
@@ -191,4 +191,4 @@ def _text(value: bytes) -> str | dict[str, str]:
     try:
         return value.decode()
     except UnicodeDecodeError:
-        return {"bytes that are not UTF-8": value.hex()}  # malformed, with what it holds
+        return {"bytes that are not UTF-8": value.hex()}  # malformed, with its bytes

@@ -1,4 +1,4 @@
-"""What an extraction would do, without doing it."""
+"""Find out what an extraction would do, without doing it."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class DryRun:
     Parameters
     ----------
     request
-        What was asked for, as understood: times in UTC, ``[since, until)``.
+        The request, with times in UTC, ``[since, until)``.
     body
         The body of the Elasticsearch search; None for a file.
     documents
-        How many documents would be read; of a file all, of which the period and the filters keep some.
+        Number of documents that would be read. A file is read completely; its documents are filtered afterwards.
     limit
-        Where ``limit_queries`` would cut; None where it would not.
+        Where ``limit_queries`` would cut; None if it would not.
     size
-        Bytes that the dataset would take on the disk, estimated from the first documents.
+        Size of the dataset on the disk in bytes, estimated from the first documents.
     parts
-        How many parts there would be.
+        Number of parts.
     notes
-        Sentences that say what would be done before, such as building the catalogue, what the source does not give,
-        and, where nothing was found, what there is.
+        Sentences about what would be done first, such as building the catalogue, about documents that the source
+        does not return, and, if nothing was found, about what the source has.
     """
 
     request: Request
@@ -68,7 +68,7 @@ class DryRun:
 
 
 def estimate(source: Source, plan: Plan, catalogue: Catalogue | None, notes: Iterable[str] = ()) -> DryRun:
-    """Say what reading a source by a plan would do, from its counts and its first documents."""
+    """Estimate an extraction from the counts of its plan and the first documents of its source."""
     documents = sum(part.expected for part in plan.parts)
     sample = source.sample(_SAMPLE) if documents else []
     request = source.request

@@ -1,4 +1,4 @@
-"""An Elasticsearch index as the place where documents come from."""
+"""An Elasticsearch index as a source of documents."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from frontierlab.util.times import in_words
 
 __all__ = ["ElasticSource"]
 
-_FEW = 100  # documents, from which one sees which fields make most of one
+_FEW = 100  # documents that show how much of their text the wanted fields are
 _IOV = [{"exists": {"field": name}} for name in ("sqlsin", "sqlunt")]
 
 
@@ -35,19 +35,19 @@ class ElasticSource:
     Parameters
     ----------
     settings
-        How to read.
+        ``es_page`` and ``es_slices`` are used.
     request
-        What is asked for.
+        The request of the extraction.
     index
-        Where; it is closed by `close`.
+        The index to read; `close` closes it.
     search
-        What an earlier source of the same extraction found out of how to ask (its ``search``). Without it the index
-        is asked, and refused where it cannot be read rightly.
+        The ``search`` of an earlier source of the same extraction. Without it the index is examined, and refused if
+        it cannot be read correctly.
 
     Raises
     ------
     ElasticsearchError
-        The index cannot be reached, cannot be selected from as was asked, or does not give what a row needs.
+        The index cannot be reached, cannot be filtered as requested, or lacks values that a row needs.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class ElasticSource:
 
     @property
     def waiting(self) -> Callable[[], object] | None:
-        """Called a few times a second while the thread that opened this waits for the server."""
+        """A function that is called a few times a second while the thread that opened the source waits."""
         return self._index.waiting
 
     @waiting.setter
@@ -85,7 +85,7 @@ class ElasticSource:
         return {"elasticsearch": self.request.source, "index": self.request.index}
 
     def plan(self, most: int) -> Plan:
-        """Split the period by the server's own counts."""
+        """Split the period into parts by counts from the server."""
         request = self.request
         total, self.search["shards"] = self._index.count_and_shards(self._query(request.start, request.stop))
         notes = [*self._notes]
@@ -117,7 +117,7 @@ class ElasticSource:
         return split(histogram, start, stop, most) if stop > start else [], limit
 
     def _hint(self) -> str:
-        """Say when there are documents, where the period that was asked for has none."""
+        """Say when the index has documents, for a request that found none."""
         filtered = self.request.cached is not None or self.request.taskid is not None
         for query, which in ((self._query(None, None), " that meet the filters" * filtered), ({"match_all": {}}, "")):
             first, last = self._index.ends(query)
@@ -136,10 +136,9 @@ class ElasticSource:
 
     @functools.cached_property
     def _fields(self) -> list[str] | None:
-        """The fields to ask for; None for whole documents, which a server hands out faster.
+        """The fields to ask for; None for whole documents, which a server returns faster.
 
-        Where what is not wanted, such as the SQL text, makes most of a document, carrying it
-        costs more than leaving it out.
+        Whole documents are slower if unwanted fields, such as the SQL text, are most of a document.
         """
         wanted = [*DOCUMENT_FIELDS, *self.request.extra_fields]
         sizes = np.zeros(2)
@@ -158,7 +157,7 @@ class ElasticSource:
 
     @contextmanager
     def reading(self, part: PlannedPart) -> Iterator[list[Iterator[list[bytes]]]]:
-        """Open a point in time for the part's slices."""
+        """Open a point in time, and yield an iterator of pages for each slice of the part."""
         with self._index.point_in_time() as pit:
             given = {"bool": {"filter": [self._query(part.start, part.stop), *_IOV]}}
             self._iovs[part.number] = self._index.count_in(pit, given, self.search.get("shards", 0))
@@ -166,9 +165,9 @@ class ElasticSource:
             yield [self._index.pages(body, pit, number, self.slices) for number in range(self.slices)]
 
     def with_iov(self, part: PlannedPart) -> int | None:
-        """Return how many documents of a part that is being read have an IOV by the index."""
+        """Return the number of documents of a part that have an IOV in the index; None if the part was not opened."""
         return self._iovs.get(part.number)
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
-        """Return all rows: the server has done the filtering."""
+        """Return all rows: the server has filtered the documents."""
         return rows, Counter()

@@ -1,4 +1,4 @@
-"""What there is to know of indices before anything is read: what cannot be read rightly is refused here, or noted."""
+"""Examine indices before reading them: refuse, or note, what cannot be read correctly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from frontierlab.schema import DOCUMENT_FIELDS, INTEGER
 
 __all__ = ["Examined", "examine"]
 
-_NEEDED = ("@timestamp", "sqlsin", "sqlunt", "sqldb")  # without them a row is wrong, or nobody's
+_NEEDED = ("@timestamp", "sqlsin", "sqlunt", "sqldb")  # without these fields a row is wrong or useless
 _ROUNDED = {"double", "float", "half_float", "scaled_float"}
 _FLAGS = {"boolean", "long", "integer", "short", "byte", "keyword", "text", "wildcard", "constant_keyword"}
 _NUMBERS = _FLAGS - {"boolean"} | {"unsigned_long"}
@@ -25,15 +25,15 @@ _NUMBERS = _FLAGS - {"boolean"} | {"unsigned_long"}
 
 @dataclass
 class Examined:
-    """What was found out of indices.
+    """The result of examining indices.
 
     Parameters
     ----------
     kinds
-        What each extra field is read as.
+        The type that each extra field is read as.
     search
-        What each search asks for beside its query: ``docvalue_fields``, ``fields``; and whether flags are selected
-        whatever their type is (``lenient``).
+        Members of each search in addition to its query: ``docvalue_fields``, ``fields``. Also ``lenient``: whether
+        ``cached`` is not a boolean in some index, so that its filter must accept other types.
     notes, partial
         Sentences for the manifest.
     """
@@ -45,16 +45,16 @@ class Examined:
 
 
 def examine(index: Index, request: Request) -> Examined:
-    """Find out how to ask for what is wanted, with a few questions.
+    """Find out with a few calls how the indices must be searched.
 
     Raises
     ------
     ElasticsearchError
-        The server cannot be reached or refuses; there is no such index; documents cannot be selected by a field that
-        was asked for; or what a row needs cannot be read. Nothing was read.
+        The server cannot be reached or refuses, the index does not exist, documents cannot be filtered by a requested
+        field, or a field that a row needs cannot be read. Nothing was read.
     """
     wanted = [*DOCUMENT_FIELDS, *request.extra_fields]
-    # objects are told of by what is in them
+    # field_caps reports an object by its inner fields
     searched, fields = index.fields([*wanted, *(f"{name}.*" for name in request.extra_fields)])
     fields = {name: mapped for name, mapped in fields.items() if name in wanted}
     _require_selectable(index, request, fields)
@@ -74,7 +74,7 @@ def examine(index: Index, request: Request) -> Examined:
 
 
 def _require_selectable(index: Index, request: Request, fields: Mapping[str, Field]) -> None:
-    """Raise where the server cannot select by time, or by a filter that is asked for, in all indices."""
+    """Raise ElasticsearchError if the server cannot filter all indices by time and by the requested filters."""
     asked = {"@timestamp": True, "cached": request.cached is not None, "taskid": request.taskid is not None}
     for name in (name for name, is_asked in asked.items() if is_asked):
         mapped = fields.get(name, Field(unmapped=index.name.split(",")))
@@ -99,7 +99,7 @@ def _next_step(name: str) -> str:
 
 
 def _note_unread(index: Index, searched: list[str], found: Examined) -> None:
-    """Note which indices are matched and not read, and which are read through an alias that has a filter."""
+    """Note the indices that match but are not read, and those that are read through an alias with a filter."""
     try:
         left, filtered = unread(index, searched)
     except AccessRefused:
@@ -116,7 +116,7 @@ def _note_unread(index: Index, searched: list[str], found: Examined) -> None:
 
 
 def _ask_beside_source(index: Index, request: Request, fields: Mapping[str, Field], found: Examined) -> None:
-    """Find the fields that ``_source`` lacks, and ask for them beside it."""
+    """Find the fields that ``_source`` lacks, and add them to the search."""
     try:
         seen, known = mappings(index), not has_remote(index)
     except AccessRefused:
@@ -142,7 +142,7 @@ def _ask_beside_source(index: Index, request: Request, fields: Mapping[str, Fiel
 
 
 def _why_lost(name: str, mapped: Field, reasons: Mapping[str, list[str]]) -> str | None:
-    """Say why the server has the values of a field no more as they were; None where it has them."""
+    """Say why the server has lost the original values of a field; None if it has them."""
     if {"left out of _source", "without a _source"}.isdisjoint(reasons):
         return None
     if not mapped.columnar:

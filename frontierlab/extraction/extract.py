@@ -1,4 +1,4 @@
-"""Documents in, completed dataset out."""
+"""Extract query logs from Elasticsearch or an export file into a dataset."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from frontierlab.util.times import format_time
 __all__ = ["extract", "extract_request", "read_part"]
 
 Share = Callable[[str, list[int]], object]
-"""Called with a dataset's name and the numbers of the parts to be read, once there is a plan: others may read them."""
+"""A function called with a dataset's name and the numbers of its missing parts, so that workers can read them."""
 
 
 @overload
@@ -89,72 +89,72 @@ def extract(
     dry_run: bool = False,
     progress: bool | ProgressCallback = True,
 ) -> Dataset | DryRun:
-    """Take query logs out of Elasticsearch, or out of an export file, and store them as a dataset.
+    """Extract query logs from Elasticsearch, or from an export file, and store them as a dataset.
 
     A row of the dataset is one query that reached a Frontier server (`frontierlab.schema` has the
-    columns). Documents of databases that are not in ``db_instances`` are left out; documents that
-    cannot be read are set aside with the reason; ids and names are completed from the catalogue.
-    ``read = kept + left_out + set_aside`` in the manifest's counts, always.
+    columns). Documents of databases that are not in ``db_instances`` are left out. Malformed documents
+    are set aside with the reason. Ids and names are completed from the catalogue. In the manifest's
+    counts ``read = kept + left_out + set_aside``, always.
 
-    Memory does not grow with the number of documents. The period is split into parts, each stored
-    when it is whole. After an interruption of any kind the dataset says that it is incomplete, and
-    the same call reads the missing parts and ends with the rows of an undisturbed run, provided
-    that the index did not change.
+    Memory use does not grow with the number of documents. The period is split into parts, and each
+    part is stored when it is finished. After an interruption the dataset is incomplete. The same call
+    then reads the missing parts; the rows are those of an uninterrupted run, if the index did not
+    change.
 
     Parameters
     ----------
     settings
-        By default ``Settings()``; or the path of a configuration file.
+        Settings, or the path of a configuration file; by default ``Settings()``.
     name
-        Of the dataset: letters, digits, ``.``, ``_`` and ``-``.
+        Name of the dataset: letters, digits, ``.``, ``_`` and ``-``.
     since, until
         The period ``[since, until)``. A time without a zone is UTC, another zone is converted.
-        Without `since` from the first document on; without `until` up to the time of the first
-        call (a file: to its end).
+        Without `since` it starts at the first document. Without `until` it ends at the time of the
+        first call (for a file: at the last document).
     cached
-        True or False for such queries alone; None for both.
+        True or False extracts only such queries; None both.
     taskid
-        Queries of this PanDA task alone.
+        Extract only queries of this PanDA task.
     source
-        Path of an export file: JSON documents a line, one after another, in an array, in lines of
+        Path of an export file: JSON documents in lines, one after another, in an array, in lines of
         elasticdump or in saved answers of searches; UTF-8, UTF-16 or UTF-32; plain or compressed (see
         `frontierlab.exports.export_file.ExportFile`). A document that repeats the ``_index`` and ``_id``
-        of an earlier one is left out. By default the ``es_index`` of the settings.
+        of an earlier one is left out. By default the ``es_index`` of the settings is read.
     extra_fields
-        Further fields of the documents, each a nullable column of the same name. As a dict, what
-        each is read as: integer, number, flag, name, time, or json, which keeps any value as its JSON
-        text; otherwise as the index maps it (objects as json), and from a file as name. A value that does
-        not fit is null, and counted in the manifest as ``unfit``.
+        Further fields of the documents; each becomes a nullable column of the same name. A dict also
+        gives the type of each: integer, number, flag, name, time, or json, which keeps any value as its
+        JSON text. By default the type follows the mapping of the index (objects are json); in a file it
+        is name. A value that does not fit is null, and counted in the manifest as ``unfit``.
     complete
-        False leaves ids and names as they were logged, and needs no catalogue. True takes the catalogue, which
-        is built from COOLR first where it is missing, or older than ``coolr_refresh_hours``; where that fails, an
-        old one is taken, and a warning says so.
+        False leaves ids and names as they were logged, and needs no catalogue. True uses the catalogue. If it is
+        missing, or older than ``coolr_refresh_hours``, it is built from COOLR first. If that fails, an old
+        catalogue is used with a warning.
     dry_run
-        Only say what would be done: the search's body, the number of documents, an estimate of
-        the size. Nothing is written, and `name` may be left out.
+        Only return what would be done: the body of the search, the number of documents, an estimate
+        of the size. Nothing is written, and `name` is not needed.
     progress
-        True shows a bar; False nothing; a function is called with a `Progress` a few times a
-        second in this thread, and stops the extraction by raising.
+        True shows a bar, False nothing. A function is called with a `Progress` a few times a second
+        in this thread; it stops the extraction by raising an error.
 
     Returns
     -------
     Dataset
-        Complete. Where ``limit_queries`` cut it (by time, earliest first, at a whole millisecond),
-        it says so, and so does a warning; see `frontierlab.storage.losses` for all that is warned of.
+        A complete dataset. If ``limit_queries`` cut it (by time, earliest first, at a whole
+        millisecond), the manifest and a warning say so; `frontierlab.storage.losses` has all warnings.
     DryRun
-        With `dry_run`.
+        If `dry_run` is True.
 
     Raises
     ------
     InvalidRequestError, ConfigurationError, CatalogueError
-        What was given makes no sense, or the catalogue is missing and cannot be built. Nothing was done.
+        An argument or setting is not valid, or the catalogue is missing and cannot be built. Nothing was done.
     DatasetError
-        The name is that of a complete dataset, of an incomplete one of another request (the
-        message names the difference), or of one in use. It was left as it was.
+        The name belongs to a complete dataset, to an incomplete one of another request (the message
+        names the difference), or to one in use. That dataset was not changed.
     ElasticsearchError
-        The server cannot be reached or refuses, or there is no such index. Nothing was done.
+        The server cannot be reached or refuses, or the index does not exist. Nothing was done.
     InterruptedExtraction
-        It stopped before its end; parts that are whole are kept, and the same call goes on.
+        The extraction stopped early. Finished parts are kept, and the same call resumes.
 
     Examples
     --------
@@ -188,7 +188,7 @@ def extract_request(
     progress: bool | ProgressCallback = True,
     share: Share | None = None,
 ) -> Dataset:
-    """Do what `extract` does, for a request that is checked; without warnings, see `frontierlab.storage.losses.losses`.
+    """Do the work of `extract` for a checked request, without warnings (see `frontierlab.storage.losses.losses`).
 
     Parameters
     ----------
@@ -197,9 +197,9 @@ def extract_request(
     settings, progress
         As for `extract`.
     request
-        What is asked for.
+        The request.
     share
-        Called when it is known what is to be read: others may then help, by `read_part`.
+        Called when the plan is made: workers can then help with `read_part`.
     """
     try:
         _extract(path, settings, request, progress, share)
@@ -217,7 +217,7 @@ def _extract(
         manifest = _earlier(path, request)
         cancelled, search = threading.Event(), None
         if manifest is not None:
-            request, search = _request(manifest), manifest.search  # with the bounds that were frozen
+            request, search = _request(manifest), manifest.search  # with the bounds fixed by the first call
         with closing(_source(settings, request, cancelled, search, _planning(progress))) as opened:
             if manifest is None:
                 catalogue, problems = _new_catalogue(request, settings, progress)
@@ -229,7 +229,7 @@ def _extract(
             reading = Reading(
                 path, manifest, catalogue, lambda: _source(settings, opened.request, cancelled, found), cancelled
             )
-            if share is not None and request.index:  # a file is read from its beginning for each part that is shared
+            if share is not None and request.index:  # a file would be read from its start by each
                 share(path.name, reading.missing())
             with reporting(progress, "documents") as report:
                 reading.run(opened, report)
@@ -240,30 +240,30 @@ def _extract(
 
 
 def read_part(name: str, number: int, settings: Settings, report: ProgressCallback) -> bool:
-    """Read one part of an extraction that goes on elsewhere, and put it in its place.
+    """Read and store one part of an extraction that runs elsewhere.
 
     Parameters
     ----------
     name
-        Of the dataset.
+        Name of the dataset.
     number
-        Of the part. Nothing is done where it is there already, or where another reads it.
+        Number of the part. Nothing is done if the part is stored already, or if another process reads it.
     settings
-        They have to name the source that the extraction reads.
+        Settings that name the same source as the extraction.
     report
-        Called with a `Progress` a few times a second; ends the reading by raising.
+        Called with a `Progress` a few times a second; stops the reading by raising an error.
 
     Returns
     -------
     bool
-        Whether it was read here.
+        Whether this call read the part.
 
     Raises
     ------
     DatasetError
-        There is no such extraction, or the settings name another source than it reads.
+        The extraction does not exist, or the settings name another source.
     FrontierlabError
-        The part could not be read; nothing is left of it.
+        The part could not be read; its temporary files were removed.
     """
     path = dataset_path(name, settings)
     manifest = Manifest.read(path)
@@ -284,7 +284,7 @@ def read_part(name: str, number: int, settings: Settings, report: ProgressCallba
 
 
 def _earlier(path: Path, request: Request) -> Manifest | None:
-    """Return the manifest of an interrupted extraction that the same request goes on with."""
+    """Return the manifest of the interrupted extraction that this request resumes; None if there is none."""
     if not (path / "manifest.json").exists():
         require_new(path)
         return None
@@ -304,7 +304,7 @@ def _earlier(path: Path, request: Request) -> Manifest | None:
 
 
 def _request(manifest: Manifest) -> Request:
-    """Return what was asked for; what this version does not know would be left out in silence, and is refused."""
+    """Return the request in a manifest; refuse one with fields that this version does not know."""
     if unknown := ", ".join(manifest.request.keys() - Request.model_fields.keys()):
         raise DatasetError(
             f"The dataset {manifest.name} was begun by frontierlab {manifest.frontierlab} and asks for {unknown}, "
@@ -316,12 +316,12 @@ def _request(manifest: Manifest) -> Request:
 def _new_catalogue(
     request: Request, settings: Settings, progress: bool | ProgressCallback
 ) -> tuple[Catalogue | None, list[str]]:
-    """Return the catalogue that an extraction begins with, and what is wrong with it."""
+    """Return the catalogue for a new extraction, and sentences about its problems."""
     return catalogues.current(settings, progress) if request.complete else (None, [])
 
 
 def _catalogue_at_hand(settings: Settings) -> tuple[Catalogue | None, list[str]]:
-    """Return the catalogue as it is, and what an extraction would do about it first."""
+    """Return the catalogue in its present state, and sentences about what an extraction would do with it first."""
     path = settings.catalogue_path
     if not catalogues.needs_refresh(settings):
         return Catalogue.read(path), []
@@ -331,7 +331,7 @@ def _catalogue_at_hand(settings: Settings) -> tuple[Catalogue | None, list[str]]
 
 
 def _catalogue_of(path: Path, request: Request) -> Catalogue | None:
-    """Read the catalogue that an extraction began with, and goes on with."""
+    """Read the catalogue that was stored when the extraction began."""
     if not request.complete:
         return None
     try:
@@ -344,7 +344,7 @@ def _catalogue_of(path: Path, request: Request) -> Catalogue | None:
 
 
 def _planning(progress: bool | ProgressCallback) -> Callable[[], object] | None:
-    """Return what to call while the source is examined and the plan is made: who is called can stop that too."""
+    """Return a function to call while the source is examined and the plan is made; `progress` can stop this too."""
     if not callable(progress):
         return None
     meter = ProgressMeter("planning", None)
@@ -369,7 +369,7 @@ def _source(
 
 
 def _planned(path: Path, source: Source, catalogue: Catalogue | None, problems: list[str], most: int) -> Manifest:
-    """Make the plan, and with it the manifest of a dataset that begins."""
+    """Make the plan, and begin the dataset with a manifest that has it."""
     plan = source.plan(most)
     manifest = Manifest(
         id=secrets.token_hex(8),

@@ -1,4 +1,4 @@
-"""An export file as the place where documents come from."""
+"""An export file as a source of documents."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["FileSource"]
 
 
 class FileSource:
-    """The documents of an export file. The filtering is done here, and what it leaves out is counted."""
+    """The documents of an export file. They are filtered here, and those left out are counted."""
 
     def __init__(self, settings: Settings, request: Request) -> None:
         self.request = request.model_copy(
@@ -69,7 +69,7 @@ class FileSource:
             )
 
     def describe(self) -> dict[str, Any]:
-        """Return the file's path, how many documents it has, their digest, and what becomes of repeated ones."""
+        """Return the file's path, its number of documents, their digest, and whether repeated ones are kept."""
         described: dict[str, Any] = {
             "file": self.request.source,
             "documents": self._survey.number,
@@ -98,7 +98,7 @@ class FileSource:
         return Plan(parts, limit, notes, self._survey.partial)
 
     def _cut(self) -> dict[str, Any] | None:
-        """Find where ``limit_queries`` cuts: one pass over the file for the second, one for the millisecond."""
+        """Find where ``limit_queries`` cuts: the first pass over the file finds the second, another the millisecond."""
         most = self.request.limit_queries
         seconds = self._histogram(self.request.start or 0, self.request.stop or LAST, 1_000)
         available = sum(count for _, count in seconds)
@@ -128,7 +128,7 @@ class FileSource:
 
     @contextmanager
     def reading(self, part: PlannedPart) -> Iterator[list[Iterator[Batch]]]:
-        """Share the part's documents between the slices, as each gets to them."""
+        """Yield an iterator for each slice; each takes the next documents of the part when it is ready."""
 
         def documents() -> Iterator[Batch]:
             while taken := self._stream.take(part.start, part.stop):
@@ -139,11 +139,11 @@ class FileSource:
         self._require_unchanged()
 
     def with_iov(self, part: PlannedPart) -> int | None:
-        """Return None: a file says nothing beside its documents."""
+        """Return None: a file has no counts beside its documents."""
         return None
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
-        """Return the rows that were asked for."""
+        """Return the requested rows, and the number of the others by reason."""
         request, left_out = self.request, Counter[str]()
 
         def keep(reason: str, mask: Any) -> None:

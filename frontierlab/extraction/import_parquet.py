@@ -1,4 +1,4 @@
-"""Datasets from Parquet files that were made elsewhere, such as today's extraction tool's."""
+"""Make datasets from Parquet files of other tools, such as the existing extraction tool."""
 
 from __future__ import annotations
 
@@ -28,52 +28,51 @@ from frontierlab.util.times import format_time
 
 __all__ = ["import_parquet", "import_rows"]
 
-_ROWS = 50_000  # at a time
+_ROWS = 50_000  # rows per page
 
 
 def import_parquet(
     path: str | os.PathLike[str], name: str, settings: Settings | None = None, *, complete: bool = True
 ) -> Dataset:
-    """Make a dataset of Parquet files that were made elsewhere.
+    """Make a dataset from Parquet files of other tools.
 
-    Columns are known by their names of today (``time``, ``db``, ``nodefullpath``, …) or by the
-    document's (``@timestamp``, ``sqldb``, …). Times may be timestamps of any unit (a time without a
-    zone is UTC; digits below a millisecond are cut) or text; numbers and flags may be integers, floats
-    or decimals that hold whole numbers, or text; text may be bytes in UTF-8; all may be
-    dictionary-encoded. Rows that cannot be read are malformed and set aside, rows of other databases
-    left out, and the rest completed, just as in `frontierlab.extract`.
+    Columns are recognised by their names in a dataset (``time``, ``db``, ``nodefullpath``, …) or in a
+    document (``@timestamp``, ``sqldb``, …). Times may be timestamps of any unit (a time without a
+    zone is UTC; digits below a millisecond are cut) or text. Numbers and flags may be integers, floats
+    or decimals with whole numbers, or text. Text may be bytes in UTF-8. All may be dictionary-encoded.
+    Malformed rows are set aside, rows of other databases are left out, and ids and names are completed,
+    as in `frontierlab.extract`.
 
-    Memory does not grow with the rows.
+    Memory use does not grow with the number of rows.
 
     Parameters
     ----------
     path
-        A file, or a folder as Spark, Hive, Impala or DuckDB write it: all its files are read, also
-        those of folders in it, but for names that begin with ``_`` or ``.``. A folder ``db=CONDBR2``
-        is a column of the rows below it. Files may differ in their columns and types. Nothing of it
-        is changed.
+        A file, or a folder as Spark, Hive, Impala or DuckDB write it. All files of a folder and its
+        subfolders are read, except names that begin with ``_`` or ``.``. A folder ``db=CONDBR2`` is a
+        column of the rows below it. Files may differ in their columns and types. No file is changed.
     name
-        Of the new dataset.
+        Name of the new dataset.
     settings
-        By default ``Settings()``; ``db_instances``, the catalogue and ``loss_warning_share`` count here.
+        By default ``Settings()``; ``db_instances``, the catalogue and ``loss_warning_share`` are used.
     complete
         False leaves ids and names as they are, and needs no catalogue.
 
     Returns
     -------
     Dataset
-        Complete; ``manifest.notes`` names the columns that were not taken, and those of another type
-        than the dataset's. Where it lacks something a warning says so, see `frontierlab.storage.losses`.
+        A complete dataset. ``manifest.notes`` names the columns that were ignored, and those of another
+        type than the dataset's. Losses are warned of, see `frontierlab.storage.losses`.
 
     Raises
     ------
     InvalidRequestError
         A file is not Parquet, is damaged, lacks ``time`` or ``db``, has a column of a type that no value
-        of a log row has, or holds integers as floats that have lost digits; or the folder is empty or
-        half-written; or the name is not a plain one. No dataset is left behind.
+        of a log row has, or has integers as floats that have lost digits; or the folder is empty or
+        half-written; or the name is not valid. No dataset is left behind.
     DatasetError
-        There is a dataset of that name, which is as it was; or the new one cannot be written, and
-        nothing is left of it.
+        A dataset with this name exists and was not changed; or the new one cannot be written, and its
+        files were removed.
     """
     settings = settings or Settings()
     dataset = import_rows(Path(path).expanduser().absolute(), name, settings, complete=complete)
@@ -82,7 +81,7 @@ def import_parquet(
 
 
 def import_rows(source: Path, name: str, settings: Settings, *, complete: bool = True) -> Dataset:
-    """Do what `import_parquet` does, without warnings; see `frontierlab.storage.losses.losses`."""
+    """Do the work of `import_parquet`, without warnings; see `frontierlab.storage.losses.losses`."""
     target = dataset_path(name, settings)
     files = find_logs(source)
     exported = _exported(files)
@@ -129,7 +128,7 @@ def _import(
 
 
 def _pages(files: Sequence[ParquetLogs]) -> Iterator[list[bytes]]:
-    """Yield the documents of all files, those of small files together."""
+    """Yield the documents of all files in pages; a page may join several small files."""
     page: list[bytes] = []
     for file in files:
         for documents in file.documents(_ROWS):
@@ -142,7 +141,7 @@ def _pages(files: Sequence[ParquetLogs]) -> Iterator[list[bytes]]:
 
 
 def _exported(files: Sequence[ParquetLogs]) -> Manifest | None:
-    """Return the manifest of the dataset that was exported, where that is what is imported."""
+    """Return the manifest in the metadata, if all files are exports of one dataset; otherwise None."""
     texts = {file.metadata.get(MANIFEST_KEY.encode()) for file in files}
     text = texts.pop()
     if text is None or texts:
@@ -163,7 +162,7 @@ def _manifest(
     catalogue: Catalogue | None,
     settings: Settings,
 ) -> Manifest:
-    """Return the manifest to begin with; that of an exported dataset still says what was asked for and cut."""
+    """Return the first manifest of the new dataset; it keeps request and limit of an exported dataset."""
     ours = Request(
         source=str(source),
         limit_queries=settings.limit_queries,

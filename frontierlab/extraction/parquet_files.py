@@ -1,4 +1,4 @@
-"""Parquet files that were made elsewhere: one file, or a folder as Spark, Hive, Impala and DuckDB write it."""
+"""Read Parquet files of other tools: one file, or a folder as Spark, Hive, Impala and DuckDB write it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS
 
 __all__ = ["ParquetLogs", "find_logs"]
 
-_NULL = "__HIVE_DEFAULT_PARTITION__"  # the name of a folder whose rows have no value
+_NULL = "__HIVE_DEFAULT_PARTITION__"  # the name of a folder whose rows have a null
 _KNOWN = {column.name: column.field for column in COLUMNS if column.field is not None}
 _KNOWN |= {field: field for field in DOCUMENT_FIELDS}
 _WRITE_AS = {"timestamp[ms, tz=UTC]": "a timestamp", "int64": "an integer", "bool": "a boolean"}
@@ -34,17 +34,17 @@ class ParquetLogs:
     path
         The file.
     rows
-        How many rows it has.
+        The number of rows.
     fields
-        The document's field of each column that is known.
+        Known columns: the column's name → the field of the document.
     constants
-        What the names of its folders, such as ``db=CONDBR2``, say of all its rows, by the document's field.
+        Values from the names of folders, such as ``db=CONDBR2``, by the field of the document.
     unknown
         The other columns.
     converted
         The known columns of another type than the dataset's: ``name (type)``.
     metadata
-        Of the file.
+        The metadata of the file's schema.
     """
 
     path: Path
@@ -56,12 +56,12 @@ class ParquetLogs:
     metadata: dict[bytes, bytes]
 
     def documents(self, most: int) -> Iterator[list[bytes]]:
-        """Yield the rows as the documents they once were, at most so many at a time.
+        """Yield the rows as documents, at most `most` at a time.
 
         Raises
         ------
         InvalidRequestError
-            The file is damaged, or holds integers as floats that have lost digits.
+            The file is damaged, or has integers as floats that have lost digits.
         """
         batches = _opened(self.path).iter_batches(most, columns=list(self.fields))
         while (batch := self._next(batches)) is not None:
@@ -97,18 +97,18 @@ class ParquetLogs:
 
 
 def find_logs(path: Path) -> list[ParquetLogs]:
-    """Return the Parquet files of query logs at a path: the file, or all files in a folder and the folders in it.
+    """Return the Parquet files of query logs at a path: the file, or all files in a folder and its subfolders.
 
-    What begins with ``_`` or ``.`` is not data. A folder named ``column=value`` is a column of the rows below it.
+    Names that begin with ``_`` or ``.`` are not data. A folder named ``column=value`` is a column of the rows below it.
 
     Raises
     ------
     InvalidRequestError
-        There is none, or one of them cannot be read, is not of query logs, or is still being written.
+        There is no Parquet file, or one cannot be read, does not hold query logs, or is still being written.
     """
     if not path.exists():
         raise InvalidRequestError(f"There is no file and no folder {path}.")
-    if not path.is_file() and not path.is_dir():  # a pipe would be waited for without end
+    if not path.is_file() and not path.is_dir():  # opening a pipe would block for ever
         raise InvalidRequestError(f"{path} is neither a file nor a folder: give a Parquet file, or a folder of them.")
     if not path.is_dir():
         return [_logs(path, {})]
@@ -129,13 +129,13 @@ def find_logs(path: Path) -> list[ParquetLogs]:
 
 
 def _is_data(path: Path) -> bool:
-    # a folder's name may begin with _ where it is that of a column
+    # the name of a column may begin with _, and so the name of its folder
     hidden = any(part.startswith(".") or (part.startswith("_") and "=" not in part) for part in path.parts)
     return not hidden and path.suffix != ".crc"
 
 
 def _constants(path: Path) -> dict[str, str | None]:
-    """Return what the names of the folders of a file say, by column."""
+    """Return the values in the names of a file's folders, by column."""
     pairs = [unquote(part).partition("=") for part in path.parts[:-1] if "=" in part]
     return {name: None if value == _NULL else value for name, _, value in pairs}
 
@@ -143,7 +143,7 @@ def _constants(path: Path) -> dict[str, str | None]:
 def _logs(file: Path, constants: dict[str, str | None]) -> ParquetLogs:
     parquet = _opened(file)
     schema = parquet.schema_arrow
-    # a column that is in the file too is better known there: it has a type
+    # a column of the file has priority over a folder's name: it has a type
     constants = {name: value for name, value in constants.items() if name not in schema.names}
     names = [*schema.names, *constants]
     counted = Counter(_KNOWN[name] for name in names if name in _KNOWN)
@@ -170,7 +170,7 @@ def _logs(file: Path, constants: dict[str, str | None]) -> ParquetLogs:
 
 
 def _refuse_types(file: Path, parquet: pq.ParquetFile, fields: dict[str, str]) -> None:
-    """Refuse columns no value of which can be that of a log row."""
+    """Refuse columns whose type has no values for a log row."""
     stored = [parquet.schema.column(place) for place in range(len(parquet.schema))]
     intervals = {column.path for column in stored if column.converted_type == "INTERVAL"}  # Arrow reads them as bytes
     for name, field in fields.items():
@@ -185,7 +185,7 @@ def _refuse_types(file: Path, parquet: pq.ParquetFile, fields: dict[str, str]) -
 
 def _opened(file: Path) -> pq.ParquetFile:
     try:
-        # in nanoseconds, times of Spark and Impala beyond the year 2262 would overflow without a word
+        # as nanoseconds, times of Spark and Impala beyond the year 2262 would silently overflow
         return pq.ParquetFile(file, coerce_int96_timestamp_unit="ms")
     except (OSError, pa.ArrowException) as error:
         raise InvalidRequestError(f"{file} is not a Parquet file that can be read: {error}") from None

@@ -1,7 +1,7 @@
-"""Reading the parts of an extraction: slices side by side, each part put in its place when it is whole.
+"""Read the parts of an extraction: slices in parallel, each part stored when it is finished.
 
-Several processes can read parts of one dataset at a time. A part is read by who holds its lock, and by nobody once it
-is there: what each part becomes does not depend on who reads it.
+Several processes can read parts of one dataset at the same time. The holder of a part's lock reads it. A stored part is
+not read again: its rows do not depend on the process that read it.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from frontierlab.util.progress import ProgressCallback, ProgressMeter
 __all__ = ["Reading"]
 
 _ROW_GROUP = 60_000
-_ATTEMPTS = 3  # at a part whose point in time was lost
-_LOOK = 0.5  # seconds between two looks at parts that others read
-_STALLED = 600.0  # seconds without a further row, after which a part that another reads is read here too
+_ATTEMPTS = 3  # attempts to read a part whose point in time was lost
+_LOOK = 0.5  # seconds between two checks of parts that other processes read
+_STALLED = 600.0  # seconds without progress, after which a part that another process reads is read here too
 
 
 @dataclass
@@ -53,7 +53,7 @@ class _Begun:
 
 
 class _Slices:
-    """The slices of a part, opened when the first of them is read: a point in time that waits expires."""
+    """The slices of a part, opened when the first one is read: a point in time that is opened too early expires."""
 
     def __init__(self, source: Source, part: PlannedPart) -> None:
         self._source = source
@@ -74,20 +74,20 @@ class _Slices:
 
 
 class Reading:
-    """Reads the parts that are missing of a dataset.
+    """Reads the missing parts of a dataset.
 
     Parameters
     ----------
     path
         The dataset's folder.
     manifest
-        With the plan.
+        The manifest, with the plan.
     catalogue
-        To complete with; None leaves ids and names as they are.
+        Completes ids and names; None leaves them as they are.
     open_source
-        Opens where the documents come from.
+        Opens the source of the documents.
     cancelled
-        Set here when the reading has to end early.
+        Set here when reading must stop early.
     """
 
     def __init__(
@@ -107,18 +107,18 @@ class Reading:
         self._look()
 
     def missing(self) -> list[int]:
-        """Return the numbers of the parts that are not there."""
+        """Return the numbers of the parts that are not stored."""
         return [part.number for part in self._manifest.plan if part.number not in self._outcomes]
 
     def _look(self) -> int:
-        """See which further parts are there by now, and return how many documents these had."""
+        """Find parts that were stored since the last check, and return their number of documents."""
         found = {number: read_outcome(self._path, number) for number in self.missing()}
         ours = {number: outcome for number, outcome in found.items() if outcome is not None}
         self._outcomes |= ours
         return sum(outcome.counts.read for outcome in ours.values())
 
     def run(self, source: Source, report: ProgressCallback) -> None:
-        """Read until all parts are there: what nobody else reads, and what others began and did not end."""
+        """Read until all parts are stored: parts that nobody reads, and parts of other readers that stalled."""
         there = sum(outcome.counts.read for outcome in self._outcomes.values())
         todo = [part for part in self._manifest.plan if part.number not in self._outcomes]
         meter = ProgressMeter("reading", there + sum(part.expected for part in todo), there)
@@ -129,7 +129,7 @@ class Reading:
                 free = free_parts(self._path, left)
                 stalled = others.stalled(left)
                 if parts := [part for part in self._manifest.plan if part.number in {*free, *stalled}]:
-                    with closing(self._open_source()) as again:  # a file is read forward only
+                    with closing(self._open_source()) as again:  # a source that reads a file cannot go back
                         self._pass(again, parts, meter, report, take_over=stalled)
                 else:
                     report(meter.progress(f"waiting for {others.who()}"))
@@ -141,7 +141,7 @@ class Reading:
             raise self.interrupted(error) from error
 
     def interrupted(self, error: Exception) -> InterruptedExtraction:
-        """Return the error that says how far the extraction came, and how it goes on."""
+        """Return the error that says how many parts are stored, and how to resume."""
         cause = reason(error, self._path) if isinstance(error, OSError) else str(error).rstrip(".")
         return InterruptedExtraction(
             f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
@@ -150,7 +150,7 @@ class Reading:
         )
 
     def read_one(self, part: PlannedPart, report: ProgressCallback) -> bool:
-        """Read one part, and return whether it was read here."""
+        """Read one part; return whether this call read it."""
         if part.number in self._outcomes:
             return False
         with closing(self._open_source()) as source:
@@ -170,7 +170,7 @@ class Reading:
         report: ProgressCallback,
         take_over: Container[int] = (),
     ) -> None:
-        """Read parts in order, but for those that others read meanwhile."""
+        """Read parts in order, except those that other processes are reading or have stored meanwhile."""
         looked = time.monotonic()
 
         def show(*_: object) -> None:
@@ -190,7 +190,7 @@ class Reading:
 
 
 class _Others:
-    """Watches the parts that others read.
+    """Watches the parts that other processes read.
 
     Parameters
     ----------
@@ -203,7 +203,7 @@ class _Others:
         self._seen: dict[int, tuple[float, object]] = {}
 
     def stalled(self, numbers: Iterable[int]) -> list[int]:
-        """Return the parts for which nothing was written since long: who reads them hangs or was stopped."""
+        """Return the parts whose files have not changed for `_STALLED` seconds: their readers hang or were stopped."""
         now, seen = time.monotonic(), self._seen
         self._seen = {}
         for number in numbers:
@@ -213,14 +213,14 @@ class _Others:
         return [number for number, (since, _) in self._seen.items() if now - since > _STALLED]
 
     def who(self) -> str:
-        """Say who reads what."""
+        """Describe the readers of parts, for a message."""
         with fenced(self._path):
             found = [f"{who}, which reads part {number}" for number, who in readers(self._path).items()]
         return "; ".join(found[:3]) or "the last parts"
 
 
 class _Reader:
-    """Reads parts from one source that is open."""
+    """Reads parts from one open source."""
 
     def __init__(
         self, path: Path, manifest: Manifest, source: Source, catalogue: Catalogue | None, cancelled: threading.Event
@@ -240,9 +240,9 @@ class _Reader:
         report: ProgressCallback,
         take_over: Container[int] = (),
     ) -> Iterator[tuple[int, Outcome]]:
-        """Read parts in order; the next begins before the last one ends, so that no slice waits.
+        """Read parts in order; the next part begins before the current one ends, so that no slice is idle.
 
-        Parts of the numbers `take_over` are read even where another holds their locks.
+        The parts in `take_over` are read although another process holds their locks.
         """
         begun: deque[_Begun] = deque()
         with ExitStack() as opened, ThreadPoolExecutor(self._source.slices, "extraction") as pool:
@@ -259,12 +259,12 @@ class _Reader:
             except BaseException as error:
                 self._cancelled.set()
                 pool.shutdown(cancel_futures=True)
-                if isinstance(error, FileNotFoundError):  # where a dataset was deleted, so were the files in work
+                if isinstance(error, FileNotFoundError):  # the dataset may have been deleted: Replaced says so
                     require_not_replaced(self._path, self._manifest)
                 raise
 
     def _take(self, part: PlannedPart, held: ExitStack, take_over: bool) -> bool:
-        """Lock a part; False where another reads it, or has read it by now."""
+        """Lock a part; False if another process is reading it or has stored it."""
         lock = held.enter_context(part_locked(self._path, part.number, self._manifest, take_over=take_over))
         if lock is None or read_outcome(self._path, part.number) is not None:
             held.close()
@@ -273,7 +273,7 @@ class _Reader:
 
     def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, held: ExitStack, meter: ProgressMeter) -> _Begun:
         folder = temporary_folder(self._path, part.number)
-        held.callback(shutil.rmtree, folder, ignore_errors=True)  # unless it is the part's own by then
+        held.callback(shutil.rmtree, folder, ignore_errors=True)  # no effect after the folder was renamed to the part's
         slices = _Slices(self._source, part)
         held.callback(slices.close)
         writers = [SliceWriter(folder, number, self._schema) for number in range(self._source.slices)]
@@ -286,7 +286,7 @@ class _Reader:
     def _finish(
         self, begun: _Begun, pool: ThreadPoolExecutor, meter: ProgressMeter, report: ProgressCallback
     ) -> tuple[int, Outcome]:
-        """Wait for the slices of a part, reporting meanwhile, and put it in its place."""
+        """Wait for the slices of a part while reporting progress, then store the part."""
         for attempt in range(1, _ATTEMPTS + 1):
             while wait(begun.futures, timeout=0.25).not_done:
                 _raise_first(begun.futures)
@@ -308,7 +308,7 @@ class _Reader:
         return number, outcome
 
     def _iovs_lost(self, part: PlannedPart, read: Outcome) -> int:
-        """Return how many documents have an IOV by the source and none in their rows; malformed ones may have one."""
+        """Return how many documents have an IOV by the source's count, but none in a row or a malformed document."""
         given = self._source.with_iov(part)
         return 0 if given is None else max(0, given - read.with_iov - read.counts.set_aside)
 
@@ -348,7 +348,7 @@ class _Reader:
 
 
 def _raise_first(futures: list[Future[Outcome]]) -> None:
-    """Raise the error of a slice that has failed, not to wait for the others; a lost point in time is for all."""
+    """Raise the error of a failed slice without waiting for the others, except for a lost point in time."""
     for future in futures:
         if future.done() and (error := future.exception()) and not isinstance(error, PointInTimeLost):
             raise error

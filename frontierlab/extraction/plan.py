@@ -1,8 +1,8 @@
-"""Splitting a time range into parts, from counts of documents that the server answers.
+"""Split a time range into parts, by counts of documents from the source.
 
-Both functions ask only ``histogram(start, stop, width)``, which counts the documents of
+Both functions call only ``histogram(start, stop, width)``, which counts the documents of
 ``[start, stop)`` in buckets of `width` milliseconds: ``(start of the bucket, documents)`` in order,
-without the empty ones. Times are UTC milliseconds since the epoch.
+without empty buckets. Times are UTC milliseconds since the epoch.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["Histogram", "cut", "split"]
 Histogram = Callable[[int, int, int], list[tuple[int, int]]]
 """``(start, stop, width)`` → ``(start of the bucket, documents)``, as above."""
 
-_BUCKETS = 2_000  # a search: far below the 65,536 that a server allows
+_BUCKETS = 2_000  # per search; a server allows 65,536
 
 
 def split(histogram: Histogram, start: int, stop: int, most: int) -> list[PlannedPart]:
     """Split a range into parts of at most `most` documents.
 
-    Together the parts cover the range without a gap. A part holds more than `most` only where a
-    single millisecond does.
+    Together the parts cover all documents of the range. A part has more than `most` only if a single
+    millisecond has.
     """
     bounds, counts = [start], [0]
     for begin, count in _buckets(histogram, start, stop, most):
@@ -40,9 +40,9 @@ def split(histogram: Histogram, start: int, stop: int, most: int) -> list[Planne
 
 
 def cut(histogram: Histogram, start: int, stop: int, limit: int) -> int:
-    """Return the latest millisecond before which there are at most `limit` documents, earliest first.
+    """Return the latest millisecond before which the range has at most `limit` documents.
 
-    Where all of the range fits, that is `stop`.
+    If the whole range has no more documents, return `stop`.
     """
     width = _width(start, stop)
     left = limit
@@ -55,7 +55,7 @@ def cut(histogram: Histogram, start: int, stop: int, limit: int) -> int:
 
 
 def _buckets(histogram: Histogram, start: int, stop: int, most: int) -> Iterator[tuple[int, int]]:
-    """Yield ``(start, documents)`` of buckets that hold at most `most`, or are one millisecond wide."""
+    """Yield ``(start, documents)`` of buckets that have at most `most` documents, or are one millisecond wide."""
     width = _width(start, stop)
     for bucket, count in histogram(start, stop, width):
         begin, end = max(bucket, start), min(bucket + width, stop)

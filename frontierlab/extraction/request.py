@@ -1,4 +1,4 @@
-"""What is asked of an extraction, checked before anything is done."""
+"""The request of an extraction, checked before anything is done."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ __all__ = ["Request", "make_request"]
 
 
 class Request(BaseModel):
-    """What is asked of an extraction; kept in the dataset's manifest.
+    """The request of an extraction; the dataset's manifest keeps it.
 
     Parameters
     ----------
     source
         URL of the Elasticsearch, or path of the export file.
     index
-        Names or patterns of the indices, with commas between them; empty for a file.
+        Names or patterns of the indices, separated by commas; empty for a file.
     since, until
-        ISO 8601, UTC: ``[since, until)``. None has no bound.
+        ISO 8601, UTC: ``[since, until)``. None is no bound.
     until_is_now
-        `until` was not given, and is the time of the first call.
+        Whether `until` was not given, and is the time of the first call.
     cached, taskid
-        Only such queries; None for all.
+        Values to filter by; None for all queries.
     extra_fields
-        Further fields of the documents and what each is read as, one of `EXTRA_TYPES`; None is
-        as the index has it.
+        Further fields of the documents and the type of each, one of `EXTRA_TYPES`; None takes the
+        type from the index.
     limit_queries
-        Documents at most.
+        Maximum number of documents.
     db_instances
         COOL database instances whose queries are kept.
     complete
@@ -75,9 +75,9 @@ class Request(BaseModel):
         return extra_columns(self.extra_fields)
 
     def differences(self, other: Request) -> str:
-        """Say in which fields another request differs; empty where it asks for the same.
+        """Describe the fields in which another request differs; empty if it asks for the same.
 
-        A bound that was left to the first call, and a type that was left to the index, do not differ.
+        Not differences: two bounds that are each the time of a first call, and a type that the other one leaves open.
         """
         ours, theirs = self.model_dump(), other.model_dump()
         if self.until_is_now and other.until_is_now:
@@ -101,16 +101,16 @@ def make_request(
     extra_fields: Sequence[str] | Mapping[str, str],
     complete: bool,
 ) -> Request:
-    """Check what is asked for and return it; see `frontierlab.extract`.
+    """Check the arguments of `frontierlab.extract` and make a request of them.
 
     Raises
     ------
     InvalidRequestError
-        Something of it makes no sense.
+        An argument is not valid.
     ConfigurationError
-        Without a file as source: ``es_address`` or ``es_index`` is not set.
+        `source` is None, and ``es_address`` or ``es_index`` is not set.
     """
-    until_is_now = until is None and source is None  # a file says itself where it ends; an index goes on
+    until_is_now = until is None and source is None  # a file has an end; an index keeps growing
     start = None if since is None else parse_time(since)
     stop = parse_time(datetime.now(UTC)) if until_is_now else None if until is None else parse_time(until)
     if start is not None and stop is not None and stop <= start:
@@ -145,7 +145,7 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
     if isinstance(extra_fields, str):
         raise InvalidRequestError(f"extra_fields={extra_fields!r} is a text: give a list, such as [{extra_fields!r}].")
     kinds: dict[str, Any] = dict(extra_fields) if isinstance(extra_fields, Mapping) else dict.fromkeys(extra_fields)
-    # Spark takes names of columns that differ in case alone for one
+    # Spark ignores case in the names of columns
     taken = {name.casefold(): name for name in (*(column.name for column in COLUMNS), *DOCUMENT_FIELDS)}
     asked: dict[str, str] = {}
     for name, kind in kinds.items():

@@ -1,4 +1,4 @@
-"""What the sources of documents have in common: an index (`elastic_source`) and an export file (`file_source`)."""
+"""The common interface of sources of documents: an index (`elastic_source`) or an export file (`file_source`)."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from frontierlab.util.times import format_time, from_milliseconds
 __all__ = ["Batch", "LAST", "Plan", "REPEATED", "Source", "limit_record", "require_same"]
 
 LAST = 9_214_646_400_000
-"""The end of the years that a document's time can have, UTC milliseconds."""
+"""The end of the year 2261 in UTC milliseconds; a document's time must be before."""
 
 REPEATED = "repeated document"
-"""Why a document is left out that is in a file twice."""
+"""The reason for leaving out a document that repeats an earlier one of the file."""
 
 
 class Plan(NamedTuple):
@@ -30,9 +30,9 @@ class Plan(NamedTuple):
     Parameters
     ----------
     parts
-        Ranges of time, or of documents by their number.
+        Ranges of time, or of the numbers of documents.
     limit
-        Where ``limit_queries`` cuts, as in the manifest; None where it does not.
+        Where ``limit_queries`` cuts, as in the manifest; None if it does not.
     notes, partial, hint
         Sentences for the manifest.
     """
@@ -50,9 +50,9 @@ class Batch(list[Document]):
     Parameters
     ----------
     documents
-        Those that are to become rows.
+        The documents to read.
     repeated
-        How many more there were, which repeat earlier ones and are left out.
+        Number of further documents that repeat earlier ones and are left out.
     """
 
     def __init__(self, documents: Iterable[Document], repeated: int = 0) -> None:
@@ -61,16 +61,16 @@ class Batch(list[Document]):
 
 
 class Source(Protocol):
-    """Where documents come from.
+    """A source of documents.
 
     Parameters
     ----------
     request
-        What is asked for, as understood.
+        The request, with the types of extra fields filled in.
     slices
-        How many iterators a part is read by, side by side.
+        Number of iterators that read a part in parallel.
     search
-        What was found out once of how to ask, for the manifest: a source that is opened again is given it.
+        How the source must be asked. The manifest keeps it, and gives it to a source that is opened again.
     waiting
         Called a few times a second while the thread that opened the source waits; ends the wait by raising.
     """
@@ -81,30 +81,30 @@ class Source(Protocol):
     waiting: Callable[[], object] | None
 
     def describe(self) -> dict[str, Any]:
-        """Return what identifies the source, for the manifest; the same when an extraction is resumed."""
+        """Return a record that identifies the source, for the manifest; it must be the same at a resumption."""
 
     def plan(self, most: int) -> Plan:
-        """Split what is asked for into parts of about `most` documents."""
+        """Split the request into parts of about `most` documents."""
 
     def sample(self, most: int) -> Sequence[Document]:
-        """Return a few of the documents, `most` at most."""
+        """Return at most `most` of the documents."""
 
     @contextmanager
     def reading(self, part: PlannedPart) -> Iterator[Sequence[Iterator[Sequence[Document]]]]:
-        """Give an iterator a slice of a part, each over lists of documents."""
+        """Yield one iterator over lists of documents for each slice of a part."""
 
     def with_iov(self, part: PlannedPart) -> int | None:
-        """Return how many documents of a part that is being read have an IOV; None where only they can say."""
+        """Return the number of documents of a part that have an IOV by the source's count; None without a count."""
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
-        """Return the rows that were asked for, and how many of the others there are, by reason."""
+        """Return the requested rows, and the number of the others by reason."""
 
     def close(self) -> None:
-        """Let go of what was opened."""
+        """Close files and connections."""
 
 
 def require_same(found: dict[str, Any], recorded: dict[str, Any], name: str) -> None:
-    """Raise DatasetError where a source is not any more what an extraction began with."""
+    """Raise DatasetError if a source has changed since the extraction began."""
     changed = [key for key in recorded if found.get(key) != recorded[key]]
     if changed:
         was = "; ".join(f"{key} was {recorded[key]!r} and is now {found.get(key)!r}" for key in changed)
@@ -114,7 +114,7 @@ def require_same(found: dict[str, Any], recorded: dict[str, Any], name: str) -> 
 
 
 def limit_record(request: Request, available: int, cut_at: int) -> dict[str, Any]:
-    """Return what a manifest says of a cut by ``limit_queries``."""
+    """Return the manifest's record of a cut by ``limit_queries``."""
     return {
         "limit_queries": request.limit_queries,
         "available": available,
