@@ -1,3 +1,3 @@
-"""The Elasticsearch client: paged, sliced reading of an index."""
+"""The Elasticsearch client: reads an index in pages and slices."""
 
 __all__: list[str] = []

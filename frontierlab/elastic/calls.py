@@ -1,4 +1,4 @@
-"""Calls to Elasticsearch that end: with an answer, an error, or because the caller has to stop."""
+"""Calls to Elasticsearch that always end: with an answer, an error, or because the caller stops."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ __all__ = ["BreakableNode", "CALL_SECONDS", "LOOK", "call_within"]
 T = TypeVar("T")
 
 CALL_SECONDS = 300.0
-"""The longest that a call may take, its whole answer included. A page that takes longer is asked for anew, smaller."""
+"""The longest time for a call and its whole answer. A page that takes longer is requested again in a smaller size."""
 
 LOOK = 0.1
-"""Seconds between two looks of a caller that waits at whether it has to stop."""
+"""Seconds between two checks whether a waiting caller must stop."""
 
 _current = threading.local()  # the call that this thread makes
-_own = threading.local()  # the thread that makes the calls of this thread
+_own = threading.local()  # the helper that makes the calls of this thread
 
 
 def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object]) -> T:
     """Make a call in another thread and wait for its end.
 
-    Neither a server that answers a byte at a time nor one that never answers, nor a slow name server, holds the caller
-    up for longer. A call that is not waited for any more has its connection closed: the server ends its search.
+    The wait is bounded, also if the server sends single bytes or nothing, or if the name server is slow. When the wait
+    ends early, the connection of the call is closed, so that the server ends its search.
 
     Parameters
     ----------
     call
-        Uses a client whose node class is `BreakableNode`.
+        The call; its client has the node class `BreakableNode`.
     seconds
         The longest wait.
     look
@@ -59,13 +59,13 @@ def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object
                 raise elastic_transport.ConnectionTimeout(f"no whole answer within {seconds:g} s")
     except BaseException:
         made.hang_up()
-        _own.helper = None  # it is left to the end of that call
+        _own.helper = None  # that helper may hang: the next call gets a new one
         raise
     return made.outcome.result()
 
 
 class _Call(Generic[T]):
-    """A call under way, and the connection that it uses."""
+    """A running call, and the connection that it uses."""
 
     def __init__(self, call: Callable[[], T]) -> None:
         self._call = call
@@ -84,14 +84,14 @@ class _Call(Generic[T]):
     def hang_up(self) -> None:
         sock = getattr(self.connection, "sock", None)
         if sock is not None:
-            with suppress(OSError):  # it has just ended; of the plain socket, for TLS's own way is not for two threads
+            with suppress(OSError):  # closed meanwhile; the plain socket's shutdown, since TLS's is not thread-safe
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _Helper:
-    """A thread that makes calls, one after another, for as long as there is this object.
+    """A thread that makes calls one after another, until this object is deleted.
 
-    A thread a call would be simpler; answers that are put into the memory of ever new threads take a third more of it.
+    One thread per call would be simpler, but answers then take a third more memory.
     """
 
     def __init__(self) -> None:
@@ -106,11 +106,11 @@ class _Helper:
 def _make_calls(calls: queue.SimpleQueue[_Call[Any] | None]) -> None:
     while (call := calls.get()) is not None:
         call.run()
-        del call  # and with it the answer, while there is no other
+        del call  # frees its answer before the next call
 
 
 class BreakableNode(elastic_transport.Urllib3HttpNode):
-    """A node whose connections `call_within` can close while another thread waits for their answer."""
+    """A node whose connections `call_within` can close while another thread waits for an answer."""
 
     def __init__(self, config: elastic_transport.NodeConfig) -> None:
         super().__init__(config)

@@ -1,4 +1,4 @@
-"""The Elasticsearch client and the paged, sliced reading of an index."""
+"""The Elasticsearch client: reads an index in pages and slices."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = ["Index", "PointInTime", "PointInTimeLost", "connect"]
 
 T = TypeVar("T")
 _KEEP_ALIVE = "5m"
-_SMALLEST = 500  # documents a page, however busy the server is
+_SMALLEST = 500  # documents per page, also if the server is busy
 _SILENCE = 120.0  # seconds without a byte of an answer
 _FIRST = 15.0  # seconds for the first answer: a wrong address should not cost minutes
 _CLOSING = 5.0  # seconds for closing a point in time, which expires by itself
 
 
 def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
-    """Make a client of the Elasticsearch that the settings name; nothing is sent yet.
+    """Make a client for the Elasticsearch in the settings; nothing is sent yet.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
     Raises
     ------
     ConfigurationError
-        ``es_address`` is not set, or the certificate file is none.
+        ``es_address`` is not set, or ``es_ca_certs`` is not a certificate file.
     """
     security: dict[str, Any] = {}
     if settings.es_api_key is not None:
@@ -65,9 +65,9 @@ def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
         if settings.es_fingerprint is not None:
             security["ssl_assert_fingerprint"] = settings.es_fingerprint
         if not settings.es_verify_certs:
-            security["ssl_show_warn"] = False  # the user has said so in so many words
+            security["ssl_show_warn"] = False  # the user has chosen this explicitly
     try:
-        # retries are ours: the client's own do not wait
+        # `Index.ask` retries: the client's own retries do not wait
         return elasticsearch.Elasticsearch(
             settings.es_url,
             **security,
@@ -83,30 +83,31 @@ def connect(settings: Settings, **options: Any) -> elasticsearch.Elasticsearch:
 
 @dataclass
 class PointInTime:
-    """A point in time: all slices read the same, and each answer may name it anew.
+    """A point in time: all slices read the same state of the index. Each answer may give it a new id.
 
     Parameters
     ----------
     id
-        The newest id that the server gave it.
+        The newest id from the server.
     """
 
     id: str
 
 
 class Index:
-    """What ``es_index`` names, one or several indices or a pattern, ready to be read.
+    """The indices that ``es_index`` names: one, several, or a pattern.
 
     Parameters
     ----------
     settings
-        Where it is, how to get in, and how to read.
+        The address, the credentials, and how to read.
     cancelled
-        Set from elsewhere to end waiting and reading: every call then ends within a second.
+        Set it to end waiting and reading: every call then ends within a second.
     waiting
-        Called a few times a second while the thread that made this waits for an answer; ends the wait by raising.
+        Called a few times a second while the thread that made this object waits for an answer; ends the wait by
+        raising.
     seconds
-        The longest that a call may take, its whole answer included; a busy or absent server is asked again for
+        The longest time for a call and its whole answer. Calls to a busy or absent server are repeated for
         ``es_retry_seconds``.
 
     Raises
@@ -129,7 +130,7 @@ class Index:
         self._thread = threading.get_ident()
         self._seconds = seconds
         self._settings = settings
-        self._most = settings.es_page  # until the server says that it takes less
+        self._most = settings.es_page  # until the server says that its maximum is smaller
         self.client = connect(settings)
         self._reader = connect(settings, serializers={"application/json": PageSerializer()})
 
@@ -139,13 +140,13 @@ class Index:
         self._reader.close()
 
     def fields(self, names: Sequence[str]) -> tuple[list[str], dict[str, Field]]:
-        """Return the indices that are read, and what they say of fields; this is the first question to a server.
+        """Return the indices that are read, and the capabilities of fields; this is the first call to a server.
 
         Raises
         ------
         ElasticsearchError
-            The server cannot be reached or refuses, there is no such index, or one does not answer. It is not asked
-            again: a wrong address should not cost minutes.
+            The server cannot be reached or refuses, the index does not exist, or an index does not answer. The call is
+            not repeated: a wrong address should not cost minutes.
         """
         answer = self.ask(
             lambda: self.client.options(request_timeout=_FIRST).field_caps(
@@ -163,12 +164,12 @@ class Index:
 
     def count(self, query: dict[str, Any], index: str | None = None) -> int:
         """Count the documents of a query, in all indices or in some of them."""
-        # unlike the count API, a search tells of remote clusters
+        # unlike the count API, a search reports the state of remote clusters
         answer = self._search(query, index=index or self.name, track_total_hits=True)
         return int(answer["hits"]["total"]["value"])
 
     def count_and_shards(self, query: dict[str, Any]) -> tuple[int, int]:
-        """Count the documents of a query, and the shards that were asked."""
+        """Count the documents of a query, and the shards that were searched."""
         answer = self._search(query, index=self.name, track_total_hits=True)
         return int(answer["hits"]["total"]["value"]), int(answer["_shards"]["total"])
 
@@ -178,7 +179,7 @@ class Index:
         Raises
         ------
         ElasticsearchError
-            The point in time has fewer than `shards` shards: an index or a cluster has gone away meanwhile.
+            The point in time has fewer than `shards` shards: an index or a cluster has disappeared.
         """
         answer = self._search(query, pit={"id": pit.id, "keep_alive": _KEEP_ALIVE}, track_total_hits=True)
         pit.id = answer.get("pit_id") or pit.id
@@ -190,14 +191,14 @@ class Index:
         return int(answer["hits"]["total"]["value"])
 
     def ends(self, query: dict[str, Any]) -> tuple[int | None, int | None]:
-        """Return the times of the first and the last document, UTC milliseconds; None where there is none."""
+        """Return the times of the first and the last document in UTC milliseconds; None if there are no documents."""
         wanted = {which: {which: {"field": "@timestamp"}} for which in ("min", "max")}
         found = self._search(query, index=self.name, aggregations=wanted, track_total_hits=False)["aggregations"]
         first, last = (found[which]["value"] for which in wanted)
         return None if first is None else int(first), None if last is None else int(last)
 
     def histogram(self, query: dict[str, Any], width: int) -> list[tuple[int, int]]:
-        """Count documents in buckets of time: ``(start, documents)`` in order, UTC milliseconds."""
+        """Count documents in buckets of `width` milliseconds: ``(start, documents)`` in order, UTC milliseconds."""
         how = {"field": "@timestamp", "fixed_interval": f"{width}ms", "min_doc_count": 1}
         wanted = {"times": {"date_histogram": how}}
         answer = self._search(query, index=self.name, aggregations=wanted, track_total_hits=False)
@@ -205,7 +206,7 @@ class Index:
         return [(int(bucket["key"]), int(bucket["doc_count"])) for bucket in buckets]
 
     def _search(self, query: dict[str, Any], **options: Any) -> Any:
-        """Ask for figures of a query, not for its documents."""
+        """Search for counts and aggregations, without documents."""
         answer = self.ask(
             lambda: self.client.search(query=query, size=0, allow_partial_search_results=False, **options)
         )
@@ -216,7 +217,7 @@ class Index:
     def point_in_time(self) -> Iterator[PointInTime]:
         """Open a point in time and close it at the end."""
         opened = self.ask(
-            # a shard that is missing is an error here, unless one asks for less
+            # by default a missing shard is an error
             lambda: self.client.open_point_in_time(index=self.name, keep_alive=_KEEP_ALIVE)
         )
         pit = PointInTime(opened["id"])
@@ -224,21 +225,21 @@ class Index:
             require_whole(opened.body, self.name)
             yield pit
         finally:
-            # it would expire by itself: not worth an error, nor hiding one
+            # a point in time expires by itself: a failure to close it must not hide another error
             with suppress(elasticsearch.ApiError, elastic_transport.TransportError):
                 call_within(lambda: self.client.close_point_in_time(id=pit.id), _CLOSING, lambda: None)
 
     def pages(self, body: dict[str, Any], pit: PointInTime, number: int, slices: int) -> Iterator[list[bytes]]:
-        """Read one slice of a query, page by page; as many documents as it counts, or an error.
+        """Read one slice of a query, page by page: all documents that the server counts, or an error.
 
         Parameters
         ----------
         body
-            The request, as `search_body` makes it. It is not changed.
+            The body of the search, from `search_body`. It is not changed.
         pit
-            The point in time; all slices must read the same one.
+            The point in time; all slices must use the same one.
         number, slices
-            The slice, from 0, and how many there are.
+            The number of the slice, from 0, and the number of slices.
 
         Yields
         ------
@@ -248,7 +249,7 @@ class Index:
         Raises
         ------
         PointInTimeLost
-            The point in time expired or went with the server.
+            The point in time expired, or the server restarted.
         ElasticsearchError
             A shard failed, the search timed out, or the server did not answer for ``es_retry_seconds``.
         """
@@ -268,7 +269,7 @@ class Index:
                 yield documents(page)
             if len(page.hits.hits) < asked:
                 break
-            body["size"] = min(self._most, 2 * asked)  # back up after a busy server made it smaller
+            body["size"] = min(self._most, 2 * asked)  # grow again after a busy server halved it
             body["search_after"] = self._last(page)
         if read != expected:
             raise ElasticsearchError(
@@ -282,14 +283,14 @@ class Index:
         return int(total["value"])
 
     def _last(self, page: Page) -> list[Any]:
-        """Return what the next page goes on after."""
+        """Return the sort values of the last document, after which the next page begins."""
         last = msgspec.json.decode(page.hits.hits[-1].sort)
         if not isinstance(last, list) or not last:
             raise ElasticsearchError(f"{self.name} gave a page without the place where the next one begins.")
         return last
 
     def _page(self, body: dict[str, Any]) -> tuple[Page, int]:
-        """Return the next page and the size that was asked for."""
+        """Return the next page and its requested size."""
 
         def search() -> Page:
             page: Page = self._reader.perform_request(
@@ -325,23 +326,24 @@ class Index:
         within: float | None = None,
         on_refusal: Callable[[BaseException], None] = lambda error: None,
     ) -> T:
-        """Call the server, waiting and calling again while it is busy or away; explain what stays wrong.
+        """Call the server; wait and repeat the call while the server is busy or absent; explain a lasting error.
 
         Parameters
         ----------
         call
-            What to ask, of a client of this index.
+            The call; it uses a client of this index.
         patience
-            Seconds during which it is asked again, once at least; 0 asks once. By default ``es_retry_seconds``.
+            Seconds during which the call is repeated, at least once; 0 never repeats it. By default
+            ``es_retry_seconds``.
         within
-            Seconds for one call and its whole answer; by default those that were given to this index.
+            Seconds for one call and its whole answer; by default the `seconds` of this index.
         on_refusal
-            Called with the error before it is asked again.
+            Called with the error before the call is repeated.
 
         Raises
         ------
         ElasticsearchError
-            It refuses, cannot be reached, stays busy, does not answer in time, or the reading was stopped.
+            The server refuses, cannot be reached, stays busy or does not answer in time, or the reading was stopped.
         """
 
         def refused(state: tenacity.RetryCallState) -> None:
@@ -350,7 +352,7 @@ class Index:
 
         seconds = self._settings.es_retry_seconds if patience is None else patience
         enough: Any = tenacity.stop_after_delay(seconds)
-        if seconds:  # a single call may take longer than that, and a second one may be for less
+        if seconds:  # one call may take longer than `seconds`; a second one may ask for a smaller page
             enough &= tenacity.stop_after_attempt(2)
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception(is_passing),
@@ -364,10 +366,10 @@ class Index:
         try:
             return retrying(lambda: call_within(call, longest, self._look))
         except (elasticsearch.ApiError, elastic_transport.TransportError) as error:
-            raise explained(error, self.url, self.name) from None  # the explanation has the text of it
+            raise explained(error, self.url, self.name) from None  # the explanation includes the error's text
 
     def _look(self) -> None:
-        """Raise where whoever waits has to stop."""
+        """Raise an error if the caller must stop waiting."""
         if self.cancelled.is_set():
             raise ElasticsearchError(f"The reading of {self.name} was stopped.")
         if self.waiting is not None and threading.get_ident() == self._thread:

@@ -1,4 +1,4 @@
-"""What errors and partial answers of Elasticsearch, and errors on the way to it, mean for the reader."""
+"""Explain errors and partial answers of Elasticsearch, and connection errors, to the user."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ __all__ = [
     "require_whole",
 ]
 
-_AWAY = ("skipped", "partial", "failed")  # of remote clusters
+_AWAY = ("skipped", "partial", "failed")  # states of remote clusters
 _PASSING = (429, 502, 503, 504)
 _CLOSED = re.compile(r"index \[([^\]]+)\] blocked by: \[FORBIDDEN/4|index_closed_exception.*?'index': '([^']+)'")
 _TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
 
 
 class PointInTimeLost(ElasticsearchError):
-    """The point in time is gone (expired, or the server restarted): its part is read again from its start."""
+    """The point in time expired, or the server restarted: the part is read again from its start."""
 
 
 class AccessRefused(ElasticsearchError):
-    """The user may not do this; what it is for may be had in another way."""
+    """The user lacks a permission; the caller may have another way."""
 
 
 class PageTooLarge(ElasticsearchError):
-    """The server refuses a page of this size, and takes `most` documents."""
+    """The server refuses a page of this size; its maximum is `most` documents."""
 
     def __init__(self, most: int) -> None:
         super().__init__(f"The server gives at most {most:,} documents a page.")
@@ -44,23 +44,23 @@ class PageTooLarge(ElasticsearchError):
 
 
 def is_passing(error: BaseException) -> bool:
-    """Whether the same call may succeed in a moment: the server is busy or away."""
+    """Whether the same call may succeed later: the server is busy or absent."""
     if isinstance(error, elasticsearch.ApiError):
         return error.meta.status in _PASSING and not isinstance(error, elasticsearch.UnsupportedProductError)
     return isinstance(error, elastic_transport.TransportError) and not isinstance(error, elastic_transport.TlsError)
 
 
 def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, url: str, name: str) -> Exception:
-    """Return what to raise for an error of the client.
+    """Return the exception to raise for an error of the client.
 
     Parameters
     ----------
     error
-        The client's.
+        The client's error.
     url, name
-        The server, and the indices that were asked for.
+        The server, and the requested indices.
     """
-    # an ApiError's text has the cause in it, a TransportError's only in its message
+    # str() of an ApiError has the cause; a TransportError has it only in its message
     text = error.message if isinstance(error, elastic_transport.TransportError) else str(error)
     if isinstance(error, elasticsearch.UnsupportedProductError):
         return ElasticsearchError(
@@ -110,7 +110,7 @@ def _explained_status(error: elasticsearch.ApiError, text: str, url: str, name: 
 
 
 def require_whole(answer: Mapping[str, Any], name: str) -> None:
-    """Raise ElasticsearchError where an answer to a search of indices is not of all that was asked about."""
+    """Raise ElasticsearchError if the answer to a search is partial."""
     failed = answer.get("_shards", {}).get("failed", 0)
     causes = [f"{failed} of its shards failed"] if failed else []
     causes += ["the search timed out"] if answer.get("timed_out") else []
@@ -128,7 +128,7 @@ def require_whole(answer: Mapping[str, Any], name: str) -> None:
 
 
 def require_all_answered(answer: Mapping[str, Any], name: str) -> None:
-    """Raise ElasticsearchError where indices or clusters did not answer a question about fields."""
+    """Raise ElasticsearchError if an index or cluster did not answer a field capabilities call."""
     if failures := answer.get("failures"):
         away = ", ".join(index for failure in failures for index in failure["indices"])
         error = failures[0].get("failure", {}).get("error", {})

@@ -1,7 +1,7 @@
-"""What an index says of its fields: which can be selected by, and which its documents' ``_source`` lacks.
+"""The fields of an index: which ones documents can be filtered by, and which ones ``_source`` lacks.
 
-A mapping can have fields that no ``_source`` has (aliases, runtime fields, what ``_source`` leaves out), and times in a
-form of its own. Those are asked for beside the ``_source``, from the columns in which the server keeps values.
+A mapping can have fields that ``_source`` lacks (aliases, runtime fields, fields excluded from ``_source``), and times
+in a format of its own. A search asks for these in addition to ``_source``, from the columns of the index.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _KINDS = {
     "boolean": "flag",
 }
 _DATES = {"date", "date_nanos"}
-# forms of a date that the readers of documents read as Elasticsearch does
+# date formats that our document readers understand as Elasticsearch does
 _READABLE = {
     *("strict_date_optional_time", "date_optional_time", "strict_date_optional_time_nanos", "epoch_millis"),
     *("strict_date_time", "date_time", "strict_date_time_no_millis", "date_time_no_millis"),
@@ -32,18 +32,18 @@ _READABLE = {
 
 @dataclass
 class Field:
-    """What the indices of an extraction say of a field.
+    """The capabilities of one field in the indices of an extraction.
 
     Parameters
     ----------
     types
-        Each type as which it is mapped → the indices that map it so; no index where all do.
+        Each type of the field → the indices with this type; an empty list if all indices have it.
     unmapped
-        The indices that do not map it.
+        The indices that do not map the field.
     searchable
-        Whether documents can be selected by it.
+        Whether documents can be filtered by the field.
     columnar
-        Whether all indices that map it keep its values in a column.
+        Whether all indices that map the field keep its values in a column.
     """
 
     types: dict[str, list[str]] = field(default_factory=dict)
@@ -52,13 +52,13 @@ class Field:
     columnar: bool = True
 
     def in_words(self) -> str:
-        """Say as what it is mapped, and where the indices differ, by which."""
+        """Describe the types of the field; if the indices differ, name the indices of each type."""
         named = [f"{type_} in {', '.join(sorted(indices))}" for type_, indices in sorted(self.types.items()) if indices]
         return " and ".join(named or sorted(self.types)) or "missing"
 
 
 def read_caps(answer: Mapping[str, Any]) -> dict[str, Field]:
-    """Return what the answer to a question about fields says, by the field's name; unmapped ones are not in it."""
+    """Return the fields of a field capabilities answer, by name, without unmapped fields."""
     fields = {}
     for name, capabilities in answer["fields"].items():
         types = {type_: said for type_, said in capabilities.items() if type_ != "unmapped"}
@@ -73,7 +73,7 @@ def read_caps(answer: Mapping[str, Any]) -> dict[str, Field]:
 
 
 def kind_of(found: Field | None) -> str:
-    """Return what an extra field is read as: JSON text where it is neither a number, a flag, a time nor a name."""
+    """Return the type that an extra field is read as; json if its types differ or are not simple."""
     if found is None:
         return "name"
     kinds = {_KINDS.get(type_, "json") for type_ in found.types}
@@ -81,19 +81,19 @@ def kind_of(found: Field | None) -> str:
 
 
 def beside_source(mapping: Mapping[str, Any], wanted: Iterable[str]) -> dict[str, str]:
-    """Return the fields of one index whose values its documents' ``_source`` lacks, or has in a form of its own.
+    """Return the fields of one index whose values ``_source`` lacks or has in another form.
 
     Parameters
     ----------
     mapping
-        Of the index, as the server gives it.
+        The mapping of the index, as the server returns it.
     wanted
         Names of fields.
 
     Returns
     -------
     dict
-        The field's name → why it is to be asked for beside the ``_source``.
+        The field's name → why the search must ask for it in addition to ``_source``.
     """
     properties, runtime = mapping.get("properties", {}), mapping.get("runtime", {})
     copied = {*_copied(properties)}
@@ -144,10 +144,10 @@ def _copied(properties: Mapping[str, Any]) -> Iterator[str]:
 
 
 def requests(names: Iterable[str], fields: Mapping[str, Field]) -> dict[str, list[dict[str, str]]]:
-    """Return what a search asks for beside ``_source``, to get the values of fields: members of its body.
+    """Return the members of a search's body that ask for fields in addition to ``_source``.
 
-    Values come from the columns, exact to the last digit and in UTC; where not all indices keep one, the server makes
-    them of the ``_source``.
+    Values come from the columns of the index, exact and in UTC. If an index keeps no column, the server takes them from
+    ``_source``.
     """
     asked: dict[str, list[dict[str, str]]] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""Questions about indices rather than to them: what is matched and not read, mappings, and what ``_source`` lacks."""
+"""Facts about indices: mappings, indices that match but are not read, and fields that ``_source`` lacks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from frontierlab.schema import DOCUMENT_FIELDS, TIME, Column
 
 __all__ = ["has_remote", "mappings", "missing_in_source", "unread"]
 
-_DOCUMENTS = 3  # of each field, from which one sees whether ``_source`` has it
+_DOCUMENTS = 3  # checked for each field
 
 
 def has_remote(index: Index) -> bool:
-    """Whether indices of other clusters are named, whose mappings nobody can ask for."""
+    """Whether indices of remote clusters are named, whose mappings cannot be requested."""
     return ":" in index.name
 
 
@@ -32,7 +32,7 @@ def mappings(index: Index) -> dict[str, dict[str, Any]]:
     Raises
     ------
     AccessRefused
-        The user may not see them.
+        The user may not read mappings.
     """
     if not (local := _local(index)):
         return {}
@@ -41,22 +41,22 @@ def mappings(index: Index) -> dict[str, dict[str, Any]]:
 
 
 def unread(index: Index, searched: list[str]) -> tuple[dict[str, str], dict[str, list[str]]]:
-    """Return the local indices that are matched and not read, and the aliases that give only a part of theirs.
+    """Return the local indices that match but are not read, and the aliases with filters.
 
     Parameters
     ----------
     index
-        What is read.
+        The indices to read.
     searched
-        The indices that a search of it reads.
+        The indices that a search reads.
 
     Returns
     -------
     unread
-        Index → what it is (``closed``, ``hidden``, ``frozen``, ``not searched``). Hidden ones whose name begins with
-        a dot are the server's own, and are not named.
+        Index → its state (``closed``, ``hidden``, ``frozen``, ``not searched``). Hidden indices whose name begins with
+        a dot belong to the server and are not listed.
     filtered
-        Alias that has a filter → the indices that are read through it alone.
+        Alias with a filter → the indices that are read only through this alias.
 
     Raises
     ------
@@ -83,15 +83,15 @@ def _filtered(index: Index, aliases: list[str], direct: set[str]) -> dict[str, l
     found: dict[str, list[str]] = {}
     for name, about in answer.body.items():
         for alias, how in about["aliases"].items():
-            if "filter" in how and name not in direct:  # an index that is named itself is read whole
+            if "filter" in how and name not in direct:  # an index named by itself is read completely
                 found.setdefault(alias, []).append(name)
     return found
 
 
 def missing_in_source(index: Index, query: dict[str, Any], fields: Mapping[str, Field]) -> list[str]:
-    """Return the fields that the first documents of a query have, and their ``_source`` lacks or has in another form.
+    """Return the fields that ``_source`` lacks, or has in another form, in the first documents of a query.
 
-    This is for indices whose mapping cannot be seen: of another cluster, or of a user who may only read.
+    Use this for indices whose mapping cannot be read: in a remote cluster, or without the permission.
     """
     searches: list[dict[str, Any]] = []
     for name in fields:
@@ -109,7 +109,7 @@ def missing_in_source(index: Index, query: dict[str, Any], fields: Mapping[str, 
 
 
 def _differs(name: str, mapped: Field, hit: Mapping[str, Any]) -> bool:
-    """Whether a document has a value that its ``_source`` lacks, or a time that the readers take for another."""
+    """Whether ``_source`` lacks a value of the document, or has a time that our readers understand differently."""
     values, source = hit.get("fields", {}).get(name), hit.get("_source", {})
     if values is None or source.get(name) is None:
         return values is not None

@@ -1,4 +1,4 @@
-"""The pages of a search: each document is left as the JSON text that it came as."""
+"""The pages of a search; each document stays JSON text as the server sent it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from elasticsearch.serializer import JsonSerializer
 __all__ = ["Hit", "Page", "PageSerializer", "documents"]
 
 
-class Hit(msgspec.Struct, gc=False):  # ten thousand a page: not for the garbage collector to walk through
-    """One document, as the JSON text it came as, and where the next page goes on after it."""
+class Hit(msgspec.Struct, gc=False):  # ten thousand a page: the garbage collector skips them
+    """One document as JSON text, and the sort values for the page after it."""
 
     source: msgspec.Raw = msgspec.field(name="_source", default=msgspec.Raw(b"{}"))
     sort: msgspec.Raw = msgspec.Raw(b"null")
-    fields: dict[str, list[msgspec.Raw]] | None = None  # what was asked for beside the source
+    fields: dict[str, list[msgspec.Raw]] | None = None  # requested in addition to the source
 
 
 class _Hits(msgspec.Struct):
@@ -26,7 +26,7 @@ class _Hits(msgspec.Struct):
 
 
 class Page(msgspec.Struct):
-    """The answer to a search, as far as it matters."""
+    """The used members of the answer to a search."""
 
     hits: _Hits
     timed_out: bool = False
@@ -36,7 +36,7 @@ class Page(msgspec.Struct):
     pit_id: str | None = None
 
     def about(self) -> dict[str, Any]:
-        """Return what the answer says of itself, under Elasticsearch's names."""
+        """Return what the answer says about its completeness, under Elasticsearch's names."""
         return {
             "timed_out": self.timed_out,
             "terminated_early": self.terminated_early,
@@ -46,12 +46,12 @@ class Page(msgspec.Struct):
 
 
 def documents(page: Page) -> list[bytes]:
-    """Return the documents of a page; values that were asked for beside the source come before those of the source."""
+    """Return the documents of a page; values requested in addition to the source come before those of the source."""
     return [hit.source if hit.fields is None else _merged(hit.fields, hit.source) for hit in page.hits.hits]
 
 
 def _merged(fields: dict[str, list[msgspec.Raw]], source: msgspec.Raw) -> msgspec.Raw:
-    """Return a document with values put before its own: of a name that is given twice, readers take the first."""
+    """Return a document with `fields` before its own members; readers use the first of two members with one name."""
     values = {name: found[0] if len(found) == 1 else found for name, found in fields.items()}
     head, members = msgspec.json.encode(values), bytes(source).strip().removeprefix(b"{").lstrip()
     if members in (b"}", b"null") or not fields:
@@ -60,10 +60,10 @@ def _merged(fields: dict[str, list[msgspec.Raw]], source: msgspec.Raw) -> msgspe
 
 
 class PageSerializer(JsonSerializer):
-    """Makes a `Page` of the body of an answer."""
+    """Makes a `Page` from the body of an answer."""
 
     def loads(self, data: bytes) -> Any:
-        """Read the body; an error's body becomes what the client makes of it."""
+        """Read the body; the body of an error is read as the client does by default."""
         try:
             return msgspec.json.decode(data, type=Page)
         except msgspec.ValidationError:
@@ -73,7 +73,7 @@ class PageSerializer(JsonSerializer):
 
 
 def _with_odd_texts(data: bytes, refusal: Exception) -> Page:
-    """Read a page in which a text has half a surrogate pair: Elasticsearch keeps it, and msgspec refuses it."""
+    """Read a page with half of a surrogate pair in a text: Elasticsearch stores such text, msgspec refuses it."""
     try:
         answer = json.loads(data)
         found, answer["hits"]["hits"] = answer["hits"]["hits"], []

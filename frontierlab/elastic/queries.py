@@ -1,4 +1,4 @@
-"""Queries and bodies of searches; nothing is sent here."""
+"""Make queries and bodies of searches; nothing is sent here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["search_body", "time_query"]
 def time_query(
     start: int | None, stop: int | None, cached: bool | None, taskid: int | None, *, lenient: bool = False
 ) -> dict[str, Any]:
-    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that meet the filters.
+    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that pass the filters.
 
     With `lenient`, ``cached`` may also be a number or text in some indices: 1 is true, and 0 is false.
     """
@@ -31,5 +31,5 @@ def time_query(
 
 
 def search_body(query: dict[str, Any], size: int, fields: list[str] | None) -> dict[str, Any]:
-    """Return the body of a search for pages of `size` documents, of all their fields or of some."""
+    """Return the body of a search for pages of `size` documents, with all fields or some."""
     return {"query": query, "size": size, "sort": ["_shard_doc"], "_source": True if fields is None else fields}
