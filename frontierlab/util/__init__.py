@@ -1,3 +1,3 @@
-"""What every room uses and what knows nothing of queries: times, files, progress."""
+"""Helpers for all rooms that know nothing about queries: times, files, progress, literals."""
 
 __all__: list[str] = []

@@ -1,4 +1,4 @@
-"""Writing a file so that a reader meets the old one or the new one, never half of one."""
+"""Write files atomically: a reader sees the old file or the new one, never half of one."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}")
 
 @contextmanager
 def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
-    """Give a temporary path in the same folder; what is written there takes the place of `path` at the end.
+    """Yield a temporary path in the same folder; the file written there replaces `path` at the end.
 
-    It has the rights of `mode`, less those that the process gives no file.
+    The file has the permissions `mode`, reduced by the umask of the process.
 
-    Where the body raises, the temporary file is removed and `path` is left as it was.
+    If the body raises, the temporary file is removed and `path` is not changed.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     temporary.touch(mode, exist_ok=False)
@@ -38,12 +38,12 @@ def replacing(path: Path, mode: int = 0o666) -> Iterator[Path]:
 
 
 def is_temporary(path: Path) -> bool:
-    """Whether a file is one of `replacing`: where nobody writes now, a process that was killed has left it."""
+    """Whether a file is a temporary file of `replacing`. If nobody is writing, a killed process has left it."""
     return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def reason(error: OSError, path: Path) -> str:
-    """Say why a file or folder below `path` cannot be written, in words that name the disk and what helps."""
+    """Say why a file or folder below `path` cannot be written; a full disk is named, with what to do."""
     if error.errno == errno.ENOSPC:
         place = next(folder for folder in (path, *path.parents) if folder.exists())
         free = shutil.disk_usage(place).free
@@ -56,9 +56,9 @@ def reason(error: OSError, path: Path) -> str:
 
 @contextmanager
 def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Give an empty folder that is removed at the end; those that killed processes have left are removed before.
+    """Yield an empty folder that is removed at the end; first remove such folders of killed processes.
 
-    A lock beside the folder says that it is in use, and ends with its process.
+    A lock file beside the folder is held while the folder is in use; it is released when the process ends.
     """
     for name in {path.name.removesuffix(".lock") for path in parent.glob(f"{prefix}*")}:
         with _holding(parent / f"{name}.lock") as mine:
@@ -75,7 +75,7 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def _holding(file: Path) -> Iterator[bool]:
-    """Hold a lock that belongs to one folder, and remove its file at the end; give False where another holds it."""
+    """Hold the lock of a folder and remove the lock file at the end; yield False if another process holds it."""
     lock = filelock.FileLock(file, timeout=0, thread_local=False)
     try:
         lock.acquire()
@@ -90,12 +90,12 @@ def _holding(file: Path) -> Iterator[bool]:
 
 
 def sync(path: Path) -> None:
-    """Have a file's content on the disk itself."""
+    """Flush a file's content to the disk."""
     with path.open("rb") as file:
         os.fsync(file.fileno())
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a whole text file in one step."""
+    """Write a text file atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

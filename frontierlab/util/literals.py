@@ -1,4 +1,4 @@
-"""Values as Python code, for a repr and for code to take away."""
+"""Write values as Python code, for a repr and for code that users copy."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ __all__ = ["literal"]
 
 
 def literal(value: Any) -> str:
-    """Write a value as the Python that makes it again, in the double quotes that code is written in.
+    """Write a value as the Python code that makes it, with double quotes.
 
     Parameters
     ----------
     value
-        Text, a number, a flag, None, a path (written as text), or a list, tuple (written as a list) or dict of such.
+        Text, a number, a flag, None, a path (written as text), or a list, tuple (written as a list) or dict of these.
     """
     if isinstance(value, PurePath):
         return literal(str(value))

@@ -1,4 +1,4 @@
-"""Progress of work: one record, and a bar that shows it."""
+"""Progress of work: a record, a meter that makes it, and a bar that shows it."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ __all__ = ["Progress", "ProgressCallback", "ProgressMeter", "reporting"]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far some work is.
+    """The progress of some work.
 
     Parameters
     ----------
     stage
-        What is being done, in a word.
+        The current step, in one word.
     done, total
-        In the unit of the work, such as documents; `total` is None where it is not known.
+        Numbers of units, such as documents; `total` is None if unknown.
     rate
-        Units a second, since this run began.
+        Units per second since this run began.
     remaining
-        Seconds until the end at that rate; None where it is not known.
+        Seconds until the end at that rate; None if unknown.
     message
         A sentence, or empty.
     """
@@ -38,25 +38,25 @@ class Progress:
     message: str = ""
 
     def as_record(self) -> dict[str, Any]:
-        """Return it as a plain dict that JSON takes."""
+        """Return the progress as a plain dict for JSON."""
         return asdict(self)
 
 
 ProgressCallback = Callable[[Progress], object]
-"""What is called with each record; it stops the work by raising."""
+"""A function that is called with each record; it stops the work by raising an error."""
 
 
 class ProgressMeter:
-    """Counts what several threads have done, and makes the record of it.
+    """Counts the units that several threads have done, and makes progress records.
 
     Parameters
     ----------
     stage
-        What is being done.
+        The current step, in one word.
     total
-        Units in all.
+        Total number of units; None if unknown.
     done
-        Units that an earlier run did.
+        Number of units done by earlier runs.
     """
 
     def __init__(self, stage: str, total: int | None, done: int = 0) -> None:
@@ -68,12 +68,12 @@ class ProgressMeter:
         self._lock = threading.Lock()
 
     def add(self, count: int) -> None:
-        """Count further units; from any thread."""
+        """Count further units; any thread may call this."""
         with self._lock:
             self._now += count
 
     def progress(self, message: str = "") -> Progress:
-        """Return the record as of now."""
+        """Return the current record."""
         with self._lock:
             now = self._now
         rate = now / max(time.monotonic() - self._began, 1e-3)
@@ -84,13 +84,13 @@ class ProgressMeter:
 
 @contextmanager
 def reporting(progress: bool | ProgressCallback, unit: str) -> Iterator[ProgressCallback]:
-    """Give the callback to report to: the caller's own, a bar, or none."""
+    """Yield the callback to report to: the caller's own, or one that shows a bar (hidden if `progress` is False)."""
     if callable(progress):
         yield progress
         return
     from tqdm.auto import tqdm
 
-    # in a script a bar is shown on a terminal alone
+    # in a script the bar is shown only on a terminal
     with tqdm(unit=f" {unit}", unit_scale=True, disable=None if progress else True) as bar:
 
         def show(record: Progress) -> None:

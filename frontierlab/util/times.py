@@ -1,4 +1,4 @@
-"""Reading the times that people write: everything ends as UTC in whole milliseconds."""
+"""Read and write times; all are UTC in whole milliseconds."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ def parse_time(value: str | date | datetime | np.datetime64) -> datetime:
     Parameters
     ----------
     value
-        ISO 8601 text, a date (its midnight) or a datetime. Without a zone it is UTC, whatever the
-        zone of this machine; another zone is converted. Digits below a millisecond are cut.
+        ISO 8601 text, a date (its midnight) or a datetime. A value without a zone is UTC, independent
+        of the machine's zone; another zone is converted. Digits below a millisecond are cut.
 
     Returns
     -------
     datetime
-        With the zone UTC, in whole milliseconds.
+        The time in UTC, in whole milliseconds.
 
     Raises
     ------
     InvalidRequestError
-        The value is not a time, or outside the years 1970 to 2261.
+        The value is not a time, or is outside the years 1970 to 2261.
     """
     try:
         moment: date
@@ -55,13 +55,13 @@ def parse_time(value: str | date | datetime | np.datetime64) -> datetime:
 
 
 def to_milliseconds(moment: datetime) -> int:
-    """Return the milliseconds from the epoch to a time that has a zone, without going through a float."""
+    """Return the milliseconds from the epoch to a time with a zone; no float is involved."""
     elapsed = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return (elapsed.days * 86_400 + elapsed.seconds) * 1000 + elapsed.microseconds // 1000
 
 
 def from_milliseconds(milliseconds: int) -> datetime:
-    """Return the UTC time that many milliseconds after the epoch."""
+    """Return the UTC time for a number of milliseconds since the epoch."""
     seconds, rest = divmod(milliseconds, 1000)
     return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest * 1000)
 
@@ -72,7 +72,7 @@ def format_time(moment: datetime) -> str:
 
 
 def in_words(moment: datetime | int) -> str:
-    """Write a UTC time, or milliseconds from the epoch, as people read it."""
+    """Write a UTC time, or milliseconds since the epoch, as text for people."""
     if isinstance(moment, int):
         moment = from_milliseconds(moment)
     digits = "milliseconds" if moment.microsecond else "seconds" if moment.second else "minutes"
