@@ -1,4 +1,4 @@
-"""The catalogue: every folder and tag of the configured COOL instances, and completing logs with it."""
+"""The catalogue: every folder and tag of the configured COOL instances; it completes log rows."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ CATALOGUE_SCHEMA = pa.schema(
         ("tag_id", pa.int64()),
     ]
 )
-"""A row is a tag of a folder: ``node`` is the full path, ``nodetime`` the IOV base (run-lumi or time).
-A folder without tags has one row, tag ``none``, id 0."""
+"""A row is a tag of a folder: ``node`` is the folder's full path, ``nodetime`` its IOV base (run-lumi or time).
+A folder without tags has one row with the tag ``none`` and the tag id 0."""
 
-_REMEMBERED = 100_000  # combinations of ids and names: a wild log must not fill the memory
+_REMEMBERED = 100_000  # combinations of ids and names that are cached: random logs must not fill the memory
 _KEYS = ("db", "schema", "node_id", "nodefullpath", "tag_id", "tagname")
 
 
 class Completed(NamedTuple):
-    """Logs completed with the catalogue.
+    """Log rows completed from the catalogue.
 
     Parameters
     ----------
     rows
         The same rows in the same order, with ids, names and ``nodetime`` filled in.
     conflicts
-        How many rows hold an id and a name that the catalogue does not join, by a text that names them.
+        Number of rows with an id and a name that do not belong together in the catalogue, by a text with both.
     """
 
     rows: pa.Table
@@ -65,12 +65,12 @@ class Catalogue:
     Parameters
     ----------
     table
-        With the columns of `CATALOGUE_SCHEMA`; further ones are ignored.
+        A table with the columns of `CATALOGUE_SCHEMA`; further columns are ignored.
 
     Raises
     ------
     CatalogueError
-        A column is missing or of another type.
+        A column is missing or has another type.
     """
 
     def __init__(self, table: pa.Table) -> None:
@@ -83,7 +83,7 @@ class Catalogue:
             self.table = table.select(CATALOGUE_SCHEMA.names).cast(CATALOGUE_SCHEMA)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise CatalogueError(f"This is not a catalogue: {error}.") from error
-        # asked with the db, the schema and the path (or id) of a row, of which all but the first can be missing
+        # the keys are db, schema and path (or id) of a row; all but db can be missing in a row
         self._paths: dict[tuple[str, str | None, int], str] = {}
         self._nodes: dict[tuple[str, str | None, str | None], tuple[int, str | None]] = {}
         self._tag_ids: dict[tuple[str, str | None, str | None, str], int] = {}
@@ -101,12 +101,12 @@ class Catalogue:
 
     @classmethod
     def read(cls, path: Path) -> Catalogue:
-        """Read a catalogue's Parquet file.
+        """Read a catalogue from its Parquet file.
 
         Raises
         ------
         CatalogueError
-            There is no such file, or it is not a catalogue.
+            The file does not exist, or is not a catalogue.
         """
         if not path.is_file():
             raise CatalogueError(
@@ -121,23 +121,23 @@ class Catalogue:
             raise CatalogueError(f"{path} cannot be read as a catalogue: {error}") from error
 
     def write(self, path: Path) -> None:
-        """Write the catalogue as Parquet, in one step: a reader meets the old file or the new one."""
+        """Write the catalogue as Parquet, atomically: a reader sees the old file or the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as temporary:
             pq.write_table(self.table, temporary, compression="zstd")
 
     def complete(self, rows: pa.Table) -> Completed:
-        """Fill in ids, names and the IOV base, column-wise.
+        """Fill in ids, names and the IOV base, column by column.
 
-        Within (db, schema) ``node_id`` and ``nodefullpath`` complete each other and give ``nodetime``;
-        within the folder ``tag_id`` and ``tagname`` do. What was logged is never changed: where an id
-        and a name are in conflict both stay, and the name decides. A folder without tags gets tag
-        ``none``, id 0.
+        Within (db, schema) ``node_id`` and ``nodefullpath`` complete each other and give ``nodetime``.
+        Within a folder ``tag_id`` and ``tagname`` complete each other. Logged values are never changed:
+        if an id and a name conflict, both stay, and the name decides the rest. A folder without tags
+        gets the tag ``none`` and the tag id 0.
 
         Parameters
         ----------
         rows
-            Log rows; names may be encoded or plain text.
+            Log rows; names may be dictionary-encoded or plain text.
         """
         if not rows.num_rows:
             return Completed(rows.append_column(pa.field("nodetime", NAME), pa.array([], NAME)), Counter())
@@ -192,14 +192,14 @@ class Catalogue:
 
 
 def _distinct(columns: list[pa.ChunkedArray]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return the place of the first row of each distinct combination, and which combination each row is."""
+    """Return the index of the first row of each distinct combination, and the combination of each row."""
     codes: np.ndarray[Any, Any] = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         array = column.combine_chunks()
         encoded = array if pa.types.is_dictionary(array.type) else array.dictionary_encode()
         size = len(encoded.dictionary)
         places = encoded.indices.fill_null(size).to_numpy()
-        # packed anew after each column, so that the product of their sizes cannot pass 2**63
+        # renumbered after each column, so that the product of the sizes stays below 2**63
         codes = pd.factorize(codes * (size + 1) + places)[0]
     first = np.empty(codes.max() + 1, np.int64)
     first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)

@@ -1,6 +1,6 @@
 """The errors that frontierlab raises on purpose.
 
-Every message gives the cause, the valid values where there are some, and the next step.
+Every message gives the cause, the valid values if there are any, and the next step.
 """
 
 __all__ = [
@@ -29,19 +29,19 @@ class ConfigurationError(FrontierlabError):
 
 
 class InvalidRequestError(FrontierlabError, ValueError):
-    """What was asked for makes no sense; nothing was started and nothing was changed."""
+    """An argument is not valid; nothing was started and nothing was changed."""
 
 
 class DatasetError(FrontierlabError):
-    """A dataset is missing, incomplete, damaged, locked, or already there."""
+    """A dataset is missing, incomplete, damaged or in use, or its name is taken."""
 
 
 class CatalogueError(FrontierlabError):
-    """The catalogue of nodes and tags is missing or is not one."""
+    """The catalogue of folders and tags is missing or not valid."""
 
 
 class CoolrError(FrontierlabError):
-    """COOLR could not be reached, refused, or gave an answer that cannot be right; or an archive lacks it."""
+    """COOLR could not be reached, refused, or gave an invalid answer; or an archive lacks the answer."""
 
 
 class ElasticsearchError(FrontierlabError):
@@ -49,15 +49,15 @@ class ElasticsearchError(FrontierlabError):
 
 
 class ExportError(FrontierlabError):
-    """A figure cannot be made a picture here; no file was changed."""
+    """A figure cannot be exported as a picture here; no file was changed."""
 
 
 class InterruptedExtraction(FrontierlabError):
-    """An extraction stopped before its end; what is stored says so and can be resumed."""
+    """An extraction stopped early; its dataset is incomplete and can be resumed."""
 
 
 class JobError(FrontierlabError):
-    """A job failed, is not there, is not done yet, or cannot be submitted."""
+    """A job failed, does not exist, is not done yet, or cannot be submitted."""
 
 
 class JobCancelled(JobError):
@@ -69,4 +69,4 @@ class SparkError(FrontierlabError):
 
 
 class Cancelled(FrontierlabError):
-    """Work with Spark or COOLR was cancelled before its answer; Spark has ended it, or is told to until it has."""
+    """Work with Spark or COOLR was cancelled; Spark has ended the work, or is told repeatedly to end it."""

@@ -1,7 +1,7 @@
-"""The one definition of a log row: names, types, units, meaning.
+"""The definition of a log row: names, types, units, meaning of its columns.
 
-A row is one query that reached a Frontier server, of a COOL database instance that is
-configured. Rows come from the documents of an Elasticsearch index, from an export file, or from
+A row is one query that reached a Frontier server and asked for a configured COOL database
+instance. Rows come from the documents of an Elasticsearch index, from an export file, or from
 raw logs, and are stored as Parquet with exactly the types below. Nothing goes through float64:
 an interval of validity reaches 1.8e18 and would lose digits.
 """
@@ -26,10 +26,10 @@ __all__ = [
 ]
 
 MISSING_IOV = -1
-"""``since`` or ``until`` of a query that gave none: a query that asks for no payload."""
+"""``since`` and ``until`` of a query without an IOV: a query that asks for no payload."""
 
 OPEN_IOV = 2**63 - 1
-"""``until`` of an interval that has no end yet."""
+"""``until`` of an interval without an end."""
 
 NO_TAG = "none"
 """The ``tagname`` of a folder that has no tags; its ``tag_id`` is 0."""
@@ -49,15 +49,15 @@ class Column:
     name
         The column's name in a dataset.
     field
-        The field of the Elasticsearch document that it comes from; None where completion adds it.
+        The field of the Elasticsearch document with the column's values; None if completion adds the column.
     type
-        Its Arrow type.
+        The column's Arrow type.
     meaning
-        What it says, with its unit.
+        The meaning of the values, with their unit.
     as_json
-        Whether it holds the JSON text of its field, whatever that is.
+        Whether the column holds the JSON text of its field, for values of any type.
     measured
-        Whether it is a measured time: a fraction of its unit is rounded.
+        Whether the values are measured times, whose fractions are rounded.
     """
 
     name: str
@@ -96,10 +96,10 @@ COLUMNS: tuple[Column, ...] = (
     Column("squid", "squid", NAME, "the Squid that asked; null where the index lacks it"),
     Column("computingsite", "computingsite", NAME, "the site that asked; null where the index lacks it"),
 )
-"""The columns of a log row, in their order."""
+"""The columns of a log row, in order."""
 
 DOCUMENT_FIELDS: dict[str, Column] = {c.field: c for c in COLUMNS if c.field is not None}
-"""The document's fields that become columns, by the field's name."""
+"""The columns that come from a document, by the name of the document's field."""
 
 
 def arrow_schema(extra: Iterable[Column] = ()) -> pa.Schema:
@@ -108,7 +108,7 @@ def arrow_schema(extra: Iterable[Column] = ()) -> pa.Schema:
     Parameters
     ----------
     extra
-        Further nullable columns, put at the end: what ``extra_fields`` of an extraction added.
+        Further nullable columns at the end, such as the ``extra_fields`` of an extraction.
     """
     columns = [*COLUMNS, *extra]
     return pa.schema([pa.field(c.name, c.type, nullable=c.name not in ("time", "db")) for c in columns])
@@ -122,11 +122,11 @@ EXTRA_TYPES: dict[str, pa.DataType] = {
     "time": TIME,
     "json": pa.string(),
 }
-"""What an extra field can be read as; ``json`` is the JSON text of any value: an object, an array, a number."""
+"""The types of extra fields; ``json`` is the JSON text of any value: an object, an array, a number."""
 
 
 def extra_columns(extra_fields: Mapping[str, str | None]) -> list[Column]:
-    """Return the columns for extra fields: the field's name → what it is read as."""
+    """Return the columns for extra fields, given as the field's name → its type (None is ``name``)."""
     return [
         Column(name, name, EXTRA_TYPES[kind or "name"], "a further field of the index", as_json=kind == "json")
         for name, kind in extra_fields.items()
