@@ -69,7 +69,8 @@ class Dataset:
     @property
     def identity(self) -> str:
         """A text that changes when the dataset is replaced or gains parts; compare it for equality."""
-        return f"{self.manifest.created}, {self.state}, {self.counts.read} documents"
+        token = ", ".join(filter(None, self.manifest.fencing_token))  # datasets of early versions have no id
+        return f"{token}, {self.state}, {self.counts.read} documents"
 
     @property
     def state(self) -> str:

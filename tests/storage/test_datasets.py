@@ -71,6 +71,14 @@ def test_the_manifest_reads_as_attributes_and_as_a_dict(dataset, world):
         dataset.manifest["wrong"]
 
 
+def test_a_dataset_made_anew_within_a_millisecond_has_another_identity(dataset):
+    first, manifest = dataset.identity, dataset.manifest
+    dataset.manifest = manifest.model_copy(update={"id": "another"})
+    assert dataset.identity != first
+    dataset.manifest = manifest.model_copy(update={"id": ""})  # of an early version
+    assert dataset.identity == f"{manifest.created}, complete, {manifest.counts.read} documents"
+
+
 def test_pandas_gets_types_that_lose_nothing(dataset, world):
     frame = dataset.to_pandas()
     types = {column.name: str(frame[column.name].dtype) for column in COLUMNS}
