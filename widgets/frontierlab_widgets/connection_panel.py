@@ -265,7 +265,7 @@ class ConnectionPanel(Panel):
         for name, told in self.connections.items():
             mark = _MARKS.get(told["state"], "none")
             self._lines[name].value = (
-                f'<span class="frontierlab-{mark}"><b>{name}</b>: {told["state"]}</span> '
+                f'<span class="frontierlab-{mark}"><b>{escape(name)}</b>: {escape(told["state"])}</span> '
                 f'<span class="frontierlab-quiet">{escape(told["reason"])}</span>'
             )
 

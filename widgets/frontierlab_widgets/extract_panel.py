@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from html import escape
 from typing import Any
 
 import ipywidgets as widgets
@@ -90,14 +91,14 @@ class ExtractPanel(Panel):
     def build(self) -> list[widgets.Widget]:
         """Build the fields, the two buttons, and the line with the result of the dry run."""
         self._extracting = ""  # name of the dataset that is or was extracted
-        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE)
+        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE, layout=_WIDE)
         self._period = period
-        since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30:00")
+        since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30")
         until = _text("until (UTC)", "2026-10-02; empty: now")
-        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=_STYLE)
+        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=_STYLE, layout=_WIDE)
         task = _text("task id", "all")
         name = _text("name", "of the dataset, such as overlay")
-        source = _text("export file", "path on the server; empty: Elasticsearch")
+        source = _text("export file", "server path; empty: Elasticsearch")
         names = {which: name for name, which in CACHED.items()}
         fields = {
             "since": self.bind("since", since, read=_time),
@@ -119,8 +120,7 @@ class ExtractPanel(Panel):
         self.on(self._show_found, "found")
         self.observe(lambda _: self.allow(), ["found", "name"])
         return [
-            row(period, fields["since"], fields["until"]),
-            row(fields["cached"], fields["taskid"], fields["name"], fields["source"]),
+            widgets.GridBox([period, *fields.values()], layout=_columns()),
             row(look, self._go, of_sample),
             self._told,
         ]
@@ -277,13 +277,19 @@ class ExtractPanel(Panel):
                 "raise it in the settings panel, or choose a shorter period."
             ]
         )
-        self._told.value = f'<div role="status"><b>{what}</b></div>{notes([*found.notes, *cut])}'
+        self._told.value = f'<div role="status"><b>{escape(what)}</b></div>{notes([*found.notes, *cut])}'
 
 
 def _text(description: str, placeholder: str) -> widgets.Text:
     return widgets.Text(
         description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_WIDE
     )
+
+
+def _columns() -> widgets.Layout:
+    """Return the layout of fields in up to three columns, as many as the page has room for."""
+    columns = "repeat(auto-fill, minmax(min(346px, 100%), 1fr))"
+    return widgets.Layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
 
 
 def _time(text: str) -> str:
