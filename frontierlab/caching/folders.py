@@ -16,7 +16,7 @@ from frontierlab.storage.dataset import Dataset
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Chosen", "Folder", "chosen", "notes_of", "wanted_folders"]
+__all__ = ["Chosen", "Folder", "chosen", "note_of_part", "notes_of", "wanted_folders"]
 
 Folder: TypeAlias = tuple[str, str, str]
 """db, schema and full path of a folder."""
@@ -112,8 +112,13 @@ def notes_of(dataset: Dataset, selection: Selection | None = None) -> list[str]:
     if taskid is not None:
         notes.append(f"The dataset was extracted with taskid={taskid}: the figures are of that task alone.")
     if selection is not None and selection != Selection():
-        notes.append(f"The figures are of part of the dataset {dataset.name}: {selection.in_words()}.")
+        notes.append(note_of_part(dataset.name, selection))
     return notes
+
+
+def note_of_part(dataset: str, selection: Selection) -> str:
+    """Return the note on figures of a selection of a dataset."""
+    return f"The figures are of part of the dataset {dataset}: {selection.in_words()}."
 
 
 def _folders(counts: pd.DataFrame) -> set[Folder]:

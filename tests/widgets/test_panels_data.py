@@ -750,6 +750,18 @@ class TestDashboard:
         assert (board.error, board.panels["Extract"].error, board.dataset) == ("", "", "sample")
         assert len(jobs.jobs(settings)) == 1
 
+    def test_an_extraction_that_ends_moves_the_user_from_its_own_tab_alone(self, board, dataset):
+        extract = board.panels["Extract"]
+        board.tab = "Jobs"
+        extract.dataset = "day"
+        assert (board.tab, board.dataset, board.panels["Caching"].dataset) == ("Jobs", "", "")
+        assert board.message.startswith("The dataset day is extracted: choose it")
+        board.dataset = "day"
+        assert board.message == ""
+        board.dataset, extract.dataset, board.tab = "", "", "Extract"
+        extract.dataset = "day"
+        assert (board.tab, board.dataset, board.message) == ("Explore", "day", "")
+
     def test_the_sample_waits_for_an_extraction(self, board, export):
         extract, go = board.panels["Extract"], threading.Event()
         extract.source = str(export)

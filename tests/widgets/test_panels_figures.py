@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 from bokeh.core.serialization import UnknownReferenceError
 from bokeh.plotting import figure
-from frontierlab_widgets import caching_history
+from frontierlab_widgets import CachingPanel, ExplorePanel, caching_history, caching_panel
 from frontierlab_widgets.bokeh_views import Figures
 from frontierlab_widgets.caching_history import History
+from frontierlab_widgets.caching_work import FOLDERS, KEYS
 
-from frontierlab import Settings
+from frontierlab import Selection, Settings
+from frontierlab.caching.folders import notes_of
+from tests.support.logs import make_dataset
+from tests.widgets.test_panels_data import button
 
 LONG = 30  # seconds after which a test that waits has failed
 
@@ -65,3 +70,62 @@ def test_a_history_that_is_read_late_is_dropped_and_one_that_fails_is_said(data_
     shown.read(settings)
     assert shown.wait(LONG)
     assert [type(error) for error in failed] == [ZeroDivisionError]
+
+
+@pytest.fixture
+def panel(tmp_path, monkeypatch):
+    """A caching panel with a dataset day, and nothing that is computed."""
+    monkeypatch.setattr(CachingPanel, "_draw_view", lambda panel, name: None)
+    make_dataset(tmp_path / "datasets" / "day", [{"schema": "A"}])
+    return CachingPanel(Settings(data_dir=tmp_path), dataset="day")
+
+
+def one_folder(panel: CachingPanel, **selection: str) -> pd.DataFrame:
+    """Return caching figures of one folder, as they are computed."""
+    dataset = panel.chosen_dataset()
+    frame = pd.DataFrame([{column.name: 1 for column in FOLDERS} | dict.fromkeys(KEYS, "A") | {"problem": ""}])
+    notes = notes_of(dataset, Selection(**selection))
+    frame.attrs = {"notes": notes, "dataset": [dataset.name, dataset.identity], "selection": selection}
+    return frame
+
+
+def test_the_message_on_figures_goes_once_they_are_stale(panel, monkeypatch) -> None:
+    go, figures = threading.Event(), one_folder(panel)
+    monkeypatch.setattr(caching_panel.jobs, "submit", lambda *_, **__: SimpleNamespace(id="1"))
+    monkeypatch.setattr(caching_panel, "follow", lambda job, work: go.wait(LONG) and figures)
+    panel.compute()
+    panel.selection = Selection(cached=False)  # while it is computed
+    go.set()
+    assert panel.wait(LONG)
+    assert (panel.error, panel.message) == ("", "")
+    assert "not of the selection" in panel.stale
+    panel.selection = Selection()
+    panel.compute()
+    assert panel.wait(LONG)
+    assert (panel.stale, panel.message) == ("", "1 folders and tags, the most wasted database time first.")
+    panel.selection = Selection(cached=False)
+    assert panel.message == ""
+
+
+def test_figures_of_a_window_say_so_in_one_line_and_when_they_are_stored(panel) -> None:
+    window = {"since": "2026-10-01T06:00"}
+    panel.selection = Selection(**window)
+    panel._take(one_folder(panel, **window), panel.settings)
+    assert "Figures of dataset day, from 2026-10-01 06:00 UTC." in panel._about.value
+    assert panel._notes.value == ""
+    panel.store()
+    assert panel.wait(LONG)
+    told = "1 records of dataset day, from 2026-10-01 06:00 UTC, are stored; History shows them."
+    assert (panel.error, panel.message) == ("", told)
+
+
+def test_nothing_can_be_taken_away_before_the_first_plot_or_beside_a_time_that_is_not_valid(panel, monkeypatch) -> None:
+    monkeypatch.setattr(ExplorePanel, "draw", lambda panel: None)
+    explore = ExplorePanel(panel.settings, dataset="day")
+    buttons = [button(explore, name) for name in ("Numbers", "SQL", "Code", "CSV", "Parquet")]
+    assert [one.disabled for one in buttons] == [True] * 5
+    explore.origin = explore.chosen_origin(explore.chosen_dataset())
+    assert [one.disabled for one in buttons] == [False] * 5
+    explore._picker._times["since"].value = "noon"
+    assert [one.disabled for one in buttons] == [True] * 5
+    assert button(panel, "Store").disabled

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import threading
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import MagicMock, call
 
 import ipywidgets as widgets
@@ -19,11 +20,14 @@ from frontierlab_widgets import (
     ExtractPanel,
     JobsPanel,
 )
+from frontierlab_widgets.caching_work import FOLDERS, KEYS
 from frontierlab_widgets.follow_job import follow
+from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work
 
 import frontierlab as fl
 from frontierlab import jobs
+from frontierlab.caching.queries import FolderTag
 from frontierlab.errors import JobError
 from frontierlab.jobs import records
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore
@@ -99,6 +103,30 @@ class TestHostileText:
             button(panel, "Result").click()
             assert panel.error == ""
             assert_is_text(panel)
+
+    def test_in_caching_figures_and_an_explanation(self, settings, monkeypatch):
+        monkeypatch.setattr(CachingPanel, "_draw_view", lambda panel, name: None)
+        panel = CachingPanel(settings)
+        figures = pd.DataFrame([dict.fromkeys([column.name for column in FOLDERS], 1) | dict.fromkeys(KEYS, HOSTILE)])
+        figures.attrs = {"notes": [HOSTILE], "dataset": [HOSTILE, HOSTILE], "selection": {"schema": HOSTILE}}
+        panel._take(figures, settings)
+        why = SimpleNamespace(folder=FolderTag(*[HOSTILE] * 4))
+        panel._show_explained({"why": why, "what": None, "problem": HOSTILE})
+        told = [panel._about, panel._notes, panel._message, panel._told, panel._advice]
+        assert all("&lt;img src=x" in one.value for one in told)
+        panel.fail(JobError(HOSTILE))
+        assert_is_text(panel)
+
+    def test_in_plots_their_numbers_and_their_origin(self, settings, monkeypatch):
+        monkeypatch.setattr(ExplorePanel, "draw", lambda panel: None)
+        panel = ExplorePanel(settings)
+        panel.frames = {panel.plot: pd.DataFrame({HOSTILE: [HOSTILE]})}
+        panel.below = "Numbers"
+        assert_is_text(panel._below)
+        panel.selection = fl.Selection(schema=HOSTILE)
+        panel.origin = Origin(HOSTILE, HOSTILE, panel.selection)
+        assert all("&lt;img src=x" in one.value for one in (panel._about, panel._picker._words))
+        assert_is_text(panel)
 
     def test_tables_write_text_and_no_html(self):
         script = (Path(__file__).parents[2] / "widgets/frontierlab_widgets/static").glob("*.js")

@@ -336,8 +336,10 @@ class TestCaching:
         assert set(panel.figures["schema"]) == {"ATLAS_COOLOFL_PIXEL"}
         whole = computed.figures[computed.figures["schema"] == "ATLAS_COOLOFL_PIXEL"]
         assert 0 < panel.figures["queries"].sum() < whole["queries"].sum()
-        part = "The figures are of part of the dataset day: schema ATLAS_COOLOFL_PIXEL, to 2026-10-01 12:00 UTC."
-        assert part in panel._notes.value
+        part = "Figures of dataset day, schema ATLAS_COOLOFL_PIXEL, to 2026-10-01 12:00 UTC."
+        assert part in panel._about.value
+        assert "of part of the dataset" in panel.figures.attrs["notes"][0]  # on pages, which have no such line
+        assert "of part of the dataset" not in panel._notes.value
         names = {"fl": fl, "settings": settings}
         exec(panel.code(), names)
         assert names["figures"][KEYS].to_numpy().tolist() == panel.figures[KEYS].to_numpy().tolist()
@@ -448,6 +450,7 @@ class TestCaching:
         button(computed, "Store").click()
         assert computed.wait(LONG)
         assert (computed.error, computed.tab) == ("", "History")
+        assert computed.message.endswith(" records of dataset day, all queries, are stored; History shows them.")
         assert computed._past.wait(LONG)
         (row,) = computed._past.stored.rows
         assert row["cells"][0] == "day"

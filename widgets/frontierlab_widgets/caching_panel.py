@@ -23,7 +23,7 @@ from frontierlab.util.literals import literal
 from frontierlab_widgets.bokeh_views import Figures, load_bokeh
 from frontierlab_widgets.boxes import ClosableBox
 from frontierlab_widgets.caching_history import History
-from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, origin_of
+from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, origin_of, other_notes
 from frontierlab_widgets.code import Code, Name, call
 from frontierlab_widgets.files import Download
 from frontierlab_widgets.follow_job import follow
@@ -105,7 +105,7 @@ class CachingPanel(FiguresPanel):
         self.click(buttons["Compute"], self.compute, always=False, uses=TIMES)
         of_figures = {"Explain the worst": self.explain_worst, "Store": self.store, "HTML page": self.page}
         for name, action in of_figures.items():
-            self.click(buttons[name], action, always=False, when=lambda: not self.stale)
+            self.click(buttons[name], action, always=False, when=self.has_figures)
         self.click(buttons["Code"], self.fresh(self._open_code), uses=TIMES, when=lambda: not self.stale)
         return row(*buttons.values())
 
@@ -138,11 +138,6 @@ class CachingPanel(FiguresPanel):
         """Return the origin of figures computed from the current choice."""
         return origin_of((dataset.name, dataset.identity), self.selection, self.settings)
 
-    def about_figures(self) -> str:
-        """Return the text above the figures; their notes already say that they cover part of a dataset."""
-        whole = self.origin is not None and self.origin.selection == fl.Selection()
-        return super().about_figures() if whole else ""
-
     def compute(self) -> None:
         """Compute the figures of the selected queries as a job.
 
@@ -168,7 +163,8 @@ class CachingPanel(FiguresPanel):
                 raise InvalidRequestError(f"The dataset {dataset.name} has no query with an IOV{what}.")
             self.job = job.id
             self._take(figures, settings)
-            self.message = f"{len(figures):,} folders and tags, the most wasted database time first."
+            if not self.stale:
+                self.message = f"{len(figures):,} folders and tags, the most wasted database time first."
 
         self.begin(compute, then, stage="beginning")
         self.tab = _TABS[0]
@@ -187,9 +183,10 @@ class CachingPanel(FiguresPanel):
     def store(self) -> None:
         """Store the computed figures for later comparison, off the main thread."""
         figures, dataset, settings = self._computed(), self.computed_dataset(), self.settings
+        what = self.computed_origin().in_words()
 
         def then(count: int) -> None:
-            self.message = f"{count:,} records of {dataset.name} are stored."
+            self.message = f"{count:,} records of {what}, are stored; History shows them."
             self._show_history()
 
         self.begin(lambda _: history.store(figures, dataset, settings), then, stage="storing")
@@ -278,7 +275,7 @@ class CachingPanel(FiguresPanel):
         if figures is not None:
             ids = [id_of(record) for _, record in figures.iterrows()]
             self._table.show(figures.assign(id=ids), lambda record: "bad" if record["problem"] else "")
-            self._notes.value = notes(figures.attrs.get("notes", ()))
+            self._notes.value = notes(other_notes(figures))
         self._draw_view("Waste")
 
     def _pick(self, chosen: str) -> None:

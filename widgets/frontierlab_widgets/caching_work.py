@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import pandas as pd
+
 import frontierlab as fl
+from frontierlab.caching.folders import note_of_part
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.formatting import number
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.table import Column
 from frontierlab_widgets.work import Work
 
-__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "origin_of", "seconds"]
+__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "origin_of", "other_notes", "seconds"]
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
 """The columns that identify a folder and tag."""
@@ -61,6 +64,13 @@ def id_of(record: Any) -> str:
 def origin_of(dataset: tuple[str, str], selection: fl.Selection, settings: Any) -> Origin:
     """Return the origin of caching figures of a dataset (name, identity); the source of payloads is part of it."""
     return Origin.of(dataset, selection, settings, ("data_dir", "coolr_host", "coolr_archive"))
+
+
+def other_notes(figures: pd.DataFrame) -> list[str]:
+    """Return the notes of figures, except the one on their selection: the line above them names it."""
+    name, _ = figures.attrs.get("dataset", ("", ""))
+    part = note_of_part(name, fl.Selection.from_json(figures.attrs.get("selection", {})))
+    return [text for text in figures.attrs.get("notes", ()) if text != part]
 
 
 def explained(

@@ -94,6 +94,7 @@ class Dashboard(Panel):
             traitlets.link((self, "selection"), (self.panels[name], "selection"))
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
+        self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it asks to choose a dataset
         extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
         self.tick(self._look, _EVERY)  # lists datasets made elsewhere, in every tab
@@ -111,7 +112,7 @@ class Dashboard(Panel):
         extract.use_sample()
         known = fl.datasets.list_datasets(self.settings)
         if extract.name in known.loc[known["state"] == "complete", "name"].tolist():
-            self._extracted(extract.name)
+            self._look_at(extract.name)
             return
         self.tab = "Extract"
         extract.look(then=extract.extract)
@@ -145,6 +146,14 @@ class Dashboard(Panel):
                 panel.restore(inner[name])
 
     def _extracted(self, name: str) -> None:
+        """Open an extracted dataset if the user is still at the extract panel; otherwise only name it in a message."""
+        if self.tab == "Extract":
+            self._look_at(name)
+        else:
+            self.panels["Datasets"].refresh()
+            self.message = f"The dataset {name} is extracted: choose it in Datasets, Explore or Caching to look at it."
+
+    def _look_at(self, name: str) -> None:
         self.panels["Datasets"].refresh()
         self.dataset = name
         self.tab = "Explore"

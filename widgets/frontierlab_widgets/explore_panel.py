@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Mapping
 from functools import partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +132,10 @@ class ExplorePanel(FiguresPanel):
         self._code = Code()
         self._below = ClosableBox()
         self.click(self._below.button, lambda: setattr(self, "below", ""))
-        for name in ("CSV", "Parquet"):
-            self.click(buttons[name], self.fresh(partial(self.export, name.lower())), when=lambda: not self.stale)
-        for name in ("Numbers", "SQL", "Code"):
-            show = partial(setattr, self, "below", name)
-            self.click(buttons[name], self.fresh(show), uses=TIMES, when=lambda: not self.stale)
+        of_figures = {name: partial(setattr, self, "below", name) for name in ("Numbers", "SQL", "Code")}
+        of_figures |= {name: partial(self.export, name.lower()) for name in ("CSV", "Parquet")}
+        for name, action in of_figures.items():
+            self.click(buttons[name], self.fresh(action), uses=TIMES, when=self.has_figures)
         self.click(buttons["HTML report"], self.report, always=False, uses=TIMES)
         return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
 
@@ -334,7 +334,7 @@ class ExplorePanel(FiguresPanel):
 
     def _numbers(self) -> widgets.HTML:
         if self.plot not in self.frames:
-            return widgets.HTML(f"<p>{title_of(self.plot)} is not drawn: open the tab that has it.</p>")
+            return widgets.HTML(f"<p>{escape(title_of(self.plot))} is not drawn: open the tab that has it.</p>")
         frame = self.frames[self.plot]
         text = frame.head(_SHOWN).to_html(index=False, border=0, na_rep="")
         more = (

@@ -169,6 +169,7 @@ class FiguresPanel(Panel):
         """
         self._greyed, self._about = greyed, widgets.HTML(self.about_figures())
         self.observe(self._look_again, ["dataset", "selection", "settings", "origin", *traits])
+        self.observe(self._forget_message, "stale")
         self.observe(self._show_stale, ["stale", "origin", "dataset"])
         return self._about
 
@@ -179,6 +180,10 @@ class FiguresPanel(Panel):
     def check_origin(self) -> None:
         """Check whether the figures match the choice, including changes of the dataset by other programs."""
         self.stale = self._why_stale()
+
+    def has_figures(self) -> bool:
+        """Return whether there are figures of the current choice."""
+        return self.origin is not None and not self.stale
 
     def require_fresh(self) -> None:
         """Raise if the figures are stale.
@@ -212,6 +217,10 @@ class FiguresPanel(Panel):
         except FrontierlabError as error:
             return f"{these}. {error}"
         return f"{these}, {differs}. {self.how_to_refresh()}" if differs else ""
+
+    def _forget_message(self, change: Any) -> None:
+        if not change["old"]:
+            self.message = ""  # it describes the figures that have become stale
 
     def _show_stale(self, _: Any = None) -> None:
         stale = f'<div class="frontierlab-note" role="status">{escape(self.stale)}</div>'
