@@ -1,24 +1,24 @@
-"""Figures of what filters return: one function a filter, by the same name. None of them queries.
+"""Figures of filter results: one function per filter, with the filter's name. No plot function queries.
 
-Each takes the filter's frame, with a comparison or without, and returns a Bokeh figure, new each
-time. What it shows and which queries were counted stand above it; exact numbers appear where the
-pointer is; a click on a name in the legend mutes that series. What was before is drawn as an outline,
-as hollow dots, or dotted. Counts that span decades get a logarithmic axis and are drawn as dots or
-lines, for the parts of a stacked bar on such an axis would have lengths that lie. Over time, a box
-select marks a range (event ``SelectionGeometry``) and says it above the figure.
+Each function takes the filter's frame, with or without a comparison, and returns a new Bokeh figure.
+The title and the selection stand above the figure. Hover texts show exact numbers. A click on a name in
+the legend mutes that series. Values before are drawn as an outline, as hollow dots, or as a dotted line.
+Counts that span decades get a logarithmic axis and are drawn as dots or lines, because lengths of
+stacked bars on a logarithmic axis are misleading. Over time, a box select marks a range (event
+``SelectionGeometry``) and shows the range above the figure.
 
-All take:
+All functions take:
 
 ``frame``
-    What the filter of the same name returned.
+    The frame that the filter of the same name returned.
 ``selection``
-    Which queries were counted, in words; by default as the filter noted it.
+    The selection in words; by default the filter's.
 ``scale``
-    Of numbers: ``linear``, ``log``, or ``auto``: log where the largest is more than 1000 times the smallest.
+    The scale of numbers: ``linear``, ``log``, or ``auto`` (log if the largest is over 1000 times the smallest).
 ``top``
-    Of groups: so many named rows at most, 20 by default; the rest is added up in one.
+    The largest number of named groups, by default 20; the others are added up in one row.
 
-and raise `InvalidRequestError` for a frame of another filter or a value that is none of these.
+All functions raise `InvalidRequestError` for a frame of another filter or an invalid value.
 """
 
 from frontierlab.plots.changes import what_changed

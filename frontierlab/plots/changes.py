@@ -1,4 +1,4 @@
-"""What changed: more to the right, less to the left."""
+"""The figure of what changed: increases to the right, decreases to the left."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ _NUMBERS = ("queries", *CHANGES)
 
 
 def what_changed(frame: pd.DataFrame, *, selection: str | None = None, top: int = 8) -> figure:
-    """Draw which folders, tags, tasks and servers changed most, by what `frontierlab.what_changed` was asked for.
+    """Draw which folders, tags, tasks and servers changed most, by the measure given to `frontierlab.what_changed`.
 
     Parameters
     ----------
     frame
-        What `frontierlab.what_changed` returned.
+        The frame that `frontierlab.what_changed` returned.
     selection
-        What is now, in words; by default as it was noted.
+        The selection of now in words; by default that of the frame.
     top
-        So many of each have a bar at most; the rest is added up in one.
+        The largest number of bars of each kind; the others are added up in one bar.
     """
     columns = [f"{name}{suffix}" for name in _NUMBERS for suffix in ("", "_before", "_change")]
     check(frame, "what_changed", ["what", "part", "groups", *columns], of="frontierlab.what_changed")
@@ -64,7 +64,7 @@ def what_changed(frame: pd.DataFrame, *, selection: str | None = None, top: int 
 
 
 def _rows(frame: pd.DataFrame, by: str, top: int) -> pd.DataFrame:
-    """Return the rows from the top: a heading without a label, then the bars, of each kind."""
+    """Return the rows from the top; each kind has a heading row without a label, then its bars."""
     found = []
     for what, keys in KEYS.items():
         kind = frame[frame["what"] == what]
@@ -93,7 +93,7 @@ def _bars(plot: Any, rows: pd.DataFrame, colour: str) -> Any:
     data: dict[str, Any] = {f"{name}_text": rows[f"{name}_text"].tolist() for name in _NUMBERS}
     right = rows["change"].to_numpy(dtype="float64")
     data |= {"y": rows.index.tolist(), "right": right, "name": rows["label"].tolist()}
-    data["alpha"] = [0.4 if label.startswith("(") else 1.0 for label in rows["label"]]  # what is no single one
+    data["alpha"] = [0.4 if label.startswith("(") else 1.0 for label in rows["label"]]  # a sum of several
     source = ColumnDataSource(data)
     return plot.hbar(
         source=source, y="y", left=0, right="right", height=0.7, color=colour, alpha="alpha", muted_alpha=0.1

@@ -1,4 +1,4 @@
-"""Who costs most: shares of the queries, bytes, database time and failures."""
+"""Figures of costs: shares of the queries, bytes, database time and failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _COSTS = (
 
 
 def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of the queries, bytes, database time and failures each task has.
+    """Draw each task's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -32,7 +32,7 @@ def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int
 
 
 def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of the queries, bytes, database time and failures each server has.
+    """Draw each server's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -40,7 +40,7 @@ def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: i
 
 
 def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of the queries, bytes, database time and failures each site has.
+    """Draw each site's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -48,7 +48,7 @@ def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int
 
 
 def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of the queries, bytes, database time and failures each Squid has.
+    """Draw each Squid's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
     """

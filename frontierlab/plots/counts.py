@@ -1,4 +1,4 @@
-"""Numbers of queries by database, kind, schema and folder (plots 1 to 6)."""
+"""Figures of query numbers by database, kind, schema and folder (plots 1 to 6)."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def cached_per_schema(
 def payload_per_schema(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
-    """Draw the queries of each schema that ask for a payload, and those that do not.
+    """Draw the queries of each schema with and without a payload request.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -126,7 +126,7 @@ def payload_per_schema(
 def payload_per_node(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
 ) -> figure:
-    """Draw the queries of each folder that ask for a payload, and those that do not.
+    """Draw the queries of each folder with and without a payload request.
 
     See `frontierlab.plots` for the parameters.
     """

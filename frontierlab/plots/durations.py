@@ -1,4 +1,4 @@
-"""Numbers of queries by the time that they took (plots 8 and 9)."""
+"""Figures of query numbers by duration (plots 8 and 9)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from frontierlab.plots.style import CACHED, Scale, check, empty, known, number, 
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 
-_TAIL = 4  # bins of width that the long tail is drawn with
+_TAIL = 4  # width of the drawn long tail, in bins
 
 
 def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
-    """Draw the queries by the whole time that they took, cached and not.
+    """Draw the queries by their total duration (``querytime``), cached and not.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -27,7 +27,7 @@ def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, s
 
 
 def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
-    """Draw the queries by the time that they took in the database, cached and not.
+    """Draw the queries by their time in the database (``dbtime``), cached and not.
 
     See `frontierlab.plots` for the parameters.
     """

@@ -1,4 +1,4 @@
-"""A row a group: stacked bars, or dots on a logarithmic axis."""
+"""Figures with one row per group: stacked bars, or dots on a logarithmic axis."""
 
 from __future__ import annotations
 
@@ -49,35 +49,35 @@ def grouped(
     scale: Scale = "auto",
     top: int = 20,
 ) -> figure:
-    """Draw a row a group, as the frame orders them.
+    """Draw one row per group, in the order of the frame.
 
     Parameters
     ----------
     frame
-        What a filter of groups returned, with or without a comparison.
+        The frame of a filter by group, with or without a comparison.
     name
         The name of the filter.
     keys
         The columns that name a group.
     series
-        What is drawn of each row.
+        The series drawn in each row.
     title, selection, axis, unit
-        What is shown, of which queries, along the axis, and in hover.
+        The title, the selection in words, the axis label, and the unit in hover texts.
     share
-        Whether a number's share is that of its row or of all rows.
+        Whether a share is a fraction of its row or of all rows.
     percent
-        Draw shares rather than numbers.
+        Draw shares instead of numbers.
     stacked
-        Whether the series add up; dots otherwise.
+        True if the series add up; False draws dots.
     scale
-        The axis of numbers; see `frontierlab.plots.style.is_log`.
+        The scale of numbers; see `frontierlab.plots.style.is_log`.
     top
-        So many named rows at most; the rest is added up in one.
+        The largest number of named groups; the others are added up in one row.
 
     Raises
     ------
     InvalidRequestError
-        The frame is of another filter, or `scale` or `top` is none.
+        The frame is of another filter, or `scale` or `top` is invalid.
     """
     check(frame, name, [*keys, "part", *(one.column for one in series)])
     words = words_of(frame, selection)
@@ -118,7 +118,7 @@ def grouped(
 
 
 def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], top: int) -> pd.DataFrame:
-    """Return the first `top` named rows, those left over as one, and those that are missing as one, with labels."""
+    """Return the first `top` named rows, one row for other groups, and one for missing groups, with labels."""
     if isinstance(top, bool) or not isinstance(top, int) or top < 1:
         raise InvalidRequestError(f"top={top!r}: give a whole number of rows, 1 or more.")
     columns = [*columns, *(f"{name}_before" for name in columns if f"{name}_before" in frame)]
@@ -130,14 +130,14 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
     for rows, part in ((rest, OTHER), (missing, MISSING)):
         if len(rows):
             label = unnamed(part, int(rows["groups"].sum()))
-            # each column by itself: side by side with a fraction an integer would lose digits
+            # sum each column separately: a sum over mixed columns would convert int64 to float64
             sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
             found.append(pd.DataFrame(sums).assign(label=label))
     return pd.concat(found, ignore_index=True)
 
 
 def _shown(rows: pd.DataFrame, series: Sequence[Series], share: str) -> pd.DataFrame:
-    """Return the shares in percent that are drawn in the numbers' place."""
+    """Return the shares in percent to draw instead of numbers."""
     found: dict[str, Any] = {}
     for suffix in ("", "_before"):
         columns = [f"{one.column}{suffix}" for one in series if f"{one.column}{suffix}" in rows]
@@ -180,7 +180,7 @@ def _dots(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequ
 def _before(
     plot: Any, shown: pd.DataFrame, series: Sequence[Series], *, outline: bool, percent: bool
 ) -> tuple[str, list[Any]]:
-    """Draw what was before: hollow dots; or an outline of the bar, of its first part where all bars are 100 %."""
+    """Draw values before as hollow dots, or as an outline of the bar (of its first part if all bars are 100 %)."""
     y = list(range(len(shown)))
     if not outline:
         hollow = [
@@ -197,8 +197,8 @@ def _before(
 
 
 def name_rows(plot: Any, labels: pd.Series[Any]) -> None:
-    """Name the rows of a figure, the first at the top, and make it high enough; null is a row without a name."""
-    # as plain text: in another, dollar signs would mean a formula
+    """Label the rows of a figure, the first at the top, and set its height; null is a row without a label."""
+    # plain text: otherwise Bokeh reads dollar signs as a formula
     texts = {place: short(label) for place, label in enumerate(labels) if not pd.isna(label)}
     plot.height = 160 + (12 + 14 * max(text.count("\n") + 1 for text in texts.values())) * len(labels)
     plot.y_range = Range1d(start=len(labels) - 0.4, end=-0.6)

@@ -1,4 +1,4 @@
-"""Figures of one page that move together."""
+"""Figures that share a time axis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["link"]
 
 
 def link(figures: Sequence[figure]) -> Sequence[figure]:
-    """Give the figures over time one time axis and one crosshair; the others stay as they are.
+    """Give the figures over time one time axis and one crosshair; other figures are unchanged.
 
     Linked figures belong to one page: put them in one document.
 

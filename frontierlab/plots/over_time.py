@@ -1,4 +1,4 @@
-"""Queries, bytes, long queries and response times over time (plots 7, 10, 15, 16)."""
+"""Figures over time: queries, bytes, long queries and response times (plots 7, 10, 15, 16)."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scal
 
 
 def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
-    """Draw the sizes of the answers over time, of queries that were not cached.
+    """Draw the response sizes over time, of queries that were not cached.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -48,7 +48,7 @@ def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale:
 
 
 def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
-    """Draw how long queries took over time.
+    """Draw the percentiles of ``querytime`` over time.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -58,7 +58,7 @@ def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, 
 
 
 def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
-    """Draw the long queries over time, a line a schema.
+    """Draw the long queries over time, one line per schema.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -66,7 +66,7 @@ def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None
 
 
 def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
-    """Draw the long queries over time, a line a folder.
+    """Draw the long queries over time, one line per folder.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -84,7 +84,7 @@ def _long(
 
 
 def _apart(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, list[Line]]:
-    """Return a column a group, and its line."""
+    """Return a frame with one column per group, and the lines of these columns."""
     # every bin has all groups, in the same order
     count = int((frame["time"] == frame["time"].iloc[0]).sum()) if len(frame) else 0
     heads = frame.iloc[:count]

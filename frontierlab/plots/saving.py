@@ -1,4 +1,4 @@
-"""Figures as files: a page that stands alone, or a picture that a browser of this machine draws."""
+"""Save figures as files: a standalone page, or an image that a browser on this machine draws."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ _PROGRAMS = (
     "microsoft-edge-stable",
     "msedge",
 )
-_PLACES = ("chrome", "msedge", None)  # where Chrome and Edge put themselves; then playwright's own Chromium
+_PLACES = ("chrome", "msedge", None)  # the usual places of Chrome and Edge, then playwright's own Chromium
 _FLAGS = ("--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-component-update")
-_LONGEST = 60_000  # milliseconds that a figure may take to be drawn
+_LONGEST = 60_000  # milliseconds for each step of the browser
 _TEMPLATE = """
 {% block preamble %}<style>html, body { margin: 0; background: white; }</style>{% endblock %}
 """
@@ -60,35 +60,35 @@ def save(
     """Save a figure as a file.
 
     A ``.png`` or ``.svg`` needs playwright (``pip install "frontierlab[export]"``) and Chromium, Chrome
-    or Edge on this machine; nothing is fetched. It is found in the search path and where it is usually
-    put, unless the setting ``browser`` names its program.
+    or Edge on this machine; nothing is downloaded. The browser is found in the search path and in its usual
+    place, unless the setting ``browser`` names its program.
 
     Parameters
     ----------
     figure
         A figure of `frontierlab.plots`, or a Bokeh layout of several. It is not changed.
     path
-        Where: ``.html`` is a page to explore that needs no network; ``.png`` is a picture; ``.svg`` is
-        one of lines and text, which can be enlarged and edited. What was there is replaced in one step,
-        or left as it was.
+        The file: ``.html`` is an interactive page that works offline; ``.png`` is an image; ``.svg`` is a
+        vector image, which can be scaled and edited. An existing file is replaced in one step; on failure
+        it is unchanged.
     width, height
-        In pixels of a screen; by default 1000, and the figure's own height.
+        Size in CSS pixels; by default 1000, and the figure's own height.
     scale
-        Of a ``.png``: how many pixels it has for one of a screen, from 0.1 to 8.
+        Image pixels of a ``.png`` per CSS pixel, from 0.1 to 8.
     settings
         By default ``Settings()``.
 
     Returns
     -------
     Path
-        Where it was written.
+        The written file.
 
     Raises
     ------
     InvalidRequestError
-        The suffix is none of these, or a number makes no sense.
+        The suffix is not one of these, or a number is out of range.
     ExportError
-        There is no browser, or it failed.
+        No browser was found, or the browser failed.
     """
     target = Path(path).expanduser().absolute()
     if target.suffix.lower() not in _SUFFIXES:
@@ -110,7 +110,7 @@ def save(
 
 
 def _copied(figure: LayoutDOM, width: int | None, height: int | None, suffix: str) -> Document:
-    """Return a document with a copy of the figure, in its size, without the tools where it will be a picture."""
+    """Return a document with a resized copy of the figure; an image has no toolbar."""
     with OutputDocumentFor([figure], always_new=True) as document:
         copy = Document.from_json(document.to_json())
     (root,) = copy.roots
@@ -126,7 +126,7 @@ def _copied(figure: LayoutDOM, width: int | None, height: int | None, suffix: st
 
 
 def _program(settings: Settings | None) -> str | None:
-    """Return the program of a browser: what the settings name, or what the search path has."""
+    """Return the browser program named in the settings or found in the search path; None if neither."""
     from frontierlab.settings import Settings
 
     named = (settings or Settings()).browser
@@ -142,7 +142,7 @@ def _program(settings: Settings | None) -> str | None:
 
 
 def _drawn(html: str, suffix: str, width: int, scale: float, program: str | None) -> bytes:
-    """Let a browser draw the page; in a thread, for playwright refuses one with an event loop, as in a notebook."""
+    """Draw the page in a browser; in a new thread, because playwright refuses a thread with a running event loop."""
     try:
         from playwright.sync_api import Error, sync_playwright
     except ImportError as error:
@@ -158,10 +158,10 @@ def _drawn(html: str, suffix: str, width: int, scale: float, program: str | None
                 page.set_default_timeout(_LONGEST)
                 drawn.set_result(_content(page, html, suffix))
         except BaseException as error:
-            if not drawn.done():  # a browser that only does not close has drawn the figure
+            if not drawn.done():  # ignore an error at closing, after the figure was drawn
                 drawn.set_exception(error)
 
-    # who leaves by Ctrl-C, or because a browser hangs, leaves this thread behind; playwright ends with the process
+    # after Ctrl-C, or if the browser hangs, this thread is left behind; playwright ends with the process
     threading.Thread(target=draw, name="frontierlab-export", daemon=True).start()
     try:
         return drawn.result(3 * _LONGEST / 1000)

@@ -1,4 +1,4 @@
-"""What part of the queries is cached, and whose the bytes are (plots 11 to 14)."""
+"""Figures of shares: cached queries and bytes, by schema and folder (plots 11 to 14)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _BYTES = (Series("bytes", "bytes, not cached", COLOURS[1], "square"),)
 
 
 def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of each schema's queries is cached, and what not.
+    """Draw the shares of cached and other queries of each schema.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -32,7 +32,7 @@ def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None
 
 
 def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of each folder's queries is cached, and what not.
+    """Draw the shares of cached and other queries of each folder.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -50,7 +50,7 @@ def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
 
 
 def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of the bytes each schema has.
+    """Draw each schema's share of the bytes.
 
     See `frontierlab.plots` for the parameters.
     """
@@ -70,7 +70,7 @@ def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None,
 
 
 def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
-    """Draw what part of the bytes each folder has.
+    """Draw each folder's share of the bytes.
 
     See `frontierlab.plots` for the parameters.
     """

@@ -1,4 +1,4 @@
-"""Lines in steps, one step a bin: over time, or by the time that something took."""
+"""Figures of step lines, one step per bin: over time, or by duration."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _SAY_RANGE = """
 
 
 class Line(NamedTuple):
-    """One line: the column of its numbers, its name, and how it looks."""
+    """A line: the column of its numbers, its name, colour and dash."""
 
     column: str
     name: str
@@ -46,11 +46,11 @@ class Line(NamedTuple):
 def over_time(
     frame: pd.DataFrame, lines: Sequence[Line], *, title: str, words: str, axis: str, unit: str, scale: Scale
 ) -> figure:
-    """Draw lines over time; a row of the frame is a bin, ``time`` its start, whose width `axis` names as ``{bin}``.
+    """Draw lines over time; a row of the frame is a bin that starts at ``time``; ``{bin}`` in `axis` is its width.
 
     ``time`` can have any unit, be text, or have no zone (then it is UTC), as in frames read from CSV or Parquet.
     A box select marks a range of time (event ``SelectionGeometry``; its limits are milliseconds
-    from the epoch, UTC), and says it above the figure.
+    from the epoch, UTC), and shows the range above the figure.
     """
     frame = frame.assign(time=pd.to_datetime(frame["time"], utc=True).dt.as_unit("ms"))
     frame = frame.sort_values("time", ignore_index=True)
@@ -88,7 +88,7 @@ def stepped(
     scale: Scale,
     **options: Any,
 ) -> Any:
-    """Draw lines over bins: their limits, and in `texts` what hover says of these (``from``, ``to``)."""
+    """Draw lines over bins from `left` to `right`; `texts` holds the bin limits for hover (``from``, ``to``)."""
     columns = [name for line in lines for name in (line.column, f"{line.column}_before") if name in frame]
     log = is_log(frame[columns], scale)
     if len(columns) > len(lines):

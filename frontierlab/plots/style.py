@@ -1,4 +1,4 @@
-"""What all figures share: their frame, colours, titles, names and numbers."""
+"""The common style of all figures: frame, colours, titles, names and numbers."""
 
 from __future__ import annotations
 
@@ -41,22 +41,23 @@ Scale = Literal["auto", "linear", "log"]
 """The scale of an axis of numbers."""
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#777777")
-"""Okabe and Ito's colours, told apart by colour-blind eyes; without their yellow, which white swallows."""
+"""The colour-blind safe palette of Okabe and Ito ("Color Universal Design", 2008), without yellow (invisible on white).
+"""
 
 BEFORE = "#888888"
-"""The colour of what was before."""
+"""The colour of values before."""
 
 FLOOR = 0.5
-"""Where a logarithmic axis of counts begins."""
+"""The start of a logarithmic axis of counts."""
 
-_SPAN = 1000  # a bar of a thousandth of the largest is not seen
+_SPAN = 1000  # a bar of a thousandth of the largest is invisible
 _TEXT_LINE, _LEGEND_GAP = 15, 10  # pixels
-_WORDS = 64  # letters a line of the selection, so that it fits a narrow figure
+_WORDS = 64  # characters per line of the selection, so that it fits a narrow figure
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
 
 class Series(NamedTuple):
-    """What is drawn in one colour.
+    """A series of numbers, drawn in one colour.
 
     Parameters
     ----------
@@ -65,7 +66,7 @@ class Series(NamedTuple):
     name
         Its name in the legend.
     colour, marker
-        How it looks.
+        Its colour, and its marker if drawn as dots.
     """
 
     column: str
@@ -79,33 +80,33 @@ CACHED = (
     Series("not_cached", "not cached", COLOURS[1], "square"),
     Series("unknown", "cached or not: unknown", COLOURS[6], "triangle"),
 )
-"""The series of queries that were cached, that were not, and that may have been."""
+"""The series of queries that were cached, that were not, and for which the log does not say."""
 
 PAYLOAD = (
     Series("payload", "asks for a payload", COLOURS[0], "circle"),
     Series("non_payload", "asks for none", COLOURS[1], "square"),
 )
-"""The series of queries that ask for a payload, and that do not."""
+"""The series of queries with and without a payload request."""
 
 
 def known(series: Sequence[Series], frame: pd.DataFrame) -> list[Series]:
-    """Return the series to draw: queries that may have been cached only where there are some, now or before."""
+    """Return the series to draw; the series ``unknown`` only if it has queries, now or before."""
     some = frame.filter(regex="^unknown").to_numpy().sum() > 0
     return [one for one in series if some or one.column != "unknown"]
 
 
 def task_labels(frame: pd.DataFrame) -> pd.Series[Any]:
-    """Return what names each task: its number, and its name where the log gives one."""
+    """Return the label of each task: its number, and its name if the log gives one."""
     return frame["taskid"].astype("string") + (" " + frame["taskname"]).fillna("")
 
 
 def check(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None = None) -> None:
-    """Refuse a frame that is not what `of` returns, the filter of this name by default.
+    """Check that a frame has the columns that `of` returns (by default the filter called `name`).
 
     Raises
     ------
     InvalidRequestError
-        It lacks a column.
+        The frame lacks a column.
     """
     lacking = [column for column in columns if column not in frame]
     if lacking:
@@ -115,12 +116,12 @@ def check(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None
 
 
 def words_of(frame: pd.DataFrame, selection: str | None) -> str:
-    """Say which queries were counted: as is said here, or as the filter noted it."""
+    """Return the selection in words: the given text, or else the filter's."""
     return (frame.attrs.get("selection") if selection is None else selection) or ""
 
 
 def number(value: Any, unit: str = "") -> str:
-    """Write a number with all its digits; a fraction with two of them."""
+    """Format a number with all its digits; a fraction with two decimals."""
     if pd.isna(value):
         return "none"
     text = f"{value:,}" if float(value).is_integer() and not isinstance(value, float) else f"{value:,.2f}"
@@ -128,12 +129,12 @@ def number(value: Any, unit: str = "") -> str:
 
 
 def is_log(counts: pd.DataFrame, scale: Scale) -> bool:
-    """Return whether the axis is logarithmic: as asked, or where the numbers span more than three decades.
+    """Return whether the axis is logarithmic: as given, or with ``auto`` if numbers span more than three decades.
 
     Raises
     ------
     InvalidRequestError
-        There is no such scale.
+        `scale` is unknown.
     """
     if scale not in ("auto", "linear", "log"):
         raise InvalidRequestError(f"scale={scale!r}: give auto, linear or log.")
@@ -143,13 +144,13 @@ def is_log(counts: pd.DataFrame, scale: Scale) -> bool:
 
 
 def drawn(counts: pd.Series[Any], log: bool, zero: float = FLOOR) -> np.ndarray[Any, Any]:
-    """Return the lengths to draw; exact numbers are shown as text, which keeps all their digits."""
+    """Return the lengths to draw as floats; hover texts show the exact numbers."""
     numbers = counts.to_numpy(dtype="float64", na_value=np.nan)
     return np.where(numbers > 0, numbers, np.where(np.isnan(numbers), np.nan, zero)) if log else numbers
 
 
-def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types do not know what its strings become
-    """Return a figure with its titles and a legend above it, and nothing drawn."""
+def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types do not know its string values
+    """Return an empty figure with its titles and a legend above it."""
     plot: Any = figure(sizing_mode="stretch_width", min_width=300, tools=_TOOLS, active_scroll=None, **options)
     plot.toolbar.logo = None
     plot.toolbar_location, plot.toolbar_sticky = "above", False
@@ -173,7 +174,7 @@ def legend_of(plot: Any) -> Any:
 
 
 def add_to_legend(plot: Any, *named: tuple[str, Sequence[Any]]) -> None:
-    """Name what was drawn; a click on a name mutes it. The figure grows by the lines that the names need."""
+    """Add names to the legend; a click on a name mutes its series. The figure grows by the lines of the names."""
     names = [short(name) for name, _ in named]
     longest = max(len(line) for name in names for line in name.splitlines())
     legend = legend_of(plot)
@@ -187,7 +188,7 @@ def add_to_legend(plot: Any, *named: tuple[str, Sequence[Any]]) -> None:
 
 
 def empty(title: str, words: str, reason: str | None = None) -> figure:
-    """Return a figure that says why there is nothing in it."""
+    """Return a figure without data that gives the reason."""
     plot = new_figure(title, words, height=160)
     plot.xaxis.visible = plot.yaxis.visible = plot.grid.visible = plot.toolbar.visible = False
     plot.x_range, plot.y_range = Range1d(start=0, end=1), Range1d(start=0, end=1)
@@ -197,12 +198,12 @@ def empty(title: str, words: str, reason: str | None = None) -> figure:
 
 
 def short(name: str, line: int = 32) -> str:
-    """Write a name in two lines, with the schema in one before; what is too long loses its middle.
+    """Break a name into two lines, after a line for its schema; cut a long name in the middle.
 
-    That is where paths differ least.
+    Paths differ least in the middle.
     """
     name = " ".join(name.split())
-    apart = name.rfind(" · ", 0, line + 5)  # a schema may be a little longer
+    apart = name.rfind(" · ", 0, line + 5)  # a schema may exceed the line a little
     if len(name) > line and apart > 0:
         return f"{name[:apart]} ·\n{_two_lines(name[apart + 3 :], line)}"
     return _two_lines(name, line)
@@ -222,9 +223,9 @@ def _two_lines(name: str, line: int) -> str:
 
 
 def time_formatter() -> DatetimeTickFormatter:
-    """Return how times are written at an axis: the clock, with the day where it changes."""
+    """Return the tick format of a time axis: the time of day, with the date where it changes."""
     day = "%Y-%m-%d"
-    narrow = "%m-%d"  # a whole one would overlap the clock beside it
+    narrow = "%m-%d"  # a full date would overlap the next tick
     return DatetimeTickFormatter(
         milliseconds="%H:%M:%S.%3N",
         seconds="%H:%M:%S",

@@ -1,4 +1,4 @@
-"""Standalone HTML pages: figures and what is said of them, in one file that needs no network."""
+"""Standalone HTML pages: figures and text in one file that can be read offline."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["target_of", "write_page"]
 
 
 def target_of(path: str | os.PathLike[str], example: str) -> Path:
-    """Return where a page goes.
+    """Return the absolute path of the page to write.
 
     Raises
     ------
     InvalidRequestError
-        It is a folder; the `example` is the name of a file in it.
+        `path` is a folder; the message suggests the file name `example`.
     """
     target = Path(path).expanduser().absolute()
     if target.is_dir():
@@ -36,21 +36,21 @@ def target_of(path: str | os.PathLike[str], example: str) -> Path:
 
 
 def write_page(target: Path, template: str, figures: Sequence[Any], **values: Any) -> Path:
-    """Write a page.
+    """Write a page from a template.
 
     Parameters
     ----------
     target
-        Where. What was there is replaced in one step, or left as it was.
+        The file. An existing file is replaced in one step; on failure it is unchanged.
     template
-        One of ``frontierlab/templates``.
+        The name of a template in ``frontierlab/reports/templates``.
     figures
-        The Bokeh figures; in the template, ``figures.pop(0)`` is the next of them.
+        The Bokeh figures; in the template, ``figures.pop(0)`` is the next figure.
     **values
-        What else the template shows. Text is escaped.
+        More values for the template. Text is escaped.
     """
     document = Document()
-    with document.models.freeze():  # otherwise all models are gone through again for each figure
+    with document.models.freeze():  # otherwise Bokeh visits all models again for each figure
         for figure in figures:
             document.add_root(figure)
     script, drawn = components(list(figures))

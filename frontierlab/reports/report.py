@@ -1,4 +1,4 @@
-"""A dataset as one standalone HTML page: what it is, its plots, and the SQL behind each."""
+"""A report of a dataset as one standalone HTML page: facts, plots, and the SQL of each plot."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ CHAPTERS = {
     "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node"),
     "Who asked": ("cost_per_task", "cost_per_server", "cost_per_site", "cost_per_squid"),
 }
-"""The filters of a report, in its order."""
+"""The filters of a report, by chapter and in order."""
 
 _BIN_SECONDS = (300, 3_600, 86_400)
 _MOST_BINS = 10_000
@@ -63,7 +63,7 @@ _MOST_ROWS = 50
 
 @dataclass(frozen=True)
 class _Section:
-    """A plot, its statement, and its numbers as a table whose first `names` columns are text."""
+    """A plot, its statement, and its numbers as a table; the first `names` columns of the table are text."""
 
     figure: figure
     statement: Statement
@@ -84,48 +84,48 @@ def report(
     session: SparkSession | None = None,
     progress: bool | ProgressCallback = False,
 ) -> Path:
-    """Write a report of a dataset: one HTML page that needs no network to be read.
+    """Write a report of a dataset: one HTML page that can be read offline.
 
-    At its top stand the period (UTC), the selection, the counts, and whatever makes the figures too
-    small: an incomplete dataset, what the source did not give, a cut by ``limit_queries``, documents that
-    could not be read, an extraction of some queries only. Then
-    come the plots of all filters (`CHAPTERS`; time bins of 300 s, of an hour or a day where the period
-    is long), each with its numbers and its SQL. Where a few queries are far from the others in time,
-    plots over time show the period of most queries, and a sentence says how many others there are, and when.
+    The top of the page shows the period (UTC), the selection, the counts, and everything that makes the
+    figures too small: an incomplete dataset, documents that the source did not give, a cut by
+    ``limit_queries``, malformed documents, an extraction of some queries only. The plots of all filters
+    follow (`CHAPTERS`), each with its numbers and its SQL. Time bins are 300 s, or an hour or a day for long
+    periods. If a few queries are far from the others in time, plots over time show the period with the
+    most queries, and a sentence gives the number and the dates of the others.
 
     Parameters
     ----------
     dataset
         A dataset, complete or not, or the name of one in the data folder of `settings`.
     selection
-        Which of its queries; by default all.
+        The queries to report; by default all.
     path
-        Where to write; by default ``report.html`` in the dataset's folder. An earlier report is
-        replaced in one step, or left as it was.
+        The file to write; by default ``report.html`` in the dataset's folder. An existing report is
+        replaced in one step; on failure it is unchanged.
     compare
-        What to compare with, as filters take it (see `frontierlab.filters`): the plots then show
-        both, the tables the differences, the largest first, and a last plot what changed most.
+        What to compare with (see `frontierlab.filters`). The plots then show both, the tables show the
+        differences, largest first, and a last plot shows what changed most.
     settings
         By default ``Settings()``.
     session
         The Spark session to use; by default `frontierlab.spark.session` of `settings`.
     progress
-        True shows a bar; a function is called with a `Progress` after each plot, and stops the
+        True shows a bar. A function is called with a `Progress` before each plot, and can stop the
         report by raising.
 
     Returns
     -------
     Path
-        Where it was written.
+        The written file.
 
     Raises
     ------
     DatasetError
-        There is no such dataset.
+        The dataset does not exist.
     InvalidRequestError
-        `path` is a folder, or there is no such window to compare with.
+        `path` is a folder, or `compare` is invalid.
     SparkError
-        Spark does not start here.
+        Spark does not start, or a statement failed.
     """
     if isinstance(dataset, str):
         dataset = open_dataset(dataset, settings)
@@ -163,7 +163,7 @@ def _chapters(
     period: Period,
     progress: bool | ProgressCallback,
 ) -> tuple[dict[str, list[_Section]], int]:
-    """Ask all questions; return their sections, and how many queries they counted."""
+    """Run all filters; return their sections, and the number of counted queries."""
     whole = _period(outcome)
     timed = period.selection, period.of(compare, selection), {"bin_seconds": _bin_seconds(outcome, period.selection)}
     meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())))
@@ -228,7 +228,7 @@ def _head(column: str) -> str:
 
 
 def _period_shown(logs: DataFrame, selection: Selection, outcome: Outcome) -> Period:
-    """Return the period that plots over time show: all, or where most queries are if all is long and mostly empty."""
+    """Return the period that plots over time show: all, or the one with most queries if all is long and sparse."""
     return Period(selection) if _bin_seconds(outcome, selection) == _BIN_SECONDS[0] else period_of_most(logs, selection)
 
 
@@ -249,7 +249,7 @@ def _period(outcome: Outcome) -> str:
 
 
 def _warnings(dataset: Dataset, settings: Settings, outcome: Outcome, counted: int) -> list[str]:
-    """Say what makes the figures smaller than the truth."""
+    """Return sentences on everything that makes the figures too small."""
     manifest = dataset.manifest
     request, found = manifest.request, []
     if manifest.state == "complete":
@@ -274,7 +274,7 @@ def _warnings(dataset: Dataset, settings: Settings, outcome: Outcome, counted: i
 
 
 def _source(asked: Mapping[str, Any]) -> str:
-    """Say what a dataset was read from: the names or patterns of indices, or the name of a file."""
+    """Return the source of a dataset: the names or patterns of indices, or the name of a file."""
     index = asked.get("index")
     if index:
         return index if isinstance(index, str) else ", ".join(index)
@@ -286,7 +286,7 @@ def _number(value: object) -> str:
 
 
 def _facts(dataset: Dataset, outcome: Outcome) -> dict[str, Any]:
-    """Return what the top of the page says of the dataset."""
+    """Return the facts about the dataset for the top of the page."""
     manifest = dataset.manifest
     asked = manifest.request
     counts: list[tuple[str, Any]] = [
