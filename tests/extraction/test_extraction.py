@@ -311,9 +311,7 @@ def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_di
 
 
 def test_a_parquet_file_is_no_export_file(settings, tmp_path):
-    with pytest.raises(
-        InvalidRequestError, match=r"is a file of Parquet: frontierlab.storage.store.import_parquet reads it"
-    ):
+    with pytest.raises(InvalidRequestError, match=r"a file of Parquet: frontierlab.datasets.import_parquet reads it"):
         extract(settings, fl.sample.path("catalogue.parquet"))
 
 

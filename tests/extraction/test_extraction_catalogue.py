@@ -119,7 +119,7 @@ def test_a_refresh_that_takes_too_long_leaves_the_old_one(server, settings, worl
     grow_old(settings)
     server.troubles.append(Trouble(when="^nodes", delay=FOR_EVER))
     with monkeypatch.context() as patch:
-        patch.setattr(fl.catalogues, "_LONGEST_REFRESH", 0.5)
+        patch.setattr("frontierlab.coolr.refresh._LONGEST_REFRESH", 0.5)
         with pytest.warns(OldCatalogue, match=r"not be refreshed: it took longer than .* and goes on the next time"):
             assert_is_the_world(extract(settings, export), world)
     server.troubles.clear()
