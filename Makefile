@@ -6,7 +6,7 @@ READY := .venv/.ready
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab worker test test-es9 test-loaded lint format bench pictures constraints clean
+.PHONY: help demo lab worker test test-fast test-es9 test-loaded lint format bench pictures constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -28,6 +28,9 @@ test: lint ## Check everything: lint, then all tests, with real services
 	@scripts/setup.sh java redis maven chromium
 	$(BIN)/python -m tests.services.releases
 	scripts/test.sh
+
+test-fast: $(READY) ## Run the tests that need no service: no Elasticsearch, Redis, Spark or browser
+	$(BIN)/python -m pytest -q -m "not elasticsearch and not spark and not browser and not redis"
 
 test-es9: export TEST_ES_VERSION = 9.4.3
 test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (needs a JDK 21 or newer)
