@@ -174,14 +174,15 @@ def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, options: dict
 
 
 HANGING = """
-import _thread, pathlib, sys, threading, time
+import os, pathlib, signal, sys, threading, time
 from bokeh.plotting import figure
 from frontierlab import Settings, plots
 folder = pathlib.Path(sys.argv[1])
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background programs ignore it
 def interrupt():
     while not (folder / "begun").exists():
         time.sleep(0.05)
-    _thread.interrupt_main()
+    os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=interrupt, daemon=True).start()
 plots.save(figure(), folder / "figure.png", settings=Settings(browser=folder / "browser"))
 """

@@ -18,6 +18,7 @@ from frontierlab_widgets.panel import Phase
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
+from frontierlab.reports.report import CHAPTERS
 from frontierlab.sample import World
 from tests.support.logs import make_dataset
 from tests.widgets.test_panels_data import button
@@ -69,7 +70,7 @@ class TestExplore:
 
     def test_the_first_tab_is_drawn(self, explored):
         assert explored.phase is Phase.DONE, explored.error
-        assert list(explored.frames) == list(fl.reports.CHAPTERS["Databases and schemas"])
+        assert list(explored.frames) == list(CHAPTERS["Databases and schemas"])
         assert len([m for m in drawn(explored) if isinstance(m, Plot)]) == len(explored.frames)
 
     def test_while_spark_starts_that_is_what_is_said(self, settings, monkeypatch):
