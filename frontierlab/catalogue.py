@@ -111,7 +111,7 @@ class Catalogue:
         if not path.is_file():
             raise CatalogueError(
                 f"There is no catalogue at {path}. Set coolr_host or coolr_archive: extract() builds it from there, as "
-                "does frontierlab.coolr.refresh.refresh(settings); or name its Parquet file as coolr_file. In the "
+                "does frontierlab.catalogues.refresh(settings); or name its Parquet file as coolr_file. In the "
                 "connection panel these are fields of COOLR. Without a catalogue, extract(…, complete=False) leaves "
                 "ids and names as they were logged."
             )

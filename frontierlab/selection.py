@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import operator
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -169,7 +170,9 @@ class Selection:
             if getattr(self, name) is not None:
                 found.append(f"{test} :{name}")
                 args[name] = getattr(self, name)
-        found = list(dict.fromkeys([*found, *conditions]))
+        # AND binds closer than OR
+        found += [f"({one})" if re.search(r"\bor\b", one, re.IGNORECASE) else one for one in conditions]
+        found = list(dict.fromkeys(found))
         return "\nWHERE " + "\n  AND ".join(found) if found else "", args
 
     def in_words(self) -> str:

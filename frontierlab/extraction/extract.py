@@ -292,7 +292,7 @@ def _earlier(path: Path, request: Request) -> Manifest | None:
     if manifest.state == "complete":
         raise DatasetError(
             f"The dataset {path.name} is there already, complete. Choose another name, or delete it: "
-            f"frontierlab.storage.store.delete_dataset({path.name!r}, settings)"
+            f"frontierlab.datasets.delete_dataset({path.name!r}, settings)"
         )
     difference = _request(manifest).differences(request)
     if difference:
