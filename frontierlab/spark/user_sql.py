@@ -39,8 +39,8 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
             since=datetime(2026, 10, 1, 12),
         )
 
-    The columns ``since`` and ``until`` are the IOV that a query asks for (integers), not times. The time of a
-    query is the column ``time``. In a `frontierlab.Selection`, ``since`` and ``until`` are limits of ``time``.
+    The columns ``since`` and ``until`` are the IOV that a query asks for (integers), not the time of the query.
+    That is the column ``time``. In a `frontierlab.Selection`, ``since`` and ``until`` are limits of ``time``.
 
     Parameters
     ----------
