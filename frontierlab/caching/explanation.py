@@ -13,7 +13,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab import spark
-from frontierlab.caching.answer_sets import answers
+from frontierlab.caching.answer_sets import Integers, answers
 from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.folder_figures import ask_coolr, payloads_of
 from frontierlab.caching.folders import notes_of
@@ -36,7 +36,6 @@ BINS = 200
 
 _LUMIS = 2**32 - 1
 
-Integers = NDArray[np.int64]
 
 _TASKS = """\
 SELECT taskid,

@@ -20,8 +20,8 @@ from bokeh.models import (
 )
 from bokeh.models.annotations import ColorBar, Label, LegendItem
 from bokeh.palettes import YlOrBr9
-from numpy.typing import NDArray
 
+from frontierlab.caching.answer_sets import Integers
 from frontierlab.caching.explanation import BINS, Axis, Explanation
 from frontierlab.plots import style
 
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["explain_figure"]
 
-Integers = NDArray[np.int64]
 
 _KINDS = (
     ("needed", "first to get a payload", "#0072B2"),

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from frontierlab import spark
-from frontierlab.caching.answer_sets import answers, cells, overlapping
+from frontierlab.caching.answer_sets import Integers, answers, cells, overlapping
 from frontierlab.caching.counting import QUERY, SUMS
 from frontierlab.coolr import Source
 from frontierlab.coolr.protocol import side_by_side
@@ -27,7 +26,6 @@ _CELL = ["folder", "cell"]
 _ADDED = ("different", "costly", *SUMS)
 _NONE = pa.schema([(name, pa.int64()) for name in (*_CELL, "squid", "taskid", "since", "until", *_ADDED)]).empty_table()
 
-Integers = NDArray[np.int64]
 Result = TypeVar("Result")
 
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,9 +22,6 @@ import pyarrow.parquet as pq
 
 from frontierlab.schema import MISSING_IOV, TIME
 from frontierlab.util.files import sync
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = [
     "COMBINED",
