@@ -125,7 +125,12 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
         )
     )
     done = subprocess.run(
-        [sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=True, timeout=500
+        [sys.executable, tmp_path / "script.py"],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},  # the script imports from tests
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+        timeout=500,
     )
     *stopped, killed, gone, new, folder = done.stdout.splitlines()
     assert len(stopped) == 3
