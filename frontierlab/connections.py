@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from frontierlab.errors import ConfigurationError, CoolrError, FrontierlabError
+from frontierlab.errors import ConfigurationError, FrontierlabError, Unreached
 from frontierlab.settings import Settings
 
 __all__ = ["Connection", "SERVICES", "check"]
@@ -24,13 +24,13 @@ class Connection(NamedTuple):
     service
         One of `SERVICES`.
     state
-        ``connected``, ``refused``, or ``not configured``.
+        ``connected``, ``refused``, ``not reached`` (there was no answer), or ``not configured``.
     reason
         What was found, or why the check failed: a sentence without secrets.
     """
 
     service: str
-    state: Literal["connected", "refused", "not configured"]
+    state: Literal["connected", "refused", "not reached", "not configured"]
     reason: str
 
 
@@ -60,7 +60,7 @@ def check(service: str, settings: Settings | None = None) -> Connection:
     except ConfigurationError as error:
         return Connection(service, "not configured", str(error))
     except FrontierlabError as error:
-        return Connection(service, "refused", str(error))
+        return Connection(service, "not reached" if isinstance(error, Unreached) else "refused", str(error))
 
 
 def _elasticsearch(settings: Settings) -> str:
@@ -93,7 +93,7 @@ def _coolr(settings: Settings) -> str:
             db = settings.db_instances[0]
             schemas = source.schemas(db)
         except Cancelled:
-            raise CoolrError(
+            raise Unreached(
                 f"COOLR did not answer within {_PATIENCE:g} s at {settings.coolr_url}. Check coolr_host."
             ) from None
         finally:

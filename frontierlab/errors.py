@@ -17,6 +17,7 @@ __all__ = [
     "JobCancelled",
     "JobError",
     "SparkError",
+    "Unreached",
 ]
 
 
@@ -70,3 +71,7 @@ class SparkError(FrontierlabError):
 
 class Cancelled(FrontierlabError):
     """Work with Spark or COOLR was cancelled; Spark has ended the work, or is told repeatedly to end it."""
+
+
+class Unreached(FrontierlabError):
+    """A service gave no whole answer: its host does not exist, or nothing answers there."""

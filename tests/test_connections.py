@@ -6,6 +6,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import connections
+from frontierlab.coolr.calls import Caller
 from tests.support.extractions import elastic_settings
 
 SECRET = "wrong-and-secret"
@@ -27,6 +28,22 @@ def test_an_archive_is_as_good_as_coolr(data_dir):
     assert str(data_dir) in refused.reason
 
 
+@pytest.mark.allow_hosts(["127.0.0.1"])
+@pytest.mark.parametrize(
+    ("service", "where", "setting"),
+    [
+        ("Elasticsearch", {"es_address": "http://127.0.0.1", "es_port": 9, "es_index": "i"}, "es_address"),
+        ("COOLR", {"coolr_host": "127.0.0.1:9"}, "coolr_host"),
+        ("Redis", {"broker_url": "redis://127.0.0.1:9/0"}, "broker_url"),
+    ],
+)
+def test_what_does_not_answer_is_not_reached(service, where, setting, data_dir, monkeypatch):
+    monkeypatch.setattr(Caller, "_sleep", lambda self, wait: None)
+    found = connections.check(service, fl.Settings(data_dir=data_dir, **where))
+    assert found.state == "not reached"
+    assert setting in found.reason
+
+
 @pytest.mark.elasticsearch
 def test_elasticsearch(elasticsearch_server, es, index, data_dir):
     es.index(index=index, document={"@timestamp": "2026-10-01T00:00:00Z", "sqldb": "CONDBR2"}, refresh=True)
@@ -40,7 +57,7 @@ def test_elasticsearch(elasticsearch_server, es, index, data_dir):
     nobody = connections.check(
         "Elasticsearch", elastic_settings(elasticsearch_server, data_dir, index, es_address="https://127.0.0.1:9")
     )
-    assert (nobody.state, "does not answer" in nobody.reason) == ("refused", True)
+    assert (nobody.state, "does not answer" in nobody.reason) == ("not reached", True)
 
 
 @pytest.mark.redis
@@ -49,7 +66,7 @@ def test_redis(redis_server, data_dir):
     assert found.state == "connected"
     assert "0 workers at 127.0.0.1:" in found.reason
     gone = connections.check("Redis", fl.Settings(data_dir=data_dir, broker_url=f"redis://:{SECRET}@127.0.0.1:9/0"))
-    assert (gone.state, SECRET in gone.reason) == ("refused", False)
+    assert (gone.state, SECRET in gone.reason) == ("not reached", False)
 
 
 @pytest.mark.spark

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 import tenacity
@@ -23,7 +23,7 @@ from frontierlab.coolr.responses import Unusable, decode
 from frontierlab.errors import CoolrError
 from frontierlab.settings import Settings
 
-__all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow"]
+__all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow", "Unreached"]
 
 _ATTEMPTS = 6
 _LONGEST_WAIT = 60.0  # seconds between two attempts
@@ -36,10 +36,15 @@ _PAUSE = 60.0  # seconds for which it is left alone
 _PASSING = (408, 429, 500, 502, 503, 504)
 _TOO_LARGE = re.compile(r"too\s+(large|big|long|many)|exceed", re.IGNORECASE)
 _CHUNK = 1 << 20
+_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # how urllib3 begins what it says
 
 
 class Cancelled(CoolrError, errors.Cancelled):
     """A call was not made, or not to its end, because the work that it was for was cancelled."""
+
+
+class Unreached(CoolrError, errors.Unreached):
+    """COOLR gave no whole answer."""
 
 
 class TooLarge(CoolrError):
@@ -145,6 +150,7 @@ class Caller:
 
     def __init__(self, settings: Settings, cancelled: threading.Event) -> None:
         self._url = settings.coolr_url
+        self._reached = False
         self._timeout = settings.coolr_timeout
         self._longest = settings.coolr_answer_seconds
         self._cancelled = cancelled
@@ -187,6 +193,8 @@ class Caller:
         ------
         TooLarge, TooSlow
             See there.
+        Unreached
+            There is no such host, or COOLR gave no whole answer.
         Cancelled
             See there.
         CoolrError
@@ -194,7 +202,7 @@ class Caller:
         """
         if time.monotonic() < self._silent_until:
             raise self.failure(
-                call, f"not asked: COOLR did not answer the last {self._silent} calls. Check coolr_host."
+                call, f"not asked: COOLR did not answer the last {self._silent} calls. Check coolr_host.", Unreached
             )
         retrying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_Passing),
@@ -208,7 +216,10 @@ class Caller:
         except _Passing as error:
             self._note_silence(error.silent)
             attempts = retrying.statistics["attempt_number"]
-            raise self.failure(call, f"after {attempts} attempts {error}.") from None
+            cause = f"after {attempts} attempts {error}."
+            if error.silent:
+                raise self.failure(call, f"{cause} Check coolr_host.", Unreached) from None
+            raise self.failure(call, cause) from None
         self._silent = 0
         return answer
 
@@ -230,11 +241,15 @@ class Caller:
         except requests.RequestException as error:
             if _is_late(error) and not patient:
                 raise self.failure(call, f"no answer within {self._timeout:g} s.", TooSlow) from None
+            if _is_unknown_host(error) and not self._reached:  # later, it is the name server that is away
+                host = urlsplit(self._url).hostname
+                raise Unreached(f"COOLR is not reached: there is no host {host}. Check coolr_host.") from None
             if _is_final(error):
                 raise self.failure(call, f"{_cause(error)}. Check coolr_host.") from None
             raise _Passing(f"there is no whole answer: {_cause(error)}", silent=True) from None
         finally:
             self._free.release()
+        self._reached = True
         if len(body) > _LARGEST:
             raise self.failure(call, f"the answer is larger than {_LARGEST >> 20} MiB.", TooLarge)
         if response.status_code != 200:
@@ -303,6 +318,11 @@ def _is_late(error: requests.RequestException) -> bool:
     return isinstance(error, requests.ReadTimeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError)
 
 
+def _is_unknown_host(error: requests.RequestException) -> bool:
+    inner = error.args[0] if error.args else None
+    return isinstance(getattr(inner, "reason", None), urllib3.exceptions.NameResolutionError)
+
+
 def _is_final(error: requests.RequestException) -> bool:
     passing = (
         requests.ConnectionError,
@@ -315,7 +335,7 @@ def _is_final(error: requests.RequestException) -> bool:
 
 def _cause(error: requests.RequestException) -> str:
     inner = error.args[0] if error.args else error
-    return str(getattr(inner, "reason", None) or inner)
+    return _CONNECTION.sub("", str(getattr(inner, "reason", None) or inner))
 
 
 def _beginning(body: bytes) -> str:

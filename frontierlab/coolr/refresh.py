@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from frontierlab import coolr
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
 from frontierlab.coolr import Cancelled, Failure, Node, Source
+from frontierlab.coolr.calls import Unreached
 from frontierlab.coolr.protocol import side_by_side
 from frontierlab.errors import CatalogueError, CoolrError
 from frontierlab.schema import NO_TAG
@@ -100,10 +101,9 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
         raise
     except (CoolrError, CatalogueError) as error:
         if not path.exists():
-            raise CatalogueError(
-                f"There is no catalogue at {path}, and it cannot be built: {error} Without one, "
-                "extract(…, complete=False) leaves ids and names as they were logged."
-            ) from error
+            missing = CatalogueError(f"There is no catalogue at {path}, and it cannot be built: {error}")
+            missing.add_note("Without one, extract(…, complete=False) leaves ids and names as they were logged.")
+            raise missing from error
         when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
         problem = f"The catalogue is of {when:%Y-%m-%d %H:%M} UTC, for it could not be refreshed: {error}"
         return Current(Catalogue.read(path), [problem])
@@ -174,13 +174,14 @@ def refresh(
 
 def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback) -> Refreshed:
     path = settings.catalogue_path
+    if not force and (fresh := _fresh(path, settings)) is not None:
+        return fresh  # without a lock, for its folder may be one that nobody can write to
     path.parent.mkdir(parents=True, exist_ok=True)
     with reporting(progress, "folders") as report, _alone(path, report) as waited:
+        if (not force or waited) and (fresh := _fresh(path, settings)) is not None:
+            return fresh
         old = Catalogue.read(path) if path.exists() else None
-        begun = _begun(path, settings, force and not waited)
-        if old is not None and begun is None:
-            return Refreshed(old, datetime.fromtimestamp(path.stat().st_mtime, UTC), ())
-        begun = begun or datetime.now(UTC)
+        begun = _begun(path, settings, force and not waited) or datetime.now(UTC)
         cancelled = threading.Event()
         with coolr.connect(settings, cancelled=cancelled, newer_than=begun) as source:
             write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _writer()}))
@@ -245,6 +246,7 @@ class _Build:
         self._cancelled = cancelled
         self._rows: list[dict[str, Any]] = []
         self._got = 0
+        self._first: CoolrError | None = None  # of what COOLR did not give
         self.failures: list[Failure] = []
 
     def run(self, dbs: Iterable[str]) -> Catalogue:
@@ -267,8 +269,10 @@ class _Build:
                 values = (db, schema, node.nodefullpath, node.node_id, node.nodetime, tag, tag_id)
                 self._rows.append(dict(zip(CATALOGUE_SCHEMA.names, values, strict=True)))
         if not self._got:
-            first = self.failures[0].error if self.failures else "it lists no folders."
-            raise CoolrError(f"COOLR gave nothing, and the catalogue is left as it was: {first}")
+            if not self._old and isinstance(self._first, Unreached):
+                raise self._first
+            left = ", and the catalogue is left as it was" if self._old else ""
+            raise CoolrError(f"COOLR gave nothing{left}: {self._first or 'it lists no folders.'}")
         table = pa.Table.from_pylist(self._rows, CATALOGUE_SCHEMA)
         return Catalogue(table.sort_by([(name, "ascending") for name in ("db", "schema", "node", "tag_id", "tag")]))
 
@@ -279,9 +283,9 @@ class _Build:
         for item, answer in side_by_side(work, items, lambda: self._report(meter.progress()), self._cancelled):
             meter.add(1)
             if isinstance(answer, CoolrError):
-                self._keep_old(item, str(answer))
+                self._keep_old(item, answer)
             elif not answer and self._is_odd(item):
-                self._keep_old(item, f"COOLR lists no {what} of {' '.join(_place(item))}.")
+                self._keep_old(item, CoolrError(f"COOLR lists no {what} of {' '.join(_place(item))}."))
             else:
                 self._got += what == "tags"
                 yield item, answer
@@ -289,10 +293,11 @@ class _Build:
 
     def _is_odd(self, item: tuple[Any, ...]) -> bool:
         """Return whether an empty list is: of a database instance, or where there was something before."""
-        return len(item) == 1 or any(row["tag"] != NO_TAG or len(item) < 3 for row in self._old[_place(item)])
+        return len(item) == 1 or any(row["tag"] != NO_TAG or len(item) < 3 for row in self._old.get(_place(item), []))
 
-    def _keep_old(self, item: tuple[Any, ...], error: str) -> None:
-        rows = self._old[_place(item)]
+    def _keep_old(self, item: tuple[Any, ...], error: CoolrError) -> None:
+        self._first = self._first or error
+        rows = self._old.get(_place(item), [])
         self._rows += rows
         what = f"its {len(rows)} rows of the previous catalogue are kept" if rows else "it is not in the catalogue"
         db, *rest = _place(item)
@@ -334,6 +339,14 @@ def _has_all(path: Path, settings: Settings) -> bool:
         return {*settings.db_instances} <= {*pq.read_table(path, columns=["db"])["db"].to_pylist()}
     except (OSError, ValueError):  # who reads it says what it is
         return True
+
+
+def _fresh(path: Path, settings: Settings) -> Refreshed | None:
+    """Return the catalogue that is there, where it is fresh."""
+    if not path.exists() or _begun(path, settings, False) is not None:
+        return None
+    when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    return Refreshed(Catalogue.read(path), when, ())
 
 
 def _writer() -> str:

@@ -9,12 +9,14 @@ from typing import Any
 import elastic_transport
 import elasticsearch
 
+from frontierlab import errors
 from frontierlab.errors import ElasticsearchError
 
 __all__ = [
     "AccessRefused",
     "PageTooLarge",
     "PointInTimeLost",
+    "Unreached",
     "explained",
     "is_passing",
     "require_all_answered",
@@ -29,6 +31,10 @@ _TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
 
 class PointInTimeLost(ElasticsearchError):
     """The point in time expired, or the server restarted: the part is read again from its start."""
+
+
+class Unreached(ElasticsearchError, errors.Unreached):
+    """The server does not answer."""
 
 
 class AccessRefused(ElasticsearchError):
@@ -73,7 +79,7 @@ def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, 
             f"The certificate of {url} is not trusted ({text}). Name its authority in es_ca_certs or its SHA-256 "
             "fingerprint in es_fingerprint. (A server that speaks plain http needs http:// in es_address.)"
         )
-    return ElasticsearchError(
+    return Unreached(
         f"{url} does not answer ({text}). Check es_address and es_port, and that the server is up and can be reached "
         "from here; many networks, Binder's among them, let no such port out."
     )

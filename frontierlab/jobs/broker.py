@@ -22,6 +22,7 @@ from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from frontierlab import errors
 from frontierlab._version import __version__
 from frontierlab.errors import JobError
 from frontierlab.jobs.addresses import broker_url
@@ -30,7 +31,7 @@ from frontierlab.settings import Settings
 if TYPE_CHECKING:
     from frontierlab.jobs.records import JobRecord
 
-__all__ = ["Broker", "QUEUE", "READ_PART", "RUN_JOB", "configuration"]
+__all__ = ["Broker", "QUEUE", "READ_PART", "RUN_JOB", "Unreached", "configuration"]
 
 QUEUE = "frontierlab"
 """The queue of all messages."""
@@ -47,6 +48,7 @@ _CANCELLED = "cancelled"
 _TICKET_SECONDS = 30 * 86_400
 _TASK_ID = re.compile(r'"id":\s*"([^"]+)"')
 _PRESENT = 30  # seconds after its last announcement for which a worker counts as present
+_AWAY = (redis.ConnectionError, redis.TimeoutError)
 _PATIENCE = 5  # seconds to wait for an answer
 
 
@@ -84,6 +86,10 @@ def configuration(settings: Settings) -> dict[str, Any]:
     }
 
 
+class Unreached(JobError, errors.Unreached):
+    """The broker gave no answer."""
+
+
 class Broker:
     """The Redis that the settings name.
 
@@ -114,7 +120,9 @@ class Broker:
         try:
             yield _redis(self._url)
         except redis.RedisError as error:
-            raise JobError(
+            away = isinstance(error, _AWAY) and not isinstance(error, redis.AuthenticationError)
+            kind = Unreached if away else JobError
+            raise kind(
                 f"The broker {self.address} does not answer ({type(error).__name__}: {error}). Is its Redis running, "
                 "and is broker_url right?"
             ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -20,7 +21,7 @@ from hypothesis import strategies as st
 from frontierlab import Settings, connections, errors
 from frontierlab.coolr import AnswersNotKept, Archive, Cancelled, Coolr, Node, Tag, cache, calls, connect
 from frontierlab.coolr import protocol as sources
-from frontierlab.coolr.calls import Caller, TooLarge
+from frontierlab.coolr.calls import Caller, TooLarge, Unreached
 from frontierlab.coolr.digest import digest
 from frontierlab.coolr.responses import PAYLOADS, Unusable, decode, read_nodes, read_payloads, read_schemas, read_tags
 from frontierlab.errors import ConfigurationError, CoolrError, InvalidRequestError
@@ -437,9 +438,36 @@ def test_retry_after_is_respected(server, client, waits):
 def test_no_server(data_dir, waits):
     with (
         Coolr(Settings(coolr_host="127.0.0.1:1", data_dir=data_dir)) as client,
-        pytest.raises(CoolrError, match=r"after 6 attempts there is no whole answer: .*Connection refused"),
+        pytest.raises(
+            Unreached,
+            match=r"after 6 attempts there is no whole answer: Failed to .* refused\. Check coolr_host\. \(http:",
+        ),
     ):
         client.schemas("CONDBR2")
+    assert len(waits) == 5
+
+
+def unknown(*_: object, **__: object) -> None:
+    raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+
+def test_a_host_that_is_not_known_is_asked_once(data_dir, waits, monkeypatch):
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with (
+        Coolr(Settings(coolr_host="nowhere.invalid:80", data_dir=data_dir)) as client,
+        pytest.raises(Unreached) as told,
+    ):
+        client.schemas("CONDBR2")
+    assert str(told.value) == "COOLR is not reached: there is no host nowhere.invalid. Check coolr_host."
+    assert waits == []
+
+
+def test_a_name_server_that_goes_away_later_is_waited_for(server, client, waits, monkeypatch):
+    client.schemas("CONDBR2")
+    client.close()  # so that the next call makes a connection
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(Unreached, match="after 6 attempts there is no whole answer: Failed to resolve"):
+        client.schemas("OFLP200")
     assert len(waits) == 5
 
 
@@ -603,7 +631,7 @@ def test_a_check_of_the_connection_ends(server, data_dir, monkeypatch, trouble):
     monkeypatch.setattr("frontierlab.connections._PATIENCE", 0.5)
     server.troubles.append(Trouble(**trouble))
     found = connections.check("COOLR", settings(server, data_dir))
-    assert found.state == "refused"
+    assert found.state == "not reached"
     assert found.reason.startswith("COOLR did not answer within 0.5 s at http://127.0.0.1:")
 
 

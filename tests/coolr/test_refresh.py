@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -192,16 +193,38 @@ def test_a_list_that_is_empty_at_once_is_not_believed(server, settings):
 
 def test_nothing_at_all_leaves_the_old_catalogue(server, settings):
     server.troubles.append(Trouble(status=403))
-    with pytest.raises(CoolrError, match=r"COOLR gave nothing, and the catalogue is left as it was: .* answered 403"):
+    with pytest.raises(
+        CoolrError, match=r"^COOLR gave nothing: COOLR, schemas of \w+: it answered 403: 'not now' \(.*\)$"
+    ):
         quiet(settings)
     assert not settings.catalogue_path.exists()
     server.troubles.clear()
     quiet(settings)
     before = settings.catalogue_path.read_bytes()
     server.troubles.append(Trouble(status=403))
-    with pytest.raises(CoolrError, match="COOLR gave nothing"):
+    with pytest.raises(CoolrError, match=r"COOLR gave nothing, and the catalogue is left as it was: .* answered 403"):
         quiet(settings, force=True)
     assert settings.catalogue_path.read_bytes() == before
+
+
+def test_nothing_is_written_beside_a_catalogue_that_is_fresh(data_dir, tmp_path):
+    shutil.copytree(fl.sample.path().parent, tmp_path / "package")
+    file = tmp_path / "package" / "catalogue.parquet"
+    before = sorted((tmp_path / "package").iterdir())
+    done = quiet(fl.sample.settings(data_dir=data_dir, coolr_file=file, coolr_archive=file.parent))
+    assert done.catalogue.table.equals(Catalogue.read(file).table)
+    assert sorted((tmp_path / "package").iterdir()) == before
+
+
+def test_a_folder_that_cannot_be_written_is_said(data_dir, monkeypatch):
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refused)
+    settings = fl.sample.settings(data_dir=data_dir)
+    assert quiet(settings).failures == ()
+    with pytest.raises(CatalogueError, match=r"catalogue\.parquet cannot be written.*: Permission denied"):
+        quiet(settings, force=True)
 
 
 def test_a_reader_always_meets_a_whole_catalogue(settings):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 import time
 import warnings
@@ -94,10 +95,25 @@ def test_without_a_place_to_build_it_from(data_dir, export):
 
 def test_where_it_cannot_be_built_nothing_is_begun(server, settings, export):
     server.troubles.append(Trouble(status=403))
-    with pytest.raises(CatalogueError, match=r"cannot be built: COOLR gave nothing.*answered 403.*complete=False"):
+    with pytest.raises(CatalogueError, match=r"cannot be built: COOLR gave nothing: .*answered 403"):
         extract(settings, export)
     assert not (settings.data_dir / "datasets" / "d").exists()
     assert extract(settings, export, complete=False).state == "complete"
+
+
+def test_a_host_that_is_not_there_is_two_sentences(data_dir, export, monkeypatch):
+    def unknown(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    settings = Settings(coolr_host="nowhere.invalid", data_dir=data_dir)
+    with pytest.raises(CatalogueError) as told:
+        extract(settings, export)
+    assert str(told.value) == (
+        f"There is no catalogue at {settings.catalogue_path}, and it cannot be built: COOLR is not reached: there is "
+        "no host nowhere.invalid. Check coolr_host."
+    )
+    assert "complete=False" in told.value.__notes__[0]
 
 
 @pytest.mark.parametrize("trouble", [{"status": 403}, {"lie": "garbled"}, {"delay": FOR_EVER}])

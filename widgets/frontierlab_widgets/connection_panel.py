@@ -31,7 +31,7 @@ _GROUPS = {
     "Data": ("data_dir", "limit_queries", "part_documents", "db_instances"),
     "Jobs and Spark": "",
 }
-_MARKS = {"connected": "good", "refused": "bad", "checking": "busy"}
+_MARKS = {"connected": "good", "refused": "bad", "not reached": "bad", "checking": "busy"}
 _KEPT = "kept; type here to replace it"
 
 
@@ -51,7 +51,7 @@ class ConnectionPanel(Panel):
     Attributes
     ----------
     connections : dict
-        By service: ``state`` (not configured, not checked, checking, connected, refused) and ``reason``.
+        By service: ``state`` (not configured, not checked, checking, connected, refused, not reached) and ``reason``.
     """
 
     title = "Settings and connection"
