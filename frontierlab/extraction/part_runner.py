@@ -10,7 +10,7 @@ import shutil
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ from frontierlab.storage.parts import SliceWriter, activity, commit_part, read_o
 from frontierlab.util.files import reason
 from frontierlab.util.progress import ProgressCallback, ProgressMeter
 
-__all__ = ["Reading"]
+__all__ = ["Reading", "going_on"]
 
 _ROW_GROUP = 60_000
 _ATTEMPTS = 3  # attempts to read a part whose point in time was lost
@@ -71,6 +71,27 @@ class _Slices:
     def close(self) -> None:
         with self._lock:
             self._stack.close()
+
+
+def going_on(call: str, plan: Sequence[PlannedPart], outcomes: Mapping[int, Outcome]) -> str:
+    """Say how many documents are stored of an extraction that stopped, and from where it goes on.
+
+    Parameters
+    ----------
+    call
+        What goes on with it.
+    plan
+        All its parts.
+    outcomes
+        What became of the parts that are stored, by their numbers.
+    """
+    there = sum(outcome.counts.read for outcome in outcomes.values())
+    total = there + sum(part.expected for part in plan if part.number not in outcomes)
+    if not outcomes:
+        return f"no part was whole, so that 0 of its {total:,} documents are stored, and {call} begins anew."
+    left = len(plan) - len(outcomes)
+    parts = f", and reads {left} part{'s' * (left > 1)} from the beginning" if left else ""
+    return f"{there:,} of its {total:,} documents are stored, and {call} goes on from there{parts}."
 
 
 class Reading:
@@ -145,8 +166,8 @@ class Reading:
         cause = reason(error, self._path) if isinstance(error, OSError) else str(error).rstrip(".")
         return InterruptedExtraction(
             f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
-            f"parts stored: {cause}. The dataset says that it is incomplete; the same extract(…) call goes on from "
-            "there."
+            f"parts stored: {cause}. The dataset says that it is incomplete: "
+            f"{going_on('the same extract(…) call', self._manifest.plan, self._outcomes)}"
         )
 
     def read_one(self, part: PlannedPart, report: ProgressCallback) -> bool:

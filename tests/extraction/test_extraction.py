@@ -278,6 +278,10 @@ def test_a_full_disk_is_said_and_resumed(settings, data_dir, export, world):
     assert child.returncode == 1
     assert "InterruptedExtraction: The extraction d stopped with 0 of 4 parts stored" in child.stderr
     assert "File too large" in child.stderr
+    assert (
+        "no part was whole, so that 0 of its 8,000 documents are stored, and the same extract(…) call begins anew."
+        in child.stderr
+    )
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"
     assert not list(data_dir.glob("datasets/d/parts/*"))
     assert_is_the_world(extract(settings, export), world)

@@ -432,7 +432,7 @@ def test_a_manifest_that_cannot_be_written_is_said_and_the_same_call_goes_on(
     original = Manifest.write
     with monkeypatch.context() as patch:
         patch.setattr(Manifest, "write", write)
-        with pytest.raises(InterruptedExtraction, match=f"3 of 3 parts stored: {message}.*goes on from"):
+        with pytest.raises(InterruptedExtraction, match=f"3 of 3 parts stored: {message}.*goes on from there\\.$"):
             extract(settings, export)
     assert fl.datasets.open_dataset("day", settings).state == "incomplete"
     assert_whole(extract(settings, export))

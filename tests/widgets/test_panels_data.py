@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import socket
 import stat
 import threading
 from datetime import UTC, datetime
@@ -380,6 +382,44 @@ class TestExtract:
         assert panel.wait(LONG)
         assert (panel.phase, panel.message) == (Phase.STOPPED, "The dataset day was complete before the stop.")
 
+    @pytest.mark.parametrize(
+        ("parts", "told"),
+        [
+            (
+                0,
+                "no part was whole, so that 0 of its 2,000 documents are stored, and Extract with the same fields",
+            ),
+            (
+                1,
+                "1,000 of its 2,000 documents are stored, and Extract with the same fields goes on from there, and "
+                "reads 1 part from the beginning.",
+            ),
+        ],
+    )
+    def test_a_stop_says_what_is_stored(self, settings, export, monkeypatch, parts, told):
+        begun, settings = threading.Event(), settings.model_copy(update={"part_documents": 1_000})
+
+        def interrupted(job, work):
+            path = fl.extract(settings, source=export, name="day", progress=False).path
+            manifest = json.loads((path / "manifest.json").read_text())
+            (path / "manifest.json").write_text(json.dumps({**manifest, "state": "incomplete"}))
+            for part in sorted((path / "parts").iterdir())[parts:]:
+                shutil.rmtree(part)
+            begun.set()
+            assert work.stopping.wait(LONG)
+            raise Stopped
+
+        monkeypatch.setattr("frontierlab_widgets.extract_panel.follow", interrupted)
+        monkeypatch.setattr("frontierlab.jobs.submit", lambda *a, **k: None)
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        panel.extract()
+        assert begun.wait(LONG)
+        panel.stop()
+        assert panel.wait(LONG)
+        assert f"Stopped. The dataset day is incomplete: {told}" in panel.message
+
     def test_what_an_extraction_lacks_is_a_warning(self, settings, export):
         export.write_bytes(export.read_bytes() + b"no JSON at all\n")
         panel = ExtractPanel(settings.model_copy(update={"loss_warning_share": 0.0}), source=str(export), name="day")
@@ -408,6 +448,21 @@ class TestExtract:
         assert panel.wait(LONG)
         assert (panel.error, panel.phase) == ("", Phase.DONE)
         assert settings.catalogue_path.exists()
+
+    def test_a_look_says_that_there_is_nothing_to_build_the_catalogue_from(self, data_dir, export, monkeypatch):
+        def unknown(*_, **__):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+        monkeypatch.setattr(socket, "getaddrinfo", unknown)
+        settings = fl.Settings(data_dir=data_dir, coolr_host="nowhere.invalid")
+        panel = ExtractPanel(settings, source=str(export), name="day")
+        panel.look()
+        assert panel.wait(LONG)
+        assert panel.error == (
+            "There is no catalogue yet, and it cannot be built: COOLR is not reached: there is no host "
+            "nowhere.invalid. Check coolr_host."
+        )
+        assert button(panel, "Extract").disabled
 
     def test_a_look_that_was_stopped_says_nothing_of_a_dataset(self, settings, export, monkeypatch):
         begun = threading.Event()
@@ -802,7 +857,10 @@ class TestDashboard:
         assert begun.wait(LONG)
         extract._stop.click()
         assert extract.wait(LONG)
-        assert "Stopped. The dataset day is incomplete" in extract.message
+        assert extract.message == (
+            "Stopped. The dataset day is incomplete: 2,000 of its 2,000 documents are stored, and Extract with the "
+            "same fields goes on from there. The datasets panel can delete it."
+        )
         assert [row["cells"][:2] for row in board.panels["Datasets"]._table.rows] == [["day", "incomplete"]]
         fl.extract(settings, source=export, name="night", progress=False)
         board._tickers[0]._action()

@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from html import escape
+from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
-from frontierlab import Dataset, extract, jobs, sample
-from frontierlab.errors import CatalogueError, InvalidRequestError
+from frontierlab import Dataset, connections, extract, jobs, sample
+from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.extraction.dry_run import DryRun
+from frontierlab.extraction.part_runner import going_on
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.losses import losses
+from frontierlab.storage.manifest import Manifest
+from frontierlab.storage.parts import read_outcome
 from frontierlab.util.times import format_time, in_words, parse_time
 from frontierlab_widgets.code import Name, call
 from frontierlab_widgets.follow_job import follow
@@ -153,11 +157,14 @@ class ExtractPanel(Panel):
 
         def count(work: Work) -> DryRun:
             try:
-                return extract(settings, dry_run=True, progress=work.report, **given)
+                found = extract(settings, dry_run=True, progress=work.report, **given)
             except CatalogueError as error:
                 if settings.catalogue_path.exists():
                     raise
                 raise InvalidRequestError(no_catalogue(settings.catalogue_path)) from error
+            if not settings.catalogue_path.exists():
+                _require_coolr(settings)
+            return found
 
         def show(found: DryRun) -> None:
             if given == self._given() and settings == (self.settings or settings):  # nothing changed meanwhile
@@ -212,8 +219,8 @@ class ExtractPanel(Panel):
         if is_complete(name, settings):
             return f"The dataset {name} was complete before the stop."
         return (
-            f"Stopped. The dataset {name} is incomplete: Extract with the same fields goes on from there, and the "
-            "datasets panel can delete it."
+            f"Stopped. The dataset {name} is incomplete: {_going_on(dataset_path(name, settings))} The datasets panel "
+            "can delete it."
         )
 
     def code(self) -> str:
@@ -278,6 +285,25 @@ class ExtractPanel(Panel):
             ]
         )
         self._told.value = f'<div role="status"><b>{escape(what)}</b></div>{notes([*found.notes, *cut])}'
+
+
+def _require_coolr(settings: Settings) -> None:
+    """Refuse where there is nothing to build the catalogue from."""
+    found = connections.check("COOLR", settings)
+    if found.state != "connected":
+        raise InvalidRequestError(f"There is no catalogue yet, and it cannot be built: {found.reason}")
+
+
+def _going_on(path: Path) -> str:
+    """Say how much of a dataset is stored, and what Extract does with that."""
+    try:
+        plan = Manifest.read(path).plan
+    except DatasetError as error:
+        return str(error)
+    found = {part.number: read_outcome(path, part.number) for part in plan}
+    return going_on(
+        "Extract with the same fields", plan, {number: one for number, one in found.items() if one is not None}
+    )
 
 
 def _text(description: str, placeholder: str) -> widgets.Text:
