@@ -26,18 +26,24 @@ def main(folder: Path | None = None) -> Path:
     """
     folder = folder or Path(tempfile.mkdtemp(prefix="frontierlab-demo-"))
     settings = fl.sample.settings(data_dir=folder)
-    say = sys.stdout.write
-    say(f"Query logs of one day, from {fl.sample.path().name} (a synthetic sample that comes with frontierlab)\n")
+    _say(f"Query logs of one day, from {fl.sample.path().name} (a synthetic sample that comes with frontierlab)\n")
     dataset = fl.extract(settings, source=fl.sample.path(), name="demo")
     counts = dataset.counts
-    say(f"Extracted and completed: {counts.read:,} documents read\n")
-    say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.set_aside:,} set aside\n")
-    say("Starting Spark …\n")
+    _say(f"Extracted and completed: {counts.read:,} documents read\n")
+    _say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.set_aside:,} set aside\n")
+    _say("Starting Spark and counting the queries: up to a minute …\n")
     logs = fl.open_logs(dataset, settings=settings)
-    say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")
+    _say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")
+    _say("Asking for all figures of the report: half a minute …\n")
     report = fl.report(dataset, settings=settings)
-    say(f"The report, to open in a browser: {report.as_uri()}\n")
+    _say(f"The report, to open in a browser: {report.as_uri()}\n")
     return report
+
+
+def _say(text: str) -> None:
+    """Show it now, also where the output is a pipe."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

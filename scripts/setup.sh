@@ -46,7 +46,8 @@ need_python() {
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         install "$python cannot make virtual environments" python3-venv
     fi
-    echo "setup: installing frontierlab and what it needs into .venv (a few minutes the first time)" >&2
+    echo "setup: downloading and installing frontierlab and what it needs into .venv: about three minutes, and longer" \
+        "on a slow network; nothing more is said until it is done (1.7 GB on the disk)" >&2
     "$python" -m venv --clear .venv
     .venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[all,test]'
 }

@@ -1,0 +1,37 @@
+"""The demo says what it is at before each wait; the real one is run by hand."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import pandas as pd
+
+import frontierlab as fl
+from frontierlab import demo
+
+
+def test_each_wait_is_announced(monkeypatch, tmp_path):
+    shown = io.BytesIO()  # behind a buffer, as a pipe is
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="utf-8"))
+    last = []
+
+    def wait(result):
+        def waits(*_, **__):
+            last.append(shown.getvalue().decode().splitlines()[-1])
+            return result
+
+        return waits
+
+    monkeypatch.setattr(
+        fl,
+        "extract",
+        wait(fl.extract(fl.sample.settings(data_dir=tmp_path), name="d", source=fl.sample.path(), progress=False)),
+    )
+    monkeypatch.setattr(fl, "open_logs", wait(None))
+    monkeypatch.setattr(fl.filters, "queries_per_db", lambda logs: pd.DataFrame())
+    monkeypatch.setattr(fl, "report", wait(tmp_path / "report.html"))
+    demo.main(tmp_path)
+    assert last[0].startswith("Query logs of one day")
+    assert last[1].startswith("Starting Spark and counting the queries: up to a minute")
+    assert last[2].startswith("Asking for all figures of the report: half a minute")
