@@ -1,7 +1,7 @@
-"""COOLR: which folders and tags there are, and which payloads they hold, from a server or an archive.
+"""COOLR: the folders and tags of the conditions database and their payloads, from a server or an archive.
 
-`connect` gives the one that the settings name; both have the same methods. `frontierlab.catalogues` builds the
-catalogue from them.
+`connect` returns the server or archive that the settings name; both have the same methods.
+`frontierlab.catalogues` builds the catalogue from either.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ def connect(
     cancelled: threading.Event | None = None,
     newer_than: datetime | None = None,
 ) -> Coolr | Archive:
-    """Return the COOLR that the settings name: the archive ``coolr_archive``, or else the server ``coolr_host``.
+    """Return the archive ``coolr_archive`` if it is set, or else the server ``coolr_host``.
 
     Parameters
     ----------
     settings
         By default ``Settings()``.
     cancelled, newer_than
-        See `Coolr`; an archive needs neither.
+        See `Coolr`; an archive uses neither.
 
     Raises
     ------
     ConfigurationError
         Neither is set.
     CoolrError
-        The folder is no archive.
+        The folder is not an archive.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""An archive: what a live COOLR said, in a folder, to take to a place without network."""
+"""An archive: recorded responses of a live COOLR in a folder, for use without network."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ _KEY = b"frontierlab.archive"
 
 
 class Recorded(NamedTuple):
-    """What `Archive.record` did: the archive, and what it could not record."""
+    """The result of `Archive.record`: the archive, and the failures."""
 
     archive: Archive
     failures: tuple[Failure, ...]
 
 
 class Archive:
-    """A folder of Parquet files that answers as a live COOLR does, for what is in it.
+    """A folder of Parquet files that answers like a live COOLR, for the recorded folders and tags.
 
-    ``catalogue.parquet`` says which folders and tags it knows. Their payloads are in ``payloads/``, a file
-    a folder and tag with the range that it was recorded for, or all in one ``payloads.parquet``, which holds
-    everything there is. The methods are those of `frontierlab.coolr.Coolr`; `Archive.record` makes one.
+    ``catalogue.parquet`` lists the folders and tags. Their payloads are in ``payloads/``, one file per folder and
+    tag with its recorded range, or all in one ``payloads.parquet``, which covers every range.
+    The methods are those of `frontierlab.coolr.Coolr`; `Archive.record` makes an archive.
 
     Parameters
     ----------
     path
-        The folder.
+        The folder of the archive.
 
     Raises
     ------
     CoolrError
-        It is no archive.
+        The folder is not an archive.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -78,24 +78,24 @@ class Archive:
         Raises
         ------
         CoolrError
-            The archive does not have what is asked for; so for the other methods.
+            The requested data are not in the archive. The other methods raise in the same way.
         """
         return list(dict.fromkeys(row["schema"] for row in self._rows(db=db)))
 
     def nodes(self, db: str, schema: str) -> list[Node]:
-        """Return the folders of a schema; an archive has no descriptions."""
+        """Return the folders of a schema; their descriptions are empty."""
         rows = self._rows(db=db, schema=schema)
         return list(dict.fromkeys(Node(row["node"], row["node_id"], row["nodetime"], "") for row in rows))
 
     def tags(self, db: str, schema: str, node: str) -> list[Tag]:
-        """Return the tags of a folder; none where it has no tags."""
+        """Return the tags of a folder; an empty list if it has no tags."""
         rows = self._rows(db=db, schema=schema, node=node)
         return [Tag(row["tag"], row["tag_id"]) for row in rows if row["tag"] != NO_TAG]
 
     def payloads(
         self, db: str, schema: str, node: str, tag: str, since: int, until: int, nodetime: str | None = None
     ) -> pa.Table:
-        """Return the payloads of a folder and tag whose IOV meets a range; see `frontierlab.coolr.Coolr.payloads`."""
+        """Return the payloads of a folder and tag that overlap a range; see `frontierlab.coolr.Coolr.payloads`."""
         require_range(since, until)
         folder = {"db": db, "schema": schema, "node": node, "tag": tag}
         self._rows(**folder)
@@ -127,36 +127,37 @@ class Archive:
         until: int = OPEN_IOV,
         progress: bool | ProgressCallback = True,
     ) -> Recorded:
-        """Record the payloads of some folders and tags into an archive, which is made or added to.
+        """Record the payloads of folders and tags into a new or existing archive.
 
-        After an interruption the same call records what is missing: what is there for the range is not asked
-        for again. What was there for a smaller range is recorded anew, for a range that holds both.
+        After an interruption, the same call records only the missing folders and tags. A folder and tag that was
+        recorded for a smaller range is recorded again, for a range that covers both.
 
         Parameters
         ----------
         source
-            From where.
+            The live COOLR, or an archive, to record from.
         path
             The archive's folder.
         folders
-            Rows of the catalogue, a row a folder and tag, as `frontierlab.catalogues.find_folders` gives them.
+            Rows of the catalogue, one per folder and tag, as `frontierlab.catalogues.find_folders` returns them.
         since, until
-            The range of IOVs, both ends included; everything by default. Bounds of one's own are for folders
-            of one IOV base.
+            The range of IOVs, both ends included; by default all IOVs. With other bounds, all folders must have
+            the same IOV base.
         progress
-            True shows a bar; False nothing; a function is called with a `Progress`, and stops by raising.
+            True shows a bar, False shows nothing. A function is called with a `Progress`, and can stop the
+            recording by raising.
 
         Returns
         -------
         Recorded
-            With what COOLR did not give: it is missing from the archive, and can be recorded later.
+            With the failures of COOLR; these payloads are missing, and the same call can record them later.
 
         Raises
         ------
         InvalidRequestError
-            There are no folders, or bounds for two IOV bases. Nothing was done.
+            There are no folders, or bounds were given for two IOV bases. Nothing was done.
         CoolrError
-            The archive is being recorded by another process, or cannot be written. What was recorded stays.
+            Another process is recording the archive, or it cannot be written. Recorded payloads are kept.
         """
         return _record(source, Path(path).expanduser().absolute(), folders, since, until, progress)
 
@@ -246,7 +247,7 @@ def _payload_path(path: Path, folder: dict[Any, Any]) -> Path:
 
 
 def _covered(path: Path) -> tuple[int, int] | None:
-    """Return the range that a file was recorded for; None where it is not there, or is damaged."""
+    """Return the recorded range of a file; None if the file is missing or damaged."""
     try:
         about = json.loads((pq.read_schema(path).metadata or {})[_KEY])
         return about["since"], about["until"]

@@ -1,4 +1,4 @@
-"""Answers kept on disk, each with the time at which it was asked for."""
+"""A cache of checked COOLR responses on disk, each with the time of its request."""
 
 from __future__ import annotations
 
@@ -22,33 +22,33 @@ from frontierlab.util.files import replacing
 __all__ = ["AnswersNotKept", "Cache", "Kept"]
 
 _KEY = b"frontierlab.coolr"
-_LOOKED_AT = 10_000  # files in one pass of removing old ones
-_EVERY = 3_600.0  # seconds between two passes, of all processes together
+_LOOKED_AT = 10_000  # the most files that one removal pass checks
+_EVERY = 3_600.0  # seconds between two removal passes of all processes
 _PASS = ".removed"
 
 
 class AnswersNotKept(UserWarning):
-    """Answers of COOLR cannot be kept on disk. They count, and are asked for again the next time."""
+    """Responses of COOLR cannot be cached on disk. They are used, and requested again the next time."""
 
 
 class Kept(NamedTuple):
-    """An answer that was kept, and when it was asked for (UTC)."""
+    """A cached response, and the time of its request (UTC)."""
 
     table: pa.Table
     asked: datetime
 
 
 class Cache:
-    """A folder of answers that passed every check, a Parquet file each.
+    """A folder of responses that passed all checks, one Parquet file each.
 
-    A store of raw responses would not do: what is kept here was checked first.
+    It stores tables that were checked, not raw HTTP responses.
 
     Parameters
     ----------
     folder
-        Made when the first answer is kept.
+        The folder; made when the first response is stored.
     hours
-        Files that are older than this are removed now and then, a bounded number at a time.
+        Older files are removed from time to time, a bounded number in each pass.
     """
 
     def __init__(self, folder: Path, hours: float) -> None:
@@ -57,7 +57,7 @@ class Cache:
         self._broken = False
 
     def get(self, url: str) -> Kept | None:
-        """Return the answer of a URL; None where there is none, or its file is damaged."""
+        """Return the cached response of a URL; None if it is missing or its file is damaged."""
         try:
             with pq.ParquetFile(self._path(url)) as file:
                 about = json.loads((file.schema_arrow.metadata or {})[_KEY])
@@ -65,10 +65,10 @@ class Cache:
                     return None
                 return Kept(file.read().replace_schema_metadata(None), datetime.fromisoformat(about["asked"]))
         except (OSError, pa.ArrowException, KeyError, ValueError):
-            return None  # asked for again, and then replaced
+            return None  # the caller requests it again and replaces the file
 
     def put(self, url: str, table: pa.Table, asked: datetime) -> None:
-        """Keep an answer, in one step; where the disk does not take it, warn once and go on without."""
+        """Store a response in one step; if writing fails, warn once and continue."""
         path = self._path(url)
         about = json.dumps({"url": url, "asked": asked.astimezone(UTC).isoformat()})
         try:
@@ -87,7 +87,7 @@ class Cache:
                 )
 
     def _remove_old(self) -> None:
-        """Remove old files, also what interrupted processes left; another process may do the same."""
+        """Remove old files and leftovers of interrupted processes; other processes may do so at the same time."""
         mark = self._folder / _PASS
         now = time.time()
         with suppress(FileNotFoundError):
@@ -103,7 +103,7 @@ class Cache:
 
     def _files(self) -> Iterator[os.DirEntry[str]]:
         folders = [entry.path for entry in os.scandir(self._folder) if entry.is_dir()]
-        random.shuffle(folders)  # where there are more than a pass looks at, each has its turn
+        random.shuffle(folders)  # so that every folder is checked in time, even if one pass cannot check all
         for folder in folders:
             with os.scandir(folder) as entries:
                 yield from entries

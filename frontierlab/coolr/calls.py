@@ -1,4 +1,4 @@
-"""One call to COOLR: sent a few at a time, repeated where that helps, explained where it does not."""
+"""HTTP calls to COOLR: a limited number at once, retried if that can help, with explained errors."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow", "Unreached"]
 _ATTEMPTS = 6
 _LONGEST_WAIT = 60.0  # seconds between two attempts
 _CONNECT = 15.0  # seconds for a connection to be made, at most
-_LOOK = 0.25  # seconds between two looks at whether a call is cancelled
+_LOOK = 0.25  # seconds between two checks for a cancellation
 _REDIRECTS = 5
-_LARGEST = 256 << 20  # bytes of an answer
-_SILENT = 3  # calls in a row without any answer, after which COOLR is left alone
-_PAUSE = 60.0  # seconds for which it is left alone
+_LARGEST = 256 << 20  # bytes of a response
+_SILENT = 3  # consecutive calls without any response, after which calls pause
+_PAUSE = 60.0  # seconds of this pause
 _PASSING = (408, 429, 500, 502, 503, 504)
 _TOO_LARGE = re.compile(r"too\s+(large|big|long|many)|exceed", re.IGNORECASE)
 _CHUNK = 1 << 20
@@ -40,7 +40,7 @@ _CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # how urllib3 be
 
 
 class Cancelled(CoolrError, errors.Cancelled):
-    """A call was not made, or not to its end, because the work that it was for was cancelled."""
+    """A call was not made, or not completed, because its work was cancelled."""
 
 
 class Unreached(CoolrError, errors.Unreached):
@@ -48,23 +48,23 @@ class Unreached(CoolrError, errors.Unreached):
 
 
 class TooLarge(CoolrError):
-    """COOLR refuses a range because its answer would be too large."""
+    """The response for a range is too large; a smaller range can succeed."""
 
 
 class TooSlow(CoolrError):
-    """COOLR did not answer in time for a range that can be asked for in pieces."""
+    """COOLR did not respond in time; a smaller range can succeed."""
 
 
 @dataclass(frozen=True)
 class Call:
-    """What is asked.
+    """A request to COOLR.
 
     Parameters
     ----------
     path
-        Such as ``payloads``.
+        The path of the API, such as ``payloads``.
     parameters
-        By name.
+        The parameters by name.
     """
 
     path: str
@@ -78,7 +78,7 @@ class Call:
 
 
 class _Passing(Exception):
-    """What may go well the next time."""
+    """A temporary failure; a retry can succeed."""
 
     def __init__(self, cause: str, wait: float = 0.0, *, silent: bool = False) -> None:
         super().__init__(cause)
@@ -87,13 +87,13 @@ class _Passing(Exception):
 
 
 class _Late(Exception):
-    """The answer did not end in time."""
+    """The response did not end in time."""
 
 
 class _Reading:
-    """An answer that is read in a thread of its own, so that who asked can leave at any time.
+    """A response that is read in its own thread, so that the caller can stop waiting at any time.
 
-    A socket's time limit is one for each piece that arrives: an answer of a byte a second never reaches it.
+    A socket timeout applies to each piece that arrives. A response of one byte per second never reaches it.
     """
 
     def __init__(self, session: requests.Session, url: str, timeout: tuple[float, float]) -> None:
@@ -104,16 +104,16 @@ class _Reading:
         threading.Thread(target=self._run, name="coolr answer", daemon=True).start()
 
     def answer(self, seconds: float) -> tuple[requests.Response, bytes] | None:
-        """Return the answer and its body; None where it is not there after these seconds."""
+        """Return the response and its body; None if it is not complete after `seconds`."""
         with suppress(TimeoutError):
             return self._answer.result(seconds)
         return None
 
     def leave(self) -> None:
-        """Give the answer up; its thread ends when its socket does."""
+        """Abandon the response; the thread ends when its socket is shut down."""
         self._left.set()
         if self._response is not None:
-            with suppress(OSError, ValueError, RuntimeError):  # it has just ended by itself
+            with suppress(OSError, ValueError, RuntimeError):  # the response has just ended
                 self._response.raw.shutdown()
 
     def _run(self) -> None:
@@ -134,18 +134,19 @@ class _Reading:
 
 
 class Caller:
-    """Makes calls; from any number of threads, of which ``coolr_connections`` are served at a time.
+    """Makes calls from any number of threads, at most ``coolr_connections`` at once.
 
-    Every wait ends: a connection after 15 s, a pause within an answer after ``coolr_timeout``, an answer after
-    ``coolr_answer_seconds``, a call where no attempt began in as long; and all of them within a second once `cancelled`
-    is set. After three calls in a row that got no answer at all, further ones fail at once, for a minute.
+    Every wait is bounded: connecting by 15 s, a pause within a response by ``coolr_timeout``, a response by
+    ``coolr_answer_seconds``. No retry starts later than ``coolr_answer_seconds`` after the first attempt. All waits
+    end within a second once `cancelled` is set. After three consecutive calls without any response, calls fail at
+    once for a minute.
 
     Parameters
     ----------
     settings
-        Where COOLR is, and how long to wait for it.
+        The address of COOLR and the time limits.
     cancelled
-        Once it is set, every call ends with `Cancelled`.
+        Once set, every call ends with `Cancelled`.
     """
 
     def __init__(self, settings: Settings, cancelled: threading.Event) -> None:
@@ -168,37 +169,37 @@ class Caller:
         self._session.close()
 
     def url(self, call: Call) -> str:
-        """Return the whole URL of a call; there is no secret in it."""
+        """Return the full URL of a call; it contains no secret."""
         return f"{self._url}/api/{call.path}?{urlencode(call.parameters)}"
 
     def failure(self, call: Call, cause: str, kind: type[CoolrError] = CoolrError) -> CoolrError:
-        """Return the error that says which call, about what, and why it is of no use."""
+        """Return an error that names the call, the cause and the URL."""
         return kind(f"COOLR, {call}: {cause} ({self.url(call)})")
 
     def get(self, call: Call, *, patient: bool = True) -> Any:
-        """Return the JSON of the answer, parsed without rounding.
+        """Return the JSON of the response, parsed without rounding.
 
-        A busy or unreachable server, and an answer that is cut short, are tried again, six times in
-        all, with growing random waits, or as long as ``Retry-After`` says, up to a minute. No attempt
-        begins later than ``coolr_answer_seconds`` after the first.
+        The call is retried if the server is busy or unreachable, or the response is cut short: six attempts
+        in all, with growing random waits, or as long as ``Retry-After`` says, up to a minute. No attempt
+        starts later than ``coolr_answer_seconds`` after the first.
 
         Parameters
         ----------
         call
-            What to ask.
+            The call.
         patient
-            False gives up at the first answer that is late.
+            False raises `TooSlow` at the first late response.
 
         Raises
         ------
         TooLarge, TooSlow
-            See there.
+            A smaller range can succeed.
         Unreached
             There is no such host, or COOLR gave no whole answer.
         Cancelled
-            See there.
+            The work was cancelled.
         CoolrError
-            It refuses, or still fails; the message has the call, and what came back.
+            COOLR refuses, or the last attempt failed; the message has the call and the start of the response.
         """
         if time.monotonic() < self._silent_until:
             raise self.failure(
@@ -260,7 +261,7 @@ class Caller:
             raise _Passing(f"the answer cannot be used: {error}. It begins: {_beginning(body)}") from None
 
     def _read(self, call: Call) -> tuple[requests.Response, bytes]:
-        """Read an answer, looking meanwhile whether it is still wanted, and in time."""
+        """Read a response; stop on a cancellation or after the time limit."""
         self._require_going_on(call)
         deadline = time.monotonic() + self._longest
         reading = _Reading(self._session, self.url(call), (min(_CONNECT, self._timeout), self._timeout))
@@ -303,7 +304,7 @@ def _wait(state: tenacity.RetryCallState) -> float:
 
 
 def _retry_after(value: str) -> float:
-    """Return the seconds that a Retry-After header asks for, given as a number or a date; 0 where it is neither."""
+    """Return the seconds of a Retry-After header, given as a number or a date; 0 if it is neither."""
     if value.strip().isdecimal():
         return float(value)
     try:
@@ -313,7 +314,7 @@ def _retry_after(value: str) -> float:
 
 
 def _is_late(error: requests.RequestException) -> bool:
-    # a body that stops coming is a ConnectionError around urllib3's timeout
+    # a timeout within the body is a ConnectionError around urllib3's ReadTimeoutError
     inner = error.args[0] if error.args else None
     return isinstance(error, requests.ReadTimeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError)
 

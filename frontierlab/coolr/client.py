@@ -21,29 +21,29 @@ from frontierlab.settings import Settings
 
 __all__ = ["Coolr", "require_range"]
 
-_SLOW_HALVINGS = 4  # of a range whose answer is late; each costs the time of waiting for it
-_PIECES = 4_096  # that a range is asked for in, at most
+_SLOW_HALVINGS = 4  # the most halvings of a range with a late response; each costs one timeout
+_PIECES = 4_096  # the most calls for one range
 
 
 class Coolr:
-    """A live COOLR. Every answer is checked; what is wrong with one is an error, never a smaller answer.
+    """A live COOLR. Every response is checked; a fault raises an error and never gives a partial result.
 
-    Answers are kept on disk, in ``coolr`` in the ``data_dir``, and used again for ``coolr_cache_hours``; `age`
-    says how old one is. Those that are older, and older than ``coolr_refresh_hours`` too, are removed. An answer
-    that cannot be kept counts all the same; a warning says so once.
+    Responses are cached on disk, in the folder ``coolr`` of ``data_dir``, for ``coolr_cache_hours``; `age` returns
+    the age of one. Files older than this and than ``coolr_refresh_hours`` are removed. If a response cannot be
+    cached, it is still used, and one warning is given.
 
-    The methods can be called from several threads. Nothing is sent before the first call. A context manager;
-    it closes its connections at the end. Every wait has an end; see `frontierlab.coolr.calls.Caller`.
+    The methods can be called from several threads. Nothing is sent before the first call. As a context manager it
+    closes its connections at the end. Every wait is bounded; see `frontierlab.coolr.calls.Caller`.
 
     Parameters
     ----------
     settings
-        With ``coolr_host``.
+        Settings with ``coolr_host``.
     cancelled
-        Once it is set, calls end with `frontierlab.coolr.Cancelled`.
+        Once set, calls end with `frontierlab.coolr.Cancelled`.
     newer_than
-        Use no kept answer that was asked for before this time, instead of ``coolr_cache_hours``:
-        ``Coolr(settings, newer_than=datetime.now(UTC))`` asks everything anew.
+        Use only cached responses requested after this time, instead of ``coolr_cache_hours``:
+        ``Coolr(settings, newer_than=datetime.now(UTC))`` requests everything again.
 
     Raises
     ------
@@ -58,7 +58,7 @@ class Coolr:
         self.url = settings.coolr_url
         self._settings = settings
         self._newer_than = newer_than
-        # an interrupted refresh of the catalogue goes on with answers as old as coolr_refresh_hours
+        # an interrupted refresh of the catalogue continues with responses up to coolr_refresh_hours old
         hours = max(settings.coolr_cache_hours, settings.coolr_refresh_hours, 1.0)
         self._cache = Cache(settings.data_dir / "coolr", hours)
         self._caller = Caller(settings, self.cancelled)
@@ -82,7 +82,7 @@ class Coolr:
         Raises
         ------
         CoolrError
-            There is no answer, or it cannot be right; so for the other methods.
+            COOLR does not respond, or its response fails a check. The other methods raise in the same way.
         """
         call = _call("schemas", db)
         names: list[str] = self._answer(call, answers.read_schemas)["schemaname"].to_pylist()
@@ -94,53 +94,53 @@ class Coolr:
         return [Node(**row) for row in table.to_pylist()]
 
     def tags(self, db: str, schema: str, node: str) -> list[Tag]:
-        """Return the tags of a folder; none where it has no tags."""
+        """Return the tags of a folder; an empty list if it has no tags."""
         table = self._answer(_call("tags", db, schema, node), answers.read_tags)
         return [Tag(**row) for row in table.to_pylist()]
 
     def payloads(
         self, db: str, schema: str, node: str, tag: str, since: int, until: int, nodetime: str | None = None
     ) -> pa.Table:
-        """Return the payloads of a folder and tag whose IOV meets a range.
+        """Return the payloads of a folder and tag whose IOV overlaps a range.
 
-        One call, and further ones where COOLR finds the range too large or does not answer in time:
-        then it is asked for in halves, whose answers have to agree.
+        This makes one call. If the range is too large for COOLR, or the response is late, the range is
+        requested in halves, whose responses must agree.
 
         Parameters
         ----------
         db, schema, node, tag
-            The folder, by its full path, and the tag's name; ``none`` for a folder without tags.
+            The folder (full path) and the tag's name; ``none`` for a folder without tags.
         since, until
             The range, in the folder's IOV base, both ends included.
         nodetime
-            The folder's IOV base. With ``coolr_iovtype``, ``iovtype=run-lumi`` is sent for such a folder;
-            the values are the folder's own with it and without.
+            The folder's IOV base. With ``coolr_iovtype``, calls for a run-lumi folder send
+            ``iovtype=run-lumi``. It does not change the values.
 
         Returns
         -------
         pyarrow.Table
             Columns ``channel``, ``since``, ``until`` (int64) and ``content`` (a digest of the payload's
             values): a row is a payload of one channel, valid over ``[since, until)``, with
-            ``row.since <= until`` and ``row.until > since``. Sorted by all columns; no row is there twice.
+            ``row.since <= until`` and ``row.until > since``. Sorted by all columns, without duplicates.
 
         Raises
         ------
         InvalidRequestError
-            The range is none.
+            The range is invalid.
         """
         require_range(since, until)
         call = self._payloads_call(db, schema, node, tag, since, until, nodetime)
         return self._remembered(call, lambda: self._range(call, since, until, 0, itertools.count(1)))
 
     def age(self, path: Literal["schemas", "nodes", "tags", "payloads"], *arguments: Any) -> timedelta | None:
-        """Return how long ago an answer that is kept was asked for; None where none is kept.
+        """Return the age of a cached response since its request; None if it is not cached.
 
         Parameters
         ----------
         path
-            The method.
+            The name of the method.
         *arguments
-            What it was called with.
+            The arguments of the method.
         """
         call = self._payloads_call(*arguments) if path == "payloads" else _call(path, *arguments)
         kept = self._cache.get(self._caller.url(call))
@@ -169,7 +169,7 @@ class Coolr:
         return table
 
     def _range(self, call: Call, since: int, until: int, halvings: int, pieces: Iterator[int]) -> pa.Table:
-        """Ask for a range, in halves where it is too large for COOLR; `pieces` numbers the calls of the whole."""
+        """Request a range, in halves if it is too large or slow; `pieces` counts all calls of the request."""
         call = _between(call, since, until)
         if next(pieces) > _PIECES:
             raise self._caller.failure(call, f"{_PIECES:,} pieces of the range do not suffice; ask for a smaller one.")
@@ -189,7 +189,7 @@ class Coolr:
         return self._joined(call, left, right, middle)
 
     def _joined(self, call: Call, left: pa.Table, right: pa.Table, middle: int) -> pa.Table:
-        """Join the rows of ``[…, middle]`` and ``[middle + 1, …]``; a row that meets both is in both."""
+        """Join the rows of ``[…, middle]`` and ``[middle + 1, …]``; a row that overlaps both must be in both."""
         ours = left.filter(pc.greater(left["until"], middle + 1)) if middle + 1 < OPEN_IOV else left.slice(0, 0)
         theirs = right.filter(pc.less_equal(right["since"], middle))
         if not ours.equals(theirs):
@@ -201,7 +201,7 @@ class Coolr:
     def _checked(
         self, call: Call, read: Callable[[Any], pa.Table], *, patient: bool = True, twice: bool = False
     ) -> pa.Table:
-        """Ask, and read the answer; with `twice` ask again and compare."""
+        """Make a call and check its response; with `twice`, call again and compare."""
         try:
             table = read(self._caller.get(call, patient=patient))
             if twice and not table.equals(read(self._caller.get(call, patient=patient))):
@@ -212,7 +212,7 @@ class Coolr:
 
 
 def require_range(since: int, until: int) -> None:
-    """Raise InvalidRequestError where ``[since, until]`` is no range of IOVs."""
+    """Raise InvalidRequestError unless ``[since, until]`` is a range of IOVs."""
     if not 0 <= since <= until <= OPEN_IOV:
         raise InvalidRequestError(f"[{since}, {until}] is no range of IOVs: 0 <= since <= until <= {OPEN_IOV}.")
 

@@ -1,4 +1,4 @@
-"""What a payload is, as a short text: two are equal when, and only when, the payloads' values are."""
+"""Digests of payloads: two payloads have equal values if and only if their digests are equal."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def digest(values: Sequence[Any]) -> str:
     Parameters
     ----------
     values
-        Parsed JSON, with Decimal for every number that is not whole: nothing is rounded. Numbers
-        are equal by their value (1, 1.0 and 1e0), objects whatever the order of their keys; a
-        number and its text are not equal.
+        Parsed JSON, with Decimal for every fraction, so that nothing is rounded. Numbers are compared
+        by value (1, 1.0 and 1e0 are equal), and objects regardless of key order. A number and its
+        text are different.
     """
     text = _canonical(list(values))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
@@ -35,7 +35,7 @@ def _canonical(value: Any) -> str:
     if isinstance(value, Decimal):
         sign, digits, exponent = value.as_tuple()
         if not isinstance(exponent, int):
-            return str(value)  # NaN and the infinities, which some servers write
+            return str(value)  # NaN and infinities, which some servers send
         return _number("-" if sign else "", "".join(map(str, digits)), exponent)
     if isinstance(value, dict):
         return "{" + ",".join(f"{_canonical(key)}:{_canonical(value[key])}" for key in sorted(value)) + "}"

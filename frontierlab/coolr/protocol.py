@@ -1,4 +1,4 @@
-"""What a live COOLR and an archive have in common, and asking one for many things side by side."""
+"""The protocol of a live COOLR and an archive, and concurrent requests to either."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from frontierlab.errors import CoolrError
 
 __all__ = ["Failure", "Source", "side_by_side"]
 
-_THREADS = 8  # a live COOLR serves as many at a time as coolr_connections says
-_LEAVE = 2.0  # seconds for what is under way to end, where the whole ends early
+_THREADS = 8  # coolr_connections limits the calls to a live COOLR further
+_LEAVE = 2.0  # seconds to wait for running calls after a cancellation
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
 class Source(Protocol):
-    """A live COOLR or an archive; `frontierlab.coolr.Coolr` says what the methods return."""
+    """A live COOLR or an archive; `frontierlab.coolr.Coolr` describes the methods."""
 
     def __enter__(self) -> Self: ...
 
@@ -41,18 +41,18 @@ class Source(Protocol):
     def payloads(
         self, db: str, schema: str, node: str, tag: str, since: int, until: int, nodetime: str | None = None
     ) -> pa.Table:
-        """Return the payloads of a folder and tag whose IOV meets a range."""
+        """Return the payloads of a folder and tag whose IOV overlaps a range."""
 
 
 class Failure(NamedTuple):
-    """Something that COOLR did not give, while the rest was done.
+    """A request that failed while the others succeeded.
 
     Parameters
     ----------
     db, schema, node, tag
-        What it is about; None where it is about all of them.
+        The subject of the request; None means all.
     error
-        Why, and what stands in its place.
+        The reason, and what is used instead.
     """
 
     db: str
@@ -68,19 +68,19 @@ def side_by_side(
     report: Callable[[], object],
     cancelled: threading.Event | None = None,
 ) -> Iterator[tuple[Item, Result | CoolrError]]:
-    """Do some work for each item in a few threads; yield each with its result, or the error of COOLR, as they end.
+    """Run `work` for each item in a few threads; yield each item with its result or CoolrError, as they complete.
 
     Parameters
     ----------
     work
-        What to do; another error than CoolrError, and `Cancelled`, end the whole.
+        The function. `Cancelled`, or an error that is not a CoolrError, stops all work.
     items
-        For which.
+        The items.
     report
-        Called a few times a second meanwhile; ends the whole by raising.
+        Called a few times a second; it can stop all work by raising.
     cancelled
-        Set where the whole ends early, so that what is under way ends too. It is waited for a few seconds, and then
-        left to itself.
+        Set when the work stops early, so that running calls end. They are waited for two seconds, then left
+        behind.
     """
     pool = ThreadPoolExecutor(_THREADS, "coolr")
     futures = {pool.submit(work, item): item for item in items}

@@ -1,4 +1,4 @@
-"""Building the catalogue from COOLR, keeping it fresh, and looking folders up in it."""
+"""Build the catalogue from COOLR, refresh it, and find folders in it."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ from frontierlab.util.progress import Progress, ProgressCallback, ProgressMeter,
 
 __all__ = ["Current", "Refreshed", "current", "find_folders", "needs_refresh", "refresh"]
 
-_LONGEST_WAIT = 3_600.0  # seconds for another process to end its refresh
-_LONGEST_REFRESH = 3_600.0  # seconds for a refresh while there is an old catalogue to be content with
+_LONGEST_WAIT = 3_600.0  # seconds to wait for another process's refresh
+_LONGEST_REFRESH = 3_600.0  # seconds for a refresh if an old catalogue can be used instead
 
 Item = TypeVar("Item", bound=tuple[Any, ...])
 Result = TypeVar("Result")
 
 
 class Refreshed(NamedTuple):
-    """A catalogue that is fresh.
+    """A fresh catalogue.
 
     Parameters
     ----------
     catalogue
-        It.
+        The catalogue.
     when
-        How old it is: no answer in it was asked for before, but for those in `failures` (UTC).
+        All its responses were requested at or after this time (UTC), except for `failures`.
     failures
-        What COOLR did not give this time, with what stands in its place: the rows that the previous
-        catalogue had, or nothing.
+        The requests that failed this time; the rows of the previous catalogue, if any, are used
+        instead.
     """
 
     catalogue: Catalogue
@@ -59,14 +59,14 @@ class Refreshed(NamedTuple):
 
 
 class Current(NamedTuple):
-    """The catalogue to complete logs with.
+    """The catalogue that completes logs.
 
     Parameters
     ----------
     catalogue
-        It.
+        The catalogue.
     problems
-        Sentences that say how it is older or smaller than it should be, for whoever reads the logs.
+        Sentences for the reader of the logs on how the catalogue is outdated or incomplete.
     """
 
     catalogue: Catalogue
@@ -74,9 +74,9 @@ class Current(NamedTuple):
 
 
 def current(settings: Settings, progress: bool | ProgressCallback = True) -> Current:
-    """Return the catalogue, after building or refreshing it from COOLR where it is missing or too old.
+    """Return the catalogue, after building or refreshing it from COOLR if it is missing or too old.
 
-    Where it cannot be refreshed, or not within an hour, the old one is taken, and `Current.problems` says why.
+    If it cannot be refreshed within an hour, the old catalogue is used, and `Current.problems` gives the reason.
 
     Parameters
     ----------
@@ -86,9 +86,9 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
     Raises
     ------
     CatalogueError
-        There is no catalogue, and none can be built; the message says what to set. Or the file is none.
+        There is no catalogue and none can be built (the message says what to set), or the file is not a catalogue.
     frontierlab.coolr.Cancelled
-        The work was cancelled meanwhile.
+        The work was cancelled.
     """
     path = settings.catalogue_path
     if not needs_refresh(settings):
@@ -125,7 +125,7 @@ def _until(deadline: float, report: ProgressCallback, record: Progress) -> None:
 
 
 def needs_refresh(settings: Settings) -> bool:
-    """Return whether `refresh` would ask COOLR: it is named, and the catalogue is missing, too old or not whole."""
+    """Return whether `refresh` would call COOLR: it is set, and the catalogue is missing, too old or incomplete."""
     if settings.coolr_host is None and settings.coolr_archive is None:
         return False
     path = settings.catalogue_path
@@ -135,32 +135,32 @@ def needs_refresh(settings: Settings) -> bool:
 def refresh(
     settings: Settings | None = None, *, force: bool = False, progress: bool | ProgressCallback = True
 ) -> Refreshed:
-    """Build the catalogue of all ``db_instances`` anew, where it lacks one or is older than ``coolr_refresh_hours``.
+    """Rebuild the catalogue of all ``db_instances`` if it lacks one or is older than ``coolr_refresh_hours``.
 
-    The file is replaced in one step at the end. After an interruption the next call goes on: what was
-    asked for since the refresh began is kept (see `frontierlab.coolr.Coolr`). A database instance, schema or
-    folder that fails costs no other; it is reported, its previous rows are kept, and the next call asks for
-    it again. A catalogue from an archive does not grow old.
+    The file is replaced in one step at the end. After an interruption the next call continues with the
+    responses cached since the refresh began (see `frontierlab.coolr.Coolr`). If a database instance, schema or
+    folder fails, the others are still refreshed. The failure is reported, the previous rows are kept, and
+    the next call requests them again. A catalogue from an archive does not expire.
 
     Parameters
     ----------
     settings
         By default ``Settings()``.
     force
-        Ask everything anew, however young the catalogue is.
+        Request everything again, even if the catalogue is fresh.
     progress
-        True shows a bar; False nothing; a function is called with a `Progress` a few times a second in
-        this thread, and stops the refresh by raising.
+        True shows a bar, False shows nothing. A function is called with a `Progress` a few times a second in
+        this thread, and can stop the refresh by raising.
 
     Raises
     ------
     ConfigurationError
         Neither ``coolr_host`` nor ``coolr_archive`` is set, and the catalogue is not fresh.
     CatalogueError
-        The file that is there is no catalogue, or the new one cannot be written. It is left as it was.
+        The existing file is not a catalogue, or the new one cannot be written. The file is unchanged.
     CoolrError
-        COOLR gave nothing at all, or another process has been refreshing the catalogue for an hour. It is left as
-        it was.
+        Every request to COOLR failed, or another process has been refreshing the catalogue for an hour. The file
+        is unchanged.
     """
     settings = settings or Settings()
     try:
@@ -188,7 +188,7 @@ def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback)
             build = _Build(source, old, report, cancelled)
             catalogue = build.run(settings.db_instances)
         catalogue.write(path)
-        os.utime(path, (begun.timestamp(), begun.timestamp()))  # its age is that of its oldest answer
+        os.utime(path, (begun.timestamp(), begun.timestamp()))  # its age is that of its oldest response
         if not build.failures:
             _marker(path).unlink(missing_ok=True)
     return Refreshed(catalogue, begun, tuple(build.failures))
@@ -204,21 +204,21 @@ def find_folders(
     node_id: int | None = None,
     tag_id: int | None = None,
 ) -> pd.DataFrame:
-    """Return the folders and tags of a catalogue that match everything that is given.
+    """Return the folders and tags of a catalogue that match all given conditions.
 
     Parameters
     ----------
     catalogue
-        Where to look.
+        The catalogue to search.
     db, schema, node, tag
-        A part of the name (of the full path), in upper or lower case.
+        A part of the name (for `node`: of the full path); upper and lower case are equal.
     node_id, tag_id
-        The number itself.
+        The exact number.
 
     Returns
     -------
     pandas.DataFrame
-        A row a folder and tag, with the columns of `frontierlab.catalogue.CATALOGUE_SCHEMA`.
+        A row is a folder and tag, with the columns of `frontierlab.catalogue.CATALOGUE_SCHEMA`.
     """
     frame: pd.DataFrame = catalogue.table.to_pandas()
     found = pd.Series(True, index=frame.index)
@@ -232,7 +232,7 @@ def find_folders(
 
 
 class _Build:
-    """Asks for schemas, then for folders, then for tags; keeps the previous rows of what fails."""
+    """Requests schemas, then folders, then tags; keeps the previous rows of failed requests."""
 
     def __init__(
         self, source: Source, old: Catalogue | None, report: ProgressCallback, cancelled: threading.Event
@@ -292,7 +292,7 @@ class _Build:
         self._report(meter.progress())
 
     def _is_odd(self, item: tuple[Any, ...]) -> bool:
-        """Return whether an empty list is: of a database instance, or where there was something before."""
+        """Return whether an empty list is suspicious: for a database instance, or if it was not empty before."""
         return len(item) == 1 or any(row["tag"] != NO_TAG or len(item) < 3 for row in self._old.get(_place(item), []))
 
     def _keep_old(self, item: tuple[Any, ...], error: CoolrError) -> None:
@@ -306,17 +306,17 @@ class _Build:
 
 
 def _place(item: tuple[Any, ...]) -> tuple[str, ...]:
-    """Return the names of a database instance, a schema and a folder, as far as they are given."""
+    """Return the names of the database instance, the schema and the folder; the last ones can be missing."""
     return tuple(part.nodefullpath if isinstance(part, Node) else part for part in item)
 
 
 def _marker(path: Path) -> Path:
-    """Return the file that is there while a refresh is not done, or not without failures: when it began."""
+    """Return the path of the file that holds the start of a refresh until one ends without failures."""
     return path.with_name(f".{path.name}.refresh")
 
 
 def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
-    """Return since when answers are good enough; None where the catalogue that is there is fresh."""
+    """Return the oldest acceptable request time of responses; None if the existing catalogue is fresh."""
     now = datetime.now(UTC)
     if force:
         return now
@@ -334,10 +334,10 @@ def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
 
 
 def _has_all(path: Path, settings: Settings) -> bool:
-    """Return whether a catalogue has folders of all database instances: it may be of other settings."""
+    """Return whether a catalogue has all database instances; it may have been built with other settings."""
     try:
         return {*settings.db_instances} <= {*pq.read_table(path, columns=["db"])["db"].to_pylist()}
-    except (OSError, ValueError):  # who reads it says what it is
+    except (OSError, ValueError):  # reading the catalogue reports the damage
         return True
 
 
@@ -354,7 +354,7 @@ def _writer() -> str:
 
 
 def _who(path: Path) -> str:
-    """Return who refreshes the catalogue, as far as it is known."""
+    """Return the process that refreshes the catalogue, if known."""
     try:
         found = json.loads(_marker(path).read_text(encoding="utf-8"))
         return f"{found['writer']}, since {found['begun']}"
@@ -364,7 +364,7 @@ def _who(path: Path) -> str:
 
 @contextmanager
 def _alone(path: Path, report: ProgressCallback) -> Iterator[bool]:
-    """Hold the lock of the catalogue; give whether somebody else had to be waited for."""
+    """Hold the lock of the catalogue; yield whether another process had to be waited for."""
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     waited = False
     deadline = time.monotonic() + _LONGEST_WAIT

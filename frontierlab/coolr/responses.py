@@ -1,4 +1,4 @@
-"""Answers of COOLR, checked and made into typed tables; both key styles and both payload shapes."""
+"""Check COOLR's responses and convert them to typed tables; both key styles and both payload shapes are read."""
 
 from __future__ import annotations
 
@@ -42,13 +42,13 @@ TAGS = pa.schema([("tagname", pa.string()), ("tag_id", pa.int64())])
 """A row is a tag of a folder."""
 
 PAYLOADS = pa.schema([("channel", pa.int64()), ("since", pa.int64()), ("until", pa.int64()), ("content", pa.string())])
-"""A row is a payload of one channel, valid over ``[since, until)`` in the folder's IOV base; ``content``
-is equal where, and only where, the payload's values are."""
+"""A row is a payload of one channel, valid over ``[since, until)`` in the folder's IOV base. Two rows have equal
+``content`` if and only if their payloads have equal values."""
 
 _IOV = ("CHANNEL_ID", "IOV_SINCE", "IOV_UNTIL")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _LEAST = -(2**63)
-# how an answer may name what it is about, without underscores and in lower case
+# the keys with which a response can name its subject, without underscores and in lower case
 _NAMES = {"nodefullpath": "node", "node": "node", "tagname": "tag", "tag": "tag", "schema": "schema", "db": "db"}
 _NAMES["schemaname"] = "schema"
 
@@ -63,10 +63,10 @@ class Node(NamedTuple):
     node_id
         Its number in its schema.
     nodetime
-        Its IOV base: ``run-lumi`` (run << 32 | lumiblock) or ``time`` (ns since the epoch); other
-        bases as COOLR names them; None where it names none.
+        Its IOV base: ``run-lumi`` (run << 32 | lumiblock) or ``time`` (ns since the epoch), or another
+        base as named by COOLR; None if COOLR names no base.
     description
-        As COOLR gives it; empty where it gives none.
+        COOLR's description; empty if there is none.
     """
 
     nodefullpath: str
@@ -83,16 +83,16 @@ class Tag(NamedTuple):
 
 
 class Unusable(CoolrError):
-    """What came back is no answer to what was asked; the text says why."""
+    """The response does not answer the request; the text gives the reason."""
 
 
 def decode(body: bytes) -> Any:
-    """Return what the JSON text says, without rounding: whole numbers as int, others as Decimal.
+    """Parse JSON without rounding: whole numbers become int, other numbers Decimal.
 
     Raises
     ------
     Unusable
-        It is not JSON, is cut short, or has an object with the same key twice.
+        The text is not JSON, is cut short, or has an object with a duplicate key.
     """
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_object)
@@ -108,26 +108,26 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def read_schemas(answer: Any, asked: Mapping[str, str]) -> pa.Table:
-    """Return the schemas of an answer, each once, in its order; see `read_nodes`."""
+    """Return the schemas of a response in its order, without duplicates; see `read_nodes`."""
     names = [_text(record, "schemaname") for record in _records(answer, asked, ("schemaname",))]
     return pa.table({"schemaname": list(dict.fromkeys(names))}, SCHEMAS)
 
 
 def read_nodes(answer: Any, asked: Mapping[str, str]) -> pa.Table:
-    """Return the folders of an answer.
+    """Return the folders of a response.
 
     Parameters
     ----------
     answer
-        As `decode` gives it.
+        The result of `decode`.
     asked
-        The parameters of the call: ``db``, ``schema``, ``node`` and ``tag``, as far as it has them. Where
-        the answer names one of them, it has to be the same.
+        The parameters of the call, among ``db``, ``schema``, ``node`` and ``tag``. If the response names
+        one of these, it must be equal.
 
     Raises
     ------
     Unusable
-        A field is missing or of another type, a folder is there twice, or it answers another question.
+        A field is missing or has another type, a folder is listed twice, or the response is for another call.
     """
     nodes = []
     for record in _records(answer, asked, ("nodefullpath", "nodeid", "nodeiovbase")):
@@ -141,26 +141,26 @@ def read_nodes(answer: Any, asked: Mapping[str, str]) -> pa.Table:
 
 
 def read_tags(answer: Any, asked: Mapping[str, str]) -> pa.Table:
-    """Return the tags of an answer; none where the folder has no tags; see `read_nodes`."""
+    """Return the tags of a response; an empty table if the folder has no tags; see `read_nodes`."""
     records = _records(answer, asked, ("tagname", "tagid"))
     return _unique([Tag(_text(r, "tagname"), _integer(r["tagid"], "tag_id")) for r in records], TAGS)
 
 
 def read_payloads(answer: Any, asked: Mapping[str, str], since: int, until: int) -> pa.Table:
-    """Return the payload rows of an answer, of either shape, in the order of `in_order`.
+    """Return the payload rows of a response of either shape, sorted by `in_order`.
 
     Parameters
     ----------
     answer, asked
         See `read_nodes`.
     since, until
-        The range that was asked for, both ends included.
+        The requested range, both ends included.
 
     Raises
     ------
     Unusable
-        A field is missing, of another type or beyond int64; rows have different payload columns; a
-        row does not begin before it ends, or is not of the range; or it answers another question.
+        A field is missing, has another type or exceeds int64; rows have different payload columns; a
+        row does not begin before it ends, or is outside the range; or the response is for another call.
     """
     if not isinstance(answer, dict) or not isinstance(answer.get("data_array"), list):
         raise Unusable("it has no list data_array")
@@ -185,13 +185,13 @@ def read_payloads(answer: Any, asked: Mapping[str, str], since: int, until: int)
 
 
 def in_order(rows: pa.Table) -> pa.Table:
-    """Return payload rows, equal ones once, by channel, since, until and content."""
+    """Return payload rows without duplicates, sorted by channel, since, until and content."""
     distinct = rows.group_by(PAYLOADS.names).aggregate([]).cast(PAYLOADS)
     return distinct.sort_by([(name, "ascending") for name in PAYLOADS.names]).combine_chunks()
 
 
 def _rows(record: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[Any, Any, Any, list[Any], Any]]:
-    """Return channel, since, until, payload values, and which columns these are, of a member of data_array."""
+    """Return channel, since, until, payload values and payload columns of each row in a member of data_array."""
     if not any(name in record for name in _IOV) and all(isinstance(value, list) for value in record.values()):
         short = next((value for value in record.values() if len(value) < len(_IOV)), None)
         if short is not None:
@@ -211,7 +211,7 @@ def _rows(record: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[Any, A
 
 
 def _records(answer: Any, asked: Mapping[str, str], needed: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Return the members of a list with their keys in one style, each with the needed ones."""
+    """Return the members of a list with normalised keys; each must have the `needed` keys."""
     if not isinstance(answer, list):
         raise Unusable("it is not a list")
     records = []
