@@ -1,4 +1,4 @@
-"""The configuration: a file, environment variables, arguments; and the secrets among them."""
+"""The configuration from a file, environment variables and arguments, with its secrets."""
 
 from __future__ import annotations
 
@@ -67,23 +67,22 @@ _Notebooks = Annotated[dict[str, Path], BeforeValidator(notebooks)]
 
 
 class Settings(BaseModel):
-    """What frontierlab needs to know of its surroundings.
+    """The settings of frontierlab: folders, servers, limits and credentials.
 
     Values come from three places, of rising priority: a file of ``key = value`` lines, environment
-    variables ``FRONTIERLAB_<FIELD>``, and keyword arguments. In a file the case of a key and the
-    underscores in it do not matter (``ES_CachingEfficiency_Index`` is
-    ``es_caching_efficiency_index``), and an empty value is no value; a relative path is from the file's
-    own folder. A line that starts with ``#`` is a comment, and so is the rest of a line from a ``#``
-    after a space. Quotes around a value or a word are taken off (a quote inside is doubled); they keep a
-    ``#`` and spaces. A password, a key, a broker's URL or a Spark option with a space and a ``#`` has to be
-    in quotes, and a comment on such a line is refused. Variables and arguments are taken as they are,
-    without quotes and comments; what Kubernetes sets for a service named frontierlab is passed over.
-    Settings do not change once made.
+    variables ``FRONTIERLAB_<FIELD>``, and keyword arguments. In a file, case and underscores of a key do
+    not matter (``ES_CachingEfficiency_Index`` is ``es_caching_efficiency_index``), an empty value is
+    ignored, and a relative path starts at the file's folder. A line that starts with ``#`` is a comment,
+    and so is the rest of a line from a ``#`` after a space. Quotes around a value or a word are removed
+    (a quote inside is doubled); they protect ``#`` and spaces. A password, key, broker URL or Spark option
+    with a ``#`` after a space must be in quotes, and a comment on such a line is refused. Variables and
+    arguments are used unchanged, without quotes and comments. Variables that Kubernetes sets for a
+    service named frontierlab are ignored. Settings are immutable.
 
     Parameters
     ----------
     config_file
-        The file; by default the one that the variable ``CONFIG_FILE`` names; without either, no
+        The file; by default the one that the variable ``CONFIG_FILE`` names. Without either, no
         file is read.
     **fields
         Any of the fields below.
@@ -91,7 +90,7 @@ class Settings(BaseModel):
     Raises
     ------
     ConfigurationError
-        The file is missing, a key is unknown, a line cannot be read, or a value is of the wrong type. The
+        The file is missing, a key is unknown, a line cannot be parsed, or a value has the wrong type. The
         message names the place (file and line, variable or argument), the key and the valid values.
 
     Examples
@@ -176,7 +175,7 @@ class Settings(BaseModel):
     )
     spark_master: str = Field("local[2]", description="a Spark master: local[N], local[*] or spark://host:port")
     spark_options: _Pairs = Field(
-        repr=False,  # one of them can be a secret
+        repr=False,  # an option can be a secret
         default_factory=dict,
         description="Spark options written name=value, with spaces between them; quotes keep a space",
     )
@@ -223,11 +222,11 @@ class Settings(BaseModel):
         try:
             super().__init__(**{name: value for name, (value, _) in given.items()})
         except ValidationError as error:
-            # without the cause: pydantic's own text can hold what was given, a password included
+            # without the cause: pydantic's message can contain values such as a password
             raise ConfigurationError(_explain(error, given)) from None
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # pydantic's own refusal shows the value, which can be a password
+        # pydantic's message would show the value, which can be a password
         raise ConfigurationError(f"{name} cannot be set: settings do not change once made. Make new ones.")
 
     @field_validator("*", mode="before")
@@ -327,7 +326,7 @@ class Settings(BaseModel):
 
     @property
     def es_url(self) -> str:
-        """The URL of Elasticsearch, with its port; without credentials.
+        """The URL of Elasticsearch with its port, without credentials.
 
         Raises
         ------
@@ -345,7 +344,7 @@ class Settings(BaseModel):
 
     @property
     def es_indices(self) -> str:
-        """The indices or patterns to read, with commas between them.
+        """The indices or patterns to read, separated by commas.
 
         Raises
         ------
@@ -361,7 +360,7 @@ class Settings(BaseModel):
 
     @property
     def coolr_url(self) -> str:
-        """The URL of COOLR, without a slash at its end; http unless ``coolr_host`` says https.
+        """The URL of COOLR without a trailing slash; http unless ``coolr_host`` says https.
 
         Raises
         ------
@@ -377,7 +376,7 @@ class Settings(BaseModel):
 
     @property
     def catalogue_path(self) -> Path:
-        """Where the catalogue's Parquet file is: ``coolr_file``, or catalogue.parquet in ``data_dir``."""
+        """The path of the catalogue's Parquet file: ``coolr_file``, or catalogue.parquet in ``data_dir``."""
         return self.coolr_file or self.data_dir / "catalogue.parquet"
 
 
@@ -389,23 +388,23 @@ def create_config_file(
     Parameters
     ----------
     config_path
-        Where to write; a file that is there is kept unless `overwrite`.
+        The file to write; an existing file is kept unless `overwrite` is true.
     overwrite
-        Replace a file that is there. It is replaced in one step, or left as it was.
+        Replace an existing file in one step; on failure it is unchanged.
     **fields
-        Fields of `Settings`. What is written is whole by itself: it is checked as `Settings` does, before anything is
-        written. A relative path stays one, from the folder of the file.
+        Fields of `Settings`. They are checked together before anything is written, without other sources. A relative
+        path stays relative, to the folder of the file.
 
     Returns
     -------
     Path
-        The file's place.
+        The absolute path of the file.
 
     Raises
     ------
     ConfigurationError
-        A field is unknown or of the wrong type, or does not go with another; a value has a line break, which no line
-        of a file can hold; or the file is there already, or cannot be written.
+        A field is unknown, has the wrong type or contradicts another; a value has a line break; or the file exists or
+        cannot be written.
     """
     path = Path(config_path).expanduser().absolute()
     lines = []
@@ -433,12 +432,12 @@ def create_config_file(
 
 
 def as_variables(settings: Settings) -> dict[str, str]:
-    """Return environment variables that make the same settings in another process, secrets included.
+    """Return environment variables that give another process the same settings, including secrets.
 
     Raises
     ------
     ConfigurationError
-        A value has a null character, which no variable can hold.
+        A value has a null character, which a variable cannot hold.
     """
     texts = {name: _as_text(value) for name, value in _given(settings).items()}
     for name, text in texts.items():
@@ -448,7 +447,7 @@ def as_variables(settings: Settings) -> dict[str, str]:
 
 
 def _checked(fields: dict[str, Any]) -> Settings:
-    """Return the settings that these fields alone make."""
+    """Return settings made from these fields only."""
     given = from_arguments(fields, Settings.model_fields)
     settings = Settings.__new__(Settings)
     try:
@@ -459,15 +458,15 @@ def _checked(fields: dict[str, Any]) -> Settings:
 
 
 def _given(settings: Settings) -> dict[str, Any]:
-    """Return the values that were given, without those that are none."""
+    """Return the values that were given and are not None."""
     values = {name: getattr(settings, name) for name in Settings.model_fields if name in settings.model_fields_set}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def _path_text(name: str, value: Any) -> str | None:
-    """Return the paths of a field as they were given; None where it has none."""
+    """Return the paths of a field as given; None if the field holds no path."""
     if name == "notebooks":
-        with suppress(ValueError):  # which the check of the field reports
+        with suppress(ValueError):  # the check of the field reports it
             named = notebooks(value)
             return _as_text(named) if isinstance(named, dict) else None
     is_path = name in Settings.model_fields and "Path" in str(Settings.model_fields[name].annotation)
@@ -475,7 +474,7 @@ def _path_text(name: str, value: Any) -> str | None:
 
 
 def _as_text(value: Any) -> str:
-    """Return a value as one text, of which a variable makes the same value."""
+    """Return a value as text from which a variable gives the same value."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     if isinstance(value, dict):
@@ -492,6 +491,6 @@ def _explain(error: ValidationError, given: dict[str, Given]) -> str:
     name = str(problem["loc"][0])
     field = Settings.model_fields[name]
     value, place = given.get(name) or Given(None, name)
-    hidden = is_secret(field) or name in ("es_address", "coolr_host") or "@" in str(value)  # can hold a password
+    hidden = is_secret(field) or name in ("es_address", "coolr_host") or "@" in str(value)  # can contain a password
     shown = "" if hidden else f" {value!r}"
     return f"{place}: {name}{shown} is not valid ({message}). Valid: {field.description}."

@@ -1,4 +1,4 @@
-"""What a path, an address and a name among the settings may be; no message shows what can be a password."""
+"""Checks of paths, addresses and names in the settings; no message shows text that can be a password."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from urllib.parse import SplitResult, urlsplit
 __all__ = ["expanded", "require_http", "require_index", "require_redis", "require_unquoted"]
 
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.]+)?")
-_QUOTES = tuple("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")  # also those of word processors
+_QUOTES = tuple("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")  # including typographic quotes
 _DATABASE = re.compile(r"/?\d*/?")
 _OPTIONS = re.compile(r"(\w+=[\w./%-]+&?)*")
 _PASSWORD = "in a password # / @ % ? are written %23 %2F %40 %25 %3F, which may be the cause"
 
 
 def expanded(path: Path) -> Path:
-    """Return the absolute path, with a home folder in place of ``~``."""
+    """Return the absolute path, with ``~`` replaced by the home folder."""
     try:
         return path.expanduser().absolute()
     except RuntimeError:
@@ -24,19 +24,19 @@ def expanded(path: Path) -> Path:
 
 
 def require_unquoted(text: str) -> None:
-    """Raise ValueError where a text begins or ends with a quote of any kind."""
+    """Raise ValueError if a text begins or ends with a quote of any kind."""
     if text.startswith(_QUOTES) or text.endswith(_QUOTES):
         raise ValueError("it begins or ends with a quote: write it without quotes")
 
 
 def require_index(name: str) -> None:
-    """Raise ValueError where this cannot be the name or pattern of one index."""
+    """Raise ValueError if `name` cannot be the name or pattern of one index."""
     if re.search(r"[#\s,]", name) or {*name} & {*_QUOTES}:
         raise ValueError(f"{name} is not the name of an index: that has no quote, no #, no comma and no space")
 
 
 def require_http(address: str) -> None:
-    """Raise ValueError where this is neither a host nor an http(s) URL."""
+    """Raise ValueError unless `address` is a host or an http(s) URL."""
     url = _split(address if "://" in address else f"https://{address}")
     plain = address.split() == [address] and not url.query and not url.fragment
     if url.scheme not in ("http", "https") or not plain or not _HOST.fullmatch(url.hostname or ""):
@@ -44,7 +44,7 @@ def require_http(address: str) -> None:
 
 
 def require_redis(address: str) -> None:
-    """Raise ValueError where the URL of a Redis has parts that it cannot have."""
+    """Raise ValueError if a Redis URL has invalid parts."""
     try:
         url = _split(address)
     except ValueError as error:
@@ -60,6 +60,6 @@ def _split(address: str) -> SplitResult:
     try:
         url = urlsplit(address)
         _ = url.port
-    except ValueError:  # whose text quotes parts of the address
+    except ValueError:  # its message quotes parts of the address
         raise ValueError("not a URL: its host or its port cannot be read") from None
     return url

@@ -1,4 +1,4 @@
-"""Where settings come from: a file, environment variables, arguments; each value with its place, for messages."""
+"""The sources of settings: a file, environment variables, arguments; each value keeps its place for messages."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 PREFIX = "FRONTIERLAB_"
-"""What the names of our variables begin with."""
+"""The prefix of frontierlab's environment variables."""
 
 Fields = Mapping[str, FieldInfo]
 
@@ -45,14 +45,14 @@ _KUBERNETES = re.compile(
 
 
 class Given(NamedTuple):
-    """A value of a field, and where it stands."""
+    """A value of a field, and the place where it was given."""
 
     value: Any
     place: str
 
 
 def form_of(field: FieldInfo) -> Form:
-    """Return whether a field holds one text, several words or several options."""
+    """Return the form of a field: one text, several words or several options."""
     forms: dict[Any, Form] = {tuple: "words", dict: "options"}
     return forms.get(get_origin(field.annotation), "text")
 
@@ -63,12 +63,12 @@ def is_secret(field: FieldInfo) -> bool:
 
 
 def notebooks(value: Any) -> Any:
-    """Return notebooks by name, of ``name=path`` or ``path`` words; another value as it is.
+    """Return notebooks by name from ``name=path`` or ``path`` words; other values unchanged.
 
     Raises
     ------
     ValueError
-        Two have one name, or the quotes do not match.
+        Two notebooks have the same name, or the quotes do not match.
     """
     if isinstance(value, str):
         value = shlex.split(value)
@@ -85,12 +85,12 @@ def notebooks(value: Any) -> Any:
 
 
 def from_file(config_file: str | os.PathLike[str] | None, fields: Fields) -> dict[str, Given]:
-    """Return what the file says that is named, or else the file of the variable CONFIG_FILE; nothing without either.
+    """Return the values of the given file, or else of the file in the variable CONFIG_FILE; empty without either.
 
     Raises
     ------
     ConfigurationError
-        The file cannot be read, or one of its lines.
+        The file cannot be read, or one of its lines is invalid.
     """
     source = "the argument" if config_file is not None else "the variable CONFIG_FILE"
     name = config_file if config_file is not None else os.environ.get("CONFIG_FILE") or None
@@ -111,7 +111,7 @@ def from_file(config_file: str | os.PathLike[str] | None, fields: Fields) -> dic
             continue
         place = f"{path}, line {number}"
         key, separator, written = line.partition("=")
-        if not separator or len(key.replace(":", " ").split()) != 1:  # an unknown key is shown: not half of a secret
+        if not separator or len(key.replace(":", " ").split()) != 1:  # messages show keys: not half of a secret
             raise ConfigurationError(f"{place}: this line is not of the form key = value.")
         field = _canonical(key.strip(), fields)
         if field is None:
@@ -127,12 +127,12 @@ def from_file(config_file: str | os.PathLike[str] | None, fields: Fields) -> dic
 
 
 def from_environment(fields: Fields) -> dict[str, Given]:
-    """Return what the variables say; a value is taken as it is, an empty one is none.
+    """Return the values of environment variables, unchanged; empty values are ignored.
 
     Raises
     ------
     ConfigurationError
-        A variable begins as ours do and is of no field, nor one that Kubernetes sets for a service.
+        A variable has the prefix, but names no field and is not set by Kubernetes for a service.
     """
     names = {f"{PREFIX}{name.upper()}": name for name in fields}
     found = {}
@@ -146,12 +146,12 @@ def from_environment(fields: Fields) -> dict[str, Given]:
 
 
 def from_arguments(given: Mapping[str, Any], fields: Fields) -> dict[str, Given]:
-    """Return what the arguments say.
+    """Return the values of arguments.
 
     Raises
     ------
     ConfigurationError
-        One of them is of no field.
+        An argument is not a field.
     """
     for name in given:
         if name not in fields:
@@ -160,9 +160,10 @@ def from_arguments(given: Mapping[str, Any], fields: Fields) -> dict[str, Given]
 
 
 def _is_of_kubernetes(variable: str, value: str, ours: Iterable[str]) -> bool:
-    """Return whether a variable has the name and the value that Kubernetes sets for a service.
+    """Return whether a variable has a name and value that Kubernetes sets for a service.
 
-    A service ``frontierlab-es`` gives FRONTIERLAB_ES_PORT, which is ours too; then its host is there beside it.
+    A service ``frontierlab-es`` sets FRONTIERLAB_ES_PORT, which is also the variable of a field. It is the service's
+    if FRONTIERLAB_ES_SERVICE_HOST is set too.
     """
     if not _KUBERNETES.fullmatch(f"{variable}={value}"):
         return False
@@ -170,7 +171,7 @@ def _is_of_kubernetes(variable: str, value: str, ours: Iterable[str]) -> bool:
 
 
 def _canonical(key: str, fields: Fields) -> str | None:
-    """Return the field that a key of a file means; None where there is none."""
+    """Return the field of a key in a file; None if there is no such field."""
     plain = key.lower().replace("_", "")
     return next((name for name in fields if name.replace("_", "") == plain), None)
 
@@ -182,9 +183,9 @@ def _unknown(key: str, place: str, valid: Iterable[str]) -> ConfigurationError:
 
 
 def from_folder(name: str, field: FieldInfo, value: str, folder: Path) -> str:
-    """Return the text of a field with relative paths as paths in a folder."""
+    """Return the text of a field with its relative paths placed in `folder`."""
     if name == "notebooks":
-        with suppress(ValueError):  # which the check of the field reports
+        with suppress(ValueError):  # the check of the field reports it
             return shlex.join(f"{name}={_joined(folder, path)}" for name, path in notebooks(value).items())
     elif value and "Path" in str(field.annotation):
         return _joined(folder, value)

@@ -1,10 +1,10 @@
-"""How the lines of a configuration file write values: quotes, comments, and several words on a line.
+"""The syntax of values in a configuration file: quotes, comments, and several words on a line.
 
-- A value in quotes, ``"…"`` or ``'…'``, is what stands between them; a quote of the same kind is doubled in there.
-- Outside quotes a ``#`` after white space begins a comment. In a secret it may as well be a part of the value, so
-  that a secret is refused there until it says which: in quotes, or with the comment on a line of its own.
-- Of several words each can be in quotes, or all of them together.
-- Options (``name=value``) are split as a shell does it.
+- A value in quotes, ``"…"`` or ``'…'``, is the text between them; a quote of the same kind inside is doubled.
+- Outside quotes, a ``#`` after white space begins a comment. In a secret it could also be part of the value, so such a
+  line is refused: put the secret in quotes, or the comment on its own line.
+- Several words can each be in quotes, or all together.
+- Options (``name=value``) are split like in a shell.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Literal
 __all__ = ["Form", "read_value", "write_value"]
 
 Form = Literal["text", "words", "options"]
-"""What a field holds: one text, several words, or several options."""
+"""The form of a field: one text, several words, or several options."""
 
 _QUOTED = re.compile(
     r"""\s*(?P<quote>["'])(?P<inside>(?:(?!(?P=quote)).|(?P=quote){2})*)(?P=quote)(?P<rest>.*)""", re.S
@@ -39,21 +39,21 @@ _UNCLEAR = (
 
 
 def read_value(written: str, form: Form = "text", *, secret: bool = False) -> str:
-    """Return the value that a line writes.
+    """Return the value of a line.
 
     Parameters
     ----------
     written
-        What stands after the equals sign.
+        The text after the equals sign.
     form
-        What the field holds. Words and options are returned as one text that has no comment any more.
+        The form of the field. Words and options are returned as one text without the comment.
     secret
-        Refuse a ``#`` that may be the begin of a comment or a part of the value.
+        Refuse a ``#`` that can begin a comment or be part of the value.
 
     Raises
     ------
     ValueError
-        The quotes do not match, or see `secret`. The text does not show the value.
+        The quotes do not match, or `secret` refuses the value. The message does not show the value.
     """
     if form == "words":
         return _words(written)
@@ -69,12 +69,12 @@ def read_value(written: str, form: Form = "text", *, secret: bool = False) -> st
 
 
 def write_value(value: str, form: Form = "text", *, secret: bool = False) -> str:
-    """Return how a line writes a value, so that `read_value` gives it back.
+    """Return the text of a line from which `read_value` returns the same value.
 
     Raises
     ------
     ValueError
-        No line can: the value has a line break or a null character. The text does not show the value.
+        The value has a line break or a null character. The message does not show the value.
     """
     if {*value} & {*"\n\r\0"}:
         raise ValueError("a line cannot hold a value with a line break or a null character")
