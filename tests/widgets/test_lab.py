@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from frontierlab_widgets.files import MOST_UP
+from frontierlab_widgets.browser_files import MOST_UP
 from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
@@ -211,8 +211,8 @@ class TestAPanel:
 
     def test_it_ticks_while_it_is_seen(self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings) -> None:
         cells = (
-            "import frontierlab_widgets.kernel_status as lifeline; from frontierlab_widgets import JobsPanel",
-            "lifeline.ASK_SECONDS, lifeline.GONE_SECONDS = 0.2, 3.0",
+            "import frontierlab_widgets.kernel_status as status; from frontierlab_widgets import JobsPanel",
+            "status.ASK_SECONDS, status.GONE_SECONDS = 0.2, 3.0",
             "import ipywidgets; panel = JobsPanel(settings); tabs = ipywidgets.Tab([ipywidgets.VBox(), panel], "
             "titles=['other', 'jobs']); tabs.add_class('frontierlab-panel'); tabs",
         )

@@ -10,7 +10,7 @@ import frontierlab_widgets
 import ipywidgets as widgets
 import pytest
 import traitlets
-from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.formatting import duration, progress_line, sentence
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import Panel, Phase
@@ -26,7 +26,7 @@ class Counter(Panel):
     """Counts in a thread, up to a number that is typed."""
 
     title = "Counter <b>"
-    number = traitlets.Int(3).tag(kept=True)
+    number = traitlets.Int(3).tag(saved=True)
     counted = traitlets.Int(0)
 
     def build(self):
@@ -204,7 +204,7 @@ def test_work_begins_what_follows_it(panel):
 
 
 def test_work_that_does_not_stop_is_not_waited_for_and_its_outcome_is_dropped(panel, monkeypatch):
-    monkeypatch.setattr("frontierlab_widgets.phases.STOP_SECONDS", 0.05)
+    monkeypatch.setattr("frontierlab_widgets.work_mixin.STOP_SECONDS", 0.05)
     begun, end, given_up, came = threading.Event(), threading.Event(), threading.Event(), []
 
     def work(work):
@@ -346,7 +346,7 @@ ODD = ["it's", 'a "b"', "C:\\n", "line\nbreak", "tab\t", "Ünïcode 値 \u2028",
 @pytest.mark.parametrize("odd", ODD)
 def test_a_call_as_code_gives_the_values_that_were_written(odd):
     got = []
-    call_text = call("take", odd, Name("settings"), x=[odd, None, True, 2**60], y={odd: (odd, 1.5)}, z=odd * 50)
+    call_text = call("take", odd, Expression("settings"), x=[odd, None, True, 2**60], y={odd: (odd, 1.5)}, z=odd * 50)
     exec(compile(call_text, "code", "exec"), {"take": lambda *a, **k: got.append((a, k)), "settings": "ours"})
     assert got == [((odd, "ours"), {"x": [odd, None, True, 2**60], "y": {odd: [odd, 1.5]}, "z": odd * 50})]
 
@@ -400,30 +400,30 @@ class Clock(Panel):
 
 def test_it_ticks_while_a_page_shows_it_and_not_otherwise(data_dir, monkeypatch):
     panel = Clock(fl.Settings(data_dir=data_dir))
-    lifeline, (ticker,) = panel._lifeline, panel._tickers
+    kernel_status, (timer,) = panel._kernel_status, panel._timers
     asked = threading.Event()
     monkeypatch.setattr("frontierlab_widgets.kernel_status.ASK_SECONDS", 0.0)
-    monkeypatch.setattr(lifeline, "send", lambda content: asked.set())
-    assert ticker._thread is None
-    lifeline._answered(None, {"shown": True}, [])
-    thread = ticker._thread
+    monkeypatch.setattr(kernel_status, "send", lambda content: asked.set())
+    assert timer._thread is None
+    kernel_status._answered(None, {"shown": True}, [])
+    thread = timer._thread
     assert panel.ticked.acquire(timeout=LONG)
     assert panel.ticked.acquire(timeout=LONG)
     assert asked.wait(LONG)  # and the page answers
-    lifeline._answered(None, {"shown": True}, [])
-    assert ticker._thread is thread
+    kernel_status._answered(None, {"shown": True}, [])
+    assert timer._thread is thread
     monkeypatch.setattr("frontierlab_widgets.kernel_status.GONE_SECONDS", 0.0)  # it answers no more
     thread.join(LONG)
-    assert (thread.is_alive(), ticker._thread) == (False, None)
+    assert (thread.is_alive(), timer._thread) == (False, None)
     monkeypatch.undo()
-    lifeline._answered(None, {"shown": True}, [])  # shown again
-    assert ticker._thread.is_alive()
-    thread = ticker._thread
+    kernel_status._answered(None, {"shown": True}, [])  # shown again
+    assert timer._thread.is_alive()
+    thread = timer._thread
     panel.close()
     thread.join(LONG)
     assert not thread.is_alive()
-    lifeline._answered(None, {"shown": True}, [])
-    assert ticker._thread is None
+    kernel_status._answered(None, {"shown": True}, [])
+    assert timer._thread is None
 
 
 def test_a_closed_panel_closes_its_widgets_and_stops_what_is_replaceable(panel):
@@ -433,7 +433,7 @@ def test_a_closed_panel_closes_its_widgets_and_stops_what_is_replaceable(panel):
     work = panel._work
     panel.close()
     assert work.join(LONG)
-    assert [one.comm for one in (panel, button, panel.field, panel._stop, panel._lifeline)] == [None] * 5
+    assert [one.comm for one in (panel, button, panel.field, panel._stop, panel._kernel_status)] == [None] * 5
     other = Counter(panel.settings)
     other.begin(lambda work: job.wait(LONG))
     work = other._work

@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from frontierlab_widgets import CachingPanel, ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
+from frontierlab_widgets.browser_files import MOST_UP
 from frontierlab_widgets.extract_panel import PERIODS
-from frontierlab_widgets.files import MOST_UP
 from frontierlab_widgets.panel import Phase
-from frontierlab_widgets.work import Stopped
+from frontierlab_widgets.work import WorkStopped
 
 import frontierlab as fl
 from frontierlab import jobs
@@ -370,7 +370,7 @@ class TestExtract:
             assert job.wait(LONG) == "succeeded"
             begun.set()
             assert work.stopping.wait(LONG)
-            raise Stopped
+            raise WorkStopped
 
         panel = ExtractPanel(settings, source=str(export), name="day")
         panel.look()
@@ -407,7 +407,7 @@ class TestExtract:
                 shutil.rmtree(part)
             begun.set()
             assert work.stopping.wait(LONG)
-            raise Stopped
+            raise WorkStopped
 
         monkeypatch.setattr("frontierlab_widgets.extract_panel.follow", interrupted)
         monkeypatch.setattr("frontierlab.jobs.submit", lambda *a, **k: None)
@@ -677,13 +677,13 @@ class TestDatasets:
         assert "could not be read" in panel._lost.value
 
     def test_a_file_that_does_not_arrive_is_said(self, settings, export, monkeypatch):
-        monkeypatch.setattr("frontierlab_widgets.files.UPLOAD_SECONDS", 0.01)
+        monkeypatch.setattr("frontierlab_widgets.browser_files.UPLOAD_SECONDS", 0.01)
         panel, said = DatasetsPanel(settings), threading.Event()
         panel.observe(lambda _: said.set(), "error")
         panel._upload._received(None, {"name": "lost.parquet", "size": 3_000_000}, [])
         assert said.wait(LONG)
         assert panel.error.startswith("lost.parquet (3.0 MB) did not arrive within 0.01 s: the connection lost it.")
-        monkeypatch.setattr("frontierlab_widgets.files.UPLOAD_SECONDS", 3_600.0)
+        monkeypatch.setattr("frontierlab_widgets.browser_files.UPLOAD_SECONDS", 3_600.0)
         panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [])
         timer = panel._upload._coming
         panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [memoryview(export.read_bytes())])
@@ -846,7 +846,7 @@ class TestDashboard:
             (path / "manifest.json").write_text(json.dumps({**manifest, "state": "incomplete"}))
             begun.set()
             assert work.stopping.wait(LONG)
-            raise Stopped
+            raise WorkStopped
 
         monkeypatch.setattr("frontierlab_widgets.extract_panel.follow", interrupted)
         monkeypatch.setattr("frontierlab.jobs.submit", lambda *a, **k: None)
@@ -863,13 +863,13 @@ class TestDashboard:
         )
         assert [row["cells"][:2] for row in board.panels["Datasets"]._table.rows] == [["day", "incomplete"]]
         fl.extract(settings, source=export, name="night", progress=False)
-        board._tickers[0]._action()
+        board._timers[0]._action()
         assert [row["id"] for row in board.panels["Datasets"]._table.rows] == ["day", "night"]
 
     def test_closed_it_closes_its_panels_and_their_tickers(self, board):
         panels = [*board.panels.values()]
         board.close()
         assert [panel.comm for panel in panels] == [None] * len(panels)
-        tickers = [ticker for panel in panels for ticker in panel._tickers]
-        assert tickers
-        assert all(ticker._ended.is_set() for ticker in tickers)
+        timers = [timer for panel in panels for timer in panel._timers]
+        assert timers
+        assert all(timer._ended.is_set() for timer in timers)

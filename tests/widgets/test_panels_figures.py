@@ -10,9 +10,9 @@ import pytest
 from bokeh.core.serialization import UnknownReferenceError
 from bokeh.plotting import figure
 from frontierlab_widgets import CachingPanel, ExplorePanel, caching_history, caching_panel
-from frontierlab_widgets.bokeh_views import Figures
-from frontierlab_widgets.caching_history import History
-from frontierlab_widgets.caching_work import FOLDERS, KEYS
+from frontierlab_widgets.bokeh_figures import BokehFigures
+from frontierlab_widgets.caching_history import HistoryView
+from frontierlab_widgets.caching_queries import FOLDERS, KEYS
 
 from frontierlab import Selection, Settings
 from frontierlab.caching.folders import notes_of
@@ -28,7 +28,7 @@ def said(kind: str, model: str, **more: object) -> dict[str, object]:
 
 
 def test_what_the_page_says_of_figures_that_were_replaced_is_passed_over() -> None:
-    shown = Figures()
+    shown = BokehFigures()
     former, plot = figure(), figure()
     shown.show([former], dark=False)
     view = shown._view
@@ -59,7 +59,7 @@ def test_a_history_that_is_read_late_is_dropped_and_one_that_fails_is_said(data_
     answers = iter([lambda: slow.wait(LONG) and old, lambda: new, lambda: 1 / 0])
     monkeypatch.setattr(caching_history.history, "read", lambda settings: next(answers)())
     failed: list[BaseException] = []
-    shown = History(lambda chosen: None, failed.append)
+    shown = HistoryView(lambda chosen: None, failed.append)
     shown.read(settings)
     late = shown._reading
     shown.read(settings)

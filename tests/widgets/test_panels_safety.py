@@ -20,7 +20,7 @@ from frontierlab_widgets import (
     ExtractPanel,
     JobsPanel,
 )
-from frontierlab_widgets.caching_work import FOLDERS, KEYS
+from frontierlab_widgets.caching_queries import FOLDERS, KEYS
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work
@@ -239,12 +239,12 @@ class TestReads:
         ticked = threading.Event()
         refresh = JobsPanel.refresh
         monkeypatch.setattr(JobsPanel, "refresh", lambda panel: (refresh(panel), ticked.set()))
-        assert [ticker._thread for panel in panels for ticker in panel._tickers] == [None] * 3
+        assert [timer._thread for panel in panels for timer in panel._timers] == [None] * 3
         panel = JobsPanel(settings)
         ticked.clear()
-        panel._lifeline._answered(None, {"shown": True}, [])
+        panel._kernel_status._answered(None, {"shown": True}, [])
         assert ticked.wait(LONG)
-        thread = panel._tickers[0]._thread
+        thread = panel._timers[0]._thread
         panel.close()
         thread.join(LONG)
         assert not thread.is_alive()

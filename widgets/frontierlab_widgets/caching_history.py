@@ -11,26 +11,26 @@ import pandas as pd
 
 from frontierlab import Settings
 from frontierlab.caching import history
-from frontierlab_widgets.bokeh_views import Figures
-from frontierlab_widgets.caching_work import seconds
+from frontierlab_widgets.bokeh_figures import BokehFigures
+from frontierlab_widgets.caching_queries import seconds
 from frontierlab_widgets.formatting import moment, notes, number
-from frontierlab_widgets.panel import TURN
-from frontierlab_widgets.table import Column, Table
+from frontierlab_widgets.panel import PANEL_LOCK
+from frontierlab_widgets.table import Table, TableColumn
 from frontierlab_widgets.work import Work
 
-__all__ = ["History"]
+__all__ = ["HistoryView"]
 
 _COLUMNS = (
-    Column("dataset", "Dataset"),
-    Column("period_since", "From", "UTC", moment),
-    Column("period_until", "To", "UTC", moment),
-    Column("stored", "Stored", "UTC", moment),
-    Column("folders", "Folders and tags", "", number, True),
-    Column("wasted_dbtime", "Wasted s", "seconds in the database, of all folders", seconds, True),
+    TableColumn("dataset", "Dataset"),
+    TableColumn("period_since", "From", "UTC", moment),
+    TableColumn("period_until", "To", "UTC", moment),
+    TableColumn("stored", "Stored", "UTC", moment),
+    TableColumn("folders", "Folders and tags", "", number, True),
+    TableColumn("wasted_dbtime", "Wasted s", "seconds in the database, of all folders", seconds, True),
 )
 
 
-class History(widgets.VBox):
+class HistoryView(widgets.VBox):
     """A table of the stored results, and the comparison with the chosen one.
 
     Parameters
@@ -52,7 +52,7 @@ class History(widgets.VBox):
         self.compared: pd.DataFrame | None = None
         self._notes = widgets.HTML()
         self._told = widgets.HTML()
-        self._figures = Figures()
+        self._figures = BokehFigures()
         self.comparison = widgets.VBox([self._told, self._figures])
         self._records = pd.DataFrame()
         self._reading: Work | None = None
@@ -71,7 +71,7 @@ class History(widgets.VBox):
         return self._reading is None or self._reading.join(seconds)
 
     def _was_read(self, work: Work, records: pd.DataFrame | None, error: BaseException | None) -> None:
-        with TURN:
+        with PANEL_LOCK:
             if work is not self._reading:
                 return  # a later call reads it again
             self._notes.value = ""

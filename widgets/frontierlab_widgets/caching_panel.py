@@ -20,17 +20,26 @@ from frontierlab.caching import history
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.util.literals import literal
-from frontierlab_widgets.bokeh_views import Figures, load_bokeh
-from frontierlab_widgets.boxes import ClosableBox
-from frontierlab_widgets.caching_history import History
-from frontierlab_widgets.caching_work import FOLDERS, KEYS, WHAT_IF, explained, id_of, origin_of, other_notes
-from frontierlab_widgets.code import Code, Name, call
-from frontierlab_widgets.files import Download
+from frontierlab_widgets.bokeh_figures import BokehFigures, load_bokeh
+from frontierlab_widgets.browser_files import Download
+from frontierlab_widgets.caching_history import HistoryView
+from frontierlab_widgets.caching_queries import (
+    FOLDERS,
+    KEYS,
+    WHAT_IF,
+    explain_folder,
+    folder_id,
+    origin_of,
+    other_notes,
+)
+from frontierlab_widgets.closable_box import ClosableBox
+from frontierlab_widgets.code_box import CodeBox, Expression, call
+from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import notes
-from frontierlab_widgets.origin import FiguresPanel, Origin
+from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
-from frontierlab_widgets.selection_fields import TIMES, Picker
+from frontierlab_widgets.selection_fields import TIMES, SelectionFields
 from frontierlab_widgets.table import Table
 from frontierlab_widgets.work import Work
 
@@ -62,10 +71,10 @@ class CachingPanel(FiguresPanel):
 
     title = "Caching"
 
-    job = traitlets.Unicode().tag(kept=True)
+    job = traitlets.Unicode().tag(saved=True)
     figures = traitlets.Instance(pd.DataFrame, allow_none=True)
-    folder: traitlets.List[str] = traitlets.List().tag(kept=True)
-    tab = traitlets.Enum(_TABS, _TABS[0]).tag(kept=True)
+    folder: traitlets.List[str] = traitlets.List().tag(saved=True)
+    tab = traitlets.Enum(_TABS, _TABS[0]).tag(saved=True)
 
     def build(self) -> list[widgets.Widget]:
         """Build the choice of queries, the buttons, and the five views."""
@@ -73,7 +82,7 @@ class CachingPanel(FiguresPanel):
         self._datasets = widgets.Dropdown(
             description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
         )
-        self._picker = Picker(self, folders_only=True)
+        self._picker = SelectionFields(self, folders_only=True)
         whole = widgets.Button(description="Whole dataset", tooltip="Take all choices but the dataset back")
         self._download, self._notes = Download(), widgets.HTML()
         self.choose("dataset", self._datasets)
@@ -113,9 +122,9 @@ class CachingPanel(FiguresPanel):
         self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
         self._told, self._advice = widgets.HTML(), widgets.HTML()
         self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
-        self._past = History(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
-        self._views = {name: Figures() for name in ("Waste", "Why", "What would help")}
-        self._code, self._code_box = Code(), ClosableBox()
+        self._past = HistoryView(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
+        self._views = {name: BokehFigures() for name in ("Waste", "Why", "What would help")}
+        self._code, self._code_box = CodeBox(), ClosableBox()
         self.click(self._code_box.button, self._code_box.shut)
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
         self._forget_explanation()
@@ -177,7 +186,7 @@ class CachingPanel(FiguresPanel):
             raise InvalidRequestError("No folder here has a payload that is known; the column Problem says why.")
         if not self._explained:
             self.folder = []  # it may be chosen already, with a stopped or failed explanation
-        self._pick(id_of(known.iloc[0]))
+        self._pick(folder_id(known.iloc[0]))
         self.tab = "Why"
 
     def store(self) -> None:
@@ -214,16 +223,16 @@ class CachingPanel(FiguresPanel):
 
     def code(self) -> str:
         """Return the calls that compute the figures, explain a folder and try grids."""
-        which = {} if self.selection == fl.Selection() else {"selection": Name("selection")}
-        arguments = (self.dataset, Name("settings"))
+        which = {} if self.selection == fl.Selection() else {"selection": Expression("selection")}
+        arguments = (self.dataset, Expression("settings"))
         lines = [f"selection = fl.{self.selection!r}"] if which else []
         lines.append(call("figures = fl.caching.efficiency", *arguments, **which))
         if self.folder:
             lines += [
                 f"folder = {literal(dict(zip(KEYS, self.folder, strict=True)))}",
-                call("why = fl.caching.explain", *arguments, Name("**folder"), **which),
+                call("why = fl.caching.explain", *arguments, Expression("**folder"), **which),
                 "fl.caching.explain_figure(why)",
-                call("fl.caching.what_if", *arguments, Name("**folder"), **which),
+                call("fl.caching.what_if", *arguments, Expression("**folder"), **which),
             ]
         return "\n".join(lines)
 
@@ -273,7 +282,7 @@ class CachingPanel(FiguresPanel):
         self._forget_explanation()
         self._past.forget()
         if figures is not None:
-            ids = [id_of(record) for _, record in figures.iterrows()]
+            ids = [folder_id(record) for _, record in figures.iterrows()]
             self._table.show(figures.assign(id=ids), lambda record: "bad" if record["problem"] else "")
             self._notes.value = notes(other_notes(figures))
         self._draw_view("Waste")
@@ -294,7 +303,7 @@ class CachingPanel(FiguresPanel):
     def _explain(self) -> None:
         self._computed()
         dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
-        run = partial(explained, dataset, self.settings, folder, self.computed_origin().selection)
+        run = partial(explain_folder, dataset, self.settings, folder, self.computed_origin().selection)
         self.begin(run, self._show_explained, stage="explaining", replaceable=True)
         self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
 

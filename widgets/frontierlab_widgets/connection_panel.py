@@ -17,11 +17,11 @@ from frontierlab import Settings, connections, create_config_file, jobs, sample
 from frontierlab.errors import InvalidRequestError
 from frontierlab.settings.sources import is_secret
 from frontierlab.util.progress import Progress
-from frontierlab_widgets.code import call
+from frontierlab_widgets.code_box import call
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import moment, warning_box
-from frontierlab_widgets.panel import TURN, Panel, row
-from frontierlab_widgets.work import Stopped, Work
+from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
+from frontierlab_widgets.work import Work, WorkStopped
 
 __all__ = ["ConnectionPanel"]
 
@@ -56,7 +56,7 @@ class ConnectionPanel(Panel):
 
     title = "Settings and connection"
 
-    path = traitlets.Unicode("configuration.txt").tag(kept=True)
+    path = traitlets.Unicode("configuration.txt").tag(saved=True)
     connections = traitlets.Dict()
 
     def build(self) -> list[widgets.Widget]:
@@ -156,9 +156,9 @@ class ConnectionPanel(Panel):
                 for number, answer in enumerate(as_completed(asked), 1):
                     found = answer.result()
                     told = {"state": found.state, "reason": found.reason}
-                    with TURN:
+                    with PANEL_LOCK:
                         if self.settings is not settings:
-                            raise Stopped  # other settings were applied meanwhile
+                            raise WorkStopped  # other settings were applied meanwhile
                         if not work.stopping.is_set():
                             self.connections = {**self.connections, found.service: told}
                     work.report(Progress("asking", number, len(asked), 0.0, None))
@@ -212,7 +212,7 @@ class ConnectionPanel(Panel):
 
     def _edited(self, name: str, value: Any) -> None:
         """Say that an edit is not applied yet, and whether it is valid."""
-        with TURN:
+        with PANEL_LOCK:
             if value == "" and isinstance(self._fields[name], widgets.Password):  # the secret was applied
                 self.mark(name, "")
                 return

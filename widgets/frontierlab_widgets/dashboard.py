@@ -10,9 +10,9 @@ import ipywidgets as widgets
 import traitlets
 
 import frontierlab as fl
-from frontierlab_widgets.bokeh_views import load_bokeh
+from frontierlab_widgets.bokeh_figures import load_bokeh
 from frontierlab_widgets.caching_panel import CachingPanel
-from frontierlab_widgets.code import Code
+from frontierlab_widgets.code_box import CodeBox
 from frontierlab_widgets.connection_panel import ConnectionPanel
 from frontierlab_widgets.datasets_panel import DatasetsPanel
 from frontierlab_widgets.explore_panel import ExplorePanel
@@ -55,9 +55,9 @@ class Dashboard(Panel):
 
     title = "Frontier"
 
-    dataset = traitlets.Unicode().tag(kept=True)
-    selection = traitlets.Instance(fl.Selection, ()).tag(kept=True)
-    tab = traitlets.Enum([*_PANELS], "Connection").tag(kept=True)
+    dataset = traitlets.Unicode().tag(saved=True)
+    selection = traitlets.Instance(fl.Selection, ()).tag(saved=True)
+    tab = traitlets.Enum([*_PANELS], "Connection").tag(saved=True)
 
     def build(self) -> list[widgets.Widget]:
         """Build the panels, join them, and add the code and the state below."""
@@ -74,7 +74,7 @@ class Dashboard(Panel):
         self._given = widgets.Text(placeholder="a view that was kept, as JSON", continuous_update=False)
         reopen = widgets.Button(description="Open a view", tooltip="Show the view of the JSON in the field before this")
         hide = widgets.Button(description="Hide", tooltip="Hide the box with code or JSON")
-        self._code = Code()
+        self._code = CodeBox()
         self._box = widgets.HBox([self._code, hide], layout=widgets.Layout(display="none"))
         self.click(sample, self.try_sample)
         self.click(code, lambda: self._show_text(self.code()))

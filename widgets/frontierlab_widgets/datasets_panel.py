@@ -15,25 +15,25 @@ import frontierlab as fl
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.extraction.import_parquet import import_rows
 from frontierlab.storage.losses import losses
-from frontierlab_widgets.code import Name, call
-from frontierlab_widgets.files import MOST_UP, Download, Upload
+from frontierlab_widgets.browser_files import MOST_UP, Download, Upload
+from frontierlab_widgets.code_box import Expression, call
+from frontierlab_widgets.dataset_names import plain_name, require_free
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import megabytes, moment, no_catalogue, notes, number, warning_box
-from frontierlab_widgets.naming import plain_name, require_free
-from frontierlab_widgets.panel import TURN, Panel, Phase, row
-from frontierlab_widgets.table import Column, Table
+from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase, row
+from frontierlab_widgets.table import Table, TableColumn
 from frontierlab_widgets.work import Work
 
 __all__ = ["DatasetsPanel"]
 
 _COLUMNS = (
-    Column("name", "Name"),
-    Column("state", "State", "complete; incomplete: its extraction stopped or goes on; damaged: see below"),
-    Column("rows", "Rows", "queries that are in it", number, number=True),
-    Column("since", "First query", "UTC", moment),
-    Column("until", "Last query", "UTC", moment),
-    Column("size", "Size", "on the disk; MB are 10^6 bytes", megabytes, number=True),
-    Column("created", "Extracted", "UTC", moment),
+    TableColumn("name", "Name"),
+    TableColumn("state", "State", "complete; incomplete: its extraction stopped or goes on; damaged: see below"),
+    TableColumn("rows", "Rows", "queries that are in it", number, number=True),
+    TableColumn("since", "First query", "UTC", moment),
+    TableColumn("until", "Last query", "UTC", moment),
+    TableColumn("size", "Size", "on the disk; MB are 10^6 bytes", megabytes, number=True),
+    TableColumn("created", "Extracted", "UTC", moment),
 )
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _NARROW = widgets.Layout(width="90px")
@@ -67,7 +67,7 @@ class DatasetsPanel(Panel):
 
     title = "Datasets"
 
-    dataset = traitlets.Unicode().tag(kept=True)
+    dataset = traitlets.Unicode().tag(saved=True)
     new_name = traitlets.Unicode()
     path = traitlets.Unicode()
     import_name = traitlets.Unicode()
@@ -137,7 +137,7 @@ class DatasetsPanel(Panel):
         """List the datasets again."""
         if self.settings is not None:
             known, listed = _marks(self.settings), fl.datasets.list_datasets(self.settings)
-            with TURN:  # not earlier: reading a remote folder can be slow
+            with PANEL_LOCK:  # not earlier: reading a remote folder can be slow
                 self._known, self.listed = known, listed
 
     def look(self) -> None:
@@ -157,7 +157,7 @@ class DatasetsPanel(Panel):
                 except FrontierlabError as error:  # the message names the user's file, not the temporary copy
                     raise InvalidRequestError(str(error).replace(f"{folder}/", "")) from error
 
-        with TURN, self.shown_errors():
+        with PANEL_LOCK, self.shown_errors():
             self.require_valid("import_name")
             self.require_idle()
             settings = self.settings or fl.Settings()
@@ -247,7 +247,7 @@ class DatasetsPanel(Panel):
 
     def code(self) -> str:
         """Return the code that opens the chosen dataset."""
-        settings = Name("settings")
+        settings = Expression("settings")
         if not self.dataset:
             return call("fl.datasets.list_datasets", settings)
         return call("dataset = fl.datasets.open_dataset", self.dataset, settings)

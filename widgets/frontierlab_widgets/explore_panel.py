@@ -19,26 +19,27 @@ import frontierlab as fl
 from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
 from frontierlab.util.times import from_milliseconds
-from frontierlab_widgets.bokeh_views import Figures, load_bokeh
-from frontierlab_widgets.boxes import ClosableBox
-from frontierlab_widgets.code import Code, Name, call
+from frontierlab_widgets.bokeh_figures import BokehFigures, load_bokeh
+from frontierlab_widgets.browser_files import Download
+from frontierlab_widgets.closable_box import ClosableBox
+from frontierlab_widgets.code_box import CodeBox, Expression, call
 from frontierlab_widgets.explore_queries import (
     ALL,
     COMPARE,
     OTHER,
     TABS,
-    ask,
     compared,
     keywords_of,
     origin_of,
     other_logs,
+    run_filters,
     title_of,
 )
-from frontierlab_widgets.files import Download
+from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.formatting import error_box, notes
-from frontierlab_widgets.origin import FiguresPanel, Origin
+from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
-from frontierlab_widgets.selection_fields import TIMES, Picker
+from frontierlab_widgets.selection_fields import TIMES, SelectionFields
 from frontierlab_widgets.work import Work
 
 __all__ = ["ExplorePanel"]
@@ -75,9 +76,9 @@ class ExplorePanel(FiguresPanel):
 
     title = "Explore"
 
-    tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(kept=True)
-    compare = traitlets.Unicode().tag(kept=True)
-    plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(kept=True)
+    tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(saved=True)
+    compare = traitlets.Unicode().tag(saved=True)
+    plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(saved=True)
     below = traitlets.Enum(["", "Numbers", "SQL", "Code"], "")
     frames = traitlets.Dict()
 
@@ -88,11 +89,11 @@ class ExplorePanel(FiguresPanel):
         self._drawn = ""
         self._datasets = widgets.Dropdown(description="dataset", options=[("choose …", "")], style=_STYLE)
         self._against = widgets.Dropdown(description="compare with", style=_STYLE)
-        self._picker = Picker(self)
+        self._picker = SelectionFields(self)
         self._undo = widgets.Button(description="Undo", tooltip="Take the last choice back")
         whole = widgets.Button(description="Everything", tooltip="Take all choices back")
         draw = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
-        self._figures = Figures()
+        self._figures = BokehFigures()
         self._notes = widgets.HTML()
         self._tabs = widgets.Tab([widgets.VBox() for _ in TABS], titles=tuple(TABS))
         self._tabs.add_class("frontierlab-tab-bar")
@@ -129,7 +130,7 @@ class ExplorePanel(FiguresPanel):
         )
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         self._download = Download()
-        self._code = Code()
+        self._code = CodeBox()
         self._below = ClosableBox()
         self.click(self._below.button, lambda: setattr(self, "below", ""))
         of_figures = {name: partial(setattr, self, "below", name) for name in ("Numbers", "SQL", "Code")}
@@ -239,7 +240,13 @@ class ExplorePanel(FiguresPanel):
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
         asked = partial(
-            ask, self.dataset, self.settings, self.selection, self.compare, TABS[self.tab], self._picker.contents
+            run_filters,
+            self.dataset,
+            self.settings,
+            self.selection,
+            self.compare,
+            TABS[self.tab],
+            self._picker.contents,
         )
         tab = self.tab
         self.begin(asked, lambda answer: self._asked(answer, tab), stage="opening the dataset", replaceable=True)
@@ -282,10 +289,10 @@ class ExplorePanel(FiguresPanel):
         """Return the code that makes the chosen plot."""
         keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
         lines = [
-            call("logs = fl.open_logs", self.dataset, settings=Name("settings")),
+            call("logs = fl.open_logs", self.dataset, settings=Expression("settings")),
             f"selection = fl.{self.selection!r}",
-            call(f"frame = fl.filters.{self.plot}", Name("logs"), Name("selection"), **keywords),
-            call(f"fl.plots.{self.plot}", Name("frame")),
+            call(f"frame = fl.filters.{self.plot}", Expression("logs"), Expression("selection"), **keywords),
+            call(f"fl.plots.{self.plot}", Expression("frame")),
         ]
         return "\n".join(lines)
 

@@ -16,11 +16,22 @@ from frontierlab.filters import contents
 from frontierlab.reports.report import CHAPTERS
 from frontierlab.util.progress import Progress, ProgressMeter
 from frontierlab.util.times import from_milliseconds
-from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.work import Stopped, Work
+from frontierlab_widgets.work import Work, WorkStopped
 
-__all__ = ["ALL", "COMPARE", "OTHER", "TABS", "ask", "compared", "keywords_of", "origin_of", "other_logs", "title_of"]
+__all__ = [
+    "ALL",
+    "COMPARE",
+    "OTHER",
+    "TABS",
+    "compared",
+    "keywords_of",
+    "origin_of",
+    "other_logs",
+    "run_filters",
+    "title_of",
+]
 
 ALL = "All on one page"
 """The tab with all plots."""
@@ -59,7 +70,9 @@ def other_logs(compare: str, settings: Any) -> Any:
 def compared(compare: str) -> dict[str, str]:
     """Return the keyword argument for what is compared with, as code."""
     if compare.startswith(OTHER):
-        return {"compare": Name(call("fl.datasets.open_dataset", compare.removeprefix(OTHER), Name("settings")))}
+        return {
+            "compare": Expression(call("fl.datasets.open_dataset", compare.removeprefix(OTHER), Expression("settings")))
+        }
     return {"compare": compare} if compare else {}
 
 
@@ -69,7 +82,7 @@ def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
     return {"bin_seconds": width} if name in CHAPTERS["Over time"] and width else {}
 
 
-def ask(
+def run_filters(
     name: str,
     settings: Any,
     selection: fl.Selection,
@@ -106,7 +119,7 @@ def ask(
                 keywords = width if one in CHAPTERS["Over time"] else {}
                 frames[one] = getattr(filters, one)(logs, selection, compare=other, **keywords)
             except Cancelled:
-                raise Stopped from None
+                raise WorkStopped from None
             except FrontierlabError as error:
                 if str(error) not in errors:
                     errors.append(str(error))

@@ -21,10 +21,10 @@ from frontierlab.storage.losses import losses
 from frontierlab.storage.manifest import Manifest
 from frontierlab.storage.parts import read_outcome
 from frontierlab.util.times import format_time, in_words, parse_time
-from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.code_box import Expression, call
+from frontierlab_widgets.dataset_names import is_complete, plain_name, require_free
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import megabytes, no_catalogue, notes, warning_box
-from frontierlab_widgets.naming import is_complete, plain_name, require_free
 from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.selection_fields import CACHED
 from frontierlab_widgets.work import Work
@@ -83,12 +83,12 @@ class ExtractPanel(Panel):
 
     title = "Extract"
 
-    since = traitlets.Unicode().tag(kept=True)
-    until = traitlets.Unicode().tag(kept=True)
-    cached = traitlets.Bool(None, allow_none=True).tag(kept=True)
-    taskid = traitlets.Int(None, allow_none=True).tag(kept=True)
-    name = traitlets.Unicode().tag(kept=True)
-    source = traitlets.Unicode().tag(kept=True)
+    since = traitlets.Unicode().tag(saved=True)
+    until = traitlets.Unicode().tag(saved=True)
+    cached = traitlets.Bool(None, allow_none=True).tag(saved=True)
+    taskid = traitlets.Int(None, allow_none=True).tag(saved=True)
+    name = traitlets.Unicode().tag(saved=True)
+    source = traitlets.Unicode().tag(saved=True)
     found = traitlets.Instance(DryRun, allow_none=True)
     dataset = traitlets.Unicode()
 
@@ -226,7 +226,7 @@ class ExtractPanel(Panel):
     def code(self) -> str:
         """Return the code of the extraction."""
         given = {key: value for key, value in self._given().items() if value is not None}
-        return call("dataset = fl.extract", Name("settings"), name=self.name or "…", **given)
+        return call("dataset = fl.extract", Expression("settings"), name=self.name or "…", **given)
 
     def _given(self) -> dict[str, Any]:
         return {

@@ -9,7 +9,7 @@ from frontierlab.errors import JobError
 from frontierlab.jobs import Job
 from frontierlab.jobs.records import NO_WORKER
 from frontierlab.util.progress import Progress
-from frontierlab_widgets.work import Stopped, Work
+from frontierlab_widgets.work import Work, WorkStopped
 
 __all__ = ["follow"]
 
@@ -26,7 +26,7 @@ def follow(job: Job, work: Work) -> Any:
     ------
     JobError
         The job failed; or it is queued and had no worker for a minute. It stays queued.
-    Stopped
+    WorkStopped
         The user stopped the work.
     """
     seen = time.monotonic()  # when a worker was last present, or none was needed
@@ -34,7 +34,7 @@ def follow(job: Job, work: Work) -> Any:
         if work.stopping.is_set():
             job.cancel()
             job.wait(_PATIENCE)
-            raise Stopped
+            raise WorkStopped
         record = job.record()
         alone = [text for text in record.warnings if text.startswith(NO_WORKER)]
         if not alone:

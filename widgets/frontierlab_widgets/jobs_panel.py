@@ -13,22 +13,22 @@ from frontierlab import Dataset, Settings, jobs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs import Job, LocalWorker
 from frontierlab.util.progress import Progress
-from frontierlab_widgets.code import Name, call
+from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.formatting import duration, error_box, moment, notes, progress_line
-from frontierlab_widgets.panel import TURN, Panel, row
-from frontierlab_widgets.table import Column, Table
+from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
+from frontierlab_widgets.table import Table, TableColumn
 
 __all__ = ["JobsPanel"]
 
 _COLUMNS = (
-    Column("kind", "Kind"),
-    Column("about", "About"),
-    Column("state", "State", "queued, running, succeeded, failed or cancelled"),
-    Column("far", "How far"),
-    Column("submitted", "Submitted", "UTC", moment),
-    Column("took", "Took", "since it began", duration, number=True),
-    Column("backend", "Where", "inline, in a thread of a notebook, or on a worker (celery)"),
-    Column("who", "Who"),
+    TableColumn("kind", "Kind"),
+    TableColumn("about", "About"),
+    TableColumn("state", "State", "queued, running, succeeded, failed or cancelled"),
+    TableColumn("far", "How far"),
+    TableColumn("submitted", "Submitted", "UTC", moment),
+    TableColumn("took", "Took", "since it began", duration, number=True),
+    TableColumn("backend", "Where", "inline, in a thread of a notebook, or on a worker (celery)"),
+    TableColumn("who", "Who"),
 )
 _MOST = 200
 _EVERY = 1.0  # seconds between two reads of the records
@@ -52,7 +52,7 @@ class JobsPanel(Panel):
 
     title = "Jobs"
 
-    job = traitlets.Unicode().tag(kept=True)
+    job = traitlets.Unicode().tag(saved=True)
 
     def build(self) -> list[widgets.Widget]:
         """Build the table and the details of the chosen job."""
@@ -87,7 +87,7 @@ class JobsPanel(Panel):
         known = jobs.jobs(self.settings)
         found = [_row(job) for job in known[:_MOST]]  # before taking the lock: reading a remote folder can be slow
         frame = pd.DataFrame(found, columns=["id", *(column.name for column in _COLUMNS)])
-        with TURN:
+        with PANEL_LOCK:
             self._table.show(frame, lambda record: "bad" if record["state"] == "failed" else "")
             more = f"The newest {_MOST:,} of {len(known):,} jobs are listed."
             self._more.value = notes([more] if len(known) > _MOST else [])
@@ -126,7 +126,7 @@ class JobsPanel(Panel):
 
     def code(self) -> str:
         """Return the code that finds the chosen job again."""
-        settings = Name("settings")
+        settings = Expression("settings")
         if not self.job:
             return call("fl.jobs.jobs", settings)
         return "\n".join([call("job = fl.jobs.open_job", self.job, settings), "job.state, job.progress, job.error"])

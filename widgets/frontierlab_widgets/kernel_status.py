@@ -10,7 +10,7 @@ from typing import Any
 import anywidget
 import traitlets
 
-__all__ = ["Lifeline"]
+__all__ = ["KernelStatus"]
 
 _STATIC = Path(__file__).parent / "static"
 
@@ -21,7 +21,7 @@ GONE_SECONDS = 50.0
 """Seconds without an answer after which no page shows the panel: closed, hidden, scrolled away, or cell rerun."""
 
 
-class Lifeline(anywidget.AnyWidget):
+class KernelStatus(anywidget.AnyWidget):
     """Shows in the panel that its kernel has ended, and reports the theme of the page. The page does both.
 
     The page also reports when it shows the panel, and answers whether it still does.

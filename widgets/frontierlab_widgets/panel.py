@@ -12,15 +12,15 @@ import traitlets
 
 from frontierlab import Settings
 from frontierlab.errors import InvalidRequestError
-from frontierlab_widgets.errors import TURN
-from frontierlab_widgets.fields import Fields
 from frontierlab_widgets.formatting import error_box, progress_line
-from frontierlab_widgets.kernel_status import Lifeline
-from frontierlab_widgets.phases import Phase, Working
-from frontierlab_widgets.stateful import Kept
-from frontierlab_widgets.timer import Ticker
+from frontierlab_widgets.input_fields import FieldsMixin
+from frontierlab_widgets.kernel_status import KernelStatus
+from frontierlab_widgets.shown_errors import PANEL_LOCK
+from frontierlab_widgets.stateful import StatefulMixin
+from frontierlab_widgets.timer import PeriodicTimer
+from frontierlab_widgets.work_mixin import Phase, WorkMixin
 
-__all__ = ["Panel", "Phase", "TURN", "row"]
+__all__ = ["PANEL_LOCK", "Panel", "Phase", "row"]
 
 
 @dataclass
@@ -33,7 +33,7 @@ class _Button:
     when: Callable[[], bool]
 
 
-class Panel(Fields, Working, Kept, widgets.VBox):
+class Panel(FieldsMixin, WorkMixin, StatefulMixin, widgets.VBox):
     """The base of all panels.
 
     Its traits are its interface: the view follows a trait, and the trait follows the view.
@@ -52,11 +52,11 @@ class Panel(Fields, Working, Kept, widgets.VBox):
     dark : bool
         Whether the page's theme is dark.
     phase, message, progress
-        See `Working`.
+        See `WorkMixin`.
     error
-        See `Failing`.
+        See `ErrorMixin`.
     invalid
-        See `Fields`.
+        See `FieldsMixin`.
     """
 
     title: ClassVar[str] = ""
@@ -68,8 +68,8 @@ class Panel(Fields, Working, Kept, widgets.VBox):
         super().__init__()
         self.add_class("frontierlab-panel")
         self._buttons: list[_Button] = []
-        self._tickers: list[Ticker] = []
-        self._lifeline = Lifeline()
+        self._timers: list[PeriodicTimer] = []
+        self._kernel_status = KernelStatus()
         self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
         self._line = widgets.Label()
         self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop what is going on")
@@ -77,12 +77,12 @@ class Panel(Fields, Working, Kept, widgets.VBox):
         self._message = widgets.HTML()
         self._error = widgets.HTML()
         self.foot = widgets.VBox([self._going, self._message, self._error])
-        traitlets.dlink((self._lifeline, "dark"), (self, "dark"))
+        traitlets.dlink((self._kernel_status, "dark"), (self, "dark"))
         self.click(self._stop, self.stop)
         with self.shown_errors():
             self.settings = settings if settings is not None else Settings()
         parts = self.build()
-        head = [self._lifeline, widgets.HTML(f"<h3>{escape(self.title)}</h3>")]
+        head = [self._kernel_status, widgets.HTML(f"<h3>{escape(self.title)}</h3>")]
         self.children = [*head, *parts, *([] if self.foot in parts else [self.foot])]
         self.observe(self._draw, ["phase", "error", "message", "progress"])
         self.observe(lambda _: self.allow(), ["phase", "invalid"])
@@ -91,7 +91,7 @@ class Panel(Fields, Working, Kept, widgets.VBox):
         for name, value in traits.items():
             if not self.has_trait(name):
                 raise InvalidRequestError(
-                    f"{type(self).__name__} has no trait {name}. It has: {', '.join(self.kept())}."
+                    f"{type(self).__name__} has no trait {name}. It has: {', '.join(self.saved_traits())}."
                 )
             setattr(self, name, value)
 
@@ -160,12 +160,12 @@ class Panel(Fields, Working, Kept, widgets.VBox):
             with self.shown_errors():
                 action()
 
-        self._tickers.append(Ticker(self._lifeline, act, seconds))
+        self._timers.append(PeriodicTimer(self._kernel_status, act, seconds))
 
     def close(self) -> None:
         """Close the panel and its widgets. A job continues, and the jobs panel shows it; other work is stopped."""
-        for ticker in self._tickers:
-            ticker.stop()
+        for timer in self._timers:
+            timer.stop()
         work = self._going_on()
         if work is not None and work.replaceable:
             work.stop()

@@ -13,9 +13,9 @@ import pandas as pd
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.util.times import format_time, parse_time
-from frontierlab_widgets.panel import TURN, row
+from frontierlab_widgets.panel import PANEL_LOCK, row
 
-__all__ = ["CACHED", "TIMES", "Picker"]
+__all__ = ["CACHED", "SelectionFields", "TIMES"]
 
 TIMES = ("since", "until")
 """The picker's fields whose text can be invalid."""
@@ -30,7 +30,7 @@ CACHED: dict[str, bool | None] = {"both": None, "cached": True, "not cached": Fa
 """The choices of cached queries, by label."""
 
 
-class Picker(widgets.VBox):
+class SelectionFields(widgets.VBox):
     """Widgets that show and change the selection of a panel.
 
     Each widget offers what the catalogue and the dataset have within the choices before it, with the number of queries
@@ -98,7 +98,7 @@ class Picker(widgets.VBox):
         self._follow()
 
     def _change(self, **changes: Any) -> None:
-        with TURN:
+        with PANEL_LOCK:
             if not self._following:
                 self._panel.guarded(lambda: setattr(self._panel, "selection", self._panel.selection.but(**changes)))
 
@@ -107,7 +107,7 @@ class Picker(widgets.VBox):
         self._change(**{level: value or None}, **dict.fromkeys(below))
 
     def _typed(self, name: str) -> None:
-        with TURN:
+        with PANEL_LOCK:
             if not self._following:
                 self._panel.guarded(lambda: self._take_times(name))
 
@@ -130,7 +130,7 @@ class Picker(widgets.VBox):
 
     def _follow(self) -> None:
         """Show the selection, and offer alternatives."""
-        with TURN:
+        with PANEL_LOCK:
             self._show()
 
     def _show(self) -> None:

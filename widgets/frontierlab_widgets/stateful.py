@@ -12,22 +12,22 @@ from frontierlab import Settings
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 
-__all__ = ["Kept"]
+__all__ = ["StatefulMixin"]
 
 
-class Kept(traitlets.HasTraits):
-    """Saves the traits that are tagged ``kept``."""
+class StatefulMixin(traitlets.HasTraits):
+    """Saves the traits that are tagged ``saved``."""
 
-    def kept(self) -> list[str]:
+    def saved_traits(self) -> list[str]:
         """Return the names of the traits that make up the state."""
-        return sorted(self.traits(kept=True))
+        return sorted(self.traits(saved=True))
 
     def state(self) -> dict[str, Any]:
         """Return what the panel shows, as a dict for JSON.
 
         Times are absolute and UTC. Settings and secrets are not included.
         """
-        values = {name: getattr(self, name) for name in self.kept()}
+        values = {name: getattr(self, name) for name in self.saved_traits()}
         plain = {name: json.loads(v.to_json()) if isinstance(v, Selection) else v for name, v in values.items()}
         return {"panel": type(self).__name__, **plain}
 
@@ -71,11 +71,11 @@ class Kept(traitlets.HasTraits):
     def restore(self, state: Mapping[str, Any] | str) -> None:
         """Restore a state; see `from_state`."""
         given = self.read_state(state)
-        unknown = sorted(given.keys() - {*self.kept()})
+        unknown = sorted(given.keys() - {*self.saved_traits()})
         if unknown:
             raise InvalidRequestError(
                 f"This state has {', '.join(unknown)}, which {type(self).__name__} does not know. It knows: "
-                f"{', '.join(self.kept())}."
+                f"{', '.join(self.saved_traits())}."
             )
         for name, value in given.items():
             try:

@@ -11,13 +11,13 @@ import anywidget
 import pandas as pd
 import traitlets
 
-__all__ = ["Column", "Table"]
+__all__ = ["Table", "TableColumn"]
 
 _STATIC = Path(__file__).parent / "static"
 
 
 @dataclass(frozen=True)
-class Column:
+class TableColumn:
     """A column of a `Table`.
 
     Parameters
@@ -75,7 +75,7 @@ class Table(anywidget.AnyWidget):
     search = traitlets.Unicode().tag(sync=True)
     order = traitlets.List(["", ""]).tag(sync=True)
 
-    def __init__(self, columns: Sequence[Column], key: str, empty: str = "There is nothing yet.") -> None:
+    def __init__(self, columns: Sequence[TableColumn], key: str, empty: str = "There is nothing yet.") -> None:
         super().__init__(
             columns=[{"name": c.name, "title": c.title, "help": c.help, "number": c.number} for c in columns],
             empty=empty,
@@ -108,11 +108,11 @@ def _missing(value: Any) -> bool:
     return value is None or (not isinstance(value, list | tuple) and bool(pd.isna(value)))
 
 
-def _text(value: Any, column: Column) -> str:
+def _text(value: Any, column: TableColumn) -> str:
     return "" if _missing(value) else column.text(value)
 
 
-def _sortable(value: Any, column: Column) -> Any:
+def _sortable(value: Any, column: TableColumn) -> Any:
     if _missing(value):
         return None
     if isinstance(value, pd.Timestamp):

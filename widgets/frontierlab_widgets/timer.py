@@ -5,32 +5,32 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from frontierlab_widgets.kernel_status import Lifeline
+from frontierlab_widgets.kernel_status import KernelStatus
 
-__all__ = ["Ticker"]
+__all__ = ["PeriodicTimer"]
 
 
-class Ticker:
+class PeriodicTimer:
     """Calls an action at regular intervals, in a thread that exists only while a page shows the panel.
 
     Parameters
     ----------
     lifeline
-        The panel's `Lifeline`.
+        The panel's `KernelStatus`.
     action
         Called when a page starts to show the panel, and then at each interval. It must not raise.
     seconds
         The interval.
     """
 
-    def __init__(self, lifeline: Lifeline, action: Callable[[], object], seconds: float) -> None:
+    def __init__(self, kernel_status: KernelStatus, action: Callable[[], object], seconds: float) -> None:
         self._ended = threading.Event()
-        self._lifeline = lifeline
+        self._kernel_status = kernel_status
         self._action = action
         self._seconds = seconds
         self._turn = threading.Lock()
         self._thread: threading.Thread | None = None
-        lifeline.on_shown(self._begin)
+        kernel_status.on_shown(self._begin)
 
     def stop(self) -> None:
         """Stop for good."""
@@ -49,7 +49,7 @@ class Ticker:
 
     def _goes_on(self) -> bool:
         with self._turn:
-            if self._lifeline.is_shown() and not self._ended.is_set():
+            if self._kernel_status.is_shown() and not self._ended.is_set():
                 return True
             self._thread = None
             return False

@@ -9,12 +9,12 @@ from typing import Any
 
 from frontierlab.util.progress import Progress
 
-__all__ = ["Stopped", "Work"]
+__all__ = ["Work", "WorkStopped"]
 
 _LOG = logging.getLogger("frontierlab_widgets")
 
 
-class Stopped(Exception):
+class WorkStopped(Exception):
     """The user stopped the work; raised at its next report."""
 
 
@@ -85,11 +85,11 @@ class Work:
 
         Raises
         ------
-        Stopped
+        WorkStopped
             The user stopped the work.
         """
         if self.stopping.is_set():
-            raise Stopped
+            raise WorkStopped
         self.progress = progress
         self._show(self, progress)
 

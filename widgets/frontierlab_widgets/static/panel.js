@@ -3,7 +3,7 @@
 const ENDED = new Set(["restarting", "autorestarting", "terminating", "dead"]);
 
 function render({ model, el }) {
-  el.classList.add("frontierlab-lifeline");
+  el.classList.add("frontierlab-kernel-status");
   const notice = document.createElement("div");
   notice.className = "frontierlab-ended";
   notice.setAttribute("role", "alert");

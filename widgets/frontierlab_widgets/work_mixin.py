@@ -13,13 +13,13 @@ import traitlets
 
 from frontierlab.errors import Cancelled, InterruptedExtraction, InvalidRequestError, JobCancelled
 from frontierlab.util.progress import Progress
-from frontierlab_widgets.errors import TURN, Failing
 from frontierlab_widgets.formatting import progress_line
-from frontierlab_widgets.work import Stopped, Work
+from frontierlab_widgets.shown_errors import PANEL_LOCK, ErrorMixin
+from frontierlab_widgets.work import Work, WorkStopped
 
-__all__ = ["Phase", "STOP_SECONDS", "Working"]
+__all__ = ["Phase", "STOP_SECONDS", "WorkMixin"]
 
-_STOPS = (Stopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that a stop causes
+_STOPS = (WorkStopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that a stop causes
 
 STOP_SECONDS = 15.0
 """Seconds to wait for stopped work; after that the panel can be used again."""
@@ -39,7 +39,7 @@ class Phase(StrEnum):
     FAILED = "failed"
 
 
-class Working(Failing):
+class WorkMixin(ErrorMixin):
     """Does one piece of work at a time.
 
     Attributes
@@ -85,7 +85,7 @@ class Working(Failing):
         InvalidRequestError
             Other work is running and not replaceable. Nothing was started; that work continues.
         """
-        with TURN:
+        with PANEL_LOCK:
             self.require_idle()
             if (going := self._going_on()) is not None:
                 going.stop()
@@ -112,7 +112,7 @@ class Working(Failing):
 
     def stop(self) -> None:
         """Stop the running work; it is abandoned if it has not ended within `STOP_SECONDS`."""
-        with TURN:
+        with PANEL_LOCK:
             work = self._going_on()
             if work is not None:
                 self.progress = Progress("stopping", 0, None, 0.0, None)
@@ -145,17 +145,17 @@ class Working(Failing):
         return None if self._work is None or self._work.ended else self._work
 
     def _show(self, work: Work, progress: Progress) -> None:
-        with TURN:
+        with PANEL_LOCK:
             if work is self._work and not work.stopping.is_set():
                 self.progress = progress
 
     def _finish(self, then: Callable[[Any], object], work: Work, result: Any, error: BaseException | None) -> None:
-        with TURN:
+        with PANEL_LOCK:
             work.ended = True
             if work is not self._work:
                 return  # newer work has started, or this work was abandoned
             self.progress = None
-            if isinstance(error, Stopped) or (error is not None and work.stopping.is_set()):
+            if isinstance(error, WorkStopped) or (error is not None and work.stopping.is_set()):
                 if not isinstance(error, _STOPS):  # such as a job that could not be cancelled
                     self.fail(error)
                 self.phase, self.message = Phase.STOPPED, self.message or self.stopped_message(error)
@@ -170,7 +170,7 @@ class Working(Failing):
 
     def _give_up(self, work: Work) -> None:
         """Abandon work that was stopped; its result is dropped."""
-        with TURN:
+        with PANEL_LOCK:
             if work is not self._going_on():
                 return
             last = "" if work.progress is None else f" (it was last at: {progress_line(work.progress)})"

@@ -11,15 +11,15 @@ import traitlets
 
 from frontierlab_widgets.formatting import sentence
 
-__all__ = ["Failing", "ShownErrors", "TURN"]
+__all__ = ["ErrorMixin", "PANEL_LOCK", "ShownErrors"]
 
 _LOG = logging.getLogger("frontierlab_widgets")
 
-TURN = threading.RLock()
+PANEL_LOCK = threading.RLock()
 """Held while panels change, because several threads change them: those of work and those that handle user input."""
 
 
-class Failing(traitlets.HasTraits):
+class ErrorMixin(traitlets.HasTraits):
     """Shows errors.
 
     Attributes
@@ -32,7 +32,7 @@ class Failing(traitlets.HasTraits):
 
     def guarded(self, action: Callable[[], object]) -> None:
         """Call an action of the user; any error is shown in the panel."""
-        with TURN, self.shown_errors():
+        with PANEL_LOCK, self.shown_errors():
             self.error = ""
             action()
 
@@ -51,7 +51,7 @@ class Failing(traitlets.HasTraits):
 class ShownErrors:
     """Shows an error in the panel, suppresses and remembers it."""
 
-    def __init__(self, panel: Failing) -> None:
+    def __init__(self, panel: ErrorMixin) -> None:
         self._panel = panel
         self.error: Exception | None = None
 

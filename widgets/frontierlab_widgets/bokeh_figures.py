@@ -19,7 +19,7 @@ from bokeh.models.annotations import ColorBar, Label, Legend, Title
 from IPython.display import Javascript, display
 from jupyter_bokeh import BokehModel
 
-__all__ = ["Figures", "darken", "load_bokeh"]
+__all__ = ["BokehFigures", "darken", "load_bokeh"]
 
 _FORMER = 8  # replaced figures that the page may still send messages about
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
@@ -60,7 +60,7 @@ class _View(BokehModel):
                 raise
 
 
-class Figures(widgets.VBox):
+class BokehFigures(widgets.VBox):
     """Figures one below the other, in one document.
 
     One view shows all figures in turn: a new view for each would stay in the browser's memory.

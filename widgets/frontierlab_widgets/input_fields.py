@@ -12,15 +12,15 @@ import ipywidgets as widgets
 import traitlets
 
 from frontierlab.errors import FrontierlabError, InvalidRequestError
-from frontierlab_widgets.errors import TURN, Failing
 from frontierlab_widgets.formatting import sentence
+from frontierlab_widgets.shown_errors import PANEL_LOCK, ErrorMixin
 
-__all__ = ["Field", "Fields"]
+__all__ = ["FieldsMixin", "InputField"]
 
 _INVALID = "frontierlab-invalid"
 
 
-class Field(widgets.VBox):
+class InputField(widgets.VBox):
     """A widget with a value, and a line below that says why the value is not valid.
 
     Parameters
@@ -59,7 +59,7 @@ class _Bound:
     showing: bool = False
 
 
-class Fields(Failing):
+class FieldsMixin(ErrorMixin):
     """A panel's fields, whose values follow traits.
 
     Attributes
@@ -69,7 +69,7 @@ class Fields(Failing):
         valid value. Buttons that use such a field are disabled.
     """
 
-    _inputs: Mapping[str, Field] = MappingProxyType({})
+    _inputs: Mapping[str, InputField] = MappingProxyType({})
     _bound: Mapping[str, _Bound] = MappingProxyType({})
     _offering = False
 
@@ -80,14 +80,14 @@ class Fields(Failing):
         if name in self._bound:  # also if the trait did not change: its field may show another, invalid value
             self._show_value(name)
 
-    def add_field(self, name: str, widget: widgets.Widget) -> Field:
+    def add_field(self, name: str, widget: widgets.Widget) -> InputField:
         """Return a field for a widget; add the field to the view."""
-        self._inputs = {**self._inputs, name: Field(widget)}
+        self._inputs = {**self._inputs, name: InputField(widget)}
         return self._inputs[name]
 
     def mark(self, name: str, problem: str) -> None:
         """Show at a field why its value is not valid; an empty sentence removes the mark."""
-        with TURN:
+        with PANEL_LOCK:
             others = {one: text for one, text in self.invalid.items() if one != name}
             self.invalid = {**others, name: problem} if problem else others
             self._inputs[name].mark(problem)
@@ -111,7 +111,7 @@ class Fields(Failing):
         *,
         read: Callable[[Any], Any] = lambda value: value,
         show: Callable[[Any], Any] = lambda value: value,
-    ) -> Field:
+    ) -> InputField:
         """Synchronise a trait and the value of a widget.
 
         Parameters
@@ -132,7 +132,7 @@ class Fields(Failing):
         """
 
         def to_trait(change: Any) -> None:
-            with TURN, self.shown_errors():
+            with PANEL_LOCK, self.shown_errors():
                 if self._bound[trait].showing:
                     return
                 self.error = ""
@@ -151,7 +151,7 @@ class Fields(Failing):
         """Let a trait follow a dropdown; `offer` lets the dropdown follow the trait."""
 
         def chosen(change: Any) -> None:
-            with TURN:
+            with PANEL_LOCK:
                 if not self._offering:
                     self.guarded(lambda: setattr(self, trait, change["new"]))
 
@@ -160,7 +160,7 @@ class Fields(Failing):
     def offer(self, widget: widgets.Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
         """Set the options of a dropdown and choose `value`, which is added if the options lack it."""
         known = [one for _, one in options]
-        with TURN:
+        with PANEL_LOCK:
             self._offering = True
             try:
                 widget.options = [*options, *([] if value in known else [(str(value), value)])]
@@ -171,7 +171,7 @@ class Fields(Failing):
     def _show_value(self, trait: str) -> None:
         """Show the value of a trait in its field, and whether it is valid."""
         bound, field, value = self._bound[trait], self._inputs[trait], getattr(self, trait)
-        with TURN:
+        with PANEL_LOCK:
             bound.showing = True
             try:
                 field.widget.value = bound.show(value)

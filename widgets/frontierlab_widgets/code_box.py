@@ -11,13 +11,13 @@ import traitlets
 from frontierlab.selection import Selection
 from frontierlab.util.literals import literal
 
-__all__ = ["Code", "Name", "call"]
+__all__ = ["CodeBox", "Expression", "call"]
 
 _STATIC = Path(__file__).parent / "static"
 _WIDTH = 100
 
 
-class Code(anywidget.AnyWidget):
+class CodeBox(anywidget.AnyWidget):
     """A box of code with a copy button.
 
     Parameters
@@ -32,7 +32,7 @@ class Code(anywidget.AnyWidget):
     code = traitlets.Unicode().tag(sync=True)
 
 
-class Name(str):
+class Expression(str):
     """Code that `call` writes unquoted, such as the name of a variable: ``Name("settings")``."""
 
 
@@ -44,7 +44,7 @@ def call(function: str, *arguments: Any, **keywords: Any) -> str:
     function
         The function, as code: ``fl.extract``, or ``dataset = fl.extract``.
     *arguments, **keywords
-        Values (see `frontierlab.util.literals.literal`), selections, or code (`Name`).
+        Values (see `frontierlab.util.literals.literal`), selections, or code (`Expression`).
 
     Examples
     --------
@@ -57,6 +57,6 @@ def call(function: str, *arguments: Any, **keywords: Any) -> str:
 
 
 def _code(value: Any) -> str:
-    if isinstance(value, Name):
+    if isinstance(value, Expression):
         return value
     return f"fl.{value!r}" if isinstance(value, Selection) else literal(value)

@@ -12,10 +12,10 @@ from frontierlab.caching.folders import note_of_part
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.formatting import number
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.table import Column
+from frontierlab_widgets.table import TableColumn
 from frontierlab_widgets.work import Work
 
-__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explained", "id_of", "origin_of", "other_notes", "seconds"]
+__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explain_folder", "folder_id", "origin_of", "other_notes", "seconds"]
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
 """The columns that identify a folder and tag."""
@@ -31,32 +31,34 @@ def _mb(value: Any) -> str:
 
 
 FOLDERS = (
-    Column("nodefullpath", "Folder"),
-    Column("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
-    Column("cause", "Cause"),
-    Column("wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", seconds, True),
-    Column("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
-    Column("efficiency_iov", "Efficiency", "different answers / different queries", "{:.1%}".format, True),
-    Column("queries", "Queries", "served queries that ask for a payload", number, True),
-    Column("different_queries", "Different", "how many of them were different", number, True),
-    Column("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
-    Column("db", "Database"),
-    Column("schema", "Schema"),
-    Column("problem", "Problem", "why there are no payload figures"),
+    TableColumn("nodefullpath", "Folder"),
+    TableColumn("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
+    TableColumn("cause", "Cause"),
+    TableColumn(
+        "wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", seconds, True
+    ),
+    TableColumn("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
+    TableColumn("efficiency_iov", "Efficiency", "different answers / different queries", "{:.1%}".format, True),
+    TableColumn("queries", "Queries", "served queries that ask for a payload", number, True),
+    TableColumn("different_queries", "Different", "how many of them were different", number, True),
+    TableColumn("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
+    TableColumn("db", "Database"),
+    TableColumn("schema", "Schema"),
+    TableColumn("problem", "Problem", "why there are no payload figures"),
 )
 """The columns of the table of figures."""
 
 WHAT_IF = (
-    Column("grid", "Had clients asked by"),
-    Column("requests", "Different requests", "that would have been left", number, True),
-    Column("requests_share", "% of them", "", lambda share: f"{100 * share:.1f}", True),
-    Column("dbtime_share", "% of the database time", "", lambda share: f"{100 * share:.1f}", True),
-    Column("bytes_share", "% of the bytes", "", lambda share: f"{100 * share:.1f}", True),
+    TableColumn("grid", "Had clients asked by"),
+    TableColumn("requests", "Different requests", "that would have been left", number, True),
+    TableColumn("requests_share", "% of them", "", lambda share: f"{100 * share:.1f}", True),
+    TableColumn("dbtime_share", "% of the database time", "", lambda share: f"{100 * share:.1f}", True),
+    TableColumn("bytes_share", "% of the bytes", "", lambda share: f"{100 * share:.1f}", True),
 )
 """The columns of the table of what would help."""
 
 
-def id_of(record: Any) -> str:
+def folder_id(record: Any) -> str:
     """Return the id of a folder and tag in a table."""
     return json.dumps([str(record[key]) for key in KEYS])
 
@@ -73,7 +75,7 @@ def other_notes(figures: pd.DataFrame) -> list[str]:
     return [text for text in figures.attrs.get("notes", ()) if text != part]
 
 
-def explained(
+def explain_folder(
     dataset: fl.Dataset, settings: Any, folder: dict[str, str], selection: fl.Selection, work: Work
 ) -> dict[str, Any]:
     """Explain a folder and tag, and try grids on it; the result says what cannot be tried."""
