@@ -15,7 +15,7 @@ from frontierlab.errors import JobError
 from frontierlab.jobs.broker import READ_PART, RUN_JOB, Broker, configuration
 from frontierlab.jobs.periodic import PERIODIC, schedule, submit_periodic
 from frontierlab.jobs.records import JobStore
-from frontierlab.jobs.worker import Mender, read_one_part, run_one_job, worker_settings
+from frontierlab.jobs.worker import LostMessageResender, read_one_part, run_one_job, worker_settings
 
 __all__ = ["app"]
 
@@ -65,11 +65,11 @@ class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no
     def start(self, parent: Any) -> None:
         settings = worker_settings()
         self._broker = Broker(settings)
-        mender = Mender(self._broker, JobStore(settings))
+        resender = LostMessageResender(self._broker, JobStore(settings))
         self._say(self._broker.announce)
         self._timers = [
             parent.timer.call_repeatedly(10, self._say, (self._broker.announce,)),
-            parent.timer.call_repeatedly(settings.job_lost_seconds / 2, self._say, (mender.look,)),
+            parent.timer.call_repeatedly(settings.job_lost_seconds / 2, self._say, (resender.look,)),
         ]
 
     def stop(self, parent: Any) -> None:

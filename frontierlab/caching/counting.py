@@ -156,7 +156,7 @@ class Background:
                 one.cancel()
         self._pool.shutdown(cancel_futures=True)
 
-    def begin(self, work: Callable[[], Result]) -> Future[Result]:
+    def submit(self, work: Callable[[], Result]) -> Future[Result]:
         """Start the work in a background thread."""
         one = spark.cancellable()
         self._begun.append(one)
@@ -168,7 +168,7 @@ class Background:
         return self._pool.submit(copy_context().run, cancellably)  # cancelling the caller cancels this work too
 
     @staticmethod
-    def end(begun: Future[Result], report: Callable[[], object]) -> Result:
+    def wait(begun: Future[Result], report: Callable[[], object]) -> Result:
         """Wait for the result; `report` is called a few times a second, and can stop the wait by raising."""
         while not wait([begun], timeout=0.25).done:
             spark.check_cancelled()

@@ -154,10 +154,10 @@ def efficiency(
         place = stack.enter_context(scratch_folder(settings.data_dir, ".counting-"))
         work = stack.enter_context(Background())
         target, slices = place / "queries", max(1, -(-_most(dataset) // counting.PIECE))
-        queries = work.begin(lambda: count_queries(logs, target, slices, paths, selection))
-        counts = work.end(work.begin(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
+        queries = work.submit(lambda: count_queries(logs, target, slices, paths, selection))
+        counts = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(counts, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
-        wait_for = partial(work.end, queries)
+        wait_for = partial(work.wait, queries)
         frame = _frame([*_rows(counts.to_dict("records"), wait_for, source, report, stop)])
     frame.attrs = {
         "notes": [*notes_of(dataset, selection), *notes],

@@ -5,7 +5,7 @@ outlives the notebook, the process that runs the job, and the broker that carrie
 """
 
 from frontierlab.jobs.job import Job, jobs, open_job, submit
-from frontierlab.jobs.local import LocalWorker, start_worker
+from frontierlab.jobs.local_worker import LocalWorker, start_worker
 from frontierlab.jobs.pruning import prune
 
 __all__ = ["Job", "LocalWorker", "jobs", "open_job", "prune", "start_worker", "submit"]

@@ -2,6 +2,6 @@
 
 import sys
 
-from frontierlab.jobs.programs import main
+from frontierlab.jobs.local_services import main
 
 sys.exit(main())

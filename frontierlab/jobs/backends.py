@@ -12,13 +12,13 @@ from contextlib import suppress
 from typing import Protocol
 
 from frontierlab.errors import InvalidRequestError, JobError
-from frontierlab.jobs.control import Control
+from frontierlab.jobs.context import JobContext
 from frontierlab.jobs.processes import Process
 from frontierlab.jobs.records import JobRecord, JobStore
-from frontierlab.jobs.run import claim, run
+from frontierlab.jobs.runner import claim, run_claimed
 from frontierlab.settings import Settings
 
-__all__ = ["BACKENDS", "Backend", "Inline", "Thread", "backend_of"]
+__all__ = ["BACKENDS", "Backend", "InlineBackend", "ThreadBackend", "backend_of"]
 
 _log = logging.getLogger(__name__)
 
@@ -33,48 +33,48 @@ class Backend(Protocol):
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
         """Run the job of a record that is already written."""
 
-    def cancelled(self, id: str, settings: Settings) -> None:
+    def notify_cancelled(self, id: str, settings: Settings) -> None:
         """Tell the runner of a job that the job is cancelled, in addition to the file beside the record."""
 
     def forget(self, id: str, settings: Settings) -> None:
         """Remove what is kept outside the data folder about a job that has ended."""
 
-    def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
+    def current_record(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return a job's record, completed with what is known outside the data folder."""
 
 
-class _Here:
+class _RecordBackend:
     """Back end that keeps everything in the job's record."""
 
-    def cancelled(self, id: str, settings: Settings) -> None:
+    def notify_cancelled(self, id: str, settings: Settings) -> None:
         """Do nothing."""
 
     def forget(self, id: str, settings: Settings) -> None:
         """Do nothing."""
 
-    def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
+    def current_record(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return the record."""
         return record
 
 
-class Inline(_Here):
+class InlineBackend(_RecordBackend):
     """Runs a job before `submit` returns."""
 
     def submit(self, store: JobStore, record: JobRecord, settings: Settings) -> None:
         """Run the job."""
-        control = Control(store, record.id, settings)
-        if claim(control) == "mine":
-            with control.watching():
-                run(control)
+        context = JobContext(store, record.id, settings)
+        if claim(context) == "mine":
+            with context.watching():
+                run_claimed(context)
 
 
-class Thread(_Here):
+class ThreadBackend(_RecordBackend):
     """Runs jobs in threads of this process: two at a time, in the order of submission. They end with the process."""
 
     def __init__(self) -> None:
-        self._queue: queue.SimpleQueue[Control] = queue.SimpleQueue()
-        self._waiting: dict[str, Control] = {}
-        self._running: dict[str, Control] = {}
+        self._queue: queue.SimpleQueue[JobContext] = queue.SimpleQueue()
+        self._waiting: dict[str, JobContext] = {}
+        self._running: dict[str, JobContext] = {}
         self._threads: list[threading.Thread] = []
         self._owner = os.getpid()
 
@@ -82,8 +82,8 @@ class Thread(_Here):
         """Queue the job, and start the threads if they do not run."""
         with store.changing(record.id) as mine:
             mine.process, mine.heartbeat = Process.this(), mine.submitted
-        control = self._waiting[record.id] = Control(store, record.id, settings)
-        self._queue.put(control)
+        context = self._waiting[record.id] = JobContext(store, record.id, settings)
+        self._queue.put(context)
         if not self._threads:
             for work in (self._run, self._run, self._look_after):
                 self._threads.append(threading.Thread(target=work, name="frontierlab job", daemon=True))
@@ -97,34 +97,34 @@ class Thread(_Here):
 
     def _run(self) -> None:
         while True:
-            control = self._queue.get()
-            self._running[control.id] = control
-            del self._waiting[control.id]
+            context = self._queue.get()
+            self._running[context.id] = context
+            del self._waiting[context.id]
             try:
-                if claim(control) == "mine":
-                    with control.watching():
-                        run(control)
+                if claim(context) == "mine":
+                    with context.watching():
+                        run_claimed(context)
             except Exception:  # the record cannot be read or written; the thread continues with the next job
-                _log.exception("The job %s could not be begun.", control.id)
+                _log.exception("The job %s could not be begun.", context.id)
             finally:
-                del self._running[control.id]
+                del self._running[context.id]
 
     def _look_after(self) -> None:
         """Write heartbeats for queued jobs."""
         while True:
             time.sleep(_QUEUED_BEAT)
-            for control in list(self._waiting.values()):
+            for context in list(self._waiting.values()):
                 with suppress(OSError, JobError):  # the next heartbeat may succeed
-                    control.write(None)
+                    context.write(None)
 
     def _end(self) -> None:
         """End the jobs of this process when it exits, so that their records give the reason."""
         if os.getpid() != self._owner:  # a fork exits
             return
-        for control in list(self._waiting.values()):
-            control.end(state="failed", error=_OVER, patience=0)
-        for control in list(self._running.values()):
-            control.stop(_OVER)
+        for context in list(self._waiting.values()):
+            context.end(state="failed", error=_OVER, patience=0)
+        for context in list(self._running.values()):
+            context.stop(_OVER)
         deadline = time.monotonic() + _PATIENCE
         while self._running and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -133,12 +133,12 @@ class Thread(_Here):
 BACKENDS = ("inline", "thread", "celery")
 """The names of all back ends."""
 
-_backends: dict[str, Backend] = {"inline": Inline(), "thread": Thread()}
+_backends: dict[str, Backend] = {"inline": InlineBackend(), "thread": ThreadBackend()}
 
 
 def _begin_anew() -> None:
     """Reset the back ends in a forked process: the threads and jobs belong to the parent."""
-    _backends["thread"] = Thread()
+    _backends["thread"] = ThreadBackend()
 
 
 if hasattr(os, "register_at_fork"):
@@ -159,8 +159,8 @@ def backend_of(name: str) -> Backend:
         raise InvalidRequestError(f"There is no back end {name!r}. Valid: {', '.join(BACKENDS)}.")
     if name not in _backends:
         try:
-            from frontierlab.jobs.celery_backend import Workers
+            from frontierlab.jobs.celery_backend import CeleryBackend
         except ImportError as error:
             raise JobError(f'Celery is not installed ({error.name}): pip install "frontierlab[celery]"') from error
-        _backends[name] = Workers()
+        _backends[name] = CeleryBackend()
     return _backends[name]

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from frontierlab.errors import ConfigurationError, JobError
 from frontierlab.jobs.broker import Broker
-from frontierlab.jobs.hiding import hide, secrets_of
-from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, surroundings
+from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, required_settings
+from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings
 
-__all__ = ["Workers"]
+__all__ = ["CeleryBackend"]
 
 _EARLY = timedelta(seconds=3)  # the broker is not asked about a job that was submitted less than this ago
 _PATIENCE = 60.0  # seconds for a broker that does not answer to return
@@ -23,7 +23,7 @@ _PAUSE = 5.0  # seconds before a broker that did not answer is asked again
 _Answer = TypeVar("_Answer")
 
 
-class Workers:
+class CeleryBackend:
     """Sends jobs to Celery workers through the broker that the settings name."""
 
     def __init__(self) -> None:
@@ -40,16 +40,16 @@ class Workers:
         try:
             broker = Broker(settings)
             with store.changing(record.id) as mine:
-                mine.broker, mine.surroundings = broker.address, surroundings(settings)
+                mine.broker, mine.required_settings = broker.address, required_settings(settings)
                 mine.patience = settings.job_lost_seconds
             broker.send(record)
         except (JobError, ConfigurationError) as error:
             with store.changing(record.id) as mine:
                 mine.state, mine.ended = "failed", datetime.now(UTC)
-                mine.error = hide(str(error), secrets_of(settings))
+                mine.error = redact(str(error), secrets_of(settings))
             raise
 
-    def cancelled(self, id: str, settings: Settings) -> None:
+    def notify_cancelled(self, id: str, settings: Settings) -> None:
         """Tell the broker. If it cannot be reached, the file beside the record is enough."""
         with suppress(JobError, ConfigurationError):
             self._ask(Broker(settings), lambda broker: broker.cancel(id))
@@ -59,7 +59,7 @@ class Workers:
         with suppress(JobError, ConfigurationError):
             self._ask(Broker(settings), lambda broker: broker.forget(id))
 
-    def seen(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
+    def current_record(self, store: JobStore, record: JobRecord, settings: Settings) -> JobRecord:
         """Return the current record of a queued job, completed with what the broker knows."""
         if record.state != "queued" or datetime.now(UTC) - record.submitted < _EARLY:
             return record
@@ -76,7 +76,7 @@ class Workers:
                 return record
             return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
         if ticket is None:
-            return self._unknown(store.now(record.id), broker)  # the job may have ended meanwhile
+            return self._unknown(store.current(record.id), broker)  # the job may have ended meanwhile
         if ticket.startswith("refused: "):
             return _failed(record, ticket.removeprefix("refused: "))
         return record if workers else _alone(record, "to run it", f"it waits at the broker {broker.address}")

@@ -54,7 +54,7 @@ class Job:
     def record(self) -> JobRecord:
         """Return the current record of the job; for a damaged record, one that says so."""
         try:
-            record = self._store.now(self.id)
+            record = self._store.current(self.id)
         except JobError as error:
             if not self._store.path(self.id).exists():
                 raise
@@ -67,7 +67,7 @@ class Job:
                 error=str(error),
                 backend="inline",
             )
-        return backend_of(record.backend).seen(self._store, record, self._settings)
+        return backend_of(record.backend).current_record(self._store, record, self._settings)
 
     @property
     def kind(self) -> str:
@@ -209,7 +209,7 @@ class Job:
         """
         backend = self.record().backend
         self._store.cancel(self.id)
-        backend_of(backend).cancelled(self.id, self._settings)
+        backend_of(backend).notify_cancelled(self.id, self._settings)
 
 
 def submit(kind: str, *, settings: Settings | None = None, backend: str | None = None, **arguments: Any) -> Job:

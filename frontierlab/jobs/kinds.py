@@ -22,7 +22,7 @@ from frontierlab.exports.export_file import ExportFile
 from frontierlab.extraction.extract import extract, extract_request
 from frontierlab.extraction.request import Request, make_request
 from frontierlab.jobs.arguments import as_json, checked_names, takes
-from frontierlab.jobs.control import Control
+from frontierlab.jobs.context import JobContext
 from frontierlab.jobs.notebooks import check_notebook, run_notebook
 from frontierlab.jobs.records import JobRecord
 from frontierlab.selection import Selection
@@ -32,11 +32,11 @@ from frontierlab.storage.losses import losses
 from frontierlab.storage.store import open_dataset
 from frontierlab.util.files import replacing
 
-__all__ = ["KINDS", "Kind", "Outcome", "kind_of"]
+__all__ = ["KINDS", "Kind", "JobOutcome", "kind_of"]
 
 
 @dataclass(frozen=True)
-class Outcome:
+class JobOutcome:
     """The outcome of a job: the data from which the result is read again, and warnings for the user."""
 
     result: dict[str, Any]
@@ -76,7 +76,7 @@ class Kind:
             plain["selection"] = json.loads(Selection.from_json(text).to_json())
         return plain
 
-    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Do the work."""
         raise NotImplementedError
 
@@ -84,13 +84,13 @@ class Kind:
         """Return the result of the work."""
         raise NotImplementedError
 
-    def _call(self, record: JobRecord, settings: Settings, control: Control) -> Any:
+    def _call(self, record: JobRecord, settings: Settings, context: JobContext) -> Any:
         """Call the function with the job's arguments, and with the parameters that the job provides."""
         function = self.function()
         arguments = {name: value for name, value in record.arguments.items() if name not in self.more}
         if arguments.get("selection") is not None:
             arguments["selection"] = Selection.from_json(arguments["selection"])
-        ours = {"settings": settings, "progress": control.report, "cancelled": control.cancelled}
+        ours = {"settings": settings, "progress": context.report, "cancelled": context.cancelled}
         parameters = inspect.signature(function).parameters
         return function(**arguments, **{name: value for name, value in ours.items() if name in parameters})
 
@@ -124,13 +124,13 @@ class Extraction(Kind):
         }
         return make_request(settings, **defaults | {k: v for k, v in arguments.items() if k != "name"})
 
-    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Extract; an interrupted extraction is continued."""
         request = self._request(settings, record.arguments)
         dataset = extract_request(
-            dataset_path(record.arguments["name"], settings), settings, request, control.report, control.share
+            dataset_path(record.arguments["name"], settings), settings, request, context.report, context.share
         )
-        return Outcome({"dataset": dataset.name}, _lacks(dataset, settings))
+        return JobOutcome({"dataset": dataset.name}, _lacks(dataset, settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:
         """Open the dataset."""
@@ -146,12 +146,12 @@ class CatalogueRefresh(Kind):
         """Return `frontierlab.catalogues.refresh`."""
         return catalogues.refresh
 
-    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Refresh the catalogue; each gap in COOLR's answers becomes a warning."""
-        refreshed: Refreshed = self._call(record, settings, control)
+        refreshed: Refreshed = self._call(record, settings, context)
         failures = [failure._asdict() for failure in refreshed.failures]
         told = [" ".join([*filter(None, failure[:4]), failure.error]) for failure in refreshed.failures]
-        return Outcome({"when": refreshed.when.isoformat(), "failures": failures}, told)
+        return JobOutcome({"when": refreshed.when.isoformat(), "failures": failures}, told)
 
     def result(self, record: JobRecord, settings: Settings) -> Refreshed:
         """Read the current catalogue."""
@@ -182,19 +182,19 @@ class Caching(Kind):
         _check_dataset(given["dataset"], settings)
         return plain
 
-    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Compute the figures and store them beside the record."""
-        frame: pd.DataFrame = self._call(record, settings, control)
-        path = control.path(".parquet")
+        frame: pd.DataFrame = self._call(record, settings, context)
+        path = context.path(".parquet")
         with replacing(path) as temporary:
             frame.to_parquet(temporary)
         dataset = open_dataset(record.arguments["dataset"], settings)
         if record.arguments.get("store"):
             from frontierlab.caching import history
 
-            control.confirm()
+            context.confirm_ownership()
             history.store(frame, dataset, settings)
-        return Outcome({"file": path.name}, [*frame.attrs.get("notes", []), *_lacks(dataset, settings)])
+        return JobOutcome({"file": path.name}, [*frame.attrs.get("notes", []), *_lacks(dataset, settings)])
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
         """Read the figures."""
@@ -225,10 +225,10 @@ class Report(Kind):
         _check_dataset(given["dataset"], settings)
         return plain
 
-    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Write the page; each gap of the dataset becomes a warning."""
-        path = self._call(record, settings, control)
-        return Outcome({"file": str(path)}, _lacks(open_dataset(record.arguments["dataset"], settings), settings))
+        path = self._call(record, settings, context)
+        return JobOutcome({"file": str(path)}, _lacks(open_dataset(record.arguments["dataset"], settings), settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
         """Return the path of the page."""
@@ -250,10 +250,10 @@ class Notebook(Kind):
         check_notebook(settings, plain["notebook"], plain.get("parameters"))
         return plain
 
-    def run(self, record: JobRecord, settings: Settings, control: Control) -> Outcome:
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Execute the notebook, and store the executed one beside the record."""
-        path = run_notebook(**record.arguments, settings=settings, control=control)
-        return Outcome({"file": path.name})
+        path = run_notebook(**record.arguments, settings=settings, context=context)
+        return JobOutcome({"file": path.name})
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
         """Return the path of the executed notebook."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from frontierlab.errors import InvalidRequestError, JobError
-from frontierlab.jobs.control import Control
+from frontierlab.jobs.context import JobContext
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
 
@@ -64,7 +64,7 @@ def _language(path: Path) -> str:
 
 
 def run_notebook(
-    notebook: str, parameters: dict[str, Any] | None = None, *, settings: Settings, control: Control
+    notebook: str, parameters: dict[str, Any] | None = None, *, settings: Settings, context: JobContext
 ) -> Path:
     """Execute a notebook with papermill and these parameters, and return the path of the executed notebook.
 
@@ -80,7 +80,7 @@ def run_notebook(
         Values for the cell tagged ``parameters``.
     settings
         Settings that name the notebook.
-    control
+    context
         The handle of the job.
 
     Raises
@@ -91,13 +91,13 @@ def run_notebook(
         A cell failed; the partly executed notebook is kept.
     """
     source = check_notebook(settings, notebook, parameters)
-    target = control.path(".ipynb")
+    target = context.path(".ipynb")
     arguments = {"input_path": str(source), "output_path": str(target), "cwd": str(source.parent)}
-    said = control.path(".log")
+    said = context.path(".log")
     began = time.monotonic()
     with said.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", "frontierlab.jobs.execute"],
+            [sys.executable, "-m", "frontierlab.jobs.notebook_process"],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -106,7 +106,7 @@ def run_notebook(
         try:
             _tell(child, {**arguments, "parameters": parameters or {}})
             while child.poll() is None:
-                control.report(_progress(target, time.monotonic() - began))
+                context.report(_progress(target, time.monotonic() - began))
                 with suppress(subprocess.TimeoutExpired):
                     child.wait(_LOOK)
         finally:

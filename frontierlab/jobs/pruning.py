@@ -48,7 +48,7 @@ def prune(older_than: timedelta, settings: Settings | None = None) -> list[str]:
 
 def _remove(store: JobStore, id: str, before: datetime, settings: Settings) -> bool:
     try:
-        if not _is_over(store.look(id), before):
+        if not _is_over(store.read_cached(id), before):
             return False
         with store.changing(id) as record:  # a worker may have restarted the job meanwhile
             if not _is_over(record, before):
@@ -65,5 +65,5 @@ def _remove(store: JobStore, id: str, before: datetime, settings: Settings) -> b
 
 def _is_over(record: JobRecord, before: datetime) -> bool:
     """Whether a job ended before a time. A job lost by a worker does not count: another worker may continue it."""
-    now = record if record.backend == "celery" else record.now()
+    now = record if record.backend == "celery" else record.current()
     return now.has_ended and now.ended is not None and now.ended < before

@@ -22,7 +22,7 @@ from frontierlab.jobs.processes import Process
 from frontierlab.settings import Settings
 from frontierlab.util.files import write_text
 
-__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "SURROUNDINGS", "State", "surroundings", "this_user"]
+__all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "REQUIRED_SETTINGS", "State", "required_settings", "this_user"]
 
 BEAT = 5.0
 """Seconds between two heartbeats of a job's runner."""
@@ -50,7 +50,7 @@ class JobRecord(BaseModel):
     who
         User and machine.
     state
-        The last state written; see `now` for the current one.
+        The last state written; see `current` for the current one.
     submitted, started, ended
         Times; None until they happen.
     progress
@@ -67,7 +67,7 @@ class JobRecord(BaseModel):
         Seconds without a heartbeat after which the runner is taken for lost.
     attempts
         How often the job was started. This is the number of the current runner, which alone writes into the record.
-    surroundings
+    required_settings
         The submitter's values of the settings that the result depends on.
     then
         Kinds and arguments of the jobs that a worker submits after this one, in order.
@@ -98,7 +98,7 @@ class JobRecord(BaseModel):
     process: Process | None = None
     patience: float = 60.0
     attempts: int = 0
-    surroundings: dict[str, Any] = {}
+    required_settings: dict[str, Any] = {}
     then: list[tuple[str, dict[str, Any]]] = []
     broker: str = ""
     frontierlab: str = __version__
@@ -114,7 +114,7 @@ class JobRecord(BaseModel):
         silent = self.heartbeat is not None and datetime.now(UTC) - self.heartbeat > patience
         return silent or (times == 1 and self.process is not None and self.process.has_ended())
 
-    def now(self) -> JobRecord:
+    def current(self) -> JobRecord:
         """Return the current record: failed if the job should be running and its runner is lost."""
         if self.has_ended or self.heartbeat is None:
             return self
@@ -189,7 +189,7 @@ class JobStore:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
             raise JobError(f"The record {path} of a job cannot be read: {reason}.") from error
 
-    def look(self, id: str) -> JobRecord:
+    def read_cached(self, id: str) -> JobRecord:
         """Return a job's record for display: the file of an ended job is read again only if it has changed.
 
         Panels call this for hundreds of records every second. Calls can return the same object: do not change it.
@@ -215,10 +215,10 @@ class JobStore:
             _ended[path] = version, record
         return record
 
-    def now(self, id: str) -> JobRecord:
-        """Return a job's current record for display; see `JobRecord.now` and `look`."""
-        written = self.look(id)
-        record = written.now()
+    def current(self, id: str) -> JobRecord:
+        """Return a job's current record for display; see `JobRecord.current` and `read_cached`."""
+        written = self.read_cached(id)
+        record = written.current()
         if record.has_ended and not written.has_ended and self.is_cancelled(id):
             return record.model_copy(update={"state": "cancelled", "error": None})
         return record
@@ -273,7 +273,7 @@ class JobStore:
             return
         self.path(id, ".cancel").touch()
         with self.changing(id) as record:
-            if record.state == "queued" or (not record.has_ended and record.now().has_ended):
+            if record.state == "queued" or (not record.has_ended and record.current().has_ended):
                 record.state, record.ended = "cancelled", datetime.now(UTC)
 
     def is_cancelled(self, id: str) -> bool:
@@ -281,7 +281,7 @@ class JobStore:
         return self.path(id, ".cancel").exists()
 
 
-_ended: dict[Path, tuple[tuple[int, int, int], JobRecord]] = {}  # records of ended jobs, see `look`
+_ended: dict[Path, tuple[tuple[int, int, int], JobRecord]] = {}  # records of ended jobs, see `read_cached`
 _MOST_ENDED = 2_000
 
 
@@ -294,10 +294,17 @@ def this_user() -> str:
     return f"{user} on {socket.gethostname()}"
 
 
-SURROUNDINGS = ("es_address", "es_index", "coolr_host", "db_instances", "limit_queries", "es_caching_efficiency_index")
+REQUIRED_SETTINGS = (
+    "es_address",
+    "es_index",
+    "coolr_host",
+    "db_instances",
+    "limit_queries",
+    "es_caching_efficiency_index",
+)
 """Settings that a result depends on: a worker with other values does not run the job."""
 
 
-def surroundings(settings: Settings) -> dict[str, Any]:
-    """Return the values of `SURROUNDINGS` that were set, as JSON; none is a secret."""
-    return settings.model_dump(mode="json", include={*SURROUNDINGS} & settings.model_fields_set)
+def required_settings(settings: Settings) -> dict[str, Any]:
+    """Return the values of `REQUIRED_SETTINGS` that were set, as JSON; none is a secret."""
+    return settings.model_dump(mode="json", include={*REQUIRED_SETTINGS} & settings.model_fields_set)

@@ -13,14 +13,14 @@ from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction.extract import read_part
 from frontierlab.jobs.broker import Broker
-from frontierlab.jobs.control import Control, Stopped
-from frontierlab.jobs.hiding import hide, secrets_of
+from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.job import submit_chain
-from frontierlab.jobs.records import BEAT, SURROUNDINGS, JobRecord, JobStore
-from frontierlab.jobs.run import claim, run
+from frontierlab.jobs.records import BEAT, REQUIRED_SETTINGS, JobRecord, JobStore
+from frontierlab.jobs.redaction import redact, secrets_of
+from frontierlab.jobs.runner import claim, run_claimed
 from frontierlab.settings import Settings
 
-__all__ = ["Mender", "read_one_part", "run_one_job", "worker_settings"]
+__all__ = ["LostMessageResender", "read_one_part", "run_one_job", "worker_settings"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,11 +31,11 @@ def worker_settings() -> Settings:
     return Settings()
 
 
-class _Helper(Control):
+class _Helper(JobContext):
     """Handle for one part of another worker's job: it stops with the job, and does not write the job's record."""
 
-    def is_over(self) -> bool:
-        return super().is_over() or self.store.read(self.id).has_ended
+    def should_stop(self) -> bool:
+        return super().should_stop() or self.store.read(self.id).has_ended
 
     def write(self, progress: object) -> None:
         pass
@@ -53,7 +53,7 @@ def run_one_job(task: Task, id: str, version: str) -> str:
     except JobError as error:
         broker.note(id, f"refused: the worker on {socket.gethostname()} does not find it: {error}")
         raise
-    control = Control(
+    context = JobContext(
         store,
         id,
         settings,
@@ -62,23 +62,23 @@ def run_one_job(task: Task, id: str, version: str) -> str:
         beat=min(BEAT, settings.job_lost_seconds / 4),
         share=functools.partial(_share, broker, id),
     )
-    taken = claim(control)
+    taken = claim(context)
     if taken == "busy":
         raise task.retry(countdown=settings.job_lost_seconds / 3, max_retries=None)
     if taken == "mine":
         if wrong := _refusal(record, settings, version):
-            control.end(state="failed", error=wrong)
+            context.end(state="failed", error=wrong)
         else:
-            with control.watching():
-                run(control)
-        if store.read(id).attempts != control.attempt:
+            with context.watching():
+                run_claimed(context)
+        if store.read(id).attempts != context.attempt:
             return "taken over by another"  # the ticket and the later jobs now belong to that runner
     _quietly(lambda: broker.forget(id))
-    _go_on(store, id, settings)
+    _submit_next(store, id, settings)
     return store.read(id).state
 
 
-def _go_on(store: JobStore, id: str, settings: Settings) -> None:
+def _submit_next(store: JobStore, id: str, settings: Settings) -> None:
     """Submit the next job of a chain if this one succeeded, or if it was a catalogue refresh."""
     with store.changing(id) as record:
         goes_on = record.state == "succeeded" or (record.kind == "catalogue" and record.has_ended)
@@ -90,7 +90,7 @@ def _go_on(store: JobStore, id: str, settings: Settings) -> None:
             _log.error("After the job %s, %s could not be submitted: %s", id, chain[0], error)
             text = f"The job {chain[0][0]} that was to come after it could not be submitted: {error}"
             with store.changing(id) as record:
-                record.warnings.append(hide(text, secrets_of(settings)))
+                record.warnings.append(redact(text, secrets_of(settings)))
 
 
 def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) -> str:
@@ -103,13 +103,13 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
     settings = worker_settings()
     broker, store = Broker(settings), JobStore(settings)
     hold = functools.partial(_hold, broker, _delivery(task), id)
-    control = _Helper(store, id, settings, pulse=hold, limit=settings.job_time_limit)
+    context = _Helper(store, id, settings, pulse=hold, limit=settings.job_time_limit)
     if store.read(id).has_ended:
         return "not needed any more"
     try:
-        with control.watching():
-            done = read_part(dataset, number, settings, control.report)
-    except Stopped:
+        with context.watching():
+            done = read_part(dataset, number, settings, context.report)
+    except JobStopped:
         return "not needed any more"
     except (FrontierlabError, OSError) as error:
         _log.warning("Part %d of %s is left to the others: %s", number, dataset, error)
@@ -117,7 +117,7 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
     return "read" if done else "read by another"
 
 
-class Mender:
+class LostMessageResender:
     """Resends jobs whose message was lost although Redis kept its data; see `Broker.missing`.
 
     Parameters
@@ -161,8 +161,8 @@ def _refusal(record: JobRecord, settings: Settings, version: str) -> str:
             f"It was submitted by frontierlab {version}, and {where} is frontierlab {__version__}: install the same "
             "version on both, and submit it again."
         )
-    ours = settings.model_dump(mode="json", include={*SURROUNDINGS})
-    for name, value in record.surroundings.items():
+    ours = settings.model_dump(mode="json", include={*REQUIRED_SETTINGS})
+    for name, value in record.required_settings.items():
         if ours.get(name) != value:
             return (
                 f"It was submitted with {name}={value!r}, and {where} has {ours.get(name)!r}: a worker needs the "

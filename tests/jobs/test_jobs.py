@@ -29,12 +29,12 @@ from frontierlab import jobs
 from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
 from frontierlab.jobs import backends, kinds, periodic
 from frontierlab.jobs.arguments import as_json
-from frontierlab.jobs.control import Control, Stopped
-from frontierlab.jobs.kinds import Outcome
+from frontierlab.jobs.context import JobContext, JobStopped
+from frontierlab.jobs.kinds import JobOutcome
 from frontierlab.jobs.periodic import submit_periodic
 from frontierlab.jobs.processes import Process
 from frontierlab.jobs.records import JobRecord, JobStore
-from frontierlab.jobs.run import claim
+from frontierlab.jobs.runner import claim
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from frontierlab.util.files import write_text
@@ -65,15 +65,15 @@ class Waiting(kinds.CatalogueRefresh):
         self.go = threading.Event()
         self.error = None
 
-    def run(self, record, settings, control):
+    def run(self, record, settings, context):
         self.begun.release()
         count = 0
         while not self.go.wait(0.02):
             count += 1
-            control.report(Progress("waiting", count, None, 1.0, None))
+            context.report(Progress("waiting", count, None, 1.0, None))
         if self.error is not None:
             raise self.error
-        return Outcome({"when": "2026-10-01T00:00:00+00:00", "failures": []}, ["a word"])
+        return JobOutcome({"when": "2026-10-01T00:00:00+00:00", "failures": []}, ["a word"])
 
 
 def until_idle():
@@ -174,14 +174,14 @@ def test_what_runs_is_cancelled_and_what_it_stored_stays(data_dir, tmp_path, mon
 
     begun = threading.Event()
 
-    def wait_once_a_part_is_there(self, progress, report=Control.report):
+    def wait_once_a_part_is_there(self, progress, report=JobContext.report):
         if [*data_dir.glob("datasets/d/parts/[0-9]*")]:
             begun.set()
             self.cancelled.wait(LONG)
         report(self, progress)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Control, "report", wait_once_a_part_is_there)
+        patch.setattr(JobContext, "report", wait_once_a_part_is_there)
         job = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
         assert begun.wait(LONG)
         job.cancel()
@@ -397,9 +397,9 @@ from frontierlab.jobs import kinds
 from frontierlab.util.progress import Progress
 
 class Endless(kinds.CatalogueRefresh):
-    def run(self, record, settings, control):
+    def run(self, record, settings, context):
         while True:
-            control.report(Progress("endless", 0, None, 0.0, None))
+            context.report(Progress("endless", 0, None, 0.0, None))
             time.sleep(0.02)
 
 kinds.KINDS["catalogue"] = Endless()
@@ -417,7 +417,7 @@ for _ in range(3):
 
 def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.backends._QUEUED_BEAT", 0.05)
-    monkeypatch.setitem(backends._backends, "thread", backends.Thread())
+    monkeypatch.setitem(backends._backends, "thread", backends.ThreadBackend())
     job = [jobs.submit("catalogue", settings=settings) for _ in range(3)][-1]
     seen = set()
     wait_for(lambda: seen.add(job.record().heartbeat) or len(seen) == 4)
@@ -427,13 +427,13 @@ def test_signs_of_life_are_given_for_what_is_queued(settings, waiting, monkeypat
 
 
 def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch):
-    monkeypatch.setitem(Control.__init__.__kwdefaults__, "beat", 0.05)
+    monkeypatch.setitem(JobContext.__init__.__kwdefaults__, "beat", 0.05)
     go, seen = threading.Event(), set()
 
     class Silent(kinds.CatalogueRefresh):
-        def run(self, record, settings, control):
+        def run(self, record, settings, context):
             go.wait(LONG)
-            return Outcome({})
+            return JobOutcome({})
 
     monkeypatch.setitem(kinds.KINDS, "catalogue", Silent())
     job = jobs.submit("catalogue", settings=settings)
@@ -445,7 +445,7 @@ def test_signs_of_life_are_given_while_a_job_says_nothing(settings, monkeypatch)
 def test_of_two_runners_only_the_later_one_writes_into_the_record(settings):
     store = JobStore(settings)
     id = store.create(kind="catalogue", arguments={}, backend="thread").id
-    first, second = Control(store, id, settings), Control(store, id, settings)
+    first, second = JobContext(store, id, settings), JobContext(store, id, settings)
     assert (claim(first), claim(second)) == ("mine", "busy")
     with store.changing(id) as record:
         record.heartbeat -= timedelta(seconds=61)
@@ -454,11 +454,11 @@ def test_of_two_runners_only_the_later_one_writes_into_the_record(settings):
     first.write(Progress("late", 1, None, 0.0, None))
     first.end(state="failed", error="in use")
     assert store.read(id) == before
-    with pytest.raises(Stopped, match="Another process has taken the job over"):
-        first.check()
-    with pytest.raises(Stopped, match="Another process has taken the job over"):
-        first.confirm()
-    second.confirm()
+    with pytest.raises(JobStopped, match="Another process has taken the job over"):
+        first.raise_if_stopped()
+    with pytest.raises(JobStopped, match="Another process has taken the job over"):
+        first.confirm_ownership()
+    second.confirm_ownership()
     assert first.path(".ipynb").name != second.path(".ipynb").name
     second.end(state="succeeded", result={"file": "x"})
     assert (store.read(id).state, store.read(id).result) == ("succeeded", {"file": "x"})
@@ -469,23 +469,23 @@ def test_of_two_runners_only_the_later_one_writes_into_the_record(settings):
 STALLED = """
 import pathlib, sys, frontierlab as fl
 from frontierlab.jobs import kinds
-from frontierlab.jobs.control import (Control, Stopped)
+from frontierlab.jobs.context import (JobContext, JobStopped)
 from frontierlab.jobs.records import JobStore
-from frontierlab.jobs.run import (claim, run)
+from frontierlab.jobs.runner import (claim, run_claimed)
 
 class Slow(kinds.CatalogueRefresh):
-    def run(self, record, settings, control):
+    def run(self, record, settings, context):
         pathlib.Path(sys.argv[3]).touch()
-        control.cancelled.wait(60)
-        return kinds.Outcome({"when": "of the one that was stopped"})
+        context.cancelled.wait(60)
+        return kinds.JobOutcome({"when": "of the one that was stopped"})
 
 kinds.KINDS["catalogue"] = Slow()
 settings = fl.sample.settings(data_dir=sys.argv[1])
-control = Control(JobStore(settings), sys.argv[2], settings, beat=0.1)
-assert claim(control) == "mine"
-with control.watching():
-    run(control)
-print(control.reason)
+context = JobContext(JobStore(settings), sys.argv[2], settings, beat=0.1)
+assert claim(context) == "mine"
+with context.watching():
+    run_claimed(context)
+print(context.reason)
 """
 
 
@@ -508,27 +508,27 @@ def test_a_runner_that_stood_still_does_not_end_the_job_of_the_one_that_took_it_
         wait_for((tmp_path / "begun").exists)
         wait_for(lambda: stopped_without_the_lock(child, store.path(id, ".lock")))
         wait_for(lambda: store.read(id).is_lost())
-        control = Control(store, id, settings)
-        assert claim(control) == "mine"
+        context = JobContext(store, id, settings)
+        assert claim(context) == "mine"
         child.send_signal(signal.SIGCONT)
         said, _ = child.communicate(timeout=LONG)
     finally:
         child.kill()
     assert said == "Another process has taken the job over, or its record is gone.\n"
     assert store.read(id).state == "running"
-    control.end(state="succeeded", result={"when": "of the valid one"})
+    context.end(state="succeeded", result={"when": "of the valid one"})
     assert (store.read(id).state, store.read(id).result) == ("succeeded", {"when": "of the valid one"})
 
 
 def test_a_job_is_cancelled_though_its_work_does_not_stop(settings, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.control._GRACE", 0.1)
+    monkeypatch.setattr("frontierlab.jobs.context._GRACE", 0.1)
     begun, go = threading.Event(), threading.Event()
 
     class Deaf(kinds.CatalogueRefresh):
-        def run(self, record, settings, control):
+        def run(self, record, settings, context):
             begun.set()
             go.wait(LONG)
-            return Outcome({"when": "too late"})
+            return JobOutcome({"when": "too late"})
 
     monkeypatch.setitem(kinds.KINDS, "catalogue", Deaf())
     job = jobs.submit("catalogue", settings=settings)
@@ -542,7 +542,7 @@ def test_a_job_is_cancelled_though_its_work_does_not_stop(settings, monkeypatch)
 
 
 def test_a_disk_that_is_full_for_a_while_costs_signs_of_life_and_not_the_end(settings, waiting, monkeypatch):
-    monkeypatch.setitem(Control.__init__.__kwdefaults__, "beat", 0.05)
+    monkeypatch.setitem(JobContext.__init__.__kwdefaults__, "beat", 0.05)
     job = jobs.submit("catalogue", settings=settings)
     waiting.begun.acquire(timeout=LONG)
     full = [OSError(errno.ENOSPC, "No space left on device") for _ in range(3)]
@@ -843,7 +843,7 @@ def test_a_notebook_ends_by_itself_also_where_interrupts_were_ignored(notebooks,
     code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'asleep')!r}).touch(); time.sleep(600)"
     [source] = notebooks(code).notebooks.values()
     given = {"input_path": str(source), "output_path": str(tmp_path / "out.ipynb"), "cwd": str(tmp_path)}
-    command = [sys.executable, "-m", "frontierlab.jobs.execute"]
+    command = [sys.executable, "-m", "frontierlab.jobs.notebook_process"]
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as in a pool of Celery; children inherit it
     try:
         child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)

@@ -24,7 +24,7 @@ from frontierlab import jobs
 from frontierlab.errors import ConfigurationError, InvalidRequestError, JobError
 from frontierlab.jobs import LocalWorker
 from frontierlab.jobs.addresses import broker_file
-from frontierlab.jobs.programs import Programs
+from frontierlab.jobs.local_services import LocalServices
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from tests.support.extractions import assert_is_the_world
@@ -195,19 +195,19 @@ def test_a_redis_that_cannot_start_is_said_without_its_password(settings, monkey
 
 
 def test_a_redis_of_another_process_that_does_not_answer_is_said_without_its_password(settings, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.programs._START", 0.1)
+    monkeypatch.setattr("frontierlab.jobs.local_services._START", 0.1)
     file = broker_file(settings)
     file.parent.mkdir()
     file.write_text(json.dumps({"url": "redis://:open-sesame@127.0.0.1:9/0", "pid": 1}))
-    with FileLock(file.with_suffix(".lock")), Programs(settings) as programs:
+    with FileLock(file.with_suffix(".lock")), LocalServices(settings) as services:
         said = r"^The Redis that another process started for this data folder did not answer within 0.1 s.$"
         with pytest.raises(JobError, match=said):
-            programs.start()
-        assert programs.children == []
+            services.start()
+        assert services.children == []
 
 
 def test_a_worker_that_does_not_end_when_asked_is_ended_with_its_children(monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.local._END", 0.2)
+    monkeypatch.setattr("frontierlab.jobs.local_worker._END", 0.2)
     command = ["/bin/sh", "-c", "trap '' TERM; setsid sleep 600 & echo started; wait; wait"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "started\n"
@@ -220,18 +220,18 @@ def test_a_worker_that_does_not_end_when_asked_is_ended_with_its_children(monkey
 
 
 def test_a_worker_that_does_not_come_up_is_said_and_nothing_is_left_of_it(settings, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.local._START", 0.1)
-    monkeypatch.setattr("frontierlab.jobs.local._END", 5)
+    monkeypatch.setattr("frontierlab.jobs.local_worker._START", 0.1)
+    monkeypatch.setattr("frontierlab.jobs.local_worker._END", 5)
     with pytest.raises(JobError, match="The worker did not start: no answer"):
         jobs.start_worker(settings)
     until_gone(settings)
 
 
 def test_a_program_that_does_not_end_when_asked_is_ended_with_its_children(settings, monkeypatch, tmp_path):
-    monkeypatch.setattr("frontierlab.jobs.programs._END", 0.2)
-    with Programs(settings) as programs:
+    monkeypatch.setattr("frontierlab.jobs.local_services._END", 0.2)
+    with LocalServices(settings) as services:
         code = "trap '' TERM; sleep 600 & echo started; wait; wait"
-        child = programs._start(["/bin/sh", "-c", code], tmp_path / "log", dict(os.environ))
+        child = services._start(["/bin/sh", "-c", code], tmp_path / "log", dict(os.environ))
         while "started" not in (tmp_path / "log").read_text():
             time.sleep(0.02)
         family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]

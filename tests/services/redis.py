@@ -15,7 +15,7 @@ from typing import Self
 import psutil
 import redis
 
-from frontierlab.jobs.programs import redis_server
+from frontierlab.jobs.local_services import redis_server
 from tests.services.processes import OwnedProcess, ServiceError
 
 START_SECONDS = 60

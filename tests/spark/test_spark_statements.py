@@ -383,7 +383,7 @@ def test_counting_that_has_no_job_yet_is_cancelled(
 
     monkeypatch.setattr(SparkSession, "sql", held)
     with pytest.raises(KeyboardInterrupt, match="left"), Background() as work:  # noqa: PT012
-        begun = work.begin(lambda: count_queries(logs, tmp_path / "queries", 1))
+        begun = work.submit(lambda: count_queries(logs, tmp_path / "queries", 1))
         assert reached.wait(60)
         raise KeyboardInterrupt("left")
     assert isinstance(begun.exception(60), Cancelled)

@@ -1,4 +1,4 @@
-"""Execute one notebook in a separate process: ``python -m frontierlab.jobs.execute``.
+"""Execute one notebook in a separate process: ``python -m frontierlab.jobs.notebook_process``.
 
 The first line of the standard input is JSON: the arguments of ``papermill.execute_notebook``. When the input closes,
 this process and its kernel end. So they never outlive the process that started them.

@@ -8,18 +8,18 @@ from pydantic import SecretStr
 
 from frontierlab.settings import Settings
 
-__all__ = ["hide", "password_of", "secrets_of"]
+__all__ = ["redact", "passwords_in", "secrets_of"]
 
 
 def secrets_of(settings: Settings) -> list[str]:
     """Return the secrets that errors of other libraries may contain, longest first."""
     values = [getattr(settings, name) for name in type(settings).model_fields]
     found = {value.get_secret_value() for value in values if isinstance(value, SecretStr)}
-    found |= {form for secret in found for form in password_of(secret)} | {*settings.spark_options.values()}
+    found |= {form for secret in found for form in passwords_in(secret)} | {*settings.spark_options.values()}
     return sorted((secret for secret in found if len(secret) > 3), key=len, reverse=True)
 
 
-def password_of(url: str) -> set[str]:
+def passwords_in(url: str) -> set[str]:
     """Return the password in a URL, as written and decoded; an empty set if there is none."""
     try:
         password = urlsplit(url).password or ""
@@ -28,7 +28,7 @@ def password_of(url: str) -> set[str]:
     return {password, unquote(password)} - {""}
 
 
-def hide(text: str, secrets: list[str]) -> str:
+def redact(text: str, secrets: list[str]) -> str:
     """Return a text with its secrets replaced."""
     for secret in secrets:
         text = text.replace(secret, "…")

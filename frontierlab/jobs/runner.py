@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from frontierlab.errors import FrontierlabError
-from frontierlab.jobs.control import Control, Stopped
+from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.jobs.processes import Process
 
-__all__ = ["Claim", "MOST_ATTEMPTS", "claim", "run"]
+__all__ = ["Claim", "MOST_ATTEMPTS", "claim", "run_claimed"]
 
 MOST_ATTEMPTS = 3
 """How often a job may start whose process dies: without a limit, it could kill workers for ever."""
@@ -20,12 +20,12 @@ Claim = Literal["mine", "ended", "busy"]
 """Result of claiming a job: this runner has it; it has ended; another runner has it."""
 
 
-def claim(control: Control) -> Claim:
+def claim(context: JobContext) -> Claim:
     """Claim a job for this runner: a queued one, or one whose runner gives no heartbeats.
 
     After that, the earlier runner cannot write into the record.
     """
-    store, id = control.store, control.id
+    store, id = context.store, context.id
     with store.changing(id) as record:
         now = datetime.now(UTC)
         if not record.has_ended and store.is_cancelled(id):
@@ -45,26 +45,26 @@ def claim(control: Control) -> Claim:
         record.state, record.heartbeat, record.process = "running", now, Process.this()
         record.started = record.started or now
         record.attempts += 1
-        control.attempt = record.attempts
+        context.attempt = record.attempts
     return "mine"
 
 
-def run(control: Control) -> None:
+def run_claimed(context: JobContext) -> None:
     """Run a claimed job. Its record says how it ended in every case, unless another runner has taken it over."""
-    record = control.store.read(control.id)
+    record = context.store.read(context.id)
     try:
-        control.check()
-        with control.spark:
-            outcome = KINDS[record.kind].run(record, control.settings, control)
-    except (Stopped, FrontierlabError) as error:
-        if control.reason or not control.cancelled.is_set():
-            control.end(state="failed", error=control.reason or str(error))
+        context.raise_if_stopped()
+        with context.spark:
+            outcome = KINDS[record.kind].run(record, context.settings, context)
+    except (JobStopped, FrontierlabError) as error:
+        if context.reason or not context.cancelled.is_set():
+            context.end(state="failed", error=context.reason or str(error))
         else:
-            control.end(state="cancelled")
+            context.end(state="cancelled")
     except Exception as error:
-        control.end(state="failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
+        context.end(state="failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
     except BaseException as error:  # including Ctrl-C and the end of the worker
-        control.end(state="failed", error=f"It was interrupted by {type(error).__name__}.")
+        context.end(state="failed", error=f"It was interrupted by {type(error).__name__}.")
         raise
     else:
-        control.end(state="succeeded", result=outcome.result, warnings=outcome.warnings)
+        context.end(state="succeeded", result=outcome.result, warnings=outcome.warnings)

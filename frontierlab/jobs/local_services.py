@@ -25,18 +25,18 @@ import filelock
 from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
 from frontierlab.jobs.addresses import broker_file, broker_url
 from frontierlab.jobs.broker import Broker
-from frontierlab.jobs.hiding import hide, password_of, secrets_of
+from frontierlab.jobs.redaction import passwords_in, redact, secrets_of
 from frontierlab.settings import Settings, as_variables
 from frontierlab.util.files import replacing
 
-__all__ = ["Programs", "main", "redis_server"]
+__all__ = ["LocalServices", "main", "redis_server"]
 
 _START = 60  # seconds for the start
 _END = 10  # seconds for the end, before the process is killed
 _LOOK = 0.2
 
 
-class Programs:
+class LocalServices:
     """Redis and worker as children in their own process groups: Ctrl-C reaches this process, which ends them in order.
 
     Parameters
@@ -143,12 +143,12 @@ class Programs:
         if log is None:
             return "."
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-        said = hide(lines[-1].strip(), self._secrets()) if lines else "it wrote nothing"
+        said = redact(lines[-1].strip(), self._secrets()) if lines else "it wrote nothing"
         return f": {said} (see {log})"
 
     def _secrets(self) -> list[str]:
         with suppress(ConfigurationError):
-            return [*secrets_of(self._settings), *password_of(broker_url(self._settings))]
+            return [*secrets_of(self._settings), *passwords_in(broker_url(self._settings))]
         return secrets_of(self._settings)
 
 
@@ -217,10 +217,10 @@ def _check() -> int:
 
 
 def _serve(follow: bool) -> int:
-    with Programs(Settings()) as programs:
-        log = programs.start()
+    with LocalServices(Settings()) as services:
+        log = services.start()
         print("ready" if follow else f"A worker is ready (log: {log}). Ctrl-C ends it.", flush=True)  # noqa: T201
-        while all(child.poll() is None for child in programs.children):
+        while all(child.poll() is None for child in services.children):
             if not follow:
                 time.sleep(_LOOK)
             elif select.select([sys.stdin], [], [], _LOOK)[0] and not os.read(sys.stdin.fileno(), 1024):

@@ -1,4 +1,4 @@
-"""Control of a running job: heartbeat, progress, cancellation, and how the job ends.
+"""Context of a running job: heartbeat, progress, cancellation, and how the job ends.
 
 A job can get a second runner: the first one stalls longer than its patience (a network folder, a stopped process),
 another one takes the job over, and the first one resumes. Each claim is an attempt with a number. Only the runner of
@@ -21,13 +21,13 @@ import tenacity
 
 from frontierlab.errors import JobError
 from frontierlab.extraction.extract import Share
-from frontierlab.jobs.hiding import hide, secrets_of
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
+from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings
 from frontierlab.spark.cancelling import cancellable
 from frontierlab.util.progress import Progress
 
-__all__ = ["Control"]
+__all__ = ["JobContext"]
 
 _log = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ _JOIN = 60.0  # seconds for the watching thread to end: it may wait for a lock a
 _TAKEN_OVER = "Another process has taken the job over, or its record is gone."
 
 
-class Stopped(Exception):  # not public: only for modules that run jobs
-    """Raised inside the work of a job to end it; caught by `run.run` and `worker.read_one_part`.
+class JobStopped(Exception):  # not public: only for modules that run jobs
+    """Raised inside the work of a job to end it; caught by `runner.run_claimed` and `worker.read_one_part`.
 
     It is not a `FrontierlabError`, so no part of the work mistakes it for a server failure.
     """
 
 
-class Control:
+class JobContext:
     """Shared handle of a running job and its runner: heartbeat, progress, cancellation.
 
     Parameters
@@ -70,7 +70,7 @@ class Control:
     Attributes
     ----------
     attempt : int
-        The number of this runner's claim of the job; 0 before the claim, see `frontierlab.jobs.run.claim`.
+        The number of this runner's claim of the job; 0 before the claim, see `frontierlab.jobs.runner.claim`.
     """
 
     def __init__(
@@ -103,18 +103,18 @@ class Control:
     def report(self, progress: Progress) -> None:
         """Accept a progress record; raise if the job has to stop."""
         self.latest = progress
-        self.check()
+        self.raise_if_stopped()
 
-    def check(self) -> None:
+    def raise_if_stopped(self) -> None:
         """Raise if the job is cancelled or has to stop for another reason."""
         if self.cancelled.is_set():
-            raise Stopped(self.reason)
+            raise JobStopped(self.reason)
 
-    def confirm(self) -> None:
+    def confirm_ownership(self) -> None:
         """Raise if the job is cancelled or taken over by another runner. Call this before an irreversible step."""
-        if not self.is_valid(self.store.read(self.id)):
+        if not self.owns(self.store.read(self.id)):
             self.stop(_TAKEN_OVER)
-        self.check()
+        self.raise_if_stopped()
 
     def path(self, suffix: str) -> Path:
         """Return the path of a file of this attempt; two runners of a job never write the same file."""
@@ -149,7 +149,7 @@ class Control:
                 if self._is_told():
                     self.stop()
             with suppress(OSError, JobError):  # a network folder may be unavailable for a moment
-                if self.is_over():
+                if self.should_stop():
                     self.stop()
             if now - written >= (self._beat if self.latest is shown else _WRITE):
                 written, shown = now, self.latest
@@ -175,18 +175,18 @@ class Control:
                 _log.warning("The job %s: a sign of life cannot be written: %s", self.id, error)
             self._unwritten += 1
 
-    def is_over(self) -> bool:
+    def should_stop(self) -> bool:
         """Whether the files beside the record say that the work has to stop."""
         return self.store.is_cancelled(self.id)
 
-    def is_valid(self, record: JobRecord) -> bool:
+    def owns(self, record: JobRecord) -> bool:
         """Whether this runner still owns the job: it has not ended, and no other runner has taken it over."""
         return not record.has_ended and record.attempts == self.attempt
 
     def write(self, progress: Progress | None) -> None:
         """Write a heartbeat and the progress into the record; stop the work if another runner owns the job."""
         with self.store.changing(self.id) as record:
-            if self.is_valid(record):
+            if self.owns(record):
                 record.heartbeat = datetime.now(UTC)
                 record.progress = progress.as_record() if progress else record.progress
             elif not self._over.is_set():
@@ -216,7 +216,7 @@ class Control:
             Fields of the record.
         """
         hidden = secrets_of(self.settings)
-        fields = {name: _hidden(value, hidden) for name, value in fields.items()}
+        fields = {name: _redacted(value, hidden) for name, value in fields.items()}
         trying = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type((OSError, JobError)),
             stop=tenacity.stop_after_delay(patience),
@@ -231,7 +231,7 @@ class Control:
 
     def _write_end(self, fields: dict[str, Any]) -> None:
         with self.store.changing(self.id) as record:
-            if not self.is_valid(record):
+            if not self.owns(record):
                 _log.warning("The end of attempt %d at the job %s is dropped: %s", self.attempt, self.id, _TAKEN_OVER)
                 return
             for name, value in fields.items():
@@ -244,7 +244,7 @@ class Control:
                 record.progress = self.latest.as_record()
 
 
-def _hidden(value: Any, hidden: list[str]) -> Any:
+def _redacted(value: Any, hidden: list[str]) -> Any:
     if isinstance(value, str):
-        return hide(value, hidden)
-    return [_hidden(item, hidden) for item in value] if isinstance(value, list) else value
+        return redact(value, hidden)
+    return [_redacted(item, hidden) for item in value] if isinstance(value, list) else value
