@@ -28,8 +28,12 @@ CATALOGUE_SCHEMA = pa.schema(
         ("tag_id", pa.int64()),
     ]
 )
-"""A row is a tag of a folder: ``node`` is the folder's full path, ``nodetime`` its IOV base (run-lumi or time).
-A folder without tags has one row with the tag ``none`` and the tag id 0."""
+"""A row is a tag of a folder; ``nodetime`` is the folder's IOV base (run-lumi or time).
+A folder without tags has one row with the tag ``none`` and the tag id 0.
+
+``node`` (full path of the folder) and ``tag`` (name of the tag) are COOLR's words, as in its calls. The same two are
+``nodefullpath`` and ``tagname`` in log rows, in the frames of filters and caching, and in parameters of functions that
+work on logs."""
 
 _REMEMBERED = 100_000  # combinations of ids and names that are cached: random logs must not fill the memory
 _KEYS = ("db", "schema", "node_id", "nodefullpath", "tag_id", "tagname")

@@ -67,13 +67,13 @@ WITH named AS (
          coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) AS failed
   FROM {{logs}}{condition}
 ), asked AS (
-  SELECT *, xxhash64(db, schema, nodefullpath, tagname) AS folder, since >= 0 AND until >= since AS counts
+  SELECT *, xxhash64(db, schema, nodefullpath, tagname) AS folder_hash, since >= 0 AND until >= since AS counts
   FROM named
 )
 """
 
 _FOLDERS = """\
-SELECT db, schema, nodefullpath, tagname, nodetime, folder,
+SELECT db, schema, nodefullpath, tagname, nodetime, folder_hash,
        count_if(counts AND NOT failed) AS queries,
        count_if(counts AND NOT failed AND cached) AS cached,
        count_if(counts AND NOT failed AND NOT cached) AS uncached,
@@ -84,10 +84,10 @@ SELECT db, schema, nodefullpath, tagname, nodetime, folder,
        min(since) FILTER (WHERE counts AND NOT failed) AS first,
        max(until) FILTER (WHERE counts AND NOT failed) AS last
 FROM asked
-GROUP BY db, schema, nodefullpath, tagname, nodetime, folder"""
+GROUP BY db, schema, nodefullpath, tagname, nodetime, folder_hash"""
 
 _QUERIES = """\
-SELECT folder, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sqlhash, since, until,
+SELECT folder_hash, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sqlhash, since, until,
        IF(squid IS NULL, NULL, xxhash64(squid)) AS squid, taskid,
        count(*) AS queries,
        count_if(NOT cached) AS uncached,
@@ -97,13 +97,13 @@ SELECT folder, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sqlhash,
        count(dbtime) FILTER (WHERE NOT cached) AS timed
 FROM asked
 WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL
-GROUP BY folder, sqlhash, since, until, squid, taskid"""
+GROUP BY folder_hash, sqlhash, since, until, squid, taskid"""
 
 
 class Counted:
     """The different queries of a dataset, in a folder of Parquet files written by `count_queries`.
 
-    A row is a folder and tag (hash in ``folder``), a query (`QUERY`), and the Squid (``squid``) and task (``taskid``)
+    A row is a folder and tag (``folder_hash``), a query (`QUERY`), and the Squid (``squid``) and task (``taskid``)
     that sent the query, with `SUMS`.
 
     Parameters
@@ -119,19 +119,19 @@ class Counted:
         files = sorted(path.glob("*.parquet"))
         self._rows = pyarrow.dataset.dataset(files) if files else None
 
-    def read(self, folders: Sequence[int]) -> pa.Table:
-        """Return the queries of folders and tags, sorted by ``folder``; `folders` holds their sorted hashes."""
-        number = pc.field("folder")
-        condition = (number >= folders[0]) & (number <= folders[-1]) & number.isin(folders)
-        return self._table(condition).sort_by("folder")
+    def read(self, hashes: Sequence[int]) -> pa.Table:
+        """Return the queries of folders and tags, sorted by ``folder_hash``; `hashes` is sorted."""
+        column = pc.field("folder_hash")
+        condition = (column >= hashes[0]) & (column <= hashes[-1]) & column.isin(hashes)
+        return self._table(condition).sort_by("folder_hash")
 
-    def pieces(self, folder: int) -> Iterator[pa.Table]:
+    def pieces(self, folder_hash: int) -> Iterator[pa.Table]:
         """Yield the queries of one folder and tag in pieces; all rows of a query are in the same piece."""
         for number in range(self._slices):
-            yield self._table((pc.field("folder") == folder) & (pc.field("slice") == number))
+            yield self._table((pc.field("folder_hash") == folder_hash) & (pc.field("slice") == number))
 
     def _table(self, condition: pc.Expression) -> pa.Table:
-        columns = ["folder", *QUERY, "squid", "taskid", *SUMS]
+        columns = ["folder_hash", *QUERY, "squid", "taskid", *SUMS]
         if self._rows is None:
             return pa.schema([(name, pa.int64()) for name in columns]).empty_table()
         return self._rows.to_table(columns=columns, filter=condition)
@@ -194,7 +194,7 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selecti
         A row is a folder and tag in the logs; its schema or path can be null.
 
         db, schema, nodefullpath, tagname, nodetime : string
-        folder : Int64, the hash of the folder and tag
+        folder_hash : Int64, the hash of the folder and tag
         queries, cached, uncached : Int64, served queries that count
         failed : Int64, queries that count and failed
         half_given, backwards : Int64, queries with only one of since and until, and with until < since
@@ -204,7 +204,7 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selecti
     condition, args = _condition(paths, selection)
     frame = spark.run(logs, _ASKED.format(condition=condition) + _FOLDERS, args, description="caching: folders")
     how = dict.fromkeys(frame.columns[6:-2], "sum") | {"nodetime": "first", "first": "min", "last": "max"}
-    merged: pd.DataFrame = frame.groupby([*NAMES, "folder"], dropna=False, sort=True).agg(how).reset_index()
+    merged: pd.DataFrame = frame.groupby([*NAMES, "folder_hash"], dropna=False, sort=True).agg(how).reset_index()
     return merged[frame.columns]
 
 
@@ -234,7 +234,7 @@ def count_queries(
         As in `frontierlab.spark.to_pandas`; `target` can then hold some files.
     """
     condition, args = _condition(paths, selection)
-    in_order = "\nSORT BY folder, slice" if slices > 1 else ""  # so that the rows of a piece are close together
+    in_order = "\nSORT BY folder_hash, slice" if slices > 1 else ""  # so that the rows of a piece are close together
     statement = _ASKED.format(condition=condition) + _QUERIES + in_order
     session = logs.sparkSession
 

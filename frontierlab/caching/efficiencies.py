@@ -54,7 +54,7 @@ def efficiency(
     folders: Iterable[Folder] | pd.DataFrame | None = None,
     *,
     selection: Selection | None = None,
-    conditions: Source | None = None,
+    coolr: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
     progress: bool | ProgressCallback = True,
@@ -79,7 +79,7 @@ def efficiency(
         frame that are not in the dataset are ignored. By default all.
     selection
         The queries to count, for example a window of time; by default all.
-    conditions
+    coolr
         The source of payloads; by default `frontierlab.coolr.connect` of `settings`.
     session
         The Spark session to use; by default `frontierlab.spark.session` of `settings`.
@@ -141,8 +141,8 @@ def efficiency(
     wanted = wanted_folders(folders)
     stop = threading.Event()
     with ExitStack() as stack:
-        source: Source = connect(settings, cancelled=stop) if conditions is None else conditions
-        if conditions is None:
+        source: Source = connect(settings, cancelled=stop) if coolr is None else coolr
+        if coolr is None:
             stack.enter_context(source)
         report = _until_cancelled(stack.enter_context(reporting(progress, "folders")), cancelled)
         logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
@@ -197,17 +197,17 @@ def _rows(
         for one, got in side_by_side(
             lambda folder: _payloads(source, folder), batch, lambda: report(meter.progress()), stop
         ):
-            answers[one["folder"]] = got
+            answers[one["folder_hash"]] = got
             meter.add(1)
             report(meter.progress())
         counted = queries(lambda: report(meter.progress("waiting for the counting")))
-        numbers = [one["folder"] for one in batch]
-        pieces = counted.pieces(*numbers) if len(batch) == 1 else [counted.read(numbers)]
-        known = {number: None if isinstance(got, CoolrError) else got for number, got in answers.items()}
+        hashes = [one["folder_hash"] for one in batch]
+        pieces = counted.pieces(*hashes) if len(batch) == 1 else [counted.read(hashes)]
+        known = {hash_: None if isinstance(got, CoolrError) else got for hash_, got in answers.items()}
         found = figures(pieces, known)
         for one in batch:
-            got = answers[one["folder"]]
-            row = {**one, **found[one["folder"]], "problem": str(got) if isinstance(got, CoolrError) else ""}
+            got = answers[one["folder_hash"]]
+            row = {**one, **found[one["folder_hash"]], "problem": str(got) if isinstance(got, CoolrError) else ""}
             yield {**row, "cause": _cause(row)}
     report(meter.progress())
 
@@ -215,7 +215,7 @@ def _rows(
 def _batches(folders: list[dict[Any, Any]]) -> Iterator[list[dict[Any, Any]]]:
     """Yield batches of folders whose queries fit into memory, in the order of their hashes."""
     batch: list[dict[Any, Any]] = []
-    for folder in sorted(folders, key=lambda one: int(one["folder"])):
+    for folder in sorted(folders, key=lambda one: int(one["folder_hash"])):
         if batch and sum(one["queries"] for one in batch) + folder["queries"] > counting.PIECE:
             yield batch
             batch = []

@@ -192,7 +192,7 @@ def explain(
     nodefullpath: str,
     tagname: str,
     selection: Selection | None = None,
-    conditions: Source | None = None,
+    coolr: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
 ) -> Explanation:
@@ -211,7 +211,7 @@ def explain(
         The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
     selection
         The queries to use; by default all.
-    conditions
+    coolr
         The source of payloads; by default the COOLR of `settings`.
     session
         The Spark session to use.
@@ -237,7 +237,7 @@ def explain(
     where, args = served(folder, selection)
     tasks = spark.run(logs, _TASKS.format(where=where), args, description=f"tasks that asked for {folder}")
     payloads, problem, stop = None, "", threading.Event()
-    with connect(settings, cancelled=stop) if conditions is None else nullcontext(conditions) as source:
+    with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
         base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
         try:
             if tagname == UNKNOWN_TAG:

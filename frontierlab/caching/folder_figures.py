@@ -22,7 +22,7 @@ from frontierlab.errors import CoolrError
 __all__ = ["ask_coolr", "figures", "payloads_of", "worst_tasks"]
 
 _TASKS = 3  # named in a row
-_CELL = ["folder", "cell"]
+_CELL = ["folder_hash", "cell"]
 _ADDED = ("different", "costly", *SUMS)
 _NONE = pa.schema([(name, pa.int64()) for name in (*_CELL, "squid", "taskid", "since", "until", *_ADDED)]).empty_table()
 
@@ -96,7 +96,7 @@ def figures(pieces: Iterable[pa.Table], payloads: Mapping[int, pa.Table | None])
     Parameters
     ----------
     pieces
-        Their different queries from `frontierlab.caching.counting.Counted`, sorted by ``folder``. One
+        Their different queries from `frontierlab.caching.counting.Counted`, sorted by ``folder_hash``. One
         piece is in memory at once; all rows of a query are in the same piece.
     payloads
         The payload rows by hash; None if unknown: figures that need payloads are then left out.
@@ -106,19 +106,19 @@ def figures(pieces: Iterable[pa.Table], payloads: Mapping[int, pa.Table | None])
         piece = piece.append_column("cell", pa.array(_cells(piece, payloads)))
         by_cell.append(_different(piece, _CELL))
         by_squid.append(_different(piece.filter(piece["squid"].is_valid()), [*_CELL, "squid"]))
-        by_task.append(_different(piece, ["folder", "taskid"]))
+        by_task.append(_different(piece, ["folder_hash", "taskid"]))
     queries = _by_folder(_added(by_cell, _CELL), "cell")
     squids = _by_folder(_added(by_squid, [*_CELL, "squid"]), "cell")
-    tasks = _by_folder(_added(by_task, ["folder", "taskid"]), "taskid")
+    tasks = _by_folder(_added(by_task, ["folder_hash", "taskid"]), "taskid")
     found: dict[int, dict[str, Any]] = {}
-    for folder, rows in payloads.items():
-        mine = queries.get(folder, _NONE)
-        found[folder] = {
+    for folder_hash, rows in payloads.items():
+        mine = queries.get(folder_hash, _NONE)
+        found[folder_hash] = {
             "different_queries": _sum(mine, "different"),
-            "worst_tasks": worst_tasks(tasks.get(folder, _NONE)),
+            "worst_tasks": worst_tasks(tasks.get(folder_hash, _NONE)),
         }
         if rows is not None:
-            found[folder] |= _of_answers(mine, squids.get(folder, _NONE), rows)
+            found[folder_hash] |= _of_answers(mine, squids.get(folder_hash, _NONE), rows)
     return found
 
 
@@ -169,16 +169,16 @@ def _of_group(rows: pa.Table, group: Integers) -> dict[str, Integers]:
 def _cells(piece: pa.Table, payloads: Mapping[int, pa.Table | None]) -> Integers:
     since, until = piece["since"].to_numpy(), piece["until"].to_numpy()
     cell = np.zeros(len(since), np.int64)
-    for folder, part in _runs(piece["folder"].to_numpy()):
-        rows = payloads[folder]
+    for folder_hash, part in _runs(piece["folder_hash"].to_numpy()):
+        rows = payloads[folder_hash]
         if rows is not None:
             cell[part] = cells(since[part], until[part], rows)
     return cell
 
 
 def _by_folder(rows: pa.Table, then: str) -> dict[int, pa.Table]:
-    rows = rows.sort_by([("folder", "ascending"), (then, "ascending")]).combine_chunks()
-    return {folder: rows[part.start : part.stop] for folder, part in _runs(rows["folder"].to_numpy())}
+    rows = rows.sort_by([("folder_hash", "ascending"), (then, "ascending")]).combine_chunks()
+    return {hash_: rows[part.start : part.stop] for hash_, part in _runs(rows["folder_hash"].to_numpy())}
 
 
 def _runs(values: Integers) -> Iterator[tuple[int, slice]]:

@@ -50,7 +50,7 @@ def what_if(
     tagname: str,
     grids: Sequence[str] | None = None,
     selection: Selection | None = None,
-    conditions: Source | None = None,
+    coolr: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
 ) -> pd.DataFrame:
@@ -82,7 +82,7 @@ def what_if(
         folders of times, ``"payload"`` for both. By default those of `GRIDS`.
     selection
         The queries to use; by default all.
-    conditions
+    coolr
         The source of payloads; by default the COOLR of `settings`.
     session
         The Spark session to use.
@@ -127,7 +127,7 @@ def what_if(
     logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
     queries = different_queries(logs, folder, selection)
     stop = threading.Event()
-    with connect(settings, cancelled=stop) if conditions is None else nullcontext(conditions) as source:
+    with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
         base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
         chosen = list(dict.fromkeys(GRIDS[base] if grids is None else grids))
         for grid in chosen:

@@ -216,7 +216,7 @@ def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
 def read(
     settings: Settings | None = None,
     *,
-    folder: str | None = None,
+    nodefullpath: str | None = None,
     tagname: str | None = None,
     dataset: str | None = None,
 ) -> pd.DataFrame:
@@ -230,8 +230,8 @@ def read(
     ----------
     settings
         By default ``Settings()``.
-    folder, tagname, dataset
-        Only records of this folder (full path), this tag, this dataset name.
+    nodefullpath, tagname, dataset
+        Only records of this folder, this tag, this dataset name.
 
     Returns
     -------
@@ -249,7 +249,7 @@ def read(
     name = settings.es_caching_efficiency_index
     found, unreadable = _from_folder(settings.data_dir / "caching") if name is None else _from_index(settings)
     frame: pd.DataFrame = pa.Table.from_pylist(found, schema=COLUMNS).to_pandas(types_mapper=_TYPES.get)
-    for column, wanted in (("nodefullpath", folder), ("tagname", tagname), ("dataset", dataset)):
+    for column, wanted in (("nodefullpath", nodefullpath), ("tagname", tagname), ("dataset", dataset)):
         if wanted is not None:
             frame = frame[frame[column] == wanted]
     frame = frame.sort_values(["period_since", "dataset", *KEYS], ignore_index=True)

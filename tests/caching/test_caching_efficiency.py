@@ -517,7 +517,7 @@ def test_progress_stops_it_by_raising(dataset: Dataset, server: CoolrServer, dat
 def test_a_source_of_ones_own_stays_open(dataset: Dataset, server: CoolrServer, data_dir: Path, home: Path) -> None:
     settings = live(server, data_dir)
     with Coolr(settings) as source:
-        efficiency(dataset, archived(home), [PIXEL], conditions=source, progress=False)
+        efficiency(dataset, archived(home), [PIXEL], coolr=source, progress=False)
         assert source.tags(*PIXEL)
     with pytest.raises(CoolrError, match="is no archive"):
         efficiency(dataset, Settings(data_dir=home, coolr_archive=data_dir / "none"), progress=False)

@@ -182,13 +182,13 @@ def test_the_bars_add_up_and_are_few(day: Dataset, running: SparkSession) -> Non
 @pytest.mark.spark
 def test_without_payloads_queries_and_tasks_are_there_and_the_reason(day: Dataset, running: SparkSession) -> None:
     broken = Broken(sample.path("payloads.parquet").parent)
-    found = explain(day, sample.settings(), session=running, conditions=broken, **SCT)
+    found = explain(day, sample.settings(), session=running, coolr=broken, **SCT)
     assert found.problem == "Its payloads are not known: COOLR is away"
     assert found.problem in found.summary
     assert found.totals["unknown"] > 1000
     assert found.totals["needed"] == found.totals["again"] == 0
     assert labels(explain_figure(found)) == ["See above."]
-    unknown = explain(day, sample.settings(), session=running, conditions=broken, **{**RUN3, "tagname": "unknown"})
+    unknown = explain(day, sample.settings(), session=running, coolr=broken, **{**RUN3, "tagname": "unknown"})
     assert unknown.totals["unknown"] > 0
     assert "The tag of these queries is not known" in unknown.problem
 
@@ -198,7 +198,7 @@ def test_a_cancelled_question_is_no_missing_payload(day: Dataset, running: Spark
     broken = Broken(sample.path("payloads.parquet").parent)
     broken.error = Cancelled("stop")
     with pytest.raises(Cancelled, match="stop"):
-        explain(day, sample.settings(), session=running, conditions=broken, **SCT)
+        explain(day, sample.settings(), session=running, coolr=broken, **SCT)
 
 
 @pytest.mark.spark

@@ -79,7 +79,7 @@ def stored(settings: Settings, folder: Path) -> None:
     assert found["notes"].unique().tolist() == ["first note\nsecond note"]
     changed = results(("/B", "t1", 31, 100.0))
     store(changed, day, settings)
-    _same(read(settings, folder="/B"), changed)
+    _same(read(settings, nodefullpath="/B"), changed)
     assert len(read(settings)) == 3
     period = {"since": "2026-10-05T00:00:00.000Z", "until": "2026-10-06T00:00:00.000Z"}
     store(FIRST, make_dataset(folder / "week", [], request=period), settings)
@@ -179,7 +179,7 @@ def test_new_records_beside_old_documents(
     found = read(index_settings)
     assert len(found) == 4
     assert found["period_since"].is_monotonic_increasing
-    assert read(index_settings, folder="/PIXEL/PixCalib")["queries"].tolist() == [1000]
+    assert read(index_settings, nodefullpath="/PIXEL/PixCalib")["queries"].tolist() == [1000]
 
 
 @pytest.mark.elasticsearch
