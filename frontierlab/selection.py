@@ -19,16 +19,16 @@ from frontierlab.util.times import format_time, in_words, parse_time
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["KINDS", "KIND_SQL", "Selection", "Where"]
+__all__ = ["KIND_SQL", "QUERY_KINDS", "Selection", "Where"]
 
 Time: TypeAlias = str | date | datetime | None
 Names: TypeAlias = str | Iterable[str | None] | None
 Numbers: TypeAlias = int | Iterable[int | None] | None
 
-KINDS = ("disconn", "rejected", "procerror", "first query")
+QUERY_KINDS = ("disconn", "rejected", "procerror", "first query")
 """The kinds of queries that were not cached: the first flag that is true, otherwise a plain miss."""
 
-KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '{flag}'" for flag in KINDS[:-1]))
+KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '{flag}'" for flag in QUERY_KINDS[:-1]))
 """The kind of a query that was not cached, in SQL."""
 
 _LISTED = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
@@ -76,7 +76,7 @@ class Selection:
     cached
         True selects cached queries, False those not cached, None all (also if the log does not say).
     kind
-        Kinds of queries that were not cached (`KINDS`); this excludes cached queries.
+        Kinds of queries that were not cached (`QUERY_KINDS`); this excludes cached queries.
     min_querytime
         The shortest query time in milliseconds.
 
@@ -254,8 +254,8 @@ def _text(name: str, value: object) -> str:
 
 
 def _kind(name: str, value: object) -> str:
-    if value not in KINDS:
-        raise InvalidRequestError(f"{name}={value!r}: the kinds are {', '.join(KINDS)}.")
+    if value not in QUERY_KINDS:
+        raise InvalidRequestError(f"{name}={value!r}: the kinds are {', '.join(QUERY_KINDS)}.")
     return str(value)
 
 

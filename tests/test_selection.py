@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from frontierlab import Selection
 from frontierlab.errors import InvalidRequestError
-from frontierlab.selection import KINDS
+from frontierlab.selection import QUERY_KINDS
 
 texts = st.none() | st.text(max_size=6)
 numbers = st.none() | st.integers(-(2**63), 2**63 - 1)
@@ -22,7 +22,7 @@ def selections(draw: st.DrawFn) -> Selection:
         where[name] = draw(st.none() | st.text(max_size=6) | st.lists(texts, min_size=1, max_size=3))
     where["taskid"] = draw(numbers | st.lists(numbers, min_size=1, max_size=3))
     where["cached"] = draw(st.sampled_from([None, True, False]))
-    where["kind"] = None if where["cached"] else draw(st.none() | st.lists(st.sampled_from(KINDS), min_size=1))
+    where["kind"] = None if where["cached"] else draw(st.none() | st.lists(st.sampled_from(QUERY_KINDS), min_size=1))
     where["min_querytime"] = draw(st.none() | st.integers(0, 2**63 - 1))
     where["since"] = draw(st.none() | moments)
     where["until"] = draw(st.none() | moments)

@@ -12,7 +12,7 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.costs import COSTS
 from frontierlab.filters.expressions import NODE, add_percent_of_all
 from frontierlab.filters.question import Statement
-from frontierlab.filters.top import check_top, cut, heads, ranking
+from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
 from frontierlab.selection import Selection
 from frontierlab.spark.calls import in_spark
 from frontierlab.storage.dataset import Dataset
@@ -20,21 +20,21 @@ from frontierlab.storage.dataset import Dataset
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["By", "CHANGES", "KEYS", "what_changed"]
+__all__ = ["By", "CHANGES", "CHANGE_KEYS", "what_changed"]
 
 Logs: TypeAlias = "DataFrame | Dataset"
 Side: TypeAlias = "Logs | tuple[Logs, Selection]"
 By = Literal["share", "bytes", "failures"]
 """The measures by which changes can be ranked."""
 
-KEYS = {"folder": (*NODE,), "tag": (*NODE, "tagname"), "task": ("taskid",), "server": ("frontierserver",)}
+CHANGE_KEYS = {"folder": (*NODE,), "tag": (*NODE, "tagname"), "task": ("taskid",), "server": ("frontierserver",)}
 """The kinds of things that can change, and the columns that name each."""
 
 CHANGES = ("share", "bytes", "failures")
 """The measures by which changes can be ranked, as a tuple."""
 
 _MEASURES = {name: COSTS[name] for name in ("queries", "bytes", "failures")}
-_COLUMNS = [*dict.fromkeys(column for keys in KEYS.values() for column in keys)]
+_COLUMNS = [*dict.fromkeys(column for keys in CHANGE_KEYS.values() for column in keys)]
 
 
 def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) -> pd.DataFrame:
@@ -102,7 +102,7 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
         description,
     )
     counts = spark.to_pandas(asked, description=description)
-    found = [_ranked(counts, what, by, top) for what in KEYS]
+    found = [_ranked(counts, what, by, top) for what in CHANGE_KEYS]
     frame = pd.concat(found, ignore_index=True)[["what", *_names(), "part", "groups", *_numbers()]]
     frame.attrs = {"filter": "what_changed", "selection": now.in_words(), "before": before.in_words(), "by": by}
     return frame
@@ -126,9 +126,9 @@ def _statement(before: Selection | None = None, now: Selection | None = None) ->
     now = now or Selection()
     then, args = _counted("before", before or Selection())
     present, more = _counted("now", now)
-    kinds = " ".join(f"WHEN grouping({keys[-1]}) = 0 THEN '{what}'" for what, keys in reversed(KEYS.items()))
+    kinds = " ".join(f"WHEN grouping({keys[-1]}) = 0 THEN '{what}'" for what, keys in reversed(CHANGE_KEYS.items()))
     sums = ", ".join(f"sum({name}{suffix}) AS {name}{suffix}" for name in _MEASURES for suffix in ("", "_before"))
-    sets = ", ".join(f"({', '.join(keys)})" for keys in KEYS.values())
+    sets = ", ".join(f"({', '.join(keys)})" for keys in CHANGE_KEYS.values())
     text = (
         f"WITH asked AS (\n{then}\nUNION ALL\n{present}\n)\n"
         f"SELECT CASE {kinds} END AS what,\n       {', '.join(_COLUMNS)}, max(taskname) AS taskname,\n       {sums}\n"
@@ -166,17 +166,17 @@ def _numbers() -> list[str]:
 
 def _ranked(counts: pd.DataFrame, what: str, by: str, top: int | None) -> pd.DataFrame:
     """Return the rows of one kind, sorted by absolute change, largest first."""
-    keys = [*KEYS[what]]
+    keys = [*CHANGE_KEYS[what]]
     rows = counts[counts["what"] == what].reset_index(drop=True)
     measures = [f"{name}{suffix}" for name in _MEASURES for suffix in ("", "_before")]
     change = _with_changes(rows)
     size = (change[by].fillna(0) - change[f"{by}_before"].fillna(0)).abs()
-    places = ranking(rows[keys].assign(size=size), keys, ["size"], ["size"], top)
-    named = heads(places, keys)
+    places = rank_groups(rows[keys].assign(size=size), keys, ["size"], ["size"], top)
+    named = group_labels(places, keys)
     if what == "task":
         labels = rows.dropna(subset=["taskid"]).set_index("taskid")["taskname"]
         named = named.join(labels, on="taskid")
-    found = _with_changes(cut(rows, places, [], measures)).join(named).assign(what=what)
+    found = _with_changes(sum_by_rank(rows, places, [], measures)).join(named).assign(what=what)
     return found.reindex(columns=["what", *_names(), "part", "groups", *_numbers()]).astype(
         {"what": "string", **{name: counts[name].dtype for name in _names()}}
     )

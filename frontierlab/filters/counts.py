@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontierlab.filters.expressions import CACHED, DB, KIND, NODE, NOT_CACHED, PAYLOAD, QUERIES, SCHEMA
 from frontierlab.filters.question import Question, as_filter
-from frontierlab.selection import KINDS
+from frontierlab.selection import QUERY_KINDS
 
 __all__ = [
     "cached_per_schema",
@@ -54,7 +54,7 @@ def uncached_by_kind() -> Question:
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         queries : Int64, number of queries that were not cached
     """
-    return Question(QUERIES, {"kind": KIND}, conditions=(NOT_CACHED,), always=KINDS)
+    return Question(QUERIES, {"kind": KIND}, conditions=(NOT_CACHED,), always=QUERY_KINDS)
 
 
 @as_filter

@@ -8,7 +8,7 @@ import pandas as pd
 
 from frontierlab.filters.measures import Count, Sum
 from frontierlab.filters.needs import Expression, Need
-from frontierlab.selection import KIND_SQL, KINDS
+from frontierlab.selection import KIND_SQL, QUERY_KINDS
 
 __all__ = [
     "BYTES",
@@ -37,13 +37,13 @@ NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
 QUERIES = {"queries": Count()}
 """Numbers of queries."""
 
-KIND = Expression.of(KIND_SQL, *KINDS[:-1])
+KIND = Expression.of(KIND_SQL, *QUERY_KINDS[:-1])
 """The kind of a query that was not cached."""
 
 NOT_CACHED = Expression.of("NOT cached", "cached")
 """The condition that a query was not cached."""
 
-FAILED = Expression.of("disconn OR rejected OR procerror", *KINDS[:-1])
+FAILED = Expression.of("disconn OR rejected OR procerror", *QUERY_KINDS[:-1])
 """The condition that a query failed."""
 
 CACHED = {

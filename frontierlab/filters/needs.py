@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Self
 
-from frontierlab.selection import KINDS, Selection
+from frontierlab.selection import QUERY_KINDS, Selection
 from frontierlab.util.times import to_milliseconds
 
 __all__ = ["Expression", "Need", "needs_of", "needs_of_selection"]
@@ -72,7 +72,7 @@ def needs_of_selection(selection: Selection) -> set[Need]:
         elif name == "min_querytime":
             found.add(Need("querytime", "at least", value))
         elif name == "kind":
-            found |= set(map(Need, ("cached", *KINDS[:-1])))
+            found |= set(map(Need, ("cached", *QUERY_KINDS[:-1])))
         else:
             found.add(Need(name))
     return found

@@ -22,7 +22,7 @@ from frontierlab.filters.compare import Compare, before
 from frontierlab.filters.measures import Count, Measure
 from frontierlab.filters.needs import Need, needs_of, needs_of_selection
 from frontierlab.filters.summaries import summary_that_answers
-from frontierlab.filters.top import check_top, cut, heads, ranking
+from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
 from frontierlab.selection import Selection
 from frontierlab.storage.summaries import TIMES
 
@@ -182,11 +182,11 @@ class Question:
         if not self.keys:
             return None
         measures = [*self.measures]
-        return ranking(pd.concat(raw), [*self.keys], measures, self.rank or measures, self.top)
+        return rank_groups(pd.concat(raw), [*self.keys], measures, self.rank or measures, self.top)
 
     def _placed(self, frame: pd.DataFrame, places: pd.DataFrame | None) -> pd.DataFrame:
         if places is not None:
-            return cut(frame, places, self._by(), [*self.measures])
+            return sum_by_rank(frame, places, self._by(), [*self.measures])
         return frame.set_index(self._by()) if self.bins is not None else frame
 
     def _rows(
@@ -220,7 +220,7 @@ class Question:
 
     def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
         """Replace the places by the names of their groups."""
-        names = heads(places, [*self.keys])
+        names = group_labels(places, [*self.keys])
         for label in self.labels:
             known = pd.concat(raw).dropna(subset=[label, *self.keys]).drop_duplicates([*self.keys])
             names = names.join(known.set_index([*self.keys])[label], on=[*self.keys])

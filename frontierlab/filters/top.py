@@ -10,7 +10,7 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "cut", "heads", "ranking", "unnamed"]
+__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "group_labels", "rank_groups", "sum_by_rank", "unnamed"]
 
 NAMED = "named"
 """The ``part`` of a group with its own row."""
@@ -40,7 +40,7 @@ def unnamed(part: str, groups: int) -> str | None:
     return words.get(part)
 
 
-def ranking(
+def rank_groups(
     frame: pd.DataFrame, keys: Sequence[str], measures: Sequence[str], rank: Sequence[str], top: int | None
 ) -> pd.DataFrame:
     """Rank groups by size, and give each its place in the result.
@@ -79,7 +79,7 @@ def ranking(
     return totals[[*keys, "place", "part"]].reset_index(drop=True)
 
 
-def heads(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return each place's keys (null if its groups differ), its part, and its number of groups."""
 
     def alone(values: pd.Series[Any]) -> Any:
@@ -93,7 +93,7 @@ def heads(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return found
 
 
-def cut(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+def sum_by_rank(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
     """Add up the counts of each place.
 
     Parameters
@@ -101,7 +101,7 @@ def cut(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], measures: 
     frame
         Counts by group and by the columns `by`.
     places
-        The frame that `ranking` returned.
+        The frame that `rank_groups` returned.
     by
         More columns to group by, such as a time bin.
     measures

@@ -9,9 +9,18 @@ from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter, Rang
 from bokeh.models.annotations import Label, Span
 from bokeh.plotting import figure
 
-from frontierlab.filters.changes import CHANGES, KEYS
+from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
 from frontierlab.plots.grouped import limited, name_rows
-from frontierlab.plots.style import COLOURS, add_to_legend, check, empty, new_figure, number, task_labels, words_of
+from frontierlab.plots.style import (
+    COLOURS,
+    add_to_legend,
+    check_frame,
+    empty,
+    format_number,
+    new_figure,
+    task_labels,
+    words_of,
+)
 
 __all__ = ["what_changed"]
 
@@ -39,7 +48,7 @@ def what_changed(frame: pd.DataFrame, *, selection: str | None = None, top: int 
         The largest number of bars of each kind; the others are added up in one bar.
     """
     columns = [f"{name}{suffix}" for name in _NUMBERS for suffix in ("", "_before", "_change")]
-    check(frame, "what_changed", ["what", "part", "groups", *columns], of="frontierlab.what_changed")
+    check_frame(frame, "what_changed", ["what", "part", "groups", *columns], of="frontierlab.what_changed")
     by = frame.attrs.get("by", "share")
     words = f"now: {words_of(frame, selection) or 'all'}\nbefore: {frame.attrs.get('before') or 'all'}"
     title = "What changed"
@@ -66,7 +75,7 @@ def what_changed(frame: pd.DataFrame, *, selection: str | None = None, top: int 
 def _rows(frame: pd.DataFrame, by: str, top: int) -> pd.DataFrame:
     """Return the rows from the top; each kind has a heading row without a label, then its bars."""
     found = []
-    for what, keys in KEYS.items():
+    for what, keys in CHANGE_KEYS.items():
         kind = frame[frame["what"] == what]
         if what == "task":
             kind = kind.assign(task=task_labels(kind))
@@ -85,7 +94,9 @@ def _texts(rows: pd.DataFrame, name: str) -> list[str]:
     for now, before in zip(rows[name], rows[f"{name}_before"], strict=True):
         change = now - before
         sign = "+" if not pd.isna(change) and change > 0 else ""
-        texts.append(f"{number(now, unit)}; before {number(before, unit)} ({sign}{number(change, points)})")
+        texts.append(
+            f"{format_number(now, unit)}; before {format_number(before, unit)} ({sign}{format_number(change, points)})"
+        )
     return texts
 
 

@@ -8,7 +8,7 @@ import pandas as pd
 from bokeh.plotting import figure
 
 from frontierlab.plots.grouped import grouped
-from frontierlab.plots.style import COLOURS, Series, check, task_labels
+from frontierlab.plots.style import COLOURS, Series, check_frame, task_labels
 
 __all__ = ["cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
 
@@ -25,7 +25,7 @@ def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "cost_per_task", ["taskid", "taskname"])
+    check_frame(frame, "cost_per_task", ["taskid", "taskname"])
     named = frame.assign(task=task_labels(frame))
     named.attrs = frame.attrs
     return _costs(named, ["task"], "cost_per_task", "Cost of each task", selection, top)

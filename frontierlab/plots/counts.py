@@ -6,7 +6,7 @@ import pandas as pd
 from bokeh.plotting import figure
 
 from frontierlab.plots.grouped import grouped
-from frontierlab.plots.style import CACHED, COLOURS, PAYLOAD, Scale, Series
+from frontierlab.plots.style import CACHED_SERIES, COLOURS, PAYLOAD_SERIES, Scale, Series
 
 __all__ = [
     "cached_per_schema",
@@ -32,7 +32,7 @@ def queries_per_db(
         frame,
         "queries_per_db",
         ["db"],
-        CACHED,
+        CACHED_SERIES,
         title="Queries per database",
         selection=selection,
         axis="queries",
@@ -94,7 +94,7 @@ def cached_per_schema(
         frame,
         "cached_per_schema",
         ["db", "schema"],
-        CACHED,
+        CACHED_SERIES,
         title="Queries per schema, cached and not",
         selection=selection,
         axis="queries",
@@ -114,7 +114,7 @@ def payload_per_schema(
         frame,
         "payload_per_schema",
         ["db", "schema"],
-        PAYLOAD,
+        PAYLOAD_SERIES,
         title="Payload queries per schema",
         selection=selection,
         axis="queries",
@@ -134,7 +134,7 @@ def payload_per_node(
         frame,
         "payload_per_node",
         ["db", "schema", "nodefullpath"],
-        PAYLOAD,
+        PAYLOAD_SERIES,
         title="Payload queries per folder",
         selection=selection,
         axis="queries",

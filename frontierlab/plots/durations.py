@@ -11,7 +11,7 @@ from bokeh.models.annotations import BoxAnnotation
 from bokeh.plotting import figure
 
 from frontierlab.plots.stepped import Line, stepped
-from frontierlab.plots.style import CACHED, Scale, check, empty, known, number, words_of
+from frontierlab.plots.style import CACHED_SERIES, Scale, check_frame, empty, format_number, known, words_of
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 
@@ -35,8 +35,8 @@ def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scal
 
 
 def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | None, scale: Scale) -> figure:
-    columns = [one.column for one in CACHED]
-    check(frame, f"queries_by_{value}", ["from_ms", "to_ms", *columns])
+    columns = [one.column for one in CACHED_SERIES]
+    check_frame(frame, f"queries_by_{value}", ["from_ms", "to_ms", *columns])
     words = words_of(frame, selection)
     if frame.empty:
         return empty(title, words)
@@ -44,20 +44,20 @@ def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | Non
     beside = frame[frame["from_ms"].isna()]
     for to, what in zip(beside["to_ms"], beside[columns].sum(axis=1), strict=True):
         reason = f"without a {value}" if pd.isna(to) else f"with a {value} below zero"
-        words = f"{words}\n{number(what, 'queries')} {reason}: not drawn".strip()
+        words = f"{words}\n{format_number(what, 'queries')} {reason}: not drawn".strip()
     left = bins["from_ms"].to_numpy(dtype="float64")
     width = float(bins["to_ms"].iloc[0]) - left[0]
     right = bins["to_ms"].to_numpy(dtype="float64", na_value=left[-1] + _TAIL * width)
     texts = {
-        "from": [number(ms) for ms in bins["from_ms"]],
+        "from": [format_number(ms) for ms in bins["from_ms"]],
         "to": ["longer, ms" if pd.isna(ms) else f"{ms:,} ms" for ms in bins["to_ms"]],
     }
-    lines = [Line(one.column, one.name, one.colour) for one in known(CACHED, frame)]
+    lines = [Line(one.column, one.name, one.colour) for one in known(CACHED_SERIES, frame)]
     plot = stepped(bins, lines, left, right, texts, title=title, words=words, unit="queries", scale=scale)
     plot.add_layout(
         BoxAnnotation(left=left[-1], right=right[-1], fill_alpha=0.1, fill_color="#888888", line_color=None)
     )
-    plot.xaxis.axis_label = f"{value} (ms), bins of {width:g} ms; shaded: {number(int(left[-1]))} ms or more"
+    plot.xaxis.axis_label = f"{value} (ms), bins of {width:g} ms; shaded: {format_number(int(left[-1]))} ms or more"
     plot.yaxis.axis_label = "queries (logarithmic, from zero)" if plot.y_range.start else "queries"
     plot.xaxis.ticker = FixedTicker(ticks=np.linspace(0, left[-1], 6).tolist())
     plot.xaxis.formatter = NumeralTickFormatter(format="0,0[.]0")

@@ -19,13 +19,13 @@ from frontierlab.plots.style import (
     Scale,
     Series,
     add_to_legend,
-    check,
+    check_frame,
     drawn,
     empty,
+    format_number,
     is_log,
     known,
     new_figure,
-    number,
     short,
     words_of,
 )
@@ -79,7 +79,7 @@ def grouped(
     InvalidRequestError
         The frame is of another filter, or `scale` or `top` is invalid.
     """
-    check(frame, name, [*keys, "part", *(one.column for one in series)])
+    check_frame(frame, name, [*keys, "part", *(one.column for one in series)])
     words = words_of(frame, selection)
     if frame.empty:
         return empty(title, words)
@@ -149,16 +149,16 @@ def _shown(rows: pd.DataFrame, series: Sequence[Series], share: str) -> pd.DataF
 
 def _texts(rows: pd.DataFrame, series: Sequence[Series], share: str, unit: str) -> dict[str, Any]:
     totals = rows[[one.column for one in series]].sum(axis=1)
-    texts = {"total_text": [number(total, unit) for total in totals]}
+    texts = {"total_text": [format_number(total, unit) for total in totals]}
     for one in series:
         whole = totals if share == "row" else [rows[one.column].sum()] * len(rows)
         found = [
-            f"{number(n, unit)} ({n / all_:.1%})" if all_ else number(n, unit)
+            f"{format_number(n, unit)} ({n / all_:.1%})" if all_ else format_number(n, unit)
             for n, all_ in zip(rows[one.column], whole, strict=True)
         ]
         if f"{one.column}_before" in rows:
             before = rows[f"{one.column}_before"]
-            found = [f"{text}; before {number(n, unit)}" for text, n in zip(found, before, strict=True)]
+            found = [f"{text}; before {format_number(n, unit)}" for text, n in zip(found, before, strict=True)]
         texts[f"{one.column}_text"] = found
     return texts
 

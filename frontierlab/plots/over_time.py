@@ -9,7 +9,7 @@ from bokeh.plotting import figure
 
 from frontierlab.filters.top import unnamed
 from frontierlab.plots.stepped import Line, over_time
-from frontierlab.plots.style import CACHED, COLOURS, Scale, check, empty, known, words_of
+from frontierlab.plots.style import CACHED_SERIES, COLOURS, Scale, check_frame, empty, known, words_of
 
 __all__ = [
     "bytes_over_time",
@@ -32,8 +32,8 @@ def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scal
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "queries_over_time", ["time", *(one.column for one in CACHED)])
-    lines = [Line(one.column, one.name, one.colour) for one in known(CACHED, frame)]
+    check_frame(frame, "queries_over_time", ["time", *(one.column for one in CACHED_SERIES)])
+    lines = [Line(one.column, one.name, one.colour) for one in known(CACHED_SERIES, frame)]
     return _drawn(frame, lines, "Queries over time", "queries in {bin}", "queries", selection, scale)
 
 
@@ -42,7 +42,7 @@ def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale:
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "bytes_over_time", ["time", "bytes", "kB"])
+    check_frame(frame, "bytes_over_time", ["time", "bytes", "kB"])
     lines = [Line("kB", "size of the answers, not cached", COLOURS[1])]
     return _drawn(frame, lines, "Response size over time", "kB in {bin}", "kB", selection, scale)
 
@@ -52,7 +52,7 @@ def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, 
 
     See `frontierlab.plots` for the parameters.
     """
-    check(frame, "querytime_percentiles", ["time", *(line.column for line in _PERCENTILES)])
+    check_frame(frame, "querytime_percentiles", ["time", *(line.column for line in _PERCENTILES)])
     axis = "querytime (ms), bins of {bin}"
     return _drawn(frame, _PERCENTILES, "How long queries took", axis, "ms", selection, scale)
 
@@ -76,7 +76,7 @@ def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
 def _long(
     frame: pd.DataFrame, name: str, keys: Sequence[str], what: str, selection: str | None, scale: Scale
 ) -> figure:
-    check(frame, name, ["time", *keys, "part", "groups", "queries"])
+    check_frame(frame, name, ["time", *keys, "part", "groups", "queries"])
     threshold = f"{frame.attrs.get('threshold_ms', 1000):,} ms"
     title = f"Long queries ({threshold} or more) per {what}"
     wide, lines = _apart(frame, keys)

@@ -6,7 +6,7 @@ import pandas as pd
 from bokeh.plotting import figure
 
 from frontierlab.plots.grouped import grouped
-from frontierlab.plots.style import CACHED, COLOURS, Series
+from frontierlab.plots.style import CACHED_SERIES, COLOURS, Series
 
 __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
 
@@ -22,7 +22,7 @@ def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None
         frame,
         "cached_share_per_schema",
         ["db", "schema"],
-        CACHED,
+        CACHED_SERIES,
         title="Cached part of each schema's queries",
         selection=selection,
         axis="% of the schema's queries",
@@ -40,7 +40,7 @@ def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
         frame,
         "cached_share_per_node",
         ["db", "schema", "nodefullpath"],
-        CACHED,
+        CACHED_SERIES,
         title="Cached part of each folder's queries",
         selection=selection,
         axis="% of the folder's queries",

@@ -21,7 +21,16 @@ from bokeh.models import (
 from bokeh.models.annotations import Span, Title
 from bokeh.plotting import figure
 
-from frontierlab.plots.style import FLOOR, Scale, add_to_legend, drawn, is_log, new_figure, number, time_formatter
+from frontierlab.plots.style import (
+    FLOOR,
+    Scale,
+    add_to_legend,
+    drawn,
+    format_number,
+    is_log,
+    new_figure,
+    time_formatter,
+)
 
 __all__ = ["Line", "over_time", "stepped"]
 
@@ -140,7 +149,9 @@ def _step(plot: Any, edges: np.ndarray[Any, Any], counts: pd.Series[Any], line: 
 
 
 def _texts(frame: pd.DataFrame, column: str, unit: str) -> list[str]:
-    texts = [number(value, unit) for value in frame[column]]
+    texts = [format_number(value, unit) for value in frame[column]]
     if f"{column}_before" not in frame:
         return texts
-    return [f"{now}; before {number(then, unit)}" for now, then in zip(texts, frame[f"{column}_before"], strict=True)]
+    return [
+        f"{now}; before {format_number(then, unit)}" for now, then in zip(texts, frame[f"{column}_before"], strict=True)
+    ]

@@ -16,21 +16,21 @@ from frontierlab.errors import InvalidRequestError
 
 __all__ = [
     "BEFORE",
-    "CACHED",
+    "CACHED_SERIES",
     "COLOURS",
     "FLOOR",
-    "PAYLOAD",
+    "PAYLOAD_SERIES",
     "Scale",
     "Series",
     "add_to_legend",
-    "check",
+    "check_frame",
     "drawn",
     "empty",
+    "format_number",
     "is_log",
     "known",
     "legend_of",
     "new_figure",
-    "number",
     "short",
     "task_labels",
     "time_formatter",
@@ -75,14 +75,14 @@ class Series(NamedTuple):
     marker: str = "circle"
 
 
-CACHED = (
+CACHED_SERIES = (
     Series("cached", "cached", COLOURS[0], "circle"),
     Series("not_cached", "not cached", COLOURS[1], "square"),
     Series("unknown", "cached or not: unknown", COLOURS[6], "triangle"),
 )
 """The series of queries that were cached, that were not, and for which the log does not say."""
 
-PAYLOAD = (
+PAYLOAD_SERIES = (
     Series("payload", "asks for a payload", COLOURS[0], "circle"),
     Series("non_payload", "asks for none", COLOURS[1], "square"),
 )
@@ -100,7 +100,7 @@ def task_labels(frame: pd.DataFrame) -> pd.Series[Any]:
     return frame["taskid"].astype("string") + (" " + frame["taskname"]).fillna("")
 
 
-def check(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None = None) -> None:
+def check_frame(frame: pd.DataFrame, name: str, columns: Sequence[str], of: str | None = None) -> None:
     """Check that a frame has the columns that `of` returns (by default the filter called `name`).
 
     Raises
@@ -120,7 +120,7 @@ def words_of(frame: pd.DataFrame, selection: str | None) -> str:
     return (frame.attrs.get("selection") if selection is None else selection) or ""
 
 
-def number(value: Any, unit: str = "") -> str:
+def format_number(value: Any, unit: str = "") -> str:
     """Format a number with all its digits; a fraction with two decimals."""
     if pd.isna(value):
         return "none"

@@ -16,7 +16,7 @@ from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.periods import Period, period_of_most
 from frontierlab.filters.question import Filter, Statement
 from frontierlab.filters.top import unnamed
-from frontierlab.plots.style import number
+from frontierlab.plots.style import format_number
 from frontierlab.reports.html import target_of, write_page
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
@@ -199,7 +199,7 @@ def _section(name: str, frame: pd.DataFrame, statement: Statement) -> _Section:
     known = frame.drop(columns=[] if frame[unknown].to_numpy(na_value=0).any() else unknown)
     heads = [column for column in known.columns if column not in ("part", "groups")]
     rows = [
-        [*_names(row, names), *(number(row[column]) for column in heads[len(names) :])]
+        [*_names(row, names), *(format_number(row[column]) for column in heads[len(names) :])]
         for row in frame.head(_MOST_ROWS).to_dict("records")
     ]
     caption = "Differences" if changes else "Numbers"

@@ -18,7 +18,7 @@ from pyspark.sql import DataFrame, SparkSession
 import frontierlab as fl
 from frontierlab import plots, spark
 from frontierlab.errors import DatasetError, InvalidRequestError
-from frontierlab.filters.changes import CHANGES, KEYS
+from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
 from tests.support import duck
 from tests.support.logs import START, make_dataset, table
 
@@ -73,7 +73,7 @@ def plain(value: Any) -> Any:
 
 
 def found(frame: pd.DataFrame, what: str, *columns: str) -> list[tuple[Any, ...]]:
-    kind = frame[frame["what"] == what][[*KEYS[what], *columns]]
+    kind = frame[frame["what"] == what][[*CHANGE_KEYS[what], *columns]]
     return [tuple(map(plain, row)) for row in kind.itertuples(index=False)]
 
 
@@ -185,7 +185,7 @@ def expected(
     logs: pa.Table, before: fl.Selection, now: fl.Selection, what: str, by: str, top: int | None
 ) -> dict[tuple[Any, ...], tuple[int, ...]]:
     """Return (queries, bytes, failures) now and before by name and part, from the definition."""
-    keys = KEYS[what]
+    keys = CHANGE_KEYS[what]
     sides = [counted(logs, side, keys) for side in (now, before)]
     whole = [sum(counts[0] for counts in side.values()) for side in sides]
     sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 6)
@@ -253,9 +253,9 @@ def agrees(
 ) -> None:
     before, now = before.but(since=BEFORE.since, until=BEFORE.until), now.but(since=NOW.since, until=NOW.until)
     frame = fl.what_changed((logs, before), (logs, now), by=by, top=top)
-    wanted = {what: expected(table(data), before, now, what, by, top) for what in KEYS}
+    wanted = {what: expected(table(data), before, now, what, by, top) for what in CHANGE_KEYS}
     measures = ["queries", "bytes", "failures", "queries_before", "bytes_before", "failures_before"]
-    for what in KEYS:
+    for what in CHANGE_KEYS:
         kind = frame[frame["what"] == what]
         got = {row[: -len(measures)]: row[-len(measures) :] for row in found(kind, what, "part", *measures)}
         if top is None:

@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import Selection, filters, spark
 from frontierlab.errors import InvalidRequestError
-from frontierlab.selection import KINDS
+from frontierlab.selection import QUERY_KINDS
 from tests.support import duck
 from tests.support.logs import START, make_dataset, table
 from tests.support.reference import ANSWERS, ask
@@ -333,7 +333,7 @@ def selections(draw: st.DrawFn, data: list[dict[str, Any]], **fixed: Any) -> Sel
             where[column] = draw(st.lists(values, min_size=1, max_size=8))
     where["cached"] = draw(st.sampled_from([None, None, None, True, False]))
     if not where["cached"] and draw(st.integers(0, 4)) == 0:
-        where["kind"] = draw(st.lists(st.sampled_from(KINDS), min_size=1))
+        where["kind"] = draw(st.lists(st.sampled_from(QUERY_KINDS), min_size=1))
     where["min_querytime"] = draw(st.sampled_from([None, None, None, 0, 1000]))
     since, until = draw(st.none() | times), draw(st.none() | times)
     if since is not None:

@@ -24,7 +24,7 @@ from frontierlab.filters.needs import Expression, Need
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
 from frontierlab.schema import COLUMNS
-from frontierlab.selection import KINDS
+from frontierlab.selection import QUERY_KINDS
 from frontierlab.storage.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
 from tests.support import duck
 from tests.support.logs import START, make_dataset, table
@@ -65,7 +65,7 @@ selections = st.builds(
     db=st.sampled_from([None, "CONDBR2"]),
     schema=st.sampled_from([None, ["A", None], "it's; --"]),
     nodefullpath=st.sampled_from([None, None, "/a"]),
-    kind=st.none() | st.lists(st.sampled_from(KINDS), min_size=1),
+    kind=st.none() | st.lists(st.sampled_from(QUERY_KINDS), min_size=1),
     min_querytime=st.sampled_from([None, None, 999, 1000]),
 )
 
