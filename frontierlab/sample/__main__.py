@@ -16,16 +16,22 @@ from tqdm import tqdm
 from frontierlab.sample import World, path
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter, argparse.ArgumentDefaultsHelpFormatter):
+    """Shows the defaults, and the description as it is."""
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; see its ``--help``."""
-    parser = argparse.ArgumentParser(prog="python -m frontierlab.sample", description=__doc__)
-    parser.add_argument("--output", help="the export file to write, .gz or .zst; without it, the shipped sample")
-    parser.add_argument("--documents", type=int, default=20_000, help="how many (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=1, help="the world's seed (default %(default)s)")
-    parser.add_argument("--since", default="2026-10-01T00:00:00Z", help="first time, UTC (default %(default)s)")
-    parser.add_argument("--until", default="2026-10-02T00:00:00Z", help="end, not included (default %(default)s)")
-    parser.add_argument("--malformed", type=float, default=0.001, help="share of odd documents (default %(default)s)")
-    parser.add_argument("--style", choices=("plain", "elasticdump"), default="plain", help="of a line")
+    parser = argparse.ArgumentParser(
+        prog="python -m frontierlab.sample", description=__doc__, formatter_class=_Formatter
+    )
+    parser.add_argument("--output", help="the export file to write, also .gz or .zst; by default the embedded sample")
+    parser.add_argument("--documents", type=int, default=20_000, help="number of documents")
+    parser.add_argument("--seed", type=int, default=1, help="the world's seed")
+    parser.add_argument("--since", default="2026-10-01T00:00:00Z", help="start of the period, UTC")
+    parser.add_argument("--until", default="2026-10-02T00:00:00Z", help="end of the period, exclusive")
+    parser.add_argument("--malformed", type=float, default=0.001, help="share of documents with an oddity")
+    parser.add_argument("--style", choices=("plain", "elasticdump"), default="plain", help="form of a line")
     options = parser.parse_args(arguments)
     if options.output is None:
         remake()

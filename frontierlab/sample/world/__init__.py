@@ -1,3 +1,3 @@
-"""Generator of the synthetic world and its truth."""
+"""The generator of the synthetic world, and its truth."""
 
 __all__: list[str] = []

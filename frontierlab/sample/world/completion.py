@@ -1,7 +1,7 @@
 """Compute the log rows that extraction must produce, from the drawn columns.
 
-This deliberately does not use the library's completion: the generator knows the folder and tag of each query, and fills
-in all that the catalogue would give.
+This does not use the library's completion, so that it can check it. The generator knows the true folder and tag of
+each query, and fills in what the catalogue would give: only if what the document says of them is right.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ UNTAGGED_NAME = index_of("sqltagname", NO_TAG)[0]
 
 
 def _complete(columns: Columns) -> Columns:
-    """Return the columns completed from the catalogue: node id ↔ path, IOV base, tag id ↔ name."""
+    """Return the columns as the catalogue completes them: the folder's id, path and IOV base, the tag's id and name."""
     c, folder = dict(columns), columns["_folder"]
     id_given, path_given = c["sqlnodeid"] != MISSING, c["sqlnodefullpath"] >= 0
     id_right = id_given & (c["sqlnodeid"] == NODE_ID[folder])

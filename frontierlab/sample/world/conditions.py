@@ -78,7 +78,10 @@ def payloads(seed: int) -> pa.Table:
 
 
 def _points(folder: Folder, rng: np.random.Generator) -> list[tuple[int, Integers]]:
-    """Return for each channel the sorted begins of its IOVs; channels share most of them."""
+    """Return each channel with the sorted start values of its IOVs.
+
+    Channel 0 has all values; another channel has the first one and about 70 % of the others.
+    """
     number, start = runs(folder.db)
     run = rng.integers(10 if folder.shape == "late" else 0, len(number), folder.iovs)
     lumi = np.where(rng.random(folder.iovs) < 0.6, 0, rng.integers(1, LUMIS, folder.iovs))
@@ -97,9 +100,10 @@ def _points(folder: Folder, rng: np.random.Generator) -> list[tuple[int, Integer
 def _channel(
     folder: Folder, tag: str, channel: int, since: Integers, sizes: Integers, rng: np.random.Generator
 ) -> pa.Table:
-    """Return the payload rows of one channel, whose IOVs begin at ``since``.
+    """Return the payload rows of one channel.
 
-    ``sizes`` are the sizes of the tag's different contents, in bytes.
+    Each IOV begins at a value of ``since``; a folder with gaps lacks some of them. ``sizes`` are the sizes of the tag's
+    different contents, in bytes.
     """
     until = np.append(since[1:], OPEN_IOV)
     content = rng.integers(0, len(sizes), len(since))

@@ -1,8 +1,9 @@
 """Draw the queries of one chunk: who asked, what, when, and with which result.
 
-A chunk is a dictionary of arrays of the same length, by field of the document. Integers are int64, with `MISSING` for
-a field that the document lacks. Names are indices into `names.NAMES`, with -1 for missing. Flags are 0, 1 or -1.
-``@timestamp`` is in ms since the epoch. Keys that begin with ``_`` are known to the generator only.
+The result is a dictionary of int64 arrays of the same length, by field of the document. Integers are values, with
+`MISSING` for a field that the document lacks. Names are indices into `names.NAMES`, with -1 for missing. Flags are 0, 1
+or -1 (missing). ``@timestamp`` is in ms since the epoch. Keys that begin with ``_`` are not fields: they keep what the
+generator knows of a query, such as its true folder and tag.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ UNKNOWN_ID = 9_999
 
 Integers = NDArray[np.int64]
 Columns = dict[str, NDArray[np.int64]]
-"""The drawn values: one array per field of the documents."""
+"""The drawn values, by field of the document, and the generator's own ones."""
 
 DB = np.array([DATABASES.index(f.db) for f in FOLDERS])
 NODE_ID = np.array([f.node_id for f in FOLDERS])
@@ -49,10 +50,10 @@ SHARES = np.cumsum(folder_shares(), axis=1)
 TASK_KIND = np.array([kind for kind, _ in TASKS])
 OVERLAY = KINDS.index("overlay")
 HOT = TASK_KIND == OVERLAY
-# a few tasks send most queries; overlay tasks send more than others
+# the first of every seven tasks sends the most queries; overlay tasks send six times as many as others
 TASK_SHARE = np.cumsum(np.where(HOT, 6.0, 1.0) / (1 + np.arange(len(TASKS)) % 7))
 MOST_TAGS = 3
-JOBS = 40_000  # per task; each job has its own event, so queries seldom repeat
+JOBS = 40_000  # per task; each job has its own event, so queries for the IOV of an event seldom repeat
 HASHES = np.array(
     [
         [
@@ -61,7 +62,9 @@ HASHES = np.array(
         ]
         for f in range(len(FOLDERS) + len(FOREIGN))
     ]
-)  # one row per folder (or foreign database): queries by tag, by tag and one of two channels, others
+)
+# A row is a folder or a foreign database. A folder's columns: 0 to 2 payloads of a tag, 3 to 8 payloads of a tag and
+# one of two channels, 13 and 14 other queries of the folder, 15 queries of the schema. A foreign database uses all.
 
 
 def draw(seed: int, number: int, count: int, since: int, until: int) -> Columns:
@@ -70,7 +73,8 @@ def draw(seed: int, number: int, count: int, since: int, until: int) -> Columns:
     Parameters
     ----------
     seed, number
-        The world's seed and the chunk's number; together they seed all draws of the chunk.
+        The world's seed and the chunk's number; together they seed the draws of the chunk. The times of bursts depend
+        on the world's seed alone.
     count
         Number of queries.
     since, until
@@ -94,6 +98,7 @@ def _some(rng: np.random.Generator, count: int, share: float) -> NDArray[np.bool
 
 
 def _who(rng: np.random.Generator, count: int) -> Columns:
+    """Return the columns of the task and job that asked, its site, Squid and machine, and the server."""
     task = np.searchsorted(TASK_SHARE, rng.random(count) * TASK_SHARE[-1])
     job = rng.integers(0, JOBS, count)
     pandaid = 6_700_000_000 + task * JOBS + job
@@ -116,6 +121,7 @@ def _who(rng: np.random.Generator, count: int) -> Columns:
 
 
 def _when(rng: np.random.Generator, c: Columns, since: int, until: int, bursts: NDArray[np.float64]) -> None:
+    """Add ``@timestamp`` and ``initthreads``; ``bursts`` are the times of bursts, as fractions of the period."""
     count, width = len(c["_task"]), until - since
     share = rng.random(count)
     burst = rng.random(count) < np.where(HOT[c["_task"]], 0.4, 0.02)
@@ -128,6 +134,7 @@ def _when(rng: np.random.Generator, c: Columns, since: int, until: int, bursts: 
 
 
 def _what(rng: np.random.Generator, c: Columns) -> None:
+    """Add the true folder and tag, the type of query and ``sqlhash``."""
     task = c["_task"]
     share = rng.random(len(task))
     folder = np.empty(len(task), dtype=np.int64)
@@ -137,7 +144,7 @@ def _what(rng: np.random.Generator, c: Columns) -> None:
     tag = np.where(_some(rng, len(task), 0.85), 0, rng.integers(0, MOST_TAGS, len(task)))
     c["_folder"] = np.minimum(folder, len(FOLDERS) - 1)
     c["_tag"] = tag % np.maximum(TAGS[c["_folder"]], 1)
-    # payload queries; queries of the folder without payload (tags, channels); of the schema (nodes)
+    # 0: for payloads; 1: of a folder, without payloads (its tags or channels); 2: of a schema (its nodes)
     c["_query"] = np.searchsorted([0.90, 0.97], rng.random(len(task)), side="right")
     narrowed = (CHANNELS[c["_folder"]] > 1) & _some(rng, len(task), 0.1)
     text = np.select(
@@ -149,7 +156,7 @@ def _what(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _iov(rng: np.random.Generator, c: Columns) -> None:
-    """Add ``sqlsin``, ``sqlunt`` and ``queryiov``: the IOV for the event of each job."""
+    """Add ``sqlsin``, ``sqlunt`` and ``queryiov``: the IOV of the job's event, of its run, or everything."""
     folder, mix, count = c["_folder"], c["_mix"], len(c["_mix"])
     # a task works on a few runs; an overlay task mixes events of all runs
     choice = np.where(HOT[c["_task"]], mix >> 20, 5 * c["_task"] + mix % 4)
@@ -176,6 +183,7 @@ def _iov(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _outcome(rng: np.random.Generator, c: Columns) -> None:
+    """Add the flags, the times in the database and in all, and the size of the answer."""
     folder, count = c["_folder"], len(c["_folder"])
     busy = (c["_burst"] == 1) & HOT[c["_task"]]
     disconn = _some(rng, count, 0.002) | (busy & _some(rng, count, 0.01))
@@ -203,11 +211,12 @@ def _outcome(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _log_folder(rng: np.random.Generator, c: Columns) -> None:
-    """Add the folder to the document: id, path, both, neither, or a contradiction."""
+    """Add the schema and what the document says of its folder: id, path, both or neither, right or wrong."""
     folder, count = c["_folder"], len(c["_folder"])
     node_id, path = NODE_ID[folder], index_of("sqlnodefullpath", *(f.node for f in FOLDERS))[folder]
     unknown = index_of("sqlnodefullpath", UNKNOWN_PATH)[0]
-    # both, only id, only path, neither; conflicting id, conflicting path, unknown id, unknown path
+    # 0 both, 1 only the id, 2 only the path, 3 neither, 4 both with an unknown id, 5 both with an unknown path,
+    # 6 only an unknown id, 7 only an unknown path, 8 both unknown
     said = np.searchsorted([0.60, 0.80, 0.98, 0.986, 0.989, 0.991, 0.993, 0.997], rng.random(count), side="right")
     node_id = np.where(np.isin(said, (4, 6, 8)), UNKNOWN_ID, node_id)
     path = np.where(np.isin(said, (5, 7, 8)), unknown, path)
@@ -218,28 +227,28 @@ def _log_folder(rng: np.random.Generator, c: Columns) -> None:
 
 
 def _log_tag(rng: np.random.Generator, c: Columns) -> None:
-    """Add the tag to the document: id, name, both, neither, or a contradiction."""
+    """Add what the document says of its tag: id, name, both or neither, right or wrong."""
     folder, count = c["_folder"], len(c["_folder"])
     table = np.array(
         [[index_of("sqltagname", name)[0] for name, _ in (tags_of(f) * MOST_TAGS)[:MOST_TAGS]] for f in FOLDERS]
     )
     tagged = TAGS[folder] > 0
     tag_id, name = np.where(tagged, c["_tag"] + 1, 0), table[folder, c["_tag"]]
-    said = np.searchsorted(
-        [0.50, 0.80, 0.95, 0.97, 0.975, 0.98, 0.99, 0.995], rng.random(count), side="right"
-    )  # both, only id, only name, neither; conflicting id, conflicting name, only 0, unknown id, unknown name
+    # 0 both, 1 only the id, 2 only the name, 3 neither, 4 both with an unknown id, 5 both with an unknown name,
+    # 6 only the id 0, 7 only an unknown id, 8 only an unknown name
+    said = np.searchsorted([0.50, 0.80, 0.95, 0.97, 0.975, 0.98, 0.99, 0.995], rng.random(count), side="right")
     wrong = index_of("sqltagname", UNKNOWN_TAG)[0]
     tag_id = np.where(tagged & np.isin(said, (4, 7)), UNKNOWN_ID, np.where(said == 6, 0, tag_id))
     name = np.where(tagged & np.isin(said, (5, 8)), wrong, name)
     nothing = (said == 3) | (c["_query"] == 2)
     c["sqltagid"] = np.where(nothing | (said == 2) | (said == 8), MISSING, tag_id)
     c["sqltagname"] = np.where(nothing | np.isin(said, (1, 6, 7)), -1, name)
-    # a folder without tags is seldom logged with a tag name
+    # most documents do not name the tag of a folder without tags
     c["sqltagname"][~tagged & (rng.random(count) < 0.9)] = -1
 
 
 def _log_database(rng: np.random.Generator, c: Columns) -> None:
-    """Add ``sqldb``, and give some documents another database or none."""
+    """Add ``sqldb``; make some queries those of a foreign database, and remove the database of others."""
     count = len(c["_folder"])
     c["sqldb"] = 2 * DB[c["_folder"]] + _some(rng, count, 0.25)
     foreign = _some(rng, count, 0.015)

@@ -37,19 +37,19 @@ class Folder:
     db, schema, node, node_id, nodetime
         As in the catalogue.
     asks
-        The IOV that a job queries: ``event`` for that of its event (badly cached), ``run`` for its whole run, ``all``
+        The IOV that a job queries: ``event`` for that of its event (caches badly), ``run`` for its whole run, ``all``
         for everything.
     weight
-        Its relative share of the queries of its database instance.
+        Its relative share of the queries of its database instance; `names.folder_shares` adapts it for overlay tasks.
     iovs, channels
-        Number of IOVs of a tag's first channel, and number of channels.
+        Number of IOVs that are drawn for a tag, so that a channel has at most so many; and number of channels.
     size
-        Typical size of a payload row, in bytes.
+        Median size of a payload row, in bytes.
     tags
         Names of its tags, with ids from 1 in this order; empty for a single-version folder.
     shape
         A peculiarity of its IOVs: ``gaps`` between them, ``overlap`` within one channel, ``empty`` (the last tag has no
-        payload), ``late`` (they begin with the tenth run).
+        payload), ``late`` (none begins before the eleventh run).
     """
 
     db: str
@@ -67,7 +67,7 @@ class Folder:
 
 
 def runs(db: str) -> Runs:
-    """Return the runs of a database instance (64 runs of data, 5 of simulation, 20 of run 1)."""
+    """Return the runs of a database instance: 64 of CONDBR2 and of MONP200, 5 of OFLP200, 20 of COMP200."""
     number, first, days = {
         "CONDBR2": (np.r_[313929, 429_000 + 1_117 * np.arange(63)], "2022-07-05", 24),
         "OFLP200": (np.array([284_500, 310_000, 330_000, 410_000, 450_000]), "2015-05-01", 700),
@@ -84,7 +84,7 @@ T: Final = "time"
 
 # fmt: off
 FOLDERS: tuple[Folder, ...] = (
-    # badly cached folders: each job queries the IOV of its event
+    # these cache badly: each job queries the IOV of its event
     Folder("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixCalib", 3, R, "event", 14, 160, 1, 900_000,
            ("PixCalib-RUN2-DATA-UPD4-12", "PixCalib-RUN3-DATA-UPD4-02", "PixCalib-BLK-03")),
     Folder("CONDBR2", "ATLAS_COOLONL_SCT", "/SCT/DAQ/Config/Chip", 12, R, "event", 10, 110, 8, 240_000),
@@ -95,7 +95,7 @@ FOLDERS: tuple[Folder, ...] = (
     Folder("CONDBR2", "ATLAS_COOLOFL_DCS", "/LAR/DCS/HV/BARREl/I16", 31, T, "event", 5, 400, 16, 800, (), "gaps"),
     Folder("CONDBR2", "ATLAS_COOLOFL_LAR", "/LAR/BadChannelsOfl/BadChannels", 5, R, "event", 4, 60, 4, 25_000,
            ("LARBadChannelsOflBadChannels-RUN2-UPD4-21", "LARBadChannelsOflBadChannels-RUN3-00"), "overlap"),
-    # the other folders: jobs repeat the queries of other jobs
+    # these cache well, but for one of COMP200: jobs repeat the queries of other jobs
     Folder("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixdEdx", 6, R, "run", 2, 40, 1, 3_000,
            ("PixdEdx-RUN2-03", "PixdEdx-RUN3-01")),
     Folder("CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixMapOverlay", 9, R, "run", 3, 30, 1, 12_000,
@@ -174,5 +174,5 @@ FOLDERS: tuple[Folder, ...] = (
     Folder("MONP200", "ATLAS_COOLOFL_TRIGGER", "/TRIGGER/LUMI/HLTPrefLumi", 2, R, "run", 1, 100, 1, 200,
            ("HLTPrefLumi-HEAD", "HLTPrefLumi-v3")),
 )
-"""The folders of the world, badly cached ones first."""
+"""The folders of the world; those of CONDBR2 and OFLP200 that cache badly are first."""
 # fmt: on

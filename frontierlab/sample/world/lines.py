@@ -1,4 +1,4 @@
-"""Write drawn columns as documents: lines of JSON, built column by column."""
+"""Write drawn columns as documents: one JSON text per document, built column by column."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def lines(
 
 
 def _part(name: str, values: NDArray[np.int64], quote: str) -> pa.Array:
-    """Return ``,"name":value`` for each document; null if it lacks the field."""
+    """Return ``,"name":value`` for each document; null if the document lacks the field."""
     begin = f',"{name}":'
     if name == "@timestamp":
         time = pa.array(values).cast(pa.timestamp("ms")).cast(pa.string())
@@ -70,7 +70,7 @@ def _part(name: str, values: NDArray[np.int64], quote: str) -> pa.Array:
 
 
 def _replaced(part: pa.Array, name: str, texts: dict[int, str]) -> pa.Array:
-    """Return the column with the texts of some rows replaced."""
+    """Return the column with other values in some rows: ``texts`` by row; an empty text removes the field."""
     rows = sorted(texts)
     mask = np.zeros(len(part), dtype=bool)
     mask[rows] = True

@@ -34,17 +34,17 @@ def mapping(kind: str = "standard") -> dict[str, Any]:
     Parameters
     ----------
     kind
-        ``standard``: names are keywords, integers long, flags boolean, malformed values are
-        ignored. ``text``: names are text with a sub-field ``keyword``. ``strings``: integers are keywords,
-        for a world with ``numbers_as_strings``. Fields that are not listed are not indexed.
+        ``standard``: names are keywords, integers long, flags boolean, and malformed values are not indexed.
+        ``text``: names are text with a sub-field ``keyword``. ``strings``: integers are keywords, for a world with
+        ``numbers_as_strings``. In all three, fields that the mapping does not list are not indexed.
 
     Raises
     ------
-    The kind is unknown.
-        For another kind.
+    frontierlab.errors.InvalidRequestError
+        There is no mapping of that kind.
     """
     if kind not in MAPPINGS:
-        raise InvalidRequestError(f"there is no mapping {kind!r}: choose one of {', '.join(MAPPINGS)}")
+        raise InvalidRequestError(f"There is no mapping {kind!r}: choose one of {', '.join(MAPPINGS)}.")
     text = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 256}}}
     name = text if kind == "text" else {"type": "keyword"}
     number = {"type": "keyword"} if kind == "strings" else {"type": "long", "ignore_malformed": True}
@@ -67,8 +67,8 @@ def load(
 ) -> int:
     """Create an index and load the documents of a world.
 
-    The index has 2 shards and no replica. It is refreshed once, after all documents are loaded. The world must be
-    made with ``indexable=True``: others contain documents that Elasticsearch rejects.
+    An index has 2 shards and no replica. It is refreshed once, after all documents are loaded. The world must be
+    made with ``indexable=True``: another world contains documents that Elasticsearch refuses.
 
     Parameters
     ----------
@@ -77,12 +77,12 @@ def load(
     world
         The world to load; one chunk at a time is in memory.
     index
-        Name of the index, which must not exist. ``{month}`` in it is replaced by the month of each document's time:
-        ``frontier-new-{month}`` makes one index per month, such as ``frontier-new-2026-10``.
+        Name of the index, which must not exist. ``{month}`` in the name is replaced by the month of each document's
+        time: ``frontier-new-{month}`` creates one index per month, such as ``frontier-new-2026-10``.
     mapping
         See `frontierlab.sample.world.loading.mapping`.
     progress
-        Called with the number of loaded documents and the total.
+        Called now and then with the number of loaded documents and the total.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def load(
     Raises
     ------
     frontierlab.errors.ElasticsearchError
-        The server rejects a document; the index with the documents loaded before remains.
+        The server refuses a document; the index remains, with the documents that were loaded before.
     """
     properties = _mapping(mapping)
     created: set[str] = set()
@@ -145,14 +145,14 @@ def _bodies(chunk: Chunk, indices: list[str]) -> Iterator[tuple[bytes, int]]:
 
 
 def _send(client: Elasticsearch, body: bytes, count: int) -> int:
-    """Send one bulk request; raise with the first reasons if the server rejects documents."""
-    # the client sends bytes unchanged
+    """Send one bulk request; raise an error with the first reasons if the server refuses documents."""
+    # the client sends bytes as they are
     answer = client.bulk(operations=[body], filter_path=["errors", "items.*.error"])  # type: ignore[list-item]
     if answer["errors"]:
         errors = [item["index"]["error"] for item in answer["items"] if item]
         reasons = "; ".join(f"{e['type']}: {e['reason']}" for e in errors[:3])
         raise ElasticsearchError(
-            f"Elasticsearch refused {len(errors)} of {count} documents ({reasons}); what was loaded before stays. "
-            "Delete the index, and load a world made with indexable=True."
+            f"Elasticsearch refused {len(errors)} of {count} documents ({reasons}); the index keeps those that were "
+            "loaded before. Delete the index, and load a world that was made with indexable=True."
         )
     return count

@@ -1,4 +1,4 @@
-"""The names in the synthetic world: tasks, sites, Squids, servers.
+"""The names in the synthetic world: databases, schemas, folders, tags, tasks, sites, Squids, machines and servers.
 
 A column of names is drawn as indices into one of the lists of `NAMES`; -1 is missing. Nothing here depends on a seed.
 """
@@ -24,10 +24,10 @@ __all__ = [
 ]
 
 KINDS = ("data", "simulation", "overlay", "run1", "monitoring")
-"""What a task does; this decides which databases and folders its jobs query."""
+"""The kinds of tasks; the kind decides which databases and folders the jobs of a task query."""
 
 FOREIGN = ("ATLAS_CONF_TRIGGER_RUN3", "ATLAS_CONFIG_R", "CMS_COND_31X_ALL")
-"""Databases and schemas of queries that are not COOL queries."""
+"""Names of databases that are not of COOL; each is also the schema of its queries."""
 
 UNKNOWN_PATH = "/TEST/RetiredFolder"
 """A folder that the catalogue does not contain."""
@@ -36,7 +36,7 @@ UNKNOWN_TAG = "RetiredTag-00"
 """A tag that no folder of the catalogue has."""
 
 NUMBER_AS_NAME = "20261001"
-"""A task name that a document writes as a number."""
+"""A task name that consists of digits; a document has it as a JSON number."""
 
 _TASK = (
     ("data", "data{y}_13p6TeV.00{r}.physics_Main.recon.AOD.r15{n}", 14),

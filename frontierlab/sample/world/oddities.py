@@ -1,8 +1,8 @@
 """Odd documents, each with the outcome that extraction must produce.
 
 An oddity is an unusual text for one field of a document. Some texts can be converted to the intended value (a number
-in quotes). Some mean that there is no value (null, an empty list). Others cannot be converted: then the document is set
-aside with the reason given here.
+in quotes). Some mean that there is no value (null, an empty list). Others cannot be converted: then the document is
+malformed, for the reason given here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ABSENT, SEVERAL, OBJECT = "missing", "an array of several values", "an object"
 
 KEPT, NULL = "kept", "null"
 EXACT = 2**53
-"""All readers write integers below this the same with and without a decimal point."""
+"""Integers below this are exact as floats, so that ``7.0`` is 7 for every reader of JSON."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Oddity:
         field; None leaves this document unchanged.
     outcome
         ``kept`` if the value stays the same, ``null`` if the text means no value; otherwise the reason why the document
-        is set aside.
+        is malformed.
     indexable
         Whether a real Elasticsearch accepts the document (with ``ignore_malformed``) and finds it by its intended time.
     meant
-        The meaning of the text if it does not depend on the field's value; None if it means that value.
+        The value that the text means, if it does not depend on the field's value.
     """
 
     field: str
@@ -59,7 +59,7 @@ class Oddity:
 class Spoilt:
     """The oddities of a chunk.
 
-    ``texts`` maps field and row to a JSON text; ``reasons`` maps a row to the reason why it is set aside.
+    ``texts`` has the JSON texts by field and row; ``reasons`` has the reason of each malformed document by row.
     """
 
     texts: dict[str, dict[int, str]] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def _integers(name: str) -> list[Oddity]:
     def fixed(text: str, outcome: str, indexable: bool = True) -> Oddity:
         return Oddity(name, _fixed(text), outcome, indexable)
 
-    measured = DOCUMENT_FIELDS[name].measured  # fractions are rounded
+    measured = DOCUMENT_FIELDS[name].measured  # a fraction is rounded, not malformed
     return [
         *(Oddity(name, form.format, KEPT) for form in ('"{}"', '" {} "', "[{}]")),
         *(Oddity(name, _small(form), KEPT) for form in ("{}.0", '"{}.0"')),
@@ -111,7 +111,7 @@ def _flags(name: str) -> list[Oddity]:
 
 
 def _names(name: str) -> list[Oddity]:
-    # sqlowner has no null: a row without a schema is not completed
+    # never null for sqlowner: a row without a schema is not completed, and `completion` does not model that
     nulls = () if name == "sqlowner" else ("null", "[]", "")
     return [
         Oddity(name, lambda value: f'["{value}"]', KEPT),
@@ -123,7 +123,7 @@ def _names(name: str) -> list[Oddity]:
 
 
 def _iso(value: int | str, hours: int, form: str) -> str:
-    """Write ms since the epoch as ISO 8601 in a time zone; ``form`` formats the local time to the ms."""
+    """Write ms since the epoch as ISO 8601 in a time zone; ``form`` is the text around the local time."""
     zone = timezone(timedelta(hours=hours))
     local = datetime.fromtimestamp(int(value) // 1000, zone).strftime("%Y-%m-%dT%H:%M:%S")
     return form.format(f"{local}.{int(value) % 1000:03d}")
@@ -164,15 +164,15 @@ ODDITIES = _all()
 
 
 def spoil(columns: Columns, share: float, rng: np.random.Generator, *, indexable: bool) -> Spoilt:
-    """Make about this share of the documents odd, and change ``columns`` to their new meaning.
+    """Make about this share of the documents odd, and change ``columns`` to the values that the new texts mean.
 
-    A tenth of the odd documents are odd in a second field too, and a few write a task name as a number. The reason why
-    a document is set aside is that of its first odd field, in the order of a log row's columns.
+    A tenth of the odd documents can be odd in a second field too; a few only have a number as their task name. The
+    reason of a malformed document is that of its first malformed field, in the order of a log row's columns.
 
     Parameters
     ----------
     columns
-        Drawn columns; a value that an oddity removes becomes missing.
+        Drawn columns; a value that an oddity removes or replaces is changed in place.
     share
         Between 0 and 1.
     rng

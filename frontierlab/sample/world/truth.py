@@ -34,11 +34,11 @@ FLOATS = (
 def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataFrame:
     """Return the caching figures of each folder and tag.
 
-    A query has a **good IOV** when ``since >= 0`` and ``until >= since``. It **failed** when any of
-    ``disconn``, ``rejected``, ``procerror`` is true, and was **served** otherwise. Two queries are
-    different when (``sqlhash``, ``since``, ``until``) differ. The **answer** of a query is the set of rows of
-    the folder and tag that COOL's SQL returns: per channel, from the latest row with ``IOV_SINCE <= since``
-    on, the rows with ``IOV_SINCE <= until`` and ``IOV_UNTIL > since``.
+    A query has a **good IOV** if ``since >= 0`` and ``until >= since``. It **failed** if ``disconn``, ``rejected`` or
+    ``procerror`` is true; otherwise it was **served**. Two queries are different if (``sqlhash``, ``since``, ``until``)
+    differ. The **answer** of a query is the set of rows of the folder and tag that COOL's SQL returns: for each
+    channel, starting at the latest row with ``IOV_SINCE <= since``, the rows with ``IOV_SINCE <= until`` and
+    ``IOV_UNTIL > since``.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
     -------
     pandas.DataFrame
         One row per (``db``, ``schema``, ``nodefullpath``, ``tagname``) with at least one logged query whose IOV is
-        good, half given or backward, sorted by these. Rows without a path of a folder are ignored; the name of an
-        unknown tag is ``unknown``. Columns, null if undefined:
+        good, half given or backward, sorted by these columns. Log rows without a schema or path are ignored. The
+        tag of log rows without a tag name is ``unknown``. The other columns, null if undefined:
 
         ``queries``
             served queries with a good IOV; the other columns use only these queries unless they say otherwise.
@@ -60,8 +60,8 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
             number of different queries among them.
         ``different_payloads_iov``, ``different_payloads_content``
             number of different non-empty answers, as sets of (channel, since, until), and as sets of (channel,
-            content). These and all that follow from answers are null if the tag is ``unknown``, or not in the
-            catalogue's folder. A folder and tag without queries has no answers.
+            content). These and all other figures of answers are null if the tag is ``unknown``, or if the catalogue
+            does not have the tag and there are served queries. Without served queries there are 0 answers.
         ``empty_queries``, ``different_empty_queries``
             queries with an empty answer, and the number of different queries among them.
         ``cached``, ``uncached``
@@ -69,7 +69,7 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
         ``failed``
             queries with a good IOV that failed.
         ``half_given``, ``backwards``
-            queries, failed or not, with only one of ``since`` and ``until``, and with ``until < since``.
+            queries, failed or not, with only one of ``since`` and ``until``, and with both and ``until < since``.
         ``bytes_served``
             sum of ``fsize`` of the uncached queries: a cached answer has no body.
         ``wasted_bytes``

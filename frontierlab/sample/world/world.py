@@ -47,7 +47,7 @@ class Chunk:
     first
         The index of its first document in the world.
     columns, spoilt
-        The drawn columns, and their oddities.
+        The columns after drawing and spoiling, and their oddities.
     nulls
         Mask of documents that write null for missing fields.
     numbers_as_strings
@@ -65,13 +65,13 @@ class Chunk:
         return len(self.nulls)
 
     def lines(self, head: str | pa.Array = "", tail: str = "") -> pa.Array:
-        """Return the documents as JSON: an array of strings, one per document, between ``head`` and ``tail``."""
+        """Return the documents as JSON: one string per document, each between its ``head`` and ``tail``."""
         quoted = self.numbers_as_strings
         return lines(self.columns, self.spoilt.texts, self.nulls, numbers_as_strings=quoted, head=head, tail=tail)
 
     @property
     def documents(self) -> list[dict[str, Any]]:
-        """The parsed documents; slow, for tests and inspection."""
+        """The parsed documents; slow, meant for tests and inspection."""
         return [json.loads(line) for line in self.lines().to_pylist()]
 
     def ndjson(self, style: Literal["plain", "elasticdump"] = "plain") -> memoryview:
@@ -96,12 +96,12 @@ class Chunk:
 
     @property
     def set_aside(self) -> dict[str, int]:
-        """Number of documents that cannot be converted, by reason."""
+        """Number of malformed documents, by reason."""
         return dict(Counter(self.spoilt.reasons.values()))
 
     @property
     def left_out(self) -> dict[str, int]:
-        """Number of documents that are not queries of a configured database, by reason; zeros are not listed."""
+        """Number of well-formed documents that are not queries of a database of the world, by reason, without zeros."""
         good = np.ones(len(self), dtype=bool)
         good[list(self.spoilt.reasons)] = False
         db = self.columns["sqldb"][good]
@@ -118,9 +118,9 @@ class Chunk:
 class World:
     """A synthetic Frontier: documents, catalogue and payloads, with their truth.
 
-    Everything is made on demand, and documents are made in chunks, so the memory does not depend on their number. The
-    same arguments make the same world, as long as numpy's generators draw the same values. A small world is not a part
-    of a larger one.
+    Everything is made on demand. Documents are made in chunks, so that the memory does not depend on their number. The
+    same arguments make the same world, as long as numpy's generators draw the same values. A small world is not the
+    first part of a larger one.
 
     Parameters
     ----------
@@ -131,10 +131,10 @@ class World:
     since, until
         Times of documents are in ``[since, until)``; ISO 8601, UTC if no time zone is given.
     malformed
-        Share of documents with an oddity; somewhat less than half of these can still be converted.
+        Share of documents with an oddity; about half of these are malformed, the others can be converted.
     indexable
-        Use only oddities that a real Elasticsearch accepts and finds by time: no objects as values, no unreadable or
-        missing times, no dates without a time. Needed for loading.
+        Use only oddities that a real Elasticsearch accepts and finds by time: no objects as values; no times that are
+        missing, unreadable, several, or dates alone. Loading needs this.
     numbers_as_strings
         Write integers in quotes, as some installations do.
 
@@ -154,11 +154,11 @@ class World:
 
     def __post_init__(self) -> None:
         if self.documents < 0:
-            raise InvalidRequestError(f"documents is {self.documents}: give 0 or more")
+            raise InvalidRequestError(f"documents is {self.documents}: give 0 or more.")
         if not 0 <= self.malformed <= 1:
-            raise InvalidRequestError(f"malformed is {self.malformed}: give a share between 0 and 1")
+            raise InvalidRequestError(f"malformed is {self.malformed}: give a share between 0 and 1.")
         if _milliseconds(self.until) <= _milliseconds(self.since):
-            raise InvalidRequestError(f"until {self.until} is not after since {self.since}")
+            raise InvalidRequestError(f"until {self.until} is not after since {self.since}: give a later time.")
 
     @cached_property
     def catalogue(self) -> pa.Table:
@@ -184,8 +184,9 @@ class World:
     def counts(self) -> dict[str, Any]:
         """The counts that extraction must produce.
 
-        ``read`` and ``kept`` are numbers of documents; ``left_out`` and ``set_aside`` are numbers by reason. ``read``
-        is the sum of the others. The first access generates all chunks once.
+        ``read`` and ``kept`` are numbers of documents. ``left_out`` (not a query of a database of the world) and
+        ``set_aside`` (malformed) are numbers by reason. ``read`` is the sum of the others. The first access generates
+        all chunks once.
         """
         kept, left_out, set_aside = 0, Counter[str](), Counter[str]()
         for chunk in self.chunks():
@@ -200,7 +201,7 @@ class World:
         }
 
     def logs(self) -> pa.Table:
-        """Return all log rows that extraction must produce; each needs about 140 bytes of memory."""
+        """Return all log rows that extraction must produce; a row takes about 140 bytes of memory."""
         return pa.concat_tables([arrow_schema().empty_table(), *(chunk.logs for chunk in self.chunks())])
 
     def truth(self) -> pd.DataFrame:
@@ -245,6 +246,6 @@ def _milliseconds(time: str) -> int:
     try:
         parsed = datetime.fromisoformat(time)
     except ValueError as error:
-        raise InvalidRequestError(f"{time!r} is not a time: write it as 2026-10-01T00:00:00Z") from error
+        raise InvalidRequestError(f"{time!r} is not a time: write it as 2026-10-01T00:00:00Z.") from error
     parsed = parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     return round(parsed.timestamp() * 1000)
