@@ -30,7 +30,7 @@ def main(folder: Path | None = None) -> Path:
     dataset = fl.extract(settings, source=fl.sample.path(), name="demo")
     counts = dataset.counts
     _say(f"Extracted and completed: {counts.read:,} documents read\n")
-    _say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.set_aside:,} set aside\n")
+    _say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.malformed:,} malformed\n")
     _say("Starting Spark and counting the queries: up to a minute …\n")
     logs = fl.open_logs(dataset, settings=settings)
     _say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")

@@ -22,10 +22,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.documents.lenient import Converter, SetAside, convert, convert_text, converter_of
+from frontierlab.documents.lenient import Converter, MalformedDocument, convert, convert_text, converter_of
 from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
-__all__ = ["DocumentReader", "Page"]
+__all__ = ["DocumentReader", "ParsedPage"]
 
 _SHORT = r'^("-?\d{1,18}"|-?\d{1,18})$'  # an integer, or text that is one
 _LONG = r'^("\d{19}"|\d{19})$'  # may exceed int64
@@ -33,7 +33,7 @@ _LARGEST = str(2**63 - 1)
 
 
 @dataclass
-class Page:
+class ParsedPage:
     """The result of reading some documents.
 
     Parameters
@@ -41,7 +41,7 @@ class Page:
     rows
         One row per document that could be read, with the columns of a log row that come from the
         document; ``db`` still has its suffix.
-    set_aside
+    malformed
         ``(reason, document)`` of each malformed document.
     converted
         Number of values of another type than their column whose meaning is clear, by field.
@@ -52,13 +52,13 @@ class Page:
     """
 
     rows: pa.Table
-    set_aside: list[tuple[str, bytes]] = field(default_factory=list)
+    malformed: list[tuple[str, bytes]] = field(default_factory=list)
     converted: Counter[str] = field(default_factory=Counter)
     unfit: Counter[str] = field(default_factory=Counter)
     with_iov: int = 0
 
 
-class _Column(NamedTuple):
+class _ParsedColumn(NamedTuple):
     """The values parsed from the texts of a column, and masks of them.
 
     Parameters
@@ -97,7 +97,7 @@ class DocumentReader:
         self._statement = f"SELECT unnest(from_json(document, '{shape}')) FROM documents"
         self._idle: list[duckdb.DuckDBPyConnection] = []
 
-    def read(self, documents: Sequence[bytes]) -> Page:
+    def read(self, documents: Sequence[bytes]) -> ParsedPage:
         """Read documents.
 
         Parameters
@@ -107,24 +107,24 @@ class DocumentReader:
 
         Returns
         -------
-        Page
-            Every document is in the rows or set aside. The rows can be in another order than the documents.
+        ParsedPage
+            Every document is in the rows or malformed. The rows can be in another order than the documents.
         """
-        page, odd = Page(self._schema.empty_table()), list[bytes]()
+        page, others = ParsedPage(self._schema.empty_table()), list[bytes]()  # others: for the lenient reader
         if any(isinstance(document, bytes) for document in documents):  # text that is not known to be JSON
-            documents = _sound(documents, odd)
+            documents = _sound(documents, others)
         try:
             texts = self._taken_apart(documents)
         except (duckdb.Error, UnicodeDecodeError):
-            documents = _sound(documents, odd)
+            documents = _sound(documents, others)
             try:
                 texts = self._taken_apart(documents)
             except duckdb.Error:  # for example: two extra fields whose names differ only in case
-                odd += documents
+                others += documents
                 documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
         rows, good = self._typed(texts, page)
-        odd += [documents[row] for row in np.flatnonzero(~good).tolist()]
-        rows = pa.concat_tables([rows, self._one_by_one(odd, page)])
+        others += [documents[row] for row in np.flatnonzero(~good).tolist()]
+        rows = pa.concat_tables([rows, self._one_by_one(others, page)])
         page.with_iov = pc.sum(pc.and_(pc.is_valid(rows["sqlsin"]), pc.is_valid(rows["sqlunt"]))).as_py() or 0
         page.rows = self._renamed(rows)
         return page
@@ -168,7 +168,7 @@ class DocumentReader:
         finally:
             self._idle.append(connection)
 
-    def _typed(self, texts: pa.Table, page: Page) -> tuple[pa.Table, np.ndarray[Any, Any]]:
+    def _typed(self, texts: pa.Table, page: ParsedPage) -> tuple[pa.Table, np.ndarray[Any, Any]]:
         """Parse all columns; return the rows that parsed cleanly, and a boolean mask of them."""
         read = {name: self._read(name, _whole(texts[name])) for name in self._columns}
         good = pc.is_valid(read["@timestamp"].values)
@@ -184,22 +184,22 @@ class DocumentReader:
             rows = rows.filter(good)
         return rows, good.to_numpy(zero_copy_only=False)
 
-    def _read(self, name: str, texts: pa.Array) -> _Column:
+    def _read(self, name: str, texts: pa.Array) -> _ParsedColumn:
         column, is_extra = self._columns[name], name in self._extra
         if column.as_json:
-            return _Column(texts, pc.fill_null(_as_written(texts), True))
+            return _ParsedColumn(texts, pc.fill_null(_as_written(texts), True))
         read = _read(texts, column.type)
         if is_extra or not pa.types.is_dictionary(column.type):  # the lenient reader accepts no further names
-            return _with_oddities(read, texts, column.type, self._converters[name], is_extra)
+            return _with_lenient_values(read, texts, column.type, self._converters[name], is_extra)
         return read
 
-    def _one_by_one(self, documents: list[bytes], page: Page) -> pa.Table:
+    def _one_by_one(self, documents: list[bytes], page: ParsedPage) -> pa.Table:
         rows = []
         for document in documents:
             try:
                 row, converted, unfit = convert(document, self._converters)
-            except SetAside as reason:
-                page.set_aside.append((str(reason), bytes(document)))
+            except MalformedDocument as reason:
+                page.malformed.append((str(reason), bytes(document)))
             else:
                 rows.append(row)
                 page.converted.update(converted)
@@ -214,48 +214,50 @@ class DocumentReader:
         return table
 
 
-def _sound(documents: Sequence[bytes], odd: list[bytes]) -> list[bytes]:
-    """Return the documents that are valid JSON in UTF-8, and add the others to `odd`."""
+def _sound(documents: Sequence[bytes], others: list[bytes]) -> list[bytes]:
+    """Return the documents that are valid JSON in UTF-8, and add the rest to `others`."""
     sound = []
     for document in documents:
         try:
             msgspec.json.decode(document, type=msgspec.Raw)
             bytes(document).decode()  # msgspec does not check the UTF-8 of strings in Raw values
         except (ValueError, RecursionError):
-            odd.append(document)
+            others.append(document)
         else:
             sound.append(document)
     return sound
 
 
-def _read(texts: pa.Array, type_: pa.DataType) -> _Column:
+def _read(texts: pa.Array, type_: pa.DataType) -> _ParsedColumn:
     if pa.types.is_timestamp(type_):
         return _read_times(texts, type_)
     if pa.types.is_integer(type_):
         return _read_integers(texts)
     if pa.types.is_boolean(type_):
-        return _Column(pc.equal(texts, "true"), pc.fill_null(pc.is_in(texts, pa.array(["true", "false", None])), True))
+        return _ParsedColumn(
+            pc.equal(texts, "true"), pc.fill_null(pc.is_in(texts, pa.array(["true", "false", None])), True)
+        )
     return _read_numbers(texts) if pa.types.is_floating(type_) else _read_names(texts)
 
 
-def _with_oddities(
-    column: _Column, texts: pa.Array, type_: pa.DataType, converter: Converter, is_extra: bool
-) -> _Column:
+def _with_lenient_values(
+    column: _ParsedColumn, texts: pa.Array, type_: pa.DataType, converter: Converter, is_extra: bool
+) -> _ParsedColumn:
     """Parse the values that are not plain with the lenient reader, each distinct text once.
 
     A value that does not fit the column is null in an extra field; otherwise the lenient reader gets its document.
     """
     if column.good is None or pc.all(column.good).as_py():
         return column
-    odd = pc.invert(column.good)
+    lenient = pc.invert(column.good)
     if not pa.types.is_floating(type_):  # a float64 column may use DuckDB's rounded fractions
-        odd = pc.fill_null(pc.and_(odd, _as_written(texts)), False)
-    encoded = texts.filter(odd).dictionary_encode()
+        lenient = pc.fill_null(pc.and_(lenient, _as_written(texts)), False)
+    encoded = texts.filter(lenient).dictionary_encode()
     values, converted, unfit = list[Any](), list[bool](), list[bool]()
     for text in encoded.dictionary.to_pylist():
         try:
             value, plain = convert_text(text, converter)
-        except SetAside:
+        except MalformedDocument:
             value, plain = None, True
             unfit.append(True)
         else:
@@ -264,13 +266,13 @@ def _with_oddities(
         converted.append(not plain)
 
     def placed(among: pa.Array, these: list[Any]) -> pa.Array:
-        return pc.replace_with_mask(among, odd, pa.array(these, among.type).take(encoded.indices))
+        return pc.replace_with_mask(among, lenient, pa.array(these, among.type).take(encoded.indices))
 
     none = pa.repeat(pa.scalar(False), len(texts))
     lost = placed(none, unfit)
-    return _Column(
+    return _ParsedColumn(
         placed(column.values.cast(type_), values),
-        good=pc.or_(column.good, odd) if is_extra else pc.and_not(pc.or_(column.good, odd), lost),
+        good=pc.or_(column.good, lenient) if is_extra else pc.and_not(pc.or_(column.good, lenient), lost),
         converted=placed(none if column.converted is None else column.converted, converted),
         unfit=lost if is_extra else None,
     )
@@ -281,46 +283,46 @@ def _as_written(texts: pa.Array) -> pa.Array:
     return pc.or_(pc.starts_with(texts, '"'), pc.invert(pc.match_substring_regex(texts, r"(^|[\[,:])-?\d+[.eE]")))
 
 
-def _read_integers(texts: pa.Array) -> _Column:
+def _read_integers(texts: pa.Array) -> _ParsedColumn:
     try:
-        return _Column(texts.cast(pa.int64()))
+        return _ParsedColumn(texts.cast(pa.int64()))
     except pa.ArrowInvalid:  # some are not integers, or are integers written as text
         digits = pc.utf8_trim(texts, '"')
         long = pc.and_(pc.match_substring_regex(texts, _LONG), pc.less_equal(digits, _LARGEST))
         good = pc.or_(pc.match_substring_regex(texts, _SHORT), long)
         values = pc.if_else(good, digits, None).cast(pa.int64())
-        return _Column(values, pc.fill_null(good, True), pc.fill_null(pc.starts_with(texts, '"'), False))
+        return _ParsedColumn(values, pc.fill_null(good, True), pc.fill_null(pc.starts_with(texts, '"'), False))
 
 
-def _read_numbers(texts: pa.Array) -> _Column:
+def _read_numbers(texts: pa.Array) -> _ParsedColumn:
     try:
         values = texts.cast(pa.float64())
     except pa.ArrowInvalid:
-        return _Column(pa.nulls(len(texts), pa.float64()), pc.is_null(texts))
-    return _Column(values, pc.fill_null(pc.is_finite(values), True))
+        return _ParsedColumn(pa.nulls(len(texts), pa.float64()), pc.is_null(texts))
+    return _ParsedColumn(values, pc.fill_null(pc.is_finite(values), True))
 
 
-def _read_times(texts: pa.Array, type_: pa.DataType) -> _Column:
+def _read_times(texts: pa.Array, type_: pa.DataType) -> _ParsedColumn:
     """Read times like "2026-10-01T00:00:00.000Z", of the years that `convert` accepts."""
     looks = pc.and_(pc.equal(pc.binary_length(texts), 26), pc.ends_with(texts, 'Z"'))
     good = pc.and_(looks, pc.and_(pc.greater_equal(texts, '"1970'), pc.less(texts, '"2262')))
     values = pc.if_else(good, pc.utf8_slice_codeunits(texts, 1, 25), None)
     try:
-        return _Column(values.cast(type_), pc.fill_null(good, True))
+        return _ParsedColumn(values.cast(type_), pc.fill_null(good, True))
     except pa.ArrowInvalid:
-        return _Column(pa.nulls(len(texts), type_), pc.is_null(texts))
+        return _ParsedColumn(pa.nulls(len(texts), type_), pc.is_null(texts))
 
 
-def _read_names(texts: pa.Array) -> _Column:
+def _read_names(texts: pa.Array) -> _ParsedColumn:
     """Read names. There are few distinct names, so each is parsed once."""
     encoded = texts.dictionary_encode()
     different = encoded.dictionary.to_pylist()
     names = [_name(text) for text in different]
     if all(text.startswith('"') for text in different) and len({*names}) == len(names):
-        return _Column(pa.DictionaryArray.from_arrays(encoded.indices, pa.array(names, pa.string())))
+        return _ParsedColumn(pa.DictionaryArray.from_arrays(encoded.indices, pa.array(names, pa.string())))
     values = pa.array(names, pa.string()).take(encoded.indices).dictionary_encode()
     numbers = pa.array([not text.startswith('"') for text in different], pa.bool_()).take(encoded.indices)
-    return _Column(values, pc.or_(pc.is_null(texts), pc.is_valid(values)), pc.fill_null(numbers, False))
+    return _ParsedColumn(values, pc.or_(pc.is_null(texts), pc.is_valid(values)), pc.fill_null(numbers, False))
 
 
 def _name(text: str) -> str | None:

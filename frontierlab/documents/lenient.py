@@ -1,8 +1,8 @@
 """The lenient reader: reads the documents that the fast reader refuses, value by value.
 
-A value is converted if its meaning is clear; otherwise the whole document is malformed and is set
-aside with the reason. An extra field never costs its document: a value that does not fit its column
-is null, and counted. The rules are in the table of `convert`.
+A value is converted if its meaning is clear; otherwise the whole document is malformed, and is
+kept with the reason. An extra field never costs its document: a value that does not fit its column is null, and
+counted. The rules are in the table of `convert`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any
 import pyarrow as pa
 
 from frontierlab.errors import FrontierlabError
-from frontierlab.exports.json_text import Malformed
+from frontierlab.exports.json_text import MalformedText
 from frontierlab.schema import DOCUMENT_FIELDS, Column
 from frontierlab.util.times import to_milliseconds
 
-__all__ = ["Converter", "SetAside", "convert", "convert_text", "converter_of"]
+__all__ = ["Converter", "MalformedDocument", "convert", "convert_text", "converter_of"]
 
 Converter = Callable[[Any], tuple[Any, bool]]
 """A function: value → (value of the column, whether the given value was already of the column's type)."""
@@ -34,7 +34,7 @@ _FLAGS = {"true": True, "false": False, "1": True, "0": False}
 _EPOCH_MS = re.compile(r"\d{12,14}")
 
 
-class SetAside(FrontierlabError):
+class MalformedDocument(FrontierlabError):
     """A document is malformed; the message is the reason, such as ``sqlsin: not an integer``."""
 
 
@@ -77,30 +77,30 @@ def convert(raw: bytes, converters: dict[str, Converter]) -> tuple[dict[str, Any
 
     Raises
     ------
-    SetAside
+    MalformedDocument
         The document is malformed. The message names the first field of a log row, in the order of `converters`,
         that cannot be converted, and why.
     """
-    if isinstance(raw, Malformed):
-        raise SetAside(raw.reason)
+    if isinstance(raw, MalformedText):
+        raise MalformedDocument(raw.reason)
     try:
         document = _parsed(bytes(raw))
     except (ValueError, RecursionError):
-        raise SetAside("the line: not JSON") from None
+        raise MalformedDocument("the line: not JSON") from None
     if isinstance(document, dict) and "@timestamp" not in document and isinstance(document.get("_source"), dict):
         document = document["_source"]
     if not isinstance(document, dict):
-        raise SetAside("the line: not a document")
+        raise MalformedDocument("the line: not a document")
     row: dict[str, Any] = {}
     converted, unfit = list[str](), list[str]()
     for field, converter in converters.items():
         try:
             row[field], plain = _alone(document.get(field), converter)
             if row[field] is None and field == "@timestamp":
-                raise SetAside("missing")
-        except SetAside as reason:
+                raise MalformedDocument("missing")
+        except MalformedDocument as reason:
             if field in DOCUMENT_FIELDS:
-                raise SetAside(f"{field}: {reason}") from None
+                raise MalformedDocument(f"{field}: {reason}") from None
             row[field], plain = None, True
             unfit.append(field)
         if not plain:
@@ -113,13 +113,13 @@ def convert_text(text: str, converter: Converter) -> tuple[Any, bool]:
 
     Raises
     ------
-    SetAside
+    MalformedDocument
         The value does not fit the column; the message says why.
     """
     try:
         return _alone(_parsed(text), converter)
     except (ValueError, RecursionError):
-        raise SetAside("not JSON") from None
+        raise MalformedDocument("not JSON") from None
 
 
 def _parsed(text: str | bytes) -> Any:
@@ -161,10 +161,10 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
         return None, False
     if isinstance(value, list):
         if len(value) > 1:
-            raise SetAside("an array of several values")
+            raise MalformedDocument("an array of several values")
         return (_alone(value[0], converter)[0] if value else None), False
     if isinstance(value, dict):
-        raise SetAside("an object")
+        raise MalformedDocument("an object")
     return converter(value)
 
 
@@ -176,12 +176,12 @@ def _first(members: list[tuple[str, Any]]) -> dict[str, Any]:
 def _decimal(value: Any, what: str) -> Decimal:
     try:
         if isinstance(value, bool) or (isinstance(value, str) and "_" in value):  # Decimal accepts 1_000
-            raise SetAside(what)
+            raise MalformedDocument(what)
         number = Decimal(value.strip() if isinstance(value, str) else value)
     except ArithmeticError:
-        raise SetAside(what) from None
+        raise MalformedDocument(what) from None
     if not number.is_finite():
-        raise SetAside(what)
+        raise MalformedDocument(what)
     return number
 
 
@@ -190,13 +190,13 @@ def _integer(value: Any) -> tuple[int, bool]:
         return value, True
     number = _decimal(value, "not an integer")
     if not -(2**64) < number < 2**64:  # checked before int(), which would compute all digits of 1e999999
-        raise SetAside("beyond int64")
+        raise MalformedDocument("beyond int64")
     if number != int(number):
-        raise SetAside("not an integer")
+        raise MalformedDocument("not an integer")
     if not -(2**63) <= number < 2**63:
-        raise SetAside("beyond int64")
+        raise MalformedDocument("beyond int64")
     if abs(number) > 2**53 and number.as_tuple().exponent > 0:  # type: ignore[operator]  # finite: an int
-        raise SetAside("an integer without its last digits")
+        raise MalformedDocument("an integer without its last digits")
     return int(number), False
 
 
@@ -204,7 +204,7 @@ def _measure(value: Any) -> tuple[int, bool]:
     """Read a measured time: a fraction is rounded to the nearest integer."""
     try:
         return _integer(value)
-    except SetAside as reason:
+    except MalformedDocument as reason:
         if str(reason) != "not an integer":
             raise
     number = _decimal(value, "not an integer").to_integral_value(ROUND_HALF_UP)
@@ -214,7 +214,7 @@ def _measure(value: Any) -> tuple[int, bool]:
 def _number(value: Any) -> tuple[float, bool]:
     number = float(_decimal(value, "not a number"))
     if not math.isfinite(number):
-        raise SetAside("beyond float64")
+        raise MalformedDocument("beyond float64")
     return number, isinstance(value, (int, Decimal))
 
 
@@ -225,7 +225,7 @@ def _flag(value: Any) -> tuple[bool, bool]:
     found = _FLAGS.get(value.strip().lower()) if isinstance(value, str) else {1: True, 0: False}.get(value)
     if found is not None:
         return found, False
-    raise SetAside("not a flag")
+    raise MalformedDocument("not a flag")
 
 
 def _name(value: Any) -> tuple[str, bool]:
@@ -233,11 +233,11 @@ def _name(value: Any) -> tuple[str, bool]:
         try:
             value.encode()
         except UnicodeEncodeError:  # half of a surrogate pair
-            raise SetAside("not a name") from None
+            raise MalformedDocument("not a name") from None
         return value, True
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value), False
-    raise SetAside("not a name")
+    raise MalformedDocument("not a name")
 
 
 def _time(value: Any) -> tuple[int, bool]:
@@ -252,14 +252,14 @@ def _time(value: Any) -> tuple[int, bool]:
             moment = datetime.fromisoformat(text)
             moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
         except (ValueError, OverflowError):
-            raise SetAside("not a time") from None
+            raise MalformedDocument("not a time") from None
         if len(text) <= _DAY:
-            raise SetAside("a date without a time of day")
+            raise MalformedDocument("a date without a time of day")
         milliseconds = to_milliseconds(moment)
     else:
-        raise SetAside("not a time")
+        raise MalformedDocument("not a time")
     if not 0 <= milliseconds < 9_214_646_400_000:  # the years 1970 to 2261, as in a request
-        raise SetAside("not a time")
+        raise MalformedDocument("not a time")
     return milliseconds, isinstance(value, str) and value.endswith("Z") and len(value) == 24
 
 
@@ -267,7 +267,7 @@ def _time_or_day(value: Any) -> tuple[int, bool]:
     """Read a time; a date alone is its midnight UTC, as in Elasticsearch."""
     try:
         return _time(value)
-    except SetAside:
+    except MalformedDocument:
         if not (isinstance(value, str) and _DATE.fullmatch(value.strip())):
             raise
         return _time(f"{value.strip()}T00:00:00.000Z")[0], False
@@ -277,7 +277,7 @@ def _json(value: Any) -> tuple[str, bool]:
     try:
         return _json_text(value), True
     except RecursionError:
-        raise SetAside("nested too deeply") from None
+        raise MalformedDocument("nested too deeply") from None
 
 
 def _json_text(value: Any) -> str:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from frontierlab.documents.lenient import SetAside, convert_text, converter_of
+from frontierlab.documents.lenient import MalformedDocument, convert_text, converter_of
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import require_whole
 from frontierlab.elastic.fields import Field, requests
@@ -118,6 +118,6 @@ def _differs(name: str, mapped: Field, hit: Mapping[str, Any]) -> bool:
     converter = converter_of(DOCUMENT_FIELDS.get(name) or Column(name, name, TIME, ""))
     try:
         read = [convert_text(json.dumps(value), converter)[0] for value in (source[name], values[0])]
-    except SetAside:
+    except MalformedDocument:
         return True
     return bool(read[0] != read[1])

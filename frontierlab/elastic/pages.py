@@ -69,10 +69,10 @@ class PageSerializer(JsonSerializer):
         except msgspec.ValidationError:
             return super().loads(data)  # an error, which the client explains
         except msgspec.DecodeError as error:
-            return _with_odd_texts(data, error)
+            return _with_lone_surrogates(data, error)
 
 
-def _with_odd_texts(data: bytes, refusal: Exception) -> Page:
+def _with_lone_surrogates(data: bytes, refusal: Exception) -> Page:
     """Read a page with half of a surrogate pair in a text: Elasticsearch stores such text, msgspec refuses it."""
     try:
         answer = json.loads(data)

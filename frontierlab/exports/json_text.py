@@ -16,7 +16,7 @@ import msgspec
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["AnswerFacts", "Document", "DocumentSplitter", "ErrorAnswer", "Malformed"]
+__all__ = ["AnswerFacts", "Document", "DocumentSplitter", "ErrorAnswer", "MalformedText"]
 
 Document = bytes | msgspec.Raw
 """The text of a document: Raw if it is valid JSON, otherwise bytes."""
@@ -46,12 +46,12 @@ _BEGINNING = 64  # bytes of an object that show whether it is an answer
 _PREFIX = 20  # bytes: longer than the longest key and the text before it
 
 
-class Malformed(bytes):
+class MalformedText(bytes):
     """The text of a malformed document, with the reason."""
 
     reason: str
 
-    def __new__(cls, text: bytes, reason: str) -> Malformed:
+    def __new__(cls, text: bytes, reason: str) -> MalformedText:
         """Make the text, with its reason."""
         made = super().__new__(cls, text)
         made.reason = reason
@@ -282,7 +282,7 @@ class DocumentSplitter:
     def _malformed(self, text: bytes, found: list[Document]) -> None:
         """Add a malformed document, or its head if it is too long; one per line that begins like a document."""
         if self._too_long is not None:
-            found.append(Malformed(self._too_long, f"the document: longer than {_LONGEST // 1_000_000} MB"))
+            found.append(MalformedText(self._too_long, f"the document: longer than {_LONGEST // 1_000_000} MB"))
             self._too_long = None
         else:
             found += re.split(rb"\n(?=\{)", text.rstrip(b" \t\r\n,") or text)

@@ -11,11 +11,11 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.documents.complete import finish
+from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.extraction.elastic_source import ElasticSource
 from frontierlab.extraction.request import Request
-from frontierlab.extraction.sources import Plan, Source
+from frontierlab.extraction.sources import DocumentSource, Plan
 from frontierlab.schema import arrow_schema
 
 __all__ = ["DryRun", "estimate"]
@@ -67,14 +67,14 @@ class DryRun:
         return "\n".join(lines)
 
 
-def estimate(source: Source, plan: Plan, catalogue: Catalogue | None, notes: Iterable[str] = ()) -> DryRun:
+def estimate(source: DocumentSource, plan: Plan, catalogue: Catalogue | None, notes: Iterable[str] = ()) -> DryRun:
     """Estimate an extraction from the counts of its plan and the first documents of its source."""
     documents = sum(part.expected for part in plan.parts)
     sample = source.sample(_SAMPLE) if documents else []
     request = source.request
     extra = request.extra_columns
     wanted, _ = source.wanted(DocumentReader(extra).read(sample).rows, plan.limit)
-    rows = finish(wanted, request.db_instances, catalogue, arrow_schema(extra)).rows
+    rows = make_dataset_rows(wanted, request.db_instances, catalogue, arrow_schema(extra)).rows
     file = io.BytesIO()
     pq.write_table(rows, file, compression="zstd")
     return DryRun(

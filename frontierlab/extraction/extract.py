@@ -19,9 +19,9 @@ from frontierlab.errors import CatalogueError, DatasetError
 from frontierlab.extraction.dry_run import DryRun, estimate
 from frontierlab.extraction.elastic_source import ElasticSource
 from frontierlab.extraction.file_source import FileSource
-from frontierlab.extraction.part_runner import Reading
+from frontierlab.extraction.part_runner import PartRunner
 from frontierlab.extraction.request import Request, make_request
-from frontierlab.extraction.sources import Source, require_same
+from frontierlab.extraction.sources import DocumentSource, require_same
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
@@ -30,7 +30,7 @@ from frontierlab.storage.locks import fenced, readers, this_writer, writing
 from frontierlab.storage.losses import warn_of_losses
 from frontierlab.storage.manifest import CATALOGUE, Manifest
 from frontierlab.storage.parts import remove_leftovers
-from frontierlab.storage.totals import complete
+from frontierlab.storage.totals import mark_complete
 from frontierlab.util.files import reason
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.util.times import format_time
@@ -93,8 +93,8 @@ def extract(
 
     A row of the dataset is one query that reached a Frontier server (`frontierlab.schema` has the
     columns). Documents of databases that are not in ``db_instances`` are left out. Malformed documents
-    are set aside with the reason. Ids and names are completed from the catalogue. In the manifest's
-    counts ``read = kept + left_out + set_aside``, always.
+    are kept apart with the reason (`Dataset.malformed`). Ids and names are completed from the catalogue.
+    In the manifest's counts ``read = kept + left_out + malformed``, always.
 
     Memory use does not grow with the number of documents. The period is split into parts, and each
     part is stored when it is finished. After an interruption the dataset is incomplete. The same call
@@ -226,17 +226,17 @@ def _extract(
                 catalogue = _catalogue_of(path, request)
                 _resume(path, opened, manifest)
             found = manifest.search
-            reading = Reading(
+            runner = PartRunner(
                 path, manifest, catalogue, lambda: _source(settings, opened.request, cancelled, found), cancelled
             )
             if share is not None and request.index:  # a file would be read from its start by each
-                share(path.name, reading.missing())
+                share(path.name, runner.missing())
             with reporting(progress, "documents") as report:
-                reading.run(opened, report)
+                runner.run(opened, report)
         try:
-            complete(path, manifest)
+            mark_complete(path, manifest)
         except OSError as error:
-            raise reading.interrupted(error) from error
+            raise runner.interrupted(error) from error
 
 
 def read_part(name: str, number: int, settings: Settings, report: ProgressCallback) -> bool:
@@ -277,10 +277,10 @@ def read_part(name: str, number: int, settings: Settings, report: ProgressCallba
         )
     catalogue = _catalogue_of(path, request)
     [part] = [part for part in manifest.plan if part.number == number]
-    reading = Reading(
+    runner = PartRunner(
         path, manifest, catalogue, lambda: _source(settings, request, cancelled, manifest.search), cancelled
     )
-    return reading.read_one(part, report)
+    return runner.read_one(part, report)
 
 
 def _earlier(path: Path, request: Request) -> Manifest | None:
@@ -357,7 +357,7 @@ def _source(
     cancelled: threading.Event,
     search: Mapping[str, Any] | None = None,
     waiting: Callable[[], object] | None = None,
-) -> Source:
+) -> DocumentSource:
     if not request.index:
         return FileSource(settings, request)
     index = Index(settings, cancelled, waiting)
@@ -368,7 +368,9 @@ def _source(
         raise
 
 
-def _planned(path: Path, source: Source, catalogue: Catalogue | None, problems: list[str], most: int) -> Manifest:
+def _planned(
+    path: Path, source: DocumentSource, catalogue: Catalogue | None, problems: list[str], most: int
+) -> Manifest:
     """Make the plan, and begin the dataset with a manifest that has it."""
     plan = source.plan(most)
     manifest = Manifest(
@@ -395,7 +397,7 @@ def _planned(path: Path, source: Source, catalogue: Catalogue | None, problems: 
     return manifest
 
 
-def _resume(path: Path, source: Source, manifest: Manifest) -> None:
+def _resume(path: Path, source: DocumentSource, manifest: Manifest) -> None:
     require_same(source.describe(), manifest.source, path.name)
     manifest.writer = this_writer()
     with fenced(path, manifest):

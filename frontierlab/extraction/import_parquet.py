@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.documents.complete import finish
+from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.extraction.parquet_files import ParquetLogs, find_logs
@@ -22,7 +22,7 @@ from frontierlab.storage.locks import this_writer, writing
 from frontierlab.storage.losses import warn_of_losses
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, commit_part, temporary_folder
-from frontierlab.storage.totals import complete as add_up
+from frontierlab.storage.totals import mark_complete
 from frontierlab.util.files import reason
 from frontierlab.util.times import format_time
 
@@ -40,8 +40,8 @@ def import_parquet(
     document (``@timestamp``, ``sqldb``, …). Times may be timestamps of any unit (a time without a
     zone is UTC; digits below a millisecond are cut) or text. Numbers and flags may be integers, floats
     or decimals with whole numbers, or text. Text may be bytes in UTF-8. All may be dictionary-encoded.
-    Malformed rows are set aside, rows of other databases are left out, and ids and names are completed,
-    as in `frontierlab.extract`.
+    Malformed rows are kept apart with the reason, rows of other databases are left out, and ids and names are
+    completed, as in `frontierlab.extract`.
 
     Memory use does not grow with the number of rows.
 
@@ -94,7 +94,7 @@ def import_rows(source: Path, name: str, settings: Settings, *, complete: bool =
         try:
             begin(target, manifest)
             _import(files, target, manifest, catalogue, settings)
-            add_up(target, manifest)
+            mark_complete(target, manifest)
         except BaseException as error:
             if (target / "manifest.json").exists():
                 discard(target, manifest)
@@ -118,9 +118,9 @@ def _import(
     with SliceWriter(folder, 0, schema) as writer:
         for documents in _pages(files):
             page = reader.read(documents)
-            done = finish(page.rows, settings.db_instances, catalogue, schema)
+            done = make_dataset_rows(page.rows, settings.db_instances, catalogue, schema)
             writer.write(done.rows)
-            writer.set_aside(page.set_aside)
+            writer.add_malformed(page.malformed)
             writer.count(
                 read=len(documents), left_out=done.left_out, converted=page.converted, conflicts=done.conflicts
             )

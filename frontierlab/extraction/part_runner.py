@@ -19,12 +19,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.documents.complete import finish
+from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.elastic.errors import PointInTimeLost
 from frontierlab.errors import FrontierlabError, InterruptedExtraction
 from frontierlab.exports.json_text import Document
-from frontierlab.extraction.sources import REPEATED, Batch, Source
+from frontierlab.extraction.sources import REPEATED, Batch, DocumentSource
 from frontierlab.schema import arrow_schema
 from frontierlab.storage.locks import Replaced, fenced, free_parts, part_locked, readers, require_not_replaced
 from frontierlab.storage.manifest import Manifest, Outcome, PlannedPart
@@ -32,7 +32,7 @@ from frontierlab.storage.parts import SliceWriter, activity, commit_part, read_o
 from frontierlab.util.files import reason
 from frontierlab.util.progress import ProgressCallback, ProgressMeter
 
-__all__ = ["Reading", "going_on"]
+__all__ = ["PartRunner", "resumption"]
 
 _ROW_GROUP = 60_000
 _ATTEMPTS = 3  # attempts to read a part whose point in time was lost
@@ -41,21 +41,21 @@ _STALLED = 600.0  # seconds without progress, after which a part that another pr
 
 
 @dataclass
-class _Begun:
+class _OpenPart:
     """A part that is being read."""
 
     part: PlannedPart
     folder: Path
     writers: list[SliceWriter]
     futures: list[Future[Outcome]]
-    slices: _Slices
+    slices: _OpenSlices
     held: ExitStack
 
 
-class _Slices:
+class _OpenSlices:
     """The slices of a part, opened when the first one is read: a point in time that is opened too early expires."""
 
-    def __init__(self, source: Source, part: PlannedPart) -> None:
+    def __init__(self, source: DocumentSource, part: PlannedPart) -> None:
         self._source = source
         self._part = part
         self._lock = threading.Lock()
@@ -73,7 +73,7 @@ class _Slices:
             self._stack.close()
 
 
-def going_on(call: str, plan: Sequence[PlannedPart], outcomes: Mapping[int, Outcome]) -> str:
+def resumption(call: str, plan: Sequence[PlannedPart], outcomes: Mapping[int, Outcome]) -> str:
     """Say how many documents are stored of an extraction that stopped, and from where it goes on.
 
     Parameters
@@ -94,7 +94,7 @@ def going_on(call: str, plan: Sequence[PlannedPart], outcomes: Mapping[int, Outc
     return f"{there:,} of its {total:,} documents are stored, and {call} goes on from there{parts}."
 
 
-class Reading:
+class PartRunner:
     """Reads the missing parts of a dataset.
 
     Parameters
@@ -116,7 +116,7 @@ class Reading:
         path: Path,
         manifest: Manifest,
         catalogue: Catalogue | None,
-        open_source: Callable[[], Source],
+        open_source: Callable[[], DocumentSource],
         cancelled: threading.Event,
     ) -> None:
         self._path = path
@@ -138,12 +138,12 @@ class Reading:
         self._outcomes |= ours
         return sum(outcome.counts.read for outcome in ours.values())
 
-    def run(self, source: Source, report: ProgressCallback) -> None:
+    def run(self, source: DocumentSource, report: ProgressCallback) -> None:
         """Read until all parts are stored: parts that nobody reads, and parts of other readers that stalled."""
         there = sum(outcome.counts.read for outcome in self._outcomes.values())
         todo = [part for part in self._manifest.plan if part.number not in self._outcomes]
         meter = ProgressMeter("reading", there + sum(part.expected for part in todo), there)
-        others = _Others(self._path)
+        others = _OtherReaders(self._path)
         try:
             self._pass(source, todo, meter, report)
             while left := self.missing():
@@ -167,7 +167,7 @@ class Reading:
         return InterruptedExtraction(
             f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
             f"parts stored: {cause}. The dataset says that it is incomplete: "
-            f"{going_on('the same extract(…) call', self._manifest.plan, self._outcomes)}"
+            f"{resumption('the same extract(…) call', self._manifest.plan, self._outcomes)}"
         )
 
     def read_one(self, part: PlannedPart, report: ProgressCallback) -> bool:
@@ -177,7 +177,7 @@ class Reading:
         with closing(self._open_source()) as source:
             meter = ProgressMeter("reading", part.expected)
             source.waiting = lambda: report(meter.progress())
-            reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
+            reader = _PartReader(self._path, self._manifest, source, self._catalogue, self._cancelled)
             try:
                 return bool([*reader.read([part], meter, report)])
             except (OSError, pa.ArrowException) as error:
@@ -185,7 +185,7 @@ class Reading:
 
     def _pass(
         self,
-        source: Source,
+        source: DocumentSource,
         parts: list[PlannedPart],
         meter: ProgressMeter,
         report: ProgressCallback,
@@ -202,7 +202,7 @@ class Reading:
             report(meter.progress())
 
         source.waiting = show
-        reader = _Reader(self._path, self._manifest, source, self._catalogue, self._cancelled)
+        reader = _PartReader(self._path, self._manifest, source, self._catalogue, self._cancelled)
         for number, outcome in reader.read(parts, meter, show, take_over):
             self._outcomes[number] = outcome
             report(meter.progress())
@@ -210,7 +210,7 @@ class Reading:
         report(meter.progress())
 
 
-class _Others:
+class _OtherReaders:
     """Watches the parts that other processes read.
 
     Parameters
@@ -240,11 +240,16 @@ class _Others:
         return "; ".join(found[:3]) or "the last parts"
 
 
-class _Reader:
+class _PartReader:
     """Reads parts from one open source."""
 
     def __init__(
-        self, path: Path, manifest: Manifest, source: Source, catalogue: Catalogue | None, cancelled: threading.Event
+        self,
+        path: Path,
+        manifest: Manifest,
+        source: DocumentSource,
+        catalogue: Catalogue | None,
+        cancelled: threading.Event,
     ) -> None:
         self._path = path
         self._manifest = manifest
@@ -265,18 +270,18 @@ class _Reader:
 
         The parts in `take_over` are read although another process holds their locks.
         """
-        begun: deque[_Begun] = deque()
-        with ExitStack() as opened, ThreadPoolExecutor(self._source.slices, "extraction") as pool:
+        running: deque[_OpenPart] = deque()
+        with ExitStack() as stack, ThreadPoolExecutor(self._source.slices, "extraction") as pool:
             try:
                 for part in parts:
-                    held = opened.enter_context(ExitStack())
+                    held = stack.enter_context(ExitStack())
                     if not self._take(part, held, part.number in take_over):
                         continue
-                    begun.append(self._begin(part, pool, held, meter))
-                    if len(begun) > 1:
-                        yield self._finish(begun.popleft(), pool, meter, report)
-                while begun:
-                    yield self._finish(begun.popleft(), pool, meter, report)
+                    running.append(self._begin(part, pool, held, meter))
+                    if len(running) > 1:
+                        yield self._finish(running.popleft(), pool, meter, report)
+                while running:
+                    yield self._finish(running.popleft(), pool, meter, report)
             except BaseException as error:
                 self._cancelled.set()
                 pool.shutdown(cancel_futures=True)
@@ -292,46 +297,46 @@ class _Reader:
             return False
         return True
 
-    def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, held: ExitStack, meter: ProgressMeter) -> _Begun:
+    def _begin(self, part: PlannedPart, pool: ThreadPoolExecutor, held: ExitStack, meter: ProgressMeter) -> _OpenPart:
         folder = temporary_folder(self._path, part.number)
         held.callback(shutil.rmtree, folder, ignore_errors=True)  # no effect after the folder was renamed to the part's
-        slices = _Slices(self._source, part)
+        slices = _OpenSlices(self._source, part)
         held.callback(slices.close)
         writers = [SliceWriter(folder, number, self._schema) for number in range(self._source.slices)]
         futures = [
             pool.submit(self._write_slice, slices.documents(number), writer, meter)
             for number, writer in enumerate(writers)
         ]
-        return _Begun(part, folder, writers, futures, slices, held)
+        return _OpenPart(part, folder, writers, futures, slices, held)
 
     def _finish(
-        self, begun: _Begun, pool: ThreadPoolExecutor, meter: ProgressMeter, report: ProgressCallback
+        self, opened: _OpenPart, pool: ThreadPoolExecutor, meter: ProgressMeter, report: ProgressCallback
     ) -> tuple[int, Outcome]:
         """Wait for the slices of a part while reporting progress, then store the part."""
         for attempt in range(1, _ATTEMPTS + 1):
-            while wait(begun.futures, timeout=0.25).not_done:
-                _raise_first(begun.futures)
+            while wait(opened.futures, timeout=0.25).not_done:
+                _raise_first(opened.futures)
                 report(meter.progress())
-            begun.slices.close()
+            opened.slices.close()
             try:
-                outcomes = [future.result() for future in begun.futures]
+                outcomes = [future.result() for future in opened.futures]
             except PointInTimeLost:
                 if attempt == _ATTEMPTS:
                     raise
-                meter.add(-sum(writer.outcome.counts.read for writer in begun.writers))
-                shutil.rmtree(begun.folder, ignore_errors=True)
-                begun = self._begin(begun.part, pool, begun.held, meter)
+                meter.add(-sum(writer.outcome.counts.read for writer in opened.writers))
+                shutil.rmtree(opened.folder, ignore_errors=True)
+                opened = self._begin(opened.part, pool, opened.held, meter)
             else:
                 break
-        outcomes.append(Outcome(iovs_lost=self._iovs_lost(begun.part, Outcome.total(outcomes))))
-        number = begun.part.number
-        outcome = commit_part(begun.folder, self._path, number, outcomes, self._manifest, begun.held.close)
+        outcomes.append(Outcome(iovs_lost=self._iovs_lost(opened.part, Outcome.total(outcomes))))
+        number = opened.part.number
+        outcome = commit_part(opened.folder, self._path, number, outcomes, self._manifest, opened.held.close)
         return number, outcome
 
     def _iovs_lost(self, part: PlannedPart, read: Outcome) -> int:
         """Return how many documents have an IOV by the source's count, but none in a row or a malformed document."""
         given = self._source.with_iov(part)
-        return 0 if given is None else max(0, given - read.with_iov - read.counts.set_aside)
+        return 0 if given is None else max(0, given - read.with_iov - read.counts.malformed)
 
     def _write_slice(
         self, documents: Iterator[Sequence[Document]], writer: SliceWriter, meter: ProgressMeter
@@ -351,7 +356,7 @@ class _Reader:
                     unfit=read.unfit,
                     with_iov=read.with_iov,
                 )
-                writer.set_aside(read.set_aside)
+                writer.add_malformed(read.malformed)
                 pending.append(read.rows)
                 if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
                     self._write_rows(pending, writer)
@@ -363,7 +368,7 @@ class _Reader:
 
     def _write_rows(self, pending: list[pa.Table], writer: SliceWriter) -> None:
         rows, not_wanted = self._source.wanted(pa.concat_tables(pending), self._manifest.limit)
-        done = finish(rows, self._source.request.db_instances, self._catalogue, self._schema)
+        done = make_dataset_rows(rows, self._source.request.db_instances, self._catalogue, self._schema)
         writer.write(done.rows)
         writer.count(left_out=not_wanted + done.left_out, conflicts=done.conflicts)
 

@@ -294,8 +294,8 @@ def _facts(dataset: Dataset, outcome: Outcome) -> dict[str, Any]:
         ("kept: queries in this dataset", outcome.counts.kept),
         ("left out", outcome.counts.left_out),
         *((f"\u2003{reason}", count) for reason, count in outcome.left_out.items()),
-        ("set aside: could not be read", outcome.counts.set_aside),
-        *((f"\u2003{reason}", count) for reason, count in outcome.set_aside.items()),
+        ("malformed: could not be read", outcome.counts.malformed),
+        *((f"\u2003{reason}", count) for reason, count in outcome.malformed.items()),
     ]
     return {
         "name": dataset.name,

@@ -79,7 +79,7 @@ class Dataset:
 
     @property
     def counts(self) -> Counts:
-        """How many documents were read, kept, left out and set aside; an incomplete dataset counts its stored parts."""
+        """Numbers of documents read, kept, left out and malformed; an incomplete dataset counts its stored parts."""
         return self.outcome().counts
 
     @property
@@ -168,13 +168,17 @@ class Dataset:
         frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get)
         return frame
 
-    def set_aside(self) -> pd.DataFrame:
+    def malformed(self) -> pd.DataFrame:
         """Return the malformed documents: ``reason`` and ``document`` (its JSON text)."""
         records = []
         for part in self.manifest.plan:
             for file in sorted(part_folder(self.path, part.number).glob("*.set-aside.ndjson")):
                 records += [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
         return pd.DataFrame(records, columns=["reason", "document"])
+
+    def set_aside(self) -> pd.DataFrame:
+        """Return the malformed documents: the name of `malformed` in version 0.1.0."""
+        return self.malformed()
 
     def export(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write all rows to one file; the suffix ``.parquet`` or ``.csv`` chooses the format.

@@ -104,13 +104,13 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
         text += f" {manifest.hint}" * bool(manifest.hint)
         found.append(Loss(text, NothingFound))
     elif not counts.kept:
-        why = _reasons(manifest.left_out | manifest.set_aside)
+        why = _reasons(manifest.left_out | manifest.malformed)
         text = f"None of {counts.read:,} documents became a row of {dataset.name}: {why}."
         found.append(Loss(text, NothingKept))
-    if counts.kept and counts.set_aside > settings.loss_warning_share * counts.read:
+    if counts.kept and counts.malformed > settings.loss_warning_share * counts.read:
         text = (
-            f"{counts.set_aside:,} of {counts.read:,} documents could not be read and are not in {dataset.name}: "
-            f"{_reasons(manifest.set_aside)}. They are kept with their reasons: dataset.set_aside()."
+            f"{counts.malformed:,} of {counts.read:,} documents are malformed and are not in {dataset.name}: "
+            f"{_reasons(manifest.malformed)}. dataset.malformed() returns them with the reasons."
         )
         found.append(Loss(text, DocumentsLost))
     unfit = {name: n for name, n in manifest.unfit.items() if n > settings.loss_warning_share * counts.read}

@@ -43,7 +43,7 @@ class _Record(BaseModel):
 
 
 class Counts(_Record):
-    """Numbers of documents; ``read = kept + left_out + set_aside``, always.
+    """Numbers of documents; ``read = kept + left_out + malformed``, always.
 
     Parameters
     ----------
@@ -54,13 +54,18 @@ class Counts(_Record):
     left_out
         Documents that are not wanted, such as queries of a database that is not a COOL instance.
     set_aside
-        Malformed documents; the dataset's folder keeps them with the reason.
+        Malformed documents, under the name that manifests on the disk have for them; see `malformed`.
     """
 
     read: int = 0
     kept: int = 0
     left_out: int = 0
     set_aside: int = 0
+
+    @property
+    def malformed(self) -> int:
+        """Number of malformed documents; the dataset's folder keeps them with the reason."""
+        return self.set_aside
 
 
 class Outcome(_Record):
@@ -71,7 +76,7 @@ class Outcome(_Record):
     counts
         The totals.
     left_out, set_aside
-        Numbers of documents, by reason.
+        Numbers of documents that are not wanted and of malformed ones, by reason; see `malformed`.
     converted
         Values of another type than their column whose meaning is clear, by field.
     unfit
@@ -97,6 +102,11 @@ class Outcome(_Record):
     since: int | None = None
     until: int | None = None
 
+    @property
+    def malformed(self) -> dict[str, int]:
+        """Numbers of malformed documents, by reason."""
+        return self.set_aside
+
     @classmethod
     def total(cls, outcomes: list[Outcome]) -> Outcome:
         """Add up the outcomes of several parts."""
@@ -113,7 +123,7 @@ class Outcome(_Record):
         return cls(
             counts=Counts(**added([outcome.counts.model_dump() for outcome in outcomes])),
             left_out=added([outcome.left_out for outcome in outcomes]),
-            set_aside=added([outcome.set_aside for outcome in outcomes]),
+            set_aside=added([outcome.malformed for outcome in outcomes]),
             converted=added([outcome.converted for outcome in outcomes]),
             unfit=added([outcome.unfit for outcome in outcomes]),
             conflicts=added([outcome.conflicts for outcome in outcomes]),

@@ -166,7 +166,7 @@ class SliceWriter:
 
     def __init__(self, folder: Path, number: int, schema: pa.Schema) -> None:
         self._rows_path = folder / f"{number}.parquet"
-        self._aside_path = folder / f"{number}.set-aside.ndjson"
+        self._malformed_path = folder / f"{number}.set-aside.ndjson"
         self._schema = schema
         self._writer: pq.ParquetWriter | None = None
         self._summary = Summariser()
@@ -184,8 +184,8 @@ class SliceWriter:
         if self._writer is not None:
             sync(self._rows_path)
             self._summary.write(summary_file(self._rows_path))
-        if self._aside_path.exists():
-            sync(self._aside_path)
+        if self._malformed_path.exists():
+            sync(self._malformed_path)
 
     def _close(self) -> None:
         if self._writer is not None:
@@ -210,33 +210,33 @@ class SliceWriter:
         ours = Outcome(counts=Counts(kept=rows.num_rows), since=ends["min"], until=ends["max"])
         self.outcome = Outcome.total([self.outcome, ours])
 
-    def set_aside(self, documents: list[tuple[str, bytes]]) -> None:
+    def add_malformed(self, documents: list[tuple[str, bytes]]) -> None:
         """Store malformed documents with their reasons, and count them."""
         if not documents:
             return
-        with self._aside_path.open("a", encoding="utf-8") as file:
+        with self._malformed_path.open("a", encoding="utf-8") as file:
             for reason, document in documents:
                 record = {"reason": reason, "document": document.decode("utf-8", "backslashreplace")}
                 file.write(json.dumps(record) + "\n")
-        self.count(set_aside=Counter(reason for reason, _ in documents))
+        self.count(malformed=Counter(reason for reason, _ in documents))
 
     def count(
         self,
         *,
         read: int = 0,
         left_out: Counter[str] | None = None,
-        set_aside: Counter[str] | None = None,
+        malformed: Counter[str] | None = None,
         converted: Counter[str] | None = None,
         unfit: Counter[str] | None = None,
         with_iov: int = 0,
         conflicts: Counter[str] | None = None,
     ) -> None:
         """Count documents that were read, left out, malformed or converted; `write` counts the rows."""
-        left_out, set_aside = left_out or Counter(), set_aside or Counter()
+        left_out, malformed = left_out or Counter(), malformed or Counter()
         ours = Outcome(
-            counts=Counts(read=read, left_out=left_out.total(), set_aside=set_aside.total()),
+            counts=Counts(read=read, left_out=left_out.total(), set_aside=malformed.total()),
             left_out=left_out,
-            set_aside=set_aside,
+            set_aside=malformed,
             converted=converted or {},
             unfit=unfit or {},
             with_iov=with_iov,

@@ -17,10 +17,10 @@ from frontierlab.storage.parts import part_folder, read_outcome, remove_leftover
 from frontierlab.storage.summaries import COMBINED, combine_summaries
 from frontierlab.util.times import format_time
 
-__all__ = ["complete"]
+__all__ = ["mark_complete"]
 
 
-def complete(path: Path, manifest: Manifest) -> None:
+def mark_complete(path: Path, manifest: Manifest) -> None:
     """Add up the parts of a dataset and mark the dataset as complete.
 
     Raises
@@ -33,7 +33,7 @@ def complete(path: Path, manifest: Manifest) -> None:
     numbers = [part.number for part in manifest.plan]
     total = _outcome_of_all(path, numbers)
     counts = total.counts
-    if counts.read != counts.kept + counts.left_out + counts.set_aside:
+    if counts.read != counts.kept + counts.left_out + counts.malformed:
         raise DatasetError(f"The counts of {path.name} do not add up: {counts}. Please report this.")
     for name in Outcome.model_fields:
         setattr(manifest, name, getattr(total, name))

@@ -25,12 +25,12 @@ def meaning(page):
         tuple(repr(json.loads(value)) if value and name == "a_json" else value for name, value in row.items())
         for row in page.rows.to_pylist()
     )
-    return rows, Counter(page.set_aside), +page.converted, +page.unfit
+    return rows, Counter(page.malformed), +page.converted, +page.unfit
 
 
 def one_by_one(documents):
     """Return what documents say that are all read value by value, as if the fast way refused them."""
-    with mock.patch("frontierlab.documents.fast._sound", lambda documents, odd: odd.extend(documents) or []):
+    with mock.patch("frontierlab.documents.fast._sound", lambda documents, others: others.extend(documents) or []):
         return meaning(READER.read(documents))
 
 
@@ -93,7 +93,7 @@ TEXTS = st.one_of(
 FIELDS = st.sampled_from([*DOCUMENT_FIELDS, *(column.name for column in EXTRA), "another"])
 USUAL = st.fixed_dictionaries({"@timestamp": st.just(json.dumps(DAY)), "taskid": st.integers(0, 9).map(str)})
 DOCUMENTS = st.builds(
-    lambda usual, odd, end: written(usual | odd) + end,
+    lambda usual, unusual, end: written(usual | unusual) + end,
     USUAL,
     st.dictionaries(FIELDS, TEXTS, max_size=3),
     st.sampled_from([b""] * 9 + [b" ", b"\r", b",", b"{}", b"}", b"\0", b"x"]),
@@ -107,12 +107,12 @@ ORDERS = st.lists(st.integers(0, 7), min_size=17, max_size=40)
 def test_a_page_says_what_its_documents_say_value_by_value(kinds, order):
     documents = [kinds[number % len(kinds)] for number in order]
     page = READER.read(documents)
-    assert page.rows.num_rows + len(page.set_aside) == len(documents)
+    assert page.rows.num_rows + len(page.malformed) == len(documents)
     assert meaning(page) == one_by_one(documents)
 
 
 TIMED = b'{"@timestamp":"2026-10-01T00:00:00.000Z",'
-ODD_ONES = [
+MALFORMED = [
     *(b"null", b"[]", b"5", b"", b"{", b"\xff", b"{}"),
     TIMED + b'"sqlowner":"\xff"}',
     TIMED + b'"another":"\xff"}',
@@ -123,41 +123,41 @@ ODD_ONES = [
 
 
 @pytest.mark.parametrize("place", [0, 1, 19, 20])
-def test_an_odd_document_does_not_change_its_neighbours(place):
+def test_malformed_document_does_not_change_the_other_rows(place):
     usual = READER.read(plain())
-    for odd in ODD_ONES:
+    for malformed in MALFORMED:
         documents = plain()
-        documents.insert(place, odd)
+        documents.insert(place, malformed)
         page = READER.read(documents)
         assert meaning(page)[0] == meaning(usual)[0]
-        assert [raw for _, raw in page.set_aside] == [odd]
+        assert [raw for _, raw in page.malformed] == [malformed]
 
 
-def test_a_long_page_with_odd_documents_here_and_there():
+def test_long_page_with_some_malformed_documents():
     documents = plain(3_000)
     for number in range(0, 3_000, 250):
         documents[number - 1] = document(sqlsin=[number, 0])
     page = READER.read(documents)
-    assert len(page.set_aside) == 12
+    assert len(page.malformed) == 12
     assert sorted(page.rows["taskid"].to_pylist()) == [i for i in range(3_000) if (i + 1) % 250]
 
 
-@pytest.mark.parametrize("odd", [{"dbtime": 10.0}, {"sqlsin": 2**63}, {"fsize": "ten"}, {"cached": "true"}])
+@pytest.mark.parametrize("unusual", [{"dbtime": 10.0}, {"sqlsin": 2**63}, {"fsize": "ten"}, {"cached": "true"}])
 @pytest.mark.parametrize("place", [0, 700, 1_999])
-def test_one_odd_document_costs_no_other_its_fast_way(monkeypatch, odd, place):
+def test_one_unusual_document_leaves_the_others_to_the_fast_reader(monkeypatch, unusual, place):
     documents = [msgspec.Raw(raw) for raw in plain(2_000)]
-    documents[place] = msgspec.Raw(document(**odd))
+    documents[place] = msgspec.Raw(document(**unusual))
     alone = []
     monkeypatch.setattr("frontierlab.documents.fast.convert", lambda raw, how: alone.append(raw) or convert(raw, how))
     page = READER.read(documents)
-    assert page.rows.num_rows + len(page.set_aside) == 2_000
+    assert page.rows.num_rows + len(page.malformed) == 2_000
     assert len(alone) <= (1 if place else 17)  # the first of a page is also what the shape is guessed from
 
 
-def test_a_page_of_odd_documents_alone():
-    page = READER.read(ODD_ONES * 4)
+def test_page_of_malformed_documents_only():
+    page = READER.read(MALFORMED * 4)
     assert page.rows.num_rows == 0
-    assert len(page.set_aside) == 4 * len(ODD_ONES)
+    assert len(page.malformed) == 4 * len(MALFORMED)
     assert page.rows.column_names == [column.name for column in (*COLUMNS, *EXTRA) if column.field]
 
 
@@ -165,14 +165,14 @@ def test_a_page_of_odd_documents_alone():
 def test_a_page_of_an_answer_without_any_document(text):
     page = READER.read([msgspec.Raw(text)] * 20)
     assert page.rows.num_rows == 0
-    assert [raw for _, raw in page.set_aside] == [text] * 20
+    assert [raw for _, raw in page.malformed] == [text] * 20
 
 
 def test_two_documents_on_a_line_do_not_make_up_for_one_on_two():
     halves = [TIMED, b'"pandaid":1}']
     page = READER.read([*plain(), document(taskid=90) + document(taskid=91), *halves])
     assert page.rows.num_rows == 20
-    assert [reason for reason, _ in page.set_aside] == ["the line: not JSON"] * 3
+    assert [reason for reason, _ in page.malformed] == ["the line: not JSON"] * 3
 
 
 # ---- what the fast way reads
@@ -197,8 +197,8 @@ def test_an_index_with_numbers_as_text_is_read_the_fast_way():
 @pytest.mark.usefixtures("fast_way_alone")
 def test_an_extra_field_never_costs_a_row():
     fits = {"an_integer": 1, "a_number": 1.5, "a_flag": True, "a_name": "x", "a_time": DAY, "a_json": [1, "é"]}
-    odd = {"an_integer": "12", "a_number": "n/a", "a_flag": {}, "a_name": ["x", "y"], "a_time": "2026-10-01"}
-    documents = [document(taskid=n, **(fits if n % 2 else {**odd, "a_json": {"b": [2**70]}})) for n in range(40)]
+    unfit = {"an_integer": "12", "a_number": "n/a", "a_flag": {}, "a_name": ["x", "y"], "a_time": "2026-10-01"}
+    documents = [document(taskid=n, **(fits if n % 2 else {**unfit, "a_json": {"b": [2**70]}})) for n in range(40)]
     page = READER.read(documents)
     rows = page.rows.select(list(fits)).to_pylist()
     midnight = datetime(2026, 10, 1, tzinfo=UTC)

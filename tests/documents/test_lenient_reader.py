@@ -1,4 +1,4 @@
-"""Odd documents, read value by value: converted where the meaning is clear, otherwise set aside with the reason."""
+"""The lenient reader: a value is converted if its meaning is clear; otherwise the document is malformed."""
 
 import json
 from datetime import UTC, datetime

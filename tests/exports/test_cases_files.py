@@ -180,7 +180,7 @@ def test_each_encoding_is_read_with_a_byte_order_mark_or_without(read, encoding,
     text = ("\ufeff" if marked else "") + TWENTY.decode().replace("CONDBR2_RO", "CONDBR2_é😀")
     dataset = read(text.encode(encoding))
     assert tasks(dataset) == [*range(20)]
-    assert dataset.counts.set_aside == 0
+    assert dataset.counts.malformed == 0
 
 
 def test_utf16_that_ends_within_a_character_is_refused(refused):
@@ -480,7 +480,7 @@ dataset = extract(Settings(data_dir=sys.argv[1], loss_warning_share=1), source=s
                   progress=False)
 # not getrusage: a child inherits the peak of the process that started it
 peak = re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1]
-print(dataset.counts.kept, dataset.counts.set_aside, int(peak) // 1_000)
+print(dataset.counts.kept, dataset.counts.malformed, int(peak) // 1_000)
 """
 
 
@@ -502,8 +502,8 @@ def test_one_line_of_300_megabytes_takes_little_memory(tmp_path, form):
         [sys.executable, "-c", MEMORY, tmp_path, tmp_path / "large.gz"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
-    kept, aside, megabytes = map(int, done.stdout.split())
-    assert (kept, aside) == ((1 + 100 * some, 0) if form == "array" else (2, 1))
+    kept, malformed, megabytes = map(int, done.stdout.split())
+    assert (kept, malformed) == ((1 + 100 * some, 0) if form == "array" else (2, 1))
     assert megabytes < 600
 
 

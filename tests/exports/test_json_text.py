@@ -8,7 +8,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frontierlab.exports import json_text
-from frontierlab.exports.json_text import DocumentSplitter, ErrorAnswer, Malformed
+from frontierlab.exports.json_text import DocumentSplitter, ErrorAnswer, MalformedText
 
 DAY = "2026-10-01T00:00:00.000Z"
 TEXTS = st.one_of(st.text(), st.sampled_from(["}{", "},{", "\n{", '"', "\\", '\\"', "]}", "[{", "\\\\", "hits"]))
@@ -180,7 +180,7 @@ def test_a_document_that_is_too_long_is_malformed_and_not_held(monkeypatch, long
         held = max(held, len(splitter._rest))
     found += splitter.feed(b"", last=True)
     assert [bytes(one) for one in found] == [GOOD[0], b"".join(long)[:1_000], GOOD[1], GOOD[2]]
-    assert isinstance(found[1], Malformed)
+    assert isinstance(found[1], MalformedText)
     assert "longer than" in found[1].reason
     assert held <= 350_000
 
@@ -189,4 +189,4 @@ def test_a_document_that_is_too_long_at_the_end(monkeypatch):
     monkeypatch.setattr(json_text, "_LONGEST", 100)
     found, _ = split(GOOD[0] + b'\n{"a":"' + b"x" * 900, 50)
     assert [len(one) for one in map(bytes, found)] == [len(GOOD[0]), len(found[1])]
-    assert isinstance(found[1], Malformed)
+    assert isinstance(found[1], MalformedText)

@@ -184,6 +184,6 @@ def test_lines_of_elasticdump_are_unwrapped():
 def test_other_lines_stay():
     wrapped = b'{"_source":{"a":1}}'
     deep = b'{"_source":' * 9_000
-    for odd in (b'{"a":1}', b"{", b"\xff", b"[]", b"[" * 9_000, deep, wrapped + b"," + wrapped, wrapped + wrapped):
-        for lines in ([odd], [wrapped, odd], [odd, wrapped]):
+    for line in (b'{"a":1}', b"{", b"\xff", b"[]", b"[" * 9_000, deep, wrapped + b"," + wrapped, wrapped + wrapped):
+        for lines in ([line], [wrapped, line], [line, wrapped]):
             assert unwrapped(lines) is lines

@@ -78,7 +78,7 @@ def test_a_period_and_filters_leave_the_others_out_and_count_them(settings, worl
     inside = pc.and_(pc.greater_equal(time, start), pc.less(time, stop))
     assert_same_rows(dataset.to_arrow(), logs.filter(pc.and_(inside, pc.equal(logs["cached"], False))))
     counts = dataset.counts
-    assert counts.read == 8_000 == counts.kept + counts.left_out + counts.set_aside
+    assert counts.read == 8_000 == counts.kept + counts.left_out + counts.malformed
     assert dataset.manifest.left_out["outside the period"] > 1_000
     assert dataset.manifest.request["until"] == "2026-10-01T12:00:00.000Z"
 
@@ -128,7 +128,7 @@ def test_a_limit_cuts_by_time_earliest_first_and_says_so(data_dir, world, export
     logs = world.logs()
     assert_same_rows(dataset.to_arrow(), logs.filter(pc.less(logs["time"].cast(pa.int64()), cut_at)))
     everything = fl.extract(fl.sample.settings(data_dir=data_dir), name="all", source=export, progress=False)
-    readable = everything.counts.read - everything.counts.set_aside
+    readable = everything.counts.read - everything.counts.malformed
     assert dataset.manifest.limit["available"] == readable
     assert dataset.manifest.left_out["beyond limit_queries"] >= readable - limit
 

@@ -140,7 +140,7 @@ def test_half_a_surrogate_pair_costs_its_document_alone(es, elasticsearch_server
         es.perform_request("POST", f"/{index}/_doc", body=document.encode(), headers=headers)
     es.indices.refresh(index=index)
     dataset = extract(elastic_settings(elasticsearch_server, data_dir, index))
-    assert (dataset.counts.kept, dataset.manifest.set_aside) == (61, {"sqlowner: not a name": 1})
+    assert (dataset.counts.kept, dataset.manifest.malformed) == (61, {"sqlowner: not a name": 1})
     assert dataset.to_pandas(["fsize"])["fsize"].sum() == sum(range(60))
 
 

@@ -49,7 +49,7 @@ def read(path):
     """What the rows of Parquet files become: the rows, and the reasons why there are none."""
     documents = [document for file in find_logs(path) for page in file.documents(3) for document in page]
     page = READER.read(documents)
-    return page.rows.to_pylist(), [reason for reason, _ in page.set_aside]
+    return page.rows.to_pylist(), [reason for reason, _ in page.malformed]
 
 
 def value_of(folder, name, column):

@@ -56,7 +56,7 @@ def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Pat
     assert "<td>ATLAS_COOLOFL_PIXEL</td>" in text
     assert "<dt>read from</dt><dd>logs.ndjson</dd>" in text
     assert text.count('class="warning"') == 1
-    assert "2 of 12 documents could not be read and are not in day: &lt;fsize&gt;: not an integer 2." in text
+    assert "2 of 12 documents are malformed and are not in day: &lt;fsize&gt;: not an integer 2." in text
     assert SCRIPT not in text
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
 

@@ -158,14 +158,14 @@ def test_times_of_any_unit_and_zone_are_read(settings, tmp_path, unit, zone):
     assert imported.to_pandas()["since"].tolist() == [-1]
 
 
-def test_rows_that_cannot_be_read_are_set_aside(settings, tmp_path):
+def test_malformed_rows_are_kept_with_the_reason(settings, tmp_path):
     times = ["2026-10-01T00:00:00.000Z", "2026-10-01 01:00:00", "never", "2026-10-01"]
     table = pa.table({"@timestamp": times, "sqldb": ["CONDBR2", "OFLP200_RO", "CONDBR2", "CMS"], "fsize": [1, 2, 3, 4]})
     pq.write_table(table, tmp_path / "a.parquet")
-    with pytest.warns(DocumentsLost, match=r"2 of 4 documents could not be read and are not in a: @timestamp: a date"):
+    with pytest.warns(DocumentsLost, match=r"2 of 4 documents are malformed and are not in a: @timestamp: a date"):
         imported = fl.datasets.import_parquet(tmp_path / "a.parquet", "a", settings)
     assert sorted(imported.to_pandas()["db"]) == ["CONDBR2", "OFLP200"]
-    assert imported.manifest.set_aside == {"@timestamp: a date without a time of day": 1, "@timestamp: not a time": 1}
+    assert imported.manifest.malformed == {"@timestamp: a date without a time of day": 1, "@timestamp: not a time": 1}
 
 
 @pytest.mark.parametrize(

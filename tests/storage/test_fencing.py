@@ -22,7 +22,7 @@ import frontierlab as fl
 from frontierlab.errors import DatasetError, InterruptedExtraction
 from frontierlab.extraction import extract as extraction
 from frontierlab.extraction import import_parquet as imports
-from frontierlab.extraction import part_runner as reading
+from frontierlab.extraction import part_runner
 from frontierlab.extraction.extract import read_part
 from frontierlab.extraction.file_source import FileSource
 from frontierlab.extraction.request import Request
@@ -142,7 +142,7 @@ def test_a_reader_that_comes_late_leaves_another_dataset_of_the_name_alone(setti
 
 def test_a_late_reader_does_not_store_its_part_in_an_extraction_that_goes_on(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
-    gate.before(monkeypatch, reading, "commit_part")  # the part is read: only the last step is missing
+    gate.before(monkeypatch, part_runner, "commit_part")  # the part is read: only the last step is missing
     reader = run(read_part, "day", number, settings, lambda progress: None)
     assert gate.reached.wait(SECONDS)
     lose_locks(settings)
@@ -165,7 +165,7 @@ def test_a_dataset_without_id_is_told_apart_by_when_it_was_made(settings, export
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["id"]
     (path / "manifest.json").write_text(json.dumps(manifest))
-    gate.before(monkeypatch, reading, "commit_part")
+    gate.before(monkeypatch, part_runner, "commit_part")
     reader = run(read_part, "day", number, settings, lambda progress: None)
     assert gate.reached.wait(SECONDS)
     manifest["created"] = "2026-10-03T00:00:00.000Z"
@@ -177,7 +177,7 @@ def test_a_dataset_without_id_is_told_apart_by_when_it_was_made(settings, export
 
 
 def test_a_leader_that_comes_late_does_not_write_over_another_dataset(settings, export, monkeypatch, gate, run):
-    gate.before(monkeypatch, extraction, "complete")
+    gate.before(monkeypatch, extraction, "mark_complete")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
     lose_locks(settings)
@@ -222,7 +222,7 @@ def test_an_import_that_fails_late_removes_nothing_of_another_dataset(
 
 
 def test_two_leaders_of_one_dataset_end_with_one_dataset(settings, export, monkeypatch, gate, run):
-    gate.before(monkeypatch, extraction, "complete")
+    gate.before(monkeypatch, extraction, "mark_complete")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
     lose_locks(settings)
@@ -237,8 +237,8 @@ def test_a_part_whose_reader_hangs_is_read_by_the_leader(settings, export, monke
     gate.before(monkeypatch, SliceWriter, "write")
     reader = run(read_part, "day", number, settings, lambda progress: None)
     assert gate.reached.wait(SECONDS)
-    monkeypatch.setattr(reading, "_STALLED", 0.2)
-    monkeypatch.setattr(reading, "_LOOK", 0.02)
+    monkeypatch.setattr(part_runner, "_STALLED", 0.2)
+    monkeypatch.setattr(part_runner, "_LOOK", 0.02)
     messages = set()
     dataset = extract(settings, export, progress=lambda progress: messages.add(progress.message))
     assert (dataset.state, dataset.counts.kept, len(dataset.to_arrow())) == ("complete", 3_000, 3_000)
@@ -531,7 +531,7 @@ def test_the_next_part_is_opened_when_a_slice_is_free_for_it(tmp_path):
             assert source.second.wait(SECONDS)  # no slice idles until the other has ended
             source.go_on[1].set()
 
-    read = reading.Reading(path, manifest, None, lambda: source, threading.Event())
-    read.run(source, report)
+    runner = part_runner.PartRunner(path, manifest, None, lambda: source, threading.Event())
+    runner.run(source, report)
     assert source.opened == [0, 1, 2]
-    assert read.missing() == []
+    assert runner.missing() == []

@@ -26,13 +26,13 @@ def export_file(folder: Path, malformed: int, of: int) -> Path:
 def test_more_malformed_documents_than_the_share_are_warned_of_with_their_reasons(
     settings: Settings, tmp_path: Path
 ) -> None:
-    with pytest.warns(DocumentsLost, match=r"2 of 100 documents could not be read .* d: cached: not a flag 2\."):
+    with pytest.warns(DocumentsLost, match=r"2 of 100 documents are malformed .* d: cached: not a flag 2\."):
         extract(settings, source=export_file(tmp_path, 2, 100), name="d", complete=False, progress=False)
 
 
 def test_fewer_malformed_documents_are_counted_without_a_warning(settings: Settings, tmp_path: Path) -> None:
     dataset = extract(settings, source=export_file(tmp_path, 1, 100), name="d", complete=False, progress=False)
-    assert dataset.counts.set_aside == 1
+    assert dataset.counts.malformed == 1
 
 
 def test_an_extraction_that_finds_nothing_says_so(settings: Settings, tmp_path: Path) -> None:
@@ -56,4 +56,4 @@ def test_a_job_keeps_the_warning(settings: Settings, tmp_path: Path) -> None:
     source = str(export_file(tmp_path, 50, 100))
     job = jobs.submit("extraction", settings=settings, source=source, name="d", complete=False)
     assert job.result().counts.kept == 50
-    assert any("50 of 100 documents could not be read" in text for text in job.warnings)
+    assert any("50 of 100 documents are malformed" in text for text in job.warnings)

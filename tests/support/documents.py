@@ -43,8 +43,8 @@ def only(raw: bytes) -> Any:
     """Return the row of a document, or the reason why it has none; checked alone, among others and repeated."""
     alone = READER.read([raw])
     for page, number in ((READER.read([*plain(), raw]), 1), (READER.read([raw] * 20), 20)):
-        assert page.set_aside == alone.set_aside * number
+        assert page.malformed == alone.malformed * number
         assert [
             row for row in page.rows.to_pylist() if row in alone.rows.to_pylist()
         ] == alone.rows.to_pylist() * number
-    return alone.rows.to_pylist()[0] if alone.rows.num_rows else alone.set_aside[0][0]
+    return alone.rows.to_pylist()[0] if alone.rows.num_rows else alone.malformed[0][0]

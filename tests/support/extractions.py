@@ -35,10 +35,10 @@ def assert_is_the_world(dataset: Dataset, world: World) -> None:
     assert dataset.counts.read == counts["read"]
     assert dataset.counts.kept == counts["kept"]
     assert dataset.manifest.left_out == counts["left_out"]
-    assert dataset.manifest.set_aside == counts["set_aside"]
+    assert dataset.manifest.malformed == counts["set_aside"]
     assert_same_rows(dataset.to_arrow(), world.logs())
-    aside = dataset.set_aside()
-    assert aside["reason"].value_counts().to_dict() == counts["set_aside"]
+    assert dataset.set_aside().equals(dataset.malformed())  # the name of version 0.1.0
+    assert dataset.malformed()["reason"].value_counts().to_dict() == counts["set_aside"]
 
 
 def elastic_settings(server: ElasticsearchServer, data_dir: Path, index: str, **changes: Any) -> Settings:

@@ -428,7 +428,7 @@ class TestExtract:
         panel.extract()
         assert panel.wait(LONG)
         assert "frontierlab-warning" in panel._told.value
-        assert "1 of 2,001 documents could not be read and are not in day: " in panel._told.value
+        assert "1 of 2,001 documents are malformed and are not in day: " in panel._told.value
 
     def test_without_a_catalogue_it_says_how_one_is_made_here(self, data_dir, export):
         panel = ExtractPanel(fl.Settings(data_dir=data_dir), source=str(export), name="day")
@@ -674,7 +674,7 @@ class TestDatasets:
         assert panel.wait(LONG)
         assert panel.error == ""
         assert "frontierlab-warning" in panel._lost.value
-        assert "could not be read" in panel._lost.value
+        assert "are malformed" in panel._lost.value
 
     def test_a_file_that_does_not_arrive_is_said(self, settings, export, monkeypatch):
         monkeypatch.setattr("frontierlab_widgets.browser_files.UPLOAD_SECONDS", 0.01)

@@ -263,7 +263,7 @@ class DatasetsPanel(Panel):
         counts = dataset.counts
         self.message = (
             f"{dataset.name}: {counts.read:,} rows read = {counts.kept:,} kept + {counts.left_out:,} left out + "
-            f"{counts.set_aside:,} set aside."
+            f"{counts.malformed:,} malformed."
         )
         self._lost.value = warning_box(loss.text for loss in losses(dataset, self.settings or fl.Settings()))
 

@@ -14,7 +14,7 @@ import traitlets
 from frontierlab import Dataset, connections, extract, jobs, sample
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.extraction.dry_run import DryRun
-from frontierlab.extraction.part_runner import going_on
+from frontierlab.extraction.part_runner import resumption
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.losses import losses
@@ -204,7 +204,7 @@ class ExtractPanel(Panel):
             counts = dataset.counts
             self.message = (
                 f"{dataset.name} is complete: {counts.read:,} documents read = {counts.kept:,} kept + "
-                f"{counts.left_out:,} left out + {counts.set_aside:,} set aside. It takes {megabytes(dataset.size())}."
+                f"{counts.left_out:,} left out + {counts.malformed:,} malformed. It takes {megabytes(dataset.size())}."
             )
             self._told.value = warning_box(lost)
             self.dataset = dataset.name
@@ -301,7 +301,7 @@ def _going_on(path: Path) -> str:
     except DatasetError as error:
         return str(error)
     found = {part.number: read_outcome(path, part.number) for part in plan}
-    return going_on(
+    return resumption(
         "Extract with the same fields", plan, {number: one for number, one in found.items() if one is not None}
     )
 

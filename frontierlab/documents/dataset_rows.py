@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 from frontierlab.catalogue import Catalogue
 from frontierlab.schema import NAME
 
-__all__ = ["FinishedRows", "finish"]
+__all__ = ["DatasetRows", "make_dataset_rows"]
 
 
-class FinishedRows(NamedTuple):
+class DatasetRows(NamedTuple):
     """Rows as a dataset stores them.
 
     Parameters
@@ -33,7 +33,9 @@ class FinishedRows(NamedTuple):
     conflicts: Counter[str]
 
 
-def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | None, schema: pa.Schema) -> FinishedRows:
+def make_dataset_rows(
+    rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | None, schema: pa.Schema
+) -> DatasetRows:
     """Make rows of a dataset from rows that were read from documents.
 
     ``db`` is cut at the first ``_``. Rows of a database that is not in `db_instances` are left out.
@@ -54,7 +56,7 @@ def finish(rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | N
     else:
         rows = rows.append_column("nodetime", pa.nulls(rows.num_rows, NAME))
     rows = rows.select(schema.names).cast(schema)
-    return FinishedRows(rows, +left_out, conflicts)
+    return DatasetRows(rows, +left_out, conflicts)
 
 
 def _instances(db: pa.DictionaryArray, db_instances: Sequence[str]) -> tuple[pa.DictionaryArray, pa.BooleanArray]:
