@@ -111,7 +111,7 @@ def take(lab: Lab) -> None:
     lab.panel.get_by_role("row").filter(visible=True).nth(1).click()
     lab.page.wait_for_timeout(1_500)
     keep(lab.panel, "jobs")
-    tab(lab, "Connection")
+    tab(lab, "Settings")
     lab.button("Test").click()
     lab.panel.get_by_text("Spark: connected").wait_for()
     drawn(lab)

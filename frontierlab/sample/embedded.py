@@ -48,9 +48,17 @@ def settings(**changes: Any) -> Settings:
     return Settings(**_of_sample() | changes)
 
 
-def with_sample(settings: Settings) -> Settings:
-    """Return a copy of the settings with the catalogue and the payloads of the sample."""
-    return settings.model_copy(update=_of_sample())
+def with_sample(settings: Settings | None) -> Settings:
+    """Return a copy of the settings with the catalogue and the payloads of the sample.
+
+    Parameters
+    ----------
+    settings
+        None for the defaults: then neither the configuration file nor the environment is read.
+    """
+    from frontierlab.settings import Settings as AllSettings
+
+    return (AllSettings.model_construct() if settings is None else settings).model_copy(update=_of_sample())
 
 
 def _of_sample() -> dict[str, Any]:

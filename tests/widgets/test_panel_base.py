@@ -310,12 +310,19 @@ def test_a_trait_that_is_none_is_refused(data_dir):
         Counter(fl.Settings(data_dir=data_dir), colour="red")
 
 
-def test_settings_that_cannot_be_are_said(monkeypatch, tmp_path):
+def test_a_panel_says_why_its_configuration_cannot_be_read(monkeypatch, tmp_path, data_dir):
     monkeypatch.setenv("CONFIG_FILE", str(tmp_path / "nowhere.txt"))
     panel = Counter()
-    assert panel.settings is None
-    assert "nowhere.txt" in panel.error
-    assert "cannot be read" in shown(panel)
+    assert (panel.settings, panel.error) == (None, "")
+    assert "nowhere.txt" in panel._problem_note.value
+    assert "cannot be read: No such file or directory" in panel._problem_note.value
+    assert "Mend that, and run this cell again." in panel._problem_note.value
+    with pytest.raises(InvalidRequestError, match=r"nowhere\.txt, .* cannot be read"):
+        panel.require_settings()
+    monkeypatch.undo()
+    panel.settings = fl.Settings(data_dir=data_dir)
+    assert panel._problem_note.value == ""
+    assert panel.require_settings() is panel.settings
 
 
 def test_the_bar_is_not_full_where_the_end_is_not_known():

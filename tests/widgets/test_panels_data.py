@@ -873,3 +873,70 @@ class TestDashboard:
         timers = [timer for panel in panels for timer in panel._timers]
         assert timers
         assert all(timer._ended.is_set() for timer in timers)
+
+
+class TestABrokenConfiguration:
+    """A dashboard whose configuration file has an error in its third line."""
+
+    SEE = "The configuration cannot be read: see Settings."
+
+    @pytest.fixture
+    def board(self, tmp_path, data_dir, monkeypatch):
+        file = tmp_path / "configuration.txt"
+        file.write_text("# ours\nes_port = 9201\nes_pages = many\n")
+        monkeypatch.setenv("CONFIG_FILE", str(file))
+        monkeypatch.setenv("XDG_DATA_HOME", str(data_dir))
+        monkeypatch.setattr("frontierlab_widgets.explore_panel.ExplorePanel.draw", lambda panel: None)
+        board = Dashboard()
+        yield board
+        board.close()
+
+    def test_settings_name_file_and_line_and_the_other_tabs_refer_to_them(self, board):
+        texts = [one.value for one in walk(board) if "frontierlab-error" in str(getattr(one, "value", ""))]
+        said = [text for text in texts if "configuration.txt, line 3: unknown key" in text]
+        assert (len(said), len(texts)) == (1, 6)
+        assert said == [board.panels["Settings"]._problem_note.value]
+        assert "Mend that, and run this cell again; or fill in the fields below, and click Apply." in said[0]
+        assert sum(self.SEE in text for text in texts) == 5
+        assert {one.error for one in (board, *board.panels.values())} == {""}
+
+    @pytest.mark.parametrize(
+        ("tab", "name"),
+        [("Extract", "Look first"), ("Datasets", "Delete"), ("Jobs", "Start a worker"), ("Caching", "Compute")],
+    )
+    def test_actions_of_other_tabs_refer_to_the_settings_too(self, board, tab, name):
+        panel = board.panels[tab]
+        panel.dataset = "day"
+        button(panel, name).click()
+        if tab == "Datasets":
+            button(panel, "Delete it").click()
+        assert (panel.error, panel.phase) == (self.SEE, Phase.READY)
+
+    def test_the_sample_can_be_tried(self, board, data_dir, export, monkeypatch):
+        original = fl.sample.path
+        monkeypatch.setattr(fl.sample, "path", lambda *name: original(*name) if name else export)
+        button(board, "Try it on the sample").click()
+        assert board.panels["Extract"].wait(LONG)
+        assert (board.error, board.panels["Extract"].error, board.dataset) == ("", "", "sample")
+        assert (data_dir / "frontierlab" / "datasets" / "sample").is_dir()
+        assert not [one for one in walk(board) if "frontierlab-error" in str(getattr(one, "value", ""))]
+
+    def test_settings_that_are_typed_are_applied_and_can_replace_the_file(self, board, tmp_path, data_dir):
+        panel = board.panels["Settings"]
+        panel._fields["es_address"].value = "es.example.org"
+        button(panel, "Apply").click()
+        assert (panel.error, board.settings.es_address, board.settings.es_port) == ("", "es.example.org", 9200)
+        panel.path, panel._replace.value = str(tmp_path / "configuration.txt"), True
+        button(panel, "Save").click()
+        assert (panel.error, fl.Settings().es_address) == ("", "es.example.org")  # the file can be read again
+
+
+def test_a_view_that_was_kept_before_a_tab_was_renamed_is_shown(settings):
+    state = {
+        "panel": "Dashboard",
+        "tab": "Connection",
+        "panels": {"Connection": {"panel": "ConnectionPanel", "path": "a.txt"}},
+    }
+    board = Dashboard.from_state(state, settings)
+    assert (board.tab, board.panels["Settings"].path) == ("Settings", "a.txt")
+    board.close()

@@ -473,7 +473,7 @@ class TestCaching:
 class TestDashboard:
     def test_the_panels_share_settings_dataset_and_selection(self, settings):
         board = Dashboard(settings)
-        assert list(board.panels) == ["Connection", "Extract", "Datasets", "Explore", "Caching", "Jobs"]
+        assert list(board.panels) == ["Settings", "Extract", "Datasets", "Explore", "Caching", "Jobs"]
         board.panels["Datasets"]._table.selected = "day"
         assert board.panels["Explore"].dataset == board.panels["Caching"].dataset == board.dataset == "day"
         assert board.panels["Explore"].wait(LONG)
@@ -484,7 +484,7 @@ class TestDashboard:
         assert board.panels["Caching"]._picker._times["since"].value == "2026-10-01T06:00:00"
         assert "selection=selection" in board.panels["Caching"].code()
         changed = settings.model_copy(update={"es_port": 9999})
-        board.panels["Connection"].settings = changed
+        board.panels["Settings"].settings = changed
         assert {panel.settings.es_port for panel in board.panels.values()} == {9999}
         assert board.panels["Explore"].wait(LONG)
         board.close()

@@ -156,7 +156,7 @@ class CachingPanel(FiguresPanel):
             No dataset is chosen, or a time in a field is not valid.
         """
         self.require_valid(*TIMES)
-        dataset, settings, selection = self.chosen_dataset(), self.settings, self.selection
+        dataset, settings, selection = self.chosen_dataset(), self.require_settings(), self.selection
 
         def compute(work: Work) -> tuple[jobs.Job, pd.DataFrame]:
             arguments: dict[str, Any] = {} if dataset.state == "complete" else {"allow_incomplete": True}
@@ -191,7 +191,7 @@ class CachingPanel(FiguresPanel):
 
     def store(self) -> None:
         """Store the computed figures for later comparison, off the main thread."""
-        figures, dataset, settings = self._computed(), self.computed_dataset(), self.settings
+        figures, dataset, settings = self._computed(), self.computed_dataset(), self.require_settings()
         what = self.computed_origin().in_words()
 
         def then(count: int) -> None:
@@ -243,7 +243,7 @@ class CachingPanel(FiguresPanel):
         super().restore(given)
         if self.job:
             with self.shown_errors():
-                self._take(jobs.open_job(self.job, self.settings).result(0), self.settings)
+                self._take(jobs.open_job(self.job, self.require_settings()).result(0), self.require_settings())
         self.folder = folder
 
     # what is shown
@@ -303,7 +303,7 @@ class CachingPanel(FiguresPanel):
     def _explain(self) -> None:
         self._computed()
         dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
-        run = partial(explain_folder, dataset, self.settings, folder, self.computed_origin().selection)
+        run = partial(explain_folder, dataset, self.require_settings(), folder, self.computed_origin().selection)
         self.begin(run, self._show_explained, stage="explaining", replaceable=True)
         self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -55,6 +56,7 @@ class ConnectionPanel(Panel):
     """
 
     title = "Settings and connection"
+    next_step = "Mend that, and run this cell again; or fill in the fields below, and click Apply."
 
     path = traitlets.Unicode("configuration.txt").tag(saved=True)
     connections = traitlets.Dict()
@@ -108,7 +110,7 @@ class ConnectionPanel(Panel):
         ConfigurationError
             A value is not valid; the settings stay as they were.
         """
-        self.settings = Settings(**self._written())
+        self.settings = Settings(os.devnull, **self._written())  # the fields have all that a file could say
         self._take_secrets()  # also if the settings did not change
         self.message = "These settings are used now; they are not saved yet."
 
@@ -121,7 +123,7 @@ class ConnectionPanel(Panel):
 
     def use_sample(self) -> None:
         """Use the embedded sample: its catalogue and its archive of payloads."""
-        self.settings = sample.settings() if self.settings is None else sample.with_sample(self.settings)
+        self.settings = sample.with_sample(self.settings)
         self.message = (
             "The sample is used now: its catalogue (coolr_file), and its archive (coolr_archive) in place of COOLR. "
             "The other settings are as they were."
@@ -175,7 +177,7 @@ class ConnectionPanel(Panel):
         """
         self.require_idle()
         self.apply()
-        settings = self.settings or Settings()
+        settings = self.require_settings()
         if settings.coolr_host is None and settings.coolr_archive is None:
             raise InvalidRequestError(
                 "Fill in coolr_host or coolr_archive (COOLR) first: the catalogue is built from there."

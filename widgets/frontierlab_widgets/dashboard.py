@@ -23,14 +23,19 @@ from frontierlab_widgets.panel import Panel, row
 __all__ = ["Dashboard"]
 
 _EVERY = 2.0  # seconds between two checks of the folder of datasets
+_SEE = "The configuration cannot be read: see Settings."
 _PANELS: dict[str, type[Panel]] = {
-    "Connection": ConnectionPanel,
+    "Settings": ConnectionPanel,
     "Extract": ExtractPanel,
     "Datasets": DatasetsPanel,
     "Explore": ExplorePanel,
     "Caching": CachingPanel,
     "Jobs": JobsPanel,
 }
+
+
+_FORMER = {"Connection": "Settings"}
+"""Former titles of tabs, in views that were kept."""
 
 
 class Dashboard(Panel):
@@ -54,14 +59,17 @@ class Dashboard(Panel):
     """
 
     title = "Frontier"
+    next_step = ConnectionPanel.next_step  # its panel shows the problem
 
     dataset = traitlets.Unicode().tag(saved=True)
     selection = traitlets.Instance(fl.Selection, ()).tag(saved=True)
-    tab = traitlets.Enum([*_PANELS], "Connection").tag(saved=True)
+    tab = traitlets.Enum([*_PANELS], "Settings").tag(saved=True)
 
     def build(self) -> list[widgets.Widget]:
         """Build the panels, join them, and add the code and the state below."""
-        self.panels = {name: kind(self.settings) for name, kind in _PANELS.items()}
+        problems = {name: self.configuration_problem if name == "Settings" else _SEE for name in _PANELS}
+        self.panels = {name: kind(self.settings, problem=problems[name]) for name, kind in _PANELS.items()}
+        self.configuration_problem = ""  # the panels say it
         self._join()
         self._tabs = widgets.Tab([*self.panels.values()], titles=[*self.panels])
         self._tabs.observe(lambda change: setattr(self, "tab", [*_PANELS][change["new"] or 0]), "selected_index")
@@ -128,8 +136,8 @@ class Dashboard(Panel):
         panel = self.panels[self.tab]
         panel.require_valid()
         first = ["import frontierlab as fl", ""]
-        if self.tab != "Connection":
-            first.append(self.panels["Connection"].code())
+        if self.tab != "Settings":
+            first.append(self.panels["Settings"].code())
         return "\n".join([*first, panel.code()])
 
     def state(self) -> dict[str, Any]:
@@ -139,8 +147,9 @@ class Dashboard(Panel):
     def restore(self, state: Mapping[str, Any] | str) -> None:
         """Restore a state; see `Panel.from_state`."""
         given = self.read_state(state)
-        inner = given.pop("panels", {})
-        super().restore({"panel": type(self).__name__, **given})
+        inner = {_FORMER.get(name, name): one for name, one in given.pop("panels", {}).items()}
+        tab = _FORMER.get(given.get("tab", self.tab), given.get("tab", self.tab))
+        super().restore({"panel": type(self).__name__, **given, "tab": tab})
         for name, panel in self.panels.items():
             if name in inner:
                 panel.restore(inner[name])

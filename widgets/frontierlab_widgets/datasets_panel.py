@@ -160,7 +160,7 @@ class DatasetsPanel(Panel):
         with PANEL_LOCK, self.shown_errors():
             self.require_valid("import_name")
             self.require_idle()
-            settings = self.settings or fl.Settings()
+            settings = self.require_settings()
             target = _name_of(self.import_name, name, settings)
             self._lost.value = ""
             self.begin(run, self._brought_in, stage="reading")
@@ -175,7 +175,7 @@ class DatasetsPanel(Panel):
         """
         if not self.path:
             raise InvalidRequestError("Give the path of a Parquet or export file on the server, in the field path.")
-        path, settings = Path(self.path).expanduser(), self.settings or fl.Settings()
+        path, settings = Path(self.path).expanduser(), self.require_settings()
         target = _name_of(self.import_name, path.name, settings)
         self._lost.value = ""
         self.begin(lambda work: _bring_in(path, target, settings, work), self._brought_in, stage="reading")
@@ -221,7 +221,7 @@ class DatasetsPanel(Panel):
         name = self._chosen_name()
         if not self.new_name:
             raise InvalidRequestError(f"Type another name for {name} into the field new name.")
-        self.dataset = self._renamed(fl.datasets.rename_dataset(name, self.new_name, self.settings))
+        self.dataset = self._renamed(fl.datasets.rename_dataset(name, self.new_name, self.require_settings()))
 
     def ask_to_delete(self) -> None:
         """Ask for confirmation to delete the chosen dataset."""
@@ -231,7 +231,7 @@ class DatasetsPanel(Panel):
 
     def delete(self) -> None:
         """Delete the dataset that was confirmed, off the main thread. This cannot be undone."""
-        name, settings = self._doomed or self._chosen_name(), self.settings
+        name, settings = self._doomed or self._chosen_name(), self.require_settings()
         self._hide_question()
 
         def then(_: None) -> None:
@@ -265,7 +265,7 @@ class DatasetsPanel(Panel):
             f"{dataset.name}: {counts.read:,} rows read = {counts.kept:,} kept + {counts.left_out:,} left out + "
             f"{counts.malformed:,} malformed."
         )
-        self._lost.value = warning_box(loss.text for loss in losses(dataset, self.settings or fl.Settings()))
+        self._lost.value = warning_box(loss.text for loss in losses(dataset, self.require_settings()))
 
     def _chosen_name(self) -> str:
         if not self.dataset:
@@ -274,7 +274,7 @@ class DatasetsPanel(Panel):
 
     def _whole(self) -> fl.Dataset:
         """Return the chosen dataset, which must be complete."""
-        dataset = fl.datasets.open_dataset(self._chosen_name(), self.settings)
+        dataset = fl.datasets.open_dataset(self._chosen_name(), self.require_settings())
         if dataset.state != "complete":
             raise InvalidRequestError(
                 f"The dataset {dataset.name} is incomplete. Extract it to its end first: with the same fields and name "

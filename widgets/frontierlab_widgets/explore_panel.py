@@ -242,7 +242,7 @@ class ExplorePanel(FiguresPanel):
         asked = partial(
             run_filters,
             self.dataset,
-            self.settings,
+            self.require_settings(),
             self.selection,
             self.compare,
             TABS[self.tab],
@@ -309,7 +309,7 @@ class ExplorePanel(FiguresPanel):
         """Write a report of all plots off the main thread, and download it."""
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
-        dataset, selection, settings = self.dataset, self.selection, self.settings
+        dataset, selection, settings = self.dataset, self.selection, self.require_settings()
         compare = other_logs(self.compare, settings)
 
         def write(work: Work) -> None:

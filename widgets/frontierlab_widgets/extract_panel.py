@@ -131,7 +131,7 @@ class ExtractPanel(Panel):
 
     def use_sample(self) -> None:
         """Fill in the embedded sample and its catalogue."""
-        self.settings = sample.settings() if self.settings is None else sample.with_sample(self.settings)
+        self.settings = sample.with_sample(self.settings)
         self.since, self.until, self.cached, self.taskid = "", "", None, None
         self.source, self.name = str(sample.path()), self.name or "sample"
 
@@ -151,7 +151,7 @@ class ExtractPanel(Panel):
         self.require_valid(*_REQUEST)
         self.require_idle()
         self._require_source()
-        given, settings = self._given(), self.settings or Settings()
+        given, settings = self._given(), self.require_settings()
         self._extracting = ""
         self.found = None
 
@@ -167,7 +167,7 @@ class ExtractPanel(Panel):
             return found
 
         def show(found: DryRun) -> None:
-            if given == self._given() and settings == (self.settings or settings):  # nothing changed meanwhile
+            if given == self._given() and settings == self.settings:  # nothing changed meanwhile
                 self.found = found
                 then()
 
@@ -188,7 +188,7 @@ class ExtractPanel(Panel):
             raise InvalidRequestError("Look first what would be extracted: the button before this one counts it.")
         if not self.name:
             raise InvalidRequestError("Give the dataset a name.")
-        given, settings, name = self._given(), self.settings or Settings(), self.name
+        given, settings, name = self._given(), self.require_settings(), self.name
         self._extracting = name
         self._show_found()  # replaces what an earlier dry run said
 
@@ -213,8 +213,8 @@ class ExtractPanel(Panel):
 
     def stopped_message(self, error: BaseException | None) -> str:
         """Say that stored parts are kept."""
-        name, settings = self._extracting, self.settings or Settings()
-        if not name or not dataset_path(name, settings).is_dir():
+        name, settings = self._extracting, self.settings
+        if not name or settings is None or not dataset_path(name, settings).is_dir():
             return super().stopped_message(error)
         if is_complete(name, settings):
             return f"The dataset {name} was complete before the stop."
@@ -242,7 +242,7 @@ class ExtractPanel(Panel):
 
     def _require_source(self) -> None:
         """Raise if there is no source to read from."""
-        settings = self.settings or Settings()
+        settings = self.require_settings()
         missing = [name for name in ("es_address", "es_index") if not getattr(settings, name)]
         if not self.source and missing:
             raise InvalidRequestError(

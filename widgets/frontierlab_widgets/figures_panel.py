@@ -59,7 +59,7 @@ class FiguresPanel(Panel):
         """
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
-        return open_dataset(self.dataset, self.settings)
+        return open_dataset(self.dataset, self.require_settings())
 
     def computed_dataset(self) -> Dataset:
         """Open the dataset of the figures.
@@ -70,7 +70,7 @@ class FiguresPanel(Panel):
             The figures are stale, so the dataset may have changed.
         """
         self.require_fresh()
-        return open_dataset(self.computed_origin().dataset, self.settings)
+        return open_dataset(self.computed_origin().dataset, self.require_settings())
 
     def computed_origin(self) -> Origin:
         """Return the origin of the figures.

@@ -9,7 +9,7 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
-from frontierlab import Dataset, Settings, jobs
+from frontierlab import Dataset, jobs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs import Job, LocalWorker
 from frontierlab.util.progress import Progress
@@ -103,7 +103,7 @@ class JobsPanel(Panel):
         """Start a worker on this machine; it ends with this kernel, not with the panel."""
         if self._worker is not None and self._worker.running:
             raise InvalidRequestError("The worker that was started here is still there.")
-        settings = self.settings or Settings()
+        settings = self.require_settings()
 
         def then(worker: LocalWorker) -> None:
             self._worker = worker
@@ -134,7 +134,7 @@ class JobsPanel(Panel):
     def _opened(self) -> Job:
         if not self.job:
             raise InvalidRequestError("Choose a job in the table first.")
-        return jobs.open_job(self.job, self.settings)
+        return jobs.open_job(self.job, self.require_settings())
 
     def _chosen(self) -> None:
         self._result.value = ""

@@ -15,6 +15,7 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.formatting import error_box, progress_line
 from frontierlab_widgets.input_fields import FieldsMixin
 from frontierlab_widgets.kernel_status import KernelStatus
+from frontierlab_widgets.settings_mixin import SettingsMixin
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 from frontierlab_widgets.stateful import StatefulMixin
 from frontierlab_widgets.timer import PeriodicTimer
@@ -33,7 +34,7 @@ class _Button:
     when: Callable[[], bool]
 
 
-class Panel(FieldsMixin, WorkMixin, StatefulMixin, widgets.VBox):
+class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
     """The base of all panels.
 
     Its traits are its interface: the view follows a trait, and the trait follows the view.
@@ -41,16 +42,18 @@ class Panel(FieldsMixin, WorkMixin, StatefulMixin, widgets.VBox):
     Parameters
     ----------
     settings
-        By default ``Settings()``. The panel shows an error of the settings.
+        By default ``Settings()``. If that cannot be read, the panel says why.
+    problem
+        Why there are no settings, if that is known already; then ``Settings()`` is not read.
     **traits
         Initial values of traits.
 
     Attributes
     ----------
-    settings : Settings or None
-        None if the settings are not valid; then the panel says why.
     dark : bool
         Whether the page's theme is dark.
+    settings, configuration_problem
+        See `SettingsMixin`.
     phase, message, progress
         See `WorkMixin`.
     error
@@ -61,10 +64,9 @@ class Panel(FieldsMixin, WorkMixin, StatefulMixin, widgets.VBox):
 
     title: ClassVar[str] = ""
 
-    settings = traitlets.Instance(Settings, allow_none=True)
     dark = traitlets.Bool(False)
 
-    def __init__(self, settings: Settings | None = None, **traits: Any) -> None:
+    def __init__(self, settings: Settings | None = None, *, problem: str = "", **traits: Any) -> None:
         super().__init__()
         self.add_class("frontierlab-panel")
         self._buttons: list[_Button] = []
@@ -79,12 +81,14 @@ class Panel(FieldsMixin, WorkMixin, StatefulMixin, widgets.VBox):
         self.foot = widgets.VBox([self._going, self._message, self._error])
         traitlets.dlink((self._kernel_status, "dark"), (self, "dark"))
         self.click(self._stop, self.stop)
-        with self.shown_errors():
-            self.settings = settings if settings is not None else Settings()
+        self.read_settings(settings, problem)
+        self._problem_note = widgets.HTML()
         parts = self.build()
-        head = [self._kernel_status, widgets.HTML(f"<h3>{escape(self.title)}</h3>")]
+        head = [self._kernel_status, widgets.HTML(f"<h3>{escape(self.title)}</h3>"), self._problem_note]
         self.children = [*head, *parts, *([] if self.foot in parts else [self.foot])]
         self.observe(self._draw, ["phase", "error", "message", "progress"])
+        self.observe(self._show_configuration_problem, "configuration_problem")
+        self._show_configuration_problem()
         self.observe(lambda _: self.allow(), ["phase", "invalid"])
         self._draw()
         self.allow()
@@ -174,6 +178,10 @@ class Panel(FieldsMixin, WorkMixin, StatefulMixin, widgets.VBox):
         super().close()
 
     # updates of the view
+
+    def _show_configuration_problem(self, _: Any = None) -> None:
+        self._problem_note.value = error_box(self.configuration_problem)
+        self._problem_note.layout.display = "" if self.configuration_problem else "none"
 
     def _draw(self, _: Any = None) -> None:
         self._going.layout.display = "" if self.phase is Phase.WORKING else "none"
