@@ -223,9 +223,9 @@ class TestAPanel:
                 lab.in_kernel(
                     "import time\n"
                     "until = time.monotonic() + 60\n"
-                    f"while (panel._tickers[0]._thread is not None) is not {expected} and time.monotonic() < until:\n"
+                    f"while (panel._timers[0]._thread is not None) is not {expected} and time.monotonic() < until:\n"
                     "    time.sleep(0.1)\n"
-                    f"print('ticks', panel._tickers[0]._thread is not None)"
+                    f"print('ticks', panel._timers[0]._thread is not None)"
                 )
                 expect(lab.page.get_by_text(f"ticks {expected}").last).to_be_visible(timeout=LONG)
 

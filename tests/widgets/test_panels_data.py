@@ -866,7 +866,7 @@ class TestDashboard:
         board._timers[0]._action()
         assert [row["id"] for row in board.panels["Datasets"]._table.rows] == ["day", "night"]
 
-    def test_closed_it_closes_its_panels_and_their_tickers(self, board):
+    def test_closed_it_closes_its_panels_and_their_timers(self, board):
         panels = [*board.panels.values()]
         board.close()
         assert [panel.comm for panel in panels] == [None] * len(panels)
