@@ -37,16 +37,17 @@ from tests.services.coolr import CoolrServer
 DOCUMENTS = 1.17  # per query that counts
 
 SERVED = """\
-WHERE since >= 0 AND until >= since AND nodefullpath IS NOT NULL
+WHERE iov_since >= 0 AND iov_until >= iov_since AND nodefullpath IS NOT NULL
   AND NOT (coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))"""
 
 DISTINCT = f"""\
-SELECT db, schema, nodefullpath, tagname, count(*) AS queries, count(DISTINCT sqlhash, since, until) AS different
+SELECT db, schema, nodefullpath, tagname, count(*) AS queries,
+       count(DISTINCT sqlhash, iov_since, iov_until) AS different
 FROM {{logs}} {SERVED}
 GROUP BY db, schema, nodefullpath, tagname"""
 
 SOME = f"""\
-SELECT db, schema, nodefullpath AS node, tagname AS tag, since, until
+SELECT db, schema, nodefullpath AS node, tagname AS tag, iov_since AS since, iov_until AS until
 FROM {{logs}} {SERVED} AND tagname IN (SELECT tag FROM {{known}})
 ORDER BY xxhash64(pandaid, time, sqlhash)
 LIMIT :count"""

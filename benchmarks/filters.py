@@ -59,7 +59,7 @@ KINDS = (
     "cached = false AND procerror = true",
     "cached = false AND disconn = false AND rejected = false AND procerror = false",
 )
-WITH_AND_WITHOUT = ("since <> -1", "since = -1")
+WITH_AND_WITHOUT = ("iov_since <> -1", "iov_since = -1")
 SPARK_BIN = "floor(unix_seconds(time) / 300)"
 
 plot("queries_per_db", "db", CACHED, "true", BOTH, "db")

@@ -18,6 +18,7 @@ __all__ = [
     "Column",
     "DOCUMENT_FIELDS",
     "EXTRA_TYPES",
+    "IOV_COLUMNS",
     "MISSING_IOV",
     "NO_TAG",
     "OPEN_IOV",
@@ -97,6 +98,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("computingsite", "computingsite", NAME, "the site that asked; null where the index lacks it"),
 )
 """The columns of a log row, in order."""
+
+IOV_COLUMNS = {"since": "iov_since", "until": "iov_until"}
+"""The stored columns of the IOV → their names in opened logs and in SQL.
+
+In a `frontierlab.Selection`, ``since`` and ``until`` are limits of the query's time; these names cannot be mistaken
+for those.
+"""
 
 DOCUMENT_FIELDS: dict[str, Column] = {c.field: c for c in COLUMNS if c.field is not None}
 """The columns that come from a document, by the name of the document's field."""

@@ -60,8 +60,8 @@ class Selection:
     A selection is immutable; `but` makes a changed copy. Its ``repr`` is the code that makes it. A list
     matches any of its values. None in a list matches queries whose value is missing in the log.
 
-    Here ``since`` and ``until`` limit the time of the query. The columns ``since`` and ``until`` of a row are
-    something else: the IOV that the query asks for. The time of a row is in its column ``time``.
+    Here ``since`` and ``until`` limit the time of the query, the column ``time`` of opened logs. The IOV that a query
+    asks for is something else: the columns ``iov_since`` and ``iov_until`` (in stored rows ``since`` and ``until``).
 
     Parameters
     ----------

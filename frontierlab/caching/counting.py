@@ -62,7 +62,7 @@ _ROW_GROUP = 16 << 20  # bytes that are read to find a few rows
 _ASKED = """\
 WITH named AS (
   SELECT db, schema, nodefullpath, coalesce(tagname, :unknown) AS tagname, nodetime, taskid, squid, sqlhash,
-         coalesce(since, :missing) AS since, coalesce(until, :missing) AS until, fsize, dbtime,
+         coalesce(iov_since, :missing) AS since, coalesce(iov_until, :missing) AS until, fsize, dbtime,
          coalesce(cached, false) AS cached,
          coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) AS failed
   FROM {{logs}}{condition}

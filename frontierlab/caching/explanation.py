@@ -41,7 +41,7 @@ _TASKS = """\
 SELECT taskid,
        max(taskname) AS taskname,
        count(*) AS queries,
-       count(DISTINCT struct(sqlhash, since, until)) AS different_queries,
+       count(DISTINCT struct(sqlhash, iov_since, iov_until)) AS different_queries,
        count_if(NOT coalesce(cached, false)) AS uncached,
        coalesce(sum(fsize) FILTER (WHERE NOT coalesce(cached, false)), 0) AS bytes,
        coalesce(sum(dbtime) FILTER (WHERE NOT coalesce(cached, false)), 0) AS dbtime

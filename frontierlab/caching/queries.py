@@ -29,16 +29,16 @@ _SERVED = (
     "schema = :of_schema",
     "nodefullpath = :of_nodefullpath",
     f"coalesce(tagname, '{UNKNOWN_TAG}') = :of_tagname",
-    "since >= 0",
-    "until >= since",
+    "iov_since >= 0",
+    "iov_until >= iov_since",
     "NOT (coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))",
 )
 
 
 _DIFFERENT = """\
 SELECT sqlhash,
-       since,
-       until,
+       iov_since AS since,
+       iov_until AS until,
        max(nodetime = 'time') AS is_time,
        count(*) AS queries,
        sum(fsize) FILTER (WHERE NOT coalesce(cached, false)) AS bytes,
@@ -46,7 +46,7 @@ SELECT sqlhash,
        sum(dbtime) FILTER (WHERE NOT coalesce(cached, false)) AS dbtime,
        count(dbtime) FILTER (WHERE NOT coalesce(cached, false)) AS timed
 FROM {{logs}}{where}
-GROUP BY sqlhash, since, until"""
+GROUP BY sqlhash, iov_since, iov_until"""
 
 
 class FolderTag(NamedTuple):

@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, EXTRA_TYPES, Column, extra_columns
+from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, EXTRA_TYPES, IOV_COLUMNS, Column, extra_columns
 from frontierlab.settings import Settings
 from frontierlab.util.times import format_time, parse_time, to_milliseconds
 
@@ -146,7 +146,10 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
         raise InvalidRequestError(f"extra_fields={extra_fields!r} is a text: give a list, such as [{extra_fields!r}].")
     kinds: dict[str, Any] = dict(extra_fields) if isinstance(extra_fields, Mapping) else dict.fromkeys(extra_fields)
     # Spark ignores case in the names of columns
-    taken = {name.casefold(): name for name in (*(column.name for column in COLUMNS), *DOCUMENT_FIELDS)}
+    taken = {
+        name.casefold(): name
+        for name in (*(column.name for column in COLUMNS), *IOV_COLUMNS.values(), *DOCUMENT_FIELDS)
+    }
     asked: dict[str, str] = {}
     for name, kind in kinds.items():
         if not isinstance(name, str) or not name:

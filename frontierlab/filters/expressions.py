@@ -53,11 +53,11 @@ CACHED = {
 }
 """Numbers of queries that were cached, that were not cached, and for which the log does not say."""
 
-_GIVEN = Need("since", "given")
+_GIVEN = Need("iov_since", "given")
 
 PAYLOAD = {
-    "payload": Count(Expression("since <> -1", _GIVEN)),
-    "non_payload": Count(Expression("since = -1 OR since IS NULL", _GIVEN)),
+    "payload": Count(Expression("iov_since <> -1", _GIVEN)),
+    "non_payload": Count(Expression("iov_since = -1 OR iov_since IS NULL", _GIVEN)),
 }
 """Numbers of queries with and without the start of an IOV."""
 

@@ -6,6 +6,7 @@ from collections.abc import Set as AbstractSet
 from typing import TYPE_CHECKING
 
 from frontierlab.filters.needs import Need
+from frontierlab.schema import IOV_COLUMNS
 from frontierlab.spark.summaries import noted_summary
 from frontierlab.storage.summaries import LONG_MS, SHAPES, Shape
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["shape_answers", "summary_that_answers"]
 
-_COARSE = ("time", "querytime", "since")  # columns that summaries keep only coarsely
+_COARSE = ("time", "querytime", "iov_since")  # columns that summaries keep only coarsely
 
 
 def shape_answers(shape: Shape, every: AbstractSet[Need], rest: AbstractSet[Need]) -> bool:
@@ -35,17 +36,18 @@ def shape_answers(shape: Shape, every: AbstractSet[Need], rest: AbstractSet[Need
 
 
 def _keeps(shape: Shape, need: Need) -> bool:
+    kept = [IOV_COLUMNS.get(name, name) for name in shape.keys]
     match need:
         case Need("time", "cut", value):
             return value % shape.bin_ms == 0
         case Need("querytime", "at least", value):
             return value == LONG_MS
-        case Need("since", "given"):
-            return "since" in shape.keys
+        case Need("iov_since", "given"):
+            return "iov_since" in kept
         case Need("fsize", "sum"):
             return True
         case Need(column, "value"):
-            return column in shape.keys and column not in _COARSE
+            return column in kept and column not in _COARSE
     return False
 
 

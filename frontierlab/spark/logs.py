@@ -13,7 +13,7 @@ from frontierlab.settings import Settings
 from frontierlab.spark import sessions
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.summaries import note_summary
-from frontierlab.spark.types import spark_schema
+from frontierlab.spark.types import spark_schema, with_iov_names
 from frontierlab.storage.store import Dataset, open_dataset
 from frontierlab.storage.summaries import SUMMARY_SCHEMA, summary_files
 
@@ -34,8 +34,9 @@ def open_logs(
     """Open a dataset's logs as a Spark DataFrame.
 
     A row is one query that reached Frontier. The columns are those of `frontierlab.schema`, with
-    the dataset's extra columns at the end. Rows are read when a statement first needs them. ``time`` is
-    an instant: Spark shows it in the time zone of its session, UTC by default.
+    the dataset's extra columns at the end. The IOV is in ``iov_since`` and ``iov_until``, which are stored as
+    ``since`` and ``until``. Rows are read when a statement first needs them. ``time`` is an instant: Spark shows it in
+    the time zone of its session, UTC by default.
 
     Parameters
     ----------
@@ -69,7 +70,7 @@ def open_logs(
     schema = spark_schema(dataset.schema)
     files = dataset.files()
     if not files:
-        return in_spark(spark, lambda: spark.createDataFrame([], schema), "opening the logs")
+        return in_spark(spark, lambda: with_iov_names(spark.createDataFrame([], schema)), "opening the logs")
     logs = _read(spark, schema, files)
     summaries = summary_files(dataset.path, files) if dataset.state == "complete" else []
     if summaries:
@@ -97,7 +98,10 @@ def _summary(spark: SparkSession, files: Sequence[Path], name: str) -> DataFrame
 
 
 def _read(spark: SparkSession, schema: StructType, files: Sequence[Path]) -> DataFrame:
-    return in_spark(spark, lambda: spark.read.schema(schema).parquet(*map(_unglob, files)), "opening the logs")
+    def read() -> DataFrame:
+        return with_iov_names(spark.read.schema(schema).parquet(*map(_unglob, files)))
+
+    return in_spark(spark, read, "opening the logs")
 
 
 def _unglob(path: Path) -> str:

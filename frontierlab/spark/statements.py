@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from frontierlab.errors import SparkError
 from frontierlab.spark.calls import in_spark
+from frontierlab.spark.types import with_iov_names
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -33,7 +34,8 @@ def run(
     Parameters
     ----------
     logs
-        The Spark DataFrame that replaces ``{logs}`` in the statement.
+        The Spark DataFrame that replaces ``{logs}`` in the statement. Its columns ``since`` and ``until`` are
+        ``iov_since`` and ``iov_until`` there.
     sql
         The statement: ``SELECT count(*) AS queries FROM {logs} WHERE db = :db``.
     args
@@ -53,7 +55,11 @@ def run(
     """
     session = logs.sparkSession
     description = description or sql
-    return as_frame(_collect(session, lambda: session.sql(sql, args=dict(args or {}), logs=logs), description))
+
+    def ask() -> DataFrame:
+        return session.sql(sql, args=dict(args or {}), logs=with_iov_names(logs))
+
+    return as_frame(_collect(session, ask, description))
 
 
 def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFrame:

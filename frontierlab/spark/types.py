@@ -1,4 +1,4 @@
-"""The Spark types of a dataset's columns."""
+"""The Spark types of a dataset's columns, and their names in SQL."""
 
 from __future__ import annotations
 
@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from frontierlab.errors import DatasetError
+from frontierlab.schema import IOV_COLUMNS
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["spark_schema"]
+__all__ = ["spark_schema", "with_iov_names"]
 
 
 def spark_schema(schema: pa.Schema) -> StructType:
@@ -25,6 +27,15 @@ def spark_schema(schema: pa.Schema) -> StructType:
     from pyspark.sql.types import StructField, StructType
 
     return StructType([StructField(field.name, _spark_type(field.type)) for field in schema])
+
+
+def with_iov_names(logs: DataFrame) -> DataFrame:
+    """Return logs whose IOV columns have their names in SQL (`IOV_COLUMNS`), ``iov_since`` and ``iov_until``.
+
+    The result is `logs` itself if its columns have these names already.
+    """
+    stored = {name: new for name, new in IOV_COLUMNS.items() if name in logs.columns and new not in logs.columns}
+    return logs.withColumnsRenamed(stored) if stored else logs
 
 
 def _spark_type(type_: pa.DataType) -> DataType:

@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError, SparkError
+from frontierlab.schema import IOV_COLUMNS
 from frontierlab.spark.calls import in_spark, said_by_spark
 from frontierlab.spark.cancelling import check_cancelled
 from frontierlab.spark.logs import open_logs
 from frontierlab.spark.parameters import as_parameters, check_names
 from frontierlab.spark.statements import to_pandas
+from frontierlab.spark.types import with_iov_names
 from frontierlab.storage.store import Dataset
 
 if TYPE_CHECKING:
+    from pyspark.errors import AnalysisException
     from pyspark.sql import DataFrame
 
 __all__ = ["sql"]
@@ -34,23 +37,23 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
 
         fl.sql(
             logs,
-            "SELECT schema, count(*) AS queries FROM logs WHERE db = :db AND time >= :since GROUP BY schema",
+            "SELECT schema, count(*) AS queries FROM logs WHERE db = :db AND time >= :start GROUP BY schema",
             db="CONDBR2",
-            since=datetime(2026, 10, 1, 12),
+            start=datetime(2026, 10, 1, 12),
         )
 
-    The columns ``since`` and ``until`` are the IOV that a query asks for (integers), not the time of the query.
-    That is the column ``time``. In a `frontierlab.Selection`, ``since`` and ``until`` are limits of ``time``.
+    The time of a query is in the column ``time``. The IOV that it asks for is in ``iov_since`` and ``iov_until``
+    (integers). There are no columns ``since`` and ``until``: in a `frontierlab.Selection`, these limit ``time``.
 
     Parameters
     ----------
     logs
         Logs that `frontierlab.open_logs` opened, a dataset, or the name of a dataset.
     statement
-        One Spark SQL statement. In it, ``logs`` is a view of the logs with the columns of
-        `frontierlab.schema`. The session's other views and tables can be used too. A user's own view called
-        ``logs`` is hidden during the call and restored afterwards. Date and time functions use the time zone
-        of the session, UTC by default.
+        One Spark SQL statement. In it, ``logs`` is a view of the logs with the columns that
+        `frontierlab.open_logs` describes. The session's other views and tables can be used too. A user's own
+        view called ``logs`` is hidden during the call and restored afterwards. Date and time functions use the
+        time zone of the session, UTC by default.
     **parameters
         The values of the named parameters: ``:db`` is ``db=…``. Values never enter the SQL text, so quotes
         and semicolons are safe. A datetime, pandas or NumPy time without a zone is UTC; a date is a SQL
@@ -89,6 +92,7 @@ def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> Dat
     from pyspark.errors import AnalysisException, PySparkException
 
     try:
+        logs = with_iov_names(logs)
         with _view(logs):
             return logs.sparkSession.sql(statement, args=dict(values))
     except AnalysisException as error:
@@ -100,10 +104,19 @@ def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> Dat
             ) from error
         columns = ", ".join(logs.columns)
         raise InvalidRequestError(
-            f"Spark does not understand the statement: {said_by_spark(error)} The columns of {VIEW}: {columns}."
+            f"Spark does not understand the statement: {said_by_spark(error)}{_iov_hint(error)} "
+            f"The columns of {VIEW}: {columns}."
         ) from error
     except PySparkException as error:  # Spark evaluates constant statements during analysis
         raise SparkError(f"Spark failed at the statement: {said_by_spark(error)}") from error
+
+
+def _iov_hint(error: AnalysisException) -> str:
+    """Return a sentence on the names of the IOV columns if Spark does not find ``since`` or ``until``."""
+    name = (error.getMessageParameters() or {}).get("objectName", "").split(".")[-1].strip("`").lower()
+    if name not in IOV_COLUMNS:
+        return ""
+    return f" The column {IOV_COLUMNS[name]} has the IOV; the time of a query is in the column time."
 
 
 @contextmanager

@@ -10,10 +10,12 @@ from pyspark.sql import SparkSession
 
 from frontierlab import spark
 from frontierlab.errors import DatasetError, SparkError
-from frontierlab.schema import COLUMNS
+from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.settings import Settings
 from frontierlab.spark import sessions
 from tests.support.logs import START, make_dataset
+
+NAMES = [IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS]
 
 
 def fake_java(folder: Path, says: str) -> Path:
@@ -115,21 +117,21 @@ def test_logs_have_the_schema_and_every_value(running: SparkSession, tmp_path: P
     ]
     dataset = make_dataset(tmp_path / "two", rows[:1], [], rows[1:], extra={"note": "name", "score": "number"})
     logs = spark.open_logs(dataset, session=running)
-    assert logs.columns == [*(column.name for column in COLUMNS), "note", "score"]
+    assert logs.columns == [*NAMES, "note", "score"]
     frame = spark.run(logs, "SELECT * FROM {logs} ORDER BY time")
-    assert {str(frame[name].dtype) for name in ("taskid", "since", "until", "sqlhash")} == {"Int64"}
+    assert {str(frame[name].dtype) for name in ("taskid", "iov_since", "iov_until", "sqlhash")} == {"Int64"}
     assert str(frame["time"].dtype) == "datetime64[ms, UTC]"
     assert str(frame["cached"].dtype) == "boolean"
     assert str(frame["db"].dtype) == "string"
     assert str(frame["score"].dtype) == "Float64"
-    assert frame.loc[1, ["until", "sqlhash", "taskname", "note", "score"]].tolist() == [
+    assert frame.loc[1, ["iov_until", "sqlhash", "taskname", "note", "score"]].tolist() == [
         largest,
         -largest,
         "a'; ü 日本",
         "n",
         0.5,
     ]
-    assert frame.loc[0, ["until", "cached", "note"]].isna().all()
+    assert frame.loc[0, ["iov_until", "cached", "note"]].isna().all()
     assert frame["time"].astype("int64").tolist() == [START, START + 1]
 
 
@@ -142,7 +144,7 @@ def test_paths_that_look_like_patterns_are_read(running: SparkSession, tmp_path:
 @pytest.mark.spark
 def test_a_dataset_without_rows_is_an_empty_frame_with_the_schema(running: SparkSession, tmp_path: Path) -> None:
     logs = spark.open_logs(make_dataset(tmp_path / "empty", []), session=running)
-    assert logs.columns == [column.name for column in COLUMNS]
+    assert logs.columns == NAMES
     assert logs.count() == 0
 
 

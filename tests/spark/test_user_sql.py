@@ -121,6 +121,56 @@ def test_threads_do_not_see_each_others_logs(running: SparkSession, logs: DataFr
     assert answers == {number: [number] * 5 for number in (1, 2, 3, 4)}
 
 
+# ---- the time of a query, and its IOV
+
+
+@pytest.fixture(scope="module")
+def with_iov(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+    rows = [{"time": START, "since": 5, "until": 2**62}, {"time": START + HOUR, "since": -1, "until": -1}]
+    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("sql") / "iov", rows), session=running)
+
+
+@pytest.mark.spark
+def test_the_iov_columns_have_names_that_are_not_those_of_a_selection(with_iov: DataFrame) -> None:
+    frame = fl.sql(
+        with_iov,
+        "SELECT iov_since, iov_until FROM logs WHERE time >= :since AND time < :until",
+        since=datetime(2026, 10, 1),
+        until=datetime(2026, 10, 1, 1),
+    )
+    assert frame.to_dict("list") == {"iov_since": [5], "iov_until": [2**62]}
+    later = fl.Selection(since="2026-10-01T01:00").of(with_iov)
+    assert fl.sql(later, "SELECT iov_since FROM logs")["iov_since"].tolist() == [-1]
+
+
+@pytest.mark.spark
+def test_the_iov_columns_of_a_users_own_frame_have_the_same_names(with_iov: DataFrame) -> None:
+    own = with_iov.withColumnsRenamed({"iov_since": "since", "iov_until": "until"})
+    assert fl.sql(own, "SELECT max(iov_until) AS last FROM logs")["last"].tolist() == [2**62]
+    assert fl.filters.payload_per_schema(own)["payload"].tolist() == [1]
+    assert spark.run(own, "SELECT max(iov_since) AS last FROM {logs}")["last"].tolist() == [5]
+    assert "since" in own.columns
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize(
+    ("statement", "name"),
+    [
+        ("SELECT count(*) FROM logs WHERE since >= 0", "since"),
+        ("SELECT max(l.Until) FROM logs AS l", "until"),
+        ("SELECT db FROM logs ORDER BY `since`", "since"),
+    ],
+)
+def test_since_and_until_as_columns_are_refused_with_their_names(
+    with_iov: DataFrame, statement: str, name: str
+) -> None:
+    message = (
+        rf"The column iov_{name} has the IOV; the time of a query is in the column time\. The columns of logs: time,"
+    )
+    with pytest.raises(InvalidRequestError, match=message):
+        fl.sql(with_iov, statement)
+
+
 # ---- its parameters
 
 

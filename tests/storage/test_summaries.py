@@ -23,7 +23,7 @@ from frontierlab.filters.measures import Count, Sum
 from frontierlab.filters.needs import Expression, Need
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
-from frontierlab.schema import COLUMNS
+from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.selection import QUERY_KINDS
 from frontierlab.storage.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
 from tests.support import duck
@@ -240,15 +240,17 @@ conditions = st.sampled_from(
         Expression.of("schema = 'A' OR cached IS NULL", "schema", "cached"),
         Expression.of("querytime > 999", "querytime"),
         Expression.of("tagname IS NULL", "tagname"),
-        Expression("since <> -1", Need("since", "given")),
-        Expression.of("since > 0", "since"),
+        Expression("iov_since <> -1", Need("iov_since", "given")),
+        Expression.of("iov_since > 0", "iov_since"),
         LONG,
         LONGER,
         "querytime >= 5000",  # says nothing of what it needs
         "NOT cached",
     ]
 )
-measures = st.builds(Count, conditions) | st.builds(Sum, st.sampled_from(["fsize", "querytime", "since"]), conditions)
+measures = st.builds(Count, conditions) | st.builds(
+    Sum, st.sampled_from(["fsize", "querytime", "iov_since"]), conditions
+)
 any_question = st.builds(
     Question,
     st.fixed_dictionaries({"a": st.just(Count()), "b": measures, "c": measures}),
@@ -284,7 +286,7 @@ def test_any_question_has_the_same_answer_with_summaries(
         (Question({"n": Count()}, {"schema": "schema"}, conditions=("querytime >= 5000",)), None),
         (Question({"n": Count()}, {"long": "querytime >= 1000"}), None),
         (Question({"n": Count()}, {"querytime": "querytime"}), None),
-        (Question({"n": Count("since > 0")}), None),
+        (Question({"n": Count("iov_since > 0")}), None),
         (Question({"n": Count()}, {"schema": "schema"}, labels={"tag": "max(tagname)"}), None),
     ],
 )
@@ -314,7 +316,7 @@ def test_filters_say_all_that_they_need(name: str, monkeypatch: pytest.MonkeyPat
         getattr(filters, name)(duck.Logs(one), since="2026-10-01", until="2026-10-02", cached=True)
     for columns, text in asked:
         words = set(re.findall(r"(?<![:\w])\w+", re.sub("'[^']*'", "", text)))
-        assert words & {column.name for column in COLUMNS} <= columns | {"taskname"}, name
+        assert words & {IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS} <= columns | {"taskname"}, name
 
 
 def test_a_summary_of_many_pieces_stays_small(tmp_path: Path) -> None:

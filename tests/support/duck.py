@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from frontierlab import spark
 from frontierlab.filters import changes
+from frontierlab.schema import IOV_COLUMNS
 from frontierlab.spark.statements import as_frame
 from frontierlab.spark.summaries import note_summary
 
@@ -43,7 +44,7 @@ class Logs:
     """Replaces a Spark DataFrame with a table."""
 
     def __init__(self, rows: pa.Table) -> None:
-        self.rows = rows
+        self.rows = rows.rename_columns([IOV_COLUMNS.get(name, name) for name in rows.column_names])
         self.sparkSession = Session()
 
     def where(self, _: str) -> Logs:
