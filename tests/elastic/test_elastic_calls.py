@@ -123,7 +123,7 @@ def test_looking_at_a_connection_is_bounded(proxy: FlakyProxy, fault: Fault, mon
     proxy.faults.append(fault)
     monkeypatch.setattr("frontierlab.elastic.client._FIRST", 0.5)
     found = connections.check("Elasticsearch", Settings(es_address=proxy.url, es_index="logs"))
-    assert (found.state, "does not answer" in found.reason) == ("refused", True)
+    assert (found.state, "does not answer" in found.reason) == ("not reached", True)
 
 
 @pytest.mark.parametrize(
