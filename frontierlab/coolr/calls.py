@@ -6,7 +6,6 @@ import re
 import threading
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,6 +21,7 @@ from frontierlab import errors
 from frontierlab.coolr.responses import Unusable, decode
 from frontierlab.errors import CoolrError
 from frontierlab.settings import Settings
+from frontierlab.util.calls import LeavableCall
 
 __all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow", "Unreached"]
 
@@ -91,7 +91,7 @@ class _Late(Exception):
 
 
 class _Reading:
-    """A response that is read in its own thread, so that the caller can stop waiting at any time.
+    """A response that one thread reads and another can stop.
 
     A socket timeout applies to each piece that arrives. A response of one byte per second never reaches it.
     """
@@ -99,33 +99,20 @@ class _Reading:
     def __init__(self, session: requests.Session, url: str, timeout: tuple[float, float]) -> None:
         self._session, self._url, self._timeout = session, url, timeout
         self._response: requests.Response | None = None
-        self._left = threading.Event()
-        self._answer: Future[tuple[requests.Response, bytes]] = Future()
-        threading.Thread(target=self._run, name="coolr answer", daemon=True).start()
+        self._stopped = threading.Event()
 
-    def answer(self, seconds: float) -> tuple[requests.Response, bytes] | None:
-        """Return the response and its body; None if it is not complete after `seconds`."""
-        with suppress(TimeoutError):
-            return self._answer.result(seconds)
-        return None
-
-    def leave(self) -> None:
-        """Abandon the response; the thread ends when its socket is shut down."""
-        self._left.set()
+    def stop(self, _: BaseException) -> None:
+        """Shut the socket down, so that the reading thread ends."""
+        self._stopped.set()
         if self._response is not None:
             with suppress(OSError, ValueError, RuntimeError):  # the response has just ended
                 self._response.raw.shutdown()
 
-    def _run(self) -> None:
-        try:
-            self._answer.set_result(self._read())
-        except BaseException as error:
-            self._answer.set_exception(error)
-
-    def _read(self) -> tuple[requests.Response, bytes]:
+    def read(self) -> tuple[requests.Response, bytes]:
+        """Return the response and its body."""
         chunks, size = [], 0
         with self._session.get(self._url, timeout=self._timeout, stream=True) as self._response:
-            for chunk in () if self._left.is_set() else self._response.iter_content(_CHUNK):
+            for chunk in () if self._stopped.is_set() else self._response.iter_content(_CHUNK):
                 chunks.append(chunk)
                 size += len(chunk)
                 if size > _LARGEST:
@@ -263,17 +250,14 @@ class Caller:
     def _read(self, call: Call) -> tuple[requests.Response, bytes]:
         """Read a response; stop on a cancellation or after the time limit."""
         self._require_going_on(call)
-        deadline = time.monotonic() + self._longest
         reading = _Reading(self._session, self.url(call), (min(_CONNECT, self._timeout), self._timeout))
+        answer = LeavableCall(reading.read)
+        answer.start("coolr answer")
         try:
-            while (found := reading.answer(_LOOK)) is None:
-                self._require_going_on(call)
-                if time.monotonic() > deadline:
-                    raise _Late
-        except BaseException:
-            reading.leave()
-            raise
-        return found
+            answer.wait(lambda: self._require_going_on(call), reading.stop, every=_LOOK, seconds=self._longest)
+        except TimeoutError:
+            raise _Late from None
+        return answer.result()
 
     def _refusal(self, call: Call, response: requests.Response, body: bytes, patient: bool) -> Exception:
         status = response.status_code

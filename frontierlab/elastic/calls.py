@@ -5,13 +5,13 @@ from __future__ import annotations
 import queue
 import socket
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from contextlib import suppress
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import elastic_transport
+
+from frontierlab.util.calls import LeavableCall
 
 __all__ = ["BreakableNode", "CALL_SECONDS", "LOOK", "call_within"]
 
@@ -51,33 +51,29 @@ def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object
     if (helper := getattr(_own, "helper", None)) is None or not helper.thread.is_alive():  # not after a fork
         _own.helper = _Helper()
     _own.helper.calls.put(made)
-    ends = time.monotonic() + seconds
-    try:
-        while not wait([made.outcome], timeout=LOOK).done:
-            look()
-            if time.monotonic() > ends:
-                raise elastic_transport.ConnectionTimeout(f"no whole answer within {seconds:g} s")
-    except BaseException:
+
+    def leave(_: BaseException) -> None:
         made.hang_up()
         _own.helper = None  # that helper may hang: the next call gets a new one
-        raise
-    return made.outcome.result()
+
+    try:
+        made.wait(look, leave, every=LOOK, seconds=seconds)
+    except TimeoutError:
+        raise elastic_transport.ConnectionTimeout(f"no whole answer within {seconds:g} s") from None
+    return made.result()
 
 
-class _Call(Generic[T]):
+class _Call(LeavableCall[T]):
     """A running call, and the connection that it uses."""
 
     def __init__(self, call: Callable[[], T]) -> None:
-        self._call = call
-        self.outcome: Future[T] = Future()
+        super().__init__(call)
         self.connection: Any = None
 
     def run(self) -> None:
         _current.call = self
         try:
-            self.outcome.set_result(self._call())
-        except BaseException as error:
-            self.outcome.set_exception(error)
+            super().run()
         finally:
             _current.call = None
 

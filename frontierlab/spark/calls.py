@@ -14,7 +14,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, wait
 from contextlib import suppress
 from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -22,6 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from frontierlab.errors import SparkError
 from frontierlab.spark.cancelling import check_cancelled
+from frontierlab.util.calls import LeavableCall
 
 if TYPE_CHECKING:
     from pyspark import SparkContext
@@ -87,29 +87,26 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
     if context._jsc is None:
         raise SparkError(f"This Spark session was stopped. {_NEXT_STEP}")
     check_java_answers(context, what)
-    done: Future[Result] = Future()
 
-    def tagged() -> None:
-        try:
-            context.addJobTag(tag)  # tag and description belong to this thread
-            if description is not None:
-                context.setLocalProperty("spark.job.description", description)
-            done.set_result(work())
-        except BaseException as error:
-            done.set_exception(error)
+    def tagged() -> Result:
+        context.addJobTag(tag)  # tag and description belong to this thread
+        if description is not None:
+            context.setLocalProperty("spark.job.description", description)
+        return work()
+
+    call = LeavableCall(tagged)
+
+    def leave(error: BaseException) -> None:
+        if thread.is_alive() and not _end(call, context, tag):
+            error.add_note(f"Spark has not ended its work within {ENDING_SECONDS:g} s; it is still being told to.")
 
     try:
         # this thread inherits the caller's job group, scheduler pool and tags
-        thread = InheritableThread(tagged, session=session, name=tag, daemon=True)
+        thread = InheritableThread(call.run, session=session, name=tag, daemon=True)
         thread.start()
-        try:
-            _wait(done, thread, context, what)
-        except BaseException as left:  # Ctrl-C too
-            if thread.is_alive() and not _end(done, context, tag):
-                left.add_note(f"Spark has not ended its work within {ENDING_SECONDS:g} s; it is still being told to.")
-            raise
+        call.wait(_watch(call, thread, context, what), leave, every=_LOOK)
         check_cancelled()
-        result = done.result()
+        result = call.result()
         _HEARD[context] = time.monotonic()
         return result
     except (PySparkException, Py4JError, OSError, EOFError) as error:
@@ -160,17 +157,22 @@ def _require_own(context: SparkContext) -> None:
         )
 
 
-def _wait(done: Future[Any], thread: threading.Thread, context: SparkContext, what: str) -> None:
+def _watch(call: LeavableCall[Any], thread: threading.Thread, context: SparkContext, what: str) -> Callable[[], None]:
+    """Return a function that raises if the wait for a call must end: it was cancelled, or Java is gone or silent."""
     pulse: _Pulse | None = None
     begun = time.monotonic()
-    while not wait([done], timeout=_LOOK).done:
+
+    def look() -> None:
+        nonlocal pulse
         check_cancelled()
-        if not thread.is_alive() and not done.done():  # Java ended before the work started
+        if not thread.is_alive() and not call.has_ended():  # Java ended before the work started
             raise _gone(what)
         if pulse is not None and pulse.silent(what):
-            continue
+            return
         if time.monotonic() - max(begun, _HEARD.get(context, begun)) > _PULSE:
             pulse = _Pulse(context)
+
+    return look
 
 
 class _Pulse:
@@ -200,18 +202,18 @@ class _Pulse:
         self._answered.set()
 
 
-def _end(done: Future[Any], context: SparkContext, tag: str) -> bool:
+def _end(call: LeavableCall[Any], context: SparkContext, tag: str) -> bool:
     """Tell Spark to cancel the work, and return whether the work ended within `ENDING_SECONDS`."""
 
     def tell() -> None:
         pause = _LOOK
         with suppress(Exception):  # Java has ended
-            while not wait([done], timeout=pause).done:
+            while not call.has_ended(pause):
                 context.cancelJobsWithTag(tag)  # repeated: between two jobs of a statement no job is active
                 pause = min(2 * pause, 1)
 
     threading.Thread(target=tell, name=f"{tag}-end", daemon=True).start()
-    return bool(wait([done], timeout=ENDING_SECONDS).done)
+    return call.has_ended(ENDING_SECONDS)
 
 
 def java_has_ended(context: SparkContext, patience: float = 0, otherwise: bool = False) -> bool:
