@@ -31,15 +31,9 @@ def strange_files(folder: Path) -> list[str]:
 
 
 class _Record(BaseModel):
-    """A record whose fields can be read as attributes or as the keys of a dict."""
+    """A record of a dataset. Fields that a later version added are kept when this version rewrites the record."""
 
-    # fields added by a later version are kept when this version rewrites the record
     model_config = ConfigDict(extra="allow")
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in type(self).model_fields:
-            raise KeyError(name)
-        return getattr(self, name)
 
 
 class Counts(_Record):

@@ -65,10 +65,9 @@ def test_a_dataset_that_is_not_there(settings, dataset):
         fl.datasets.open_dataset("night", settings)
 
 
-def test_the_manifest_reads_as_attributes_and_as_a_dict(dataset, world):
-    assert dataset.manifest["counts"]["read"] == dataset.manifest.counts.read == 5_000
-    with pytest.raises(KeyError, match="wrong"):
-        dataset.manifest["wrong"]
+def test_the_manifest_holds_the_counts(dataset):
+    assert dataset.manifest.counts == dataset.counts
+    assert dataset.manifest.counts.read == 5_000
 
 
 def test_a_dataset_made_anew_within_a_millisecond_has_another_identity(dataset):
