@@ -27,7 +27,7 @@ worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no b
 test: lint ## Check everything: lint, then all tests, with real services
 	@scripts/setup.sh java redis maven chromium
 	$(BIN)/python -m tests.services.releases
-	scripts/test.sh
+	$(BIN)/python scripts/run_tests.py
 
 test-fast: $(READY) ## Run the tests that need no service: no Elasticsearch, Redis, Spark or browser
 	$(BIN)/python -m pytest -q -m "not elasticsearch and not spark and not browser and not redis"

@@ -6,7 +6,6 @@ JupyterLab and Chromium are started as in the tests.
 from __future__ import annotations
 
 import io
-import os
 import re
 import sys
 from pathlib import Path
@@ -17,7 +16,7 @@ from playwright.sync_api import Locator, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.conftest import QUIET_CHROMIUM  # noqa: E402
+from tests.services.chromium import ChromiumServer  # noqa: E402
 from tests.services.jupyter import JupyterServer  # noqa: E402
 from tests.support.lab import Lab  # noqa: E402
 
@@ -121,10 +120,8 @@ def take(lab: Lab) -> None:
 def main() -> None:
     """Take all pictures."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    program = os.environ.get("TEST_CHROMIUM", "/usr/bin/chromium")
-    flags = [*QUIET_CHROMIUM, *(["--no-sandbox"] if os.geteuid() == 0 else [])]
-    with JupyterServer() as server, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+    with JupyterServer() as server, ChromiumServer() as chromium, sync_playwright() as playwright:
+        browser = playwright.chromium.connect(chromium.address)
         with Lab(server, browser, "pictures.ipynb", CELL, width=1_060, height=2_400) as lab:
             take(lab)
         browser.close()

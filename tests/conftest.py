@@ -15,22 +15,13 @@ from playwright.sync_api import Browser, sync_playwright
 from pyspark.sql import SparkSession
 
 from frontierlab import Settings, spark
+from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import JupyterServer
-from tests.services.processes import ServiceError
 from tests.services.redis import RedisServer
+from tests.services.starts import note_start
 
-SERVICES = ("elasticsearch", "redis", "spark", "browser")
-
-# Chromium is a tested program here, not a browser that looks after itself.
-QUIET_CHROMIUM = [
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+SERVICES = ("elasticsearch", "redis", "spark", "browser", "jupyter")
 
 # Compiled a second time, code costs Java more than that saves in sessions that live for seconds: half of all they take.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
@@ -45,9 +36,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.option.allow_unix_socket = True  # asyncio needs them
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m is applied
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Block the sockets of tests that are not marked as using a service, or as allowed by pytest-socket's marks."""
+    """Mark tests that use JupyterLab, and block the sockets of tests that use no service.
+
+    Tests with pytest-socket's mark `allow_hosts` can use the named hosts.
+    """
     for item in items:
+        if "jupyter" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.jupyter)
         if any(item.get_closest_marker(name) for name in SERVICES):
             item.add_marker(pytest.mark.enable_socket)
         elif not item.get_closest_marker("allow_hosts"):
@@ -102,18 +99,19 @@ def redis_of_the_run() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def redis_server(redis_of_the_run: RedisServer) -> RedisServer:
-    """It, running and empty."""
-    redis_of_the_run.stop()
-    redis_of_the_run.start()
+def redis_server(redis_of_the_run: RedisServer) -> Iterator[RedisServer]:
+    """The Redis of the run, running and empty."""
     redis_of_the_run.client.flushall()
-    return redis_of_the_run
+    yield redis_of_the_run
+    redis_of_the_run.start()  # if the test has stopped it
 
 
 @pytest.fixture(scope="session")
 def running() -> SparkSession:
     """The one Spark session of the run. It ends with the run."""
-    return spark.session(Settings())
+    session = spark.session(Settings())
+    note_start("Spark")
+    return session
 
 
 # Of a module, not of the run: it goes on connecting to the ports of kernels that have ended, which another program may
@@ -133,18 +131,21 @@ def index(es: Elasticsearch) -> Iterator[str]:
     es.indices.delete(index=name, ignore_unavailable=True)
 
 
+@pytest.fixture(scope="session")
+def chromium_address() -> Iterator[str]:
+    """The address of the one Chromium of the run, which `scripts/run_tests.py` starts for all its processes."""
+    if given := os.environ.get(ADDRESS):
+        yield given
+        return
+    with ChromiumServer() as server:
+        yield server.address
+
+
 # Of a module, not of the run: playwright keeps an event loop running in our thread, in which asyncio.run fails.
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, at `TEST_CHROMIUM` or where Debian puts it."""
-    program = Path(os.environ.get("TEST_CHROMIUM", "/usr/bin/chromium"))
-    if not program.exists():
-        raise ServiceError(
-            f"no Chromium at {program}: install it (on Debian: apt-get install chromium) "
-            "or set TEST_CHROMIUM to its program"
-        )
-    flags = [*QUIET_CHROMIUM, "--no-sandbox"] if os.geteuid() == 0 else QUIET_CHROMIUM
+def browser(chromium_address: str) -> Iterator[Browser]:
+    """A connection to the Chromium of the run; pages of other connections are not seen."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=flags)
+        browser = playwright.chromium.connect(chromium_address)
         yield browser
         browser.close()

@@ -1,12 +1,23 @@
-"""The run of the tests itself: a test that hangs fails, and says where."""
+"""The run of the tests itself: its processes, its services, and tests that hang."""
 
+from __future__ import annotations
+
+import ast
+import itertools
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from scripts.run_tests import PROCESSES
+from tests.conftest import SERVICES
+from tests.services import starts
+
 PROJECT = Path(__file__).parents[2]
+SERVERS = {"ChromiumServer", "ElasticsearchServer", "JupyterServer", "RedisServer"}
+# Besides the fixtures in conftest.py: tests of an Elasticsearch that does not start or is not known.
+OWN_SERVERS = {("project/test_services.py", "ElasticsearchServer")}
 HANGS = """
 import threading
 
@@ -41,3 +52,58 @@ def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(tmp_path: Path) 
     assert "1 failed, 1 passed" in said
     assert "in waits_in_a_thread" in said
     assert "in test_hangs" in said or "test_hangs()" in said
+
+
+def test_each_test_runs_in_one_process() -> None:
+    for given in itertools.product([False, True], repeat=len(SERVICES)):
+        marks = dict(zip(SERVICES, given, strict=True))
+        chosen = [name for name, markers in PROCESSES.items() if eval(markers, {}, marks)]
+        assert len(chosen) == 1, marks
+
+
+def test_no_service_is_used_in_two_processes() -> None:
+    for service in ("elasticsearch", "redis", "jupyter"):
+        for given in itertools.product([False, True], repeat=len(SERVICES)):
+            marks = {**dict(zip(SERVICES, given, strict=True)), service: True}
+            assert eval(PROCESSES["servers"], {}, marks)
+
+
+def test_only_fixtures_start_servers() -> None:
+    tests = PROJECT / "tests"
+    started = {
+        (file.relative_to(tests).as_posix(), node.func.id)
+        for file in tests.rglob("test_*.py")
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SERVERS
+    }
+    assert started == OWN_SERVERS
+
+
+def test_a_service_that_starts_twice_for_the_run_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "starts"
+    monkeypatch.setenv(starts.FILE, str(file))
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/test_a.py::test_a (setup)")
+    starts.note_start("Redis")
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/test_a.py::test_of_an_end (call)")
+    starts.note_start("Redis")
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    starts.note_start("Chromium")
+    text, once = starts.summary(file)
+    assert once
+    assert text.splitlines() == [
+        "services started for the run:",
+        "  1 Chromium",
+        "  1 Redis",
+        "services started by tests of a start or an end:",
+        "  1 Redis by test_of_an_end",
+    ]
+    monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/test_b.py::test_b (setup)")
+    starts.note_start("Redis")
+    assert not starts.summary(file)[1]
+
+
+def test_starts_are_not_noted_in_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(starts.FILE, raising=False)
+    monkeypatch.chdir(tmp_path)
+    starts.note_start("Redis")
+    assert [*tmp_path.iterdir()] == []

@@ -23,6 +23,7 @@ from elasticsearch import Elasticsearch
 from tests.services.java import find_java
 from tests.services.processes import OwnedProcess, ServiceError, ordinary_user, readable_by_all
 from tests.services.releases import RELEASES, chosen_version, fetch
+from tests.services.starts import note_start
 
 START_SECONDS = 180
 
@@ -242,6 +243,7 @@ class ElasticsearchServer:
             cwd=self._home,
             user=self._user,
         )
+        note_start("Elasticsearch")
 
     def _ports(self) -> Path:
         """The file in which the server writes its ports."""

@@ -18,6 +18,7 @@ from typing import Any, Self
 import nbformat
 
 from tests.services.processes import OwnedProcess, ServiceError
+from tests.services.starts import note_start
 
 START_SECONDS = 120
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,7 @@ class JupyterServer:
             env=self._environment(environment),
             cwd=self.work,
         )
+        note_start("JupyterLab")
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         home = self.folder / "home"

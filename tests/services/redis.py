@@ -17,6 +17,7 @@ import redis
 
 from frontierlab.jobs.local_services import redis_server
 from tests.services.processes import OwnedProcess, ServiceError
+from tests.services.starts import note_start
 
 START_SECONDS = 60
 
@@ -49,12 +50,15 @@ class RedisServer:
         return redis.Redis.from_url(self.url, decode_responses=True)
 
     def start(self) -> Self:
-        """Start the server and wait until it answers."""
+        """Start the server unless it runs, and wait until it answers."""
+        if self._process and self._process.status is None:
+            return self
         argv = [redis_server(), "--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", self.password]
         argv += ["--dir", str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         log = self.folder / "redis.log"
         environment = {"PATH": os.environ["PATH"]}
         self._process = OwnedProcess(argv, folder=self.folder, log=log, env=environment, cwd=self.folder)
+        note_start("Redis")
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
