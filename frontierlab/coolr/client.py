@@ -29,8 +29,8 @@ class Coolr:
     """A live COOLR. Every response is checked; a fault raises an error and never gives a partial result.
 
     Responses are cached on disk, in the folder ``coolr`` of ``data_dir``, for ``coolr_cache_hours``; `age` returns
-    the age of one. Files older than this and than ``coolr_refresh_hours`` are removed. If a response cannot be
-    cached, it is still used, and one warning is given.
+    the age of one. Files older than this and than ``coolr_refresh_hours`` are removed, and the oldest files beyond
+    ``coolr_cache_megabytes``. If a response cannot be cached, it is still used, and one warning is given.
 
     The methods can be called from several threads. Nothing is sent before the first call. As a context manager it
     closes its connections at the end. Every wait is bounded; see `frontierlab.coolr.calls.Caller`.
@@ -60,7 +60,7 @@ class Coolr:
         self._newer_than = newer_than
         # an interrupted refresh of the catalogue continues with responses up to coolr_refresh_hours old
         hours = max(settings.coolr_cache_hours, settings.coolr_refresh_hours, 1.0)
-        self._cache = Cache(settings.data_dir / "coolr", hours)
+        self._cache = Cache(settings.data_dir / "coolr", hours, settings.coolr_cache_megabytes)
         self._caller = Caller(settings, self.cancelled)
 
     def __repr__(self) -> str:

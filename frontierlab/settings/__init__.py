@@ -118,6 +118,9 @@ class Settings(BaseModel):
     )
     coolr_connections: int = Field(4, ge=1, le=32, description="calls to COOLR at a time, 1 to 32")
     coolr_cache_hours: float = Field(24.0, ge=0, description="hours for which an answer of COOLR is used again")
+    coolr_cache_megabytes: float = Field(
+        1_000.0, ge=1, description="megabytes (10^6 bytes) that these answers may take in data_dir, about, from 1"
+    )
     coolr_refresh_hours: float = Field(168.0, ge=0, description="hours after which the catalogue is built anew")
     coolr_iovtype: bool = Field(
         False, description="true or false; true sends iovtype=run-lumi, for a server that asks for it"

@@ -515,23 +515,47 @@ def test_answers_that_are_too_old_are_not_used(server, data_dir):
 
 
 def test_a_damaged_file_is_asked_for_again(server, client, data_dir):
-    client.schemas("CONDBR2")
-    (path,) = (data_dir / "coolr").rglob("*.parquet")
-    path.write_bytes(path.read_bytes()[:-9])
-    assert client.age("schemas", "CONDBR2") is None
-    assert client.schemas("CONDBR2")
+    asked = client.schemas("CONDBR2")
+    (path,) = (data_dir / "coolr").rglob("*.arrow")
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert client.age("schemas", "CONDBR2") is None, place
+    for damaged in (whole[:-9], b"", whole + b"more"):
+        path.write_bytes(damaged)
+        assert client.age("schemas", "CONDBR2") is None
+    assert client.schemas("CONDBR2") == asked
     assert server.count() == 2
     assert client.age("schemas", "CONDBR2") is not None
 
 
-def test_an_answer_that_cannot_be_kept_counts_and_a_warning_says_so_once(server, client, monkeypatch):
+def test_an_answer_under_the_name_of_another_is_not_used(server, client, data_dir):
+    client.schemas("CONDBR2")
+    (one,) = (data_dir / "coolr").rglob("*.arrow")
+    client.schemas("OFLP200")
+    (other,) = {*(data_dir / "coolr").rglob("*.arrow")} - {one}
+    other.write_bytes(one.read_bytes())
+    assert client.age("schemas", "OFLP200") is None
+    assert client.age("schemas", "CONDBR2") is not None
+
+
+def test_an_answer_that_cannot_be_stored_is_used_with_one_warning(server, client, data_dir, monkeypatch):
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(cache, "replacing", full)
-    with pytest.warns(AnswersNotKept, match="cannot be kept in .*: No space left on device") as told:
+    with pytest.warns(AnswersNotKept, match="cannot be kept in .*: the disk of .* is full .* make room there") as told:
         assert client.schemas("CONDBR2") == client.schemas("CONDBR2")
     assert len(told) == 1
+    assert server.count() == 2
+
+
+def test_a_folder_that_cannot_be_made_costs_no_answer(server, client, data_dir):
+    (data_dir / "coolr").touch()
+    with pytest.warns(AnswersNotKept, match=r"cannot be kept in .*coolr: ") as told:
+        assert client.schemas("CONDBR2") == client.schemas("CONDBR2")
+    assert len(told) == 1
+    assert client.age("schemas", "CONDBR2") is None
     assert server.count() == 2
 
 
@@ -540,10 +564,12 @@ def test_old_answers_are_removed_now_and_then(server, data_dir, monkeypatch):
     with Coolr(settings(server, data_dir)) as client:
         client.schemas("CONDBR2")
         client.schemas("OFLP200")
-        old, young = sorted(folder.rglob("*.parquet"))
-        left = old.with_name(".half-written.parquet.0123")
-        left.touch()
-        for path in (old, left):
+        old, young = sorted(folder.rglob("*.arrow"))
+        left = old.with_name(f".{old.name}.0123456789ab")  # of a process that was killed
+        earlier = old.with_name("answer-of-0.1.0.parquet")
+        for path in (left, earlier):
+            path.touch()
+        for path in (old, left, earlier):
             os.utime(path, (0, 0))
         client.schemas("COMP200")
         assert old.exists()  # another pass of this hour is not due
@@ -556,8 +582,20 @@ def test_old_answers_are_removed_now_and_then(server, data_dir, monkeypatch):
         client.tags(*SENSORS[:3])
     assert not old.exists()
     assert not left.exists()
+    assert not earlier.exists()
     assert young.exists()
-    assert len([*folder.rglob("*.parquet")]) == 4
+    assert len([*folder.rglob("*.arrow")]) == 4
+
+
+def test_answers_take_no_more_room_than_the_setting_says(data_dir):
+    folder, now = data_dir / "coolr", datetime.now(UTC)
+    kept = cache.Cache(folder, hours=24, megabytes=1)
+    answer = pa.table({"content": [os.urandom(50).hex() for _ in range(500)]})
+    for number in range(80):
+        kept.put(f"answer {number}", answer, now)
+        assert sum(path.stat().st_size for path in folder.rglob("*.arrow")) < 1.1e6
+    assert kept.get("answer 0") is None
+    assert all(kept.get(f"answer {number}") is not None for number in range(60, 80))
 
 
 def test_two_processes_remove_and_keep_answers_at_once(server, data_dir):
@@ -565,7 +603,7 @@ def test_two_processes_remove_and_keep_answers_at_once(server, data_dir):
     clients = [Coolr(settings(server, data_dir, coolr_cache_hours=0)) for _ in range(2)]
 
     def ask(number):
-        for path in [folder / ".removed", *folder.rglob("[!.]*.parquet")]:
+        for path in [folder / ".removed", *folder.rglob("[!.]*.arrow")]:
             with suppress(FileNotFoundError):
                 os.utime(path, (0, 0))
         return clients[number % 2].payloads(*PIXEL, 0, number // 2)
@@ -574,7 +612,7 @@ def test_two_processes_remove_and_keep_answers_at_once(server, data_dir):
         assert len(list(pool.map(ask, range(24)))) == 24
     for client in clients:
         client.close()
-    assert len([*folder.rglob("*.parquet")]) < 12
+    assert len([*folder.rglob("*.arrow")]) < 12
 
 
 # ---- waits that have to end
