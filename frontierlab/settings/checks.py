@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["expanded", "require_http", "require_index", "require_redis", "require_unquoted"]
+__all__ = ["expanded", "require_http", "require_index", "require_instance", "require_redis", "require_unquoted"]
 
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.]+)?")
 _QUOTES = tuple("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")  # including typographic quotes
@@ -29,10 +29,21 @@ def require_unquoted(text: str) -> None:
         raise ValueError("it begins or ends with a quote: write it without quotes")
 
 
-def require_index(name: str) -> None:
-    """Raise ValueError if `name` cannot be the name or pattern of one index."""
+def require_index(name: str) -> str:
+    """Return the name or pattern of one index; raise ValueError if it cannot be one."""
     if re.search(r"[#\s,]", name) or {*name} & {*_QUOTES}:
         raise ValueError(f"{name} is not the name of an index: that has no quote, no #, no comma and no space")
+    return name
+
+
+def require_instance(name: str) -> str:
+    """Return the name of a database instance; raise ValueError if it cannot be one."""
+    if not re.fullmatch(r"[A-Za-z0-9]+", name):
+        raise ValueError(
+            f"{name} is not the name of an instance: letters and digits, such as CONDBR2; what follows an underscore "
+            "in the logs, as in CONDBR2_RO, is not part of the name"
+        )
+    return name
 
 
 def require_http(address: str) -> None:

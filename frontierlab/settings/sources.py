@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, get_origin
 
+from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from frontierlab.errors import ConfigurationError
@@ -19,6 +20,7 @@ from frontierlab.settings.text import Form, read_value
 __all__ = [
     "Given",
     "PREFIX",
+    "explain",
     "form_of",
     "from_arguments",
     "from_environment",
@@ -157,6 +159,21 @@ def from_arguments(given: Mapping[str, Any], fields: Fields) -> dict[str, Given]
         if name not in fields:
             raise _unknown(name, "the arguments", fields)
     return {name: Given(value, f"the argument {name}") for name, value in given.items()}
+
+
+def explain(error: ValidationError, given: Mapping[str, Given], fields: Fields) -> str:
+    """Return the message for an invalid value: its place, the reason and the valid values, and no secret."""
+    problem = error.errors(include_url=False, include_input=False)[0]
+    message = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        places = sorted(one.place for name, one in given.items() if re.search(rf"\b{name}\b", message))
+        return f"{message} ({', '.join(places)})."
+    name = str(problem["loc"][0])
+    value, place = given.get(name) or Given(None, name)
+    # an address can contain a password
+    hidden = is_secret(fields[name]) or name in ("es_address", "coolr_host") or "@" in str(value)
+    shown = "" if hidden else f" {value!r}"
+    return f"{place}: {name}{shown} is not valid ({message}). Valid: {fields[name].description}."
 
 
 def _is_of_kubernetes(variable: str, value: str, ours: Iterable[str]) -> bool:

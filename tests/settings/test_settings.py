@@ -300,6 +300,11 @@ def test_defaults():
     assert Settings(coolr_file="/c.parquet").catalogue_path == Path("/c.parquet")
 
 
+def test_the_docstring_explains_every_key():
+    for name, field in Settings.model_fields.items():
+        assert f"\n        {name} : {field.description}\n" in Settings.__doc__
+
+
 # ---- what is refused, and how
 
 
