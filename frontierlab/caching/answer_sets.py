@@ -1,23 +1,26 @@
 """Equal answers: which queries get the same set of payload rows from COOL.
 
-A query asks for the IOV ``[since, until]``. For each channel, COOL's SQL starts at the latest row with
-``IOV_SINCE <= since`` and returns the rows with ``IOV_SINCE <= until`` and ``IOV_UNTIL > since`` [1]_. These rows are:
+A query asks for the IOV ``[since, until]``. In each channel, COOL's SQL looks up the latest row with
+``IOV_SINCE <= since`` first; from that row on it returns the rows with ``IOV_SINCE <= until`` and
+``IOV_UNTIL > since`` [1]_ [2]_. These rows are:
 
 - rows that begin inside the query: ``since < IOV_SINCE <= until``;
 - rows that are valid at ``since``: ``IOV_SINCE <= since < stop``. Here ``stop`` is the smaller of ``IOV_UNTIL`` and
   the next ``IOV_SINCE`` of the channel.
 
 So an answer depends only on the ranks of ``since`` and ``until`` among these bounds, and sums over its rows are
-differences of cumulative sums. Sets are compared by a hash: the sum of random 128-bit numbers, one per member
-(modulo 2^64 in each half). Two different sets have the same hash with probability 2^-128. The idea is Zobrist
-hashing [2]_, with sums as in incremental multiset hashes [3]_.
+differences of prefix sums. Sets are compared by a hash: the sum of random 128-bit numbers, one per member (modulo
+2^64 in each half). For random numbers, two different sets have the same hash with probability 2^-128. The random
+number of a member is Zobrist's idea [3]_; the sum instead of his XOR is that of MSet-Add-Hash [4]_.
 
 References
 ----------
-.. [1] COOL, validity time: https://twiki.cern.ch/twiki/bin/view/Persistency/CoolValidityTime
-.. [2] A. L. Zobrist, "A new hashing method with application for game playing", University of Wisconsin, 1970.
-.. [3] D. Clarke et al., "Incremental multiset hash functions and their application to memory integrity checking",
-   ASIACRYPT 2003.
+.. [1] A. Valassi, "Stabilizing SQL execution plans in COOL using Oracle hints", CERN Oracle Tutorials, 5 June 2013.
+.. [2] COOL, validity time, https://twiki.cern.ch/twiki/bin/view/Persistency/CoolValidityTime
+.. [3] A. L. Zobrist, "A new hashing method with application for game playing", Technical Report 88, Computer Sciences
+   Department, University of Wisconsin, 1970.
+.. [4] D. Clarke, S. Devadas, M. van Dijk, B. Gassend, G. E. Suh, "Incremental multiset hash functions and their
+   application to memory integrity checking", ASIACRYPT 2003, doi:10.1007/978-3-540-40061-5_12.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["Answers", "answers", "cells", "overlapping"]
+__all__ = ["Answers", "find_answers", "overlapping", "regions"]
 
 Integers = NDArray[np.int64]
 Sums = NDArray[np.uint64]  # shape (2, n): two halves of a hash
@@ -39,7 +42,7 @@ _BEFORE_ALL = np.iinfo(np.int64).min
 
 
 class Answers:
-    """The answers of queries; returned by `answers`.
+    """The answers of queries; returned by `find_answers`.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ class Answers:
         return self._bounds.count(self._since, self._until).astype(np.int64)
 
 
-def answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
+def find_answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
     """Find which queries get the same answer.
 
     Time and memory grow with the number of queries plus the number of rows, not with their product.
@@ -88,20 +91,21 @@ def answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
         In the order of the queries.
     """
     bounds = _Bounds(payloads)
-    first, place = _first_of_each(_cells(since, until, bounds))
+    first, place = _first_of_each(_regions(since, until, bounds))
     one_since, one_until = since[first], until[first]
     empty = bounds.count(one_since, one_until) == 0
-    by_iov = _numbered(_sum_by_iov(bounds, one_since, one_until), empty)
-    by_content = _numbered(_sum_by_content(bounds, one_since, one_until), empty)
+    by_iov = _number_sets(_hash_by_iov(bounds, one_since, one_until), empty)
+    by_content = _number_sets(_hash_by_content(bounds, one_since, one_until), empty)
     return Answers(since, until, bounds, by_iov[place], by_content[place])
 
 
-def cells(since: Integers, until: Integers, payloads: pa.Table) -> Integers:
-    """Return a cell number for each query; queries in one cell get the same answer (so may queries in other cells).
+def regions(since: Integers, until: Integers, payloads: pa.Table) -> Integers:
+    """Return the number of each query's region of the (since, until) plane; queries of one region get one answer.
 
-    The number depends only on the query and the payloads, so queries can be processed in pieces.
+    Queries of different regions may get the same answer too. The number depends only on the query and the payloads, so
+    that queries can be processed in pieces.
     """
-    return _cells(since, until, _Bounds(payloads))
+    return _regions(since, until, _Bounds(payloads))
 
 
 def overlapping(payloads: pa.Table) -> int:
@@ -133,17 +137,17 @@ class _Bounds:
 
     def count(self, since: Integers, until: Integers) -> Sums:
         """Return the number of rows of each answer."""
-        counts: Sums = self.added(np.ones((1, len(self.since)), np.uint64), since, until)[0]
+        counts: Sums = self.sum_over_answers(np.ones((1, len(self.since)), np.uint64), since, until)[0]
         return counts
 
-    def added(self, weights: Sums, since: Integers, until: Integers) -> Sums:
-        """Return the sum of row weights over each answer."""
+    def sum_over_answers(self, weights: Sums, since: Integers, until: Integers) -> Sums:
+        """Return for each answer the sum of the weights of its rows."""
         order = np.argsort(self.since)
-        begins, begun = self.since[order], _cumulated(weights[:, order])
+        begins, begun = self.since[order], _prefix_sums(weights[:, order])
         inside = begun[:, _rank(begins, until)] - begun[:, _rank(begins, since)]
-        return inside + self.holding(self.since, self.stop, weights, since)
+        return inside + self.sum_valid_at(self.since, self.stop, weights, since)
 
-    def holding(self, begin: Integers, stop: Integers, weights: Sums, since: Integers) -> Sums:
+    def sum_valid_at(self, begin: Integers, stop: Integers, weights: Sums, since: Integers) -> Sums:
         """Return for each value the sum of weights of the intervals ``[begin, stop)`` that contain it."""
         change = np.zeros((len(weights), len(self.edges) + 1), np.uint64)
         for half, weight in zip(change, weights, strict=True):
@@ -164,36 +168,36 @@ def _next_begin(channel: Integers, since: Integers) -> Integers:
     return result
 
 
-def _cells(since: Integers, until: Integers, bounds: _Bounds) -> Integers:
-    cell = np.empty(len(since), np.int64)
+def _regions(since: Integers, until: Integers, bounds: _Bounds) -> Integers:
+    region = np.empty(len(since), np.int64)
     for k in range(0, len(since), _CHUNK):
         part = slice(k, k + _CHUNK)
-        cell[part] = _rank(bounds.edges, since[part]) * (len(bounds.begins) + 1) + _rank(bounds.begins, until[part])
-    return cell
+        region[part] = _rank(bounds.edges, since[part]) * (len(bounds.begins) + 1) + _rank(bounds.begins, until[part])
+    return region
 
 
-def _sum_by_iov(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
+def _hash_by_iov(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
     # rows with equal channel, since and until are in the same answers, so duplicates change no comparison
-    return bounds.added(_random(len(bounds.since)), since, until)
+    return bounds.sum_over_answers(_random_numbers(len(bounds.since)), since, until)
 
 
-def _sum_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
+def _hash_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
     """Return for each answer the sum of its contents' random numbers, each (channel, content) once.
 
     A content is counted if one of its rows is valid at `since`. Otherwise it is counted at the first of its rows that
     begins after `since`, at b, if ``p <= since < b <= until``. Here p is the stop of the previous row of that content.
     """
     member, begin, stop = _contents(bounds)
-    numbers = _random(int(member.max(initial=-1)) + 1)[:, member]
+    numbers = _random_numbers(int(member.max(initial=-1)) + 1)[:, member]
     before = np.append(_BEFORE_ALL, stop[:-1])
     before[np.append(True, member[1:] != member[:-1])[: len(member)]] = _BEFORE_ALL
     order = np.argsort(begin)
     points, weights = begin[order], numbers[:, order]
     left = np.searchsorted(bounds.edges, before[: len(member)][order]) + 1
     left[before[: len(member)][order] == _BEFORE_ALL] = 0
-    up_to_since = _cumulated(weights)[:, _rank(points, since)]  # rows that begin too early; p <= b holds for them
-    started = _dominated(left, weights, _rank(points, until), _rank(bounds.edges, since) + 1)
-    return started - up_to_since + bounds.holding(begin, stop, numbers, since)
+    up_to_since = _prefix_sums(weights)[:, _rank(points, since)]  # rows that begin too early; p <= b holds for them
+    started = _dominance_sums(left, weights, _rank(points, until), _rank(bounds.edges, since) + 1)
+    return started - up_to_since + bounds.sum_valid_at(begin, stop, numbers, since)
 
 
 def _contents(bounds: _Bounds) -> tuple[Integers, Integers, Integers]:
@@ -206,16 +210,16 @@ def _contents(bounds: _Bounds) -> tuple[Integers, Integers, Integers]:
     return number[new], begin[new], stop[new]
 
 
-def _dominated(height: Integers, weights: Sums, count: Integers, below: Integers) -> Sums:
-    """Return for each question the sum of weights of the first `count` points whose height is less than `below`.
+def _dominance_sums(height: Integers, weights: Sums, count: Integers, below: Integers) -> Sums:
+    """Return, for each pair of `count` and `below`, the weights of the first `count` points with a height below it.
 
-    The points are split by the bits of their heights, highest bit first. This is a wavelet matrix [1]_. Time grows
-    with (points + questions) times the number of bits.
+    The result is the sum of these weights. The points are split by the bits of their heights, highest bit first. This
+    is a wavelet matrix [1]_. Time grows with (points + pairs) times the number of bits.
 
     References
     ----------
     .. [1] F. Claude, G. Navarro, A. Ordóñez, "The wavelet matrix: an efficient wavelet tree for large alphabets",
-       Information Systems 47 (2015) 15-32.
+       Information Systems 47 (2015) 15-32, doi:10.1016/j.is.2014.06.002.
     """
     total = np.zeros((len(weights), len(count)), np.uint64)
     low, high = np.zeros_like(count), count
@@ -223,7 +227,7 @@ def _dominated(height: Integers, weights: Sums, count: Integers, below: Integers
     for bit in reversed(range(bits)):
         zero = (height >> bit & 1) == 0
         zeros = np.append(0, np.cumsum(zero))
-        sums = _cumulated(np.where(zero, weights, np.uint64(0)))
+        sums = _prefix_sums(np.where(zero, weights, np.uint64(0)))
         under = (below >> bit & 1) == 1
         total += np.where(under, sums[:, high] - sums[:, low], np.uint64(0))
         low = np.where(under, zeros[-1] + low - zeros[low], zeros[low])
@@ -233,12 +237,12 @@ def _dominated(height: Integers, weights: Sums, count: Integers, below: Integers
     return total
 
 
-def _random(count: int) -> Sums:
+def _random_numbers(count: int) -> Sums:
     """Return random 128-bit numbers in two halves, from a fixed seed."""
     return np.random.default_rng(5).integers(0, 2**64, (2, count), np.uint64)
 
 
-def _cumulated(weights: Sums) -> Sums:
+def _prefix_sums(weights: Sums) -> Sums:
     """Return cumulative sums of weights, starting with 0."""
     return np.cumsum(np.insert(weights, 0, 0, axis=1), axis=1, dtype=np.uint64)
 
@@ -248,7 +252,7 @@ def _rank(bounds: Integers, values: Integers) -> Integers:
     return np.searchsorted(bounds, values, side="right")
 
 
-def _numbered(sums: Sums, empty: NDArray[np.bool_]) -> Integers:
+def _number_sets(sums: Sums, empty: NDArray[np.bool_]) -> Integers:
     """Return a number from 0 for each sum, the same for equal sums; -1 for an empty answer."""
     numbers = np.full(len(empty), -1)
     halves: list[Any] = [pd.factorize(half[~empty])[0] for half in sums]

@@ -11,11 +11,19 @@ from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFo
 from bokeh.models.annotations import LegendItem
 from bokeh.plotting import figure
 
-from frontierlab.errors import InvalidRequestError
+from frontierlab.caching.frames import require_columns
 from frontierlab.plots import style
 from frontierlab.schema import NO_TAG
 
-__all__ = ["bars", "row_names", "waste_figure", "what_if_figure"]
+__all__ = ["WASTE_COLUMNS", "bars", "row_names", "waste_figure", "what_if_figure"]
+
+WASTE_COLUMNS = (
+    *("db", "schema", "nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov"),
+    *("bytes_served", "wasted_bytes", "wasted_dbtime", "efficiency_iov"),
+)
+"""The columns of ``efficiency()`` that `waste_figure` and `frontierlab.caching.page` use."""
+
+_COLOURS = {"bytes": "#D55E00", "database time": "#009E73", "before": "#999999"}  # other series are blue
 
 
 def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
@@ -33,9 +41,7 @@ def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
     InvalidRequestError
         The frame lacks a column of `what_if`.
     """
-    lacking = [name for name in ("grid", "requests", "bytes_share") if name not in frame]
-    if lacking:
-        raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that what_if() returned.")
+    require_columns(frame, ("grid", "requests", "bytes_share"), "what_if()")
     units = {"requests": (1, "{:,.0f}"), "bytes": (1e6, "{:,.1f} MB"), "dbtime": (1e3, "{:,.1f} s")}
     names = {"requests": "different requests", "bytes": "bytes", "dbtime": "database time"}
     texts: dict[str, list[str]] = {
@@ -49,18 +55,9 @@ def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
         frame["grid"].tolist(),
         {names[name]: (100 * frame[f"{name}_share"]).tolist() for name in units},
         {names[name]: texts[name] for name in units},
-        "per cent of what was asked for",
+        "percent of the requests as asked",
         "No served query of this folder and tag has an IOV.",
     )
-
-
-_COLOURS = {"bytes": "#D55E00", "database time": "#009E73", "before": "#999999"}  # other series are blue
-
-
-_NEEDED = (
-    *("db", "schema", "nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov"),
-    *("bytes_served", "wasted_bytes", "wasted_dbtime", "efficiency_iov"),
-)
 
 
 def bars(
@@ -141,7 +138,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
     InvalidRequestError
         The frame lacks a column of `efficiency`.
     """
-    _check(frame)
+    require_columns(frame, WASTE_COLUMNS, "efficiency()")
     columns = ["wasted_dbtime", "wasted_bytes"]
     known = frame[frame[columns].notna().all(axis=1)]
     wasted = known.sort_values(columns, ascending=False, ignore_index=True)
@@ -155,15 +152,15 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
     shares = [(100 * numbers[column] / (totals[column] or 1)).tolist() for column in columns]
     return bars(
         "What the folders waste",
-        f"in all {times} and {sizes}, fetched more often than once",
+        f"wasted in total: {times} and {sizes}",
         names,
         {"database time": shares[0], "bytes": shares[1]},
         {
             "database time": [f"{value / 1e3:,.1f} s" for value in numbers["wasted_dbtime"]],
             "bytes": [f"{value / 1e6:,.1f} MB" for value in numbers["wasted_bytes"]],
         },
-        "per cent of all that these folders waste",
-        "No folder and tag here has a payload that is known.",
+        "percent of the waste of all these folders",
+        "The payloads of these folders and tags are not known.",
     )
 
 
@@ -178,9 +175,3 @@ def _name_rows(plot: Any, names: Sequence[str]) -> None:
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(names))))
     plot.yaxis.major_label_overrides = {i: PlainText(text=style.short(name)) for i, name in enumerate(names)}
     plot.ygrid.grid_line_color = None
-
-
-def _check(frame: pd.DataFrame) -> None:
-    lacking = [name for name in _NEEDED if name not in frame]
-    if lacking:
-        raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that efficiency() returned.")

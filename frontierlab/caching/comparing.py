@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from frontierlab.caching.counting import KEYS
+from frontierlab.caching.frames import require_columns
 from frontierlab.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
 
-__all__ = ["KEYS", "compare", "compare_figure"]
-
-KEYS = ("db", "schema", "nodefullpath", "tagname")
-"""The columns that name a folder and tag."""
+__all__ = ["compare", "compare_figure"]
 
 _COMPARED = (
     *("queries", "different_queries", "different_payloads_iov", "bytes_served", "wasted_bytes", "wasted_dbtime"),
@@ -46,9 +45,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         A frame lacks a column, or holds a folder and tag twice (choose one dataset and period of the history).
     """
     for name, frame in (("before", before), ("after", after)):
-        lacking = [column for column in (*KEYS, *_COMPARED) if column not in frame]
-        if lacking:
-            raise InvalidRequestError(f"{name} has no column {lacking[0]}: give a frame of efficiency() or read().")
+        require_columns(frame, (*KEYS, *_COMPARED), "efficiency() or read()", name=name)
         twice = frame[frame.duplicated(list(KEYS))]
         if len(twice):
             raise InvalidRequestError(
@@ -67,7 +64,7 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         result[f"{name}_change"] = new - old
         result[f"{name}_ratio"] = (new.astype("Float64") / old.astype("Float64").replace(0, pd.NA)).astype("Float64")
     result = _most_changed(result, "wasted_dbtime")
-    result.attrs = {"notes": [*_moved(result), *_unlike(before, after)]}
+    result.attrs = {"notes": [*_note_folders(result), *_note_lengths(before, after)]}
     return result
 
 
@@ -78,25 +75,27 @@ def _most_changed(frame: pd.DataFrame, figure_of: str) -> pd.DataFrame:
     return frame.loc[order.sort_values(["change", "size"], ascending=False).index].reset_index(drop=True)
 
 
-def _moved(result: pd.DataFrame) -> list[str]:
+def _note_folders(result: pd.DataFrame) -> list[str]:
+    """Return sentences that name the folders and tags of only one result."""
     notes = []
     for state in ("vanished", "appeared"):
-        gone = result[result["state"] == state]
-        names = [f"{path} ({tag})" for path, tag in zip(gone["nodefullpath"], gone["tagname"], strict=True)]
+        rows = result[result["state"] == state]
+        names = [f"{path} ({tag})" for path, tag in zip(rows["nodefullpath"], rows["tagname"], strict=True)]
         if names:
             more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
             notes.append(f"{state.capitalize()}: {', '.join(names[:5])}{more}.")
     return notes
 
 
-def _unlike(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+def _note_lengths(before: pd.DataFrame, after: pd.DataFrame) -> list[str]:
+    """Return a sentence if the periods of two results of the history differ in length by more than 1 %."""
     if any("period_since" not in frame or frame.empty for frame in (before, after)):
         return []
     lengths = [(f["period_until"].max() - f["period_since"].min()).total_seconds() / 3600 for f in (before, after)]
     if any(pd.isna(length) for length in lengths) or abs(lengths[0] - lengths[1]) <= 0.01 * max(lengths):
         return []
     return [
-        f"The periods are of unlike length, {lengths[0]:,.1f} h and {lengths[1]:,.1f} h: totals differ for that alone."
+        f"The periods have different lengths, {lengths[0]:,.1f} h and {lengths[1]:,.1f} h; this alone changes totals."
     ]
 
 
@@ -118,12 +117,11 @@ def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top
     InvalidRequestError
         The frame lacks a column of `compare`, or `figure_of` is unknown.
     """
-    from frontierlab.caching.charts import bars, row_names
+    from frontierlab.caching.charts import bars, row_names  # imports Bokeh
 
     if figure_of not in _COMPARED:
-        raise InvalidRequestError(f"{figure_of!r} is no figure to compare: choose one of {', '.join(_COMPARED)}.")
-    if f"{figure_of}_before" not in frame:
-        raise InvalidRequestError(f"This frame has no column {figure_of}_before: give one that compare() returned.")
+        raise InvalidRequestError(f"figure_of={figure_of!r} cannot be compared: choose one of {', '.join(_COMPARED)}.")
+    require_columns(frame, [f"{figure_of}_before"], "compare()")
     shown = _most_changed(frame, figure_of).head(top)
     scale, unit, form = _UNITS.get(figure_of, (1.0, "", "{:,.0f}"))
     marks = {"vanished": " (vanished)", "appeared": " (appeared)"}
@@ -141,5 +139,5 @@ def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top
         series,
         texts,
         ", ".join(filter(None, (figure_of.replace("_", " ").replace("dbtime", "database time"), unit))),
-        "There is nothing to compare: neither result has a folder.",
+        "Neither result has a folder to compare.",
     )

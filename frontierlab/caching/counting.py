@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Background",
     "Counted",
-    "NAMES",
+    "KEYS",
     "PIECE",
     "QUERY",
     "SUMS",
@@ -41,7 +41,7 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-NAMES = ("db", "schema", "nodefullpath", "tagname")
+KEYS = ("db", "schema", "nodefullpath", "tagname")
 """The columns that name a folder and tag."""
 
 UNKNOWN_TAG = "unknown"
@@ -204,7 +204,7 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selecti
     condition, args = _condition(paths, selection)
     frame = spark.run(logs, _ASKED.format(condition=condition) + _FOLDERS, args, description="caching: folders")
     how = dict.fromkeys(frame.columns[6:-2], "sum") | {"nodetime": "first", "first": "min", "last": "max"}
-    merged: pd.DataFrame = frame.groupby([*NAMES, "folder_hash"], dropna=False, sort=True).agg(how).reset_index()
+    merged: pd.DataFrame = frame.groupby([*KEYS, "folder_hash"], dropna=False, sort=True).agg(how).reset_index()
     return merged[frame.columns]
 
 
@@ -239,8 +239,8 @@ def count_queries(
     session = logs.sparkSession
 
     def write() -> None:
-        answer = session.sql(statement, args={**args, "slices": slices}, logs=logs)
-        answer.write.option("parquet.block.size", _ROW_GROUP).parquet(str(target))
+        rows = session.sql(statement, args={**args, "slices": slices}, logs=logs)
+        rows.write.option("parquet.block.size", _ROW_GROUP).parquet(str(target))
 
     in_spark(session, write, "caching: queries", description="caching: queries")
     return Counted(target, slices)

@@ -13,9 +13,11 @@ import pandas as pd
 import pyarrow as pa
 
 from frontierlab.caching import counting
-from frontierlab.caching.counting import NAMES, UNKNOWN_TAG, Background, Counted, count_folders, count_queries
-from frontierlab.caching.folder_figures import figures, payloads_of
-from frontierlab.caching.folders import Folder, chosen, notes_of, wanted_folders
+from frontierlab.caching.counting import KEYS, UNKNOWN_TAG, Background, Counted, count_folders, count_queries
+from frontierlab.caching.folder_figures import figures
+from frontierlab.caching.folders import Folder, chosen, wanted_folders
+from frontierlab.caching.notes import notes_of
+from frontierlab.caching.payloads import payloads_of
 from frontierlab.coolr import Cancelled, Source, connect
 from frontierlab.coolr.protocol import side_by_side
 from frontierlab.coolr.responses import PAYLOADS
@@ -39,7 +41,7 @@ _FLOATS = (
 )
 
 COLUMNS = (
-    *NAMES,
+    *KEYS,
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
     *_FLOATS,
@@ -153,7 +155,7 @@ def efficiency(
         # a cancelled Spark job can still write there; the next call removes leftovers
         place = stack.enter_context(scratch_folder(settings.data_dir, ".counting-"))
         work = stack.enter_context(Background())
-        target, slices = place / "queries", max(1, -(-_most(dataset) // counting.PIECE))
+        target, slices = place / "queries", max(1, -(-_most_rows(dataset) // counting.PIECE))
         queries = work.submit(lambda: count_queries(logs, target, slices, paths, selection))
         counts = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(counts, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
@@ -167,7 +169,7 @@ def efficiency(
     return frame
 
 
-def _most(dataset: Dataset) -> int:
+def _most_rows(dataset: Dataset) -> int:
     """Return an upper bound of the rows of a dataset; an incomplete dataset has no counts, only a plan."""
     return max(dataset.counts.kept, sum(part.expected for part in dataset.manifest.plan))
 
@@ -177,7 +179,7 @@ def _until_cancelled(report: ProgressCallback, cancelled: threading.Event | None
         report(record)
         check_cancelled()
         if cancelled is not None and cancelled.is_set():
-            raise Cancelled(f"The caching figures were cancelled while {record.stage}; nothing was stored.")
+            raise Cancelled(f"The caching figures were cancelled at the stage {record.stage}; nothing was stored.")
 
     return show
 
@@ -193,20 +195,20 @@ def _rows(
     meter = ProgressMeter("folders", len(folders))
     report(meter.progress())
     for batch in _batches(folders):
-        answers = {}
+        received: dict[int, pa.Table | CoolrError] = {}
         for one, got in side_by_side(
             lambda folder: _payloads(source, folder), batch, lambda: report(meter.progress()), stop
         ):
-            answers[one["folder_hash"]] = got
+            received[one["folder_hash"]] = got
             meter.add(1)
             report(meter.progress())
         counted = queries(lambda: report(meter.progress("waiting for the counting")))
         hashes = [one["folder_hash"] for one in batch]
         pieces = counted.pieces(*hashes) if len(batch) == 1 else [counted.read(hashes)]
-        known = {hash_: None if isinstance(got, CoolrError) else got for hash_, got in answers.items()}
+        known = {hash_: None if isinstance(got, CoolrError) else got for hash_, got in received.items()}
         found = figures(pieces, known)
         for one in batch:
-            got = answers[one["folder_hash"]]
+            got = received[one["folder_hash"]]
             row = {**one, **found[one["folder_hash"]], "problem": str(got) if isinstance(got, CoolrError) else ""}
             yield {**row, "cause": _cause(row)}
     report(meter.progress())
@@ -225,6 +227,7 @@ def _batches(folders: list[dict[Any, Any]]) -> Iterator[list[dict[Any, Any]]]:
 
 
 def _payloads(source: Source, folder: dict[Any, Any]) -> pa.Table:
+    """Return the payloads of a row of counts; a CoolrError says why they are not known."""
     if folder["tagname"] == UNKNOWN_TAG:
         raise CoolrError("The tag of these queries is not known.")
     if not folder["queries"]:
@@ -234,6 +237,7 @@ def _payloads(source: Source, folder: dict[Any, Any]) -> pa.Table:
 
 
 def _cause(row: dict[Any, Any]) -> str:
+    """Return the cause of a row of figures; see `efficiency`."""
     if row["failed"] > row["queries"]:
         return "mostly failed queries"
     if row["problem"]:
@@ -248,8 +252,8 @@ def _cause(row: dict[Any, Any]) -> str:
 
 
 def _frame(rows: list[dict[Any, Any]]) -> pd.DataFrame:
-    kinds = dict.fromkeys((*NAMES, *_TEXTS), "string") | dict.fromkeys(_FLOATS, "Float64")
-    columns = {name: pd.Series([row.get(name) for row in rows], dtype=kinds.get(name, "Int64")) for name in COLUMNS}
-    order = ["wasted_dbtime", "wasted_bytes", *NAMES]
-    frame = pd.DataFrame(columns).sort_values(order, ascending=[False, False, *[True] * len(NAMES)])
+    types = dict.fromkeys((*KEYS, *_TEXTS), "string") | dict.fromkeys(_FLOATS, "Float64")
+    columns = {name: pd.Series([row.get(name) for row in rows], dtype=types.get(name, "Int64")) for name in COLUMNS}
+    order = ["wasted_dbtime", "wasted_bytes", *KEYS]
+    frame = pd.DataFrame(columns).sort_values(order, ascending=[False, False, *[True] * len(KEYS)])
     return frame.reset_index(drop=True)

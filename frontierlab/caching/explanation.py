@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -13,29 +11,25 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab import spark
-from frontierlab.caching.answer_sets import Integers, answers
+from frontierlab.caching.answer_sets import Integers, find_answers
 from frontierlab.caching.counting import UNKNOWN_TAG
-from frontierlab.caching.folder_figures import ask_coolr, payloads_of
-from frontierlab.caching.folders import notes_of
-from frontierlab.caching.queries import FolderTag, different_queries, iov_base, served
-from frontierlab.coolr import Cancelled, Source, connect
+from frontierlab.caching.iov_axis import Axis
+from frontierlab.caching.open_folder import open_folder
+from frontierlab.caching.queries import FolderTag, served
+from frontierlab.coolr import Cancelled, Source
 from frontierlab.errors import CoolrError
 from frontierlab.schema import OPEN_IOV
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.storage.store import Dataset, open_dataset
-from frontierlab.util.times import from_milliseconds
+from frontierlab.storage.dataset import Dataset
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Axis", "BINS", "Explanation", "explain"]
+__all__ = ["Explanation", "RESULTS", "explain", "explanation_of"]
 
-BINS = 200
-"""The largest number of bins on the IOV axis."""
-
-_LUMIS = 2**32 - 1
-
+RESULTS = ("needed", "again", "empty", "unknown")
+"""The results of different queries; see `Explanation`."""
 
 _TASKS = """\
 SELECT taskid,
@@ -48,82 +42,6 @@ SELECT taskid,
 FROM {{logs}}{where}
 GROUP BY taskid
 ORDER BY dbtime DESC, queries DESC, taskid"""
-
-
-@dataclass(frozen=True)
-class Axis:
-    """The axis on which IOVs are drawn: a place is a float, and the exact IOV is kept as text.
-
-    For a folder of times, the place is milliseconds from the epoch. For other folders, it is the index of the
-    run among the requested runs (from 0), plus the fraction of the run before the lumiblock. Runs that were
-    not requested take no space.
-
-    Parameters
-    ----------
-    base
-        run-lumi or time.
-    runs
-        The requested runs, in order; empty for times.
-    lumis
-        The width of a run in lumiblocks; 1 for times.
-    low, high
-        The ends of the axis; IOVs beyond them are drawn at the ends.
-    """
-
-    base: str
-    runs: tuple[int, ...]
-    lumis: int
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, base: str, since: Integers, until: Integers, more: Integers) -> Axis:
-        """Choose the axis from the requested IOVs; from ``more`` if the requested IOVs are only 0 or open."""
-        ends = np.concatenate([since, until])
-        for values in (ends, more):
-            own = values[(values > 0) & (values < OPEN_IOV)]
-            if len(own):
-                break
-        if base == "time":
-            places = own / 10**6
-            low, high = (float(places.min()), float(places.max())) if len(own) else (0.0, 0.0)
-            return cls(base, (), 1, low, high if high > low else low + 60_000)
-        lumi = own & _LUMIS
-        runs = np.unique(own >> 32)
-        return cls(
-            base, tuple(runs.tolist()), int(lumi[lumi < _LUMIS].max(initial=0)) + 1, 0.0, float(max(1, len(runs)))
-        )
-
-    def place(self, iov: Integers) -> NDArray[np.float64]:
-        """Return the places of IOVs on the axis."""
-        if self.base == "time":
-            places: NDArray[Any] = iov / 10**6
-        else:
-            runs = np.array([*self.runs, OPEN_IOV], np.int64)
-            number = np.searchsorted(runs, iov >> 32)
-            inside = runs[number] == iov >> 32
-            places = number + np.where(inside, np.minimum(iov & _LUMIS, self.lumis) / self.lumis, 0.0)
-        return np.asarray(np.clip(places, self.low, self.high), np.float64)
-
-    def edges(self) -> NDArray[np.float64]:
-        """Return the edges of the bins; a run has a whole number of bins, or a bin a whole number of runs."""
-        if self.base == "time":
-            return np.linspace(self.low, self.high, BINS + 1)
-        runs = max(1, len(self.runs))
-        if runs > BINS:
-            width = -(-runs // BINS)
-            return np.append(np.arange(0, runs, width), runs).astype(float)
-        return np.linspace(0, runs, runs * min(BINS // runs, self.lumis) + 1)
-
-    def text(self, iov: int) -> str:
-        """Format an IOV for reading, with its exact value."""
-        if iov == OPEN_IOV:
-            return "open (2^63-1)"
-        if self.base == "time":
-            seconds, rest = divmod(iov, 10**9)
-            return f"{from_milliseconds(seconds * 1000):%Y-%m-%d %H:%M:%S}.{rest:09d} UTC ({iov})"
-        run, lumi = iov >> 32, iov & _LUMIS
-        return f"run {run}, {'its end' if lumi == _LUMIS else f'lumiblock {lumi}'} ({iov})"
 
 
 @dataclass(frozen=True)
@@ -168,7 +86,7 @@ class Explanation:
     def summary(self) -> str:
         """A summary in one sentence."""
         count = self.totals
-        different = sum(count[kind] for kind in ("needed", "again", "empty", "unknown"))
+        different = sum(count[result] for result in RESULTS)
         if not different:
             return "No served query of this folder and tag has an IOV."
         if self.problem:
@@ -229,40 +147,42 @@ def explain(
     DatasetError
         The dataset does not exist or is incomplete.
     """
-    settings = settings or Settings()
-    folder = FolderTag(db, schema, nodefullpath, tagname)
-    dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
-    logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
-    queries = different_queries(logs, folder, selection).sort_values(["since", "until", "sqlhash"], ignore_index=True)
-    where, args = served(folder, selection)
-    tasks = spark.run(logs, _TASKS.format(where=where), args, description=f"tasks that asked for {folder}")
-    payloads, problem, stop = None, "", threading.Event()
-    with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
-        base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
+    folder, problem, payloads = FolderTag(db, schema, nodefullpath, tagname), "", None
+    with open_folder(
+        dataset,
+        settings,
+        folder,
+        selection=selection,
+        coolr=coolr,
+        session=session,
+        allow_incomplete=allow_incomplete,
+    ) as opened:
+        queries = opened.queries.sort_values(["since", "until", "sqlhash"], ignore_index=True)
+        where, args = served(folder, selection)
+        tasks = spark.run(opened.logs, _TASKS.format(where=where), args, description=f"tasks that asked for {folder}")
         try:
             if tagname == UNKNOWN_TAG:
-                problem = "The tag of these queries is not known, so that their payloads are not known either."
+                problem = "These queries have an unknown tag, so their payloads cannot be determined."
             elif len(queries):
-                low, high = int(queries["since"].min()), int(queries["until"].max())
-                payloads = ask_coolr(lambda: payloads_of(source, folder._asdict(), low, high, base), stop)
+                payloads = opened.payloads(int(queries["since"].min()), int(queries["until"].max()))
         except Cancelled:
             raise
         except CoolrError as error:
-            problem = f"Its payloads are not known: {error}"
-    found = _explained(folder, base, queries, tasks, payloads, problem)
-    return replace(found, notes=[*notes_of(dataset, selection), *found.notes])
+            problem = f"The payloads are not known: {error}"
+    found = explanation_of(folder, opened.base, queries, tasks, payloads, problem)
+    return replace(found, notes=[*opened.notes, *found.notes])
 
 
-def _explained(
+def explanation_of(
     folder: FolderTag, base: str, queries: pd.DataFrame, tasks: pd.DataFrame, payloads: pa.Table | None, problem: str
 ) -> Explanation:
+    """Return the explanation of a folder and tag from its different queries, sorted by IOV, its tasks and payloads."""
     since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
     rows = _intervals(payloads, since, until)
     axis = Axis.of(base, since, until, rows[["since", "until"]].to_numpy(np.int64).ravel())
-    kinds = _kinds(since, until, payloads)
-    binned = _binned(axis, queries, kinds)
-    counted = ("queries", "needed", "again", "empty", "unknown", "bytes", "dbtime")
-    totals = {name: int(binned[name].sum()) for name in counted}
+    results = _results(since, until, payloads)
+    binned = _binned(axis, queries, results)
+    totals = {name: int(binned[name].sum()) for name in ("queries", *RESULTS, "bytes", "dbtime")}
     notes = []
     if (rows["ends"] < rows["until"]).any():
         notes.append(
@@ -288,22 +208,22 @@ def _intervals(payloads: pa.Table | None, since: Integers, until: Integers) -> p
     return frame.drop(columns="next").astype("Int64")
 
 
-def _kinds(since: Integers, until: Integers, payloads: pa.Table | None) -> NDArray[np.str_]:
+def _results(since: Integers, until: Integers, payloads: pa.Table | None) -> NDArray[np.str_]:
     """Classify different queries: the first query with an answer is needed, later ones with that answer are again."""
     if payloads is None:
         return np.full(len(since), "unknown")
-    codes = np.asarray(answers(since, until, payloads).by_iov)
+    codes = np.asarray(find_answers(since, until, payloads).by_iov)
     again = pd.Series(codes).duplicated().to_numpy()
     return np.where(codes < 0, "empty", np.where(again, "again", "needed"))
 
 
-def _binned(axis: Axis, queries: pd.DataFrame, kinds: NDArray[np.str_]) -> pd.DataFrame:
+def _binned(axis: Axis, queries: pd.DataFrame, results: NDArray[np.str_]) -> pd.DataFrame:
     edges = axis.edges()
     since = queries["since"].to_numpy(np.int64)
     bins = np.clip(np.searchsorted(edges, axis.place(since), side="right") - 1, 0, len(edges) - 2)
     frame = queries[["queries", "bytes", "dbtime"]].fillna(0).astype("int64")
-    for kind in ("needed", "again", "empty", "unknown"):
-        frame[kind] = (kinds == kind).astype(np.int64)
+    for result in RESULTS:
+        frame[result] = (results == result).astype(np.int64)
     groups = frame.assign(bin=bins).groupby("bin")
     iovs = pd.Series(since).groupby(bins).agg(["min", "max"])
     summed = groups.sum()

@@ -22,7 +22,8 @@ from bokeh.models.annotations import ColorBar, Label, LegendItem
 from bokeh.palettes import YlOrBr9
 
 from frontierlab.caching.answer_sets import Integers
-from frontierlab.caching.explanation import BINS, Axis, Explanation
+from frontierlab.caching.explanation import Explanation
+from frontierlab.caching.iov_axis import BINS, Axis
 from frontierlab.plots import style
 
 if TYPE_CHECKING:

@@ -3,38 +3,39 @@
 from __future__ import annotations
 
 import re
-import threading
 from collections.abc import Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from frontierlab import spark
-from frontierlab.caching.answer_sets import Integers, answers
+from frontierlab.caching.answer_sets import Integers, find_answers
 from frontierlab.caching.counting import UNKNOWN_TAG
-from frontierlab.caching.folder_figures import ask_coolr, payloads_of
-from frontierlab.caching.folders import notes_of
-from frontierlab.caching.queries import GRIDS, FolderTag, different_queries, iov_base
-from frontierlab.coolr import Source, connect
+from frontierlab.caching.open_folder import open_folder
+from frontierlab.caching.queries import FolderTag
+from frontierlab.coolr import Source
 from frontierlab.errors import InvalidRequestError
 from frontierlab.schema import OPEN_IOV
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.storage.store import Dataset, open_dataset
+from frontierlab.storage.dataset import Dataset
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["AS_ASKED", "snapped", "what_if"]
+__all__ = ["AS_ASKED", "GRIDS", "estimate", "parse_grid", "snap", "what_if"]
+
+GRIDS = {
+    "run-lumi": ("10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
+    "time": ("10 minutes", "60 minutes", "1440 minutes", "payload"),
+}
+"""The default grids to try, by the folder's IOV base."""
 
 AS_ASKED = "as asked"
 """The name of the baseline, which uses no grid."""
 
-
-_LUMIS = 2**32 - 1
+_LUMIS = 2**32 - 1  # the lower half of an IOV: the lumiblock
 _MINUTE = 60 * 10**9
 _UNITS = {"run-lumi": "'n lumiblocks', '1 run' or 'payload'", "time": "'n minutes' or 'payload'"}
 _GRID = re.compile(r"(?P<payload>payload)|(?P<run>(1 )?run)|(?P<count>[1-9]\d*) (?P<unit>lumiblock|minute)s?")
@@ -115,32 +116,40 @@ def what_if(
     DatasetError
         The dataset does not exist or is incomplete.
     """
-    settings = settings or Settings()
     folder = FolderTag(db, schema, nodefullpath, tagname)
     for grid in grids or ():
-        _cell(grid)  # before any query runs
+        parse_grid(grid)  # before any query runs
     if tagname == UNKNOWN_TAG:
         raise InvalidRequestError(
-            f"The tag of these queries of {nodefullpath} is not known, so that their payloads are not known either."
+            f"These queries of {nodefullpath} have an unknown tag, so their payloads cannot be determined: give a "
+            "tagname other than 'unknown'."
         )
-    dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
-    logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
-    queries = different_queries(logs, folder, selection)
-    stop = threading.Event()
-    with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
-        base = ask_coolr(lambda: iov_base(queries, folder, source), stop)
-        chosen = list(dict.fromkeys(GRIDS[base] if grids is None else grids))
-        for grid in chosen:
-            _cell(grid, base)
-        low, high = _reach(queries, chosen)
-        payloads = ask_coolr(lambda: payloads_of(source, folder._asdict(), low, high, base), stop)
-    frame = _regridded(queries, payloads, chosen)
-    frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": notes_of(dataset, selection)}
+    with open_folder(
+        dataset,
+        settings,
+        folder,
+        selection=selection,
+        coolr=coolr,
+        session=session,
+        allow_incomplete=allow_incomplete,
+    ) as opened:
+        tried = list(dict.fromkeys(GRIDS[opened.base] if grids is None else grids))
+        for grid in tried:
+            parse_grid(grid, opened.base)
+        payloads = opened.payloads(*_widest_range(opened.queries, tried))
+    frame = estimate(opened.queries, payloads, tried)
+    frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": opened.notes}
     return frame
 
 
-def _cell(grid: str, base: str | None = None) -> tuple[str, int]:
-    """Parse a grid into its unit and the number of units per cell."""
+def parse_grid(grid: str, base: str | None = None) -> tuple[str, int]:
+    """Parse a grid into its unit and the number of units per cell.
+
+    Raises
+    ------
+    InvalidRequestError
+        The text is not a grid, or not one for the IOV base; without a base, any unit is valid.
+    """
     found = _GRID.fullmatch(grid) if isinstance(grid, str) else None
     unit = "" if found is None else found["payload"] or (found["run"] and "run") or found["unit"]
     count = int(found["count"] or 1) if found is not None else 0
@@ -149,11 +158,11 @@ def _cell(grid: str, base: str | None = None) -> tuple[str, int]:
     if found is None or count > most or not fits:
         valid = " or, for a folder of times, ".join(_UNITS.values()) if base is None else _UNITS[base]
         kind = "" if base is None else f" for a folder whose IOVs are {base}"
-        raise InvalidRequestError(f"{grid!r} is no grid{kind}: give {valid}; n is at least 1.")
+        raise InvalidRequestError(f"{grid!r} is not a grid{kind}: give {valid}; n is at least 1.")
     return unit, count
 
 
-def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> tuple[Integers, Integers]:
+def snap(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> tuple[Integers, Integers]:
     """Return IOVs widened to whole cells of a grid, exactly in int64.
 
     Parameters
@@ -167,7 +176,7 @@ def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> 
     """
     if grid == AS_ASKED:
         return since, until
-    unit, count = _cell(grid)
+    unit, count = parse_grid(grid)
     if unit == "payload":
         ends = np.concatenate([[0], payloads["since"].to_numpy(), payloads["until"].to_numpy()])
         starts = np.unique(ends[(ends >= 0) & (ends < OPEN_IOV)])  # an open end is not a bound
@@ -185,30 +194,31 @@ def snapped(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> 
     return since - since % width, start + np.minimum(width - 1, OPEN_IOV - start)
 
 
-def _reach(queries: pd.DataFrame, grids: Sequence[str]) -> tuple[int, int]:
+def _widest_range(queries: pd.DataFrame, grids: Sequence[str]) -> tuple[int, int]:
     """Return the range that covers all widened IOVs."""
     since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
     if not len(since):
         return 0, 0
-    fixed = [snapped(grid, since, until, pa.table({})) for grid in (AS_ASKED, *grids) if grid != "payload"]
+    fixed = [snap(grid, since, until, pa.table({})) for grid in (AS_ASKED, *grids) if grid != "payload"]
     return min(int(first.min()) for first, _ in fixed), max(int(last.max()) for _, last in fixed)
 
 
-def _regridded(queries: pd.DataFrame, payloads: pa.Table, grids: Sequence[str]) -> pd.DataFrame:
+def estimate(queries: pd.DataFrame, payloads: pa.Table, grids: Sequence[str]) -> pd.DataFrame:
+    """Return the frame of `what_if` from the different queries of a folder and tag, and its payloads."""
     since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
     hashes, _ = pd.factorize(queries["sqlhash"], use_na_sentinel=False)
     tables = []
     for grid in (AS_ASKED, *grids):
-        first, last = snapped(grid, since, until, payloads)
+        first, last = snap(grid, since, until, payloads)
         asked = pd.DataFrame({"grid": grid, "sqlhash": hashes, "since": first, "until": last})
         tables.append(asked if grid == AS_ASKED else asked.drop_duplicates())
     requests = pd.concat(tables, ignore_index=True)
-    got = answers(requests["since"].to_numpy(), requests["until"].to_numpy(), payloads)
+    got = find_answers(requests["since"].to_numpy(), requests["until"].to_numpy(), payloads)
     requests["answer"] = got.by_iov
     requests["rows"] = got.counts()
     for cost, count in (("bytes", "sized"), ("dbtime", "timed")):
         requests[cost], requests[count] = _costs(requests, queries[[cost, count]].fillna(0).astype("int64"))
-    return _table(requests, [AS_ASKED, *grids])
+    return _summary(requests, [AS_ASKED, *grids])
 
 
 def _costs(requests: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:
@@ -222,12 +232,13 @@ def _costs(requests: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.Series[Any]
     full = base[base["all_rows"] > 0]
     sums = full.groupby("sqlhash")[["total", "all_rows"]].sum()
     every = full["total"].sum() / full["all_rows"].sum() if len(full) else np.nan
-    a_row = requests["sqlhash"].map(sums["total"] / sums["all_rows"]).fillna(every)
-    estimate = (a_row * requests["rows"]).where(requests["rows"] > 0, 0.0)
-    return of_answer.fillna(estimate), of_answer.notna()
+    per_row = requests["sqlhash"].map(sums["total"] / sums["all_rows"]).fillna(every)
+    estimated = (per_row * requests["rows"]).where(requests["rows"] > 0, 0.0)
+    return of_answer.fillna(estimated), of_answer.notna()
 
 
-def _table(requests: pd.DataFrame, grids: Sequence[str]) -> pd.DataFrame:
+def _summary(requests: pd.DataFrame, grids: Sequence[str]) -> pd.DataFrame:
+    """Add up the requests of each grid, and compare the sums with those of the first one."""
     requests["estimated"] = ~requests["sized"]
     groups = requests.groupby("grid", sort=False)
     sums = groups[["bytes", "dbtime"]].sum(min_count=1).assign(requests=groups.size())
@@ -248,7 +259,7 @@ def _advice(frame: pd.DataFrame, folder: FolderTag) -> str:
     asked, tried = frame.iloc[0], frame.iloc[1:]
     place = f"{folder.nodefullpath} ({folder.tagname})"
     if not asked["requests"]:
-        return f"{place}: no served query with an IOV, so that nothing can be said."
+        return f"{place}: no served query has an IOV, so that there is no advice."
     # the remaining shares of database time and bytes have equal weight
     left = (tried["dbtime_share"] + tried["bytes_share"]).fillna(2 * tried["requests_share"]).to_numpy(float)
     if not len(left):
@@ -267,7 +278,7 @@ def _advice(frame: pd.DataFrame, folder: FolderTag) -> str:
     if best["grid"] == "payload":
         return f"{place}: asking for the payload's own interval, which the client would have to know, {numbers}."
     if left[number] >= 1.8:  # of 2
-        return f"{place}: no grid that was tried would help much; the best, {best['grid']}, {numbers}."
+        return f"{place}: no tried grid would help much; the best one, {best['grid']}, {numbers}."
     return f"{place}: asking by cells of {best['grid']} {numbers}."
 
 

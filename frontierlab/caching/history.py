@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,48 +14,25 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from frontierlab.caching.comparing import KEYS, compare, compare_figure
+from frontierlab.caching.comparing import compare, compare_figure
+from frontierlab.caching.counting import KEYS
+from frontierlab.caching.frames import require_columns
+from frontierlab.caching.history_records import COLUMNS, MAPPING, document_of, identity, record_of, records_of
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.queries import search_body
 from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.util.files import replacing
-from frontierlab.util.times import format_time, from_milliseconds, parse_time, to_milliseconds
 
 if TYPE_CHECKING:
-    from frontierlab.storage.store import Dataset
+    from frontierlab.storage.dataset import Dataset
 
-__all__ = ["COLUMNS", "compare", "compare_figure", "read", "store"]
+__all__ = ["compare", "compare_figure", "read", "store"]
 
 _LONGEST_WAIT = 60.0  # seconds to wait for another process that stores
-_INTEGERS = (
-    *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
-    *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
-    *("overlapping_rows", "taskid"),
-)
-_FRACTIONS = (
-    *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid", "mean_payload_size"),
-    *("efficiency_iov", "efficiency_content"),
-)
-_NAMES = ("dataset", *KEYS, "cause", "problem", "worst_tasks", "notes")
-_TIMES = ("period_since", "period_until", "stored")
-
-COLUMNS = pa.schema(
-    [
-        *((name, pa.timestamp("ms", tz="UTC")) for name in _TIMES),
-        *((name, pa.string()) for name in _NAMES),
-        *((name, pa.int64()) for name in _INTEGERS),
-        *((name, pa.float64()) for name in _FRACTIONS),
-    ]
-)
-"""The columns of a record: a folder and tag over a period, with the figures and units of ``efficiency()``."""
-
-_KINDS = {"string": {"type": "keyword"}, "int64": {"type": "long"}, "double": {"type": "double"}}
-_MAPPING: dict[str, Any] = {
-    **{field.name: _KINDS.get(str(field.type), {"type": "date"}) for field in COLUMNS},
-    **{name: {"type": "keyword", "index": False, "doc_values": False} for name in ("worst_tasks", "notes", "problem")},
-}
+_TYPES = {pa.string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
+_Found = tuple[list[dict[str, Any]], list[tuple[str, str]]]  # records; reason and text of unreadable documents
 
 
 def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = None) -> int:
@@ -92,11 +68,9 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
         The files are unchanged.
     """
     settings = settings or Settings()
-    lacking = [name for name in (*KEYS, "queries") if name not in frame]
-    if lacking:
-        raise InvalidRequestError(f"This frame has no column {lacking[0]}: give one that efficiency() returned.")
+    require_columns(frame, (*KEYS, "queries"), "efficiency()")
     selection = _selection(frame, dataset)
-    records = _records(frame, dataset, selection)
+    records = records_of(frame, dataset, selection)
     if records and settings.es_caching_efficiency_index is not None:
         _store_in_index(records, settings)
     elif records:
@@ -116,49 +90,10 @@ def _selection(frame: pd.DataFrame, dataset: Dataset) -> Selection:
     part = selection.but(since=None, until=None, db=None, schema=None, nodefullpath=None, tagname=None)
     if part != Selection():
         raise InvalidRequestError(
-            f"These figures are of part of the queries ({part.in_words()}). The history holds all queries of a folder "
-            "and tag over a period: compute the figures without that choice to store them."
+            f"These figures cover only part of the queries ({part.in_words()}). The history holds all queries of a "
+            "folder and tag over a period: compute the figures without that choice to store them."
         )
     return selection
-
-
-def _period(dataset: Dataset, selection: Selection) -> list[int | None]:
-    manifest = dataset.manifest
-    asked = [manifest.request.get(name) for name in ("since", "until")]
-    found = [manifest.since, None if manifest.until is None else manifest.until + 1]
-    period = [to_milliseconds(parse_time(a)) if a is not None else f for a, f in zip(asked, found, strict=True)]
-    window = [None if end is None else to_milliseconds(end) for end in (selection.since, selection.until)]
-    return [
-        narrower([end for end in ends if end is not None], default=None)
-        for narrower, *ends in zip((max, min), period, window, strict=True)
-    ]
-
-
-def _records(frame: pd.DataFrame, dataset: Dataset, selection: Selection) -> list[dict[str, Any]]:
-    period = _period(dataset, selection)
-    common = {
-        "dataset": dataset.name,
-        "period_since": period[0],
-        "period_until": period[1],
-        "stored": to_milliseconds(datetime.now(UTC)),
-        "notes": "\n".join(frame.attrs.get("notes", ())),
-    }
-    rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
-    return [{**{name: _plain(row.get(name), name) for name in COLUMNS.names if name in row}, **common} for row in rows]
-
-
-def _plain(value: Any, name: str) -> Any:
-    """Convert a value for JSON and Arrow; None if it is missing."""
-    if isinstance(value, list | tuple | dict):
-        return json.dumps(value, default=str)
-    if value is None or pd.isna(value):
-        return None
-    return str(value) if name in _NAMES else int(value) if name in _INTEGERS else float(value)
-
-
-def _identity(record: dict[str, Any]) -> str:
-    known = [record[name] for name in ("dataset", "period_since", "period_until", *KEYS)]
-    return hashlib.blake2b(json.dumps(known).encode(), digest_size=20).hexdigest()
 
 
 @contextmanager
@@ -175,16 +110,14 @@ def _store_in_index(records: list[dict[str, Any]], settings: Settings) -> None:
     with _history(settings) as index:
         client, name = index.client, index.name
         if index.ask(lambda: client.indices.exists(index=name)):
-            index.ask(lambda: client.indices.put_mapping(index=name, properties=_MAPPING))
+            index.ask(lambda: client.indices.put_mapping(index=name, properties=MAPPING))
         else:
-            index.ask(lambda: client.indices.create(index=name, mappings={"properties": _MAPPING}))
+            index.ask(lambda: client.indices.create(index=name, mappings={"properties": MAPPING}))
         operations: list[dict[str, Any]] = []
         for record in records:
-            document = {key: value for key, value in record.items() if value is not None}
-            document |= {key: format_time(from_milliseconds(record[key])) for key in _TIMES if record[key] is not None}
-            operations += [{"index": {"_index": name, "_id": _identity(record)}}, document]
-        answer = index.ask(lambda: client.bulk(operations=operations, refresh=True))
-        errors = [item["index"]["error"] for item in answer["items"] if "error" in item["index"]]
+            operations += [{"index": {"_index": name, "_id": identity(record)}}, document_of(record)]
+        response = index.ask(lambda: client.bulk(operations=operations, refresh=True))
+        errors = [item["index"]["error"] for item in response["items"] if "error" in item["index"]]
         if errors:
             raise ElasticsearchError(
                 f"{name} refused {len(errors):,} of {len(records):,} records ({errors[0].get('reason')}); the others "
@@ -260,11 +193,6 @@ def read(
     return frame
 
 
-_TYPES = {pa.string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
-
-_Found = tuple[list[dict[str, Any]], list[tuple[str, str]]]
-
-
 def _from_folder(folder: Path) -> _Found:
     found: list[dict[str, Any]] = []
     unreadable = []
@@ -285,7 +213,7 @@ def _from_index(settings: Settings) -> _Found:
             for page in index.pages(search_body({"match_all": {}}, settings.es_page, None), pit, 0, 1):
                 for text in map(bytes, page):
                     try:
-                        found.append(_record(json.loads(text)))
+                        found.append(record_of(json.loads(text)))
                     except (FrontierlabError, KeyError, TypeError, ValueError, OverflowError) as error:
                         unreadable.append((_reason(error), text.decode(errors="replace")))
     return found, unreadable
@@ -293,53 +221,3 @@ def _from_index(settings: Settings) -> _Found:
 
 def _reason(error: Exception) -> str:
     return f"it lacks {error.args[0]!r}" if isinstance(error, KeyError) else str(error)
-
-
-def _record(document: dict[str, Any]) -> dict[str, Any]:
-    """Convert a document of this package or of the older tool to a record."""
-    if "folder" in document:
-        document = _translated(document)
-    lacking = [name for name in (*KEYS, "queries") if document.get(name) is None]
-    if lacking:
-        raise ValueError(f"it has no {lacking[0]}")
-    readers: dict[str, Callable[[Any], Any]] = {
-        **dict.fromkeys(_TIMES, _moment),
-        **dict.fromkeys(_NAMES, _text),
-        **dict.fromkeys(_INTEGERS, _whole),
-        **dict.fromkeys(_FRACTIONS, float),
-    }
-    return {name: read(document[name]) for name, read in readers.items() if document.get(name) is not None}
-
-
-def _translated(old: dict[str, Any]) -> dict[str, Any]:
-    """Convert a document of the older tool to the current names and units."""
-    place = [part.strip() for part in str(old["folder"]).split(" , ")]
-    if len(place) != 3:
-        raise ValueError(f"its folder {old['folder']!r} is not 'database , schema , path'")
-    size = old.get("payloadsize")
-    return {
-        **dict(zip(KEYS, place, strict=False)),
-        "tagname": old.get("tag") or "unknown",
-        "queries": old["#queries"],
-        "different_queries": old.get("#differentqueries"),
-        "different_payloads_iov": old.get("#differentpayloads"),
-        "mean_payload_size": None if size is None else float(size) * 1e6,
-        "taskid": old.get("taskid") or None,
-        "period_since": old.get("from"),
-        "period_until": old.get("to"),
-    }
-
-
-def _moment(value: Any) -> datetime:
-    return from_milliseconds(value) if isinstance(value, int) else parse_time(value)
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _whole(value: Any) -> int:
-    number = int(value)
-    if isinstance(value, bool) or (isinstance(value, float) and value != number) or not -(2**63) <= number < 2**63:
-        raise ValueError(f"{value!r} is no whole number")
-    return number

@@ -11,9 +11,10 @@ import pandas as pd
 from bokeh.models import Column
 from bokeh.plotting import figure
 
-from frontierlab.caching.charts import _check, waste_figure, what_if_figure
+from frontierlab.caching.charts import WASTE_COLUMNS, waste_figure, what_if_figure
 from frontierlab.caching.explanation import Explanation
 from frontierlab.caching.explanation_chart import explain_figure
+from frontierlab.caching.frames import require_columns
 from frontierlab.caching.queries import FolderTag
 from frontierlab.errors import InvalidRequestError
 from frontierlab.reports.html import target_of, write_page
@@ -57,12 +58,12 @@ def page(
     InvalidRequestError
         The frame lacks a column, `path` is a folder, or a what-if has no explanation of its folder and tag.
     """
-    _check(frame)
+    require_columns(frame, WASTE_COLUMNS, "efficiency()")
     target = target_of(path, "pixel.html")
     helps: dict[FolderTag, pd.DataFrame] = {what.attrs["folder"]: what for what in what_ifs}
     alone = [str(folder) for folder in helps if folder not in {e.folder for e in explanations}]
     if alone:
-        raise InvalidRequestError(f"There is a what-if of {alone[0]}, but no explanation: give explain() of it too.")
+        raise InvalidRequestError(f"There is a what-if of {alone[0]}, but no explanation: add its explain().")
     sections = [(e, helps.get(e.folder)) for e in explanations]
     drawn: list[figure | Column] = [waste_figure(frame)]
     for explanation, what in sections:

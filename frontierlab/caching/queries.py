@@ -1,4 +1,4 @@
-"""The different queries of one folder and tag, and their IOV base."""
+"""The different queries of one folder and tag."""
 
 from __future__ import annotations
 
@@ -8,21 +8,12 @@ import pandas as pd
 
 from frontierlab import spark
 from frontierlab.caching.counting import UNKNOWN_TAG
-from frontierlab.coolr import Source
-from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["FolderTag", "GRIDS", "different_queries", "iov_base", "served"]
-
-GRIDS = {
-    "run-lumi": ("10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
-    "time": ("10 minutes", "60 minutes", "1440 minutes", "payload"),
-}
-"""The default grids to try, by the folder's IOV base."""
-
+__all__ = ["FolderTag", "different_queries", "served"]
 
 _SERVED = (
     "db = :of_db",
@@ -33,7 +24,6 @@ _SERVED = (
     "iov_until >= iov_since",
     "NOT (coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))",
 )
-
 
 _DIFFERENT = """\
 SELECT sqlhash,
@@ -80,26 +70,3 @@ def different_queries(logs: DataFrame, folder: FolderTag, selection: Selection |
     """
     where, args = served(folder, selection)
     return spark.run(logs, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")
-
-
-def iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:
-    """Return the IOV base of a folder, run-lumi or time, from the logs or else from COOLR.
-
-    Raises
-    ------
-    InvalidRequestError
-        Neither names the base.
-    CoolrError
-        COOLR was asked and did not answer.
-    """
-    known = queries["is_time"].dropna()
-    if len(known):
-        return "time" if known.iloc[0] else "run-lumi"
-    nodes = {node.nodefullpath: node.nodetime for node in source.nodes(folder.db, folder.schema)}
-    base = nodes.get(folder.nodefullpath)
-    if base not in GRIDS:
-        raise InvalidRequestError(
-            f"The IOV base of {folder.nodefullpath} is not known: neither the dataset nor the folders of {folder.db} "
-            f"{folder.schema} in COOLR name it. The rows of efficiency() show the folders and tags that were asked for."
-        )
-    return str(base)

@@ -1,14 +1,14 @@
-"""Which answer a query gets, against COOL's rule taken word by word."""
+"""Which answer a query gets, compared with COOL's rule applied row by row."""
 
 from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from frontierlab.caching.answer_sets import answers, cells, overlapping
+from frontierlab.caching.answer_sets import find_answers, overlapping, regions
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.schema import OPEN_IOV
 
@@ -25,7 +25,7 @@ def asked(queries):
 
 
 def by_rule(query, rows):
-    """The numbers of the rows that COOL's SQL returns."""
+    """Return the numbers of the rows that COOL's SQL returns."""
     since, until = query
     found = []
     for channel in {row[0] for row in rows}:
@@ -39,7 +39,7 @@ def by_rule(query, rows):
 
 
 def assert_is_by_rule(queries, rows):
-    result = answers(*asked(queries), table(rows))
+    result = find_answers(*asked(queries), table(rows))
     expected = [by_rule(query, rows) for query in queries]
     assert [result.rows(i).tolist() for i in range(len(queries))] == expected
     assert result.counts().dtype == np.int64
@@ -56,7 +56,7 @@ def assert_is_by_rule(queries, rows):
 
 @st.composite
 def conditions(draw):
-    """Payload rows of a few channels: with gaps and overlaps, open ends, equal contents, equal IOVs; and queries."""
+    """Draw queries, and payload rows of a few channels with gaps, overlaps, open ends, repeated contents and IOVs."""
     shift = draw(st.sampled_from([0, LARGE, OPEN_IOV - TOP]))
     point = st.integers(0, TOP)
     row = st.tuples(st.integers(-1, 2), point, st.one_of(point, st.none()), st.sampled_from("AB"))
@@ -69,15 +69,16 @@ def conditions(draw):
     return list(dict.fromkeys(rows)), [(min(pair) + shift, max(pair) + shift) for pair in pairs]
 
 
+@settings(max_examples=300)
 @given(conditions())
 @example(([(0, 0, 100, "A"), (1, 10, 20, "B")], [(5, 5), (15, 15), (25, 25)]))
 @example(([(0, 0, 10, "A"), (0, 10, 20, "B"), (0, 20, 30, "A")], [(5, 25), (5, 15), (15, 25), (5, 5), (25, 25)]))
-def test_answers_are_those_of_the_rule(case):
+def test_answers_equal_those_of_the_rule(case):
     rows, queries = case
     assert_is_by_rule(queries, rows)
 
 
-def test_every_query_of_a_folder_with_everything_odd():
+def test_every_query_of_a_folder_with_all_peculiarities():
     rows = [
         (0, 0, 4, "A"), (0, 4, 8, "B"), (0, 8, OPEN_IOV, "A"),  # one after the other, the first content again
         (1, 2, 9, "A"), (1, 3, 5, "C"), (1, 3, 7, "C"), (1, 12, 13, "A"),  # overlaps, twice the same begin; a gap
@@ -89,49 +90,51 @@ def test_every_query_of_a_folder_with_everything_odd():
     assert_is_by_rule(queries, [row for row in rows if row[0] != 3])
 
 
-def test_the_two_traps_of_ranks_and_of_neighbours():
-    result = answers(*asked([(5, 5), (15, 15), (25, 25)]), table([(0, 0, 100, "A"), (1, 10, 20, "B")]))
+def test_equal_answers_of_different_ranks_with_another_one_between():
+    result = find_answers(*asked([(5, 5), (15, 15), (25, 25)]), table([(0, 0, 100, "A"), (1, 10, 20, "B")]))
     assert result.by_iov.tolist() == result.by_content.tolist() == [0, 1, 0]
 
 
-def test_contents_are_a_set_of_the_channel():
+def test_a_content_counts_once_per_channel():
     rows = [(0, 0, 10, "A"), (0, 10, 20, "B"), (0, 20, 30, "A"), (1, 0, 30, "A")]
-    result = answers(*asked([(0, 25), (0, 15), (12, 25), (0, 5), (22, 22)]), table(rows))
+    result = find_answers(*asked([(0, 25), (0, 15), (12, 25), (0, 5), (22, 22)]), table(rows))
     assert result.by_iov.tolist() == [0, 1, 2, 3, 4]
     assert result.by_content.tolist() == [0, 0, 0, 1, 1]
 
 
-def test_nothing_asked_and_nothing_there():
-    none = answers(*asked([]), table([(0, 0, 10, "A")]))
+def test_no_queries_and_no_payloads():
+    none = find_answers(*asked([]), table([(0, 0, 10, "A")]))
     assert len(none.by_iov) == len(none.by_content) == 0
-    nothing = answers(*asked([(0, 5), (7, OPEN_IOV)]), table([]))
+    nothing = find_answers(*asked([(0, 5), (7, OPEN_IOV)]), table([]))
     assert nothing.by_iov.tolist() == nothing.by_content.tolist() == [-1, -1]
     assert nothing.rows(1).tolist() == []
 
 
+@settings(max_examples=300)
 @given(conditions())
-def test_queries_of_one_cell_get_one_answer_in_whatever_pieces_they_come(case):
+def test_queries_of_a_region_get_the_same_answer(case):
     rows, queries = case
     since, until = asked(queries)
-    whole = cells(since, until, table(rows))
-    pieces = [cells(since[i : i + 1], until[i : i + 1], table(rows)) for i in range(len(queries))]
+    whole = regions(since, until, table(rows))
+    pieces = [regions(since[i : i + 1], until[i : i + 1], table(rows)) for i in range(len(queries))]
     assert whole.tolist() == [number for piece in pieces for number in piece]
-    by_iov = answers(since, until, table(rows)).by_iov
+    by_iov = find_answers(since, until, table(rows)).by_iov
     assert len(set(zip(whole.tolist(), by_iov.tolist(), strict=True))) == len({*whole.tolist()})
 
 
-def test_chunks_change_nothing(monkeypatch):
+def test_answers_do_not_depend_on_the_size_of_chunks(monkeypatch):
     rows = [(c, i, i + 2, str(i % 3)) for c in range(3) for i in range(0, 60, c + 2)]
     queries = [(s, s + w) for s in range(60) for w in (0, 1, 7)]
-    whole = answers(*asked(queries), table(rows))
+    whole = find_answers(*asked(queries), table(rows))
     monkeypatch.setattr("frontierlab.caching.answer_sets._CHUNK", 7)
-    pieces = answers(*asked(queries), table(rows))
+    pieces = find_answers(*asked(queries), table(rows))
     assert whole.by_iov.tolist() == pieces.by_iov.tolist()
     assert whole.by_content.tolist() == pieces.by_content.tolist()
 
 
+@settings(max_examples=300)
 @given(conditions())
-def test_overlapping_rows(case):
+def test_overlapping_rows_are_counted(case):
     rows, _ = case
     expected = sum(
         any(i != j and a[0] == b[0] and a[1] < b[2] and b[1] < a[2] for j, b in enumerate(rows))

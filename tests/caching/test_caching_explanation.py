@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from bokeh.models.annotations import Label
 from hypothesis import given
 from pyspark.sql import SparkSession
 
-from frontierlab import Dataset, extract, sample
-from frontierlab.caching.explanation import BINS, Axis, _explained, explain
+from frontierlab import Dataset, sample
+from frontierlab.caching.explanation import Explanation, explain, explanation_of
 from frontierlab.caching.explanation_chart import explain_figure
+from frontierlab.caching.iov_axis import BINS, Axis
 from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr import Archive, Cancelled
 from frontierlab.errors import CoolrError, DatasetError
@@ -36,7 +37,7 @@ OVERLAP = {
 
 
 class Broken(Archive):
-    """An archive that answers for no payload."""
+    """An archive that fails when payloads are requested."""
 
     error: CoolrError = CoolrError("COOLR is away")
 
@@ -53,13 +54,13 @@ def labels(drawn: Any) -> list[str]:
 
 
 @given(cases())
-def test_it_counts_what_each_query_and_each_interval_got(
+def test_results_of_queries_and_counts_of_intervals(
     case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
 ) -> None:
     grid, queries, rows = case
     frame = asked(*sorted(queries, key=lambda query: query[1:]))
     base = "time" if "minute" in grid else "run-lumi"
-    found = _explained(FOLDER, base, frame, NO_TASKS, payloads(*rows), "")
+    found = explanation_of(FOLDER, base, frame, NO_TASKS, payloads(*rows), "")
     answers = [rows_by_hand(since, until, rows) for _, since, until in queries]
     different = {answer for answer in answers if answer}
     empty = sum(not answer for answer in answers)
@@ -76,7 +77,7 @@ def test_it_counts_what_each_query_and_each_interval_got(
 
 
 @given(cases())
-def test_places_keep_the_order_and_a_float_holds_them(
+def test_places_keep_the_order_of_iovs_and_are_exact_floats(
     case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
 ) -> None:
     grid, queries, rows = case
@@ -95,7 +96,7 @@ def test_places_keep_the_order_and_a_float_holds_them(
     assert all(str(value) in axis.text(value) or value == OPEN for value in values.tolist())
 
 
-def test_runs_that_nobody_asked_for_take_no_room() -> None:
+def test_runs_that_were_not_requested_take_no_space() -> None:
     since = np.array([RUN + 50, RUN + 100, 450_000 * LUMIS], np.int64)
     axis = Axis.of("run-lumi", since, since, np.array([], np.int64))
     assert axis.runs == (429_000, 450_000)
@@ -113,18 +114,13 @@ def test_many_runs_share_bins() -> None:
     assert set(np.diff(axis.edges())) == {5.0}
 
 
-@pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The sample, as a dataset."""
-    settings = sample.settings(data_dir=tmp_path_factory.mktemp("data"))
-    return extract(settings, source=sample.path(), name="day", progress=False)
-
-
 @pytest.mark.spark
 @pytest.mark.parametrize("where", [RUN3, SCT, HV, OVERLAP], ids=lambda where: where["nodefullpath"])
-def test_the_sample(day: Dataset, running: SparkSession, where: Mapping[str, str], caplog: Any) -> None:
-    known = sample.World().truth().set_index(["db", "schema", "nodefullpath", "tagname"]).loc[tuple(where.values())]
-    found = explain(day, sample.settings(), session=running, **where)
+def test_explanation_agrees_with_the_truth_of_the_sample(
+    explained: Callable[..., Explanation], truth: pd.DataFrame, where: Mapping[str, str], caplog: Any
+) -> None:
+    known = truth.set_index(["db", "schema", "nodefullpath", "tagname"]).loc[tuple(where.values())]
+    found = explained(where)
     totals = found.totals
     assert totals["queries"] == found.tasks["queries"].sum() == known["queries"]
     assert totals["needed"] + totals["again"] + totals["empty"] == known["different_queries"]
@@ -144,9 +140,9 @@ def test_the_sample(day: Dataset, running: SparkSession, where: Mapping[str, str
 
 
 @pytest.mark.spark
-def test_nothing_beyond_a_float_reaches_bokeh_as_a_number(day: Dataset, running: SparkSession) -> None:
+def test_bokeh_gets_no_number_that_is_inexact_as_a_float(explained: Callable[..., Explanation]) -> None:
     for where in (SCT, HV):
-        found = explain(day, sample.settings(), session=running, **where)
+        found = explained(where)
         assert found.intervals["until"].max() == OPEN
         for source in explain_figure(found).select({"type": ColumnDataSource}):
             for name, values in source.data.items():
@@ -161,8 +157,8 @@ def _sources(found: Any) -> list[Any]:
 
 
 @pytest.mark.spark
-def test_the_bars_add_up_and_are_few(day: Dataset, running: SparkSession) -> None:
-    found = explain(day, sample.settings(), session=running, **HV)
+def test_bars_add_up_and_are_few(explained: Callable[..., Explanation]) -> None:
+    found = explained(HV)
     above, below, tasks = parts(explain_figure(found, channels=5, tasks=3))
     stacks = [dict(r.data_source.data) for r in above.renderers if isinstance(r.glyph, Quad)]
     top = sum(stacks[0]["again_top"])
@@ -180,29 +176,31 @@ def test_the_bars_add_up_and_are_few(day: Dataset, running: SparkSession) -> Non
 
 
 @pytest.mark.spark
-def test_without_payloads_queries_and_tasks_are_there_and_the_reason(day: Dataset, running: SparkSession) -> None:
+@pytest.mark.usefixtures("queried")
+def test_without_payloads_there_are_queries_tasks_and_the_reason(dataset: Dataset, running: SparkSession) -> None:
     broken = Broken(sample.path("payloads.parquet").parent)
-    found = explain(day, sample.settings(), session=running, coolr=broken, **SCT)
-    assert found.problem == "Its payloads are not known: COOLR is away"
+    found = explain(dataset, sample.settings(), session=running, coolr=broken, **SCT)
+    assert found.problem == "The payloads are not known: COOLR is away"
     assert found.problem in found.summary
     assert found.totals["unknown"] > 1000
     assert found.totals["needed"] == found.totals["again"] == 0
     assert labels(explain_figure(found)) == ["See above."]
-    unknown = explain(day, sample.settings(), session=running, coolr=broken, **{**RUN3, "tagname": "unknown"})
+    unknown = explain(dataset, sample.settings(), session=running, coolr=broken, **{**RUN3, "tagname": "unknown"})
     assert unknown.totals["unknown"] > 0
-    assert "The tag of these queries is not known" in unknown.problem
+    assert "These queries have an unknown tag" in unknown.problem
 
 
 @pytest.mark.spark
-def test_a_cancelled_question_is_no_missing_payload(day: Dataset, running: SparkSession) -> None:
+@pytest.mark.usefixtures("queried")
+def test_cancelling_is_not_reported_as_missing_payloads(dataset: Dataset, running: SparkSession) -> None:
     broken = Broken(sample.path("payloads.parquet").parent)
     broken.error = Cancelled("stop")
     with pytest.raises(Cancelled, match="stop"):
-        explain(day, sample.settings(), session=running, coolr=broken, **SCT)
+        explain(dataset, sample.settings(), session=running, coolr=broken, **SCT)
 
 
 @pytest.mark.spark
-def test_a_folder_that_nobody_asked_for_says_so(tmp_path: Path, running: SparkSession) -> None:
+def test_a_folder_without_queries(tmp_path: Path, running: SparkSession) -> None:
     found = explain(make_dataset(tmp_path / "none", []), sample.settings(), session=running, **RUN3)
     assert found.summary == "No served query of this folder and tag has an IOV."
     assert sorted(labels(explain_figure(found))) == [
@@ -213,9 +211,9 @@ def test_a_folder_that_nobody_asked_for_says_so(tmp_path: Path, running: SparkSe
 
 
 @pytest.mark.spark
-def test_an_incomplete_dataset_says_so(tmp_path: Path, running: SparkSession) -> None:
-    dataset = make_dataset(tmp_path / "half", [], missing=1)
+def test_notes_name_an_incomplete_dataset(tmp_path: Path, running: SparkSession) -> None:
+    half = make_dataset(tmp_path / "half", [], missing=1)
     with pytest.raises(DatasetError, match="half is incomplete"):
-        explain(dataset, sample.settings(), session=running, **RUN3)
-    found = explain(dataset, sample.settings(), session=running, allow_incomplete=True, **RUN3)
-    assert found.notes == ["The dataset half is incomplete: the figures are of the parts that are there."]
+        explain(half, sample.settings(), session=running, **RUN3)
+    found = explain(half, sample.settings(), session=running, allow_incomplete=True, **RUN3)
+    assert found.notes == ["The dataset half is incomplete: the figures cover only its complete parts."]

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +15,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyspark.sql import SparkSession
 
-from frontierlab import Dataset, extract, sample
+from frontierlab import Dataset, sample
 from frontierlab.caching.charts import what_if_figure
-from frontierlab.caching.grids import AS_ASKED, _regridded, snapped, what_if
-from frontierlab.caching.queries import GRIDS
+from frontierlab.caching.grids import AS_ASKED, GRIDS, estimate, snap, what_if
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.errors import CoolrError, InvalidRequestError
 from tests.support.logs import make_dataset
@@ -40,7 +39,7 @@ def payloads(*rows: tuple[int, int, int]) -> pa.Table:
 
 
 def asked(*rows: tuple[int, int, int], fsize: int = 10, dbtime: int = 3) -> pd.DataFrame:
-    """Different queries, each logged once with a body."""
+    """Return different queries, each logged once with a body."""
     frame = pd.DataFrame(rows, columns=["sqlhash", "since", "until"], dtype="Int64")
     counts = {"queries": 1, "bytes": fsize, "sized": 1, "dbtime": dbtime, "timed": 1}
     return frame.assign(**{name: pd.array([value] * len(rows), "Int64") for name, value in counts.items()})
@@ -73,7 +72,7 @@ def cases(draw: st.DrawFn) -> tuple[str, list[tuple[int, int, int]], list[tuple[
 
 
 def cell_by_hand(grid: str, value: int, rows: list[tuple[int, int, int]]) -> tuple[int, int]:
-    """The first and the last value of the cell that holds a value."""
+    """Return the first and the last value of the cell that contains a value."""
     if grid == "payload":
         ends = {0, *(end for row in rows for end in row[1:] if end < OPEN)}
         return max(end for end in ends if end <= value), min((end - 1 for end in ends if end > value), default=OPEN)
@@ -88,7 +87,7 @@ def cell_by_hand(grid: str, value: int, rows: list[tuple[int, int, int]]) -> tup
 
 
 def rows_by_hand(since: int, until: int, rows: list[tuple[int, int, int]]) -> frozenset[tuple[int, int, int]]:
-    """The answer, as COOL's own SQL has it."""
+    """Return the rows that COOL's SQL returns."""
     found = set()
     for channel in {row[0] for row in rows}:
         mine = [row for row in rows if row[0] == channel]
@@ -100,7 +99,7 @@ def rows_by_hand(since: int, until: int, rows: list[tuple[int, int, int]]) -> fr
 def costs_by_hand(
     requests: list[tuple[int, int, int]], queries: list[tuple[int, int, int]], rows: list[tuple[int, int, int]]
 ) -> float | None:
-    """The estimate of the docstring, request by request; each query was logged once, with 10 * sqlhash bytes."""
+    """Return the estimate as documented, request by request; each query was logged once, with 10 * sqlhash bytes."""
     logged: dict[tuple[int, frozenset[Any]], list[int]] = {}
     for sqlhash, since, until in queries:
         logged.setdefault((sqlhash, rows_by_hand(since, until, rows)), []).append(10 * sqlhash)
@@ -119,12 +118,12 @@ def costs_by_hand(
 
 
 @given(cases())
-def test_it_is_what_a_walk_through_the_queries_gives(
+def test_estimates_equal_those_of_a_loop_over_the_queries(
     case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
 ) -> None:
     grid, queries, rows = case
     frame = asked(*queries).assign(bytes=lambda f: 10 * f["sqlhash"])
-    result = _regridded(frame, payloads(*rows), [grid])
+    result = estimate(frame, payloads(*rows), [grid])
     wide = [(h, cell_by_hand(grid, s, rows)[0], cell_by_hand(grid, u, rows)[1]) for h, s, u in queries]
     assert result["grid"].tolist() == [AS_ASKED, grid]
     assert result["requests"].tolist() == [len(queries), len(set(wide))]
@@ -137,17 +136,17 @@ def test_it_is_what_a_walk_through_the_queries_gives(
 
 
 @given(cases())
-def test_cells_hold_what_was_asked_and_a_payloads_cell_changes_no_answer(
+def test_cells_contain_the_iov_and_payload_cells_keep_the_answer(
     case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
 ) -> None:
     grid, queries, rows = case
     since, until = (np.array([query[i] for query in queries], np.int64) for i in (1, 2))
-    first, last = snapped(grid, since, until, payloads(*rows))
+    first, last = snap(grid, since, until, payloads(*rows))
     assert first.dtype == last.dtype == np.int64
     assert (first >= 0).all()
     assert (first <= since).all()
     assert (last >= until).all()
-    again = snapped(grid, first, last, payloads(*rows))
+    again = snap(grid, first, last, payloads(*rows))
     assert (again[0] == first).all()
     assert (again[1] == last).all()
     if grid == "payload":
@@ -156,19 +155,19 @@ def test_cells_hold_what_was_asked_and_a_payloads_cell_changes_no_answer(
                 assert rows_by_hand(s, u, rows) == rows_by_hand(f, t, rows)
 
 
-def test_two_runs_are_two_cells_and_the_last_lumiblock_is_in_the_first() -> None:
+def test_a_cell_ends_with_its_run() -> None:
     since = np.array([429_000 * LUMIS + 7, 429_000 * LUMIS + LUMIS - 1, 429_001 * LUMIS], np.int64)
-    first, last = snapped("1 run", since, since, payloads())
+    first, last = snap("1 run", since, since, payloads())
     assert (first >> 32).tolist() == [429_000, 429_000, 429_001]
     assert (last - first).tolist() == [LUMIS - 1] * 3
-    first, last = snapped("10 lumiblocks", since, since, payloads())
+    first, last = snap("10 lumiblocks", since, since, payloads())
     assert (first & (LUMIS - 1)).tolist() == [0, LUMIS - 6, 0]
     assert (last & (LUMIS - 1)).tolist() == [9, LUMIS - 1, 9]
 
 
-def test_a_wider_answer_costs_its_rows_and_says_that_it_is_an_estimate() -> None:
+def test_the_cost_of_a_wider_answer_is_estimated_from_its_rows() -> None:
     rows = payloads((0, 0, 5), (0, 5, OPEN))
-    result = _regridded(asked((1, 1, 1), (1, 2, 2), (1, 7, 7), fsize=100, dbtime=40), rows, ["10 lumiblocks"])
+    result = estimate(asked((1, 1, 1), (1, 2, 2), (1, 7, 7), fsize=100, dbtime=40), rows, ["10 lumiblocks"])
     assert result["requests"].tolist() == [3, 1]
     assert result["bytes"].tolist() == [300.0, 200.0]
     assert result["dbtime"].tolist() == [120.0, 80.0]
@@ -176,42 +175,41 @@ def test_a_wider_answer_costs_its_rows_and_says_that_it_is_an_estimate() -> None
     assert result["bytes_share"].tolist() == [1.0, pytest.approx(2 / 3)]
 
 
-def test_costs_that_were_never_logged_are_null_not_zero() -> None:
+def test_costs_that_were_never_logged_are_null() -> None:
     frame = asked((1, 1, 1), (1, 7, 7)).assign(sized=0, timed=0)
     frame[["bytes", "dbtime"]] = pd.DataFrame({n: pd.array([None, None], "Int64") for n in ("bytes", "dbtime")})
-    result = _regridded(frame, payloads((0, 0, OPEN)), ["1 run"])
+    result = estimate(frame, payloads((0, 0, OPEN)), ["1 run"])
     assert result["requests"].tolist() == [2, 1]
     assert result[["bytes", "dbtime", "bytes_share", "dbtime_share"]].isna().all(axis=None)
 
 
 @pytest.mark.parametrize("grid", ["7 apples", "0 lumiblocks", "1.5 minutes", "-1 minutes", "2 runs", "", None, 7])
-def test_what_is_no_grid_is_refused_before_anything_is_asked(grid: Any) -> None:
-    with pytest.raises(InvalidRequestError, match=re.escape(repr(grid)) + " is no grid: give 'n lumiblocks', '1 run'"):
+def test_invalid_grids_are_refused_before_any_query(grid: Any) -> None:
+    with pytest.raises(
+        InvalidRequestError, match=re.escape(repr(grid)) + " is not a grid: give 'n lumiblocks', '1 run'"
+    ):
         what_if("no such dataset", sample.settings(), grids=[grid], **RUN3)
 
 
 @pytest.mark.parametrize("grid", ["4294967296 lumiblocks", "153722868 minutes"])
-def test_a_cell_wider_than_the_axis_is_refused(grid: str) -> None:
-    with pytest.raises(InvalidRequestError, match="is no grid"):
-        snapped(grid, np.array([0]), np.array([0]), payloads())
+def test_cells_wider_than_64_bits_are_refused(grid: str) -> None:
+    with pytest.raises(InvalidRequestError, match="is not a grid"):
+        snap(grid, np.array([0]), np.array([0]), payloads())
 
 
-@pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> tuple[Dataset, sample.World]:
-    """The sample, as a dataset, and the world that it is of."""
-    settings = sample.settings(data_dir=tmp_path_factory.mktemp("data"))
-    return extract(settings, source=sample.path(), name="day", progress=False), sample.World()
-
-
-def _what_if(day: tuple[Dataset, Any], running: SparkSession, where: Mapping[str, str], **options: Any) -> pd.DataFrame:
-    return what_if(day[0], sample.settings(), session=running, **where, **options)
+@pytest.fixture
+def of_sample(dataset: Dataset, running: SparkSession, queried: None) -> Callable[..., pd.DataFrame]:
+    """Return what-ifs of folders and tags of the sample."""
+    return lambda where, **options: what_if(dataset, sample.settings(), session=running, **where, **options)
 
 
 @pytest.mark.spark
-def test_the_baseline_is_the_truth_of_the_sample(day: tuple[Dataset, Any], running: SparkSession) -> None:
-    truth = day[1].truth().set_index(["db", "schema", "nodefullpath", "tagname"])
+def test_the_baseline_equals_the_truth_of_the_sample(
+    of_sample: Callable[..., pd.DataFrame], truth: pd.DataFrame
+) -> None:
+    truth = truth.set_index(["db", "schema", "nodefullpath", "tagname"])
     for where in (RUN3, SCT, HV):
-        frame = _what_if(day, running, where)
+        frame = of_sample(where)
         base = "time" if where is HV else "run-lumi"
         assert frame["grid"].tolist() == [AS_ASKED, *GRIDS[base]]
         known = truth.loc[tuple(where.values())]
@@ -223,8 +221,8 @@ def test_the_baseline_is_the_truth_of_the_sample(day: tuple[Dataset, Any], runni
 
 
 @pytest.mark.spark
-def test_the_advice_has_its_number_and_its_assumption(day: tuple[Dataset, Any], running: SparkSession) -> None:
-    frame = _what_if(day, running, SCT, grids=["1 run", "1 run"])
+def test_the_advice_names_numbers_and_assumptions(of_sample: Callable[..., pd.DataFrame]) -> None:
+    frame = of_sample(SCT, grids=["1 run", "1 run"])
     assert frame["grid"].tolist() == [AS_ASKED, "1 run"]
     left, every = frame["requests"].iloc[1], frame["requests"].iloc[0]
     advice = frame.attrs["advice"]
@@ -232,31 +230,29 @@ def test_the_advice_has_its_number_and_its_assumption(day: tuple[Dataset, Any], 
     assert advice.startswith("/SCT/DAQ/Config/Chip (none): asking by cells of 1 run would leave ")
     assert f"{left:,} of {every:,} different requests" in advice
     assert "(assumed: one cache for all sites" in advice
-    only = _what_if(day, running, RUN3, grids=["payload"]).attrs["advice"]
+    only = of_sample(RUN3, grids=["payload"]).attrs["advice"]
     assert "asking for the payload's own interval, which the client would have to know," in only
-    assert (
-        "no grid that was tried would help much" in _what_if(day, running, RUN3, grids=["1 lumiblock"]).attrs["advice"]
-    )
-    assert "no grid was tried" in _what_if(day, running, RUN3, grids=[]).attrs["advice"]
+    assert "no tried grid would help much" in of_sample(RUN3, grids=["1 lumiblock"]).attrs["advice"]
+    assert "no grid was tried" in of_sample(RUN3, grids=[]).attrs["advice"]
 
 
 @pytest.mark.spark
-def test_a_grid_of_the_other_base_is_refused(day: tuple[Dataset, Any], running: SparkSession) -> None:
+def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.DataFrame]) -> None:
     with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are time: give 'n minutes' or 'payload'"):
-        _what_if(day, running, HV, grids=["10 lumiblocks"])
+        of_sample(HV, grids=["10 lumiblocks"])
     with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are run-lumi: give 'n lumiblocks'"):
-        _what_if(day, running, SCT, grids=["10 minutes"])
+        of_sample(SCT, grids=["10 minutes"])
 
 
 @pytest.mark.spark
-def test_a_tag_without_queries_and_an_unknown_one(tmp_path: Path, running: SparkSession) -> None:
+def test_tags_without_queries_and_unknown_tags(tmp_path: Path, running: SparkSession) -> None:
     dataset = make_dataset(tmp_path / "none", [])
     frame = what_if(dataset, sample.settings(), session=running, **RUN3)
     assert frame["requests"].tolist() == [0] * 5
     assert frame["bytes_share"].isna().all()
-    assert "no served query with an IOV" in frame.attrs["advice"]
+    assert "no served query has an IOV" in frame.attrs["advice"]
     assert what_if_figure(frame).select_one(Label).text == "No served query of this folder and tag has an IOV."
-    with pytest.raises(InvalidRequestError, match="The tag of these queries of /PIXEL/PixCalib is not known"):
+    with pytest.raises(InvalidRequestError, match="These queries of /PIXEL/PixCalib have an unknown tag"):
         what_if(dataset, sample.settings(), session=running, **{**RUN3, "tagname": "unknown"})
     with pytest.raises(CoolrError, match="does not have the tag no such tag"):
         what_if(dataset, sample.settings(), session=running, **{**RUN3, "tagname": "no such tag"})
@@ -265,7 +261,7 @@ def test_a_tag_without_queries_and_an_unknown_one(tmp_path: Path, running: Spark
 
 
 @pytest.mark.spark
-def test_what_was_not_served_or_asks_for_nothing_does_not_count(tmp_path: Path, running: SparkSession) -> None:
+def test_only_served_queries_with_an_iov_count(tmp_path: Path, running: SparkSession) -> None:
     good = {**RUN3, "nodetime": "run-lumi", "sqlhash": 1, "since": 429_000 * LUMIS + 5, "until": 429_000 * LUMIS + 5}
     rows: list[dict[str, Any]] = [
         {**good, "fsize": 100, "dbtime": 10},
@@ -284,9 +280,9 @@ def test_what_was_not_served_or_asks_for_nothing_does_not_count(tmp_path: Path, 
     assert frame["bytes"].iloc[0] == 600  # three answers of the same row
 
 
-def test_a_figure_shows_shares_and_exact_texts() -> None:
+def test_the_figure_shows_shares_and_exact_texts() -> None:
     rows = payloads((0, 0, 5), (0, 5, OPEN))
-    frame = _regridded(asked((1, 1, 1), (1, 7, 7), fsize=2_000_000), rows, ["10 lumiblocks"])
+    frame = estimate(asked((1, 1, 1), (1, 7, 7), fsize=2_000_000), rows, ["10 lumiblocks"])
     plot = what_if_figure(frame)
     drawn = [renderer for renderer in plot.renderers if isinstance(renderer.glyph, HBar)]
     data = [dict(renderer.data_source.data) for renderer in drawn]

@@ -13,7 +13,8 @@ from bokeh.models.annotations import Label
 from elasticsearch import Elasticsearch
 
 from frontierlab import Settings
-from frontierlab.caching.history import COLUMNS, compare, compare_figure, read, store
+from frontierlab.caching.history import compare, compare_figure, read, store
+from frontierlab.caching.history_records import COLUMNS
 from frontierlab.errors import DatasetError, ElasticsearchError, InvalidRequestError
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.support.extractions import elastic_settings
@@ -34,7 +35,7 @@ OLD = {
 
 
 def results(*rows: tuple[str, str, int, float | None], **columns: Any) -> pd.DataFrame:
-    """Rows as efficiency() gives them: folder, tag, queries, wasted database time."""
+    """Return a frame as of efficiency(), from folder, tag, queries and wasted database time of each row."""
     frame = pd.DataFrame(rows, columns=["nodefullpath", "tagname", "queries", "wasted_dbtime"])
     frame = frame.assign(db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", different_queries=frame["queries"])
     figures = {"different_payloads_iov": 3, "bytes_served": 2**53 + 1, "wasted_bytes": 0.1, "efficiency_iov": 1 / 3}
@@ -61,8 +62,8 @@ def index_settings(elasticsearch_server: ElasticsearchServer, data_dir: Path, in
     return elastic_settings(elasticsearch_server, data_dir, "unused", es_caching_efficiency_index=index)
 
 
-def stored(settings: Settings, folder: Path) -> None:
-    """What goes in comes out; twice is not two; another dataset or period is another record."""
+def check_store_and_read(settings: Settings, folder: Path) -> None:
+    """Check that records are read as stored, replaced if stored again, and kept apart by dataset and period."""
     day = make_dataset(folder / "day", [{"time": START}, {"time": START + 1000}])
     assert read(settings).empty
     assert "Nothing is stored in" in read(settings).attrs["notes"][0]
@@ -95,12 +96,12 @@ def _same(found: pd.DataFrame, given: pd.DataFrame) -> None:
     pd.testing.assert_frame_equal(found[given.columns], given.astype(types), check_index_type=False)
 
 
-def test_the_data_folder(folder_settings: Settings, tmp_path: Path) -> None:
-    stored(folder_settings, tmp_path)
+def test_history_in_the_data_folder(folder_settings: Settings, tmp_path: Path) -> None:
+    check_store_and_read(folder_settings, tmp_path)
     assert len(list((folder_settings.data_dir / "caching").glob("*.parquet"))) == 2
 
 
-def test_figures_of_a_window_are_stored_under_that_period(folder_settings: Settings, tmp_path: Path) -> None:
+def test_figures_of_a_window_are_stored_with_that_period(folder_settings: Settings, tmp_path: Path) -> None:
     day = make_dataset(tmp_path / "day", [{"time": START}, {"time": START + 86_399_999}])
     frame = FIRST.copy()
     frame.attrs |= {"dataset": ["day", day.identity], "selection": {"since": "2026-10-01T06:00:00.000Z"}}
@@ -112,7 +113,7 @@ def test_figures_of_a_window_are_stored_under_that_period(folder_settings: Setti
     assert found.to_numpy().tolist() == [[begin, end] for begin in begins]
 
 
-def test_figures_of_another_dataset_or_of_a_part_are_not_stored(folder_settings: Settings, tmp_path: Path) -> None:
+def test_figures_of_another_dataset_or_of_a_part_are_refused(folder_settings: Settings, tmp_path: Path) -> None:
     day = make_dataset(tmp_path / "day", [{"time": START}])
     frame = FIRST.copy()
     for other in (["sample", day.identity], ["day", "2026-10-02T00:00:00.000Z, complete, 1 documents"]):
@@ -126,8 +127,8 @@ def test_figures_of_another_dataset_or_of_a_part_are_not_stored(folder_settings:
 
 
 @pytest.mark.elasticsearch
-def test_elasticsearch(index_settings: Settings, tmp_path: Path, es: Elasticsearch, index: str) -> None:
-    stored(index_settings, tmp_path)
+def test_history_in_elasticsearch(index_settings: Settings, tmp_path: Path, es: Elasticsearch, index: str) -> None:
+    check_store_and_read(index_settings, tmp_path)
     fields = es.indices.get_mapping(index=index)[index]["mappings"]["properties"]
     assert fields["bytes_served"] == {"type": "long"}
     assert fields["wasted_dbtime"] == {"type": "double"}
@@ -183,7 +184,7 @@ def test_new_records_beside_old_documents(
 
 
 @pytest.mark.elasticsearch
-def test_records_that_the_server_refuses_are_an_error_without_secrets(
+def test_the_error_of_refused_records_has_no_secret(
     index_settings: Settings, tmp_path: Path, es: Elasticsearch, index: str, elasticsearch_server: ElasticsearchServer
 ) -> None:
     dataset = make_dataset(tmp_path / "day", [{"time": START}])
@@ -197,7 +198,7 @@ def test_records_that_the_server_refuses_are_an_error_without_secrets(
         store(FIRST, dataset, index_settings)
 
 
-def test_a_damaged_file_is_reported_and_the_others_are_read(folder_settings: Settings, tmp_path: Path) -> None:
+def test_a_damaged_file_is_reported_and_other_files_are_read(folder_settings: Settings, tmp_path: Path) -> None:
     store(FIRST, make_dataset(tmp_path / "day", [{"time": START}]), folder_settings)
     (folder_settings.data_dir / "caching" / "bad.parquet").write_bytes(b"no parquet")
     found = read(folder_settings)
@@ -206,13 +207,13 @@ def test_a_damaged_file_is_reported_and_the_others_are_read(folder_settings: Set
     assert "1 records cannot be read" in found.attrs["notes"][0]
 
 
-def test_another_frame_is_refused(folder_settings: Settings, tmp_path: Path) -> None:
+def test_frames_without_figures_are_refused(folder_settings: Settings, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match=r"no column queries: give one that efficiency\(\) returned"):
         store(FIRST.drop(columns="queries"), make_dataset(tmp_path / "day", []), folder_settings)
     assert not (folder_settings.data_dir / "caching").exists()
 
 
-def test_before_and_after() -> None:
+def test_comparison_of_two_results() -> None:
     after = results(("/A", "t1", 20, 1_000.0), ("/B", "t1", 30, 600.0), ("/C", "t1", 5, 50.0))
     frame = compare(FIRST, after)
     assert frame["nodefullpath"].tolist() == ["/A", "/B", "/C", "/A"]
@@ -229,7 +230,7 @@ def test_before_and_after() -> None:
     assert same["nodefullpath"].tolist() == ["/A", "/B", "/A"]
 
 
-def test_stored_results_are_compared_one_period_with_one(folder_settings: Settings, tmp_path: Path) -> None:
+def test_only_one_period_is_compared_with_another(folder_settings: Settings, tmp_path: Path) -> None:
     for name, hours in (("before", 24), ("after", 12)):
         store(
             FIRST,
@@ -238,7 +239,7 @@ def test_stored_results_are_compared_one_period_with_one(folder_settings: Settin
         )
     before, after = (read(folder_settings, dataset=name) for name in ("before", "after"))
     notes = compare(before, after).attrs["notes"]
-    assert notes == ["The periods are of unlike length, 24.0 h and 12.0 h: totals differ for that alone."]
+    assert notes == ["The periods have different lengths, 24.0 h and 12.0 h; this alone changes totals."]
     with pytest.raises(InvalidRequestError, match=r"before holds /A \(none\) more than once: choose one dataset"):
         compare(read(folder_settings), after)
     with pytest.raises(InvalidRequestError, match="after has no column wasted_bytes"):
@@ -246,7 +247,7 @@ def test_stored_results_are_compared_one_period_with_one(folder_settings: Settin
 
 
 @pytest.mark.parametrize("of", ["wasted_dbtime", "wasted_bytes", "queries", "efficiency_iov"])
-def test_a_figure_of_the_change(of: str) -> None:
+def test_the_figure_of_a_comparison(of: str) -> None:
     after = results(("/A", "t1", 20, 1_000.0), ("/B", "t1", 30, 600.0), ("/C", "t1", 5, 50.0))
     plot = compare_figure(compare(FIRST, after), figure_of=of, top=3)
     before, now = [dict(r.data_source.data) for r in plot.renderers if isinstance(r.glyph, HBar)]
@@ -257,10 +258,10 @@ def test_a_figure_of_the_change(of: str) -> None:
         assert list(now["length"]) == [1.0, 0.6, 0.05]
 
 
-def test_a_figure_of_nothing_says_so() -> None:
+def test_an_empty_comparison_says_so() -> None:
     empty = FIRST.iloc[:0]
     plot = compare_figure(compare(empty, empty))
-    assert plot.select_one(Label).text == "There is nothing to compare: neither result has a folder."
+    assert plot.select_one(Label).text == "Neither result has a folder to compare."
 
 
 @pytest.mark.parametrize(
@@ -269,16 +270,16 @@ def test_a_figure_of_nothing_says_so() -> None:
         (lambda: compare_figure(FIRST), r"no column wasted_dbtime_before: give one that compare\(\) returned"),
         (
             lambda: compare_figure(compare(FIRST, FIRST), figure_of="speed"),
-            "'speed' is no figure to compare: choose one",
+            "figure_of='speed' cannot be compared: choose one of queries",
         ),
     ],
 )
-def test_what_cannot_be_drawn(wrong: Callable[[], object], message: str) -> None:
+def test_invalid_arguments_of_the_figure(wrong: Callable[[], object], message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         wrong()
 
 
-def test_files_that_another_process_writes_or_that_are_damaged_are_left(
+def test_locked_or_damaged_files_are_left_unchanged(
     folder_settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = make_dataset(tmp_path / "a", [])

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,9 @@ from bokeh.models.annotations import Label
 from playwright.sync_api import Browser
 from pyspark.sql import SparkSession
 
-from frontierlab import Dataset, extract, sample
+from frontierlab import Dataset, Settings
 from frontierlab.caching.charts import bars, waste_figure
-from frontierlab.caching.efficiencies import efficiency
-from frontierlab.caching.explanation import explain
+from frontierlab.caching.explanation import Explanation
 from frontierlab.caching.grids import what_if
 from frontierlab.caching.html import page
 from frontierlab.errors import InvalidRequestError
@@ -27,7 +27,7 @@ def lengths(plot: Any) -> list[dict[str, Any]]:
     return [dict(r.data_source.data) for r in plot.renderers if isinstance(r.glyph, HBar)]
 
 
-def test_waste_is_drawn_by_database_time_and_adds_up() -> None:
+def test_bars_of_waste_are_sorted_by_database_time_and_add_up() -> None:
     time, size = lengths(waste_figure(WASTE))
     assert time["row"] == ["/B", "/A t1"]
     assert list(time["length"]) == [60, 40]
@@ -40,18 +40,22 @@ def test_waste_is_drawn_by_database_time_and_adds_up() -> None:
     assert len(lengths(waste_figure(many, top=9))[0]["row"]) == 10
 
 
-def test_nothing_to_draw_says_so() -> None:
-    assert waste_figure(WASTE.iloc[2:]).select_one(Label).text == "No folder and tag here has a payload that is known."
-    assert waste_figure(WASTE.iloc[:0]).select_one(Label).text == "No folder and tag here has a payload that is known."
+def test_an_empty_figure_says_why() -> None:
+    assert (
+        waste_figure(WASTE.iloc[2:]).select_one(Label).text == "The payloads of these folders and tags are not known."
+    )
+    assert (
+        waste_figure(WASTE.iloc[:0]).select_one(Label).text == "The payloads of these folders and tags are not known."
+    )
     assert bars("t", "", [], {}, {}, "", "why").select_one(Label).text == "why"
 
 
-def test_nothing_wasted_is_not_divided_by() -> None:
+def test_no_waste_is_drawn_as_zero() -> None:
     plot = waste_figure(results(("/A", "t1", 10, 0.0), wasted_bytes=0.0))
     assert [list(data["length"]) for data in lengths(plot)] == [[0], [0]]
 
 
-def test_what_cannot_be_a_page_is_refused(tmp_path: Path) -> None:
+def test_invalid_arguments_of_a_page(tmp_path: Path) -> None:
     with pytest.raises(InvalidRequestError, match=r"no column wasted_bytes: give one that efficiency\(\) returned"):
         page(WASTE.drop(columns="wasted_bytes"), tmp_path / "page.html")
     with pytest.raises(InvalidRequestError, match=r"is a folder: give the path of a file in it, such as pixel\.html"):
@@ -63,7 +67,7 @@ def test_what_cannot_be_a_page_is_refused(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_names_stay_text(tmp_path: Path) -> None:
+def test_names_are_escaped_in_a_page(tmp_path: Path) -> None:
     evil = "</script><script>window.pwned=1</script>"
     frame = results((evil, evil, 10, 4_000.0), cause=evil, problem=evil)
     text = page(frame, tmp_path / "new" / "page.html", title=evil).read_text(encoding="utf-8")
@@ -72,29 +76,25 @@ def test_names_stay_text(tmp_path: Path) -> None:
     assert "1 folders and tags, 10 queries, " in text
 
 
-@pytest.fixture(scope="module")
-def day(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    """The sample, as a dataset."""
-    settings = sample.settings(data_dir=tmp_path_factory.mktemp("data"))
-    return extract(settings, source=sample.path(), name="day", progress=False)
-
-
-@pytest.fixture(scope="module")
-def written(day: Dataset, running: SparkSession) -> Path:
+@pytest.fixture
+def written(
+    dataset: Dataset,
+    archived: Settings,
+    figures: pd.DataFrame,
+    explained: Callable[..., Explanation],
+    queried: None,
+    running: SparkSession,
+    tmp_path: Path,
+) -> Path:
     """A page of two folders of the sample."""
-    settings = sample.settings(data_dir=day.path.parent.parent)
-    frame = efficiency(day, settings, session=running, progress=False)
-    notes = frame.attrs
-    frame = frame[frame["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
-    frame.attrs = notes
-    explanations = [explain(day, settings, session=running, **where) for where in (RUN3, HV)]
-    what_ifs = [what_if(day, settings, session=running, **where) for where in (HV, RUN3)]
-    path = day.path.parent / "page.html"
-    return page(frame, path, explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
+    frame = figures[figures["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
+    what_ifs = [what_if(dataset, archived, session=running, **where) for where in (HV, RUN3)]
+    explanations = [explained(where) for where in (RUN3, HV)]
+    return page(frame, tmp_path / "page.html", explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
 
 
 @pytest.mark.spark
-def test_the_page_says_what_it_costs_why_and_what_would_help(written: Path, day: Dataset) -> None:
+def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
     for words in (
         "<h1>Pixel and LAr</h1>",
@@ -113,7 +113,7 @@ def test_the_page_says_what_it_costs_why_and_what_would_help(written: Path, day:
 @pytest.mark.spark
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
-def test_the_page_stands_alone_and_fits(written: Path, browser: Browser, width: int) -> None:
+def test_the_page_needs_no_network_and_fits_the_window(written: Path, browser: Browser, width: int) -> None:
     tab = browser.new_page(viewport={"width": width, "height": 900})
     problems: list[str] = []
     asked: list[str] = []

@@ -15,7 +15,7 @@ from frontierlab_widgets.caching_history import HistoryView
 from frontierlab_widgets.caching_queries import FOLDERS, KEYS
 
 from frontierlab import Selection, Settings
-from frontierlab.caching.folders import notes_of
+from frontierlab.caching.notes import notes_of
 from tests.support.logs import make_dataset
 from tests.widgets.test_panels_data import button
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 import frontierlab as fl
-from frontierlab.caching.folders import note_of_part
+from frontierlab.caching.notes import note_of_part
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.formatting import number
 from frontierlab_widgets.origin import Origin

@@ -1,0 +1,32 @@
+"""Notes on a dataset for the reader of its figures: why they are partial."""
+
+from __future__ import annotations
+
+from frontierlab.selection import Selection
+from frontierlab.storage.dataset import Dataset
+
+__all__ = ["note_of_part", "notes_of"]
+
+
+def notes_of(dataset: Dataset, selection: Selection | None = None) -> list[str]:
+    """Return sentences on why figures of a dataset and selection are partial; empty if they are not."""
+    manifest = dataset.manifest
+    notes = []
+    if manifest.state != "complete":
+        notes.append(f"The dataset {dataset.name} is incomplete: the figures cover only its complete parts.")
+    if manifest.limit is not None:
+        limit, cut = manifest.limit.get("limit_queries"), manifest.limit.get("cut_at")
+        notes.append(f"limit_queries={limit} cut the dataset at {cut}: the figures cover only earlier queries.")
+    cached, taskid = manifest.request.get("cached"), manifest.request.get("taskid")
+    if cached is not None:
+        notes.append(f"The dataset was extracted with cached={cached}: the figures cover only such queries.")
+    if taskid is not None:
+        notes.append(f"The dataset was extracted with taskid={taskid}: the figures cover only that task.")
+    if selection is not None and selection != Selection():
+        notes.append(note_of_part(dataset.name, selection))
+    return notes
+
+
+def note_of_part(dataset: str, selection: Selection) -> str:
+    """Return the note on figures of a selection of a dataset."""
+    return f"The figures cover a part of the dataset {dataset}: {selection.in_words()}."

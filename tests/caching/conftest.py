@@ -1,0 +1,101 @@
+"""What the tests of caching share: the sample as a dataset, and what Spark counts of it, each made once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from pyspark.sql import SparkSession
+
+import frontierlab as fl
+from frontierlab import Dataset, Settings, sample
+from frontierlab.caching.counting import Counted, count_folders, count_queries
+from frontierlab.caching.efficiencies import efficiency
+from frontierlab.caching.explanation import Explanation, explain
+from frontierlab.caching.queries import FolderTag, different_queries
+from tests.support.world import sample_truth
+
+
+@pytest.fixture(scope="package")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the sample's dataset."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="package")
+def archived(home: Path) -> Settings:
+    """Settings with the sample's archive of COOLR."""
+    return sample.settings(data_dir=home)
+
+
+@pytest.fixture(scope="package")
+def dataset(archived: Settings) -> Dataset:
+    """The sample as a dataset."""
+    return fl.extract(archived, source=sample.path(), name="sample", progress=False)
+
+
+@pytest.fixture
+def truth() -> pd.DataFrame:
+    """The caching figures of the sample by brute force."""
+    return sample_truth()
+
+
+@pytest.fixture(scope="package")
+def _figures(dataset: Dataset, archived: Settings, running: SparkSession) -> pd.DataFrame:
+    return efficiency(dataset, archived, session=running, progress=False)
+
+
+@pytest.fixture
+def figures(_figures: pd.DataFrame) -> pd.DataFrame:
+    """The caching figures of the sample by ``efficiency()``."""
+    return _figures.copy()
+
+
+@pytest.fixture(scope="package")
+def _counts(
+    dataset: Dataset, running: SparkSession, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pd.DataFrame, Counted]:
+    logs = fl.open_logs(dataset, session=running)
+    return count_folders(logs), count_queries(logs, tmp_path_factory.mktemp("counted") / "queries", 1)
+
+
+@pytest.fixture
+def counted(_counts: tuple[pd.DataFrame, Counted], monkeypatch: pytest.MonkeyPatch) -> None:
+    """``efficiency()`` takes what Spark has counted of the sample already."""
+    monkeypatch.setattr("frontierlab.caching.efficiencies.count_folders", lambda *_: _counts[0].copy())
+    monkeypatch.setattr("frontierlab.caching.efficiencies.count_queries", lambda *_: _counts[1])
+
+
+@pytest.fixture(scope="package")
+def _queries() -> dict[FolderTag, pd.DataFrame]:
+    return {}
+
+
+@pytest.fixture
+def queried(_queries: dict[FolderTag, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spark is asked once for the different queries of each folder and tag of the sample."""
+
+    def once(logs: Any, folder: FolderTag, selection: None) -> pd.DataFrame:
+        assert selection is None
+        if folder not in _queries:
+            _queries[folder] = different_queries(logs, folder)
+        return _queries[folder].copy()
+
+    monkeypatch.setattr("frontierlab.caching.open_folder.different_queries", once)
+
+
+@pytest.fixture(scope="package")
+def explained(dataset: Dataset, archived: Settings, running: SparkSession) -> Callable[..., Explanation]:
+    """Return explanations of folders and tags of the sample; each is made once."""
+    known: dict[FolderTag, Explanation] = {}
+
+    def once(where: Mapping[str, str]) -> Explanation:
+        folder = FolderTag(**where)
+        if folder not in known:
+            known[folder] = explain(dataset, archived, session=running, **where)
+        return known[folder]
+
+    return once
