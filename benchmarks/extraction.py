@@ -31,7 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import frontierlab as fl
-from frontierlab.elastic.client import Index, connect
+from frontierlab.elastic.client import Index
+from frontierlab.elastic.connection import ElasticOptions, connect
 from frontierlab.elastic.queries import search_body, time_query
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.settings import Settings
@@ -84,7 +85,8 @@ def drain(settings: Settings) -> int:
         def loads(self, data: bytes) -> Any:
             return data if data.startswith(b'{"pit_id"') else super().loads(data)
 
-    client, index = connect(settings, serializers={"application/json": Raw()}), Index(settings)
+    options = ElasticOptions.of(settings)
+    client, index = connect(options, serializers={"application/json": Raw()}), Index(options)
     headers = {"accept": "application/json", "content-type": "application/json"}
 
     def read(number: int) -> int:

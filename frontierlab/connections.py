@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -65,13 +66,12 @@ def check(service: str, settings: Settings | None = None) -> Connection:
 
 def _elasticsearch(settings: Settings) -> str:
     from frontierlab.elastic.client import Index
+    from frontierlab.elastic.connection import ElasticOptions
     from frontierlab.extraction.examination import examine
     from frontierlab.extraction.request import make_request
 
-    everything = dict.fromkeys(("since", "until", "cached", "taskid", "source"))
-    request = make_request(settings, **everything, extra_fields=(), complete=False)
-
-    index = Index(settings.model_copy(update={"es_retry_seconds": 0.0}), seconds=_PATIENCE)
+    request = make_request(settings, complete=False)
+    index = Index(replace(ElasticOptions.of(settings), retry_seconds=0.0), seconds=_PATIENCE)
     try:
         partial = examine(index, request).partial  # raises if documents cannot be read
         documents = index.count({"match_all": {}})

@@ -19,6 +19,7 @@ from frontierlab.caching.counting import KEYS
 from frontierlab.caching.frames import require_columns
 from frontierlab.caching.history_records import COLUMNS, MAPPING, document_of, identity, record_of, records_of
 from frontierlab.elastic.client import Index
+from frontierlab.elastic.connection import ElasticOptions
 from frontierlab.elastic.queries import search_body
 from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.selection import Selection
@@ -98,8 +99,7 @@ def _selection(frame: pd.DataFrame, dataset: Dataset) -> Selection:
 
 @contextmanager
 def _history(settings: Settings) -> Iterator[Index]:
-    name = str(settings.es_caching_efficiency_index)
-    index = Index(settings.model_copy(update={"es_index": (name,)}))
+    index = Index(ElasticOptions.of(settings, index=str(settings.es_caching_efficiency_index)))
     try:
         yield index
     finally:

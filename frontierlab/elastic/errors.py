@@ -18,13 +18,11 @@ __all__ = [
     "PointInTimeLost",
     "Unreached",
     "explained",
-    "is_passing",
     "require_all_answered",
     "require_whole",
 ]
 
 _AWAY = ("skipped", "partial", "failed")  # states of remote clusters
-_PASSING = (429, 502, 503, 504)
 _CLOSED = re.compile(r"index \[([^\]]+)\] blocked by: \[FORBIDDEN/4|index_closed_exception.*?'index': '([^']+)'")
 _TOO_LARGE = re.compile(r"must be less than or equal to: \[(\d+)\]")
 
@@ -47,13 +45,6 @@ class PageTooLarge(ElasticsearchError):
     def __init__(self, most: int) -> None:
         super().__init__(f"The server gives at most {most:,} documents a page.")
         self.most = most
-
-
-def is_passing(error: BaseException) -> bool:
-    """Whether the same call may succeed later: the server is busy or absent."""
-    if isinstance(error, elasticsearch.ApiError):
-        return error.meta.status in _PASSING and not isinstance(error, elasticsearch.UnsupportedProductError)
-    return isinstance(error, elastic_transport.TransportError) and not isinstance(error, elastic_transport.TlsError)
 
 
 def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, url: str, name: str) -> Exception:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable
+import threading
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +16,8 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.extraction.elastic_source import ElasticSource
+from frontierlab.extraction.opening import open_source
+from frontierlab.extraction.options import CatalogueOptions, ExtractionOptions
 from frontierlab.extraction.request import Request
 from frontierlab.extraction.sources import DocumentSource, Plan
 from frontierlab.schema import arrow_schema
@@ -67,9 +71,36 @@ class DryRun:
         return "\n".join(lines)
 
 
-def estimate(source: DocumentSource, plan: Plan, catalogue: Catalogue | None, notes: Iterable[str] = ()) -> DryRun:
-    """Estimate an extraction from the counts of its plan and the first documents of its source."""
-    documents = sum(part.expected for part in plan.parts)
+def estimate(request: Request, options: ExtractionOptions, waiting: Callable[[], object] | None = None) -> DryRun:
+    """Estimate an extraction from the counts of its plan and the first documents of its source.
+
+    Parameters
+    ----------
+    request, options
+        The request, and the options for it.
+    waiting
+        Called a few times a second while this thread waits for a server; ends the wait by raising.
+    """
+    catalogue, notes = (None, []) if options.catalogue is None else _catalogue_at_hand(options.catalogue)
+    with closing(open_source(request, options, threading.Event(), waiting=waiting)) as source:
+        plan = source.plan(options.part_documents)
+        documents = sum(part.expected for part in plan.parts)
+        body = None
+        if isinstance(source, ElasticSource):
+            body = source.body(source.request.start, plan.limit["cut_at_ms"] if plan.limit else source.request.stop)
+        return DryRun(
+            request=source.request,
+            body=body,
+            documents=documents,
+            limit=plan.limit,
+            size=_size(source, plan, documents, catalogue),
+            parts=len(plan.parts),
+            notes=(*notes, *plan.partial, *([plan.hint] if plan.hint else [])),
+        )
+
+
+def _size(source: DocumentSource, plan: Plan, documents: int, catalogue: Catalogue | None) -> int:
+    """Estimate the size of the dataset in bytes from that of the first documents."""
     sample = source.sample(_SAMPLE) if documents else []
     request = source.request
     extra = request.extra_columns
@@ -77,14 +108,15 @@ def estimate(source: DocumentSource, plan: Plan, catalogue: Catalogue | None, no
     rows = make_dataset_rows(wanted, request.db_instances, catalogue, arrow_schema(extra)).rows
     file = io.BytesIO()
     pq.write_table(rows, file, compression="zstd")
-    return DryRun(
-        request=request,
-        body=source.body(request.start, plan.limit["cut_at_ms"] if plan.limit else request.stop)
-        if isinstance(source, ElasticSource)
-        else None,
-        documents=documents,
-        limit=plan.limit,
-        size=int(file.tell() * documents / len(sample)) if sample else 0,
-        parts=len(plan.parts),
-        notes=(*notes, *plan.partial, *([plan.hint] if plan.hint else [])),
-    )
+    return int(file.tell() * documents / len(sample)) if sample else 0
+
+
+def _catalogue_at_hand(options: CatalogueOptions) -> tuple[Catalogue | None, list[str]]:
+    """Return the catalogue in its present state, and sentences about what an extraction would do with it first."""
+    if not options.needs_refresh():
+        return Catalogue.read(options.path), []
+    if not options.path.exists():
+        return None, ["There is no catalogue yet: the extraction builds it from COOLR first."]
+    return Catalogue.read(options.path), [
+        "The catalogue is old or incomplete: the extraction refreshes it from COOLR first."
+    ]

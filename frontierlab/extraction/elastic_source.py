@@ -19,7 +19,6 @@ from frontierlab.extraction.plan import cut, split
 from frontierlab.extraction.request import Request
 from frontierlab.extraction.sources import LAST, Plan, limit_record
 from frontierlab.schema import DOCUMENT_FIELDS
-from frontierlab.settings import Settings
 from frontierlab.storage.manifest import PlannedPart
 from frontierlab.util.times import in_words
 
@@ -34,12 +33,14 @@ class ElasticSource:
 
     Parameters
     ----------
-    settings
-        ``es_page`` and ``es_slices`` are used.
     request
         The request of the extraction.
     index
         The index to read; `close` closes it.
+    page
+        Documents per page.
+    slices
+        Number of iterators that read a part in parallel.
     search
         The ``search`` of an earlier source of the same extraction. Without it the index is examined, and refused if
         it cannot be read correctly.
@@ -51,13 +52,13 @@ class ElasticSource:
     """
 
     def __init__(
-        self, settings: Settings, request: Request, index: Index, search: Mapping[str, Any] | None = None
+        self, request: Request, index: Index, page: int, slices: int, search: Mapping[str, Any] | None = None
     ) -> None:
         self._index = index
-        self._page = settings.es_page
+        self._page = page
         self._iovs: dict[int, int] = {}
         self._notes, self._partial = list[str](), list[str]()
-        self.slices = settings.es_slices
+        self.slices = slices
         self.close = index.close
         self.request = request
         if search:

@@ -23,23 +23,37 @@ from frontierlab.exports.repeats import Repeats
 from frontierlab.extraction.plan import cut
 from frontierlab.extraction.request import Request
 from frontierlab.extraction.sources import LAST, Batch, Plan, limit_record
-from frontierlab.settings import Settings
 from frontierlab.storage.manifest import PlannedPart
 
 __all__ = ["FileSource"]
 
 
 class FileSource:
-    """The documents of an export file. They are filtered here, and those left out are counted."""
+    """The documents of an export file. They are filtered here, and those left out are counted.
 
-    def __init__(self, settings: Settings, request: Request) -> None:
+    Parameters
+    ----------
+    request
+        The request of the extraction.
+    slices
+        Number of iterators that read a part in parallel.
+    drop_duplicates
+        Whether documents that repeat an earlier one are left out.
+
+    Raises
+    ------
+    InvalidRequestError
+        The file cannot be read.
+    """
+
+    def __init__(self, request: Request, slices: int, *, drop_duplicates: bool) -> None:
         self.request = request.model_copy(
             update={"extra_fields": {name: kind or "name" for name, kind in request.extra_fields.items()}}
         )
-        self.slices = settings.es_slices
+        self.slices = slices
         self.search: dict[str, Any] = {}
         self.waiting: Callable[[], object] | None = None
-        self._drop = settings.drop_duplicates
+        self._drop = drop_duplicates
         self._file = ExportFile(Path(request.source))
         self._identity = self._file.identity()
         self._reader = DocumentReader(self.request.extra_columns)

@@ -82,18 +82,24 @@ def import_parquet(
 
 def import_rows(source: Path, name: str, settings: Settings, *, complete: bool = True) -> Dataset:
     """Do the work of `import_parquet`, without warnings; see `frontierlab.storage.losses.losses`."""
-    target = dataset_path(name, settings)
+    target = dataset_path(name, settings.data_dir)
     files = find_logs(source)
     exported = _exported(files)
     catalogue = Catalogue.read(settings.catalogue_path) if complete else None
+    request = Request(
+        source=str(source),
+        limit_queries=settings.limit_queries,
+        db_instances=settings.db_instances,
+        complete=complete,
+    )
     with writing(target):
         if (target / "manifest.json").exists():
             raise DatasetError(f"There is a dataset {name} already. Choose another name, or delete it first.")
         require_new(target)
-        manifest = _manifest(source, files, exported, target, catalogue, settings)
+        manifest = _manifest(request, files, exported, target)
         try:
             begin(target, manifest)
-            _import(files, target, manifest, catalogue, settings)
+            _import(files, target, manifest, catalogue, request.db_instances)
             mark_complete(target, manifest)
         except BaseException as error:
             if (target / "manifest.json").exists():
@@ -112,13 +118,13 @@ def _import(
     target: Path,
     manifest: Manifest,
     catalogue: Catalogue | None,
-    settings: Settings,
+    db_instances: Sequence[str],
 ) -> None:
     reader, schema, folder = DocumentReader(), arrow_schema(), temporary_folder(target, 0)
     with SliceWriter(folder, 0, schema) as writer:
         for documents in _pages(files):
             page = reader.read(documents)
-            done = make_dataset_rows(page.rows, settings.db_instances, catalogue, schema)
+            done = make_dataset_rows(page.rows, db_instances, catalogue, schema)
             writer.write(done.rows)
             writer.add_malformed(page.malformed)
             writer.count(
@@ -154,26 +160,13 @@ def _exported(files: Sequence[ParquetLogs]) -> Manifest | None:
         ) from error
 
 
-def _manifest(
-    source: Path,
-    files: Sequence[ParquetLogs],
-    exported: Manifest | None,
-    target: Path,
-    catalogue: Catalogue | None,
-    settings: Settings,
-) -> Manifest:
+def _manifest(asked: Request, files: Sequence[ParquetLogs], exported: Manifest | None, target: Path) -> Manifest:
     """Return the first manifest of the new dataset; it keeps request and limit of an exported dataset."""
-    ours = Request(
-        source=str(source),
-        limit_queries=settings.limit_queries,
-        db_instances=settings.db_instances,
-        complete=catalogue is not None,
-    )
-    request = ours.model_dump()
+    request = asked.model_dump()
     notes = ["Times are UTC; a time without a zone is taken as UTC."]
     if exported is not None:
-        asked = ("since", "until", "cached", "taskid", "limit_queries")
-        request |= {name: exported.request.get(name) for name in asked}
+        kept = ("since", "until", "cached", "taskid", "limit_queries")
+        request |= {name: exported.request.get(name) for name in kept}
         notes = [*exported.notes, f"Imported from an export of the dataset {exported.name}."]
     if unknown := dict.fromkeys(name for file in files for name in file.unknown):
         notes.append(f"Columns of the file that were not taken: {', '.join(unknown)}.")
@@ -185,7 +178,7 @@ def _manifest(
         name=target.name,
         created=format_time(datetime.now(UTC)),
         request=request,
-        source={"parquet": str(source)},
+        source={"parquet": asked.source},
         columns=arrow_schema().names,
         plan=[PlannedPart(number=0, start=0, stop=rows, expected=rows)],
         limit=exported.limit if exported is not None else None,

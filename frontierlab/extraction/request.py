@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from frontierlab.errors import InvalidRequestError
+from frontierlab._version import __version__
+from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, EXTRA_TYPES, IOV_COLUMNS, Column, extra_columns
 from frontierlab.settings import Settings
+from frontierlab.storage.manifest import Manifest
 from frontierlab.util.times import format_time, parse_time, to_milliseconds
 
-__all__ = ["Request", "make_request"]
+__all__ = ["Request", "make_request", "recorded_request"]
 
 
 class Request(BaseModel):
@@ -93,13 +95,13 @@ class Request(BaseModel):
 def make_request(
     settings: Settings,
     *,
-    since: str | date | datetime | None,
-    until: str | date | datetime | None,
-    cached: bool | None,
-    taskid: int | None,
-    source: str | os.PathLike[str] | None,
-    extra_fields: Sequence[str] | Mapping[str, str],
-    complete: bool,
+    since: str | date | datetime | None = None,
+    until: str | date | datetime | None = None,
+    cached: bool | None = None,
+    taskid: int | None = None,
+    source: str | os.PathLike[str] | None = None,
+    extra_fields: Sequence[str] | Mapping[str, str] = (),
+    complete: bool = True,
 ) -> Request:
     """Check the arguments of `frontierlab.extract` and make a request of them.
 
@@ -177,3 +179,19 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
                 f"extra_fields: {name} cannot be read as {kind!r}. Valid: {', '.join(EXTRA_TYPES)}."
             )
     return kinds
+
+
+def recorded_request(manifest: Manifest) -> Request:
+    """Return the request in the manifest of a dataset.
+
+    Raises
+    ------
+    DatasetError
+        A later version of frontierlab made the request, with fields that this version does not know.
+    """
+    if unknown := ", ".join(manifest.request.keys() - Request.model_fields.keys()):
+        raise DatasetError(
+            f"frontierlab {manifest.frontierlab} began the dataset {manifest.name} with a request for {unknown}, which "
+            f"frontierlab {__version__} does not know. Install the later version to resume the extraction."
+        )
+    return Request(**manifest.request)

@@ -20,7 +20,7 @@ from typing import Any
 import tenacity
 
 from frontierlab.errors import JobError
-from frontierlab.extraction.extract import Share
+from frontierlab.extraction.run import Share
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
 from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings

@@ -19,9 +19,11 @@ from frontierlab.coolr import refresh as catalogues
 from frontierlab.coolr.refresh import Refreshed
 from frontierlab.errors import InvalidRequestError, JobError
 from frontierlab.exports.export_file import ExportFile
-from frontierlab.extraction.extract import extract, extract_request
+from frontierlab.extraction.extract import extract
+from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.request import Request, make_request
-from frontierlab.jobs.arguments import as_json, checked_names, takes
+from frontierlab.extraction.run import extract_request
+from frontierlab.jobs.arguments import as_json, checked_names
 from frontierlab.jobs.context import JobContext
 from frontierlab.jobs.notebooks import check_notebook, run_notebook
 from frontierlab.jobs.records import JobRecord
@@ -118,18 +120,15 @@ class Extraction(Kind):
         return plain
 
     def _request(self, settings: Settings, arguments: dict[str, Any]) -> Request:
-        dataset_path(arguments.get("name", ""), settings)
-        defaults = {
-            name: inspect.signature(extract).parameters[name].default for name in takes(extract) if name != "name"
-        }
-        return make_request(settings, **defaults | {k: v for k, v in arguments.items() if k != "name"})
+        dataset_path(arguments.get("name", ""), settings.data_dir)
+        return make_request(settings, **{name: value for name, value in arguments.items() if name != "name"})
 
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Extract; an interrupted extraction is continued."""
         request = self._request(settings, record.arguments)
-        dataset = extract_request(
-            dataset_path(record.arguments["name"], settings), settings, request, context.report, context.share
-        )
+        path = dataset_path(record.arguments["name"], settings.data_dir)
+        options = ExtractionOptions.of(settings, request)
+        dataset = extract_request(path, request, options, context.report, context.share)
         return JobOutcome({"dataset": dataset.name}, _lacks(dataset, settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:
@@ -294,7 +293,7 @@ def _check_dataset(dataset: Any, settings: Settings) -> None:
     """Raise if the data folder has no such dataset."""
     if not isinstance(dataset, (str, Dataset)):
         raise InvalidRequestError(f"dataset={dataset!r}: give a dataset, or the name of one.")
-    if isinstance(dataset, Dataset) and dataset.path != dataset_path(dataset.name, settings):
+    if isinstance(dataset, Dataset) and dataset.path != dataset_path(dataset.name, settings.data_dir):
         raise InvalidRequestError(
             f"The dataset {dataset.path} is not in the data folder of the settings ({settings.data_dir}), where jobs "
             "look for it."

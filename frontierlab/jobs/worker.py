@@ -11,7 +11,7 @@ from celery import Task
 
 from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
-from frontierlab.extraction.extract import read_part
+from frontierlab.extraction.read_part import read_part
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.job import submit_chain

@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.schema import arrow_schema, extra_columns
-from frontierlab.settings import Settings
 from frontierlab.storage.housekeeping import delete
 from frontierlab.storage.manifest import Counts, Manifest, Outcome
 from frontierlab.storage.parts import part_folder, read_outcome, row_files
@@ -253,8 +252,8 @@ class Dataset:
         return sum(part_folder(self.path, part.number).is_dir() for part in self.manifest.plan)
 
 
-def dataset_path(name: str, settings: Settings) -> Path:
-    """Return the folder of the dataset with this name.
+def dataset_path(name: str, data_dir: Path) -> Path:
+    """Return the folder of the dataset with this name in a data folder.
 
     Raises
     ------
@@ -265,4 +264,4 @@ def dataset_path(name: str, settings: Settings) -> Path:
         raise InvalidRequestError(
             f"{name!r} is not a plain name: up to 100 letters, digits, '.', '_' and '-', the first a letter or a digit."
         )
-    return settings.data_dir / "datasets" / name
+    return data_dir / "datasets" / name

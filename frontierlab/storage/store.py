@@ -24,7 +24,7 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
         The dataset does not exist, is being planned, or is damaged.
     """
     settings = settings or Settings()
-    path = dataset_path(name, settings)
+    path = dataset_path(name, settings.data_dir)
     if not path.is_dir():
         names = ", ".join(list_datasets(settings)["name"]) or "none yet"
         raise DatasetError(f"There is no dataset {name!r} in {path.parent}. There: {names}.")
@@ -41,7 +41,7 @@ def delete_dataset(name: str, settings: Settings | None = None) -> None:
     DatasetError
         The dataset does not exist, is being written, or has a part that is being read. Nothing was removed.
     """
-    delete(dataset_path(name, settings or Settings()))
+    delete(dataset_path(name, (settings or Settings()).data_dir))
 
 
 def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -> Dataset:
@@ -61,7 +61,7 @@ def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -
         taken. Nothing was changed.
     """
     settings = settings or Settings()
-    dataset, target = open_dataset(name, settings), dataset_path(new_name, settings)
+    dataset, target = open_dataset(name, settings), dataset_path(new_name, settings.data_dir)
     rename(dataset.path, target)
     return Dataset(target)
 

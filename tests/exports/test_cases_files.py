@@ -29,8 +29,9 @@ from frontierlab import Dataset, Settings, extract
 from frontierlab.errors import DatasetError, InterruptedExtraction, InvalidRequestError
 from frontierlab.exports.repeats import Repeats
 from frontierlab.exports.rounded import RoundedNumbers
-from frontierlab.extraction.extract import extract_request
+from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.request import make_request
+from frontierlab.extraction.run import extract_request
 from frontierlab.storage.losses import PartialSource
 
 SINCE, UNTIL, OPEN = 1_790_812_800_123_456_789, 1_790_812_800_123_456_792, 2**63 - 1
@@ -537,19 +538,9 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(data_dir, tmp_path, ho
 def test_the_parts_of_a_file_are_not_offered_to_helpers(data_dir, tmp_path):
     (tmp_path / "file").write_bytes(lines([document(number) for number in range(3_000)]))
     settings, offered = Settings(data_dir=data_dir, part_documents=1_000), []
-    request = make_request(
-        settings,
-        source=tmp_path / "file",
-        since=None,
-        until=None,
-        cached=None,
-        taskid=None,
-        extra_fields=(),
-        complete=False,
-    )
-    extract_request(
-        data_dir / "datasets" / "d", settings, request, False, lambda name, numbers: offered.append(numbers)
-    )
+    request = make_request(settings, source=tmp_path / "file", complete=False)
+    options = ExtractionOptions.of(settings, request)
+    extract_request(data_dir / "datasets" / "d", request, options, False, lambda name, parts: offered.append(parts))
     assert offered == []
 
 

@@ -11,7 +11,7 @@ from elasticsearch import Elasticsearch
 
 import frontierlab as fl
 from frontierlab.errors import ElasticsearchError, InterruptedExtraction
-from frontierlab.extraction.extract import read_part
+from frontierlab.extraction.read_part import read_part
 from frontierlab.storage.losses import LimitReached, NothingFound, PartialSource, ValuesUnfit
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.flaky import Answer, Edit, FlakyProxy, Silence

@@ -181,7 +181,7 @@ def test_without_a_source_an_address_and_an_index_are_needed(data_dir):
 def test_a_complete_dataset_is_not_touched(settings, export):
     before = extract(settings, export)
     text = (before.path / "manifest.json").read_text()
-    with pytest.raises(DatasetError, match=r"d is there already, complete. Choose another name, or delete it"):
+    with pytest.raises(DatasetError, match=r"d exists already and is complete. Choose another name, or delete it"):
         extract(settings, export)
     assert (before.path / "manifest.json").read_text() == text
 
@@ -204,7 +204,9 @@ def test_stopped_by_the_callback_it_is_incomplete_and_goes_on(settings, large_ex
     with pytest.raises(DatasetError, match=r"d is incomplete: \d+ of 30 parts are there. The same extract"):
         dataset.export(dataset.path / "x.csv")
     assert fl.datasets.list_datasets(settings)["state"].tolist() == ["incomplete"]
-    with pytest.raises(DatasetError, match=r"of another request: cached was None and is now True; taskid was None"):
+    with pytest.raises(
+        DatasetError, match=r"belongs to another request: cached was None and is now True; taskid was None"
+    ):
         extract(settings, large_export, cached=True, taskid=5)
     records = []
     fl.extract(settings, name="d", source=large_export, progress=records.append)

@@ -232,9 +232,9 @@ def test_an_error_of_ours_is_the_jobs(settings, export):
     for _ in range(2):
         job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
     assert job.state == "failed"
-    assert job.error.startswith("The dataset d is there already, complete.")
+    assert job.error.startswith("The dataset d exists already and is complete.")
     assert job.traceback == ""
-    with pytest.raises(JobError, match=rf"The job {job.id} failed: The dataset d is there already"):
+    with pytest.raises(JobError, match=rf"The job {job.id} failed: The dataset d exists already"):
         job.result()
 
 

@@ -20,11 +20,11 @@ import pytest
 
 import frontierlab as fl
 from frontierlab.errors import DatasetError, InterruptedExtraction
-from frontierlab.extraction import extract as extraction
 from frontierlab.extraction import import_parquet as imports
-from frontierlab.extraction import part_runner
-from frontierlab.extraction.extract import read_part
+from frontierlab.extraction import part_reader, part_runner
+from frontierlab.extraction import run as run_module
 from frontierlab.extraction.file_source import FileSource
+from frontierlab.extraction.read_part import read_part
 from frontierlab.extraction.request import Request
 from frontierlab.storage import locks
 from frontierlab.storage.manifest import Manifest, PlannedPart
@@ -142,7 +142,7 @@ def test_a_reader_that_comes_late_leaves_another_dataset_of_the_name_alone(setti
 
 def test_a_late_reader_does_not_store_its_part_in_an_extraction_that_goes_on(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
-    gate.before(monkeypatch, part_runner, "commit_part")  # the part is read: only the last step is missing
+    gate.before(monkeypatch, part_reader, "commit_part")  # the part is read: only the last step is missing
     reader = run(read_part, "day", number, settings, lambda progress: None)
     assert gate.reached.wait(SECONDS)
     lose_locks(settings)
@@ -165,7 +165,7 @@ def test_a_dataset_without_id_is_told_apart_by_when_it_was_made(settings, export
     manifest = json.loads((path / "manifest.json").read_text())
     del manifest["id"]
     (path / "manifest.json").write_text(json.dumps(manifest))
-    gate.before(monkeypatch, part_runner, "commit_part")
+    gate.before(monkeypatch, part_reader, "commit_part")
     reader = run(read_part, "day", number, settings, lambda progress: None)
     assert gate.reached.wait(SECONDS)
     manifest["created"] = "2026-10-03T00:00:00.000Z"
@@ -177,7 +177,7 @@ def test_a_dataset_without_id_is_told_apart_by_when_it_was_made(settings, export
 
 
 def test_a_leader_that_comes_late_does_not_write_over_another_dataset(settings, export, monkeypatch, gate, run):
-    gate.before(monkeypatch, extraction, "mark_complete")
+    gate.before(monkeypatch, run_module, "mark_complete")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
     lose_locks(settings)
@@ -222,7 +222,7 @@ def test_an_import_that_fails_late_removes_nothing_of_another_dataset(
 
 
 def test_two_leaders_of_one_dataset_end_with_one_dataset(settings, export, monkeypatch, gate, run):
-    gate.before(monkeypatch, extraction, "mark_complete")
+    gate.before(monkeypatch, run_module, "mark_complete")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
     lose_locks(settings)
@@ -274,7 +274,7 @@ def test_a_reader_that_is_killed_lets_go_of_its_part(settings, export):
     code = f"""
 import sys
 import frontierlab as fl
-from frontierlab.extraction.extract import read_part
+from frontierlab.extraction.read_part import read_part
 from frontierlab.util.files import scratch_folder
 from frontierlab.storage.parts import SliceWriter
 
@@ -409,7 +409,7 @@ def test_a_request_with_more_than_this_version_knows_does_not_go_on(settings, ex
     manifest = json.loads(file.read_text())
     manifest["request"]["server"] = "one"
     file.write_text(json.dumps(manifest))
-    with pytest.raises(DatasetError, match=r"day was begun by frontierlab .*asks for server, which .* does not know"):
+    with pytest.raises(DatasetError, match=r"began the dataset day with a request for server, which .* does not know"):
         extract(settings, export)
 
 

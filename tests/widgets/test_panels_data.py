@@ -728,9 +728,9 @@ class TestJobs:
         assert "The dataset day" in panel._result.value
         panel.job = bad.id
         assert panel._table.selected == bad.id
-        assert "is there already, complete" in panel._about.value
+        assert "exists already and is complete" in panel._about.value
         button(panel, "Result").click()
-        assert "is there already, complete" in panel.error
+        assert "exists already and is complete" in panel.error
         panel.close()
 
     def test_one_that_runs_can_be_cancelled(self, settings, export, monkeypatch):

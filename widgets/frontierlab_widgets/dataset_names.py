@@ -22,7 +22,7 @@ def plain_name(text: str) -> str:
     """
     name = text.strip()
     if name:
-        dataset_path(name, Settings.model_construct(data_dir=Path()))
+        dataset_path(name, Path())
     return name
 
 
@@ -35,7 +35,9 @@ def is_complete(name: str, settings: Settings) -> bool:
         The name is not valid.
     """
     try:
-        return dataset_path(name, settings).is_dir() and datasets.open_dataset(name, settings).state == "complete"
+        return (
+            dataset_path(name, settings.data_dir).is_dir() and datasets.open_dataset(name, settings).state == "complete"
+        )
     except DatasetError:  # a damaged dataset: writing to it gives the reason
         return False
 

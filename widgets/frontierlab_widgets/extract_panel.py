@@ -214,14 +214,11 @@ class ExtractPanel(Panel):
     def stopped_message(self, error: BaseException | None) -> str:
         """Say that stored parts are kept."""
         name, settings = self._extracting, self.settings
-        if not name or settings is None or not dataset_path(name, settings).is_dir():
+        if not name or settings is None or not (path := dataset_path(name, settings.data_dir)).is_dir():
             return super().stopped_message(error)
         if is_complete(name, settings):
             return f"The dataset {name} was complete before the stop."
-        return (
-            f"Stopped. The dataset {name} is incomplete: {_going_on(dataset_path(name, settings))} The datasets panel "
-            "can delete it."
-        )
+        return f"Stopped. The dataset {name} is incomplete: {_going_on(path)} The datasets panel can delete it."
 
     def code(self) -> str:
         """Return the code of the extraction."""
