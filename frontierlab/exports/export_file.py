@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import threading
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,14 +17,23 @@ import numpy as np
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.encodings import text_blocks
-from frontierlab.exports.json_text import AnswerFacts, Document, DocumentSplitter, ErrorAnswer
+from frontierlab.exports.json_text import Document, DocumentSplitter
 from frontierlab.exports.repeats import Repeats
 from frontierlab.exports.rounded import RoundedNumbers
+from frontierlab.exports.search_answers import AnswerFacts, ErrorAnswer
 
-__all__ = ["DocumentStream", "ExportFile", "Survey", "Taken", "unwrapped"]
+__all__ = ["ACTION_LINE", "DocumentStream", "ExportFile", "REPEATED", "Survey", "Taken", "taken", "unwrapped"]
+
+REPEATED = "repeated document"
+"""The reason for leaving out a document that repeats an earlier one of the file."""
+
+ACTION_LINE = "action line of a bulk file"
+"""The reason for leaving out a line that tells the bulk API what to do with the document after it."""
 
 _BLOCK = 4_000_000  # bytes: about ten thousand documents
 _FEW = 1_000  # first documents, at least one of which must have a time
+# an object with nothing but the name of an action and its parameters
+_ACTION = re.compile(rb'\{\s*+"(?:index|create|update|delete)"\s*+:\s*+\{[^{}]*+\}\s*+\}\s*+')
 _ZEROS = re.compile(rb"\0+")
 _USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]++")')
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -95,7 +105,13 @@ class ExportFile:
     path
         JSON text in UTF-8, UTF-16 or UTF-32, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or the
         only file in a zip archive. The text has one document per line, documents one after another, an array of
-        documents, lines of elasticdump or answers of searches. All this is found from the content.
+        documents, lines of elasticdump, answers of searches, or the body of a call of the bulk API. All this is found
+        from the content.
+
+    Attributes
+    ----------
+    is_bulk
+        Whether the file is the body of a bulk call, with lines of actions between the documents.
 
     Raises
     ------
@@ -109,6 +125,7 @@ class ExportFile:
         if not first:
             raise InvalidRequestError(f"{path} holds no documents: it is empty, or an answer without hits.")
         self._require_documents(first[:_FEW])
+        self.is_bulk = _ACTION.fullmatch(first[0]) is not None
 
     def identity(self) -> tuple[int, ...]:
         """Return numbers that change when the file is replaced or written to."""
@@ -202,13 +219,13 @@ class Taken(NamedTuple):
     Parameters
     ----------
     documents
-        The documents that do not repeat an earlier one.
-    repeated
-        Number of documents that do.
+        The documents to read.
+    left_out
+        Number of the others, by reason: `REPEATED` or `ACTION_LINE`.
     """
 
     documents: list[Document]
-    repeated: int
+    left_out: Counter[str]
 
 
 class DocumentStream:
@@ -225,6 +242,7 @@ class DocumentStream:
     def __init__(self, file: ExportFile, repeats: Repeats | None = None) -> None:
         self._blocks = file.blocks()
         self._repeats = repeats
+        self._is_bulk = file.is_bulk
         self._documents: list[Document] = []
         self._first = 0  # the number of the first of these documents
         self._lock = threading.Lock()
@@ -249,16 +267,34 @@ class DocumentStream:
             self._documents = self._documents[begin + len(documents) :]
             if not self._documents:
                 self._documents = next(self._blocks, [])
-        return without_repeats(documents, first, self._repeats) if documents else None
+        return taken(documents, first, self._repeats, self._is_bulk) if documents else None
 
 
-def without_repeats(documents: list[Document], first: int, repeats: Repeats | None) -> Taken:
-    """Leave out the documents that repeat an earlier one; `first` is the number of the first document."""
+def taken(documents: list[Document], first: int, repeats: Repeats | None, is_bulk: bool) -> Taken:
+    """Leave out what is not to be read.
+
+    Parameters
+    ----------
+    documents
+        Some documents of a file.
+    first
+        The number of the first document in the file.
+    repeats
+        The documents that repeat an earlier one, which are left out; None keeps them.
+    is_bulk
+        Whether lines of actions are left out.
+    """
+    left_out = Counter[str]()
     again = None if repeats is None else repeats.among(first, len(documents))
-    if again is None:
-        return Taken(documents, 0)
-    kept = [documents[place] for place in np.flatnonzero(~again).tolist()]
-    return Taken(kept, len(documents) - len(kept))
+    kept = documents
+    if again is not None:
+        kept = [documents[place] for place in np.flatnonzero(~again).tolist()]
+        left_out[REPEATED] = len(documents) - len(kept)
+    if is_bulk:
+        before = len(kept)
+        kept = [document for document in kept if not _ACTION.fullmatch(document)]
+        left_out[ACTION_LINE] = before - len(kept)
+    return Taken(kept, +left_out)
 
 
 def unwrapped(documents: list[Document]) -> list[Document]:

@@ -18,7 +18,7 @@ from frontierlab.errors import InvalidRequestError
 
 __all__ = ["LostDigits", "document_values", "is_plain", "unreadable"]
 
-_EXACT = {64: 2**53, 32: 2**24, 16: 2**11}  # up to here a float type represents every integer
+_EXACT = {64: 2**53, 32: 2**24, 16: 2**11}  # from here on a float can stand for several integers: 2^53 for 2^53 + 1
 _LAST = 9_214_646_400_000  # the end of the year 2261: a document's time must be before
 _PER_MS = {"s": 1_000, "ms": 1, "us": 1_000, "ns": 1_000_000}
 _FLAGS: dict[Any, bool] = {1: True, 0: False}
@@ -33,7 +33,7 @@ class LostDigits(InvalidRequestError):
     most
         The largest integer in the column.
     exact
-        The limit up to which all integers are exact.
+        The limit below which all integers are exact.
     """
 
     def __init__(self, most: float, exact: int) -> None:
@@ -156,7 +156,7 @@ def _floats(column: pa.Array) -> list[Any]:
     floats = column.to_numpy(zero_copy_only=False).astype(np.float64)  # NaN where null
     whole = np.isfinite(floats) & (np.floor(floats) == floats)
     most = np.abs(floats[whole]).max(initial=0)
-    if most > exact:
+    if most >= exact:
         raise LostDigits(float(most), exact)
     values: list[Any] = pa.array(np.where(whole, floats, 0).astype(np.int64), mask=~whole).to_pylist()
     for row in np.flatnonzero(~whole & ~np.isnan(floats)).tolist():

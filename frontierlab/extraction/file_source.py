@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.errors import InvalidRequestError
-from frontierlab.exports.export_file import DocumentStream, ExportFile, Survey, unwrapped, without_repeats
+from frontierlab.exports.export_file import DocumentStream, ExportFile, Survey, taken, unwrapped
 from frontierlab.exports.json_text import Document
 from frontierlab.exports.repeats import Repeats
 from frontierlab.extraction.plan import cut
@@ -127,9 +127,9 @@ class FileSource:
         total: Counter[int] = Counter()
         first = 0
         for documents in self._file.blocks():
-            taken = without_repeats(documents, first, self._repeats)
+            some = taken(documents, first, self._repeats, self._file.is_bulk)
             first += len(documents)
-            rows, _ = self.wanted(self._reader.read(unwrapped(taken.documents)).rows, None)
+            rows, _ = self.wanted(self._reader.read(unwrapped(some.documents)).rows, None)
             times = rows["time"].cast(pa.int64()).to_numpy()
             times = times[(times >= start) & (times < stop)]
             buckets, counts = np.unique(times // width * width, return_counts=True)
@@ -138,15 +138,15 @@ class FileSource:
 
     def sample(self, most: int) -> list[Document]:
         """Return the file's first documents."""
-        return unwrapped(next(self._file.blocks())[:most])
+        return unwrapped(taken(next(self._file.blocks())[:most], 0, None, self._file.is_bulk).documents)
 
     @contextmanager
     def reading(self, part: PlannedPart) -> Iterator[list[Iterator[Batch]]]:
         """Yield an iterator for each slice; each takes the next documents of the part when it is ready."""
 
         def documents() -> Iterator[Batch]:
-            while taken := self._stream.take(part.start, part.stop):
-                yield Batch(unwrapped(taken.documents), taken.repeated)
+            while some := self._stream.take(part.start, part.stop):
+                yield Batch(unwrapped(some.documents), some.left_out)
 
         self._require_unchanged()
         yield [documents() for _ in range(self.slices)]

@@ -86,8 +86,8 @@ class ParquetLogs:
             return document_values(column, wanted)
         except LostDigits as error:
             raise InvalidRequestError(
-                f"{self.path}: column {name} holds integers as floats, up to {error.most:.6g}: beyond {error.exact:,} "
-                "their last digits are lost. Export the logs again with that column as integers."
+                f"{self.path}: column {name} holds integers as floats, up to {error.most:.6g}. From {error.exact:,} on "
+                "floats lose the last digits. Export the logs again with that column as integers."
             ) from None
         except (pa.ArrowException, ValueError, TypeError, OverflowError) as error:
             raise InvalidRequestError(

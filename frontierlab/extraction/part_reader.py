@@ -19,7 +19,7 @@ from frontierlab.documents.fast import DocumentReader
 from frontierlab.elastic.errors import PointInTimeLost
 from frontierlab.errors import InterruptedExtraction
 from frontierlab.exports.json_text import Document
-from frontierlab.extraction.sources import REPEATED, Batch, DocumentSource
+from frontierlab.extraction.sources import Batch, DocumentSource
 from frontierlab.schema import arrow_schema
 from frontierlab.storage.locks import part_locked, require_not_replaced
 from frontierlab.storage.manifest import Manifest, Outcome, PlannedPart
@@ -173,10 +173,11 @@ class PartReader:
                 if self._cancelled.is_set():
                     raise InterruptedExtraction("stopped.")
                 read = self._reader.read(page)
-                repeated = page.repeated if isinstance(page, Batch) else 0
+                left_out = page.left_out if isinstance(page, Batch) else Counter[str]()
+                number = len(page) + left_out.total()
                 writer.count(
-                    read=len(page) + repeated,
-                    left_out=+Counter({REPEATED: repeated}),
+                    read=number,
+                    left_out=left_out,
                     converted=read.converted,
                     unfit=read.unfit,
                     with_iov=read.with_iov,
@@ -186,7 +187,7 @@ class PartReader:
                 if sum(rows.num_rows for rows in pending) >= _ROW_GROUP:
                     self._write_rows(pending, writer)
                     pending = []
-                meter.add(len(page) + repeated)
+                meter.add(number)
             if pending:
                 self._write_rows(pending, writer)
         return writer.outcome

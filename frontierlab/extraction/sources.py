@@ -15,13 +15,10 @@ from frontierlab.extraction.request import Request
 from frontierlab.storage.manifest import PlannedPart
 from frontierlab.util.times import format_time, from_milliseconds
 
-__all__ = ["Batch", "LAST", "Plan", "REPEATED", "DocumentSource", "limit_record", "require_same"]
+__all__ = ["Batch", "LAST", "Plan", "DocumentSource", "limit_record", "require_same"]
 
 LAST = 9_214_646_400_000
 """The end of the year 2261 in UTC milliseconds; a document's time must be before."""
-
-REPEATED = "repeated document"
-"""The reason for leaving out a document that repeats an earlier one of the file."""
 
 
 class Plan(NamedTuple):
@@ -51,13 +48,13 @@ class Batch(list[Document]):
     ----------
     documents
         The documents to read.
-    repeated
-        Number of further documents that repeat earlier ones and are left out.
+    left_out
+        Number of further documents that are left out, by reason.
     """
 
-    def __init__(self, documents: Iterable[Document], repeated: int = 0) -> None:
+    def __init__(self, documents: Iterable[Document], left_out: Counter[str]) -> None:
         super().__init__(documents)
-        self.repeated = repeated
+        self.left_out = left_out
 
 
 class DocumentSource(Protocol):

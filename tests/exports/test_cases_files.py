@@ -331,6 +331,20 @@ def test_documents_whose_id_is_empty_do_not_repeat_each_other(read, none, separa
     assert read(text.encode()).counts.kept == 3
 
 
+def test_action_lines_of_a_bulk_file_are_left_out_and_counted(read):
+    actions = [{"index": {"_index": "logs", "_id": "1"}}, {"create": {}}, {"index": {"_index": "logs"}}]
+    pairs = [one for number, action in enumerate(actions) for one in (action, document(number))]
+    dataset = read(lines([*pairs, {"delete": {"_id": "1"}}]))
+    assert tasks(dataset) == [0, 1, 2]
+    assert dataset.manifest.left_out == {"action line of a bulk file": 4}
+    assert (dataset.counts.read, dataset.counts.malformed) == (7, 0)
+
+
+def test_documents_with_a_field_named_as_an_action_are_read(read):
+    dataset = read(lines([{"index": {"x": 1}} | document(0), {"index": {}, "create": {}} | document(1), document(2)]))
+    assert (tasks(dataset), dataset.manifest.left_out) == ([0, 1, 2], {})
+
+
 def test_repeated_ids_are_kept_where_that_is_asked(data_dir, tmp_path):
     (tmp_path / "file").write_bytes(lines([hit(0), hit(1), hit(0)]))
     settings = Settings(data_dir=data_dir, drop_duplicates=False)

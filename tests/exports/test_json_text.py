@@ -8,7 +8,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from frontierlab.exports import json_text
-from frontierlab.exports.json_text import DocumentSplitter, ErrorAnswer, MalformedText
+from frontierlab.exports.json_text import DocumentSplitter, MalformedText
+from frontierlab.exports.search_answers import ErrorAnswer
 
 DAY = "2026-10-01T00:00:00.000Z"
 TEXTS = st.one_of(st.text(), st.sampled_from(["}{", "},{", "\n{", '"', "\\", '\\"', "]}", "[{", "\\\\", "hits"]))
