@@ -71,7 +71,7 @@ def without_content(rows):
 
 def assert_is_the_world(rows, world, key, since, until):
     """The rows of the world that meet the range; contents are equal where the world's are."""
-    expected = [row for row in by_tag(world.payloads)[key] if row["since"] <= until and row["until"] > since]
+    expected = [row for row in by_tag(world)[key] if row["since"] <= until and row["until"] > since]
     expected.sort(key=lambda row: (row["channel"], row["since"], row["until"]))
     assert without_content(rows) == [{name: row[name] for name in ("channel", "since", "until")} for row in expected]
     pairs = {(row["content"], found) for row, found in zip(expected, rows["content"].to_pylist(), strict=True)}
@@ -99,14 +99,14 @@ def test_both_key_styles_and_both_shapes_give_the_same(world, data_dir, style, s
 
 @pytest.mark.parametrize("key", [PIXEL, SENSORS])
 def test_every_range_gives_the_rows_that_meet_it(client, world, key):
-    ends = sorted({row[name] for row in by_tag(world.payloads)[key] for name in ("since", "until")})[::40]
+    ends = sorted({row[name] for row in by_tag(world)[key] for name in ("since", "until")})[::40]
     for since in ends:
         for until in {since, since + 1 if since < OPEN_IOV else since, ends[-1]}:
             assert_is_the_world(client.payloads(*key, since, until), world, key, since, until)
 
 
 def test_every_folder_and_tag_of_the_world(client, world):
-    for key in by_tag(world.payloads):
+    for key in by_tag(world):
         assert_is_the_world(client.payloads(*key, 0, OPEN_IOV), world, key, 0, OPEN_IOV)
 
 
@@ -393,7 +393,7 @@ def test_ranges_that_are_none(client, ends):
 
 def test_one_call_in_five_that_fails_costs_nothing(server, client, world):
     server.troubles.append(Trouble(status=503, rate=0.2))
-    for key in by_tag(world.payloads):
+    for key in by_tag(world):
         assert_is_the_world(client.payloads(*key, 0, OPEN_IOV), world, key, 0, OPEN_IOV)
     assert server.count() == 78 + server.troubles[0].struck > 78
 

@@ -55,7 +55,7 @@ def record(client, path, folders, **options):
 def test_the_sample_is_an_archive(world):
     archive = connect(Settings(coolr_archive=fl.sample.path("payloads.parquet").parent))
     assert repr(archive).startswith("<Archive of 79 folders and tags, in ")
-    tables = by_tag(world.payloads)
+    tables = by_tag(world)
     asked = 0
     for db in ("CONDBR2", "OFLP200", "COMP200", "MONP200"):
         for schema in archive.schemas(db):
@@ -73,7 +73,7 @@ def test_the_sample_is_an_archive(world):
 def test_a_range_gives_the_rows_that_meet_it(world):
     archive = Archive(fl.sample.path("payloads.parquet").parent)
     rows = archive.payloads(*PIXEL, *RANGE)
-    expected = [row for row in by_tag(world.payloads)[PIXEL] if row["since"] <= RANGE[1] and row["until"] > RANGE[0]]
+    expected = [row for row in by_tag(world)[PIXEL] if row["since"] <= RANGE[1] and row["until"] > RANGE[0]]
     assert rows["since"].to_pylist() == sorted(row["since"] for row in expected)
 
 

@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.server
 import json
 import random
@@ -22,8 +23,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
-
-import pyarrow as pa
 
 from frontierlab.sample import World
 
@@ -135,7 +134,7 @@ class CoolrServer:
     ) -> None:
         self._style, self._shape, self._texts = STYLES[style], shape, texts
         self.catalogue: list[dict[str, Any]] = world.catalogue.to_pylist()
-        self._payloads = by_tag(world.payloads)
+        self._payloads = by_tag(world)
         self.troubles: list[Trouble] = [Trouble(delay=delay)] if delay else []
         self.requests: list[str] = []
         self.busiest = self._busy = 0
@@ -293,9 +292,10 @@ class CoolrServer:
         return Handler
 
 
-def by_tag(payloads: pa.Table) -> dict[tuple[str, str, str, str], list[dict[str, Any]]]:
-    """Return the payload rows by db, schema, folder and tag."""
+@functools.lru_cache(maxsize=4)
+def by_tag(world: World) -> dict[tuple[str, str, str, str], list[dict[str, Any]]]:
+    """Return the payload rows of a world by db, schema, folder and tag. They are shared: do not change them."""
     found: dict[tuple[str, str, str, str], list[dict[str, Any]]] = {}
-    for row in payloads.to_pylist():
+    for row in world.payloads.to_pylist():
         found.setdefault((row["db"], row["schema"], row["node"], row["tag"]), []).append(row)
     return found
