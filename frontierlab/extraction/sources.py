@@ -15,7 +15,7 @@ from frontierlab.extraction.request import Request
 from frontierlab.storage.manifest import PlannedPart
 from frontierlab.util.times import format_time, from_milliseconds
 
-__all__ = ["Batch", "LAST", "Plan", "DocumentSource", "limit_record", "require_same"]
+__all__ = ["Batch", "DocumentSource", "LAST", "Plan", "limit_record", "require_same"]
 
 LAST = 9_214_646_400_000
 """The end of the year 2261 in UTC milliseconds; a document's time must be before."""

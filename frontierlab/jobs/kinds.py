@@ -34,7 +34,7 @@ from frontierlab.storage.losses import losses
 from frontierlab.storage.store import open_dataset
 from frontierlab.util.files import replacing
 
-__all__ = ["KINDS", "Kind", "JobOutcome", "kind_of"]
+__all__ = ["JobOutcome", "KINDS", "Kind", "kind_of"]
 
 
 @dataclass(frozen=True)

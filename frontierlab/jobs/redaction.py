@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from frontierlab.settings import Settings
 
-__all__ = ["redact", "passwords_in", "secrets_of"]
+__all__ = ["passwords_in", "redact", "secrets_of"]
 
 
 def secrets_of(settings: Settings) -> list[str]:
