@@ -522,8 +522,16 @@ class TestDatasets:
         assert panel._table.selected == "day"
         panel._table.selected = ""
         assert panel.dataset == ""
-        button(panel, "Download").click()
-        assert "Choose a dataset in the table first" in panel.error
+        with pytest.raises(InvalidRequestError, match="Choose a dataset in the table first"):
+            panel.download()
+
+    def test_buttons_for_the_chosen_dataset_need_one(self, settings, dataset):
+        # a click reaches a busy kernel before the choice that the page still holds back
+        panel = DatasetsPanel(settings)
+        names = ("Download", "Delete", "Rename", "Write to path")
+        assert all(button(panel, name).disabled for name in names)
+        panel._table.selected = "day"
+        assert not any(button(panel, name).disabled for name in names)
 
     def test_a_damaged_one_says_why(self, settings, dataset):
         (dataset.path / "manifest.json").write_text("{")

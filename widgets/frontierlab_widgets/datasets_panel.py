@@ -104,11 +104,13 @@ class DatasetsPanel(Panel):
             "Import path": self.bring_in,
         }
         for name, action in actions.items():
-            self.click(buttons[name], action, always=False, uses=_USED.get(name, ()))
+            when = self._is_chosen if name in _ON_THE_CHOSEN else None
+            self.click(buttons[name], action, always=False, uses=_USED.get(name, ()), when=when)
         self.click(yes, self.delete, always=False)
         self.click(no, self._hide_question)
         traitlets.link((self, "dataset"), (self._table, "selected"))
         self.on(self._chosen, "dataset")
+        self.observe(lambda _: self.allow(), "dataset")
         self.on(self._show_listed, "listed")
         self.on(self.refresh, "settings")
         self.observe(lambda _: self._allow_upload(), ["phase", "invalid"])
@@ -267,6 +269,9 @@ class DatasetsPanel(Panel):
         )
         self._lost.value = warning_box(loss.text for loss in losses(dataset, self.require_settings()))
 
+    def _is_chosen(self) -> bool:
+        return bool(self.dataset)
+
     def _chosen_name(self) -> str:
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset in the table first.")
@@ -312,6 +317,7 @@ _TIPS = {
     "Import path": "Make a dataset of the Parquet file, folder of such, or export file at this path on the server",
     "Write to path": "Write the chosen dataset there, as .parquet or .csv",
 }
+_ON_THE_CHOSEN = {"Download", "Write to path", "Rename", "Delete"}
 _USED = {
     "Rename": ["new_name"],
     "Import path": ["path", "import_name"],

@@ -70,10 +70,11 @@ class JobsPanel(Panel):
         self._result = widgets.HTML()
         self.click(self._cancel, self.cancel)  # _show_job enables it
         self.click(worker, self.start_worker)
-        self.click(result, self.show_result)
+        self.click(result, self.show_result, when=lambda: bool(self.job))
         self.click(refresh, self.refresh)
         traitlets.link((self, "job"), (self._table, "selected"))
         self.on(self._chosen, "job")
+        self.observe(lambda _: self.allow(), "job")
         self.on(self.refresh, "settings")
         with self.shown_errors():
             self.refresh()
