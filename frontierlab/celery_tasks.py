@@ -7,15 +7,18 @@ starting worker reads the configuration from the file that ``CONFIG_FILE`` names
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from celery import Celery, Task, bootsteps
 
 from frontierlab.errors import JobError
 from frontierlab.jobs.broker import READ_PART, RUN_JOB, Broker, configuration
+from frontierlab.jobs.lost_jobs import resend_lost_jobs
 from frontierlab.jobs.periodic import PERIODIC, schedule, submit_periodic
 from frontierlab.jobs.records import JobStore
-from frontierlab.jobs.worker import LostMessageResender, read_one_part, run_one_job, worker_settings
+from frontierlab.jobs.worker import read_one_part, run_one_job, worker_settings
 
 __all__ = ["app"]
 
@@ -39,16 +42,16 @@ def _configuration() -> dict[str, Any]:
 app.add_defaults(_configuration)
 
 
-@app.task(name=RUN_JOB, bind=True)  # type: ignore[untyped-decorator]  # Celery has no types
-def run_job(self: Task, id: str, version: str) -> str:
+@app.task(name=RUN_JOB)  # type: ignore[untyped-decorator]  # Celery has no types
+def run_job(id: str, version: str) -> str:
     """Run a job by its id."""
-    return run_one_job(self, id, version)
+    return run_one_job(id, version)
 
 
 @app.task(name=READ_PART, bind=True)  # type: ignore[untyped-decorator]
 def read_part(self: Task, id: str, dataset: str, number: int, version: str) -> str:
     """Read one part of an extraction that another worker leads."""
-    return read_one_part(self, id, dataset, number, version)
+    return read_one_part(id, dataset, number, version, bool(self.request.delivery_info.get("redelivered")))
 
 
 @app.task(name=PERIODIC)  # type: ignore[untyped-decorator]
@@ -58,28 +61,29 @@ def periodic() -> list[str]:
 
 
 class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types
-    """Announces this worker every few seconds, and resends jobs whose message was lost."""
+    """Announces this worker every few seconds, and sends lost jobs again."""
 
     requires = {"celery.worker.components:Timer"}  # noqa: RUF012  # the form that Celery reads
 
     def start(self, parent: Any) -> None:
         settings = worker_settings()
         self._broker = Broker(settings)
-        resender = LostMessageResender(self._broker, JobStore(settings))
-        self._say(self._broker.announce)
+        resend = partial(resend_lost_jobs, self._broker, JobStore(settings))
+        self._try(self._broker.announce)
+        self._try(resend)
         self._timers = [
-            parent.timer.call_repeatedly(10, self._say, (self._broker.announce,)),
-            parent.timer.call_repeatedly(settings.job_lost_seconds / 2, self._say, (resender.look,)),
+            parent.timer.call_repeatedly(10, self._try, (self._broker.announce,)),
+            parent.timer.call_repeatedly(settings.job_lost_seconds / 2, self._try, (resend,)),
         ]
 
     def stop(self, parent: Any) -> None:
         for timer in self._timers:
             timer.cancel()
-        self._say(self._broker.leave)
+        self._try(self._broker.leave)
 
-    def _say(self, word: Any) -> None:
+    def _try(self, call: Callable[[], object]) -> None:
         try:
-            word()
+            call()
         except JobError as error:  # the broker is away and Celery waits for it, or a record cannot be read
             _log.warning("%s", error)
 

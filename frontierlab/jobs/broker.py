@@ -1,14 +1,16 @@
 """The Redis between submitters and workers: it holds the messages and the list of workers.
 
-A message holds only the id of a job. Each message has a ticket, a separate key of the job. If Redis loses its data,
-the ticket is lost too, so those who follow the job notice.
+A message holds only the id of a job. Messages can get lost, with a killed worker or with the data of Redis. So each
+worker sends jobs again that nobody runs, see `frontierlab.jobs.lost`. A job can have several messages: the first worker
+that claims it runs it, and the others drop theirs.
+
+Each job has a ticket, a separate key. It says whether the job is cancelled, or why no worker can find it.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -27,11 +29,12 @@ from frontierlab._version import __version__
 from frontierlab.errors import JobError
 from frontierlab.jobs.addresses import broker_url
 from frontierlab.settings import Settings
+from frontierlab.settings.checks import SOCKET_SCHEME
 
 if TYPE_CHECKING:
     from frontierlab.jobs.records import JobRecord
 
-__all__ = ["Broker", "QUEUE", "READ_PART", "RUN_JOB", "Unreached", "configuration"]
+__all__ = ["Broker", "QUEUE", "READ_PART", "REFUSED", "RUN_JOB", "Unreached", "configuration"]
 
 QUEUE = "frontierlab"
 """The queue of all messages."""
@@ -42,11 +45,13 @@ RUN_JOB = "frontierlab.run_job"
 READ_PART = "frontierlab.read_part"
 """The task that reads one part of an extraction that another worker leads."""
 
+REFUSED = "refused: "
+"""How the ticket of a job begins that no worker can find; the reason follows."""
+
 _TICKET = "frontierlab:job:"
 _WORKERS = "frontierlab:workers"
 _CANCELLED = "cancelled"
 _TICKET_SECONDS = 30 * 86_400
-_TASK_ID = re.compile(r'"id":\s*"([^"]+)"')
 _PRESENT = 30  # seconds after its last announcement for which a worker counts as present
 _AWAY = (redis.ConnectionError, redis.TimeoutError)
 _PATIENCE = 5  # seconds to wait for an answer
@@ -63,10 +68,8 @@ def configuration(settings: Settings) -> dict[str, Any]:
         "task_ignore_result": results is None,
         "broker_connection_retry_on_startup": True,
         "broker_transport_options": {
-            # then the message goes to another worker; running tasks postpone that, see Broker.hold
-            "visibility_timeout": settings.job_lost_seconds,
-            "unacked_restore_interval": min(5, settings.job_lost_seconds),
-            "unacked_restore_throttle": 1,
+            # Redis redelivers a message later than any job can run; lost jobs are sent again by their record
+            "visibility_timeout": settings.job_time_limit + 600,
             "socket_timeout": 30,
             "socket_connect_timeout": _PATIENCE,
             "socket_keepalive": True,
@@ -106,8 +109,8 @@ class Broker:
     Attributes
     ----------
     address : str
-        The broker without credentials: host, port and number. For a Redis started for the data folder: that fact and
-        the machine, because its port changes with each start.
+        The broker without credentials: host, port and number, or socket and machine. For a Redis started for the data
+        folder: that fact and the machine, because its socket changes with each start.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -122,9 +125,11 @@ class Broker:
         except redis.RedisError as error:
             away = isinstance(error, _AWAY) and not isinstance(error, redis.AuthenticationError)
             kind = Unreached if away else JobError
+            hint = "Is its Redis running, and is broker_url right?"
+            if self._settings.broker_url is None:
+                hint = "Start one on this machine: make worker, or frontierlab.jobs.start_worker(settings)."
             raise kind(
-                f"The broker {self.address} does not answer ({type(error).__name__}: {error}). Is its Redis running, "
-                "and is broker_url right?"
+                f"The broker {self.address} does not answer ({type(error).__name__}: {error}). {hint}"
             ) from error
 
     def send(self, record: JobRecord) -> None:
@@ -156,15 +161,15 @@ class Broker:
             raise JobError(f"The broker {self.address} takes no job ({error}).") from error
 
     def ticket(self, id: str) -> str | None:
-        """Return the ticket of a job: ``queued``, or why no worker takes the job; None if there is no ticket."""
+        """Return the ticket of a job: ``queued``, ``cancelled`` or `REFUSED` with a reason; None if it has none."""
         with self._asking() as client:
             found = client.get(_TICKET + id)
         return None if found is None else str(found)
 
-    def note(self, id: str, text: str) -> None:
-        """Write a text into the ticket of a job, for those who follow the job."""
+    def refuse(self, id: str, reason: str) -> None:
+        """Write into the ticket of a job why this worker does not run it."""
         with self._asking() as client:
-            client.set(_TICKET + id, text, ex=_TICKET_SECONDS)
+            client.set(_TICKET + id, REFUSED + reason, ex=_TICKET_SECONDS)
 
     def forget(self, id: str) -> None:
         """Remove the ticket of a job that has ended."""
@@ -176,19 +181,9 @@ class Broker:
         with self._asking() as client:
             client.set(_TICKET + id, _CANCELLED, ex=_TICKET_SECONDS, xx=True)
 
-    def hold(self, delivery: str | None, id: str) -> bool:
-        """Keep Redis from redelivering the message of running work; return whether the job is cancelled.
-
-        Parameters
-        ----------
-        delivery
-            The delivery tag under which Celery's transport lists the unacknowledged message.
-        id
-            The job.
-        """
+    def pulse(self, id: str) -> bool:
+        """Announce that this worker is present, and return whether the job that it runs is cancelled."""
         with self._asking() as client, client.pipeline() as pipe:
-            if delivery is not None:
-                pipe.zadd("unacked_index", {delivery: time.time()}, xx=True)
             pipe.zadd(_WORKERS, {_this_worker(): time.time()})
             pipe.get(_TICKET + id)
             return bool(pipe.execute()[-1] == _CANCELLED)
@@ -204,17 +199,10 @@ class Broker:
         with self._asking() as client:
             client.zrem(_WORKERS, _this_worker())
 
-    def missing(self) -> set[str]:
-        """Return the jobs that have a ticket but whose message is neither queued nor with a worker.
-
-        A worker that ends between receiving a message and registering it loses the message.
-        """
+    def queued(self) -> int:
+        """Return the number of messages that no worker has taken yet."""
         with self._asking() as client:
-            tickets = [str(key).removeprefix(_TICKET) for key in client.scan_iter(match=f"{_TICKET}*", count=1_000)]
-            if not tickets:
-                return set()
-            messages = [*client.lrange(QUEUE, 0, -1), *client.hvals("unacked")]
-        return {*tickets} - {id for message in messages for id in _TASK_ID.findall(str(message))}
+            return int(client.llen(QUEUE))  # Celery documents that a queue in Redis is a list of its name
 
     def workers(self) -> list[str]:
         """Return the workers that are present: machine, process and version of each."""
@@ -225,6 +213,8 @@ class Broker:
 
 def _address(url: str) -> str:
     parts = urlsplit(url)
+    if parts.scheme == SOCKET_SCHEME:
+        return f"{parts.path} on {socket.gethostname()}"
     return f"{parts.hostname}:{parts.port or 6379}{parts.path.rstrip('/') or '/0'}"
 
 
@@ -235,6 +225,8 @@ def _this_worker() -> str:
 
 @functools.lru_cache(maxsize=8)
 def _redis(url: str) -> redis.Redis:
+    if urlsplit(url).scheme == SOCKET_SCHEME:  # Celery's way to write it
+        url = url.replace(SOCKET_SCHEME, "unix", 1).replace("?virtual_host=", "?db=")
     return redis.Redis.from_url(
         url,
         decode_responses=True,

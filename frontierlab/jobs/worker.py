@@ -5,9 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import socket
-from typing import Any
-
-from celery import Task
+from collections.abc import Callable
 
 from frontierlab._version import __version__
 from frontierlab.errors import FrontierlabError, JobError
@@ -20,7 +18,7 @@ from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.jobs.runner import claim, run_claimed
 from frontierlab.settings import Settings
 
-__all__ = ["LostMessageResender", "read_one_part", "run_one_job", "worker_settings"]
+__all__ = ["read_one_part", "run_one_job", "worker_settings"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,8 +29,8 @@ def worker_settings() -> Settings:
     return Settings()
 
 
-class _Helper(JobContext):
-    """Handle for one part of another worker's job: it stops with the job, and does not write the job's record."""
+class _PartContext(JobContext):
+    """Context of one part of another worker's job: it stops with the job, and does not write the job's record."""
 
     def should_stop(self) -> bool:
         return super().should_stop() or self.store.read(self.id).has_ended
@@ -44,27 +42,27 @@ class _Helper(JobContext):
         pass
 
 
-def run_one_job(task: Task, id: str, version: str) -> str:
+def run_one_job(id: str, version: str) -> str:
     """Run the job of a message, unless it has ended, is cancelled or has another runner; return what was done."""
     settings = worker_settings()
     broker, store = Broker(settings), JobStore(settings)
     try:
         record = store.read(id)
     except JobError as error:
-        broker.note(id, f"refused: the worker on {socket.gethostname()} does not find it: {error}")
+        broker.refuse(id, f"the worker on {socket.gethostname()} does not find it: {error}")
         raise
     context = JobContext(
         store,
         id,
         settings,
-        pulse=functools.partial(_hold, broker, _delivery(task), id),
+        pulse=functools.partial(_pulse, broker, id),
         limit=settings.job_time_limit,
         beat=min(BEAT, settings.job_lost_seconds / 4),
         share=functools.partial(_share, broker, id),
     )
     taken = claim(context)
     if taken == "busy":
-        raise task.retry(countdown=settings.job_lost_seconds / 3, max_retries=None)
+        return "run by another"
     if taken == "mine":
         if wrong := _refusal(record, settings, version):
             context.end(state="failed", error=wrong)
@@ -93,17 +91,17 @@ def _submit_next(store: JobStore, id: str, settings: Settings) -> None:
                 record.warnings.append(redact(text, secrets_of(settings)))
 
 
-def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) -> str:
+def read_one_part(id: str, dataset: str, number: int, version: str, redelivered: bool) -> str:
     """Read one part of an extraction that another worker leads; return what was done.
 
     A failure here costs only time: the leading worker reads all parts that nobody else has read.
     """
-    if version != __version__ or task.request.delivery_info.get("redelivered"):
+    if version != __version__ or redelivered:
         return "left to the others"  # a part that killed one worker could kill all of them
     settings = worker_settings()
-    broker, store = Broker(settings), JobStore(settings)
-    hold = functools.partial(_hold, broker, _delivery(task), id)
-    context = _Helper(store, id, settings, pulse=hold, limit=settings.job_time_limit)
+    store = JobStore(settings)
+    pulse = functools.partial(_pulse, Broker(settings), id)
+    context = _PartContext(store, id, settings, pulse=pulse, limit=settings.job_time_limit)
     if store.read(id).has_ended:
         return "not needed any more"
     try:
@@ -115,42 +113,6 @@ def read_one_part(task: Task, id: str, dataset: str, number: int, version: str) 
         _log.warning("Part %d of %s is left to the others: %s", number, dataset, error)
         return "left to the others"
     return "read" if done else "read by another"
-
-
-class LostMessageResender:
-    """Resends jobs whose message was lost although Redis kept its data; see `Broker.missing`.
-
-    Parameters
-    ----------
-    broker
-        The broker to check.
-    store
-        The records of the jobs.
-    """
-
-    def __init__(self, broker: Broker, store: JobStore) -> None:
-        self._broker = broker
-        self._store = store
-        self._missed: set[str] = set()
-
-    def look(self) -> None:
-        """Resend jobs that were missing in the last two checks and that nobody runs.
-
-        A ticket whose record cannot be read is skipped: its text may be for a submitter with another data folder, and
-        the ticket expires.
-        """
-        missed, self._missed = self._missed, self._broker.missing()
-        for id in self._missed & missed:
-            try:
-                record = self._store.read(id)
-            except JobError as error:
-                _log.debug("The message of the job %s is missing, and so is its record: %s", id, error)
-                continue
-            if record.has_ended:
-                self._broker.forget(id)
-            elif record.state == "queued" or record.is_lost():
-                _log.warning("The message of the job %s was lost; it is sent again.", id)
-                self._broker.send(record)
 
 
 def _refusal(record: JobRecord, settings: Settings, version: str) -> str:
@@ -171,14 +133,9 @@ def _refusal(record: JobRecord, settings: Settings, version: str) -> str:
     return ""
 
 
-def _delivery(task: Task) -> str | None:
-    properties = task.request.properties or {}
-    return properties.get("delivery_tag")
-
-
-def _hold(broker: Broker, delivery: str | None, id: str) -> bool:
+def _pulse(broker: Broker, id: str) -> bool:
     try:
-        return broker.hold(delivery, id)
+        return broker.pulse(id)
     except JobError:  # the work continues without the broker; its record says how it ends
         return False
 
@@ -188,7 +145,7 @@ def _share(broker: Broker, id: str, dataset: str, numbers: list[int]) -> None:
     _quietly(lambda: broker.send_parts(id, dataset, numbers[2:]))
 
 
-def _quietly(call: Any) -> None:
+def _quietly(call: Callable[[], object]) -> None:
     """Call a helper that may fail; a broker that cannot be reached is only logged."""
     try:
         call()

@@ -6,8 +6,24 @@ import re
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-__all__ = ["expanded", "require_http", "require_index", "require_instance", "require_redis", "require_unquoted"]
+__all__ = [
+    "LONGEST_SOCKET",
+    "SOCKET_SCHEME",
+    "expanded",
+    "require_http",
+    "require_index",
+    "require_instance",
+    "require_redis",
+    "require_unquoted",
+]
 
+SOCKET_SCHEME = "redis+socket"
+"""Scheme of the URL of a Redis that listens on a Unix socket, as Celery writes it."""
+
+LONGEST_SOCKET = 103
+"""Length of a socket's path that every system takes."""
+
+_SOCKET = re.compile(r"redis\+socket://(/[\w./%~-]+)(\?virtual_host=\d+)?")
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.]+)?")
 _QUOTES = tuple("\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb")  # including typographic quotes
 _DATABASE = re.compile(r"/?\d*/?")
@@ -56,6 +72,13 @@ def require_http(address: str) -> None:
 
 def require_redis(address: str) -> None:
     """Raise ValueError if a Redis URL has invalid parts."""
+    if address.startswith(SOCKET_SCHEME):
+        found = _SOCKET.fullmatch(address)
+        if found is None:
+            raise ValueError("a Redis on a socket is written redis+socket:///path/of/the/socket?virtual_host=0")
+        if len(found[1]) > LONGEST_SOCKET:
+            raise ValueError(f"the path of a socket has at most {LONGEST_SOCKET} characters")
+        return
     try:
         url = _split(address)
     except ValueError as error:

@@ -22,7 +22,7 @@ from frontierlab.settings.sources import form_of, is_secret, notebooks
 
 __all__ = ["Fields"]
 
-_REDIS = re.compile(r"rediss?://", re.IGNORECASE)
+_REDIS = re.compile(r"rediss?://|redis\+socket://", re.IGNORECASE)
 
 
 def _words(value: Any) -> Any:
@@ -145,8 +145,8 @@ class Fields(BaseModel):
     broker_url: SecretStr | None = Field(
         None,
         description="URL of the Redis that carries jobs to workers: redis://[user:password@]host:port/number, or "
-        "rediss:// for TLS, with # / @ % ? in the password as %23 %2F %40 %25 %3F; by default the one that make worker "
-        "starts",
+        "rediss:// for TLS, with # / @ % ? in the password as %23 %2F %40 %25 %3F; for workers of this machine alone "
+        "also redis+socket:///path/of/the/socket; by default the one that make worker starts",
     )
     result_backend: SecretStr | None = Field(
         None,
@@ -203,7 +203,7 @@ class Fields(BaseModel):
     @classmethod
     def _is_broker(cls, address: SecretStr | None) -> SecretStr | None:
         if address is not None and not _REDIS.match(address.get_secret_value()):
-            raise ValueError("not a redis:// or rediss:// URL with a host")
+            raise ValueError("not a redis:// or rediss:// URL with a host, and not redis+socket:// with a path")
         return address
 
     @field_validator("broker_url", "result_backend")

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from frontierlab import jobs
 from frontierlab.errors import DatasetError, InvalidRequestError, JobCancelled, JobError
 from frontierlab.jobs import backends, kinds, periodic
 from frontierlab.jobs.arguments import as_json
+from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.kinds import JobOutcome
 from frontierlab.jobs.periodic import submit_periodic
@@ -898,7 +900,18 @@ def test_settings_go_to_another_process_as_variables(tmp_path, monkeypatch):
     assert fl.Settings() == settings
 
 
-@pytest.mark.parametrize("url", ["http://:hunter-two@h", "redis://", "redis://h:hunter-two", "hunter-two"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://:hunter-two@h",
+        "redis://",
+        "redis://h:hunter-two",
+        "hunter-two",
+        "redis+socket://",
+        "redis+socket://:hunter-two@/run/redis.sock",
+        f"redis+socket:///{'x' * 103}",
+    ],
+)
 def test_a_broker_is_a_redis_and_a_wrong_one_is_not_shown(url):
     with pytest.raises(
         fl.errors.ConfigurationError, match=r"broker_url is not valid .* Valid: URL of the Redis"
@@ -906,6 +919,13 @@ def test_a_broker_is_a_redis_and_a_wrong_one_is_not_shown(url):
         fl.Settings(broker_url=url)
     assert "hunter-two" not in str(said.value)
     assert "sesame" not in repr(fl.Settings(broker_url="redis://:sesame@h"))
+
+
+def test_a_broker_can_be_a_redis_on_a_socket(tmp_path):
+    url = "redis+socket:///run/user/1000/redis.sock?virtual_host=1"
+    path = fl.create_config_file(tmp_path / "c.txt", broker_url=url)
+    assert fl.Settings(path).broker_url.get_secret_value() == url
+    assert Broker(fl.Settings(path)).address == f"/run/user/1000/redis.sock on {socket.gethostname()}"
 
 
 ABANDONED = """

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
+import shutil
 import signal
+import socket
 import stat
 import subprocess
 import sys
-import threading
+import tempfile
 import time
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import nbclient
 import nbformat
@@ -22,8 +25,9 @@ from frontierlab_widgets import JobsPanel
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import ConfigurationError, InvalidRequestError, JobError
-from frontierlab.jobs import LocalWorker
+from frontierlab.jobs import LocalWorker, local_services
 from frontierlab.jobs.addresses import broker_file
+from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.local_services import LocalServices
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
@@ -35,7 +39,11 @@ LONG = 300
 
 @pytest.fixture
 def settings(data_dir):
-    return local(data_dir)
+    """Settings of a data folder whose programs end with the test, even if it fails."""
+    found = local(data_dir)
+    yield found
+    for process in programs_of(found):
+        process.kill()
 
 
 def local(folder):
@@ -85,17 +93,27 @@ def shared(tmp_path_factory):
     assert not broker_file(settings).exists()
 
 
-def test_it_runs_jobs_by_a_redis_of_this_machine_alone(shared):
+def socket_of(settings):
+    return Path(urlsplit(broker_file(settings).read_text()).path)
+
+
+def test_its_redis_listens_on_a_private_socket_alone(shared):
     job = jobs.submit("extraction", settings=shared, name="d", source=fl.sample.path())
     assert_is_the_world(job.result(LONG), World())
-    file = broker_file(shared)
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-    redis = psutil.Process(json.loads(file.read_text())["pid"])
-    listens = {connection.laddr.ip for connection in redis.net_connections() if connection.status == "LISTEN"}
-    assert listens == {"127.0.0.1"}
-    password = json.loads(file.read_text())["url"].split(":")[2].split("@")[0]
-    assert all(password not in " ".join(process.cmdline()) for process in programs_of(shared))
-    assert all(password not in str(process.environ()) for process in programs_of(shared))
+    place = socket_of(shared)
+    assert stat.S_ISSOCK(place.stat().st_mode)
+    assert stat.S_IMODE(place.parent.stat().st_mode) == 0o700
+    assert stat.S_IMODE(broker_file(shared).stat().st_mode) == 0o600
+    [redis] = [process for process in programs_of(shared) if str(place) in " ".join(process.cmdline())]
+    assert redis.net_connections() == []
+
+
+def test_settings_can_name_a_socket(shared):
+    url = broker_file(shared).read_text() + "?virtual_host=0"
+    settings = fl.Settings(**{**shared.model_dump(), "broker_url": url})
+    job = jobs.submit("extraction", settings=settings, name="by-socket", source=fl.sample.path())
+    assert job.wait(LONG) == "succeeded"
+    assert job.record().broker == f"{socket_of(shared)} on {socket.gethostname()}"
 
 
 def run_notebook(*cells):
@@ -138,20 +156,53 @@ def test_whether_a_worker_is_there_can_be_asked(shared, settings):
     assert f"frontierlab {fl.__version__}" in done.stdout
 
 
-def test_what_is_queued_outlives_it(settings):
-    with jobs.start_worker(settings) as worker:
-        [celery] = [process for process in programs_of(settings) if "celery" in " ".join(process.cmdline())]
-        celery.send_signal(signal.SIGSTOP)
-        job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
-        time.sleep(1.5)  # until it is on the disk
-        ending = threading.Timer(1, celery.kill)  # stopped as it is, it does not end when asked, for which it has 10 s
-        ending.start()
-        worker.stop()
-        ending.join()
-    assert job.state == "queued"
-    with jobs.start_worker(settings):
-        assert_is_the_world(job.result(LONG), World())
+def serving(settings):
+    """Start the command, and wait until its worker takes jobs."""
+    command = [sys.executable, "-m", "frontierlab.jobs"]
+    environment = os.environ | as_variables(settings)
+    child = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    assert re.fullmatch(rb"A worker is ready \(log: .*\.log\)\. Ctrl-C ends it\.\n", child.stdout.readline())
+    return child
+
+
+def celery_of(settings):
+    [celery] = [process for process in programs_of(settings) if "celery" in " ".join(process.cmdline())]
+    return celery
+
+
+def test_queued_jobs_outlive_the_worker_and_its_redis(settings):
+    command = serving(settings)
+    celery_of(settings).send_signal(signal.SIGSTOP)
+    job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+    celery_of(settings).kill()
+    said, _ = command.communicate(timeout=LONG)
+    assert (command.returncode, said[:28]) == (1, b"Redis or worker has ended by")
     until_gone(settings)
+    assert job.state == "queued"
+    again = serving(settings)
+    assert_is_the_world(job.result(LONG), World())
+    again.send_signal(signal.SIGINT)
+    assert again.wait(LONG) == 0
+    again.stdout.close()
+    until_gone(settings)
+
+
+def test_what_a_killed_command_left_is_cleaned_up_by_the_next(settings):
+    killed = serving(settings)
+    killed.kill()
+    killed.communicate(timeout=LONG)
+    left = socket_of(settings)
+    [redis] = [process for process in programs_of(settings) if str(left) in " ".join(process.cmdline())]
+    celery_of(settings).kill()
+    command = serving(settings)
+    assert not left.parent.exists()
+    assert redis not in programs_of(settings)
+    assert socket_of(settings).exists()
+    command.send_signal(signal.SIGTERM)
+    assert command.wait(LONG) == 0
+    command.stdout.close()
+    until_gone(settings)
+    assert not broker_file(settings).exists()
 
 
 CALLER = """
@@ -171,39 +222,70 @@ def test_it_ends_with_the_process_that_started_it(settings, then):
     until_gone(settings)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_command_ends_what_it_started(settings, number):
-    environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(settings.data_dir)}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "frontierlab.jobs"], env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
-    )
-    assert re.fullmatch(rb"A worker is ready \(log: .*\.log\)\. Ctrl-C ends it\.\n", child.stdout.readline())
-    child.send_signal(number)
-    assert child.wait(LONG) == 0
-    child.stdout.close()
-    until_gone(settings)
-
-
-def test_a_redis_that_cannot_start_is_said_without_its_password(settings, monkeypatch, tmp_path):
-    (tmp_path / "redis-server").write_text("#!/bin/sh\necho no memory for $(grep requirepass)\nexit 1\n")
+def test_a_redis_that_cannot_start_is_said(settings, monkeypatch, tmp_path):
+    (tmp_path / "redis-server").write_text("#!/bin/sh\necho no memory\nexit 1\n")
     (tmp_path / "redis-server").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    said = r"The worker did not start: The Redis ended at once: no memory for requirepass … \(see .*redis.log\)"
+    said = r"The worker did not start: The Redis ended at once: no memory \(see .*redis.log\)"
     with pytest.raises(JobError, match=said):
         jobs.start_worker(settings)
     until_gone(settings)
+    assert not broker_file(settings).exists()
 
 
-def test_a_redis_of_another_process_that_does_not_answer_is_said_without_its_password(settings, monkeypatch):
+@pytest.fixture
+def left_behind(settings):
+    """The socket of a Redis that was killed, and the file that names it."""
+    place = Path(tempfile.mkdtemp(prefix="frontierlab-worker-")) / "redis.sock"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(place))
+    broker_file(settings).parent.mkdir()
+    broker_file(settings).write_text(f"redis+socket://{place}")
+    yield place
+    shutil.rmtree(place.parent, ignore_errors=True)
+
+
+def test_the_socket_of_a_killed_redis_is_said_and_replaced(settings, left_behind):
+    said = r"The broker of the data folder on .* does not answer .* Start one on this machine: make worker, or"
+    with pytest.raises(JobError, match=said):
+        jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+    with LocalServices(settings) as services:
+        services._find_redis()
+        assert not left_behind.parent.exists()
+        assert Broker(settings).workers() == []
+    assert not broker_file(settings).exists()
+
+
+def test_a_redis_of_another_process_that_does_not_answer_is_said(settings, left_behind, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.local_services._START", 0.1)
-    file = broker_file(settings)
-    file.parent.mkdir()
-    file.write_text(json.dumps({"url": "redis://:open-sesame@127.0.0.1:9/0", "pid": 1}))
-    with FileLock(file.with_suffix(".lock")), LocalServices(settings) as services:
-        said = r"^The Redis that another process started for this data folder did not answer within 0.1 s.$"
+    with FileLock(broker_file(settings).with_suffix(".lock")), LocalServices(settings) as services:
+        said = r"^The Redis that another process started for this data folder did not answer within 0.1 s: end that "
         with pytest.raises(JobError, match=said):
             services.start()
         assert services.children == []
+    assert left_behind.exists()
+
+
+def test_a_redis_of_another_machine_is_named(settings):
+    file = broker_file(settings)
+    file.parent.mkdir()
+    file.with_name("broker-far.example.org.url").write_text("redis+socket:///tmp/frontierlab-worker-x/redis.sock")
+    said = r"no broker .*; the Redis of this data folder on far.example.org serves that machine alone: set broker_url"
+    with pytest.raises(ConfigurationError, match=said):
+        jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
+
+
+def test_a_socket_has_a_short_path(monkeypatch, tmp_path):
+    long = tmp_path / ("x" * 80)
+    long.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(long))
+    place = local_services._socket()
+    place.parent.rmdir()
+    assert place.parent.parent == Path("/tmp")
+    monkeypatch.setattr(local_services, "LONGEST_SOCKET", 10)
+    with pytest.raises(JobError, match="no place for the socket of a Redis: set TMPDIR to a folder with a short path"):
+        local_services._socket()
+    assert list(long.iterdir()) == []
 
 
 def test_a_worker_that_does_not_end_when_asked_is_ended_with_its_children(monkeypatch):
