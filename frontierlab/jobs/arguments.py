@@ -42,11 +42,11 @@ def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, A
     valid = [*takes(function), *more]
     for name in given:
         if name not in valid:
-            raise InvalidRequestError(f"A job of kind {kind} takes no {name!r}. Valid: {', '.join(valid) or 'none'}.")
+            raise InvalidRequestError(f"A job of kind {kind} has no argument {name!r}. Valid: {', '.join(valid)}.")
     parameters = inspect.signature(function).parameters
     for name in takes(function):
         if parameters[name].default is inspect.Parameter.empty and name not in given:
-            raise InvalidRequestError(f"A job of kind {kind} needs {name}. It takes: {', '.join(valid)}.")
+            raise InvalidRequestError(f"A job of kind {kind} needs the argument {name}. Valid: {', '.join(valid)}.")
 
 
 def as_json(name: str, value: Any) -> Any:
@@ -78,6 +78,6 @@ def as_json(name: str, value: Any) -> Any:
     if isinstance(value, (list, tuple, set, frozenset)):
         return [as_json(name, item) for item in value]
     raise InvalidRequestError(
-        f"{name}: a job cannot be given {value!r}. Its arguments are texts, numbers, true and false, times, paths, "
-        "lists and dicts of them, and datasets of the data folder."
+        f"{name}={value!r} is not valid: arguments of a job are texts, numbers, True, False, None, times, paths, "
+        "datasets of the data folder, and lists and dicts of these."
     )

@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 
 _QUEUED_BEAT = 20.0  # seconds between two heartbeats of a queued job
 _PATIENCE = 5  # seconds that jobs have to end when the process exits
-_OVER = "Its process ended before it did; submit it again."
+_PROCESS_ENDED = "The process that ran the job ended first: submit the job again."
 
 
 class Backend(Protocol):
@@ -85,7 +85,7 @@ class ThreadBackend(_RecordBackend):
         context = self._waiting[record.id] = JobContext(store, record.id, settings)
         self._queue.put(context)
         if not self._threads:
-            for work in (self._run, self._run, self._look_after):
+            for work in (self._run, self._run, self._write_heartbeats):
                 self._threads.append(threading.Thread(target=work, name="frontierlab job", daemon=True))
                 self._threads[-1].start()
             # registered here because atexit functions run only after the interpreter has waited for these threads
@@ -105,26 +105,26 @@ class ThreadBackend(_RecordBackend):
                     with context.watching():
                         run_claimed(context)
             except Exception:  # the record cannot be read or written; the thread continues with the next job
-                _log.exception("The job %s could not be begun.", context.id)
+                _log.exception("The job %s could not be started.", context.id)
             finally:
                 del self._running[context.id]
 
-    def _look_after(self) -> None:
+    def _write_heartbeats(self) -> None:
         """Write heartbeats for queued jobs."""
         while True:
             time.sleep(_QUEUED_BEAT)
             for context in list(self._waiting.values()):
                 with suppress(OSError, JobError):  # the next heartbeat may succeed
-                    context.write(None)
+                    context.write_heartbeat(None)
 
     def _end(self) -> None:
         """End the jobs of this process when it exits, so that their records give the reason."""
         if os.getpid() != self._owner:  # a fork exits
             return
         for context in list(self._waiting.values()):
-            context.end(state="failed", error=_OVER, patience=0)
+            context.end(state="failed", error=_PROCESS_ENDED, patience=0)
         for context in list(self._running.values()):
-            context.stop(_OVER)
+            context.stop(_PROCESS_ENDED)
         deadline = time.monotonic() + _PATIENCE
         while self._running and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -136,13 +136,13 @@ BACKENDS = ("inline", "thread", "celery")
 _backends: dict[str, Backend] = {"inline": InlineBackend(), "thread": ThreadBackend()}
 
 
-def _begin_anew() -> None:
+def _reset_after_fork() -> None:
     """Reset the back ends in a forked process: the threads and jobs belong to the parent."""
     _backends["thread"] = ThreadBackend()
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_begin_anew)
+    os.register_at_fork(after_in_child=_reset_after_fork)
 
 
 def backend_of(name: str) -> Backend:

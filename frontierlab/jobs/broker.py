@@ -158,7 +158,7 @@ class Broker:
         try:
             _celery(self._url, self._settings).send_task(task, kwargs=arguments, task_id=task_id, retry=False)
         except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
-            raise JobError(f"The broker {self.address} takes no job ({error}).") from error
+            raise JobError(f"The broker {self.address} did not accept the message ({error}).") from error
 
     def ticket(self, id: str) -> str | None:
         """Return the ticket of a job: ``queued``, ``cancelled`` or `REFUSED` with a reason; None if it has none."""

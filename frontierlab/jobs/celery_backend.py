@@ -66,21 +66,21 @@ class CeleryBackend:
         try:
             broker = Broker(settings)
         except ConfigurationError:
-            where = f"it waits at the broker {record.broker}, and there is none here now"
-            return _alone(record, "that can be seen from here", where)
+            where = f"the job waits at the broker {record.broker}, and the settings here name none"
+            return _without_worker(record, " that can be seen from here", where)
         try:
             ticket, workers = self._ask(broker, lambda broker: (broker.ticket(record.id), broker.workers()))
         except JobError as error:
             since, last, _ = self._away.get(broker.address, (0.0, 0.0, error))  # another thread may have had an answer
             if last - since < _PATIENCE:
                 return record
-            return _failed(record, f"It is queued, and nobody can tell whether it is still there: {error}")
+            return _failed(record, f"The job is queued, and its broker has not answered for {_PATIENCE:g} s: {error}")
         if ticket is None and broker.address != record.broker:
-            where = f"it was sent to the broker {record.broker}, and the settings here name {broker.address}"
-            return _alone(record, "that can be seen from here", where)
+            where = f"the job was sent to the broker {record.broker}, and the settings here name {broker.address}"
+            return _without_worker(record, " that can be seen from here", where)
         if ticket is not None and ticket.startswith(REFUSED):
             return _failed(record, ticket.removeprefix(REFUSED))
-        return record if workers else _alone(record, "to run it", f"it waits at the broker {broker.address}")
+        return record if workers else _without_worker(record, "", f"the job waits at the broker {broker.address}")
 
     def _ask(self, broker: Broker, question: Callable[[Broker], _Answer]) -> _Answer:
         """Ask a broker. One that has just failed to answer is not asked again at once: each question takes seconds."""
@@ -98,8 +98,8 @@ class CeleryBackend:
         return answer
 
 
-def _alone(record: JobRecord, which: str, where: str) -> JobRecord:
-    text = f"{NO_WORKER} {which}: {where}. Start one, with make worker or frontierlab.jobs.start_worker(settings)."
+def _without_worker(record: JobRecord, which: str, where: str) -> JobRecord:
+    text = f"{NO_WORKER}{which}: {where}. Start one with make worker or frontierlab.jobs.start_worker(settings)."
     return record.model_copy(update={"warnings": [text]})
 
 

@@ -35,9 +35,9 @@ _LOOK = 0.25  # seconds between two checks for a cancellation
 _WRITE = 0.5  # seconds between two writes of progress
 _PULSE = 1.0  # seconds between two contacts with the broker
 _GRACE = 10.0  # seconds for stopped work to end, before the job ends without it
-_LAST_WORD = 30.0  # seconds for which a failing write of the job's end is retried
+_END_SECONDS = 30.0  # seconds for which a failing write of the job's end is retried
 _JOIN = 60.0  # seconds for the watching thread to end: it may wait for a lock and for the broker
-_TAKEN_OVER = "Another process has taken the job over, or its record is gone."
+_TAKEN_OVER = "Another process has taken over the job, or the record of the job was removed."
 
 
 class JobStopped(Exception):  # not public: only for modules that run jobs
@@ -98,7 +98,7 @@ class JobContext:
         self._beat = beat
         self._over = threading.Event()
         self._stopped: float | None = None
-        self._unwritten = 0
+        self._missed = 0
 
     def report(self, progress: Progress) -> None:
         """Accept a progress record; raise if the job has to stop."""
@@ -143,37 +143,37 @@ class JobContext:
         while not self._over.is_set():
             now = time.monotonic()
             if now - began > self._limit:
-                self.stop(f"It went on for longer than {self._limit:g} s, the job_time_limit of the settings.")
+                self.stop(f"The job ran longer than {self._limit:g} s, the job_time_limit of the settings.")
             if now - pulsed >= _PULSE:
                 pulsed = now
-                if self._is_told():
+                if self._is_cancelled_at_broker():
                     self.stop()
             with suppress(OSError, JobError):  # a network folder may be unavailable for a moment
                 if self.should_stop():
                     self.stop()
             if now - written >= (self._beat if self.latest is shown else _WRITE):
                 written, shown = now, self.latest
-                self._beat_now(shown)
+                self._try_heartbeat(shown)
             if self._stopped is not None and now - self._stopped > _GRACE:
                 self.abandon()
                 return
             self._over.wait(_LOOK)
 
-    def _is_told(self) -> bool:
+    def _is_cancelled_at_broker(self) -> bool:
         try:
             return self._pulse()
         except Exception:  # without this thread, a running job would be taken for lost
-            _log.exception("The job %s: nobody could be asked whether it is cancelled.", self.id)
+            _log.exception("The job %s: the broker could not be asked whether the job is cancelled.", self.id)
             return False
 
-    def _beat_now(self, progress: Progress | None) -> None:
+    def _try_heartbeat(self, progress: Progress | None) -> None:
         """Write a heartbeat. If that fails, the next one may succeed; followers notice if none comes."""
         try:
-            self.write(progress)
+            self.write_heartbeat(progress)
         except (OSError, JobError) as error:
-            if not self._unwritten:
-                _log.warning("The job %s: a sign of life cannot be written: %s", self.id, error)
-            self._unwritten += 1
+            if not self._missed:
+                _log.warning("The job %s: a heartbeat cannot be written: %s", self.id, error)
+            self._missed += 1
 
     def should_stop(self) -> bool:
         """Whether the files beside the record say that the work has to stop."""
@@ -183,7 +183,7 @@ class JobContext:
         """Whether this runner still owns the job: it has not ended, and no other runner has taken it over."""
         return not record.has_ended and record.attempts == self.attempt
 
-    def write(self, progress: Progress | None) -> None:
+    def write_heartbeat(self, progress: Progress | None) -> None:
         """Write a heartbeat and the progress into the record; stop the work if another runner owns the job."""
         with self.store.changing(self.id) as record:
             if self.owns(record):
@@ -197,13 +197,13 @@ class JobContext:
         if self.reason == _TAKEN_OVER:
             return
         text = (
-            f"What it did had not stopped {_GRACE:g} s after it was told to. Until it does, the dataset that it works "
-            "on is in use."
+            f"The work of the job went on for {_GRACE:g} s after it was told to stop. Until it stops, the dataset that "
+            "it writes is in use."
         )
         _log.warning("The job %s has ended. %s", self.id, text)
         self.end(state="failed" if self.reason else "cancelled", error=self.reason, warnings=[text])
 
-    def end(self, *, patience: float = _LAST_WORD, **fields: Any) -> None:
+    def end(self, *, patience: float = _END_SECONDS, **fields: Any) -> None:
         """Write how the job ended, without any secret of the settings.
 
         Nothing is written if the job has already ended or another runner has taken it over.
@@ -227,17 +227,19 @@ class JobContext:
             trying(self._write_end, fields)
         except (OSError, JobError) as error:  # a full disk, say: followers notice the missing heartbeats
             how = fields.get("error") or fields["state"]
-            _log.error("The job %s is over (%s), and its record cannot be written: %s", self.id, how, error)
+            _log.error("The job %s has ended (%s), but its record cannot be written: %s", self.id, how, error)
 
     def _write_end(self, fields: dict[str, Any]) -> None:
         with self.store.changing(self.id) as record:
             if not self.owns(record):
-                _log.warning("The end of attempt %d at the job %s is dropped: %s", self.attempt, self.id, _TAKEN_OVER)
+                _log.warning(
+                    "The end of attempt %d of the job %s is not written: %s", self.attempt, self.id, _TAKEN_OVER
+                )
                 return
             for name, value in fields.items():
                 setattr(record, name, value)
-            if self._unwritten:
-                text = f"{self._unwritten} of its signs of life could not be written."
+            if self._missed:
+                text = f"{self._missed} heartbeats of the job could not be written."
                 record.warnings = [*record.warnings, text]  # a new list: the fields may be written again
             record.ended = record.heartbeat = datetime.now(UTC)
             if self.latest is not None:

@@ -219,7 +219,6 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     ----------
     kind
         ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
-        ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
         (`frontierlab.caching.efficiency`), ``report`` (`frontierlab.report`), or ``notebook`` (one that the settings
         name: ``notebook``, and its ``parameters``).
     backend

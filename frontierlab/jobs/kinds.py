@@ -129,11 +129,11 @@ class Extraction(Kind):
         path = dataset_path(record.arguments["name"], settings.data_dir)
         options = ExtractionOptions.of(settings, request)
         dataset = extract_request(path, request, options, context.report, context.share)
-        return JobOutcome({"dataset": dataset.name}, _lacks(dataset, settings))
+        return JobOutcome({"dataset": dataset.name}, _warnings_of(dataset, settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:
         """Open the dataset."""
-        return open_dataset(_found(record)["dataset"], settings)
+        return open_dataset(_result_of(record)["dataset"], settings)
 
 
 class CatalogueRefresh(Kind):
@@ -149,12 +149,12 @@ class CatalogueRefresh(Kind):
         """Refresh the catalogue; each gap in COOLR's answers becomes a warning."""
         refreshed: Refreshed = self._call(record, settings, context)
         failures = [failure._asdict() for failure in refreshed.failures]
-        told = [" ".join([*filter(None, failure[:4]), failure.error]) for failure in refreshed.failures]
-        return JobOutcome({"when": refreshed.when.isoformat(), "failures": failures}, told)
+        warnings = [" ".join([*filter(None, failure[:4]), failure.error]) for failure in refreshed.failures]
+        return JobOutcome({"when": refreshed.when.isoformat(), "failures": failures}, warnings)
 
     def result(self, record: JobRecord, settings: Settings) -> Refreshed:
         """Read the current catalogue."""
-        found = _found(record)
+        found = _result_of(record)
         failures = tuple(Failure(**failure) for failure in found["failures"])
         return Refreshed(Catalogue.read(settings.catalogue_path), datetime.fromisoformat(found["when"]), failures)
 
@@ -193,11 +193,11 @@ class Caching(Kind):
 
             context.confirm_ownership()
             history.store(frame, dataset, settings)
-        return JobOutcome({"file": path.name}, [*frame.attrs.get("notes", []), *_lacks(dataset, settings)])
+        return JobOutcome({"file": path.name}, [*frame.attrs.get("notes", []), *_warnings_of(dataset, settings)])
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
         """Read the figures."""
-        path = settings.data_dir / "jobs" / _found(record)["file"]
+        path = settings.data_dir / "jobs" / _result_of(record)["file"]
         if not path.exists():
             raise JobError(f"The result of the job {record.id} is gone: there is no file {path}. Submit it again.")
         return pd.read_parquet(path)
@@ -227,11 +227,13 @@ class Report(Kind):
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Write the page; each gap of the dataset becomes a warning."""
         path = self._call(record, settings, context)
-        return JobOutcome({"file": str(path)}, _lacks(open_dataset(record.arguments["dataset"], settings), settings))
+        return JobOutcome(
+            {"file": str(path)}, _warnings_of(open_dataset(record.arguments["dataset"], settings), settings)
+        )
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
         """Return the path of the page."""
-        return Path(_found(record)["file"])
+        return Path(_result_of(record)["file"])
 
 
 class Notebook(Kind):
@@ -256,7 +258,7 @@ class Notebook(Kind):
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
         """Return the path of the executed notebook."""
-        return settings.data_dir / "jobs" / str(_found(record)["file"])
+        return settings.data_dir / "jobs" / str(_result_of(record)["file"])
 
 
 KINDS: dict[str, Kind] = {
@@ -278,13 +280,13 @@ def kind_of(name: str) -> Kind:
     return KINDS[name]
 
 
-def _found(record: JobRecord) -> dict[str, Any]:
+def _result_of(record: JobRecord) -> dict[str, Any]:
     if record.result is None:
         raise JobError(f"The job {record.id} has no result: it is {record.state}.")
     return record.result
 
 
-def _lacks(dataset: Dataset, settings: Settings) -> list[str]:
+def _warnings_of(dataset: Dataset, settings: Settings) -> list[str]:
     """Return warnings about what a dataset lacks, for users of the dataset or its figures."""
     return [loss.text for loss in losses(dataset, settings)] if dataset.state == "complete" else []
 

@@ -120,8 +120,8 @@ class LocalServices:
 
     def _wait(
         self,
-        there: Callable[[], bool],
-        what: str,
+        is_ready: Callable[[], bool],
+        name: str,
         child: subprocess.Popen[bytes] | None = None,
         log: Path | None = None,
     ) -> None:
@@ -129,20 +129,20 @@ class LocalServices:
         deadline = time.monotonic() + _START
         while True:
             with suppress(JobError, ConfigurationError):  # the Redis does not answer yet
-                if there():
+                if is_ready():
                     return
             ended = child is not None and child.poll() is not None
             if ended or time.monotonic() > deadline:
                 how = "ended at once" if ended else f"did not answer within {_START} s"
-                raise JobError(f"{what} {how}{self._last_words(log)}")
+                raise JobError(f"{name} {how}{self._last_line(log)}")
             time.sleep(_LOOK)
 
-    def _last_words(self, log: Path | None) -> str:
+    def _last_line(self, log: Path | None) -> str:
         if log is None:
             return ": end that process, or name a Redis by broker_url in the settings."
         lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
-        said = redact(lines[-1].strip(), secrets_of(self._settings)) if lines else "it wrote nothing"
-        return f": {said} (see {log})"
+        line = redact(lines[-1].strip(), secrets_of(self._settings)) if lines else "it wrote nothing"
+        return f": {line} (see {log})"
 
 
 def _socket() -> Path:
@@ -230,7 +230,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _check() -> int:
     workers = Broker(Settings()).workers()
-    print("\n".join(workers) or "No worker is there.", flush=True)  # noqa: T201
+    print("\n".join(workers) or "No worker is running.", flush=True)  # noqa: T201
     return 0 if any(worker.startswith(f"{socket.gethostname()} ") for worker in workers) else 1
 
 
@@ -243,5 +243,6 @@ def _serve(follow: bool) -> int:
                 time.sleep(_LOOK)
             elif select.select([sys.stdin], [], [], _LOOK)[0] and not os.read(sys.stdin.fileno(), 1024):
                 return 0
-        print("Redis or worker has ended by itself; its log is in jobs in the data folder.", flush=True)  # noqa: T201
+        text = "The Redis or the worker has ended unexpectedly; its log is in the folder jobs of the data folder."
+        print(text, flush=True)  # noqa: T201
         return 1

@@ -56,8 +56,8 @@ class LocalWorker:
 def start_worker(settings: Settings | None = None) -> LocalWorker:
     """Start a worker on this machine, and a Redis if the settings name no broker; return when the worker takes jobs.
 
-    The Redis listens on this machine only, requires a password, and keeps its data in the data folder, so queued jobs
-    survive a restart. The worker's log is in the folder ``jobs`` of the data folder.
+    The Redis listens on a Unix socket alone, which no other user can open. It keeps its data in the data folder, so
+    queued jobs survive a restart. The worker's log is in the folder ``jobs`` of the data folder.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def start_worker(settings: Settings | None = None) -> LocalWorker:
         raise
     if answer != "ready":
         worker.stop()
-        raise JobError(f"The worker did not start: {answer or 'it ended without a word'}")
+        raise JobError(f"The worker did not start: {answer or 'its process ended without a message'}")
     return worker
 
 

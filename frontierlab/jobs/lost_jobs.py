@@ -71,10 +71,14 @@ def _sent(record: JobRecord) -> datetime:
 def _resend(id: str, left: datetime, broker: Broker, store: JobStore) -> bool:
     if (broker.ticket(id) or "").startswith(REFUSED):
         return False
-    with store.changing(id) as record:
-        if record.has_ended or not _is_lost(record, left):  # another worker has sent it meanwhile
-            return False
-        record.sent = datetime.now(UTC)
+    try:
+        with store.changing(id) as record:
+            if record.has_ended or not _is_lost(record, left):  # another worker has sent it meanwhile
+                return False
+            record.sent = datetime.now(UTC)
+    except (JobError, OSError) as error:  # the next look may succeed, and other jobs are lost too
+        _log.warning("The job %s is lost and is not sent again yet: %s", id, error)
+        return False
     _log.warning("The job %s was lost while it was %s; it is sent again.", id, record.state)
     broker.send(record)
     return True

@@ -35,11 +35,11 @@ def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any]
         parameter is not a valid name of a variable.
     """
     if notebook not in settings.notebooks:
-        names = ", ".join(sorted(settings.notebooks)) or "none; the setting notebooks names them, as name=path"
-        raise InvalidRequestError(f"The settings name no notebook {notebook!r}. There: {names}.")
+        names = ", ".join(sorted(settings.notebooks)) or "none; write name=path into the setting notebooks"
+        raise InvalidRequestError(f"The settings name no notebook {notebook!r}. Valid: {names}.")
     path = settings.notebooks[notebook]
     if not path.is_file():
-        raise InvalidRequestError(f"The notebook {notebook} of the settings is not there: {path}.")
+        raise InvalidRequestError(f"The settings name {path} as the notebook {notebook}, and there is no such file.")
     if (language := _language(path)).lower() not in _PYTHON:
         raise InvalidRequestError(
             f"The notebook {notebook} is written in {language}: jobs run notebooks in Python, with the interpreter of "
@@ -49,7 +49,9 @@ def check_notebook(settings: Settings, notebook: str, parameters: dict[str, Any]
         raise InvalidRequestError(f"parameters={parameters!r}: give a dict of the notebook's parameters.")
     for name in parameters or ():  # parameters are written into a cell as code
         if not name.isidentifier() or keyword.iskeyword(name):
-            raise InvalidRequestError(f"{name!r} is not the name of a parameter: it has to be that of a variable.")
+            raise InvalidRequestError(
+                f"{name!r} is not valid as the name of a parameter: give the name of a variable in Python."
+            )
     return path
 
 
@@ -93,9 +95,9 @@ def run_notebook(
     source = check_notebook(settings, notebook, parameters)
     target = context.path(".ipynb")
     arguments = {"input_path": str(source), "output_path": str(target), "cwd": str(source.parent)}
-    said = context.path(".log")
+    log = context.path(".log")
     began = time.monotonic()
-    with said.open("wb") as output:
+    with log.open("wb") as output:
         child = subprocess.Popen(
             [sys.executable, "-m", "frontierlab.jobs.notebook_process"],
             stdin=subprocess.PIPE,
@@ -104,7 +106,7 @@ def run_notebook(
             start_new_session=True,
         )
         try:
-            _tell(child, {**arguments, "parameters": parameters or {}})
+            _send(child, {**arguments, "parameters": parameters or {}})
             while child.poll() is None:
                 context.report(_progress(target, time.monotonic() - began))
                 with suppress(subprocess.TimeoutExpired):
@@ -112,8 +114,11 @@ def run_notebook(
         finally:
             _end(child)
     if child.returncode:
-        raise JobError(f"The notebook {notebook} failed: {_reason(target, said)} What it became is in {target}.")
-    said.unlink()
+        raise JobError(
+            f"The notebook {notebook} failed: {_reason(target, log)} The notebook as far as it was executed is in "
+            f"{target}."
+        )
+    log.unlink()
     return target
 
 
@@ -128,18 +133,18 @@ def _progress(target: Path, seconds: float) -> Progress:
     return Progress("cells", done, total, rate, remaining)
 
 
-def _reason(target: Path, said: Path) -> str:
+def _reason(target: Path, log: Path) -> str:
     """Return the error of the failed cell; if there is none, the last line that papermill wrote."""
     with suppress(OSError, ValueError, KeyError):
         for cell in json.loads(target.read_text(encoding="utf-8"))["cells"]:
             for output in cell.get("outputs", ()):
                 if output["output_type"] == "error":
                     return f"{output['ename']}: {output['evalue']}."
-    lines = said.read_text(encoding="utf-8", errors="replace").split("\n")
-    return next((f"{line.strip()}." for line in reversed(lines) if line.strip()), "papermill ended without a word.")
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return next((f"{line.strip()}." for line in reversed(lines) if line.strip()), "papermill ended without a message.")
 
 
-def _tell(child: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
+def _send(child: subprocess.Popen[bytes], arguments: dict[str, Any]) -> None:
     assert child.stdin is not None
     with suppress(BrokenPipeError):  # the process has already ended, and its log says why
         child.stdin.write(json.dumps(arguments).encode() + b"\n")

@@ -62,18 +62,18 @@ def submit_periodic(settings: Settings, now: datetime | None = None) -> list[Job
 
     Raises
     ------
-    A chain could not be submitted; the others were.
+    FrontierlabError
         A chain could not be submitted; the others were.
     """
     today = (now or datetime.now(UTC)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
     folder = settings.data_dir / "jobs"
     folder.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(folder / "periodic.lock", timeout=_LOCK_SECONDS):  # two beats submit a day only once
-        known = _Known([job.record() for job in jobs(settings)])
+        existing = _Jobs([job.record() for job in jobs(settings)])
         days = [today - timedelta(days=age) for age in range(_DAYS, 0, -1)]
-        first = known.first_day(settings)
-        chains = [_steps(day, settings, known) for day in days if day == days[-1] or (first and day.date() >= first)]
-        if "catalogue" in settings.periodic and not known.is_going_on(("catalogue", {})):
+        first = existing.first_day(settings)
+        chains = [_steps(day, settings, existing) for day in days if day == days[-1] or (first and day.date() >= first)]
+        if "catalogue" in settings.periodic and not existing.is_pending(("catalogue", {})):
             chains[-1].insert(0, ("catalogue", {}))
         return _submitted([chain for chain in chains if chain], settings)
 
@@ -91,26 +91,26 @@ def _submitted(chains: list[list[_Step]], settings: Settings) -> list[Job]:
     return submitted
 
 
-def _steps(day: datetime, settings: Settings, known: _Known) -> list[_Step]:
+def _steps(day: datetime, settings: Settings, existing: _Jobs) -> list[_Step]:
     """Return the steps for a day that are neither done nor queued nor running."""
     name = f"day-{day:%Y-%m-%d}"
     until = day + timedelta(days=1)
     wanted: list[_Step] = []
-    if "extraction" in settings.periodic and not _is_there(name, settings):
+    if "extraction" in settings.periodic and not _is_complete(name, settings):
         wanted.append(("extraction", {"name": name, "since": format_time(day), "until": format_time(until)}))
-    elif not _is_there(name, settings):
-        _log.warning("There is no complete dataset %s, and extraction is not among what is periodic.", name)
+    elif not _is_complete(name, settings):
+        _log.warning("There is no complete dataset %s, and the setting periodic does not name extraction.", name)
         return []
     if "caching" in settings.periodic:
         wanted.append(("caching", {"dataset": name, "store": True}))
     if "report" in settings.periodic:
         wanted.append(("report", {"dataset": name}))
-    if any(kind == "extraction" and known.covers((kind, given)) for kind, given in wanted):
+    if any(kind == "extraction" and existing.covers((kind, given)) for kind, given in wanted):
         return []  # the chain already submits the later steps, or the next day does
-    return [step for step in wanted if not known.covers(step)]
+    return [step for step in wanted if not existing.covers(step)]
 
 
-def _is_there(name: str, settings: Settings) -> bool:
+def _is_complete(name: str, settings: Settings) -> bool:
     try:
         return open_dataset(name, settings).state == "complete"
     except DatasetError:
@@ -118,23 +118,25 @@ def _is_there(name: str, settings: Settings) -> bool:
 
 
 @dataclass
-class _Known:
+class _Jobs:
     """The existing jobs."""
 
     records: list[JobRecord]
 
-    def is_going_on(self, step: _Step) -> bool:
+    def is_pending(self, step: _Step) -> bool:
         """Whether a job for this step is queued, runs, or follows such a job in a chain."""
-        return any(_same(step, each) for record in self.records if not record.has_ended for each in _all_of(record))
+        return any(_same(step, each) for record in self.records if not record.has_ended for each in _steps_of(record))
 
     def covers(self, step: _Step) -> bool:
         """Whether a job for this step is queued, runs or has succeeded."""
         done = (record for record in self.records if record.state == "succeeded")
-        return self.is_going_on(step) or any(_same(step, (record.kind, record.arguments)) for record in done)
+        return self.is_pending(step) or any(_same(step, (record.kind, record.arguments)) for record in done)
 
     def first_day(self, settings: Settings) -> date | None:
         """Return the first day that was extracted or requested; None if there is none yet."""
-        asked = (each[1].get("name") for record in self.records for each in _all_of(record) if each[0] == "extraction")
+        asked = (
+            each[1].get("name") for record in self.records for each in _steps_of(record) if each[0] == "extraction"
+        )
         made = (path.name for path in (settings.data_dir / "datasets").glob("day-*"))
         return min(_days([*asked, *made]), default=None)
 
@@ -149,7 +151,7 @@ def _days(names: Iterable[Any]) -> list[date]:
     return found
 
 
-def _all_of(record: JobRecord) -> list[_Step]:
+def _steps_of(record: JobRecord) -> list[_Step]:
     return [(record.kind, record.arguments), *record.then]
 
 

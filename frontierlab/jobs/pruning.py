@@ -40,7 +40,9 @@ def prune(older_than: timedelta, settings: Settings | None = None) -> list[str]:
         A file could not be removed. Jobs removed before that stay removed.
     """
     if not isinstance(older_than, timedelta) or older_than < timedelta(0):
-        raise InvalidRequestError(f"older_than={older_than!r} is not valid: a timedelta, timedelta(days=30) say.")
+        raise InvalidRequestError(
+            f"older_than={older_than!r} is not valid: give a timedelta, such as timedelta(days=30)."
+        )
     settings = settings or Settings()
     store, before = JobStore(settings), datetime.now(UTC) - older_than
     return [id for id in reversed(store.ids()) if _remove(store, id, before, settings)]
@@ -55,7 +57,7 @@ def _remove(store: JobStore, id: str, before: datetime, settings: Settings) -> b
                 return False
             store.remove(id)
     except OSError as error:
-        raise JobError(f"What is kept of the job {id} in {store.folder} cannot be removed: {error}.") from error
+        raise JobError(f"The files of the job {id} in {store.folder} cannot be removed: {error}.") from error
     except JobError:  # malformed, or removed by another process meanwhile
         return False
     with suppress(JobError):  # raised if Celery is not installed

@@ -27,7 +27,7 @@ __all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "REQUIRED_SETTINGS", "S
 BEAT = 5.0
 """Seconds between two heartbeats of a job's runner."""
 
-NO_WORKER = "No worker is there"
+NO_WORKER = "There is no worker"
 """How the warning begins that a queued job has no worker."""
 
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
@@ -35,7 +35,6 @@ State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 
 _ID = re.compile(r"\d{8}T\d{9}-[a-z]+-[0-9a-f]{8}")
 _LOCK_SECONDS = 20
-_NOBODY = "nobody runs it any more: its process ended"
 
 
 class JobRecord(BaseModel):
@@ -123,9 +122,10 @@ class JobRecord(BaseModel):
             return self
         if not self.is_lost(3 if self.backend == "celery" else 1):  # another worker takes the job over soon
             return self
-        text = f"The job was {self.state}, and {_NOBODY} (last sign of life {self.heartbeat:%Y-%m-%d %H:%M:%S} UTC)."
+        last = f"{self.heartbeat:%Y-%m-%d %H:%M:%S} UTC"
+        text = f"The job was {self.state}, but its process ended or hangs (last heartbeat {last})."
         if self.backend == "celery":
-            text += " A worker that is started again may go on with it."
+            text += " A worker that is started later can continue it."
         return self.model_copy(update={"state": "failed", "error": text, "ended": self.heartbeat})
 
 
@@ -144,7 +144,7 @@ class JobStore:
     def path(self, id: str, suffix: str = ".json") -> Path:
         """Return the path of a job's record, or of another file of the job."""
         if not isinstance(id, str) or not _ID.fullmatch(id):
-            raise JobError(f"{id!r} is not the id of a job. frontierlab.jobs.jobs(settings) lists the jobs there are.")
+            raise JobError(f"{id!r} is not the id of a job: frontierlab.jobs.jobs(settings) lists all jobs.")
         return self.folder / f"{id}{suffix}"
 
     def create(self, **fields: Any) -> JobRecord:
@@ -163,8 +163,8 @@ class JobStore:
             write_text(self.path(id), record.model_dump_json(indent=1))
         except OSError as error:
             raise JobError(
-                f"No job can be submitted: {self.folder} cannot be written ({error.strerror or error}). Another place "
-                "is named by data_dir in the settings."
+                f"No job can be submitted: {self.folder} cannot be written ({error.strerror or error}). Set data_dir "
+                "in the settings to another folder."
             ) from error
         return record
 
@@ -186,7 +186,7 @@ class JobStore:
             return JobRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise JobError(
-                f"There is no job {id} in {self.folder}. frontierlab.jobs.jobs(settings) lists the jobs there are."
+                f"There is no job {id} in {self.folder}: frontierlab.jobs.jobs(settings) lists all jobs."
             ) from None
         except (OSError, ValueError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error
@@ -240,7 +240,8 @@ class JobStore:
             lock.acquire()
         except filelock.Timeout:
             raise JobError(
-                f"The record of the job {id} is locked by a process that does not let go of it: {lock.lock_file}."
+                f"Another process has held the lock of the job {id} for {_LOCK_SECONDS:g} s: {lock.lock_file}. Try "
+                "again."
             ) from None
         try:
             try:

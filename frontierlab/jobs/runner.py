@@ -38,8 +38,9 @@ def claim(context: JobContext) -> Claim:
             last = record.process or Process.this()
             record.state, record.ended = "failed", now
             record.error = (
-                f"It was begun {record.attempts} times, and each time its process ended before it did, the last one "
-                f"being {last.pid} on {last.host}. The worker's log may say why; often it is too little memory."
+                f"The job was started {record.attempts} times, and each time its process ended before the job did, the "
+                f"last time process {last.pid} on {last.host}. The log of the worker may say why; often the memory is "
+                "too small."
             )
             return "ended"
         record.state, record.heartbeat, record.process = "running", now, Process.this()
@@ -64,7 +65,7 @@ def run_claimed(context: JobContext) -> None:
     except Exception as error:
         context.end(state="failed", error=f"{type(error).__name__}: {error}", traceback=traceback.format_exc())
     except BaseException as error:  # including Ctrl-C and the end of the worker
-        context.end(state="failed", error=f"It was interrupted by {type(error).__name__}.")
+        context.end(state="failed", error=f"The job was interrupted by {type(error).__name__}.")
         raise
     else:
         context.end(state="succeeded", result=outcome.result, warnings=outcome.warnings)

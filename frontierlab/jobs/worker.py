@@ -35,7 +35,7 @@ class _PartContext(JobContext):
     def should_stop(self) -> bool:
         return super().should_stop() or self.store.read(self.id).has_ended
 
-    def write(self, progress: object) -> None:
+    def write_heartbeat(self, progress: object) -> None:
         pass
 
     def abandon(self) -> None:
@@ -49,7 +49,7 @@ def run_one_job(id: str, version: str) -> str:
     try:
         record = store.read(id)
     except JobError as error:
-        broker.refuse(id, f"the worker on {socket.gethostname()} does not find it: {error}")
+        broker.refuse(id, f"the worker on {socket.gethostname()} does not find the job: {error}")
         raise
     context = JobContext(
         store,
@@ -86,7 +86,7 @@ def _submit_next(store: JobStore, id: str, settings: Settings) -> None:
             submit_chain(chain, settings)
         except FrontierlabError as error:
             _log.error("After the job %s, %s could not be submitted: %s", id, chain[0], error)
-            text = f"The job {chain[0][0]} that was to come after it could not be submitted: {error}"
+            text = f"The next job of the chain, {chain[0][0]}, could not be submitted: {error}"
             with store.changing(id) as record:
                 record.warnings.append(redact(text, secrets_of(settings)))
 
@@ -120,15 +120,15 @@ def _refusal(record: JobRecord, settings: Settings, version: str) -> str:
     where = f"the worker on {socket.gethostname()}"
     if version != __version__:
         return (
-            f"It was submitted by frontierlab {version}, and {where} is frontierlab {__version__}: install the same "
-            "version on both, and submit it again."
+            f"The job was submitted by frontierlab {version}, and {where} is frontierlab {__version__}: install the "
+            "same version on both, and submit the job again."
         )
     ours = settings.model_dump(mode="json", include={*REQUIRED_SETTINGS})
     for name, value in record.required_settings.items():
         if ours.get(name) != value:
             return (
-                f"It was submitted with {name}={value!r}, and {where} has {ours.get(name)!r}: a worker needs the "
-                "configuration of those who submit."
+                f"The job was submitted with {name}={value!r}, and {where} has {ours.get(name)!r}: give the worker the "
+                "configuration of the submitter."
             )
     return ""
 

@@ -1,4 +1,4 @@
-"""Jobs that need Spark: their results by way of a file, selections among their arguments, and ending them."""
+"""Jobs that need Spark: results in files, selections as arguments, cancellation."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def few(monkeypatch):
 
 
 @pytest.mark.usefixtures("running")
-def test_caching_figures_come_back_as_they_were(settings, dataset):
+def test_caching_figures_are_read_back_unchanged(settings, dataset):
     here = fl.caching.efficiency(dataset, settings, progress=False)
     job = jobs.submit("caching", settings=settings, backend="thread", dataset=dataset, store=True)
     found = job.result(LONG)
@@ -81,7 +81,7 @@ def test_a_report_of_a_selection(settings, dataset):
 
 
 @pytest.mark.parametrize("kind", ["caching", "report"])
-def test_what_spark_does_for_a_job_ends_with_it(settings, dataset, running, monkeypatch, kind):
+def test_cancelling_a_job_ends_its_spark_work(settings, dataset, running, monkeypatch, kind):
     ask = SparkSession.sql
     monkeypatch.setattr(SparkSession, "sql", lambda session, *_, **__: ask(session, ENDLESS))
     job = jobs.submit(kind, settings=settings, backend="thread", dataset=dataset)

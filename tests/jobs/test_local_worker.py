@@ -1,4 +1,4 @@
-"""The Redis and the worker of one's own machine: started on request, and ended with whoever started them."""
+"""The Redis and the worker of one machine: they start on request and end with the process that started them."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_its_redis_listens_on_a_private_socket_alone(shared):
     assert redis.net_connections() == []
 
 
-def test_settings_can_name_a_socket(shared):
+def test_the_settings_can_name_the_socket(shared):
     url = broker_file(shared).read_text() + "?virtual_host=0"
     settings = fl.Settings(**{**shared.model_dump(), "broker_url": url})
     job = jobs.submit("extraction", settings=settings, name="by-socket", source=fl.sample.path())
@@ -116,25 +116,18 @@ def test_settings_can_name_a_socket(shared):
     assert job.record().broker == f"{socket_of(shared)} on {socket.gethostname()}"
 
 
-def run_notebook(*cells):
-    """Execute a notebook with a kernel of its own, which ends with it; return what its last cell showed."""
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code) for code in cells])
-    nbclient.NotebookClient(notebook, timeout=LONG, kernel_name="python3").execute()
-    return notebook.cells[-1].outputs[0]["data"]["text/plain"]
-
-
-def test_submitted_in_one_notebook_found_in_the_next(shared, monkeypatch):
+def test_a_job_of_a_notebook_is_found_after_the_notebook_is_closed(shared, monkeypatch):
     for name, value in as_variables(shared).items():
         monkeypatch.setenv(name, value)
-    begin = "import frontierlab as fl"
-    id = run_notebook(begin, "fl.jobs.submit('extraction', name='n', source=fl.sample.path()).id").strip("'")
-    jobs.open_job(id, shared).wait(LONG)
-    job = f"fl.jobs.open_job({id!r})"
-    state = run_notebook(begin, f"{job} in fl.jobs.jobs(), {job}.state, {job}.result().counts.kept")
-    assert state == repr((True, "succeeded", World().counts["kept"]))
+    code = "import frontierlab as fl; fl.jobs.submit('extraction', name='n', source=fl.sample.path()).id"
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    nbclient.NotebookClient(notebook, timeout=LONG, kernel_name="python3").execute()  # its kernel ends here
+    id = notebook.cells[0].outputs[0]["data"]["text/plain"].strip("'")
+    assert jobs.open_job(id, shared) in jobs.jobs(shared)
+    assert_is_the_world(jobs.open_job(id, shared).result(LONG), World())
 
 
-def test_a_second_one_shares_the_redis(shared):
+def test_a_second_worker_shares_the_redis(shared):
     url = broker_file(shared).read_text()
     with jobs.start_worker(shared):
         assert broker_file(shared).read_text() == url
@@ -143,7 +136,7 @@ def test_a_second_one_shares_the_redis(shared):
     assert broker_file(shared).read_text() == url
 
 
-def test_whether_a_worker_is_there_can_be_asked(shared, settings):
+def test_the_command_says_whether_a_worker_runs(shared, settings):
     def asked(folder):
         environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(folder)}
         command = [sys.executable, "-m", "frontierlab.jobs", "--check"]
@@ -170,30 +163,25 @@ def celery_of(settings):
     return celery
 
 
-def test_queued_jobs_outlive_the_worker_and_its_redis(settings):
+def test_queued_jobs_survive_ended_and_killed_programs(settings):
     command = serving(settings)
     celery_of(settings).send_signal(signal.SIGSTOP)
     job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
     celery_of(settings).kill()
     said, _ = command.communicate(timeout=LONG)
-    assert (command.returncode, said[:28]) == (1, b"Redis or worker has ended by")
+    assert (command.returncode, said[:28]) == (1, b"The Redis or the worker has ")
     until_gone(settings)
     assert job.state == "queued"
-    again = serving(settings)
+
+    command = serving(settings)
     assert_is_the_world(job.result(LONG), World())
-    again.send_signal(signal.SIGINT)
-    assert again.wait(LONG) == 0
-    again.stdout.close()
-    until_gone(settings)
-
-
-def test_what_a_killed_command_left_is_cleaned_up_by_the_next(settings):
-    killed = serving(settings)
-    killed.kill()
-    killed.communicate(timeout=LONG)
     left = socket_of(settings)
     [redis] = [process for process in programs_of(settings) if str(left) in " ".join(process.cmdline())]
+    command.kill()
+    command.communicate(timeout=LONG)
     celery_of(settings).kill()
+    assert redis in programs_of(settings)
+
     command = serving(settings)
     assert not left.parent.exists()
     assert redis not in programs_of(settings)
@@ -205,6 +193,20 @@ def test_what_a_killed_command_left_is_cleaned_up_by_the_next(settings):
     assert not broker_file(settings).exists()
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_end_the_command(monkeypatch, number):
+    def serve(follow):
+        os.kill(os.getpid(), number)
+        time.sleep(LONG)
+
+    monkeypatch.setattr(local_services, "_serve", serve)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        assert local_services.main([]) == 0
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 CALLER = """
 import os, signal, sys, time
 import frontierlab as fl
@@ -214,15 +216,21 @@ print("started", flush=True)
 """
 
 
-@pytest.mark.parametrize("then", ["", "os.kill(os.getpid(), signal.SIGKILL)"])
-def test_it_ends_with_the_process_that_started_it(settings, then):
-    command = [sys.executable, "-c", CALLER.format(then=then), settings.data_dir]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.stdout == "started\n", done.stderr
-    until_gone(settings)
+def test_a_worker_ends_with_the_process_that_started_it(data_dir):
+    ways = {"exit": "", "killed": "os.kill(os.getpid(), signal.SIGKILL)"}
+    folders = {way: local(data_dir / way) for way in ways}
+    callers = [
+        subprocess.Popen(
+            [sys.executable, "-c", CALLER.format(then=then), folders[way].data_dir], stdout=subprocess.PIPE, text=True
+        )
+        for way, then in ways.items()
+    ]
+    assert [caller.communicate(timeout=LONG)[0] for caller in callers] == ["started\n"] * 2
+    for settings in folders.values():
+        until_gone(settings)
 
 
-def test_a_redis_that_cannot_start_is_said(settings, monkeypatch, tmp_path):
+def test_a_redis_that_cannot_start_is_an_error(settings, monkeypatch, tmp_path):
     (tmp_path / "redis-server").write_text("#!/bin/sh\necho no memory\nexit 1\n")
     (tmp_path / "redis-server").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
@@ -245,7 +253,7 @@ def left_behind(settings):
     shutil.rmtree(place.parent, ignore_errors=True)
 
 
-def test_the_socket_of_a_killed_redis_is_said_and_replaced(settings, left_behind):
+def test_the_socket_of_a_killed_redis_is_an_error_until_it_is_replaced(settings, left_behind):
     said = r"The broker of the data folder on .* does not answer .* Start one on this machine: make worker, or"
     with pytest.raises(JobError, match=said):
         jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
@@ -256,7 +264,7 @@ def test_the_socket_of_a_killed_redis_is_said_and_replaced(settings, left_behind
     assert not broker_file(settings).exists()
 
 
-def test_a_redis_of_another_process_that_does_not_answer_is_said(settings, left_behind, monkeypatch):
+def test_a_redis_of_another_process_that_does_not_answer_is_an_error(settings, left_behind, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.local_services._START", 0.1)
     with FileLock(broker_file(settings).with_suffix(".lock")), LocalServices(settings) as services:
         said = r"^The Redis that another process started for this data folder did not answer within 0.1 s: end that "
@@ -288,7 +296,7 @@ def test_a_socket_has_a_short_path(monkeypatch, tmp_path):
     assert list(long.iterdir()) == []
 
 
-def test_a_worker_that_does_not_end_when_asked_is_ended_with_its_children(monkeypatch):
+def test_a_worker_that_ignores_signals_is_killed_with_its_children(monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.local_worker._END", 0.2)
     command = ["/bin/sh", "-c", "trap '' TERM; setsid sleep 600 & echo started; wait; wait"]
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -301,7 +309,7 @@ def test_a_worker_that_does_not_end_when_asked_is_ended_with_its_children(monkey
     assert alive == []
 
 
-def test_a_worker_that_does_not_come_up_is_said_and_nothing_is_left_of_it(settings, monkeypatch):
+def test_a_worker_that_starts_too_slowly_is_an_error_and_leaves_no_process(settings, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.local_worker._START", 0.1)
     monkeypatch.setattr("frontierlab.jobs.local_worker._END", 5)
     with pytest.raises(JobError, match="The worker did not start: no answer"):
@@ -309,7 +317,7 @@ def test_a_worker_that_does_not_come_up_is_said_and_nothing_is_left_of_it(settin
     until_gone(settings)
 
 
-def test_a_program_that_does_not_end_when_asked_is_ended_with_its_children(settings, monkeypatch, tmp_path):
+def test_a_program_that_ignores_signals_is_killed_with_its_children(settings, monkeypatch, tmp_path):
     monkeypatch.setattr("frontierlab.jobs.local_services._END", 0.2)
     with LocalServices(settings) as services:
         code = "trap '' TERM; sleep 600 & echo started; wait; wait"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from filelock import FileLock
 
 import frontierlab as fl
 from frontierlab.jobs.lost_jobs import resend_lost_jobs
@@ -103,6 +104,14 @@ def test_jobs_whose_submitter_ended_before_it_sent_them_are_sent(store, job):
     with store.changing(id) as record:
         record.submitted -= timedelta(seconds=11)
     assert resend_lost_jobs(QueueOf(), store) == [id]
+
+
+def test_a_locked_record_does_not_keep_other_jobs_lost(store, job, monkeypatch):
+    monkeypatch.setattr("frontierlab.jobs.records._LOCK_SECONDS", 0.1)
+    other, locked = job(), job()
+    with FileLock(store.path(locked, ".lock")):
+        assert resend_lost_jobs(QueueOf(), store) == [other]
+    assert resend_lost_jobs(QueueOf(), store) == [locked]
 
 
 def test_refused_jobs_and_malformed_records_are_left_alone(store, job):

@@ -20,12 +20,12 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONG = 600  # seconds after which a notebook has failed
 
 
-def test_each_is_run_here():
+def test_every_notebook_has_a_test():
     assert [path.stem for path in NOTEBOOKS] == ["caching", "explore", "extract", "quickstart", "report"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
-def test_it_is_stored_without_outputs_and_with_parameters(path):
+def test_notebooks_are_stored_without_outputs_and_with_parameters(path):
     code = code_cells(path)
     assert not any(cell.outputs or cell.execution_count for cell in code)
     assert [cell.metadata.get("tags") for cell in code].count(["parameters"]) == 1
@@ -38,7 +38,7 @@ def code_cells(path):
 @pytest.mark.spark
 @pytest.mark.usefixtures("running")
 @pytest.mark.parametrize("name", ["caching", "explore", "extract"])
-def test_its_cells_run_and_show_what_they_made(name, tmp_path, monkeypatch):
+def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
     """In the session that is there: a kernel and a Spark each would take minutes."""
     monkeypatch.setattr(bokeh.io, "output_notebook", lambda resources: None)
     shown = []
@@ -91,7 +91,7 @@ def outputs_of(job):
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", ["quickstart", "report"])
-def test_it_runs_in_a_kernel(executed, name):
+def test_notebooks_run_in_a_kernel(executed, name):
     # the outputs speak: an error in a cell fails here, and so does an empty table or figure
     _, outputs = outputs_of(executed[name])
     shown = [kind for output in outputs if "data" in output for kind in output["data"]]
@@ -101,7 +101,7 @@ def test_it_runs_in_a_kernel(executed, name):
 
 
 @pytest.mark.spark
-def test_the_report_has_its_parameters_and_stands_without_a_kernel(executed):
+def test_the_executed_report_has_its_parameters_and_needs_no_kernel(executed):
     book, outputs = outputs_of(executed["report"])
     (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]
     assert 'name = "night"' in injected.source

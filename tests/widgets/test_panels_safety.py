@@ -258,5 +258,5 @@ def test_a_job_that_nobody_runs_is_not_followed_for_ever(settings, monkeypatch):
     monkeypatch.setattr(jobs.Job, "record", lambda job: alone)
     said = []
     work = Work(lambda work: None, lambda *_: None, lambda _, progress: said.append(progress.message))
-    with pytest.raises(JobError, match=r"stays queued: No worker is there to run it\. The jobs panel can start"):
+    with pytest.raises(JobError, match=r"stays queued: There is no worker to run it\. The jobs panel can start"):
         follow(jobs.Job(record.id, settings), work)

@@ -1,0 +1,75 @@
+"""Jobs that wait, records as a process left them, and waiting for conditions."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+
+import filelock
+
+from frontierlab import jobs
+from frontierlab.jobs import backends, kinds
+from frontierlab.jobs.kinds import JobOutcome
+from frontierlab.jobs.records import JobStore
+from frontierlab.util.progress import Progress
+
+LONG = 60  # seconds after which a test that waits has failed
+
+
+class Waiting(kinds.CatalogueRefresh):
+    """A catalogue job that reports and waits until `go` is set."""
+
+    def __init__(self):
+        self.begun = threading.Semaphore(0)
+        self.go = threading.Event()
+        self.error = None
+
+    def run(self, record, settings, context):
+        self.begun.release()
+        count = 0
+        while not self.go.wait(0.02):
+            count += 1
+            context.report(Progress("waiting", count, None, 1.0, None))
+        if self.error is not None:
+            raise self.error
+        return JobOutcome({"when": "2026-10-01T00:00:00+00:00", "failures": []}, ["a word"])
+
+
+def until_idle():
+    """Wait until no thread runs a job any more."""
+    wait_for(backends.backend_of("thread").is_idle)
+
+
+def wait_for(condition):
+    """Wait until a condition holds, and fail after `LONG` seconds."""
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def stop(pid, lock):
+    """Stop a process, as Ctrl-Z does, at a moment when it does not hold a lock."""
+
+    def is_stopped():
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with filelock.FileLock(lock, timeout=0.2):
+                return True
+        except filelock.Timeout:
+            os.kill(pid, signal.SIGCONT)
+            return False
+
+    wait_for(is_stopped)
+
+
+def written(settings, **fields):
+    """Write a record with these fields, as another process may have left it; return its job."""
+    store = JobStore(settings)
+    record = store.create(kind="catalogue", arguments={}, backend="thread")
+    with store.changing(record.id) as mine:
+        for name, value in fields.items():
+            setattr(mine, name, value)
+    return jobs.open_job(record.id, settings)
