@@ -1,17 +1,14 @@
-import tempfile
-from collections import defaultdict
+"""What changed between two selections: the answer, the statement, and the figure."""
+
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-import duckdb
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from bokeh.models import HBar, HoverTool
 from bokeh.models.annotations import Label, Legend
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import DataFrame, SparkSession
 
@@ -20,39 +17,18 @@ from frontierlab import plots, spark
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
 from tests.support import duck
-from tests.support.logs import START, make_dataset, table
+from tests.support.logs import START, make_dataset
+from tests.support.random_logs import NASTY, WORLDS, World, selections, world
+from tests.support.reference import Rows, changed
 
 HOUR = 3_600_000
-NASTY = ["it's", 'a"b', "a;b -- c", "{now}", ":since", "", "NULL", "日本 Åß", "a\nb"]
 BEFORE = fl.Selection(since="2026-10-01", until="2026-10-01T01:00")
 NOW = BEFORE.shifted(timedelta(hours=1))
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+Expected: TypeAlias = dict[tuple[Any, ...], tuple[int, ...]]
 
-rows = st.lists(
-    st.fixed_dictionaries(
-        {
-            "time": st.integers(START, START + 2 * HOUR - 1),
-            "db": st.sampled_from(["CONDBR2", *NASTY]),
-            "schema": st.none() | st.sampled_from(["A", *NASTY]),
-            "nodefullpath": st.none() | st.sampled_from(["/a", "/b", *NASTY]),
-            "tagname": st.none() | st.sampled_from(["none", "t", *NASTY]),
-            "taskid": st.none() | st.sampled_from([0, 1, 2**53 + 1, 2**63 - 1]),
-            "taskname": st.none() | st.sampled_from(NASTY),
-            "frontierserver": st.none() | st.sampled_from(["s1", "s2", *NASTY]),
-            "cached": st.none() | st.booleans(),
-            "disconn": st.none() | st.booleans(),
-            "rejected": st.none() | st.booleans(),
-            "procerror": st.none() | st.booleans(),
-            "fsize": st.none() | st.integers(0, 2**50),
-        }
-    ),
-    max_size=30,
-)
-selections = st.sampled_from(
-    [fl.Selection(), fl.Selection(db=NASTY), fl.Selection(schema=["it's", None]), fl.Selection(nodefullpath="{now}")]
-)
-
-
-CONNECTION = duckdb.connect()
+ranked = st.sampled_from(CHANGES)
+tops = st.none() | st.integers(1, 3)
 
 
 @pytest.fixture(scope="module")
@@ -156,51 +132,18 @@ def test_what_makes_no_sense_is_refused(keywords: dict[str, Any], message: str, 
 # ---- the same answers as another way to count them --------------------------------------------------
 
 
-def counted(
-    logs: pa.Table, selection: fl.Selection, keys: tuple[str, ...]
-) -> dict[tuple[Any, ...], tuple[int, int, int]]:
-    """Return queries, bytes and failures by these keys, as DuckDB counts them."""
-    tests, values = [], []
-    for name in ("db", "schema", "nodefullpath"):
-        chosen = getattr(selection, name)
-        if chosen:
-            tests.append(
-                f"({' OR '.join(f'{name!r} IS NOT DISTINCT FROM ?'.replace(chr(39), chr(34)) for _ in chosen)})"
-            )
-            values += chosen
-    if selection.since is not None:
-        tests.append("time >= ? AND time < ?")
-        values += [selection.since, selection.until]
-    named = ", ".join(f'"{key}"' for key in keys)
-    sql = (
-        f"SELECT {named}, count(*), coalesce(sum(CASE WHEN cached = false THEN fsize END), 0)::BIGINT, "
-        "sum(CASE WHEN coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) "
-        f"THEN 1 ELSE 0 END)::BIGINT FROM logs WHERE {' AND '.join(tests) or 'true'} GROUP BY {named}"
-    )
-    answer = CONNECTION.register("logs", logs).execute(sql, values).fetchall()
-    return {row[: len(keys)]: row[len(keys) :] for row in answer}
+def expected(logs: Rows, before: fl.Selection, now: fl.Selection, what: str, by: str, top: int | None) -> Expected:
+    """Return (queries, bytes, failures) now and before by name and part, and whether the name is surely shown."""
+    sums = changed(logs, before, now, CHANGE_KEYS[what])
+    whole = [sum(counts[place] for counts in sums.values()) for place in (0, 3)]
 
-
-def expected(
-    logs: pa.Table, before: fl.Selection, now: fl.Selection, what: str, by: str, top: int | None
-) -> dict[tuple[Any, ...], tuple[int, ...]]:
-    """Return (queries, bytes, failures) now and before by name and part, from the definition."""
-    keys = CHANGE_KEYS[what]
-    sides = [counted(logs, side, keys) for side in (now, before)]
-    whole = [sum(counts[0] for counts in side.values()) for side in sides]
-    sums: dict[tuple[Any, ...], list[int]] = defaultdict(lambda: [0] * 6)
-    for place, side in enumerate(sides):
-        for name, counts in side.items():
-            for measure, count in enumerate(counts):
-                sums[name][3 * place + measure] += count
-
-    def size(counts: list[int]) -> float:
+    def size(counts: tuple[int, ...]) -> float:
         if by == "share":
-            return abs(*[100 * (counts[0] / (whole[0] or 1)) - 100 * (counts[3] / (whole[1] or 1))])
+            return abs(100 * (counts[0] / (whole[0] or 1)) - 100 * (counts[3] / (whole[1] or 1)))
         measure = {"bytes": 1, "failures": 2}[by]
         return abs(counts[measure] - counts[measure + 3])
 
-    named = sorted((n for n in sums if n[-1] is not None), key=lambda n: -size(sums[n]))
+    named = sorted((name for name in sums if name[-1] is not None), key=lambda name: -size(sums[name]))
     least = size(sums[named[top - 1]]) if top is not None and len(named) > top else None
     return {
         (*name, "missing" if name[-1] is None else "named"): (*counts, least is None or size(counts) > least)
@@ -208,52 +151,63 @@ def expected(
     }
 
 
-SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-changed = given(rows, selections, selections, st.sampled_from(CHANGES), st.none() | st.integers(1, 3))
-nasty = example(
-    [{"time": START, "db": name, "schema": name, "nodefullpath": name} for name in NASTY],
-    fl.Selection(),
-    fl.Selection(schema=NASTY),
-    "share",
-    None,
-)
+def sides(data: st.DataObject, logs: World) -> tuple[fl.Selection, fl.Selection]:
+    """Draw the selections of both sides, mostly an hour each."""
+    before, now = (data.draw(selections(logs.seed)) for _ in range(2))
+    if data.draw(st.integers(0, 3)):
+        return before.but(since=BEFORE.since, until=BEFORE.until), now.but(since=NOW.since, until=NOW.until)
+    return before, now
 
 
-@settings(SHARED, max_examples=40)
-@changed
-@nasty
-def test_it_agrees_with_another_way_to_count(
-    data: list[dict[str, Any]], before: fl.Selection, now: fl.Selection, by: Any, top: int | None
-) -> None:
+@settings(SHARED, max_examples=300)
+@given(data=st.data(), seed=st.integers(0, WORLDS - 1))
+def test_the_statement_counts_both_sides(data: st.DataObject, seed: int) -> None:
+    logs = world(seed)
+    before, now = sides(data, logs)
+    found = duck.fetch(fl.what_changed.sql(before, now), before=logs.logs, now=logs.logs)
+    columns = [*dict.fromkeys(column for keys in CHANGE_KEYS.values() for column in keys)]
+    for what, keys in CHANGE_KEYS.items():
+        wanted = changed(logs.rows, before, now, keys)
+        got = {}
+        for kind, *row in found:
+            if kind == what:
+                named, counts = row[: len(columns)], row[len(columns) + 1 :]
+                key = tuple(named[columns.index(column)] for column in keys)
+                assert key not in got
+                got[key] = tuple(counts[place] for place in (0, 2, 4, 1, 3, 5))
+        assert got == wanted
+
+
+@settings(SHARED, max_examples=25)
+@given(data=st.data(), seed=st.integers(0, WORLDS - 1), by=ranked, top=tops)
+def test_the_frame_agrees_with_another_way_to_count(data: st.DataObject, seed: int, by: Any, top: int | None) -> None:
+    logs = world(seed)
     with duck.in_duckdb():
-        agrees(duck.Logs(table(data)), data, before, now, by, top)
+        agrees(logs.logs, logs, *sides(data, logs), by, top)
 
 
 @pytest.mark.spark
-@settings(SHARED, max_examples=2)
-@changed
-@nasty
-def test_it_agrees_with_another_way_to_count_in_spark(
-    running: SparkSession,
-    data: list[dict[str, Any]],
-    before: fl.Selection,
-    now: fl.Selection,
-    by: Any,
-    top: int | None,
+@settings(SHARED, max_examples=4)
+@given(data=st.data(), by=ranked, top=tops)
+def test_the_frame_agrees_with_another_way_to_count_in_spark(
+    in_spark: list[tuple[World, DataFrame]], data: st.DataObject, by: Any, top: int | None
 ) -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "logs.parquet"
-        pq.write_table(table(data), path)
-        logs = running.read.schema(spark.spark_schema(table([]).schema)).parquet(str(path))
-        agrees(logs, data, before, now, by, top)
+    logs, frame = data.draw(st.sampled_from(in_spark))
+    agrees(frame, logs, *sides(data, logs), by, top)
 
 
-def agrees(
-    logs: Any, data: list[dict[str, Any]], before: fl.Selection, now: fl.Selection, by: Any, top: int | None
-) -> None:
-    before, now = before.but(since=BEFORE.since, until=BEFORE.until), now.but(since=NOW.since, until=NOW.until)
+@pytest.mark.spark
+def test_names_that_look_like_code_are_only_names(running: SparkSession, tmp_path: Path) -> None:
+    names = ["{now}", ":since", *NASTY]
+    data = [{"db": name, "schema": name, "nodefullpath": name} for name in names]
+    logs = spark.open_logs(make_dataset(tmp_path / "names", data), session=running)
+    frame = fl.what_changed(logs, (logs, fl.Selection(schema=names, db=names)), top=None)
+    assert {name[0] for name in found(frame, "folder", "queries") if name[-1] == 1} == set(names)
+
+
+def agrees(logs: Any, world: World, before: fl.Selection, now: fl.Selection, by: Any, top: int | None) -> None:
     frame = fl.what_changed((logs, before), (logs, now), by=by, top=top)
-    wanted = {what: expected(table(data), before, now, what, by, top) for what in CHANGE_KEYS}
+    wanted = {what: expected(world.rows, before, now, what, by, top) for what in CHANGE_KEYS}
     measures = ["queries", "bytes", "failures", "queries_before", "bytes_before", "failures_before"]
     for what in CHANGE_KEYS:
         kind = frame[frame["what"] == what]

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from frontierlab import spark
 from frontierlab.filters import changes
+from frontierlab.filters.question import Statement
 from frontierlab.schema import IOV_COLUMNS
 from frontierlab.spark.statements import as_frame
 from frontierlab.spark.summaries import note_summary
@@ -36,16 +37,23 @@ class Session:
     """Replaces a Spark session with DuckDB."""
 
     def sql(self, text: str, args: Mapping[str, Any] | None = None, **logs: Logs) -> pa.Table:
-        """Return the result of a statement."""
-        return ask(text, dict(args or {}), **{name: one.rows for name, one in logs.items()})
+        """Return the result of a statement, with Spark's types."""
+        answer = _connection.sql(translated(text, logs), params=dict(args or {})).to_arrow_table()
+        return answer.cast(
+            pa.schema([pa.field(f.name, pa.int64()) if pa.types.is_decimal(f.type) else f for f in answer.schema])
+        )
 
 
 class Logs:
-    """Replaces a Spark DataFrame with a table."""
+    """Replaces a Spark DataFrame with an Arrow table; with a name, with a table of DuckDB, which is faster."""
 
-    def __init__(self, rows: pa.Table) -> None:
-        self.rows = rows.rename_columns([IOV_COLUMNS.get(name, name) for name in rows.column_names])
+    def __init__(self, rows: pa.Table, name: str = "") -> None:
+        self.rows = rows.rename_columns([IOV_COLUMNS.get(column, column) for column in rows.column_names])
+        self.name = name
         self.sparkSession = Session()
+        if name:
+            _connection.register("rows", self.rows)
+            _connection.execute(f"CREATE OR REPLACE TABLE {name} AS FROM rows")
 
     def where(self, _: str) -> Logs:
         """Return the same rows, which have no summary."""
@@ -57,18 +65,21 @@ def run(logs: Logs, sql: str, args: Mapping[str, Any] | None = None, *, descript
     return as_frame(logs.sparkSession.sql(sql, args, logs=logs))
 
 
-def ask(sql: str, args: dict[str, Any], **tables: pa.Table) -> pa.Table:
-    """Return DuckDB's result of a Spark SQL statement, with Spark's types."""
+def fetch(statement: Statement, **logs: Logs) -> list[tuple[Any, ...]]:
+    """Return the rows of a statement as Python's values, without pandas."""
+    return _connection.execute(translated(statement.text, logs), dict(statement.args)).fetchall()
+
+
+def translated(sql: str, logs: Mapping[str, Logs]) -> str:
+    """Return a Spark SQL statement as DuckDB's."""
     text = re.sub(r"(?<![:\w]):(\w+)", r"$\1", sql)
     text = text.replace("count_if(", "how_many(")  # DuckDB's own count_if is null if all conditions are
     text = re.sub(r"array\(([\d.D, ]+)\)", lambda found: f"[{found[1].replace('D', '')}]", text)
-    for name, rows in tables.items():
-        _connection.register(name, rows)
-        text = text.replace(f"{{{name}}}", f'"{name}"')
-    answer = _connection.sql(text, params=args).to_arrow_table()
-    return answer.cast(
-        pa.schema([pa.field(f.name, pa.int64()) if pa.types.is_decimal(f.type) else f for f in answer.schema])
-    )
+    for role, one in logs.items():
+        if not one.name:
+            _connection.register(role, one.rows)
+        text = text.replace(f"{{{role}}}", f'"{one.name or role}"')
+    return text
 
 
 def with_summary(rows: pa.Table, summary: pa.Table) -> Logs:

@@ -1,265 +1,362 @@
-"""An independent implementation of all filters: DuckDB on the same rows, and plain Python."""
+"""An independent implementation of all filters and of what_changed: plain Python over rows, one row at a time."""
 
 import math
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import duckdb
-import pyarrow as pa
+import numpy as np
 
+from frontierlab.schema import COLUMNS
 from frontierlab.selection import Selection
+from tests.support.logs import START
 
-KIND = """CASE WHEN coalesce(disconn, false) THEN 'disconn' WHEN coalesce(rejected, false) THEN 'rejected'
-          WHEN coalesce(procerror, false) THEN 'procerror' ELSE 'first query' END"""
-FAILED = "(coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false))"
-CACHED = {
-    "cached": "sum(CASE WHEN cached THEN 1 ELSE 0 END)",
-    "not_cached": "sum(CASE WHEN cached THEN 0 WHEN cached IS NULL THEN 0 ELSE 1 END)",
-    "unknown": "sum(CASE WHEN cached IS NULL THEN 1 ELSE 0 END)",
-}
-QUERIES = {"queries": "count(*)"}
-PAYLOAD = {
-    "payload": "sum(CASE WHEN coalesce(since, -1) = -1 THEN 0 ELSE 1 END)",
-    "non_payload": "sum(CASE WHEN coalesce(since, -1) = -1 THEN 1 ELSE 0 END)",
-}
-BYTES = {"bytes": "sum(coalesce(fsize, 0))"}
-COSTS = {
-    "queries": "count(*)",
-    "bytes": "sum(CASE WHEN cached = false THEN coalesce(fsize, 0) ELSE 0 END)",
-    "dbtime_ms": "sum(CASE WHEN cached = false THEN coalesce(dbtime, 0) ELSE 0 END)",
-    "failures": f"sum(CASE WHEN {FAILED} THEN 1 ELSE 0 END)",
-}
-UNCACHED = "cached = false"
-SCHEMA, NODE = ["db", "schema"], ["db", "schema", "nodefullpath"]
+Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
+Measure = Callable[[Sequence[Row]], Any]
+Key = tuple[Any, ...]
 
-_connection = duckdb.connect()
-_connection.execute("SET TimeZone = 'UTC'")
-
-
-def ask(logs: pa.Table, selection: Selection, select: str, extra: str = "true", by: int = 0) -> list[tuple[Any, ...]]:
-    """Return DuckDB's result."""
-    conditions, values = [extra], []
-    for name in (*NODE, "tagname", "taskid", "frontierserver", "computingsite", "squid"):
-        if getattr(selection, name) is not None:
-            conditions.append(" OR ".join(f'"{name}" IS NOT DISTINCT FROM ?' for _ in getattr(selection, name)))
-            values += getattr(selection, name)
-    for kind in [selection.kind] if selection.kind else []:
-        conditions += [UNCACHED, " OR ".join(f"{KIND} = ?" for _ in kind)]
-        values += kind
-    for test, value in (
-        ("time >= ?", selection.since),
-        ("time < ?", selection.until),
-        ("cached = ?", selection.cached),
-        ("querytime >= ?", selection.min_querytime),
-    ):
-        if value is not None:
-            conditions.append(test)
-            values.append(value)
-    where = " AND ".join(f"({condition})" for condition in conditions)
-    group = f" GROUP BY {', '.join(map(str, range(1, by + 1)))}" if by else ""
-    _connection.register("logs", logs)
-    return _connection.execute(f"SELECT {select} FROM logs WHERE {where}{group}", values).fetchall()
+FLAGS = ("disconn", "rejected", "procerror")
+LISTED = (
+    *("db", "schema", "nodefullpath", "tagname"),
+    *("taskid", "frontierserver", "computingsite", "squid"),
+)
+SCHEMA, NODE = ("db", "schema"), ("db", "schema", "nodefullpath")
+PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 
 
-def order(keys: tuple[Any, ...], size: int) -> tuple[Any, ...]:
-    return keys[-1] is None, -size, *((key is None, "" if key is None else key) for key in keys)
+def complete(rows: Iterable[Row]) -> Rows:
+    """Return rows with all columns, as `tests.support.logs.table` completes them."""
+    return [{column.name: None for column in COLUMNS} | {"time": START, "db": "CONDBR2", **row} for row in rows]
 
 
-def groups(
-    logs: pa.Table,
-    selection: Selection,
-    keys: dict[str, str],
-    measures: dict[str, str],
-    *,
-    extra: str = "true",
-    top: int | None = None,
-    rank: str | None = None,
-) -> Rows:
-    """Return the rows of a filter by groups, in order."""
-    select = ", ".join([*(f'{sql} AS "{key}"' for key, sql in keys.items()), *measures.values()])
-    counted = {row[: len(keys)]: row[len(keys) :] for row in ask(logs, selection, select, extra, len(keys))}
+def milliseconds(time: datetime) -> int:
+    return round(time.timestamp() * 1000)
 
-    def size(values: tuple[Any, ...]) -> int:
-        return int(values[list(measures).index(rank)] if rank else sum(values))
 
-    found: Rows = []
-    rest: dict[str, list[tuple[Any, ...]]] = {"other": [], "missing": []}
-    named = 0
-    for group in sorted(counted, key=lambda group: order(group, size(counted[group]))):
-        part = "missing" if group[-1] is None else "named" if top is None or named < top else "other"
-        named += part == "named"
-        if part == "named" or top is None:
-            found.append(
-                dict(zip(keys, group, strict=True)) | {"part": part, "groups": 1} | numbers(measures, [counted[group]])
-            )
-        else:
-            rest[part].append(group)
-    for part, all_ in rest.items():
-        if all_:
-            same = {
-                k: g[0] if len(set(g)) == 1 and part != "other" else None
-                for k, g in zip(keys, zip(*all_, strict=True), strict=True)
-            }
-            found.append(
-                same | {"part": part, "groups": len(all_)} | numbers(measures, [counted[group] for group in all_])
-            )
+def moment(ms: int) -> datetime:
+    return datetime.fromtimestamp(ms // 1000, UTC) + timedelta(milliseconds=ms % 1000)
+
+
+# ---- which queries are counted, and what is counted ---------------------------------------------------
+
+
+def always(_: Row) -> bool:
+    return True
+
+
+def uncached(row: Row) -> bool:
+    return row["cached"] is False
+
+
+def failed(row: Row) -> bool:
+    return any(row[flag] for flag in FLAGS)
+
+
+def asks_for_payload(row: Row) -> bool:
+    return row["since"] not in (None, -1)
+
+
+def kind(row: Row) -> str:
+    return next((flag for flag in FLAGS if row[flag]), "first query")
+
+
+def selects(selection: Selection) -> Callable[[Row], bool]:
+    """Return the test whether a query is selected."""
+    listed = [(name, getattr(selection, name)) for name in LISTED if getattr(selection, name) is not None]
+    since = -math.inf if selection.since is None else milliseconds(selection.since)
+    until = math.inf if selection.until is None else milliseconds(selection.until)
+    cached, kinds, shortest = selection.cached, selection.kind, selection.min_querytime
+
+    def test(row: Row) -> bool:
+        return (
+            all(row[name] in values for name, values in listed)
+            and since <= row["time"] < until
+            and (cached is None or row["cached"] is cached)
+            and (not kinds or (uncached(row) and kind(row) in kinds))
+            and (shortest is None or (row["querytime"] is not None and row["querytime"] >= shortest))
+        )
+
+    return test
+
+
+def count(test: Callable[[Row], bool] = always) -> Measure:
+    return lambda rows: sum(1 for row in rows if test(row))
+
+
+def total(column: str, test: Callable[[Row], bool] = always) -> Measure:
+    return lambda rows: sum(row[column] or 0 for row in rows if test(row))
+
+
+CACHED = {
+    "cached": count(lambda row: row["cached"] is True),
+    "not_cached": count(uncached),
+    "unknown": count(lambda row: row["cached"] is None),
+}
+QUERIES = {"queries": count()}
+PAYLOAD = {"payload": count(asks_for_payload), "non_payload": count(lambda row: not asks_for_payload(row))}
+BYTES = {"bytes": total("fsize")}
+COSTS = {
+    "queries": count(),
+    "bytes": total("fsize", uncached),
+    "dbtime_ms": total("dbtime", uncached),
+    "failures": count(failed),
+}
+
+
+def percentiles(rows: Sequence[Row]) -> list[float] | None:
+    values = [float(row["querytime"]) for row in rows if row["querytime"] is not None]
+    return np.percentile(values, [*PERCENTILES.values()]).tolist() if values else None
+
+
+def last_name(rows: Sequence[Row]) -> str | None:
+    return max((row["taskname"] for row in rows if row["taskname"] is not None), default=None)
+
+
+# ---- what each filter asks ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class TimeBin:
+    """The start of a bin of time; `width` is in milliseconds."""
+
+    width: int
+
+    def of(self, row: Row) -> datetime:
+        return moment(row["time"] // self.width * self.width)
+
+    def all(self, rows: Sequence[Row], selection: Selection) -> dict[Any, dict[str, Any]]:
+        """Return the columns that describe each bin of the answer, by bin."""
+        times = [row["time"] for row in rows]
+        first = min(times) if selection.since is None else milliseconds(selection.since)
+        last = max(times) if selection.until is None else milliseconds(selection.until) - 1
+        starts = range(first // self.width * self.width, last // self.width * self.width + 1, self.width)
+        return {moment(start): {"time": start} for start in starts}
+
+
+@dataclass(frozen=True)
+class DurationBin:
+    """The start of a bin of a duration: -1 is a duration below zero, `overflow` the long tail."""
+
+    column: str
+    width: int
+    overflow: int = 10_000
+
+    def of(self, row: Row) -> int | None:
+        spent = row[self.column]
+        if spent is None:
+            return None
+        return (
+            -1
+            if spent < 0
+            else self.overflow
+            if spent >= self.overflow
+            else math.floor(spent / self.width) * self.width
+        )
+
+    def all(self, rows: Sequence[Row], selection: Selection) -> dict[Any, dict[str, Any]]:
+        seen = {self.of(row) for row in rows}
+        bins: list[int | None] = [*([-1] if -1 in seen else []), *range(0, self.overflow + 1, self.width)]
+        return {start: self._limits(start) for start in [*bins, *([None] if None in seen else [])]}
+
+    def _limits(self, start: int | None) -> dict[str, Any]:
+        if start is None:
+            return {"from_ms": None, "to_ms": None}
+        if start < 0:
+            return {"from_ms": None, "to_ms": 0}
+        return {"from_ms": start, "to_ms": None if start == self.overflow else start + self.width}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a filter asks: by which names and bins it counts what, of which queries."""
+
+    measures: Mapping[str, Measure]
+    keys: tuple[str, ...] = ()
+    of: Callable[[Row], bool] = always
+    bins: TimeBin | DurationBin | None = None
+    labels: Mapping[str, Measure] = field(default_factory=dict)
+    values: Mapping[str, Measure] = field(default_factory=dict)
+    top: int | None = None
+    rank: str | None = None
+
+    def chosen(self, rows: Sequence[Row], selection: Selection) -> list[Row]:
+        selected = selects(selection)
+        return [row for row in rows if selected(row) and self.of(row)]
+
+    def key(self, row: Row) -> Key:
+        return tuple(kind(row) if name == "kind" else row[name] for name in self.keys)
+
+    def statement(self, rows: Sequence[Row], selection: Selection) -> dict[Key, Key]:
+        """Return what the filter's SQL returns: the columns that it groups by → its other columns."""
+        groups: dict[Key, list[Row]] = defaultdict(list)
+        for row in self.chosen(rows, selection):
+            groups[(*(() if self.bins is None else (self.bins.of(row),)), *self.key(row))].append(row)
+        columns = [*self.labels.values(), *self.measures.values(), *self.values.values()]
+        return {key: tuple(column(group) for column in columns) for key, group in groups.items()}
+
+    def counts(self, rows: Sequence[Row]) -> dict[str, Any]:
+        return {name: measure(rows) for name, measure in self.measures.items()}
+
+
+def _long(keys: tuple[str, ...]) -> Callable[..., Asked]:
+    def ask(threshold_ms: int = 1000, bin_seconds: float = 300, top: int | None = 10) -> Asked:
+        bins = TimeBin(round(1000 * bin_seconds))
+
+        def is_long(row: Row) -> bool:
+            return row["querytime"] is not None and row["querytime"] >= threshold_ms
+
+        return Asked(QUERIES, keys, is_long, bins, top=top)
+
+    return ask
+
+
+def _over_time(measures: Mapping[str, Measure], **more: Any) -> Callable[..., Asked]:
+    return lambda bin_seconds=300: Asked(measures, bins=TimeBin(round(1000 * bin_seconds)), **more)
+
+
+def _duration(column: str) -> Callable[..., Asked]:
+    return lambda bin_ms=100, overflow_ms=10_000: Asked(CACHED, bins=DurationBin(column, bin_ms, overflow_ms))
+
+
+def _groups(measures: Mapping[str, Measure], keys: tuple[str, ...], **more: Any) -> Callable[..., Asked]:
+    return lambda top=None: Asked(measures, keys, top=top, **more)
+
+
+def _costs(key: str, **more: Any) -> Callable[..., Asked]:
+    return lambda top=20, by="queries": Asked(COSTS, (key,), top=top, rank=by, **more)
+
+
+ASKED: dict[str, Callable[..., Asked]] = {
+    "queries_per_db": _groups(CACHED, ("db",)),
+    "uncached_by_kind": lambda: Asked(QUERIES, ("kind",), uncached),
+    "queries_per_schema": _groups(QUERIES, SCHEMA),
+    "cached_per_schema": _groups(CACHED, SCHEMA),
+    "payload_per_schema": _groups(PAYLOAD, SCHEMA),
+    "payload_per_node": _groups(PAYLOAD, NODE),
+    "queries_over_time": _over_time(CACHED),
+    "queries_by_querytime": _duration("querytime"),
+    "queries_by_dbtime": _duration("dbtime"),
+    "bytes_over_time": _over_time(BYTES, of=uncached),
+    "cached_share_per_schema": _groups(CACHED, SCHEMA),
+    "cached_share_per_node": _groups(CACHED, NODE),
+    "bytes_share_per_schema": _groups(BYTES, SCHEMA, of=uncached),
+    "bytes_share_per_node": _groups(BYTES, NODE, of=uncached),
+    "long_queries_per_schema": _long(SCHEMA),
+    "long_queries_per_node": _long(NODE),
+    "querytime_percentiles": _over_time(
+        {"queries": count(lambda row: row["querytime"] is not None)}, values={"percentiles": percentiles}
+    ),
+    "cost_per_task": _costs("taskid", labels={"taskname": last_name}),
+    "cost_per_server": _costs("frontierserver"),
+    "cost_per_site": _costs("computingsite"),
+    "cost_per_squid": _costs("squid"),
+}
+"""What each filter asks, by its name; called with the filter's own keywords."""
+
+
+# ---- the frame of each filter ------------------------------------------------------------------------
+
+
+def answer(name: str, rows: Sequence[Row], selection: Selection, **keywords: Any) -> Rows:
+    """Return the rows of a filter's frame, in order."""
+    asked = ASKED[name](**keywords)
+    chosen = asked.chosen(rows, selection)
+    if not chosen:
+        return []
+    groups = _placed(asked, chosen) if asked.keys else [({}, chosen)]
+    if name == "uncached_by_kind":
+        there = {head["kind"] for head, _ in groups}
+        lacking = sorted({*FLAGS, "first query"} - there)
+        groups += [({"kind": one, "part": "named", "groups": 1}, []) for one in lacking]
+    if asked.bins is None:
+        return _derived(name, [head | asked.counts(members) for head, members in groups])
+    return _derived(name, _binned(asked, chosen, groups, selection))
+
+
+def _placed(asked: Asked, rows: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
+    """Return the groups with their own row, then the others and those without a name, each with its rows."""
+    groups: dict[Key, list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[asked.key(row)].append(row)
+
+    def order(key: Key) -> tuple[Any, ...]:
+        counts = asked.counts(groups[key])
+        size = counts[asked.rank] if asked.rank else sum(counts.values())
+        return key[-1] is None, -size, *((part is None, "" if part is None else part) for part in key)
+
+    ordered = sorted(groups, key=order)
+    named = [key for key in ordered if key[-1] is not None]
+    missing = [key for key in ordered if key[-1] is None]
+    if asked.top is None:
+        rows_of = {"named": [[key] for key in named], "other": [], "missing": [[key] for key in missing]}
+    else:
+        rows_of = {"named": [[key] for key in named[: asked.top]]}
+        rows_of |= {"other": [named[asked.top :]], "missing": [missing]}
+    found = []
+    for part, places in rows_of.items():
+        for keys in filter(None, places):
+            members = [row for key in keys for row in groups[key]]
+            same = [
+                values[0] if len({*values}) == 1 and part != "other" else None for values in zip(*keys, strict=True)
+            ]
+            labels = {name: label(members) if part == "named" else None for name, label in asked.labels.items()}
+            head = dict(zip(asked.keys, same, strict=True)) | labels | {"part": part, "groups": len(keys)}
+            found.append((head, members))
     return found
 
 
-def numbers(measures: dict[str, str], rows: list[tuple[Any, ...]]) -> dict[str, int]:
-    return {name: sum(int(row[place]) for row in rows) for place, name in enumerate(measures)}
+def _binned(
+    asked: Asked, rows: Sequence[Row], groups: list[tuple[dict[str, Any], list[Row]]], selection: Selection
+) -> Rows:
+    assert asked.bins is not None
+    members: dict[tuple[Any, int], list[Row]] = defaultdict(list)
+    for place, (_, of_group) in enumerate(groups):
+        for row in of_group:
+            members[asked.bins.of(row), place].append(row)
+    found = []
+    for start, limits in asked.bins.all(rows, selection).items():
+        for place, (head, _) in enumerate(groups):
+            inside = members[start, place]
+            values = {name: value(inside) for name, value in asked.values.items()}
+            found.append(limits | head | asked.counts(inside) | values)
+    return found
 
 
-def percent(rows: Rows, columns: list[str], whole: Callable[[dict[str, Any]], int]) -> Rows:
-    for row in rows:
-        row |= {f"{c}_percent": 100 * row[c] / whole(row) if whole(row) else None for c in columns}
+def _derived(name: str, rows: Rows) -> Rows:
+    """Add the columns that a filter derives from its counts."""
+    if name == "bytes_over_time":
+        return [row | {"kB": row["bytes"] / 1000} for row in rows]
+    if name == "querytime_percentiles":
+        return [
+            {column: value for column, value in row.items() if column != "percentiles"}
+            | dict(zip(PERCENTILES, row["percentiles"] or [None] * 3, strict=True))
+            for row in rows
+        ]
+    if name.startswith("cached_share"):
+        for row in rows:
+            _add_percent(row, [*CACHED], sum(row[column] for column in CACHED))
+    for column in COSTS if name.startswith("cost_") else BYTES if name.startswith("bytes_share") else ():
+        whole = sum(row[column] for row in rows)
+        for row in rows:
+            _add_percent(row, [column], whole)
     return rows
 
 
-def of_all(rows: Rows, columns: list[str]) -> Rows:
-    for column in columns:
-        total = sum(row[column] for row in rows)
-        percent(rows, [column], lambda row, total=total: total)
-    return rows
+def _add_percent(row: dict[str, Any], columns: Sequence[str], whole: int) -> None:
+    row |= {f"{column}_percent": 100 * row[column] / whole if whole else None for column in columns}
 
 
-def bin_range(logs: pa.Table, selection: Selection, width: int, extra: str) -> list[int]:
-    """Return the starts of all bins, in milliseconds."""
-    ((first, last),) = ask(logs, selection, "epoch_ms(min(time)), epoch_ms(max(time))", extra)
-    if first is None:
-        return []
-    if selection.since is not None:
-        first = round(selection.since.timestamp() * 1000)
-    if selection.until is not None:
-        last = round(selection.until.timestamp() * 1000) - 1
-    return list(range(first // width * width, last // width * width + 1, width))
+# ---- what changed ------------------------------------------------------------------------------------
+
+CHANGED = {name: COSTS[name] for name in ("queries", "bytes", "failures")}
 
 
-def over_time(logs: pa.Table, selection: Selection, measures: dict[str, str], width: int, extra: str = "true") -> Rows:
-    bin_ = f"(epoch_ms(time) // {width}) * {width}"
-    counted = {r[0]: r[1:] for r in ask(logs, selection, ", ".join([bin_, *measures.values()]), extra, 1)}
-    nothing = tuple(None if "quantile" in sql else 0 for sql in measures.values())
-    return [
-        {"time": start} | dict(zip(measures, counted.get(start, nothing), strict=True))
-        for start in bin_range(logs, selection, width, extra)
-    ]
-
-
-def series(logs: pa.Table, selection: Selection, keys: list[str], threshold: int, width: int, top: int | None) -> Rows:
-    extra = f"querytime >= {threshold}"
-    heads = groups(logs, selection, {key: f'"{key}"' for key in keys}, QUERIES, extra=extra, top=top)
-    bin_ = f"(epoch_ms(time) // {width}) * {width}"
-    select = ", ".join([bin_, *(f'"{key}"' for key in keys), "count(*)"])
-    counted = {tuple(row[:-1]): row[-1] for row in ask(logs, selection, select, extra, 1 + len(keys))}
-    names = [tuple(head[key] for key in keys) for head in heads if head["part"] == "named"]
-    rows = []
-    for start in bin_range(logs, selection, width, extra):
-        for head in heads:
-            key = tuple(head[name] for name in keys)
-            if head["part"] == "named" or (head["part"] == "missing" and top is None):
-                count = counted.get((start, *key), 0)
-            else:
-                others = [k for k in counted if k[0] == start and k[1:] not in names]
-                count = sum(counted[k] for k in others if (k[-1] is None) == (head["part"] == "missing"))
-            rows.append({"time": start} | head | {"queries": count})
-    return rows
-
-
-def durations(logs: pa.Table, selection: Selection, value: str, width: int, overflow: int) -> Rows:
-    counted: dict[tuple[Any, Any], list[int]] = {}
-    for spent, *counts in ask(logs, selection, ", ".join([value, *CACHED.values()]), by=1):
-        limits = (
-            (None, None)
-            if spent is None
-            else (None, 0)
-            if spent < 0
-            else (overflow, None)
-            if spent >= overflow
-            else (math.floor(spent / width) * width, math.floor(spent / width) * width + width)
-        )
-        so_far = counted.setdefault(limits, [0, 0, 0])
-        counted[limits] = [a + int(b) for a, b in zip(so_far, counts, strict=True)]
-    if not counted:
-        return []
-    all_ = [(start, start + width) for start in range(0, overflow, width)] + [(overflow, None)]
-    all_ = [(None, 0)] * ((None, 0) in counted) + all_ + [(None, None)] * ((None, None) in counted)
-    return [
-        {"from_ms": low, "to_ms": high} | dict(zip(CACHED, counted.get((low, high), [0, 0, 0]), strict=True))
-        for low, high in all_
-    ]
-
-
-def plain(keys: list[str]) -> dict[str, str]:
-    return {key: f'"{key}"' for key in keys}
-
-
-def kinds(logs: pa.Table, selection: Selection) -> Rows:
-    found = groups(logs, selection, {"kind": KIND}, QUERIES, extra=UNCACHED)
-    there = {row["kind"] for row in found}
-    names = ["disconn", "rejected", "procerror", "first query"]
-    nothing = [
-        {"kind": kind, "part": "named", "groups": 1, "queries": 0} for kind in sorted(names) if kind not in there
-    ]
-    return found + nothing if found else []
-
-
-def costs(logs: pa.Table, selection: Selection, key: str, top: int | None, by: str) -> Rows:
-    rows = of_all(groups(logs, selection, plain([key]), COSTS, top=top, rank=by), list(COSTS))
-    if key != "taskid":
-        return rows
-    names = dict(ask(logs, selection, "taskid, max(taskname)", by=1))
-    return [
-        {"taskid": r["taskid"], "taskname": names.get(r["taskid"]) if r["part"] == "named" else None}
-        | {k: v for k, v in r.items() if k != "taskid"}
-        for r in rows
-    ]
-
-
-def shares(logs: pa.Table, selection: Selection, keys: list[str], top: int | None) -> Rows:
-    rows = groups(logs, selection, plain(keys), CACHED, top=top)
-    return percent(rows, list(CACHED), lambda row: sum(row[c] for c in CACHED))
-
-
-def byte_shares(logs: pa.Table, selection: Selection, keys: list[str], top: int | None) -> Rows:
-    return of_all(groups(logs, selection, plain(keys), BYTES, extra=UNCACHED, top=top), ["bytes"])
-
-
-def kilobytes(logs: pa.Table, selection: Selection, width: int) -> Rows:
-    return [row | {"kB": int(row["bytes"]) / 1000} for row in over_time(logs, selection, BYTES, width, UNCACHED)]
-
-
-def percentiles(logs: pa.Table, selection: Selection, width: int) -> Rows:
-    quantiles = {f"p{n}": f"quantile_cont(querytime::DOUBLE, {n / 100})" for n in (50, 95, 99)}
-    return over_time(logs, selection, {"queries": "count(querytime)"} | quantiles, width)
-
-
-ANSWERS: dict[str, Callable[..., Rows]] = {
-    "queries_per_db": lambda p, s, top=None: groups(p, s, plain(["db"]), CACHED, top=top),
-    "uncached_by_kind": kinds,
-    "queries_per_schema": lambda p, s, top=None: groups(p, s, plain(SCHEMA), QUERIES, top=top),
-    "cached_per_schema": lambda p, s, top=None: groups(p, s, plain(SCHEMA), CACHED, top=top),
-    "payload_per_schema": lambda p, s, top=None: groups(p, s, plain(SCHEMA), PAYLOAD, top=top),
-    "payload_per_node": lambda p, s, top=None: groups(p, s, plain(NODE), PAYLOAD, top=top),
-    "queries_over_time": lambda p, s, bin_seconds=300: over_time(p, s, CACHED, round(1000 * bin_seconds)),
-    "queries_by_querytime": lambda p, s, bin_ms=100, overflow_ms=10_000: durations(
-        p, s, "querytime", bin_ms, overflow_ms
-    ),
-    "queries_by_dbtime": lambda p, s, bin_ms=100, overflow_ms=10_000: durations(p, s, "dbtime", bin_ms, overflow_ms),
-    "bytes_over_time": lambda p, s, bin_seconds=300: kilobytes(p, s, round(1000 * bin_seconds)),
-    "cached_share_per_schema": lambda p, s, top=None: shares(p, s, SCHEMA, top),
-    "cached_share_per_node": lambda p, s, top=None: shares(p, s, NODE, top),
-    "bytes_share_per_schema": lambda p, s, top=None: byte_shares(p, s, SCHEMA, top),
-    "bytes_share_per_node": lambda p, s, top=None: byte_shares(p, s, NODE, top),
-    "long_queries_per_schema": lambda p, s, threshold_ms=1000, bin_seconds=300, top=10: series(
-        p, s, SCHEMA, threshold_ms, round(1000 * bin_seconds), top
-    ),
-    "long_queries_per_node": lambda p, s, threshold_ms=1000, bin_seconds=300, top=10: series(
-        p, s, NODE, threshold_ms, round(1000 * bin_seconds), top
-    ),
-    "querytime_percentiles": lambda p, s, bin_seconds=300: percentiles(p, s, round(1000 * bin_seconds)),
-    "cost_per_task": lambda p, s, top=20, by="queries": costs(p, s, "taskid", top, by),
-    "cost_per_server": lambda p, s, top=20, by="queries": costs(p, s, "frontierserver", top, by),
-    "cost_per_site": lambda p, s, top=20, by="queries": costs(p, s, "computingsite", top, by),
-    "cost_per_squid": lambda p, s, top=20, by="queries": costs(p, s, "squid", top, by),
-}
+def changed(rows: Sequence[Row], before: Selection, now: Selection, keys: tuple[str, ...]) -> dict[Key, Key]:
+    """Return queries, bytes and failures now, then before, by these keys."""
+    asked = Asked(CHANGED, keys)
+    sides = [asked.statement(rows, side) for side in (now, before)]
+    nothing = (0,) * len(CHANGED)
+    return {key: sides[0].get(key, nothing) + sides[1].get(key, nothing) for key in {**sides[0], **sides[1]}}

@@ -1,0 +1,110 @@
+"""The filters against an independent implementation, on hundreds of random selections a filter.
+
+The statements run in DuckDB, where each takes a millisecond. A few examples per filter run in Spark.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pyspark.sql import DataFrame, SparkSession
+
+from frontierlab import Selection, filters, spark
+from tests.support import duck
+from tests.support.logs import make_dataset
+from tests.support.random_logs import NASTY, World, questions
+from tests.support.reference import ASKED, Rows, answer
+
+NAMES = list(filters.__all__)
+SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
+
+
+def test_every_filter_has_an_independent_implementation() -> None:
+    assert set(ASKED) == set(NAMES)
+
+
+# ---- the statements ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(SHARED, max_examples=250)
+@given(data=st.data())
+def test_the_statement_of_a_filter_counts_the_same(name: str, data: st.DataObject) -> None:
+    logs, selection, keywords = data.draw(questions(name))
+    found = duck.fetch(getattr(filters, name).sql(selection, **keywords), logs=logs.logs)
+    asked = ASKED[name](**keywords)
+    by = len(asked.keys) + (asked.bins is not None)
+    assert len({row[:by] for row in found}) == len(found)
+    same({row[:by]: row[by:] for row in found}, asked.statement(logs.rows, selection))
+
+
+def same(found: dict[Any, tuple[Any, ...]], wanted: dict[Any, tuple[Any, ...]]) -> None:
+    """Check that two results are equal, up to the last digits of percentiles."""
+    assert found.keys() == wanted.keys()
+    for key, values in found.items():
+        for value, right in zip(values, wanted[key], strict=True):
+            if isinstance(right, list):
+                assert value == pytest.approx(right, rel=1e-12), key
+            else:
+                assert value == right, key
+
+
+# ---- the frames -------------------------------------------------------------------------------------
+
+
+def agrees(frame: pd.DataFrame, expected: Rows) -> None:
+    got = frame.assign(time=frame["time"].astype("int64")) if "time" in frame else frame
+    if expected:
+        assert got.columns.tolist() == list(expected[0])
+    assert len(got) == len(expected)
+    for column in got.select_dtypes("Float64"):
+        assert not np.isnan(got[column].to_numpy(dtype="float64", na_value=0)).any(), (
+            f"{column} holds NaN, which is not null"
+        )
+    for row, wanted in zip(got.itertuples(index=False), expected, strict=True):
+        for value, (column, right) in zip(row, wanted.items(), strict=True):
+            if isinstance(right, float) and not pd.isna(value):
+                assert math.isclose(value, right, rel_tol=1e-12, abs_tol=1e-9), column
+            else:
+                assert (None if pd.isna(value) else value) == right, column
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(SHARED, max_examples=12)
+@given(data=st.data())
+def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> None:
+    logs, selection, keywords = data.draw(questions(name))
+    with duck.in_duckdb():
+        frame = getattr(filters, name)(logs.logs, selection, **keywords)
+    agrees(frame, answer(name, logs.rows, selection, **keywords))
+
+
+@pytest.mark.spark
+@pytest.mark.parametrize("name", NAMES)
+@settings(SHARED, max_examples=3)
+@given(data=st.data())
+def test_the_frame_of_a_filter_is_the_same_in_spark(
+    in_spark: list[tuple[World, DataFrame]], name: str, data: st.DataObject
+) -> None:
+    logs, frame = data.draw(st.sampled_from(in_spark))
+    _, selection, keywords = data.draw(questions(name, logs))
+    agrees(getattr(filters, name)(frame, selection, **keywords), answer(name, logs.rows, selection, **keywords))
+
+
+@pytest.mark.spark
+def test_names_that_look_like_code_are_only_names(running: SparkSession, tmp_path: Path) -> None:
+    data = [
+        {"db": n, "schema": n, "nodefullpath": n, "tagname": n, "frontierserver": n, "cached": False} for n in NASTY
+    ]
+    logs = spark.open_logs(make_dataset(tmp_path / "names", data), session=running)
+    for field in ("db", "schema", "nodefullpath", "tagname", "frontierserver"):
+        counted = filters.queries_per_db(logs, Selection(**{field: NASTY}))
+        assert set(counted["db"]) == set(NASTY)
+    for name in NASTY:
+        counted = filters.queries_per_db(logs, Selection(db=name, frontierserver=name))
+        assert counted["db"].tolist() == [name]

@@ -1,0 +1,126 @@
+"""Random logs and random selections of them, for tests that compare two implementations.
+
+The logs are made once per seed, so that an example only draws a selection. That takes a millisecond.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import strategies as st
+
+from frontierlab import Selection, filters
+from frontierlab.selection import QUERY_KINDS
+from tests.support import duck
+from tests.support.logs import START, table
+from tests.support.reference import LISTED, Rows, complete, moment
+
+NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ", "NULL", "日本 Åß", "a\nb\r\tc", "😀"]
+"""Names that look like code, or are rare."""
+
+HOURS = 7_200_000
+LIMITS = [START + 300_000 * k + d for k in (1, 2, 12) for d in (-1, 0)]  # of five minutes and of an hour
+WORLDS = 40
+
+KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
+    "top": st.sampled_from([None, 1, 2, 3]),
+    "bin_seconds": st.sampled_from([300, 1, 0.25, 86_400]),
+    "threshold_ms": st.sampled_from([0, 999, 1000]),
+    "bin_ms": st.sampled_from([100, 1, 10_000]),
+    "by": st.sampled_from(["queries", "bytes", "dbtime_ms", "failures"]),
+}
+
+
+@dataclass(frozen=True)
+class World:
+    """Random logs, as rows and as a table of DuckDB."""
+
+    seed: int
+    rows: Rows = field(repr=False)
+    logs: duck.Logs = field(repr=False)
+
+
+@functools.cache
+def world(seed: int) -> World:
+    """Return the logs of a seed: none, one, or up to sixty queries of two hours."""
+    draw = random.Random(seed)
+    size = [0, 1, 2][seed] if seed < 3 else draw.randint(3, 60)
+    few = [draw.choice([_name(draw), "x"]) for _ in range(4)]
+    rows = complete(_row(draw, few) for _ in range(size))
+    return World(seed, rows, duck.Logs(table(rows), name=f"world_{seed}"))
+
+
+def _row(draw: random.Random, few: list[str]) -> dict[str, Any]:
+    def maybe(value: Callable[[], Any]) -> Any:
+        return None if draw.random() < 0.25 else value()
+
+    def flag() -> Any:
+        return draw.choice([None, True, False, False])
+
+    def spent() -> Any:
+        return draw.choice([-5, 0, 99, 100, 999, 1000, 9_999, 10_000, 2**40, draw.randint(0, 20_000)])
+
+    return {
+        "time": draw.choice([START + draw.randrange(HOURS), draw.choice(LIMITS)]),
+        "db": draw.choice(["CONDBR2", "CONDBR2", "OFLP200", *few]),
+        "schema": maybe(lambda: draw.choice(["A", "B", *few])),
+        "nodefullpath": maybe(lambda: draw.choice(["/a", "/b", *few])),
+        "taskid": maybe(lambda: draw.choice([0, 1, 2, 2**31, 2**53 + 1, 2**63 - 1, -1])),
+        **{name: flag() for name in ("cached", "disconn", "rejected", "procerror")},
+        **{name: maybe(spent) for name in ("querytime", "dbtime")},
+        "fsize": maybe(lambda: draw.choice([0, 1, 999, 2**40])),
+        "since": maybe(lambda: draw.choice([-1, -1, 0, 2**62])),
+        **{
+            name: maybe(lambda: draw.choice(["s1", "s2", *few]))
+            for name in ("tagname", "taskname", "frontierserver", "computingsite", "squid")
+        },
+    }
+
+
+def _name(draw: random.Random) -> str:
+    if draw.random() < 0.7:
+        return draw.choice(NASTY)
+    # pandas groups by texts up to their first NUL character; surrogates are not text
+    return "".join(chr(draw.choice([draw.randint(1, 0xD7FF), draw.randint(0xE000, 0x10FFFF)])) for _ in range(3))
+
+
+times = st.integers(START, START + HOURS) | st.sampled_from(LIMITS)
+
+
+@functools.cache
+def _values(seed: int, column: str) -> st.SearchStrategy[list[Any]]:
+    seen = {row[column] for row in world(seed).rows} or {None}
+    value = st.sampled_from([*seen, *([7, 2**60] if column == "taskid" else ["elsewhere", *NASTY[:3]])])
+    return st.lists(value, min_size=1, max_size=6)
+
+
+@st.composite
+def selections(draw: st.DrawFn, seed: int) -> Selection:
+    """Draw a selection whose values are for the most part in the logs of the seed."""
+    where: dict[str, Any] = {}
+    for column in draw(st.lists(st.sampled_from(LISTED), max_size=2, unique=True)):
+        where[column] = draw(_values(seed, column))
+    where["cached"] = draw(st.sampled_from([None, None, None, True, False]))
+    if not where["cached"] and draw(st.integers(0, 4)) == 0:
+        where["kind"] = draw(st.lists(st.sampled_from(QUERY_KINDS), min_size=1, max_size=3))
+    where["min_querytime"] = draw(st.sampled_from([None, None, None, 0, 1000]))
+    since, until = draw(st.none() | times), draw(st.none() | times)
+    if since is not None:
+        where["since"] = moment(since)
+    if until is not None and (since is None or since < until):
+        where["until"] = moment(until)
+    return Selection(**where)
+
+
+@st.composite
+def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[World, Selection, dict[str, Any]]:
+    """Draw logs (where none are given), a selection of them, and the filter's own keywords."""
+    logs = logs or world(draw(st.integers(0, WORLDS - 1)))
+    own = inspect.signature(getattr(filters, name)).parameters
+    keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}
+    return logs, draw(selections(logs.seed)), keywords
