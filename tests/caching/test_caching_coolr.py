@@ -45,6 +45,14 @@ def _session(running: SparkSession) -> None:
     """Spark runs, with its warm-up done."""
 
 
+@pytest.fixture
+def half(truth: pd.DataFrame) -> pd.DataFrame:
+    """The truth of every second folder, and of those that cache badly."""
+    badly_cached = ["/PIXEL/PixCalib", "/MDT/T0BLOB", "/LAR/DCS/HV/BARREl/I16", "/LAR/BadChannelsOfl/BadChannels"]
+    number = truth.groupby(KEY[:3]).ngroup()
+    return truth[(number % 2 == 0) | truth["nodefullpath"].isin(badly_cached)].reset_index(drop=True)
+
+
 def live(server: CoolrServer, data_dir: Path, **changes: object) -> Settings:
     return Settings(coolr_host=server.host, data_dir=data_dir, **changes)
 
@@ -89,24 +97,24 @@ def test_number_of_calls_does_not_grow_with_queries(server: CoolrServer, data_di
     ids=lambda trouble: trouble.lie or trouble.status,
 )
 def test_a_failing_coolr_changes_no_figure(
-    dataset: Dataset, server: CoolrServer, data_dir: Path, truth: pd.DataFrame, trouble: Trouble
+    dataset: Dataset, server: CoolrServer, data_dir: Path, half: pd.DataFrame, trouble: Trouble
 ) -> None:
     server.troubles.append(trouble)
-    frame = efficiency(dataset, live(server, data_dir), progress=False)
+    frame = efficiency(dataset, live(server, data_dir), half, progress=False)
     assert trouble.struck > 10
-    assert_is_the_truth(frame, truth)
-    assert (frame["problem"] == "").sum() > 20
-    again = efficiency(dataset, live(server, data_dir), progress=False)
-    assert_is_the_truth(again, truth)
+    assert_is_the_truth(frame, half)
+    assert (frame["problem"] == "").sum() > 10
+    again = efficiency(dataset, live(server, data_dir), half, progress=False)
+    assert_is_the_truth(again, half)
 
 
 @pytest.mark.usefixtures("counted")
 def test_a_missing_field_is_the_problem_of_its_row(
-    dataset: Dataset, server: CoolrServer, data_dir: Path, truth: pd.DataFrame
+    dataset: Dataset, server: CoolrServer, data_dir: Path, half: pd.DataFrame
 ) -> None:
     server.troubles.append(Trouble(when="PixCalib-RUN2", lie="missing"))
-    frame = efficiency(dataset, live(server, data_dir), progress=False)
-    assert_is_the_truth(frame, truth)
+    frame = efficiency(dataset, live(server, data_dir), half, progress=False)
+    assert_is_the_truth(frame, half)
     row = by_key(frame)[(*PIXEL, PIXEL_TAG)]
     assert "lacks IOV_UNTIL" in row["problem"]
     assert PIXEL_TAG in row["problem"]
@@ -121,7 +129,8 @@ def test_rows_of_another_folder_are_detected(
 ) -> None:
     """Rows do not name their folder; but responses that meet must agree, or each call is made twice."""
     server.troubles.append(Trouble(when="payloads.*T0BLOB", lie="folder", times=1))
-    frame = efficiency(dataset, live(server, data_dir, coolr_confirm=confirm, coolr_connections=1), progress=False)
+    settings = live(server, data_dir, coolr_confirm=confirm, coolr_connections=1)
+    frame = efficiency(dataset, settings, progress=False)
     assert_is_the_truth(frame, truth)
     problems = [
         row["problem"] for key, row in by_key(frame).items() if "T0BLOB" in key[2] and row["tagname"] != "unknown"
@@ -130,9 +139,9 @@ def test_rows_of_another_folder_are_detected(
 
 
 @pytest.mark.usefixtures("counted")
-def test_a_slow_coolr_gives_the_same_figures(dataset: Dataset, data_dir: Path, truth: pd.DataFrame) -> None:
+def test_a_slow_coolr_gives_the_same_figures(dataset: Dataset, data_dir: Path, half: pd.DataFrame) -> None:
     with CoolrServer(sample_world(), delay=0.05) as server:
-        assert_is_the_truth(efficiency(dataset, live(server, data_dir), progress=False), truth)
+        assert_is_the_truth(efficiency(dataset, live(server, data_dir), half, progress=False), half)
 
 
 def test_a_call_of_coolr_can_be_cancelled() -> None:
