@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import operator
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
@@ -170,9 +169,8 @@ class Selection:
             if getattr(self, name) is not None:
                 found.append(f"{test} :{name}")
                 args[name] = getattr(self, name)
-        # AND binds closer than OR
-        found += [f"({one})" if re.search(r"\bor\b", one, re.IGNORECASE) else one for one in conditions]
         found = list(dict.fromkeys(found))
+        found += [f"({one})" for one in dict.fromkeys(conditions) if one not in found]  # it may hold an OR
         return "\nWHERE " + "\n  AND ".join(found) if found else "", args
 
     def in_words(self) -> str:

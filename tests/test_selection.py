@@ -96,7 +96,7 @@ def test_values_are_parameters_and_conditions_come_once() -> None:
     assert where == (
         "\nWHERE (schema IN (:schema_0, :schema_1) OR schema IS NULL)\n  AND NOT cached\n  AND CASE WHEN disconn THEN "
         "'disconn' WHEN rejected THEN 'rejected' WHEN procerror THEN 'procerror' ELSE 'first query' END = :kind\n"
-        "  AND fsize > 0"
+        "  AND (fsize > 0)"
     )
     assert args == {"schema_0": "A", "schema_1": "B", "kind": "rejected"}
 

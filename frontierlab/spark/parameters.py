@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -17,27 +17,39 @@ __all__ = ["as_parameters", "check_names", "names_in"]
 
 _KINDS = "a text, a number, a truth value, a date or time, a timedelta, bytes, None, or a list of one kind of them"
 
-# Strings, quoted names, comments and casts (``::``) can contain a ``:name`` that is not a parameter.
-_MARK = re.compile(
-    r"""'(?:[^'\\]|\\.)*' | "(?:[^"\\]|\\.)*" | `[^`]*` | --[^\n]* | /\*.*?\*/ | :: | :(?P<name>[A-Za-z_]\w*)""",
-    re.VERBOSE | re.DOTALL,
-)
-
 
 def names_in(statement: str) -> set[str]:
-    """Return the names of a statement's parameters."""
-    return {found["name"] for found in _MARK.finditer(statement) if found["name"]}
+    """Return the names of a statement's parameters; strings, quoted names and comments have none.
+
+    Raises
+    ------
+    sqlglot.errors.TokenError
+        A string or quoted name does not end.
+    """
+    import sqlglot
+
+    tokens = sqlglot.tokenize(statement, read="spark")
+    return {name.text for mark, name in pairwise(tokens) if mark.text == ":" and name.start == mark.end + 1}
 
 
 def check_names(statement: str, parameters: Mapping[str, object]) -> None:
     """Raise unless a statement uses each given parameter.
+
+    Spark itself refuses a statement that has a parameter without a value.
 
     Raises
     ------
     InvalidRequestError
         A parameter is not in the statement.
     """
-    there = names_in(statement)
+    if not parameters:
+        return
+    from sqlglot.errors import TokenError
+
+    try:
+        there = names_in(statement)
+    except TokenError:  # Spark says better what is wrong
+        return
     unused = sorted(parameters.keys() - there)
     if unused:
         known = ", ".join(f":{name}" for name in sorted(there)) or "none"
