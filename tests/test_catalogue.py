@@ -106,7 +106,7 @@ ROWS = st.tuples(
 
 
 @given(catalogues(), st.lists(ROWS, max_size=30), st.sampled_from([LOGS, PLAIN]))
-def test_completing_columns_is_completing_row_by_row(entries, rows, schema):
+def test_completing_columns_equals_completing_rows(entries, rows, schema):
     known = catalogue(*entries)
     before = logs(*rows, schema=schema)
     done = known.complete(before)
@@ -121,7 +121,7 @@ def test_completing_columns_is_completing_row_by_row(entries, rows, schema):
 
 
 @given(st.lists(st.lists(ROWS, max_size=4), max_size=6))
-def test_chunks_and_what_was_asked_before_make_no_difference(chunks):
+def test_chunks_and_earlier_rows_make_no_difference(chunks):
     rows = [row for chunk in chunks for row in chunk]
     known = catalogue(("D", "S", "/a", 1, "time", "A", 1), ("D", "S", "/b", 2, None, "none", 0))
     together = known.complete(logs(*rows))
@@ -180,7 +180,7 @@ def test_a_conflict_keeps_both_is_counted_and_the_name_decides():
     )
 
 
-def test_nothing_to_complete_and_nothing_to_complete_with():
+def test_no_rows_and_an_empty_catalogue():
     done = SMALL.complete(logs())
     assert done.rows.num_rows == 0
     assert done.rows.column_names == [*LOGS.names, "nodetime"]
@@ -192,7 +192,7 @@ def test_nothing_to_complete_and_nothing_to_complete_with():
 # ---- the file
 
 
-def test_what_is_written_is_read_back_and_leaves_nothing_else(tmp_path):
+def test_a_written_catalogue_is_read_back(tmp_path):
     path = tmp_path / "deep" / "catalogue.parquet"
     SMALL.write(path)
     assert Catalogue.read(path).table.equals(SMALL.table)
@@ -222,7 +222,7 @@ def test_further_columns_and_other_types_that_can_be_cast_are_read(tmp_path):
     assert Catalogue.read(tmp_path / "c.parquet").table.equals(SMALL.table)
 
 
-def test_what_is_not_a_catalogue(tmp_path):
+def test_invalid_catalogues_are_refused(tmp_path):
     path = tmp_path / "c.parquet"
     with pytest.raises(
         CatalogueError,

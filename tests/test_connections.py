@@ -13,13 +13,13 @@ SECRET = "wrong-and-secret"
 
 
 @pytest.mark.parametrize("service", ["Elasticsearch", "COOLR", "Redis"])
-def test_what_is_not_named_is_not_configured(service, data_dir):
+def test_a_service_without_settings_is_not_configured(service, data_dir):
     found = connections.check(service, fl.Settings(data_dir=data_dir))
     assert (found.service, found.state) == (service, "not configured")
     assert "is not set" in found.reason or "There is no broker" in found.reason
 
 
-def test_an_archive_is_as_good_as_coolr(data_dir):
+def test_an_archive_counts_as_coolr(data_dir):
     found = connections.check("COOLR", fl.sample.settings(data_dir=data_dir))
     assert found.state == "connected"
     assert "schemas of CONDBR2 in the archive" in found.reason
@@ -37,7 +37,7 @@ def test_an_archive_is_as_good_as_coolr(data_dir):
         ("Redis", {"broker_url": "redis://127.0.0.1:9/0"}, "broker_url"),
     ],
 )
-def test_what_does_not_answer_is_not_reached(service, where, setting, data_dir, monkeypatch):
+def test_a_service_without_an_answer_is_not_reached(service, where, setting, data_dir, monkeypatch):
     monkeypatch.setattr(Caller, "_sleep", lambda self, wait: None)
     found = connections.check(service, fl.Settings(data_dir=data_dir, **where))
     assert found.state == "not reached"

@@ -98,7 +98,7 @@ def test_both_key_styles_and_both_shapes_give_the_same(world, data_dir, style, s
 
 
 @pytest.mark.parametrize("key", [PIXEL, SENSORS])
-def test_every_range_gives_the_rows_that_meet_it(client, world, key):
+def test_a_range_gives_the_rows_that_overlap_it(client, world, key):
     ends = sorted({row[name] for row in by_tag(world)[key] for name in ("since", "until")})[::40]
     for since in ends:
         for until in {since, since + 1 if since < OPEN_IOV else since, ends[-1]}:
@@ -110,7 +110,7 @@ def test_every_folder_and_tag_of_the_world(client, world):
         assert_is_the_world(client.payloads(*key, 0, OPEN_IOV), world, key, 0, OPEN_IOV)
 
 
-def test_what_is_sent(server, client, data_dir):
+def test_requests_to_coolr(server, client, data_dir):
     client.payloads(*SENSORS, *RANGE, "time")
     client.payloads(*PIXEL, *RANGE, "run-lumi")
     with Coolr(settings(server, data_dir, coolr_iovtype=True)) as other:
@@ -136,12 +136,12 @@ def test_connect(server, data_dir):
 
 
 @pytest.mark.parametrize("host", ["u:p@h:80/", "ftp://h", "h ost", "http://"])
-def test_hosts_that_are_none(host):
+def test_invalid_hosts_are_refused(host):
     with pytest.raises(ConfigurationError, match="coolr_host"):
         Settings(coolr_host=host)
 
 
-def test_hosts():
+def test_url_of_a_host():
     assert Settings(coolr_host="h:80/").coolr_url == "http://h:80"
     assert Settings(coolr_host="https://h/coolr/").coolr_url == "https://h/coolr"
 
@@ -161,7 +161,7 @@ PAYLOAD_LIES = {
 
 @pytest.mark.parametrize("shape", [1, 2])
 @pytest.mark.parametrize(("lie", "cause"), PAYLOAD_LIES.items())
-def test_a_lie_about_payloads_is_an_error(world, data_dir, lie, cause, shape):
+def test_wrong_payloads_are_an_error(world, data_dir, lie, cause, shape):
     with CoolrServer(world, shape=shape) as server, Coolr(settings(server, data_dir)) as client:
         server.troubles.append(Trouble(lie=lie))
         with pytest.raises(CoolrError, match=cause) as caught:
@@ -175,14 +175,14 @@ def test_a_lie_about_payloads_is_an_error(world, data_dir, lie, cause, shape):
 
 @pytest.mark.parametrize("lie", ["missing", "truncated", "garbled", "cut"])
 @pytest.mark.parametrize("path", ["schemas", "nodes", "tags"])
-def test_a_lie_in_a_list_is_an_error(server, client, path, lie):
+def test_wrong_lists_are_an_error(server, client, path, lie):
     server.troubles.append(Trouble(lie=lie))
     cause = "a member of the list lacks" if lie == "missing" else PAYLOAD_LIES[lie].split(" It begins")[0]
     with pytest.raises(CoolrError, match=f"^COOLR, {path} of CONDBR2.*({cause}|no readable JSON)"):
         getattr(client, path)(*PIXEL[: {"schemas": 1, "nodes": 2, "tags": 3}[path]])
 
 
-def test_asking_twice_finds_a_lie_that_looks_right(server, data_dir):
+def test_asking_twice_finds_a_plausible_wrong_answer(server, data_dir):
     with Coolr(settings(server, data_dir, coolr_confirm=True)) as client:
         server.troubles.append(Trouble(lie="folder", times=1))
         with pytest.raises(CoolrError, match="asked twice, it gave two different answers"):
@@ -209,7 +209,7 @@ def test_asking_twice_finds_a_lie_that_looks_right(server, data_dir):
         ([], r"a row is \[\]"),
     ],
 )
-def test_rows_that_cannot_be_right(row, cause):
+def test_invalid_payload_rows_are_refused(row, cause):
     good = {"CHANNEL_ID": 0, "IOV_SINCE": 0, "IOV_UNTIL": 1, "a": 1}
     answer = decode(json.dumps({"data_array": [good, row]}).encode())
     with pytest.raises(Unusable, match=cause):
@@ -217,7 +217,7 @@ def test_rows_that_cannot_be_right(row, cause):
 
 
 @pytest.mark.parametrize("answer", [None, [], {}, {"data_array": {}}, "x", 3])
-def test_answers_that_are_none(answer):
+def test_answers_without_data_array_are_refused(answer):
     with pytest.raises(Unusable, match="it has no list data_array"):
         read_payloads(answer, {}, 0, 9)
 
@@ -236,7 +236,7 @@ def test_answers_that_are_none(answer):
         (read_nodes, [{"nodeFullpath": "/A", "nodeId": 1, "nodeIovBase": 3}], "the IOV base of a folder is 3"),
     ],
 )
-def test_lists_that_cannot_be_right(read, answer, cause):
+def test_invalid_lists_are_refused(read, answer, cause):
     with pytest.raises(Unusable, match=cause):
         read(answer, {"db": "D", "schema": "S", "node": "/A"})
 
@@ -244,7 +244,7 @@ def test_lists_that_cannot_be_right(read, answer, cause):
 @pytest.mark.parametrize(
     "body", [b"", b'{"a": 1', b'{"a": 1, "a": 2}', b"\xff\xfe", b"[" * 100_000, b"1e99999999999999999999"]
 )
-def test_bodies_that_are_no_json(body):
+def test_bodies_that_are_not_json_are_refused(body):
     with pytest.raises(Unusable, match="it is no readable JSON"):
         decode(body)
 
@@ -270,7 +270,7 @@ def typed(value):
 
 
 @given(st.lists(VALUES, max_size=3), st.lists(VALUES, max_size=3))
-def test_digests_are_equal_where_the_values_are(one, other):
+def test_digests_are_equal_if_and_only_if_the_values_are(one, other):
     assert (digest(one) == digest(other)) == (typed(one) == typed(other))
 
 
@@ -339,7 +339,7 @@ SMALL_ROWS = st.lists(st.tuples(st.integers(0, 2), SMALL_IOVS, st.tuples(st.inte
 
 
 @given(SMALL_ROWS, SMALL, SMALL, st.integers(0, 40))
-def test_pieces_join_to_the_whole(tmp_path_factory, rows, since, until, widest):
+def test_joined_pieces_equal_the_whole_range(tmp_path_factory, rows, since, until, widest):
     assume(since <= until)
     client = Coolr(Settings(coolr_host="h", data_dir=tmp_path_factory.getbasetemp() / "pieces", coolr_cache_hours=0))
     client._caller = Narrow(rows, OPEN_IOV)
@@ -348,7 +348,7 @@ def test_pieces_join_to_the_whole(tmp_path_factory, rows, since, until, widest):
     assert client.payloads("D", "S", "/N", "none", since, until).equals(whole)
 
 
-def test_a_range_that_is_too_large_is_asked_for_in_halves(server, client, world):
+def test_a_too_large_range_is_requested_in_halves(server, client, world):
     server.troubles.append(Trouble(widest=OPEN_IOV // 8 + 1))
     rows = client.payloads(*PIXEL, 0, OPEN_IOV)
     assert_is_the_world(rows, world, PIXEL, 0, OPEN_IOV)
@@ -365,14 +365,14 @@ def test_a_range_that_is_always_too_large_is_an_error(server, client):
     assert server.count() == 64
 
 
-def test_pieces_that_do_not_agree_are_an_error(server, client):
+def test_contradicting_pieces_are_an_error(server, client):
     server.troubles.append(Trouble(status=413, times=1))
     server.troubles.append(Trouble(lie="folder", times=1))
     with pytest.raises(CoolrError, match="it gives answers that do not agree"):
         client.payloads(*PIXEL, *RANGE)
 
 
-def test_late_answers_are_asked_for_in_halves_then_waited_for(server, data_dir, world):
+def test_a_range_with_late_answers_is_halved_then_waited_for(server, data_dir, world):
     with Coolr(settings(server, data_dir, coolr_timeout=0.3)) as client:
         server.troubles.append(Trouble(delay=30, times=2))
         assert_is_the_world(client.payloads(*PIXEL, *RANGE), world, PIXEL, *RANGE)
@@ -383,7 +383,7 @@ def test_late_answers_are_asked_for_in_halves_then_waited_for(server, data_dir, 
 
 
 @pytest.mark.parametrize("ends", [(5, 4), (-1, 5), (0, OPEN_IOV + 1)])
-def test_ranges_that_are_none(client, ends):
+def test_invalid_ranges_are_refused(client, ends):
     with pytest.raises(InvalidRequestError, match="is no range of IOVs"):
         client.payloads(*PIXEL, *ends)
 
@@ -391,7 +391,7 @@ def test_ranges_that_are_none(client, ends):
 # ---- calls that fail
 
 
-def test_one_call_in_five_that_fails_costs_nothing(server, client, world):
+def test_one_failed_call_in_five_loses_nothing(server, client, world):
     server.troubles.append(Trouble(status=503, rate=0.2))
     for key in by_tag(world):
         assert_is_the_world(client.payloads(*key, 0, OPEN_IOV), world, key, 0, OPEN_IOV)
@@ -399,14 +399,14 @@ def test_one_call_in_five_that_fails_costs_nothing(server, client, world):
 
 
 @pytest.mark.parametrize("trouble", [{"lie": "cut"}, {"lie": "truncated"}, {"status": 429}, {"status": 500}])
-def test_what_passes_is_tried_again(server, client, world, waits, trouble):
+def test_temporary_failures_are_retried(server, client, world, waits, trouble):
     server.troubles.append(Trouble(times=5, **trouble))
     assert_is_the_world(client.payloads(*PIXEL, *RANGE), world, PIXEL, *RANGE)
     assert len(waits) == 5
     assert all(wait <= 15 for wait in waits)
 
 
-def test_what_does_not_pass_is_given_up(server, client):
+def test_a_lasting_failure_is_given_up_after_six_attempts(server, client):
     server.troubles.append(Trouble(status=503, text="x" * 300))
     with pytest.raises(CoolrError, match=r"after 6 attempts it answered 503: 'x{200}'"):
         client.payloads(*PIXEL, *RANGE)
@@ -414,7 +414,7 @@ def test_what_does_not_pass_is_given_up(server, client):
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404])
-def test_a_refusal_is_not_tried_again(server, client, status):
+def test_a_refusal_is_not_retried(server, client, status):
     server.troubles.append(Trouble(status=status))
     with pytest.raises(CoolrError, match=rf"^COOLR, tags of {' '.join(PIXEL[:3])}: it answered {status}: 'not now' \("):
         client.tags(*PIXEL[:3])
@@ -435,7 +435,7 @@ def test_retry_after_is_respected(server, client, waits):
     assert len(waits) == 2
 
 
-def test_no_server(data_dir, waits):
+def test_a_server_that_refuses_connections_is_not_reached(data_dir, waits):
     with (
         Coolr(Settings(coolr_host="127.0.0.1:1", data_dir=data_dir)) as client,
         pytest.raises(
@@ -451,7 +451,7 @@ def unknown(*_: object, **__: object) -> None:
     raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
 
-def test_a_host_that_is_not_known_is_asked_once(data_dir, waits, monkeypatch):
+def test_an_unknown_host_is_tried_once(data_dir, waits, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with (
         Coolr(Settings(coolr_host="nowhere.invalid:80", data_dir=data_dir)) as client,
@@ -462,7 +462,7 @@ def test_a_host_that_is_not_known_is_asked_once(data_dir, waits, monkeypatch):
     assert waits == []
 
 
-def test_a_name_server_that_goes_away_later_is_waited_for(server, client, waits, monkeypatch):
+def test_name_resolution_that_fails_later_is_retried(server, client, waits, monkeypatch):
     client.schemas("CONDBR2")
     client.close()  # so that the next call makes a connection
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
@@ -471,7 +471,7 @@ def test_a_name_server_that_goes_away_later_is_waited_for(server, client, waits,
     assert len(waits) == 5
 
 
-def test_a_few_calls_at_a_time(server, data_dir):
+def test_the_number_of_simultaneous_calls_is_limited(server, data_dir):
     server.troubles.append(Trouble(delay=0.02))
     with Coolr(settings(server, data_dir, coolr_connections=2)) as client, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda until: client.payloads(*PIXEL, 0, until), range(12)))
@@ -514,7 +514,7 @@ def test_answers_that_are_too_old_are_not_used(server, data_dir):
     assert server.count() == 3
 
 
-def test_a_damaged_file_is_asked_for_again(server, client, data_dir):
+def test_a_damaged_answer_is_requested_again(server, client, data_dir):
     asked = client.schemas("CONDBR2")
     (path,) = (data_dir / "coolr").rglob("*.arrow")
     whole = path.read_bytes()
@@ -559,7 +559,7 @@ def test_a_folder_that_cannot_be_made_costs_no_answer(server, client, data_dir):
     assert server.count() == 2
 
 
-def test_old_answers_are_removed_now_and_then(server, data_dir, monkeypatch):
+def test_old_answers_are_removed_once_an_hour(server, data_dir, monkeypatch):
     folder = data_dir / "coolr"
     with Coolr(settings(server, data_dir)) as client:
         client.schemas("CONDBR2")
@@ -618,7 +618,7 @@ def test_two_processes_remove_and_keep_answers_at_once(server, data_dir):
 # ---- waits that have to end
 
 
-def test_an_answer_that_drips_is_given_up(server, data_dir):
+def test_a_dripping_answer_is_given_up(server, data_dir):
     with Coolr(settings(server, data_dir, coolr_answer_seconds=0.5)) as client:
         server.troubles.append(Trouble(drip=0.1))
         with pytest.raises(CoolrError, match=r"tags of .*: after 1 attempts the answer did not end within 0\.5 s\."):
@@ -629,7 +629,7 @@ def test_an_answer_that_drips_is_given_up(server, data_dir):
             client.schemas("CONDBR2")
 
 
-def test_payloads_that_drip_are_asked_for_in_halves(server, data_dir, world):
+def test_dripping_payloads_are_requested_in_halves(server, data_dir, world):
     with Coolr(settings(server, data_dir, coolr_answer_seconds=0.5)) as client:
         server.troubles.append(Trouble(drip=0.1, times=1))
         assert_is_the_world(client.payloads(*PIXEL, *RANGE), world, PIXEL, *RANGE)
@@ -665,7 +665,7 @@ def test_a_call_that_waits_for_its_turn_is_cancelled(server, data_dir):
 
 
 @pytest.mark.parametrize("trouble", [{"delay": FOR_EVER}, {"drip": 0.1}])
-def test_a_check_of_the_connection_ends(server, data_dir, monkeypatch, trouble):
+def test_a_connection_check_is_bounded(server, data_dir, monkeypatch, trouble):
     monkeypatch.setattr("frontierlab.connections._PATIENCE", 0.5)
     server.troubles.append(Trouble(**trouble))
     found = connections.check("COOLR", settings(server, data_dir))
@@ -677,14 +677,14 @@ def test_cancelled_is_the_cancelled_of_the_package():
     assert issubclass(Cancelled, errors.Cancelled)
 
 
-def test_redirects_without_end_are_an_error(server, client):
+def test_endless_redirects_are_an_error(server, client):
     server.troubles.append(Trouble(status=302, headers={"Location": "/api/schemas?db=CONDBR2"}))
     with pytest.raises(CoolrError, match=r"Exceeded 5 redirects"):
         client.schemas("CONDBR2")
     assert server.count() == 6
 
 
-def test_a_server_that_does_not_answer_is_left_alone(server, client, monkeypatch):
+def test_calls_pause_after_three_without_an_answer(server, client, monkeypatch):
     server.troubles.append(Trouble(hang_up=True))
     monkeypatch.setattr(calls, "_ATTEMPTS", 1)
     for db in ("CONDBR2", "OFLP200", "COMP200"):
@@ -703,7 +703,7 @@ def test_a_server_that_does_not_answer_is_left_alone(server, client, monkeypatch
     assert client.schemas("CONDBR2")
 
 
-def test_an_answer_that_is_too_large_is_an_error_or_asked_for_in_halves(server, client, world, monkeypatch):
+def test_a_too_large_answer_is_halved_or_an_error(server, client, world, monkeypatch):
     everything = client.payloads(*PIXEL, 0, OPEN_IOV)
     monkeypatch.setattr(calls, "_LARGEST", 3_000)
     assert client.payloads(*PIXEL, 0, OPEN_IOV - 1).equals(everything)
@@ -713,7 +713,7 @@ def test_an_answer_that_is_too_large_is_an_error_or_asked_for_in_halves(server, 
         client.schemas("CONDBR2")
 
 
-def test_a_range_is_not_asked_for_in_pieces_without_end(server, client, monkeypatch):
+def test_the_number_of_pieces_is_bounded(server, client, monkeypatch):
     monkeypatch.setattr("frontierlab.coolr.client._PIECES", 20)
     server.troubles.append(Trouble(widest=1))
     with pytest.raises(CoolrError, match="20 pieces of the range do not suffice"):
@@ -722,7 +722,7 @@ def test_a_range_is_not_asked_for_in_pieces_without_end(server, client, monkeypa
 
 
 @pytest.mark.parametrize("how", [{"progress": True}, {"cancelled": True}])
-def test_work_that_hangs_does_not_hold_who_leaves(monkeypatch, how):
+def test_hanging_work_does_not_block_an_interrupt(monkeypatch, how):
     monkeypatch.setattr(sources, "_LEAVE", 0.05)
     over, cancelled = threading.Event(), threading.Event()
     work = cancelled if "cancelled" in how else over

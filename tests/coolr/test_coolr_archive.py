@@ -70,14 +70,14 @@ def test_the_sample_is_an_archive(world):
     assert asked == 79
 
 
-def test_a_range_gives_the_rows_that_meet_it(world):
+def test_a_range_gives_the_rows_that_overlap_it(world):
     archive = Archive(fl.sample.path("payloads.parquet").parent)
     rows = archive.payloads(*PIXEL, *RANGE)
     expected = [row for row in by_tag(world)[PIXEL] if row["since"] <= RANGE[1] and row["until"] > RANGE[0]]
     assert rows["since"].to_pylist() == sorted(row["since"] for row in expected)
 
 
-def test_an_archive_answers_as_the_server_that_it_was_recorded_from(client, tmp_path, folders):
+def test_an_archive_answers_like_its_server(client, tmp_path, folders):
     archive, failures = record(client, tmp_path / "a", folders)
     assert failures == ()
     schema = ("CONDBR2", "ATLAS_COOLOFL_DCS")
@@ -90,7 +90,7 @@ def test_an_archive_answers_as_the_server_that_it_was_recorded_from(client, tmp_
             assert archive.payloads(*place, *ends).equals(client.payloads(*place, *ends))
 
 
-def test_what_is_there_is_not_asked_for_again(server, client, tmp_path, folders):
+def test_recorded_payloads_are_not_requested_again(server, client, tmp_path, folders):
     server.troubles.append(Trouble(when="CHANSTAT", status=403))
     archive, failures = record(client, tmp_path / "a", folders)
     assert [failure[:4] for failure in failures] == [("CONDBR2", "ATLAS_COOLOFL_DCS", "/SCT/DCS/CHANSTAT", "none")]
@@ -105,7 +105,7 @@ def test_what_is_there_is_not_asked_for_again(server, client, tmp_path, folders)
     assert archive.payloads("CONDBR2", "ATLAS_COOLOFL_DCS", "/SCT/DCS/CHANSTAT", "none", 0, OPEN_IOV).num_rows
 
 
-def test_an_interrupted_recording_goes_on(server, client, tmp_path, folders):
+def test_an_interrupted_recording_is_resumed(server, client, tmp_path, folders):
     def stop(progress):
         if progress.done:
             raise KeyboardInterrupt
@@ -116,7 +116,7 @@ def test_an_interrupted_recording_goes_on(server, client, tmp_path, folders):
     assert server.count() == len(folders)
 
 
-def test_a_wider_range_is_recorded_with_the_old_one(server, client, tmp_path, world):
+def test_a_wider_range_includes_the_recorded_one(server, client, tmp_path, world):
     pixel = find_folders(fl.catalogue.Catalogue(world.catalogue), db="CONDBR2", node="PixCalib")
     record(client, tmp_path / "a", pixel, since=RANGE[0], until=RANGE[0])
     archive = record(client, tmp_path / "a", pixel, since=RANGE[1], until=RANGE[1]).archive
@@ -145,13 +145,13 @@ def test_an_archive_of_several_recordings_holds_them_all(client, tmp_path, folde
         ((*PIXEL[:3], "none"), "does not have the tag none; it has PixCalib-BLK-03, PixCalib-RUN2"),
     ],
 )
-def test_what_an_archive_does_not_have(place, cause):
+def test_missing_data_are_named(place, cause):
     archive = Archive(fl.sample.path("payloads.parquet").parent)
     with pytest.raises(CoolrError, match=cause):
         archive.payloads(*place, 0, 5)
 
 
-def test_a_damaged_file_is_an_error_until_it_is_recorded_anew(client, tmp_path, folders):
+def test_a_damaged_file_is_an_error_until_it_is_recorded_again(client, tmp_path, folders):
     one = folders.head(1)
     archive = record(client, tmp_path / "a", one).archive
     (path,) = (tmp_path / "a" / "payloads").iterdir()
@@ -163,7 +163,7 @@ def test_a_damaged_file_is_an_error_until_it_is_recorded_anew(client, tmp_path, 
     assert archive.payloads(*place, 0, OPEN_IOV).num_rows
 
 
-def test_recordings_that_make_no_sense(client, tmp_path, folders, world):
+def test_invalid_recordings_are_refused(client, tmp_path, folders, world):
     both = find_folders(fl.catalogue.Catalogue(world.catalogue), db="CONDBR2")
     with pytest.raises(InvalidRequestError, match="since and until are for folders of one IOV base"):
         record(client, tmp_path / "a", both, since=5)
@@ -174,7 +174,7 @@ def test_recordings_that_make_no_sense(client, tmp_path, folders, world):
     assert not (tmp_path / "a").exists()
 
 
-def test_two_recordings_at_once(client, tmp_path, folders):
+def test_a_second_recording_at_the_same_time_is_refused(client, tmp_path, folders):
     (tmp_path / "a").mkdir()
     with (
         filelock.FileLock(tmp_path / "a" / ".lock", is_singleton=False),

@@ -70,7 +70,7 @@ def expected():
     return World().catalogue.sort_by(SORTED)
 
 
-def test_the_catalogue_is_the_worlds(server, settings):
+def test_the_catalogue_equals_the_worlds(server, settings):
     before = datetime.now(UTC)
     done = quiet(settings)
     assert isinstance(done, Refreshed)
@@ -82,7 +82,7 @@ def test_the_catalogue_is_the_worlds(server, settings):
     assert server.busiest <= 4
 
 
-def test_it_is_refreshed_when_it_is_old_or_when_told_to(server, settings):
+def test_the_catalogue_is_refreshed_when_old_or_by_force(server, settings):
     first = quiet(settings)
     again = quiet(settings)
     assert server.count() == CALLS
@@ -98,7 +98,7 @@ def test_it_is_refreshed_when_it_is_old_or_when_told_to(server, settings):
     assert server.count() == 4 * CALLS
 
 
-def test_an_interrupted_refresh_goes_on(server, settings):
+def test_an_interrupted_refresh_is_resumed(server, settings):
     def stop(progress: Progress) -> None:
         if progress.stage == "listing tags" and progress.done > 10:
             raise KeyboardInterrupt
@@ -135,7 +135,7 @@ def test_progress_counts_schemas_folders_and_tags(settings):
         ("^tags.*CONDBR2.*TRT/Calib/RT", {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_TRT", "node": "/TRT/Calib/RT"}),
     ],
 )
-def test_what_fails_costs_no_other(server, settings, when, place):
+def test_a_failed_request_does_not_affect_the_others(server, settings, when, place):
     server.troubles.append(Trouble(when=when, status=403))
     lost = rows(expected(), **place)
     names = tuple(place.get(name) for name in ("db", "schema", "node", "tag"))
@@ -163,14 +163,14 @@ def test_what_fails_costs_no_other(server, settings, when, place):
     )
 
 
-def test_one_call_in_five_that_fails_costs_nothing(server, settings):
+def test_one_failed_call_in_five_loses_nothing(server, settings):
     server.troubles.append(Trouble(status=503, rate=0.2))
     done = quiet(settings)
     assert done.catalogue.table.equals(expected())
     assert done.failures == ()
 
 
-def test_a_list_that_is_empty_at_once_is_not_believed(server, settings):
+def test_a_suddenly_empty_list_keeps_the_old_rows(server, settings):
     quiet(settings)
     everything = server.catalogue
     server.catalogue = [row for row in everything if row["db"] != "MONP200"]
@@ -191,7 +191,7 @@ def test_a_list_that_is_empty_at_once_is_not_believed(server, settings):
     assert len(rows(done.catalogue.table, db="MONP200")) == 1  # what is really gone is gone
 
 
-def test_nothing_at_all_leaves_the_old_catalogue(server, settings):
+def test_total_failure_keeps_the_old_catalogue(server, settings):
     server.troubles.append(Trouble(status=403))
     with pytest.raises(
         CoolrError, match=r"^COOLR gave nothing: COOLR, schemas of \w+: it answered 403: 'not now' \(.*\)$"
@@ -207,7 +207,7 @@ def test_nothing_at_all_leaves_the_old_catalogue(server, settings):
     assert settings.catalogue_path.read_bytes() == before
 
 
-def test_nothing_is_written_beside_a_catalogue_that_is_fresh(data_dir, tmp_path):
+def test_nothing_is_written_beside_a_fresh_catalogue(data_dir, tmp_path):
     shutil.copytree(fl.sample.path().parent, tmp_path / "package")
     file = tmp_path / "package" / "catalogue.parquet"
     before = sorted((tmp_path / "package").iterdir())
@@ -216,7 +216,7 @@ def test_nothing_is_written_beside_a_catalogue_that_is_fresh(data_dir, tmp_path)
     assert sorted((tmp_path / "package").iterdir()) == before
 
 
-def test_a_folder_that_cannot_be_written_is_said(data_dir, monkeypatch):
+def test_an_unwritable_folder_is_named(data_dir, monkeypatch):
     def refused(*_: object, **__: object) -> None:
         raise PermissionError(errno.EACCES, "Permission denied")
 
@@ -227,7 +227,7 @@ def test_a_folder_that_cannot_be_written_is_said(data_dir, monkeypatch):
         quiet(settings, force=True)
 
 
-def test_a_reader_always_meets_a_whole_catalogue(settings):
+def test_a_reader_never_sees_half_a_catalogue(settings):
     quiet(settings)
     found = []
 
@@ -238,7 +238,7 @@ def test_a_reader_always_meets_a_whole_catalogue(settings):
     assert {*found} == {expected().num_rows}
 
 
-def test_what_is_no_catalogue_is_left_as_it_was(settings):
+def test_a_file_that_is_not_a_catalogue_is_unchanged(settings):
     settings.catalogue_path.write_text("mine")
     with pytest.raises(CatalogueError, match="cannot be read as a catalogue"):
         quiet(settings, force=True)
@@ -252,7 +252,7 @@ def test_without_a_server(data_dir):
     assert quiet(Settings(data_dir=data_dir)).catalogue.table.num_rows == 79
 
 
-def test_an_archive_does_not_grow_old(data_dir):
+def test_a_catalogue_from_an_archive_does_not_expire(data_dir):
     settings = Settings(data_dir=data_dir, coolr_archive=fl.sample.path("payloads.parquet").parent)
     assert quiet(settings).catalogue.table.equals(expected())
     grow_old(settings.catalogue_path, hours=10_000)
@@ -261,7 +261,7 @@ def test_an_archive_does_not_grow_old(data_dir):
 
 
 @pytest.mark.parametrize("force", [False, True])
-def test_the_second_of_two_waits_and_takes_what_the_first_made(server, settings, force):
+def test_a_second_refresh_waits_and_uses_the_first_result(server, settings, force):
     lock = filelock.FileLock(settings.data_dir / ".catalogue.parquet.lock", is_singleton=False, thread_local=False)
     lock.acquire()
     records: list[Progress] = []
@@ -297,7 +297,7 @@ def test_a_catalogue_of_other_database_instances_is_not_fresh(server, settings):
     assert server.count() == count + CALLS
 
 
-def test_who_refreshes_is_waited_for_and_named(settings, monkeypatch):
+def test_a_waiting_refresh_names_the_running_one(settings, monkeypatch):
     monkeypatch.setattr(catalogues, "_LONGEST_WAIT", 0.3)
     marker = settings.data_dir / ".catalogue.parquet.refresh"
     with filelock.FileLock(settings.data_dir / ".catalogue.parquet.lock", is_singleton=False):
@@ -322,7 +322,7 @@ def test_a_refresh_of_a_server_that_never_answers_is_stopped(server, settings):
     assert quiet(settings).catalogue.table.equals(expected())
 
 
-def test_a_server_that_falls_silent_costs_what_is_left_no_more(server, settings, monkeypatch):
+def test_a_silent_server_is_not_called_for_every_folder(server, settings, monkeypatch):
     quiet(settings)
     monkeypatch.setattr(calls, "_ATTEMPTS", 1)
     server.troubles += [Trouble(when="^tags", times=5), Trouble(when="^tags", hang_up=True)]

@@ -20,7 +20,7 @@ def test_written_file_is_for_its_owner_alone_and_reads_back(tmp_path):
     assert Settings(path) == Settings(**fields, es_verify_certs=False)
 
 
-def test_file_that_is_there_is_kept_unless_told(tmp_path):
+def test_an_existing_file_is_kept_without_overwrite(tmp_path):
     path = tmp_path / "c.txt"
     path.write_text("es_port = 1\n")
     path.chmod(0o644)
@@ -48,20 +48,20 @@ def test_file_that_is_there_is_kept_unless_told(tmp_path):
     ],
     ids=str,
 )
-def test_what_settings_refuse_is_not_written(tmp_path, fields):
+def test_invalid_settings_are_not_written(tmp_path, fields):
     name = next(name for name in fields if len(fields) == 1 or "es_user" in fields)
     with pytest.raises(ConfigurationError, match=name):
         create_config_file(tmp_path / "c.txt", **fields)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_no_folder_to_write_into(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(ConfigurationError, match="There is no folder"):
         create_config_file(tmp_path / "none" / "c.txt", es_port=1)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_relative_path_is_from_the_folder_of_the_file(tmp_path, monkeypatch):
+def test_a_relative_path_starts_at_the_folder_of_the_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     folder = tmp_path / "conf"
     folder.mkdir()
@@ -120,7 +120,7 @@ def other_process(variables, monkeypatch):
 
 
 @given(FIELDS)
-def test_whatever_is_written_is_read_back(tmp_path_factory, fields):
+def test_written_settings_are_read_back(tmp_path_factory, fields):
     path = create_config_file(tmp_path_factory.getbasetemp() / "round.txt", overwrite=True, **fields)
     settings = Settings(**fields)
     assert Settings(path).model_dump() == settings.model_dump()
@@ -151,7 +151,7 @@ def test_every_password_is_written_and_read_back_or_refused(tmp_path_factory, pa
         assert other_process(as_variables(written), patch).es_pswd.get_secret_value() == password
 
 
-def test_what_a_variable_cannot_hold_is_refused():
+def test_a_null_character_in_a_variable_is_refused():
     given = Settings(es_user="u", es_pswd="a\nb")
     assert as_variables(given)["FRONTIERLAB_ES_PSWD"] == "a\nb"
     with pytest.raises(ConfigurationError, match="es_pswd cannot be given to another process"):

@@ -62,13 +62,13 @@ def test_file_with_a_byte_order_mark_and_windows_line_ends(tmp_path):
     assert Settings(path) == Settings(written(tmp_path, TODAY))
 
 
-def test_empty_value_is_no_value(tmp_path):
+def test_an_empty_value_in_a_file_is_ignored(tmp_path):
     path = written(tmp_path, "ES_USER =\nES_PSWD = \nlimit_queries =\n")
     assert Settings(path) == Settings()
 
 
 @pytest.mark.parametrize("password", ["a=b#c", "#ab", "a%20b?", "it's", 'half"', "ü b\u00a0c"])
-def test_password_may_hold_signs_as_they_are(tmp_path, password):
+def test_a_password_may_contain_special_characters(tmp_path, password):
     path = written(tmp_path, f"es_user = u\nes_pswd ={password}\n")
     assert Settings(path).es_pswd.get_secret_value() == password
 
@@ -123,7 +123,7 @@ def test_unclear_line_of_a_secret_is_refused(tmp_path, line):
     assert SECRET not in said
 
 
-def test_quotes_around_a_value_or_a_word_are_taken_off(tmp_path):
+def test_quotes_around_a_value_or_a_word_are_removed(tmp_path):
     text = """\
     ES_address = "es.example.org"
     ES_INDEX = "frontier-new-*"
@@ -164,24 +164,24 @@ def test_quotes_around_a_value_or_a_word_are_taken_off(tmp_path):
         "db_instances = \u2018CONDBR2\u2019",
     ],
 )
-def test_impossible_value_is_named_with_its_line(tmp_path, line):
+def test_an_invalid_value_is_named_with_its_line(tmp_path, line):
     path = written(tmp_path, f"# mine\n{line}\n")
     assert f"{path}, line 2: " in refusal(path)
 
 
 @pytest.mark.parametrize("value", ['"a"', "'a'", 'a"'])
 @pytest.mark.parametrize("name", ["es_address", "es_index", "db_instances", "data_dir", "es_user", "spark_master"])
-def test_variables_are_taken_as_they_are_and_refused_with_quotes(monkeypatch, name, value):
+def test_variables_with_quotes_are_refused(monkeypatch, name, value):
     monkeypatch.setenv(f"FRONTIERLAB_{name.upper()}", value)
     assert f"the variable FRONTIERLAB_{name.upper()}: {name}" in refusal()
 
 
 @pytest.mark.parametrize("name", ["data_dir", "coolr_file", "es_user", "es_pswd", "spark_master", "coolr_host"])
-def test_an_empty_argument_is_no_value(name):
+def test_an_empty_argument_is_refused(name):
     assert f"the argument {name}: " in refusal(**{name: ""})
 
 
-def test_a_home_folder_that_is_not_there(tmp_path):
+def test_a_missing_home_folder_is_refused(tmp_path):
     path = written(tmp_path, "data_dir = ~no-such-user/data\n")
     assert "line 1: data_dir" in refusal(path)
     assert "there is no home folder of that user" in refusal(path)
@@ -198,7 +198,7 @@ def test_notebook_whose_path_has_an_equals_sign_needs_a_name():
 @pytest.mark.parametrize("sign", ["#", "/", "?", "%", "[", "%4", "/0?x=1#"])
 @pytest.mark.parametrize("form", ["redis://:pa{}ss@h:6379/0", "rediss://me:12{}xy@h/0", "redis://me:12{}@h:1/0"])
 @pytest.mark.parametrize("name", ["broker_url", "result_backend"])
-def test_broker_whose_password_is_not_escaped(name, form, sign):
+def test_an_unescaped_broker_password_is_explained(name, form, sign):
     message = refusal(**{name: form.format(sign)})
     assert f"the argument {name}: {name} is not valid" in message
     assert "in a password # / @ % ? are written %23 %2F %40 %25 %3F, which may be the cause" in message
@@ -217,7 +217,7 @@ def test_broker_whose_password_is_not_escaped(name, form, sign):
         "redis://:a@b@h/0",
     ],
 )
-def test_broker_that_is_one(url):
+def test_valid_broker_urls(url):
     assert Settings(broker_url=url).broker_url.get_secret_value() == url
 
 
@@ -228,7 +228,7 @@ def test_results_may_be_kept_elsewhere():
 # ---- Kubernetes
 
 
-def test_variables_of_a_service_in_kubernetes_are_passed_over(monkeypatch):
+def test_variables_of_a_kubernetes_service_are_ignored(monkeypatch):
     for prefix in ("FRONTIERLAB_", "FRONTIERLAB_ES_"):
         monkeypatch.setenv(f"{prefix}SERVICE_HOST", "10.0.0.12")
         monkeypatch.setenv(f"{prefix}SERVICE_PORT", "8888")
@@ -254,7 +254,7 @@ def test_variables_of_a_service_in_kubernetes_are_passed_over(monkeypatch):
         ("FRONTIERLAB_ES_PORT", "tcp://10.0.0.12:8888"),
     ],
 )
-def test_variable_that_is_not_of_kubernetes_is_refused(monkeypatch, variable, value):
+def test_other_unknown_variables_are_refused(monkeypatch, variable, value):
     monkeypatch.setenv(variable, value)
     assert variable in refusal()
 
@@ -269,7 +269,7 @@ def test_config_file_variable_names_the_file(today, monkeypatch):
     assert Settings() == Settings(today)
 
 
-def test_argument_goes_before_the_config_file_variable(today, monkeypatch):
+def test_the_argument_overrides_the_config_file_variable(today, monkeypatch):
     monkeypatch.setenv("CONFIG_FILE", "/nowhere")
     assert Settings(today).es_port == 9201
 
@@ -277,7 +277,7 @@ def test_argument_goes_before_the_config_file_variable(today, monkeypatch):
 # ---- priority
 
 
-def test_variable_goes_before_file_and_argument_before_both(today, monkeypatch):
+def test_variables_override_the_file_and_arguments_override_both(today, monkeypatch):
     monkeypatch.setenv("FRONTIERLAB_ES_PORT", "9202")
     monkeypatch.setenv("FRONTIERLAB_LIMIT_QUERIES", "")
     assert Settings(today).es_port == 9202
@@ -285,7 +285,7 @@ def test_variable_goes_before_file_and_argument_before_both(today, monkeypatch):
     assert Settings(today).limit_queries == 1000
 
 
-def test_argument_none_takes_a_value_away(today):
+def test_the_argument_none_removes_a_value(today):
     settings = Settings(today, es_user=None, es_pswd=None, es_api_key="key")
     assert settings.es_user is None
     assert settings.es_api_key is not None
@@ -360,7 +360,7 @@ def test_certificate_file_has_to_be_there(tmp_path):
     assert f"there is no file {tmp_path / 'ca.pem'}" in refusal(es_ca_certs=tmp_path / "ca.pem")
 
 
-def test_verification_is_switched_off_only_in_so_many_words(tmp_path):
+def test_verification_is_switched_off_only_by_false(tmp_path):
     assert Settings(written(tmp_path, "es_verify_certs = False")).es_verify_certs is False
     assert "es_verify_certs 'never' is not valid" in refusal(es_verify_certs="never")
 
@@ -400,7 +400,7 @@ def test_address_is_a_host_or_a_url(address, url):
 @pytest.mark.parametrize(
     "address", ["", "ftp://h", "https://", "h:port", "h:99999", "h?a=1", "h#a", "a b", "[::1", "::1"]
 )
-def test_address_that_is_none(address):
+def test_invalid_addresses_are_refused(address):
     assert "the argument es_address: es_address" in refusal(es_address=address)
 
 
