@@ -34,14 +34,14 @@ def main(folder: Path | None = None) -> Path:
     _say("Starting Spark and counting the queries: up to a minute …\n")
     logs = fl.open_logs(dataset, settings=settings)
     _say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")
-    _say("Asking for all figures of the report: half a minute …\n")
+    _say("Computing all figures of the report: half a minute …\n")
     report = fl.report(dataset, settings=settings)
     _say(f"The report, to open in a browser: {report.as_uri()}\n")
     return report
 
 
 def _say(text: str) -> None:
-    """Show it now, also where the output is a pipe."""
+    """Write a text at once, also if the output is a pipe."""
     sys.stdout.write(text)
     sys.stdout.flush()
 

@@ -60,7 +60,7 @@ class Archive:
             self._catalogue: list[dict[str, Any]] = Catalogue.read(self.path / "catalogue.parquet").table.to_pylist()
         except CatalogueError as error:
             raise CoolrError(
-                f"{self.path} is no archive of COOLR: {error} frontierlab.coolr.Archive.record makes one."
+                f"{self.path} is not an archive of COOLR: {error} frontierlab.coolr.Archive.record makes one."
             ) from error
 
     def __repr__(self) -> str:
@@ -189,7 +189,9 @@ def _record(
     if folders.empty:
         raise InvalidRequestError("There are no folders to record; frontierlab.catalogues.find_folders gives some.")
     if (since, until) != (0, OPEN_IOV) and folders["nodetime"].nunique(dropna=False) > 1:
-        raise InvalidRequestError("since and until are for folders of one IOV base; record run-lumi and time apart.")
+        raise InvalidRequestError(
+            "since and until are for folders of one IOV base; record folders of run-lumi and of time in two calls."
+        )
     failures = []
     try:
         path.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from frontierlab.util.files import is_temporary, reason, replacing
 
-__all__ = ["AnswersNotKept", "Cache", "Kept"]
+__all__ = ["AnswersNotKept", "Cache", "CachedResponse"]
 
 _KEY = b"frontierlab.coolr"
 _CHECKSUM = 16  # bytes at the begin of a file, over its rest
@@ -37,7 +37,7 @@ class AnswersNotKept(UserWarning):
     """Responses of COOLR cannot be cached on disk. They are used, and requested again the next time."""
 
 
-class Kept(NamedTuple):
+class CachedResponse(NamedTuple):
     """A cached response, and the time of its request (UTC)."""
 
     table: pa.Table
@@ -75,7 +75,7 @@ class Cache:
         self._removing = threading.Lock()
         self._broken = False
 
-    def get(self, url: str) -> Kept | None:
+    def get(self, url: str) -> CachedResponse | None:
         """Return the cached response of a URL; None if it is missing or its file is damaged."""
         try:
             data = memoryview(self._path(url).read_bytes())
@@ -86,7 +86,7 @@ class Cache:
             about = json.loads((table.schema.metadata or {})[_KEY])
             if about["url"] != url:
                 return None
-            return Kept(table.replace_schema_metadata(None), datetime.fromisoformat(about["asked"]))
+            return CachedResponse(table.replace_schema_metadata(None), datetime.fromisoformat(about["asked"]))
         except (OSError, pa.ArrowException, KeyError, ValueError):
             return None  # the caller requests it again and replaces the file
 
@@ -110,7 +110,7 @@ class Cache:
                 self._broken = True
                 warnings.warn(
                     f"Answers of COOLR cannot be kept in {self._folder}: {reason(error, self._folder)}. They are used, "
-                    "and asked for again the next time.",
+                    "and requested again the next time.",
                     AnswersNotKept,
                     stacklevel=2,
                 )

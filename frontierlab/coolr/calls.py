@@ -33,10 +33,10 @@ _REDIRECTS = 5
 _LARGEST = 256 << 20  # bytes of a response
 _SILENT = 3  # consecutive calls without any response, after which calls pause
 _PAUSE = 60.0  # seconds of this pause
-_PASSING = (408, 429, 500, 502, 503, 504)
+_TEMPORARY = (408, 429, 500, 502, 503, 504)
 _TOO_LARGE = re.compile(r"too\s+(large|big|long|many)|exceed", re.IGNORECASE)
 _CHUNK = 1 << 20
-_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # how urllib3 begins what it says
+_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # the begin of urllib3's messages
 
 
 class Cancelled(CoolrError, errors.Cancelled):
@@ -77,7 +77,7 @@ class Call:
         return f"{self.path} of {' '.join(about)}"
 
 
-class _Passing(Exception):
+class _Temporary(Exception):
     """A temporary failure; a retry can succeed."""
 
     def __init__(self, cause: str, wait: float = 0.0, *, silent: bool = False) -> None:
@@ -190,18 +190,20 @@ class Caller:
         """
         if time.monotonic() < self._silent_until:
             raise self.failure(
-                call, f"not asked: COOLR did not answer the last {self._silent} calls. Check coolr_host.", Unreached
+                call,
+                f"not called, because COOLR did not answer the last {self._silent} calls. Check coolr_host.",
+                Unreached,
             )
         retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Passing),
+            retry=tenacity.retry_if_exception_type(_Temporary),
             wait=_wait,
             stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_after_delay(self._longest),
             sleep=self._sleep,
             reraise=True,
         )
         try:
-            answer = retrying(self._once, call, patient)
-        except _Passing as error:
+            answer = retrying(self._attempt, call, patient)
+        except _Temporary as error:
             self._note_silence(error.silent)
             attempts = retrying.statistics["attempt_number"]
             cause = f"after {attempts} attempts {error}."
@@ -216,25 +218,25 @@ class Caller:
         if self._silent >= _SILENT:
             self._silent_until = time.monotonic() + _PAUSE
 
-    def _once(self, call: Call, patient: bool) -> Any:
+    def _attempt(self, call: Call, patient: bool) -> Any:
         while not self._free.acquire(timeout=_LOOK):
-            self._require_going_on(call)
+            self._require_not_cancelled(call)
         try:
             response, body = self._read(call)
         except _Late:
             cause = f"the answer did not end within {self._longest:g} s"
             if not patient:
                 raise self.failure(call, f"{cause}.", TooSlow) from None
-            raise _Passing(cause, silent=True) from None
+            raise _Temporary(cause, silent=True) from None
         except requests.RequestException as error:
             if _is_late(error) and not patient:
                 raise self.failure(call, f"no answer within {self._timeout:g} s.", TooSlow) from None
-            if _is_unknown_host(error) and not self._reached:  # later, it is the name server that is away
+            if _is_unknown_host(error) and not self._reached:  # otherwise the name server fails for a moment
                 host = urlsplit(self._url).hostname
                 raise Unreached(f"COOLR is not reached: there is no host {host}. Check coolr_host.") from None
             if _is_final(error):
                 raise self.failure(call, f"{_cause(error)}. Check coolr_host.") from None
-            raise _Passing(f"there is no whole answer: {_cause(error)}", silent=True) from None
+            raise _Temporary(f"there is no whole answer: {_cause(error)}", silent=True) from None
         finally:
             self._free.release()
         self._reached = True
@@ -245,16 +247,16 @@ class Caller:
         try:
             return decode(body)
         except Unusable as error:
-            raise _Passing(f"the answer cannot be used: {error}. It begins: {_beginning(body)}") from None
+            raise _Temporary(f"the answer cannot be used: {error}. It begins: {_beginning(body)}") from None
 
     def _read(self, call: Call) -> tuple[requests.Response, bytes]:
         """Read a response; stop on a cancellation or after the time limit."""
-        self._require_going_on(call)
+        self._require_not_cancelled(call)
         reading = _Reading(self._session, self.url(call), (min(_CONNECT, self._timeout), self._timeout))
         answer = LeavableCall(reading.read)
         answer.start("coolr answer")
         try:
-            answer.wait(lambda: self._require_going_on(call), reading.stop, every=_LOOK, seconds=self._longest)
+            answer.wait(lambda: self._require_not_cancelled(call), reading.stop, every=_LOOK, seconds=self._longest)
         except TimeoutError:
             raise _Late from None
         return answer.result()
@@ -268,10 +270,10 @@ class Caller:
             return self.failure(call, cause, TooSlow)
         wait = _retry_after(response.headers.get("Retry-After", ""))
         if wait > _LONGEST_WAIT:
-            return self.failure(call, f"{cause}, and asks to come back in {wait:.0f} s.")
-        return _Passing(cause, wait) if status in _PASSING else self.failure(call, cause)
+            return self.failure(call, f"{cause}, and asks for a pause of {wait:.0f} s.")
+        return _Temporary(cause, wait) if status in _TEMPORARY else self.failure(call, cause)
 
-    def _require_going_on(self, call: Call) -> None:
+    def _require_not_cancelled(self, call: Call) -> None:
         if self._cancelled.is_set():
             raise self.failure(call, "cancelled.", Cancelled)
 
@@ -284,7 +286,7 @@ _backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=15)
 
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
-    return max(_backing_off(state), error.wait if isinstance(error, _Passing) else 0.0)
+    return max(_backing_off(state), error.wait if isinstance(error, _Temporary) else 0.0)
 
 
 def _retry_after(value: str) -> float:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.coolr import responses as answers
+from frontierlab.coolr import responses
 from frontierlab.coolr.cache import Cache
 from frontierlab.coolr.calls import Call, Caller, TooLarge, TooSlow
 from frontierlab.coolr.responses import Node, Tag, Unusable, in_order
@@ -85,17 +85,17 @@ class Coolr:
             COOLR does not respond, or its response fails a check. The other methods raise in the same way.
         """
         call = _call("schemas", db)
-        names: list[str] = self._answer(call, answers.read_schemas)["schemaname"].to_pylist()
+        names: list[str] = self._answer(call, responses.read_schemas)["schemaname"].to_pylist()
         return names
 
     def nodes(self, db: str, schema: str) -> list[Node]:
         """Return the folders of a schema."""
-        table = self._answer(_call("nodes", db, schema), answers.read_nodes)
+        table = self._answer(_call("nodes", db, schema), responses.read_nodes)
         return [Node(**row) for row in table.to_pylist()]
 
     def tags(self, db: str, schema: str, node: str) -> list[Tag]:
         """Return the tags of a folder; an empty list if it has no tags."""
-        table = self._answer(_call("tags", db, schema, node), answers.read_tags)
+        table = self._answer(_call("tags", db, schema, node), responses.read_tags)
         return [Tag(**row) for row in table.to_pylist()]
 
     def payloads(
@@ -130,7 +130,7 @@ class Coolr:
         """
         require_range(since, until)
         call = self._payloads_call(db, schema, node, tag, since, until, nodetime)
-        return self._remembered(call, lambda: self._range(call, since, until, 0, itertools.count(1)))
+        return self._cached(call, lambda: self._range(call, since, until, 0, itertools.count(1)))
 
     def age(self, path: Literal["schemas", "nodes", "tags", "payloads"], *arguments: Any) -> timedelta | None:
         """Return the age of a cached response since its request; None if it is not cached.
@@ -155,9 +155,9 @@ class Coolr:
         return call
 
     def _answer(self, call: Call, read: Callable[[Any, Any], pa.Table]) -> pa.Table:
-        return self._remembered(call, lambda: self._checked(call, lambda a: read(a, call.parameters)))
+        return self._cached(call, lambda: self._checked(call, lambda answer: read(answer, call.parameters)))
 
-    def _remembered(self, call: Call, ask: Callable[[], pa.Table]) -> pa.Table:
+    def _cached(self, call: Call, ask: Callable[[], pa.Table]) -> pa.Table:
         url = self._caller.url(call)
         asked = datetime.now(UTC)
         oldest = self._newer_than or asked - timedelta(hours=self._settings.coolr_cache_hours)
@@ -172,11 +172,13 @@ class Coolr:
         """Request a range, in halves if it is too large or slow; `pieces` counts all calls of the request."""
         call = _between(call, since, until)
         if next(pieces) > _PIECES:
-            raise self._caller.failure(call, f"{_PIECES:,} pieces of the range do not suffice; ask for a smaller one.")
+            raise self._caller.failure(
+                call, f"the range is too large, also in {_PIECES:,} pieces; ask for a smaller one."
+            )
         try:
             return self._checked(
                 call,
-                lambda a: answers.read_payloads(a, call.parameters, since, until),
+                lambda answer: responses.read_payloads(answer, call.parameters, since, until),
                 patient=since == until or halvings >= _SLOW_HALVINGS,
                 twice=self._settings.coolr_confirm,
             )
@@ -194,7 +196,7 @@ class Coolr:
         theirs = right.filter(pc.less_equal(right["since"], middle))
         if not ours.equals(theirs):
             raise self._caller.failure(
-                call, f"asked for in two pieces, up to {middle} and from there on, it gives answers that do not agree."
+                call, f"its answers for two pieces of the range, up to {middle} and after it, contradict each other."
             )
         return in_order(pa.concat_tables([left, right]))
 
@@ -214,7 +216,7 @@ class Coolr:
 def require_range(since: int, until: int) -> None:
     """Raise InvalidRequestError unless ``[since, until]`` is a range of IOVs."""
     if not 0 <= since <= until <= OPEN_IOV:
-        raise InvalidRequestError(f"[{since}, {until}] is no range of IOVs: 0 <= since <= until <= {OPEN_IOV}.")
+        raise InvalidRequestError(f"[{since}, {until}] is not a range of IOVs: 0 <= since <= until <= {OPEN_IOV}.")
 
 
 def _call(path: str, *about: str) -> Call:

@@ -96,7 +96,7 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
     deadline = time.monotonic() + _LONGEST_REFRESH if path.exists() else float("inf")
     try:
         with reporting(progress, "folders") as report:
-            done = refresh(settings, progress=lambda record: _until(deadline, report, record))
+            done = refresh(settings, progress=lambda record: _report_until(deadline, report, record))
     except Cancelled:
         raise
     except (CoolrError, CatalogueError) as error:
@@ -105,7 +105,7 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
             missing.add_note("Without one, extract(…, complete=False) leaves ids and names as they were logged.")
             raise missing from error
         when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-        problem = f"The catalogue is of {when:%Y-%m-%d %H:%M} UTC, for it could not be refreshed: {error}"
+        problem = f"The catalogue is of {when:%Y-%m-%d %H:%M} UTC, because it could not be refreshed: {error}"
         return Current(Catalogue.read(path), [problem])
     if not done.failures:
         return Current(done.catalogue, [])
@@ -115,12 +115,12 @@ def current(settings: Settings, progress: bool | ProgressCallback = True) -> Cur
     )
 
 
-def _until(deadline: float, report: ProgressCallback, record: Progress) -> None:
+def _report_until(deadline: float, report: ProgressCallback, record: Progress) -> None:
     report(record)
     if time.monotonic() > deadline:
         raise CoolrError(
             f"it took longer than {_LONGEST_REFRESH / 60:g} minutes ({record.stage}, {record.done:,} of "
-            f"{record.total or 0:,}), and goes on the next time."
+            f"{record.total or 0:,}); the next refresh continues it."
         )
 
 
@@ -175,16 +175,16 @@ def refresh(
 def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback) -> Refreshed:
     path = settings.catalogue_path
     if not force and (fresh := _fresh(path, settings)) is not None:
-        return fresh  # without a lock, for its folder may be one that nobody can write to
+        return fresh  # without a lock, because its folder may not be writable
     path.parent.mkdir(parents=True, exist_ok=True)
-    with reporting(progress, "folders") as report, _alone(path, report) as waited:
+    with reporting(progress, "folders") as report, _locked(path, report) as waited:
         if (not force or waited) and (fresh := _fresh(path, settings)) is not None:
             return fresh
         old = Catalogue.read(path) if path.exists() else None
         begun = _begun(path, settings, force and not waited) or datetime.now(UTC)
         cancelled = threading.Event()
         with coolr.connect(settings, cancelled=cancelled, newer_than=begun) as source:
-            write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _writer()}))
+            write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _this_process()}))
             build = _Build(source, old, report, cancelled)
             catalogue = build.run(settings.db_instances)
         catalogue.write(path)
@@ -246,7 +246,7 @@ class _Build:
         self._cancelled = cancelled
         self._rows: list[dict[str, Any]] = []
         self._got = 0
-        self._first: CoolrError | None = None  # of what COOLR did not give
+        self._first: CoolrError | None = None  # the first error of COOLR
         self.failures: list[Failure] = []
 
     def run(self, dbs: Iterable[str]) -> Catalogue:
@@ -284,14 +284,14 @@ class _Build:
             meter.add(1)
             if isinstance(answer, CoolrError):
                 self._keep_old(item, answer)
-            elif not answer and self._is_odd(item):
+            elif not answer and self._is_suspicious(item):
                 self._keep_old(item, CoolrError(f"COOLR lists no {what} of {' '.join(_place(item))}."))
             else:
                 self._got += what == "tags"
                 yield item, answer
         self._report(meter.progress())
 
-    def _is_odd(self, item: tuple[Any, ...]) -> bool:
+    def _is_suspicious(self, item: tuple[Any, ...]) -> bool:
         """Return whether an empty list is suspicious: for a database instance, or if it was not empty before."""
         return len(item) == 1 or any(row["tag"] != NO_TAG or len(item) < 3 for row in self._old.get(_place(item), []))
 
@@ -342,18 +342,18 @@ def _has_all(path: Path, settings: Settings) -> bool:
 
 
 def _fresh(path: Path, settings: Settings) -> Refreshed | None:
-    """Return the catalogue that is there, where it is fresh."""
+    """Return the existing catalogue if it is fresh."""
     if not path.exists() or _begun(path, settings, False) is not None:
         return None
     when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return Refreshed(Catalogue.read(path), when, ())
 
 
-def _writer() -> str:
+def _this_process() -> str:
     return f"process {os.getpid()} on {socket.gethostname()}"
 
 
-def _who(path: Path) -> str:
+def _refresher(path: Path) -> str:
     """Return the process that refreshes the catalogue, if known."""
     try:
         found = json.loads(_marker(path).read_text(encoding="utf-8"))
@@ -363,8 +363,8 @@ def _who(path: Path) -> str:
 
 
 @contextmanager
-def _alone(path: Path, report: ProgressCallback) -> Iterator[bool]:
-    """Hold the lock of the catalogue; yield whether another process had to be waited for."""
+def _locked(path: Path, report: ProgressCallback) -> Iterator[bool]:
+    """Hold the lock of the catalogue; yield whether this call has waited for another process."""
     lock = filelock.FileLock(path.with_name(f".{path.name}.lock"), thread_local=False)
     waited = False
     deadline = time.monotonic() + _LONGEST_WAIT
@@ -373,11 +373,11 @@ def _alone(path: Path, report: ProgressCallback) -> Iterator[bool]:
             lock.acquire(timeout=0.25 if waited else 0)
         except filelock.Timeout:
             waited = True
-            who = _who(path)
+            who = _refresher(path)
             if time.monotonic() > deadline:
                 raise CoolrError(
-                    f"The catalogue {path} is being refreshed by {who}, and was waited for for "
-                    f"{_LONGEST_WAIT / 60:g} minutes. Look there, and end it if it does nothing."
+                    f"The catalogue {path} is being refreshed by {who}, for longer than the "
+                    f"{_LONGEST_WAIT / 60:g} minutes that others wait. Look there, and end that process if it is stuck."
                 ) from None
             report(Progress("waiting", 0, None, 0.0, None, f"the catalogue is being refreshed by {who}"))
     try:

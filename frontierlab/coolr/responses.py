@@ -97,7 +97,7 @@ def decode(body: bytes) -> Any:
     try:
         return json.loads(body, parse_float=Decimal, parse_constant=Decimal, object_pairs_hook=_object)
     except (ValueError, ArithmeticError, RecursionError) as error:
-        raise Unusable(f"it is no readable JSON ({error})") from None
+        raise Unusable(f"it is not readable JSON ({error})") from None
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -239,7 +239,7 @@ def _unique(records: list[Any], schema: pa.Schema) -> pa.Table:
         seen: set[Any] = set()
         for record in records:
             if record[place] in seen:
-                raise Unusable(f"{what} {record[place]} is there twice")
+                raise Unusable(f"{what} {record[place]} is listed twice")
             seen.add(record[place])
     return pa.Table.from_pylist([record._asdict() for record in records], schema)
 

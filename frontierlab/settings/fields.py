@@ -219,7 +219,7 @@ class Fields(BaseModel):
         if address is None:
             return None
         if "@" in address:
-            place = "in es_user and es_pswd, not in" if info.field_name == "es_address" else "nowhere in"
-            raise ValueError(f"a user and a password belong {place} the address")
+            hint = ": write them as es_user and es_pswd" if info.field_name == "es_address" else ""
+            raise ValueError(f"an address here has no user and no password{hint}")
         require_http(address)
         return address

@@ -32,10 +32,7 @@ _UNMATCHED = (
     "its quotes do not match: leave them out, or put the whole value in quotes of one kind and write a quote of that "
     "kind twice inside"
 )
-_UNCLEAR = (
-    "a # after a space: put the whole value in quotes where it is a part of the value, or the comment on a line of its "
-    "own"
-)
+_UNCLEAR = "a # after a space: put the whole value in quotes if the # is part of it, or the comment on its own line"
 
 
 def read_value(written: str, form: Form = "text", *, secret: bool = False) -> str:

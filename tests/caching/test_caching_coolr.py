@@ -235,5 +235,5 @@ def test_a_coolr_of_the_caller_stays_open(
     with Coolr(live(server, data_dir)) as source:
         efficiency(dataset, archived, [PIXEL], coolr=source, progress=False)
         assert source.tags(*PIXEL)
-    with pytest.raises(CoolrError, match="is no archive"):
+    with pytest.raises(CoolrError, match="is not an archive"):
         efficiency(dataset, Settings(data_dir=archived.data_dir, coolr_archive=data_dir / "none"), progress=False)

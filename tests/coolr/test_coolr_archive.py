@@ -169,7 +169,7 @@ def test_invalid_recordings_are_refused(client, tmp_path, folders, world):
         record(client, tmp_path / "a", both, since=5)
     with pytest.raises(InvalidRequestError, match="There are no folders to record"):
         record(client, tmp_path / "a", pd.DataFrame(columns=folders.columns))
-    with pytest.raises(InvalidRequestError, match="is no range of IOVs"):
+    with pytest.raises(InvalidRequestError, match="is not a range of IOVs"):
         record(client, tmp_path / "a", folders, since=5, until=4)
     assert not (tmp_path / "a").exists()
 

@@ -301,7 +301,7 @@ def test_a_waiting_refresh_names_the_running_one(settings, monkeypatch):
     monkeypatch.setattr(catalogues, "_LONGEST_WAIT", 0.3)
     marker = settings.data_dir / ".catalogue.parquet.refresh"
     with filelock.FileLock(settings.data_dir / ".catalogue.parquet.lock", is_singleton=False):
-        with pytest.raises(CoolrError, match="is being refreshed by another process, and was waited for"):
+        with pytest.raises(CoolrError, match="is being refreshed by another process, for longer than"):
             quiet(settings)
         marker.write_text('{"begun": "2026-10-01T00:00:00+00:00", "writer": "process 7 on somewhere"}')
         with pytest.raises(CoolrError, match="by process 7 on somewhere, since 2026-10-01T00:00:00"):

@@ -34,4 +34,4 @@ def test_each_wait_is_announced(monkeypatch, tmp_path):
     demo.main(tmp_path)
     assert last[0].startswith("Query logs of one day")
     assert last[1].startswith("Starting Spark and counting the queries: up to a minute")
-    assert last[2].startswith("Asking for all figures of the report: half a minute")
+    assert last[2].startswith("Computing all figures of the report: half a minute")
