@@ -135,7 +135,7 @@ class Index:
         if answer["_shards"]["total"] < shards:
             raise ElasticsearchError(
                 f"{self.name} did not answer in full: it had {shards} shards when the extraction was planned, and has "
-                f"{answer['_shards']['total']} now. An index or a cluster has gone away."
+                f"{answer['_shards']['total']} now. An index or a cluster is missing. Try again when it is available."
             )
         return int(answer["hits"]["total"]["value"])
 

@@ -61,18 +61,19 @@ def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, 
     text = error.message if isinstance(error, elastic_transport.TransportError) else str(error)
     if isinstance(error, elasticsearch.UnsupportedProductError):
         return ElasticsearchError(
-            f"{url} is not Elasticsearch, or older than 7.14; the client refuses other servers, OpenSearch among them."
+            f"{url} is not Elasticsearch 7.14 or newer. The client refuses other servers, such as OpenSearch. Check "
+            "es_address."
         )
     if isinstance(error, elasticsearch.ApiError):
         return _explained_status(error, text, url, name)
     if isinstance(error, elastic_transport.TlsError):
         return ElasticsearchError(
-            f"The certificate of {url} is not trusted ({text}). Name its authority in es_ca_certs or its SHA-256 "
-            "fingerprint in es_fingerprint. (A server that speaks plain http needs http:// in es_address.)"
+            f"The certificate of {url} is not trusted ({text}). Name its authority in es_ca_certs, or its SHA-256 "
+            "fingerprint in es_fingerprint. If the server speaks http without TLS, write http:// in es_address."
         )
     return Unreached(
-        f"{url} does not answer ({text}). Check es_address and es_port, and that the server is up and can be reached "
-        "from here; many networks, Binder's among them, let no such port out."
+        f"{url} does not answer ({text}). Check es_address and es_port, and whether the server is up and can be "
+        "reached from here: many networks, such as Binder's, block such ports."
     )
 
 
@@ -81,26 +82,31 @@ def _explained_status(error: elasticsearch.ApiError, text: str, url: str, name: 
     if status == 404 and "search_context_missing" in body:
         return PointInTimeLost(f"{name}: the point in time is gone.")
     if "no_such_remote_cluster" in body or "connect_transport_exception" in body:
-        return ElasticsearchError(f"{url} does not reach a remote cluster of {name}, and nothing was read: {text}")
+        return ElasticsearchError(
+            f"{url} cannot reach a remote cluster of {name}, and nothing was read: {text}. Try again later, or leave "
+            "that cluster out of es_index."
+        )
     if status == 404:
         named = re.search(r"no such index \[([^\]]+)\]", body)
         missing = named[1] if named else name
         return ElasticsearchError(
-            f"There is no index {missing} on {url}. Correct es_index; a pattern has to match an index."
+            f"There is no index {missing} on {url}. Correct es_index; a pattern must match at least one index."
         )
     if status == 401:
         return ElasticsearchError(f"{url} refuses the credentials (401). Check es_user and es_pswd, or es_api_key.")
     if closed := _CLOSED.search(body):
         return ElasticsearchError(
-            f"The index {closed[1] or closed[2]} is closed, and cannot be read. Open it, or leave it out of es_index."
+            f"The index {closed[1] or closed[2]} is closed and cannot be read. Open it, or leave it out of es_index."
         )
     if status == 403:
-        return AccessRefused(f"{url} does not let this user read {name} (403): {text}")
+        return AccessRefused(
+            f"{url} does not let this user read {name} (403): {text}. Ask its administrator for the privilege read."
+        )
     if status == 400 and (found := _TOO_LARGE.search(body)):
         return PageTooLarge(int(found[1]))
     if "media_type_header_exception" in body:
         return ElasticsearchError(
-            f"{url} is of another version than the client {elasticsearch.__version__}: install "
+            f"{url} has another version than the client {elasticsearch.__version__}. Install "
             '"elasticsearch>=8.19,<9", which reads servers 8 and 9.'
         )
     return ElasticsearchError(f"{url} answered {status} for {name}: {text}")
@@ -119,8 +125,8 @@ def require_whole(answer: Mapping[str, Any], name: str) -> None:
         causes.append(f"of its clusters {', '.join(which) or 'one was skipped'}")
     if causes:
         raise ElasticsearchError(
-            f"{name} did not answer in full: {'; '.join(causes)}. Nothing of it was used. Ask again when all of it is "
-            "up, or leave what is away out of es_index."
+            f"{name} did not answer in full: {'; '.join(causes)}. The partial answer was not used. Try again when all "
+            "indices are available, or leave the missing ones out of es_index."
         )
 
 
@@ -130,7 +136,7 @@ def require_all_answered(answer: Mapping[str, Any], name: str) -> None:
         away = ", ".join(index for failure in failures for index in failure["indices"])
         error = failures[0].get("failure", {}).get("error", {})
         raise ElasticsearchError(
-            f"{away} did not answer, so that {name} cannot be read in full: "
-            f"{error.get('reason') or error.get('type') or 'no reason was given'}. Try again when it does, or leave it "
-            "out of es_index."
+            f"{away} did not answer, so {name} cannot be read in full: "
+            f"{error.get('reason') or error.get('type') or 'no reason was given'}. Try again later, or leave it out of "
+            "es_index."
         )

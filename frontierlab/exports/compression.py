@@ -111,14 +111,14 @@ def _require_text(path: Path, start: bytes, inside: str = "") -> None:
     """Refuse a file whose first bytes, before or after decompression, are not JSON text."""
     what = f"{path} holds, compressed by {inside}," if inside else f"{path} is"
     if inside and (name := _compressed(start)):
-        raise InvalidRequestError(f"{what} a file of {name}: it is compressed twice; decompress it once.")
+        raise InvalidRequestError(f"{what} a file of {name}: it is compressed twice. Decompress it once.")
     for kind in _REFUSED:
         if start[kind.at :].startswith(kind.mark) and not _compressed(start):
             raise InvalidRequestError(f"{what} a file of {kind.name}: {kind.advice}.")
     if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise InvalidRequestError(
-            f"{what} HTML or XML and not JSON text. It begins with {start.lstrip()[:40]!r}: an error page of a server, "
-            "say."
+            f"{what} HTML or XML instead of JSON text. It begins with {start.lstrip()[:40]!r}; it may be the error "
+            "page of a server. Export the documents again."
         )
 
 
@@ -129,7 +129,7 @@ def _require_file(path: Path) -> None:
             raise InvalidRequestError(f"{path} is a folder. Valid: one export file.")
         if path.exists() and not path.is_file():
             raise InvalidRequestError(
-                f"{path} is a pipe or a device. Valid: a regular file, since it is read twice; write the data to one."
+                f"{path} is a pipe or a device, which cannot be read twice. Write the data to a regular file."
             )
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be read: {error.strerror or error}.") from error
@@ -174,7 +174,7 @@ def _pieces(path: Path, file: BinaryIO, name: str) -> Iterator[bytes]:
             raise
         raise InvalidRequestError(
             f"{path} cannot be read to its end: its {name} data is damaged or cut short near byte {file.tell():,} of "
-            f"{path.stat().st_size:,} ({error})."
+            f"{path.stat().st_size:,} ({error}). Copy or export the file again."
         ) from error
 
 
@@ -196,7 +196,7 @@ def _members(file: BinaryIO, begin: Callable[[], Any]) -> Iterator[bytes]:
     while not work.eof and (piece := work.decompress(b"", 16 * _CHUNK)):
         yield piece
     if not work.eof:
-        raise EOFError("it ends within its data")
+        raise EOFError("the data ends too early")
 
 
 def _by_arrow(file: BinaryIO, name: str) -> Iterator[bytes]:

@@ -63,8 +63,8 @@ def text_blocks(path: Path, size: int) -> Generator[bytes]:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise InvalidRequestError(
-            f"{path} cannot be read to its end: it is {encoding.upper()} and ends within a character, or holds what is "
-            f"none ({error.reason})."
+            f"{path} cannot be read to its end: its {encoding.upper()} text ends within a character, or has bytes that "
+            f"are not a character ({error.reason}). Export the file again."
         ) from None
 
 

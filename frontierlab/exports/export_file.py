@@ -60,18 +60,18 @@ class _Facts:
         answers, found = self.answers, []
         if self.zeros:
             found.append(
-                f"The file has {self.zeros:,} zero bytes, as a crash of the machine that wrote it leaves: what lay "
-                "there is lost."
+                f"The file has {self.zeros:,} zero bytes, as after a crash of the machine that wrote it: the documents "
+                "in their place are lost."
             )
         if answers.cut_short:
-            found.append("The file ends within an array or an answer: it was cut short.")
+            found.append("The file ends within an array or an answer: documents at its end are missing.")
         if answers.problems:
             found.append(f"Answers in the file are partial: {', '.join(dict.fromkeys(answers.problems))}.")
         if answers.hits < answers.total or (answers.at_least and answers.hits <= answers.total):
             more = "at least " if answers.at_least else ""
             found.append(
-                f"The answers in the file hold {answers.hits:,} documents of {more}{answers.total:,} that the search "
-                "found: ask for further pages."
+                f"The answers in the file hold {answers.hits:,} documents, but the search found {more}"
+                f"{answers.total:,}: save its other pages too."
             )
         return found
 
@@ -123,7 +123,9 @@ class ExportFile:
         self.path = path
         first = next(self.blocks(), [])
         if not first:
-            raise InvalidRequestError(f"{path} holds no documents: it is empty, or an answer without hits.")
+            raise InvalidRequestError(
+                f"{path} holds no documents: it is empty, or an answer without hits. Export the documents again."
+            )
         self._require_documents(first[:_FEW])
         self.is_bulk = _ACTION.fullmatch(first[0]) is not None
 
@@ -155,7 +157,10 @@ class ExportFile:
             if documents := splitter.feed(b"", last=True):
                 yield documents
         except ErrorAnswer as error:
-            raise InvalidRequestError(f"{self.path} holds the body of an error, not documents: {error}.") from None
+            raise InvalidRequestError(
+                f"{self.path} holds the error message of a server instead of documents: {error}. Export the documents "
+                "again."
+            ) from None
 
     def _require_documents(self, documents: list[Document]) -> None:
         """Refuse a file if none of its first documents has a time; the message says what the file looks like."""
@@ -173,8 +178,8 @@ class ExportFile:
             return  # damaged, but documents
         if not objects:
             raise InvalidRequestError(
-                f"{self.path} holds no JSON documents. It begins with {shown!r}. Valid: documents as JSON; a CSV file "
-                "or a log is none."
+                f"{self.path} holds no JSON documents. It begins with {shown!r}. Valid: JSON documents, not CSV and "
+                "not the lines of a log."
             )
         raise InvalidRequestError(f"{self.path} {_looks_like(objects)}. It begins with {shown!r}.")
 
@@ -205,8 +210,8 @@ class ExportFile:
         if rounded.is_sure:
             raise InvalidRequestError(
                 f"The integers beyond 2^53 in {self.path} were rounded by the program that wrote it: {rounded}. "
-                "Intervals of validity are wrong then. Write it anew without rounding (elasticdump: with "
-                "--support-big-int), or extract from Elasticsearch itself."
+                "Its intervals of validity are wrong. Write the file again without rounding (elasticdump: with "
+                "--support-big-int), or extract from Elasticsearch."
             )
         if rounded.examples and not rounded.exact:
             partial.append(f"Integers beyond 2^53 may have been rounded by the program that wrote the file: {rounded}.")
@@ -339,7 +344,7 @@ def _looks_like(objects: list[dict[str, Any]]) -> str:
     first = objects[0]
     inner = next((value for value in first.values() if isinstance(value, dict)), {})
     if any("fields" in value for value in objects) and any("_id" in value or "_index" in value for value in objects):
-        return 'holds hits with `fields` and without `_source`: search with "_source": true, and save that'
+        return 'holds hits with `fields` and without `_source`: search again with "_source": true, and save the answer'
     if {"mappings", "settings", "aliases", "analysis"} & {*first, *inner}:
-        return "holds the mapping or the settings of an index, not its documents (elasticdump: --type=data)"
+        return "holds the mapping or the settings of an index instead of its documents (elasticdump: use --type=data)"
     return f"holds no document with @timestamp among the first {len(objects):,}"

@@ -63,7 +63,11 @@ class RoundedNumbers:
 
     def __str__(self) -> str:
         """Describe the rounded values, for a message."""
-        ends = f"{self.open_ends:,} open ends are beyond 2^63-1, as 9223372036854776000 is" if self.open_ends else ""
+        ends = (
+            f"{self.open_ends:,} open ends are larger than 2^63-1, such as 9223372036854776000"
+            if self.open_ends
+            else ""
+        )
         values = ", ".join(map(str, sorted(self.examples)))
         others = f"no integer beyond 2^53 has more digits than float64 keeps ({values})" if values else ""
         return "; ".join(filter(None, (ends, others)))

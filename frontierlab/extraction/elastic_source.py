@@ -92,7 +92,7 @@ class ElasticSource:
         notes = [*self._notes]
         without = self._index.count({"bool": {"must_not": {"exists": {"field": "@timestamp"}}}})
         if without:
-            notes.append(f"{without:,} documents of the index have no readable @timestamp and belong to no period.")
+            notes.append(f"{without:,} documents of the index have no readable @timestamp, so they are in no period.")
         if not total:
             return Plan([], None, notes, self._partial, self._hint())
         parts, limit = self._parts(total, most)
@@ -123,7 +123,7 @@ class ElasticSource:
         for query, which in ((self._query(None, None), " that meet the filters" * filtered), ({"match_all": {}}, "")):
             first, last = self._index.ends(query)
             if first is not None and last is not None:
-                none = ", and none that meets the filters" if filtered and not which else ""
+                none = ", but none that meets the filters" if filtered and not which else ""
                 return f"The index has documents{which} from {in_words(first)} to {in_words(last)}{none}."
         return f"The index {self.request.index} has no documents at all."
 

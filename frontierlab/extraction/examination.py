@@ -81,21 +81,19 @@ def _require_selectable(index: Index, request: Request, fields: Mapping[str, Fie
         query = {"match_all": {}} if name == "@timestamp" else time_query(request.start, request.stop, None, None)
         if mapped.unmapped and index.count(query, ",".join(mapped.unmapped)):
             raise ElasticsearchError(
-                f"{', '.join(sorted(mapped.unmapped))} cannot be selected from by {name}: the mapping lacks that "
-                f"field. {_next_step(name)}"
+                f"The documents of {', '.join(sorted(mapped.unmapped))} cannot be filtered by {name}: the mapping "
+                f"lacks that field. {_next_step(name)}"
             )
         types = _FLAGS if name == "cached" else _NUMBERS if name == "taskid" else {"date", "date_nanos"}
         if not mapped.types.keys() <= types or not mapped.searchable:
             why = f"the field is {mapped.in_words()}" + ", and not indexed" * (not mapped.searchable)
-            raise ElasticsearchError(f"{index.name} cannot be selected from by {name}: {why}. {_next_step(name)}")
+            raise ElasticsearchError(f"{index.name} cannot be filtered by {name}: {why}. {_next_step(name)}")
 
 
 def _next_step(name: str) -> str:
     if name == "@timestamp":
-        return "Every index has to map @timestamp as a date: leave those that do not out of es_index."
-    return (
-        f"Extract without {name}, and select afterwards (frontierlab.Selection); or leave such indices out of es_index."
-    )
+        return "Leave out of es_index every index that does not map @timestamp as a date."
+    return f"Extract without {name} and select later (frontierlab.Selection), or leave such indices out of es_index."
 
 
 def _note_unread(index: Index, searched: list[str], found: Examined) -> None:
@@ -104,7 +102,7 @@ def _note_unread(index: Index, searched: list[str], found: Examined) -> None:
         left, filtered = unread(index, searched)
     except AccessRefused:
         found.notes.append(
-            "This user may not list indices (view_index_metadata): closed indices, if there are any, are not named."
+            "This user lacks the privilege view_index_metadata: closed indices, which are not read, cannot be named."
         )
         return
     if left:
@@ -134,7 +132,7 @@ def _ask_beside_source(index: Index, request: Request, fields: Mapping[str, Fiel
     for name, why in lost.items():
         text = f"The values of {name} cannot be read: {_in_words(reasons[name])}, and {why}."
         if name in _NEEDED:
-            raise ElasticsearchError(f"{text} Without them the rows would be wrong.")
+            raise ElasticsearchError(f"{text} Rows without them would be wrong. Leave such indices out of es_index.")
         found.partial.append(f"{text} They are null.")
     asked = [name for name in reasons if name not in lost]
     found.search |= requests(asked, fields)

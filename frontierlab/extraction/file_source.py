@@ -79,7 +79,7 @@ class FileSource:
             unchanged = False
         if not unchanged:
             raise InvalidRequestError(
-                f"{self._file.path} changed while it was read: extract from a file that nobody writes to"
+                f"{self._file.path} changed while it was read. Extract from a file that nobody writes to."
             )
 
     def describe(self) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def import_rows(source: Path, name: str, settings: Settings, *, complete: bool =
     )
     with writing(target):
         if (target / "manifest.json").exists():
-            raise DatasetError(f"There is a dataset {name} already. Choose another name, or delete it first.")
+            raise DatasetError(f"The dataset {name} exists already. Choose another name, or delete it first.")
         require_new(target)
         manifest = _manifest(request, files, exported, target)
         try:
@@ -106,8 +106,8 @@ def import_rows(source: Path, name: str, settings: Settings, *, complete: bool =
                 discard(target, manifest)
             if isinstance(error, OSError):
                 raise DatasetError(
-                    f"{target} cannot be written: {reason(error, target)}. Nothing is left of it; the same call then "
-                    "makes it."
+                    f"{target} cannot be written: {reason(error, target)}. Its files were removed. When the cause is "
+                    "gone, repeat the call."
                 ) from error
             raise
     return Dataset(target)
@@ -156,7 +156,7 @@ def _exported(files: Sequence[ParquetLogs]) -> Manifest | None:
         return Manifest.parse(text, f"The manifest in {files[0].path}")
     except DatasetError as error:
         raise InvalidRequestError(
-            f"{error} To import the rows alone, write the file again without its metadata {MANIFEST_KEY}."
+            f"{error} To import only the rows, write the file again without its metadata {MANIFEST_KEY}."
         ) from error
 
 
@@ -169,7 +169,7 @@ def _manifest(asked: Request, files: Sequence[ParquetLogs], exported: Manifest |
         request |= {name: exported.request.get(name) for name in kept}
         notes = [*exported.notes, f"Imported from an export of the dataset {exported.name}."]
     if unknown := dict.fromkeys(name for file in files for name in file.unknown):
-        notes.append(f"Columns of the file that were not taken: {', '.join(unknown)}.")
+        notes.append(f"Columns of the file that were not imported: {', '.join(unknown)}.")
     if converted := dict.fromkeys(text for file in files for text in file.converted):
         notes.append(f"Columns of the file that were of another type: {', '.join(converted)}.")
     rows = sum(file.rows for file in files)

@@ -76,8 +76,8 @@ class ParquetLogs:
             return next(batches, None)
         except (OSError, pa.ArrowException) as error:
             raise InvalidRequestError(
-                f"{self.path} is damaged, or of a kind that cannot be read: {error}. Write it again. No dataset was "
-                "made."
+                f"{self.path} is damaged, or has data that cannot be read: {error}. Write the file again. No dataset "
+                "was made."
             ) from error
 
     def _values(self, batch: pa.RecordBatch, name: str) -> list[Any]:
@@ -107,24 +107,24 @@ def find_logs(path: Path) -> list[ParquetLogs]:
         There is no Parquet file, or one cannot be read, does not hold query logs, or is still being written.
     """
     if not path.exists():
-        raise InvalidRequestError(f"There is no file and no folder {path}.")
+        raise InvalidRequestError(f"{path} does not exist. Give a Parquet file, or a folder of them.")
     if not path.is_file() and not path.is_dir():  # opening a pipe would block for ever
-        raise InvalidRequestError(f"{path} is neither a file nor a folder: give a Parquet file, or a folder of them.")
+        raise InvalidRequestError(f"{path} is neither a file nor a folder. Give a Parquet file, or a folder of them.")
     if not path.is_dir():
         return [_logs(path, {})]
     if (path / "manifest.json").exists():
         raise InvalidRequestError(
-            f"{path} is a dataset of frontierlab. Copy it into the folder datasets of data_dir, or import an export of "
-            "it."
+            f"{path} is a dataset of frontierlab, which needs no import. Copy it into the folder datasets of data_dir, "
+            "or import a file that its method export wrote."
         )
     if (path / "_temporary").exists():
         raise InvalidRequestError(
-            f"{path} is still being written, or was left half-written: it holds a folder _temporary. Wait for the end "
-            "of the job that writes it, or run that job again."
+            f"{path} is incomplete: the folder _temporary in it shows that a job is writing it, or was stopped. Wait "
+            "for the end of that job, or run it again."
         )
     files = [file for file in sorted(path.rglob("*")) if file.is_file() and _is_data(file.relative_to(path))]
     if not files:
-        raise InvalidRequestError(f"The folder {path} holds no Parquet file.")
+        raise InvalidRequestError(f"The folder {path} has no Parquet file. Give another folder, or one file.")
     return [_logs(file, _constants(file.relative_to(path))) for file in files]
 
 
@@ -178,8 +178,8 @@ def _refuse_types(file: Path, parquet: pq.ParquetFile, fields: dict[str, str]) -
         if unreadable(type_) or name in intervals:
             wanted = DOCUMENT_FIELDS[field].type
             raise InvalidRequestError(
-                f"{file}: column {name} is of type {'interval' if name in intervals else type_}, and has to be "
-                f"{_write_as(wanted)}: write it as that, or leave it out."
+                f"{file}: column {name} is of type {'interval' if name in intervals else type_}. Write it as "
+                f"{_write_as(wanted)}, or leave it out."
             )
 
 
@@ -188,7 +188,7 @@ def _opened(file: Path) -> pq.ParquetFile:
         # as nanoseconds, times of Spark and Impala beyond the year 2262 would silently overflow
         return pq.ParquetFile(file, coerce_int96_timestamp_unit="ms")
     except (OSError, pa.ArrowException) as error:
-        raise InvalidRequestError(f"{file} is not a Parquet file that can be read: {error}") from None
+        raise InvalidRequestError(f"{file} cannot be read as a Parquet file: {error}. Give another file.") from None
 
 
 def _write_as(wanted: pa.DataType) -> str:

@@ -45,10 +45,10 @@ def resumption(call: str, plan: Sequence[PlannedPart], outcomes: Mapping[int, Ou
     there = sum(outcome.counts.read for outcome in outcomes.values())
     total = there + sum(part.expected for part in plan if part.number not in outcomes)
     if not outcomes:
-        return f"no part was whole, so that 0 of its {total:,} documents are stored, and {call} begins anew."
+        return f"0 of its {total:,} documents are stored, since no part was finished, and {call} starts again."
     left = len(plan) - len(outcomes)
-    parts = f", and reads {left} part{'s' * (left > 1)} from the beginning" if left else ""
-    return f"{there:,} of its {total:,} documents are stored, and {call} goes on from there{parts}."
+    parts = f" and reads {left} more part{'s' * (left > 1)}" if left else ""
+    return f"{there:,} of its {total:,} documents are stored, and {call} resumes the extraction{parts}."
 
 
 class PartRunner:
@@ -123,7 +123,7 @@ class PartRunner:
         cause = reason(error, self._path) if isinstance(error, OSError) else str(error).rstrip(".")
         return InterruptedExtraction(
             f"The extraction {self._path.name} stopped with {len(self._outcomes)} of {len(self._manifest.plan)} "
-            f"parts stored: {cause}. The dataset says that it is incomplete: "
+            f"parts stored: {cause}. The dataset is incomplete: "
             f"{resumption('the same extract(…) call', self._manifest.plan, self._outcomes)}"
         )
 

@@ -117,16 +117,16 @@ def make_request(
     stop = parse_time(datetime.now(UTC)) if until_is_now else None if until is None else parse_time(until)
     if start is not None and stop is not None and stop <= start:
         raise InvalidRequestError(
-            f"until ({format_time(stop)}) has to be after since ({format_time(start)}): the period is [since, until), "
-            "in UTC."
+            f"until ({format_time(stop)}) is not after since ({format_time(start)}). The period is [since, until), in "
+            "UTC: give a later until or an earlier since."
         )
     if cached is not None and not isinstance(cached, (bool, np.bool_)):
-        raise InvalidRequestError(f"cached={cached!r} is not valid: True, False, or None for both.")
+        raise InvalidRequestError(f"cached={cached!r} is not valid. Valid: True, False, or None for both.")
     if taskid is not None:
         is_number = isinstance(taskid, (int, np.integer)) and not isinstance(taskid, bool)
         if not is_number or not 0 <= taskid < 2**63:
             raise InvalidRequestError(
-                f"taskid={taskid!r} is not valid: a whole number from 0 to 2^63-1, or None for all."
+                f"taskid={taskid!r} is not valid. Valid: an integer from 0 to 2^63-1, or None for all tasks."
             )
     return Request(
         source=settings.es_url if source is None else str(Path(source).expanduser().absolute()),
@@ -145,7 +145,9 @@ def make_request(
 
 def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:
     if isinstance(extra_fields, str):
-        raise InvalidRequestError(f"extra_fields={extra_fields!r} is a text: give a list, such as [{extra_fields!r}].")
+        raise InvalidRequestError(
+            f"extra_fields={extra_fields!r} is one text. Give a list of names, such as [{extra_fields!r}]."
+        )
     kinds: dict[str, Any] = dict(extra_fields) if isinstance(extra_fields, Mapping) else dict.fromkeys(extra_fields)
     # Spark ignores case in the names of columns
     taken = {
@@ -155,14 +157,15 @@ def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, 
     asked: dict[str, str] = {}
     for name, kind in kinds.items():
         if not isinstance(name, str) or not name:
-            raise InvalidRequestError(f"extra_fields: {name!r} is not the name of a field.")
+            raise InvalidRequestError(f"extra_fields: {name!r} is not a name. Give the names of fields as text.")
         if "." in name:
             raise InvalidRequestError(
-                f"extra_fields: {name} is a field within another, and only fields of the document can be taken."
+                f"extra_fields: {name} is a field of an object within the document. Only fields of the document itself "
+                f"can be read; {name.split('.')[0]!r} as 'json' gives the whole object."
             )
         folded = name.casefold()
         if taken.get(folded) == name:
-            raise InvalidRequestError(f"extra_fields: {name} is taken already; the columns are always there.")
+            raise InvalidRequestError(f"extra_fields: {name} is always read, as a column of the logs. Leave it out.")
         if folded in taken:
             raise InvalidRequestError(
                 f"extra_fields: {name} and {taken[folded]}, which is always there, differ in case alone, and Spark "

@@ -106,7 +106,7 @@ def require_same(found: dict[str, Any], recorded: dict[str, Any], name: str) -> 
     if changed:
         was = "; ".join(f"{key} was {recorded[key]!r} and is now {found.get(key)!r}" for key in changed)
         raise DatasetError(
-            f"The source of {name} has changed since the extraction began: {was}. Delete it and begin anew."
+            f"The source of {name} has changed since the extraction began: {was}. Delete the dataset and extract again."
         )
 
 

@@ -145,7 +145,7 @@ class Dataset:
         unknown = set(columns or ()) - set(self.schema.names)
         if unknown:
             raise InvalidRequestError(
-                f"There is no column {', '.join(sorted(unknown))} in {self.name}. Its columns: "
+                f"The dataset {self.name} has no column {', '.join(sorted(unknown))}. Its columns: "
                 f"{', '.join(self.schema.names)}."
             )
         files = self.files()
@@ -194,18 +194,19 @@ class Dataset:
         target = Path(path).expanduser().absolute()
         self.require_complete()
         if target.suffix not in (".parquet", ".csv"):
-            raise InvalidRequestError(f"{target.name} ends in neither .parquet nor .csv.")
+            raise InvalidRequestError(f"{target.name} is not valid. Valid: a name that ends in .parquet or .csv.")
         if target.exists() and not overwrite:
-            raise InvalidRequestError(f"{target} is there already; overwrite=True replaces it.")
+            raise InvalidRequestError(f"{target} exists already. overwrite=True replaces it.")
         files = self.files()
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             with replacing(target) as temporary:
                 self._write(files, temporary, target.suffix)
         except OSError as error:
-            left = "The old file is as it was" if target.exists() else "No file is left"
+            left = "The old file was not changed" if target.exists() else "No file is left"
             raise DatasetError(
-                f"{target} cannot be written: {reason(error, target.parent)}. {left}; the same call then writes it."
+                f"{target} cannot be written: {reason(error, target.parent)}. {left}. When the cause is gone, repeat "
+                "the call."
             ) from error
         return target
 
@@ -232,8 +233,8 @@ class Dataset:
 
     def _damaged(self, error: Exception) -> DatasetError:
         return DatasetError(
-            f"A file of the dataset {self.name} is damaged: {error}. Bring it back, or delete the dataset and extract "
-            "it again."
+            f"A file of the dataset {self.name} is damaged: {error}. Restore that file, or delete the dataset and "
+            "extract it again."
         )
 
     def delete(self) -> None:
@@ -244,11 +245,11 @@ class Dataset:
         """Raise DatasetError if the dataset is not complete."""
         if self.state != "complete":
             raise DatasetError(
-                f"The dataset {self.name} is incomplete: {self._parts_there()} of {len(self.manifest.plan)} parts are "
-                "there. The same extract(…) call goes on where it stopped."
+                f"The dataset {self.name} is incomplete: {self._stored_parts()} of {len(self.manifest.plan)} parts are "
+                "stored. The same extract(…) call reads the others."
             )
 
-    def _parts_there(self) -> int:
+    def _stored_parts(self) -> int:
         return sum(part_folder(self.path, part.number).is_dir() for part in self.manifest.plan)
 
 
@@ -262,6 +263,7 @@ def dataset_path(name: str, data_dir: Path) -> Path:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise InvalidRequestError(
-            f"{name!r} is not a plain name: up to 100 letters, digits, '.', '_' and '-', the first a letter or a digit."
+            f"{name!r} is not the name of a dataset. Valid: up to 100 letters, digits, '.', '_' and '-', beginning "
+            "with a letter or a digit."
         )
     return data_dir / "datasets" / name

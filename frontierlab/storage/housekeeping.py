@@ -30,8 +30,8 @@ def begin(path: Path, manifest: Manifest, catalogue: Catalogue | None = None) ->
     with fenced(path):
         if (path / "manifest.json").exists():
             raise Replaced(
-                f"Another process has begun a dataset {path.name} while this one was being planned; it was left as it "
-                "is. Choose another name, or wait for its end."
+                f"Another process began a dataset {path.name} while this one was being planned. That dataset was not "
+                "changed. Choose another name, or wait until that extraction ends."
             )
         if catalogue is not None:
             catalogue.write(path / CATALOGUE)
@@ -70,7 +70,7 @@ def _put_away(path: Path) -> None:
         path.rename(path.with_name(f".deleted-{path.name}-{secrets.token_hex(6)}"))
     except OSError as error:
         raise DatasetError(
-            f"The dataset {path.name} cannot be deleted, and is as it was: {reason(error, path.parent)}."
+            f"The dataset {path.name} cannot be deleted and was not changed: {reason(error, path.parent)}."
         ) from error
 
 
@@ -93,7 +93,7 @@ def rename(path: Path, target: Path) -> None:
     DatasetError
         One of the two datasets is being written or read in parts, or the new name is taken. Nothing was changed.
     """
-    taken = DatasetError(f"There is a dataset {target.name} already. Choose another name, or delete it first.")
+    taken = DatasetError(f"The dataset {target.name} exists already. Choose another name, or delete it first.")
     if (target / "manifest.json").exists():
         raise taken
     with ExitStack() as stack:
@@ -117,7 +117,7 @@ def rename(path: Path, target: Path) -> None:
                 raise
         except OSError as error:
             raise DatasetError(
-                f"The dataset {path.name} cannot be renamed, and is as it was: {reason(error, path)}."
+                f"The dataset {path.name} cannot be renamed and was not changed: {reason(error, path)}."
             ) from error
         remove_locks(path)
 
@@ -126,6 +126,6 @@ def require_new(path: Path) -> None:
     """Raise DatasetError if a folder without manifest holds files of something else."""
     if strange := strange_files(path):
         raise DatasetError(
-            f"{path} is there and is not a dataset: it has no manifest.json, but {', '.join(strange[:5])}. "
-            "Choose another name, or move it away."
+            f"{path} exists and is not a dataset: it has no manifest.json, but {', '.join(strange[:5])}. "
+            "Choose another name, or move that folder away."
         )

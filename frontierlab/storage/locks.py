@@ -73,11 +73,11 @@ def writing(path: Path) -> Iterator[None]:
         if lock is not None:
             lock.release()
         raise DatasetError(
-            f"{path} cannot be written: {reason(error, path)}. Another place is named by data_dir in the settings."
+            f"{path} cannot be written: {reason(error, path)}. The setting data_dir names another place."
         ) from error
     if lock is None:
         raise DatasetError(
-            f"The dataset {path.name} is in use: {_last_writer(path)} is writing it. Wait for its end, or stop it."
+            f"The dataset {path.name} is in use: {_last_writer(path)} is writing it. Wait until it ends, or stop it."
         )
     try:
         yield
@@ -119,7 +119,7 @@ def fenced(path: Path, manifest: Manifest | None = None) -> Iterator[None]:
     except filelock.Timeout:
         raise DatasetError(
             f"The dataset {path.name} is blocked: another process has held {lock.lock_file} for {_FENCE_SECONDS:.0f} "
-            "seconds. A step within it takes moments, so that process has been stopped or hangs: end it."
+            "seconds. It is held for moments only, so that process is stopped or hangs. End that process."
         ) from None
     except OSError as error:
         raise DatasetError(f"The dataset {path.name} cannot be changed: {reason(error, path)}.") from error
@@ -141,8 +141,8 @@ def _require_same(path: Path, manifest: Manifest) -> None:
     there = (path / "manifest.json").exists()
     if not there or Manifest.read(path).fencing_token != manifest.fencing_token:
         raise Replaced(
-            f"The dataset {path.name} was deleted, renamed or replaced while it was being written. What was read for "
-            "it since is not stored, and what has that name now was left as it is."
+            f"The dataset {path.name} was deleted, renamed or replaced while it was being written. The documents read "
+            "since then are not stored. The dataset that has this name now was not changed."
         )
 
 
@@ -204,7 +204,8 @@ def refuse_readers(path: Path) -> None:
         number, who = next(iter(found.items()))
         others = f" ({len(found)} parts are being read)" if len(found) > 1 else ""
         raise DatasetError(
-            f"The dataset {path.name} is in use: {who} reads part {number} of it{others}. Wait for its end, or stop it."
+            f"The dataset {path.name} is in use: {who} reads part {number} of it{others}. Wait until it ends, or "
+            "stop it."
         )
 
 

@@ -86,8 +86,8 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
     found += [Loss(text, OldCatalogue) for text in manifest.catalogue]
     if manifest.iovs_lost:
         text = (
-            f"{manifest.iovs_lost:,} documents of {dataset.name} have an IOV by the index, and none could be read: "
-            "their since and until are -1 although they may ask for payloads. Do not use figures of IOVs; please "
+            f"The index has an IOV for {manifest.iovs_lost:,} documents of {dataset.name}, but it could not be read: "
+            "their since and until are -1, although they may ask for payloads. Do not use figures of IOVs, and please "
             "report this."
         )
         found.append(Loss(text, PartialSource))
@@ -97,10 +97,12 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
             f"{manifest.limit['cut_at']}: there are {manifest.limit['available']:,} documents in the period."
         )
         if not counts.kept:
-            text += " Nothing is left: the first millisecond holds more than the limit."
+            text += (
+                " The dataset is empty: the first millisecond has more documents than the limit. Raise limit_queries."
+            )
         found.append(Loss(text, LimitReached))
     elif not counts.read:
-        text = f"There is no document of what was asked for: {dataset.name} is empty. Check the period and the filters."
+        text = f"No document meets the request: {dataset.name} is empty. Check the period and the filters."
         text += f" {manifest.hint}" * bool(manifest.hint)
         found.append(Loss(text, NothingFound))
     elif not counts.kept:
@@ -117,7 +119,7 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
     if unfit:
         asked = ", ".join(f"{name!r}: 'json'" for name in unfit)
         text = (
-            f"Values of extra fields that their columns cannot hold are null in {dataset.name}: {_reasons(unfit)}. "
+            f"Some values of extra fields do not fit their columns and are null in {dataset.name}: {_reasons(unfit)}. "
             f"extra_fields={{{asked}}} keeps such values as JSON text."
         )
         found.append(Loss(text, ValuesUnfit))

@@ -226,8 +226,8 @@ class Manifest(Outcome):
         except FileNotFoundError:
             if folder.is_dir() and not strange_files(folder):
                 raise NotBegun(
-                    f"The dataset {folder.name} has no rows yet: its extraction is being planned, or ended while it "
-                    "was. The same extract(…) call makes it."
+                    f"The dataset {folder.name} has no rows yet: its extraction is being planned, or was stopped then. "
+                    "The same extract(…) call makes it."
                 ) from None
             raise DatasetError(f"{folder} is not a dataset: it has no manifest.json.") from None
         except OSError as error:
@@ -248,7 +248,7 @@ class Manifest(Outcome):
             if isinstance(record, dict) and record.get("format", 1) != 1:
                 raise DatasetError(
                     f"{what} was written by frontierlab {record.get('frontierlab', 'of another version')} in format "
-                    f"{record['format']}, and frontierlab {__version__} reads format 1: install the later version."
+                    f"{record['format']}, but frontierlab {__version__} reads format 1. Install the later version."
                 )
             return cls.model_validate(record)
         except ValueError as error:

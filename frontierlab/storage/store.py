@@ -27,7 +27,7 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
     path = dataset_path(name, settings.data_dir)
     if not path.is_dir():
         names = ", ".join(list_datasets(settings)["name"]) or "none yet"
-        raise DatasetError(f"There is no dataset {name!r} in {path.parent}. There: {names}.")
+        raise DatasetError(f"There is no dataset {name!r} in {path.parent}. Valid: {names}.")
     return Dataset(path)
 
 

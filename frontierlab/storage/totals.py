@@ -40,8 +40,8 @@ def mark_complete(path: Path, manifest: Manifest) -> None:
     expected = sum(part.expected for part in manifest.plan)
     if counts.read != expected and not manifest.request["index"]:
         raise DatasetError(
-            f"{counts.read:,} documents were read of a file that had {expected:,}: it changed while it was read. "
-            f"Delete {path.name}, and extract from a file that nobody writes to."
+            f"The file had {expected:,} documents, but {counts.read:,} were read: it changed while it was read. "
+            f"Delete the dataset {path.name}, and extract from a file that nobody writes to."
         )
     if counts.read != expected:
         told = f"The source had {expected:,} documents when the extraction was planned, and gave {counts.read:,}."
@@ -80,8 +80,8 @@ def _outcome_of_all(dataset: Path, numbers: Iterable[int]) -> Outcome:
             rows = -1
         if outcome is None or outcome.counts.kept != rows:
             raise DatasetError(
-                f"Part {number} of the dataset {dataset.name} is damaged: its files are not what was stored. Remove "
-                f"{folder}; the same extract(…) call reads it again."
+                f"Part {number} of the dataset {dataset.name} is damaged: its files differ from its counts. Remove "
+                f"{folder}; the same extract(…) call then reads the part again."
             )
         outcomes.append(outcome)
     return Outcome.total(outcomes)

@@ -7,27 +7,39 @@ import pytest
 
 from frontierlab.sample.world.oddities import ODDITIES
 from frontierlab.schema import DOCUMENT_FIELDS, FLAG, INTEGER, MISSING_IOV, TIME
-from tests.support.documents import DAY, READER, document, only, written
+from tests.support.documents import DAY, READER, document, only, plain, written
 
 MIDNIGHT = datetime(2026, 10, 1, tzinfo=UTC)
 
 
-def test_oddities_of_the_sample():
-    for oddity in ODDITIES:
-        column = DOCUMENT_FIELDS[oddity.field]
-        value = {TIME: 1_790_812_800_000, INTEGER: 12, FLAG: 1}.get(column.type, "a")
-        text = oddity.text(value)
-        fields = {"@timestamp": json.dumps(DAY)} | ({oddity.field: text} if text else {})
-        if not text and oddity.field == "@timestamp":
-            fields = {}
-        found = only(written(fields))
-        if oddity.outcome == "kept":
-            expected = {TIME: MIDNIGHT, FLAG: True}.get(column.type, value)
-            assert found[column.name] == (expected if oddity.meant is None else oddity.meant), text
-        elif oddity.outcome == "null":
-            assert found[column.name] == (MISSING_IOV if column.name in ("since", "until") else None), text
+def oddity_in_document(number, oddity):
+    """Return a document with an oddity, and what the reader must make of it: a column and its value, or a reason."""
+    column = DOCUMENT_FIELDS[oddity.field]
+    value = {TIME: 1_790_812_800_000, INTEGER: 12, FLAG: 1}.get(column.type, "a")
+    text = oddity.text(value)
+    fields = {"@timestamp": json.dumps(DAY)} | ({oddity.field: text} if text else {})
+    if not text and oddity.field == "@timestamp":
+        fields = {}
+    raw = written(fields | {"an_integer": str(number)})
+    if oddity.outcome == "kept":
+        meant = {TIME: MIDNIGHT, FLAG: True}.get(column.type, value) if oddity.meant is None else oddity.meant
+        return raw, (column.name, meant)
+    if oddity.outcome == "null":
+        return raw, (column.name, MISSING_IOV if column.name in ("since", "until") else None)
+    return raw, f"{oddity.field}: {oddity.outcome}"
+
+
+@pytest.mark.parametrize("neighbours", [0, 500], ids=["oddities only", "among plain documents"])
+def test_each_oddity_of_the_sample_is_read_as_the_sample_says(neighbours):
+    documents, expected = zip(*map(oddity_in_document, range(len(ODDITIES)), ODDITIES), strict=True)
+    page = READER.read([*plain(neighbours), *documents])
+    rows = {row["an_integer"]: row for row in page.rows.to_pylist()}
+    reasons = {raw: reason for reason, raw in page.malformed}
+    for number, (raw, meant) in enumerate(zip(documents, expected, strict=True)):
+        if isinstance(meant, str):
+            assert (reasons[raw], number in rows) == (meant, False), raw
         else:
-            assert found == f"{oddity.field}: {oddity.outcome}", text
+            assert (rows[number][meant[0]], raw in reasons) == (meant[1], False), raw
 
 
 UNFIT = "unfit"

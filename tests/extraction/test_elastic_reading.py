@@ -218,23 +218,28 @@ class TestFilters:
         fields = {"cached": None, "taskid": None}
         index = make({"taskid": 0}, {"taskid": 1, "cached": True}, fields=fields, dynamic=False)
         assert extract(index).counts.kept == 2
-        with pytest.raises(ElasticsearchError, match=rf"{index} cannot be selected from by cached: .*without cached"):
+        with pytest.raises(ElasticsearchError, match=rf"{index} cannot be filtered by cached: .*without cached"):
             extract(index, cached=False)
-        with pytest.raises(ElasticsearchError, match=rf"{index} cannot be selected from by taskid: .*without taskid"):
+        with pytest.raises(ElasticsearchError, match=rf"{index} cannot be filtered by taskid: .*without taskid"):
             extract(index, taskid=1)
 
     def test_also_where_one_index_of_several_lacks_it(self, make: Make, extract: Any) -> None:
         make({}, name="-a")
         other = make({}, name="-b", fields={"cached": None}, dynamic=False)
         empty = make(name="-c", fields={"cached": None})
-        with pytest.raises(ElasticsearchError, match=f"^{other}, {empty} cannot be selected from by cached"):
+        with pytest.raises(
+            ElasticsearchError, match=f"^The documents of {other}, {empty} cannot be filtered by cached"
+        ):
             extract(other.replace("-b", "-*"), cached=False)
         assert extract(f"{other.replace('-b', '-a')},{empty}", cached=False).counts.kept == 1
 
     def test_an_index_that_has_no_times(self, make: Make, extract: Any) -> None:
         make({}, name="-a")
         other = make({}, name="-b", fields={"@timestamp": None}, dynamic=False)
-        with pytest.raises(ElasticsearchError, match=f"^{other} cannot be selected from by @timestamp: .*leave those"):
+        with pytest.raises(
+            ElasticsearchError,
+            match=f"^The documents of {other} cannot be filtered by @timestamp: .*Leave out of es_index",
+        ):
             extract(other.replace("-b", "-*"))
 
     def test_flags_as_numbers_in_one_index(self, make: Make, extract: Any) -> None:
@@ -251,9 +256,7 @@ class TestFilters:
         index = make({"taskid": "501"}, {"taskid": 502}, name="-a", fields={"taskid": {"type": "keyword"}})
         assert rows(extract(index, taskid=501), "taskid") == [(501,)]
         index = make({"taskid": 501}, name="-b", fields={"taskid": {"type": "double"}})
-        with pytest.raises(
-            ElasticsearchError, match=rf"{index} cannot be selected from by taskid: the field is double"
-        ):
+        with pytest.raises(ElasticsearchError, match=rf"{index} cannot be filtered by taskid: the field is double"):
             extract(index, taskid=501)
 
     def test_what_is_mapped_and_not_indexed(self, make: Make, extract: Any) -> None:
@@ -268,7 +271,7 @@ class TestFilters:
             extract(index, since="2020-01-01", until="2020-01-02")
         with pytest.warns(NothingFound, match=f"{here} that meet the filters from 2026-10-03 12:00 UTC to 2026-10-03"):
             extract(index, cached=True)
-        with pytest.warns(NothingFound, match=f"{here} from .*, and none that meets the filters"):
+        with pytest.warns(NothingFound, match=f"{here} from .*, but none that meets the filters"):
             extract(index, taskid=7)
         assert here in str(extract(index, since="2020-01-01", until="2020-01-02", dry_run=True))
         with pytest.warns(NothingFound, match="has no documents at all"):
@@ -286,7 +289,7 @@ class TestPartialAnswers:
         with pytest.warns(PartialSource, match=match):
             assert extract(shown.replace("-a", "-*")).counts.kept == 1
         assert extract(f"{shown},{hidden}").counts.kept == 2
-        with pytest.raises(ElasticsearchError, match=f"The index {closed} is closed, and cannot be read. Open it"):
+        with pytest.raises(ElasticsearchError, match=f"The index {closed} is closed and cannot be read. Open it"):
             extract(f"{shown},{closed}")
         with pytest.raises(ElasticsearchError, match="There is no index nowhere on"):
             extract(f"{shown},nowhere")

@@ -146,23 +146,23 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(settings, export, 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"since": "2026-10-02", "until": "2026-10-01"}, r"until .* has to be after since"),
-        ({"since": "2026-10-01", "until": "2026-10-01"}, r"until .* has to be after since"),
+        ({"since": "2026-10-02", "until": "2026-10-01"}, r"until .* is not after since"),
+        ({"since": "2026-10-01", "until": "2026-10-01"}, r"until .* is not after since"),
         ({"since": "yesterday"}, r"'yesterday' is not a time: write 2026-10-01"),
-        ({"cached": "no"}, r"cached='no' is not valid: True, False, or None"),
+        ({"cached": "no"}, r"cached='no' is not valid. Valid: True, False, or None"),
         ({"taskid": "12"}, r"taskid='12' is not valid"),
-        ({"taskid": 10**30}, r"is not valid: a whole number"),
+        ({"taskid": 10**30}, r"is not valid. Valid: an integer"),
         ({"since": "20261001112"}, r"is not a time"),
-        ({"extra_fields": "dn"}, r"give a list"),
-        ({"extra_fields": ["time"]}, r"time is taken already"),
-        ({"extra_fields": ["iov_since"]}, r"iov_since is taken already"),
+        ({"extra_fields": "dn"}, r"Give a list"),
+        ({"extra_fields": ["time"]}, r"time is always read"),
+        ({"extra_fields": ["iov_since"]}, r"iov_since is always read"),
         ({"extra_fields": ["Schema"]}, r"Schema and schema, which is always there, differ in case alone.*Leave Schema"),
         ({"extra_fields": ["SQLDB"]}, r"SQLDB and sqldb, which is always there, differ in case alone"),
         ({"extra_fields": ["dn", "DN"]}, r"dn and DN differ in case alone, and Spark cannot tell them apart. Take one"),
         ({"extra_fields": {"dn": "text"}}, r"cannot be read as 'text'. Valid: integer, number, flag, name, time"),
         ({"source": "nowhere.ndjson"}, r"There is no file .*nowhere.ndjson"),
-        ({"name": "../d"}, r"'../d' is not a plain name"),
-        ({"name": ""}, r"'' is not a plain name"),
+        ({"name": "../d"}, r"'../d' is not the name of a dataset"),
+        ({"name": ""}, r"'' is not the name of a dataset"),
     ],
 )
 def test_bad_input_is_refused_before_any_work(settings, export, data_dir, options, message):
@@ -201,7 +201,7 @@ def test_stopped_by_the_callback_it_is_incomplete_and_goes_on(settings, large_ex
     dataset = fl.datasets.open_dataset("d", settings)
     assert dataset.state == "incomplete"
     assert not list(dataset.path.glob("parts/.*"))
-    with pytest.raises(DatasetError, match=r"d is incomplete: \d+ of 30 parts are there. The same extract"):
+    with pytest.raises(DatasetError, match=r"d is incomplete: \d+ of 30 parts are stored. The same extract"):
         dataset.export(dataset.path / "x.csv")
     assert fl.datasets.list_datasets(settings)["state"].tolist() == ["incomplete"]
     with pytest.raises(
@@ -281,10 +281,8 @@ def test_a_full_disk_is_said_and_resumed(settings, data_dir, export, world):
     assert child.returncode == 1
     assert "InterruptedExtraction: The extraction d stopped with 0 of 4 parts stored" in child.stderr
     assert "File too large" in child.stderr
-    assert (
-        "no part was whole, so that 0 of its 8,000 documents are stored, and the same extract(…) call begins anew."
-        in child.stderr
-    )
+    told = "0 of its 8,000 documents are stored, since no part was finished, and the same extract(…) call starts again."
+    assert told in child.stderr
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"
     assert not list(data_dir.glob("datasets/d/parts/*"))
     assert_is_the_world(extract(settings, export), world)
@@ -313,7 +311,7 @@ def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_di
     document = '{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CONDBR2"}\n'
     (tmp_path / "dump.ndjson").write_text(document * 50)
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=20)
-    with pytest.warns(LimitReached, match="there are 50 documents in the period. Nothing is left"):
+    with pytest.warns(LimitReached, match="there are 50 documents in the period. The dataset is empty"):
         assert extract(settings, tmp_path / "dump.ndjson").counts.kept == 0
 
 

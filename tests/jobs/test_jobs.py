@@ -193,9 +193,9 @@ def test_an_interrupted_inline_job_has_failed(settings, waiting):
         ),
         ("extraction", {"name": "d", "progress": True}, r"has no argument 'progress'"),
         ("extraction", {"name": "d", "dry_run": True}, r"has no argument 'dry_run'"),
-        ("extraction", {"name": "../d"}, r"'../d' is not a plain name"),
-        ("extraction", {"source": "dump.ndjson"}, r"'' is not a plain name"),
-        ("extraction", {"name": "d", "since": "2026-10-02", "until": "2026-10-01"}, r"until .* has to be after since"),
+        ("extraction", {"name": "../d"}, r"'../d' is not the name of a dataset"),
+        ("extraction", {"source": "dump.ndjson"}, r"'' is not the name of a dataset"),
+        ("extraction", {"name": "d", "since": "2026-10-02", "until": "2026-10-01"}, r"until .* is not after since"),
         ("extraction", {"name": "d", "taskid": "12"}, r"taskid='12' is not valid"),
         ("extraction", {"name": "d", "source": "nowhere.ndjson"}, r"There is no file .*nowhere.ndjson"),
         (

@@ -197,7 +197,7 @@ def test_a_leader_that_plans_too_long_does_not_write_over_another_dataset(settin
     lose_locks(settings)
     other = extract(settings, export, cached=True)
     gate.opened.set()
-    with pytest.raises(DatasetError, match="Another process has begun a dataset day while this one was being planned"):
+    with pytest.raises(DatasetError, match="Another process began a dataset day while this one was being planned"):
         late.result(SECONDS)
     assert Manifest.read(other.path) == other.manifest
     assert_whole(other)
@@ -399,7 +399,7 @@ def test_a_format_of_a_later_version_is_refused_by_name(settings, export):
     dataset = extract(settings, export)
     file = dataset.path / "manifest.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 2, "frontierlab": "3.1"}))
-    with pytest.raises(DatasetError, match=r"manifest.json was written by frontierlab 3.1 in format 2, .*install"):
+    with pytest.raises(DatasetError, match=r"manifest.json was written by frontierlab 3.1 in format 2, .*Install"):
         fl.datasets.open_dataset("day", settings)
 
 
@@ -432,7 +432,7 @@ def test_a_manifest_that_cannot_be_written_is_said_and_the_same_call_goes_on(
     original = Manifest.write
     with monkeypatch.context() as patch:
         patch.setattr(Manifest, "write", write)
-        with pytest.raises(InterruptedExtraction, match=f"3 of 3 parts stored: {message}.*goes on from there\\.$"):
+        with pytest.raises(InterruptedExtraction, match=f"3 of 3 parts stored: {message}.*resumes the extraction\\.$"):
             extract(settings, export)
     assert fl.datasets.open_dataset("day", settings).state == "incomplete"
     assert_whole(extract(settings, export))
@@ -461,9 +461,9 @@ def test_a_dataset_that_cannot_be_renamed_is_as_it_was(settings, export, monkeyp
 
     with monkeypatch.context() as patch:
         patch.setattr(type(dataset.path), "rename", rename)
-        with pytest.raises(DatasetError, match="day cannot be renamed, and is as it was: Permission denied"):
+        with pytest.raises(DatasetError, match="day cannot be renamed and was not changed: Permission denied"):
             fl.datasets.rename_dataset("day", "night", settings)
-        with pytest.raises(DatasetError, match="day cannot be deleted, and is as it was: Permission denied"):
+        with pytest.raises(DatasetError, match="day cannot be deleted and was not changed: Permission denied"):
             fl.datasets.delete_dataset("day", settings)
     assert Manifest.read(dataset.path) == dataset.manifest
     assert_whole(dataset)

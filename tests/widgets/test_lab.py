@@ -159,7 +159,7 @@ class TestAPanel:
             lab.run()
             field = lab.panel.get_by_label("Upload a file")
             field.set_input_files({"name": "bad.parquet", "mimeType": "", "buffer": b"PAR1 and nothing"})
-            expect(lab.panel.get_by_role("alert")).to_contain_text("not a Parquet file that can be read")
+            expect(lab.panel.get_by_role("alert")).to_contain_text("cannot be read as a Parquet file")
             field.set_input_files({"name": "big.parquet", "mimeType": "", "buffer": bytes(MOST_UP + 1)})
             expect(lab.panel.get_by_role("alert")).to_contain_text("through the browser go 5 MB at most")
             World(2_000, seed=3).write(tmp_path / "small.ndjson")

@@ -387,12 +387,12 @@ class TestExtract:
         [
             (
                 0,
-                "no part was whole, so that 0 of its 2,000 documents are stored, and Extract with the same fields",
+                "0 of its 2,000 documents are stored, since no part was finished, and Extract with the same fields",
             ),
             (
                 1,
-                "1,000 of its 2,000 documents are stored, and Extract with the same fields goes on from there, and "
-                "reads 1 part from the beginning.",
+                "1,000 of its 2,000 documents are stored, and Extract with the same fields resumes the extraction "
+                "and reads 1 more part.",
             ),
         ],
     )
@@ -570,7 +570,7 @@ class TestDatasets:
     @pytest.mark.parametrize(
         ("name", "content", "message"),
         [
-            ("a.parquet", b"PAR1 and then nothing", "not a Parquet file that can be read"),
+            ("a.parquet", b"PAR1 and then nothing", "cannot be read as a Parquet file"),
             ("b.ndjson", b"no JSON at all\n", "b.ndjson holds no JSON documents"),
             (
                 "b.ndjson",
@@ -656,7 +656,7 @@ class TestDatasets:
         panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [content])
         assert "There is a complete dataset dump already. Type another name into the field as, or delete" in panel.error
         panel._upload._received(None, {"name": "my file.ndjson", "size": 1}, [content])
-        assert "'my file' is not a plain name" in panel.error
+        assert "'my file' is not the name of a dataset" in panel.error
         assert panel.error.endswith("Type a name for the dataset into the field as.")
         panel.import_name = "mine"
         panel._upload._received(None, {"name": "my file.ndjson", "size": 1}, [content])
@@ -867,7 +867,7 @@ class TestDashboard:
         assert extract.wait(LONG)
         assert extract.message == (
             "Stopped. The dataset day is incomplete: 2,000 of its 2,000 documents are stored, and Extract with the "
-            "same fields goes on from there. The datasets panel can delete it."
+            "same fields resumes the extraction. The datasets panel can delete it."
         )
         assert [row["cells"][:2] for row in board.panels["Datasets"]._table.rows] == [["day", "incomplete"]]
         fl.extract(settings, source=export, name="night", progress=False)
