@@ -139,8 +139,8 @@ def main() -> None:
     """Make the dataset, start the stand-in for COOLR, and measure."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queries", type=int, default=1_000_000)
-    parser.add_argument("--sample", type=int, default=2_000, help="queries that are walked one by one")
-    parser.add_argument("--delay", type=float, default=0.005, help="seconds that COOLR takes to answer")
+    parser.add_argument("--sample", type=int, default=2_000, help="number of queries that are asked one by one")
+    parser.add_argument("--delay", type=float, default=0.005, help="seconds that each answer of COOLR takes")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     world = World(round(arguments.queries * DOCUMENTS), malformed=0)

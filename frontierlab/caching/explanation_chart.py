@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["explain_figure"]
 
 
-_KINDS = (
+_RESULTS = (
     ("needed", "first to get a payload", "#0072B2"),
     ("again", "asked again for it", "#D55E00"),
     ("empty", "no payload", "#777777"),
@@ -67,24 +67,26 @@ def _queries_plot(explanation: Explanation) -> Any:
     frame, folder = explanation.queries, explanation.folder
     words = "\n".join([f"{folder.db} {folder.schema}, tag {folder.tagname}", explanation.summary, *explanation.notes])
     plot = _plot(folder.nodefullpath, words, explanation.axis, 360)
-    shown = [kind for kind in _KINDS if frame[kind[0]].sum()]
+    shown = [result for result in _RESULTS if frame[result[0]].sum()]
     data: dict[str, Any] = {name: frame[name].to_numpy(float) for name in ("left", "right")}
-    data |= _texts(explanation.axis, frame[["first", "last"]]) | _numbers(frame, [*(k[0] for k in shown), "queries"])
+    data |= _texts(explanation.axis, frame[["first", "last"]]) | _numbers(
+        frame, [*(result for result, *_ in shown), "queries"]
+    )
     data["seconds"] = [f"{value / 1000:,.1f} s" for value in frame["dbtime"]]
     floor = np.zeros(len(frame))
-    for kind, *_ in shown:
-        data[f"{kind}_bottom"], floor = floor, floor + frame[kind].to_numpy(float)
-        data[f"{kind}_top"] = floor
+    for result, *_ in shown:
+        data[f"{result}_bottom"], floor = floor, floor + frame[result].to_numpy(float)
+        data[f"{result}_top"] = floor
     source = ColumnDataSource(data)
     drawn = []
-    for kind, name, colour in shown:
-        edges = {"left": "left", "right": "right", "bottom": f"{kind}_bottom", "top": f"{kind}_top"}
+    for result, name, colour in shown:
+        edges = {"left": "left", "right": "right", "bottom": f"{result}_bottom", "top": f"{result}_top"}
         drawn.append(
             plot.quad(source=source, **edges, color=colour, line_color="white", line_width=0.3, muted_alpha=0.1)
         )
         style.legend_of(plot).items.append(LegendItem(label=name, renderers=[drawn[-1]]))
     tips = [("IOVs begin", "@first_text"), ("to", "@last_text"), ("queries", "@queries_text")]
-    tips += [(name, f"@{kind}_text") for kind, name, _ in shown]
+    tips += [(name, f"@{result}_text") for result, name, _ in shown]
     plot.add_tools(
         HoverTool(renderers=drawn, tooltips=[*tips, ("database time", "@seconds")], point_policy="follow_mouse")
     )
@@ -93,7 +95,7 @@ def _queries_plot(explanation: Explanation) -> Any:
     plot.yaxis.ticker = BasicTicker(min_interval=1)
     plot.yaxis.formatter = NumeralTickFormatter(format="0,0")
     if frame.empty:
-        _say(plot, explanation.summary)
+        _write_reason(plot, explanation.summary)
     return plot
 
 
@@ -132,7 +134,7 @@ def _intervals_plot(explanation: Explanation, most: int, x_range: Any) -> Any:
     plot.yaxis.major_label_overrides = {i: PlainText(text=label) for i, label in enumerate(labels)}
     plot.ygrid.grid_line_color = None
     if frame.empty:
-        _say(plot, "See above." if explanation.problem else "No payload meets the IOVs that were asked for.")
+        _write_reason(plot, "See above." if explanation.problem else "No payload meets the IOVs that were asked for.")
         return plot
     bar = ColorBar(color_mapper=colours, title="different queries that got the same payload", height=10, padding=4)
     bar.update(title_text_font_style="normal", formatter=NumeralTickFormatter(format="0,0"))
@@ -165,7 +167,7 @@ def _tasks_plot(explanation: Explanation, most: int) -> Any:
     plot.xaxis.axis_label = "database time, s"
     plot.ygrid.grid_line_color = None
     if frame.empty:
-        _say(plot, "No task asked.")
+        _write_reason(plot, "No task asked.")
     return plot
 
 
@@ -230,6 +232,6 @@ def _int64(values: pd.Series[Any]) -> Integers:
     return values.to_numpy(np.int64)
 
 
-def _say(plot: Any, reason: str) -> None:
+def _write_reason(plot: Any, reason: str) -> None:
     """Write into an empty plot why it is empty."""
     plot.add_layout(Label(x=8, y=8, x_units="screen", y_units="screen", text=reason, text_font_size="12px"))
