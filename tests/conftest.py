@@ -20,13 +20,14 @@ from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import JupyterServer
 from tests.services.redis import RedisServer
 from tests.services.starts import note_start
+from tests.support.examples import examples
 
 SERVICES = ("elasticsearch", "redis", "spark", "browser", "jupyter")
 
 # Compiled a second time, code costs Java more than that saves in sessions that live for seconds: half of all they take.
 os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
 
-settings.register_profile("local", deadline=None)
+settings.register_profile("local", deadline=None, max_examples=examples(100))
 settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 

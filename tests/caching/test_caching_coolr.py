@@ -23,6 +23,7 @@ from frontierlab.errors import CoolrError
 from tests.caching.test_caching_answer_sets import by_rule, conditions, table
 from tests.caching.truth import KEY, PIXEL, PIXEL_TAG, RUN, asked, assert_is_the_truth, by_key
 from tests.services.coolr import CoolrServer, Trouble
+from tests.support.examples import examples
 from tests.support.logs import make_dataset
 from tests.support.world import sample_world
 
@@ -170,7 +171,7 @@ def test_a_call_of_coolr_can_be_cancelled() -> None:
 # ---- rows before the range
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(conditions())
 def test_a_row_that_ended_before_the_range_hides_earlier_rows(case: tuple[list[tuple], list[tuple]]) -> None:
     """COOL starts at the latest row of a channel, even if that row ended before all queries."""

@@ -17,6 +17,7 @@ from frontierlab.documents.fast import DocumentReader
 from frontierlab.documents.lenient import convert
 from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, MISSING_IOV, OPEN_IOV, Column
 from tests.support.documents import DAY, EXTRA, READER, document, only, plain, written
+from tests.support.examples import examples
 
 
 def meaning(page):
@@ -103,7 +104,7 @@ ORDERS = st.lists(st.integers(0, 7), min_size=17, max_size=40)
 
 
 @given(KINDS, ORDERS)
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 def test_a_page_says_what_its_documents_say_value_by_value(kinds, order):
     documents = [kinds[number % len(kinds)] for number in order]
     page = READER.read(documents)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from frontierlab.exports import json_text
 from frontierlab.exports.json_text import DocumentSplitter, MalformedText
 from frontierlab.exports.search_answers import ErrorAnswer
+from tests.support.examples import examples
 
 DAY = "2026-10-01T00:00:00.000Z"
 TEXTS = st.one_of(st.text(), st.sampled_from(["}{", "},{", "\n{", '"', "\\", '\\"', "]}", "[{", "\\\\", "hits"]))
@@ -79,7 +80,7 @@ FORMS = [
 ]
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(documents=DOCUMENTS, indent=st.none() | st.integers(0, 2), size=st.integers(1, 300))
 @example(documents=[{"@timestamp": DAY, "a": [{"@timestamp": DAY}, {"b": 1}]}] * 3, indent=None, size=7)
 @pytest.mark.parametrize("form", FORMS)

@@ -23,6 +23,7 @@ from frontierlab.extraction import import_parquet as imports
 from frontierlab.extraction.parquet_files import find_logs
 from frontierlab.storage.losses import DocumentsLost, NothingKept, PartialSource
 from frontierlab.storage.parts import SliceWriter
+from tests.support.examples import examples
 from tests.support.logs import START
 
 READER = DocumentReader()
@@ -305,7 +306,7 @@ def _written(path, columns, how, draw):
         )
 
 
-@hypothesis_settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_what_any_tool_writes_of_the_same_rows_is_read_as_the_same_rows(tmp_path, data):
     drawn = {

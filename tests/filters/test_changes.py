@@ -17,6 +17,7 @@ from frontierlab import plots, spark
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
 from tests.support import duck
+from tests.support.examples import examples
 from tests.support.logs import START, make_dataset
 from tests.support.random_logs import NASTY, WORLDS, World, selections, world
 from tests.support.reference import Rows, changed
@@ -159,7 +160,7 @@ def sides(data: st.DataObject, logs: World) -> tuple[fl.Selection, fl.Selection]
     return before, now
 
 
-@settings(SHARED, max_examples=300)
+@settings(SHARED, max_examples=examples(300))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1))
 def test_the_statement_counts_both_sides(data: st.DataObject, seed: int) -> None:
     logs = world(seed)
@@ -178,7 +179,7 @@ def test_the_statement_counts_both_sides(data: st.DataObject, seed: int) -> None
         assert got == wanted
 
 
-@settings(SHARED, max_examples=25)
+@settings(SHARED, max_examples=examples(25))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1), by=ranked, top=tops)
 def test_the_frame_agrees_with_another_way_to_count(data: st.DataObject, seed: int, by: Any, top: int | None) -> None:
     logs = world(seed)

@@ -16,6 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import Selection, filters, spark
 from tests.support import duck
+from tests.support.examples import examples
 from tests.support.logs import make_dataset
 from tests.support.random_logs import NASTY, World, questions
 from tests.support.reference import ASKED, Rows, answer
@@ -32,7 +33,7 @@ def test_every_filter_has_an_independent_implementation() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=250)
+@settings(SHARED, max_examples=examples(250))
 @given(data=st.data())
 def test_the_statement_of_a_filter_counts_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))
@@ -75,7 +76,7 @@ def agrees(frame: pd.DataFrame, expected: Rows) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=12)
+@settings(SHARED, max_examples=examples(12))
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from frontierlab import Settings, create_config_file
 from frontierlab.errors import ConfigurationError
 from frontierlab.settings import as_variables
+from tests.support.examples import examples
 
 
 def test_written_file_is_for_its_owner_alone_and_reads_back(tmp_path):
@@ -128,7 +129,7 @@ def test_written_settings_are_read_back(tmp_path_factory, fields):
         assert other_process(as_variables(settings), patch).model_dump() == settings.model_dump()
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(SECRET)
 @example('"hunter two"')
 @example("'hunter' # two'")

@@ -27,6 +27,7 @@ from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.selection import QUERY_KINDS
 from frontierlab.storage.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
 from tests.support import duck
+from tests.support.examples import examples
 from tests.support.logs import START, make_dataset, table
 
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
@@ -196,7 +197,7 @@ SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.funct
 data = st.lists(row, min_size=1, max_size=30)
 
 
-@settings(SHARED, max_examples=150)
+@settings(SHARED, max_examples=examples(150))
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
 def test_a_summary_answers_as_the_queries_do(
     name: str, data: list[dict[str, Any]], cut: int, selection: Selection
@@ -260,7 +261,7 @@ any_question = st.builds(
 )
 
 
-@settings(SHARED, max_examples=200)
+@settings(SHARED, max_examples=examples(200))
 @given(question=any_question, data=data, selection=selections)
 def test_any_question_has_the_same_answer_with_summaries(
     question: Question, data: list[dict[str, Any]], selection: Selection
