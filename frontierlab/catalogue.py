@@ -15,7 +15,7 @@ from frontierlab.errors import CatalogueError
 from frontierlab.schema import NAME, NO_TAG
 from frontierlab.util.files import replacing
 
-__all__ = ["CATALOGUE_SCHEMA", "Catalogue", "Completed"]
+__all__ = ["CATALOGUE_SCHEMA", "Catalogue", "Completed", "find_folders"]
 
 CATALOGUE_SCHEMA = pa.schema(
     [
@@ -193,6 +193,43 @@ class Catalogue:
         else:
             tag, tag_id = tag if tag is not None else known_tag, tag_id if tag_id is not None else known_tag_id
         return _Answer(node_id, path, nodetime, tag_id, tag, conflict)
+
+
+def find_folders(
+    catalogue: Catalogue,
+    *,
+    db: str | None = None,
+    schema: str | None = None,
+    node: str | None = None,
+    tag: str | None = None,
+    node_id: int | None = None,
+    tag_id: int | None = None,
+) -> pd.DataFrame:
+    """Return the folders and tags of a catalogue that match all given conditions.
+
+    Parameters
+    ----------
+    catalogue
+        The catalogue to search.
+    db, schema, node, tag
+        A part of the name (for `node`: of the full path); upper and lower case are equal.
+    node_id, tag_id
+        The exact number.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is a folder and tag, with the columns of `CATALOGUE_SCHEMA`.
+    """
+    frame: pd.DataFrame = catalogue.table.to_pandas()
+    found = pd.Series(True, index=frame.index)
+    for name, part in {"db": db, "schema": schema, "node": node, "tag": tag}.items():
+        if part is not None:
+            found &= frame[name].str.contains(part, case=False, regex=False)
+    for name, number in {"node_id": node_id, "tag_id": tag_id}.items():
+        if number is not None:
+            found &= frame[name] == number
+    return frame[found].reset_index(drop=True)
 
 
 def _distinct(columns: list[pa.ChunkedArray]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
+from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue, find_folders
 from frontierlab.errors import CatalogueError
+from frontierlab.sample import World
 from frontierlab.schema import NAME, arrow_schema
 
 KEYS = ("db", "schema", "node_id", "nodefullpath", "tag_id", "tagname")
@@ -238,3 +239,22 @@ def test_invalid_catalogues_are_refused(tmp_path):
     pq.write_table(SMALL.table.set_column(3, "node_id", pa.array(["one"] * 5)), path)
     with pytest.raises(CatalogueError, match="This is not a catalogue"):
         Catalogue.read(path)
+
+
+def test_find_folders():
+    table = World().catalogue
+    known = Catalogue(table)
+    assert len(find_folders(known)) == 79
+    frame = find_folders(known, node="pixcalib", db="CONDBR2")
+    assert list(frame.columns) == CATALOGUE_SCHEMA.names
+    assert {*frame["node"]} == {"/PIXEL/PixCalib"}
+    assert frame["node_id"].dtype == "int64"
+    one = find_folders(known, db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", node_id=3, tag_id=1)
+    place = ("CONDBR2", "ATLAS_COOLOFL_PIXEL", 3, 1)
+    names = ("db", "schema", "node_id", "tag_id")
+    assert one.to_dict("records") == [row for row in table.to_pylist() if tuple(row[name] for name in names) == place]
+    assert len(one) == 1
+    assert len(find_folders(known, tag="upd4")) > 5
+    assert find_folders(known, tag="(").empty
+    assert find_folders(Catalogue(CATALOGUE_SCHEMA.empty_table()), node="x", tag_id=1).empty
+    assert pa.Table.from_pandas(frame, CATALOGUE_SCHEMA).num_rows == len(frame)

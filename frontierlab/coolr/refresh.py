@@ -1,4 +1,4 @@
-"""Build the catalogue from COOLR, refresh it, and find folders in it."""
+"""Keep the catalogue fresh: when it is built from COOLR, by one process at a time, and what is used if that fails."""
 
 from __future__ import annotations
 
@@ -7,36 +7,28 @@ import os
 import socket
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import NamedTuple
 
 import filelock
-import pandas as pd
-import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frontierlab import coolr
-from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
-from frontierlab.coolr import Cancelled, Failure, Node, Source
-from frontierlab.coolr.calls import Unreached
-from frontierlab.coolr.protocol import side_by_side
+from frontierlab.catalogue import Catalogue
+from frontierlab.coolr import Cancelled, Failure
+from frontierlab.coolr.listing import Listing
 from frontierlab.errors import CatalogueError, CoolrError
-from frontierlab.schema import NO_TAG
 from frontierlab.settings import Settings
 from frontierlab.util.files import write_text
-from frontierlab.util.progress import Progress, ProgressCallback, ProgressMeter, reporting
+from frontierlab.util.progress import Progress, ProgressCallback, reporting
 
-__all__ = ["Current", "Refreshed", "current", "find_folders", "needs_refresh", "refresh"]
+__all__ = ["Current", "Refreshed", "current", "needs_refresh", "refresh"]
 
 _LONGEST_WAIT = 3_600.0  # seconds to wait for another process's refresh
 _LONGEST_REFRESH = 3_600.0  # seconds for a refresh if an old catalogue can be used instead
-
-Item = TypeVar("Item", bound=tuple[Any, ...])
-Result = TypeVar("Result")
 
 
 class Refreshed(NamedTuple):
@@ -185,129 +177,13 @@ def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback)
         cancelled = threading.Event()
         with coolr.connect(settings, cancelled=cancelled, newer_than=begun) as source:
             write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _this_process()}))
-            build = _Build(source, old, report, cancelled)
-            catalogue = build.run(settings.db_instances)
+            listing = Listing(source, old, report, cancelled)
+            catalogue = listing.catalogue(settings.db_instances)
         catalogue.write(path)
         os.utime(path, (begun.timestamp(), begun.timestamp()))  # its age is that of its oldest response
-        if not build.failures:
+        if not listing.failures:
             _marker(path).unlink(missing_ok=True)
-    return Refreshed(catalogue, begun, tuple(build.failures))
-
-
-def find_folders(
-    catalogue: Catalogue,
-    *,
-    db: str | None = None,
-    schema: str | None = None,
-    node: str | None = None,
-    tag: str | None = None,
-    node_id: int | None = None,
-    tag_id: int | None = None,
-) -> pd.DataFrame:
-    """Return the folders and tags of a catalogue that match all given conditions.
-
-    Parameters
-    ----------
-    catalogue
-        The catalogue to search.
-    db, schema, node, tag
-        A part of the name (for `node`: of the full path); upper and lower case are equal.
-    node_id, tag_id
-        The exact number.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row is a folder and tag, with the columns of `frontierlab.catalogue.CATALOGUE_SCHEMA`.
-    """
-    frame: pd.DataFrame = catalogue.table.to_pandas()
-    found = pd.Series(True, index=frame.index)
-    for name, part in {"db": db, "schema": schema, "node": node, "tag": tag}.items():
-        if part is not None:
-            found &= frame[name].str.contains(part, case=False, regex=False)
-    for name, number in {"node_id": node_id, "tag_id": tag_id}.items():
-        if number is not None:
-            found &= frame[name] == number
-    return frame[found].reset_index(drop=True)
-
-
-class _Build:
-    """Requests schemas, then folders, then tags; keeps the previous rows of failed requests."""
-
-    def __init__(
-        self, source: Source, old: Catalogue | None, report: ProgressCallback, cancelled: threading.Event
-    ) -> None:
-        self._source = source
-        self._old: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)  # by db, schema and folder
-        for row in [] if old is None else old.table.to_pylist():
-            for place in ((row["db"],), (row["db"], row["schema"]), (row["db"], row["schema"], row["node"])):
-                self._old[place].append(row)
-        self._report = report
-        self._cancelled = cancelled
-        self._rows: list[dict[str, Any]] = []
-        self._got = 0
-        self._first: CoolrError | None = None  # the first error of COOLR
-        self.failures: list[Failure] = []
-
-    def run(self, dbs: Iterable[str]) -> Catalogue:
-        """Return the new catalogue."""
-        source = self._source
-        schemas = [
-            (db, schema)
-            for (db,), names in self._ask("schemas", lambda one: source.schemas(*one), [(db,) for db in dbs])
-            for schema in names
-        ]
-        folders = [
-            (*place, node)
-            for place, nodes in self._ask("folders", lambda one: source.nodes(*one), schemas)
-            for node in nodes
-        ]
-        for (db, schema, node), tags in self._ask(
-            "tags", lambda one: source.tags(one[0], one[1], one[2].nodefullpath), folders
-        ):
-            for tag, tag_id in [tuple(tag) for tag in tags] or [(NO_TAG, 0)]:
-                values = (db, schema, node.nodefullpath, node.node_id, node.nodetime, tag, tag_id)
-                self._rows.append(dict(zip(CATALOGUE_SCHEMA.names, values, strict=True)))
-        if not self._got:
-            if not self._old and isinstance(self._first, Unreached):
-                raise self._first
-            left = ", and the catalogue is left as it was" if self._old else ""
-            raise CoolrError(f"COOLR gave nothing{left}: {self._first or 'it lists no folders.'}")
-        table = pa.Table.from_pylist(self._rows, CATALOGUE_SCHEMA)
-        return Catalogue(table.sort_by([(name, "ascending") for name in ("db", "schema", "node", "tag_id", "tag")]))
-
-    def _ask(
-        self, what: str, work: Callable[[Item], list[Result]], items: list[Item]
-    ) -> Iterator[tuple[Item, list[Result]]]:
-        meter = ProgressMeter(f"listing {what}", len(items))
-        for item, answer in side_by_side(work, items, lambda: self._report(meter.progress()), self._cancelled):
-            meter.add(1)
-            if isinstance(answer, CoolrError):
-                self._keep_old(item, answer)
-            elif not answer and self._is_suspicious(item):
-                self._keep_old(item, CoolrError(f"COOLR lists no {what} of {' '.join(_place(item))}."))
-            else:
-                self._got += what == "tags"
-                yield item, answer
-        self._report(meter.progress())
-
-    def _is_suspicious(self, item: tuple[Any, ...]) -> bool:
-        """Return whether an empty list is suspicious: for a database instance, or if it was not empty before."""
-        return len(item) == 1 or any(row["tag"] != NO_TAG or len(item) < 3 for row in self._old.get(_place(item), []))
-
-    def _keep_old(self, item: tuple[Any, ...], error: CoolrError) -> None:
-        self._first = self._first or error
-        rows = self._old.get(_place(item), [])
-        self._rows += rows
-        what = f"its {len(rows)} rows of the previous catalogue are kept" if rows else "it is not in the catalogue"
-        db, *rest = _place(item)
-        schema, node = (*rest, None, None)[:2]
-        self.failures.append(Failure(db, schema, node, None, f"{error} Until it answers, {what}."))
-
-
-def _place(item: tuple[Any, ...]) -> tuple[str, ...]:
-    """Return the names of the database instance, the schema and the folder; the last ones can be missing."""
-    return tuple(part.nodefullpath if isinstance(part, Node) else part for part in item)
+    return Refreshed(catalogue, begun, tuple(listing.failures))
 
 
 def _marker(path: Path) -> Path:

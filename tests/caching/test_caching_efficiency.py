@@ -15,8 +15,7 @@ import frontierlab as fl
 from frontierlab import Dataset, Settings, sample
 from frontierlab.caching import counting
 from frontierlab.caching.efficiencies import COLUMNS, efficiency
-from frontierlab.catalogue import Catalogue
-from frontierlab.coolr.refresh import find_folders
+from frontierlab.catalogue import Catalogue, find_folders
 from frontierlab.errors import ConfigurationError, DatasetError, InvalidRequestError
 from frontierlab.schema import OPEN_IOV
 from tests.caching.truth import KEY, PIXEL, PIXEL_TAG, RUN, asked, assert_is_the_truth, by_key

@@ -10,8 +10,8 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import Settings
+from frontierlab.catalogue import find_folders
 from frontierlab.coolr import Archive, Coolr, Failure, Tag, connect
-from frontierlab.coolr.refresh import find_folders
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.errors import CoolrError, InvalidRequestError
 from frontierlab.sample import World

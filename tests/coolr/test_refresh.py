@@ -10,16 +10,15 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import filelock
-import pyarrow as pa
 import pytest
 
 import frontierlab as fl
 from frontierlab import Settings
-from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
+from frontierlab.catalogue import Catalogue
 from frontierlab.coolr import calls
 from frontierlab.coolr import refresh as catalogues
 from frontierlab.coolr.calls import Caller
-from frontierlab.coolr.refresh import Refreshed, find_folders, refresh
+from frontierlab.coolr.refresh import Refreshed, refresh
 from frontierlab.errors import CatalogueError, ConfigurationError, CoolrError
 from frontierlab.sample import World
 from frontierlab.util.progress import Progress
@@ -345,23 +344,3 @@ def test_a_full_disk_leaves_the_old_catalogue(settings, monkeypatch):
     with pytest.raises(CatalogueError, match=r"catalogue\.parquet cannot be written, and is left as it was: No space"):
         quiet(settings, force=True)
     assert settings.catalogue_path.read_bytes() == before
-
-
-# ---- looking up
-
-
-def test_find_folders():
-    catalogue = Catalogue(World().catalogue)
-    assert len(find_folders(catalogue)) == 79
-    frame = find_folders(catalogue, node="pixcalib", db="CONDBR2")
-    assert list(frame.columns) == CATALOGUE_SCHEMA.names
-    assert {*frame["node"]} == {"/PIXEL/PixCalib"}
-    assert frame["node_id"].dtype == "int64"
-    one = find_folders(catalogue, db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", node_id=3, tag_id=1)
-    assert one.to_dict("records") == rows(
-        World().catalogue, db="CONDBR2", schema="ATLAS_COOLOFL_PIXEL", node_id=3, tag_id=1
-    )
-    assert len(find_folders(catalogue, tag="upd4")) > 5
-    assert find_folders(catalogue, tag="(").empty
-    assert find_folders(Catalogue(CATALOGUE_SCHEMA.empty_table()), node="x", tag_id=1).empty
-    assert pa.Table.from_pandas(frame, CATALOGUE_SCHEMA).num_rows == len(frame)
