@@ -114,7 +114,7 @@ UNFIT = "unfit"
         ("a_json", '"\\ud800"', '"\\ud800"'),
     ],
 )
-def test_what_a_value_becomes(field, text, outcome):
+def test_value_is_converted_or_refused(field, text, outcome):
     raw = written({"@timestamp": json.dumps(DAY)} | {field: text})
     found = only(raw)
     assert +READER.read([raw]).unfit == ({field: 1} if outcome == UNFIT else {})
@@ -127,7 +127,7 @@ def test_what_a_value_becomes(field, text, outcome):
         assert type(found[field]) is type(outcome)
 
 
-def test_the_first_reason_in_the_order_of_the_columns():
+def test_reason_is_that_of_the_first_malformed_column():
     assert only(document(fsize="x", taskid="x", cached="x")) == "taskid: not an integer"
 
 

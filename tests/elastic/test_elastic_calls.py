@@ -38,7 +38,7 @@ def index(proxy: FlakyProxy, retry: float = NO_WAIT, **options: object) -> Index
 
 
 @FAULTS
-def test_a_call_is_bounded_and_its_connection_closed(proxy: FlakyProxy, fault: Silence) -> None:
+def test_call_is_bounded_and_its_connection_closed(proxy: FlakyProxy, fault: Silence) -> None:
     proxy.faults.append(fault)
     with pytest.raises(ElasticsearchError, match=r"does not answer \(no whole answer within 0.5 s\)"):
         index(proxy, seconds=0.5).count(EVERYTHING)
@@ -46,14 +46,14 @@ def test_a_call_is_bounded_and_its_connection_closed(proxy: FlakyProxy, fault: S
 
 
 @FAULTS
-def test_a_call_that_is_retried_is_bounded(proxy: FlakyProxy, fault: Silence) -> None:
+def test_retried_call_is_bounded(proxy: FlakyProxy, fault: Silence) -> None:
     proxy.faults.append(fault)
     with pytest.raises(ElasticsearchError, match="no whole answer within"):
         index(proxy, seconds=0.2, retry=1.0).count(EVERYTHING)
     assert len(proxy.requests) > 1
 
 
-def test_a_page_that_takes_too_long_is_asked_for_again_smaller(proxy: FlakyProxy) -> None:
+def test_slow_page_is_requested_again_in_a_smaller_size(proxy: FlakyProxy) -> None:
     page = {"hits": {"hits": [{"_source": {}, "sort": [1]}], "total": {"value": 1, "relation": "eq"}}}
     proxy.faults += [Silence(), Answer(200, page)]
     pages = index(proxy, seconds=0.5, retry=0.1).pages(search_body(EVERYTHING, 4_000, None), PointInTime("id"), 0, 1)
@@ -62,7 +62,7 @@ def test_a_page_that_takes_too_long_is_asked_for_again_smaller(proxy: FlakyProxy
 
 
 @FAULTS
-def test_a_reading_that_is_cancelled_leaves_a_search_in_flight(proxy: FlakyProxy, fault: Silence) -> None:
+def test_cancelled_reading_abandons_its_running_search(proxy: FlakyProxy, fault: Silence) -> None:
     proxy.faults.append(fault)
     cancelled, found = threading.Event(), list[BaseException]()
 
@@ -81,7 +81,7 @@ def test_a_reading_that_is_cancelled_leaves_a_search_in_flight(proxy: FlakyProxy
     assert fault.left.wait(30)
 
 
-def test_a_cancelled_reading_waits_for_no_busy_server(proxy: FlakyProxy) -> None:
+def test_cancelled_reading_does_not_wait_for_a_busy_server(proxy: FlakyProxy) -> None:
     busy = Answer(503, {"error": "busy", "status": 503}, times=None)
     proxy.faults.append(busy)
     cancelled = threading.Event()
@@ -99,7 +99,7 @@ class Stop(BaseException):
 
 
 @FAULTS
-def test_what_is_called_while_waiting_can_stop_it(proxy: FlakyProxy, fault: Silence) -> None:
+def test_waiting_callback_can_stop_the_call(proxy: FlakyProxy, fault: Silence) -> None:
     proxy.faults.append(fault)
 
     def stop() -> None:
@@ -122,7 +122,7 @@ def test_ctrl_c_ends_a_wait(proxy: FlakyProxy) -> None:
 
 
 @FAULTS
-def test_looking_at_a_connection_is_bounded(proxy: FlakyProxy, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_connection_check_is_bounded(proxy: FlakyProxy, fault: Fault, monkeypatch: pytest.MonkeyPatch) -> None:
     proxy.faults.append(fault)
     monkeypatch.setattr("frontierlab.elastic.client._FIRST", 0.5)
     found = connections.check("Elasticsearch", Settings(es_address=proxy.url, es_index="logs"))
@@ -138,7 +138,7 @@ def test_looking_at_a_connection_is_bounded(proxy: FlakyProxy, fault: Fault, mon
         ({"took": 1}, "did not answer a search of logs with a page"),
     ],
 )
-def test_an_answer_that_is_no_whole_page_is_an_error(proxy: FlakyProxy, answer: dict, message: str) -> None:
+def test_answer_that_is_not_a_complete_page_is_an_error(proxy: FlakyProxy, answer: dict, message: str) -> None:
     proxy.faults.append(Answer(200, answer, times=None))
     with pytest.raises(ElasticsearchError, match=message):
         [*index(proxy).pages(search_body(EVERYTHING, 1, None), PointInTime("id"), 0, 1)]

@@ -37,7 +37,7 @@ LONG, DATE = {"type": "long"}, {"type": "date"}
         ({"properties": {"x": DATE | {"format": "epoch_second"}}}, "in the form epoch_second"),
     ],
 )
-def test_what_source_lacks(mapping: dict[str, Any], reason: str | None) -> None:
+def test_fields_missing_in_source(mapping: dict[str, Any], reason: str | None) -> None:
     assert beside_source(mapping, ["x", "nowhere"]) == ({} if reason is None else {"x": reason})
 
 
@@ -58,7 +58,7 @@ def test_values_come_from_columns_where_all_indices_have_them() -> None:
     }
 
 
-def test_what_a_server_says_of_fields() -> None:
+def test_field_capabilities_are_read() -> None:
     said = {"searchable": True, "aggregatable": True}
     answer = {
         "fields": {
@@ -81,7 +81,7 @@ def test_what_a_server_says_of_fields() -> None:
         (["unsigned_long"], "name"),
     ],
 )
-def test_what_an_extra_field_is_read_as(types: list[str], kind: str) -> None:
+def test_type_of_an_extra_field(types: list[str], kind: str) -> None:
     assert kind_of(Field({type_: [] for type_ in types})) == kind
 
 

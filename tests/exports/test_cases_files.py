@@ -123,7 +123,7 @@ def test_each_form_of_documents_is_read(read, text):
     assert dataset.manifest.partial == []
 
 
-def test_an_answer_that_is_partial_is_warned_of(read):
+def test_partial_answer_gives_a_warning(read):
     shards = {"total": 5, "successful": 4, "failed": 1}
     with pytest.warns(PartialSource) as warned:
         dataset = read(json.dumps(answer([hit(0)], 14_000_000, _shards=shards)).encode())
@@ -141,12 +141,12 @@ def test_an_answer_that_is_partial_is_warned_of(read):
         ({"timed_out": True}, "timed out"),
     ],
 )
-def test_whatever_makes_an_answer_partial_is_warned_of(read, said, match):
+def test_each_cause_of_a_partial_answer_gives_a_warning(read, said, match):
     with pytest.warns(PartialSource, match=f"^Answers in the file are partial: {match}"):
         assert read(json.dumps(answer([hit(0)]) | said).encode()).counts.kept == 1
 
 
-def test_an_array_that_is_cut_short_is_warned_of(read):
+def test_truncated_array_gives_a_warning(read):
     with pytest.warns(PartialSource, match="ends within an array"):
         assert read(json.dumps([document(number) for number in range(3)])[:-1].encode()).counts.kept == 3
 
@@ -168,7 +168,7 @@ def test_an_array_that_is_cut_short_is_warned_of(read):
         (b'\xef\xbb\xbf<?xml version="1.0"?>', "HTML or XML"),
     ],
 )
-def test_what_holds_no_documents_is_refused_by_name(refused, content, match):
+def test_file_without_documents_is_refused_and_described(refused, content, match):
     refused(content, match)
 
 
@@ -194,12 +194,12 @@ def test_latin1_is_malformed_by_line(read):
         assert tasks(read(TWENTY + other)) == [*range(20)]
 
 
-def test_files_put_together_with_their_byte_order_marks(read):
+def test_byte_order_marks_of_concatenated_files_are_skipped(read):
     assert tasks(read(codecs.BOM_UTF8 + TWENTY + codecs.BOM_UTF8 + lines([document(20)]))) == [*range(21)]
 
 
 @pytest.mark.parametrize("place", [0, len(TWENTY) // 2, len(TWENTY)])
-def test_zero_bytes_are_said(read, place):
+def test_zero_bytes_give_a_warning(read, place):
     place = TWENTY.rfind(b"\n", 0, place) + 1
     with pytest.warns(PartialSource, match="has 4,096 zero bytes"):
         dataset = read(TWENTY[:place] + b"\0" * 4_096 + TWENTY[place:])
@@ -253,7 +253,7 @@ def test_each_compression_is_read_by_its_content(read, name):
 
 
 @pytest.mark.parametrize("name", COMPRESSED)
-def test_compressed_data_that_is_cut_short_or_damaged_is_refused(refused, name):
+def test_truncated_or_damaged_compressed_data_is_refused(refused, name):
     whole = COMPRESSED[name].rstrip(b"\0")
     begin = 20 if name == "gzip" else len(whole) // 2
     refused(
@@ -269,11 +269,11 @@ def test_a_damaged_second_member_is_an_error(refused):
 
 
 @pytest.mark.parametrize("inner", ["gzip", "zstd", "xz"])
-def test_what_is_compressed_twice_is_refused(refused, inner):
+def test_file_compressed_twice_is_refused(refused, inner):
     refused(zstd(COMPRESSED[inner]), r"compressed by Zstandard, a file of \w+: it is compressed twice")
 
 
-def test_other_kinds_of_files_are_refused_by_name(refused, tmp_path):
+def test_other_kinds_of_files_are_refused_and_named(refused, tmp_path):
     refused(zipped(TWENTY, TWENTY), r"zip archive of 2 files \(folder/0.ndjson, folder/1.ndjson\): unpack it first")
     with sqlite3.connect(tmp_path / "s") as database:
         database.execute("create table a (b)")
@@ -290,7 +290,7 @@ def test_other_kinds_of_files_are_refused_by_name(refused, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "device", "link to a pipe"])
-def test_what_is_no_regular_file_is_refused_without_waiting_for_it(settings, tmp_path, kind):
+def test_pipe_or_device_is_refused_without_waiting(settings, tmp_path, kind):
     path = tmp_path / "it"
     if kind == "folder":
         path.mkdir()
@@ -319,13 +319,13 @@ def test_repeated_ids_are_left_out_and_counted(read):
     )
 
 
-def test_the_same_id_in_another_index_is_another_document(read):
+def test_same_id_in_another_index_is_another_document(read):
     assert read(lines([hit(0), hit(0) | {"_index": "frontier_other"}])).counts.kept == 2
 
 
 @pytest.mark.parametrize("none", [None, ""])
 @pytest.mark.parametrize("separators", [None, (",", ":")])
-def test_documents_whose_id_is_empty_do_not_repeat_each_other(read, none, separators):
+def test_documents_with_empty_ids_are_not_repeats(read, none, separators):
     hits = [hit(number) | {"_id": none} for number in range(3)]
     text = "\n".join(json.dumps(one, separators=separators) for one in hits)
     assert read(text.encode()).counts.kept == 3
@@ -345,7 +345,7 @@ def test_documents_with_a_field_named_as_an_action_are_read(read):
     assert (tasks(dataset), dataset.manifest.left_out) == ([0, 1, 2], {})
 
 
-def test_repeated_ids_are_kept_where_that_is_asked(data_dir, tmp_path):
+def test_repeated_ids_are_kept_without_drop_duplicates(data_dir, tmp_path):
     (tmp_path / "file").write_bytes(lines([hit(0), hit(1), hit(0)]))
     settings = Settings(data_dir=data_dir, drop_duplicates=False)
     dataset = extract(settings, source=tmp_path / "file", name="d", complete=False, progress=False)
@@ -369,7 +369,7 @@ def test_repeated_documents_over_many_parts_and_a_limit(data_dir, tmp_path):
     cuts=st.lists(st.integers(0, 120), max_size=4),
     held=st.integers(1, 50),
 )
-def test_repeats_are_found_in_memory_and_on_the_disk(numbers, cuts, held):
+def test_repeats_are_found_in_memory_and_on_disk(numbers, cuts, held):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("frontierlab.exports.repeats._IN_MEMORY", held)
         repeats, bounds = Repeats(), [0, *sorted(min(cut, len(numbers)) for cut in cuts), len(numbers)]
@@ -395,7 +395,7 @@ def as_javascript(value: int) -> int:
     return int((whole + fraction).ljust(int(exponent) + len(whole), "0")) if exponent else int(float(value))
 
 
-def test_open_ends_that_were_rounded_are_refused(refused):
+def test_rounded_open_ends_are_refused(refused):
     rounded = [hit(0, sqlsin=1790812800123456800, sqlunt=9223372036854776000)]
     refused(lines(rounded), r"were rounded.*1 open ends.*elasticdump: with --support-big-int")
     refused(lines([one["_source"] for one in rounded]), "were rounded by the program that wrote it")
@@ -409,7 +409,7 @@ def test_rounded_times_and_hashes_are_refused(refused):
         refused(lines([document(0, sqlhash=value) for value in values]), "beyond 2.53 .* were rounded")
 
 
-def test_rounded_numbers_are_refused_however_they_are_written(refused):
+def test_rounded_numbers_in_arrays_and_as_floats_are_refused(refused):
     values = [as_javascript(SINCE + 1_234_567 * number) for number in range(4)]
     refused(lines([document(0, sqlsin=[value]) for value in values]), "were rounded")
     floats = [f"{int(float(value))}.0" for value in values]
@@ -419,17 +419,17 @@ def test_rounded_numbers_are_refused_however_they_are_written(refused):
     refused(text.encode(), "were rounded")
 
 
-def test_exact_numbers_in_a_text_do_not_vouch_for_rounded_ones(refused):
+def test_exact_numbers_in_quoted_text_do_not_hide_rounded_ones(refused):
     original = json.dumps({"sqlsin": SINCE})
     refused(lines([document(0, message=original, sqlsin=as_javascript(SINCE), sqlunt=as_javascript(OPEN))]), "rounded")
 
 
-def test_a_few_numbers_that_may_have_been_rounded_are_warned_of(read):
+def test_possibly_rounded_number_gives_a_warning(read):
     with pytest.warns(PartialSource, match=r"may have been rounded.*\(8612205006919924736\)"):
         assert read(lines([document(0, sqlhash=8612205006919924736)])).counts.kept == 1
 
 
-def test_the_same_dump_without_rounding_is_read(read):
+def test_dump_with_exact_numbers_is_read(read):
     rows = read(lines([hit(0, sqlsin=SINCE, sqlunt=OPEN), hit(1, sqlsin=SINCE + 2)])).to_arrow()
     assert rows["since"].to_pylist() == [SINCE, SINCE + 2]
 
@@ -443,7 +443,7 @@ EXACT = st.one_of(
 
 
 @given(st.lists(EXACT, min_size=1, max_size=30))
-def test_numbers_that_nobody_rounded_are_not_suspected(values):
+def test_exact_numbers_are_not_reported_as_rounded(values):
     numbers = RoundedNumbers()
     numbers.look(lines([document(0, sqlsin=value) for value in values]))
     assert not numbers.is_sure
@@ -451,7 +451,7 @@ def test_numbers_that_nobody_rounded_are_not_suspected(values):
 
 
 @given(st.lists(st.integers(2**62, 2**63 - 2_000), min_size=10, max_size=30, unique_by=lambda value: value >> 12))
-def test_hashes_are_exact_or_rounded(values):
+def test_rounded_hashes_are_told_from_exact_ones(values):
     exact, rounded = RoundedNumbers(), RoundedNumbers()
     exact.look(lines([document(0, sqlhash=value | 1) for value in values]))
     rounded.look(lines([document(0, sqlhash=as_javascript(value)) for value in values]))
@@ -464,7 +464,7 @@ def test_hashes_are_exact_or_rounded(values):
 # ---- values
 
 
-def test_values_whose_meaning_is_clear_are_read(read):
+def test_values_of_another_type_with_a_clear_meaning_are_converted(read):
     dataset = read(
         lines(
             [
@@ -549,7 +549,7 @@ def test_a_file_that_changes_while_it_is_read_is_an_error(data_dir, tmp_path, ho
             extract(settings, source=path, name="d", complete=False, progress=False)
 
 
-def test_the_parts_of_a_file_are_not_offered_to_helpers(data_dir, tmp_path):
+def test_parts_of_a_file_are_not_shared_with_helpers(data_dir, tmp_path):
     (tmp_path / "file").write_bytes(lines([document(number) for number in range(3_000)]))
     settings, offered = Settings(data_dir=data_dir, part_documents=1_000), []
     request = make_request(settings, source=tmp_path / "file", complete=False)

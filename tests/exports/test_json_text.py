@@ -107,7 +107,7 @@ DAMAGED = [
 
 @pytest.mark.parametrize("size", [1, 5, 64, 10**6])
 @pytest.mark.parametrize("damaged", DAMAGED)
-def test_a_damaged_line_costs_no_other(damaged, size):
+def test_damaged_line_does_not_affect_other_lines(damaged, size):
     for place in (0, 3, 6):
         lines = [*GOOD[:place], damaged, *GOOD[place:]]
         found, _ = split(b"\n".join(lines), size)
@@ -115,20 +115,20 @@ def test_a_damaged_line_costs_no_other(damaged, size):
 
 
 @pytest.mark.parametrize("size", [64, 10**6])
-def test_several_damaged_lines_are_as_many(size):
+def test_each_of_several_damaged_lines_is_counted(size):
     lines = [DAMAGED[0], DAMAGED[1], GOOD[0], DAMAGED[2], DAMAGED[1], GOOD[1], DAMAGED[4], DAMAGED[1]]
     assert [bytes(one) for one in split(b"\n".join(lines), size)[0]] == lines
 
 
 @pytest.mark.parametrize("damaged", [b'{"@timestamp":"2026-10-01,"n":1}', b'{"n":}', b'{"n":{"a":[1}', b"5"])
-def test_a_damaged_document_of_an_array_costs_no_other(damaged):
+def test_damaged_document_in_an_array_does_not_affect_others(damaged):
     for separator in (b",", b",\n", b"\n,\n"):
         found, _ = split(b"[" + separator.join([*GOOD[:3], damaged, *GOOD[3:]]) + b"]")
         assert [one for one in map(bytes, found) if one in GOOD] == GOOD
         assert len(found) == 7
 
 
-def test_what_is_cut_short_says_so():
+def test_truncated_text_is_noted():
     text = b"[" + b",".join(GOOD) + b"]"
     for cut in (text[:-1], text[:-5], json.dumps(answer([{"@timestamp": DAY}])).encode()[:-2]):
         assert split(cut)[1].facts.cut_short
@@ -145,7 +145,7 @@ def test_what_is_cut_short_says_so():
         json.dumps(answer([], error={"type": "late"})).encode(),
     ],
 )
-def test_the_body_of_an_error_is_no_document(text):
+def test_body_of_an_error_raises(text):
     with pytest.raises(ErrorAnswer, match=r"security_exception|busy|root_cause|no|late"):
         split(text)
 
@@ -155,7 +155,7 @@ def test_documents_with_fields_that_answers_have():
     assert [bytes(one) for one in split(b"\n".join(lines))[0]] == lines
 
 
-def test_what_answers_say_of_themselves():
+def test_facts_of_answers():
     shards = {"total": 5, "failed": 2}
     pages = [answer([{"a": 1}, {"a": 2}], _shards=shards, timed_out=True), answer([{"a": 3}])]
     facts = split("\n".join(map(json.dumps, pages)).encode())[1].facts
@@ -173,7 +173,7 @@ def test_what_answers_say_of_themselves():
         [b"x" * 900_000],
     ],
 )
-def test_a_document_that_is_too_long_is_malformed_and_not_held(monkeypatch, long):
+def test_too_long_document_is_malformed_and_not_kept_in_memory(monkeypatch, long):
     monkeypatch.setattr(json_text, "_LONGEST", 300_000)
     splitter, found, held = DocumentSplitter(), [], 0
     text = GOOD[0] + b"\n" + b"".join(long) + b"\n" + GOOD[1] + b"\n" + GOOD[2]
@@ -187,7 +187,7 @@ def test_a_document_that_is_too_long_is_malformed_and_not_held(monkeypatch, long
     assert held <= 350_000
 
 
-def test_a_document_that_is_too_long_at_the_end(monkeypatch):
+def test_too_long_document_at_the_end(monkeypatch):
     monkeypatch.setattr(json_text, "_LONGEST", 100)
     found, _ = split(GOOD[0] + b'\n{"a":"' + b"x" * 900, 50)
     assert [len(one) for one in map(bytes, found)] == [len(GOOD[0]), len(found[1])]

@@ -111,7 +111,7 @@ class TestFieldsThatSourceLacks:
             (SINCE, UNTIL, 41_000_000, "ATLAS_COOLOFL_PIXEL", False)
         ]
 
-    def test_no_source_at_all(self, make: Make, extract: Any) -> None:
+    def test_index_without_source(self, make: Make, extract: Any) -> None:
         index = make({}, {"cached": True, "sqlsin": None, "sqlunt": None}, _source={"enabled": False})
         dataset = extract(index)
         assert rows(dataset, "since", "until", "cached", "db") == [
@@ -144,7 +144,7 @@ class TestFieldsThatSourceLacks:
         index = make({"sqlsin": 5, "sqlunt": 6}, name="-b")
         assert rows(extract(index.replace("-b", "-*"))) == [(SINCE, UNTIL), (5, 6)]
 
-    def test_what_nobody_keeps_is_noted_or_refused(self, make: Make, extract: Any) -> None:
+    def test_lost_values_are_noted_or_refused(self, make: Make, extract: Any) -> None:
         index = make({}, name="-a", fields={"sqlowner": {"type": "text"}}, _source={"excludes": ["sqlowner"]})
         with pytest.warns(PartialSource, match=f"The values of sqlowner cannot be read: in {index} it is left out of"):
             assert rows(extract(index), "schema", "since") == [(None, SINCE)]
@@ -156,7 +156,7 @@ class TestFieldsThatSourceLacks:
             with pytest.raises(ElasticsearchError, match=match):
                 extract(index)
 
-    def test_by_a_user_who_may_not_see_mappings(self, make: Make, extract: Any, es: Elasticsearch) -> None:
+    def test_user_without_the_right_to_read_mappings(self, make: Make, extract: Any, es: Elasticsearch) -> None:
         index = make({}, {"sqlsin": 5, "sqlunt": 6}, _source={"excludes": ["sqlsin", "sqlunt"]})
         es.security.put_role(name="reader", indices=[{"names": [index], "privileges": ["read"]}])
         es.security.put_user(username="reader", password="not-secret", roles=["reader"])
@@ -164,7 +164,7 @@ class TestFieldsThatSourceLacks:
         assert rows(dataset) == [(SINCE, UNTIL), (5, 6)]
         assert "sqlsin is read beside _source" in notes(dataset)
 
-    def test_an_iov_that_is_lost_in_an_unknown_way_is_warned_of(
+    def test_unexpectedly_missing_iov_gives_a_warning(
         self, make: Make, extract: Any, elasticsearch_server: ElasticsearchServer
     ) -> None:
         def without(body: dict[str, Any]) -> dict[str, Any]:
@@ -214,7 +214,7 @@ class TestTimes:
 class TestFilters:
     """Filters on what not all indices map as expected."""
 
-    def test_what_is_not_mapped_is_refused(self, make: Make, extract: Any) -> None:
+    def test_filter_by_an_unmapped_field_is_refused(self, make: Make, extract: Any) -> None:
         fields = {"cached": None, "taskid": None}
         index = make({"taskid": 0}, {"taskid": 1, "cached": True}, fields=fields, dynamic=False)
         assert extract(index).counts.kept == 2
@@ -223,7 +223,7 @@ class TestFilters:
         with pytest.raises(ElasticsearchError, match=rf"{index} cannot be filtered by taskid: .*without taskid"):
             extract(index, taskid=1)
 
-    def test_also_where_one_index_of_several_lacks_it(self, make: Make, extract: Any) -> None:
+    def test_filter_by_a_field_unmapped_in_one_index_is_refused(self, make: Make, extract: Any) -> None:
         make({}, name="-a")
         other = make({}, name="-b", fields={"cached": None}, dynamic=False)
         empty = make(name="-c", fields={"cached": None})
@@ -252,19 +252,19 @@ class TestFilters:
         assert f"cached is boolean in {two} and long in {one}: 1 counts as true, and 0 as false." in notes(dataset)
         assert rows(extract(both, cached=False), "cached") == [(False,), (False,)]
 
-    def test_a_task_as_a_keyword_and_as_something_else(self, make: Make, extract: Any) -> None:
+    def test_filter_by_task_with_other_types_of_taskid(self, make: Make, extract: Any) -> None:
         index = make({"taskid": "501"}, {"taskid": 502}, name="-a", fields={"taskid": {"type": "keyword"}})
         assert rows(extract(index, taskid=501), "taskid") == [(501,)]
         index = make({"taskid": 501}, name="-b", fields={"taskid": {"type": "double"}})
         with pytest.raises(ElasticsearchError, match=rf"{index} cannot be filtered by taskid: the field is double"):
             extract(index, taskid=501)
 
-    def test_what_is_mapped_and_not_indexed(self, make: Make, extract: Any) -> None:
+    def test_filter_by_a_field_that_is_not_indexed_is_refused(self, make: Make, extract: Any) -> None:
         index = make({}, fields={"taskid": {"type": "long", "index": False, "doc_values": False}})
         with pytest.raises(ElasticsearchError, match=r"by taskid: the field is long, and not indexed"):
             extract(index, taskid=41_000_000)
 
-    def test_a_period_without_documents_says_when_there_are_some(self, make: Make, extract: Any) -> None:
+    def test_warning_of_an_empty_period_names_the_period_of_the_index(self, make: Make, extract: Any) -> None:
         index = make({}, {"@timestamp": "2026-10-03T12:00:00.000Z", "cached": True})
         here = "The index has documents"
         with pytest.warns(NothingFound, match=f"{here} from 2026-10-01 00:00 UTC to 2026-10-03 12:00 UTC"):
@@ -312,7 +312,7 @@ class TestPartialAnswers:
         assert rows(dataset) == [(SINCE, UNTIL)]
         assert not dataset.manifest.partial
 
-    def test_a_remote_cluster_that_is_away(self, make: Make, extract: Any, es: Elasticsearch) -> None:
+    def test_unavailable_remote_cluster_is_an_error(self, make: Make, extract: Any, es: Elasticsearch) -> None:
         index = make({}, {})
         gone = {"mode": "proxy", "proxy_address": "127.0.0.1:9", "skip_unavailable": True}
         es.cluster.put_settings(persistent={"cluster.remote.gone": gone})
@@ -350,14 +350,14 @@ class TestPartialAnswers:
         ],
     )
     @pytest.mark.parametrize("skip", range(4), ids=["count", "second count", "sample", "count in the point in time"])
-    def test_any_answer_that_is_not_of_all(
+    def test_each_kind_of_partial_answer_is_an_error(
         self, filled: str, extract: Any, proxy: FlakyProxy, change: dict[str, Any], message: str, skip: int
     ) -> None:
         proxy.faults.append(Edit(lambda body: body | change, when="_search", skip=skip))
         with pytest.raises((ElasticsearchError, InterruptedExtraction), match=f"did not answer in full: {message}"):
             extract(filled, es_address=proxy.url)
 
-    def test_a_point_in_time_of_fewer_shards_than_were_counted(
+    def test_point_in_time_with_fewer_shards_than_planned_is_an_error(
         self, filled: str, extract: Any, proxy: FlakyProxy
     ) -> None:
         proxy.faults.append(Edit(lambda body: body | {"_shards": {"total": 0, "failed": 0}}, when="_search", skip=3))
@@ -377,7 +377,7 @@ class TestPartialAnswers:
 class TestExtraFields:
     """An extra field costs no row."""
 
-    def test_what_does_not_fit(self, make: Make, extract: Any) -> None:
+    def test_values_of_extra_fields_that_do_not_fit_are_null(self, make: Make, extract: Any) -> None:
         fields = {
             "tags": {"type": "keyword"},
             "day": {"type": "date"},
@@ -403,7 +403,7 @@ class TestExtraFields:
 class TestSecondReaders:
     """The index is asked once; what was found out is in the manifest."""
 
-    def test_a_part_is_read_elsewhere_though_the_server_is_busy(
+    def test_helper_reads_a_part_although_the_server_is_busy(
         self, make: Make, elasticsearch_server: ElasticsearchServer, data_dir: Path
     ) -> None:
         index = make({}, {"sqlsin": 5, "sqlunt": 6}, _source={"excludes": ["sqlsin", "sqlunt"]})
@@ -431,7 +431,7 @@ class TestStopping:
 
     @pytest.mark.parametrize("when", ["_field_caps", "_search", "_pit", "POST /_search"])
     @pytest.mark.parametrize("dry_run", [False, True])
-    def test_a_search_in_flight_is_left(
+    def test_running_search_is_abandoned_when_stopped(
         self, make: Make, extract: Any, elasticsearch_server: ElasticsearchServer, when: str, dry_run: bool
     ) -> None:
         fault = Silence(when=when, times=None)

@@ -90,7 +90,7 @@ def test_the_digest_is_of_the_documents(tmp_path):
 
 
 @pytest.mark.parametrize(("suffix", "compress"), [(".gz", gzip.compress), (".zst", zstd)])
-def test_a_compressed_file_that_is_cut_short_or_damaged(tmp_path, monkeypatch, suffix, compress):
+def test_truncated_or_damaged_compressed_file(tmp_path, monkeypatch, suffix, compress):
     monkeypatch.setattr(exports, "_BLOCK", 64)
     path = tmp_path / f"a{suffix}"
     whole = compress(TEXT)
@@ -100,20 +100,20 @@ def test_a_compressed_file_that_is_cut_short_or_damaged(tmp_path, monkeypatch, s
             ExportFile(path).survey()
 
 
-def test_the_first_bytes_say_how_a_file_is_compressed_and_not_its_name(tmp_path):
+def test_compression_is_recognised_by_content_not_by_name(tmp_path):
     assert lines_of(tmp_path / "a.GZ", gzip.compress(TEXT)) == LINES
     assert lines_of(tmp_path / "dump", zstd(TEXT)) == LINES
     assert lines_of(tmp_path / "plain.gz", TEXT) == LINES
 
 
-def test_a_file_without_lines(tmp_path):
+def test_empty_file_is_refused(tmp_path):
     for name, content in (("a.ndjson", b""), ("b.ndjson", b"\n \r\n\n"), ("c.ndjson", b"\xef\xbb\xbf"), ("a.gz", b"")):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InvalidRequestError, match="holds no documents"):
             ExportFile(tmp_path / name)
 
 
-def test_no_file_and_a_folder(tmp_path):
+def test_missing_file_and_folder_are_refused(tmp_path):
     with pytest.raises(InvalidRequestError, match=r"There is no file .*none"):
         ExportFile(tmp_path / "none.ndjson")
     with pytest.raises(InvalidRequestError, match="is a folder"):
@@ -139,7 +139,7 @@ def taken(stream, start, stop):
     return found
 
 
-def test_a_stream_hands_out_a_range_and_then_nothing(stream):
+def test_stream_ends_after_its_range(stream):
     assert taken(stream, 0, 10) == LINES[:10]
     assert stream.take(0, 10) is None
     assert taken(stream, 10, 200) == LINES[10:]
@@ -158,7 +158,7 @@ def test_a_stream_skips_ranges(tmp_path_factory, bounds):
         stream.close()
 
 
-def test_several_threads_get_every_line_once_from_ranges_that_overlap_in_time(stream):
+def test_threads_get_every_line_once(stream):
     ranges = [(0, 60), (60, 61), (90, 150), (150, 200)]
     together = threading.Barrier(4)
 
@@ -181,7 +181,7 @@ def test_lines_of_elasticdump_are_unwrapped():
     assert [bytes(document) for document in unwrapped(lines)] == LINES
 
 
-def test_other_lines_stay():
+def test_other_lines_are_unchanged():
     wrapped = b'{"_source":{"a":1}}'
     deep = b'{"_source":' * 9_000
     for line in (b'{"a":1}', b"{", b"\xff", b"[]", b"[" * 9_000, deep, wrapped + b"," + wrapped, wrapped + wrapped):

@@ -44,7 +44,7 @@ def extract(settings, export, **options):
 
 @pytest.mark.parametrize("style", ["plain", "elasticdump"])
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
-def test_an_export_file_becomes_the_rows_that_the_world_says(settings, world, tmp_path, style, suffix):
+def test_rows_of_an_export_file_are_those_of_the_world(settings, world, tmp_path, style, suffix):
     path = tmp_path / f"dump.ndjson{suffix}"
     world.write(path, style=style)
     assert_is_the_world(extract(settings, path), world)
@@ -55,7 +55,7 @@ def test_the_shipped_sample_becomes_a_dataset(settings):
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_parts_are_as_many_as_the_file_needs(settings, world, export):
+def test_number_of_parts_follows_from_the_size_of_the_file(settings, world, export):
     dataset = extract(settings, export)
     assert len(dataset.manifest.plan) == 4
     assert_is_the_world(dataset, world)
@@ -69,7 +69,7 @@ def test_numbers_written_as_text_are_numbers(settings, tmp_path):
     assert dataset.manifest.converted["sqlsin"] > 1_000
 
 
-def test_a_period_and_filters_leave_the_others_out_and_count_them(settings, world, export):
+def test_documents_outside_period_and_filters_are_left_out_and_counted(settings, world, export):
     period = {"since": "2026-10-01T06:00", "until": "2026-10-01T14:00:00+02:00"}
     dataset = extract(settings, export, cached=False, taskid=None, **period)
     logs = world.logs()
@@ -83,7 +83,7 @@ def test_a_period_and_filters_leave_the_others_out_and_count_them(settings, worl
     assert dataset.manifest.request["until"] == "2026-10-01T12:00:00.000Z"
 
 
-def test_a_task_alone(settings, world, export):
+def test_filter_by_task(settings, world, export):
     logs = world.logs()
     taskid = logs["taskid"].value_counts()[0]["values"].as_py()
     assert_same_rows(extract(settings, export, taskid=taskid).to_arrow(), logs.filter(pc.equal(logs["taskid"], taskid)))
@@ -104,7 +104,7 @@ def test_extra_fields_become_columns(settings, tmp_path):
     assert dataset.schema.names[-3:] == ["dn", "tries", "when"]
 
 
-def test_without_a_catalogue_nothing_is_completed(settings, export, data_dir):
+def test_rows_are_not_completed_without_a_catalogue(settings, export, data_dir):
     other = fl.Settings(data_dir=data_dir)
     with pytest.raises(CatalogueError, match=r"no catalogue at .*coolr_file.*complete=False"):
         extract(other, export)
@@ -120,7 +120,7 @@ def test_conflicts_between_id_and_name_are_in_the_manifest(settings, export):
 
 
 @pytest.mark.parametrize("limit", [1, 500, 5_000])
-def test_a_limit_cuts_by_time_earliest_first_and_says_so(data_dir, world, export, limit):
+def test_limit_keeps_the_earliest_documents_and_warns(data_dir, world, export, limit):
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=limit)
     with pytest.warns(LimitReached, match=f"limit_queries .{limit:,}. cut d at 2026-10-01T"):
         dataset = extract(settings, export)
@@ -133,7 +133,7 @@ def test_a_limit_cuts_by_time_earliest_first_and_says_so(data_dir, world, export
     assert dataset.manifest.left_out["beyond limit_queries"] >= readable - limit
 
 
-def test_a_dry_run_says_what_would_be_done_and_writes_nothing(settings, export, data_dir):
+def test_dry_run_describes_the_extraction_and_writes_nothing(settings, export, data_dir):
     dry = fl.extract(settings, source=export, dry_run=True, **DAY)
     assert dry.documents == 8_000
     assert dry.body is None
@@ -165,20 +165,20 @@ def test_a_dry_run_says_what_would_be_done_and_writes_nothing(settings, export, 
         ({"name": ""}, r"'' is not the name of a dataset"),
     ],
 )
-def test_bad_input_is_refused_before_any_work(settings, export, data_dir, options, message):
+def test_invalid_arguments_are_refused_before_any_work(settings, export, data_dir, options, message):
     with pytest.raises(InvalidRequestError, match=message):
         fl.extract(settings, **{"name": "d", "source": export, "progress": False} | options)
     assert not list(data_dir.glob("datasets/[!.]*"))
 
 
-def test_without_a_source_an_address_and_an_index_are_needed(data_dir):
+def test_address_and_index_are_required_without_a_file(data_dir):
     with pytest.raises(ConfigurationError, match="es_address is not set"):
         fl.extract(fl.sample.settings(data_dir=data_dir), name="d")
     with pytest.raises(ConfigurationError, match="es_index is not set"):
         fl.extract(fl.sample.settings(data_dir=data_dir, es_address="localhost"), name="d")
 
 
-def test_a_complete_dataset_is_not_touched(settings, export):
+def test_complete_dataset_is_not_changed(settings, export):
     before = extract(settings, export)
     text = (before.path / "manifest.json").read_text()
     with pytest.raises(DatasetError, match=r"d exists already and is complete. Choose another name, or delete it"):
@@ -191,7 +191,7 @@ class Stop(Exception):
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_stopped_by_the_callback_it_is_incomplete_and_goes_on(settings, large_export):
+def test_extraction_stopped_by_the_callback_can_be_resumed(settings, large_export):
     def report(progress):
         if progress.done >= 10_000:
             raise Stop
@@ -216,7 +216,7 @@ def test_stopped_by_the_callback_it_is_incomplete_and_goes_on(settings, large_ex
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_file_that_has_changed_is_not_gone_on_with(settings, data_dir, large_export):
+def test_extraction_of_a_changed_file_is_not_resumed(settings, data_dir, large_export):
     run_child(data_dir, large_export, progress=KILL)
     with large_export.open("a") as file:
         file.write("{}\n")
@@ -262,7 +262,7 @@ def large_export(tmp_path_factory):
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_killed_it_resumes_to_the_rows_of_an_undisturbed_run(settings, data_dir, large_export):
+def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_export):
     child = run_child(data_dir, large_export, progress=KILL)
     assert child.returncode == -signal.SIGKILL, child.stderr
     dataset = fl.datasets.open_dataset("d", settings)
@@ -275,7 +275,7 @@ def test_killed_it_resumes_to_the_rows_of_an_undisturbed_run(settings, data_dir,
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_a_full_disk_is_said_and_resumed(settings, data_dir, export, world):
+def test_extraction_resumes_after_a_full_disk(settings, data_dir, export, world):
     full = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     child = run_child(data_dir, export, before=full)
     assert child.returncode == 1
@@ -289,7 +289,7 @@ def test_a_full_disk_is_said_and_resumed(settings, data_dir, export, world):
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_what_is_there_of_an_incomplete_dataset_is_read_only_on_request(settings, data_dir, large_export):
+def test_incomplete_dataset_is_read_only_with_allow_incomplete(settings, data_dir, large_export):
     run_child(data_dir, large_export, progress=KILL)
     dataset = fl.datasets.open_dataset("d", settings)
     with pytest.raises(DatasetError, match="d is incomplete"):
@@ -301,13 +301,13 @@ def test_what_is_there_of_an_incomplete_dataset_is_read_only_on_request(settings
     assert_is_the_world(extract(settings, large_export), World(60_000, seed=5))
 
 
-def test_nothing_kept_is_said(settings, tmp_path):
+def test_dataset_without_rows_gives_a_warning(settings, tmp_path):
     (tmp_path / "dump.ndjson").write_text('{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CMS"}\n' * 20)
     with pytest.warns(NothingKept, match="None of 20 documents became a row of d: another database 20"):
         extract(settings, tmp_path / "dump.ndjson")
 
 
-def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_dir, tmp_path):
+def test_limit_below_the_first_millisecond_gives_an_empty_dataset_and_a_warning(data_dir, tmp_path):
     document = '{"@timestamp": "2026-10-01T00:00:00.000Z", "sqldb": "CONDBR2"}\n'
     (tmp_path / "dump.ndjson").write_text(document * 50)
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=20)
@@ -315,7 +315,7 @@ def test_a_limit_within_the_first_millisecond_leaves_nothing_and_says_so(data_di
         assert extract(settings, tmp_path / "dump.ndjson").counts.kept == 0
 
 
-def test_a_parquet_file_is_no_export_file(settings, tmp_path):
+def test_parquet_file_is_refused_as_export_file(settings, tmp_path):
     with pytest.raises(InvalidRequestError, match=r"a file of Parquet: frontierlab.datasets.import_parquet reads it"):
         extract(settings, fl.sample.path("catalogue.parquet"))
 

@@ -62,7 +62,7 @@ def grow_old(settings):
     os.utime(settings.catalogue_path, (then, then))
 
 
-def test_a_missing_catalogue_is_built_first(server, settings, world, export):
+def test_missing_catalogue_is_built_first(server, settings, world, export):
     records: list[Progress] = []
     dataset = extract(settings, export, progress=records.append)
     assert_is_the_world(dataset, world)
@@ -76,13 +76,13 @@ def test_a_missing_catalogue_is_built_first(server, settings, world, export):
     assert server.count() == 2 * count
 
 
-def test_an_archive_gives_the_catalogue_too(data_dir, world, export):
+def test_catalogue_is_built_from_an_archive(data_dir, world, export):
     settings = Settings(coolr_archive=fl.sample.path("payloads.parquet").parent, data_dir=data_dir)
     assert_is_the_world(extract(settings, export), world)
     assert settings.catalogue_path.exists()
 
 
-def test_without_a_place_to_build_it_from(data_dir, export):
+def test_missing_catalogue_without_coolr_is_an_error(data_dir, export):
     for options in ({}, {"dry_run": True}):
         with pytest.raises(
             CatalogueError, match=r"Set coolr_host or coolr_archive: .*refresh\(settings\).*coolr_file"
@@ -93,7 +93,7 @@ def test_without_a_place_to_build_it_from(data_dir, export):
     assert not [*data_dir.rglob("manifest.json")]
 
 
-def test_where_it_cannot_be_built_nothing_is_begun(server, settings, export):
+def test_extraction_does_not_begin_if_the_catalogue_cannot_be_built(server, settings, export):
     server.troubles.append(Trouble(status=403))
     with pytest.raises(CatalogueError, match=r"cannot be built: COOLR gave nothing: .*answered 403"):
         extract(settings, export)
@@ -101,7 +101,7 @@ def test_where_it_cannot_be_built_nothing_is_begun(server, settings, export):
     assert extract(settings, export, complete=False).state == "complete"
 
 
-def test_a_host_that_is_not_there_is_two_sentences(data_dir, export, monkeypatch):
+def test_unknown_coolr_host_gives_a_short_message(data_dir, export, monkeypatch):
     def unknown(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -117,7 +117,7 @@ def test_a_host_that_is_not_there_is_two_sentences(data_dir, export, monkeypatch
 
 
 @pytest.mark.parametrize("trouble", [{"status": 403}, {"lie": "garbled"}, {"delay": FOR_EVER}])
-def test_an_old_one_is_taken_where_it_cannot_be_refreshed(server, settings, world, export, trouble):
+def test_old_catalogue_is_used_with_a_warning_if_the_refresh_fails(server, settings, world, export, trouble):
     fl.catalogues.refresh(settings, progress=False)
     grow_old(settings)
     server.troubles.append(Trouble(**trouble))
@@ -130,7 +130,7 @@ def test_an_old_one_is_taken_where_it_cannot_be_refreshed(server, settings, worl
     assert problem.startswith("The catalogue is of 20")
 
 
-def test_a_refresh_that_takes_too_long_leaves_the_old_one(server, settings, world, export, monkeypatch):
+def test_old_catalogue_is_used_if_the_refresh_takes_too_long(server, settings, world, export, monkeypatch):
     fl.catalogues.refresh(settings, progress=False)
     grow_old(settings)
     server.troubles.append(Trouble(when="^nodes", delay=FOR_EVER))
@@ -144,13 +144,13 @@ def test_a_refresh_that_takes_too_long_leaves_the_old_one(server, settings, worl
     assert extract(settings, export, "again").manifest.catalogue == []
 
 
-def test_what_coolr_does_not_give_is_said(server, settings, export):
+def test_gaps_in_coolr_give_a_warning(server, settings, export):
     server.troubles.append(Trouble(when="^tags.*PixCalib", status=403))
     with pytest.warns(OldCatalogue, match=r"did not give \d+ lists of the catalogue. The first: .* answered 403"):
         extract(settings, export)
 
 
-def test_a_job_says_it_too(server, settings, export):
+def test_job_keeps_the_warning_about_the_catalogue(server, settings, export):
     fl.catalogues.refresh(settings, progress=False)
     grow_old(settings)
     server.troubles.append(Trouble(status=403))
@@ -160,7 +160,7 @@ def test_a_job_says_it_too(server, settings, export):
     assert [text for text in job.warnings if "could not be refreshed" in text]
 
 
-def test_a_dry_run_builds_nothing(server, settings, export):
+def test_dry_run_builds_no_catalogue(server, settings, export):
     dry = extract(settings, export, dry_run=True)
     assert "There is no catalogue yet: the extraction builds it" in str(dry)
     assert dry.size > 0
@@ -172,7 +172,7 @@ def test_a_dry_run_builds_nothing(server, settings, export):
     assert "the extraction refreshes it" in str(extract(settings, export, dry_run=True))
 
 
-def test_of_two_extractions_one_builds_it(server, settings, world, export):
+def test_one_of_two_extractions_builds_the_catalogue(server, settings, world, export):
     waits, done = threading.Event(), {}
 
     def report(record: Progress) -> None:
@@ -195,7 +195,7 @@ def test_of_two_extractions_one_builds_it(server, settings, world, export):
         assert_is_the_world(dataset, world)
 
 
-def test_it_is_stopped_while_the_catalogue_is_built(server, settings, world, export):
+def test_extraction_can_be_stopped_while_the_catalogue_is_built(server, settings, world, export):
     server.troubles.append(Trouble(when="^tags", delay=FOR_EVER))
 
     def stop(record: Progress) -> None:

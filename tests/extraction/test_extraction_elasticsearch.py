@@ -51,13 +51,13 @@ def extract(settings, **options):
     return fl.extract(settings, **{"name": "d", "progress": False, **DAY, **options})
 
 
-def test_an_index_becomes_the_rows_that_the_world_says(settings):
+def test_rows_of_an_index_are_those_of_the_world(settings):
     assert_is_the_world(extract(settings), WORLD)
 
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.parametrize(("slices", "page"), [(1, 700), (3, 333)])
-def test_parts_slices_and_pages_change_nothing(elasticsearch_server, data_dir, filled, slices, page):
+def test_parts_slices_and_pages_do_not_change_the_rows(elasticsearch_server, data_dir, filled, slices, page):
     settings = elastic_settings(elasticsearch_server, data_dir, filled, es_slices=slices, es_page=page)
     dataset = extract(settings)
     assert len(dataset.manifest.plan) >= 10
@@ -65,7 +65,7 @@ def test_parts_slices_and_pages_change_nothing(elasticsearch_server, data_dir, f
     assert_is_the_world(dataset, WORLD)
 
 
-def test_without_bounds_everything_is_taken(settings):
+def test_period_without_bounds_takes_all_documents(settings):
     dataset = extract(settings, since=None, until=None)
     assert_is_the_world(dataset, WORLD)
     assert dataset.manifest.request["until_is_now"]
@@ -132,7 +132,7 @@ def test_extra_fields_are_read_as_the_index_maps_them(es, elasticsearch_server, 
     assert "sqldb" in dry.body["_source"]
 
 
-def test_half_a_surrogate_pair_costs_its_document_alone(es, elasticsearch_server, data_dir, index):
+def test_half_a_surrogate_pair_makes_only_its_document_malformed(es, elasticsearch_server, data_dir, index):
     usual = {"@timestamp": "2026-10-01T12:00:00.000Z", "sqldb": "CONDBR2_RO"}
     text = json.dumps({**usual, "sqlowner": "A", "other": "a\ud800"}), json.dumps({**usual, "sqlowner": "\udc00"})
     for document in (*text, *[json.dumps({**usual, "fsize": number}) for number in range(60)]):
@@ -197,7 +197,7 @@ class TestConnection:
         with pytest.raises(ElasticsearchError, match="is not trusted"):
             extract(changed(es_ca_certs=None, es_fingerprint="00" * 32), name="e")
 
-    def test_unverified_only_in_so_many_words(self, changed):
+    def test_certificate_is_unverified_only_on_request(self, changed):
         with pytest.raises(ElasticsearchError, match=r"certificate of https://.* is not trusted .*es_ca_certs"):
             extract(changed(es_ca_certs=None))
         assert extract(changed(es_ca_certs=None, es_verify_certs=False)).counts.read == 20_000
@@ -213,7 +213,7 @@ class TestConnection:
         with pytest.raises(ElasticsearchError, match="There is no index nowhere on https"):
             extract(changed(es_index="nowhere"))
 
-    def test_nobody_there(self, changed):
+    def test_server_that_does_not_answer(self, changed):
         with pytest.raises(ElasticsearchError, match=r"127.0.0.1:9 does not answer .*Check es_address and es_port"):
             extract(changed(es_address="http://127.0.0.1:9", es_ca_certs=None))
 
@@ -222,7 +222,7 @@ class TestConnection:
         with pytest.raises(ElasticsearchError, match=r"by @timestamp: the field is text\. Every index has to map"):
             extract(changed(es_index=index))
 
-    def test_nothing_is_left_behind(self, changed, data_dir):
+    def test_failed_extraction_leaves_no_files(self, changed, data_dir):
         with pytest.raises(ElasticsearchError, match="There is no index"):
             extract(changed(es_index="nowhere"))
         assert fl.datasets.list_datasets(changed()).empty
@@ -241,7 +241,7 @@ class TestFaults:
     def settings(self, elasticsearch_server, data_dir, filled, proxy):
         return elastic_settings(elasticsearch_server, data_dir, filled, es_address=proxy.url, es_page=1_000)
 
-    def test_a_busy_server_is_asked_again_for_smaller_pages(self, settings, proxy):
+    def test_busy_server_is_asked_again_for_smaller_pages(self, settings, proxy):
         proxy.faults.append(too_many_requests(times=3, skip=4, when=SEARCH))
         assert_is_the_world(extract(settings), WORLD)
         assert proxy.statuses(SEARCH).count(429) == 3
@@ -265,7 +265,7 @@ class TestFaults:
         ],
         ids=lambda fault: type(fault).__name__,
     )
-    def test_what_passes_is_waited_for(self, settings, proxy, fault):
+    def test_temporary_failures_are_retried(self, settings, proxy, fault):
         proxy.faults.append(fault)
         assert_is_the_world(extract(settings), WORLD)
         assert fault.struck
@@ -284,7 +284,7 @@ class TestFaults:
         assert fl.datasets.open_dataset("d", settings).state == "incomplete"
         assert_is_the_world(extract(settings), WORLD)
 
-    def test_a_server_that_stays_away_interrupts_and_the_same_call_goes_on(self, settings, proxy):
+    def test_absent_server_interrupts_and_the_same_call_resumes(self, settings, proxy):
         fault = Drop(when=SEARCH, skip=15, times=None)
         proxy.faults.append(fault)
         impatient = settings.model_copy(update={"es_retry_seconds": 1.0})
@@ -297,16 +297,16 @@ class TestFaults:
         assert_is_the_world(extract(impatient), WORLD)
         assert sum(seen.line.startswith(SEARCH) for seen in proxy.requests[before:]) < 60
 
-    def test_a_lost_point_in_time_costs_its_part_and_no_more(self, settings, proxy):
+    def test_part_is_read_again_after_its_point_in_time_is_lost(self, settings, proxy):
         proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=10))
         assert_is_the_world(extract(settings), WORLD)
 
-    def test_a_point_in_time_that_is_lost_again_and_again_interrupts(self, settings, proxy):
+    def test_repeated_loss_of_the_point_in_time_interrupts(self, settings, proxy):
         proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=10, times=None))
         with pytest.raises(InterruptedExtraction, match="the point in time is gone"):
             extract(settings)
 
-    def test_a_server_that_is_restarted_is_waited_for(self, settings, proxy, elasticsearch_server):
+    def test_restarted_server_is_waited_for(self, settings, proxy, elasticsearch_server):
         proxy.faults.append(Call(elasticsearch_server.restart, when=SEARCH, skip=10))
         patient = settings.model_copy(update={"es_retry_seconds": 600.0})  # a loaded machine starts it slowly
         assert_is_the_world(extract(patient), WORLD)
@@ -330,7 +330,7 @@ fl.extract(
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_killed_it_resumes_to_identical_rows(settings, data_dir, tmp_path):
+def test_killed_extraction_resumes_to_identical_rows(settings, data_dir, tmp_path):
     config = tmp_path / "configuration.txt"
     secrets = {"es_pswd": settings.es_pswd.get_secret_value()}
     fl.create_config_file(config, **settings.model_dump(exclude_unset=True, exclude=set(secrets)), **secrets)
@@ -346,7 +346,7 @@ def test_killed_it_resumes_to_identical_rows(settings, data_dir, tmp_path):
     assert_is_the_world(resumed, WORLD)
 
 
-def test_no_secret_is_in_what_is_stored_or_shown(settings):
+def test_no_secret_is_stored_or_shown(settings):
     dataset = extract(settings)
     secret = settings.es_pswd.get_secret_value()
     assert secret not in (dataset.path / "manifest.json").read_text()

@@ -104,7 +104,7 @@ def value_of(folder, name, column):
         ("taskname", pa.array([True]), "taskname: not a name"),
     ],
 )
-def test_a_value_of_any_type(tmp_path, name, column, expected):
+def test_values_of_any_type(tmp_path, name, column, expected):
     assert value_of(tmp_path, name, column) == expected
 
 
@@ -135,7 +135,7 @@ def test_text_that_is_not_utf_8_is_malformed(tmp_path):
         (pa.array(["2026-10-01 00:00:00"]).dictionary_encode(), START),
     ],
 )
-def test_a_time_of_any_type(tmp_path, column, expected):
+def test_times_of_any_type(tmp_path, column, expected):
     pq.write_table(pa.table({"@timestamp": column, "db": ["CONDBR2"]}), tmp_path / "a.parquet", store_schema=False)
     rows, reasons = read(tmp_path / "a.parquet")
     found = [int(row["time"].timestamp() * 1_000) for row in rows] + reasons
@@ -174,7 +174,7 @@ def test_times_of_spark_and_impala_do_not_overflow(tmp_path, day):
         ("since", pa.array([np.float16(4096)], pa.float16()), "column since holds integers as floats.*From 2,048 on"),
     ],
 )
-def test_a_type_that_holds_no_value_of_a_log_row_is_refused_by_name(settings, tmp_path, name, column, message):
+def test_column_of_an_unusable_type_is_refused_and_named(settings, tmp_path, name, column, message):
     pq.write_table(table(**{name: column}), tmp_path / "a.parquet")
     with pytest.raises(InvalidRequestError, match=message):
         make(settings, tmp_path / "a.parquet")
@@ -195,7 +195,7 @@ def test_a_type_that_holds_no_value_of_a_log_row_is_refused_by_name(settings, tm
         ("TIME '12:00:00'", "taskname", "12:00:00.000000"),
     ],
 )
-def test_a_value_that_duckdb_writes(tmp_path, sql, name, expected):
+def test_values_written_by_duckdb(tmp_path, sql, name, expected):
     path = tmp_path / "a.parquet"
     select = f"SELECT TIMESTAMPTZ '2026-10-01 00:00:00+00' AS time, 'CONDBR2' AS db, {sql} AS \"{name}\""
     with duckdb.connect() as connection:
@@ -204,7 +204,7 @@ def test_a_value_that_duckdb_writes(tmp_path, sql, name, expected):
     assert [row[name] for row in rows] + reasons == [expected]
 
 
-def test_an_interval_of_duckdb_is_refused_by_name(tmp_path):
+def test_interval_written_by_duckdb_is_refused(tmp_path):
     with duckdb.connect() as connection:
         select = "SELECT now() AS time, 'CONDBR2' AS db, INTERVAL 1 DAY AS taskname"
         connection.sql(f"COPY ({select}) TO '{tmp_path / 'a.parquet'}' (FORMAT parquet)")
@@ -308,7 +308,7 @@ def _written(path, columns, how, draw):
 
 @hypothesis_settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
-def test_what_any_tool_writes_of_the_same_rows_is_read_as_the_same_rows(tmp_path, data):
+def test_same_rows_written_by_any_tool_are_read_alike(tmp_path, data):
     drawn = {
         "time": data.draw(times(), "time"),
         "since": data.draw(integers(), "since"),
@@ -344,7 +344,7 @@ def _plain(row):
 # ---- folders
 
 
-def test_a_folder_as_spark_writes_it(settings, tmp_path):
+def test_folder_written_by_spark_is_read(settings, tmp_path):
     folder = tmp_path / "logs.parquet"
     folder.mkdir()
     pq.write_table(table(since=pa.array([1, 2])), folder / "part-00000.snappy.parquet")
@@ -373,7 +373,7 @@ def test_folders_of_partitions_are_columns(tmp_path):
     assert find_logs(tmp_path)[0].unknown == ["_day"]
 
 
-def test_what_duckdb_partitions_is_read(tmp_path):
+def test_folders_partitioned_by_duckdb_are_read(tmp_path):
     with duckdb.connect() as connection:
         connection.register("logs", table(cached=pa.array([True, False, None]), taskid=pa.array([1, 1, None])))
         connection.sql(f"COPY logs TO '{tmp_path / 'out'}' (FORMAT parquet, PARTITION_BY (cached, taskid))")
@@ -383,7 +383,7 @@ def test_what_duckdb_partitions_is_read(tmp_path):
 
 
 @pytest.mark.spark
-def test_what_spark_writes_is_read(running, tmp_path):
+def test_folders_written_by_spark_itself_are_read(running, tmp_path):
     moments = ["1970-01-01 00:00:00", "2261-12-31 23:59:59.999", "2400-01-01 00:00:00"]
     rows = [f"(TIMESTAMP '{moment}', 'CONDBR2_RO', '/A/{i}', {i}L)" for i, moment in enumerate(moments)]
     logs = running.sql(f"SELECT * FROM VALUES {', '.join(rows)} AS logs(time, db, nodefullpath, taskid)").selectExpr(
@@ -411,7 +411,7 @@ def test_what_spark_writes_is_read(running, tmp_path):
     ]
 
 
-def test_a_column_that_is_in_the_file_and_its_folders_is_taken_from_the_file(tmp_path):
+def test_column_of_the_file_has_priority_over_the_folder_name(tmp_path):
     folder = tmp_path / "db=OTHER"
     folder.mkdir()
     pq.write_table(table(), folder / "a.parquet")
@@ -445,7 +445,7 @@ def test_files_may_differ_in_columns_and_order(tmp_path):
         ),
     ],
 )
-def test_a_folder_that_is_not_whole_is_refused_by_name(settings, tmp_path, files, message):
+def test_unusable_folder_is_refused_and_described(settings, tmp_path, files, message):
     folder = tmp_path / "logs"
     folder.mkdir()
     if "_SUCCESS" not in files and files:
@@ -500,7 +500,7 @@ def test_many_small_files_become_few_row_groups_in_flat_memory(settings, tmp_pat
 # ---- what is said
 
 
-def test_losses_of_an_import_are_warned_of(settings, tmp_path):
+def test_losses_of_an_import_give_a_warning(settings, tmp_path):
     pq.write_table(table(cached=pa.array(["maybe", "True", "False"])), tmp_path / "a.parquet")
     with pytest.warns(DocumentsLost, match=r"1 of 3 documents are malformed.* in a: cached: not a flag 1"):
         make(settings, tmp_path / "a.parquet")
@@ -509,7 +509,7 @@ def test_losses_of_an_import_are_warned_of(settings, tmp_path):
         make(settings, tmp_path / "b.parquet", "b")
 
 
-def test_what_an_exported_dataset_lacked_its_import_lacks_too(settings, tmp_path):
+def test_import_of_an_export_keeps_its_losses(settings, tmp_path):
     pq.write_table(table(), tmp_path / "a.parquet")
     dataset = make(settings, tmp_path / "a.parquet")
     dataset.manifest.partial = ["The cluster far did not answer."]
@@ -529,7 +529,7 @@ def test_what_an_exported_dataset_lacked_its_import_lacks_too(settings, tmp_path
         (b"{", r"The manifest in .*a.parquet is damaged: .* write the file again without its metadata"),
     ],
 )
-def test_a_manifest_in_a_file_that_cannot_be_read_is_said(settings, tmp_path, text, message):
+def test_damaged_manifest_in_a_file_is_an_error(settings, tmp_path, text, message):
     logs = table().replace_schema_metadata({"frontierlab.storage.manifest": text})
     pq.write_table(logs, tmp_path / "a.parquet")
     with pytest.raises(InvalidRequestError, match=message):
@@ -537,7 +537,7 @@ def test_a_manifest_in_a_file_that_cannot_be_read_is_said(settings, tmp_path, te
 
 
 @pytest.mark.parametrize("place", ["write", "__exit__"])
-def test_a_full_disk_leaves_nothing_of_an_import(settings, tmp_path, monkeypatch, place):
+def test_full_disk_leaves_no_files_of_an_import(settings, tmp_path, monkeypatch, place):
     pq.write_table(table(), tmp_path / "a.parquet")
 
     def full(self, *_):
@@ -551,7 +551,7 @@ def test_a_full_disk_leaves_nothing_of_an_import(settings, tmp_path, monkeypatch
     assert make(settings, tmp_path / "a.parquet").counts.kept == 1
 
 
-def test_a_full_disk_leaves_an_older_export_as_it_was(settings, tmp_path, monkeypatch):
+def test_full_disk_does_not_change_an_older_export(settings, tmp_path, monkeypatch):
     pq.write_table(table(), tmp_path / "a.parquet")
     dataset = make(settings, tmp_path / "a.parquet")
     file = dataset.export(tmp_path / "b.csv")

@@ -76,7 +76,7 @@ def test_parts_are_not_needlessly_small(period, most):
 
 
 @given(periods(), st.integers(1, 100))
-def test_the_cut_is_the_latest_millisecond_with_no_more_than_the_limit_before_it(period, limit):
+def test_cut_is_the_latest_millisecond_within_the_limit(period, limit):
     start, stop, everything = period
     times = [time for time in everything if start <= time < stop]
     server = Server(everything)
@@ -109,7 +109,7 @@ def test_a_burst_in_one_millisecond_is_one_part():
     ]
 
 
-def test_a_burst_beyond_the_limit_is_left_out_whole():
+def test_burst_beyond_the_limit_is_left_out_completely():
     assert cut(Server([START + 5] * 11).histogram, START, START + DAY, 10) == START + 5
     assert cut(Server([START] * 11).histogram, START, START + DAY, 10) == START
 

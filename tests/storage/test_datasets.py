@@ -60,7 +60,7 @@ def test_a_damaged_dataset_is_listed_with_its_reason(settings, dataset, text):
         fl.datasets.open_dataset("day", settings)
 
 
-def test_a_dataset_that_is_not_there(settings, dataset):
+def test_missing_dataset_is_an_error(settings, dataset):
     with pytest.raises(DatasetError, match=r"no dataset 'night' in .*datasets. Valid: day."):
         fl.datasets.open_dataset("night", settings)
 
@@ -70,7 +70,7 @@ def test_the_manifest_holds_the_counts(dataset):
     assert dataset.manifest.counts.read == 5_000
 
 
-def test_a_dataset_made_anew_within_a_millisecond_has_another_identity(dataset):
+def test_dataset_replaced_within_a_millisecond_has_another_identity(dataset):
     first, manifest = dataset.identity, dataset.manifest
     dataset.manifest = manifest.model_copy(update={"id": "another"})
     assert dataset.identity != first
@@ -78,7 +78,7 @@ def test_a_dataset_made_anew_within_a_millisecond_has_another_identity(dataset):
     assert dataset.identity == f"{manifest.created}, complete, {manifest.counts.read} documents"
 
 
-def test_pandas_gets_types_that_lose_nothing(dataset, world):
+def test_pandas_types_keep_every_value(dataset, world):
     frame = dataset.to_pandas()
     types = {column.name: str(frame[column.name].dtype) for column in COLUMNS}
     assert types["time"] == "datetime64[ms, UTC]"
@@ -115,14 +115,14 @@ def test_an_export_holds_all_rows(dataset, world, tmp_path, suffix):
     assert dataset.export(path, overwrite=True) == path
 
 
-def test_an_export_of_another_kind_is_refused(dataset, tmp_path):
+def test_export_with_another_suffix_is_refused(dataset, tmp_path):
     with pytest.raises(
         InvalidRequestError, match=r"rows.xlsx is not valid. Valid: a name that ends in .parquet or .csv"
     ):
         dataset.export(tmp_path / "rows.xlsx")
 
 
-def test_deleted_is_gone(settings, dataset):
+def test_deleted_dataset_leaves_no_files(settings, dataset):
     dataset.delete()
     assert fl.datasets.list_datasets(settings).empty
     assert not [path for path in dataset.path.parent.iterdir() if path.is_dir()]
@@ -137,7 +137,7 @@ def todays_layout(dataset) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(names, object))
 
 
-def test_a_parquet_file_of_today_becomes_the_same_dataset(settings, dataset, tmp_path):
+def test_parquet_file_of_the_existing_tool_becomes_the_same_dataset(settings, dataset, tmp_path):
     frame = todays_layout(dataset)
     frame["batch"] = 1
     frame.to_parquet(tmp_path / "today.parquet")
@@ -181,14 +181,14 @@ def test_malformed_rows_are_kept_with_the_reason(settings, tmp_path):
         ),
     ],
 )
-def test_a_foreign_parquet_file_is_refused_with_its_reason(settings, tmp_path, table, message):
+def test_unusable_parquet_file_is_refused_with_a_reason(settings, tmp_path, table, message):
     pq.write_table(table, tmp_path / "a.parquet")
     with pytest.raises(InvalidRequestError, match=message):
         fl.datasets.import_parquet(tmp_path / "a.parquet", "a", settings)
     assert fl.datasets.list_datasets(settings).empty
 
 
-def test_a_file_that_is_not_parquet_and_a_name_that_is_taken(settings, dataset, world, tmp_path):
+def test_other_file_and_taken_name_are_refused(settings, dataset, world, tmp_path):
     (tmp_path / "a.parquet").write_text("not so")
     with pytest.raises(InvalidRequestError, match=r"a.parquet cannot be read as a Parquet file"):
         fl.datasets.import_parquet(tmp_path / "a.parquet", "a", settings)
@@ -200,7 +200,7 @@ def test_a_file_that_is_not_parquet_and_a_name_that_is_taken(settings, dataset, 
         fl.datasets.import_parquet(tmp_path / "b.parquet", "b", fl.Settings(data_dir=settings.data_dir))
 
 
-def test_a_folder_that_is_not_a_dataset_is_left_alone(settings, dataset, tmp_path):
+def test_folder_of_other_files_is_not_changed(settings, dataset, tmp_path):
     strange = settings.data_dir / "datasets" / "precious"
     strange.mkdir()
     (strange / "thesis.txt").write_text("mine")
@@ -219,7 +219,7 @@ def test_parts_without_a_manifest_do_not_become_another_dataset(settings, datase
     assert list(dataset.path.glob("parts/00000/*.parquet"))
 
 
-def test_files_that_are_missing_or_damaged_are_said(settings, dataset):
+def test_missing_or_damaged_files_are_errors(settings, dataset):
     file = dataset.files()[0]
     whole = file.read_bytes()
     file.write_bytes(whole[:-10])
@@ -241,7 +241,7 @@ def test_a_damaged_dataset_can_be_deleted_once(settings, dataset):
         fl.datasets.delete_dataset("day", settings)
 
 
-def test_an_export_that_is_imported_still_knows_what_was_asked_for(data_dir, world, tmp_path):
+def test_imported_export_keeps_its_request(data_dir, world, tmp_path):
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=1_000)
     world.write(tmp_path / "dump.ndjson")
     with pytest.warns(UserWarning, match="limit_queries"):
@@ -263,14 +263,14 @@ def test_names_as_bytes_are_text_and_short_floats_that_lost_digits_are_refused(s
         fl.datasets.import_parquet(tmp_path / "b.parquet", "b", settings)
 
 
-def test_a_data_folder_that_cannot_be_one(tmp_path, dataset):
+def test_unusable_data_folder_is_an_error(tmp_path, dataset):
     (tmp_path / "file").write_text("")
     settings = fl.sample.settings(data_dir=tmp_path / "file")
     with pytest.raises(DatasetError, match=r"file/datasets/d cannot be written: .*data_dir"):
         fl.extract(settings, source=fl.sample.path(), name="d", progress=False)
 
 
-def test_another_name_is_the_same_dataset(settings, dataset, world):
+def test_renamed_dataset_is_the_same_dataset(settings, dataset, world):
     renamed = fl.datasets.rename_dataset("day", "other.day", settings)
     assert (renamed.name, renamed.manifest.name) == ("other.day", "other.day")
     assert_is_the_world(renamed, world)
@@ -278,7 +278,7 @@ def test_another_name_is_the_same_dataset(settings, dataset, world):
     assert not dataset.path.exists()
 
 
-def test_a_name_that_is_taken_or_no_name_changes_nothing(settings, dataset, world, tmp_path):
+def test_taken_or_invalid_name_changes_nothing(settings, dataset, world, tmp_path):
     fl.extract(settings, name="night", source=tmp_path / "dump.ndjson", progress=False)
     for name in ("day", "night"):
         with pytest.raises(DatasetError, match=f"The dataset {name} exists already"):

@@ -121,7 +121,7 @@ def assert_whole(dataset):
     assert not list(dataset.path.glob("parts/.*"))
 
 
-def test_a_reader_that_comes_late_leaves_another_dataset_of_the_name_alone(settings, export, monkeypatch, gate, run):
+def test_late_reader_does_not_change_another_dataset_of_the_same_name(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
     gate.before(monkeypatch, SliceWriter, "write")
     reader = run(read_part, "day", number, settings, lambda progress: None)
@@ -140,7 +140,7 @@ def test_a_reader_that_comes_late_leaves_another_dataset_of_the_name_alone(setti
     assert_whole(fl.datasets.open_dataset("day", settings))
 
 
-def test_a_late_reader_does_not_store_its_part_in_an_extraction_that_goes_on(settings, export, monkeypatch, gate, run):
+def test_late_reader_does_not_store_its_part_in_another_extraction(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
     gate.before(monkeypatch, part_reader, "commit_part")  # the part is read: only the last step is missing
     reader = run(read_part, "day", number, settings, lambda progress: None)
@@ -159,7 +159,7 @@ def test_a_late_reader_does_not_store_its_part_in_an_extraction_that_goes_on(set
     assert_whole(fl.datasets.open_dataset("day", settings))
 
 
-def test_a_dataset_without_id_is_told_apart_by_when_it_was_made(settings, export, monkeypatch, gate, run):
+def test_datasets_without_ids_differ_by_creation_time(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
     path = settings.data_dir / "datasets" / "day"
     manifest = json.loads((path / "manifest.json").read_text())
@@ -176,7 +176,7 @@ def test_a_dataset_without_id_is_told_apart_by_when_it_was_made(settings, export
     assert_whole(extract(settings, export))  # and an extraction of an early version goes on
 
 
-def test_a_leader_that_comes_late_does_not_write_over_another_dataset(settings, export, monkeypatch, gate, run):
+def test_late_leader_does_not_overwrite_another_dataset(settings, export, monkeypatch, gate, run):
     gate.before(monkeypatch, run_module, "mark_complete")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
@@ -190,7 +190,7 @@ def test_a_leader_that_comes_late_does_not_write_over_another_dataset(settings, 
     assert_whole(fl.datasets.open_dataset("day", settings))
 
 
-def test_a_leader_that_plans_too_long_does_not_write_over_another_dataset(settings, export, monkeypatch, gate, run):
+def test_leader_that_plans_too_long_does_not_overwrite_another_dataset(settings, export, monkeypatch, gate, run):
     gate.before(monkeypatch, FileSource, "plan")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
@@ -203,9 +203,7 @@ def test_a_leader_that_plans_too_long_does_not_write_over_another_dataset(settin
     assert_whole(other)
 
 
-def test_an_import_that_fails_late_removes_nothing_of_another_dataset(
-    settings, export, monkeypatch, gate, run, tmp_path
-):
+def test_late_failure_of_an_import_removes_no_other_dataset(settings, export, monkeypatch, gate, run, tmp_path):
     file = extract(settings, export).export(tmp_path / "day.parquet")
     fl.datasets.delete_dataset("day", settings)
     gate.before(monkeypatch, imports, "commit_part")
@@ -221,7 +219,7 @@ def test_an_import_that_fails_late_removes_nothing_of_another_dataset(
     assert_whole(other)
 
 
-def test_two_leaders_of_one_dataset_end_with_one_dataset(settings, export, monkeypatch, gate, run):
+def test_two_leaders_make_one_dataset(settings, export, monkeypatch, gate, run):
     gate.before(monkeypatch, run_module, "mark_complete")
     late = run(extract, settings, export)
     assert gate.reached.wait(SECONDS)
@@ -232,7 +230,7 @@ def test_two_leaders_of_one_dataset_end_with_one_dataset(settings, export, monke
     assert_whole(dataset)
 
 
-def test_a_part_whose_reader_hangs_is_read_by_the_leader(settings, export, monkeypatch, gate, run):
+def test_leader_reads_the_part_of_a_hanging_reader(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
     gate.before(monkeypatch, SliceWriter, "write")
     reader = run(read_part, "day", number, settings, lambda progress: None)
@@ -252,7 +250,7 @@ def test_a_part_whose_reader_hangs_is_read_by_the_leader(settings, export, monke
     assert not [file for file in dataset.path.parent.iterdir() if file.is_dir()]
 
 
-def test_waiting_for_a_reader_that_hangs_can_be_cancelled(settings, export, monkeypatch, gate, run):
+def test_wait_for_a_hanging_reader_can_be_cancelled(settings, export, monkeypatch, gate, run):
     number = cancelled(settings, export)
     gate.before(monkeypatch, SliceWriter, "write")
     reader = run(read_part, "day", number, settings, lambda progress: None)
@@ -269,7 +267,7 @@ def test_waiting_for_a_reader_that_hangs_can_be_cancelled(settings, export, monk
     assert_whole(extract(settings, export))
 
 
-def test_a_reader_that_is_killed_lets_go_of_its_part(settings, export):
+def test_killed_reader_releases_its_part(settings, export):
     number = cancelled(settings, export)
     code = f"""
 import sys
@@ -300,7 +298,7 @@ read_part("day", {number}, settings, lambda progress: None)
     assert not list(dataset.path.parent.glob("*.locks"))
 
 
-def test_a_dataset_is_complete_only_if_its_files_hold_what_its_parts_say(settings, export, monkeypatch):
+def test_dataset_is_complete_only_if_files_agree_with_counts(settings, export, monkeypatch):
     def report(progress):
         for file in (settings.data_dir / "datasets/day/parts/00000").glob("*.parquet"):
             file.unlink()
@@ -313,7 +311,7 @@ def test_a_dataset_is_complete_only_if_its_files_hold_what_its_parts_say(setting
     assert_whole(extract(settings, export))
 
 
-def test_a_fence_that_another_holds_is_waited_for_a_bounded_time(settings, export, monkeypatch):
+def test_wait_for_a_held_fence_is_bounded(settings, export, monkeypatch):
     dataset = extract(settings, export)
     monkeypatch.setattr(locks, "_FENCE_SECONDS", 0.1)
     with (
@@ -324,7 +322,7 @@ def test_a_fence_that_another_holds_is_waited_for_a_bounded_time(settings, expor
     assert_whole(dataset)
 
 
-def test_a_lock_is_let_go_of_after_an_error(settings, tmp_path):
+def test_lock_is_released_after_an_error(settings, tmp_path):
     path = tmp_path / "datasets" / "day"
     path.parent.mkdir()
     path.write_text("a file in the way")
@@ -336,7 +334,7 @@ def test_a_lock_is_let_go_of_after_an_error(settings, tmp_path):
     assert "File exists" in str(kept.value)
 
 
-def test_what_a_deletion_could_not_remove_hinders_no_other(settings, export, monkeypatch):
+def test_leftovers_of_a_deletion_do_not_block_others(settings, export, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as on a network folder, where open files stay
         for _ in range(2):
@@ -349,7 +347,7 @@ def test_what_a_deletion_could_not_remove_hinders_no_other(settings, export, mon
     assert_whole(named)
 
 
-def test_what_killed_processes_left_is_removed_when_the_extraction_goes_on(settings, export):
+def test_leftovers_of_killed_processes_are_removed_on_resumption(settings, export):
     cancelled(settings, export)
     path = settings.data_dir / "datasets" / "day"
     (path / "parts" / ".writing-00002-0123456789ab").mkdir()
@@ -360,7 +358,7 @@ def test_what_killed_processes_left_is_removed_when_the_extraction_goes_on(setti
     assert [file.name for file in dataset.path.glob(".*")] == []
 
 
-def test_a_kill_while_the_catalogue_is_written_hinders_no_other_extraction(settings, export):
+def test_kill_while_writing_the_catalogue_does_not_block_others(settings, export):
     path = settings.data_dir / "datasets" / "day"
     path.mkdir(parents=True)
     (path / ".catalogue.parquet.0123456789ab").write_bytes(b"PAR1")
@@ -403,7 +401,7 @@ def test_a_format_of_a_later_version_is_refused_by_name(settings, export):
         fl.datasets.open_dataset("day", settings)
 
 
-def test_a_request_with_more_than_this_version_knows_does_not_go_on(settings, export):
+def test_request_of_a_later_version_is_not_resumed(settings, export):
     cancelled(settings, export)
     file = settings.data_dir / "datasets" / "day" / "manifest.json"
     manifest = json.loads(file.read_text())
@@ -421,9 +419,7 @@ def test_a_request_with_more_than_this_version_knows_does_not_go_on(settings, ex
         (errno.EACCES, r"Permission denied \(manifest.json\)"),
     ],
 )
-def test_a_manifest_that_cannot_be_written_is_said_and_the_same_call_goes_on(
-    settings, export, monkeypatch, number, message
-):
+def test_extraction_resumes_after_a_failure_to_write_the_manifest(settings, export, monkeypatch, number, message):
     def write(self, folder):
         if self.state == "complete":
             raise OSError(number, os.strerror(number), "manifest.json")
@@ -439,7 +435,7 @@ def test_a_manifest_that_cannot_be_written_is_said_and_the_same_call_goes_on(
 
 
 @pytest.mark.parametrize("place", ["write", "__exit__"])
-def test_a_helper_whose_disk_is_full_says_so_and_leaves_nothing(settings, export, monkeypatch, place):
+def test_full_disk_of_a_helper_is_an_error_and_leaves_no_files(settings, export, monkeypatch, place):
     number = cancelled(settings, export)
 
     def full(*_):
@@ -453,7 +449,7 @@ def test_a_helper_whose_disk_is_full_says_so_and_leaves_nothing(settings, export
     assert_whole(extract(settings, export))
 
 
-def test_a_dataset_that_cannot_be_renamed_is_as_it_was(settings, export, monkeypatch):
+def test_failed_rename_or_deletion_changes_nothing(settings, export, monkeypatch):
     dataset = extract(settings, export)
 
     def rename(self, target):
@@ -469,7 +465,7 @@ def test_a_dataset_that_cannot_be_renamed_is_as_it_was(settings, export, monkeyp
     assert_whole(dataset)
 
 
-def test_scratch_folders_of_killed_processes_are_removed_and_those_in_use_are_not(tmp_path):
+def test_only_scratch_folders_of_ended_processes_are_removed(tmp_path):
     killed = tmp_path / ".counting-killed"
     killed.mkdir()
     (killed / "queries").write_text("")
@@ -512,7 +508,7 @@ class SlowSource:
         pass
 
 
-def test_the_next_part_is_opened_when_a_slice_is_free_for_it(tmp_path):
+def test_next_part_is_opened_when_a_slice_is_free(tmp_path):
     request = Request(source="a", limit_queries=100, db_instances=("CONDBR2",), complete=False)
     source = SlowSource(request)
     plan = [PlannedPart(number=number, start=0, stop=1, expected=10) for number in range(3)]

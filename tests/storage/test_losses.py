@@ -23,9 +23,7 @@ def export_file(folder: Path, malformed: int, of: int) -> Path:
     return file
 
 
-def test_more_malformed_documents_than_the_share_are_warned_of_with_their_reasons(
-    settings: Settings, tmp_path: Path
-) -> None:
+def test_many_malformed_documents_give_a_warning_with_reasons(settings: Settings, tmp_path: Path) -> None:
     with pytest.warns(DocumentsLost, match=r"2 of 100 documents are malformed .* d: cached: not a flag 2\."):
         extract(settings, source=export_file(tmp_path, 2, 100), name="d", complete=False, progress=False)
 
@@ -35,13 +33,13 @@ def test_fewer_malformed_documents_are_counted_without_a_warning(settings: Setti
     assert dataset.counts.malformed == 1
 
 
-def test_an_extraction_that_finds_nothing_says_so(settings: Settings, tmp_path: Path) -> None:
+def test_extraction_that_finds_nothing_gives_a_warning(settings: Settings, tmp_path: Path) -> None:
     limits = {"since": "2030-01-01", "until": "2030-01-02"}
     with pytest.warns(UserWarning, match="None of 3 documents became a row of d: outside the period 3"):
         extract(settings, source=export_file(tmp_path, 0, 3), name="d", complete=False, progress=False, **limits)
 
 
-def test_an_extra_field_that_does_not_fit_is_null_counted_and_warned_of(settings: Settings, tmp_path: Path) -> None:
+def test_unfit_value_of_an_extra_field_is_null_and_gives_a_warning(settings: Settings, tmp_path: Path) -> None:
     file = tmp_path / "dump.ndjson"
     file.write_text("".join(json.dumps(DOCUMENT | {"tags": ["a", "b"] if n else "a"}) + "\n" for n in range(3)))
     with pytest.warns(ValuesUnfit, match=r"are null in d: tags 2\. extra_fields={'tags': 'json'} keeps"):

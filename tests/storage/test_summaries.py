@@ -96,7 +96,7 @@ def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Dat
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", filters.__all__)
-def test_a_filter_asks_a_summary_where_it_can(logs: DataFrame, asked_of: list[str], name: str) -> None:
+def test_filter_uses_a_summary_if_possible(logs: DataFrame, asked_of: list[str], name: str) -> None:
     getattr(filters, name)(logs, db="CONDBR2", kind="rejected")
     assert asked_of == [f"['{FROM_A_SUMMARY[name]}']" if name in FROM_A_SUMMARY else "queries"]
 
@@ -124,7 +124,7 @@ def test_a_filter_asks_a_summary_where_it_can(logs: DataFrame, asked_of: list[st
         ({"bin_seconds": 60}, None),
     ],
 )
-def test_a_selection_that_a_summary_cannot_make_is_asked_of_the_queries(
+def test_unaligned_selection_falls_back_to_rows(
     logs: DataFrame, asked_of: list[str], where: dict[str, Any], summary: str | None
 ) -> None:
     asked = filters.cached_per_schema if "schema" in where else filters.queries_over_time
@@ -133,7 +133,7 @@ def test_a_selection_that_a_summary_cannot_make_is_asked_of_the_queries(
 
 
 @pytest.mark.spark
-def test_both_windows_of_a_comparison_have_a_summary_or_their_queries(logs: DataFrame, asked_of: list[str]) -> None:
+def test_each_window_of_a_comparison_uses_a_summary_or_rows(logs: DataFrame, asked_of: list[str]) -> None:
     window = {"since": "2026-10-01T01:00", "until": "2026-10-01T02:00"}
     frame = filters.queries_over_time(logs, **window, compare="-30min")
     assert asked_of == ["['periods']", "['periods']"]
@@ -143,14 +143,14 @@ def test_both_windows_of_a_comparison_have_a_summary_or_their_queries(logs: Data
 
 
 @pytest.mark.spark
-def test_logs_that_a_user_has_filtered_have_none(logs: DataFrame, asked_of: list[str]) -> None:
+def test_filtered_logs_have_no_summary(logs: DataFrame, asked_of: list[str]) -> None:
     assert filters.queries_per_db(logs.where("querytime < 1000"))["unknown"].tolist() == [2]
     assert filters.queries_per_db(logs)["unknown"].tolist() == [130]
     assert asked_of == ["queries", "['periods']"]
 
 
 @pytest.mark.spark
-def test_a_dataset_of_which_a_part_has_none_is_asked_itself(
+def test_dataset_with_a_missing_summary_falls_back_to_rows(
     running: SparkSession, tmp_path: Path, asked_of: list[str]
 ) -> None:
     dataset = make_dataset(tmp_path / "logs", [{"cached": True}], [{"cached": False}])
@@ -179,14 +179,14 @@ def test_an_extraction_of_many_parts_has_one_summary_of_all(
 
 
 @pytest.mark.spark
-def test_an_incomplete_dataset_is_asked_itself(running: SparkSession, tmp_path: Path, asked_of: list[str]) -> None:
+def test_incomplete_dataset_falls_back_to_rows(running: SparkSession, tmp_path: Path, asked_of: list[str]) -> None:
     dataset = make_dataset(tmp_path / "logs", [{"cached": True}], missing=1)
     logs = spark.open_logs(dataset, session=running, allow_incomplete=True)
     assert filters.queries_per_db(logs)["cached"].tolist() == [1]
     assert asked_of == ["queries"]
 
 
-def test_bytes_whose_sum_could_overflow_have_no_summary(tmp_path: Path) -> None:
+def test_no_summary_if_the_sum_of_bytes_could_overflow(tmp_path: Path) -> None:
     small = make_dataset(tmp_path / "small", [{"fsize": 2**61}, {"fsize": None}]).files()[0]
     assert pq.read_table(summary_file(small))["fsize"].to_pylist() == [2**61] * 2  # one a shape without long ones
     large = make_dataset(tmp_path / "large", [{"fsize": 2**61}, {"fsize": -(2**62)}]).files()[0]
@@ -199,7 +199,7 @@ data = st.lists(row, min_size=1, max_size=30)
 
 @settings(SHARED, max_examples=examples(150))
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
-def test_a_summary_answers_as_the_queries_do(
+def test_summary_and_rows_give_the_same_answer(
     name: str, data: list[dict[str, Any]], cut: int, selection: Selection
 ) -> None:
     asked, rows = getattr(filters, name), table(data)
@@ -211,7 +211,7 @@ def test_a_summary_answers_as_the_queries_do(
 @pytest.mark.spark
 @settings(SHARED, max_examples=3)
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
-def test_a_summary_answers_as_the_queries_do_in_spark(
+def test_summary_and_rows_give_the_same_answer_in_spark(
     running: SparkSession, name: str, data: list[dict[str, Any]], cut: int, selection: Selection
 ) -> None:
     asked = getattr(filters, name)
@@ -291,13 +291,13 @@ def test_any_question_has_the_same_answer_with_summaries(
         (Question({"n": Count()}, {"schema": "schema"}, labels={"tag": "max(tagname)"}), None),
     ],
 )
-def test_what_a_question_needs_decides(question: Question, summary: str | None) -> None:
+def test_needs_of_a_question_decide_about_the_summary(question: Question, summary: str | None) -> None:
     every, rest = question.needs(Selection())
     assert next((shape.name for shape in SHAPES if shape_answers(shape, every, rest)), None) == summary
 
 
 @pytest.mark.parametrize("name", filters.__all__)
-def test_filters_say_all_that_they_need(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_declare_all_columns_that_they_need(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every column in a filter's SQL is in what it says that it needs."""
     asked: list[tuple[set[str], str]] = []
     put_to = Question.put_to
