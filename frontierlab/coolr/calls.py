@@ -8,16 +8,14 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
 import tenacity
-import urllib3
 
 from frontierlab import errors
+from frontierlab.coolr.faults import cause_of, is_final, is_late, is_unknown_host, retry_after
 from frontierlab.coolr.responses import Unusable, decode
 from frontierlab.errors import CoolrError
 from frontierlab.settings import Settings
@@ -33,10 +31,9 @@ _REDIRECTS = 5
 _LARGEST = 256 << 20  # bytes of a response
 _SILENT = 3  # consecutive calls without any response, after which calls pause
 _PAUSE = 60.0  # seconds of this pause
-_TEMPORARY = (408, 429, 500, 502, 503, 504)
+_TEMPORARY_STATUSES = (408, 429, 500, 502, 503, 504)
 _TOO_LARGE = re.compile(r"too\s+(large|big|long|many)|exceed", re.IGNORECASE)
 _CHUNK = 1 << 20
-_CONNECTION = re.compile(r"^HTTPS?Connection(Pool)?\(.*?\): ")  # the begin of urllib3's messages
 
 
 class Cancelled(CoolrError, errors.Cancelled):
@@ -229,14 +226,14 @@ class Caller:
                 raise self.failure(call, f"{cause}.", TooSlow) from None
             raise _Temporary(cause, silent=True) from None
         except requests.RequestException as error:
-            if _is_late(error) and not patient:
+            if is_late(error) and not patient:
                 raise self.failure(call, f"no answer within {self._timeout:g} s.", TooSlow) from None
-            if _is_unknown_host(error) and not self._reached:  # otherwise the name server fails for a moment
+            if is_unknown_host(error) and not self._reached:  # otherwise the name server fails for a moment
                 host = urlsplit(self._url).hostname
                 raise Unreached(f"COOLR is not reached: there is no host {host}. Check coolr_host.") from None
-            if _is_final(error):
-                raise self.failure(call, f"{_cause(error)}. Check coolr_host.") from None
-            raise _Temporary(f"there is no whole answer: {_cause(error)}", silent=True) from None
+            if is_final(error):
+                raise self.failure(call, f"{cause_of(error)}. Check coolr_host.") from None
+            raise _Temporary(f"there is no whole answer: {cause_of(error)}", silent=True) from None
         finally:
             self._free.release()
         self._reached = True
@@ -268,10 +265,10 @@ class Caller:
             return self.failure(call, cause, TooLarge)
         if status == 504 and not patient:
             return self.failure(call, cause, TooSlow)
-        wait = _retry_after(response.headers.get("Retry-After", ""))
+        wait = retry_after(response.headers.get("Retry-After", ""))
         if wait > _LONGEST_WAIT:
             return self.failure(call, f"{cause}, and asks for a pause of {wait:.0f} s.")
-        return _Temporary(cause, wait) if status in _TEMPORARY else self.failure(call, cause)
+        return _Temporary(cause, wait) if status in _TEMPORARY_STATUSES else self.failure(call, cause)
 
     def _require_not_cancelled(self, call: Call) -> None:
         if self._cancelled.is_set():
@@ -287,42 +284,6 @@ _backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=15)
 def _wait(state: tenacity.RetryCallState) -> float:
     error = state.outcome.exception() if state.outcome is not None else None
     return max(_backing_off(state), error.wait if isinstance(error, _Temporary) else 0.0)
-
-
-def _retry_after(value: str) -> float:
-    """Return the seconds of a Retry-After header, given as a number or a date; 0 if it is neither."""
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (ValueError, TypeError):
-        return 0.0
-
-
-def _is_late(error: requests.RequestException) -> bool:
-    # a timeout within the body is a ConnectionError around urllib3's ReadTimeoutError
-    inner = error.args[0] if error.args else None
-    return isinstance(error, requests.ReadTimeout) or isinstance(inner, urllib3.exceptions.ReadTimeoutError)
-
-
-def _is_unknown_host(error: requests.RequestException) -> bool:
-    inner = error.args[0] if error.args else None
-    return isinstance(getattr(inner, "reason", None), urllib3.exceptions.NameResolutionError)
-
-
-def _is_final(error: requests.RequestException) -> bool:
-    passing = (
-        requests.ConnectionError,
-        requests.Timeout,
-        requests.exceptions.ChunkedEncodingError,
-        requests.exceptions.ContentDecodingError,
-    )
-    return isinstance(error, requests.exceptions.SSLError) or not isinstance(error, passing)
-
-
-def _cause(error: requests.RequestException) -> str:
-    inner = error.args[0] if error.args else error
-    return _CONNECTION.sub("", str(getattr(inner, "reason", None) or inner))
 
 
 def _beginning(body: bytes) -> str:

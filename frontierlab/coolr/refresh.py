@@ -121,7 +121,7 @@ def needs_refresh(settings: Settings) -> bool:
     if settings.coolr_host is None and settings.coolr_archive is None:
         return False
     path = settings.catalogue_path
-    return not path.exists() or _begun(path, settings, False) is not None
+    return not path.exists() or _oldest_accepted(path, settings, False) is not None
 
 
 def refresh(
@@ -173,7 +173,7 @@ def _refresh(settings: Settings, force: bool, progress: bool | ProgressCallback)
         if (not force or waited) and (fresh := _fresh(path, settings)) is not None:
             return fresh
         old = Catalogue.read(path) if path.exists() else None
-        begun = _begun(path, settings, force and not waited) or datetime.now(UTC)
+        begun = _oldest_accepted(path, settings, force and not waited) or datetime.now(UTC)
         cancelled = threading.Event()
         with coolr.connect(settings, cancelled=cancelled, newer_than=begun) as source:
             write_text(_marker(path), json.dumps({"begun": begun.isoformat(), "writer": _this_process()}))
@@ -191,7 +191,7 @@ def _marker(path: Path) -> Path:
     return path.with_name(f".{path.name}.refresh")
 
 
-def _begun(path: Path, settings: Settings, force: bool) -> datetime | None:
+def _oldest_accepted(path: Path, settings: Settings, force: bool) -> datetime | None:
     """Return the oldest acceptable request time of responses; None if the existing catalogue is fresh."""
     now = datetime.now(UTC)
     if force:
@@ -219,7 +219,7 @@ def _has_all(path: Path, settings: Settings) -> bool:
 
 def _fresh(path: Path, settings: Settings) -> Refreshed | None:
     """Return the existing catalogue if it is fresh."""
-    if not path.exists() or _begun(path, settings, False) is not None:
+    if not path.exists() or _oldest_accepted(path, settings, False) is not None:
         return None
     when = datetime.fromtimestamp(path.stat().st_mtime, UTC)
     return Refreshed(Catalogue.read(path), when, ())

@@ -72,7 +72,7 @@ class Fields(BaseModel):
     coolr_cache_megabytes: float = Field(
         1_000.0, ge=1, description="megabytes (10^6 bytes), from 1: about how much room kept answers of COOLR take"
     )
-    coolr_refresh_hours: float = Field(168.0, ge=0, description="hours after which the catalogue is built anew")
+    coolr_refresh_hours: float = Field(168.0, ge=0, description="hours after which the catalogue is built again")
     coolr_iovtype: bool = Field(
         False, description="true or false; true sends iovtype=run-lumi, for a server that needs it"
     )

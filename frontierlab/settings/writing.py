@@ -59,7 +59,7 @@ def create_config_file(
             ) from None
         lines.append(f"{name} = {text}\n")
     if path.exists() and not overwrite:
-        raise ConfigurationError(f"{path} is there already; overwrite=True replaces it.")
+        raise ConfigurationError(f"{path} exists already; overwrite=True replaces it.")
     if not path.parent.is_dir():
         raise ConfigurationError(f"There is no folder {path.parent} to write {path.name} into.")
     try:

@@ -25,7 +25,7 @@ def test_an_existing_file_is_kept_without_overwrite(tmp_path):
     path = tmp_path / "c.txt"
     path.write_text("es_port = 1\n")
     path.chmod(0o644)
-    with pytest.raises(ConfigurationError, match="is there already; overwrite=True replaces it"):
+    with pytest.raises(ConfigurationError, match="exists already; overwrite=True replaces it"):
         create_config_file(path, es_port=2)
     assert Settings(path).es_port == 1
     create_config_file(path, overwrite=True, es_port=2)
