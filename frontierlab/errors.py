@@ -17,6 +17,7 @@ __all__ = [
     "JobCancelled",
     "JobError",
     "SparkError",
+    "StatementError",
     "Unreached",
 ]
 
@@ -67,6 +68,10 @@ class JobCancelled(JobError):
 
 class SparkError(FrontierlabError):
     """Spark cannot start here (no Java, no pyspark), failed at a statement, has ended, or does not answer."""
+
+
+class StatementError(SparkError):
+    """A statement failed in the engine that ran it: a division by zero, an overflow, a missing file, no memory left."""
 
 
 class Cancelled(FrontierlabError):

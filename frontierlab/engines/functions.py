@@ -1,0 +1,44 @@
+"""The functions of Spark SQL to which DuckDB gives the same results."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+__all__ = ["AGGREGATES", "RANKING", "RENAMED", "functions", "macros"]
+
+AGGREGATES = frozenset(
+    {
+        *("avg", "bool_and", "bool_or", "count", "grouping", "max", "min", "sum"),
+        *("stddev", "stddev_pop", "stddev_samp", "var_pop", "var_samp", "variance"),
+    }
+)
+"""Aggregates of the same name and meaning in both engines; with DuckDB only these can have DISTINCT, FILTER or OVER."""
+
+RANKING = frozenset({"dense_rank", "lag", "lead", "rank", "row_number"})
+"""Functions of the same name and meaning in both engines that need OVER."""
+
+RENAMED = {"array": "list_value", "every": "bool_and", "mean": "avg", "some": "bool_or", "struct": "row"}
+"""Functions of Spark that have another name in DuckDB."""
+
+_SCALARS = frozenset({"abs", "coalesce", "exp", "greatest", "if", "ifnull", "least", "nullif"})
+_MACROS = Path(__file__).parent / "functions.sql"
+
+
+@cache
+def macros() -> str:
+    """Return the SQL that defines macros for the other functions, in the syntax of the installed DuckDB."""
+    text = _MACROS.read_text(encoding="utf-8")
+    if tuple(map(int, duckdb.__version__.split(".")[:2])) < (1, 3):
+        text = re.sub(r"lambda (\w+(?:, \w+)*):", r"(\1) ->", text)
+    return text
+
+
+@cache
+def functions() -> frozenset[str]:
+    """Return the names of the functions of Spark SQL that a statement can use with DuckDB."""
+    spark = re.findall(r'^CREATE MACRO "?([a-z]\w*)', macros(), re.MULTILINE)
+    return AGGREGATES | RANKING | _SCALARS | RENAMED.keys() | set(spark)
