@@ -19,7 +19,7 @@ sys.path.insert(0, str(PROJECT))
 
 from tests.services.jupyter import JupyterServer  # noqa: E402
 
-SPARK_LAB_JOBS = ["tests/spark/test_*.py", "tests/widgets/test_lab.py", "tests/jobs/test_*.py"]
+SPARK_LAB_JOBS = ["tests/spark/test_*.py", "tests/widgets/test_lab.py", "tests/jobs/**/test_*.py"]
 LOAD = "while True: sum(range(100_000))"
 
 

@@ -22,6 +22,8 @@ from urllib.parse import quote, unquote, urlsplit
 
 import filelock
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
 from frontierlab.jobs.addresses import broker_file
@@ -169,8 +171,9 @@ def _end_redis(file: Path) -> None:
     """End the Redis whose URL a file holds, if it runs, and remove its socket, the socket's folder and the file."""
     with suppress(OSError):
         place = Path(unquote(urlsplit(file.read_text(encoding="utf-8")).path))
-        with suppress(redis.RedisError), redis.Redis(unix_socket_path=str(place), socket_timeout=_END) as client:
-            client.shutdown()
+        old = redis.Redis(unix_socket_path=str(place), socket_timeout=_END, retry=Retry(NoBackoff(), 0))
+        with suppress(redis.RedisError), old:
+            old.shutdown()
         if place.name == _SOCKET and place.parent.name.startswith(_PREFIX):
             place.unlink(missing_ok=True)
             place.parent.rmdir()

@@ -1,0 +1,158 @@
+"""Extractions from an index that several workers read, and the jobs of a night."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pyarrow as pa
+import pytest
+
+import frontierlab as fl
+from frontierlab import jobs
+from frontierlab.jobs.periodic import submit_periodic
+from frontierlab.sample import World
+from tests.services.flaky import Delay, FlakyProxy
+from tests.support.extractions import assert_is_the_world, plain
+from tests.support.workers import LONG, until
+
+pytestmark = pytest.mark.redis
+
+
+INDEXED = World(20_000, seed=11, indexable=True)
+
+
+def as_bytes(dataset):
+    """The rows of a dataset, sorted, as bytes."""
+    rows, sink = plain(dataset.to_arrow()).combine_chunks(), pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, rows.schema) as writer:
+        writer.write_table(rows)
+    return sink.getvalue().to_pybytes()
+
+
+@pytest.fixture
+def filled(es):
+    """An index with the documents of `INDEXED`."""
+    name = "test-workers"
+    fl.sample.load(es, INDEXED, name)
+    yield name
+    es.indices.delete(index=name)
+
+
+@pytest.fixture
+def elastic(configure, elasticsearch_server, filled):
+    """Settings for the index through a proxy, which answers each search after half a second."""
+    server = elasticsearch_server
+    with FlakyProxy(server.url, server.ca_certs) as proxy:
+        proxy.faults.append(Delay(when="POST /_search", seconds=0.5, times=None))
+        fields = {"es_address": proxy.url, "es_user": server.user, "es_pswd": server.password, "es_index": filled}
+        yield configure(**fields, es_page=500, es_slices=1), proxy
+
+
+DAY = {"since": "2026-10-01", "until": "2026-10-02"}
+
+
+@pytest.mark.elasticsearch
+def test_an_extraction_that_waits_for_elasticsearch_is_cancelled_within_seconds(elastic, start):
+    settings, proxy = elastic
+    start()
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: job.progress is not None and job.progress.done, "progress")
+    job.cancel()
+    assert job.wait(LONG) == "cancelled"
+    seen = len(proxy.requests)
+    assert fl.datasets.open_dataset("d", settings).state == "incomplete"
+    proxy.faults.clear()
+    again = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    assert_is_the_world(again.result(LONG), INDEXED)
+    assert seen < len(proxy.requests)
+
+
+@pytest.mark.elasticsearch
+def test_a_restart_of_elasticsearch_changes_nothing(elastic, start, elasticsearch_server):
+    settings, proxy = elastic
+    start("first"), start("second")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    elasticsearch_server.restart()
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
+
+
+@pytest.mark.elasticsearch
+def test_a_running_extraction_needs_no_redis(elastic, start, redis_server):
+    settings, proxy = elastic
+    start("first"), start("second")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    redis_server.lose()
+    time.sleep(2)
+    redis_server.start()
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
+    assert job.record().attempts == 1
+
+
+@pytest.mark.elasticsearch
+def test_two_workers_read_the_same_rows_as_one_process(elastic, start):
+    settings, proxy = elastic
+    first, second = start("first"), start("second")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: "'read'" in first.text + second.text, "a part that the other worker read")
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
+    alone = fl.extract(settings, name="alone", progress=False, **DAY)
+    assert as_bytes(job.result()) == as_bytes(alone)
+
+
+@pytest.mark.elasticsearch
+def test_a_worker_that_starts_later_reads_parts(elastic, start):
+    settings, proxy = elastic
+    first = start("first")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    second = start("second")
+    until(lambda: "'read'" in second.text, "a part read by the second worker")
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
+    assert "'read'" not in first.text.split(job.id + "]")[0]
+
+
+@pytest.mark.elasticsearch
+def test_a_helper_killed_while_it_reads_a_part_costs_only_time(elastic, start):
+    settings, proxy = elastic
+    start("first")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until(lambda: job.progress is not None and job.progress.done, "progress")
+    second = start("second")
+    until(lambda: second.text.count("received") > second.text.count("succeeded"), "a part of the second worker")
+    time.sleep(0.75)  # a search takes half a second
+    second.kill()
+    proxy.faults.clear()
+    dataset = job.result(LONG)
+    assert_is_the_world(dataset, INDEXED)
+    assert not list(dataset.path.glob("parts/.*"))
+    assert not list(dataset.path.parent.glob(".d.locks"))
+
+
+@pytest.mark.elasticsearch
+@pytest.mark.spark
+def test_periodic_jobs_run_one_after_the_other(elastic, start):
+    settings, proxy = elastic
+    proxy.faults.clear()
+    settings = settings.model_copy(update={"periodic": ("catalogue", "extraction", "caching", "report")})
+    start()
+    [first] = submit_periodic(settings, datetime(2026, 10, 2, 2, 0, tzinfo=UTC))
+    until(lambda: len(jobs.jobs(settings)) == 4, "the last job of the day")
+    every = jobs.jobs(settings)[::-1]
+    assert every[0] == first
+    assert [(job.kind, job.wait(LONG), job.error) for job in every] == [
+        ("catalogue", "succeeded", None),
+        ("extraction", "succeeded", None),
+        ("caching", "succeeded", None),
+        ("report", "succeeded", None),
+    ]
+    assert_is_the_world(every[1].result(), INDEXED)
+    assert every[1].result().name == "day-2026-10-01"
+    assert fl.caching.history.read(settings)["dataset"].unique().tolist() == ["day-2026-10-01"]
+    assert every[3].result().exists()

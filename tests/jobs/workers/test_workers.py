@@ -1,0 +1,177 @@
+"""Jobs on real Celery workers: run, found, cancelled, limited in time, and refused."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import frontierlab as fl
+from frontierlab import jobs
+from frontierlab.errors import JobCancelled, JobError
+from frontierlab.jobs.broker import Broker
+from frontierlab.jobs.periodic import schedule, submit_periodic
+from tests.support.extractions import assert_is_the_world
+from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, until
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.mark.parametrize("pool", ["prefork", "solo", "threads"])
+def test_a_job_runs_on_a_worker_and_is_found_by_another_process(settings, start, export, tmp_path, pool):
+    start("w", f"--pool={pool}")
+    code = (
+        "import sys, frontierlab as fl; settings = fl.Settings(sys.argv[1]);"
+        "print(fl.jobs.submit('extraction', settings=settings, name='d', source=sys.argv[2]).id)"
+    )
+    command = [sys.executable, "-c", code, tmp_path / "configuration.txt", export]  # its notebook closes at once
+    id = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    job = jobs.open_job(id, settings)
+    assert_is_the_world(job.result(LONG), WORLD)
+    assert (job.state, job.backend, job.progress.done) == ("succeeded", "celery", 20_000)
+    assert job.record().attempts == 1
+
+
+def test_importing_the_application_reads_no_configuration(tmp_path):
+    environment = {**os.environ, "CONFIG_FILE": str(tmp_path / "nowhere.txt")}
+    code = "from frontierlab.celery_tasks import app, run_job; print(app.main, app.configured)"
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["frontierlab", "False"]
+
+
+def test_a_worker_without_a_broker_names_the_setting(tmp_path, data_dir):
+    fl.create_config_file(tmp_path / "c.txt", data_dir=data_dir)
+    command = [sys.executable, "-m", "celery", "-A", "frontierlab.celery_tasks", "worker"]
+    environment = {**os.environ, "CONFIG_FILE": str(tmp_path / "c.txt")}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "There is no broker to carry jobs to workers: set broker_url (redis://host:6379/0)" in done.stderr
+
+
+def test_a_queued_job_is_cancelled_at_once_and_no_worker_starts_it(settings, start, export):
+    job = jobs.submit("extraction", settings=settings, name="d", source=export)
+    assert job.state == "queued"
+    job.cancel()
+    assert job.state == "cancelled"
+    worker = start()
+    until(lambda: "succeeded in" in worker.text, "the end of the task")
+    assert job.state == "cancelled"
+    assert job.started is None
+    assert not (settings.data_dir / "datasets").exists()
+
+
+def test_a_running_job_is_cancelled_within_seconds(settings, start, tmp_path):
+    start("w", "--pool=solo", program=SLEEPER)
+    job = jobs.submit("catalogue", settings=settings)
+    asleep(tmp_path)
+    job.cancel()
+    with pytest.raises(JobCancelled, match="was cancelled"):
+        job.result(LONG)
+
+
+def test_a_cancellation_through_redis_is_enough(settings, start, tmp_path):
+    """Where the folder of records is slow to show a file, as network folders are."""
+    start(program=SLEEPER)
+    job = jobs.submit("catalogue", settings=settings)
+    asleep(tmp_path)
+    Broker(settings).cancel(job.id)
+    assert job.wait(LONG) == "cancelled"
+
+
+def test_the_second_of_two_jobs_for_the_same_extraction_fails(settings, start, export, tmp_path):
+    start("first", program=HELD)
+    first = jobs.submit("extraction", settings=settings, name="d", source=export)
+    until(lambda: first.progress is not None and first.progress.done >= 5_000, "progress")
+    start("second")
+    second = jobs.submit("extraction", settings=settings, name="d", source=export)
+    assert second.wait(LONG) == "failed"
+    assert "The dataset d is in use" in second.error
+    (tmp_path / "go").touch()
+    assert_is_the_world(first.result(LONG), WORLD)
+
+
+OTHER_VERSION = """
+import sys
+import frontierlab._version
+frontierlab._version.__version__ = "0.0.1"
+from celery.__main__ import main
+sys.exit(main())
+"""  # changed before any other module reads it
+
+
+def test_a_worker_of_another_version_refuses_the_job(settings, start, export):
+    start("old", program=("-c", OTHER_VERSION))
+    job = jobs.submit("extraction", settings=settings, name="d", source=export)
+    with pytest.raises(JobError, match=rf"submitted by frontierlab {fl.__version__}, and the worker on .* is .* 0.0.1"):
+        job.result(LONG)
+
+
+def test_a_worker_with_other_settings_refuses_the_job(configure, start, export):
+    configure(limit_queries=7_000)
+    start()
+    settings = configure(limit_queries=1_000)
+    job = jobs.submit("extraction", settings=settings, name="d", source=export)
+    with pytest.raises(JobError, match=r"submitted with limit_queries=1000, and the worker on .* has 7000"):
+        job.result(LONG)
+
+
+def test_a_worker_with_another_data_folder_refuses_the_job(configure, start, export, tmp_path):
+    configure(data_dir=tmp_path / "elsewhere")
+    start()
+    job = jobs.submit("extraction", settings=configure(), name="d", source=export)
+    with pytest.raises(
+        JobError, match=r"the worker on .* does not find the job: There is no job .* in .*elsewhere/jobs"
+    ):
+        job.result(LONG)
+
+
+@pytest.mark.spark
+def test_results_are_files_not_messages(settings, start, redis_server):
+    dataset = fl.extract(settings, name="d", source=fl.sample.path(), progress=False)
+    start()
+    job = jobs.submit("caching", settings=settings, dataset=dataset)
+    found = job.result(LONG)
+    here = fl.caching.efficiency(dataset, settings, progress=False)
+    assert found.attrs == here.attrs
+    assert found.equals(here)
+    assert found.dtypes.equals(here.dtypes)
+    sent = "".join(file.read_text(errors="replace") for file in redis_server.folder.glob("*.aof"))
+    assert "different_queries" not in sent
+    assert found.loc[0, "nodefullpath"] not in sent
+
+
+def test_a_time_limit_ends_a_job_on_any_pool(configure, start):
+    settings = configure(job_time_limit=0.5)
+    start("w", "--pool=solo", program=SLEEPER)
+    job = jobs.submit("catalogue", settings=settings)
+    with pytest.raises(JobError, match=r"The job ran longer than 0.5 s, the job_time_limit of the settings"):
+        job.result(LONG)
+
+
+def test_only_a_failed_catalogue_does_not_end_the_chain(configure, start):
+    nobody = {"es_address": "127.0.0.1:9", "es_index": "a", "coolr_host": "127.0.0.1:9"}  # where there is no answer
+    settings = configure(periodic="catalogue extraction report", coolr_archive=None, coolr_refresh_hours=0, **nobody)
+    start()
+    [job] = submit_periodic(settings)
+    assert job.wait(LONG) == "failed"
+    until(lambda: len(jobs.jobs(settings)) == 2, "the extraction")
+    extraction, catalogue = jobs.jobs(settings)
+    assert (catalogue, extraction.kind) == (job, "extraction")
+    assert extraction.wait(LONG) == "failed"
+    until(lambda: Broker(settings).ticket(extraction.id) is None, "the end of the task")
+    assert len(jobs.jobs(settings)) == 2
+
+
+def test_beat_sends_the_periodic_task(configure, start, tmp_path):
+    [entry] = schedule(configure(periodic="catalogue", periodic_hour=3)).values()
+    assert (entry["schedule"].hour, entry["schedule"].minute) == ({3}, {0})
+    assert schedule(fl.Settings()) == {}
+    start("beat", command="beat", ready="beat: Starting")
+    until(lambda: list((tmp_path / "data/jobs").glob("beat*")), "the file in which beat keeps what it sent")
+    worker = start()
+    code = "from frontierlab.celery_tasks import app; app.send_task('frontierlab.periodic')"
+    environment = {**os.environ, "CONFIG_FILE": str(tmp_path / "configuration.txt")}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    until(lambda: "frontierlab.run_job" in worker.text.split("ready.")[1], "the job")

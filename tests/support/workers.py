@@ -1,0 +1,72 @@
+"""Changed workers, jobs that sleep, and what the tests of workers wait for."""
+
+from __future__ import annotations
+
+import time
+
+import nbformat
+
+from frontierlab.sample import World
+
+LONG = 300  # seconds after which a test that waits has failed
+WORLD = World(20_000, seed=11)
+
+
+def until(condition, what="what was waited for"):
+    """Wait until a condition holds, and return its value; fail after `LONG` seconds."""
+    deadline = time.monotonic() + LONG
+    while not (found := condition()):
+        assert time.monotonic() < deadline, f"{what} did not come"
+        time.sleep(0.02)
+    return found
+
+
+def a_notebook(path, code):
+    """Write a notebook of one cell; return its path."""
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    notebook.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(notebook, path)
+    return path
+
+
+CHANGED = """
+import os, pathlib, signal, sys, time
+from frontierlab.jobs import kinds
+from frontierlab.jobs.context import JobContext
+{change}
+from celery.__main__ import main
+sys.exit(main())
+"""
+
+
+def changed(change):
+    """The program of a worker in which something is changed before it starts."""
+    return ("-c", CHANGED.format(change=change))
+
+
+SLEEPER = changed("""
+class Sleeper(kinds.CatalogueRefresh):
+    def run(self, record, settings, context):
+        settings.data_dir.with_name("asleep").write_text(str(os.getpid()))
+        context.cancelled.wait(600)
+        context.raise_if_stopped()
+
+kinds.KINDS["catalogue"] = Sleeper()
+""")  # a refresh of the catalogue sleeps, once it has written its process into a file
+
+HELD = changed("""
+def report(self, progress, report=JobContext.report):
+    report(self, progress)
+    while progress.done >= 5_000 and not pathlib.Path("go").exists():
+        time.sleep(0.02)
+
+JobContext.report = report
+""")  # an extraction stops after 5,000 documents until there is a file
+
+
+def asleep(tmp_path):
+    """Wait for a sleeping job, and return the id of the process that sleeps."""
+    file = tmp_path / "asleep"
+    found = int(until(lambda: file.exists() and file.read_text(), "the sleeping job"))
+    file.unlink()
+    return found
