@@ -5,42 +5,28 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import threading
-from collections import Counter
 from collections.abc import Generator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
-import numpy as np
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab.exports.action_lines import is_action_line
 from frontierlab.exports.encodings import text_blocks
 from frontierlab.exports.json_text import Document, DocumentSplitter
 from frontierlab.exports.repeats import Repeats
 from frontierlab.exports.rounded import RoundedNumbers
 from frontierlab.exports.search_answers import AnswerFacts, ErrorAnswer
 
-__all__ = ["ACTION_LINE", "DocumentStream", "ExportFile", "REPEATED", "Survey", "Taken", "taken", "unwrapped"]
-
-REPEATED = "repeated document"
-"""The reason for leaving out a document that repeats an earlier one of the file."""
-
-ACTION_LINE = "action line of a bulk file"
-"""The reason for leaving out a line that tells the bulk API what to do with the document after it."""
+__all__ = ["ExportFile", "Survey"]
 
 _BLOCK = 4_000_000  # bytes: about ten thousand documents
 _FEW = 1_000  # first documents, at least one of which must have a time
-# an object with nothing but the name of an action and its parameters
-_ACTION = re.compile(rb'\{\s*+"(?:index|create|update|delete)"\s*+:\s*+\{[^{}]*+\}\s*+\}\s*+')
 _ZEROS = re.compile(rb"\0+")
 _USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]++")')
 _NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-
-
-class _Wrapped(msgspec.Struct):
-    source: msgspec.Raw = msgspec.field(name="_source")
 
 
 class _Identified(msgspec.Struct):
@@ -127,7 +113,7 @@ class ExportFile:
                 f"{path} holds no documents: it is empty, or an answer without hits. Export the documents again."
             )
         self._require_documents(first[:_FEW])
-        self.is_bulk = _ACTION.fullmatch(first[0]) is not None
+        self.is_bulk = is_action_line(first[0])
 
     def identity(self) -> tuple[int, ...]:
         """Return numbers that change when the file is replaced or written to."""
@@ -216,107 +202,6 @@ class ExportFile:
         if rounded.examples and not rounded.exact:
             partial.append(f"Integers beyond 2^53 may have been rounded by the program that wrote the file: {rounded}.")
         return Survey(count, digest.hexdigest(), repeats, partial)
-
-
-class Taken(NamedTuple):
-    """Some documents of a stream.
-
-    Parameters
-    ----------
-    documents
-        The documents to read.
-    left_out
-        Number of the others, by reason: `REPEATED` or `ACTION_LINE`.
-    """
-
-    documents: list[Document]
-    left_out: Counter[str]
-
-
-class DocumentStream:
-    """Gives several threads documents of a file, in the order of the file.
-
-    Parameters
-    ----------
-    file
-        The file; it is read once, block by block.
-    repeats
-        The documents to count and leave out.
-    """
-
-    def __init__(self, file: ExportFile, repeats: Repeats | None = None) -> None:
-        self._blocks = file.blocks()
-        self._repeats = repeats
-        self._is_bulk = file.is_bulk
-        self._documents: list[Document] = []
-        self._first = 0  # the number of the first of these documents
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        """Close the file."""
-        with self._lock:
-            self._blocks.close()
-
-    def take(self, start: int, stop: int) -> Taken | None:
-        """Return the next documents of ``[start, stop)``; None if none are left."""
-        with self._lock:
-            while self._first + len(self._documents) <= start:
-                self._first += len(self._documents)
-                self._documents = next(self._blocks, [])
-                if not self._documents:
-                    return None
-            begin = max(0, start - self._first)
-            documents = self._documents[begin : max(begin, stop - self._first)]
-            first = self._first + begin
-            self._first += begin + len(documents)
-            self._documents = self._documents[begin + len(documents) :]
-            if not self._documents:
-                self._documents = next(self._blocks, [])
-        return taken(documents, first, self._repeats, self._is_bulk) if documents else None
-
-
-def taken(documents: list[Document], first: int, repeats: Repeats | None, is_bulk: bool) -> Taken:
-    """Leave out what is not to be read.
-
-    Parameters
-    ----------
-    documents
-        Some documents of a file.
-    first
-        The number of the first document in the file.
-    repeats
-        The documents that repeat an earlier one, which are left out; None keeps them.
-    is_bulk
-        Whether lines of actions are left out.
-    """
-    left_out = Counter[str]()
-    again = None if repeats is None else repeats.among(first, len(documents))
-    kept = documents
-    if again is not None:
-        kept = [documents[place] for place in np.flatnonzero(~again).tolist()]
-        left_out[REPEATED] = len(documents) - len(kept)
-    if is_bulk:
-        before = len(kept)
-        kept = [document for document in kept if not _ACTION.fullmatch(document)]
-        left_out[ACTION_LINE] = before - len(kept)
-    return Taken(kept, +left_out)
-
-
-def unwrapped(documents: list[Document]) -> list[Document]:
-    """Return the ``_source`` of each line of elasticdump or hit; other documents are returned unchanged.
-
-    A mixture of both kinds is also returned unchanged, for the lenient reader.
-    """
-    try:
-        first = msgspec.json.decode(documents[0])
-        if isinstance(first, dict) and "_source" in first and "@timestamp" not in first:
-            array = b"[" + b",".join(documents) + b"]"
-            found = msgspec.json.decode(array, type=list[_Wrapped])
-            if len(found) == len(documents):
-                return [wrapped.source for wrapped in found]
-    except (IndexError, *_NOT_JSON):
-        pass  # one is damaged: the lenient reader reads each by itself
-    return documents
 
 
 def _ids(documents: list[Document], first: int) -> tuple[list[int], list[bytes]]:

@@ -17,7 +17,8 @@ import pyarrow.compute as pc
 
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.errors import InvalidRequestError
-from frontierlab.exports.export_file import DocumentStream, ExportFile, Survey, taken, unwrapped
+from frontierlab.exports.document_stream import DocumentStream, taken, unwrapped
+from frontierlab.exports.export_file import ExportFile, Survey
 from frontierlab.exports.json_text import Document
 from frontierlab.exports.repeats import Repeats
 from frontierlab.extraction.plan import cut

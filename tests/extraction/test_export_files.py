@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports import export_file as exports
-from frontierlab.exports.export_file import DocumentStream, ExportFile, unwrapped
+from frontierlab.exports.document_stream import DocumentStream, unwrapped
+from frontierlab.exports.export_file import ExportFile
 
 
 def zstd(text: bytes) -> bytes:
