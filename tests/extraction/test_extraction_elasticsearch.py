@@ -168,7 +168,7 @@ def test_a_dry_run_has_the_body_the_number_and_a_size(settings, data_dir, es, fi
 
 
 def test_a_period_without_documents_is_a_dataset_without_rows(settings):
-    with pytest.warns(NothingFound, match="There is no document of what was asked for: d is empty"):
+    with pytest.warns(NothingFound, match="No document meets the request: d is empty"):
         dataset = extract(settings, since="2020-01-01", until="2020-01-02")
     assert dataset.state == "complete"
     assert dataset.counts.read == 0
@@ -219,7 +219,9 @@ class TestConnection:
 
     def test_an_index_without_times(self, es, index, changed):
         es.index(index=index, document={"@timestamp": "now and then"}, refresh=True)
-        with pytest.raises(ElasticsearchError, match=r"by @timestamp: the field is text\. Every index has to map"):
+        with pytest.raises(
+            ElasticsearchError, match=r"by @timestamp: the field is text\. Leave out of es_index every index"
+        ):
             extract(changed(es_index=index))
 
     def test_failed_extraction_leaves_no_files(self, changed, data_dir):
@@ -273,8 +275,8 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("fault", "message"),
         [
-            (failed_shards(when=SEARCH, skip=12), "1 of its shards failed. Nothing of it was used"),
-            (timed_out(when=SEARCH, skip=12), "the search timed out. Nothing of it was used"),
+            (failed_shards(when=SEARCH, skip=12), "1 of its shards failed. The partial answer was not used"),
+            (timed_out(when=SEARCH, skip=12), "the search timed out. The partial answer was not used"),
         ],
     )
     def test_a_partial_answer_is_an_error_and_not_fewer_rows(self, settings, proxy, fault, message):
