@@ -164,26 +164,39 @@ def test_the_period_of_most_queries_and_what_is_outside_in_words() -> None:
         assert found.of(None, Selection()) is None
 
 
-@pytest.mark.spark
-def test_a_selection_compared_with_the_window_before(running: SparkSession, tmp_path: Path) -> None:
-    dataset = make_dataset(tmp_path / "day", ROWS)
+@pytest.fixture(scope="module")
+def compared(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+    """A report of all plots, compared with the window before, and its records of progress."""
     window = Selection(db="CONDBR2", since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
+    dataset = make_dataset(tmp_path_factory.mktemp("report") / "day", ROWS)
     told: list[Progress] = []
-    text = report(dataset, window, compare="previous", session=running, progress=told.append).read_text("utf-8")
+    return report(dataset, window, compare="previous", session=running, progress=told.append), told
+
+
+@pytest.mark.spark
+def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[Progress]]) -> None:
+    path, told = compared
+    text = path.read_text("utf-8")
     assert "3 queries: db CONDBR2, from 2026-10-01 00:00:03 UTC, to 2026-10-01 00:00:06 UTC" in text
     assert "compared with</dt><dd>2026-10-01 00:00 to 2026-10-01 00:00:03 UTC" in text
     assert "<th class=number>queries change</th>" in text
     assert "FROM {before}" in text
     assert 'class="warning"' not in text
     assert [told[-1].done, told[-1].total] == [sum(map(len, CHAPTERS.values()))] * 2
-    before = (dataset.path / "report.html").read_bytes()
+
+
+@pytest.mark.spark
+def test_a_report_that_is_stopped_leaves_the_earlier_one(running: SparkSession, tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", ROWS)
+    (dataset.path / "report.html").write_text("earlier")
 
     def stop(record: Progress) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         report(dataset, session=running, progress=stop)
-    assert (dataset.path / "report.html").read_bytes() == before
+    assert (dataset.path / "report.html").read_text() == "earlier"
+    assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
 
 
 @pytest.mark.spark
@@ -201,18 +214,11 @@ def test_a_path_that_is_a_folder_is_refused_and_an_unknown_name(tmp_path: Path) 
         report("nix", settings=Settings(data_dir=tmp_path))
 
 
-@pytest.fixture(scope="module")
-def path(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of everything, compared."""
-    window = Selection(since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
-    dataset = make_dataset(tmp_path_factory.mktemp("report") / "day", ROWS)
-    return report(dataset, window, compare="previous", session=running)
-
-
 @pytest.mark.spark
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
-def test_the_page_stands_alone_and_fits(path: Path, browser: Browser, width: int) -> None:
+def test_the_page_stands_alone_and_fits(compared: tuple[Path, list[Progress]], browser: Browser, width: int) -> None:
+    path, _ = compared
     page = browser.new_page(viewport={"width": width, "height": 900})
     problems: list[str] = []
     asked: list[str] = []
