@@ -1,3 +1,3 @@
-"""Helpers for all rooms that know nothing about queries: times, files, progress, literals."""
+"""Helpers for all rooms that know nothing about queries: times, files, calls, progress, literals."""
 
 __all__: list[str] = []
