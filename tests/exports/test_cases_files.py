@@ -17,6 +17,7 @@ import tarfile
 import threading
 import zipfile
 import zlib
+from contextlib import closing
 from pathlib import Path
 
 import pyarrow as pa
@@ -275,7 +276,7 @@ def test_file_compressed_twice_is_refused(refused, inner):
 
 def test_other_kinds_of_files_are_refused_and_named(refused, tmp_path):
     refused(zipped(TWENTY, TWENTY), r"zip archive of 2 files \(folder/0.ndjson, folder/1.ndjson\): unpack it first")
-    with sqlite3.connect(tmp_path / "s") as database:
+    with closing(sqlite3.connect(tmp_path / "s")) as database:
         database.execute("create table a (b)")
     refused((tmp_path / "s").read_bytes(), "is a file of SQLite")
     pyarrow.orc.write_table(pa.table({"a": [1]}), tmp_path / "o")
