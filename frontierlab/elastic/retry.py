@@ -73,8 +73,8 @@ class RetryingCaller:
     ) -> T:
         """Make a call.
 
-        The pauses between calls grow, with a random part, up to 15 seconds ("exponential backoff and jitter"), so that
-        many readers do not all return to a busy server at once.
+        The pauses between calls grow up to 15 seconds and are random, so that many readers do not return to a busy
+        server at the same moment (M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015).
 
         Parameters
         ----------

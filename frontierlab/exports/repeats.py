@@ -21,7 +21,8 @@ class Repeats:
     """Finds the documents that have the id of an earlier one.
 
     Ids are compared by 128 bits of a hash. Hashes beyond 100 MB are written to files in a temporary folder, 24 bytes
-    per document; `close` removes the folder.
+    per document; `close` removes the folder. Equal hashes are in the same file, so one file at a time is in memory, as
+    in a Grace hash join (Kitsuregawa et al., New Generation Computing 1, 1983).
 
     Attributes
     ----------
@@ -53,14 +54,14 @@ class Repeats:
         self._seen.append(found)
         self._held += len(ids)
         if self._held > _IN_MEMORY:
-            self._put_aside()
+            self._write_to_files()
 
     def close(self) -> None:
         """Find the documents that repeat an earlier one; call it when all documents were added."""
         if self._folder is None:
             parts = [np.concatenate(self._seen)] if self._seen else []
         else:
-            self._put_aside()
+            self._write_to_files()
             files = sorted(Path(self._folder.name).iterdir())
             parts = (np.fromfile(file, _SEEN) for file in files)  # type: ignore[assignment]
         repeated = [_repeated(part) for part in parts]
@@ -93,7 +94,7 @@ class Repeats:
         found[: len(known)] = known
         return found if found.any() else None
 
-    def _put_aside(self) -> None:
+    def _write_to_files(self) -> None:
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix="frontierlab-")
         if not self._seen:

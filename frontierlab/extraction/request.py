@@ -77,7 +77,7 @@ class Request(BaseModel):
         return extra_columns(self.extra_fields)
 
     def differences(self, other: Request) -> str:
-        """Describe the fields in which another request differs; empty if it asks for the same.
+        """Describe the fields in which another request differs; empty if it is the same request.
 
         Not differences: two bounds that are each the time of a first call, and a type that the other one leaves open.
         """

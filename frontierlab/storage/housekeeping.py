@@ -58,7 +58,7 @@ def delete(path: Path) -> None:
 
 
 def discard(path: Path, manifest: Manifest) -> None:
-    """Remove a dataset that was begun, unless another one has replaced it. The caller holds its lock."""
+    """Remove an unfinished dataset, unless another one has replaced it. The caller holds its lock."""
     with fenced(path, manifest):
         _put_away(path)
         remove_locks(path)

@@ -8,7 +8,8 @@ All lock files lie beside the dataset's folder:
 
 A lock can be lost: a network folder drops it, or a process is stopped for hours. So a lock alone does not allow a
 change. Taking a part, storing a part, writing the manifest, renaming and deleting are done within the fence, and only
-if the manifest still belongs to the dataset that the work started on.
+if the manifest still belongs to the dataset that the work started on. That check is a fencing token (M. Kleppmann, "How
+to do distributed locking", 2016, https://martin.kleppmann.com/2016/02/08/how-to-do-distributed-locking.html).
 """
 
 from __future__ import annotations
