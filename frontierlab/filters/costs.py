@@ -9,8 +9,9 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.expressions import FAILED, NOT_CACHED, add_percent_of_all
+from frontierlab.filters.filter import as_filter
 from frontierlab.filters.measures import Count, Measure, Sum
-from frontierlab.filters.question import Question, as_filter
+from frontierlab.filters.question import Question
 
 __all__ = ["COSTS", "Cost", "cost_per_server", "cost_per_site", "cost_per_squid", "cost_per_task"]
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from frontierlab.filters.expressions import CACHED, DB, KIND, NODE, NOT_CACHED, PAYLOAD, QUERIES, SCHEMA
-from frontierlab.filters.question import Question, as_filter
+from frontierlab.filters.filter import as_filter
+from frontierlab.filters.question import Question
 from frontierlab.selection import QUERY_KINDS
 
 __all__ = [

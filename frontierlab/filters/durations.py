@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from frontierlab.filters.bins import ValueBins
 from frontierlab.filters.expressions import CACHED
-from frontierlab.filters.question import Question, as_filter
+from frontierlab.filters.filter import as_filter
+from frontierlab.filters.question import Question
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 

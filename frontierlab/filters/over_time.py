@@ -9,9 +9,10 @@ import pandas as pd
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.bins import TimeBins
 from frontierlab.filters.expressions import BYTES, CACHED, NODE, NOT_CACHED, QUERIES, SCHEMA
+from frontierlab.filters.filter import as_filter
 from frontierlab.filters.measures import Count
 from frontierlab.filters.needs import Expression, Need
-from frontierlab.filters.question import Question, as_filter
+from frontierlab.filters.question import Question
 
 __all__ = [
     "bytes_over_time",

@@ -1,24 +1,20 @@
-"""The parts of a filter: a question, its parametrised statement, the call, and the result.
+"""A question about the logs: its parametrised statement, and the frame of the result.
 
 Values never enter the SQL text. They are named parameters; a list has one parameter per value.
 """
 
 from __future__ import annotations
 
-import inspect
 import textwrap
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from frontierlab import spark
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.bins import MAX_ROWS, Bins
-from frontierlab.filters.compare import Compare, before
 from frontierlab.filters.measures import Count, Measure
 from frontierlab.filters.needs import Need, needs_of, needs_of_selection
 from frontierlab.filters.summaries import summary_that_answers
@@ -29,9 +25,10 @@ from frontierlab.storage.summaries import TIMES
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Filter", "Question", "Statement", "as_filter"]
+__all__ = ["NO_SHIFT", "Question", "Statement"]
 
-_NOW = timedelta(0)
+NO_SHIFT = timedelta(0)
+"""The shift of a window whose times are not moved."""
 
 
 def _unchanged(frame: pd.DataFrame) -> pd.DataFrame:
@@ -119,7 +116,7 @@ class Question:
     def __post_init__(self) -> None:
         check_top(self.top)
 
-    def statement(self, name: str, selection: Selection, shift: timedelta = _NOW, times: str = "") -> Statement:
+    def statement(self, name: str, selection: Selection, shift: timedelta = NO_SHIFT, times: str = "") -> Statement:
         """Return the statement for selected queries, with their times moved by `shift`.
 
         `times` is the column with the number of queries that a row stands for; by default a row is one query.
@@ -138,7 +135,7 @@ class Question:
         text += "" if self.bins is None else self.bins.limit(selection)
         return Statement(name, text, args, selection)
 
-    def needs(self, selection: Selection, shift: timedelta = _NOW) -> tuple[set[Need], set[Need]]:
+    def needs(self, selection: Selection, shift: timedelta = NO_SHIFT) -> tuple[set[Need], set[Need]]:
         """Return the needs of the conditions on all counted queries, and the other needs of the question."""
         rest = needs_of([*self.keys.values(), *self.labels.values(), *([self.first] if self.first else [])])
         for measure in self.measures.values():
@@ -148,7 +145,7 @@ class Question:
         return needs_of_selection(selection) | needs_of(self.conditions), rest
 
     def put_to(
-        self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = _NOW
+        self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = NO_SHIFT
     ) -> tuple[DataFrame, Statement]:
         """Return the frame to query and the statement; the frame is a summary if that gives the same result."""
         every, rest = self.needs(selection, shift)
@@ -244,75 +241,3 @@ def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
         columns[f"{column}_before"] = before[column]
         columns[f"{column}_change"] = now[column] - before[column]
     return pd.DataFrame(columns)
-
-
-class Filter(Protocol):
-    """A filter: a call with logs returns the result, and ``sql`` returns the statement."""
-
-    __name__: str
-
-    def __call__(
-        self, logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
-    ) -> pd.DataFrame:
-        """Run the filter on logs."""
-        ...
-
-    def sql(self, selection: Selection | None = None, **keywords: Any) -> Statement:
-        """Return the statement that the call would run, after the same checks."""
-        ...
-
-
-def as_filter(build: Callable[..., Question]) -> Filter:
-    """Make a filter from the function that builds its question."""
-    name = build.__name__
-    own = list(inspect.signature(build).parameters.values())
-    mine = {parameter.name for parameter in own}
-    where = {f.name for f in fields(Selection)}
-
-    def read(selection: Selection | None, keywords: Mapping[str, Any]) -> tuple[Question, Selection]:
-        unknown = [keyword for keyword in keywords if keyword not in where | mine]
-        if unknown:
-            raise TypeError(
-                f"{name}() has no keyword {', '.join(unknown)}. It has: {', '.join(p.name for p in shown)}."
-            )
-        if selection is not None and not isinstance(selection, Selection):
-            raise InvalidRequestError(f"selection={selection!r}: give a frontierlab.Selection, or the keywords alone.")
-        changed = (selection or Selection()).but(**{k: v for k, v in keywords.items() if k in where})
-        question = build(**{k: v for k, v in keywords.items() if k in mine})
-        if question.bins is not None:
-            question.bins.check(changed)
-        return question, changed
-
-    @wraps(build)
-    def ask(
-        logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
-    ) -> pd.DataFrame:
-        question, chosen = read(selection, keywords)
-        other = None if compare is None else before(logs, chosen, compare)
-        windows = [(logs, chosen, _NOW)]
-        if other is not None:
-            windows.append((other.logs, other.selection, other.shift))
-        raw = []
-        for asked, part, shift in windows:
-            asked, statement = question.put_to(asked, name, part, shift)
-            description = " ".join(filter(None, (name, part.in_words())))
-            raw.append(spark.run(asked, statement.text, statement.args, description=description))
-        frame = question.answer(raw, chosen)
-        frame.attrs = {"filter": name, "selection": chosen.in_words()}
-        frame.attrs.update(question.facts)
-        if other is not None:
-            frame.attrs["before"] = other.in_words()
-        return frame
-
-    def sql(selection: Selection | None = None, **keywords: Any) -> Statement:
-        question, chosen = read(selection, keywords)
-        return question.statement(name, chosen)
-
-    def keyword(of: str) -> inspect.Parameter:
-        return inspect.Parameter(of, inspect.Parameter.KEYWORD_ONLY, default=None)
-
-    first = inspect.signature(ask, follow_wrapped=False).parameters
-    shown = [first["logs"], first["selection"], first["compare"], *own, *(keyword(f.name) for f in fields(Selection))]
-    ask.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
-    ask.sql = sql  # type: ignore[attr-defined]
-    return cast("Filter", ask)

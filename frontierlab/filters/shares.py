@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 
 from frontierlab.filters.expressions import BYTES, CACHED, NODE, NOT_CACHED, SCHEMA, add_percent, add_percent_of_all
-from frontierlab.filters.question import Question, as_filter
+from frontierlab.filters.filter import as_filter
+from frontierlab.filters.question import Question
 
 __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]
 

@@ -1,0 +1,94 @@
+"""A filter: the function that puts a question to logs, with its keywords, its comparison and its statement."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+import pandas as pd
+
+from frontierlab import spark
+from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.compare import Compare, before
+from frontierlab.filters.question import NO_SHIFT, Question, Statement
+from frontierlab.selection import Selection
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["Filter", "as_filter"]
+
+
+class Filter(Protocol):
+    """A filter: a call with logs returns the result, and ``sql`` returns the statement."""
+
+    __name__: str
+
+    def __call__(
+        self, logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    ) -> pd.DataFrame:
+        """Run the filter on logs."""
+        ...
+
+    def sql(self, selection: Selection | None = None, **keywords: Any) -> Statement:
+        """Return the statement that the call would run, after the same checks."""
+        ...
+
+
+def as_filter(build: Callable[..., Question]) -> Filter:
+    """Make a filter from the function that builds its question."""
+    name = build.__name__
+    own = list(inspect.signature(build).parameters.values())
+    mine = {parameter.name for parameter in own}
+    where = {f.name for f in fields(Selection)}
+
+    def read(selection: Selection | None, keywords: Mapping[str, Any]) -> tuple[Question, Selection]:
+        unknown = [keyword for keyword in keywords if keyword not in where | mine]
+        if unknown:
+            raise TypeError(
+                f"{name}() has no keyword {', '.join(unknown)}. It has: {', '.join(p.name for p in shown)}."
+            )
+        if selection is not None and not isinstance(selection, Selection):
+            raise InvalidRequestError(f"selection={selection!r}: give a frontierlab.Selection, or the keywords alone.")
+        changed = (selection or Selection()).but(**{k: v for k, v in keywords.items() if k in where})
+        question = build(**{k: v for k, v in keywords.items() if k in mine})
+        if question.bins is not None:
+            question.bins.check(changed)
+        return question, changed
+
+    @wraps(build)
+    def ask(
+        logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    ) -> pd.DataFrame:
+        question, chosen = read(selection, keywords)
+        other = None if compare is None else before(logs, chosen, compare)
+        windows = [(logs, chosen, NO_SHIFT)]
+        if other is not None:
+            windows.append((other.logs, other.selection, other.shift))
+        raw = []
+        for asked, part, shift in windows:
+            asked, statement = question.put_to(asked, name, part, shift)
+            description = " ".join(filter(None, (name, part.in_words())))
+            raw.append(spark.run(asked, statement.text, statement.args, description=description))
+        frame = question.answer(raw, chosen)
+        frame.attrs = {"filter": name, "selection": chosen.in_words()}
+        frame.attrs.update(question.facts)
+        if other is not None:
+            frame.attrs["before"] = other.in_words()
+        return frame
+
+    def sql(selection: Selection | None = None, **keywords: Any) -> Statement:
+        question, chosen = read(selection, keywords)
+        return question.statement(name, chosen)
+
+    def keyword(of: str) -> inspect.Parameter:
+        return inspect.Parameter(of, inspect.Parameter.KEYWORD_ONLY, default=None)
+
+    first = inspect.signature(ask, follow_wrapped=False).parameters
+    shown = [first["logs"], first["selection"], first["compare"], *own, *(keyword(f.name) for f in fields(Selection))]
+    ask.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
+    ask.sql = sql  # type: ignore[attr-defined]
+    return cast("Filter", ask)
