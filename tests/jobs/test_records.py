@@ -189,6 +189,18 @@ def test_a_damaged_record_is_shown_as_failed(settings, export):
     assert found.submitted.tzinfo is not None
 
 
+def test_a_record_of_version_0_1_0_is_read(settings):
+    job = written(settings, state="succeeded", ended=datetime.now(UTC), result={"dataset": "d"})
+    path = JobStore(settings).path(job.id)
+    about = json.loads(path.read_text())
+    del about["sent"], about["required_settings"]
+    path.write_text(json.dumps({**about, "surroundings": {"limit_queries": 7}, "frontierlab": "0.1.0"}))
+    assert (job.state, job.record().result, job.record().sent) == ("succeeded", {"dataset": "d"}, None)
+    with JobStore(settings).changing(job.id) as record:
+        record.warnings.append("it can be changed too")
+    assert job.warnings == ["it can be changed too"]
+
+
 def test_a_record_of_a_later_version_is_read(settings):
     job = written(settings)
     path = JobStore(settings).path(job.id)
