@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from inspect import cleandoc
 from pathlib import Path
 from textwrap import indent
 from typing import Any, Self
@@ -132,7 +133,7 @@ class Settings(Fields):
 
 
 _KEYS = "\n".join(f"{name} : {field.description}" for name, field in Settings.model_fields.items())
-Settings.__doc__ = (Settings.__doc__ or "").replace("{keys}", indent(_KEYS, " " * 8).lstrip())
+Settings.__doc__ = cleandoc(Settings.__doc__ or "").replace("{keys}", indent(_KEYS, " " * 4).lstrip())
 
 
 def from_fields_alone(fields: dict[str, Any]) -> Settings:
