@@ -153,11 +153,10 @@ class JupyterServer:
             if any(kernel in argument for argument in process.cmdline()):
                 process.kill()
 
-    def end_kernels(self) -> None:
-        """Shut down all kernels."""
-        for kernel in self.ask("GET", "/api/kernels"):
-            try:
-                self.ask("DELETE", f"/api/kernels/{kernel['id']}")
-            except urllib.error.HTTPError as error:
-                if error.code != 404:  # 404: it ended by itself
-                    raise
+    def end_kernel(self, kernel: str) -> None:
+        """Shut down a kernel."""
+        try:
+            self.ask("DELETE", f"/api/kernels/{kernel}")
+        except urllib.error.HTTPError as error:
+            if error.code != 404:  # 404: it ended by itself
+                raise

@@ -73,7 +73,9 @@ class Lab:
         self.server = server
         self.problems: list[str] = []
         self.known_in_log = [*KNOWN_IN_LOG]
-        self.context = browser.new_context(viewport={"width": width, "height": height}, accept_downloads=True)
+        self._read_of_log = 0
+        self._size = {"width": width, "height": height}
+        self.context = browser.new_context(viewport=self._size, accept_downloads=True)
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(60_000)
@@ -82,6 +84,10 @@ class Lab:
         self.name = server.notebook(name, *cells)
         self.kernel = server.start_kernel(self.name)  # started here, so that JupyterLab does not ask for one
         self.page.goto(server.address(self.name, page))
+        self.until_connected()
+
+    def until_connected(self) -> None:
+        """Wait until the notebook is shown and its kernel can be used."""
         self.page.locator(".jp-Notebook").wait_for()
         self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
 
@@ -94,12 +100,30 @@ class Lab:
             self.problems.append(text)
 
     def watch_log(self) -> None:
-        """Record the errors in JupyterLab's log console, which a reload of the page clears."""
+        """Record the new errors in JupyterLab's log console, which a reload of the page clears."""
         logged = self.page.evaluate(LOGGED)
         assert logged is not None, "this JupyterLab has no log console, or keeps it elsewhere"
-        for text in logged:
+        for text in logged[self._read_of_log :]:
             if not any(re.search(known, text) for known in self.known_in_log):
                 self.problems.append(f"in the log console: {text}")
+        self._read_of_log = len(logged)
+
+    def check(self) -> None:
+        """Fail if one of the consoles had an error since the last check."""
+        self.watch_log()
+        problems, self.problems = self.problems, []
+        assert not problems, problems  # with a message: pytest explains asserts only in test modules
+
+    def show(self, *lines: str, width: int | None = None) -> None:
+        """Replace all cells by one with these lines, in a window of this width, and run it."""
+        self.page.set_viewport_size(self._size if width is None else {**self._size, "width": width})
+        self.page.evaluate(
+            """async () => {
+                await jupyterapp.commands.execute("notebook:select-all");
+                await jupyterapp.commands.execute("notebook:delete-cell");
+            }"""
+        )
+        self.in_kernel("\n".join(lines))
 
     def run(self) -> None:
         """Run all cells, and wait for the last one; an error in a cell fails."""
@@ -127,9 +151,9 @@ class Lab:
         """Save the notebook, as JupyterLab does every two minutes, and reload the page."""
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         self.watch_log()
+        self._read_of_log = 0
         self.page.reload()
-        self.page.locator(".jp-Notebook").wait_for()
-        self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
+        self.until_connected()
 
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab, as its menus do; it may continue after this returns."""
@@ -150,10 +174,11 @@ class Lab:
 
     def close(self) -> None:
         """Close the page, end the kernel, and fail if one of the consoles had errors."""
-        self.watch_log()
-        self.context.close()
-        self.server.end_kernels()
-        assert not self.problems, self.problems  # with a message: pytest explains asserts only in test modules
+        try:
+            self.check()
+        finally:
+            self.context.close()
+            self.server.end_kernel(self.kernel)
 
     def __enter__(self) -> Lab:
         return self
@@ -163,4 +188,4 @@ class Lab:
             self.close()
         else:
             self.context.close()
-            self.server.end_kernels()
+            self.server.end_kernel(self.kernel)

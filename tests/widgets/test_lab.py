@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -21,10 +22,15 @@ from tests.support.lab import Lab
 pytestmark = pytest.mark.browser
 LONG = 180_000  # ms after which a test that waits has failed
 
+FEW = 2  # plots a tab, where a test is about the panel
+
+# returns once the theme is loaded
+THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
+
 START = """
 import os
 import frontierlab as fl
-from frontierlab_widgets import Dashboard, DatasetsPanel, ExplorePanel, ExtractPanel
+from frontierlab_widgets import Dashboard, DatasetsPanel, ExplorePanel, ExtractPanel, JobsPanel
 settings = fl.sample.settings(data_dir="data")
 """
 
@@ -72,196 +78,196 @@ def sample(jupyter: JupyterServer) -> fl.Settings:
     return settings
 
 
-@pytest.mark.parametrize("page", ["lab/tree", "notebooks"])
-def test_errors_of_callbacks_are_seen_by_these_tests(jupyter: JupyterServer, browser: Browser, page: str) -> None:
-    cell = """
-import ipywidgets
-button = ipywidgets.Button(description="Bad")
-button.add_class("frontierlab-panel")
-button.on_click(lambda _: 1 / 0)
-button"""
-    lab = Lab(jupyter, browser, "bad.ipynb", cell, page=page)
-    lab.run()
-    lab.panel.click()
-    lab.in_kernel("pass")  # the click is done before this
-    with pytest.raises(AssertionError, match="in the log console: ZeroDivisionError: division by zero"):
-        lab.close()
+class InSharedNotebook:
+    """What is the same in JupyterLab and in Notebook 7; the tests of a class share one notebook and its kernel."""
+
+    PAGE = ""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def opened(cls, jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
+        """The notebook of the class."""
+        with Lab(jupyter, browser, f"{cls.__name__}.ipynb", page=cls.PAGE) as lab:
+            lab.page.evaluate("jupyterapp.shell.collapseLeft?.()")
+            yield lab
+
+    @pytest.fixture
+    @staticmethod
+    def lab(opened: Lab) -> Iterator[Lab]:
+        """The notebook; errors in its consoles fail the test."""
+        opened.known_in_log = []
+        yield opened
+        opened.check()
+
+    def test_an_error_of_a_callback_fails_a_test(self, lab: Lab) -> None:
+        lab.show(
+            "import ipywidgets",
+            "button = ipywidgets.Button(description='Bad')",
+            "button.add_class('frontierlab-panel')",
+            "button.on_click(lambda _: 1 / 0)",
+            "button",
+        )
+        lab.panel.click()
+        lab.in_kernel("pass")  # the click is handled before this
+        with pytest.raises(AssertionError, match="in the log console: ZeroDivisionError: division by zero"):
+            lab.check()
+
+    def test_a_panel_says_that_its_kernel_died(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, "DatasetsPanel(settings)")
+        expect(lab.panel.get_by_role("row")).to_have_count(2)
+        lab.server.kill_kernel(lab.kernel)
+        expect(lab.panel.locator(".frontierlab-ended")).to_contain_text("The kernel")
+        died = lab.page.get_by_role("dialog")
+        expect(died).to_contain_text("appears to have died")
+        died.get_by_role("button").last.click()
+        lab.until_connected()
 
 
-class TestAPanel:
-    """What all panels have in common, on one that needs nothing else."""
+class TestJupyterLab(InSharedNotebook):
+    """What all panels have in common, shown with panels that need no service."""
 
-    CELLS = (START, "panel = DatasetsPanel(settings); panel")
+    PAGE = "lab/tree"
 
-    def test_a_kernel_that_was_restarted_is_said_and_the_state_comes_back(
-        self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings
-    ) -> None:
-        with Lab(jupyter, browser, "restart.ipynb", *self.CELLS) as lab:
-            lab.run()
-            lab.panel.get_by_role("row").nth(1).click()
-            lab.in_kernel("import json; json.dump(panel.state(), open('state.json', 'w'))")
-            lab.command("notebook:restart-kernel")
-            lab.page.get_by_role("button", name="Confirm Kernel Restart").click()
-            ended = lab.panel.locator(".frontierlab-ended")
-            expect(ended).to_contain_text("The kernel was restarted")
-            expect(lab.button("Refresh")).not_to_be_focused()
-            assert lab.button("Refresh").evaluate("button => button.closest('[inert]') !== null")
-            for theme in ("JupyterLab Dark", "JupyterLab Light"):  # a kernel that has ended is not told
-                change = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
-                lab.page.evaluate(change, theme)  # returns once it is loaded
-            lab.in_kernel(START, "panel = DatasetsPanel.from_state(open('state.json').read(), settings); panel")
-            again = lab.page.locator(".frontierlab-panel").last
-            expect(again.get_by_role("row", selected=True)).to_contain_text("sample")
-            expect(again.locator(".frontierlab-ended")).to_be_hidden()
+    def test_after_a_restart_a_panel_says_so_and_its_state_is_restored(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, "panel = DatasetsPanel(settings); panel")
+        lab.panel.get_by_role("row").nth(1).click()
+        lab.in_kernel("import json; json.dump(panel.state(), open('state.json', 'w'))")
+        lab.command("notebook:restart-kernel")
+        lab.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        ended = lab.panel.locator(".frontierlab-ended")
+        expect(ended).to_contain_text("The kernel was restarted")
+        expect(lab.button("Refresh")).not_to_be_focused()
+        assert lab.button("Refresh").evaluate("button => button.closest('[inert]') !== null")
+        for theme in ("JupyterLab Dark", "JupyterLab Light"):  # a kernel that has ended is not told
+            lab.page.evaluate(THEME, theme)
+        lab.in_kernel(START, "panel = DatasetsPanel.from_state(open('state.json').read(), settings); panel")
+        again = lab.page.locator(".frontierlab-panel").last
+        expect(again.get_by_role("row", selected=True)).to_contain_text("sample")
+        expect(again.locator(".frontierlab-ended")).to_be_hidden()
 
-    @pytest.mark.parametrize("page", ["lab/tree", "notebooks"])
-    def test_a_kernel_that_died_is_said(
-        self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings, page: str
-    ) -> None:
-        with Lab(jupyter, browser, "died.ipynb", *self.CELLS, page=page) as lab:
-            lab.run()
-            expect(lab.panel.get_by_role("row")).to_have_count(2)
-            jupyter.kill_kernel(lab.kernel)
-            expect(lab.panel.locator(".frontierlab-ended")).to_contain_text("The kernel")
-            restarted = lab.page.get_by_role("dialog")
-            expect(restarted).to_contain_text("appears to have died")
-
-    def test_the_keyboard_narrow_pages_and_the_dark_are_enough(
-        self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings
-    ) -> None:
-        with Lab(jupyter, browser, "narrow.ipynb", *self.CELLS, width=760) as lab:
-            lab.command("application:toggle-left-area")
-            lab.run()
-            lab.command("apputils:change-theme", theme="JupyterLab Dark")
-            search = lab.panel.get_by_role("searchbox")
-            search.focus()
-            lab.page.keyboard.type("nothing of the kind")
-            expect(lab.panel.get_by_text("Nothing here matches")).to_be_visible()
-            search.fill("")
-            expect(lab.panel.get_by_role("row")).to_have_count(2)
-            for _ in range(8):  # past the buttons of the head, to the first row
-                lab.page.keyboard.press("Tab")
-            lab.page.keyboard.press("Enter")
-            expect(lab.panel.get_by_role("row", selected=True)).to_contain_text("sample")
-            expect(lab.button("Delete")).to_be_enabled()  # a button that is not takes no focus
-            lab.button("Delete").focus()
-            lab.page.keyboard.press("Enter")
-            expect(lab.panel.get_by_text("Delete sample and all its files for good?")).to_be_visible()
-            lab.button("Keep it").focus()
-            lab.page.keyboard.press("Space")
-            expect(lab.panel.get_by_text("for good?")).to_be_hidden()
-            assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
-            assert pixels(lab.panel).mean() < 80
+    def test_a_panel_works_by_keyboard_on_a_narrow_dark_page(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, "panel = DatasetsPanel(settings); panel", width=760)
+        lab.page.evaluate(THEME, "JupyterLab Dark")
+        search = lab.panel.get_by_role("searchbox")
+        search.focus()
+        lab.page.keyboard.type("nothing of the kind")
+        expect(lab.panel.get_by_text("Nothing here matches")).to_be_visible()
+        search.fill("")
+        expect(lab.panel.get_by_role("row")).to_have_count(2)
+        for _ in range(8):  # past the buttons of the head, to the first row
+            lab.page.keyboard.press("Tab")
+        lab.page.keyboard.press("Enter")
+        expect(lab.panel.get_by_role("row", selected=True)).to_contain_text("sample")
+        expect(lab.button("Delete")).to_be_enabled()  # a button that is not takes no focus
+        lab.button("Delete").focus()
+        lab.page.keyboard.press("Enter")
+        expect(lab.panel.get_by_text("Delete sample and all its files for good?")).to_be_visible()
+        lab.button("Keep it").focus()
+        lab.page.keyboard.press("Space")
+        expect(lab.panel.get_by_text("for good?")).to_be_hidden()
+        assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
+        assert pixels(lab.panel).mean() < 80
+        lab.page.evaluate(THEME, "JupyterLab Light")
         assert fl.datasets.open_dataset("sample", sample).state == "complete"
 
-    def test_files_up_and_down(self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings, tmp_path) -> None:
-        with Lab(jupyter, browser, "files.ipynb", *self.CELLS) as lab:
-            lab.run()
-            field = lab.panel.get_by_label("Upload a file")
-            field.set_input_files({"name": "bad.parquet", "mimeType": "", "buffer": b"PAR1 and nothing"})
-            expect(lab.panel.get_by_role("alert")).to_contain_text("cannot be read as a Parquet file")
-            field.set_input_files({"name": "big.parquet", "mimeType": "", "buffer": bytes(MOST_UP + 1)})
-            expect(lab.panel.get_by_role("alert")).to_contain_text("through the browser go 5 MB at most")
-            World(2_000, seed=3).write(tmp_path / "small.ndjson")
-            field.set_input_files(tmp_path / "small.ndjson")
-            expect(lab.panel.get_by_role("row", selected=True)).to_contain_text("small")
-            with lab.page.expect_download() as download:
-                lab.button("Download").click()
-            download.value.save_as(tmp_path / "back.parquet")
-            rows = fl.datasets.open_dataset("small", sample).counts.kept
-            assert fl.datasets.import_parquet(tmp_path / "back.parquet", "back", sample).counts.kept == rows
-            lab.panel.get_by_role("button", name="Rows").click()
-            expect(lab.panel.get_by_role("row").nth(1)).to_contain_text("sample")  # the largest first
-            lab.button("Refresh").click()
-            expect(lab.panel.get_by_role("row")).to_have_count(4)
-            lab.panel.get_by_role("button", name="Rows").click()
-            expect(lab.panel.get_by_role("row").nth(3)).to_contain_text("sample")
+    def test_files_are_uploaded_and_downloaded(self, lab: Lab, sample: fl.Settings, tmp_path) -> None:
+        lab.show(START, "panel = DatasetsPanel(settings); panel")
+        field = lab.panel.get_by_label("Upload a file")
+        field.set_input_files({"name": "bad.parquet", "mimeType": "", "buffer": b"PAR1 and nothing"})
+        expect(lab.panel.get_by_role("alert")).to_contain_text("cannot be read as a Parquet file")
+        field.set_input_files({"name": "big.parquet", "mimeType": "", "buffer": bytes(MOST_UP + 1)})
+        expect(lab.panel.get_by_role("alert")).to_contain_text("through the browser go 5 MB at most")
+        World(2_000, seed=3).write(tmp_path / "small.ndjson")
+        field.set_input_files(tmp_path / "small.ndjson")
+        expect(lab.panel.get_by_role("row", selected=True)).to_contain_text("small")
+        with lab.page.expect_download() as download:
+            lab.button("Download").click()
+        download.value.save_as(tmp_path / "back.parquet")
+        rows = fl.datasets.open_dataset("small", sample).counts.kept
+        assert fl.datasets.import_parquet(tmp_path / "back.parquet", "back", sample).counts.kept == rows
+        lab.panel.get_by_role("button", name="Rows").click()
+        expect(lab.panel.get_by_role("row").nth(1)).to_contain_text("sample")  # the largest first
+        lab.button("Refresh").click()
+        expect(lab.panel.get_by_role("row")).to_have_count(4)
+        lab.panel.get_by_role("button", name="Rows").click()
+        expect(lab.panel.get_by_role("row").nth(3)).to_contain_text("sample")
+        for name in ("small", "back"):
+            fl.datasets.delete_dataset(name, sample)
 
-    def test_a_mistyped_time_is_marked_and_offers_nothing(
-        self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings
-    ) -> None:
-        cell = "panel = ExtractPanel(settings, source=str(fl.sample.path()), name='day'); panel"
-        with Lab(jupyter, browser, "invalid.ipynb", START, cell, width=700) as lab:
-            lab.command("application:toggle-left-area")
-            lab.run()
-            lab.button("Look first").click()
-            expect(lab.panel.get_by_text("documents, from")).to_be_visible()
-            expect(lab.button("Extract")).to_be_enabled()
-            since = lab.field("since (UTC)")
-            plain = since.evaluate("field => getComputedStyle(field).borderTopColor")
-            since.fill("yesterday noon")
-            since.press("Tab")
-            expect(lab.panel.get_by_role("alert")).to_have_text(
-                re.compile("'yesterday noon' is not a time: write 2026")
-            )
-            expect(lab.button("Look first")).to_be_disabled()
-            expect(lab.button("Extract")).to_be_disabled()
-            assert since.evaluate("field => getComputedStyle(field).borderTopColor") != plain
-            below = lab.panel.get_by_role("alert").bounding_box()
-            above = since.bounding_box()
-            assert below is not None
-            assert above is not None
-            assert 0 <= below["y"] - (above["y"] + above["height"]) < 20
-            assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
-            since.fill("2026-10-01")
-            since.press("Tab")
-            expect(lab.panel.get_by_role("alert")).to_have_count(0)
-            expect(lab.button("Look first")).to_be_enabled()
-            expect(lab.button("Extract")).to_be_disabled()  # of another request nobody has looked
+    def test_an_invalid_time_is_marked_and_disables_the_buttons(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, "panel = ExtractPanel(settings, source=str(fl.sample.path()), name='day'); panel", width=700)
+        lab.button("Look first").click()
+        expect(lab.panel.get_by_text("documents, from")).to_be_visible()
+        expect(lab.button("Extract")).to_be_enabled()
+        since = lab.field("since (UTC)")
+        plain = since.evaluate("field => getComputedStyle(field).borderTopColor")
+        since.fill("yesterday noon")
+        since.press("Tab")
+        expect(lab.panel.get_by_role("alert")).to_have_text(re.compile("'yesterday noon' is not a time: write 2026"))
+        expect(lab.button("Look first")).to_be_disabled()
+        expect(lab.button("Extract")).to_be_disabled()
+        assert since.evaluate("field => getComputedStyle(field).borderTopColor") != plain
+        below = lab.panel.get_by_role("alert").bounding_box()
+        above = since.bounding_box()
+        assert below is not None
+        assert above is not None
+        assert 0 <= below["y"] - (above["y"] + above["height"]) < 20
+        assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
+        since.fill("2026-10-01")
+        since.press("Tab")
+        expect(lab.panel.get_by_role("alert")).to_have_count(0)
+        expect(lab.button("Look first")).to_be_enabled()
+        expect(lab.button("Extract")).to_be_disabled()  # of another request nobody has looked
 
-    def test_it_ticks_while_it_is_seen(self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings) -> None:
-        cells = (
-            "import frontierlab_widgets.kernel_status as status; from frontierlab_widgets import JobsPanel",
+    def test_a_timer_runs_only_while_its_panel_is_shown(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(
+            START,
+            "import ipywidgets, frontierlab_widgets.kernel_status as status",
+            "usual = status.ASK_SECONDS, status.GONE_SECONDS",
             "status.ASK_SECONDS, status.GONE_SECONDS = 0.2, 3.0",
-            "import ipywidgets; panel = JobsPanel(settings); tabs = ipywidgets.Tab([ipywidgets.VBox(), panel], "
-            "titles=['other', 'jobs']); tabs.add_class('frontierlab-panel'); tabs",
+            "panel = JobsPanel(settings)",
+            "tabs = ipywidgets.Tab([ipywidgets.VBox(), panel], titles=['other', 'jobs'])",
+            "tabs.add_class('frontierlab-panel')",
         )
-        with Lab(jupyter, browser, "ticks.ipynb", START, *cells) as lab:
-            lab.run()
 
-            def ticks(expected: bool) -> None:
-                lab.in_kernel(
-                    "import time\n"
-                    "until = time.monotonic() + 60\n"
-                    f"while (panel._timers[0]._thread is not None) is not {expected} and time.monotonic() < until:\n"
-                    "    time.sleep(0.1)\n"
-                    f"print('ticks', panel._timers[0]._thread is not None)"
-                )
-                expect(lab.page.get_by_text(f"ticks {expected}").last).to_be_visible(timeout=LONG)
+        def ticks(expected: bool) -> None:
+            lab.in_kernel(
+                "import time\n"
+                "until = time.monotonic() + 60\n"
+                f"while (panel._timers[0]._thread is not None) is not {expected} and time.monotonic() < until:\n"
+                "    time.sleep(0.1)\n"
+                f"print('ticks', panel._timers[0]._thread is not None)"
+            )
+            expect(lab.page.get_by_text(f"ticks {expected}").last).to_be_visible(timeout=LONG)
 
-            ticks(False)
-            lab.panel.get_by_role("tab", name="jobs").click()
-            ticks(True)
-            lab.panel.get_by_role("tab", name="other").click()
-            ticks(False)
+        ticks(False)
+        lab.panel.get_by_role("tab", name="jobs").click()
+        ticks(True)
+        lab.panel.get_by_role("tab", name="other").click()
+        ticks(False)
+        lab.in_kernel("status.ASK_SECONDS, status.GONE_SECONDS = usual")
 
-    def test_text_of_others_is_no_html(self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings) -> None:
+    def test_a_name_is_shown_as_text_not_html(self, lab: Lab, sample: fl.Settings) -> None:
         hostile = "<img src=x onerror=window.hacked=1>"
-        cells = (
-            f"import pathlib; (settings.data_dir / 'datasets' / {hostile!r}).mkdir()",
-            f"panel = DatasetsPanel(settings, dataset={hostile!r}); panel",
-        )
-        with Lab(jupyter, browser, "hostile.ipynb", START, *cells) as lab:
-            lab.run()
-            expect(lab.panel.get_by_role("row", selected=True)).to_contain_text(hostile)
-            lab.button("Delete").click()
-            expect(lab.panel.get_by_text(f"Delete {hostile} and all its files")).to_be_visible()
-            assert lab.page.evaluate("window.hacked") is None
+        (sample.data_dir / "datasets" / hostile).mkdir()
+        lab.show(START, f"panel = DatasetsPanel(settings, dataset={hostile!r}); panel")
+        expect(lab.panel.get_by_role("row", selected=True)).to_contain_text(hostile)
+        lab.button("Delete").click()
+        expect(lab.panel.get_by_text(f"Delete {hostile} and all its files")).to_be_visible()
+        assert lab.page.evaluate("window.hacked") is None
         (sample.data_dir / "datasets" / hostile).rmdir()
 
-    def test_an_error_nobody_foresaw_is_shown(
-        self, jupyter: JupyterServer, browser: Browser, sample: fl.Settings
-    ) -> None:
-        with Lab(jupyter, browser, "error.ipynb", *self.CELLS) as lab:
-            lab.run()
-            lab.in_kernel("fl.datasets.list_datasets = lambda settings: 1 / 0")
-            lab.button("Refresh").click()
-            expect(lab.panel.get_by_role("alert")).to_contain_text("should not have: ZeroDivisionError")
-            lab.known_in_log.append("should not have: ZeroDivisionError")  # the kernel's log has the details
+    def test_an_unexpected_error_is_shown(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, "panel = DatasetsPanel(settings); panel")
+        lab.in_kernel("usual, fl.datasets.list_datasets = fl.datasets.list_datasets, lambda settings: 1 / 0")
+        lab.button("Refresh").click()
+        expect(lab.panel.get_by_role("alert")).to_contain_text("should not have: ZeroDivisionError")
+        lab.known_in_log.append("should not have: ZeroDivisionError")  # the kernel's log has the details
+        lab.in_kernel("fl.datasets.list_datasets = usual")
 
 
 @pytest.mark.elasticsearch
-def test_an_extraction_is_seen_moving_and_stops(
+def test_an_extraction_shows_its_progress_and_can_be_stopped(
     jupyter: JupyterServer, browser: Browser, elasticsearch_server: ElasticsearchServer, es, index: str
 ) -> None:
     fl.sample.load(es, World(40_000, seed=6, indexable=True), index)
@@ -314,116 +320,135 @@ class TestExplore:
         yield lab
         lab.close()
 
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def few(lab: Lab) -> Lab:
+        """The notebook, with two plots a tab, for tests of the panel."""
+        lab.in_kernel(
+            "from frontierlab_widgets.explore_queries import TABS\n"
+            f"TABS.update({{name: plots[:{FEW}] for name, plots in TABS.items()}})"
+        )
+        return lab
+
     @pytest.mark.parametrize("tab", CHAPTERS)
     def test_every_plot_is_drawn(self, lab: Lab, tab: str) -> None:
         lab.panel.get_by_role("tab", name=tab).click()
         for figure in until_drawn(lab, len(CHAPTERS[tab])):
             assert coloured(pixels(figure)) > 0.002, figure.inner_text()
 
-    def test_every_picker_changes_what_is_drawn(self, lab: Lab) -> None:
-        lab.panel.get_by_role("tab", name="Who asked").click()
+    def test_every_picker_changes_the_selection(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Who asked").click()
         picked = {"database": "CONDBR2", "schema": "ATLAS_COOLOFL_PIXEL", "folder": "/PIXEL/PixCalib"}
         for label, name in picked.items():
-            choice = lab.field(label)
+            choice = few.field(label)
             option = choice.locator("option", has_text=re.compile(rf"^{re.escape(name)}\s\([\d,]+\)$"))
             choice.select_option(value=option.get_attribute("value"))
-            expect(lab.panel.get_by_text("Selected:")).to_contain_text(name)
-        lab.field("queries").select_option("not cached")
-        lab.field("find a task").fill("overlay")
-        tasks = lab.field("tasks").locator("option")
+            expect(few.panel.get_by_text("Selected:")).to_contain_text(name)
+        few.field("queries").select_option("not cached")
+        few.field("find a task").fill("overlay")
+        tasks = few.field("tasks").locator("option")
         expect(tasks.first).to_contain_text("overlay")
-        lab.field("tasks").select_option(index=0)
-        expect(lab.panel.get_by_text("Selected:")).to_contain_text("taskid")
-        until_drawn(lab, len(CHAPTERS["Who asked"]))
-        lab.button("Everything").click()
-        expect(lab.panel.get_by_text("Selected: all queries")).to_be_visible()
-        lab.button("Undo").click()
-        expect(lab.panel.get_by_text("Selected:")).to_contain_text("/PIXEL/PixCalib")
-        lab.button("Everything").click()
+        few.field("tasks").select_option(index=0)
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("taskid")
+        until_drawn(few, FEW)
+        few.button("Everything").click()
+        expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
+        few.button("Undo").click()
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("/PIXEL/PixCalib")
+        few.button("Everything").click()
 
-    def test_plots_of_something_else_are_grey_and_an_invalid_time_draws_nothing(self, lab: Lab) -> None:
-        lab.panel.get_by_role("tab", name="Databases").click()
-        until_drawn(lab, len(CHAPTERS["Databases and schemas"]))
-        lab.button("SQL").click()
-        code = lab.panel.locator(".frontierlab-code pre")
+    def test_stale_plots_are_grey_and_an_invalid_time_draws_nothing(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Databases").click()
+        until_drawn(few, FEW)
+        few.button("SQL").click()
+        code = few.panel.locator(".frontierlab-code pre")
         expect(code).to_contain_text("GROUP BY")
-        lab.field("since (UTC)").fill("yesterday noon")
-        lab.field("since (UTC)").press("Tab")
-        expect(lab.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
-        expect(lab.button("Draw anew")).to_be_disabled()
-        lab.field("database").select_option(index=1)
+        few.field("since (UTC)").fill("yesterday noon")
+        few.field("since (UTC)").press("Tab")
+        expect(few.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
+        expect(few.button("Draw anew")).to_be_disabled()
+        few.field("database").select_option(index=1)
         expect(
-            lab.panel.get_by_text("These figures are of dataset sample, all queries, not of the selection")
+            few.panel.get_by_text("These figures are of dataset sample, all queries, not of the selection")
         ).to_be_visible()
         for name in ("Numbers", "SQL", "Code", "CSV", "Parquet"):
-            expect(lab.button(name)).to_be_disabled()
-        figure = lab.panel.locator(".bk-Figure").first
+            expect(few.button(name)).to_be_disabled()
+        figure = few.panel.locator(".bk-Figure").first
         assert (opacity(figure), opacity(code)) == pytest.approx((0.45, 0.45))
         assert coloured(pixels(figure)) == 0
-        lab.button("Everything").click()
-        expect(lab.button("CSV")).to_be_enabled()
+        few.button("Everything").click()
+        expect(few.button("CSV")).to_be_enabled()
         assert (opacity(figure), opacity(code)) == (1, 1)
         assert coloured(pixels(figure)) > 0.002
-        lab.button("Close").click()
+        few.button("Close").click()
         expect(code).to_be_hidden()
 
-    def test_a_brushed_range_is_the_window_and_can_be_undone(self, lab: Lab) -> None:
-        lab.panel.get_by_role("tab", name="Over time").click()
-        figure = until_drawn(lab, len(CHAPTERS["Over time"]))[0]
+    def test_a_brushed_range_is_the_window_and_can_be_undone(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Over time").click()
+        figure = until_drawn(few, FEW)[0]
         figure.scroll_into_view_if_needed()
         box = figure.bounding_box()
         assert box is not None
         y = box["y"] + box["height"] * 0.6
-        lab.page.mouse.move(box["x"] + box["width"] * 0.4, y)
-        lab.page.mouse.down()
-        lab.page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=5)
-        lab.page.mouse.up()
-        expect(lab.panel.get_by_text("Selected:")).to_contain_text("from 2026-10-01 ")
-        assert lab.field("since (UTC)").input_value().startswith("2026-10-01T")
-        lab.button("Undo").click()
-        expect(lab.panel.get_by_text("Selected: all queries")).to_be_visible()
+        few.page.mouse.move(box["x"] + box["width"] * 0.4, y)
+        few.page.mouse.down()
+        few.page.mouse.move(box["x"] + box["width"] * 0.6, y, steps=5)
+        few.page.mouse.up()
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("from 2026-10-01 ")
+        assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
+        few.button("Undo").click()
+        expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
 
-    def test_after_a_reload_it_shows_what_it_showed(self, lab: Lab) -> None:
-        lab.panel.get_by_role("tab", name="How long").click()
-        until_drawn(lab, len(CHAPTERS["How long queries took"]))
-        lab.save_and_reload()
-        expect(lab.panel.get_by_role("tab", selected=True)).to_contain_text("How long")
-        for figure in until_drawn(lab, len(CHAPTERS["How long queries took"])):
+    def test_a_reloaded_and_a_second_page_draw_the_figures_of_a_small_notebook(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="How long").click()
+        until_drawn(few, FEW)
+        few.save_and_reload()
+        expect(few.panel.get_by_role("tab", selected=True)).to_contain_text("How long")
+        for figure in until_drawn(few, FEW):
             assert coloured(pixels(figure)) > 0.002
+        assert (few.server.work / few.name).stat().st_size < 20_000  # BokehJS alone has over a million bytes
+        second = few.context.new_page()
+        second.goto(few.server.address(few.name, "notebooks"))  # of the same kernel, in Notebook 7
+        figures = second.locator(".bk-Figure")
+        expect(figures).to_have_count(FEW, timeout=LONG)
+        second.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+        assert coloured(pixels(figures.first)) > 0.002
+        second.close()
 
-    def test_in_the_dark_figures_are_dark_with_light_axes(self, lab: Lab) -> None:
-        lab.command("apputils:change-theme", theme="JupyterLab Dark")
-        lab.page.wait_for_function(
+    def test_in_the_dark_figures_are_dark_with_light_axes(self, few: Lab) -> None:
+        few.command("apputils:change-theme", theme="JupyterLab Dark")
+        few.page.wait_for_function(
             "Bokeh.documents.some((one) => one.roots().some((root) =>"
             " [...root.references()].some((m) => m.background_fill_color === '#1e1e1e')))",
             timeout=LONG,
         )
-        for figure in until_drawn(lab, len(CHAPTERS["How long queries took"])):
+        for figure in until_drawn(few, FEW):
             picture = pixels(figure)
             assert np.median(picture) < 60
             assert share(picture, (0xDD, 0xDD, 0xDD)) > 0.0005  # ticks, labels and titles
             assert share(picture, (255, 255, 255)) < 0.01
-        lab.command("apputils:change-theme", theme="JupyterLab Light")
+        few.command("apputils:change-theme", theme="JupyterLab Light")
 
-    def test_the_code_is_copied(self, lab: Lab) -> None:
-        lab.button("Code").click()
-        lab.button("Copy").click()
-        expect(lab.button("Copied")).to_be_visible()
-        copied = lab.page.evaluate("navigator.clipboard.readText()")
+    def test_the_code_is_copied(self, few: Lab) -> None:
+        few.button("Code").click()
+        few.button("Copy").click()
+        expect(few.button("Copied")).to_be_visible()
+        copied = few.page.evaluate("navigator.clipboard.readText()")
         assert "fl.plots.queries_by_querytime(frame)" in copied or "fl.plots." in copied
 
-    def test_numbers_go_to_the_browser(self, lab: Lab, tmp_path) -> None:
-        with lab.page.expect_download() as download:
-            lab.button("CSV").click()
+    def test_numbers_are_downloaded(self, few: Lab, tmp_path) -> None:
+        with few.page.expect_download() as download:
+            few.button("CSV").click()
         download.value.save_as(tmp_path / "a.csv")
         assert (tmp_path / "a.csv").read_text().count("\n") > 2
 
 
-@pytest.mark.spark
-def test_from_nothing_to_the_worst_folder_without_code(jupyter: JupyterServer, browser: Browser) -> None:
-    cell = 'board = Dashboard(fl.Settings(data_dir="fresh")); board'
-    with Lab(jupyter, browser, "dashboard.ipynb", START, cell, page="notebooks") as lab:
-        lab.run()
+class TestNotebook7(InSharedNotebook):
+    PAGE = "notebooks"
+
+    @pytest.mark.spark
+    def test_the_dashboard_leads_from_the_sample_to_the_worst_folder(self, lab: Lab) -> None:
+        lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
         lab.button("Try it on the sample").click()
         until_drawn(lab, len(CHAPTERS["Databases and schemas"]))
         lab.panel.get_by_role("tab", name="Caching").click()

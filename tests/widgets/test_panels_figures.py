@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from types import SimpleNamespace
 
+import bokeh
 import pandas as pd
 import pytest
 from bokeh.core.serialization import UnknownReferenceError
@@ -31,10 +32,10 @@ def test_what_the_page_says_of_figures_that_were_replaced_is_passed_over() -> No
     shown = BokehFigures()
     former, plot = figure(), figure()
     shown.show([former], dark=False)
-    view = shown._view
+    view = shown.view
     root = view._model.id
     shown.show([plot], dark=False)
-    assert shown._view is view  # one view, or the browser's memory grows
+    assert shown.view is view  # one view, or the browser's memory grows
     # the page removes the former figures once it draws the new ones, and a size may be under way at that time
     view._sync_model(view, said("RootRemoved", root), [])
     view._sync_model(view, said("ModelChanged", former.id, attr="width", new=500), [])
@@ -45,6 +46,17 @@ def test_what_the_page_says_of_figures_that_were_replaced_is_passed_over() -> No
         view._sync_model(view, said("ModelChanged", "p0", attr="width", new=500), [])
     shown.close()
     shown.close()
+
+
+def test_a_page_that_lacks_bokehjs_gets_it_from_the_kernel(monkeypatch) -> None:
+    shown, sent = BokehFigures(), []
+    monkeypatch.setattr(shown._drawn, "send", lambda content, buffers: sent.append((content, buffers)))
+    shown._drawn._handle_custom_msg({"ask": "something else"}, [])
+    assert sent == []
+    shown._drawn._handle_custom_msg({"ask": "bokehjs"}, [])
+    ((content, (script,)),) = sent
+    assert content == {"bokehjs": bokeh.__version__}
+    assert f'"{bokeh.__version__}"'.encode() in script
 
 
 def test_a_history_that_is_read_late_is_dropped_and_one_that_fails_is_said(data_dir, monkeypatch) -> None:

@@ -57,7 +57,7 @@ def explored(settings):
 
 def drawn(panel):
     """All models of the figures that a panel shows."""
-    return list(panel._figures._view._model.references())
+    return list(panel._figures.view._model.references())
 
 
 class TestExplore:

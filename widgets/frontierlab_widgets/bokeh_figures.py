@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import anywidget
 import bokeh
 import ipywidgets as widgets
+import traitlets
 from bokeh.core.serialization import UnknownReferenceError
 from bokeh.document import Document
 from bokeh.layouts import column
 from bokeh.models import Axis, Grid, LayoutDOM, Plot, Text
 from bokeh.models.annotations import ColorBar, Label, Legend, Title
-from IPython.display import Javascript, display
 from jupyter_bokeh import BokehModel
 
-__all__ = ["BokehFigures", "darken", "load_bokeh"]
+__all__ = ["BokehFigures", "darken"]
 
 _FORMER = 8  # replaced figures that the page may still send messages about
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
@@ -60,15 +60,38 @@ class _View(BokehModel):
                 raise
 
 
+class _Drawn(anywidget.AnyWidget):
+    """Draws a `BokehModel`. A page that lacks BokehJS asks for it: in an output it would be saved with the notebook."""
+
+    _esm = Path(__file__).parent / "static" / "bokeh.js"
+
+    view = traitlets.Instance(BokehModel, allow_none=True).tag(sync=True, **widgets.widget_serialization)
+
+    def __init__(self) -> None:
+        super().__init__(layout=widgets.Layout(width="100%"))
+        self.on_msg(self._send_bokehjs)
+
+    def _send_bokehjs(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
+        if content.get("ask") == "bokehjs":
+            self.send({"bokehjs": bokeh.__version__}, [_bokehjs()])
+
+
 class BokehFigures(widgets.VBox):
     """Figures one below the other, in one document.
 
     One view shows all figures in turn: a new view for each would stay in the browser's memory.
+
+    Attributes
+    ----------
+    view : BokehModel or None
+        What the page draws; None before the first figures.
     """
 
     def __init__(self) -> None:
-        super().__init__(layout=widgets.Layout(width="100%"))
-        self._view: _View | None = None
+        # in a box: the views of an anywidget do not follow changes of its CSS classes
+        self._drawn = _Drawn()
+        super().__init__([self._drawn], layout=widgets.Layout(width="100%"))
+        self.view: _View | None = None
 
     def show(self, figures: Sequence[Any], *, dark: bool) -> None:
         """Show other figures.
@@ -85,11 +108,10 @@ class BokehFigures(widgets.VBox):
         if dark:
             darken(page)
         Document().add_root(page)
-        if self._view is None:
-            self._view = _View(page, layout=widgets.Layout(width="100%"))
-            self.children = [self._view]
+        if self.view is None:
+            self.view = self._drawn.view = _View(page, layout=widgets.Layout(width="100%"))
         else:
-            self._view.replace(page)
+            self.view.replace(page)
 
     def hide(self) -> None:
         """Hide the figures until others are shown."""
@@ -97,8 +119,9 @@ class BokehFigures(widgets.VBox):
 
     def close(self) -> None:
         """Remove the figures."""
-        if self._view is not None:
-            self._view.close()
+        if self.view is not None:
+            self.view.close()
+        self._drawn.close()
         super().close()
 
 
@@ -125,16 +148,5 @@ def darken(page: Any) -> None:
 
 
 @functools.cache
-def _bokeh() -> str:
-    folder = Path(bokeh.__file__).parent / "server" / "static" / "js"
-    return (folder / "bokeh.min.js").read_text(encoding="utf-8")
-
-
-def load_bokeh() -> None:
-    """Load BokehJS into the page, unless it is there; figures in panels need it before they are drawn.
-
-    The script is part of the cell's output, before the panel, so it runs again after a reload of the page.
-    """
-    text = json.dumps(_bokeh()).replace("</", "<\\/")
-    code = f"const s = document.createElement('script'); s.text = {text}; document.head.append(s);"
-    display(Javascript(f"if (!window.Bokeh) {{ {code} }}"))  # type: ignore[no-untyped-call]
+def _bokehjs() -> bytes:
+    return (Path(bokeh.__file__).parent / "server" / "static" / "js" / "bokeh.min.js").read_bytes()

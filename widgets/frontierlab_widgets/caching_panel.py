@@ -20,7 +20,7 @@ from frontierlab.caching import history
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.util.literals import literal
-from frontierlab_widgets.bokeh_figures import BokehFigures, load_bokeh
+from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.caching_history import HistoryView
 from frontierlab_widgets.caching_queries import (
@@ -362,10 +362,6 @@ class CachingPanel(FiguresPanel):
         """Show the code of the current choice; while the figures are stale, the code of the figures."""
         if self._code_box.is_open and not self.stale:
             self._code.code = self.code()
-
-    def _repr_mimebundle_(self, **keywords: Any) -> Any:
-        load_bokeh()
-        return super()._repr_mimebundle_(**keywords)
 
 
 _TIPS = {

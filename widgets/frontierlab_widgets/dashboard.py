@@ -10,7 +10,6 @@ import ipywidgets as widgets
 import traitlets
 
 import frontierlab as fl
-from frontierlab_widgets.bokeh_figures import load_bokeh
 from frontierlab_widgets.caching_panel import CachingPanel
 from frontierlab_widgets.code_box import CodeBox
 from frontierlab_widgets.connection_panel import ConnectionPanel
@@ -189,7 +188,3 @@ class Dashboard(Panel):
     def _show_text(self, text: str) -> None:
         self._code.code = text
         self._box.layout.display = ""
-
-    def _repr_mimebundle_(self, **keywords: Any) -> Any:
-        load_bokeh()
-        return super()._repr_mimebundle_(**keywords)

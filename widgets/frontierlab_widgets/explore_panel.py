@@ -19,7 +19,7 @@ import frontierlab as fl
 from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
 from frontierlab.util.times import from_milliseconds
-from frontierlab_widgets.bokeh_figures import BokehFigures, load_bokeh
+from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.closable_box import ClosableBox
 from frontierlab_widgets.code_box import CodeBox, Expression, call
@@ -356,10 +356,6 @@ class ExplorePanel(FiguresPanel):
             raise InvalidRequestError(f"{title_of(self.plot)} is not drawn: open the tab that has it.")
         frame: pd.DataFrame = self.frames[self.plot]
         return frame
-
-    def _repr_mimebundle_(self, **keywords: Any) -> Any:
-        load_bokeh()
-        return super()._repr_mimebundle_(**keywords)
 
 
 _STYLE = {"description_width": "initial"}

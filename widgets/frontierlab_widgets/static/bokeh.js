@@ -1,0 +1,70 @@
+// Draw the Bokeh figures of a BokehModel. BokehJS comes from the kernel, once for a page, and only if the page lacks it:
+// a BokehModel cannot be drawn before it is there.
+
+const LOOK = 50; // ms between two looks whether BokehJS is there
+const LATE = 10_000; // ms after which the page says what it waits for
+const AGAIN = 60_000; // ms without an answer after which it is asked for again, by any of the figures in the page
+
+// each widget has a module of its own, so what the figures of a page share is in the page
+const asked = (globalThis.frontierlabBokehjs ??= { at: -Infinity });
+
+function take({ bokehjs }, buffers) {
+  if (!bokehjs || window.Bokeh) return;
+  const script = document.createElement("script");
+  script.text = new TextDecoder().decode(buffers[0]);
+  document.head.append(script);
+}
+
+async function untilLoaded(model, isWanted) {
+  while (!window.Bokeh && isWanted()) {
+    if (performance.now() - asked.at > AGAIN) {
+      asked.at = performance.now();
+      model.send({ ask: "bokehjs" });
+    }
+    await new Promise((done) => setTimeout(done, LOOK));
+  }
+}
+
+function render({ model, el }) {
+  let view = null;
+  let last = 0; // the number of the last draw; a draw that another has overtaken is dropped
+
+  const say = (text) => {
+    const told = document.createElement("p");
+    told.setAttribute("role", "status");
+    told.textContent = text;
+    el.replaceChildren(told);
+  };
+  const draw = async () => {
+    const mine = ++last;
+    const id = model.get("view")?.replace("IPY_MODEL_", "");
+    if (!id) return;
+    const late = setTimeout(() => say("The figures are drawn here once the kernel is free."), LATE);
+    try {
+      await untilLoaded(model, () => mine === last);
+      if (mine !== last) return;
+      const drawn = await model.widget_manager.create_view(await model.widget_manager.get_model(id));
+      if (mine !== last) return void drawn.remove();
+      view?.remove();
+      view = drawn;
+      el.replaceChildren(view.el);
+      view.trigger("displayed"); // it takes its width then
+    } catch (error) {
+      say(`The figures cannot be drawn: ${error.message}. Reload the page.`);
+      throw error;
+    } finally {
+      clearTimeout(late);
+    }
+  };
+  model.on("msg:custom", take);
+  model.on("change:view", draw);
+  draw();
+  return () => {
+    last += 1;
+    model.off("msg:custom", take);
+    model.off("change:view", draw);
+    view?.remove();
+  };
+}
+
+export default { render };
