@@ -84,7 +84,7 @@ def told(panel):
     return panel.placed.children[1]
 
 
-def test_an_invalid_field_is_marked_and_its_buttons_are_off_until_it_is_mended(panel):
+def test_an_invalid_field_is_marked_and_disables_its_buttons(panel):
     panel.field.value = "many <i>"
     assert (panel.number, panel.error, panel.phase) == (3, "", Phase.READY)
     assert panel.invalid == {"number": "'many <i>' is no number."}
@@ -104,7 +104,7 @@ def test_an_invalid_field_is_marked_and_its_buttons_are_off_until_it_is_mended(p
 
 
 @pytest.mark.parametrize("number", [3, 4])
-def test_code_that_sets_the_trait_mends_its_field(panel, number):
+def test_setting_the_trait_corrects_its_field(panel, number):
     panel.field.value = "many"
     panel.number = number  # 3 it is already
     assert (panel.field.value, panel.invalid, panel.button.disabled) == (str(number), {}, False)
@@ -146,7 +146,7 @@ def test_work_goes_on_in_a_thread_and_ends(panel):
     assert not panel.button.disabled
 
 
-def test_it_can_be_stopped(panel):
+def test_work_can_be_stopped(panel):
     panel.button.click()
     assert panel.begun.wait(LONG)
     panel._stop.click()
@@ -157,7 +157,7 @@ def test_it_can_be_stopped(panel):
     assert panel.message == "Stopped; nothing was changed."
 
 
-def test_an_error_of_input_during_work_leaves_the_work_and_its_stop_button(panel):
+def test_an_invalid_input_does_not_interrupt_running_work(panel):
     panel.button.click()
     assert panel.begun.wait(LONG)
     panel.guarded(lambda: panel.read("many"))
@@ -168,7 +168,7 @@ def test_an_error_of_input_during_work_leaves_the_work_and_its_stop_button(panel
     assert (panel.phase, panel.counted, panel.error) == (Phase.DONE, 3, "'many' is no number.")
 
 
-def test_other_work_is_refused_while_work_goes_on(panel):
+def test_other_work_is_refused_while_work_is_running(panel):
     panel.button.click()
     assert panel.begun.wait(LONG)
     for replaceable in (False, True):
@@ -179,7 +179,7 @@ def test_other_work_is_refused_while_work_goes_on(panel):
     assert (panel.phase, panel.counted) == (Phase.DONE, 3)
 
 
-def test_newer_work_takes_the_place_of_work_that_is_replaceable(panel):
+def test_newer_work_replaces_work_that_is_replaceable(panel):
     begun, came = threading.Event(), []
 
     def draw(work):
@@ -196,14 +196,14 @@ def test_newer_work_takes_the_place_of_work_that_is_replaceable(panel):
     assert (panel.phase, came) == (Phase.DONE, ["new"])
 
 
-def test_work_begins_what_follows_it(panel):
+def test_work_starts_its_follow_up_work(panel):
     came = []
     panel.begin(lambda work: 1, lambda one: panel.begin(lambda work: one + 1, came.append))
     assert panel.wait(LONG)
     assert (panel.phase, came) == (Phase.DONE, [2])
 
 
-def test_work_that_does_not_stop_is_not_waited_for_and_its_outcome_is_dropped(panel, monkeypatch):
+def test_work_that_does_not_stop_is_abandoned_and_its_result_dropped(panel, monkeypatch):
     monkeypatch.setattr("frontierlab_widgets.work_mixin.STOP_SECONDS", 0.05)
     begun, end, given_up, came = threading.Event(), threading.Event(), threading.Event(), []
 
@@ -234,7 +234,7 @@ def test_work_that_does_not_stop_is_not_waited_for_and_its_outcome_is_dropped(pa
     ("error", "shown"),
     [(Cancelled("ended"), ""), (JobError("The job cannot be cancelled"), "The job cannot be cancelled.")],
 )
-def test_an_error_after_stop_is_shown_where_it_is_not_the_stop_itself(panel, error, shown):
+def test_an_error_after_a_stop_is_shown_unless_the_stop_caused_it(panel, error, shown):
     def work(work):
         assert work.stopping.wait(LONG)
         raise error
@@ -245,7 +245,7 @@ def test_an_error_after_stop_is_shown_where_it_is_not_the_stop_itself(panel, err
     assert (panel.phase, panel.error) == (Phase.STOPPED, shown)
 
 
-def test_waiting_for_a_chain_of_work_takes_no_longer_than_was_said(panel):
+def test_waiting_for_a_chain_of_work_respects_the_timeout(panel):
     panel.button.click()
     assert not panel.wait(0.01)
     panel.go.set()
@@ -253,7 +253,7 @@ def test_waiting_for_a_chain_of_work_takes_no_longer_than_was_said(panel):
 
 
 @pytest.mark.parametrize("where", ["click", "work", "then"])
-def test_an_error_nobody_foresaw_is_shown_and_logged(panel, caplog, where):
+def test_an_unexpected_error_is_shown_and_logged(panel, caplog, where):
     def bad(*_):
         raise ZeroDivisionError("division <by> zero")
 
@@ -273,7 +273,7 @@ def test_an_error_nobody_foresaw_is_shown_and_logged(panel, caplog, where):
     caplog.clear()
 
 
-def test_an_error_raised_on_purpose_is_a_sentence(panel):
+def test_an_expected_error_is_shown_as_a_sentence(panel):
     def bad(_):
         raise InvalidRequestError("that makes no sense")
 
@@ -282,7 +282,7 @@ def test_an_error_raised_on_purpose_is_a_sentence(panel):
     assert (panel.phase, panel.error) == (Phase.FAILED, "that makes no sense.")
 
 
-def test_what_is_kept_comes_back(panel):
+def test_a_saved_state_is_restored(panel):
     panel.number = 12
     state = json.loads(json.dumps(panel.state()))
     assert state == {"panel": "Counter", "number": 12}
@@ -305,7 +305,7 @@ def test_the_state_of_something_else_is_refused(panel, state, message):
         Counter.from_state(state, panel.settings)
 
 
-def test_a_trait_that_is_none_is_refused(data_dir):
+def test_an_unknown_trait_is_refused(data_dir):
     with pytest.raises(InvalidRequestError, match="Counter has no trait colour"):
         Counter(fl.Settings(data_dir=data_dir), colour="red")
 
@@ -325,7 +325,7 @@ def test_a_panel_says_why_its_configuration_cannot_be_read(monkeypatch, tmp_path
     assert panel.require_settings() is panel.settings
 
 
-def test_the_bar_is_not_full_where_the_end_is_not_known():
+def test_the_bar_is_not_full_while_the_total_is_unknown():
     panel = Panel(fl.Settings())
     panel.progress = Progress("starting Spark", 0, None, 0.0, None)
     assert (panel._bar.value, panel._bar._dom_classes) == (0, ("frontierlab-unknown",))
@@ -351,20 +351,20 @@ ODD = ["it's", 'a "b"', "C:\\n", "line\nbreak", "tab\t", "Ünïcode 値 \u2028",
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_a_call_as_code_gives_the_values_that_were_written(odd):
+def test_a_written_call_evaluates_to_its_values(odd):
     got = []
     call_text = call("take", odd, Expression("settings"), x=[odd, None, True, 2**60], y={odd: (odd, 1.5)}, z=odd * 50)
     exec(compile(call_text, "code", "exec"), {"take": lambda *a, **k: got.append((a, k)), "settings": "ours"})
     assert got == [((odd, "ours"), {"x": [odd, None, True, 2**60], "y": {odd: [odd, 1.5]}, "z": odd * 50})]
 
 
-def test_a_selection_as_code_makes_it_again():
+def test_a_written_selection_evaluates_to_itself():
     selection = fl.Selection(db="CONDBR2", nodefullpath="/a/b's", since="2026-10-01", taskid=[1, 2])
     names = {"fl": fl, "take": lambda given: given}
     assert eval(call("take", selection), names) == selection
 
 
-def test_the_names_are_sorted_there_and_documented():
+def test_public_names_are_sorted_and_documented():
     assert frontierlab_widgets.__all__ == sorted(frontierlab_widgets.__all__)
     for name in frontierlab_widgets.__all__:
         value = getattr(frontierlab_widgets, name)
@@ -374,7 +374,7 @@ def test_the_names_are_sorted_there_and_documented():
         _ = frontierlab_widgets.no_such_panel
 
 
-def test_what_users_do_at_once_happens_one_after_the_other(panel):
+def test_simultaneous_actions_run_one_after_the_other(panel):
     """JupyterLab hands the messages of widgets to several threads of the kernel."""
     held, let_go, order = threading.Event(), threading.Event(), []
 
@@ -405,7 +405,7 @@ class Clock(Panel):
         return []
 
 
-def test_it_ticks_while_a_page_shows_it_and_not_otherwise(data_dir, monkeypatch):
+def test_a_timer_runs_only_while_a_page_shows_the_panel(data_dir, monkeypatch):
     panel = Clock(fl.Settings(data_dir=data_dir))
     kernel_status, (timer,) = panel._kernel_status, panel._timers
     asked = threading.Event()
@@ -433,7 +433,7 @@ def test_it_ticks_while_a_page_shows_it_and_not_otherwise(data_dir, monkeypatch)
     assert timer._thread is None
 
 
-def test_a_closed_panel_closes_its_widgets_and_stops_what_is_replaceable(panel):
+def test_a_closed_panel_closes_its_widgets_and_stops_replaceable_work(panel):
     button = panel.button
     job = threading.Event()
     panel.begin(lambda work: work.stopping.wait(LONG), replaceable=True)
@@ -458,7 +458,7 @@ def test_a_closed_panel_closes_its_widgets_and_stops_what_is_replaceable(panel):
         (fl.Selection(), ""),
     ],
 )
-def test_figures_name_the_selection_that_they_are_not_of(selection, expected):
+def test_stale_figures_name_the_chosen_selection(selection, expected):
     computed, chosen = (Origin("day", "1", one) for one in (fl.Selection(), selection))
     assert computed.differs(chosen) == expected
     assert not expected or chosen.differs(computed) == "not of all queries"

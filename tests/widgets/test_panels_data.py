@@ -68,7 +68,7 @@ class TestConnection:
         assert {told["state"] for told in panel.connections.values()} == {"not checked"}
         assert set(panel._fields) == set(fl.Settings.model_fields)
 
-    def test_the_sample_takes_none_of_the_other_settings_away(self, settings):
+    def test_using_the_sample_keeps_the_other_settings(self, settings):
         given = {"es_address": "es.example.org", "es_user": "me", "es_pswd": SECRET, "coolr_host": "coolr.example.org"}
         ours = fl.Settings(data_dir=settings.data_dir, job_backend="inline", **given)
         expected = ours.model_copy(
@@ -91,7 +91,7 @@ class TestConnection:
         button(panel, "Apply").click()
         assert panel.settings.es_index == ()
 
-    def test_a_secret_goes_in_and_never_comes_out(self, settings):
+    def test_an_applied_secret_is_never_shown(self, settings):
         panel = ConnectionPanel(settings)
         panel._fields["es_user"].value = "me"
         panel._fields["es_pswd"].value = SECRET
@@ -109,14 +109,14 @@ class TestConnection:
         button(panel, "Apply").click()
         assert panel.settings.es_pswd is None
 
-    def test_a_secret_that_is_typed_again_leaves_its_field_too(self, settings):
+    def test_a_secret_that_is_typed_again_is_cleared_from_its_field(self, settings):
         panel = ConnectionPanel(settings)
         for _ in range(2):
             panel._fields["es_api_key"].value = SECRET
             button(panel, "Apply").click()
             assert (panel.error, panel._fields["es_api_key"].value) == ("", "")
 
-    def test_answers_count_for_the_settings_that_were_asked_with(self, settings, monkeypatch):
+    def test_answers_for_former_settings_are_dropped(self, settings, monkeypatch):
         begun, go = threading.Event(), threading.Event()
 
         def slow(settings):
@@ -154,7 +154,7 @@ class TestConnection:
         exec(panel.code(), names)
         assert names["settings"] == panel.settings
 
-    def test_what_cannot_be_applied_is_said_and_changes_nothing(self, settings):
+    def test_settings_that_contradict_each_other_are_not_applied(self, settings):
         panel = ConnectionPanel(settings)
         panel._fields["es_api_key"].value = SECRET
         panel._fields["es_user"].value = "me"
@@ -175,7 +175,7 @@ class TestConnection:
             ("spark_options", f"spark.secret {SECRET}".replace("'", ""), "written name=value"),
         ],
     )
-    def test_a_setting_that_is_not_valid_is_marked_and_not_applied(self, settings, name, value, valid):
+    def test_an_invalid_setting_is_marked_and_not_applied(self, settings, name, value, valid):
         panel = ConnectionPanel(settings)
         panel._fields[name].value = value
         assert "This is not valid. Valid: " in panel.invalid[name]
@@ -206,7 +206,7 @@ class TestConnection:
         button(panel, "Forget secrets").click()
         assert (panel.settings.spark_options, field.placeholder) == ({}, "none")
 
-    def test_the_catalogue_is_built_here(self, settings):
+    def test_the_catalogue_can_be_built(self, settings):
         sample = settings.model_copy(update={"coolr_file": settings.data_dir / "made.parquet"})
         panel = ConnectionPanel(sample)
         button(panel, "Build the catalogue").click()
@@ -218,7 +218,7 @@ class TestConnection:
         button(panel, "Build the catalogue").click()
         assert "Fill in coolr_host or coolr_archive (COOLR) first" in panel.error
 
-    def test_saved_is_for_its_owner_alone_and_not_replaced_by_accident(self, settings, tmp_path):
+    def test_a_saved_file_is_private_and_replaced_only_on_request(self, settings, tmp_path):
         panel = ConnectionPanel(settings, path=str(tmp_path / "configuration.txt"))
         panel._fields["es_address"].value = "es.example.org"
         panel._fields["es_api_key"].value = SECRET
@@ -230,7 +230,7 @@ class TestConnection:
         button(panel, "Save").click()
         assert panel.error == f"There is a file {file} already. Tick replace, or name another file."
 
-    def test_services_are_told_apart(self, settings, monkeypatch):
+    def test_each_service_has_its_own_state(self, settings, monkeypatch):
         monkeypatch.setitem(
             fl.connections.SERVICES, "Spark", lambda settings: "Spark 4 here."
         )  # starting it is another test
@@ -308,7 +308,7 @@ class TestExtract:
             "the datasets panel."
         )
 
-    def test_a_mistyped_time_offers_nothing(self, settings, export):
+    def test_an_invalid_time_disables_look_first_and_extract(self, settings, export):
         panel = ExtractPanel(settings, source=str(export), name="day", since="2026-10-01")
         panel.look()
         assert panel.wait(LONG)
@@ -338,7 +338,7 @@ class TestExtract:
         assert valid in panel.invalid[trait]
         assert button(panel, "Extract").disabled
 
-    def test_a_mistyped_field_during_an_extraction_leaves_it_alone(self, settings, export, monkeypatch):
+    def test_an_invalid_field_does_not_interrupt_an_extraction(self, settings, export, monkeypatch):
         begun, go = threading.Event(), threading.Event()
 
         def slow(job, work):
@@ -420,7 +420,7 @@ class TestExtract:
         assert panel.wait(LONG)
         assert f"Stopped. The dataset day is incomplete: {told}" in panel.message
 
-    def test_what_an_extraction_lacks_is_a_warning(self, settings, export):
+    def test_losses_of_an_extraction_are_a_warning(self, settings, export):
         export.write_bytes(export.read_bytes() + b"no JSON at all\n")
         panel = ExtractPanel(settings.model_copy(update={"loss_warning_share": 0.0}), source=str(export), name="day")
         panel.look()
@@ -430,7 +430,7 @@ class TestExtract:
         assert "frontierlab-warning" in panel._told.value
         assert "1 of 2,001 documents are malformed and are not in day: " in panel._told.value
 
-    def test_without_a_catalogue_it_says_how_one_is_made_here(self, data_dir, export):
+    def test_without_a_catalogue_the_panel_says_how_to_build_one(self, data_dir, export):
         panel = ExtractPanel(fl.Settings(data_dir=data_dir), source=str(export), name="day")
         panel.look()
         assert panel.wait(LONG)
@@ -449,7 +449,7 @@ class TestExtract:
         assert (panel.error, panel.phase) == ("", Phase.DONE)
         assert settings.catalogue_path.exists()
 
-    def test_a_look_says_that_there_is_nothing_to_build_the_catalogue_from(self, data_dir, export, monkeypatch):
+    def test_look_first_says_that_no_source_of_a_catalogue_is_set(self, data_dir, export, monkeypatch):
         def unknown(*_, **__):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
@@ -464,7 +464,7 @@ class TestExtract:
         )
         assert button(panel, "Extract").disabled
 
-    def test_a_look_that_was_stopped_says_nothing_of_a_dataset(self, settings, export, monkeypatch):
+    def test_a_stopped_look_first_names_no_dataset(self, settings, export, monkeypatch):
         begun = threading.Event()
 
         def slow(settings, *, progress, **given):
@@ -480,7 +480,7 @@ class TestExtract:
         assert panel.wait(LONG)
         assert (panel.phase, panel.message) == (Phase.STOPPED, "Stopped; nothing was changed.")
 
-    def test_another_request_needs_another_look(self, settings, export):
+    def test_a_changed_request_needs_look_first_again(self, settings, export):
         panel = ExtractPanel(settings, source=str(export), name="day")
         panel.look()
         assert panel.wait(LONG)
@@ -488,7 +488,7 @@ class TestExtract:
         assert panel.found is None
         assert button(panel, "Extract").disabled
 
-    def test_an_index_that_is_not_named_is_said(self, settings):
+    def test_a_missing_index_setting_is_named(self, settings):
         panel = ExtractPanel(settings, name="day")
         button(panel, "Look first").click()
         assert panel.wait(LONG)
@@ -503,14 +503,14 @@ class TestExtract:
         exec(panel.code(), names)
         assert names["dataset"].manifest.request["since"] == "2026-10-01T00:00:00.000Z"
 
-    def test_what_is_kept_comes_back(self, settings):
+    def test_a_saved_state_is_restored(self, settings):
         panel = ExtractPanel(settings, since="2026-10-01", cached=True, taskid=9, name="x", source="/a")
         again = ExtractPanel.from_state(json.dumps(panel.state()), settings)
         assert again.state() == panel.state()
 
 
 class TestDatasets:
-    def test_initially_the_table_lists_what_there_is(self, settings, dataset):
+    def test_initially_the_table_lists_the_datasets(self, settings, dataset):
         panel = DatasetsPanel(settings)
         (row,) = panel._table.rows
         assert row["id"] == "day"
@@ -533,7 +533,7 @@ class TestDatasets:
         panel._table.selected = "day"
         assert not any(button(panel, name).disabled for name in names)
 
-    def test_a_damaged_one_says_why(self, settings, dataset):
+    def test_a_damaged_dataset_says_why(self, settings, dataset):
         (dataset.path / "manifest.json").write_text("{")
         panel = DatasetsPanel(settings, dataset="day")
         assert panel._table.rows[0]["mark"] == "bad"
@@ -556,7 +556,7 @@ class TestDatasets:
         assert (panel.dataset, panel._table.rows) == ("", [])
         assert panel.message == "night is deleted."
 
-    def test_files_through_the_browser(self, settings, dataset, export, tmp_path):
+    def test_files_are_uploaded(self, settings, dataset, export, tmp_path):
         panel = DatasetsPanel(settings)
         panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [memoryview(export.read_bytes())])
         assert panel.wait(LONG)
@@ -605,7 +605,7 @@ class TestDatasets:
         panel._upload._received(None, {"name": "big.parquet", "size": MOST_UP + 1}, [])
         assert "big.parquet has 5.0 MB, and through the browser go 5 MB at most" in panel.error
 
-    def test_written_and_given_to_the_browser(self, settings, dataset, tmp_path, monkeypatch):
+    def test_a_dataset_is_written_and_downloaded(self, settings, dataset, tmp_path, monkeypatch):
         panel = DatasetsPanel(settings, dataset="day")
         sent = []
         monkeypatch.setattr(panel._download, "send", lambda content, buffers: sent.append((content, buffers)))
@@ -628,7 +628,7 @@ class TestDatasets:
         assert (panel.error, (tmp_path / "out.csv").read_bytes()) == ("", written)
 
     @pytest.mark.parametrize("suffix", ["parquet", "ndjson"])
-    def test_without_a_catalogue_an_import_says_how_one_is_made_here(self, data_dir, dataset, export, tmp_path, suffix):
+    def test_without_a_catalogue_an_import_says_how_to_build_one(self, data_dir, dataset, export, tmp_path, suffix):
         path = dataset.export(tmp_path / "day.parquet") if suffix == "parquet" else export
         panel = DatasetsPanel(fl.Settings(data_dir=data_dir), path=str(path), import_name="new")
         button(panel, "Import path").click()
@@ -636,7 +636,7 @@ class TestDatasets:
         assert "There is no catalogue at" in panel.error
         assert "click Build the catalogue there" in panel.error
 
-    def test_an_incomplete_one_is_not_given_away(self, settings, dataset, tmp_path):
+    def test_an_incomplete_dataset_is_not_exported(self, settings, dataset, tmp_path):
         manifest = json.loads((dataset.path / "manifest.json").read_text())
         (dataset.path / "manifest.json").write_text(json.dumps({**manifest, "state": "incomplete"}))
         panel = DatasetsPanel(settings, dataset="day", path=str(tmp_path / "out.csv"))
@@ -669,7 +669,7 @@ class TestDatasets:
         assert not button(panel, "Rename").disabled
 
     @pytest.mark.parametrize("suffix", ["parquet", "ndjson"])
-    def test_what_an_import_lacks_is_a_warning(self, settings, export, tmp_path, suffix):
+    def test_losses_of_an_import_are_a_warning(self, settings, export, tmp_path, suffix):
         settings = settings.model_copy(update={"loss_warning_share": 0.0})
         path = export
         export.write_bytes(export.read_bytes() + b"no JSON at all\n")
@@ -684,7 +684,7 @@ class TestDatasets:
         assert "frontierlab-warning" in panel._lost.value
         assert "are malformed" in panel._lost.value
 
-    def test_a_file_that_does_not_arrive_is_said(self, settings, export, monkeypatch):
+    def test_an_upload_that_does_not_arrive_is_reported(self, settings, export, monkeypatch):
         monkeypatch.setattr("frontierlab_widgets.browser_files.UPLOAD_SECONDS", 0.01)
         panel, said = DatasetsPanel(settings), threading.Event()
         panel.observe(lambda _: said.set(), "error")
@@ -699,7 +699,7 @@ class TestDatasets:
         assert panel.wait(LONG)
         assert (panel.error, panel.dataset) == ("", "dump")
 
-    def test_another_process_makes_and_deletes_a_dataset(self, settings, dataset, export, monkeypatch):
+    def test_datasets_that_another_process_makes_or_deletes_are_followed(self, settings, dataset, export, monkeypatch):
         panel = DatasetsPanel(settings, dataset="day")
         button(panel, "Delete").click()
         listed, reads = fl.datasets.list_datasets, []
@@ -718,7 +718,7 @@ class TestDatasets:
 
 
 class TestJobs:
-    def test_initially_there_are_none(self, settings):
+    def test_initially_there_are_no_jobs(self, settings):
         panel = JobsPanel(settings)
         assert panel._table.rows == []
         assert panel._cancel.disabled
@@ -741,7 +741,7 @@ class TestJobs:
         assert "exists already and is complete" in panel.error
         panel.close()
 
-    def test_one_that_runs_can_be_cancelled(self, settings, export, monkeypatch):
+    def test_a_running_job_can_be_cancelled(self, settings, export, monkeypatch):
         begun, go = threading.Event(), threading.Event()
 
         def slow(settings=None, *, progress=None):
@@ -768,7 +768,7 @@ class TestJobs:
 
 
 class TestCaching:
-    def test_a_row_that_is_chosen_during_a_computation_leaves_it_alone(self, settings, dataset):
+    def test_choosing_a_row_does_not_interrupt_a_computation(self, settings, dataset):
         panel, go, came = CachingPanel(settings, dataset="day"), threading.Event(), []
         panel.begin(lambda work: go.wait(LONG), came.append)
         panel._table.selected = json.dumps(["CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixCalib", "none"])
@@ -793,7 +793,7 @@ class TestDashboard:
         original = fl.sample.path
         monkeypatch.setattr(fl.sample, "path", lambda *name: original(*name) if name else path)
 
-    def test_the_sample_that_cannot_be_looked_at_leaves_nothing_behind(self, board, settings, export, monkeypatch):
+    def test_an_unreadable_sample_leaves_nothing_behind(self, board, settings, export, monkeypatch):
         extract = board.panels["Extract"]
         self.take_for_the_sample(settings.data_dir / "nowhere.ndjson", monkeypatch)
         button(board, "Try it on the sample").click()
@@ -813,7 +813,7 @@ class TestDashboard:
         assert (board.error, board.panels["Extract"].error, board.dataset) == ("", "", "sample")
         assert len(jobs.jobs(settings)) == 1
 
-    def test_an_extraction_that_ends_moves_the_user_from_its_own_tab_alone(self, board, dataset):
+    def test_a_finished_extraction_changes_the_tab_only_from_extract(self, board, dataset):
         extract = board.panels["Extract"]
         board.tab = "Jobs"
         extract.dataset = "day"
@@ -845,7 +845,7 @@ class TestDashboard:
             assert "Mend the field 'since (UTC)' first" in board.error
             assert board._box.layout.display == "none"
 
-    def test_a_stopped_extraction_is_listed_and_so_is_what_others_make(self, board, settings, export, monkeypatch):
+    def test_a_stopped_extraction_and_new_datasets_are_listed(self, board, settings, export, monkeypatch):
         begun, extract = threading.Event(), board.panels["Extract"]
 
         def interrupted(job, work):
@@ -874,7 +874,7 @@ class TestDashboard:
         board._timers[0]._action()
         assert [row["id"] for row in board.panels["Datasets"]._table.rows] == ["day", "night"]
 
-    def test_closed_it_closes_its_panels_and_their_timers(self, board):
+    def test_closing_the_dashboard_closes_its_panels_and_timers(self, board):
         panels = [*board.panels.values()]
         board.close()
         assert [panel.comm for panel in panels] == [None] * len(panels)

@@ -28,7 +28,7 @@ def said(kind: str, model: str, **more: object) -> dict[str, object]:
     return {"event": "jsevent", "kind": kind, "model": {"id": model}, **more}
 
 
-def test_what_the_page_says_of_figures_that_were_replaced_is_passed_over() -> None:
+def test_messages_about_replaced_figures_are_ignored() -> None:
     shown = BokehFigures()
     former, plot = figure(), figure()
     shown.show([former], dark=False)
@@ -59,7 +59,7 @@ def test_a_page_that_lacks_bokehjs_gets_it_from_the_kernel(monkeypatch) -> None:
     assert f'"{bokeh.__version__}"'.encode() in script
 
 
-def test_a_history_that_is_read_late_is_dropped_and_one_that_fails_is_said(data_dir, monkeypatch) -> None:
+def test_a_late_history_is_dropped_and_a_failed_one_is_reported(data_dir, monkeypatch) -> None:
     """A server that does not answer holds up neither the panel nor the next reading."""
     slow, settings = threading.Event(), Settings(data_dir=data_dir)
     stored = {"dataset": "day", "queries": 5, "wasted_dbtime": 1.0, "notes": ""}
@@ -101,7 +101,7 @@ def one_folder(panel: CachingPanel, **selection: str) -> pd.DataFrame:
     return frame
 
 
-def test_the_message_on_figures_goes_once_they_are_stale(panel, monkeypatch) -> None:
+def test_the_message_about_figures_disappears_when_they_are_stale(panel, monkeypatch) -> None:
     go, figures = threading.Event(), one_folder(panel)
     monkeypatch.setattr(caching_panel.jobs, "submit", lambda *_, **__: SimpleNamespace(id="1"))
     monkeypatch.setattr(caching_panel, "follow", lambda job, work: go.wait(LONG) and figures)
@@ -119,7 +119,7 @@ def test_the_message_on_figures_goes_once_they_are_stale(panel, monkeypatch) -> 
     assert panel.message == ""
 
 
-def test_figures_of_a_window_say_so_in_one_line_and_when_they_are_stored(panel) -> None:
+def test_figures_of_a_window_name_it_above_and_when_stored(panel) -> None:
     window = {"since": "2026-10-01T06:00"}
     panel.selection = Selection(**window)
     panel._take(one_folder(panel, **window), panel.settings)
@@ -131,7 +131,7 @@ def test_figures_of_a_window_say_so_in_one_line_and_when_they_are_stored(panel) 
     assert (panel.error, panel.message) == ("", told)
 
 
-def test_nothing_can_be_taken_away_before_the_first_plot_or_beside_a_time_that_is_not_valid(panel, monkeypatch) -> None:
+def test_exports_are_disabled_before_the_first_plot_and_with_an_invalid_time(panel, monkeypatch) -> None:
     monkeypatch.setattr(ExplorePanel, "draw", lambda panel: None)
     explore = ExplorePanel(panel.settings, dataset="day")
     buttons = [button(explore, name) for name in ("Numbers", "SQL", "Code", "CSV", "Parquet")]

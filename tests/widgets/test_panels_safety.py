@@ -234,7 +234,7 @@ class TestReads:
         assert len(reads) == 1
         assert panel._table.rows[0]["id"] == new.id
 
-    def test_a_panel_that_no_page_shows_reads_nothing(self, settings, many, reads, monkeypatch):
+    def test_a_panel_that_no_page_shows_reads_no_records(self, settings, many, reads, monkeypatch):
         panels = [JobsPanel(settings) for _ in range(3)]  # as a cell that is run again leaves them
         ticked = threading.Event()
         refresh = JobsPanel.refresh
@@ -250,7 +250,7 @@ class TestReads:
         assert not thread.is_alive()
 
 
-def test_a_job_that_nobody_runs_is_not_followed_for_ever(settings, monkeypatch):
+def test_a_job_without_a_worker_is_not_followed_for_ever(settings, monkeypatch):
     monkeypatch.setattr("frontierlab_widgets.follow_job.ALONE", 0.0)
     monkeypatch.setattr("frontierlab_widgets.follow_job._LOOK", 0.0)
     record = JobStore(settings).create(kind="extraction", arguments={}, backend="inline")

@@ -39,16 +39,18 @@ def settings(tmp_path_factory):
     return settings
 
 
-@pytest.fixture
-def few(monkeypatch):
-    """Two plots a tab, where a test is about the panel."""
-    monkeypatch.setitem(TABS, "Databases and schemas", ("queries_per_db", "uncached_by_kind"))
-    monkeypatch.setitem(TABS, "Over time", ("queries_over_time", "bytes_over_time"))
-    monkeypatch.setitem(TABS, ALL, ("queries_per_db", "queries_over_time"))
+@pytest.fixture(scope="module", autouse=True)
+def few():
+    """Two plots a tab, because these tests are about the panel."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(TABS, "Databases and schemas", ("queries_per_db", "uncached_by_kind"))
+        patch.setitem(TABS, "Over time", ("queries_over_time", "bytes_over_time"))
+        patch.setitem(TABS, ALL, ("queries_per_db", "queries_over_time"))
+        yield
 
 
 @pytest.fixture(scope="module")
-def explored(settings):
+def explored(few, settings):
     """A panel that has drawn its first tab; tests make their own of its state where they change it."""
     panel = ExplorePanel(settings, dataset="day")
     assert panel.wait(LONG)
@@ -68,12 +70,15 @@ class TestExplore:
         button(panel, "CSV").click()
         assert "is not drawn: open the tab that has it" in panel.error
 
-    def test_the_first_tab_is_drawn(self, explored):
-        assert explored.phase is Phase.DONE, explored.error
-        assert list(explored.frames) == list(CHAPTERS["Databases and schemas"])
-        assert len([m for m in drawn(explored) if isinstance(m, Plot)]) == len(explored.frames)
+    def test_all_plots_of_the_first_tab_are_drawn(self, settings, monkeypatch):
+        monkeypatch.setitem(TABS, "Databases and schemas", CHAPTERS["Databases and schemas"])
+        panel = ExplorePanel(settings, dataset="day")
+        assert panel.wait(LONG)
+        assert panel.phase is Phase.DONE, panel.error
+        assert list(panel.frames) == list(CHAPTERS["Databases and schemas"])
+        assert len([m for m in drawn(panel) if isinstance(m, Plot)]) == len(panel.frames)
 
-    def test_while_spark_starts_that_is_what_is_said(self, settings, monkeypatch):
+    def test_the_start_of_spark_is_shown(self, settings, monkeypatch):
         monkeypatch.setattr(fl.spark, "start", lambda settings: Future())
         panel, told = ExplorePanel(settings), []
         panel.observe(lambda change: told.append(change["new"] and change["new"].stage), "progress")
@@ -132,7 +137,7 @@ class TestExplore:
         panel._picker._search.value = number
         assert number in [str(task) for _, task in panel._picker._tasks.options]
 
-    def test_a_time_that_is_not_valid_is_marked_and_blocks_what_would_use_it(self, settings):
+    def test_an_invalid_time_is_marked_and_draws_nothing(self, settings):
         panel = ExplorePanel(settings)
         since, until = panel._picker._times.values()
         since.value = "yesterday noon"
@@ -157,7 +162,7 @@ class TestExplore:
         panel.stop()
         panel.wait(LONG)
 
-    def test_a_brushed_range_is_the_window(self, few, settings):
+    def test_a_brushed_range_is_the_window(self, settings):
         panel = ExplorePanel(settings, dataset="day", tab="Over time")
         assert panel.wait(LONG)
         assert panel.phase is Phase.DONE, panel.error
@@ -176,7 +181,7 @@ class TestExplore:
         inside = ((time >= window.since) & (time < window.until)).sum()
         assert frame[["cached", "not_cached", "unknown"]].to_numpy().sum() == inside
 
-    def test_all_on_one_page_compared_with_another_dataset(self, few, settings):
+    def test_all_on_one_page_compared_with_another_dataset(self, settings):
         panel = ExplorePanel(settings, dataset="day", tab=ALL, compare="dataset:other")
         assert panel.wait(LONG)
         assert panel.phase is Phase.DONE, panel.error
@@ -184,18 +189,18 @@ class TestExplore:
         frame = panel.frames["queries_per_db"]
         assert (frame["cached_change"] == 0).all()
 
-    def test_what_cannot_be_compared_is_said(self, settings):
+    def test_an_impossible_comparison_is_reported(self, settings):
         panel = ExplorePanel(settings, dataset="day", compare="previous")
         assert panel.wait(LONG)
         assert "needs a window to compare" in panel.error + panel._notes.value
 
-    def test_a_dataset_that_is_gone_is_said(self, settings):
+    def test_a_missing_dataset_is_reported(self, settings):
         panel = ExplorePanel.from_state({"panel": "ExplorePanel", "dataset": "gone"}, settings)
         assert panel.wait(LONG)
         assert "There is no dataset 'gone'" in panel.error
         assert panel._datasets.value == "gone"
 
-    def test_plots_are_stale_once_anything_else_is_chosen_and_fresh_again_when_it_is_taken_back(self, few, settings):
+    def test_plots_are_stale_while_another_choice_is_made(self, settings):
         panel = ExplorePanel(settings, dataset="day", below="SQL")
         assert panel.wait(LONG)
         assert (panel.error, panel.stale, panel.origin.dataset) == ("", "", "day")
@@ -224,7 +229,7 @@ class TestExplore:
         button(panel, "Close").click()
         assert (panel.below, panel._below.is_open) == ("", False)
 
-    def test_plots_of_a_dataset_that_is_gone_or_made_anew_are_stale(self, few, settings, tmp_path):
+    def test_plots_of_a_deleted_or_replaced_dataset_are_stale(self, settings, tmp_path):
         settings = settings.model_copy(update={"data_dir": tmp_path})
         for name in ("one", "two"):
             make_dataset(tmp_path / "datasets" / name, [{"schema": "A"}])
@@ -256,13 +261,13 @@ class TestExplore:
         pd.testing.assert_frame_equal(names["frame"], explored.frames[explored.plot])
         assert "GROUP BY" in explored.sql()
 
-    def test_code_is_python_whatever_the_names_are(self, settings):
+    def test_code_is_valid_python_for_any_names(self, settings):
         panel = ExplorePanel(settings)
         panel.draw = lambda: None
         panel.dataset, panel.compare = 'a"b', "dataset:it's"
         ast.parse(panel.code())
 
-    def test_numbers_are_given_to_the_browser(self, explored, monkeypatch, tmp_path):
+    def test_numbers_are_downloaded(self, explored, monkeypatch, tmp_path):
         sent = []
         monkeypatch.setattr(explored._download, "send", lambda content, buffers: sent.append((content, buffers)))
         for kind in ("CSV", "Parquet"):
@@ -284,7 +289,7 @@ class TestExplore:
         explored.dark = False
         assert "#1e1e1e" not in {m.background_fill_color for m in drawn(explored) if isinstance(m, Plot)}
 
-    def test_what_is_kept_comes_back(self, settings):
+    def test_a_saved_state_is_restored(self, settings):
         panel = ExplorePanel(settings)
         panel.tab, panel.selection = "Folders", fl.Selection(db="CONDBR2", since="2026-10-01T01:00")
         again = ExplorePanel.from_state(json.dumps(panel.state()), settings)
@@ -302,14 +307,14 @@ def computed(settings):
 
 
 class TestCaching:
-    def test_initially_there_is_nothing(self, settings):
+    def test_initially_nothing_is_computed(self, settings):
         panel = CachingPanel(settings)
         assert panel._table.rows == []
         for name, message in (("Compute", "Choose a dataset"), ("Store", "Nothing is computed")):
             button(panel, name).click()
             assert message in panel.error
 
-    def test_the_table_has_the_figures_the_worst_first(self, computed, settings):
+    def test_the_table_shows_the_worst_folder_first(self, computed, settings):
         assert computed.phase is Phase.DONE, computed.error
         figures = fl.caching.efficiency("day", settings, progress=False)
         assert computed.figures[KEYS].to_numpy().tolist() == figures[KEYS].to_numpy().tolist()
@@ -329,7 +334,7 @@ class TestCaching:
         computed._table.selected = ""
         assert computed.folder == []
 
-    def test_only_the_queries_that_are_selected_also_by_their_time(self, computed, settings):
+    def test_only_the_selected_queries_are_computed(self, computed, settings):
         panel = CachingPanel(settings, dataset="day", selection=fl.Selection(schema="ATLAS_COOLOFL_PIXEL"))
         panel._picker._times["until"].value = "2026-10-01T12:00"
         button(panel, "Compute").click()
@@ -354,7 +359,7 @@ class TestCaching:
         button(panel, "Whole dataset").click()
         assert (panel.selection, panel.invalid, button(panel, "Compute").disabled) == (fl.Selection(), {}, False)
 
-    def test_figures_are_stale_once_anything_else_is_chosen_and_can_be_returned_to(self, computed, settings, tmp_path):
+    def test_figures_are_stale_while_another_choice_is_made(self, computed, settings, tmp_path):
         sent = []
         computed._download.send = lambda content, buffers: sent.append((content["name"], buffers[0].decode()))
         button(computed, "Code").click()
@@ -389,7 +394,7 @@ class TestCaching:
         button(computed, "Close").click()
         assert not computed._code_box.is_open
 
-    def test_an_explanation_neither_moves_the_user_nor_outlives_its_figures(self, computed):
+    def test_an_explanation_keeps_the_tab_and_ends_with_its_figures(self, computed):
         computed.tab = "Folders"
         computed._table.selected = computed._table.rows[0]["id"]
         assert "is being explained" in computed._told.value
@@ -408,7 +413,7 @@ class TestCaching:
         assert computed._views["Why"].layout.display == computed._grids.layout.display == "none"
         computed.figures = figures
 
-    def test_a_row_that_is_chosen_during_compute_leaves_it_alone(self, computed):
+    def test_choosing_a_row_does_not_interrupt_compute(self, computed):
         go = threading.Event()
         computed.begin(lambda _: go.wait(LONG), stage="counting")  # as the job of Compute
         computed._table.selected = computed._table.rows[0]["id"]
@@ -419,7 +424,7 @@ class TestCaching:
         assert computed.wait(LONG)
         assert computed.phase is Phase.DONE
 
-    def test_a_dataset_that_was_made_anew_is_not_stored_with_figures_of_before(self, computed, settings, tmp_path):
+    def test_figures_of_a_replaced_dataset_are_not_stored(self, computed, settings, tmp_path):
         settings = settings.model_copy(update={"data_dir": tmp_path})
         dataset = make_dataset(tmp_path / "datasets" / "day", [{"schema": "A"}])
         panel = CachingPanel(settings, dataset="day")
@@ -434,7 +439,7 @@ class TestCaching:
         assert button(panel, "Store").disabled
         assert fl.caching.history.read(settings).empty
 
-    def test_code_is_python_whatever_the_names_are(self, settings):
+    def test_code_is_valid_python_for_any_names(self, settings):
         panel = CachingPanel(settings)
         panel.dataset = 'a"b'
         panel.selection = fl.Selection(schema="it's \\")
@@ -447,7 +452,7 @@ class TestCaching:
         tree = ast.parse(code)
         assert ast.literal_eval(tree.body[2].value) == dict(zip(KEYS, ['"', "\\", "'", "\n"], strict=True))
 
-    def test_stored_and_compared(self, computed):
+    def test_figures_are_stored_and_compared(self, computed):
         button(computed, "Store").click()
         assert computed.wait(LONG)
         assert (computed.error, computed.tab) == ("", "History")
@@ -459,7 +464,7 @@ class TestCaching:
         assert computed.error == ""
         assert (computed._past.compared["state"] == "both").all()
 
-    def test_what_is_kept_comes_back_with_its_figures(self, computed, settings):
+    def test_a_saved_state_is_restored_with_its_figures(self, computed, settings):
         again = CachingPanel.from_state(json.dumps(computed.state()), settings)
         assert again.wait(LONG)
         assert again.figures[KEYS].to_numpy().tolist() == computed.figures[KEYS].to_numpy().tolist()
@@ -469,7 +474,6 @@ class TestCaching:
         assert button(other, "Store").disabled
 
 
-@pytest.mark.usefixtures("few")
 class TestDashboard:
     def test_the_panels_share_settings_dataset_and_selection(self, settings):
         board = Dashboard(settings)
@@ -489,7 +493,7 @@ class TestDashboard:
         assert board.panels["Explore"].wait(LONG)
         board.close()
 
-    def test_what_is_kept_comes_back(self, settings):
+    def test_a_saved_state_is_restored(self, settings):
         board = Dashboard(settings)
         board.dataset, board.selection, board.tab = "day", fl.Selection(db="CONDBR2"), "Caching"
         board.panels["Extract"].since = "2026-10-01"
@@ -511,7 +515,7 @@ class TestDashboard:
         exec(board._code.code, names)
         assert names["frame"]["db"].notna().all()
 
-    def test_the_sample_by_one_click(self, tmp_path):
+    def test_one_click_shows_the_sample(self, tmp_path):
         board = Dashboard(fl.Settings(data_dir=tmp_path))
         button(board, "Try it on the sample").click()
         for panel in ("Extract", "Extract", "Explore"):  # the dry run, the extraction, the first tab

@@ -31,7 +31,8 @@ UPLOAD_SECONDS = 60.0
 class Upload(anywidget.AnyWidget):
     """Uploads a file from the user's machine.
 
-    The page announces a file before it sends it, so that a lost file is noticed.
+    The page announces a file before it sends it: a file that is too large is not sent, and a lost one is noticed.
+    (`ipywidgets.FileUpload` sends at once; what the websocket does not carry, such as 15 MB, is lost without an error.)
 
     Parameters
     ----------

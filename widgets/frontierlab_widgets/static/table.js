@@ -1,6 +1,7 @@
 // A table with search, sorting and choice of a row, by mouse or keyboard.
 
 const SHOWN = 500;
+const PAGE = 10; // rows that PageDown and PageUp move
 
 function compare(one, other) {
   if (one === null || other === null) return (one === null) - (other === null); // missing values come last
@@ -109,8 +110,17 @@ function render({ model, el }) {
   });
   body.addEventListener("keydown", (event) => {
     const row = event.target.closest("tr");
-    const step = { ArrowDown: row?.nextElementSibling, ArrowUp: row?.previousElementSibling }[event.key];
-    if (step) step.focus();
+    const rows = [...body.children];
+    const place = rows.indexOf(row);
+    const target = {
+      ArrowDown: place + 1,
+      ArrowUp: place - 1,
+      PageDown: Math.min(place + PAGE, rows.length - 1),
+      PageUp: Math.max(place - PAGE, 0),
+      Home: 0,
+      End: rows.length - 1,
+    }[event.key];
+    if (rows[target]) rows[target].focus();
     else if ((event.key === "Enter" || event.key === " ") && row?.dataset.id !== undefined) {
       save("selected", row.dataset.id);
     } else return;
