@@ -32,14 +32,14 @@ def selections(draw: st.DrawFn) -> Selection:
 
 
 @given(selections())
-def test_a_selection_survives_json_and_its_own_code(selection: Selection) -> None:
+def test_json_and_repr_give_the_same_selection(selection: Selection) -> None:
     assert Selection.from_json(selection.to_json()) == selection
     assert Selection.from_json(json.loads(selection.to_json())) == selection
     assert eval(repr(selection), {"Selection": Selection}) == selection
     assert hash(selection.but()) == hash(selection)
 
 
-def test_it_prints_as_the_code_that_makes_it() -> None:
+def test_repr_is_the_code_that_makes_the_selection() -> None:
     selection = Selection(
         until="2026-10-01T12:30:05.250", since=date(2026, 10, 1), db="CONDBR2", schema=["A", None], taskid=[1, 2, 1]
     )
@@ -59,7 +59,7 @@ def test_times_are_utc_and_halves_of_a_millisecond_are_cut() -> None:
     assert selection.to_json() == '{"since": "2026-10-01T00:00:00.000Z", "until": "2026-10-01T00:00:00.001Z"}'
 
 
-def test_it_does_not_change_and_another_is_made() -> None:
+def test_a_selection_is_immutable_and_but_makes_a_changed_copy() -> None:
     selection = Selection(db="CONDBR2", cached=False)
     with pytest.raises(AttributeError, match="cannot assign"):
         selection.db = "OFLP200"  # type: ignore[misc]
@@ -67,13 +67,13 @@ def test_it_does_not_change_and_another_is_made() -> None:
     assert selection == Selection(db=["CONDBR2"], cached=False)
 
 
-def test_a_window_is_shifted_whole() -> None:
+def test_shifted_moves_both_ends_of_the_window() -> None:
     window = Selection(since="2026-10-01", until="2026-10-02", db="CONDBR2")
     assert window.shifted(timedelta(days=-7)) == Selection(since="2026-09-24", until="2026-09-25", db="CONDBR2")
     assert Selection(db="CONDBR2").shifted(timedelta(1)) == Selection(db="CONDBR2")
 
 
-def test_it_says_what_it_selects() -> None:
+def test_in_words_describes_the_selection() -> None:
     selection = Selection(
         db="CONDBR2",
         schema=["A", None],
@@ -122,7 +122,7 @@ def test_values_are_parameters_and_conditions_come_once() -> None:
         ({"node": "/a"}, "A selection has no node. It has: since, until, db"),
     ],
 )
-def test_what_makes_no_sense_is_refused(where: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_refused(where: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         Selection().but(**where)
 
@@ -136,6 +136,6 @@ def test_what_makes_no_sense_is_refused(where: dict[str, Any], message: str) -> 
         ('{"since": "soon"}', "'soon' is not a time"),
     ],
 )
-def test_json_that_is_none_is_refused(text: str, message: str) -> None:
+def test_invalid_json_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         Selection.from_json(text)

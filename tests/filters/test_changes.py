@@ -74,7 +74,7 @@ def test_the_largest_change_of_share_comes_first(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_by_bytes_and_by_failures_others_are_added_up(logs: DataFrame) -> None:
+def test_top_adds_up_other_groups_by_bytes_and_failures(logs: DataFrame) -> None:
     by_bytes = fl.what_changed((logs, BEFORE), (logs, NOW), by="bytes", top=1)
     assert found(by_bytes, "folder", "bytes_before", "bytes", "bytes_change", "part", "groups") == [
         ("CONDBR2", "A", "/a", 10, 0, -10, "named", 1),
@@ -86,7 +86,7 @@ def test_by_bytes_and_by_failures_others_are_added_up(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_sides_without_queries(logs: DataFrame) -> None:
+def test_a_side_without_queries(logs: DataFrame) -> None:
     nothing = fl.Selection(db="nix")
     new = fl.what_changed((logs, nothing), logs)
     assert found(new, "folder", "queries", "share_before", "share_change")[0] == ("CONDBR2", "A", "/b", 3, None, None)
@@ -124,7 +124,7 @@ def test_datasets_are_opened(running: SparkSession, tmp_path: Path) -> None:
         ({"b": (None, BEFORE)}, "b=.*: give logs"),
     ],
 )
-def test_what_makes_no_sense_is_refused(keywords: dict[str, Any], message: str, tmp_path: Path) -> None:
+def test_invalid_values_are_refused(keywords: dict[str, Any], message: str, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", [{}])
     with pytest.raises(InvalidRequestError, match=message):
         fl.what_changed(**{"a": dataset, "b": dataset} | keywords)

@@ -62,7 +62,7 @@ def test_queries_without_a_schema_come_last_and_keep_their_database(logs: DataFr
 
 
 @pytest.mark.spark
-def test_the_parts_of_a_top_add_up_to_the_whole(logs: DataFrame) -> None:
+def test_named_other_and_missing_rows_add_up_to_all_queries(logs: DataFrame) -> None:
     frame = filters.queries_per_schema(logs, top=1)
     assert records(frame) == [
         ("CONDBR2", "B", "named", 1, 2),
@@ -72,7 +72,7 @@ def test_the_parts_of_a_top_add_up_to_the_whole(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_every_kind_is_there_where_any_query_is(logs: DataFrame) -> None:
+def test_every_kind_has_a_row_if_any_query_matches(logs: DataFrame) -> None:
     assert records(filters.uncached_by_kind(logs), "kind", "queries") == [
         ("first query", 2),
         ("rejected", 1),
@@ -83,7 +83,7 @@ def test_every_kind_is_there_where_any_query_is(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_every_time_bin_is_there(logs: DataFrame) -> None:
+def test_every_time_bin_has_a_row(logs: DataFrame) -> None:
     frame = filters.queries_over_time(logs)
     assert [str(dtype) for dtype in frame.dtypes] == ["datetime64[ms, UTC]", "Int64", "Int64", "Int64"]
     assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00+00:00"
@@ -94,7 +94,7 @@ def test_every_time_bin_is_there(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_bytes_are_those_of_queries_that_were_not_cached_and_kilobytes_are_a_thousand(logs: DataFrame) -> None:
+def test_bytes_count_uncached_queries_and_a_kilobyte_is_1000_bytes(logs: DataFrame) -> None:
     assert records(filters.bytes_over_time(logs), "bytes", "kB") == [(1500, 1.5), (0, 0), (0, 0), (500, 0.5)]
     assert records(filters.bytes_share_per_schema(logs), "db", "schema", "bytes_percent") == [
         ("CONDBR2", "B", 75),
@@ -104,7 +104,7 @@ def test_bytes_are_those_of_queries_that_were_not_cached_and_kilobytes_are_a_tho
 
 
 @pytest.mark.spark
-def test_the_threshold_of_long_queries_is_inside(logs: DataFrame) -> None:
+def test_a_query_of_the_threshold_is_long(logs: DataFrame) -> None:
     assert records(filters.long_queries_per_schema(logs), "part", "queries") == [("missing", 1)]
     frame = filters.long_queries_per_schema(logs, threshold_ms=999)
     assert records(frame, "schema", "queries") == [
@@ -114,7 +114,7 @@ def test_the_threshold_of_long_queries_is_inside(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_what_nothing_matches_is_an_empty_frame_with_its_types(logs: DataFrame) -> None:
+def test_no_match_gives_an_empty_frame_with_the_same_types(logs: DataFrame) -> None:
     for name in NAMES:
         asked = getattr(filters, name)
         frame, whole = asked(logs, db="'; DROP TABLE logs"), asked(logs)
@@ -136,7 +136,7 @@ def test_the_period_is_half_open_and_utc(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_a_keyword_takes_the_place_of_the_selections_own(logs: DataFrame) -> None:
+def test_a_keyword_overrides_the_selection(logs: DataFrame) -> None:
     selection = Selection(db="CONDBR2", schema="B")
     assert records(filters.queries_per_db(logs, selection), "db", *COUNTS) == [("CONDBR2", 0, 1, 1)]
     assert records(filters.queries_per_db(logs, selection, schema=None), *COUNTS) == [(1, 2, 1)]
@@ -162,7 +162,7 @@ def test_too_many_bins_of_the_data_are_an_error(running: SparkSession, tmp_path:
     assert len(filters.queries_over_time(far, bin_seconds=86_400)) == START // 86_400_000 + 1
 
 
-def test_answers_of_too_many_rows_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_rows_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"time": START + 7 * n, "schema": str(n // 4), "querytime": 2000} for n in range(80)]
     monkeypatch.setattr("frontierlab.filters.bins.MAX_ROWS", 70)
     monkeypatch.setattr("frontierlab.filters.question.MAX_ROWS", 70)
@@ -233,7 +233,7 @@ GROUP BY 1
         ({"compare": "previous"}, "needs a window to compare: give since and until"),
     ],
 )
-def test_what_makes_no_sense_is_refused_before_spark_is_asked(where: dict[str, Any], message: str) -> None:
+def test_invalid_parameters_are_refused_before_spark_runs(where: dict[str, Any], message: str) -> None:
     not_logs: Any = None
     with pytest.raises(InvalidRequestError, match=message):
         filters.queries_over_time(not_logs, **where)
@@ -253,12 +253,12 @@ def test_what_makes_no_sense_is_refused_before_spark_is_asked(where: dict[str, A
         ("cost_per_task", {"by": "money"}, "by='money': give one of queries, bytes, dbtime_ms, failures"),
     ],
 )
-def test_a_parameter_of_its_own_that_makes_no_sense_is_refused(name: str, keywords: Any, message: str) -> None:
+def test_invalid_own_parameters_of_a_filter_are_refused(name: str, keywords: Any, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         getattr(filters, name).sql(**keywords)
 
 
-def test_an_unknown_keyword_is_refused_with_those_there_are() -> None:
+def test_an_unknown_keyword_is_refused_and_valid_ones_are_listed() -> None:
     with pytest.raises(TypeError, match=r"queries_per_db\(\) has no keyword task\. It has: logs, .*taskid"):
         filters.queries_per_db.sql(task=1)
 
@@ -277,7 +277,9 @@ def test_a_filter_shows_all_its_keywords() -> None:
 
 
 @pytest.mark.spark
-def test_other_logs_are_compared_as_they_are_or_moved(running: SparkSession, logs: DataFrame, tmp_path: Path) -> None:
+def test_other_logs_are_compared_with_or_without_a_time_shift(
+    running: SparkSession, logs: DataFrame, tmp_path: Path
+) -> None:
     day = 86_400_000
     dataset = make_dataset(
         tmp_path / "other", [{"time": START - day, "cached": True}, {"time": START + 1, "cached": False}]

@@ -106,7 +106,7 @@ def compared(frame: Any, name: str, logs: Rows, comparison: tuple[Selection, Any
         (("logs", "-1d"), "compare='logs': give"),
     ],
 )
-def test_a_comparison_that_is_none_is_refused(compare: Any, message: str) -> None:
+def test_an_invalid_comparison_is_refused(compare: Any, message: str) -> None:
     not_logs: Any = None
     with pytest.raises(InvalidRequestError, match=message):
         filters.queries_per_db(not_logs, since="2026-10-01", until="2026-10-02", compare=compare)

@@ -115,7 +115,7 @@ def test_bars_are_stacked_in_the_order_of_the_frame_from_the_top() -> None:
     assert labels(plots.queries_per_db(DB.iloc[::-1])) == ["OFLP200", "CONDBR2"]
 
 
-def test_counts_that_span_decades_are_dots_for_stacked_bars_would_lie() -> None:
+def test_counts_that_span_decades_are_dots_on_a_logarithmic_axis() -> None:
     plot = plots.queries_per_db(per_db(("A", 0, 2_000_000, 0), ("B", 3, 4, 0)))
     assert isinstance(plot.x_scale, LogScale)
     assert glyphs(plot, HBar) == []
@@ -127,14 +127,14 @@ def test_counts_that_span_decades_are_dots_for_stacked_bars_would_lie() -> None:
     assert glyphs(plots.queries_per_db(per_db(("A", 0, 2_000_000, 0), ("B", 3, 4, 0)), scale="linear"), HBar)
 
 
-def test_unknown_is_drawn_where_there_is_some() -> None:
+def test_unknown_is_drawn_only_if_there_are_such_queries() -> None:
     assert len(glyphs(plots.queries_per_db(DB), HBar)) == 2
     plot = plots.cached_per_schema(SCHEMA)
     assert len(glyphs(plot, HBar)) == 3
     assert labels(plot) == ["B", "(none named)"]
 
 
-def test_the_rest_is_added_up_in_one_row() -> None:
+def test_other_groups_are_added_up_in_one_row() -> None:
     frame = per_schema(*(("CONDBR2", f"S{n:02}", n, 1, 0) for n in reversed(range(50))))
     data = glyphs(plots.cached_per_schema(frame, top=10), HBar)[0].data_source.data
     assert data["name"][-1] == "(40 others)"
@@ -151,7 +151,7 @@ def test_schemas_of_several_databases_are_told_apart() -> None:
     assert labels(plot) == ["CONDBR2 · S", "OFLP200 · S"]
 
 
-def test_a_name_of_60_characters_is_whole_and_a_longer_one_loses_its_middle() -> None:
+def test_names_of_up_to_60_characters_are_shown_whole() -> None:
     path = "/LAR/ElecCalibOfl/Pedestals/CaliWave/A/Folder/Of/60/Letters1"
     assert len(path) == 60
     longer = "ATLAS_" * 20 + "END"
@@ -164,7 +164,7 @@ def test_a_name_of_60_characters_is_whole_and_a_longer_one_loses_its_middle() ->
     assert glyphs(plot, HBar)[0].data_source.data["name"] == [path, longer]
 
 
-def test_every_digit_is_shown_beyond_what_a_float_holds() -> None:
+def test_hover_text_shows_every_digit_of_an_int64() -> None:
     data = glyphs(plots.queries_per_db(per_db(("A", 2**60 + 1, 0, 0))), HBar)[0].data_source.data
     assert data["total_text"] == ["1,152,921,504,606,846,977 queries"]
     assert data["cached"].dtype == "float64"
@@ -214,7 +214,7 @@ def test_frames_that_were_stored_or_concatenated_are_drawn_alike(tmp_path: Path)
         assert data["to"] == expected["to"]
 
 
-def test_a_single_bin_has_the_width_that_the_filter_noted() -> None:
+def test_a_single_bin_has_the_width_from_the_filter() -> None:
     frame = TIME.head(1)
     frame.attrs["bin_seconds"] = 60.0
     assert plots.queries_over_time(frame).yaxis[0].axis_label == "queries in 60 s"

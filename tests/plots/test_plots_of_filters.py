@@ -1,4 +1,4 @@
-"""Every figure, of the frame that its filter returns."""
+"""Every plot function, with the frame that its filter returns."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,6 @@ from bokeh.core.validation import check_integrity
 from bokeh.embed import file_html
 from bokeh.models import BoxSelectTool, CrosshairTool, DatetimeAxis, GlyphRenderer, HoverTool, Step
 from bokeh.models.annotations import Label, Legend, Title
-from bokeh.plotting import figure
 from bokeh.resources import INLINE
 from playwright.sync_api import Browser
 
@@ -26,7 +25,7 @@ Frames = dict[str, dict[str, pd.DataFrame]]
 
 @pytest.fixture(scope="module")
 def frames() -> Frames:
-    """The answers of all filters; DuckDB gives them sooner than Spark, and alike (see ``test_filters.py``)."""
+    """The frames of all filters, made in DuckDB, which is faster than Spark (see ``test_filters_agree.py``)."""
     rows: list[dict[str, Any]] = [
         {
             "time": START + 10_007 * n,
@@ -104,7 +103,7 @@ def test_the_frame_of_another_filter_is_refused(frames: Frames, name: str) -> No
         getattr(plots, name)(pd.DataFrame({"x": [1]}))
 
 
-def test_what_is_drawn_is_what_was_counted(frames: Frames) -> None:
+def test_steps_add_up_to_the_counts(frames: Frames) -> None:
     frame = frames["long_queries_per_schema"]["alone"]
     steps = [r for r in plots.long_queries_per_schema(frame).renderers if isinstance(r.glyph, Step)]  # type: ignore[attr-defined]
     assert sum(sum(step.data_source.data["y"][:-1]) for step in steps) == frame["queries"].sum()
@@ -130,15 +129,18 @@ def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path,
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    for name in NAMES:
-        plot: figure = getattr(plots, name)(frames[name]["compared"])
-        path = tmp_path / f"{name}.html"
-        path.write_text(file_html(plot, INLINE, name), encoding="utf-8")
-        page.goto(path.as_uri())
-        page.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
-        # the inner height: a frame that its titles and legend leave no room in is not read
-        height = page.evaluate("[...Object.values(Bokeh.index)][0].frame.bbox.height")
-        rows = 1 if plot.select(Step) else len(plot.yaxis[0].ticker.ticks)  # type: ignore[attr-defined,index]
-        assert height > (150 if plot.select(Step) else 18 * rows), name
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
+    figures: list[Any] = [getattr(plots, name)(frames[name]["compared"]) for name in NAMES]
+    path = tmp_path / "figures.html"
+    path.write_text(file_html(figures, INLINE, "figures"), encoding="utf-8")
+    page.goto(path.as_uri())
+    page.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    # a figure is unreadable if titles and legend leave no room for its inner frame
+    heights = page.evaluate(
+        "Object.fromEntries(Bokeh.documents[0].roots().map(plot => [plot.id, Bokeh.index[plot.id].frame.bbox.height]))"
+    )
+    for name, plot in zip(NAMES, figures, strict=True):
+        rows = 1 if plot.select(Step) else len(plot.yaxis[0].ticker.ticks)
+        assert heights[plot.id] > (150 if plot.select(Step) else 18 * rows), name
+    assert len(heights) == len(NAMES)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert problems == []

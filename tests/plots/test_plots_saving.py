@@ -73,7 +73,7 @@ def _paeth(left: int, up: int, corner: int) -> int:
 
 @pytest.fixture
 def chromium(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the browser of the tests be the one that is found, also with TEST_CHROMIUM."""
+    """Make frontierlab find the browser of the tests, also one that TEST_CHROMIUM names."""
     if "TEST_CHROMIUM" in os.environ:
         monkeypatch.setenv("FRONTIERLAB_BROWSER", os.environ["TEST_CHROMIUM"])
 
@@ -109,9 +109,7 @@ def test_an_svg_is_xml_with_its_texts_and_works_in_an_event_loop(tmp_path: Path)
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("chromium")
-def test_figures_that_are_shown_already_and_layouts_are_saved_too(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_shown_figures_and_layouts_are_saved(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     plot = figure()
     document = Document()
     document.add_root(column(plot, figure(), sizing_mode="stretch_width"))
@@ -134,7 +132,7 @@ def test_a_page_needs_no_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.browser
-def test_without_a_browser_it_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_browser_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(saving, "_PROGRAMS", ("no-such-browser",))
     monkeypatch.setattr(saving, "_PLACES", ("chrome-canary",))
     target = tmp_path / "plot.png"
@@ -146,7 +144,7 @@ def test_without_a_browser_it_says_what_to_install(tmp_path: Path, monkeypatch: 
 
 
 @pytest.mark.browser
-def test_a_program_that_is_no_browser_is_named(tmp_path: Path) -> None:
+def test_a_wrong_browser_program_is_named(tmp_path: Path) -> None:
     program = tmp_path / "browser"
     with pytest.raises(ExportError, match=r"setting browser names .*, which is no program"):
         plots.save(figure(), tmp_path / "plot.png", settings=Settings(browser=program))
@@ -168,7 +166,7 @@ def test_a_program_that_is_no_browser_is_named(tmp_path: Path) -> None:
         ("plot.png", {"scale": 100}, "scale=100: give"),
     ],
 )
-def test_what_makes_no_sense_is_refused(tmp_path: Path, name: str, options: dict[str, Any], message: str) -> None:
+def test_invalid_values_are_refused(tmp_path: Path, name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         plots.save(figure(), tmp_path / name, **options)
 
@@ -188,7 +186,7 @@ plots.save(figure(), folder / "figure.png", settings=Settings(browser=folder / "
 """
 
 
-def test_ctrl_c_leaves_a_browser_that_hangs(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_wait_for_a_hanging_browser(tmp_path: Path) -> None:
     program = tmp_path / "browser"
     program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/begun'\nexec sleep 600\n")
     program.chmod(0o755)

@@ -28,13 +28,13 @@ ROWS += [{"time": START + 400_000, "db": "OFLP200", "schema": "ATLAS_COOLOFL_RPC
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few plots, where a test is about the rest of the page."""
+    """Draw two plots only, for tests of the rest of the page."""
     some = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
 
 
 @pytest.mark.spark
-def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_is_written_into_the_datasets_folder(running: SparkSession, tmp_path: Path) -> None:
     dataset = make_dataset(
         tmp_path / "day",
         ROWS,
@@ -63,7 +63,7 @@ def test_a_report_is_put_beside_the_dataset(running: SparkSession, tmp_path: Pat
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_a_report_is_put_where_it_is_wanted(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_is_written_to_the_given_path(running: SparkSession, tmp_path: Path) -> None:
     path = report(make_dataset(tmp_path / "day", ROWS), path=tmp_path / "new folder" / "r.html", session=running)
     assert path == tmp_path / "new folder" / "r.html"
     assert path.read_text(encoding="utf-8").endswith("</html>")
@@ -71,7 +71,7 @@ def test_a_report_is_put_where_it_is_wanted(running: SparkSession, tmp_path: Pat
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_warns_of_figures_that_are_too_small(running: SparkSession, tmp_path: Path) -> None:
     limited = make_dataset(
         tmp_path / "limited",
         ROWS,
@@ -90,7 +90,7 @@ def test_what_makes_figures_too_small_is_said(running: SparkSession, tmp_path: P
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_files_that_are_missing_are_said(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_warns_of_missing_files(running: SparkSession, tmp_path: Path) -> None:
     half = make_dataset(tmp_path / "half", ROWS[:3], ROWS[3:], missing=1)
     half.files()[0].unlink()
     text = report(half, session=running).read_text(encoding="utf-8")
@@ -206,7 +206,7 @@ def test_a_window_to_compare_with_needs_a_selection_with_one(running: SparkSessi
         report(dataset, compare="previous", session=running)
 
 
-def test_a_path_that_is_a_folder_is_refused_and_an_unknown_name(tmp_path: Path) -> None:
+def test_a_folder_as_path_and_an_unknown_dataset_are_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", ROWS)
     with pytest.raises(InvalidRequestError, match=r"is a folder: give the path of a file in it"):
         report(dataset, path=tmp_path)

@@ -40,7 +40,7 @@ def test_the_version_of_java_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert spark.java_version() == version
 
 
-def test_a_java_home_that_points_nowhere_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_java_home_is_named_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(tmp_path / "gone"))
     with pytest.raises(SparkError, match=r"JAVA_HOME is .*gone, where there is no bin/java.*openjdk-17-jre-headless"):
         spark.java_version()
@@ -53,7 +53,7 @@ def test_without_java_the_message_says_what_to_install(tmp_path: Path, monkeypat
         spark.java_version()
 
 
-def test_a_java_that_tells_no_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_without_a_version_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JAVA_HOME", str(fake_java(tmp_path / "jdk", "no runtime present")))
     with pytest.raises(SparkError, match=r"names no version.*no runtime present"):
         spark.java_version()
@@ -78,7 +78,7 @@ def test_an_option_without_spark_in_its_name_is_refused() -> None:
 
 
 @pytest.mark.spark
-def test_one_session_small_and_for_this_machine_alone(running: SparkSession) -> None:
+def test_the_session_is_shared_small_and_local(running: SparkSession) -> None:
     assert spark.session() is running
     conf = running.conf
     assert conf.get("spark.master") == "local[2]"
@@ -90,7 +90,7 @@ def test_one_session_small_and_for_this_machine_alone(running: SparkSession) -> 
 
 
 @pytest.mark.spark
-def test_options_are_set_in_a_session_that_runs_or_refused(running: SparkSession) -> None:
+def test_options_of_a_running_session_are_set_or_refused(running: SparkSession) -> None:
     spark.session(**{"spark.sql.caseSensitive": True})
     assert running.conf.get("spark.sql.caseSensitive") == "true"
     with pytest.raises(SparkError, match=r"spark\.driver\.memory cannot change in it"):
@@ -169,7 +169,7 @@ def test_an_incomplete_dataset_is_opened_only_when_allowed(running: SparkSession
 
 @pytest.mark.spark
 @pytest.mark.parametrize("extra", [{"Schema": "name"}, {"dn": "name", "DN": "name"}])
-def test_names_that_spark_cannot_tell_apart_are_said(running: SparkSession, tmp_path: Path, extra) -> None:
+def test_columns_that_differ_in_case_only_are_refused(running: SparkSession, tmp_path: Path, extra) -> None:
     dataset = make_dataset(tmp_path / "twice", [{}], extra=extra)
     with pytest.raises(
         DatasetError, match=r"The columns \w+ and (Schema|DN) of the dataset twice differ in case alone"
@@ -178,7 +178,7 @@ def test_names_that_spark_cannot_tell_apart_are_said(running: SparkSession, tmp_
     assert len(dataset.to_pandas()) == 1  # as the message says
 
 
-def test_a_type_that_spark_cannot_read_is_named() -> None:
+def test_an_unsupported_column_type_is_named() -> None:
     with pytest.raises(DatasetError, match=r"type uint8 cannot be read.*int64"):
         spark.spark_schema(pa.schema([("a", pa.uint8())]))
 
@@ -202,7 +202,7 @@ def in_a_process(tmp_path: Path, script: str) -> str:
 
 
 @pytest.mark.spark
-def test_a_session_starts_in_the_background_also_after_a_failed_start(tmp_path: Path) -> None:
+def test_a_session_starts_in_the_background_even_after_a_failed_start(tmp_path: Path) -> None:
     said = in_a_process(
         tmp_path,
         """
@@ -233,7 +233,7 @@ def test_a_session_starts_in_the_background_also_after_a_failed_start(tmp_path: 
 
 
 @pytest.mark.spark
-def test_a_start_where_a_session_runs_is_that_one(running: SparkSession) -> None:
+def test_start_returns_the_running_session(running: SparkSession) -> None:
     assert spark.start().result(60) is running
     with pytest.raises(SparkError, match=r"spark\.driver\.memory cannot change in it"):
         spark.start(**{"spark.driver.memory": "9g"}).result(60)

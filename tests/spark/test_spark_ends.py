@@ -66,7 +66,7 @@ def test_sockets_are_in_a_short_private_folder(tmp_path: Path, monkeypatch: pyte
     assert not folder.exists()
 
 
-def test_only_sessions_of_this_machine_have_a_socket_and_only_where_it_is_wanted(tmp_path: Path) -> None:
+def test_only_local_sessions_use_a_unix_socket_unless_options_say_otherwise(tmp_path: Path) -> None:
     enabled, place = "spark.python.unix.domain.socket.enabled", "spark.python.unix.domain.socket.dir"
     assert spark_socket.socket_options({"spark.master": "spark://host:7077"}) == {}
     assert spark_socket.socket_options({"spark.master": "local[2]", enabled: "false"}) == {}
@@ -143,7 +143,7 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
 
 
 @pytest.mark.spark
-def test_the_folder_of_sockets_goes_though_python_is_killed(tmp_path: Path) -> None:
+def test_the_socket_folder_is_removed_even_if_python_is_killed(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(
         textwrap.dedent(
             """

@@ -68,7 +68,7 @@ def test_a_statement_is_cancelled_from_another_thread(running: SparkSession, log
 
 
 @pytest.mark.spark
-def test_what_is_cancelled_before_never_begins(running: SparkSession, logs: DataFrame) -> None:
+def test_cancelled_work_does_not_start(running: SparkSession, logs: DataFrame) -> None:
     last = running.sparkContext._jsc.sc().dagScheduler().numTotalJobs()
     with spark.cancellable() as work:
         assert not work.cancelled
@@ -85,7 +85,7 @@ def test_what_is_cancelled_before_never_begins(running: SparkSession, logs: Data
 
 
 @pytest.mark.spark
-def test_the_outer_block_ends_the_work_of_the_inner_one(running: SparkSession, logs: DataFrame) -> None:
+def test_the_outer_block_cancels_the_work_of_the_inner_block(running: SparkSession, logs: DataFrame) -> None:
     with spark.cancellable() as outer, spark.cancellable() as inner:
         with once_a_job_runs(running, outer.cancel), pytest.raises(Cancelled, match="was cancelled"):
             spark.run(logs, ENDLESS)
@@ -106,7 +106,7 @@ def test_only_the_thread_of_the_block_is_cancelled(running: SparkSession, logs: 
 
 @pytest.mark.spark
 def test_a_statement_of_several_jobs_is_cancelled_between_them(running: SparkSession, logs: DataFrame) -> None:
-    """Each side of the join is a job of its own; the wish comes when the first has ended."""
+    """Each side of the join is one job; the cancellation comes when the first job has ended."""
     tracker = running.sparkContext.statusTracker()
     quick = "SELECT /*+ BROADCAST(b) */ count(*) FROM b JOIN range(0, 2000000000, 1, 8) a ON a.id * 7 = b.id"
     sql = f"WITH b AS (SELECT id FROM range(1000) GROUP BY id) {quick} WHERE sha2(cast(a.id AS string), 256) < '0'"
@@ -148,7 +148,7 @@ def test_ctrl_c_ends_the_job(running: SparkSession, logs: DataFrame, handler: st
 
 
 @pytest.mark.spark
-def test_an_error_of_spark_comes_through(logs: DataFrame) -> None:
+def test_a_spark_error_is_raised(logs: DataFrame) -> None:
     with pytest.raises(SparkError, match=r"^Spark failed at bad: too bad\.$"):
         spark.run(logs, "SELECT raise_error('too bad') FROM {logs}", description="bad")
     with spark.cancellable(), pytest.raises(Exception, match="nix"):
@@ -156,7 +156,7 @@ def test_an_error_of_spark_comes_through(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_jobs_are_described_and_the_description_is_put_back(running: SparkSession, tmp_path: Path) -> None:
+def test_jobs_are_described_and_the_callers_description_is_restored(running: SparkSession, tmp_path: Path) -> None:
     logs = spark.open_logs(make_dataset(tmp_path / "jobs", [{}]), session=running)
     context = running.sparkContext
     context.setLocalProperty("spark.job.description", "mine")
@@ -180,7 +180,7 @@ def test_jobs_are_described_and_the_description_is_put_back(running: SparkSessio
 
 @pytest.mark.spark
 def test_every_job_of_a_statement_is_described(running: SparkSession, logs: DataFrame) -> None:
-    """That of a broadcast too, and that of a subquery, which Spark runs in threads of its own."""
+    """Spark runs the jobs of broadcasts and subqueries in other threads."""
     store = running.sparkContext._jsc.sc().statusStore()
     before = store.jobsList(None).size()
     spark.run(
@@ -199,7 +199,7 @@ def test_every_job_of_a_statement_is_described(running: SparkSession, logs: Data
 
 
 @pytest.mark.spark
-def test_jobs_are_of_the_group_and_have_the_tags_that_the_caller_set(running: SparkSession, logs: DataFrame) -> None:
+def test_jobs_inherit_the_callers_group_and_tags(running: SparkSession, logs: DataFrame) -> None:
     context = running.sparkContext
     context.setJobGroup("mine", "my own words")
     context.addJobTag("my-tag")
@@ -216,7 +216,7 @@ def test_jobs_are_of_the_group_and_have_the_tags_that_the_caller_set(running: Sp
 
 
 @pytest.mark.spark
-def test_a_file_that_is_gone_is_named(running: SparkSession, tmp_path: Path) -> None:
+def test_a_missing_file_is_named_in_the_error(running: SparkSession, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "gone", [{}])
     logs = spark.open_logs(dataset, session=running)
     (file,) = dataset.files()
@@ -226,7 +226,7 @@ def test_a_file_that_is_gone_is_named(running: SparkSession, tmp_path: Path) -> 
 
 
 @pytest.mark.spark
-def test_a_job_that_someone_ends_in_spark_is_an_error(running: SparkSession, logs: DataFrame) -> None:
+def test_a_job_that_is_cancelled_in_spark_is_an_error(running: SparkSession, logs: DataFrame) -> None:
     end_all = running.sparkContext.cancelAllJobs
     with once_a_job_runs(running, end_all), pytest.raises(SparkError, match=r"Spark failed at slow: .*cancelled"):
         spark.run(logs, ENDLESS, description="slow")
@@ -239,7 +239,7 @@ Connect = Callable[[Any, Any], Any]
 
 @pytest.fixture
 def over_ports(running: SparkSession) -> Iterator[None]:
-    """Let answers come through ports, as in a session that a user started."""
+    """Make Spark send results through ports, as in a session that a user started."""
     conf = running.sparkContext._jsc.sc().conf()
     conf.set("spark.python.unix.domain.socket.enabled", "false")
     yield
@@ -247,7 +247,7 @@ def over_ports(running: SparkSession) -> Iterator[None]:
 
 
 class Stranger:
-    """Another program that meets Spark's port before Python does: at the first `times` connections."""
+    """Another program that connects to Spark's port before Python does, the first `times` times."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, does: str, times: int) -> None:
         self.met, self.sockets = 0, []  # type: int, list[socket.socket]
@@ -291,7 +291,7 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str, int], S
 @pytest.mark.spark
 @pytest.mark.usefixtures("over_ports")
 @pytest.mark.parametrize("does", ["sends bytes", "refuses", "never answers"])
-def test_a_stranger_at_the_port_costs_a_second_try(
+def test_another_program_at_the_port_costs_a_retry(
     logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str
 ) -> None:
     met = stranger(does, 1)
@@ -302,7 +302,9 @@ def test_a_stranger_at_the_port_costs_a_second_try(
 @pytest.mark.spark
 @pytest.mark.usefixtures("over_ports")
 @pytest.mark.parametrize("does", ["sends bytes", "refuses", "never answers"])
-def test_a_stranger_who_stays_is_an_error(logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str) -> None:
+def test_another_program_at_the_port_twice_is_an_error(
+    logs: DataFrame, stranger: Callable[[str, int], Stranger], does: str
+) -> None:
     met = stranger(does, 9)
     with pytest.raises(SparkError, match=r"did not come through: another program .* Unix socket"):
         spark.run(logs, "SELECT count(*) AS n FROM {logs}")
@@ -311,13 +313,15 @@ def test_a_stranger_who_stays_is_an_error(logs: DataFrame, stranger: Callable[[s
 
 @pytest.mark.spark
 @pytest.mark.usefixtures("over_ports")
-def test_an_error_of_spark_comes_through_a_port_too(logs: DataFrame) -> None:
+def test_a_spark_error_is_raised_also_over_a_port(logs: DataFrame) -> None:
     with pytest.raises(SparkError, match=r"^Spark failed at bad: too bad\.$"):
         spark.run(logs, "SELECT raise_error('too bad') FROM {logs}", description="bad")
 
 
 @pytest.mark.spark
-def test_answers_come_through_a_socket_in_a_private_folder(logs: DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_results_come_through_a_unix_socket_in_a_private_folder(
+    logs: DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
     connect: Connect = util.local_connect_and_auth
     used: list[tuple[Any, Any]] = []
 
@@ -336,7 +340,7 @@ def test_answers_come_through_a_socket_in_a_private_folder(logs: DataFrame, monk
 
 @pytest.mark.spark
 @pytest.mark.parametrize("by", ["cancel", "Ctrl-C"])
-def test_whoever_leaves_is_free_though_spark_never_answers(
+def test_a_cancelled_caller_returns_even_if_spark_never_answers(
     logs: DataFrame, monkeypatch: pytest.MonkeyPatch, by: str
 ) -> None:
     monkeypatch.setattr("frontierlab.spark.calls.ENDING_SECONDS", 0.5)
@@ -369,7 +373,7 @@ def test_whoever_leaves_is_free_though_spark_never_answers(
 
 
 @pytest.mark.spark
-def test_counting_that_has_no_job_yet_is_cancelled(
+def test_counting_is_cancelled_before_its_first_job(
     running: SparkSession, logs: DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("frontierlab.spark.calls.ENDING_SECONDS", 0.5)
@@ -393,7 +397,7 @@ def test_counting_that_has_no_job_yet_is_cancelled(
 
 
 @pytest.mark.spark
-def test_work_that_is_long_without_a_job_is_left_alone(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_work_without_a_job_is_not_interrupted(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frontierlab.spark.calls._PULSE", 0.05)
     asked: list[float] = []
     version = SparkContext.version.fget  # type: ignore[attr-defined]
@@ -407,7 +411,7 @@ def test_work_that_is_long_without_a_job_is_left_alone(running: SparkSession, mo
 
 
 @pytest.mark.spark
-def test_a_thread_that_dies_before_its_work_is_an_error(
+def test_a_thread_that_ends_before_its_work_is_an_error(
     running: SparkSession, logs: DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("pyspark.InheritableThread", lambda *_, **__: threading.Thread(target=int))
@@ -416,7 +420,9 @@ def test_a_thread_that_dies_before_its_work_is_an_error(
 
 
 @pytest.mark.spark
-def test_a_session_that_was_stopped_says_what_to_do(running: SparkSession, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_session_is_an_error_with_the_next_step(
+    running: SparkSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
     frame = running.range(1)
     monkeypatch.setattr(running.sparkContext, "_jsc", None)
     with pytest.raises(SparkError, match=r"was stopped\. frontierlab\.spark\.session\(\) starts a new one"):
@@ -424,7 +430,7 @@ def test_a_session_that_was_stopped_says_what_to_do(running: SparkSession, monke
 
 
 @pytest.mark.spark
-def test_a_forked_process_is_refused_and_does_no_harm(running: SparkSession) -> None:
+def test_a_forked_process_is_refused_and_the_session_still_works(running: SparkSession) -> None:
     answer = running.sql("SELECT 1 AS one")
 
     def refused() -> bool:

@@ -32,7 +32,7 @@ def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Dat
 
 @pytest.fixture
 def ours(running: SparkSession) -> Iterator[None]:
-    """A view of the user's own that is called logs."""
+    """A user's own view called logs."""
     running.range(7).createOrReplaceTempView("logs")
     yield
     running.catalog.dropTempView("logs")
@@ -40,7 +40,7 @@ def ours(running: SparkSession) -> Iterator[None]:
 
 @pytest.fixture
 def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """This machine is elsewhere."""
+    """Set the time zone of this machine to New York."""
     with monkeypatch.context() as changed:
         changed.setenv("TZ", "America/New_York")
         time.tzset()
@@ -52,7 +52,7 @@ def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.mark.spark
-def test_a_statement_of_ones_own(logs: DataFrame) -> None:
+def test_a_users_own_statement(logs: DataFrame) -> None:
     frame = fl.sql(
         logs,
         """
@@ -66,7 +66,9 @@ def test_a_statement_of_ones_own(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_a_dataset_or_its_name_will_do(running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dataset_or_its_name_can_replace_logs(
+    running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("FRONTIERLAB_DATA_DIR", str(tmp_path))
     dataset = make_dataset(tmp_path / "datasets" / "mine", [{}, {}])
     for there in (dataset, "mine"):
@@ -76,7 +78,7 @@ def test_a_dataset_or_its_name_will_do(running: SparkSession, tmp_path: Path, mo
 
 
 @pytest.mark.spark
-def test_a_view_of_the_users_own_is_put_back(running: SparkSession, logs: DataFrame, ours: None) -> None:
+def test_the_users_own_view_is_restored(running: SparkSession, logs: DataFrame, ours: None) -> None:
     assert fl.sql(logs, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
     assert running.table("logs").count() == 7
     with pytest.raises(InvalidRequestError, match="nix"):
@@ -85,7 +87,7 @@ def test_a_view_of_the_users_own_is_put_back(running: SparkSession, logs: DataFr
 
 
 @pytest.mark.spark
-def test_no_view_is_left_and_other_views_are_there(running: SparkSession, logs: DataFrame) -> None:
+def test_no_view_is_left_behind_and_other_views_can_be_used(running: SparkSession, logs: DataFrame) -> None:
     running.range(3).createOrReplaceTempView("mine")
     try:
         frame = fl.sql(logs, "SELECT count(*) AS n FROM logs JOIN mine ON taskid = id")
@@ -176,7 +178,7 @@ def test_since_and_until_as_columns_are_refused_with_their_names(
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", NASTY)
-def test_values_are_values(logs: DataFrame, name: str) -> None:
+def test_values_never_become_sql(logs: DataFrame, name: str) -> None:
     frame = fl.sql(logs, "SELECT schema, :name AS said FROM logs WHERE schema = :name", name=name)
     assert frame.to_dict("list") == {"schema": [name], "said": [name]}
     frame = fl.sql(logs, "SELECT schema FROM logs WHERE array_contains(:names, schema)", names=[name, "x"])
@@ -206,7 +208,7 @@ def test_times_are_utc(logs: DataFrame, since: Any, new_york: None) -> None:
 
 
 @pytest.mark.spark
-def test_every_kind_of_value_comes_as_it_is(logs: DataFrame) -> None:
+def test_values_of_all_types_are_returned_unchanged(logs: DataFrame) -> None:
     largest = 2**63 - 1
     values = {
         "whole": largest,
@@ -249,7 +251,7 @@ def test_a_list_can_be_empty_or_long(logs: DataFrame) -> None:
     ]
 
 
-def test_names_are_not_looked_for_in_texts_and_comments() -> None:
+def test_strings_and_comments_hold_no_parameters() -> None:
     text = """SELECT ':a', "x:b \\" :c", `:d`, '\\':e', x::int, :yes -- :f
     /* :g
     :h */ WHERE y=:yes2"""
@@ -272,7 +274,7 @@ def test_names_are_not_looked_for_in_texts_and_comments() -> None:
         ("SELECT count(*), db FROM logs", "GROUP BY"),
     ],
 )
-def test_a_statement_that_is_none(
+def test_an_invalid_statement_is_refused(
     logs: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InvalidRequestError, match=message) as caught:
@@ -283,12 +285,12 @@ def test_a_statement_that_is_none(
 
 
 @pytest.mark.spark
-def test_a_parameter_without_a_value(logs: DataFrame) -> None:
+def test_a_parameter_without_a_value_is_refused(logs: DataFrame) -> None:
     with pytest.raises(InvalidRequestError, match=r"has :db, for which no value is given; give db=…\. Given: a\."):
         fl.sql(logs, "SELECT :a FROM logs WHERE db = :db", a=1)
 
 
-def test_a_value_without_its_parameter() -> None:
+def test_a_value_without_a_parameter_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match=r"no :dbs, for which a value is given\. Its parameters: :db\."):
         fl.sql("unopened", "SELECT ':dbs' FROM logs WHERE db = :db", db="CONDBR2", dbs="x")
 
@@ -306,12 +308,12 @@ def test_a_value_without_its_parameter() -> None:
         (pd.Timestamp("2026-10-01T00:00:00.000000001"), "finer than a microsecond"),
     ],
 )
-def test_a_value_that_spark_has_nothing_for(value: object, message: str) -> None:
+def test_a_value_without_a_spark_type_is_refused(value: object, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         as_parameters({"a": value})
 
 
-def test_a_statement_is_a_text() -> None:
+def test_a_statement_that_is_not_text_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="give a text in Spark SQL"):
         fl.sql("unopened", 5)  # type: ignore[arg-type]
 
@@ -326,7 +328,7 @@ def test_a_statement_is_a_text() -> None:
         ("SELECT sum(fsize) FROM logs", "overflow"),
     ],
 )
-def test_a_statement_at_which_spark_fails(
+def test_a_failed_statement_is_a_spark_error(
     logs: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SparkError, match=message):
