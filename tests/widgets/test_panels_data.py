@@ -244,7 +244,8 @@ class TestConnection:
             "Redis": "not configured",
             "Spark": "connected",
         }
-        assert "es_address is not set" in panel._lines["Elasticsearch"].value
+        assert "Fill in es_address and es_index (Elasticsearch)" in panel._lines["Elasticsearch"].value
+        assert "click Start a worker in the jobs panel" in panel._lines["Redis"].value
         panel.settings = settings.model_copy(update={"coolr_archive": settings.data_dir})
         button(panel, "Test").click()
         assert panel.wait(LONG)

@@ -266,10 +266,23 @@ class ConnectionPanel(Panel):
     def _show_connections(self) -> None:
         for name, told in self.connections.items():
             mark = _MARKS.get(told["state"], "none")
+            missing = told["state"] == "not configured" and self.settings is not None
+            reason = (_unset(name, self.settings) if missing else "") or told["reason"]
             self._lines[name].value = (
                 f'<span class="frontierlab-{mark}"><b>{escape(name)}</b>: {escape(told["state"])}</span> '
-                f'<span class="frontierlab-quiet">{escape(told["reason"])}</span>'
+                f'<span class="frontierlab-quiet">{escape(reason)}</span>'
             )
+
+
+def _unset(service: str, settings: Settings) -> str:
+    """Name the empty fields without which a service is not configured; empty if they are filled in."""
+    if service == "Elasticsearch" and not (settings.es_address and settings.es_index):
+        return "Fill in es_address and es_index (Elasticsearch), and click Apply. An export file needs neither."
+    if service == "COOLR" and not (settings.coolr_host or settings.coolr_archive):
+        return "Fill in coolr_host or coolr_archive (COOLR), and click Apply."
+    if service == "Redis" and settings.broker_url is None:
+        return "Fill in broker_url (Jobs and Spark), and click Apply; or click Start a worker in the jobs panel."
+    return ""
 
 
 def _grouped() -> Mapping[str, list[str]]:
