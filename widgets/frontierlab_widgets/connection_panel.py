@@ -266,8 +266,9 @@ class ConnectionPanel(Panel):
     def _show_connections(self) -> None:
         for name, told in self.connections.items():
             mark = _MARKS.get(told["state"], "none")
-            missing = told["state"] == "not configured" and self.settings is not None
-            reason = (_unset(name, self.settings) if missing else "") or told["reason"]
+            reason = told["reason"]
+            if told["state"] == "not configured" and self.settings is not None:
+                reason = _unset(name, self.settings) or reason
             self._lines[name].value = (
                 f'<span class="frontierlab-{mark}"><b>{escape(name)}</b>: {escape(told["state"])}</span> '
                 f'<span class="frontierlab-quiet">{escape(reason)}</span>'
