@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from celery import Celery, Task, bootsteps
 
 from frontierlab.errors import JobError
 from frontierlab.jobs.broker import READ_PART, RUN_JOB, Broker, configuration
-from frontierlab.jobs.lost_jobs import resend_lost_jobs
+from frontierlab.jobs.lost_jobs import LostJobs
 from frontierlab.jobs.periodic import PERIODIC, schedule, submit_periodic
 from frontierlab.jobs.records import JobStore
 from frontierlab.jobs.worker import read_one_part, run_one_job, worker_settings
@@ -68,7 +67,7 @@ class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no
     def start(self, parent: Any) -> None:
         settings = worker_settings()
         self._broker = Broker(settings)
-        resend = partial(resend_lost_jobs, self._broker, JobStore(settings))
+        resend = LostJobs(self._broker, JobStore(settings)).resend
         self._try(self._broker.announce)
         self._try(resend)
         self._timers = [
@@ -84,7 +83,7 @@ class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no
     def _try(self, call: Callable[[], object]) -> None:
         try:
             call()
-        except JobError as error:  # the broker is away and Celery waits for it, or a record cannot be read
+        except (JobError, OSError) as error:  # the broker is away and Celery waits for it, or the records are
             _log.warning("%s", error)
 
 

@@ -7,6 +7,7 @@ process writes to the terminal, and the output of the others follows when they h
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,7 @@ PROCESSES = {
     "rest": "not (spark or browser or elasticsearch or redis or jupyter)",
 }
 LONGEST = 3_600  # seconds; each test has its own bound
+ENDING = 60  # seconds for a process to show what has failed
 
 
 def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -47,27 +49,34 @@ def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Po
 def finish(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> int:
     """Wait for the processes, show their output, and return the first exit status that is not 0."""
     deadline = time.monotonic() + LONGEST
+    late = interrupted = False
     try:
         for process in processes.values():
-            process.wait(deadline - time.monotonic())
+            process.wait(max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
+        late = True
         print(f"the tests have not ended in {LONGEST} s", flush=True)  # noqa: T201
+    except KeyboardInterrupt:
+        interrupted = True  # the terminal has interrupted the processes too
+        raise
     finally:
-        for process in processes.values():
-            process.terminate()
+        for process in () if interrupted else processes.values():
+            process.send_signal(signal.SIGINT)  # pytest then shows what has failed so far
         for name, process in processes.items():
             try:
-                process.wait(60)
+                process.wait(ENDING)
             except subprocess.TimeoutExpired:
                 process.kill()
+                process.wait()
             sys.stdout.write((folder / name).read_text(errors="replace"))
             sys.stdout.flush()
-    return next((process.returncode or 1 for process in processes.values() if process.returncode != 0), 0)
+    return next((process.returncode for process in processes.values() if process.returncode != 0), int(late))
 
 
 def main() -> int:
     """Run the tests, and return the exit status."""
     begun = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes are ended too
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="frontierlab-tests-")))
         starts = folder / "starts"

@@ -12,26 +12,23 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import requests
-import tenacity
 
 from frontierlab import errors
 from frontierlab.coolr.faults import cause_of, is_final, is_late, is_unknown_host, retry_after
 from frontierlab.coolr.responses import Unusable, decode
+from frontierlab.coolr.retry import LONGEST_PAUSE, TEMPORARY_STATUSES, Temporary, retrying_for
 from frontierlab.errors import CoolrError
 from frontierlab.settings import Settings
-from frontierlab.util.calls import LeavableCall
+from frontierlab.util.leavable_call import LeavableCall, Overdue
 
 __all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow", "Unreached"]
 
-_ATTEMPTS = 6
-_LONGEST_WAIT = 60.0  # seconds between two attempts
 _CONNECT = 15.0  # seconds for a connection to be made, at most
 _LOOK = 0.25  # seconds between two checks for a cancellation
 _REDIRECTS = 5
 _LARGEST = 256 << 20  # bytes of a response
 _SILENT = 3  # consecutive calls without any response, after which calls pause
 _PAUSE = 60.0  # seconds of this pause
-_TEMPORARY_STATUSES = (408, 429, 500, 502, 503, 504)
 _TOO_LARGE = re.compile(r"too\s+(large|big|long|many)|exceed", re.IGNORECASE)
 _CHUNK = 1 << 20
 
@@ -72,15 +69,6 @@ class Call:
         if "since" in self.parameters:
             about.append(f"[{self.parameters['since']}, {self.parameters['until']}]")
         return f"{self.path} of {' '.join(about)}"
-
-
-class _Temporary(Exception):
-    """A temporary failure; a retry can succeed."""
-
-    def __init__(self, cause: str, wait: float = 0.0, *, silent: bool = False) -> None:
-        super().__init__(cause)
-        self.wait = wait
-        self.silent = silent
 
 
 class _Late(Exception):
@@ -191,16 +179,10 @@ class Caller:
                 f"not called, because COOLR did not answer the last {self._silent} calls. Check coolr_host.",
                 Unreached,
             )
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception_type(_Temporary),
-            wait=_wait,
-            stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_after_delay(self._longest),
-            sleep=self._sleep,
-            reraise=True,
-        )
+        retrying = retrying_for(self._longest, self._sleep)
         try:
             answer = retrying(self._attempt, call, patient)
-        except _Temporary as error:
+        except Temporary as error:
             self._note_silence(error.silent)
             attempts = retrying.statistics["attempt_number"]
             cause = f"after {attempts} attempts {error}."
@@ -224,7 +206,7 @@ class Caller:
             cause = f"the answer did not end within {self._longest:g} s"
             if not patient:
                 raise self.failure(call, f"{cause}.", TooSlow) from None
-            raise _Temporary(cause, silent=True) from None
+            raise Temporary(cause, silent=True) from None
         except requests.RequestException as error:
             if is_late(error) and not patient:
                 raise self.failure(call, f"no answer within {self._timeout:g} s.", TooSlow) from None
@@ -233,7 +215,7 @@ class Caller:
                 raise Unreached(f"COOLR is not reached: there is no host {host}. Check coolr_host.") from None
             if is_final(error):
                 raise self.failure(call, f"{cause_of(error)}. Check coolr_host.") from None
-            raise _Temporary(f"there is no whole answer: {cause_of(error)}", silent=True) from None
+            raise Temporary(f"there is no whole answer: {cause_of(error)}", silent=True) from None
         finally:
             self._free.release()
         self._reached = True
@@ -244,7 +226,7 @@ class Caller:
         try:
             return decode(body)
         except Unusable as error:
-            raise _Temporary(f"the answer cannot be used: {error}. It begins: {_beginning(body)}") from None
+            raise Temporary(f"the answer cannot be used: {error}. It begins: {_beginning(body)}") from None
 
     def _read(self, call: Call) -> tuple[requests.Response, bytes]:
         """Read a response; stop on a cancellation or after the time limit."""
@@ -254,7 +236,7 @@ class Caller:
         answer.start("coolr answer")
         try:
             answer.wait(lambda: self._require_not_cancelled(call), reading.stop, every=_LOOK, seconds=self._longest)
-        except TimeoutError:
+        except Overdue:
             raise _Late from None
         return answer.result()
 
@@ -266,9 +248,9 @@ class Caller:
         if status == 504 and not patient:
             return self.failure(call, cause, TooSlow)
         wait = retry_after(response.headers.get("Retry-After", ""))
-        if wait > _LONGEST_WAIT:
+        if wait > LONGEST_PAUSE:
             return self.failure(call, f"{cause}, and asks for a pause of {wait:.0f} s.")
-        return _Temporary(cause, wait) if status in _TEMPORARY_STATUSES else self.failure(call, cause)
+        return Temporary(cause, wait) if status in TEMPORARY_STATUSES else self.failure(call, cause)
 
     def _require_not_cancelled(self, call: Call) -> None:
         if self._cancelled.is_set():
@@ -276,14 +258,6 @@ class Caller:
 
     def _sleep(self, seconds: float) -> None:
         self._cancelled.wait(seconds)
-
-
-_backing_off = tenacity.wait_random_exponential(multiplier=0.5, max=15)
-
-
-def _wait(state: tenacity.RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome is not None else None
-    return max(_backing_off(state), error.wait if isinstance(error, _Temporary) else 0.0)
 
 
 def _beginning(body: bytes) -> str:

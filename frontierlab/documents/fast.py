@@ -21,8 +21,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.documents.columns import ParsedColumn, as_written, parse_column, with_lenient_values
 from frontierlab.documents.lenient import MalformedDocument, convert, converter_of
+from frontierlab.documents.parse_columns import ParsedColumn, as_written, parse_column, with_lenient_values
 from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "ParsedPage"]

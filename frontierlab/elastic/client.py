@@ -10,10 +10,10 @@ from typing import Any
 import elastic_transport
 import elasticsearch
 
-from frontierlab.elastic.calls import CALL_SECONDS, call_within
+from frontierlab.elastic.bounded_calls import CALL_SECONDS, call_within
 from frontierlab.elastic.connection import ElasticOptions, connect
 from frontierlab.elastic.errors import require_all_answered, require_whole
-from frontierlab.elastic.fields import Field, read_caps
+from frontierlab.elastic.index_fields import Field, read_caps
 from frontierlab.elastic.retry import RetryingCaller
 from frontierlab.elastic.slices import KEEP_ALIVE, PointInTime, SliceReader
 from frontierlab.errors import ElasticsearchError

@@ -9,7 +9,7 @@ from typing import Any
 import elasticsearch
 from pydantic import SecretStr
 
-from frontierlab.elastic.calls import BreakableNode
+from frontierlab.elastic.bounded_calls import BreakableNode
 from frontierlab.errors import ConfigurationError
 from frontierlab.settings import Settings
 

@@ -9,7 +9,7 @@ from typing import Any
 from frontierlab.documents.lenient import MalformedDocument, convert_text, converter_of
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import require_whole
-from frontierlab.elastic.fields import Field, requests
+from frontierlab.elastic.index_fields import Field, requests
 from frontierlab.schema import DOCUMENT_FIELDS, TIME, Column
 
 __all__ = ["has_remote", "mappings", "missing_in_source", "unread"]

@@ -11,7 +11,7 @@ import elastic_transport
 import elasticsearch
 import tenacity
 
-from frontierlab.elastic.calls import CALL_SECONDS, LOOK, call_within
+from frontierlab.elastic.bounded_calls import CALL_SECONDS, LOOK, call_within
 from frontierlab.elastic.errors import explained
 from frontierlab.errors import ElasticsearchError
 

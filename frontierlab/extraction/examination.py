@@ -8,7 +8,7 @@ from typing import Any
 
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import AccessRefused
-from frontierlab.elastic.fields import Field, beside_source, kind_of, requests
+from frontierlab.elastic.index_fields import Field, beside_source, kind_of, requests
 from frontierlab.elastic.indices import has_remote, mappings, missing_in_source, unread
 from frontierlab.elastic.queries import time_query
 from frontierlab.errors import ElasticsearchError

@@ -36,9 +36,9 @@ def import_parquet(
 ) -> Dataset:
     """Make a dataset from Parquet files of other tools.
 
-    Columns are recognised by their names in a dataset (``time``, ``db``, ``nodefullpath``, …) or in a
-    document (``@timestamp``, ``sqldb``, …). Times may be timestamps of any unit (a time without a
-    zone is UTC; digits below a millisecond are cut) or text. Numbers and flags may be integers, floats
+    Columns are recognised by their names in a dataset (``time``, ``db``, ``nodefullpath``, …), in opened logs
+    (``iov_since``), or in a document (``@timestamp``, ``sqldb``, …). Times may be timestamps of any unit (a time
+    without a zone is UTC; digits below a millisecond are cut) or text. Numbers and flags may be integers, floats
     or decimals with whole numbers, or text. Text may be bytes in UTF-8. All may be dictionary-encoded.
     Malformed rows are kept apart with the reason, rows of other databases are left out, and ids and names are
     completed, as in `frontierlab.extract`.

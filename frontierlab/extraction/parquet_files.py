@@ -15,13 +15,14 @@ import pyarrow.parquet as pq
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.extraction.arrow_values import LostDigits, document_values, is_plain, unreadable
-from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS
+from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, IOV_COLUMNS
 
 __all__ = ["ParquetLogs", "find_logs"]
 
 _NULL = "__HIVE_DEFAULT_PARTITION__"  # the name of a folder whose rows have a null
 _KNOWN = {column.name: column.field for column in COLUMNS if column.field is not None}
 _KNOWN |= {field: field for field in DOCUMENT_FIELDS}
+_KNOWN |= {opened: _KNOWN[stored] for stored, opened in IOV_COLUMNS.items()}  # of logs that Spark had opened
 _WRITE_AS = {"timestamp[ms, tz=UTC]": "a timestamp", "int64": "an integer", "bool": "a boolean"}
 
 

@@ -117,7 +117,7 @@ def payload_per_schema(*, top: int | None = None) -> Question:
         db, schema : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         payload : Int64, number of queries that give the start of an IOV
-        non_payload : Int64, number of queries without one (the column ``since`` is -1)
+        non_payload : Int64, number of queries without one (the column ``iov_since`` is -1 or null)
     """
     return Question(PAYLOAD, SCHEMA, top=top)
 
@@ -139,6 +139,6 @@ def payload_per_node(*, top: int | None = None) -> Question:
         db, schema, nodefullpath : string
         part, groups : string, Int64; see `frontierlab.filters`, also for further parameters and errors
         payload : Int64, number of queries that give the start of an IOV
-        non_payload : Int64, number of queries without one (the column ``since`` is -1)
+        non_payload : Int64, number of queries without one (the column ``iov_since`` is -1 or null)
     """
     return Question(PAYLOAD, NODE, top=top)

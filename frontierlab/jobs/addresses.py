@@ -31,6 +31,11 @@ def broker_url(settings: Settings) -> str:
     file = broker_file(settings)
     try:
         return file.read_text(encoding="utf-8")
+    except PermissionError:
+        raise ConfigurationError(
+            f"The Redis of this data folder on this machine belongs to another user ({file}): set broker_url, or "
+            "another data_dir, in the settings."
+        ) from None
     except OSError:
         pass
     hosts = [path.name.removeprefix("broker-").removesuffix(_SUFFIX) for path in file.parent.glob(f"broker-*{_SUFFIX}")]

@@ -1,8 +1,8 @@
 """The Redis between submitters and workers: it holds the messages and the list of workers.
 
 A message holds only the id of a job. Messages can get lost, with a killed worker or with the data of Redis. So each
-worker sends jobs again that nobody runs, see `frontierlab.jobs.lost`. A job can have several messages: the first worker
-that claims it runs it, and the others drop theirs.
+worker sends jobs again that nobody runs (`frontierlab.jobs.lost_jobs`). A job can have several messages: the first
+worker that claims it runs it, and the others drop theirs.
 
 Each job has a ticket, a separate key. It says whether the job is cancelled, or why no worker can find it.
 """
@@ -214,7 +214,7 @@ class Broker:
 def _address(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme == SOCKET_SCHEME:
-        return f"{parts.path} on {socket.gethostname()}"
+        return f"{parts.path}/{parts.query.removeprefix('virtual_host=') or '0'} on {socket.gethostname()}"
     return f"{parts.hostname}:{parts.port or 6379}{parts.path.rstrip('/') or '/0'}"
 
 

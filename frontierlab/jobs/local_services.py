@@ -86,6 +86,11 @@ class LocalServices:
         except filelock.Timeout:
             self._wait(self._answers, "The Redis that another process started for this data folder")
             return
+        except OSError as error:
+            raise JobError(
+                f"{file.parent} cannot be used ({error.strerror}): another user may have started the Redis of this "
+                "data folder. Set broker_url, or another data_dir, in the settings."
+            ) from error
         _end_redis(file)  # left by a process that was killed
         self._stack.callback(_end_redis, file)
         self._start_redis(file)
@@ -171,10 +176,10 @@ def _end_redis(file: Path) -> None:
     """End the Redis whose URL a file holds, if it runs, and remove its socket, the socket's folder and the file."""
     with suppress(OSError):
         place = Path(unquote(urlsplit(file.read_text(encoding="utf-8")).path))
-        old = redis.Redis(unix_socket_path=str(place), socket_timeout=_END, retry=Retry(NoBackoff(), 0))
-        with suppress(redis.RedisError), old:
-            old.shutdown()
-        if place.name == _SOCKET and place.parent.name.startswith(_PREFIX):
+        if place.name == _SOCKET and place.parent.name.startswith(_PREFIX):  # else it is not of our making
+            old = redis.Redis(unix_socket_path=str(place), socket_timeout=_END, retry=Retry(NoBackoff(), 0))
+            with suppress(redis.RedisError), old:
+                old.shutdown()
             place.unlink(missing_ok=True)
             place.parent.rmdir()
     file.unlink(missing_ok=True)

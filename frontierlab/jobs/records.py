@@ -110,6 +110,11 @@ class JobRecord(BaseModel):
         """Whether the job has ended."""
         return self.state not in ("queued", "running")
 
+    @property
+    def next_is_due(self) -> bool:
+        """Whether the next job of the chain is still to be submitted: this one succeeded, or is a catalogue refresh."""
+        return bool(self.then) and (self.state == "succeeded" or (self.kind == "catalogue" and self.has_ended))
+
     def is_lost(self, times: int = 1) -> bool:
         """Whether there was no heartbeat for `times` the patience, or the process is known to have ended."""
         patience = timedelta(seconds=times * self.patience)

@@ -79,8 +79,7 @@ def run_one_job(id: str, version: str) -> str:
 def _submit_next(store: JobStore, id: str, settings: Settings) -> None:
     """Submit the next job of a chain if this one succeeded, or if it was a catalogue refresh."""
     with store.changing(id) as record:
-        goes_on = record.state == "succeeded" or (record.kind == "catalogue" and record.has_ended)
-        chain, record.then = (record.then, []) if goes_on else ([], record.then)
+        chain, record.then = (record.then, []) if record.next_is_due else ([], record.then)
     if chain:
         try:
             submit_chain(chain, settings)

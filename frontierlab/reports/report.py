@@ -10,6 +10,7 @@ from frontierlab import filters, plots
 from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.periods import Period, period_of_most
+from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.facts import facts, period_of, warnings
 from frontierlab.reports.html import target_of, write_page
 from frontierlab.reports.sections import Section, section, section_of_changes
@@ -24,30 +25,7 @@ from frontierlab.util.times import to_milliseconds
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["CHAPTERS", "report"]
-
-CHAPTERS = {
-    "Databases and schemas": (
-        "queries_per_db",
-        "uncached_by_kind",
-        "queries_per_schema",
-        "cached_per_schema",
-        "cached_share_per_schema",
-        "payload_per_schema",
-        "bytes_share_per_schema",
-    ),
-    "Over time": (
-        "queries_over_time",
-        "bytes_over_time",
-        "long_queries_per_schema",
-        "long_queries_per_node",
-        "querytime_percentiles",
-    ),
-    "How long queries took": ("queries_by_querytime", "queries_by_dbtime"),
-    "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node"),
-    "Who asked": ("cost_per_task", "cost_per_server", "cost_per_site", "cost_per_squid"),
-}
-"""The filters of a report, by chapter and in order."""
+__all__ = ["report"]
 
 _BIN_SECONDS = (300, 3_600, 86_400)
 _MOST_BINS = 10_000
@@ -68,9 +46,9 @@ def report(
     The top of the page shows the period (UTC), the selection, the counts, and everything that makes the
     figures too small: an incomplete dataset, documents that the source did not give, a cut by
     ``limit_queries``, malformed documents, an extraction of some queries only. The plots of all filters
-    follow (`CHAPTERS`), each with its numbers and its SQL. Time bins are 300 s, or an hour or a day for long
-    periods. If a few queries are far from the others in time, plots over time show the period with the
-    most queries, and a sentence gives the number and the dates of the others.
+    follow, by chapter (`frontierlab.reports.chapters`), each with its numbers and its SQL. Time bins are
+    300 s, or an hour or a day for long periods. If a few queries are far from the others in time, plots over
+    time show the period with the most queries, and a sentence gives the number and the dates of the others.
 
     Parameters
     ----------

@@ -21,7 +21,7 @@ from weakref import WeakKeyDictionary, WeakSet
 
 from frontierlab.errors import SparkError
 from frontierlab.spark.cancelling import check_cancelled
-from frontierlab.util.calls import LeavableCall
+from frontierlab.util.leavable_call import LeavableCall
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

@@ -28,7 +28,7 @@ def names_in(statement: str) -> set[str]:
     """
     import sqlglot
 
-    tokens = sqlglot.tokenize(statement, read="spark")
+    tokens = sqlglot.tokenize(f"({statement}", read="spark")  # it would not look into a text that begins with EXPLAIN
     return {name.text for mark, name in pairwise(tokens) if mark.text == ":" and name.start == mark.end + 1}
 
 

@@ -48,7 +48,8 @@ def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -
     Parameters
     ----------
     logs
-        Logs that `frontierlab.open_logs` opened, a dataset, or the name of a dataset.
+        Logs that `frontierlab.open_logs` opened, a dataset, or the name of a dataset. The columns ``since`` and
+        ``until`` of any other data frame are called ``iov_since`` and ``iov_until`` in the statement.
     statement
         One Spark SQL statement. In it, ``logs`` is a view of the logs with the columns that
         `frontierlab.open_logs` describes. The session's other views and tables can be used too. A user's own

@@ -19,7 +19,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from frontierlab import Settings, connections, errors
-from frontierlab.coolr import AnswersNotKept, Archive, Cancelled, Coolr, Node, Tag, cache, calls, connect
+from frontierlab.coolr import AnswersNotKept, Archive, Cancelled, Coolr, Node, Tag, cache, calls, connect, retry
 from frontierlab.coolr import protocol as sources
 from frontierlab.coolr.calls import Caller, TooLarge, Unreached
 from frontierlab.coolr.digest import digest
@@ -686,7 +686,7 @@ def test_endless_redirects_are_an_error(server, client):
 
 def test_calls_pause_after_three_without_an_answer(server, client, monkeypatch):
     server.troubles.append(Trouble(hang_up=True))
-    monkeypatch.setattr(calls, "_ATTEMPTS", 1)
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
     for db in ("CONDBR2", "OFLP200", "COMP200"):
         with pytest.raises(CoolrError, match="there is no whole answer"):
             client.schemas(db)

@@ -15,8 +15,8 @@ import pytest
 import frontierlab as fl
 from frontierlab import Settings
 from frontierlab.catalogue import Catalogue
-from frontierlab.coolr import calls
 from frontierlab.coolr import refresh as catalogues
+from frontierlab.coolr import retry
 from frontierlab.coolr.calls import Caller
 from frontierlab.coolr.refresh import Refreshed, refresh
 from frontierlab.errors import CatalogueError, ConfigurationError, CoolrError
@@ -323,7 +323,7 @@ def test_a_refresh_of_a_server_that_never_answers_is_stopped(server, settings):
 
 def test_a_silent_server_is_not_called_for_every_folder(server, settings, monkeypatch):
     quiet(settings)
-    monkeypatch.setattr(calls, "_ATTEMPTS", 1)
+    monkeypatch.setattr(retry, "ATTEMPTS", 1)
     server.troubles += [Trouble(when="^tags", times=5), Trouble(when="^tags", hang_up=True)]
     count = server.count()
     done = quiet(settings, force=True)

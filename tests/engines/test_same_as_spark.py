@@ -1,6 +1,7 @@
 """DuckDB and Spark give the same frames, for each function, operator and clause of a user's statement."""
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -272,10 +273,11 @@ def table(dataset: Dataset) -> Table:
 
 
 @pytest.fixture(scope="module")
-def logs(running: SparkSession, dataset: Dataset) -> DataFrame:
+def logs(running: SparkSession, dataset: Dataset) -> Iterator[DataFrame]:
     logs = spark.open_logs(dataset, session=running)
     logs.createOrReplaceTempView("logs")
-    return logs
+    yield logs
+    running.catalog.dropTempView("logs")  # other tests have the same session
 
 
 def compare(logs: DataFrame, table: Table, statement: str, **args: Any) -> None:

@@ -60,6 +60,19 @@ def value_of(folder, name, column):
     return rows[0][name] if rows else reasons[0]
 
 
+# ---- names
+
+
+def test_files_that_spark_wrote_from_opened_logs_keep_their_iov(tmp_path):
+    columns = table(since=pa.array([5]), until=pa.array([7]))
+    names = [
+        "iov_since" if name == "since" else "iov_until" if name == "until" else name for name in columns.column_names
+    ]
+    pq.write_table(columns.rename_columns(names), tmp_path / "a.parquet")
+    ((row,), reasons) = read(tmp_path / "a.parquet")
+    assert (row["since"], row["until"], reasons) == (5, 7, [])
+
+
 # ---- types
 
 

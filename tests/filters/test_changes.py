@@ -20,7 +20,7 @@ from tests.support import duck
 from tests.support.examples import examples
 from tests.support.logs import START, make_dataset
 from tests.support.random_logs import NASTY, WORLDS, World, selections, world
-from tests.support.reference import Rows, changed
+from tests.support.reference_filters import Rows, changed
 
 HOUR = 3_600_000
 BEFORE = fl.Selection(since="2026-10-01", until="2026-10-01T01:00")

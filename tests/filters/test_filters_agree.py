@@ -19,7 +19,7 @@ from tests.support import duck
 from tests.support.examples import examples
 from tests.support.logs import make_dataset
 from tests.support.random_logs import NASTY, World, questions
-from tests.support.reference import ASKED, Rows, answer
+from tests.support.reference_filters import ASKED, Rows, answer
 
 NAMES = list(filters.__all__)
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

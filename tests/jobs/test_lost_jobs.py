@@ -8,9 +8,18 @@ import pytest
 from filelock import FileLock
 
 import frontierlab as fl
-from frontierlab.jobs.lost_jobs import resend_lost_jobs
+from frontierlab.errors import JobError
+from frontierlab.jobs.lost_jobs import LostJobs
 from frontierlab.jobs.processes import Process
 from frontierlab.jobs.records import JobStore
+
+
+def resend_lost_jobs(broker, store):
+    """Send lost jobs again as a worker does that has looked before, with the same heartbeats."""
+    lost = LostJobs(broker, store)
+    lost._heartbeats = {id: store.read(id).heartbeat for id in store.ids() if store.path(id).read_text() != "{}"}
+    return lost.resend()
+
 
 FAR = Process(host="elsewhere", pid=1)
 
@@ -20,18 +29,24 @@ class QueueOf:
 
     address = "h:6379/0"
 
-    def __init__(self, queued=0, refused=()):
+    def __init__(self, queued=0, refused=(), elsewhere=(), away=False):
         self._queued = queued
         self._refused = refused
+        self._elsewhere = elsewhere
+        self.away = away
         self.sent = []
 
     def queued(self):
         return self._queued
 
     def ticket(self, id):
+        if id in self._elsewhere:
+            return None
         return "refused: no such job" if id in self._refused else "queued"
 
     def send(self, record):
+        if self.away:
+            raise JobError("the broker is away")
         self.sent.append(record.id)
 
 
@@ -62,8 +77,8 @@ def test_queued_jobs_are_sent_again_if_the_queue_is_empty(store, job):
     job(sent=9)  # a worker may be about to claim it
     job(state="succeeded")
     job(backend="thread")
-    job(broker="another:6379/0")
-    broker = QueueOf()
+    other = job(broker="another:6379/0")
+    broker = QueueOf(elsewhere=[other])
     assert resend_lost_jobs(broker, store) == broker.sent == [lost]
     assert resend_lost_jobs(broker, store) == []  # until its patience is over once more
 
@@ -117,3 +132,60 @@ def test_a_locked_record_does_not_keep_other_jobs_lost(store, job, monkeypatch):
 def test_refused_jobs_and_malformed_records_are_left_alone(store, job):
     store.path(job()).write_text("{}")
     assert resend_lost_jobs(QueueOf(refused=[job()]), store) == []
+
+
+def test_refused_jobs_that_run_are_sent_again(store, job):
+    """A duplicate was refused by a worker that does not see the data folder; then the runner was lost."""
+    lost = job(state="running", sent=1_000, heartbeat=60)
+    assert resend_lost_jobs(QueueOf(refused=[lost]), store) == [lost]
+
+
+def test_jobs_are_sent_again_whatever_name_the_submitter_has_for_the_broker(store, job):
+    lost = job(broker="localhost:6379/0")
+    assert resend_lost_jobs(QueueOf(), store) == [lost]
+
+
+def test_a_resent_job_does_not_make_the_others_look_lost(store, job):
+    """The oldest job ran, was resent by mistake and runs on; the others wait in the queue behind it."""
+    first, second, third = job(sent=300), job(sent=200), job(sent=100)
+    broker = QueueOf()
+    assert resend_lost_jobs(broker, store) == [first, second, third]
+    sent = [store.read(id).sent for id in (first, second, third)]
+    assert sent == sorted(sent)
+
+
+def test_a_submitter_whose_clock_is_ahead_makes_no_job_look_lost(store, job):
+    job(sent=1_000)
+    job(state="running", sent=-3_600, heartbeat=1)
+    assert resend_lost_jobs(QueueOf(3), store) == []
+
+
+def test_a_runner_whose_clock_is_slow_is_not_lost(store, job):
+    id = job(state="running", sent=1_000, heartbeat=100)
+    lost = LostJobs(QueueOf(3), store)
+    assert lost.resend() == []  # the first look
+    with store.changing(id) as record:
+        record.heartbeat += timedelta(seconds=1)
+    assert lost.resend() == []
+    assert lost.resend() == [id]
+
+
+def test_a_job_that_cannot_be_sent_stays_lost(store, job):
+    id = job(sent=100)
+    before = store.read(id).sent
+    with pytest.raises(JobError, match="is away"):
+        resend_lost_jobs(QueueOf(away=True), store)
+    assert store.read(id).sent == before
+    assert resend_lost_jobs(QueueOf(), store) == [id]
+
+
+def test_a_chain_whose_next_job_was_not_submitted_goes_on(store, job):
+    broken, fresh = job(state="succeeded", sent=1_000), job(state="succeeded", sent=1_000)
+    ended, failed = job(state="succeeded", sent=1_000), job(state="failed", sent=1_000)
+    for id, seconds in ((broken, 11), (fresh, 9), (ended, 11), (failed, 11)):
+        with store.changing(id) as record:
+            record.kind = "extraction"
+            record.ended = datetime.now(UTC) - timedelta(seconds=seconds)
+            record.then = [] if id == ended else [("efficiency", {})]
+    assert resend_lost_jobs(QueueOf(3), store) == [broken]
+    assert resend_lost_jobs(QueueOf(3), store) == []

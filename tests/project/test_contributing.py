@@ -57,6 +57,12 @@ def test_a_row_names_files_that_exist(rooms: list[str], said: str) -> None:
         assert missing == []
 
 
+def test_where_to_change_what_names_files_that_exist() -> None:
+    named = re.findall(r"`((?:frontierlab|widgets|tests)/[\w/]+(?:\.py|/))`", TEXT)
+    assert len(named) >= 12
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
 def test_commands_are_targets_of_make() -> None:
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"make ([a-z0-9-]+)", TEXT)) <= targets

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts import run_tests
 from scripts.run_tests import PROCESSES
 from tests.conftest import SERVICES
 from tests.services import starts
@@ -52,6 +53,40 @@ def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(tmp_path: Path) 
     assert "1 failed, 1 passed" in said
     assert "in waits_in_a_thread" in said
     assert "in test_hangs" in said or "test_hangs()" in said
+
+
+def started(folder: Path, **scripts: str) -> dict[str, subprocess.Popen[bytes]]:
+    """Start scripts whose output goes to files, as `scripts.run_tests.start` does with tests."""
+    processes = {}
+    for name, script in scripts.items():
+        with (folder / name).open("wb") as output:
+            processes[name] = subprocess.Popen([sys.executable, "-u", "-c", script], stdout=output)
+    return processes
+
+
+def test_the_output_of_a_process_that_does_not_end_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(run_tests, "LONGEST", 3)
+    endless = """
+import signal, sys, time
+signal.signal(signal.SIGINT, lambda *_: sys.exit("summary"))
+print("begun")
+try:
+    time.sleep(100)
+finally:
+    print("told")
+"""
+    assert run_tests.finish(started(tmp_path, ends="print('ended')", endless=endless), tmp_path) == 1
+    shown = capsys.readouterr().out
+    assert "have not ended in 3 s" in shown
+    assert shown.index("ended") < shown.index("begun") < shown.index("told")
+
+
+def test_a_killed_process_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    killed = "import os, signal; print('begun'); os.kill(os.getpid(), signal.SIGKILL)"
+    assert run_tests.finish(started(tmp_path, killed=killed, ends="print('ended')"), tmp_path) != 0
+    assert capsys.readouterr().out.split() == ["begun", "ended"]
 
 
 def test_each_test_runs_in_one_process() -> None:

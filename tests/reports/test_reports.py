@@ -10,7 +10,8 @@ from frontierlab import Selection, filters
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.compare import Before
 from frontierlab.filters.periods import Period, period_of_most
-from frontierlab.reports.report import CHAPTERS, report
+from frontierlab.reports.chapters import CHAPTERS
+from frontierlab.reports.report import report
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
 from tests.support import duck

@@ -258,6 +258,11 @@ def test_strings_and_comments_hold_no_parameters() -> None:
     assert names_in(text) == {"yes", "yes2"}
 
 
+@pytest.mark.parametrize("word", ["EXPLAIN", "SHOW", "EXECUTE IMMEDIATE", "WITH a AS (SELECT 1)"])
+def test_statements_that_begin_with_any_word_have_parameters(word: str) -> None:
+    assert names_in(f"{word} SELECT * FROM logs WHERE db = :db") == {"db"}
+
+
 # ---- what is wrong is said before Spark works
 
 

@@ -18,7 +18,7 @@ from frontierlab import Selection, filters
 from frontierlab.selection import QUERY_KINDS
 from tests.support import duck
 from tests.support.logs import START, table
-from tests.support.reference import LISTED, Rows, complete, moment
+from tests.support.reference_filters import LISTED, Rows, complete, moment
 
 NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ", "NULL", "日本 Åß", "a\nb\r\tc", "😀"]
 """Names that look like code, or are rare."""

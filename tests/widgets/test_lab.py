@@ -13,7 +13,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 import frontierlab as fl
-from frontierlab.reports.report import CHAPTERS
+from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.sample import World
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import JupyterServer
@@ -330,7 +330,7 @@ class TestExplore:
     def few(lab: Lab) -> Lab:
         """The notebook, with two plots a tab, for tests of the panel."""
         lab.in_kernel(
-            "from frontierlab_widgets.explore_queries import TABS\n"
+            "from frontierlab_widgets.explore_work import TABS\n"
             f"TABS.update({{name: TABS[name][:count] for name, count in {FEW}.items()}})"
         )
         return lab

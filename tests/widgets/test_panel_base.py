@@ -294,8 +294,8 @@ def test_a_saved_state_is_restored(panel):
     ("state", "message"),
     [
         ({"panel": "Other"}, "not the state of a Counter"),
-        ("{", "no state of a panel"),
-        ("[]", "no state of a panel|not the state"),
+        ("{", "not the state of a panel"),
+        ("[]", "not the state"),
         ({"panel": "Counter", "colour": 1}, "has colour, which Counter does not know. It knows: number"),
         ({"panel": "Counter", "number": "x"}, "a value for number that cannot be"),
     ],
@@ -316,7 +316,7 @@ def test_a_panel_says_why_its_configuration_cannot_be_read(monkeypatch, tmp_path
     assert (panel.settings, panel.error) == (None, "")
     assert "nowhere.txt" in panel._problem_note.value
     assert "cannot be read: No such file or directory" in panel._problem_note.value
-    assert "Mend that, and run this cell again." in panel._problem_note.value
+    assert "Correct it, and run this cell again." in panel._problem_note.value
     with pytest.raises(InvalidRequestError, match=r"nowhere\.txt, .* cannot be read"):
         panel.require_settings()
     monkeypatch.undo()

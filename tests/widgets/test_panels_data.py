@@ -905,7 +905,7 @@ class TestABrokenConfiguration:
         said = [text for text in texts if "configuration.txt, line 3: unknown key" in text]
         assert (len(said), len(texts)) == (1, 6)
         assert said == [board.panels["Settings"]._problem_note.value]
-        assert "Mend that, and run this cell again; or fill in the fields below, and click Apply." in said[0]
+        assert "Correct it, and run this cell again. Or fill in all the fields" in said[0]
         assert sum(self.SEE in text for text in texts) == 5
         assert {one.error for one in (board, *board.panels.values())} == {""}
 
@@ -930,14 +930,24 @@ class TestABrokenConfiguration:
         assert (data_dir / "frontierlab" / "datasets" / "sample").is_dir()
         assert not [one for one in walk(board) if "frontierlab-error" in str(getattr(one, "value", ""))]
 
-    def test_settings_that_are_typed_are_applied_and_can_replace_the_file(self, board, tmp_path, data_dir):
+    def test_settings_that_are_typed_are_applied_and_saved_beside_the_file(self, board, tmp_path, data_dir):
         panel = board.panels["Settings"]
         panel._fields["es_address"].value = "es.example.org"
         button(panel, "Apply").click()
         assert (panel.error, board.settings.es_address, board.settings.es_port) == ("", "es.example.org", 9200)
-        panel.path, panel._replace.value = str(tmp_path / "configuration.txt"), True
+        file, other = tmp_path / "configuration.txt", tmp_path / "other.txt"
+        before = file.read_text()
+        panel.path, panel._replace.value = str(file), True
         button(panel, "Save").click()
-        assert (panel.error, fl.Settings().es_address) == ("", "es.example.org")  # the file can be read again
+        assert "replacing it would lose what it says" in panel.error
+        assert file.read_text() == before
+        panel.path = str(other)
+        button(panel, "Save").click()
+        assert (panel.error, fl.Settings(other).es_address) == ("", "es.example.org")
+
+    def test_code_needs_settings(self, board):
+        with pytest.raises(InvalidRequestError, match="unknown key es_pages"):
+            board.code()
 
 
 def test_a_view_that_was_kept_before_a_tab_was_renamed_is_shown(settings):

@@ -13,7 +13,7 @@ from bokeh.plotting import figure
 from frontierlab_widgets import CachingPanel, ExplorePanel, caching_history, caching_panel
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_history import HistoryView
-from frontierlab_widgets.caching_queries import FOLDERS, KEYS
+from frontierlab_widgets.caching_work import FOLDERS, KEYS
 
 from frontierlab import Selection, Settings
 from frontierlab.caching.notes import notes_of

@@ -20,7 +20,7 @@ from frontierlab_widgets import (
     ExtractPanel,
     JobsPanel,
 )
-from frontierlab_widgets.caching_queries import FOLDERS, KEYS
+from frontierlab_widgets.caching_work import FOLDERS, KEYS
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work

@@ -13,12 +13,12 @@ import pytest
 from bokeh.events import SelectionGeometry
 from bokeh.models import Axis, BoxSelectTool, Plot
 from frontierlab_widgets import CachingPanel, Dashboard, ExplorePanel
-from frontierlab_widgets.explore_queries import ALL, TABS
+from frontierlab_widgets.explore_work import ALL, TABS
 from frontierlab_widgets.panel import Phase
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
-from frontierlab.reports.report import CHAPTERS
+from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.sample import World
 from tests.support.logs import make_dataset
 from tests.widgets.test_panels_data import button
@@ -503,7 +503,7 @@ class TestDashboard:
             assert one.panels["Explore"].wait(LONG)
         again._given.value = "{"
         button(again, "Open a view").click()
-        assert "no state of a panel" in again.error
+        assert "not the state of a panel" in again.error
 
     def test_copy_as_code(self, settings):
         board = Dashboard(settings)

@@ -12,7 +12,7 @@ import pandas as pd
 from frontierlab import Settings
 from frontierlab.caching import history
 from frontierlab_widgets.bokeh_figures import BokehFigures
-from frontierlab_widgets.caching_queries import seconds
+from frontierlab_widgets.caching_work import seconds
 from frontierlab_widgets.formatting import moment, notes, number
 from frontierlab_widgets.panel import PANEL_LOCK
 from frontierlab_widgets.table import Table, TableColumn

@@ -23,7 +23,7 @@ from frontierlab.util.literals import literal
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.caching_history import HistoryView
-from frontierlab_widgets.caching_queries import (
+from frontierlab_widgets.caching_work import (
     FOLDERS,
     KEYS,
     WHAT_IF,

@@ -15,12 +15,12 @@ import traitlets
 from pydantic import ValidationError
 
 from frontierlab import Settings, connections, create_config_file, jobs, sample
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import ConfigurationError, InvalidRequestError
 from frontierlab.settings.sources import is_secret
 from frontierlab.util.progress import Progress
 from frontierlab_widgets.code_box import call
 from frontierlab_widgets.follow_job import follow
-from frontierlab_widgets.formatting import moment, warning_box
+from frontierlab_widgets.formatting import moment, sentence, warning_box
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
 from frontierlab_widgets.work import Work, WorkStopped
 
@@ -56,7 +56,10 @@ class ConnectionPanel(Panel):
     """
 
     title = "Settings and connection"
-    next_step = "Mend that, and run this cell again; or fill in the fields below, and click Apply."
+    next_step = (
+        "Correct it, and run this cell again. Or fill in all the fields that you need below, and click Apply: nothing "
+        "of the configuration is used then."
+    )
 
     path = traitlets.Unicode("configuration.txt").tag(saved=True)
     connections = traitlets.Dict()
@@ -135,13 +138,16 @@ class ConnectionPanel(Panel):
         Raises
         ------
         InvalidRequestError
-            The file exists, and replacing it is not allowed.
+            The file exists, and replacing it is not allowed; or it cannot be read, so that what it says would be lost.
         ConfigurationError
             A value is not valid, or the file cannot be written.
         """
         self.apply()
-        if Path(self.path).expanduser().exists() and not self._replace.value:
-            raise InvalidRequestError(f"There is a file {self.path} already. Tick replace, or name another file.")
+        path = Path(self.path).expanduser()
+        if path.exists():
+            if not self._replace.value:
+                raise InvalidRequestError(f"There is a file {self.path} already. Tick replace, or name another file.")
+            _require_readable(path)
         path = create_config_file(self.path, overwrite=self._replace.value, **self._changed())
         self.message = f"Saved in {path}, readable by you alone."
 
@@ -206,6 +212,7 @@ class ConnectionPanel(Panel):
 
     def code(self) -> str:
         """Return the code that makes these settings; secrets are named, not shown."""
+        self.require_settings()
         changed = self._changed()
         secrets = [name for name in changed if is_secret(Settings.model_fields[name])]
         told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
@@ -294,6 +301,17 @@ def _grouped() -> Mapping[str, list[str]]:
         groups[group] = [n for n in left if (n.startswith(which) if isinstance(which, str) else n in which)]
         left = [name for name in left if name not in groups[group]]
     return groups
+
+
+def _require_readable(path: Path) -> None:
+    """Raise if a configuration file cannot be read, for what it says would be lost when it is replaced."""
+    try:
+        Settings(path)
+    except ConfigurationError as error:
+        raise InvalidRequestError(
+            f"{path} cannot be read, and replacing it would lose what it says: {sentence(error)} Correct it, or save "
+            "under another name in the field path."
+        ) from error
 
 
 def _default(name: str) -> Any:

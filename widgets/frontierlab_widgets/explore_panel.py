@@ -23,7 +23,7 @@ from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.closable_box import ClosableBox
 from frontierlab_widgets.code_box import CodeBox, Expression, call
-from frontierlab_widgets.explore_queries import (
+from frontierlab_widgets.explore_work import (
     ALL,
     COMPARE,
     OTHER,

@@ -98,12 +98,12 @@ class JobsPanel(Panel):
         """Cancel the chosen job."""
         job = self._opened()
         job.cancel()
-        self.message = f"{job.id} is told to end."
+        self.message = f"{job.id} was asked to stop."
 
     def start_worker(self) -> None:
         """Start a worker on this machine; it ends with this kernel, not with the panel."""
         if self._worker is not None and self._worker.running:
-            raise InvalidRequestError("The worker that was started here is still there.")
+            raise InvalidRequestError("The worker that was started here is still running.")
         settings = self.require_settings()
 
         def then(worker: LocalWorker) -> None:

@@ -86,7 +86,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         parts = self.build()
         head = [self._kernel_status, widgets.HTML(f"<h3>{escape(self.title)}</h3>"), self._problem_note]
         self.children = [*head, *parts, *([] if self.foot in parts else [self.foot])]
-        self.observe(self._draw, ["phase", "error", "message", "progress"])
+        self.observe(self._draw, ["phase", "error", "message", "progress", "configuration_problem"])
         self.observe(self._show_configuration_problem, "configuration_problem")
         self._show_configuration_problem()
         self.observe(lambda _: self.allow(), ["phase", "invalid"])
@@ -193,8 +193,9 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         quiet = f'<div role="status">{escape(self.message)}</div>' if self.message else ""
         if self._message.value != quiet:
             self._message.value = quiet
-        if self._error.value != error_box(self.error):
-            self._error.value = error_box(self.error)
+        error = error_box("" if self.error == self.configuration_problem else self.error)  # the note above says it
+        if self._error.value != error:
+            self._error.value = error
 
 
 def row(*parts: widgets.Widget) -> widgets.HBox:

@@ -24,7 +24,7 @@ class SettingsMixin(traitlets.HasTraits):
         Why there are no settings, and what to do about it; empty if there are settings.
     """
 
-    next_step: ClassVar[str] = "Mend that, and run this cell again."
+    next_step: ClassVar[str] = "Correct it, and run this cell again."
     """What to do where the configuration cannot be read."""
 
     settings = traitlets.Instance(Settings, allow_none=True)

@@ -63,7 +63,7 @@ class StatefulMixin(traitlets.HasTraits):
         try:
             given = dict(json.loads(state) if isinstance(state, str) else state)
         except (TypeError, ValueError) as error:
-            raise InvalidRequestError(f"This is no state of a panel: {error}.") from None
+            raise InvalidRequestError(f"This is not the state of a panel: {error}.") from None
         if given.pop("panel", None) != name:
             raise InvalidRequestError(f"This is not the state of a {name}: give what its state() returned.")
         return given

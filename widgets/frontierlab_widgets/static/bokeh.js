@@ -3,10 +3,10 @@
 
 const LOOK = 50; // ms between two looks whether BokehJS is there
 const LATE = 10_000; // ms after which the page says what it waits for
-const AGAIN = 60_000; // ms without an answer after which it is asked for again, by any of the figures in the page
+const AGAIN = 10_000; // ms without an answer after which it is asked for again, by another figure of the page first
 
 // each widget has a module of its own, so what the figures of a page share is in the page
-const asked = (globalThis.frontierlabBokehjs ??= { at: -Infinity });
+const asked = (globalThis.frontierlabBokehjs ??= { at: -Infinity, by: null });
 
 function take({ bokehjs }, buffers) {
   if (!bokehjs || window.Bokeh) return;
@@ -17,8 +17,9 @@ function take({ bokehjs }, buffers) {
 
 async function untilLoaded(model, isWanted) {
   while (!window.Bokeh && isWanted()) {
-    if (performance.now() - asked.at > AGAIN) {
-      asked.at = performance.now();
+    const turn = asked.by === model ? 4 * LOOK : 0; // another one's kernel may be free
+    if (performance.now() - asked.at > AGAIN + turn) {
+      [asked.at, asked.by] = [performance.now(), model];
       model.send({ ask: "bokehjs" });
     }
     await new Promise((done) => setTimeout(done, LOOK));
@@ -61,6 +62,7 @@ function render({ model, el }) {
   draw();
   return () => {
     last += 1;
+    if (asked.by === model) asked.at = -Infinity; // nobody takes its answer now
     model.off("msg:custom", take);
     model.off("change:view", draw);
     view?.remove();

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from frontierlab.elastic.fields import Field, beside_source, kind_of, read_caps, requests
+from frontierlab.elastic.index_fields import Field, beside_source, kind_of, read_caps, requests
 from frontierlab.elastic.pages import Page, documents
 
 LONG, DATE = {"type": "long"}, {"type": "date"}

@@ -13,7 +13,7 @@ from frontierlab import filters
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import Cancelled, FrontierlabError
 from frontierlab.filters import contents
-from frontierlab.reports.report import CHAPTERS
+from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.util.progress import Progress, ProgressMeter
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.code_box import Expression, call

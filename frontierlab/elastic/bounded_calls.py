@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import elastic_transport
 
-from frontierlab.util.calls import LeavableCall
+from frontierlab.util.leavable_call import LeavableCall, Overdue
 
 __all__ = ["BreakableNode", "CALL_SECONDS", "LOOK", "call_within"]
 
@@ -58,7 +58,7 @@ def call_within(call: Callable[[], T], seconds: float, look: Callable[[], object
 
     try:
         made.wait(look, leave, every=LOOK, seconds=seconds)
-    except TimeoutError:
+    except Overdue:
         raise elastic_transport.ConnectionTimeout(f"no whole answer within {seconds:g} s") from None
     return made.result()
 

@@ -9,9 +9,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
-__all__ = ["LeavableCall"]
+__all__ = ["LeavableCall", "Overdue"]
 
 T = TypeVar("T")
+
+
+class Overdue(TimeoutError):
+    """A call has not ended within its time."""
 
 
 class LeavableCall(Generic[T]):
@@ -62,7 +66,7 @@ class LeavableCall(Generic[T]):
 
         Raises
         ------
-        TimeoutError
+        Overdue
             The call has not ended within `seconds`.
         """
         ends = time.monotonic() + seconds
@@ -70,7 +74,7 @@ class LeavableCall(Generic[T]):
             while not self.has_ended(every):
                 look()
                 if time.monotonic() > ends:
-                    raise TimeoutError(f"the call has not ended within {seconds:g} s")
+                    raise Overdue(f"the call has not ended within {seconds:g} s")
         except BaseException as error:
             leave(error)
             raise

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from frontierlab.util.calls import LeavableCall
+from frontierlab.util.leavable_call import LeavableCall, Overdue
 
 
 def wait(call, look=lambda: None, leave=lambda error: None, **bound):
@@ -48,9 +48,21 @@ def test_look_ends_the_wait_and_leave_is_told_why(error):
 def test_a_wait_has_a_bound():
     stop = threading.Event()
     call = LeavableCall(lambda: stop.wait(60))
-    with pytest.raises(TimeoutError, match=r"has not ended within 0\.05 s"):
+    with pytest.raises(Overdue, match=r"has not ended within 0\.05 s"):
         wait(call, leave=lambda error: stop.set(), seconds=0.05)
     assert call.result()
+
+
+def test_a_time_out_of_look_is_not_that_of_the_call():
+    """An alarm, or a network folder that `look` reads."""
+
+    def look():
+        raise TimeoutError("another one")
+
+    stop = threading.Event()
+    with pytest.raises(TimeoutError, match="another one") as raised:
+        wait(LeavableCall(lambda: stop.wait(60)), look, lambda error: stop.set())
+    assert not isinstance(raised.value, Overdue)
 
 
 def test_a_call_that_has_not_ended():

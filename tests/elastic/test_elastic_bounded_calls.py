@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from frontierlab import Settings, connections
-from frontierlab.elastic.calls import call_within
+from frontierlab.elastic.bounded_calls import call_within
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.connection import ElasticOptions
 from frontierlab.elastic.queries import search_body

@@ -1,0 +1,28 @@
+"""The filters that a report and the explore panel show, by chapter."""
+
+from __future__ import annotations
+
+__all__ = ["CHAPTERS"]
+
+CHAPTERS = {
+    "Databases and schemas": (
+        "queries_per_db",
+        "uncached_by_kind",
+        "queries_per_schema",
+        "cached_per_schema",
+        "cached_share_per_schema",
+        "payload_per_schema",
+        "bytes_share_per_schema",
+    ),
+    "Over time": (
+        "queries_over_time",
+        "bytes_over_time",
+        "long_queries_per_schema",
+        "long_queries_per_node",
+        "querytime_percentiles",
+    ),
+    "How long queries took": ("queries_by_querytime", "queries_by_dbtime"),
+    "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node"),
+    "Who asked": ("cost_per_task", "cost_per_server", "cost_per_site", "cost_per_squid"),
+}
+"""The names of filters, by chapter and in order."""
