@@ -19,13 +19,14 @@ PROJECT = Path(__file__).parents[1]
 sys.path.insert(0, str(PROJECT))
 
 from tests.services.chromium import ADDRESS, ChromiumServer  # noqa: E402
+from tests.services.jupyter import RUNNING, JupyterServer  # noqa: E402
 from tests.services.starts import FILE, summary  # noqa: E402
 
-# The services of one process are used by no other; only Chromium is started here, for all of them.
+# Only one process uses Elasticsearch, Redis or the Spark session; Chromium and JupyterLab are started here, for all.
 PROCESSES = {
     "spark": "(spark or browser) and not (elasticsearch or redis or jupyter)",
-    "servers": "elasticsearch or redis or jupyter",
-    "rest": "not (spark or browser or elasticsearch or redis or jupyter)",
+    "servers": "elasticsearch or redis",
+    "rest": "not (elasticsearch or redis) and (jupyter or not (spark or browser))",
 }
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
@@ -81,8 +82,8 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="frontierlab-tests-")))
         starts = folder / "starts"
         os.environ[FILE] = str(starts)
-        chromium = stack.enter_context(ChromiumServer())
-        environment = os.environ | {ADDRESS: chromium.address}
+        chromium, jupyter = stack.enter_context(ChromiumServer()), stack.enter_context(JupyterServer())
+        environment = os.environ | {ADDRESS: chromium.address, RUNNING: jupyter.description}
         processes = {name: start(name, folder, environment) for name in PROCESSES}
         status = finish(processes, folder)
         services, once = summary(starts)

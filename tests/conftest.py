@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from frontierlab import Settings, spark
 from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
-from tests.services.jupyter import JupyterServer
+from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
 from tests.services.redis import RedisServer
 from tests.services.starts import note_start
 from tests.support.examples import examples
@@ -123,12 +123,10 @@ def running() -> SparkSession:
     return session
 
 
-# Of a module, not of the run: it goes on connecting to the ports of kernels that have ended, which another program may
-# have by then.
 @pytest.fixture(scope="module")
 def jupyter() -> Iterator[JupyterServer]:
-    """A JupyterLab, which ends with the tests of the module."""
-    with JupyterServer() as server:
+    """The JupyterLab of the run, or one that ends with the tests of the module."""
+    with RunningJupyter(given) if (given := os.environ.get(RUNNING)) else JupyterServer() as server:
         yield server
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import tenacity
 
+from frontierlab.errors import CoolrError
+
 __all__ = ["ATTEMPTS", "LONGEST_PAUSE", "TEMPORARY_STATUSES", "Temporary", "retrying_for"]
 
 ATTEMPTS = 6
@@ -20,7 +22,7 @@ TEMPORARY_STATUSES = (408, 429, 500, 502, 503, 504)
 _back_off = tenacity.wait_random_exponential(multiplier=0.5, max=15)
 
 
-class Temporary(Exception):
+class Temporary(CoolrError):
     """A temporary failure; the same call can succeed later.
 
     Parameters

@@ -9,12 +9,14 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
+from frontierlab.errors import FrontierlabError
+
 __all__ = ["LeavableCall", "Overdue"]
 
 T = TypeVar("T")
 
 
-class Overdue(TimeoutError):
+class Overdue(FrontierlabError, TimeoutError):
     """A call has not ended within its time."""
 
 

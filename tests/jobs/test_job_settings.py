@@ -74,4 +74,4 @@ def test_a_broker_can_be_a_redis_on_a_socket(tmp_path):
     url = "redis+socket:///run/user/1000/redis.sock?virtual_host=1"
     path = fl.create_config_file(tmp_path / "c.txt", broker_url=url)
     assert fl.Settings(path).broker_url.get_secret_value() == url
-    assert Broker(fl.Settings(path)).address == f"/run/user/1000/redis.sock on {socket.gethostname()}"
+    assert Broker(fl.Settings(path)).address == f"/run/user/1000/redis.sock/1 on {socket.gethostname()}"

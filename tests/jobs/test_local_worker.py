@@ -82,7 +82,7 @@ def shared(tmp_path_factory):
     assert panel.wait(LONG)
     assert (panel.error, panel.message) == ("", "A worker is there, until the kernel ends.")
     yield settings
-    with pytest.raises(InvalidRequestError, match="is still there"):
+    with pytest.raises(InvalidRequestError, match="is still running"):
         panel.start_worker()
     worker = panel._worker
     assert repr(worker) == "<LocalWorker: running>"
@@ -113,7 +113,7 @@ def test_the_settings_can_name_the_socket(shared):
     settings = fl.Settings(**{**shared.model_dump(), "broker_url": url})
     job = jobs.submit("extraction", settings=settings, name="by-socket", source=fl.sample.path())
     assert job.wait(LONG) == "succeeded"
-    assert job.record().broker == f"{socket_of(shared)} on {socket.gethostname()}"
+    assert job.record().broker == f"{socket_of(shared)}/0 on {socket.gethostname()}"
 
 
 def test_a_job_of_a_notebook_is_found_after_the_notebook_is_closed(shared, monkeypatch):

@@ -97,7 +97,7 @@ def test_each_test_runs_in_one_process() -> None:
 
 
 def test_no_service_is_used_in_two_processes() -> None:
-    for service in ("elasticsearch", "redis", "jupyter"):
+    for service in ("elasticsearch", "redis"):
         for given in itertools.product([False, True], repeat=len(SERVICES)):
             marks = {**dict(zip(SERVICES, given, strict=True)), service: True}
             assert eval(PROCESSES["servers"], {}, marks)

@@ -17,10 +17,12 @@ from typing import Any, Self
 
 import nbformat
 
-from tests.services.processes import OwnedProcess, ServiceError
+from tests.services.processes import OwnedProcess, ServiceError, group_members
 from tests.services.starts import note_start
 
 START_SECONDS = 120
+RUNNING = "TEST_JUPYTER"
+"""Variable with the description of a JupyterLab that runs already; the tests use it."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -60,7 +62,13 @@ class JupyterServer:
             env=self._environment(environment),
             cwd=self.work,
         )
+        self._group = self._process.pid
         note_start("JupyterLab")
+
+    @property
+    def description(self) -> str:
+        """What `RunningJupyter` takes."""
+        return json.dumps([str(self.folder), self.url, self.token, self._group])
 
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         home = self.folder / "home"
@@ -114,7 +122,7 @@ class JupyterServer:
 
     def _kernels(self) -> list[Any]:
         found = []
-        for process in self._process.processes():
+        for process in group_members(self._group):
             found += process.children(recursive=True)
         return found
 
@@ -160,3 +168,15 @@ class JupyterServer:
         except urllib.error.HTTPError as error:
             if error.code != 404:  # 404: it ended by itself
                 raise
+
+
+class RunningJupyter(JupyterServer):
+    """A JupyterLab that another process started, and ends."""
+
+    def __init__(self, description: str) -> None:
+        folder, self.url, self.token, self._group = json.loads(description)
+        self.folder = Path(folder)
+        self.work = self.folder / "work"
+
+    def close(self) -> None:
+        """Leave it running."""

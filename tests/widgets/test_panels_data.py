@@ -946,7 +946,7 @@ class TestABrokenConfiguration:
         assert (panel.error, fl.Settings(other).es_address) == ("", "es.example.org")
 
     def test_code_needs_settings(self, board):
-        with pytest.raises(InvalidRequestError, match="unknown key es_pages"):
+        with pytest.raises(InvalidRequestError, match="unknown key 'es_pages'"):
             board.code()
 
 

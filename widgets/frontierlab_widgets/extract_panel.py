@@ -185,7 +185,7 @@ class ExtractPanel(Panel):
         self.require_valid(*_REQUEST, "name")
         self.require_idle()
         if self.found is None:
-            raise InvalidRequestError("Preview the extraction first: the button before this one counts the documents.")
+            raise InvalidRequestError("Click Look first before Extract: it counts what would be extracted.")
         if not self.name:
             raise InvalidRequestError("Give the dataset a name.")
         given, settings, name = self._given(), self.require_settings(), self.name
