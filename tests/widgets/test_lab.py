@@ -309,7 +309,7 @@ def test_an_extraction_shows_its_progress_and_can_be_stopped(
         stopped = fl.datasets.open_dataset("day", fl.Settings(data_dir=jupyter.work / "extracted"))
         assert (stopped.state, stopped.counts.read < 40_000) == ("incomplete", True)
         lab.button("Look first").click()
-        expect(lab.panel.get_by_text("40,000 documents")).to_be_visible(timeout=LONG)
+        expect(lab.panel.get_by_text("40,000 documents, from")).to_be_visible(timeout=LONG)
         lab.button("Extract").click()
         expect(lab.panel.get_by_text("day is complete: 40,000 documents read")).to_be_visible(timeout=LONG)
 
