@@ -298,7 +298,7 @@ def test_an_extraction_shows_its_progress_and_can_be_stopped(
             lab.field(label).fill(text)
             lab.field(label).press("Tab")
         lab.button("Look first").click()
-        expect(lab.panel.get_by_text("40,000 documents")).to_be_visible(timeout=LONG)
+        expect(lab.panel.get_by_text("40,000 documents, from")).to_be_visible(timeout=LONG)
         lab.button("Extract").click()
         line = lab.panel.get_by_text(re.compile(r"reading, [\d,]+ of 40,000, [\d,.]+ a second, .* left"))
         line.wait_for()
