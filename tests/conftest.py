@@ -14,7 +14,7 @@ from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
 from pyspark.sql import SparkSession
 
-from frontierlab import Settings, spark
+from frontierlab import Settings, sample, spark
 from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
@@ -84,6 +84,12 @@ def data_dir(tmp_path: Path) -> Path:
     folder = tmp_path / "data"
     folder.mkdir()
     return folder
+
+
+@pytest.fixture
+def settings(data_dir: Path) -> Settings:
+    """Settings of the sample, for an empty data folder."""
+    return sample.settings(data_dir=data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from frontierlab.elastic.slices import PointInTime
 from frontierlab.errors import ElasticsearchError
 from tests.services.flaky import Answer, Fault, FlakyProxy, Silence, Trickle
 from tests.services.processes import in_fork
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 EVERYTHING = {"match_all": {}}
@@ -74,7 +75,7 @@ def test_cancelled_reading_abandons_its_running_search(proxy: FlakyProxy, fault:
 
     thread = threading.Thread(target=read)
     thread.start()
-    wait_for(lambda: fault.struck > 0)
+    wait_for(lambda: fault.struck > 0, seconds=30)
     cancelled.set()
     thread.join(30)
     assert [str(error) for error in found] == ["The reading of logs was stopped."]
@@ -157,15 +158,6 @@ def test_the_newest_id_of_a_point_in_time_is_read_and_closed(proxy: FlakyProxy) 
         assert len([*asked.pages(search_body(EVERYTHING, 1, None), pit, 0, 1)]) == 2
     named = [seen.body.decode() for seen in proxy.requests[1:]]
     assert [f"id {number}" in body for number, body in enumerate(named)] == [True] * 3
-
-
-def wait_for(condition, seconds: float = 30) -> None:
-    pause = threading.Event()
-    for _ in range(int(seconds / 0.01)):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not happen")
 
 
 def test_a_forked_process_makes_calls_of_its_own(proxy: FlakyProxy) -> None:

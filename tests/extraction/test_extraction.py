@@ -21,11 +21,6 @@ from tests.support.extractions import assert_is_the_world, assert_same_rows, sma
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 
 
-@pytest.fixture
-def settings(data_dir):
-    return fl.sample.settings(data_dir=data_dir)
-
-
 @pytest.fixture(scope="module")
 def world():
     return World(8_000, seed=3, malformed=0.02)

@@ -4,16 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-import frontierlab as fl
 from frontierlab.jobs import kinds
 from frontierlab.sample import World
 from tests.support.jobs import Waiting, until_idle
-
-
-@pytest.fixture
-def settings(data_dir):
-    """Settings of the sample, for an empty data folder."""
-    return fl.sample.settings(data_dir=data_dir)
 
 
 @pytest.fixture

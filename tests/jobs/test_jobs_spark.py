@@ -8,15 +8,11 @@ from pyspark.sql import SparkSession
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import InvalidRequestError
-from tests.spark.test_spark_statements import ENDLESS, active_jobs, nothing_is_left, wait_for
+from tests.spark.test_spark_statements import ENDLESS, active_jobs, nothing_is_left
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.spark
 LONG = 300  # seconds after which a test that waits has failed
-
-
-@pytest.fixture
-def settings(data_dir):
-    return fl.sample.settings(data_dir=data_dir)
 
 
 @pytest.fixture

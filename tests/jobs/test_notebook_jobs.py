@@ -15,7 +15,8 @@ import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs.processes import Process
-from tests.support.jobs import LONG, wait_for
+from tests.support.jobs import LONG
+from tests.support.waiting import wait_for
 
 
 def a_notebook(path, *cells):

@@ -20,7 +20,8 @@ from frontierlab.jobs.arguments import as_json
 from frontierlab.jobs.processes import Process
 from frontierlab.jobs.records import JobRecord, JobStore
 from tests.services.processes import in_fork
-from tests.support.jobs import LONG, wait_for, written
+from tests.support.jobs import LONG, written
+from tests.support.waiting import wait_for
 
 
 @pytest.mark.parametrize("id", ["../x", "", "20261001T000000000-catalogue-0000000g", "a" * 200])

@@ -21,7 +21,8 @@ from frontierlab.jobs.runner import claim
 from frontierlab.util.files import write_text
 from frontierlab.util.progress import Progress
 from tests.services.processes import in_fork
-from tests.support.jobs import LONG, stop, until_idle, wait_for
+from tests.support.jobs import LONG, stop, until_idle
+from tests.support.waiting import wait_for
 
 
 def test_jobs_of_a_process_that_exits_have_failed(settings):

@@ -14,7 +14,7 @@ from frontierlab import spark
 from frontierlab.errors import Cancelled, SparkError
 from frontierlab.spark import sessions
 from frontierlab.spark import socket as spark_socket
-from tests.spark.test_spark_statements import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -86,7 +86,8 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
             import os, signal, threading, time
             import frontierlab as fl
             from frontierlab.spark import calls as spark_calls
-            from tests.spark.test_spark_statements import ENDLESS, active_jobs, wait_for
+            from tests.spark.test_spark_statements import ENDLESS, active_jobs
+            from tests.support.waiting import wait_for
 
             spark_calls.SILENT_SECONDS = spark_calls._PULSE = spark_calls.ENDING_SECONDS = 1
             session = fl.spark.session()

@@ -3,7 +3,6 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from frontierlab.errors import Cancelled, FrontierlabError, SparkError
 from frontierlab.spark.calls import in_spark
 from tests.services.processes import in_fork
 from tests.support.logs import make_dataset
+from tests.support.waiting import wait_for
 
 # It would take minutes.
 ENDLESS = "SELECT count(*) AS n FROM range(0, 2000000000, 1, 8) WHERE sha2(cast(id AS string), 256) < '0'"
@@ -26,13 +26,6 @@ ENDLESS = "SELECT count(*) AS n FROM range(0, 2000000000, 1, 8) WHERE sha2(cast(
 @pytest.fixture(scope="module")
 def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
     return spark.open_logs(make_dataset(tmp_path_factory.mktemp("running") / "one", [{}]), session=running)
-
-
-def wait_for(true: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def active_jobs(running: SparkSession) -> list[int]:

@@ -23,11 +23,6 @@ def world():
 
 
 @pytest.fixture
-def settings(data_dir):
-    return fl.sample.settings(data_dir=data_dir)
-
-
-@pytest.fixture
 def dataset(settings, world, tmp_path):
     world.write(tmp_path / "dump.ndjson")
     return fl.extract(settings, name="day", source=tmp_path / "dump.ndjson", progress=False)

@@ -1,11 +1,10 @@
-"""Jobs that wait, records as a process left them, and waiting for conditions."""
+"""Jobs that wait, and records as a process left them."""
 
 from __future__ import annotations
 
 import os
 import signal
 import threading
-import time
 
 import filelock
 
@@ -14,6 +13,7 @@ from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.kinds import JobOutcome
 from frontierlab.jobs.records import JobStore
 from frontierlab.util.progress import Progress
+from tests.support.waiting import wait_for
 
 LONG = 60  # seconds after which a test that waits has failed
 
@@ -40,14 +40,6 @@ class Waiting(kinds.CatalogueRefresh):
 def until_idle():
     """Wait until no thread runs a job any more."""
     wait_for(backends.backend_of("thread").is_idle)
-
-
-def wait_for(condition):
-    """Wait until a condition holds, and fail after `LONG` seconds."""
-    deadline = time.monotonic() + LONG
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def stop(pid, lock):

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 
 import nbformat
 
 from frontierlab.sample import World
+from tests.support.waiting import wait_for
 
 LONG = 300  # seconds after which a test that waits has failed
 WORLD = World(20_000, seed=11)
 
 
-def until(condition, what="what was waited for"):
-    """Wait until a condition holds, and return its value; fail after `LONG` seconds."""
-    deadline = time.monotonic() + LONG
-    while not (found := condition()):
-        assert time.monotonic() < deadline, f"{what} did not come"
-        time.sleep(0.02)
-    return found
+until = partial(wait_for, seconds=LONG)
+
+
+def until_read(job, documents):
+    """Wait until a job reports that it has read at least so many documents."""
+    until(lambda: job.progress is not None and job.progress.done >= documents, "progress")
 
 
 def a_notebook(path, code):

@@ -30,11 +30,6 @@ SECRET = "not-for-anyone's eyes"
 
 
 @pytest.fixture
-def settings(data_dir):
-    return fl.sample.settings(data_dir=data_dir)
-
-
-@pytest.fixture
 def export(tmp_path):
     path = tmp_path / "dump.ndjson"
     World(2_000, seed=3).write(path)

@@ -39,11 +39,6 @@ ODD = ["it's", 'a "b"', "C:\\n", "two\nlines", "Ünïcode 値 \u2028", "{x}", "'
 
 
 @pytest.fixture
-def settings(data_dir):
-    return fl.sample.settings(data_dir=data_dir)
-
-
-@pytest.fixture
 def failed(settings):
     """A job with a hostile name, error and warning."""
     store = JobStore(settings)

@@ -16,7 +16,7 @@ from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.records import JobStore
 from tests.support.extractions import assert_is_the_world
 from tests.support.jobs import stop
-from tests.support.workers import HELD, LONG, SLEEPER, WORLD, a_notebook, asleep, changed, until
+from tests.support.workers import HELD, LONG, SLEEPER, WORLD, a_notebook, asleep, changed, until, until_read
 
 pytestmark = pytest.mark.redis
 
@@ -45,7 +45,7 @@ def test_a_cancellation_outlives_the_worker(settings, start, tmp_path):
 def test_a_worker_that_is_killed_loses_nothing(settings, start, export):
     worker = start("first", program=HELD)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
-    until(lambda: job.progress is not None and job.progress.done >= 5_000, "progress")
+    until_read(job, 5_000)
     worker.kill()
     assert job.state == "running"  # another worker continues it
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"

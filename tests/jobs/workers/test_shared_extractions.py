@@ -14,7 +14,7 @@ from frontierlab.jobs.periodic import submit_periodic
 from frontierlab.sample import World
 from tests.services.flaky import Delay, FlakyProxy
 from tests.support.extractions import assert_is_the_world, plain
-from tests.support.workers import LONG, until
+from tests.support.workers import LONG, until, until_read
 
 pytestmark = pytest.mark.redis
 
@@ -57,7 +57,7 @@ def test_an_extraction_that_waits_for_elasticsearch_is_cancelled_within_seconds(
     settings, proxy = elastic
     start()
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
-    until(lambda: job.progress is not None and job.progress.done, "progress")
+    until_read(job, 1)
     job.cancel()
     assert job.wait(LONG) == "cancelled"
     seen = len(proxy.requests)
@@ -73,7 +73,7 @@ def test_a_restart_of_elasticsearch_changes_nothing(elastic, start, elasticsearc
     settings, proxy = elastic
     start("first"), start("second")
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
-    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    until_read(job, 2_001)
     elasticsearch_server.restart()
     proxy.faults.clear()
     assert_is_the_world(job.result(LONG), INDEXED)
@@ -84,7 +84,7 @@ def test_a_running_extraction_needs_no_redis(elastic, start, redis_server):
     settings, proxy = elastic
     start("first"), start("second")
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
-    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    until_read(job, 2_001)
     redis_server.lose()
     time.sleep(2)
     redis_server.start()
@@ -110,7 +110,7 @@ def test_a_worker_that_starts_later_reads_parts(elastic, start):
     settings, proxy = elastic
     first = start("first")
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
-    until(lambda: job.progress is not None and job.progress.done > 2_000, "progress")
+    until_read(job, 2_001)
     second = start("second")
     until(lambda: "'read'" in second.text, "a part read by the second worker")
     proxy.faults.clear()
@@ -123,7 +123,7 @@ def test_a_helper_killed_while_it_reads_a_part_costs_only_time(elastic, start):
     settings, proxy = elastic
     start("first")
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
-    until(lambda: job.progress is not None and job.progress.done, "progress")
+    until_read(job, 1)
     second = start("second")
     until(lambda: second.text.count("received") > second.text.count("succeeded"), "a part of the second worker")
     time.sleep(0.75)  # a search takes half a second

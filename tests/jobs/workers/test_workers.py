@@ -14,7 +14,7 @@ from frontierlab.errors import JobCancelled, JobError
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.periodic import schedule, submit_periodic
 from tests.support.extractions import assert_is_the_world
-from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, until
+from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, until, until_read
 
 pytestmark = pytest.mark.redis
 
@@ -83,7 +83,7 @@ def test_a_cancellation_through_redis_is_enough(settings, start, tmp_path):
 def test_the_second_of_two_jobs_for_the_same_extraction_fails(settings, start, export, tmp_path):
     start("first", program=HELD)
     first = jobs.submit("extraction", settings=settings, name="d", source=export)
-    until(lambda: first.progress is not None and first.progress.done >= 5_000, "progress")
+    until_read(first, 5_000)
     start("second")
     second = jobs.submit("extraction", settings=settings, name="d", source=export)
     assert second.wait(LONG) == "failed"
