@@ -86,6 +86,11 @@ def extract(elasticsearch_server: ElasticsearchServer, data_dir: Path) -> Callab
     return extract
 
 
+def all_like(index: str) -> str:
+    """Return the pattern of all indices of a test, from the name of one (its last letter tells them apart)."""
+    return index[:-1] + "*"
+
+
 def rows(dataset: fl.Dataset, *names: str) -> list[Any]:
     """Return the values of columns, in the order of rows by all of them."""
     found = dataset.to_arrow().select(names or ["since", "until"]).to_pylist()
@@ -142,7 +147,7 @@ class TestFieldsThatSourceLacks:
     def test_in_one_index_of_several(self, make: Make, extract: Any) -> None:
         make({}, name="-a", _source={"excludes": ["sqlsin", "sqlunt"]})
         index = make({"sqlsin": 5, "sqlunt": 6}, name="-b")
-        assert rows(extract(index.replace("-b", "-*"))) == [(SINCE, UNTIL), (5, 6)]
+        assert rows(extract(all_like(index))) == [(SINCE, UNTIL), (5, 6)]
 
     def test_lost_values_are_noted_or_refused(self, make: Make, extract: Any) -> None:
         index = make({}, name="-a", fields={"sqlowner": {"type": "text"}}, _source={"excludes": ["sqlowner"]})
@@ -202,11 +207,11 @@ class TestTimes:
 
     def test_nanoseconds_in_one_index_and_milliseconds_in_the_other(self, make: Make, extract: Any) -> None:
         make({"@timestamp": "2026-10-01T00:00:00.123456789Z"}, name="-a", fields={"@timestamp": {"type": "date_nanos"}})
-        index = make({"@timestamp": "2026-10-01T00:00:01.500Z"}, name="-b").replace("-b", "-*")
-        found = [time.isoformat() for (time,) in rows(extract(index, since=None), "time")]
+        index = make({"@timestamp": "2026-10-01T00:00:01.500Z"}, name="-b")
+        found = [time.isoformat() for (time,) in rows(extract(all_like(index), since=None), "time")]
         assert found == ["2026-10-01T00:00:00.123000+00:00", "2026-10-01T00:00:01.500000+00:00"]
         with pytest.warns(LimitReached, match="limit_queries"):
-            assert extract(index, limit_queries=1).counts.kept == 1
+            assert extract(all_like(index), limit_queries=1).counts.kept == 1
 
 
 class TestFilters:
@@ -222,14 +227,14 @@ class TestFilters:
             extract(index, taskid=1)
 
     def test_filter_by_a_field_unmapped_in_one_index_is_refused(self, make: Make, extract: Any) -> None:
-        make({}, name="-a")
+        one = make({}, name="-a")
         other = make({}, name="-b", fields={"cached": None}, dynamic=False)
         empty = make(name="-c", fields={"cached": None})
         with pytest.raises(
             ElasticsearchError, match=f"^The documents of {other}, {empty} cannot be filtered by cached"
         ):
-            extract(other.replace("-b", "-*"), cached=False)
-        assert extract(f"{other.replace('-b', '-a')},{empty}", cached=False).counts.kept == 1
+            extract(all_like(other), cached=False)
+        assert extract(f"{one},{empty}", cached=False).counts.kept == 1
 
     def test_an_index_that_has_no_times(self, make: Make, extract: Any) -> None:
         make({}, name="-a")
@@ -238,12 +243,12 @@ class TestFilters:
             ElasticsearchError,
             match=f"^The documents of {other} cannot be filtered by @timestamp: .*Leave out of es_index",
         ):
-            extract(other.replace("-b", "-*"))
+            extract(all_like(other))
 
     def test_flags_as_numbers_in_one_index(self, make: Make, extract: Any) -> None:
         one = make({"cached": 1}, {"cached": 0}, name="-a", fields={"cached": {"type": "long"}})
         two = make({"cached": True}, {"cached": "false"}, name="-b")
-        both = one.replace("-a", "-*")
+        both = all_like(one)
         assert rows(extract(both), "cached") == [(False,), (False,), (True,), (True,)]
         dataset = extract(both, cached=True)
         assert rows(dataset, "cached") == [(True,), (True,)]
@@ -285,7 +290,7 @@ class TestPartialAnswers:
         hidden = make({}, name="-c", settings={"index.hidden": True})
         match = rf"es_index matches indices that are not read: {closed} \(closed\), {hidden} \(hidden\)\."
         with pytest.warns(PartialSource, match=match):
-            assert extract(shown.replace("-a", "-*")).counts.kept == 1
+            assert extract(all_like(shown)).counts.kept == 1
         assert extract(f"{shown},{hidden}").counts.kept == 2
         with pytest.raises(ElasticsearchError, match=f"The index {closed} is closed and cannot be read. Open it"):
             extract(f"{shown},{closed}")
@@ -391,7 +396,7 @@ class TestExtraFields:
     def test_types_that_differ_between_indices(self, make: Make, extract: Any) -> None:
         one = make({"size": 1}, name="-a", fields={"size": {"type": "long"}})
         make({"size": "two"}, name="-b", fields={"size": {"type": "keyword"}})
-        dataset = extract(one.replace("-a", "-*"), extra_fields=["size"])
+        dataset = extract(all_like(one), extra_fields=["size"])
         assert rows(dataset, "size") == [('"two"',), ("1",)]
         assert "size is keyword in " in notes(dataset)
 
