@@ -3,50 +3,94 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import Literal, Self
 
 import pyarrow as pa
 
 from frontierlab.errors import DatasetError
-from frontierlab.schema import IOV_COLUMNS
+from frontierlab.schema import IOV_COLUMNS, arrow_schema
 from frontierlab.storage.dataset import Dataset
-from frontierlab.storage.summaries import SUMMARY_SCHEMA, summary_files
+from frontierlab.storage.portions import Portion
+from frontierlab.storage.spans import Span
+from frontierlab.storage.summaries import SHAPES, SUMMARY_SCHEMA, TIMES, Shape, summary_files
+from frontierlab.util.times import format_time, from_milliseconds
 
-__all__ = ["Table"]
+__all__ = ["Rows", "Table"]
+
+_ONE = pa.field(TIMES, pa.int64())
+_SUMMARISED = pa.schema([field for field in arrow_schema() if field.name in SUMMARY_SCHEMA.names])
 
 
 @dataclass(frozen=True)
-class Table:
-    """Rows in Parquet files.
+class Rows:
+    """The rows of one dataset, or a summary of them.
 
     Parameters
     ----------
     files
-        The files, in groups that have the same columns.
-    schemas
-        The Arrow schema of each group. The table has the columns of all groups; a column that a group lacks is null.
-    summaries
-        The files with summaries of the same rows; empty if there are none.
+        The Parquet files.
+    schema
+        Their Arrow schema.
+    spans
+        The spans of time whose rows count; None is all rows.
     condition
-        SQL that chooses rows; by default all rows.
+        More SQL that chooses rows; by default all.
+    times
+        Whether to add the column ``times`` with the value 1, so that rows can be part of a summary.
     """
 
-    files: tuple[tuple[Path, ...], ...]
-    schemas: tuple[pa.Schema, ...]
-    summaries: tuple[Path, ...] = ()
+    files: tuple[Path, ...]
+    schema: pa.Schema
+    spans: tuple[Span, ...] | None = None
     condition: str = ""
+    times: bool = False
+
+    @property
+    def columns(self) -> dict[str, pa.DataType]:
+        """The names in SQL (`frontierlab.schema.IOV_COLUMNS`) and the Arrow types of the columns, in order."""
+        return {_in_sql(field.name): field.type for field in (*self.schema, *([_ONE] if self.times else ()))}
+
+    def sql(self, columns: Mapping[str, pa.DataType]) -> str:
+        """Return DuckDB's SQL for the rows with these columns; a column that the files lack is null."""
+        stored = {_in_sql(name): _name(name) for name in self.schema.names} if self.files else {}
+        stored |= {TIMES: "1::BIGINT"} if self.times else {}
+        selected = ", ".join(
+            f"{stored.get(name, f'CAST(NULL AS {_type(type_)})')} AS {_name(name)}" for name, type_ in columns.items()
+        )
+        if not self.files:
+            return f"SELECT {selected} WHERE false"
+        conditions = [*([_within(self.spans)] if self.spans is not None else ()), *filter(None, [self.condition])]
+        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        return f"SELECT {selected} FROM read_parquet([{', '.join(_text(_unglob(f)) for f in self.files)}]){where}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """The rows of datasets.
+
+    Parameters
+    ----------
+    groups
+        The rows of each dataset. The table has the columns of all; a column that a dataset lacks is null.
+    summaries
+        For each summary that can be used, by name: a summary of each dataset, or its rows where only part of a bin of
+        the summary counts.
+    """
+
+    groups: tuple[Rows, ...]
+    summaries: Mapping[str, tuple[Rows, ...]]
 
     @classmethod
-    def of(cls, *datasets: Dataset, allow_incomplete: bool = False) -> Self:
+    def of(cls, *datasets: Dataset | Portion, allow_incomplete: bool = False) -> Self:
         """Return the rows of one or several datasets.
 
         Parameters
         ----------
         *datasets
-            The datasets.
+            The datasets, or the portions of datasets that count.
         allow_incomplete
             Read the existing files of an incomplete dataset.
 
@@ -56,44 +100,59 @@ class Table:
             A dataset is incomplete or lacks files, two of its column names differ in case only, or two datasets have
             a column of the same name with different types.
         """
-        files, summaries, all_summarised = [], [], True
-        for dataset in datasets:
-            if not allow_incomplete:
-                dataset.require_complete()
-            rows = dataset.files()
-            found = summary_files(dataset.path, rows) if dataset.state == "complete" else []
-            all_summarised &= bool(found) or (not rows and dataset.state == "complete")
-            files.append(tuple(rows))
-            summaries += found
-        schemas = tuple(dataset.schema for dataset in datasets)
-        _require_one_type([dataset.name for dataset in datasets], schemas)
-        return cls(tuple(files), schemas, tuple(summaries) if all_summarised else ())
+        portions = [one if isinstance(one, Portion) else Portion(one) for one in datasets]
+        if not allow_incomplete:
+            for portion in portions:
+                portion.dataset.require_complete()
+        groups = [Rows(tuple(one.dataset.files()), one.dataset.schema, one.spans) for one in portions]
+        _require_one_type([one.dataset.name for one in portions], [rows.schema for rows in groups])
+        summaries = {}
+        for shape in SHAPES:
+            found = [_summary(portion, rows, shape) for portion, rows in zip(portions, groups, strict=True)]
+            if any(found) and False not in found:
+                summaries[shape.name] = tuple(rows for rows in found if rows)
+        return cls(tuple(groups), summaries)
 
     def summary(self, name: str) -> Table | None:
         """Return the summary with this name (`frontierlab.storage.summaries`) of all rows; None if there is none."""
-        if not self.summaries:
-            return None
-        return Table((self.summaries,), (SUMMARY_SCHEMA,), condition=f"summary = {_text(name)}")
+        rows = self.summaries.get(name)
+        return None if rows is None else Table(rows, {})
 
     @property
     def columns(self) -> dict[str, pa.DataType]:
-        """The names in SQL (`frontierlab.schema.IOV_COLUMNS`) and the Arrow types of the columns, in order."""
-        return {_in_sql(field.name): field.type for schema in self.schemas for field in schema}
+        """The names in SQL and the Arrow types of the columns, in order."""
+        return {name: type_ for rows in self.groups for name, type_ in rows.columns.items()}
 
     def sql(self) -> str:
         """Return DuckDB's SQL for the rows."""
-        text = "\nUNION ALL\n".join(map(self._group, self.files, self.schemas))
-        return f"SELECT * FROM ({text}) WHERE {self.condition}" if self.condition else text
+        columns = self.columns
+        return "\nUNION ALL\n".join(rows.sql(columns) for rows in self.groups)
 
-    def _group(self, files: Sequence[Path], schema: pa.Schema) -> str:
-        stored = {_in_sql(name): _name(name) for name in schema.names} if files else {}
-        columns = ", ".join(
-            f"{stored.get(name, f'CAST(NULL AS {_type(type_)})')} AS {_name(name)}"
-            for name, type_ in self.columns.items()
-        )
-        if not files:
-            return f"SELECT {columns} WHERE false"
-        return f"SELECT {columns} FROM read_parquet([{', '.join(_text(_unglob(file)) for file in files)}])"
+
+def _summary(portion: Portion, rows: Rows, shape: Shape) -> Rows | Literal[False] | None:
+    """Return the summary of a dataset's rows; None for no rows, False if there is no summary.
+
+    Where only part of a bin counts, these are the rows themselves: each is a row of a summary that counts one query.
+    """
+    dataset = portion.dataset
+    if not rows.files and dataset.state == "complete":
+        return None
+    files = summary_files(dataset.path, rows.files) if dataset.state == "complete" else []
+    if not files:
+        return False
+    if portion.has_whole_bins(shape.bin_ms):
+        return Rows(tuple(files), SUMMARY_SCHEMA, rows.spans, f"summary = {_text(shape.name)}")
+    return replace(rows, schema=_SUMMARISED, times=True)
+
+
+def _within(spans: Sequence[Span]) -> str:
+    """Return the SQL condition that a row's time is in one of the spans."""
+    tests = [f"time >= {_moment(span.start)} AND time < {_moment(span.stop)}" for span in spans]
+    return f"({' OR '.join(tests)})" if tests else "false"
+
+
+def _moment(milliseconds: int) -> str:
+    return f"TIMESTAMPTZ '{format_time(from_milliseconds(milliseconds))}'"
 
 
 def _require_one_type(names: Sequence[str], schemas: Sequence[pa.Schema]) -> None:
