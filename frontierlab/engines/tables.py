@@ -13,6 +13,7 @@ import pyarrow as pa
 from frontierlab.errors import DatasetError
 from frontierlab.schema import IOV_COLUMNS, arrow_schema
 from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.periods import unified
 from frontierlab.storage.portions import Portion
 from frontierlab.storage.spans import Span
 from frontierlab.storage.summaries import SHAPES, SUMMARY_SCHEMA, TIMES, Shape, summary_files
@@ -105,7 +106,7 @@ class Table:
             for portion in portions:
                 portion.dataset.require_complete()
         groups = [Rows(tuple(one.dataset.files()), one.dataset.schema, one.spans) for one in portions]
-        _require_one_type([one.dataset.name for one in portions], [rows.schema for rows in groups])
+        unified((one.dataset.name, one.dataset.schema) for one in portions)  # refuses what is no table
         summaries = {}
         for shape in SHAPES:
             found = [_summary(portion, rows, shape) for portion, rows in zip(portions, groups, strict=True)]
@@ -153,25 +154,6 @@ def _within(spans: Sequence[Span]) -> str:
 
 def _moment(milliseconds: int) -> str:
     return f"TIMESTAMPTZ '{format_time(from_milliseconds(milliseconds))}'"
-
-
-def _require_one_type(names: Sequence[str], schemas: Sequence[pa.Schema]) -> None:
-    """Refuse columns that DuckDB would confuse: it does not tell the case of names apart."""
-    known: dict[str, tuple[pa.Field, str]] = {}
-    for dataset, schema in zip(names, schemas, strict=True):
-        for field in schema:
-            other, where = known.setdefault(field.name.casefold(), (field, dataset))
-            if other.name != field.name:
-                raise DatasetError(
-                    f"The columns {other.name} (of {where}) and {field.name} (of {dataset}) differ in case alone, and "
-                    "SQL cannot tell them apart. Extract one of them again without this extra field, or read the "
-                    "dataset with its to_pandas()."
-                )
-            if other.type != field.type:
-                raise DatasetError(
-                    f"The column {field.name} is {other.type} in {where} and {field.type} in {dataset}. Extract one of "
-                    "them again with the other's type of this extra field."
-                )
 
 
 def _in_sql(name: str) -> str:

@@ -249,6 +249,19 @@ class Dataset:
                 "stored. The same extract(…) call reads the others."
             )
 
+    def require_unchanged(self) -> None:
+        """Raise DatasetError if the dataset was deleted, renamed or replaced since it was opened."""
+        try:
+            token = Manifest.read(self.path).fencing_token
+        except DatasetError:
+            token = None
+        if token != self.manifest.fencing_token:
+            what = "deleted or renamed" if token is None else "replaced by another of its name"
+            raise DatasetError(
+                f"The dataset {self.name} was {what} since it was opened: figures would not be those of the opened "
+                "dataset. Open it again."
+            )
+
     def _stored_parts(self) -> int:
         return sum(part_folder(self.path, part.number).is_dir() for part in self.manifest.plan)
 

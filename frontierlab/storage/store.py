@@ -1,6 +1,11 @@
-"""The datasets of the data folder: list, open, rename, delete."""
+"""The datasets of the data folder: list, open, rename, delete; several of them as a period."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeAlias
 
 import pandas as pd
 
@@ -9,8 +14,25 @@ from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.housekeeping import delete, rename
 from frontierlab.storage.manifest import NotBegun
+from frontierlab.storage.overlaps import Overlaps
+from frontierlab.storage.periods import Period, Time
 
-__all__ = ["Dataset", "delete_dataset", "list_datasets", "open_dataset", "rename_dataset"]
+__all__ = [
+    "Dataset",
+    "Datasets",
+    "Period",
+    "as_period",
+    "delete_dataset",
+    "list_datasets",
+    "open_dataset",
+    "period",
+    "rename_dataset",
+]
+
+Datasets: TypeAlias = Dataset | str | Period | Iterable[Dataset | str]
+"""A dataset, its name, several of them, or a period."""
+
+_WILD = frozenset("*?[")
 
 
 def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
@@ -29,6 +51,81 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
         names = ", ".join(list_datasets(settings)["name"]) or "none yet"
         raise DatasetError(f"There is no dataset {name!r} in {path.parent}. Valid: {names}.")
     return Dataset(path)
+
+
+def period(
+    names: Dataset | str | Iterable[Dataset | str],
+    since: Time = None,
+    until: Time = None,
+    settings: Settings | None = None,
+    *,
+    overlaps: Overlaps = None,
+) -> Period:
+    """Read several datasets, such as the days of a month, as one.
+
+    Every function that takes a dataset takes the period.
+
+    Parameters
+    ----------
+    names
+        A name, a pattern such as ``nightly-*``, a dataset, or a list of these.
+    since, until
+        Only queries whose time is in ``[since, until)`` count, and datasets that cover no such time are left out. A
+        time without a zone is UTC. By default all.
+    settings
+        By default ``Settings()``.
+    overlaps
+        What to do where two datasets cover the same time; see `Period`. By default no query counts twice, and it is an
+        error if that cannot be known.
+
+    Returns
+    -------
+    Period
+        The datasets in order of time. Its ``notes`` and ``repr`` name the overlaps and the gaps.
+
+    Raises
+    ------
+    InvalidRequestError
+        A name is not valid, or `until` is not after `since`.
+    DatasetError
+        There is no such dataset, or none of that time; a dataset is damaged; or two datasets cover the same time, and
+        it is not known whether they hold the same queries.
+
+    Examples
+    --------
+    >>> month = fl.datasets.period("nightly-*", "2026-10-01", "2026-11-01")  # doctest: +SKIP
+    """
+    settings = settings or Settings()
+    asked = [names] if isinstance(names, str | Dataset) else list(names)
+    found: list[Dataset] = []
+    for one in asked:
+        if isinstance(one, str) and _WILD & set(one):
+            found += [Dataset(path) for path in _matching(one, settings)]
+        else:
+            found.append(one if isinstance(one, Dataset) else open_dataset(one, settings))
+    return Period(found, since=since, until=until, overlaps=overlaps)
+
+
+def as_period(datasets: Datasets, settings: Settings | None = None) -> Period:
+    """Return what a function was given as a period; a single dataset is a period of one.
+
+    Raises
+    ------
+    InvalidRequestError, DatasetError
+        As `period` does.
+    """
+    if isinstance(datasets, Period):
+        return datasets
+    return Period([datasets]) if isinstance(datasets, Dataset) else period(datasets, settings=settings)
+
+
+def _matching(pattern: str, settings: Settings) -> list[Path]:
+    folder = settings.data_dir / "datasets"
+    names = sorted(path.name for path in folder.glob("[!.]*"))
+    found = [folder / name for name in names if fnmatchcase(name, pattern)]
+    if not found:
+        raise DatasetError(f"No dataset in {folder} is named {pattern}. There are: {', '.join(names) or 'none yet'}.")
+    return found
 
 
 def delete_dataset(name: str, settings: Settings | None = None) -> None:
