@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from frontierlab.errors import DatasetError, FrontierlabError
 from frontierlab.jobs.job import Job, jobs, submit_chain
 from frontierlab.jobs.records import JobRecord
 from frontierlab.settings import Settings
+from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.store import open_dataset
 from frontierlab.util.times import format_time
 
@@ -26,6 +28,7 @@ PERIODIC = "frontierlab.periodic"
 _log = logging.getLogger(__name__)
 
 _DAYS = 7  # days before today for which missing work is submitted
+_NAME, _FORMER_NAME = "nightly-%Y-%m-%d", "day-%Y-%m-%d"  # of a day's dataset; the former is that of version 0.2.0
 _LOCK_SECONDS = 60
 _Step = tuple[str, dict[str, Any]]
 
@@ -46,8 +49,10 @@ def schedule(settings: Settings) -> dict[str, Any]:
 def submit_periodic(settings: Settings, now: datetime | None = None) -> list[Job]:
     """Submit the jobs of a day as a chain: each starts when the one before it has succeeded.
 
-    The extraction covers the day before `now` (UTC); its dataset is named ``day-2026-10-01``, for example. It runs even
-    if the refresh of the catalogue fails, and then uses the existing catalogue.
+    The extraction covers the day before `now` (UTC); its dataset is named ``nightly-2026-10-01``, for example, so that
+    ``frontierlab.datasets.period("nightly-*")`` has all of them. A day that version 0.2.0 extracted or began keeps its
+    name ``day-2026-10-01``. The extraction runs even if the refresh of the catalogue fails, and then uses the existing
+    catalogue.
 
     Missing days of the last week are submitted too, starting with the first day that was ever extracted or requested.
     So a worker that was away for a night, or a server that did not answer, leaves no gap. A day is missing if its
@@ -93,7 +98,7 @@ def _submitted(chains: list[list[_Step]], settings: Settings) -> list[Job]:
 
 def _steps(day: datetime, settings: Settings, existing: _Jobs) -> list[_Step]:
     """Return the steps for a day that are neither done nor queued nor running."""
-    name = f"day-{day:%Y-%m-%d}"
+    name = _name(day, settings, existing)
     until = day + timedelta(days=1)
     wanted: list[_Step] = []
     if "extraction" in settings.periodic and not _is_complete(name, settings):
@@ -108,6 +113,15 @@ def _steps(day: datetime, settings: Settings, existing: _Jobs) -> list[_Step]:
     if any(kind == "extraction" and existing.covers((kind, given)) for kind, given in wanted):
         return []  # the chain already submits the later steps, or the next day does
     return [step for step in wanted if not existing.covers(step)]
+
+
+def _name(day: datetime, settings: Settings, existing: _Jobs) -> str:
+    name, former = day.strftime(_NAME), day.strftime(_FORMER_NAME)
+
+    def is_known(name: str) -> bool:
+        return dataset_path(name, settings.data_dir).exists() or existing.covers(("extraction", {"name": name}))
+
+    return former if is_known(former) and not is_known(name) else name
 
 
 def _is_complete(name: str, settings: Settings) -> bool:
@@ -137,17 +151,16 @@ class _Jobs:
         asked = (
             each[1].get("name") for record in self.records for each in _steps_of(record) if each[0] == "extraction"
         )
-        made = (path.name for path in (settings.data_dir / "datasets").glob("day-*"))
+        made = (path.name for path in (settings.data_dir / "datasets").glob("[!.]*"))
         return min(_days([*asked, *made]), default=None)
 
 
 def _days(names: Iterable[Any]) -> list[date]:
     found = []
     for name in names:
-        try:
-            found.append(datetime.strptime(str(name), "day-%Y-%m-%d").date())
-        except ValueError:  # a dataset with another kind of name
-            continue
+        for form in (_NAME, _FORMER_NAME):
+            with suppress(ValueError):  # a dataset with another kind of name
+                found.append(datetime.strptime(str(name), form).date())
     return found
 
 

@@ -159,8 +159,8 @@ class Fields(BaseModel):
     )
     periodic: _Periodic = Field(
         (),
-        description="daily jobs of Celery beat, with spaces between them: catalogue, extraction (of the day before), "
-        "caching (its figures, also stored in the history) and report",
+        description="daily jobs of Celery beat, with spaces between them: catalogue, extraction (of the day before, "
+        "as the dataset nightly-2026-10-01, for example), caching (its figures, also stored in the history) and report",
     )
     periodic_hour: int = Field(2, ge=0, le=23, description="hour of the daily jobs, 0 to 23, in UTC")
     notebooks: _Notebooks = Field(

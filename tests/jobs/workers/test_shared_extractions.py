@@ -153,6 +153,6 @@ def test_periodic_jobs_run_one_after_the_other(elastic, start):
         ("report", "succeeded", None),
     ]
     assert_is_the_world(every[1].result(), INDEXED)
-    assert every[1].result().name == "day-2026-10-01"
-    assert fl.caching.history.read(settings)["dataset"].unique().tolist() == ["day-2026-10-01"]
+    assert every[1].result().name == "nightly-2026-10-01"
+    assert fl.caching.history.read(settings)["dataset"].unique().tolist() == ["nightly-2026-10-01"]
     assert every[3].result().exists()
