@@ -15,6 +15,7 @@ from . import schema as schema
 from . import spark as spark
 from .extraction.extract import extract as extract
 from .filters.changes import what_changed as what_changed
+from .overviews.overview import overview as overview
 from .reports.report import report as report
 from .selection import Selection as Selection
 from .settings import Settings as Settings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from frontierlab.elastic.connection import ElasticOptions, connect
 from frontierlab.elastic.errors import require_all_answered, require_whole
 from frontierlab.elastic.index_fields import Field, read_caps
 from frontierlab.elastic.retry import RetryingCaller
+from frontierlab.elastic.shapes import Shape, asked_names, shapes
 from frontierlab.elastic.slices import KEEP_ALIVE, PointInTime, SliceReader
 from frontierlab.errors import ElasticsearchError
 
@@ -111,15 +112,29 @@ class Index:
         require_all_answered(answer.body, self.name)
         return list(answer["indices"]), read_caps(answer.body)
 
+    def shapes(self, fields: Sequence[str]) -> list[Shape]:
+        """Return the indices that are read, grouped by how they map these fields of the documents."""
+        answer = self.ask(
+            lambda: self.client.field_caps(
+                index=self.name,
+                fields=asked_names(fields),
+                allow_no_indices=False,
+                ignore_unavailable=False,
+                include_unmapped=True,
+            )
+        )
+        require_all_answered(answer.body, self.name)
+        return shapes(answer.body, fields)
+
     def count(self, query: dict[str, Any], index: str | None = None) -> int:
         """Count the documents of a query, in all indices or in some of them."""
         # unlike the count API, a search reports the state of remote clusters
         answer = self._search(query, index=index or self.name, track_total_hits=True)
         return int(answer["hits"]["total"]["value"])
 
-    def count_and_shards(self, query: dict[str, Any]) -> tuple[int, int]:
-        """Count the documents of a query, and the shards that were searched."""
-        answer = self._search(query, index=self.name, track_total_hits=True)
+    def count_and_shards(self, query: dict[str, Any], index: str | None = None) -> tuple[int, int]:
+        """Count the documents of a query, and the shards that were searched, in all indices or in some of them."""
+        answer = self._search(query, index=index or self.name, track_total_hits=True)
         return int(answer["hits"]["total"]["value"]), int(answer["_shards"]["total"])
 
     def count_in(self, pit: PointInTime, query: dict[str, Any], shards: int) -> int:
@@ -130,14 +145,41 @@ class Index:
         ElasticsearchError
             The point in time has fewer than `shards` shards: an index or a cluster has disappeared.
         """
-        answer = self._search(query, pit={"id": pit.id, "keep_alive": KEEP_ALIVE}, track_total_hits=True)
+        return int(self._search_in(pit, query, shards, track_total_hits=True)["hits"]["total"]["value"])
+
+    def aggregate(
+        self,
+        pit: PointInTime,
+        query: dict[str, Any],
+        aggregations: Mapping[str, Any],
+        shards: int,
+        runtime: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Return the aggregations of a query in a point in time, by name.
+
+        Parameters
+        ----------
+        pit, query, aggregations
+            What is aggregated.
+        shards
+            The least number of shards that must be searched, see `count_in`.
+        runtime
+            The ``runtime_mappings`` of the search.
+        """
+        wanted = {"aggregations": aggregations, "track_total_hits": False}
+        if runtime:
+            wanted["runtime_mappings"] = runtime
+        return dict(self._search_in(pit, query, shards, **wanted)["aggregations"])
+
+    def _search_in(self, pit: PointInTime, query: dict[str, Any], shards: int, **options: Any) -> Any:
+        answer = self._search(query, pit={"id": pit.id, "keep_alive": KEEP_ALIVE}, **options)
         pit.id = answer.get("pit_id") or pit.id
         if answer["_shards"]["total"] < shards:
             raise ElasticsearchError(
-                f"{self.name} did not answer in full: it had {shards} shards when the extraction was planned, and has "
+                f"{self.name} did not answer in full: it had {shards} shards at first, and has "
                 f"{answer['_shards']['total']} now. An index or a cluster is missing. Try again when it is available."
             )
-        return int(answer["hits"]["total"]["value"])
+        return answer
 
     def ends(self, query: dict[str, Any]) -> tuple[int | None, int | None]:
         """Return the times of the first and the last document in UTC milliseconds; None if there are no documents."""
@@ -163,11 +205,11 @@ class Index:
         return answer.body
 
     @contextmanager
-    def point_in_time(self) -> Iterator[PointInTime]:
-        """Open a point in time and close it at the end."""
+    def point_in_time(self, index: str | None = None) -> Iterator[PointInTime]:
+        """Open a point in time of all indices or of some of them, and close it at the end."""
         opened = self.ask(
             # by default a missing shard is an error
-            lambda: self.client.open_point_in_time(index=self.name, keep_alive=KEEP_ALIVE)
+            lambda: self.client.open_point_in_time(index=index or self.name, keep_alive=KEEP_ALIVE)
         )
         pit = PointInTime(opened["id"])
         try:

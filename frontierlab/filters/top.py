@@ -34,9 +34,13 @@ def check_top(top: object) -> None:
         raise InvalidRequestError(f"top={top!r}: give a whole number of groups, 1 or more, or None for all.")
 
 
-def unnamed(part: str, groups: int) -> str | None:
-    """Return the text shown as the name of other or missing groups; None for a named group."""
-    words = {OTHER: f"({groups:,} other{'s' if groups != 1 else ''})", MISSING: "(none named)"}
+def unnamed(part: str, groups: int | None) -> str | None:
+    """Return the text shown as the name of other or missing groups; None for a named group.
+
+    `groups` is None if the number of other groups is not known.
+    """
+    others = "(others)" if groups is None else f"({groups:,} other{'s' if groups != 1 else ''})"
+    words = {OTHER: others, MISSING: "(none named)"}
     return words.get(part)
 
 

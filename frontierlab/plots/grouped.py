@@ -129,7 +129,8 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
     found = [named.iloc[:top][columns].assign(label=labels)]
     for rows, part in ((rest, OTHER), (missing, MISSING)):
         if len(rows):
-            label = unnamed(part, int(rows["groups"].sum()))
+            groups = rows["groups"].sum(skipna=False)
+            label = unnamed(part, None if pd.isna(groups) else int(groups))
             # sum each column separately: a sum over mixed columns would convert int64 to float64
             sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
             found.append(pd.DataFrame(sums).assign(label=label))

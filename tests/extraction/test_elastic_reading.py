@@ -362,7 +362,7 @@ class TestPartialAnswers:
         self, filled: str, extract: Any, proxy: FlakyProxy
     ) -> None:
         proxy.faults.append(Edit(lambda body: body | {"_shards": {"total": 0, "failed": 0}}, when="_search", skip=3))
-        with pytest.raises(InterruptedExtraction, match="had 1 shards when the extraction was planned, and has 0 now"):
+        with pytest.raises(InterruptedExtraction, match="had 1 shards at first, and has 0 now"):
             extract(filled, es_address=proxy.url)
 
     @pytest.fixture

@@ -1,0 +1,3 @@
+"""A look at what an index holds, by aggregations in Elasticsearch: `overview` and its result."""
+
+__all__: list[str] = []

@@ -1,0 +1,270 @@
+"""Put the searches of an overview, part by part, and add up what they count."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from frontierlab.documents.lenient import MalformedDocument, convert_text, converter_of
+from frontierlab.elastic.client import Index
+from frontierlab.overviews import aggregations
+from frontierlab.overviews.aggregations import EXACT, ZERO, Counts, added, counts_of
+from frontierlab.overviews.parts import Part
+from frontierlab.schema import DOCUMENT_FIELDS
+from frontierlab.selection import QUERY_KINDS
+
+__all__ = ["Counted", "Databases", "Looker", "Values"]
+
+GROUPS = 2_000
+"""The most values of a field in one answer; the largest of a shard are sent by it."""
+
+PAGE, PAGES = 5_000, 20
+"""Combinations of values (of a folder) in one answer, and the most answers."""
+
+_NAMES = 10_000  # databases that are told apart
+
+Key = tuple[Any, ...]
+
+
+@dataclass
+class Databases:
+    """How many documents there are, by what they ask for.
+
+    Parameters
+    ----------
+    names
+        The values of ``sqldb`` that name a configured database.
+    documents, unnamed
+        All documents, and those without a database.
+    ignored
+        The documents with a value that the index did not take.
+    """
+
+    names: set[str] = field(default_factory=set)
+    documents: int = 0
+    unnamed: int = 0
+    ignored: int = 0
+
+    def left_out(self, queries: int) -> dict[str, int]:
+        """Return the documents that are not among the queries of the configured databases, by reason."""
+        rest = {"no database": self.unnamed, "another database": self.documents - self.unnamed - queries}
+        return {reason: count for reason, count in rest.items() if count}
+
+
+@dataclass
+class Counted:
+    """The numbers of combinations of values.
+
+    Parameters
+    ----------
+    counts
+        Values, None where missing → their numbers.
+    whole
+        Whether these are all combinations.
+    """
+
+    counts: dict[Key, Counts] = field(default_factory=dict)
+    whole: bool = True
+
+    def add(self, key: Key, counts: Counts) -> None:
+        """Add numbers to those of a combination."""
+        self.counts[key] = added(self.counts.get(key, ZERO), counts)
+
+
+@dataclass
+class Values(Counted):
+    """The numbers of the values of one field.
+
+    Parameters
+    ----------
+    counts, whole
+        As in `Counted`. If the values are not whole, these are the largest, counted exactly.
+    most_elsewhere
+        The most queries that a value can have which is not among them.
+    """
+
+    most_elsewhere: int = 0
+
+
+class Looker:
+    """Puts the searches of one overview.
+
+    Parameters
+    ----------
+    index, parts
+        What is searched.
+    told
+        Called after each search.
+    """
+
+    def __init__(self, index: Index, parts: Sequence[Part], told: Callable[[str], object]) -> None:
+        self._index = index
+        self._parts = parts
+        self._told = told
+        self.databases = Databases()
+        self.rounded = False
+
+    def _asked(
+        self, what: str, ask: Callable[[Part], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]
+    ) -> Iterator[tuple[Part, dict[str, Any]]]:
+        """Search the parts; `ask` returns the aggregations and more conditions for a part, or no aggregations."""
+        for part in self._parts:
+            wanted, more = ask(part)
+            if wanted:
+                yield part, part.ask(self._index, wanted, *more)
+            self._told(what)
+
+    def _configured(self, part: Part) -> dict[str, Any]:
+        mapped = part.group.shape.fields.get("sqldb")
+        return {"terms": {mapped.name: sorted(self.databases.names)}} if mapped else {"match_none": {}}
+
+    def look_at_databases(self, instances: Sequence[str]) -> None:
+        """Count all documents, and find the names of the configured databases."""
+        found = self.databases
+
+        def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+            every: dict[str, Any] = {"filter": {"match_all": {}}}
+            wanted: dict[str, Any] = {"all": every, "ignored": {"filter": {"exists": {"field": "_ignored"}}}}
+            if (mapped := part.group.shape.fields.get("sqldb")) is None:
+                return wanted | {"none": every}, ()
+            how = {"field": mapped.name, "size": _NAMES}
+            return wanted | {"named": {"terms": how}, "none": {"missing": {"field": mapped.name}}}, ()
+
+        for _, answer in self._asked("databases", ask):
+            found.documents += answer["all"]["doc_count"]
+            found.unnamed += answer["none"]["doc_count"]
+            found.ignored += answer["ignored"]["doc_count"]
+            names = (str(bucket["key"]) for bucket in answer.get("named", {"buckets": ()})["buckets"])
+            found.names.update(name for name in names if name.partition("_")[0] in instances)
+
+    def over_time(self, width: int) -> dict[int, dict[str, int]]:
+        """Return the numbers of each bin with queries: its start in UTC milliseconds → column → number."""
+        found: dict[int, dict[str, int]] = {}
+        columns = ("cached", "not_cached", *QUERY_KINDS)
+        for _, answer in self._asked(
+            "over time",
+            lambda part: ({"bins": aggregations.over_time(part.group.shape, width)}, [self._configured(part)]),
+        ):
+            for bucket in answer["bins"]["buckets"]:
+                counts = Counter({name: bucket[name]["doc_count"] for name in columns})
+                counts["queries"] = bucket["doc_count"]
+                counts["bytes"] = round(bucket["not_cached"].get("bytes", {"value": 0})["value"])
+                sums = Counter(found.get(int(bucket["key"]), {}))
+                sums.update(counts)
+                found[int(bucket["key"])] = dict(sums)
+        return found
+
+    def combinations(self, fields: Sequence[str]) -> Counted:
+        """Count all combinations of the values of fields, the first of which is ``sqldb``."""
+        found = Counted()
+        for part in self._parts:
+            missing = [name for name in fields if name not in part.group.shape.fields]
+            for bucket in self._pages(part, fields, found):
+                values = {**dict.fromkeys(missing), **bucket["key"]}
+                if values["sqldb"] in self.databases.names:  # not another value of an array
+                    found.add(tuple(_value(name, values[name]) for name in fields), self._counts(bucket))
+            self._told("folders")
+        return found
+
+    def _pages(self, part: Part, fields: Sequence[str], found: Counted) -> Iterator[Mapping[str, Any]]:
+        if "sqldb" not in part.group.shape.fields:
+            return
+        after: Mapping[str, Any] | None = None
+        for _ in range(PAGES):
+            wanted = {"all": aggregations.composite(part.group.shape, fields, PAGE, after)}
+            answer = part.ask(self._index, wanted, self._configured(part))["all"]
+            yield from answer["buckets"]
+            if (after := answer.get("after_key")) is None or len(answer["buckets"]) < PAGE:
+                return
+        found.whole = False
+
+    def values(self, name: str, top: int) -> Values:
+        """Count the values of a field; the `top` largest exactly if there are too many for one answer."""
+        found = Values()
+        written: dict[int, dict[Any, set[Any]]] = {}  # the forms of a value, by group of indices
+        for part, answer in self._asked(name, lambda part: (self._terms(part, name, GROUPS), [self._configured(part)])):
+            values = answer.get("values", {"buckets": ()})
+            forms = written.setdefault(id(part.group), {})
+            for bucket in values["buckets"]:
+                value = _value(name, bucket["key"])
+                forms.setdefault(value, set()).add(bucket["key"])
+                found.add((value,), self._counts(bucket))
+            found.add((None,), counts_of(answer["none"]))
+            if values.get("sum_other_doc_count"):
+                found.whole = False
+                found.most_elsewhere += values["buckets"][-1]["doc_count"] + values["doc_count_error_upper_bound"]
+        if found.counts.get((None,)) == ZERO:
+            del found.counts[None,]
+        return found if found.whole else self._exactly(name, top, found, written)
+
+    @staticmethod
+    def _terms(part: Part, name: str, size: int) -> dict[str, Any]:
+        shape = part.group.shape
+        if name not in shape.fields:
+            return {"none": {"filter": {"match_all": {}}, "aggregations": aggregations.measures(shape)}}
+        none = {"missing": {"field": shape.fields[name].name}, "aggregations": aggregations.measures(shape)}
+        return {"values": aggregations.terms(shape, name, size), "none": none}
+
+    def _exactly(self, name: str, top: int, found: Values, written: Mapping[int, Mapping[Any, set[Any]]]) -> Values:
+        """Count the largest values again, all documents of them."""
+        named = [key for key in found.counts if key[0] is not None]
+        largest = sorted(named, key=lambda key: found.counts[key][0], reverse=True)[:top]
+        exact = Values(whole=False, most_elsewhere=found.most_elsewhere)
+        if (none := found.counts.get((None,))) is not None:
+            exact.counts[None,] = none
+        for part, answer in self._asked(name, lambda part: self._only(part, name, largest, written)):
+            del part
+            for bucket in answer["values"]["buckets"]:
+                exact.add((_value(name, bucket["key"]),), self._counts(bucket))
+        return exact
+
+    def _only(
+        self, part: Part, name: str, keys: Sequence[Key], written: Mapping[int, Mapping[Any, set[Any]]]
+    ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        shape = part.group.shape
+        if name not in shape.fields:
+            return {}, ()
+        as_text = shape.fields[name].type == "keyword"
+        forms = written.get(id(part.group), {})
+        only = {form for (value,) in keys for form in (forms.get(value, ()) or [str(value) if as_text else value])}
+        listed = sorted(only)
+        wanted = {"values": aggregations.terms(shape, name, len(listed), listed)}
+        return wanted, [self._configured(part), {"terms": {shape.fields[name].name: listed}}]
+
+    def names_of_tasks(self, tasks: Sequence[int]) -> dict[int, str]:
+        """Return the name of each of these tasks that has one; of several names, the alphabetically last."""
+        found: dict[int, str] = {}
+        keys = [(task,) for task in tasks]
+
+        def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+            shape = part.group.shape
+            wanted, more = self._only(part, "taskid", keys, {}) if keys and "taskname" in shape.fields else ({}, ())
+            if wanted:
+                last = {"field": shape.fields["taskname"].name, "size": 1, "order": {"_key": "desc"}}
+                wanted = {"values": {**wanted["values"], "aggregations": {"names": {"terms": last}}}}
+            return wanted, more
+
+        for _, answer in self._asked("names of tasks", ask):
+            for bucket in answer["values"]["buckets"]:
+                task = _value("taskid", bucket["key"])
+                for name in bucket["names"]["buckets"]:
+                    found[task] = max(found.get(task, ""), str(name["key"]))
+        return found
+
+    def _counts(self, bucket: Mapping[str, Any]) -> Counts:
+        counts = counts_of(bucket)
+        self.rounded |= max(map(abs, counts)) >= EXACT
+        return counts
+
+
+def _value(name: str, key: Any) -> Any:
+    """Return the value of a column for a value of the index, as the reader of documents does; None if it has none."""
+    if key is None:
+        return None
+    try:
+        return convert_text(json.dumps(key), converter_of(DOCUMENT_FIELDS[name]))[0]
+    except MalformedDocument:
+        return None

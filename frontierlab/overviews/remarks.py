@@ -1,0 +1,111 @@
+"""The sentences of an overview: how its numbers were found, and what they lack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from frontierlab.elastic.client import Index
+from frontierlab.overviews.counting import Counted, Looker, Values
+from frontierlab.overviews.parts import FIELDS, Group
+from frontierlab.util.times import in_words
+
+__all__ = ["Remarks"]
+
+
+@dataclass
+class Remarks:
+    """The sentences of one overview.
+
+    Parameters
+    ----------
+    notes
+        How the numbers were found, and how far an extraction may differ.
+    warnings
+        What makes numbers too small, or a choice of the largest groups uncertain.
+    """
+
+    notes: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def of_folders(self, found: Counted, by_id_only: int, *, catalogued: bool) -> None:
+        """Remark on queries whose folder has no name, and on folders that were not counted."""
+        if by_id_only and catalogued:
+            self.notes.append(f"{by_id_only:,} queries name their folder only by an id that the catalogue lacks.")
+        elif by_id_only:
+            self.warnings.append(
+                f"{by_id_only:,} queries name their folder only by an id, and there is no catalogue yet: they are "
+                "unnamed."
+            )
+        if not found.whole:
+            self.warnings.append(
+                "There are more folders than could be counted: the largest may be missing, and their numbers too small."
+            )
+
+    def of_choice(self, name: str, values: Values) -> None:
+        """Remark on the choice of the largest values, if the server did not give all."""
+        if values.whole:
+            return
+        shown = [counts[0] for key, counts in values.counts.items() if key[0] is not None]
+        if not shown or min(shown) < values.most_elsewhere:
+            self.warnings.append(
+                f"There are many {name}. Those shown are counted exactly, but which are the largest is approximate: "
+                f"one that is not shown has at most {values.most_elsewhere:,} queries."
+            )
+        else:
+            self.notes.append(f"There are many {name}: the others were not counted one by one.")
+
+    def of_documents(self, index: Index, looker: Looker, limit: int) -> None:
+        """Remark on documents that were not counted, or may be counted differently by an extraction."""
+        found = looker.databases
+        if found.ignored:
+            self.notes.append(
+                f"{found.ignored:,} documents have a value that the index did not take (malformed or too long). An "
+                "extraction reads such values from the documents, or keeps the documents apart as malformed."
+            )
+        if looker.rounded:
+            self.notes.append("Sums from 2^53 on are rounded.")
+        timeless = index.count({"bool": {"must_not": {"exists": {"field": "@timestamp"}}}})
+        if timeless:
+            self.notes.append(
+                f"{timeless:,} documents of the index have no readable @timestamp, so they are in no period."
+            )
+        if found.documents > limit:
+            self.warnings.append(
+                f"An extraction would stop at limit_queries: {limit:,} of {found.documents:,} documents."
+            )
+
+    def of_fields(self, groups: Iterable[Group]) -> None:
+        """Remark on the fields that indices lack, and on those that are read from documents."""
+        lacking: dict[str, list[str]] = {}
+        slow: dict[str, list[str]] = {}
+        for group in groups:
+            for name in FIELDS:
+                if name not in group.shape.fields:
+                    lacking.setdefault(name, []).extend(group.shape.indices)
+                elif name in group.shape.runtime:
+                    slow.setdefault(name, []).extend(group.shape.indices)
+        for name, indices in lacking.items():
+            self.notes.append(
+                f"{name} is not in the mapping of {_some(indices)}: its values there are taken as missing. An "
+                "extraction finds those that documents have all the same."
+            )
+        for name, indices in slow.items():
+            self.notes.append(
+                f"{name} of {_some(indices)} cannot be counted as it is mapped; documents are read for it, slowly."
+            )
+
+    def of_nothing(self, index: Index) -> None:
+        """Say when the index has documents, for a period without any."""
+        first, last = index.ends({"match_all": {}})
+        if first is None or last is None:
+            self.warnings.append(f"The index {index.name} has no documents at all.")
+        else:
+            self.warnings.append(
+                f"No document is in this period. The index has documents from {in_words(first)} to {in_words(last)}."
+            )
+
+
+def _some(indices: Sequence[str]) -> str:
+    named = sorted(indices)
+    return ", ".join(named[:3]) + (f" and {len(named) - 3} more" if len(named) > 3 else "")
