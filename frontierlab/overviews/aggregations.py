@@ -34,6 +34,7 @@ COLUMNS = ("queries", "cached", "not_cached", "unknown", "bytes", "dbtime_ms", "
 """What is counted in each group: the columns of the filters `cached_per_schema` and `cost_per_task`."""
 
 ZERO: Counts = (0,) * len(COLUMNS)
+"""The numbers of no query."""
 
 EXACT = 2**53
 """Elasticsearch adds up in floating point: a larger sum is rounded."""
