@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from frontierlab.errors import CatalogueError
 from frontierlab.schema import NAME, NO_TAG
 from frontierlab.util.files import replacing
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["CATALOGUE_SCHEMA", "Catalogue", "Completed", "find_folders"]
 
@@ -221,6 +223,8 @@ def find_folders(
     pandas.DataFrame
         A row is a folder and tag, with the columns of `CATALOGUE_SCHEMA`.
     """
+    import pandas as pd
+
     frame: pd.DataFrame = catalogue.table.to_pandas()
     found = pd.Series(True, index=frame.index)
     for name, part in {"db": db, "schema": schema, "node": node, "tag": tag}.items():
@@ -234,6 +238,8 @@ def find_folders(
 
 def _distinct(columns: list[pa.ChunkedArray]) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Return the index of the first row of each distinct combination, and the combination of each row."""
+    import pandas as pd
+
     codes: np.ndarray[Any, Any] = np.zeros(len(columns[0]), np.int64)
     for column in columns:
         array = column.combine_chunks()

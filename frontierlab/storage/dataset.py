@@ -8,11 +8,10 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.dataset
 import pyarrow.parquet as pq
 
 from frontierlab.errors import DatasetError, InvalidRequestError
@@ -22,18 +21,15 @@ from frontierlab.storage.manifest import Counts, Manifest, Outcome
 from frontierlab.storage.parts import part_folder, read_outcome, row_files
 from frontierlab.util.files import reason, replacing
 
+if TYPE_CHECKING:
+    import pandas as pd  # imported when it is used: half a second that a list of datasets does not need
+
 __all__ = ["Dataset", "MANIFEST_KEY", "dataset_path"]
 
 MANIFEST_KEY = "frontierlab.storage.manifest"
 """Key of the dataset's manifest in the metadata of an exported Parquet file."""
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_PANDAS_TYPES = {
-    pa.int64(): pd.Int64Dtype(),
-    pa.bool_(): pd.BooleanDtype(),
-    pa.float64(): pd.Float64Dtype(),
-    pa.string(): pd.StringDtype(),
-}
 
 
 class Dataset:
@@ -152,6 +148,8 @@ class Dataset:
         if not files:
             empty = self.schema.empty_table()
             return empty.select(columns) if columns is not None else empty
+        import pyarrow.dataset  # it imports pandas
+
         table = pyarrow.dataset.dataset(files, schema=self.schema).to_table(
             columns=list(columns) if columns is not None else None
         )
@@ -163,12 +161,22 @@ class Dataset:
         Integers are ``Int64`` and flags ``boolean``, so that missing values do not turn integers into floats.
         ``time`` is ``datetime64[ms, UTC]``; names are categories.
         """
+        import pandas as pd
+
+        types = {
+            pa.int64(): pd.Int64Dtype(),
+            pa.bool_(): pd.BooleanDtype(),
+            pa.float64(): pd.Float64Dtype(),
+            pa.string(): pd.StringDtype(),
+        }
         rows = self.to_arrow(columns, allow_incomplete=allow_incomplete)
-        frame: pd.DataFrame = rows.to_pandas(types_mapper=_PANDAS_TYPES.get)
+        frame: pd.DataFrame = rows.to_pandas(types_mapper=types.get)
         return frame
 
     def malformed(self) -> pd.DataFrame:
         """Return the malformed documents: ``reason`` and ``document`` (its JSON text)."""
+        import pandas as pd
+
         records = []
         for part in self.manifest.plan:
             for file in sorted(part_folder(self.path, part.number).glob("*.set-aside.ndjson")):

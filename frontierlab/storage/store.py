@@ -13,7 +13,7 @@ from frontierlab.errors import DatasetError
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.housekeeping import delete, rename
-from frontierlab.storage.manifest import NotBegun
+from frontierlab.storage.listing import dataset_names, dataset_records
 from frontierlab.storage.overlaps import Overlaps
 from frontierlab.storage.periods import Period, Time
 
@@ -48,7 +48,7 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
     settings = settings or Settings()
     path = dataset_path(name, settings.data_dir)
     if not path.is_dir():
-        names = ", ".join(list_datasets(settings)["name"]) or "none yet"
+        names = ", ".join(dataset_names(settings.data_dir)) or "none yet"
         raise DatasetError(f"There is no dataset {name!r} in {path.parent}. Valid: {names}.")
     return Dataset(path)
 
@@ -121,7 +121,7 @@ def as_period(datasets: Datasets, settings: Settings | None = None) -> Period:
 
 def _matching(pattern: str, settings: Settings) -> list[Path]:
     folder = settings.data_dir / "datasets"
-    names = sorted(path.name for path in folder.glob("[!.]*"))
+    names = dataset_names(settings.data_dir)
     found = [folder / name for name in names if fnmatchcase(name, pattern)]
     if not found:
         raise DatasetError(f"No dataset in {folder} is named {pattern}. There are: {', '.join(names) or 'none yet'}.")
@@ -174,26 +174,9 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
         (UTC), ``problem`` (why it cannot be opened; empty otherwise). A dataset that is being planned
         is incomplete, without rows and size.
     """
-    folder = (settings or Settings()).data_dir / "datasets"
-    records = []
-    for path in sorted(folder.glob("[!.]*")):
-        record: dict[str, object] = {"name": path.name, "state": "damaged", "problem": ""}
-        try:
-            dataset = Dataset(path)
-        except NotBegun as error:
-            record |= {"state": "incomplete", "problem": str(error)}
-        except DatasetError as error:
-            if not path.exists():  # deleted meanwhile
-                continue
-            record["problem"] = str(error)
-        else:
-            outcome = dataset.outcome()
-            record |= {"state": dataset.state, "rows": outcome.counts.kept, "size": dataset.size()}
-            record |= {"since": outcome.since, "until": outcome.until, "created": dataset.manifest.created}
-        records.append(record)
     columns = ["name", "state", "rows", "since", "until", "size", "created", "problem"]
-    frame = pd.DataFrame(records, columns=columns).astype({"rows": "Int64", "size": "Int64"})
-    for name in ("since", "until"):
-        frame[name] = pd.to_datetime(frame[name].astype("Int64"), unit="ms", utc=True)
-    frame["created"] = pd.to_datetime(frame["created"], utc=True, format="ISO8601")
+    frame = pd.DataFrame(dataset_records((settings or Settings()).data_dir), columns=columns)
+    frame = frame.astype({"rows": "Int64", "size": "Int64"})
+    for name in ("since", "until", "created"):
+        frame[name] = pd.to_datetime(frame[name], utc=True)
     return frame

@@ -8,6 +8,7 @@ import pkgutil
 import subprocess
 import sys
 
+import click
 import pytest
 
 import frontierlab
@@ -36,6 +37,8 @@ def is_documented(module, name):
     if inspect.isclass(value):
         doc = vars(value).get("__doc__") or ""  # its own, not its base's
         return bool(doc) and not doc.startswith(f"{name}(")  # nor what a dataclass writes
+    if isinstance(value, click.Command):
+        return bool(value.help)
     if inspect.isroutine(value) or inspect.ismodule(value):
         return bool(value.__doc__)
     return name in documented_constants(module)

@@ -1,0 +1,5 @@
+"""The command line, as ``python -m frontierlab``."""
+
+from frontierlab.cli import main
+
+main()

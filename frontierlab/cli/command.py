@@ -1,0 +1,219 @@
+"""What all commands have in common: options, help with examples and exit codes, errors, and the end by a signal."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import cached_property
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from frontierlab.cli.output import Output, OutputClosed, note
+from frontierlab.cli.selection_options import selection_of, selection_options
+from frontierlab.cli.words import in_words_of_options
+from frontierlab.errors import FrontierlabError
+
+if TYPE_CHECKING:
+    from frontierlab.settings import Settings
+
+__all__ = ["CANNOT", "Call", "Command", "FINDINGS", "NOTHING"]
+
+NOTHING = 0
+"""Exit code: done, and nothing found that a person should see."""
+
+FINDINGS = 1
+"""Exit code: something found that a person should see."""
+
+CANNOT = 2
+"""Exit code: it could not be done, or looked at."""
+
+_CLOSED, _INTERRUPTED, _TERMINATED = 141, 130, 143  # 128 + the number of the signal, as shells have it
+_CONFIGURATION = click.option(
+    "--config",
+    type=click.Path(dir_okay=False),
+    metavar="FILE",
+    help="The configuration file.  [default: the file that the variable CONFIG_FILE names]",
+)
+_DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+_JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON, an object a line, instead of text.")
+
+
+class _Terminated(BaseException):
+    """The process was asked to end by SIGTERM."""
+
+
+class Call:
+    """A call of a command; its function gets it as first argument.
+
+    Parameters
+    ----------
+    config
+        Path of the configuration file, if given.
+    as_json
+        Whether JSON is asked for.
+    """
+
+    def __init__(self, config: str | None, as_json: bool) -> None:
+        self._config = config
+        self.out = Output(as_json)
+
+    @property
+    def config(self) -> str | None:
+        """The configuration file that was given; None for the one of the environment."""
+        return self._config
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings."""
+        from frontierlab.settings import Settings
+
+        return Settings(self._config)
+
+
+class Command(click.Command):
+    """A command that is the face of one function of the package.
+
+    Its function gets a `Call`, and returns its exit code, or None for 0.
+
+    Parameters
+    ----------
+    face
+        Full name of the function; empty if there is no single one.
+    examples
+        Command lines that work, shown by ``--help``.
+    finds
+        What it means that the exit code is 1; empty if it never is.
+    interrupted
+        What Ctrl-C leaves, and how to go on.
+    selects
+        Whether it takes a selection of queries; its function gets it as ``selection``.
+    results
+        Whether it takes ``--json``.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        face: str = "",
+        examples: Sequence[str] = (),
+        finds: str = "",
+        interrupted: str = "Nothing was changed.",
+        selects: bool = False,
+        results: bool = True,
+        **more: Any,
+    ) -> None:
+        super().__init__(*args, **more)
+        self.face, self.examples, self.finds = face, tuple(examples), finds
+        self.interrupted, self.selects = interrupted, selects
+        self.common: list[click.Parameter] = [
+            _parameter(one) for one in (*([_JSON] if results else []), _CONFIGURATION, _DEBUG)
+        ]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the command's own parameters, those of a selection, and those of all commands."""
+        own = super().get_params(ctx)  # ends with --help
+        own, help_option = own[: len(self.params)], own[len(self.params) :]
+        return [*own, *(selection_options() if self.selects else []), *self.common, *help_option]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options in three sections."""
+        selecting = {option.name for option in selection_options()} if self.selects else set()
+        sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Only these queries": [], "Common options": []}
+        for parameter in self.get_params(ctx):
+            own = parameter in self.params
+            title = "Options" if own else "Only these queries" if parameter.name in selecting else "Common options"
+            record = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if record is not None:
+                sections[title].append(record)
+        for title, records in sections.items():
+            if records:
+                with formatter.section(title):
+                    formatter.write_dl(records)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the examples and the exit codes."""
+        if self.examples:
+            with formatter.section("Examples" if len(self.examples) > 1 else "Example"):
+                for example in self.examples:
+                    formatter.write(f"{'':{formatter.current_indent}}{example}\n")
+        with formatter.section("Exit codes"):
+            codes = [(str(NOTHING), "done"), (str(CANNOT), "it could not be done; the standard error says why")]
+            if self.finds:
+                codes.insert(1, (str(FINDINGS), self.finds))
+            formatter.write_dl(codes)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, and end with its exit code."""
+        debug = ctx.params.pop("debug")
+        ctx.obj = Call(ctx.params.pop("config"), ctx.params.pop("as_json", False))
+        try:
+            with _ending_by_sigterm(), _telling_warnings():
+                if self.selects:
+                    ctx.params["selection"] = selection_of(ctx.params)
+                code = super().invoke(ctx)
+        except click.ClickException:  # wrong usage that only the command itself can see
+            raise
+        except OutputClosed:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at the end
+            code = _CLOSED
+        except (KeyboardInterrupt, _Terminated) as signalled:
+            note(f"\nStopped. {self.interrupted}")
+            code = _TERMINATED if isinstance(signalled, _Terminated) else _INTERRUPTED
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            note(self._explained(error, ctx), "Error: ")
+            code = CANNOT
+        ctx.exit(code or NOTHING)
+
+    @staticmethod
+    def _explained(error: Exception, ctx: click.Context) -> str:
+        if isinstance(error, FrontierlabError):
+            return " ".join(in_words_of_options(text, ctx) for text in (str(error), *getattr(error, "__notes__", ())))
+        if isinstance(error, ImportError) and error.name:
+            return f'{error.name.partition(".")[0]} is not installed: pip install "frontierlab[all]"'
+        return f"this is a fault of frontierlab ({type(error).__name__}: {error}). With --debug it shows where."
+
+
+def _parameter(option: Any) -> click.Parameter:
+    """Return the parameter that a decorator of click would add."""
+
+    def bare() -> None: ...
+
+    option(bare)
+    parameter: click.Parameter = bare.__click_params__[0]  # type: ignore[attr-defined]
+    return parameter
+
+
+@contextmanager
+def _ending_by_sigterm() -> Iterator[None]:
+    """End as by Ctrl-C if the process is asked to end, so that nothing half-done is left."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise _Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _telling_warnings() -> Iterator[None]:
+    """Tell warnings as sentences on the standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: note(str(message), "Warning: ")
+        yield

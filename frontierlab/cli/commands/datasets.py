@@ -1,0 +1,154 @@
+"""``frontierlab datasets``: the datasets of the data folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.group import Group
+from frontierlab.cli.types import DATASET
+
+__all__ = ["command"]
+
+_COLUMNS = ("name", "state", "rows", "since", "until", "size", "created", "problem")
+
+
+@click.group("datasets", cls=Group, default="list")
+def command() -> None:
+    """List the datasets, look at one, rename, export or delete it. Without a command: list."""
+
+
+@command.command("list", cls=Command, face="frontierlab.datasets.list_datasets", examples=["frontierlab datasets"])
+@click.pass_obj
+def list_(call: Call) -> None:
+    """List the datasets of the data folder.
+
+    rows: queries; since, until: times of the first and the last one; size: bytes; problem: why it cannot be opened.
+    """
+    from frontierlab.storage.listing import dataset_records
+
+    folder = call.settings.data_dir
+    call.out.rows(dataset_records(folder), _COLUMNS, f"There is no dataset in {folder / 'datasets'} yet.")
+
+
+@command.command(
+    "show",
+    cls=Command,
+    face="frontierlab.datasets.open_dataset",
+    examples=["frontierlab datasets show overlay", "frontierlab datasets show overlay --json"],
+    finds="the dataset is incomplete, or it lacks something that was asked for",
+)
+@click.argument("name", type=DATASET)
+@click.pass_obj
+def show(call: Call, name: str) -> int:
+    """Show what a dataset holds, where it is from, and what it lacks."""
+    from frontierlab.storage.losses import losses
+    from frontierlab.storage.store import open_dataset
+
+    dataset = open_dataset(name, call.settings)
+    outcome, complete = dataset.outcome(), dataset.state == "complete"
+    lacks = [loss.text for loss in losses(dataset, call.settings)] if complete else []
+    counts = outcome.counts
+    known: dict[str, Any] = {
+        "name": dataset.name,
+        "state": dataset.state,
+        "path": dataset.path,
+        "read": counts.read,
+        "kept": counts.kept,
+        "left_out": dict(outcome.left_out),
+        "malformed": dict(outcome.malformed),
+        "size": dataset.size(),
+        "created": dataset.manifest.created,
+        "request": dataset.manifest.request,
+        "lacks": lacks,
+    }
+    text = [
+        f"{name}: {dataset.state}, {dataset.size() / 1e6:,.1f} MB in {dataset.path}",
+        f"{counts.read:,} documents read = {counts.kept:,} kept + {counts.left_out:,} left out + "
+        f"{counts.malformed:,} malformed",
+        *(f"  left out: {number:,} {reason}" for reason, number in outcome.left_out.items()),
+        *(f"  malformed: {number:,} {reason}" for reason, number in outcome.malformed.items()),
+        f"created {dataset.manifest.created}",
+        *(f"{key}: {value}" for key, value in dataset.manifest.request.items() if value not in (None, "", {})),
+        *lacks,
+    ]
+    call.out.record(known, "\n".join(text))
+    return 0 if complete and not lacks else 1
+
+
+@command.command(
+    "export",
+    cls=Command,
+    face="frontierlab.Dataset.export",
+    examples=["frontierlab datasets export overlay overlay.csv"],
+    interrupted="No new file is left, and an old one is as it was.",
+)
+@click.argument("name", type=DATASET)
+@click.argument("path", type=click.Path(dir_okay=False))
+@click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
+@click.pass_obj
+def export(call: Call, name: str, path: str, overwrite: bool) -> None:
+    """Write all rows of a dataset to one file, which ends in .parquet or .csv."""
+    from frontierlab.storage.store import open_dataset
+
+    written = open_dataset(name, call.settings).export(path, overwrite=overwrite)
+    call.out.record({"path": written}, str(written))
+
+
+@command.command(
+    "import",
+    cls=Command,
+    face="frontierlab.datasets.import_parquet",
+    examples=["frontierlab datasets import old.parquet from-old"],
+)
+@click.argument("path", type=click.Path(exists=True))
+@click.argument("name")
+@click.pass_obj
+def import_(call: Call, path: str, name: str) -> None:
+    """Make a dataset of a Parquet file, or of a folder of such files."""
+    from frontierlab.extraction.import_parquet import import_parquet
+
+    dataset = import_parquet(path, name, call.settings)
+    call.out.record({"name": dataset.name, "rows": dataset.counts.kept}, repr(dataset))
+
+
+@command.command(
+    "rename",
+    cls=Command,
+    face="frontierlab.datasets.rename_dataset",
+    examples=["frontierlab datasets rename overlay overlay-october"],
+)
+@click.argument("name", type=DATASET)
+@click.argument("new_name")
+@click.pass_obj
+def rename(call: Call, name: str, new_name: str) -> None:
+    """Rename a dataset. Its jobs and stored caching figures keep the old name."""
+    from frontierlab.storage.store import rename_dataset
+
+    rename_dataset(name, new_name, call.settings)
+    call.out.record({"name": new_name}, f"{name} is now {new_name}.")
+
+
+@command.command(
+    "delete",
+    cls=Command,
+    face="frontierlab.datasets.delete_dataset",
+    examples=["frontierlab datasets delete overlay --yes"],
+)
+@click.argument("name", type=DATASET)
+@click.option("--yes", is_flag=True, help="Do not ask before.")
+@click.pass_obj
+def delete(call: Call, name: str, yes: bool) -> None:
+    """Delete a dataset and all its files for good, also a damaged one."""
+    import sys
+
+    from frontierlab.storage.store import delete_dataset
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError(f"Deleting {name} is for good: give --yes where nobody can be asked.")
+        click.confirm(f"Delete the dataset {name} for good?", abort=True, err=True)
+    delete_dataset(name, call.settings)
+    call.out.record({"name": name, "deleted": True}, f"{name} is deleted.")

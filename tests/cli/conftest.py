@@ -1,0 +1,58 @@
+"""The command line on the sample: a data folder, a working folder, and a runner."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import frontierlab as fl
+from frontierlab.cli.main import root
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture(scope="session")
+def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the dataset ``overlay`` of the sample; tests copy it."""
+    folder = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FRONTIERLAB_LOSS_WARNING_SHARE", "0.03")
+        fl.extract(fl.sample.settings(data_dir=folder), source=fl.sample.path(), name="overlay", progress=False)
+    return folder
+
+
+@pytest.fixture
+def empty(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a configuration for the sample and an empty data folder; returns the data folder."""
+    monkeypatch.chdir(tmp_path)
+    configuration = fl.create_config_file(
+        tmp_path / "configuration.txt",
+        data_dir=tmp_path / "data",
+        coolr_file=fl.sample.path("catalogue.parquet"),
+        coolr_archive=fl.sample.path("payloads.parquet").parent,
+    )
+    monkeypatch.setenv("CONFIG_FILE", str(configuration))
+    return tmp_path / "data"
+
+
+@pytest.fixture
+def overlay(extracted: Path, empty: Path) -> Path:
+    """Like `empty`, with the dataset ``overlay``."""
+    shutil.copytree(extracted, empty)
+    return empty
+
+
+@pytest.fixture
+def run() -> Run:
+    """Runs a command in this process."""
+
+    def invoke(*args: str, stdin: str = "") -> Result:
+        done = CliRunner().invoke(root, args, input=stdin, prog_name="frontierlab", catch_exceptions=False)
+        assert isinstance(done.exit_code, int)
+        return done
+
+    return invoke

@@ -1,0 +1,140 @@
+"""What is true of every command: its examples work, its options are those of its function, it says how it ends."""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+import pytest
+
+import frontierlab as fl
+from frontierlab.cli.command import Command
+from frontierlab.cli.main import COMMANDS, root
+from frontierlab.cli.selection_options import selection_options
+from frontierlab.sample import World
+from frontierlab.sample.world.loading import load
+from tests.cli.conftest import Run
+
+# What a command takes beside the parameters of its function; the methods of a dataset have no name of one.
+OWN = {
+    "frontierlab datasets delete": {"yes"},
+    "frontierlab datasets export": {"name"},
+    "frontierlab config create": {"path", "secrets"},
+    "frontierlab config check": {"services"},
+}
+
+
+def commands(command: click.Command, path: str = "frontierlab") -> Iterator[tuple[str, Command]]:
+    context = click.Context(command, info_name="frontierlab")
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            yield from commands(command.get_command(context, name), f"{path} {name}")
+    else:
+        yield path, command
+
+
+ALL = dict(commands(root))
+EXAMPLES = [example for command in ALL.values() for example in command.examples]
+
+
+def needs(example: str) -> list[pytest.MarkDecorator]:
+    words = example.split()
+    if words[1] == "extract" and "--source" not in words:
+        return [pytest.mark.elasticsearch]
+    return [pytest.mark.spark] if words[1] in ("ask", "sql", "report", "caching", "changes") else []
+
+
+def test_every_command_is_there() -> None:
+    assert {path.split()[1] for path in ALL} == {*COMMANDS}
+
+
+@pytest.mark.parametrize("path", ALL)
+def test_a_command_describes_itself(path: str, run: Run) -> None:
+    command = ALL[path]
+    assert isinstance(command, Command)
+    assert command.help
+    assert command.examples
+    assert all(
+        f"{example} ".startswith(f"{path.removesuffix(' list').removesuffix(' show')} ") for example in command.examples
+    )
+    text = run(*path.split()[1:], "--help").stdout
+    assert all(example in text for example in command.examples)
+    assert re.search(r"Exit codes:\n +0 .*\n(.*\n)* +2 ", text)
+    for option in command.get_params(click.Context(command)):
+        if isinstance(option, click.Option):
+            assert option.help, option.name
+
+
+@pytest.mark.parametrize("path", [path for path, command in ALL.items() if command.face])
+def test_the_options_of_a_command_are_parameters_of_its_function(path: str) -> None:
+    command = ALL[path]
+    function = operator.attrgetter(command.face.removeprefix("frontierlab."))(fl)
+    parameters = {*inspect.signature(function).parameters}
+    assert {parameter.name for parameter in command.params} - parameters == OWN.get(path, set())
+    assert not command.selects or parameters & {"selection", "logs", "a"}
+
+
+def test_there_is_an_option_for_each_field_of_a_selection() -> None:
+    assert [option.keyword for option in selection_options()] == [field.name for field in fields(fl.Selection)]
+    assert all(option.help for option in selection_options())
+
+
+@pytest.fixture
+def desk(overlay: Path, tmp_path: Path, run: Run) -> Path:
+    """A working folder with all that the examples name."""
+    (tmp_path / "dump.ndjson.zst").write_bytes(fl.sample.path().read_bytes())
+    (tmp_path / "password").write_text("secret\n")
+    run("datasets", "export", "overlay", "old.parquet")
+    return tmp_path
+
+
+@pytest.mark.parametrize("example", [pytest.param(one, marks=needs(one), id=one) for one in EXAMPLES])
+def test_an_example_works(
+    example: str, desk: Path, run: Run, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = shlex.split(example)
+    if "--source" in words or words[-2:] == ["old.parquet", "from-old"]:
+        fl.datasets.delete_dataset("overlay")
+    if needs(example) == [pytest.mark.elasticsearch]:
+        request.getfixturevalue("frontier_index")
+        fl.datasets.delete_dataset("overlay")
+    stdin = ""
+    if "<" in words:
+        stdin = Path(words.pop()).read_text()
+        words.pop()
+    done = run(*words[1:], stdin=stdin)
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout
+    assert "Error" not in done.stderr
+
+
+@pytest.fixture
+def frontier_index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sample's documents in the Elasticsearch of the run, named by the environment."""
+    server, client, index = map(request.getfixturevalue, ("elasticsearch_server", "es", "index"))
+    load(client, World(indexable=True), index)
+    monkeypatch.setenv("FRONTIERLAB_ES_ADDRESS", server.url)
+    monkeypatch.setenv("FRONTIERLAB_ES_USER", server.user)
+    monkeypatch.setenv("FRONTIERLAB_ES_PSWD", server.password)
+    monkeypatch.setenv("FRONTIERLAB_ES_CA_CERTS", str(server.ca_certs))
+    monkeypatch.setenv("FRONTIERLAB_ES_INDEX", index)
+
+
+@pytest.mark.parametrize(("args", "loads"), [(["--help"], 0), (["extract", "--help"], 0), (["datasets"], 1)])
+def test_help_and_lists_load_nothing_heavy(args: list[str], loads: int, overlay: Path) -> None:
+    heavy = ["pandas", "pyspark", "bokeh", "celery", "sqlglot", "duckdb", *([] if loads else ["pyarrow", "numpy"])]
+    code = (
+        "import sys\nfrom frontierlab.cli import main\n"
+        f"sys.argv = {['frontierlab', *args]}\n"
+        f"try:\n    main()\nfinally:\n    print([name for name in {heavy} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

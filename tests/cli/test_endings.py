@@ -1,0 +1,151 @@
+"""How a command ends: exit codes, errors without a traceback, a closed pipe, Ctrl-C, a terminal or none."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import click
+import pytest
+
+import frontierlab as fl
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.main import root
+from frontierlab.sample import World
+from tests.cli.conftest import Run
+from tests.support.waiting import wait_for
+
+FRONTIERLAB = [sys.executable, "-m", "frontierlab"]
+
+
+def test_a_wrong_option_is_wrong_usage(run: Run, empty: Path) -> None:
+    done = run("datasets", "--nothing")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "No such option" in done.stderr
+
+
+def test_an_error_is_one_line_in_the_words_of_the_command_line(run: Run, overlay: Path) -> None:
+    done = run("extract", "overlay", "--source", str(fl.sample.path()))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        "Error: The dataset overlay exists already and is complete. Choose another name, or delete it: "
+        "frontierlab datasets delete overlay\n"
+    )
+
+
+def test_debug_shows_the_traceback(run: Run, empty: Path) -> None:
+    done = run("datasets", "show", "nothing", "--debug")
+    assert done.exit_code == 2
+    assert "Traceback" in done.stderr
+    assert done.stderr.endswith("Valid: none yet.\n")
+
+
+def test_a_wrong_time_is_told_with_the_option(run: Run, empty: Path) -> None:
+    done = run("extract", "a", "--since", "yesterday")
+    assert done.exit_code == 2
+    assert "'--since': 'yesterday' is not a time: write 2026-10-01" in " ".join(done.stderr.split())
+
+
+def test_a_wrong_configuration_is_not_a_finding(run: Run, empty: Path) -> None:
+    done = run("datasets", "--config", "missing.txt")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "missing.txt" in done.stderr
+
+
+def test_a_fault_of_the_program_is_not_a_finding(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(root.commands, "broken", broken := Command("broken", callback=lambda: 1 / 0))
+    monkeypatch.setattr(root, "get_command", lambda ctx, name: broken)
+    done = run("broken")
+    assert done.exit_code == 2
+    assert "fault of frontierlab (ZeroDivisionError: division by zero). With --debug" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_loss_is_a_finding_that_is_told(run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRONTIERLAB_LIMIT_QUERIES", "1000")
+    done = run("extract", "cut", "--source", str(fl.sample.path()), "--json")
+    assert done.exit_code == 1
+    assert done.stderr.startswith("Warning: limit_queries (1,000) cut cut at ")
+    assert run("datasets", "show", "cut").exit_code == 1
+
+
+def test_interrupted_by_a_person(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    @click.command(cls=Command, interrupted="The same command goes on.")
+    @click.pass_obj
+    def slow(call: Call) -> None:
+        """Wait."""
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(root, "get_command", lambda ctx, name: slow)
+    done = run("slow")
+    assert (done.exit_code, done.stdout, done.stderr) == (130, "", "\nStopped. The same command goes on.\n")
+
+
+@pytest.fixture
+def long_export(tmp_path: Path) -> Path:
+    """An export file that takes some seconds to read."""
+    World(60_000, seed=3).write(path := tmp_path / "long.ndjson.zst")
+    return path
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_extraction_that_is_interrupted_can_go_on(
+    number: signal.Signals, code: int, long_export: Path, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")
+    command = [*FRONTIERLAB, "extract", "long", "--source", str(long_export)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        wait_for(lambda: len(list(empty.glob("datasets/long/parts/[0-9]*"))) > 1, "two parts are stored")
+        child.send_signal(number)
+        out, err = child.communicate(timeout=60)
+    assert (child.returncode, out) == (code, "")
+    assert err == (
+        "\nStopped. Stored parts stay, and the same command reads the others. frontierlab datasets shows the state.\n"
+    )
+    assert fl.datasets.open_dataset("long").state == "incomplete"
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode in (0, 1), done.stderr
+    assert done.stdout.startswith("long: 60,000 documents read")
+
+
+def test_a_closed_pipe_is_silent(overlay: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "wb") as closed:
+        done = subprocess.run(
+            [*FRONTIERLAB, "datasets"], stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+def test_no_progress_in_a_pipe(empty: Path) -> None:
+    command = [*FRONTIERLAB, "extract", "overlay", "--source", str(fl.sample.path())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("overlay: 20,000 documents read")
+
+
+def test_progress_on_a_terminal_stays_beside_the_result(empty: Path) -> None:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))  # rows and columns
+    command = [*FRONTIERLAB, "extract", "overlay", "--source", str(fl.sample.path())]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=theirs, timeout=120, check=True)
+    os.close(theirs)
+    shown = b""
+    try:
+        while chunk := os.read(ours, 65_536):
+            shown += chunk
+    except OSError:  # Linux says so at the end of a terminal
+        pass
+    os.close(ours)
+    assert done.stdout.startswith(b"overlay: 20,000 documents read")
+    assert b"reading" in shown
+    assert b"%" in shown
