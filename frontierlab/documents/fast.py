@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 
 from frontierlab.documents.lenient import MalformedDocument, convert, converter_of
 from frontierlab.documents.parse_columns import ParsedColumn, as_written, parse_column, with_lenient_values
+from frontierlab.exports.json_tokens import NOT_JSON
 from frontierlab.schema import DOCUMENT_FIELDS, MISSING_IOV, Column
 
 __all__ = ["DocumentReader", "ParsedPage"]
@@ -196,7 +197,7 @@ def _sound(documents: Sequence[bytes], others: list[bytes]) -> list[bytes]:
         try:
             msgspec.json.decode(document, type=msgspec.Raw)
             bytes(document).decode()  # msgspec does not check the UTF-8 of strings in Raw values
-        except (ValueError, RecursionError):
+        except NOT_JSON:
             others.append(document)
         else:
             sound.append(document)

@@ -12,6 +12,7 @@ import numpy as np
 from frontierlab.exports.action_lines import is_action_line
 from frontierlab.exports.export_file import ExportFile
 from frontierlab.exports.json_text import Document
+from frontierlab.exports.json_tokens import NOT_JSON
 from frontierlab.exports.repeats import Repeats
 
 __all__ = ["ACTION_LINE", "DocumentStream", "REPEATED", "Taken", "taken", "unwrapped"]
@@ -21,8 +22,6 @@ REPEATED = "repeated document"
 
 ACTION_LINE = "action line of a bulk file"
 """The reason for leaving out a line that tells the bulk API what to do with the document after it."""
-
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Wrapped(msgspec.Struct):
@@ -125,6 +124,6 @@ def unwrapped(documents: list[Document]) -> list[Document]:
             found = msgspec.json.decode(array, type=list[_Wrapped])
             if len(found) == len(documents):
                 return [wrapped.source for wrapped in found]
-    except (IndexError, *_NOT_JSON):
+    except (IndexError, *NOT_JSON):
         pass  # one is damaged: the lenient reader reads each by itself
     return documents

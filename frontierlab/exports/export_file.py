@@ -16,6 +16,7 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.action_lines import is_action_line
 from frontierlab.exports.encodings import text_blocks
 from frontierlab.exports.json_text import Document, DocumentSplitter
+from frontierlab.exports.json_tokens import NOT_JSON
 from frontierlab.exports.repeats import Repeats
 from frontierlab.exports.rounded import RoundedNumbers
 from frontierlab.exports.search_answers import AnswerFacts, ErrorAnswer
@@ -26,7 +27,6 @@ _BLOCK = 4_000_000  # bytes: about ten thousand documents
 _FEW = 1_000  # first documents, at least one of which must have a time
 _ZEROS = re.compile(rb"\0+")
 _USUAL_IDS = re.compile(rb'\{"_index":("[^"\\]*+"),(?:"_type":"[^"\\]*+",)?"_id":("[^"\\]++")')
-_NOT_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class _Identified(msgspec.Struct):
@@ -218,7 +218,7 @@ def _ids(documents: list[Document], first: int) -> tuple[list[int], list[bytes]]
 def _id(document: Document) -> bytes:
     try:
         found = msgspec.json.decode(document, type=_Identified)
-    except (msgspec.MsgspecError, *_NOT_JSON):
+    except NOT_JSON:
         return b""
     id = bytes(found.id)
     return bytes(found.index) + id if id not in (b"", b"null", b'""') else b""

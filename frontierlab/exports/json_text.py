@@ -12,7 +12,7 @@ import re
 
 import msgspec
 
-from frontierlab.exports.json_tokens import MEMBER, NEXT, EndFinder, skip_spaces, value_end
+from frontierlab.exports.json_tokens import MEMBER, NEXT, NOT_JSON, EndFinder, skip_spaces, value_end
 from frontierlab.exports.search_answers import AnswerFacts, is_answer, may_be_answer
 
 __all__ = ["Document", "DocumentSplitter", "MalformedText"]
@@ -51,7 +51,6 @@ class _Shape(msgspec.Struct):
 
 _RAW = msgspec.json.Decoder(msgspec.Raw)
 _SHAPES = msgspec.json.Decoder(_Shape)
-_NOT_JSON = (msgspec.DecodeError, RecursionError)
 
 
 class DocumentSplitter:
@@ -137,7 +136,7 @@ class DocumentSplitter:
                 self._begins_anew(line)
             try:
                 found.append(_RAW.decode(line))
-            except _NOT_JSON:
+            except NOT_JSON:
                 return at, end
             self._end = None
             at = end + 1
@@ -219,7 +218,7 @@ class DocumentSplitter:
                 self._begins_anew(piece)
             try:
                 found.append(_RAW.decode(piece))
-            except _NOT_JSON:
+            except NOT_JSON:
                 break
             at = next_.end() - 1
         self._count_hits(len(found) - before)
@@ -261,7 +260,7 @@ class DocumentSplitter:
         if self._too_long is None:
             try:
                 found.append(_RAW.decode(text[at:after]))
-            except _NOT_JSON:
+            except NOT_JSON:
                 after = self._document_within(text, at, after) or after
             else:
                 self._count_hits(1)
@@ -299,7 +298,7 @@ class DocumentSplitter:
         for end in ends:
             try:
                 shape = _SHAPES.decode(text[at:end])
-            except (msgspec.MsgspecError, RecursionError):
+            except NOT_JSON:
                 continue
             return bool(bytes(shape.time) or bytes(shape.source))
         return False if ends or len(text) - at >= _NEAR else None

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["EndFinder", "MEMBER", "NEXT", "skip_spaces", "value_end"]
+import msgspec
+
+__all__ = ["EndFinder", "MEMBER", "NEXT", "NOT_JSON", "skip_spaces", "value_end"]
 
 NEXT = re.compile(rb"\}[\s,]*+\{")
 """The place where an object seems to end and the next one to begin."""
 
 MEMBER = re.compile(rb'"((?:[^"\\\n]++|\\.)*+)"\s*+:\s*+')
 """The name of a member, and the colon."""
+
+NOT_JSON = (msgspec.MsgspecError, ValueError, RecursionError)
+"""What decoding raises for text that is not JSON in UTF-8; before version 0.21, msgspec's own is no ValueError."""
 
 _SPACE = re.compile(rb"(?:[\s,\x1e]|\xef\xbb\xbf)*+")  # between documents; a byte order mark where files were joined
 _REST_OF_STRING = re.compile(rb'(?:[^"\\\n]++|\\.)*+')

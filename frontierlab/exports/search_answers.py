@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.exports.json_tokens import MEMBER, skip_spaces, value_end
+from frontierlab.exports.json_tokens import MEMBER, NOT_JSON, skip_spaces, value_end
 
 __all__ = ["AnswerFacts", "ErrorAnswer", "is_answer", "may_be_answer"]
 
@@ -58,7 +58,7 @@ class AnswerFacts:
         """Record what an answer says about its completeness."""
         try:
             said: Any = msgspec.json.decode(value)
-        except (ValueError, RecursionError):
+        except NOT_JSON:
             return
         if key == "error":
             raise ErrorAnswer(value[:200].decode("utf-8", "replace"))
