@@ -89,6 +89,25 @@ class Values(Counted):
     most_elsewhere: int = 0
 
 
+@dataclass
+class _Answer:
+    """The largest values of a field in one part.
+
+    ``group`` is the id of the group of indices; ``forms`` has the keys of each value; ``counts`` may be too small by
+    ``error``; a value that is not among them has at most ``unseen`` queries.
+    """
+
+    group: int
+    forms: dict[Any, set[Any]] = field(default_factory=dict)
+    counts: Counter[Any] = field(default_factory=Counter)
+    error: int = 0
+    unseen: int = 0
+
+    def most(self, value: Any) -> int:
+        """Return the most queries that a value can have; None is a value that was never seen."""
+        return self.counts[value] + self.error if value is not None and value in self.counts else self.unseen
+
+
 class Looker:
     """Puts the searches of one overview.
 
@@ -184,21 +203,23 @@ class Looker:
     def values(self, name: str, top: int) -> Values:
         """Count the values of a field; the `top` largest exactly if there are too many for one answer."""
         found = Values()
-        written: dict[int, dict[Any, set[Any]]] = {}  # the forms of a value, by group of indices
+        answers = list[_Answer]()
         for part, answer in self._asked(name, lambda part: (self._terms(part, name, GROUPS), [self._configured(part)])):
             values = answer.get("values", {"buckets": ()})
-            forms = written.setdefault(id(part.group), {})
+            answers.append(_Answer(id(part.group)))
             for bucket in values["buckets"]:
                 value = _value(name, bucket["key"])
-                forms.setdefault(value, set()).add(bucket["key"])
+                answers[-1].forms.setdefault(value, set()).add(bucket["key"])
+                answers[-1].counts[value] += bucket["doc_count"]
                 found.add((value,), self._counts(bucket))
             found.add((None,), counts_of(answer["none"]))
             if values.get("sum_other_doc_count"):
                 found.whole = False
-                found.most_elsewhere += values["buckets"][-1]["doc_count"] + values["doc_count_error_upper_bound"]
+                answers[-1].error = values["doc_count_error_upper_bound"]
+                answers[-1].unseen = values["buckets"][-1]["doc_count"] + answers[-1].error
         if found.counts.get((None,)) == ZERO:
             del found.counts[None,]
-        return found if found.whole else self._exactly(name, top, found, written)
+        return found if found.whole else self._exactly(name, top, found, answers)
 
     @staticmethod
     def _terms(part: Part, name: str, size: int) -> dict[str, Any]:
@@ -208,28 +229,32 @@ class Looker:
         none = {"missing": {"field": shape.fields[name].name}, "aggregations": aggregations.measures(shape)}
         return {"values": aggregations.terms(shape, name, size), "none": none}
 
-    def _exactly(self, name: str, top: int, found: Values, written: Mapping[int, Mapping[Any, set[Any]]]) -> Values:
+    def _exactly(self, name: str, top: int, found: Values, answers: Sequence[_Answer]) -> Values:
         """Count the largest values again, all documents of them."""
-        named = [key for key in found.counts if key[0] is not None]
-        largest = sorted(named, key=lambda key: found.counts[key][0], reverse=True)[:top]
-        exact = Values(whole=False, most_elsewhere=found.most_elsewhere)
+        named = [key[0] for key in found.counts if key[0] is not None]
+        ordered = sorted(named, key=lambda value: found.counts[value,][0], reverse=True)
+        largest, others = ordered[:top], ordered[top:]
+        exact = Values(whole=False)
+        exact.most_elsewhere = max(sum(one.most(value) for one in answers) for value in (*others, None))
         if (none := found.counts.get((None,))) is not None:
             exact.counts[None,] = none
-        for part, answer in self._asked(name, lambda part: self._only(part, name, largest, written)):
-            del part
+        for _, answer in self._asked(name, lambda part: self._only(part, name, largest, answers)):
             for bucket in answer["values"]["buckets"]:
                 exact.add((_value(name, bucket["key"]),), self._counts(bucket))
         return exact
 
     def _only(
-        self, part: Part, name: str, keys: Sequence[Key], written: Mapping[int, Mapping[Any, set[Any]]]
+        self, part: Part, name: str, values: Sequence[Any], answers: Sequence[_Answer]
     ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        """Return the aggregation of some values of a field, in all forms that were seen in the part's indices."""
         shape = part.group.shape
         if name not in shape.fields:
             return {}, ()
         as_text = shape.fields[name].type == "keyword"
-        forms = written.get(id(part.group), {})
-        only = {form for (value,) in keys for form in (forms.get(value, ()) or [str(value) if as_text else value])}
+        only = {str(value) if as_text else value for value in values}
+        for one in answers:
+            if one.group == id(part.group):
+                only.update(*(one.forms.get(value, ()) for value in values))
         listed = sorted(only)
         wanted = {"values": aggregations.terms(shape, name, len(listed), listed)}
         return wanted, [self._configured(part), {"terms": {shape.fields[name].name: listed}}]
@@ -237,11 +262,10 @@ class Looker:
     def names_of_tasks(self, tasks: Sequence[int]) -> dict[int, str]:
         """Return the name of each of these tasks that has one; of several names, the alphabetically last."""
         found: dict[int, str] = {}
-        keys = [(task,) for task in tasks]
 
         def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
             shape = part.group.shape
-            wanted, more = self._only(part, "taskid", keys, {}) if keys and "taskname" in shape.fields else ({}, ())
+            wanted, more = self._only(part, "taskid", tasks, ()) if tasks and "taskname" in shape.fields else ({}, ())
             if wanted:
                 last = {"field": shape.fields["taskname"].name, "size": 1, "order": {"_key": "desc"}}
                 wanted = {"values": {**wanted["values"], "aggregations": {"names": {"terms": last}}}}

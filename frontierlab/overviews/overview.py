@@ -22,7 +22,10 @@ from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.util.progress import ProgressCallback, reporting
 
-__all__ = ["overview"]
+__all__ = ["SECONDS", "overview"]
+
+SECONDS = 300.0
+"""The longest time for one search and its answer."""
 
 _MOST = 1_000  # groups with their own row; Elasticsearch is asked for more, so that these are right
 
@@ -94,7 +97,7 @@ def overview(
     catalogue = Catalogue.read(path) if path.exists() else None
     with reporting(progress, "searches") as report:
         steps = Steps(report)
-        with closing(Index(ElasticOptions.of(settings), threading.Event(), steps.tell)) as index:
+        with closing(Index(ElasticOptions.of(settings), threading.Event(), steps.tell, SECONDS)) as index:
             examined = examine(index, request)
             remarks = Remarks(examined.notes, examined.partial)
             return Look(index, request, catalogue, steps, bin_seconds, top, remarks).overview()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import frontierlab as fl
 from frontierlab import Selection
 from frontierlab.sample import World
-from tests.overviews.truth import assert_true, plain, rows_of
+from tests.overviews.truth import TABLES, assert_true, numbers, plain, rows_of
 from tests.support.examples import examples
 from tests.support.extractions import elastic_settings
 from tests.support.reference_filters import moment
@@ -18,6 +18,7 @@ from tests.support.reference_filters import moment
 pytestmark = pytest.mark.elasticsearch
 WORLD = World(3_000, seed=5, malformed=0, indexable=True)
 START, HOUR = 1_790_812_800_000, 3_600_000
+DOCUMENT = {"@timestamp": "2026-10-01T10:00:00.000Z", "sqldb": "CONDBR2_RO", "sqlowner": "ATLAS_COOLOFL_PIXEL"}
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 
 
@@ -103,3 +104,108 @@ def test_values_that_the_index_did_not_take_are_told(es, elasticsearch_server, d
     assert int(found.over_time[["cached", "not_cached", "unknown"]].to_numpy().sum()) == found.queries
     for name in ("databases", "schemas", "folders", "tasks", "servers", "sites", "squids"):
         assert abs(sum(row["queries"] for row in plain(getattr(found, name))) - found.queries) < 20, name
+
+
+class TestManyGroups:
+    """What is counted, and told, where the server does not give all groups: small limits stand for a large index."""
+
+    @pytest.mark.parametrize("limit", [6, 11])
+    def test_shown_values_are_counted_exactly_and_the_choice_is_told(self, settings, rows, monkeypatch, limit):
+        monkeypatch.setattr("frontierlab.overviews.counting.GROUPS", limit)
+        found = look(settings, top=4)
+        for name in ("tasks", "sites", "squids"):
+            (key,) = TABLES[name][1]
+            table = plain(getattr(found, name))
+            assert [row["part"] for row in table] == ["named"] * 4 + ["other", "missing"]
+            assert [row["groups"] for row in table] == [1, 1, 1, 1, None, 1]
+            for row in table[:4]:
+                assert {column: row[column] for column in numbers([])} == numbers(
+                    [r for r in rows if r[key] == row[key]]
+                )
+            assert table[5]["queries"] == sum(r[key] is None for r in rows)
+            assert sum(row["queries"] for row in table) == found.queries
+            assert sum(row["bytes"] for row in table) == found.over_time["bytes"].sum()
+            told = [text for text in (*found.warnings, *found.notes) if text.startswith(f"There are many {name}")]
+            assert len(told) == 1
+            elsewhere = max(
+                numbers([r for r in rows if r[key] == value])["queries"] for value in hidden(rows, key, table)
+            )
+            if "has at most" in told[0]:
+                assert elsewhere <= int(told[0].split("at most ")[1].split()[0].replace(",", ""))
+            else:  # the choice is certain
+                assert elsewhere <= table[3]["queries"]
+
+    def test_all_tasks_have_their_names(self, settings, rows, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.counting.GROUPS", 10)
+        for row in plain(look(settings, top=3).tasks)[:3]:
+            names = [r["taskname"] for r in rows if r["taskid"] == row["taskid"] and r["taskname"] is not None]
+            assert row["taskname"] == max(names)
+
+    def test_many_pages_of_folders_are_read(self, settings, rows, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.counting.PAGE", 7)
+        monkeypatch.setattr("frontierlab.overviews.counting.PAGES", 1_000)
+        assert_true(look(settings), rows, Selection(**DAY), bin_seconds=300)
+
+    def test_too_many_folders_are_told_and_schemas_still_counted(self, settings, rows, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.counting.PAGE", 80)
+        monkeypatch.setattr("frontierlab.overviews.counting.PAGES", 1)
+        found = look(settings, top=5)
+        assert any(text.startswith("There are more folders than could be counted") for text in found.warnings)
+        assert found.folders["queries"].sum() == found.queries
+        monkeypatch.undo()
+        assert plain(found.schemas) == plain(look(settings, top=5).schemas)
+
+    def test_slices_of_time_add_up(self, settings, rows, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.parts.SLICE_DOCUMENTS", 1_100)
+        window = {"since": "2026-10-01T00:00:00.123", "until": "2026-10-01T23:59:59.987"}
+        assert_true(look(settings, **window), rows, Selection(**window), bin_seconds=300)
+        monkeypatch.setattr("frontierlab.overviews.parts.SLICE_BINS", 500)
+        assert_true(look(settings, **window, bin_seconds=60), rows, Selection(**window), bin_seconds=60)
+
+    def test_a_sum_that_floating_point_rounds_is_told(self, es, elasticsearch_server, data_dir, index):
+        es.indices.create(index=index, mappings=fl.sample.world.loading.mapping())
+        for size in (2**53, 1):
+            document = {"@timestamp": "2026-10-01T10:00:00.000Z", "sqldb": "CONDBR2", "cached": False, "fsize": size}
+            es.index(index=index, document=document, refresh=True)
+        found = look(elastic_settings(elasticsearch_server, data_dir, index))
+        assert "Sums from 2^53 on are rounded." in found.notes
+
+
+def hidden(rows, key, table):
+    """Return the values of a column that a table does not show."""
+    return {row[key] for row in rows} - {row[key] for row in table} - {None}
+
+
+class TestFolderNames:
+    """Folders that documents name by their id only."""
+
+    @pytest.fixture
+    def of_one(self, es, index):
+        """A function that makes an index of one document."""
+
+        def make(**fields):
+            es.indices.create(index=index, mappings=fl.sample.world.loading.mapping())
+            es.index(index=index, document={**DOCUMENT, **fields}, refresh=True)
+            return index
+
+        return make
+
+    def test_catalogue_names_them(self, elasticsearch_server, data_dir, of_one):
+        settings = elastic_settings(elasticsearch_server, data_dir, "x")
+        known = fl.catalogue.Catalogue.read(settings.catalogue_path).table.to_pylist()
+        folder = next(row for row in known if (row["db"], row["schema"]) == ("CONDBR2", "ATLAS_COOLOFL_PIXEL"))
+        found = look(elastic_settings(elasticsearch_server, data_dir, of_one(sqlnodeid=folder["node_id"])))
+        assert plain(found.folders)[0]["nodefullpath"] == folder["node"]
+
+    def test_unknown_id_is_noted(self, elasticsearch_server, data_dir, of_one):
+        found = look(elastic_settings(elasticsearch_server, data_dir, of_one(sqlnodeid=10**6)))
+        assert plain(found.folders)[0]["part"] == "missing"
+        assert "1 queries name their folder only by an id that the catalogue lacks." in found.notes
+
+    def test_without_a_catalogue_a_warning_counts_them(self, elasticsearch_server, data_dir, of_one):
+        name = of_one(sqlnodeid=3)
+        found = look(elastic_settings(elasticsearch_server, data_dir, name, coolr_file=data_dir / "none.parquet"))
+        assert plain(found.folders)[0]["part"] == "missing"
+        assert found.warnings == (
+            "1 queries name their folder only by an id, and there is no catalogue yet: they are unnamed.",
+        )
