@@ -29,7 +29,8 @@ import duckdb
 import frontierlab as fl
 from benchmarks.filters import BIN, PLOTS, in_duckdb, make, where
 from frontierlab import Selection, filters
-from frontierlab.engines import Limits, Table, as_duckdb, run
+from frontierlab.engines import Limits, Table, as_duckdb
+from frontierlab.engines.duck import run
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
 from frontierlab.storage.store import Dataset
@@ -42,7 +43,8 @@ FIRST = """\
 import sys
 from pathlib import Path
 from frontierlab import filters
-from frontierlab.engines import Table, as_duckdb, run
+from frontierlab.engines import Table, as_duckdb
+from frontierlab.engines.duck import run
 from frontierlab.storage.dataset import Dataset
 statement = filters.queries_per_db.sql()
 run({"logs": Table.of(Dataset(Path(sys.argv[1])))}, as_duckdb(statement.text), statement.args)"""
@@ -77,7 +79,7 @@ def peers(
 ) -> dict[tuple[str, str], Callable[[], object]]:
     """Return the calls, by filter and peer."""
     table = Table.of(dataset)
-    logs = fl.open_logs(dataset) if with_spark else None
+    logs = fl.open_logs(dataset, engine="spark") if with_spark else None
     connection = duckdb.connect()
     files = ", ".join(f"'{path}'" for path in dataset.files())
     connection.execute(f"SET TimeZone = 'UTC'; CREATE VIEW logs AS SELECT * FROM read_parquet([{files}])")

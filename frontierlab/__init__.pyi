@@ -13,6 +13,8 @@ from . import plots as plots
 from . import sample as sample
 from . import schema as schema
 from . import spark as spark
+from .engines.opening import open_logs as open_logs
+from .engines.user_sql import sql as sql
 from .extraction.extract import extract as extract
 from .filters.changes import what_changed as what_changed
 from .overviews.overview import overview as overview
@@ -20,8 +22,7 @@ from .reports.report import report as report
 from .selection import Selection as Selection
 from .settings import Settings as Settings
 from .settings import create_config_file as create_config_file
-from .spark import open_logs as open_logs
-from .spark.user_sql import sql as sql
 from .storage.dataset import Dataset as Dataset
+from .util.cancelling import cancellable as cancellable
 
 __version__: str

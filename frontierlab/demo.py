@@ -31,10 +31,9 @@ def main(folder: Path | None = None) -> Path:
     counts = dataset.counts
     _say(f"Extracted and completed: {counts.read:,} documents read\n")
     _say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.malformed:,} malformed\n")
-    _say("Starting Spark and counting the queries: up to a minute …\n")
     logs = fl.open_logs(dataset, settings=settings)
     _say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")
-    _say("Computing all figures of the report: half a minute …\n")
+    _say("Computing all figures of the report: a few seconds …\n")
     report = fl.report(dataset, settings=settings)
     _say(f"The report, to open in a browser: {report.as_uri()}\n")
     return report

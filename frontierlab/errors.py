@@ -71,11 +71,14 @@ class SparkError(FrontierlabError):
 
 
 class StatementError(SparkError):
-    """A statement failed in the engine that ran it: a division by zero, an overflow, a missing file, no memory left."""
+    """A statement failed in DuckDB or Spark: a division by zero, an overflow, a missing file, no memory left.
+
+    It is a `SparkError` so that programs that catch that error meet all failing statements.
+    """
 
 
 class Cancelled(FrontierlabError):
-    """Work with Spark or COOLR was cancelled; Spark has ended the work, or is told repeatedly to end it."""
+    """Work was cancelled; DuckDB or Spark has ended it, or is told repeatedly to end it."""
 
 
 class Unreached(FrontierlabError):

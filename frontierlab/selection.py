@@ -8,15 +8,17 @@ import operator
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, cast
+from typing import TYPE_CHECKING, Any, Self, SupportsIndex, TypeAlias, TypedDict, cast, overload
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.spark.calls import in_spark
 from frontierlab.util.literals import literal
 from frontierlab.util.times import format_time, in_words, parse_time
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from frontierlab.engines.logs import Logs
+    from frontierlab.storage.store import Datasets
 
 __all__ = ["KIND_SQL", "QUERY_KINDS", "Selection", "Where"]
 
@@ -149,11 +151,25 @@ class Selection:
         moved = {name: getattr(self, name) + by for name in ("since", "until") if getattr(self, name) is not None}
         return self.but(**moved)
 
-    def of(self, logs: DataFrame) -> DataFrame:
-        """Return the logs of the selected queries as a Spark DataFrame, without reading them yet."""
-        condition, args = self.where()
-        session, statement = logs.sparkSession, f"SELECT * FROM {{logs}}{condition}"
-        return in_spark(session, lambda: session.sql(statement, args=args, logs=logs), "a selection of logs")
+    @overload
+    def of(self, logs: Logs | Datasets) -> Logs: ...
+
+    @overload
+    def of(self, logs: DataFrame) -> DataFrame: ...
+
+    def of(self, logs: Any) -> Any:
+        """Return the logs of the selected queries, without reading them yet.
+
+        Parameters
+        ----------
+        logs
+            Logs from `frontierlab.open_logs`, or a dataset, the name of one, or a list of these. For a Spark DataFrame
+            the result is a Spark DataFrame too.
+        """
+        from frontierlab.engines.opening import as_logs  # imports DuckDB
+
+        found = as_logs(logs).where(*self.where())
+        return found.to_spark() if hasattr(logs, "sparkSession") else found
 
     def where(self, *conditions: str) -> tuple[str, dict[str, Any]]:
         """Return the WHERE clause for the selection and more conditions, and the values of its parameters."""

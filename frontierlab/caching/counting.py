@@ -1,4 +1,4 @@
-"""Count the queries of each folder and tag with Spark, and read the different queries in pieces.
+"""Count the queries of each folder and tag, and read the different queries in pieces.
 
 A query **counts** if ``since >= 0`` and ``until >= since``. It **failed** if ``disconn``, ``rejected`` or
 ``procerror`` is true; otherwise it was **served**. A null flag is not true. If the log names no tag, the tag is
@@ -12,20 +12,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from frontierlab import spark
+from frontierlab.engines.asking import ANSWERED, Answered, ask, write
+from frontierlab.engines.logs import Logs
 from frontierlab.schema import MISSING_IOV
 from frontierlab.selection import Selection
-from frontierlab.spark.calls import in_spark
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+from frontierlab.util.cancelling import Cancellable, cancellable, check_cancelled
 
 __all__ = [
     "Background",
@@ -56,8 +54,6 @@ with an ``fsize``, the sum of ``dbtime`` and the number with a ``dbtime``."""
 
 PIECE = 1_000_000
 """About how many served queries are in this process's memory at once."""
-
-_ROW_GROUP = 16 << 20  # bytes that are read to find a few rows
 
 _ASKED = """\
 WITH named AS (
@@ -112,9 +108,12 @@ class Counted:
         The folder of files.
     slices
         The number of pieces into which the queries of a folder and tag are divided.
+    answered
+        What counted the queries.
     """
 
-    def __init__(self, path: Path, slices: int) -> None:
+    def __init__(self, path: Path, slices: int, answered: Answered) -> None:
+        self.answered = answered
         self._slices = slices
         files = sorted(path.glob("*.parquet"))
         self._rows = pyarrow.dataset.dataset(files) if files else None
@@ -138,13 +137,13 @@ class Counted:
 
 
 class Background:
-    """Spark work in background threads; it reports progress, and is cancelled if the ``with`` block raises.
+    """Statements in background threads; they report progress, and are cancelled if the ``with`` block raises.
 
-    After a cancellation, the block waits for Spark for 5 s at most.
+    After a cancellation, the block waits for the engine for 5 s at most.
     """
 
     def __init__(self) -> None:
-        self._begun: list[spark.Cancellable] = []
+        self._begun: list[Cancellable] = []
         self._pool = ThreadPoolExecutor(2, "counting")
 
     def __enter__(self) -> Self:
@@ -158,7 +157,7 @@ class Background:
 
     def submit(self, work: Callable[[], Result]) -> Future[Result]:
         """Start the work in a background thread."""
-        one = spark.cancellable()
+        one = cancellable()
         self._begun.append(one)
 
         def cancellably() -> Result:
@@ -171,12 +170,12 @@ class Background:
     def wait(begun: Future[Result], report: Callable[[], object]) -> Result:
         """Wait for the result; `report` is called a few times a second, and can stop the wait by raising."""
         while not wait([begun], timeout=0.25).done:
-            spark.check_cancelled()
+            check_cancelled()
             report()
         return begun.result()
 
 
-def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selection | None = None) -> pd.DataFrame:
+def count_folders(logs: Logs, paths: Sequence[str] = (), selection: Selection | None = None) -> pd.DataFrame:
     """Count the queries of each folder and tag.
 
     Parameters
@@ -202,25 +201,28 @@ def count_folders(logs: DataFrame, paths: Sequence[str] = (), selection: Selecti
         first, last : Int64, the range of IOVs of the served queries; null without such queries
     """
     condition, args = _condition(paths, selection)
-    frame = spark.run(logs, _ASKED.format(condition=condition) + _FOLDERS, args, description="caching: folders")
+    statement = _ASKED.format(condition=condition) + _FOLDERS
+    frame = ask({"logs": logs}, statement, args, description="caching: folders")
     how = dict.fromkeys(frame.columns[6:-2], "sum") | {"nodetime": "first", "first": "min", "last": "max"}
     merged: pd.DataFrame = frame.groupby([*KEYS, "folder_hash"], dropna=False, sort=True).agg(how).reset_index()
-    return merged[frame.columns]
+    merged = merged[frame.columns]
+    merged.attrs[ANSWERED] = frame.attrs[ANSWERED]
+    return merged
 
 
 def count_queries(
-    logs: DataFrame, target: Path, slices: int, paths: Sequence[str] = (), selection: Selection | None = None
+    logs: Logs, target: Path, slices: int, paths: Sequence[str] = (), selection: Selection | None = None
 ) -> Counted:
     """Count the served queries of each folder, tag, IOV, SQL text, Squid and task.
 
-    Spark writes its result to files; it does not pass through this process's memory.
+    The engine writes its result to files; not all of it is in this process's memory at once.
 
     Parameters
     ----------
     logs
         Logs from `frontierlab.open_logs`.
     target
-        A folder that does not exist yet, where every Spark executor can write.
+        A folder that does not exist yet. With Spark, every executor must be able to write there.
     slices
         The number of pieces into which the queries of a folder and tag are divided; 1 if all fit into memory.
     paths
@@ -230,20 +232,14 @@ def count_queries(
 
     Raises
     ------
-    Cancelled, SparkError
-        As in `frontierlab.spark.to_pandas`; `target` can then hold some files.
+    Cancelled, StatementError, SparkError
+        As in `frontierlab.engines.ask`; `target` can then hold some files.
     """
     condition, args = _condition(paths, selection)
     in_order = "\nSORT BY folder_hash, slice" if slices > 1 else ""  # so that the rows of a piece are close together
     statement = _ASKED.format(condition=condition) + _QUERIES + in_order
-    session = logs.sparkSession
-
-    def write() -> None:
-        rows = session.sql(statement, args={**args, "slices": slices}, logs=logs)
-        rows.write.option("parquet.block.size", _ROW_GROUP).parquet(str(target))
-
-    in_spark(session, write, "caching: queries", description="caching: queries")
-    return Counted(target, slices)
+    answered = write({"logs": logs}, statement, target, {**args, "slices": slices}, description="caching: queries")
+    return Counted(target, slices, answered)
 
 
 def _condition(paths: Sequence[str], selection: Selection | None) -> tuple[str, Mapping[str, Any]]:

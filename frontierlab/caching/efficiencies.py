@@ -21,11 +21,15 @@ from frontierlab.caching.payloads import payloads_of
 from frontierlab.coolr import Cancelled, Source, connect
 from frontierlab.coolr.protocol import side_by_side
 from frontierlab.coolr.responses import PAYLOADS
+from frontierlab.engines.asking import ANSWERED, answered
+from frontierlab.engines.logs import Logs
+from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import CoolrError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.spark import check_cancelled, open_logs
-from frontierlab.storage.store import Dataset, open_dataset
+from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.store import Datasets
+from frontierlab.util.cancelling import check_cancelled
 from frontierlab.util.files import scratch_folder
 from frontierlab.util.progress import Progress, ProgressCallback, ProgressMeter, reporting
 
@@ -51,7 +55,7 @@ COLUMNS = (
 
 
 def efficiency(
-    dataset: Dataset | str,
+    dataset: Logs | Datasets,
     settings: Settings | None = None,
     folders: Iterable[Folder] | pd.DataFrame | None = None,
     *,
@@ -67,12 +71,14 @@ def efficiency(
     A query **counts** if ``since >= 0`` and ``until >= since``; it was **served** unless disconn, rejected or
     procerror is true. Two queries are different if (``sqlhash``, ``since``, ``until``) differ. The **answer** of a
     query is the set of payload rows that COOL's SQL returns for the whole folder and tag; see
-    `frontierlab.caching.answer_sets`. Spark counts the queries. COOLR gets one or two calls for each folder and tag.
+    `frontierlab.caching.answer_sets`. DuckDB or Spark counts the queries. COOLR gets one or two calls for each folder
+    and tag.
 
     Parameters
     ----------
     dataset
-        A dataset, or the name of one in the data folder of `settings`.
+        A dataset, the name of one in the data folder of `settings`, a list of these, or what `frontierlab.open_logs`
+        returned.
     settings
         By default ``Settings()``. The data folder holds the different queries temporarily; the executors of a
         Spark cluster must be able to write there.
@@ -84,7 +90,7 @@ def efficiency(
     coolr
         The source of payloads; by default `frontierlab.coolr.connect` of `settings`.
     session
-        The Spark session to use; by default `frontierlab.spark.session` of `settings`.
+        The Spark session to use. If one is given, Spark answers; otherwise ``engine`` of `settings` says what answers.
     allow_incomplete
         Use the existing files of an incomplete dataset; the figures are then too small, and a note says so.
     progress
@@ -101,6 +107,7 @@ def efficiency(
         tag. Numbers are ``Int64`` and ``Float64``; null if undefined, or if ``problem`` gives a reason.
         ``attrs["notes"]`` are sentences for the reader, for example that the dataset is incomplete.
         ``attrs["dataset"]`` (name and `Dataset.identity`) and ``attrs["selection"]`` (JSON) identify the queries.
+        ``attrs["answered"]`` says what counted them.
 
         queries, different_queries : served queries that count; how many of them are different
         different_payloads_iov, different_payloads_content : different non-empty answers, as sets of (channel,
@@ -133,13 +140,12 @@ def efficiency(
         The dataset does not exist or is incomplete.
     ConfigurationError
         Neither ``coolr_host`` nor ``coolr_archive`` is set.
-    SparkError
-        Spark does not start, or a statement failed.
+    StatementError, SparkError
+        A statement failed, or Spark does not start.
     frontierlab.coolr.Cancelled
         `cancelled` was set.
     """
     settings, selection = settings or Settings(), selection or Selection()
-    dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
     wanted = wanted_folders(folders)
     stop = threading.Event()
     with ExitStack() as stack:
@@ -147,7 +153,7 @@ def efficiency(
         if coolr is None:
             stack.enter_context(source)
         report = _until_cancelled(stack.enter_context(reporting(progress, "folders")), cancelled)
-        logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
+        logs, period = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
         begin = Progress("counting", 0, None, 0.0, None)
         report(begin)
         paths = sorted({folder[2] for folder in wanted or ()})
@@ -155,16 +161,18 @@ def efficiency(
         # a cancelled Spark job can still write there; the next call removes leftovers
         place = stack.enter_context(scratch_folder(settings.data_dir, ".counting-"))
         work = stack.enter_context(Background())
-        target, slices = place / "queries", max(1, -(-_most_rows(dataset) // counting.PIECE))
+        target, slices = place / "queries", max(1, -(-sum(map(_most_rows, period.datasets)) // counting.PIECE))
         queries = work.submit(lambda: count_queries(logs, target, slices, paths, selection))
-        counts = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
-        counts, notes = chosen(counts, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
+        found = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
+        counts, notes = chosen(found, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
         wait_for = partial(work.wait, queries)
         frame = _frame([*_rows(counts.to_dict("records"), wait_for, source, report, stop)])
+        by = answered(found.attrs[ANSWERED], wait_for(lambda: None).answered)
     frame.attrs = {
-        "notes": [*notes_of(dataset, selection), *notes],
-        "dataset": [dataset.name, dataset.identity],
+        "notes": [*notes_of(period, selection), *notes],
+        "dataset": [period.name, period.identity],
         "selection": json.loads(selection.to_json()),
+        ANSWERED: by,
     }
     return frame
 
@@ -191,7 +199,7 @@ def _rows(
     report: ProgressCallback,
     stop: threading.Event,
 ) -> Iterator[dict[Any, Any]]:
-    """Yield the row of each folder and tag; COOLR is called while Spark counts, and `queries` waits for Spark."""
+    """Yield the row of each folder and tag; COOLR is called while queries are counted, and `queries` waits for them."""
     meter = ProgressMeter("folders", len(folders))
     report(meter.progress())
     for batch in _batches(folders):

@@ -10,18 +10,19 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from frontierlab import spark
 from frontierlab.caching.answer_sets import Integers, find_answers
 from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.iov_axis import Axis
 from frontierlab.caching.open_folder import open_folder
 from frontierlab.caching.queries import FolderTag, served
 from frontierlab.coolr import Cancelled, Source
+from frontierlab.engines.asking import ask
+from frontierlab.engines.logs import Logs
 from frontierlab.errors import CoolrError
 from frontierlab.schema import OPEN_IOV
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.store import Datasets
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -102,7 +103,7 @@ class Explanation:
 
 
 def explain(
-    dataset: Dataset | str,
+    dataset: Logs | Datasets,
     settings: Settings | None = None,
     *,
     db: str,
@@ -116,13 +117,14 @@ def explain(
 ) -> Explanation:
     """Compare the queries of a folder and tag with its payload intervals.
 
-    This runs two Spark SQL statements and asks COOLR for the payloads. If COOLR does not answer, queries and tasks
+    This puts two statements to the logs and asks COOLR for the payloads. If COOLR does not answer, queries and tasks
     are still returned, and ``problem`` gives the reason. `frontierlab.caching.explain_figure` draws the result.
 
     Parameters
     ----------
     dataset
-        A dataset, or the name of one in the data folder of `settings`.
+        A dataset, the name of one in the data folder of `settings`, a list of these, or what `frontierlab.open_logs`
+        returned.
     settings
         By default ``Settings()``.
     db, schema, nodefullpath, tagname
@@ -132,7 +134,7 @@ def explain(
     coolr
         The source of payloads; by default the COOLR of `settings`.
     session
-        The Spark session to use.
+        The Spark session to use. If one is given, Spark answers; otherwise ``engine`` of `settings` says what answers.
     allow_incomplete
         Use the existing files of an incomplete dataset; its figures are too small.
 
@@ -143,7 +145,7 @@ def explain(
     CoolrError
         COOLR was asked for the IOV base and did not answer.
     Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled.
+        A `frontierlab.cancellable` block around the call was cancelled.
     DatasetError
         The dataset does not exist or is incomplete.
     """
@@ -159,7 +161,8 @@ def explain(
     ) as opened:
         queries = opened.queries.sort_values(["since", "until", "sqlhash"], ignore_index=True)
         where, args = served(folder, selection)
-        tasks = spark.run(opened.logs, _TASKS.format(where=where), args, description=f"tasks that asked for {folder}")
+        statement = _TASKS.format(where=where)
+        tasks = ask({"logs": opened.logs}, statement, args, description=f"tasks that asked for {folder}")
         try:
             if tagname == UNKNOWN_TAG:
                 problem = "These queries have an unknown tag, so their payloads cannot be determined."

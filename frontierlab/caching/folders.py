@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import pandas as pd
 
-from frontierlab import spark
+from frontierlab.engines.asking import ask
+from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["Chosen", "Folder", "chosen", "wanted_folders"]
 
@@ -56,7 +54,7 @@ def wanted_folders(folders: Iterable[Folder] | pd.DataFrame | None) -> list[Fold
     return [*dict.fromkeys((db, schema, path) for db, schema, path in found)]
 
 
-def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: DataFrame, *, strict: bool) -> Chosen:
+def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: Logs, *, strict: bool) -> Chosen:
     """Return the counts of the wanted folders that have queries for a payload.
 
     Parameters
@@ -99,9 +97,9 @@ def _folders(counts: pd.DataFrame) -> set[Folder]:
     return {*counts[_NAMES].itertuples(index=False, name=None)}
 
 
-def _not_there(folder: Folder, logs: DataFrame) -> str:
-    there = spark.run(
-        logs,
+def _not_there(folder: Folder, logs: Logs) -> str:
+    there = ask(
+        {"logs": logs},
         "SELECT DISTINCT db, schema, nodefullpath FROM {logs} WHERE schema IS NOT NULL AND nodefullpath IS NOT NULL",
         description="caching: the folders that are there",
     )

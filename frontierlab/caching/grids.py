@@ -15,11 +15,12 @@ from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.open_folder import open_folder
 from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr import Source
+from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.schema import OPEN_IOV
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.store import Datasets
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,7 +43,7 @@ _GRID = re.compile(r"(?P<payload>payload)|(?P<run>(1 )?run)|(?P<count>[1-9]\d*) 
 
 
 def what_if(
-    dataset: Dataset | str,
+    dataset: Logs | Datasets,
     settings: Settings | None = None,
     *,
     db: str,
@@ -73,7 +74,8 @@ def what_if(
     Parameters
     ----------
     dataset
-        A dataset, or the name of one in the data folder of `settings`.
+        A dataset, the name of one in the data folder of `settings`, a list of these, or what `frontierlab.open_logs`
+        returned.
     settings
         By default ``Settings()``.
     db, schema, nodefullpath, tagname
@@ -86,7 +88,7 @@ def what_if(
     coolr
         The source of payloads; by default the COOLR of `settings`.
     session
-        The Spark session to use.
+        The Spark session to use. If one is given, Spark answers; otherwise ``engine`` of `settings` says what answers.
     allow_incomplete
         Use the existing files of an incomplete dataset; its figures are too small.
 
@@ -112,7 +114,7 @@ def what_if(
     CoolrError
         COOLR does not give the payloads.
     Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled.
+        A `frontierlab.cancellable` block around the call was cancelled.
     DatasetError
         The dataset does not exist or is incomplete.
     """

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from frontierlab.selection import Selection
 from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.periods import Period
 
 __all__ = ["note_of_part", "notes_of"]
 
 
-def notes_of(dataset: Dataset, selection: Selection | None = None) -> list[str]:
-    """Return sentences on why figures of a dataset and selection are partial; empty if they are not."""
+def notes_of(period: Period, selection: Selection | None = None) -> list[str]:
+    """Return sentences on why figures of datasets and a selection are partial; empty if they are not."""
+    notes = [*period.notes, *(note for dataset in period.datasets for note in _notes_of_dataset(dataset))]
+    if selection is not None and selection != Selection():
+        notes.append(note_of_part(period.name, selection))
+    return notes
+
+
+def _notes_of_dataset(dataset: Dataset) -> list[str]:
     manifest = dataset.manifest
     notes = []
     if manifest.state != "complete":
@@ -22,8 +30,6 @@ def notes_of(dataset: Dataset, selection: Selection | None = None) -> list[str]:
         notes.append(f"The dataset was extracted with cached={cached}: the figures cover only such queries.")
     if taskid is not None:
         notes.append(f"The dataset was extracted with taskid={taskid}: the figures cover only that task.")
-    if selection is not None and selection != Selection():
-        notes.append(note_of_part(dataset.name, selection))
     return notes
 
 

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pyarrow as pa
 
-from frontierlab import spark
 from frontierlab.caching.notes import notes_of
 from frontierlab.caching.payloads import ask_coolr, payloads_of
 from frontierlab.caching.queries import FolderTag, different_queries
 from frontierlab.coolr import Source, connect
+from frontierlab.engines.logs import Logs
+from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.storage.store import Dataset, open_dataset
+from frontierlab.storage.store import Datasets
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 __all__ = ["OpenFolder", "open_folder"]
 
@@ -52,7 +53,7 @@ class OpenFolder:
     """
 
     folder: FolderTag
-    logs: DataFrame
+    logs: Logs
     queries: pd.DataFrame
     base: str
     notes: list[str]
@@ -67,14 +68,14 @@ class OpenFolder:
         CoolrError
             COOLR does not answer, or its responses contradict each other.
         Cancelled
-            A `frontierlab.spark.cancellable` block around the call was cancelled.
+            A `frontierlab.cancellable` block around the call was cancelled.
         """
         return ask_coolr(lambda: payloads_of(self.source, self.folder._asdict(), since, until, self.base), self.stop)
 
 
 @contextmanager
 def open_folder(
-    dataset: Dataset | str,
+    dataset: Logs | Datasets,
     settings: Settings | None,
     folder: FolderTag,
     *,
@@ -83,7 +84,7 @@ def open_folder(
     session: SparkSession | None,
     allow_incomplete: bool,
 ) -> Iterator[OpenFolder]:
-    """Open a folder and tag of a dataset: ask Spark for its different queries, and connect to COOLR.
+    """Open a folder and tag of a dataset: count its different queries, and connect to COOLR.
 
     COOLR is asked for the IOV base if the logs do not name it. The connection is closed at the end, unless it is the
     caller's own.
@@ -102,17 +103,16 @@ def open_folder(
     CoolrError
         COOLR was asked for the IOV base and did not answer.
     Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled.
+        A `frontierlab.cancellable` block around the call was cancelled.
     DatasetError
         The dataset does not exist or is incomplete.
     """
     settings, stop = settings or Settings(), threading.Event()
-    dataset = open_dataset(dataset, settings) if isinstance(dataset, str) else dataset
-    logs = spark.open_logs(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
+    logs, period = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
     queries = different_queries(logs, folder, selection)
     with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
         base = ask_coolr(lambda: _iov_base(queries, folder, source), stop)
-        yield OpenFolder(folder, logs, queries, base, notes_of(dataset, selection), source, stop)
+        yield OpenFolder(folder, logs, queries, base, notes_of(period, selection), source, stop)
 
 
 def _iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:

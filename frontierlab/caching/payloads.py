@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab import spark
 from frontierlab.coolr import Source
 from frontierlab.coolr.protocol import side_by_side
 from frontierlab.coolr.responses import in_order
 from frontierlab.errors import CoolrError
+from frontierlab.util.cancelling import check_cancelled
 
 __all__ = ["ask_coolr", "payloads_of"]
 
@@ -33,9 +33,9 @@ def ask_coolr(work: Callable[[], Result], stop: threading.Event) -> Result:
     Raises
     ------
     Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled.
+        A `frontierlab.cancellable` block around the call was cancelled.
     """
-    [(_, got)] = side_by_side(lambda _: work(), [None], spark.check_cancelled, stop)
+    [(_, got)] = side_by_side(lambda _: work(), [None], check_cancelled, stop)
     if isinstance(got, CoolrError):
         raise got
     return got

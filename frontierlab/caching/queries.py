@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from frontierlab import spark
 from frontierlab.caching.counting import UNKNOWN_TAG
+from frontierlab.engines.asking import ask
+from frontierlab.engines.logs import Logs
 from frontierlab.selection import Selection
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["FolderTag", "different_queries", "served"]
 
@@ -57,7 +55,7 @@ def served(folder: FolderTag, selection: Selection | None = None) -> tuple[str, 
     return where, args | {f"of_{name}": value for name, value in folder._asdict().items()}
 
 
-def different_queries(logs: DataFrame, folder: FolderTag, selection: Selection | None = None) -> pd.DataFrame:
+def different_queries(logs: Logs, folder: FolderTag, selection: Selection | None = None) -> pd.DataFrame:
     """Return the different served queries with an IOV of a folder and tag, within a selection.
 
     Returns
@@ -69,4 +67,4 @@ def different_queries(logs: DataFrame, folder: FolderTag, selection: Selection |
         not say.
     """
     where, args = served(folder, selection)
-    return spark.run(logs, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")
+    return ask({"logs": logs}, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")

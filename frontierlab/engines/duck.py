@@ -18,8 +18,8 @@ import pyarrow as pa
 from frontierlab.engines.instance import Limits, connection, spill_space
 from frontierlab.engines.tables import Table
 from frontierlab.errors import InvalidRequestError, StatementError
-from frontierlab.spark.cancelling import check_cancelled
-from frontierlab.spark.statements import as_frame
+from frontierlab.util.cancelling import check_cancelled
+from frontierlab.util.frames import as_frame
 
 __all__ = ["run", "write"]
 
@@ -69,7 +69,7 @@ def run(
     StatementError
         The statement failed: a division by zero, an overflow, a missing file, too little memory and disk.
     Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled. Raised when DuckDB has stopped, mostly
+        A `frontierlab.cancellable` block around the call was cancelled. Raised when DuckDB has stopped, mostly
         within 0.1 s, or after `ENDING_SECONDS`. KeyboardInterrupt is raised in the same way.
     """
     return as_frame(_asked(tables, statement, args, description, limits, _to_arrow))
@@ -119,6 +119,8 @@ def _asked(
 
     def work() -> Result:
         for name, table in tables.items():
+            for variable, value in table.args.items():
+                one.execute(f"SET VARIABLE {variable} = $value", {"value": value})
             one.execute(f'CREATE TEMP VIEW "{name}" AS {table.sql()}')
         answer = one.sql(statement, params=dict(args or {}))
         _check_types(answer)
@@ -182,7 +184,7 @@ def _check_types(answer: duckdb.DuckDBPyRelation) -> None:
         if not _TYPES.fullmatch(type_):
             raise InvalidRequestError(
                 f"The column {name} would be {type_}, for which Spark has another type. Write its expression otherwise "
-                '(a number with a fraction as 1.5D), or give engine="spark".'
+                '(a number with a fraction as 1.5D), or open the logs with engine="spark".'
             )
 
 

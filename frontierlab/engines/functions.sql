@@ -70,6 +70,10 @@ CREATE MACRO xxhash64(a) AS CAST(hash(a) >> 1 AS BIGINT), (a, b) AS CAST(hash(a,
 
 -- Conditions
 
+-- Null if the value is not there, but a null is.
+CREATE MACRO array_contains(list, x) AS
+  CASE WHEN x IS NULL OR list IS NULL THEN NULL WHEN list_contains(list, x) THEN true
+       WHEN list_count(list) < len(list) THEN NULL ELSE false END;
 CREATE MACRO nvl(x, y) AS coalesce(x, y);
 
 -- Conversions: CAST of Spark

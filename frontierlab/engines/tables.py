@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 
@@ -21,8 +22,9 @@ from frontierlab.util.times import format_time, from_milliseconds
 
 __all__ = ["Rows", "Table"]
 
+_numbers = itertools.count()  # of variables: those of several tables in a statement differ
 _ONE = pa.field(TIMES, pa.int64())
-_SUMMARISED = pa.schema([field for field in arrow_schema() if field.name in SUMMARY_SCHEMA.names])
+_SUMMARISED = pa.schema([column for column in arrow_schema() if column.name in SUMMARY_SCHEMA.names])
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,12 @@ class Rows:
     @property
     def columns(self) -> dict[str, pa.DataType]:
         """The names in SQL (`frontierlab.schema.IOV_COLUMNS`) and the Arrow types of the columns, in order."""
-        return {_in_sql(field.name): field.type for field in (*self.schema, *([_ONE] if self.times else ()))}
+        return {_in_sql(column.name): column.type for column in (*self.schema, *([_ONE] if self.times else ()))}
+
+    @property
+    def conditions(self) -> list[str]:
+        """The conditions that choose rows, in SQL of both engines."""
+        return [*([_within(self.spans)] if self.spans is not None else ()), *filter(None, [self.condition])]
 
     def sql(self, columns: Mapping[str, pa.DataType]) -> str:
         """Return DuckDB's SQL for the rows with these columns; a column that the files lack is null."""
@@ -63,8 +70,7 @@ class Rows:
         )
         if not self.files:
             return f"SELECT {selected} WHERE false"
-        conditions = [*([_within(self.spans)] if self.spans is not None else ()), *filter(None, [self.condition])]
-        where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+        where = f" WHERE {' AND '.join(self.conditions)}" if self.conditions else ""
         return f"SELECT {selected} FROM read_parquet([{', '.join(_text(_unglob(f)) for f in self.files)}]){where}"
 
 
@@ -79,10 +85,16 @@ class Table:
     summaries
         For each summary that can be used, by name: a summary of each dataset, or its rows where only part of a bin of
         the summary counts.
+    condition
+        DuckDB's SQL that chooses rows; by default all rows. It reads the values of `args` by ``getvariable``.
+    args
+        Values of the condition, by the names of DuckDB's variables.
     """
 
     groups: tuple[Rows, ...]
     summaries: Mapping[str, tuple[Rows, ...]]
+    condition: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, *datasets: Dataset | Portion, allow_incomplete: bool = False) -> Self:
@@ -119,6 +131,22 @@ class Table:
         rows = self.summaries.get(name)
         return None if rows is None else Table(rows, {})
 
+    def where(self, condition: str, args: Mapping[str, Any]) -> Table:
+        """Return the rows that meet a condition; they have no summary.
+
+        Parameters
+        ----------
+        condition
+            DuckDB's SQL, with parameters written ``$name``.
+        args
+            The values of its parameters. DuckDB gets them as variables, because a view has no parameters.
+        """
+        names = {name: f"condition_{next(_numbers)}" for name in args}
+        mine = re.sub(r"\$(\w+)", lambda found: f"getvariable('{names[found[1]]}')", condition)
+        both = f"({self.condition}) AND ({mine})" if self.condition else mine
+        variables = {names[name]: value for name, value in args.items()}
+        return Table(self.groups, {}, both, {**self.args, **variables})
+
     @property
     def columns(self) -> dict[str, pa.DataType]:
         """The names in SQL and the Arrow types of the columns, in order."""
@@ -127,7 +155,8 @@ class Table:
     def sql(self) -> str:
         """Return DuckDB's SQL for the rows."""
         columns = self.columns
-        return "\nUNION ALL\n".join(rows.sql(columns) for rows in self.groups)
+        text = "\nUNION ALL\n".join(rows.sql(columns) for rows in self.groups)
+        return f"SELECT * FROM ({text}) WHERE {self.condition}" if self.condition else text
 
 
 def _summary(portion: Portion, rows: Rows, shape: Shape) -> Rows | Literal[False] | None:

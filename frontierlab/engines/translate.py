@@ -120,7 +120,8 @@ def translate(statement: str, tables: tuple[str, ...] = ("logs",)) -> str:
         trees = [tree for tree in sqlglot.parse(statement, dialect=_SparkSQL) if tree is not None]
     except SqlglotError as error:
         raise InvalidRequestError(
-            f'The statement cannot be read as Spark SQL: {_first_line(error)} If it is valid, give engine="spark".'
+            f"The statement cannot be read as Spark SQL: {_first_line(error)} If it is valid, open the logs with "
+            'engine="spark".'
         ) from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise InvalidRequestError("Give one SELECT statement.")
@@ -132,7 +133,7 @@ def translate(statement: str, tables: tuple[str, ...] = ("logs",)) -> str:
         if isinstance(node, exp.Table) and node.name.casefold() not in known:
             raise InvalidRequestError(
                 f"There is no table {node.name}; DuckDB has {', '.join(tables)}. Tables and views of a Spark session "
-                'need engine="spark".'
+                'need logs opened with engine="spark".'
             )
     for node in reversed(nodes):  # inner ones first
         rewrite = _REWRITES.get(type(node).__name__)
@@ -142,7 +143,9 @@ def translate(statement: str, tables: tuple[str, ...] = ("logs",)) -> str:
     try:
         return str(tree.sql(_DuckSQL, normalize_functions=False, comments=False, unsupported_level=ErrorLevel.RAISE))
     except SqlglotError as error:
-        raise InvalidRequestError(f'DuckDB has not all of the statement: {error}. Give engine="spark".') from error
+        raise InvalidRequestError(
+            f'DuckDB has not all of the statement: {error}. Open the logs with engine="spark".'
+        ) from error
 
 
 def _first_line(error: Exception) -> str:
@@ -152,7 +155,8 @@ def _first_line(error: Exception) -> str:
 def _refuse(node: Node, instead: str = "") -> NoReturn:
     shown = shorten(node if isinstance(node, str) else node.sql(Spark), 60, placeholder=" …")
     raise InvalidRequestError(
-        f'DuckDB does not answer {shown} as Spark does: write it otherwise{instead}, or give engine="spark".'
+        f"DuckDB does not answer {shown} as Spark does: write it otherwise{instead}, or open the logs with "
+        'engine="spark".'
     )
 
 
@@ -161,7 +165,7 @@ def _check(node: Node) -> None:
     if isinstance(node, exp.Anonymous) and node.name.lower() not in functions():
         raise InvalidRequestError(
             f"DuckDB has no function {node.name.lower()} that gives the same results as Spark's: write it otherwise, "
-            'or give engine="spark".'
+            'or open the logs with engine="spark".'
         )
     if isinstance(node, exp.Cast):
         _target(node)

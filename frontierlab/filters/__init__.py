@@ -1,9 +1,12 @@
-"""The standard questions about the logs: each filter is a function that runs one Spark SQL statement.
+"""The standard questions about the logs: each filter is a function that runs one statement in DuckDB or Spark.
 
 A filter is a pure function ``filter(logs, selection=None, **keywords) -> pandas.DataFrame``.
 ``filter.sql(…)`` takes the same arguments without the logs. It runs nothing, and returns the statement with the
 values of its parameters. All filters take:
 
+``logs``
+    Logs from `frontierlab.open_logs`; a complete dataset, the name of one, a list of these or a period; or a Spark
+    DataFrame, which is always asked with Spark.
 ``selection``
     A `frontierlab.Selection`: the queries to count.
 The fields of `Selection` as keywords
@@ -21,15 +24,16 @@ In frames of groups (schemas, folders, tasks, …), ``part`` says what a row is:
 With ``top=n`` the n largest groups have their own rows. The rows always add up to the total.
 Bins are half open and aligned to the epoch, or to 0 ms. Empty bins have rows too. A query is ``unknown``
 if the log does not say whether it was cached. If no query matches, the frame has no rows.
-``attrs`` of a frame holds what a plot needs: the filter's name and the selection in words.
+``attrs`` of a frame holds what a plot needs: the filter's name and the selection in words. ``attrs["answered"]``
+says what answered: ``engine`` (``duckdb`` or ``spark``), ``from`` (``summary`` or ``queries``) and ``seconds``.
 
 If possible, a filter reads the summaries of a dataset (`frontierlab.storage.summaries`) instead of its rows. The
-statement is the same, with sums in place of counts. The result is the same, but faster. This needs logs from
-`frontierlab.open_logs`. It mostly applies when ``since``, ``until`` and time bins are whole hours (for some
-filters, whole five minutes) and no tags, tasks, servers, sites or Squids are used.
+statement is the same, with sums in place of counts. The result is the same, but faster. It mostly applies when
+``since``, ``until`` and time bins are whole hours (for some filters, whole five minutes) and no tags, tasks, servers,
+sites or Squids are used.
 
-All filters raise `InvalidRequestError` for an invalid parameter before Spark runs, and
-`SparkError` or `Cancelled` if the statement does not complete.
+All filters raise `InvalidRequestError` for an invalid parameter before anything is asked, `StatementError` if the
+statement fails, `SparkError` if Spark does not start or has ended, and `Cancelled`.
 """
 
 from frontierlab.filters.costs import cost_per_server, cost_per_site, cost_per_squid, cost_per_task

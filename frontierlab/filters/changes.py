@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from frontierlab import spark
+from frontierlab.engines.asking import ANSWERED, ask
+from frontierlab.engines.opening import Source, as_logs, beside, is_source
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.costs import COSTS
 from frontierlab.filters.expressions import NODE, add_percent_of_all
 from frontierlab.filters.question import Statement
 from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
 from frontierlab.selection import Selection
-from frontierlab.spark.calls import in_spark
-from frontierlab.storage.dataset import Dataset
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["By", "CHANGES", "CHANGE_KEYS", "what_changed"]
 
-Logs: TypeAlias = "DataFrame | Dataset"
-Side: TypeAlias = "Logs | tuple[Logs, Selection]"
+Side: TypeAlias = "Source | tuple[Source, Selection]"
 By = Literal["share", "bytes", "failures"]
 """The measures by which changes can be ranked."""
 
@@ -50,8 +45,8 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
     Parameters
     ----------
     a, b
-        Before and now: logs (from `frontierlab.open_logs`) or a complete dataset, or a pair of one
-        of these and a `frontierlab.Selection`.
+        Before and now: logs (from `frontierlab.open_logs`), or a complete dataset, the name of one or a list of these;
+        or a pair of one of these and a `frontierlab.Selection`.
     by
         The measure that ranks changes: ``share`` of the queries, ``bytes`` or ``failures``.
     top
@@ -74,46 +69,42 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
         failures : Int64, number of queries that were rejected, lost their client or ended in an error
 
         The last four are the values of now; *x*\\ ``_before`` and *x*\\ ``_change`` follow each. The
-        change of a share is in percentage points. ``attrs`` holds ``by`` and both selections in words.
+        change of a share is in percentage points. ``attrs`` holds ``by``, both selections in words, and what answered.
 
     Raises
     ------
     InvalidRequestError
-        A parameter is invalid; Spark was not called.
+        A parameter is invalid; nothing was asked.
     DatasetError
         A dataset is incomplete.
-    SparkError
-        Spark does not start, or the statement failed.
+    StatementError, SparkError
+        The statement failed, or Spark does not start.
     Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled.
+        A `frontierlab.cancellable` block around the call was cancelled.
     """
     if by not in CHANGES:
         raise InvalidRequestError(f"by={by!r}: give one of {', '.join(CHANGES)}.")
     check_top(top)
-    (before_logs, before), (now_logs, now) = _side("a", a), _side("b", b)
+    (then, before), (present, now) = _side("a", a), _side("b", b)
     statement = _statement(before, now)
-    before_logs, now_logs = (
-        spark.open_logs(logs) if isinstance(logs, Dataset) else logs for logs in (before_logs, now_logs)
-    )
-    session, description = now_logs.sparkSession, " ".join(filter(None, ("what_changed", now.in_words())))
-    asked = in_spark(
-        session,
-        lambda: session.sql(statement.text, args=dict(statement.args), before=before_logs, now=now_logs),
-        description,
-    )
-    counts = spark.to_pandas(asked, description=description)
+    now_logs = as_logs(present)
+    tables = {"before": beside(now_logs, then), "now": now_logs}
+    description = " ".join(filter(None, ("what_changed", now.in_words())))
+    counts = ask(tables, statement.text, statement.args, description=description)
     found = [_ranked(counts, what, by, top) for what in CHANGE_KEYS]
     frame = pd.concat(found, ignore_index=True)[["what", *_names(), "part", "groups", *_numbers()]]
     frame.attrs = {"filter": "what_changed", "selection": now.in_words(), "before": before.in_words(), "by": by}
+    frame.attrs[ANSWERED] = counts.attrs[ANSWERED]
     return frame
 
 
-def _side(name: str, given: Any) -> tuple[Any, Selection]:
+def _side(name: str, given: Any) -> tuple[Source, Selection]:
     pair = isinstance(given, tuple) and len(given) == 2
     logs, selection = given if pair else (given, Selection())
-    if not isinstance(selection, Selection) or not (isinstance(logs, Dataset) or hasattr(logs, "sparkSession")):
+    if not isinstance(selection, Selection) or not is_source(logs):
         raise InvalidRequestError(
-            f"{name}={given!r}: give logs (what open_logs opened), a dataset, or a pair (logs, Selection(…))."
+            f"{name}={given!r}: give logs (what open_logs opened), a dataset or its name, or a pair (logs, "
+            "Selection(…))."
         )
     return logs, selection
 

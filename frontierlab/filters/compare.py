@@ -5,21 +5,19 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
+from frontierlab.engines.logs import Logs
+from frontierlab.engines.opening import Source, beside, is_source
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
-from frontierlab.storage.dataset import Dataset
 from frontierlab.util.times import in_words, parse_time
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["Before", "Compare", "before"]
 
 When: TypeAlias = "str | date | datetime"
-Compare: TypeAlias = "When | DataFrame | Dataset | tuple[DataFrame | Dataset, When] | Before"
-"""What `before` accepts: a time, other logs, both, or a `Before`."""
+Compare: TypeAlias = "When | Source | tuple[Source, When] | Before"
+"""What `before` accepts: a time, other logs, both, or a `Before`. A text is a time; in a pair it can name a dataset."""
 
 _UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _BACK = re.compile(rf"-(\d{{1,6}})({'|'.join(_UNITS)})")
@@ -39,7 +37,7 @@ class Before:
         Added to times of this window to align them with the window of the result.
     """
 
-    logs: DataFrame
+    logs: Logs
     selection: Selection
     shift: timedelta
 
@@ -51,7 +49,7 @@ class Before:
         return "the other logs"
 
 
-def before(logs: DataFrame, selection: Selection, compare: Compare) -> Before:
+def before(logs: Logs, selection: Selection, compare: Compare) -> Before:
     """Return the logs and the selection to compare with.
 
     Parameters
@@ -63,8 +61,9 @@ def before(logs: DataFrame, selection: Selection, compare: Compare) -> Before:
     compare
         ``"previous"``: the window of the same length that ends where this one begins. ``"-7d"``:
         the same window, that much earlier (s, min, h, d or w). A time (UTC if it has no zone): the
-        window that starts then. Other logs or a dataset: the same selection of them. A pair
-        (other logs, when): that window of them. A `Before` is returned unchanged.
+        window that starts then. Other logs, a dataset or a list of them: the same selection of them. A pair
+        (other logs or a dataset's name, when): that window of them. A `Before` is returned unchanged. Datasets are
+        asked with the engine of `logs`.
 
     Raises
     ------
@@ -74,25 +73,20 @@ def before(logs: DataFrame, selection: Selection, compare: Compare) -> Before:
     if isinstance(compare, Before):
         return compare
     if isinstance(compare, tuple) and len(compare) == 2:
-        other, when = compare
+        other, when = cast("tuple[Source, When]", compare)
         return Before(_logs(logs, other), *_window(selection, when))
     if isinstance(compare, str | date):
         return Before(logs, *_window(selection, compare))
     return Before(_logs(logs, compare), selection, timedelta(0))
 
 
-def _logs(logs: DataFrame, other: Any) -> DataFrame:
-    if isinstance(other, Dataset):
-        from frontierlab.spark import open_logs
-
-        return open_logs(other, session=logs.sparkSession)
-    if not hasattr(other, "sparkSession"):
+def _logs(logs: Logs, other: Any) -> Logs:
+    if not is_source(other):
         raise InvalidRequestError(
             f'compare={other!r}: give "previous", how much earlier ("-7d"), when the other window begins '
             "(2026-10-01), other logs or a dataset, or a pair (other logs, when)."
         )
-    found: DataFrame = other
-    return found
+    return beside(logs, other)
 
 
 def _window(selection: Selection, when: When) -> tuple[Selection, timedelta]:

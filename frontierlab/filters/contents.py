@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import pandas as pd
 
-from frontierlab import spark
 from frontierlab.catalogue import Catalogue
+from frontierlab.engines.asking import ANSWERED, ask
+from frontierlab.engines.opening import Source, as_logs
 from frontierlab.filters.expressions import NODE, QUERIES
 from frontierlab.filters.question import Question
 from frontierlab.selection import Selection
 
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
-
 __all__ = ["folders", "tasks"]
 
 
-def folders(logs: DataFrame, catalogue: Catalogue | None = None, selection: Selection | None = None) -> pd.DataFrame:
+def folders(logs: Source, catalogue: Catalogue | None = None, selection: Selection | None = None) -> pd.DataFrame:
     """Count the queries of each folder.
 
     Parameters
     ----------
     logs
-        Logs from `frontierlab.open_logs`.
+        Logs from `frontierlab.open_logs`, or a dataset, the name of one, or a list of these.
     catalogue
         Adds its folders, with 0 queries if the dataset has none.
     selection
@@ -36,23 +32,26 @@ def folders(logs: DataFrame, catalogue: Catalogue | None = None, selection: Sele
         A row is a folder, sorted by name: ``db``, ``schema``, ``nodefullpath`` (null if the log names no
         folder) and ``queries``.
     """
-    asked, statement = Question(QUERIES, NODE).put_to(logs, "folders of a dataset", selection or Selection())
-    found = spark.run(asked, statement.text, statement.args, description=statement.name)
+    asked, statement = Question(QUERIES, NODE).put_to(as_logs(logs), "folders of a dataset", selection or Selection())
+    found = ask({"logs": asked}, statement.text, statement.args, description=statement.name)
+    answered = found.attrs[ANSWERED]
     if catalogue is not None:
         known = catalogue.table.select(["db", "schema", "node"]).to_pandas().drop_duplicates()
         known = known.rename(columns={"node": "nodefullpath"}).astype("string").assign(queries=0)
         found = pd.concat([found, known.astype(found.dtypes)], ignore_index=True)
         found = found.groupby([*NODE], dropna=False)["queries"].sum().reset_index()
-    return found.sort_values([*NODE], ignore_index=True)
+    found = found.sort_values([*NODE], ignore_index=True)
+    found.attrs[ANSWERED] = answered
+    return found
 
 
-def tasks(logs: DataFrame, selection: Selection | None = None) -> pd.DataFrame:
+def tasks(logs: Source, selection: Selection | None = None) -> pd.DataFrame:
     """Count the queries of each task.
 
     Parameters
     ----------
     logs
-        Logs from `frontierlab.open_logs`.
+        Logs from `frontierlab.open_logs`, or a dataset, the name of one, or a list of these.
     selection
         Which queries are counted; by default all.
 
@@ -64,4 +63,5 @@ def tasks(logs: DataFrame, selection: Selection | None = None) -> pd.DataFrame:
     """
     where, args = (selection or Selection()).where("taskid IS NOT NULL")
     text = f"SELECT taskid, max(taskname) AS taskname, count(*) AS queries FROM {{logs}}{where} GROUP BY taskid"
-    return spark.run(logs, f"{text} ORDER BY queries DESC, taskid", args, description="tasks of a dataset")
+    text += " ORDER BY queries DESC, taskid"
+    return ask({"logs": as_logs(logs)}, text, args, description="tasks of a dataset")

@@ -6,18 +6,16 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import wraps
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import Any, Protocol, cast
 
 import pandas as pd
 
-from frontierlab import spark
+from frontierlab.engines.asking import ANSWERED, answered, ask
+from frontierlab.engines.opening import Source, as_logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.compare import Compare, before
 from frontierlab.filters.question import NO_SHIFT, Question, Statement
 from frontierlab.selection import Selection
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["Filter", "as_filter"]
 
@@ -28,7 +26,7 @@ class Filter(Protocol):
     __name__: str
 
     def __call__(
-        self, logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+        self, logs: Source, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
     ) -> pd.DataFrame:
         """Run the filter on logs."""
         ...
@@ -60,21 +58,26 @@ def as_filter(build: Callable[..., Question]) -> Filter:
         return question, changed
 
     @wraps(build)
-    def ask(
-        logs: DataFrame, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
+    def run(
+        logs: Source, selection: Selection | None = None, *, compare: Compare | None = None, **keywords: Any
     ) -> pd.DataFrame:
         question, chosen = read(selection, keywords)
-        other = None if compare is None else before(logs, chosen, compare)
-        windows = [(logs, chosen, NO_SHIFT)]
+        opened = as_logs(logs)
+        other = None if compare is None else before(opened, chosen, compare)
+        windows = [(opened, chosen, NO_SHIFT)]
         if other is not None:
             windows.append((other.logs, other.selection, other.shift))
         raw = []
         for asked, part, shift in windows:
             asked, statement = question.put_to(asked, name, part, shift)
             description = " ".join(filter(None, (name, part.in_words())))
-            raw.append(spark.run(asked, statement.text, statement.args, description=description))
+            raw.append(ask({"logs": asked}, statement.text, statement.args, description=description))
         frame = question.answer(raw, chosen)
-        frame.attrs = {"filter": name, "selection": chosen.in_words()}
+        frame.attrs = {
+            "filter": name,
+            "selection": chosen.in_words(),
+            ANSWERED: answered(*(one.attrs[ANSWERED] for one in raw)),
+        }
         frame.attrs.update(question.facts)
         if other is not None:
             frame.attrs["before"] = other.in_words()
@@ -87,8 +90,8 @@ def as_filter(build: Callable[..., Question]) -> Filter:
     def keyword(of: str) -> inspect.Parameter:
         return inspect.Parameter(of, inspect.Parameter.KEYWORD_ONLY, default=None)
 
-    first = inspect.signature(ask, follow_wrapped=False).parameters
+    first = inspect.signature(run, follow_wrapped=False).parameters
     shown = [first["logs"], first["selection"], first["compare"], *own, *(keyword(f.name) for f in fields(Selection))]
-    ask.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
-    ask.sql = sql  # type: ignore[attr-defined]
-    return cast("Filter", ask)
+    run.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
+    run.sql = sql  # type: ignore[attr-defined]
+    return cast("Filter", run)

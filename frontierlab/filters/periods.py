@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from frontierlab import spark
+from frontierlab.engines.asking import ask
+from frontierlab.engines.logs import Logs
 from frontierlab.filters.compare import Before
 from frontierlab.filters.expressions import QUERIES
 from frontierlab.filters.needs import Expression, Need
 from frontierlab.filters.question import Question
 from frontierlab.selection import Selection
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["Period", "period_of_most"]
 
@@ -52,7 +49,7 @@ class Period:
         return replace(compare, selection=compare.selection.but(since=moved.since, until=moved.until))
 
 
-def period_of_most(logs: DataFrame, selection: Selection) -> Period:
+def period_of_most(logs: Logs, selection: Selection) -> Period:
     """Find the period with the most queries; the whole selection unless over 90 % of its days have no query.
 
     A gap of 31 days without queries separates two periods. One statement counts the queries of each day.
@@ -67,10 +64,10 @@ def period_of_most(logs: DataFrame, selection: Selection) -> Period:
     Raises
     ------
     Cancelled, SparkError
-        As `frontierlab.spark.to_pandas` does.
+        As a filter raises them.
     """
     asked, statement = _DAYS.put_to(logs, "queries per day", selection)
-    days = spark.run(asked, statement.text, statement.args, description=statement.name).sort_values("day")
+    days = ask({"logs": asked}, statement.text, statement.args, description=statement.name).sort_values("day")
     if days.empty or len(days) >= _FILLED * ((days["day"].iloc[-1] - days["day"].iloc[0]).days + 1):
         return Period(selection)
     number = (days["day"].diff() > _GAP).cumsum()

@@ -9,10 +9,11 @@ import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
+from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.bins import MAX_ROWS, Bins
 from frontierlab.filters.measures import Count, Measure
@@ -21,9 +22,6 @@ from frontierlab.filters.summaries import summary_that_answers
 from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
 from frontierlab.selection import Selection
 from frontierlab.storage.summaries import TIMES
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["NO_SHIFT", "Question", "Statement"]
 
@@ -145,9 +143,9 @@ class Question:
         return needs_of_selection(selection) | needs_of(self.conditions), rest
 
     def put_to(
-        self, logs: DataFrame, name: str, selection: Selection, shift: timedelta = NO_SHIFT
-    ) -> tuple[DataFrame, Statement]:
-        """Return the frame to query and the statement; the frame is a summary if that gives the same result."""
+        self, logs: Logs, name: str, selection: Selection, shift: timedelta = NO_SHIFT
+    ) -> tuple[Logs, Statement]:
+        """Return the logs to ask and the statement; they are a summary if that gives the same result."""
         every, rest = self.needs(selection, shift)
         summary = None if self.values else summary_that_answers(logs, every, rest)  # values need every row
         if summary is not None:
@@ -155,7 +153,7 @@ class Question:
         return logs, self.statement(name, selection, shift)
 
     def answer(self, raw: list[pd.DataFrame], selection: Selection) -> pd.DataFrame:
-        """Build the filter's frame from Spark's result, or from two results to compare."""
+        """Build the filter's frame from the result of its statement, or from two results to compare."""
         if self.bins is not None and any(len(frame) > MAX_ROWS for frame in raw):
             raise self._too_many(f"more than {MAX_ROWS:,}")
         if self.always and any(len(frame) for frame in raw):

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING
 
+from frontierlab.engines.logs import Logs
 from frontierlab.filters.needs import Need
 from frontierlab.schema import IOV_COLUMNS
-from frontierlab.spark.summaries import noted_summary
 from frontierlab.storage.summaries import LONG_MS, SHAPES, Shape
-
-if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
 
 __all__ = ["shape_answers", "summary_that_answers"]
 
@@ -51,17 +47,16 @@ def _keeps(shape: Shape, need: Need) -> bool:
     return False
 
 
-def summary_that_answers(logs: DataFrame, every: AbstractSet[Need], rest: AbstractSet[Need]) -> DataFrame | None:
+def summary_that_answers(logs: Logs, every: AbstractSet[Need], rest: AbstractSet[Need]) -> Logs | None:
     """Return the summary that gives the same result for a question as the logs; None if no summary does.
 
     Parameters
     ----------
     logs
-        Logs from `frontierlab.open_logs`.
+        The logs.
     every, rest
         The needs of the question, as for `shape_answers`. A statement on the summary must count each row `TIMES`
         times.
     """
-    open_summary = noted_summary(logs)
     shape = next((shape for shape in SHAPES if shape_answers(shape, every, rest)), None)
-    return None if open_summary is None or shape is None else open_summary(shape.name)
+    return None if shape is None else logs.summary(shape.name)

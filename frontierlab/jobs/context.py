@@ -24,7 +24,7 @@ from frontierlab.extraction.run import Share
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
 from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings
-from frontierlab.spark.cancelling import cancellable
+from frontierlab.util.cancelling import cancellable
 from frontierlab.util.progress import Progress
 
 __all__ = ["JobContext"]

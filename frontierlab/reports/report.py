@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontierlab import filters, plots
+from frontierlab.engines.logs import Logs
+from frontierlab.engines.opening import logs_of_datasets
+from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.periods import Period, period_of_most
@@ -16,14 +19,13 @@ from frontierlab.reports.html import target_of, write_page
 from frontierlab.reports.sections import Section, section, section_of_changes
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
-from frontierlab.spark import open_logs
 from frontierlab.storage.manifest import Outcome
-from frontierlab.storage.store import Dataset, open_dataset
+from frontierlab.storage.store import Datasets
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.util.times import to_milliseconds
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 __all__ = ["report"]
 
@@ -32,7 +34,7 @@ _MOST_BINS = 10_000
 
 
 def report(
-    dataset: Dataset | str,
+    dataset: Logs | Datasets,
     selection: Selection | None = None,
     *,
     path: str | os.PathLike[str] | None = None,
@@ -53,7 +55,8 @@ def report(
     Parameters
     ----------
     dataset
-        A dataset, complete or not, or the name of one in the data folder of `settings`.
+        A dataset, complete or not, the name of one in the data folder of `settings`, or what `frontierlab.open_logs`
+        returned for one.
     selection
         The queries to report; by default all.
     path
@@ -65,7 +68,7 @@ def report(
     settings
         By default ``Settings()``.
     session
-        The Spark session to use; by default `frontierlab.spark.session` of `settings`.
+        The Spark session to use. If one is given, Spark answers; otherwise ``engine`` of `settings` says what answers.
     progress
         True shows a bar. A function is called with a `Progress` before each plot, and can stop the
         report by raising.
@@ -80,14 +83,15 @@ def report(
     DatasetError
         The dataset does not exist.
     InvalidRequestError
-        `path` is a folder, or `compare` is invalid.
-    SparkError
-        Spark does not start, or a statement failed.
+        `path` is a folder, several datasets are given, or `compare` is invalid.
+    StatementError, SparkError
+        A statement failed, or Spark does not start.
     """
-    if isinstance(dataset, str):
-        dataset = open_dataset(dataset, settings)
+    logs, opened = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=True)
+    if len(opened.datasets) > 1:
+        raise InvalidRequestError(f"A report is of one dataset; {len(opened.datasets)} are given.")
+    (dataset,) = opened.datasets
     target = target_of(dataset.path / "report.html" if path is None else path, "report.html")
-    logs = open_logs(dataset, session=session, settings=settings, allow_incomplete=True)
     selection = selection or Selection()
     other = None if compare is None else before(logs, selection, compare)
     outcome = dataset.outcome()
@@ -113,7 +117,7 @@ def report(
 
 
 def _chapters(
-    logs: DataFrame,
+    logs: Logs,
     selection: Selection,
     compare: Before | None,
     outcome: Outcome,
@@ -144,7 +148,7 @@ def _chapters(
     return found, counted
 
 
-def _period_shown(logs: DataFrame, selection: Selection, outcome: Outcome) -> Period:
+def _period_shown(logs: Logs, selection: Selection, outcome: Outcome) -> Period:
     """Return the period that plots over time show: all, or the one with most queries if all is long and sparse."""
     return Period(selection) if _bin_seconds(outcome, selection) == _BIN_SECONDS[0] else period_of_most(logs, selection)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab import plots
+from frontierlab.engines.logs import Logs
 from frontierlab.filters.changes import what_changed
 from frontierlab.filters.question import Statement
 from frontierlab.filters.top import unnamed
@@ -16,7 +17,6 @@ from frontierlab.selection import Selection
 
 if TYPE_CHECKING:
     from bokeh.plotting import figure
-    from pyspark.sql import DataFrame
 
 __all__ = ["Section", "section", "section_of_changes"]
 
@@ -60,7 +60,7 @@ def section(name: str, frame: pd.DataFrame, statement: Statement) -> Section:
     )
 
 
-def section_of_changes(then: tuple[DataFrame, Selection], now: tuple[DataFrame, Selection]) -> Section:
+def section_of_changes(then: tuple[Logs, Selection], now: tuple[Logs, Selection]) -> Section:
     """Return the plot of what changed between two selections of logs."""
     frame = what_changed(then, now)
     statement: Statement = what_changed.sql(then[1], now[1])  # type: ignore[attr-defined]

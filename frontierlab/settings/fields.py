@@ -129,6 +129,22 @@ class Fields(BaseModel):
         min_length=1,
         description="one or several COOL database instances, with spaces between them",
     )
+    engine: Literal["auto", "duckdb", "spark"] = Field(
+        "auto",
+        description="what answers questions about logs: duckdb, spark or auto; auto is duckdb if spark_master is "
+        "local, and spark otherwise or for a very large dataset",
+    )
+    duckdb_memory_mb: int = Field(
+        512, ge=64, description="megabytes (10^6 bytes) of memory, from 64, that all statements of DuckDB use together"
+    )
+    duckdb_threads: int | None = Field(
+        None, ge=1, description="number of threads of DuckDB, from 1; by default one for each processor"
+    )
+    spill_dir: _AbsolutePath | None = Field(
+        None,
+        description="path of an existing folder for what DuckDB cannot hold in memory; by default the system's folder "
+        "for temporary files",
+    )
     spark_master: str = Field("local[2]", description="a Spark master: local[N], local[*] or spark://host:port")
     spark_options: _Pairs = Field(
         repr=False,  # an option can be a secret

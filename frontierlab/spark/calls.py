@@ -19,8 +19,8 @@ from textwrap import shorten
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary, WeakSet
 
-from frontierlab.errors import SparkError
-from frontierlab.spark.cancelling import check_cancelled
+from frontierlab.errors import SparkError, StatementError
+from frontierlab.util.cancelling import check_cancelled
 from frontierlab.util.leavable_call import LeavableCall
 
 if TYPE_CHECKING:
@@ -74,9 +74,11 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
     Cancelled
         A `cancellable` block around the call was cancelled. Raised when Spark has ended its jobs, or after
         `ENDING_SECONDS`. KeyboardInterrupt is raised in the same way.
+    StatementError
+        Spark failed.
     SparkError
-        Spark failed; its Java process has ended (raised within seconds); or Java has not answered a trivial
-        request for `SILENT_SECONDS`.
+        Its Java process has ended (raised within seconds), or Java has not answered a trivial request for
+        `SILENT_SECONDS`.
     """
     from py4j.protocol import Py4JError  # type: ignore[import-untyped]
     from pyspark import InheritableThread
@@ -231,7 +233,7 @@ def _as_spark_error(error: Exception, context: SparkContext, what: str) -> Spark
 
     if java_has_ended(context, patience=1.0, otherwise=isinstance(error, Py4JNetworkError | ConnectionError)):
         return _gone(what)
-    return SparkError(f"Spark failed at {_shortened(what)}: {said_by_spark(error)}")
+    return StatementError(f"Spark failed at {_shortened(what)}: {said_by_spark(error)}")
 
 
 def _gone(what: str) -> SparkError:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["as_parameters", "check_names", "names_in"]
+__all__ = ["as_parameters", "check_names", "check_values", "names_in", "no_value"]
 
 _KINDS = "a text, a number, a truth value, a date or time, a timedelta, bytes, None, or a list of one kind of them"
 
@@ -56,6 +56,27 @@ def check_names(statement: str, parameters: Mapping[str, object]) -> None:
         raise InvalidRequestError(
             f"The statement has no :{unused[0]}, for which a value is given. Its parameters: {known}."
         )
+
+
+def check_values(statement: str, values: Mapping[str, object]) -> None:
+    """Raise unless each parameter of a valid statement has a value.
+
+    Raises
+    ------
+    InvalidRequestError
+        A parameter has none.
+    """
+    missing = sorted(names_in(statement) - values.keys())
+    if missing:
+        raise no_value(missing[0], values)
+
+
+def no_value(name: str, values: Mapping[str, object]) -> InvalidRequestError:
+    """Return the error of a parameter without a value; `values` are those of the other parameters."""
+    given = ", ".join(sorted(values)) or "none"
+    return InvalidRequestError(
+        f"The statement has :{name}, for which no value is given; give {name}=…. Given: {given}."
+    )
 
 
 def as_parameters(values: Mapping[str, object]) -> dict[str, Any]:

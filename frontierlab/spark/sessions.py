@@ -16,10 +16,10 @@ import platformdirs
 from frontierlab.errors import SparkError
 from frontierlab.settings import Settings
 from frontierlab.spark.calls import check_java_answers, is_forked, java_has_ended
-from frontierlab.spark.cancelling import check_cancelled
 from frontierlab.spark.java import check_java
 from frontierlab.spark.socket import remove_with_java, socket_options
 from frontierlab.spark.warmup import warm_up
+from frontierlab.util.cancelling import check_cancelled
 
 if TYPE_CHECKING:
     from pyspark import SparkContext

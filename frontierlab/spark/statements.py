@@ -12,11 +12,12 @@ import pyarrow as pa
 from frontierlab.errors import SparkError
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.types import with_iov_names
+from frontierlab.util.frames import as_frame
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["as_frame", "run", "to_pandas"]
+__all__ = ["run", "run_on", "to_pandas"]
 
 _CONFIRM_SECONDS = 60  # for Java to confirm that the whole result was read
 _REASON_SECONDS = 5  # for Java to report why a result could not be read
@@ -53,13 +54,20 @@ def run(
     Cancelled, SparkError
         As `to_pandas` does.
     """
-    session = logs.sparkSession
-    description = description or sql
+    return run_on({"logs": logs}, sql, args, description=description)
+
+
+def run_on(
+    tables: Mapping[str, DataFrame], sql: str, args: Mapping[str, Any] | None = None, *, description: str | None = None
+) -> pd.DataFrame:
+    """Run one Spark SQL statement over several tables of one session, as `run` does over ``{logs}``."""
+    session = next(iter(tables.values())).sparkSession
 
     def ask() -> DataFrame:
-        return session.sql(sql, args=dict(args or {}), logs=with_iov_names(logs))
+        named = {name: with_iov_names(table) for name, table in tables.items()}
+        return session.sql(sql, args=dict(args or {}), **named)
 
-    return as_frame(_collect(session, ask, description))
+    return as_frame(_collect(session, ask, description or sql))
 
 
 def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFrame:
@@ -82,11 +90,12 @@ def to_pandas(answer: DataFrame, *, description: str | None = None) -> pd.DataFr
     ------
     Cancelled
         A `cancellable` block around the call was cancelled.
+    StatementError
+        The statement failed (division by zero, missing file, too little memory).
     SparkError
-        The statement failed (division by zero, missing file, too little memory); Spark's Java process has ended
-        (raised within seconds) or been silent for 120 s; or the result did not arrive, twice, because another
-        program connected first to the port that Spark opened (raised within 45 s). Sessions that
-        `frontierlab.spark.session` starts with a local master use a Unix socket, where this cannot happen.
+        Spark's Java process has ended (raised within seconds) or been silent for 120 s; or the result did not arrive,
+        twice, because another program connected first to the port that Spark opened (raised within 45 s). Sessions
+        that `frontierlab.spark.session` starts with a local master use a Unix socket, where this cannot happen.
     """
     return as_frame(_collect(answer.sparkSession, lambda: answer, description))
 
@@ -152,26 +161,3 @@ class _Server:
                 "it, or Java ran out of memory (what it wrote to the standard error output may say more). Ask again; "
                 "or let frontierlab.spark.session() start the session, which uses a Unix socket in place of a port."
             ) from unread
-
-
-def as_frame(table: pa.Table) -> pd.DataFrame:
-    """Convert an Arrow table to the pandas types of `to_pandas`."""
-    instant = pa.timestamp("ms", tz="UTC")
-    schema = pa.schema(
-        [
-            field.with_type(instant) if pa.types.is_timestamp(field.type) and field.type.tz else field
-            for field in table.schema
-        ]
-    )
-    frame: pd.DataFrame = table.cast(schema, safe=False).to_pandas(types_mapper=_pandas_type)
-    return frame
-
-
-def _pandas_type(type_: pa.DataType) -> Any:
-    if pa.types.is_integer(type_):
-        return pd.Int64Dtype()
-    if pa.types.is_floating(type_):
-        return pd.Float64Dtype()
-    if pa.types.is_boolean(type_):
-        return pd.BooleanDtype()
-    return pd.StringDtype() if pa.types.is_string(type_) or pa.types.is_large_string(type_) else None

@@ -1,4 +1,4 @@
-"""A user's own Spark SQL statements over logs, as ``frontierlab.sql``."""
+"""A user's own Spark SQL statement over a Spark DataFrame; see `frontierlab.sql`."""
 
 from __future__ import annotations
 
@@ -9,83 +9,43 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from frontierlab.errors import InvalidRequestError, SparkError
+from frontierlab.errors import InvalidRequestError, StatementError
 from frontierlab.schema import IOV_COLUMNS
 from frontierlab.spark.calls import in_spark, said_by_spark
-from frontierlab.spark.cancelling import check_cancelled
-from frontierlab.spark.logs import open_logs
-from frontierlab.spark.parameters import as_parameters, check_names
+from frontierlab.spark.parameters import no_value
 from frontierlab.spark.statements import to_pandas
 from frontierlab.spark.types import with_iov_names
-from frontierlab.storage.store import Dataset
 
 if TYPE_CHECKING:
     from pyspark.errors import AnalysisException
     from pyspark.sql import DataFrame
 
-__all__ = ["sql"]
+__all__ = ["VIEW", "iov_hint", "run_user_sql"]
 
 VIEW = "logs"
+"""The name of the logs in a user's statement."""
 
 _LOCK = threading.Lock()  # held while the view exists
 
 
-def sql(logs: DataFrame | Dataset | str, statement: str, /, **parameters: Any) -> pd.DataFrame:
-    """Run a user's own Spark SQL statement over logs.
-
-    ::
-
-        fl.sql(
-            logs,
-            "SELECT schema, count(*) AS queries FROM logs WHERE db = :db AND time >= :start GROUP BY schema",
-            db="CONDBR2",
-            start=datetime(2026, 10, 1, 12),
-        )
-
-    The time of a query is in the column ``time``. The IOV that it asks for is in ``iov_since`` and ``iov_until``
-    (integers). There are no columns ``since`` and ``until``: in a `frontierlab.Selection`, these limit ``time``.
-
-    Parameters
-    ----------
-    logs
-        Logs that `frontierlab.open_logs` opened, a dataset, or the name of a dataset. The columns ``since`` and
-        ``until`` of any other data frame are called ``iov_since`` and ``iov_until`` in the statement.
-    statement
-        One Spark SQL statement. In it, ``logs`` is a view of the logs with the columns that
-        `frontierlab.open_logs` describes. The session's other views and tables can be used too. A user's own
-        view called ``logs`` is hidden during the call and restored afterwards. Date and time functions use the
-        time zone of the session, UTC by default.
-    **parameters
-        The values of the named parameters: ``:db`` is ``db=…``. Values never enter the SQL text, so quotes
-        and semicolons are safe. A datetime, pandas or NumPy time without a zone is UTC; a date is a SQL
-        date. A list, a NumPy array or a data frame column is a SQL array: write
-        ``WHERE array_contains(:tasks, taskid)``, because ``IN`` takes no array.
-
-    Returns
-    -------
-    pandas.DataFrame
-        With the types of `frontierlab.spark.to_pandas`: integers are ``Int64``, times UTC in milliseconds.
+def run_user_sql(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> pd.DataFrame:
+    """Run a statement, in which ``logs`` and all views and tables of the session can be used.
 
     Raises
     ------
     InvalidRequestError
-        The statement is invalid, names an unknown table or column, or has a parameter without a value; or a
-        value is not used in the statement or has no Spark type. Nothing was run.
-    SparkError
-        Spark failed: a division by zero, a text that is not a number.
-    DatasetError
-        The dataset does not exist or is incomplete.
-    Cancelled
-        A `frontierlab.spark.cancellable` block around the call was cancelled.
+        Spark does not understand the statement. Nothing was run.
+    StatementError, SparkError, Cancelled
+        As in `frontierlab.spark.to_pandas`.
     """
-    if not isinstance(statement, str):
-        raise InvalidRequestError(f"The statement is {statement!r}: give a text in Spark SQL.")
-    check_names(statement, parameters)
-    values = as_parameters(parameters)
-    check_cancelled()
-    frame = open_logs(logs) if isinstance(logs, str | Dataset) else logs
-    answer = in_spark(frame.sparkSession, lambda: _analysed(frame, statement, values), "reading the statement")
+    answer = in_spark(logs.sparkSession, lambda: _analysed(logs, statement, values), "reading the statement")
     return to_pandas(answer, description=f"sql: {statement}")
+
+
+def iov_hint(column: str) -> str:
+    """Return a sentence on the names of the IOV columns if a column that is not there is ``since`` or ``until``."""
+    new = IOV_COLUMNS.get(column.split(".")[-1].strip('`"').lower())
+    return "" if new is None else f" The column {new} has the IOV; the time of a query is in the column time."
 
 
 def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> DataFrame:
@@ -98,26 +58,19 @@ def _analysed(logs: DataFrame, statement: str, values: Mapping[str, Any]) -> Dat
             return logs.sparkSession.sql(statement, args=dict(values))
     except AnalysisException as error:
         if error.getCondition() == "UNBOUND_SQL_PARAMETER":
-            name = (error.getMessageParameters() or {}).get("name", "")
-            given = ", ".join(sorted(values)) or "none"
-            raise InvalidRequestError(
-                f"The statement has :{name}, for which no value is given; give {name}=…. Given: {given}."
-            ) from error
+            raise no_value((error.getMessageParameters() or {}).get("name", ""), values) from error
         columns = ", ".join(logs.columns)
         raise InvalidRequestError(
-            f"Spark does not understand the statement: {said_by_spark(error)}{_iov_hint(error)} "
+            f"Spark does not understand the statement: {said_by_spark(error)}{iov_hint(_object_of(error))} "
             f"The columns of {VIEW}: {columns}."
         ) from error
     except PySparkException as error:  # Spark evaluates constant statements during analysis
-        raise SparkError(f"Spark failed at the statement: {said_by_spark(error)}") from error
+        raise StatementError(f"Spark failed at the statement: {said_by_spark(error)}") from error
 
 
-def _iov_hint(error: AnalysisException) -> str:
-    """Return a sentence on the names of the IOV columns if Spark does not find ``since`` or ``until``."""
-    name = (error.getMessageParameters() or {}).get("objectName", "").split(".")[-1].strip("`").lower()
-    if name not in IOV_COLUMNS:
-        return ""
-    return f" The column {IOV_COLUMNS[name]} has the IOV; the time of a query is in the column time."
+def _object_of(error: AnalysisException) -> str:
+    """Return the name that Spark does not find."""
+    return (error.getMessageParameters() or {}).get("objectName", "")
 
 
 @contextmanager

@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from pyspark.sql import SparkSession
 
 import frontierlab as fl
 from frontierlab import Dataset, Settings, sample
@@ -44,8 +43,8 @@ def truth() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="package")
-def _figures(dataset: Dataset, archived: Settings, running: SparkSession) -> pd.DataFrame:
-    return efficiency(dataset, archived, session=running, progress=False)
+def _figures(dataset: Dataset, archived: Settings) -> pd.DataFrame:
+    return efficiency(dataset, archived, progress=False)
 
 
 @pytest.fixture
@@ -55,10 +54,8 @@ def figures(_figures: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="package")
-def _counts(
-    dataset: Dataset, running: SparkSession, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[pd.DataFrame, Counted]:
-    logs = fl.open_logs(dataset, session=running)
+def _counts(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Counted]:
+    logs = fl.open_logs(dataset)
     return count_folders(logs), count_queries(logs, tmp_path_factory.mktemp("counted") / "queries", 1)
 
 
@@ -88,14 +85,14 @@ def queried(_queries: dict[FolderTag, pd.DataFrame], monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture(scope="package")
-def explained(dataset: Dataset, archived: Settings, running: SparkSession) -> Callable[..., Explanation]:
+def explained(dataset: Dataset, archived: Settings) -> Callable[..., Explanation]:
     """Return explanations of folders and tags of the sample; each is made once."""
     known: dict[FolderTag, Explanation] = {}
 
     def once(where: Mapping[str, str]) -> Explanation:
         folder = FolderTag(**where)
         if folder not in known:
-            known[folder] = explain(dataset, archived, session=running, **where)
+            known[folder] = explain(dataset, archived, **where)
         return known[folder]
 
     return once

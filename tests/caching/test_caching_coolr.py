@@ -11,7 +11,6 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
-from pyspark.sql import SparkSession
 
 import frontierlab as fl
 from frontierlab import Dataset, Settings
@@ -28,7 +27,7 @@ from tests.support.examples import examples
 from tests.support.logs import make_dataset
 from tests.support.world import sample_world
 
-pytestmark = pytest.mark.spark
+pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
 @pytest.fixture
@@ -40,11 +39,6 @@ def server() -> Iterator[CoolrServer]:
 @pytest.fixture(autouse=True)
 def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Caller, "_sleep", lambda self, wait: None)
-
-
-@pytest.fixture(autouse=True)
-def _session(running: SparkSession) -> None:
-    """Spark runs, with its warm-up done."""
 
 
 @pytest.fixture
@@ -148,7 +142,7 @@ def test_a_slow_coolr_gives_the_same_figures(dataset: Dataset, data_dir: Path, h
 def test_a_call_of_coolr_can_be_cancelled() -> None:
     over, asked = threading.Event(), threading.Event()
     stop = threading.Event()
-    work = fl.spark.cancellable()
+    work = fl.cancellable()
 
     def ask() -> None:
         asked.set()

@@ -8,6 +8,7 @@ import json
 import pkgutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -18,19 +19,13 @@ import frontierlab as fl
 from frontierlab import Dataset, Settings, sample
 from frontierlab.caching import counting
 from frontierlab.caching.efficiencies import COLUMNS, efficiency
+from frontierlab.caching.explanation import Explanation, explain
+from frontierlab.caching.grids import what_if
 from frontierlab.catalogue import Catalogue, find_folders
 from frontierlab.errors import ConfigurationError, DatasetError, InvalidRequestError
 from frontierlab.schema import OPEN_IOV
 from tests.caching.truth import KEY, PIXEL, PIXEL_TAG, RUN, asked, assert_is_the_truth, by_key
 from tests.support.logs import make_dataset
-
-pytestmark = pytest.mark.spark
-
-
-@pytest.fixture(autouse=True)
-def _session(running: SparkSession) -> None:
-    """Spark runs, and its warm-up is done."""
-
 
 # ---- the sample
 
@@ -51,6 +46,27 @@ def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, home: Path
     assert order == sorted(order)
     assert frame["wasted_dbtime"].isna().sum() == frame["wasted_dbtime"].tail(len(unknown)).isna().sum()
     assert not [*home.glob(".counting-*")]
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_figures(
+    dataset: Dataset,
+    archived: Settings,
+    figures: pd.DataFrame,
+    explained: Callable[..., Explanation],
+    running: SparkSession,
+) -> None:
+    pixel = dict(zip(KEY, (*PIXEL, PIXEL_TAG), strict=True))
+    frame = efficiency(dataset, archived, session=running, progress=False)
+    pd.testing.assert_frame_equal(frame, figures, check_exact=False, rtol=1e-12)
+    engines = [one.attrs["answered"]["engine"] for one in (frame, figures)]
+    assert engines == ["spark", "duckdb"]
+    theirs, ours = explain(dataset, archived, session=running, **pixel), explained(pixel)
+    for name in ("queries", "intervals", "tasks"):
+        pd.testing.assert_frame_equal(getattr(theirs, name), getattr(ours, name))
+    assert theirs.totals == ours.totals
+    tried = [what_if(dataset, archived, session=session, **pixel) for session in (running, None)]
+    pd.testing.assert_frame_equal(*tried, check_exact=False, rtol=1e-12)
 
 
 def test_causes_overlaps_tasks_and_notes(dataset: Dataset, figures: pd.DataFrame) -> None:

@@ -13,7 +13,6 @@ from bokeh.core.validation import check_integrity
 from bokeh.models import ColumnDataSource, HBar, Quad
 from bokeh.models.annotations import Label
 from hypothesis import given
-from pyspark.sql import SparkSession
 
 from frontierlab import Dataset, sample
 from frontierlab.caching.explanation import Explanation, explain, explanation_of
@@ -114,7 +113,6 @@ def test_many_runs_share_bins() -> None:
     assert set(np.diff(axis.edges())) == {5.0}
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("where", [RUN3, SCT, HV, OVERLAP], ids=lambda where: where["nodefullpath"])
 def test_explanation_agrees_with_the_truth_of_the_sample(
     explained: Callable[..., Explanation], truth: pd.DataFrame, where: Mapping[str, str], caplog: Any
@@ -139,7 +137,6 @@ def test_explanation_agrees_with_the_truth_of_the_sample(
     assert len(parts(drawn)) == 3
 
 
-@pytest.mark.spark
 def test_bokeh_gets_no_number_that_is_inexact_as_a_float(explained: Callable[..., Explanation]) -> None:
     for where in (SCT, HV):
         found = explained(where)
@@ -156,7 +153,6 @@ def _sources(found: Any) -> list[Any]:
     return list(explain_figure(found).select({"type": ColumnDataSource}))
 
 
-@pytest.mark.spark
 def test_bars_add_up_and_are_few(explained: Callable[..., Explanation]) -> None:
     found = explained(HV)
     above, below, tasks = parts(explain_figure(found, channels=5, tasks=3))
@@ -175,33 +171,30 @@ def test_bars_add_up_and_are_few(explained: Callable[..., Explanation]) -> None:
     assert sum(seconds["seconds"]) == pytest.approx(found.tasks["dbtime"].sum() / 1000)
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("queried")
-def test_without_payloads_there_are_queries_tasks_and_the_reason(dataset: Dataset, running: SparkSession) -> None:
+def test_without_payloads_there_are_queries_tasks_and_the_reason(dataset: Dataset) -> None:
     broken = Broken(sample.path("payloads.parquet").parent)
-    found = explain(dataset, sample.settings(), session=running, coolr=broken, **SCT)
+    found = explain(dataset, sample.settings(), coolr=broken, **SCT)
     assert found.problem == "The payloads are not known: COOLR is away"
     assert found.problem in found.summary
     assert found.totals["unknown"] > 1000
     assert found.totals["needed"] == found.totals["again"] == 0
     assert labels(explain_figure(found)) == ["See above."]
-    unknown = explain(dataset, sample.settings(), session=running, coolr=broken, **{**RUN3, "tagname": "unknown"})
+    unknown = explain(dataset, sample.settings(), coolr=broken, **{**RUN3, "tagname": "unknown"})
     assert unknown.totals["unknown"] > 0
     assert "These queries have an unknown tag" in unknown.problem
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("queried")
-def test_cancelling_is_not_reported_as_missing_payloads(dataset: Dataset, running: SparkSession) -> None:
+def test_cancelling_is_not_reported_as_missing_payloads(dataset: Dataset) -> None:
     broken = Broken(sample.path("payloads.parquet").parent)
     broken.error = Cancelled("stop")
     with pytest.raises(Cancelled, match="stop"):
-        explain(dataset, sample.settings(), session=running, coolr=broken, **SCT)
+        explain(dataset, sample.settings(), coolr=broken, **SCT)
 
 
-@pytest.mark.spark
-def test_a_folder_without_queries(tmp_path: Path, running: SparkSession) -> None:
-    found = explain(make_dataset(tmp_path / "none", []), sample.settings(), session=running, **RUN3)
+def test_a_folder_without_queries(tmp_path: Path) -> None:
+    found = explain(make_dataset(tmp_path / "none", []), sample.settings(), **RUN3)
     assert found.summary == "No served query of this folder and tag has an IOV."
     assert sorted(labels(explain_figure(found))) == [
         "No payload meets the IOVs that were asked for.",
@@ -210,10 +203,9 @@ def test_a_folder_without_queries(tmp_path: Path, running: SparkSession) -> None
     ]
 
 
-@pytest.mark.spark
-def test_notes_name_an_incomplete_dataset(tmp_path: Path, running: SparkSession) -> None:
+def test_notes_name_an_incomplete_dataset(tmp_path: Path) -> None:
     half = make_dataset(tmp_path / "half", [], missing=1)
     with pytest.raises(DatasetError, match="half is incomplete"):
-        explain(half, sample.settings(), session=running, **RUN3)
-    found = explain(half, sample.settings(), session=running, allow_incomplete=True, **RUN3)
+        explain(half, sample.settings(), **RUN3)
+    found = explain(half, sample.settings(), allow_incomplete=True, **RUN3)
     assert found.notes == ["The dataset half is incomplete: the figures cover only its complete parts."]

@@ -13,7 +13,6 @@ from bokeh.models import HBar
 from bokeh.models.annotations import Label
 from hypothesis import given
 from hypothesis import strategies as st
-from pyspark.sql import SparkSession
 
 from frontierlab import Dataset, sample
 from frontierlab.caching.charts import what_if_figure
@@ -198,12 +197,11 @@ def test_cells_wider_than_64_bits_are_refused(grid: str) -> None:
 
 
 @pytest.fixture
-def of_sample(dataset: Dataset, running: SparkSession, queried: None) -> Callable[..., pd.DataFrame]:
+def of_sample(dataset: Dataset, queried: None) -> Callable[..., pd.DataFrame]:
     """Return what-ifs of folders and tags of the sample."""
-    return lambda where, **options: what_if(dataset, sample.settings(), session=running, **where, **options)
+    return lambda where, **options: what_if(dataset, sample.settings(), **where, **options)
 
 
-@pytest.mark.spark
 def test_the_baseline_equals_the_truth_of_the_sample(
     of_sample: Callable[..., pd.DataFrame], truth: pd.DataFrame
 ) -> None:
@@ -220,7 +218,6 @@ def test_the_baseline_equals_the_truth_of_the_sample(
         assert str(frame.dtypes["bytes"]) == "Float64"
 
 
-@pytest.mark.spark
 def test_the_advice_names_numbers_and_assumptions(of_sample: Callable[..., pd.DataFrame]) -> None:
     frame = of_sample(SCT, grids=["1 run", "1 run"])
     assert frame["grid"].tolist() == [AS_ASKED, "1 run"]
@@ -236,7 +233,6 @@ def test_the_advice_names_numbers_and_assumptions(of_sample: Callable[..., pd.Da
     assert "no grid was tried" in of_sample(RUN3, grids=[]).attrs["advice"]
 
 
-@pytest.mark.spark
 def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.DataFrame]) -> None:
     with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are time: give 'n minutes' or 'payload'"):
         of_sample(HV, grids=["10 lumiblocks"])
@@ -244,24 +240,22 @@ def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.Dat
         of_sample(SCT, grids=["10 minutes"])
 
 
-@pytest.mark.spark
-def test_tags_without_queries_and_unknown_tags(tmp_path: Path, running: SparkSession) -> None:
+def test_tags_without_queries_and_unknown_tags(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "none", [])
-    frame = what_if(dataset, sample.settings(), session=running, **RUN3)
+    frame = what_if(dataset, sample.settings(), **RUN3)
     assert frame["requests"].tolist() == [0] * 5
     assert frame["bytes_share"].isna().all()
     assert "no served query has an IOV" in frame.attrs["advice"]
     assert what_if_figure(frame).select_one(Label).text == "No served query of this folder and tag has an IOV."
     with pytest.raises(InvalidRequestError, match="These queries of /PIXEL/PixCalib have an unknown tag"):
-        what_if(dataset, sample.settings(), session=running, **{**RUN3, "tagname": "unknown"})
+        what_if(dataset, sample.settings(), **{**RUN3, "tagname": "unknown"})
     with pytest.raises(CoolrError, match="does not have the tag no such tag"):
-        what_if(dataset, sample.settings(), session=running, **{**RUN3, "tagname": "no such tag"})
+        what_if(dataset, sample.settings(), **{**RUN3, "tagname": "no such tag"})
     with pytest.raises(InvalidRequestError, match="The IOV base of /NO/SUCH is not known"):
-        what_if(dataset, sample.settings(), session=running, **{**RUN3, "nodefullpath": "/NO/SUCH"})
+        what_if(dataset, sample.settings(), **{**RUN3, "nodefullpath": "/NO/SUCH"})
 
 
-@pytest.mark.spark
-def test_only_served_queries_with_an_iov_count(tmp_path: Path, running: SparkSession) -> None:
+def test_only_served_queries_with_an_iov_count(tmp_path: Path) -> None:
     good = {**RUN3, "nodetime": "run-lumi", "sqlhash": 1, "since": 429_000 * LUMIS + 5, "until": 429_000 * LUMIS + 5}
     rows: list[dict[str, Any]] = [
         {**good, "fsize": 100, "dbtime": 10},
@@ -274,7 +268,7 @@ def test_only_served_queries_with_an_iov_count(tmp_path: Path, running: SparkSes
         {**good, "sqlhash": 4, "until": good["since"] - 1},
         {**good, "sqlhash": 5, "tagname": None},
     ]
-    frame = what_if(make_dataset(tmp_path / "few", rows), sample.settings(), session=running, grids=["1 run"], **RUN3)
+    frame = what_if(make_dataset(tmp_path / "few", rows), sample.settings(), grids=["1 run"], **RUN3)
     assert frame["requests"].tolist() == [3, 2]
     assert frame["estimated"].iloc[0] == 1  # of the null sqlhash nothing was logged
     assert frame["bytes"].iloc[0] == 600  # three answers of the same row

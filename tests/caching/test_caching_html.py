@@ -9,7 +9,6 @@ import pytest
 from bokeh.models import HBar
 from bokeh.models.annotations import Label
 from playwright.sync_api import Browser
-from pyspark.sql import SparkSession
 
 from frontierlab import Dataset, Settings
 from frontierlab.caching.charts import bars, waste_figure
@@ -83,17 +82,15 @@ def written(
     figures: pd.DataFrame,
     explained: Callable[..., Explanation],
     queried: None,
-    running: SparkSession,
     tmp_path: Path,
 ) -> Path:
     """A page of two folders of the sample."""
     frame = figures[figures["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
-    what_ifs = [what_if(dataset, archived, session=running, **where) for where in (HV, RUN3)]
+    what_ifs = [what_if(dataset, archived, **where) for where in (HV, RUN3)]
     explanations = [explained(where) for where in (RUN3, HV)]
     return page(frame, tmp_path / "page.html", explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
 
 
-@pytest.mark.spark
 def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
     for words in (
@@ -110,7 +107,6 @@ def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
     assert text.count('class="advice"') == 2
 
 
-@pytest.mark.spark
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
 def test_the_page_needs_no_network_and_fits_the_window(written: Path, browser: Browser, width: int) -> None:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from frontierlab import spark
+from frontierlab import cancellable
 from frontierlab.engines import Limits, Table, duck
 from frontierlab.engines.translate import translate
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, StatementError
@@ -56,7 +56,9 @@ def test_frames_have_the_types_of_spark() -> None:
 
 @pytest.mark.parametrize("sql", ["1.5", "INTERVAL 1 HOUR", "TIMESTAMP '2026-10-01'", "{'a': 1}", "1::UBIGINT"])
 def test_a_type_that_spark_would_return_otherwise_is_refused(sql: str) -> None:
-    with pytest.raises(InvalidRequestError, match=r'The column x would be [A-Z]+.*, or give engine="spark"'):
+    with pytest.raises(
+        InvalidRequestError, match=r'The column x would be [A-Z]+.*, or open the logs with engine="spark"'
+    ):
         ask(f"SELECT {sql} AS x")
 
 
@@ -109,7 +111,7 @@ def test_limits_that_are_not_possible_are_an_error(tmp_path: Path) -> None:
 
 
 def test_a_cancelled_statement_ends_at_once() -> None:
-    running = spark.cancellable()
+    running = cancellable()
     cancelled: list[float] = []
 
     def cancel() -> None:

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from frontierlab import spark
+from frontierlab import open_logs, spark
 from frontierlab.engines import duck
 from frontierlab.engines.functions import functions
 from frontierlab.engines.tables import Table
 from frontierlab.engines.translate import translate
-from frontierlab.errors import SparkError, StatementError
+from frontierlab.errors import StatementError
 from frontierlab.storage.dataset import Dataset
 from tests.support.logs import START, make_dataset
 
@@ -170,6 +170,9 @@ SCALARS = {
     "to_timestamp": "CAST('2026-10-01 12:30:00.250+02:00' AS TIMESTAMP)",
     "hash_of_same": "xxhash64(schema, fsize) = xxhash64(schema, fsize)",
     "list": "array(fsize, dbtime)",
+    "array_contains": "array_contains(array(7, 0), fsize)",
+    "array_contains_column": "array_contains(array(fsize, dbtime), 2)",
+    "array_contains_text": "array_contains(array('B', ''), schema)",
 }
 
 AGGREGATES = {
@@ -274,7 +277,7 @@ def table(dataset: Dataset) -> Table:
 
 @pytest.fixture(scope="module")
 def logs(running: SparkSession, dataset: Dataset) -> Iterator[DataFrame]:
-    logs = spark.open_logs(dataset, session=running)
+    logs = open_logs(dataset, session=running).to_spark()
     logs.createOrReplaceTempView("logs")
     yield logs
     running.catalog.dropTempView("logs")  # other tests have the same session
@@ -322,7 +325,7 @@ def test_clauses(logs: DataFrame, table: Table, statement: str) -> None:
 @pytest.mark.spark
 @pytest.mark.parametrize("statement", FAILING.values(), ids=FAILING)
 def test_what_fails_in_spark_fails_in_duckdb(logs: DataFrame, table: Table, statement: str) -> None:
-    with pytest.raises(SparkError):
+    with pytest.raises(StatementError, match="Spark failed"):
         spark.to_pandas(logs.sparkSession.sql(statement))
     with pytest.raises(StatementError, match=r"DuckDB failed at SELECT"):
         duck.run({"logs": table}, translate(statement))

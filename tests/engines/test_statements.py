@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 
-from frontierlab import Selection, filters, spark
+from frontierlab import Selection, filters, open_logs, spark
 from frontierlab.caching import counting, explanation, queries
 from frontierlab.engines import duck
 from frontierlab.engines.builtin import as_duckdb
@@ -135,7 +135,7 @@ def with_spark(logs: DataFrame, asked: Asked) -> pd.DataFrame:
 
 @pytest.mark.spark
 def test_statements_have_the_same_frame_with_both_engines(running: SparkSession, dataset: Dataset) -> None:
-    logs = spark.open_logs(dataset, session=running)
+    logs = open_logs(dataset, session=running).to_spark()
     draw = random.Random(3)
     asked = [one for name in filters.__all__ for one in of_filters(name, a_selection(draw))]
     asked += of_others(Selection(min_querytime=0))

@@ -34,7 +34,10 @@ from frontierlab.errors import InvalidRequestError
         ("median(a) FILTER (WHERE b)", "FILTER"),
         ("median(a) OVER (PARTITION BY b)", "OVER"),
         ("count_if(DISTINCT a)", "COUNT_IF|count_if"),
-        ("extract(hour FROM time)", r"cannot be read as Spark SQL: .* If it is valid, give engine=\"spark\""),
+        (
+            "extract(hour FROM time)",
+            r"cannot be read as Spark SQL: .* If it is valid, open the logs with engine=\"spark\"",
+        ),
     ],
 )
 def test_what_duckdb_would_answer_otherwise_is_refused_by_name(expression: str, named: str) -> None:

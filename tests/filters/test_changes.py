@@ -10,10 +10,11 @@ from bokeh.models import HBar, HoverTool
 from bokeh.models.annotations import Label, Legend
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 import frontierlab as fl
-from frontierlab import plots, spark
+from frontierlab import plots
+from frontierlab.engines import Logs
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
 from tests.support import duck
@@ -33,7 +34,7 @@ tops = st.none() | st.integers(1, 3)
 
 
 @pytest.fixture(scope="module")
-def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
     data = [
         {"time": START, "schema": "A", "nodefullpath": "/a", "taskid": 1, "fsize": 10, "cached": False},
         {"time": START, "schema": "A", "nodefullpath": "/b", "taskid": 1, "fsize": 10, "cached": True},
@@ -42,7 +43,7 @@ def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Dat
         {"time": START + HOUR, "schema": "A", "nodefullpath": "/c", "taskid": 2, "taskname": "it's"},
         {"time": START + HOUR, "schema": "A", "frontierserver": "s", "fsize": 100, "cached": False},
     ]
-    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "known", data), session=running)
+    return fl.open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "known", data))
 
 
 def plain(value: Any) -> Any:
@@ -54,8 +55,7 @@ def found(frame: pd.DataFrame, what: str, *columns: str) -> list[tuple[Any, ...]
     return [tuple(map(plain, row)) for row in kind.itertuples(index=False)]
 
 
-@pytest.mark.spark
-def test_the_largest_change_of_share_comes_first(logs: DataFrame) -> None:
+def test_the_largest_change_of_share_comes_first(logs: Logs) -> None:
     frame = fl.what_changed((logs, BEFORE), (logs, NOW))
     assert frame["what"].unique().tolist() == ["folder", "tag", "task", "server"]
     assert found(frame, "folder", "queries_before", "queries", "share_before", "share", "share_change", "part") == [
@@ -65,6 +65,8 @@ def test_the_largest_change_of_share_comes_first(logs: DataFrame) -> None:
         ("CONDBR2", "A", None, 0, 1, 0.0, 25.0, 25.0, "missing"),
     ]
     assert found(frame, "task", "taskname", "queries_change") == [(1, None, -2), (2, "it's", 3), (None, None, 1)]
+    answered = frame.attrs.pop("answered")
+    assert (answered["engine"], answered["from"]) == ("duckdb", "queries")
     assert frame.attrs == {
         "filter": "what_changed",
         "selection": "from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC",
@@ -73,8 +75,7 @@ def test_the_largest_change_of_share_comes_first(logs: DataFrame) -> None:
     }
 
 
-@pytest.mark.spark
-def test_top_adds_up_other_groups_by_bytes_and_failures(logs: DataFrame) -> None:
+def test_top_adds_up_other_groups_by_bytes_and_failures(logs: Logs) -> None:
     by_bytes = fl.what_changed((logs, BEFORE), (logs, NOW), by="bytes", top=1)
     assert found(by_bytes, "folder", "bytes_before", "bytes", "bytes_change", "part", "groups") == [
         ("CONDBR2", "A", "/a", 10, 0, -10, "named", 1),
@@ -85,8 +86,7 @@ def test_top_adds_up_other_groups_by_bytes_and_failures(logs: DataFrame) -> None
     assert found(by_failures, "folder", "failures_change")[0] == ("CONDBR2", "A", "/b", 1)
 
 
-@pytest.mark.spark
-def test_a_side_without_queries(logs: DataFrame) -> None:
+def test_a_side_without_queries(logs: Logs) -> None:
     nothing = fl.Selection(db="nix")
     new = fl.what_changed((logs, nothing), logs)
     assert found(new, "folder", "queries", "share_before", "share_change")[0] == ("CONDBR2", "A", "/b", 3, None, None)
@@ -95,19 +95,19 @@ def test_a_side_without_queries(logs: DataFrame) -> None:
 
 
 @pytest.mark.spark
-def test_the_statement_shows_both_sides_and_runs_by_hand(logs: DataFrame) -> None:
+def test_the_statement_shows_both_sides_and_runs_by_hand_in_spark(running: SparkSession, logs: Logs) -> None:
     statement = fl.what_changed.sql(BEFORE.but(schema="A"), NOW.but(schema="it's; --"))
     assert "FROM {before}\nWHERE schema = :before_schema" in statement.text
     assert "FROM {now}\nWHERE schema = :now_schema" in statement.text
     assert str(statement).endswith("-- :now_until = '2026-10-01T02:00:00.000+00:00'")
     assert "it's" not in statement.text
-    answer = logs.sparkSession.sql(statement.text, args=dict(statement.args), before=logs, now=logs).collect()
+    both = {side: logs.to_spark(running) for side in ("before", "now")}
+    answer = running.sql(statement.text, args=dict(statement.args), **both).collect()
     assert sum(row.queries_before for row in answer if row.what == "server") == 2
     assert not any(row.queries for row in answer)
 
 
-@pytest.mark.spark
-def test_datasets_are_opened(running: SparkSession, tmp_path: Path) -> None:
+def test_datasets_are_opened(tmp_path: Path) -> None:
     one = make_dataset(tmp_path / "one", [{"nodefullpath": "/a"}])
     two = make_dataset(tmp_path / "two", [{"nodefullpath": "/a"}, {"nodefullpath": "/a"}])
     assert found(fl.what_changed(one, two), "folder", "queries_before", "queries")[0][-2:] == (1, 2)
@@ -120,7 +120,7 @@ def test_datasets_are_opened(running: SparkSession, tmp_path: Path) -> None:
     [
         ({"by": "queries"}, "by='queries': give one of share, bytes, failures"),
         ({"top": 0}, "top=0: give a whole number"),
-        ({"a": "yesterday"}, "a='yesterday': give logs"),
+        ({"a": 7}, "a=7: give logs"),
         ({"b": (None, BEFORE)}, "b=.*: give logs"),
     ],
 )
@@ -165,7 +165,7 @@ def sides(data: st.DataObject, logs: World) -> tuple[fl.Selection, fl.Selection]
 def test_the_statement_counts_both_sides(data: st.DataObject, seed: int) -> None:
     logs = world(seed)
     before, now = sides(data, logs)
-    found = duck.fetch(fl.what_changed.sql(before, now), before=logs.logs, now=logs.logs)
+    found = duck.fetch(fl.what_changed.sql(before, now), before=logs.table, now=logs.table)
     columns = [*dict.fromkeys(column for keys in CHANGE_KEYS.values() for column in keys)]
     for what, keys in CHANGE_KEYS.items():
         wanted = changed(logs.rows, before, now, keys)
@@ -183,25 +183,23 @@ def test_the_statement_counts_both_sides(data: st.DataObject, seed: int) -> None
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1), by=ranked, top=tops)
 def test_the_frame_agrees_with_another_way_to_count(data: st.DataObject, seed: int, by: Any, top: int | None) -> None:
     logs = world(seed)
-    with duck.in_duckdb():
-        agrees(logs.logs, logs, *sides(data, logs), by, top)
+    agrees(logs.logs, logs, *sides(data, logs), by, top)
 
 
 @pytest.mark.spark
 @settings(SHARED, max_examples=4)
 @given(data=st.data(), by=ranked, top=tops)
 def test_the_frame_agrees_with_another_way_to_count_in_spark(
-    in_spark: list[tuple[World, DataFrame]], data: st.DataObject, by: Any, top: int | None
+    in_spark: list[tuple[World, Logs]], data: st.DataObject, by: Any, top: int | None
 ) -> None:
     logs, frame = data.draw(st.sampled_from(in_spark))
     agrees(frame, logs, *sides(data, logs), by, top)
 
 
-@pytest.mark.spark
-def test_names_that_look_like_code_are_only_names(running: SparkSession, tmp_path: Path) -> None:
+def test_names_that_look_like_code_are_only_names(tmp_path: Path) -> None:
     names = ["{now}", ":since", *NASTY]
     data = [{"db": name, "schema": name, "nodefullpath": name} for name in names]
-    logs = spark.open_logs(make_dataset(tmp_path / "names", data), session=running)
+    logs = fl.open_logs(make_dataset(tmp_path / "names", data))
     frame = fl.what_changed(logs, (logs, fl.Selection(schema=names, db=names)), top=None)
     assert {name[0] for name in found(frame, "folder", "queries") if name[-1] == 1} == set(names)
 
@@ -235,8 +233,7 @@ def agrees(logs: Any, world: World, before: fl.Selection, now: fl.Selection, by:
 # ---- the figure ------------------------------------------------------------------------------------
 
 
-@pytest.mark.spark
-def test_the_figure_shows_more_and_less_of_each_kind(logs: DataFrame) -> None:
+def test_the_figure_shows_more_and_less_of_each_kind(logs: Logs) -> None:
     frame = fl.what_changed((logs, BEFORE), (logs, NOW), by="bytes")
     copy = frame.copy()
     plot = plots.what_changed(frame, top=1)
@@ -255,8 +252,7 @@ def test_the_figure_shows_more_and_less_of_each_kind(logs: DataFrame) -> None:
     assert plot.x_range.end > 100
 
 
-@pytest.mark.spark
-def test_an_empty_figure_says_why(logs: DataFrame) -> None:
+def test_an_empty_figure_says_why(logs: Logs) -> None:
     nothing = fl.Selection(db="nix")
     for a, b, by, reason in (
         ((logs, nothing), (logs, nothing), "bytes", "Neither now nor before does any query match."),

@@ -9,17 +9,16 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.filters import contents
 from frontierlab.sample import World
 
-pytestmark = pytest.mark.spark
 WORLD = World(3_000, seed=4)
 
 
 @pytest.fixture(scope="module")
-def logs(running, tmp_path_factory):
+def logs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("data")
     WORLD.write(folder / "dump.ndjson")
     settings = fl.sample.settings(data_dir=folder)
     dataset = fl.extract(settings, name="day", source=folder / "dump.ndjson", progress=False)
-    return fl.open_logs(dataset, session=running)
+    return fl.open_logs(dataset)
 
 
 def test_folders_are_those_of_the_logs(logs):

@@ -8,19 +8,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
-from frontierlab import Selection, filters, spark
+from frontierlab import Selection, filters, open_logs
+from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError
-from tests.support import duck
-from tests.support.logs import START, make_dataset, table
+from tests.support.logs import START, make_dataset
 
 COUNTS = ["cached", "not_cached", "unknown"]
 NAMES = list(filters.__all__)
 
 
 @pytest.fixture(scope="module")
-def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
     rows = [
         {"time": START, "cached": True, "schema": "A", "taskid": 1, "nodefullpath": "/a"},
         {"time": START + 299_999, "cached": False, "schema": "B", "taskid": 2, "nodefullpath": "/b", "fsize": 1500},
@@ -28,7 +28,7 @@ def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> Dat
         {"time": START + 900_001, "cached": False, "schema": None, "taskid": 3, "rejected": True, "querytime": 1000},
         {"time": START + 900_002, "db": "OFLP200", "cached": False, "schema": "B", "taskid": 2, "fsize": 500},
     ]
-    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "known", rows), session=running)
+    return open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "known", rows))
 
 
 def records(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
@@ -39,17 +39,18 @@ def records(frame: pd.DataFrame, *columns: str) -> list[tuple[Any, ...]]:
 # ---- what each answers ------------------------------------------------------------------------------
 
 
-@pytest.mark.spark
-def test_queries_per_db(logs: DataFrame) -> None:
+def test_queries_per_db(logs: Logs) -> None:
     frame = filters.queries_per_db(logs)
     assert frame.columns.tolist() == ["db", "part", "groups", *COUNTS]
     assert [str(dtype) for dtype in frame.dtypes] == ["string", "string", "Int64", "Int64", "Int64", "Int64"]
     assert records(frame, "db", *COUNTS) == [("CONDBR2", 1, 2, 1), ("OFLP200", 0, 1, 0)]
+    answered = frame.attrs.pop("answered")
     assert frame.attrs == {"filter": "queries_per_db", "selection": ""}
+    assert answered["seconds"] > 0
+    assert (answered["engine"], answered["from"]) == ("duckdb", "summary")
 
 
-@pytest.mark.spark
-def test_queries_without_a_schema_come_last_and_keep_their_database(logs: DataFrame) -> None:
+def test_queries_without_a_schema_come_last_and_keep_their_database(logs: Logs) -> None:
     frame = filters.cached_per_schema(logs, db="CONDBR2")
     assert records(frame, "db", "schema", "part", *COUNTS) == [
         ("CONDBR2", "B", "named", 0, 1, 1),
@@ -61,8 +62,7 @@ def test_queries_without_a_schema_come_last_and_keep_their_database(logs: DataFr
     assert both.attrs["selection"] == "db CONDBR2, OFLP200, schema B"
 
 
-@pytest.mark.spark
-def test_named_other_and_missing_rows_add_up_to_all_queries(logs: DataFrame) -> None:
+def test_named_other_and_missing_rows_add_up_to_all_queries(logs: Logs) -> None:
     frame = filters.queries_per_schema(logs, top=1)
     assert records(frame) == [
         ("CONDBR2", "B", "named", 1, 2),
@@ -71,8 +71,7 @@ def test_named_other_and_missing_rows_add_up_to_all_queries(logs: DataFrame) -> 
     ]
 
 
-@pytest.mark.spark
-def test_every_kind_has_a_row_if_any_query_matches(logs: DataFrame) -> None:
+def test_every_kind_has_a_row_if_any_query_matches(logs: Logs) -> None:
     assert records(filters.uncached_by_kind(logs), "kind", "queries") == [
         ("first query", 2),
         ("rejected", 1),
@@ -82,8 +81,7 @@ def test_every_kind_has_a_row_if_any_query_matches(logs: DataFrame) -> None:
     assert filters.uncached_by_kind(logs, taskid=1).empty
 
 
-@pytest.mark.spark
-def test_every_time_bin_has_a_row(logs: DataFrame) -> None:
+def test_every_time_bin_has_a_row(logs: Logs) -> None:
     frame = filters.queries_over_time(logs)
     assert [str(dtype) for dtype in frame.dtypes] == ["datetime64[ms, UTC]", "Int64", "Int64", "Int64"]
     assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00+00:00"
@@ -93,8 +91,7 @@ def test_every_time_bin_has_a_row(logs: DataFrame) -> None:
     assert wide["time"].iloc[0].isoformat() == "2026-09-30T23:55:00+00:00"
 
 
-@pytest.mark.spark
-def test_bytes_count_uncached_queries_and_a_kilobyte_is_1000_bytes(logs: DataFrame) -> None:
+def test_bytes_count_uncached_queries_and_a_kilobyte_is_1000_bytes(logs: Logs) -> None:
     assert records(filters.bytes_over_time(logs), "bytes", "kB") == [(1500, 1.5), (0, 0), (0, 0), (500, 0.5)]
     assert records(filters.bytes_share_per_schema(logs), "db", "schema", "bytes_percent") == [
         ("CONDBR2", "B", 75),
@@ -103,8 +100,7 @@ def test_bytes_count_uncached_queries_and_a_kilobyte_is_1000_bytes(logs: DataFra
     ]
 
 
-@pytest.mark.spark
-def test_a_query_of_the_threshold_is_long(logs: DataFrame) -> None:
+def test_a_query_of_the_threshold_is_long(logs: Logs) -> None:
     assert records(filters.long_queries_per_schema(logs), "part", "queries") == [("missing", 1)]
     frame = filters.long_queries_per_schema(logs, threshold_ms=999)
     assert records(frame, "schema", "queries") == [
@@ -113,8 +109,7 @@ def test_a_query_of_the_threshold_is_long(logs: DataFrame) -> None:
     assert frame.attrs["threshold_ms"] == 999
 
 
-@pytest.mark.spark
-def test_no_match_gives_an_empty_frame_with_the_same_types(logs: DataFrame) -> None:
+def test_no_match_gives_an_empty_frame_with_the_same_types(logs: Logs) -> None:
     for name in NAMES:
         asked = getattr(filters, name)
         frame, whole = asked(logs, db="'; DROP TABLE logs"), asked(logs)
@@ -123,8 +118,7 @@ def test_no_match_gives_an_empty_frame_with_the_same_types(logs: DataFrame) -> N
         assert [str(dtype) for dtype in frame.dtypes] == [str(dtype) for dtype in whole.dtypes], name
 
 
-@pytest.mark.spark
-def test_the_period_is_half_open_and_utc(logs: DataFrame) -> None:
+def test_the_period_is_half_open_and_utc(logs: Logs) -> None:
     def total(**where: Any) -> int:
         return int(filters.queries_per_db(logs, **where)[COUNTS].to_numpy().sum())
 
@@ -135,59 +129,52 @@ def test_the_period_is_half_open_and_utc(logs: DataFrame) -> None:
     assert total(since=date(2026, 10, 1), until=date(2026, 10, 2)) == 5
 
 
-@pytest.mark.spark
-def test_a_keyword_overrides_the_selection(logs: DataFrame) -> None:
+def test_a_keyword_overrides_the_selection(logs: Logs) -> None:
     selection = Selection(db="CONDBR2", schema="B")
     assert records(filters.queries_per_db(logs, selection), "db", *COUNTS) == [("CONDBR2", 0, 1, 1)]
     assert records(filters.queries_per_db(logs, selection, schema=None), *COUNTS) == [(1, 2, 1)]
     assert selection == Selection(db="CONDBR2", schema="B")
 
 
-@pytest.mark.spark
-def test_filters_change_neither_the_logs_nor_each_other(logs: DataFrame) -> None:
-    before = logs.schema
+def test_filters_change_neither_the_logs_nor_each_other(logs: Logs) -> None:
+    before = logs.columns
     first = filters.queries_per_db(logs)
     filters.queries_over_time(logs, db="CONDBR2")
-    assert logs.schema == before
+    assert logs.columns == before
     pd.testing.assert_frame_equal(first, filters.queries_per_db(logs))
-    assert logs.sparkSession.catalog.listTables() == []
 
 
-@pytest.mark.spark
-def test_too_many_bins_of_the_data_are_an_error(running: SparkSession, tmp_path: Path) -> None:
+def test_too_many_bins_of_the_data_are_an_error(tmp_path: Path) -> None:
     rows = [{"time": 0}, {"time": START}]
-    far = spark.open_logs(make_dataset(tmp_path / "far", rows), session=running)
+    far = open_logs(make_dataset(tmp_path / "far", rows))
     with pytest.raises(InvalidRequestError, match=r"From 1970-01-01 00:00 UTC .* more than 100,000: choose a larger"):
         filters.queries_over_time(far)
     assert len(filters.queries_over_time(far, bin_seconds=86_400)) == START // 86_400_000 + 1
 
 
-def test_too_many_rows_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_rows_are_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"time": START + 7 * n, "schema": str(n // 4), "querytime": 2000} for n in range(80)]
     monkeypatch.setattr("frontierlab.filters.bins.MAX_ROWS", 70)
     monkeypatch.setattr("frontierlab.filters.question.MAX_ROWS", 70)
-    logs: Any = duck.Logs(table(rows))
+    logs = open_logs(make_dataset(tmp_path / "many", rows))
     tiny = filters.queries_over_time.sql(bin_seconds=0.001)
     assert tiny.text.endswith("\nLIMIT 71")
     assert "LIMIT" not in filters.queries_over_time.sql(bin_seconds=60).text
     assert "LIMIT" not in filters.queries_over_time.sql(bin_seconds=1, since="2026-10-01", until="2026-10-02").text
-    with duck.in_duckdb():
-        with pytest.raises(
-            InvalidRequestError, match=r"more than 70 rows, and 70 are allowed: choose a larger bin_sec"
-        ):
-            filters.queries_over_time(logs, bin_seconds=0.001)
-        with pytest.raises(InvalidRequestError, match=r"has 120 \(6 bins of 20 groups\) rows.*fewer groups with top"):
-            filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=None)
-        assert len(filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=2)) == 18
+    with pytest.raises(InvalidRequestError, match=r"more than 70 rows, and 70 are allowed: choose a larger bin_sec"):
+        filters.queries_over_time(logs, bin_seconds=0.001)
+    with pytest.raises(InvalidRequestError, match=r"has 120 \(6 bins of 20 groups\) rows.*fewer groups with top"):
+        filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=None)
+    assert len(filters.long_queries_per_schema(logs, bin_seconds=0.1, since="2026-10-01", top=2)) == 18
 
 
 # ---- the statements ---------------------------------------------------------------------------------
 
 
 @pytest.mark.spark
-def test_a_statement_runs_by_hand(logs: DataFrame) -> None:
+def test_a_statement_runs_by_hand_in_spark(running: SparkSession, logs: Logs) -> None:
     statement = filters.cached_per_schema.sql(db="CONDBR2", taskid=[1, 2], since="2026-10-01")
-    answer = logs.sparkSession.sql(statement.text, args=dict(statement.args), logs=logs).collect()
+    answer = running.sql(statement.text, args=dict(statement.args), logs=logs.to_spark(running)).collect()
     assert sorted(tuple(row) for row in answer) == [("CONDBR2", "A", 1, 0, 0), ("CONDBR2", "B", 0, 1, 1)]
 
 
@@ -233,10 +220,9 @@ GROUP BY 1
         ({"compare": "previous"}, "needs a window to compare: give since and until"),
     ],
 )
-def test_invalid_parameters_are_refused_before_spark_runs(where: dict[str, Any], message: str) -> None:
-    not_logs: Any = None
+def test_invalid_parameters_are_refused(logs: Logs, where: dict[str, Any], message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
-        filters.queries_over_time(not_logs, **where)
+        filters.queries_over_time(logs, **where)
 
 
 @pytest.mark.parametrize(
@@ -276,10 +262,7 @@ def test_a_filter_shows_all_its_keywords() -> None:
 # ---- comparing ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.spark
-def test_other_logs_are_compared_with_or_without_a_time_shift(
-    running: SparkSession, logs: DataFrame, tmp_path: Path
-) -> None:
+def test_other_logs_are_compared_with_or_without_a_time_shift(logs: Logs, tmp_path: Path) -> None:
     day = 86_400_000
     dataset = make_dataset(
         tmp_path / "other", [{"time": START - day, "cached": True}, {"time": START + 1, "cached": False}]
@@ -291,5 +274,5 @@ def test_other_logs_are_compared_with_or_without_a_time_shift(
     frame = filters.queries_over_time(logs, **window, compare=(dataset, "-1d"))
     assert records(frame, *COUNTS, "cached_before", "cached_change") == [(1, 1, 0, 1, 0)]
     assert frame.attrs["before"] == "2026-09-30 00:00 to 2026-09-30 00:05 UTC"
-    whole = filters.queries_per_db(logs, compare=spark.open_logs(dataset, session=running))
+    whole = filters.queries_per_db(logs, compare=open_logs(dataset))
     assert records(whole, "db", "not_cached", "not_cached_before") == [("CONDBR2", 2, 1), ("OFLP200", 1, 0)]

@@ -1,6 +1,7 @@
 """The filters against an independent implementation, on hundreds of random selections a filter.
 
-The statements run in DuckDB, where each takes a millisecond. A few examples per filter run in Spark.
+DuckDB answers, mostly without files and pandas, so that each statement takes a millisecond. A few examples per
+filter run in Spark.
 """
 
 import math
@@ -12,9 +13,9 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
 
-from frontierlab import Selection, filters, spark
+from frontierlab import Selection, filters, open_logs
+from frontierlab.engines import Logs
 from tests.support import duck
 from tests.support.examples import examples
 from tests.support.logs import make_dataset
@@ -37,7 +38,7 @@ def test_every_filter_has_an_independent_implementation() -> None:
 @given(data=st.data())
 def test_the_statement_of_a_filter_counts_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))
-    found = duck.fetch(getattr(filters, name).sql(selection, **keywords), logs=logs.logs)
+    found = duck.fetch(getattr(filters, name).sql(selection, **keywords), logs=logs.table)
     asked = ASKED[name](**keywords)
     by = len(asked.keys) + (asked.bins is not None)
     assert len({row[:by] for row in found}) == len(found)
@@ -80,8 +81,7 @@ def agrees(frame: pd.DataFrame, expected: Rows) -> None:
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))
-    with duck.in_duckdb():
-        frame = getattr(filters, name)(logs.logs, selection, **keywords)
+    frame = getattr(filters, name)(logs.logs, selection, **keywords)
     agrees(frame, answer(name, logs.rows, selection, **keywords))
 
 
@@ -90,19 +90,18 @@ def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> No
 @settings(SHARED, max_examples=3)
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same_in_spark(
-    in_spark: list[tuple[World, DataFrame]], name: str, data: st.DataObject
+    in_spark: list[tuple[World, Logs]], name: str, data: st.DataObject
 ) -> None:
     logs, frame = data.draw(st.sampled_from(in_spark))
     _, selection, keywords = data.draw(questions(name, logs))
     agrees(getattr(filters, name)(frame, selection, **keywords), answer(name, logs.rows, selection, **keywords))
 
 
-@pytest.mark.spark
-def test_names_that_look_like_code_are_only_names(running: SparkSession, tmp_path: Path) -> None:
+def test_names_that_look_like_code_are_only_names(tmp_path: Path) -> None:
     data = [
         {"db": n, "schema": n, "nodefullpath": n, "tagname": n, "frontierserver": n, "cached": False} for n in NASTY
     ]
-    logs = spark.open_logs(make_dataset(tmp_path / "names", data), session=running)
+    logs = open_logs(make_dataset(tmp_path / "names", data))
     for field in ("db", "schema", "nodefullpath", "tagname", "frontierserver"):
         counted = filters.queries_per_db(logs, Selection(**{field: NASTY}))
         assert set(counted["db"]) == set(NASTY)

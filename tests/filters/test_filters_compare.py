@@ -8,11 +8,10 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame
 
 from frontierlab import Selection, filters
+from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError
-from tests.support import duck
 from tests.support.logs import START
 from tests.support.random_logs import WORLDS, World, world
 from tests.support.reference_filters import Rows, answer, moment
@@ -48,8 +47,7 @@ def comparisons(draw: st.DrawFn) -> tuple[Selection, Any, int]:
 def test_a_comparison_is_both_answers_side_by_side(
     name: str, seed: int, comparison: tuple[Selection, Any, int]
 ) -> None:
-    with duck.in_duckdb():
-        compared(world(seed).logs, name, world(seed).rows, comparison)
+    compared(world(seed).logs, name, world(seed).rows, comparison)
 
 
 @pytest.mark.spark
@@ -57,7 +55,7 @@ def test_a_comparison_is_both_answers_side_by_side(
 @settings(SHARED, max_examples=2)
 @given(data=st.data(), comparison=comparisons())
 def test_a_comparison_in_spark_is_both_answers_side_by_side(
-    in_spark: list[tuple[World, DataFrame]], name: str, data: st.DataObject, comparison: tuple[Selection, Any, int]
+    in_spark: list[tuple[World, Logs]], name: str, data: st.DataObject, comparison: tuple[Selection, Any, int]
 ) -> None:
     logs, frame = data.draw(st.sampled_from(in_spark))
     compared(frame, name, logs.rows, comparison)
@@ -103,10 +101,9 @@ def compared(frame: Any, name: str, logs: Rows, comparison: tuple[Selection, Any
         ("2026-10-01", "compare='2026-10-01' is the window itself"),
         ("-0d", "compare='-0d' is the window itself"),
         (7, r"compare=7: give \"previous\""),
-        (("logs", "-1d"), "compare='logs': give"),
+        ((None, "-1d"), "compare=None: give"),
     ],
 )
 def test_an_invalid_comparison_is_refused(compare: Any, message: str) -> None:
-    not_logs: Any = None
     with pytest.raises(InvalidRequestError, match=message):
-        filters.queries_per_db(not_logs, since="2026-10-01", until="2026-10-02", compare=compare)
+        filters.queries_per_db(world(0).logs, since="2026-10-01", until="2026-10-02", compare=compare)

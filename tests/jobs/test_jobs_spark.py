@@ -80,6 +80,7 @@ def test_a_report_of_a_selection(settings, dataset):
 def test_cancelling_a_job_ends_its_spark_work(settings, dataset, running, monkeypatch, kind):
     ask = SparkSession.sql
     monkeypatch.setattr(SparkSession, "sql", lambda session, *_, **__: ask(session, ENDLESS))
+    settings = settings.model_copy(update={"engine": "spark"})
     job = jobs.submit(kind, settings=settings, backend="thread", dataset=dataset)
     wait_for(lambda: active_jobs(running))
     job.cancel()

@@ -13,10 +13,9 @@ from bokeh.models.annotations import Label, Legend, Title
 from bokeh.resources import INLINE
 from playwright.sync_api import Browser
 
-from frontierlab import Selection, filters, plots
+from frontierlab import Selection, filters, open_logs, plots
 from frontierlab.errors import InvalidRequestError
-from tests.support import duck
-from tests.support.logs import START, table
+from tests.support.logs import START, make_dataset
 
 NAMES = list(filters.__all__)
 WINDOW = Selection(since="2026-10-01T01:00", until="2026-10-01T02:00", db="CONDBR2")
@@ -24,8 +23,8 @@ Frames = dict[str, dict[str, pd.DataFrame]]
 
 
 @pytest.fixture(scope="module")
-def frames() -> Frames:
-    """The frames of all filters, made in DuckDB, which is faster than Spark (see ``test_filters_agree.py``)."""
+def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
+    """The frames of all filters."""
     rows: list[dict[str, Any]] = [
         {
             "time": START + 10_007 * n,
@@ -46,13 +45,12 @@ def frames() -> Frames:
         }
         for n in range(720)
     ]
-    logs = duck.Logs(table(rows))
+    logs = open_logs(make_dataset(tmp_path_factory.mktemp("plots") / "logs", rows))
     found: Frames = {}
-    with duck.in_duckdb():
-        for name in NAMES:
-            ask = getattr(filters, name)
-            found[name] = {"alone": ask(logs, WINDOW), "compared": ask(logs, WINDOW, compare="previous")}
-            found[name]["empty"] = ask(logs, WINDOW, taskid=99)
+    for name in NAMES:
+        ask = getattr(filters, name)
+        found[name] = {"alone": ask(logs, WINDOW), "compared": ask(logs, WINDOW, compare="previous")}
+        found[name]["empty"] = ask(logs, WINDOW, taskid=99)
     return found
 
 

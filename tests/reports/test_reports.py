@@ -4,9 +4,8 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
-from pyspark.sql import SparkSession
 
-from frontierlab import Selection, filters
+from frontierlab import Selection, filters, open_logs
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.compare import Before
 from frontierlab.filters.periods import Period, period_of_most
@@ -14,8 +13,7 @@ from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.report import report
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
-from tests.support import duck
-from tests.support.logs import START, make_dataset, table
+from tests.support.logs import START, make_dataset
 
 SCRIPT = "</script><script>window.pwned = 1</script>"
 ROWS: list[dict[str, Any]] = [
@@ -34,8 +32,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
 
 
-@pytest.mark.spark
-def test_a_report_is_written_into_the_datasets_folder(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_is_written_into_the_datasets_folder(tmp_path: Path) -> None:
     dataset = make_dataset(
         tmp_path / "day",
         ROWS,
@@ -44,7 +41,7 @@ def test_a_report_is_written_into_the_datasets_folder(running: SparkSession, tmp
         set_aside={"<fsize>: not an integer": 2},
         notes=["A note & more."],
     )
-    path = report(dataset, session=running)
+    path = report(dataset)
     assert path == dataset.path / "report.html"
     text = path.read_text(encoding="utf-8")
     assert "queries from 2026-10-01 00:00 to 2026-10-01 00:06:40 UTC" in text
@@ -62,17 +59,15 @@ def test_a_report_is_written_into_the_datasets_folder(running: SparkSession, tmp
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_a_report_is_written_to_the_given_path(running: SparkSession, tmp_path: Path) -> None:
-    path = report(make_dataset(tmp_path / "day", ROWS), path=tmp_path / "new folder" / "r.html", session=running)
+def test_a_report_is_written_to_the_given_path(tmp_path: Path) -> None:
+    path = report(make_dataset(tmp_path / "day", ROWS), path=tmp_path / "new folder" / "r.html")
     assert path == tmp_path / "new folder" / "r.html"
     assert path.read_text(encoding="utf-8").endswith("</html>")
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_a_report_warns_of_figures_that_are_too_small(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_warns_of_figures_that_are_too_small(tmp_path: Path) -> None:
     limited = make_dataset(
         tmp_path / "limited",
         ROWS,
@@ -80,7 +75,7 @@ def test_a_report_warns_of_figures_that_are_too_small(running: SparkSession, tmp
         request={"cached": False, "taskid": 77, "source": "https://es:9200", "index": "frontier-new-*"},
         partial=["The index frontier-new-2026-09 was closed & not read."],
     )
-    text = report(limited, session=running).read_text(encoding="utf-8")
+    text = report(limited).read_text(encoding="utf-8")
     assert "limit_queries (1,000,000) cut limited at 2026-10-01T00:07:00.000Z" in text
     assert "<dt>read from</dt><dd>frontier-new-*</dd>" in text
     assert "The index frontier-new-2026-09 was closed &amp; not read." in text
@@ -89,92 +84,86 @@ def test_a_report_warns_of_figures_that_are_too_small(running: SparkSession, tmp
     assert "Only queries of task 77 were extracted" in text
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_a_report_warns_of_missing_files(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_warns_of_missing_files(tmp_path: Path) -> None:
     half = make_dataset(tmp_path / "half", ROWS[:3], ROWS[3:], missing=1)
     half.files()[0].unlink()
-    text = report(half, session=running).read_text(encoding="utf-8")
+    text = report(half).read_text(encoding="utf-8")
     assert "The plots count 4 queries, but the dataset says that it has 7" in text
     whole = make_dataset(tmp_path / "whole", ROWS)
     whole.files()[0].unlink()
     with pytest.raises(DatasetError, match="Files of the dataset whole are missing: 0 of its 7 rows"):
-        report(whole, session=running)
+        report(whole)
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_an_incomplete_and_an_empty_dataset_have_reports(running: SparkSession, tmp_path: Path) -> None:
+def test_an_incomplete_and_an_empty_dataset_have_reports(tmp_path: Path) -> None:
     index = {"source": "https://es:9200", "index": ["frontier-new-2026-09", "frontier_sql"]}
     half = make_dataset(tmp_path / "half", ROWS[:3], missing=1, request=index)
-    text = report(half, session=running).read_text(encoding="utf-8")
+    text = report(half).read_text(encoding="utf-8")
     assert "This dataset is incomplete" in text
     assert "<dt>read from</dt><dd>frontier-new-2026-09, frontier_sql</dd>" in text
     assert 'kept: queries in this dataset</td><td class="number">3</td>' in text
     assert text.count('class="warning"') == 1
     empty = make_dataset(tmp_path / "empty", [])
-    text = report(empty, session=running).read_text(encoding="utf-8")
+    text = report(empty).read_text(encoding="utf-8")
     assert "There are no queries in these logs." in text
     assert "no queries</dd>" in text
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_a_long_period_has_wider_bins(running: SparkSession, tmp_path: Path) -> None:
+def test_a_long_period_has_wider_bins(tmp_path: Path) -> None:
     day = 86_400_000
     year = make_dataset(tmp_path / "year", [{"time": START + day * n} for n in range(0, 500, 5)])
-    text = report(year, session=running).read_text(encoding="utf-8")
+    text = report(year).read_text(encoding="utf-8")
     assert "-- :bin_ms = 86400000" in text
     assert "far outside" not in text
 
 
-@pytest.mark.spark
 @pytest.mark.usefixtures("few")
-def test_plots_over_time_show_where_the_queries_are(running: SparkSession, tmp_path: Path) -> None:
+def test_plots_over_time_show_where_the_queries_are(tmp_path: Path) -> None:
     rows = [*({"time": START + 1000 * n} for n in range(5)), {"time": 0}]
-    text = report(make_dataset(tmp_path / "outlier", rows), session=running).read_text(encoding="utf-8")
+    text = report(make_dataset(tmp_path / "outlier", rows)).read_text(encoding="utf-8")
     assert ":bin_ms = 300000" in text
     assert "Plots over time show the queries from 2026-10-01 00:00 UTC, to 2026-10-02 00:00 UTC. " in text
     assert "1 of 6 queries are far outside and not in them: 1 on 1970-01-01 (UTC)." in text
     assert "6 queries: all" in text
     assert len(text) < 4_000_000
     ends = make_dataset(tmp_path / "ends", [{"time": 0}, {"time": 8_993_894_400_000}])  # in 1970 and 2255
-    text = report(ends, session=running).read_text(encoding="utf-8")
+    text = report(ends).read_text(encoding="utf-8")
     assert "1 of 2 queries are far outside and not in them: 1 on 2255-01-03 (UTC)." in text
 
 
-def test_the_period_of_most_queries_and_what_is_outside_in_words() -> None:
+def test_the_period_of_most_queries_and_what_is_outside_in_words(tmp_path: Path) -> None:
     day = 86_400_000
     times = [START, START + day, START + 20 * day, 0, *(day * 1000 + hour for hour in range(3)), day * 1020]
     times += [day * 3000, day * 5000, day * 7000, day * 7001]
-    with duck.in_duckdb():
-        logs: Any = duck.Logs(table([{"time": time} for time in [*times, *[START] * 9]]))
-        found = period_of_most(logs, Selection(db="CONDBR2"))
-        assert found.selection == Selection(db="CONDBR2", since="2026-10-01", until="2026-10-22")
-        assert "9 of 21 queries are far outside and not in them: 4 from 1972-09-27 to 1972-10-17, " in found.outside
-        assert "2 from 1989-03-02 to 1989-03-03, 1 on 1970-01-01, 2 in 2 other periods (UTC)" in found.outside
-        window = Selection(since="2026-10-01T12:00", until="2027-10-01")
-        assert period_of_most(logs, window) == Period(window)  # a tenth of its days is enough
-        close = Selection(since="2026-10-01", until="2026-10-03")
-        assert period_of_most(logs, close) == Period(close)
-        assert period_of_most(logs, Selection(db="nix")) == Period(Selection(db="nix"))
-        other = Before(logs, Selection(db="a"), timedelta(days=7))
-        moved = found.of(other, Selection())
-        assert moved == Before(logs, Selection(db="a", since="2026-09-24", until="2026-10-15"), timedelta(days=7))
-        assert Period(close).of(other, close) is other
-        assert found.of(None, Selection()) is None
+    logs = open_logs(make_dataset(tmp_path / "logs", [{"time": time} for time in [*times, *[START] * 9]]))
+    found = period_of_most(logs, Selection(db="CONDBR2"))
+    assert found.selection == Selection(db="CONDBR2", since="2026-10-01", until="2026-10-22")
+    assert "9 of 21 queries are far outside and not in them: 4 from 1972-09-27 to 1972-10-17, " in found.outside
+    assert "2 from 1989-03-02 to 1989-03-03, 1 on 1970-01-01, 2 in 2 other periods (UTC)" in found.outside
+    window = Selection(since="2026-10-01T12:00", until="2027-10-01")
+    assert period_of_most(logs, window) == Period(window)  # a tenth of its days is enough
+    close = Selection(since="2026-10-01", until="2026-10-03")
+    assert period_of_most(logs, close) == Period(close)
+    assert period_of_most(logs, Selection(db="nix")) == Period(Selection(db="nix"))
+    other = Before(logs, Selection(db="a"), timedelta(days=7))
+    moved = found.of(other, Selection())
+    assert moved == Before(logs, Selection(db="a", since="2026-09-24", until="2026-10-15"), timedelta(days=7))
+    assert Period(close).of(other, close) is other
+    assert found.of(None, Selection()) is None
 
 
 @pytest.fixture(scope="module")
-def compared(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
+def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progress]]:
     """A report of all plots, compared with the window before, and its records of progress."""
     window = Selection(db="CONDBR2", since="2026-10-01T00:00:03", until="2026-10-01T00:00:06")
     dataset = make_dataset(tmp_path_factory.mktemp("report") / "day", ROWS)
     told: list[Progress] = []
-    return report(dataset, window, compare="previous", session=running, progress=told.append), told
+    return report(dataset, window, compare="previous", progress=told.append), told
 
 
-@pytest.mark.spark
 def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[Progress]]) -> None:
     path, told = compared
     text = path.read_text("utf-8")
@@ -186,8 +175,7 @@ def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[
     assert [told[-1].done, told[-1].total] == [sum(map(len, CHAPTERS.values()))] * 2
 
 
-@pytest.mark.spark
-def test_a_report_that_is_stopped_leaves_the_earlier_one(running: SparkSession, tmp_path: Path) -> None:
+def test_a_report_that_is_stopped_leaves_the_earlier_one(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", ROWS)
     (dataset.path / "report.html").write_text("earlier")
 
@@ -195,16 +183,15 @@ def test_a_report_that_is_stopped_leaves_the_earlier_one(running: SparkSession, 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        report(dataset, session=running, progress=stop)
+        report(dataset, progress=stop)
     assert (dataset.path / "report.html").read_text() == "earlier"
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
 
 
-@pytest.mark.spark
-def test_a_window_to_compare_with_needs_a_selection_with_one(running: SparkSession, tmp_path: Path) -> None:
+def test_a_window_to_compare_with_needs_a_selection_with_one(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", ROWS)
     with pytest.raises(InvalidRequestError, match="needs a window to compare: give since and until"):
-        report(dataset, compare="previous", session=running)
+        report(dataset, compare="previous")
 
 
 def test_a_folder_as_path_and_an_unknown_dataset_are_refused(tmp_path: Path) -> None:
@@ -215,7 +202,6 @@ def test_a_folder_as_path_and_an_unknown_dataset_are_refused(tmp_path: Path) -> 
         report("nix", settings=Settings(data_dir=tmp_path))
 
 
-@pytest.mark.spark
 @pytest.mark.browser
 @pytest.mark.parametrize("width", [1400, 700])
 def test_the_page_stands_alone_and_fits(compared: tuple[Path, list[Progress]], browser: Browser, width: int) -> None:

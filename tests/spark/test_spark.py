@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from pyspark.sql import SparkSession
 
+import frontierlab as fl
 from frontierlab import spark
 from frontierlab.errors import DatasetError, SparkError
 from frontierlab.schema import COLUMNS, IOV_COLUMNS
@@ -116,7 +117,7 @@ def test_logs_have_the_schema_and_every_value(running: SparkSession, tmp_path: P
         {"time": START, "db": "OFLP200"},
     ]
     dataset = make_dataset(tmp_path / "two", rows[:1], [], rows[1:], extra={"note": "name", "score": "number"})
-    logs = spark.open_logs(dataset, session=running)
+    logs = fl.open_logs(dataset, session=running).to_spark()
     assert logs.columns == [*NAMES, "note", "score"]
     frame = spark.run(logs, "SELECT * FROM {logs} ORDER BY time")
     assert {str(frame[name].dtype) for name in ("taskid", "iov_since", "iov_until", "sqlhash")} == {"Int64"}
@@ -138,12 +139,12 @@ def test_logs_have_the_schema_and_every_value(running: SparkSession, tmp_path: P
 @pytest.mark.spark
 def test_paths_that_look_like_patterns_are_read(running: SparkSession, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / ".a [b] {c,d}*?#%20 é" / "_e", [{}], [{}])
-    assert spark.open_logs(dataset, session=running).count() == 2
+    assert fl.open_logs(dataset, session=running).to_spark().count() == 2
 
 
 @pytest.mark.spark
 def test_a_dataset_without_rows_is_an_empty_frame_with_the_schema(running: SparkSession, tmp_path: Path) -> None:
-    logs = spark.open_logs(make_dataset(tmp_path / "empty", []), session=running)
+    logs = fl.open_logs(make_dataset(tmp_path / "empty", []), session=running).to_spark()
     assert logs.columns == NAMES
     assert logs.count() == 0
 
@@ -151,20 +152,20 @@ def test_a_dataset_without_rows_is_an_empty_frame_with_the_schema(running: Spark
 @pytest.mark.spark
 def test_a_dataset_is_opened_by_its_name(running: SparkSession, tmp_path: Path) -> None:
     make_dataset(tmp_path / "datasets" / "mine", [{}])
-    assert spark.open_logs("mine", settings=Settings(data_dir=tmp_path)).count() == 1
+    assert fl.open_logs("mine", session=running, settings=Settings(data_dir=tmp_path)).count() == 1
 
 
 def test_an_unknown_name_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
-        spark.open_logs("nix", settings=Settings(data_dir=tmp_path))
+        fl.open_logs("nix", settings=Settings(data_dir=tmp_path))
 
 
 @pytest.mark.spark
 def test_an_incomplete_dataset_is_opened_only_when_allowed(running: SparkSession, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "half", [{}, {}], missing=1)
     with pytest.raises(DatasetError, match=r"half is incomplete.*extract\(\) goes on.*allow_incomplete=True"):
-        spark.open_logs(dataset, session=running)
-    assert spark.open_logs(dataset, session=running, allow_incomplete=True).count() == 2
+        fl.open_logs(dataset, session=running).to_spark()
+    assert fl.open_logs(dataset, session=running, allow_incomplete=True).count() == 2
 
 
 @pytest.mark.spark
@@ -172,9 +173,9 @@ def test_an_incomplete_dataset_is_opened_only_when_allowed(running: SparkSession
 def test_columns_that_differ_in_case_only_are_refused(running: SparkSession, tmp_path: Path, extra) -> None:
     dataset = make_dataset(tmp_path / "twice", [{}], extra=extra)
     with pytest.raises(
-        DatasetError, match=r"The columns \w+ and (Schema|DN) of the dataset twice differ in case alone"
+        DatasetError, match=r"The columns \w+ \(of twice\) and (Schema|DN) \(of twice\) differ in case alone"
     ):
-        spark.open_logs(dataset, session=running)
+        fl.open_logs(dataset, session=running).to_spark()
     assert len(dataset.to_pandas()) == 1  # as the message says
 
 
@@ -185,7 +186,7 @@ def test_an_unsupported_column_type_is_named() -> None:
 
 @pytest.mark.spark
 def test_times_are_utc_whatever_the_zone_of_the_session(running: SparkSession, tmp_path: Path) -> None:
-    logs = spark.open_logs(make_dataset(tmp_path / "zone", [{"time": START + 7}]), session=running)
+    logs = fl.open_logs(make_dataset(tmp_path / "zone", [{"time": START + 7}]), session=running).to_spark()
     running.conf.set("spark.sql.session.timeZone", "America/New_York")
     try:
         frame = spark.run(logs, "SELECT time FROM {logs}")

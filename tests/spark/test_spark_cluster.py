@@ -10,10 +10,11 @@ from typing import Any
 import pandas as pd
 import psutil
 import pytest
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 import frontierlab as fl
 from frontierlab import filters
+from frontierlab.engines import Logs
 from tests.services.spark_cluster import SparkCluster
 
 QUESTION = "SELECT schema, count(*) AS queries FROM logs WHERE db = :db GROUP BY schema ORDER BY schema"
@@ -21,7 +22,7 @@ NAMES = ("queries_over_time", "cost_per_task", "querytime_percentiles")
 """Filters that sum, rank and join, and compute what cannot be added up."""
 
 
-def answers(logs: DataFrame) -> dict[str, pd.DataFrame]:
+def answers(logs: Logs) -> dict[str, pd.DataFrame]:
     """Run a few filters and a statement."""
     frames = {name: getattr(filters, name)(logs, db="CONDBR2") for name in NAMES}
     return {**frames, "sql": fl.sql(logs, QUESTION, db="CONDBR2")}
@@ -29,8 +30,8 @@ def answers(logs: DataFrame) -> dict[str, pd.DataFrame]:
 
 def answer(target: Path) -> None:
     """Write the answers, with the settings of the environment; this runs in its own process."""
-    logs = fl.open_logs("sample")
-    spark = logs.sparkSession
+    logs = fl.open_logs("sample")  # a master that is not local means Spark
+    spark = logs.to_spark().sparkSession
     for name, frame in answers(logs).items():
         frame.to_pickle(target / f"{name}.pickle")
     executors = spark.sparkContext._jsc.sc().statusStore().executorList(True)

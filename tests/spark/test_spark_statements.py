@@ -11,6 +11,7 @@ import pytest
 from pyspark import SparkContext, util
 from pyspark.sql import DataFrame, SparkSession
 
+import frontierlab as fl
 from frontierlab import spark
 from frontierlab.caching.counting import Background, count_queries
 from frontierlab.errors import Cancelled, FrontierlabError, SparkError
@@ -25,7 +26,7 @@ ENDLESS = "SELECT count(*) AS n FROM range(0, 2000000000, 1, 8) WHERE sha2(cast(
 
 @pytest.fixture(scope="module")
 def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
-    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("running") / "one", [{}]), session=running)
+    return fl.open_logs(make_dataset(tmp_path_factory.mktemp("running") / "one", [{}]), session=running).to_spark()
 
 
 def active_jobs(running: SparkSession) -> list[int]:
@@ -150,7 +151,7 @@ def test_a_spark_error_is_raised(logs: DataFrame) -> None:
 
 @pytest.mark.spark
 def test_jobs_are_described_and_the_callers_description_is_restored(running: SparkSession, tmp_path: Path) -> None:
-    logs = spark.open_logs(make_dataset(tmp_path / "jobs", [{}]), session=running)
+    logs = fl.open_logs(make_dataset(tmp_path / "jobs", [{}]), session=running).to_spark()
     context = running.sparkContext
     context.setLocalProperty("spark.job.description", "mine")
     said: list[Any] = []
@@ -211,7 +212,7 @@ def test_jobs_inherit_the_callers_group_and_tags(running: SparkSession, logs: Da
 @pytest.mark.spark
 def test_a_missing_file_is_named_in_the_error(running: SparkSession, tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "gone", [{}])
-    logs = spark.open_logs(dataset, session=running)
+    logs = fl.open_logs(dataset, session=running).to_spark()
     (file,) = dataset.files()
     file.unlink()
     with pytest.raises(SparkError, match=rf"Spark failed at count: .*{file.name}"):

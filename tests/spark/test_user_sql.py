@@ -12,8 +12,9 @@ import pytest
 from pyspark.sql import DataFrame, SparkSession
 
 import frontierlab as fl
-from frontierlab import spark
-from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, SparkError
+from frontierlab import Dataset, spark
+from frontierlab.engines import Logs
+from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, StatementError
 from frontierlab.spark.parameters import as_parameters, names_in
 from tests.support.logs import START, make_dataset
 
@@ -22,12 +23,37 @@ NASTY = ["it's; DROP TABLE logs --", 'a "quote" and a \\', "`ü` {logs} :db", "%
 
 
 @pytest.fixture(scope="module")
-def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
-    rows = [
+def datasets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Dataset]:
+    """Four queries, and two with an IOV."""
+    folder = tmp_path_factory.mktemp("sql")
+    four = [
         {"time": START + i * HOUR, "taskid": i, "db": "CONDBR2" if i % 2 else "OFLP200", "schema": name, "fsize": 2**62}
         for i, name in enumerate(NASTY)
     ]
-    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("sql") / "four", rows), session=running)
+    two = [{"time": START, "since": 5, "until": 2**62}, {"time": START + HOUR, "since": -1, "until": -1}]
+    return {"four": make_dataset(folder / "four", four), "iov": make_dataset(folder / "iov", two)}
+
+
+@pytest.fixture(scope="module")
+def in_spark(running: SparkSession, datasets: dict[str, Dataset]) -> DataFrame:
+    return fl.open_logs(datasets["four"], session=running).to_spark()
+
+
+@pytest.fixture(scope="module", params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
+def opened(request: pytest.FixtureRequest, datasets: dict[str, Dataset]) -> dict[str, Logs]:
+    """The logs of the datasets, for each engine."""
+    session = request.getfixturevalue("running") if request.param == "spark" else None
+    return {name: fl.open_logs(dataset, session=session) for name, dataset in datasets.items()}
+
+
+@pytest.fixture(scope="module")
+def logs(opened: dict[str, Logs]) -> Logs:
+    return opened["four"]
+
+
+@pytest.fixture(scope="module")
+def with_iov(opened: dict[str, Logs]) -> Logs:
+    return opened["iov"]
 
 
 @pytest.fixture
@@ -51,8 +77,7 @@ def new_york(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 # ---- the statement
 
 
-@pytest.mark.spark
-def test_a_users_own_statement(logs: DataFrame) -> None:
+def test_a_users_own_statement(logs: Logs) -> None:
     frame = fl.sql(
         logs,
         """
@@ -65,32 +90,29 @@ def test_a_users_own_statement(logs: DataFrame) -> None:
     assert str(frame["queries"].dtype) == "Int64"
 
 
-@pytest.mark.spark
-def test_a_dataset_or_its_name_can_replace_logs(
-    running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_dataset_or_its_name_can_replace_logs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_DATA_DIR", str(tmp_path))
     dataset = make_dataset(tmp_path / "datasets" / "mine", [{}, {}])
-    for there in (dataset, "mine"):
+    for there in (dataset, "mine", [dataset]):
         assert fl.sql(there, "SELECT count(*) AS n FROM logs")["n"].tolist() == [2]
     with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
         fl.sql("nix", "SELECT 1 FROM logs")
 
 
 @pytest.mark.spark
-def test_the_users_own_view_is_restored(running: SparkSession, logs: DataFrame, ours: None) -> None:
-    assert fl.sql(logs, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
+def test_the_users_own_view_is_restored(running: SparkSession, in_spark: DataFrame, ours: None) -> None:
+    assert fl.sql(in_spark, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
     assert running.table("logs").count() == 7
     with pytest.raises(InvalidRequestError, match="nix"):
-        fl.sql(logs, "SELECT nix FROM logs")
+        fl.sql(in_spark, "SELECT nix FROM logs")
     assert running.table("logs").count() == 7
 
 
 @pytest.mark.spark
-def test_no_view_is_left_behind_and_other_views_can_be_used(running: SparkSession, logs: DataFrame) -> None:
+def test_no_view_is_left_behind_and_other_views_can_be_used(running: SparkSession, in_spark: DataFrame) -> None:
     running.range(3).createOrReplaceTempView("mine")
     try:
-        frame = fl.sql(logs, "SELECT count(*) AS n FROM logs JOIN mine ON taskid = id")
+        frame = fl.sql(in_spark, "SELECT count(*) AS n FROM logs JOIN mine ON taskid = id")
     finally:
         running.catalog.dropTempView("mine")
     assert frame["n"].tolist() == [3]
@@ -98,21 +120,21 @@ def test_no_view_is_left_behind_and_other_views_can_be_used(running: SparkSessio
 
 
 @pytest.mark.spark
-def test_a_table_called_logs_is_only_hidden(running: SparkSession, logs: DataFrame, tmp_path: Path) -> None:
+def test_a_table_called_logs_is_only_hidden(running: SparkSession, in_spark: DataFrame, tmp_path: Path) -> None:
     running.range(5).write.option("path", str(tmp_path / "table")).saveAsTable("logs")
     try:
-        assert fl.sql(logs, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
+        assert fl.sql(in_spark, "SELECT count(*) AS n FROM logs")["n"].tolist() == [4]
         assert running.table("logs").count() == 5
     finally:
         running.sql("DROP TABLE logs")
 
 
 @pytest.mark.spark
-def test_threads_do_not_see_each_others_logs(running: SparkSession, logs: DataFrame) -> None:
+def test_threads_do_not_see_each_others_logs(running: SparkSession, in_spark: DataFrame) -> None:
     answers: dict[int, list[int]] = {}
 
     def ask(number: int) -> None:
-        mine = logs.limit(number)
+        mine = in_spark.limit(number)
         answers[number] = [fl.sql(mine, "SELECT count(*) AS n FROM logs")["n"].iloc[0] for _ in range(5)]
 
     threads = [threading.Thread(target=ask, args=(number,)) for number in (1, 2, 3, 4)]
@@ -126,14 +148,7 @@ def test_threads_do_not_see_each_others_logs(running: SparkSession, logs: DataFr
 # ---- the time of a query, and its IOV
 
 
-@pytest.fixture(scope="module")
-def with_iov(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
-    rows = [{"time": START, "since": 5, "until": 2**62}, {"time": START + HOUR, "since": -1, "until": -1}]
-    return spark.open_logs(make_dataset(tmp_path_factory.mktemp("sql") / "iov", rows), session=running)
-
-
-@pytest.mark.spark
-def test_the_iov_columns_have_names_that_are_not_those_of_a_selection(with_iov: DataFrame) -> None:
+def test_the_iov_columns_have_names_that_are_not_those_of_a_selection(with_iov: Logs) -> None:
     frame = fl.sql(
         with_iov,
         "SELECT iov_since, iov_until FROM logs WHERE time >= :since AND time < :until",
@@ -146,15 +161,17 @@ def test_the_iov_columns_have_names_that_are_not_those_of_a_selection(with_iov: 
 
 
 @pytest.mark.spark
-def test_the_iov_columns_of_a_users_own_frame_have_the_same_names(with_iov: DataFrame) -> None:
-    own = with_iov.withColumnsRenamed({"iov_since": "since", "iov_until": "until"})
+def test_the_iov_columns_of_a_users_own_frame_have_the_same_names(
+    running: SparkSession, datasets: dict[str, Dataset]
+) -> None:
+    frame = fl.open_logs(datasets["iov"], session=running).to_spark()
+    own = frame.withColumnsRenamed({"iov_since": "since", "iov_until": "until"})
     assert fl.sql(own, "SELECT max(iov_until) AS last FROM logs")["last"].tolist() == [2**62]
     assert fl.filters.payload_per_schema(own)["payload"].tolist() == [1]
     assert spark.run(own, "SELECT max(iov_since) AS last FROM {logs}")["last"].tolist() == [5]
     assert "since" in own.columns
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     ("statement", "name"),
     [
@@ -163,12 +180,8 @@ def test_the_iov_columns_of_a_users_own_frame_have_the_same_names(with_iov: Data
         ("SELECT db FROM logs ORDER BY `since`", "since"),
     ],
 )
-def test_since_and_until_as_columns_are_refused_with_their_names(
-    with_iov: DataFrame, statement: str, name: str
-) -> None:
-    message = (
-        rf"The column iov_{name} has the IOV; the time of a query is in the column time\. The columns of logs: time,"
-    )
+def test_since_and_until_as_columns_are_refused_with_their_names(with_iov: Logs, statement: str, name: str) -> None:
+    message = rf"The column iov_{name} has the IOV; the time of a query is in the column time\. .*olumns of logs: time,"
     with pytest.raises(InvalidRequestError, match=message):
         fl.sql(with_iov, statement)
 
@@ -176,9 +189,8 @@ def test_since_and_until_as_columns_are_refused_with_their_names(
 # ---- its parameters
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", NASTY)
-def test_values_never_become_sql(logs: DataFrame, name: str) -> None:
+def test_values_never_become_sql(logs: Logs, name: str) -> None:
     frame = fl.sql(logs, "SELECT schema, :name AS said FROM logs WHERE schema = :name", name=name)
     assert frame.to_dict("list") == {"schema": [name], "said": [name]}
     frame = fl.sql(logs, "SELECT schema FROM logs WHERE array_contains(:names, schema)", names=[name, "x"])
@@ -188,7 +200,6 @@ def test_values_never_become_sql(logs: DataFrame, name: str) -> None:
 ONE = datetime(2026, 10, 1, 1)
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     "since",
     [
@@ -201,14 +212,14 @@ ONE = datetime(2026, 10, 1, 1)
         pd.Series([pd.Timestamp(ONE)]).iloc[0],
     ],
 )
-def test_times_are_utc(logs: DataFrame, since: Any, new_york: None) -> None:
+def test_times_are_utc(logs: Logs, since: Any, new_york: None) -> None:
     assert time.localtime(0).tm_hour == 19
     frame = fl.sql(logs, "SELECT taskid FROM logs WHERE time >= :since ORDER BY 1", since=since)
     assert frame["taskid"].tolist() == [1, 2, 3]
 
 
 @pytest.mark.spark
-def test_values_of_all_types_are_returned_unchanged(logs: DataFrame) -> None:
+def test_values_of_all_types_are_returned_unchanged(in_spark: DataFrame) -> None:
     largest = 2**63 - 1
     values = {
         "whole": largest,
@@ -223,7 +234,7 @@ def test_values_of_all_types_are_returned_unchanged(logs: DataFrame) -> None:
         "long": timedelta(seconds=1),
         "none": pd.NaT,
     }
-    frame = fl.sql(logs, f"SELECT {', '.join(f':{name} AS {name}' for name in values)} FROM logs LIMIT 1", **values)
+    frame = fl.sql(in_spark, f"SELECT {', '.join(f':{name} AS {name}' for name in values)} FROM logs LIMIT 1", **values)
     row = frame.iloc[0]
     assert [row["whole"], row["least"], row["part"], row["exact"]] == [largest, -largest, 0.1, Decimal("1.50")]
     assert [row["yes"], row["text"], row["raw"], row["day"]] == [True, "t", b"\x00'", date(2026, 10, 1)]
@@ -231,17 +242,15 @@ def test_values_of_all_types_are_returned_unchanged(logs: DataFrame) -> None:
     assert row["none"] is None or pd.isna(row["none"])
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     "tasks", [[1, 2], (1, 2), {1, 2}, np.array([1, 2], np.int32), pd.Series([1, 2], dtype="Int64"), range(1, 3)]
 )
-def test_a_list_is_an_array(logs: DataFrame, tasks: Any) -> None:
+def test_a_list_is_an_array(logs: Logs, tasks: Any) -> None:
     frame = fl.sql(logs, "SELECT taskid FROM logs WHERE array_contains(:tasks, taskid) ORDER BY 1", tasks=tasks)
     assert frame["taskid"].tolist() == [1, 2]
 
 
-@pytest.mark.spark
-def test_a_list_can_be_empty_or_long(logs: DataFrame) -> None:
+def test_a_list_can_be_empty_or_long(logs: Logs) -> None:
     question = "SELECT count(*) AS n FROM logs WHERE array_contains(:tasks, taskid)"
     assert fl.sql(logs, question, tasks=[])["n"].tolist() == [0]
     assert fl.sql(logs, question, tasks=[2**63 - 1, -(2**63), *range(2, 1000)])["n"].tolist() == [2]
@@ -263,7 +272,7 @@ def test_statements_that_begin_with_any_word_have_parameters(word: str) -> None:
     assert names_in(f"{word} SELECT * FROM logs WHERE db = :db") == {"db"}
 
 
-# ---- what is wrong is said before Spark works
+# ---- what is wrong is said before the statement runs
 
 
 @pytest.mark.spark
@@ -280,19 +289,18 @@ def test_statements_that_begin_with_any_word_have_parameters(word: str) -> None:
     ],
 )
 def test_an_invalid_statement_is_refused(
-    logs: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
+    in_spark: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(InvalidRequestError, match=message) as caught:
-        fl.sql(logs, statement)
+        fl.sql(in_spark, statement)
     assert "SQLSTATE" not in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.spark
-def test_a_parameter_without_a_value_is_refused(logs: DataFrame) -> None:
+def test_a_parameter_without_a_value_is_refused(logs: Logs) -> None:
     with pytest.raises(InvalidRequestError, match=r"has :db, for which no value is given; give db=…\. Given: a\."):
-        fl.sql(logs, "SELECT :a FROM logs WHERE db = :db", a=1)
+        fl.sql(logs, "SELECT :a AS a FROM logs WHERE db = :db", a=1)
 
 
 def test_a_value_without_a_parameter_is_refused() -> None:
@@ -323,27 +331,55 @@ def test_a_statement_that_is_not_text_is_refused() -> None:
         fl.sql("unopened", 5)  # type: ignore[arg-type]
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     ("statement", "message"),
     [
-        ("SELECT 1 / (taskid - taskid) FROM logs", r"failed at sql: SELECT .*: Division by zero\."),
-        ("SELECT CAST(schema AS int) FROM logs", r"failed at sql: SELECT .*: The value .* cannot be cast"),
-        ("SELECT raise_error('too bad')", "failed at (the statement|sql: SELECT .*): too bad"),
-        ("SELECT sum(fsize) FROM logs", "overflow"),
+        ("SELECT 1 / (taskid - taskid) AS x FROM logs", r"failed at sql: SELECT .*: Division by zero\."),
+        (
+            "SELECT CAST(schema AS int) AS x FROM logs",
+            r"failed at sql: SELECT .*: (The value .* cannot be cast|A text)",
+        ),
+        ("SELECT sum(fsize) FROM logs", "overflow|64 bits"),
     ],
 )
-def test_a_failed_statement_is_a_spark_error(
-    logs: DataFrame, statement: str, message: str, capfd: pytest.CaptureFixture[str]
+def test_a_failing_statement_is_an_error(
+    logs: Logs, statement: str, message: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SparkError, match=message):
+    with pytest.raises(StatementError, match=message):
         fl.sql(logs, statement)
     assert "SQLQueryContextLogger" not in capfd.readouterr().err
 
 
 @pytest.mark.spark
-def test_it_can_be_cancelled(logs: DataFrame) -> None:
-    with spark.cancellable() as work:
+def test_an_error_that_a_statement_raises_is_said(in_spark: DataFrame) -> None:
+    with pytest.raises(StatementError, match=r"failed at (the statement|sql: SELECT .*): too bad"):
+        fl.sql(in_spark, "SELECT raise_error('too bad')")
+
+
+@pytest.mark.parametrize(
+    ("statement", "message"),
+    [
+        ("SELECT nix FROM logs", r"does not understand the statement: .*nix.* Columns of logs: time, .*fsize"),
+        ("SELECT round(taskid, 1) AS x FROM logs", r"no function round .* engine=\"spark\""),
+        ("SELECT 1 AS x FROM mine", r"no table mine; .*Spark session need .*engine=\"spark\""),
+        ("SELEC 1", r"cannot be read as Spark SQL: .*engine=\"spark\""),
+        ("SELECT 1 AS x; SELECT 2 AS x", "Give one SELECT statement"),
+    ],
+)
+def test_what_duckdb_does_not_have_is_named(datasets: dict[str, Dataset], statement: str, message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=message) as caught:
+        fl.sql(datasets["four"], statement)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_answered_is_in_the_frame(logs: Logs) -> None:
+    answered = fl.sql(logs, "SELECT count(*) AS n FROM logs").attrs["answered"]
+    assert (answered["engine"], answered["from"]) == (logs.engine, "queries")
+    assert answered["seconds"] > 0
+
+
+def test_it_can_be_cancelled(logs: Logs) -> None:
+    with fl.cancellable() as work:
         work.cancel()
         with pytest.raises(Cancelled, match="was cancelled"):
             fl.sql(logs, "SELECT 1 FROM logs")

@@ -2,21 +2,24 @@
 
 import re
 import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 import frontierlab as fl
-from frontierlab import Selection, extract, filters, spark
+from frontierlab import Selection, extract, filters, open_logs
+from frontierlab.engines import Logs, ask
+from frontierlab.filters import filter
 from frontierlab.filters.bins import TimeBins, ValueBins
 from frontierlab.filters.expressions import KIND
 from frontierlab.filters.measures import Count, Sum
@@ -26,7 +29,6 @@ from frontierlab.filters.summaries import shape_answers
 from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.selection import QUERY_KINDS
 from frontierlab.storage.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
-from tests.support import duck
 from tests.support.examples import examples
 from tests.support.logs import START, make_dataset, table
 
@@ -73,35 +75,33 @@ selections = st.builds(
 
 @pytest.fixture
 def asked_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The summaries that are asked, in order; "queries" where it is the logs."""
+    """The summaries that are asked, in order; "queries" for rows."""
     found: list[str] = []
-    run = spark.run
+    ask = filter.ask
 
-    def noted(logs: DataFrame, sql: str, *args: Any, **keywords: Any) -> pd.DataFrame:
-        summary = TIMES in logs.columns
-        found.append(str(logs.select("summary").distinct().toPandas()["summary"].tolist()) if summary else "queries")
-        return run(logs, sql, *args, **keywords)
+    def noted(tables: Mapping[str, Logs], *args: Any, **keywords: Any) -> pd.DataFrame:
+        frame = ask(tables, *args, **keywords)
+        source = tables["logs"].shape or "queries"
+        assert frame.attrs["answered"]["from"] == ("summary" if tables["logs"].shape else "queries")
+        found.append(source)
+        return frame
 
-    monkeypatch.setattr(spark, "run", noted)
+    monkeypatch.setattr(filter, "ask", noted)
     return found
 
 
 @pytest.fixture(scope="module")
-def logs(running: SparkSession, tmp_path_factory: pytest.TempPathFactory) -> DataFrame:
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
     rows = [{"time": START + 60_000 * minute, "querytime": 500 * minute, "fsize": 10} for minute in range(130)]
-    return spark.open_logs(
-        make_dataset(tmp_path_factory.mktemp("logs") / "logs", rows[:70], rows[70:]), session=running
-    )
+    return open_logs(make_dataset(tmp_path_factory.mktemp("logs") / "logs", rows[:70], rows[70:]))
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize("name", filters.__all__)
-def test_filter_uses_a_summary_if_possible(logs: DataFrame, asked_of: list[str], name: str) -> None:
+def test_filter_uses_a_summary_if_possible(logs: Logs, asked_of: list[str], name: str) -> None:
     getattr(filters, name)(logs, db="CONDBR2", kind="rejected")
-    assert asked_of == [f"['{FROM_A_SUMMARY[name]}']" if name in FROM_A_SUMMARY else "queries"]
+    assert asked_of == [FROM_A_SUMMARY.get(name, "queries")]
 
 
-@pytest.mark.spark
 @pytest.mark.parametrize(
     ("where", "summary"),
     [
@@ -125,45 +125,37 @@ def test_filter_uses_a_summary_if_possible(logs: DataFrame, asked_of: list[str],
     ],
 )
 def test_unaligned_selection_falls_back_to_rows(
-    logs: DataFrame, asked_of: list[str], where: dict[str, Any], summary: str | None
+    logs: Logs, asked_of: list[str], where: dict[str, Any], summary: str | None
 ) -> None:
     asked = filters.cached_per_schema if "schema" in where else filters.queries_over_time
     asked(logs, **where)
-    assert asked_of == [f"['{summary}']" if summary else "queries"]
+    assert asked_of == [summary or "queries"]
 
 
-@pytest.mark.spark
-def test_each_window_of_a_comparison_uses_a_summary_or_rows(logs: DataFrame, asked_of: list[str]) -> None:
+def test_each_window_of_a_comparison_uses_a_summary_or_rows(logs: Logs, asked_of: list[str]) -> None:
     window = {"since": "2026-10-01T01:00", "until": "2026-10-01T02:00"}
     frame = filters.queries_over_time(logs, **window, compare="-30min")
-    assert asked_of == ["['periods']", "['periods']"]
+    assert asked_of == ["periods", "periods"]
     assert frame[["unknown", "unknown_before"]].sum().tolist() == [60, 60]
     filters.queries_over_time(logs, **window, compare="-7min")
-    assert asked_of[2:] == ["['periods']", "queries"]
+    assert asked_of[2:] == ["periods", "queries"]
 
 
-@pytest.mark.spark
-def test_filtered_logs_have_no_summary(logs: DataFrame, asked_of: list[str]) -> None:
-    assert filters.queries_per_db(logs.where("querytime < 1000"))["unknown"].tolist() == [2]
+def test_filtered_logs_have_no_summary(logs: Logs, asked_of: list[str]) -> None:
+    assert filters.queries_per_db(Selection(min_querytime=1000).of(logs))["unknown"].tolist() == [128]
     assert filters.queries_per_db(logs)["unknown"].tolist() == [130]
-    assert asked_of == ["queries", "['periods']"]
+    assert asked_of == ["queries", "periods"]
 
 
-@pytest.mark.spark
-def test_dataset_with_a_missing_summary_falls_back_to_rows(
-    running: SparkSession, tmp_path: Path, asked_of: list[str]
-) -> None:
+def test_dataset_with_a_missing_summary_falls_back_to_rows(tmp_path: Path, asked_of: list[str]) -> None:
     dataset = make_dataset(tmp_path / "logs", [{"cached": True}], [{"cached": False}])
     summary_file(dataset.files()[1]).unlink()
-    frame = filters.queries_per_db(spark.open_logs(dataset, session=running))
+    frame = filters.queries_per_db(open_logs(dataset))
     assert asked_of == ["queries"]
     assert frame[["cached", "not_cached"]].to_numpy().tolist() == [[1, 1]]
 
 
-@pytest.mark.spark
-def test_an_extraction_of_many_parts_has_one_summary_of_all(
-    running: SparkSession, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_extraction_of_many_parts_has_one_summary_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")
     dataset = extract(fl.sample.settings(data_dir=tmp_path), source=fl.sample.path(), name="d", progress=False)
     assert len(dataset.files()) > 4
@@ -172,16 +164,15 @@ def test_an_extraction_of_many_parts_has_one_summary_of_all(
     for shape in ("periods", "folders"):
         assert pc.sum(found.filter(pc.field("summary") == shape)[TIMES]).as_py() == dataset.counts.kept
     assert len(found) < sum(pq.read_metadata(summary_file(file)).num_rows for file in dataset.files())
-    logs = spark.open_logs(dataset, session=running)
+    logs = open_logs(dataset)
     for name in FROM_A_SUMMARY:
         asked = getattr(filters, name)
-        pd.testing.assert_frame_equal(asked(logs, db="CONDBR2"), asked(logs.where("true"), db="CONDBR2"))
+        pd.testing.assert_frame_equal(asked(logs, db="CONDBR2"), asked(rows_of(logs), db="CONDBR2"))
 
 
-@pytest.mark.spark
-def test_incomplete_dataset_falls_back_to_rows(running: SparkSession, tmp_path: Path, asked_of: list[str]) -> None:
+def test_incomplete_dataset_falls_back_to_rows(tmp_path: Path, asked_of: list[str]) -> None:
     dataset = make_dataset(tmp_path / "logs", [{"cached": True}], missing=1)
-    logs = spark.open_logs(dataset, session=running, allow_incomplete=True)
+    logs = open_logs(dataset, allow_incomplete=True)
     assert filters.queries_per_db(logs)["cached"].tolist() == [1]
     assert asked_of == ["queries"]
 
@@ -197,15 +188,26 @@ SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.funct
 data = st.lists(row, min_size=1, max_size=30)
 
 
+def rows_of(logs: Logs) -> Logs:
+    """Return the same logs without their summaries."""
+    return logs.where("\nWHERE time IS NOT NULL", {})
+
+
+@contextmanager
+def opened(*parts: list[dict[str, Any]], session: SparkSession | None = None) -> Iterator[Logs]:
+    """Yield the logs of a dataset of these parts, which is removed afterwards."""
+    with tempfile.TemporaryDirectory() as folder:
+        yield open_logs(make_dataset(Path(folder) / "logs", *parts), session=session)
+
+
 @settings(SHARED, max_examples=examples(150))
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
 def test_summary_and_rows_give_the_same_answer(
     name: str, data: list[dict[str, Any]], cut: int, selection: Selection
 ) -> None:
-    asked, rows = getattr(filters, name), table(data)
-    with duck.in_duckdb():
-        logs = duck.with_summary(rows, summary_of(table(data[:cut]), table(data[cut:])))
-        pd.testing.assert_frame_equal(asked(logs, selection), asked(duck.Logs(rows), selection))
+    asked = getattr(filters, name)
+    with opened(data[:cut], data[cut:]) as logs:
+        pd.testing.assert_frame_equal(asked(logs, selection), asked(rows_of(logs), selection))
 
 
 @pytest.mark.spark
@@ -215,18 +217,10 @@ def test_summary_and_rows_give_the_same_answer_in_spark(
     running: SparkSession, name: str, data: list[dict[str, Any]], cut: int, selection: Selection
 ) -> None:
     asked = getattr(filters, name)
-    with tempfile.TemporaryDirectory() as folder:
-        logs = spark.open_logs(make_dataset(Path(folder) / "logs", data[:cut], data[cut:]), session=running)
-        pd.testing.assert_frame_equal(asked(logs, selection), asked(logs.where("true"), selection))
-
-
-def summary_of(*pieces: pa.Table) -> pa.Table:
-    summariser = Summariser()
-    for piece in pieces:
-        summariser.add(piece)
-    with tempfile.TemporaryDirectory() as folder:
-        summariser.write(Path(folder) / "0.summary")
-        return pq.read_table(Path(folder) / "0.summary")
+    with opened(data[:cut], data[cut:], session=running) as logs:
+        found = asked(logs, selection)
+        assert found.attrs["answered"]["engine"] == "spark"
+        pd.testing.assert_frame_equal(found, asked(rows_of(logs), selection))
 
 
 # ---- which questions a summary may answer ------------------------------------------------------------
@@ -267,12 +261,13 @@ def test_any_question_has_the_same_answer_with_summaries(
     question: Question, data: list[dict[str, Any]], selection: Selection
 ) -> None:
     small = [{name: min(value, 2**50) if type(value) is int else value for name, value in one.items()} for one in data]
-    rows = table([{**one, "time": data[n]["time"], "tagname": one["schema"]} for n, one in enumerate(small)])
+    rows = [{**one, "time": data[n]["time"], "tagname": one["schema"]} for n, one in enumerate(small)]
     answers = []
-    for logs in (duck.with_summary(rows, summary_of(rows)), duck.Logs(rows)):
-        asked, statement = question.put_to(logs, "any", selection)  # type: ignore[arg-type]
-        frame = duck.run(asked, statement.text, statement.args)  # type: ignore[arg-type]
-        answers.append(frame.sort_values([*frame.columns], ignore_index=True))
+    with opened(rows) as logs:
+        for one in (logs, rows_of(logs)):
+            asked, statement = question.put_to(one, "any", selection)
+            frame = ask({"logs": asked}, statement.text, statement.args, description="any")
+            answers.append(frame.sort_values([*frame.columns], ignore_index=True))
     pd.testing.assert_frame_equal(*answers)
 
 
@@ -309,12 +304,11 @@ def test_filters_declare_all_columns_that_they_need(name: str, monkeypatch: pyte
         return found, statement
 
     monkeypatch.setattr(Question, "put_to", noted)
-    one = table([{"cached": False}])
-    with duck.in_duckdb():
+    with opened([{"cached": False}]) as one:
         for field in ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid"):
-            getattr(filters, name)(duck.Logs(one), **{field: [None, "a"]})
-        getattr(filters, name)(duck.Logs(one), db="a", taskid=1, kind="rejected", min_querytime=7)
-        getattr(filters, name)(duck.Logs(one), since="2026-10-01", until="2026-10-02", cached=True)
+            getattr(filters, name)(one, **{field: [None, "a"]})
+        getattr(filters, name)(one, db="a", taskid=1, kind="rejected", min_querytime=7)
+        getattr(filters, name)(one, since="2026-10-01", until="2026-10-02", cached=True)
     for columns, text in asked:
         words = set(re.findall(r"(?<![:\w])\w+", re.sub("'[^']*'", "", text)))
         assert words & {IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS} <= columns | {"taskname"}, name

@@ -5,19 +5,23 @@ The logs are made once per seed, so that an example only draws a selection. That
 
 from __future__ import annotations
 
+import atexit
 import functools
 import inspect
 import random
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
 
-from frontierlab import Selection, filters
+from frontierlab import Selection, filters, open_logs
+from frontierlab.engines import Logs
 from frontierlab.selection import QUERY_KINDS
 from tests.support import duck
-from tests.support.logs import START, table
+from tests.support.logs import START, make_dataset, table
 from tests.support.reference_filters import LISTED, Rows, complete, moment
 
 NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ", "NULL", "日本 Åß", "a\nb\r\tc", "😀"]
@@ -26,6 +30,8 @@ NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ",
 HOURS = 7_200_000
 LIMITS = [START + 300_000 * k + d for k in (1, 2, 12) for d in (-1, 0)]  # of five minutes and of an hour
 WORLDS = 40
+
+_TABLES: set[int] = set()
 
 KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "top": st.sampled_from([None, 1, 2, 3]),
@@ -38,11 +44,19 @@ KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
 
 @dataclass(frozen=True)
 class World:
-    """Random logs, as rows and as a table of DuckDB."""
+    """Random logs: as rows, as a dataset with its logs, and as a table of `tests.support.duck`."""
 
     seed: int
     rows: Rows = field(repr=False)
-    logs: duck.Logs = field(repr=False)
+    logs: Logs = field(repr=False)
+
+    @property
+    def table(self) -> str:
+        """The name of the table."""
+        if self.seed not in _TABLES:
+            duck.create(f"world_{self.seed}", table(self.rows))
+            _TABLES.add(self.seed)
+        return f"world_{self.seed}"
 
 
 @functools.cache
@@ -52,7 +66,14 @@ def world(seed: int) -> World:
     size = [0, 1, 2][seed] if seed < 3 else draw.randint(3, 60)
     few = [draw.choice([_name(draw), "x"]) for _ in range(4)]
     rows = complete(_row(draw, few) for _ in range(size))
-    return World(seed, rows, duck.Logs(table(rows), name=f"world_{seed}"))
+    return World(seed, rows, open_logs(make_dataset(_folder() / f"world-{seed}", rows)))
+
+
+@functools.cache
+def _folder() -> Path:
+    folder = tempfile.TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return Path(folder.name)
 
 
 def _row(draw: random.Random, few: list[str]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class TestExplore:
 
     def test_the_start_of_spark_is_shown(self, settings, monkeypatch):
         monkeypatch.setattr(fl.spark, "start", lambda settings: Future())
-        panel, told = ExplorePanel(settings), []
+        panel, told = ExplorePanel(settings.model_copy(update={"engine": "spark"})), []
         panel.observe(lambda change: told.append(change["new"] and change["new"].stage), "progress")
         panel.dataset = "day"
         assert panel.wait(LONG)

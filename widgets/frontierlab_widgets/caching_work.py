@@ -79,7 +79,7 @@ def explain_folder(
     dataset: fl.Dataset, settings: Any, folder: dict[str, str], selection: fl.Selection, work: Work
 ) -> dict[str, Any]:
     """Explain a folder and tag, and try grids on it; the result says what cannot be tried."""
-    running = fl.spark.cancellable()
+    running = fl.cancellable()
     work.when_stopped(running.cancel)
     which: dict[str, Any] = {**folder, "selection": selection, "allow_incomplete": dataset.state != "complete"}
     with running:

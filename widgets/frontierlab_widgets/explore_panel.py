@@ -313,7 +313,7 @@ class ExplorePanel(FiguresPanel):
         compare = other_logs(self.compare, settings)
 
         def write(work: Work) -> None:
-            running = fl.spark.cancellable()
+            running = fl.cancellable()
             work.when_stopped(running.cancel)
             with running, tempfile.TemporaryDirectory() as folder:
                 path = fl.report(

@@ -11,6 +11,7 @@ import pandas as pd
 import frontierlab as fl
 from frontierlab import filters
 from frontierlab.catalogue import Catalogue
+from frontierlab.engines.opening import engine_of
 from frontierlab.errors import Cancelled, FrontierlabError
 from frontierlab.filters import contents
 from frontierlab.reports.chapters import CHAPTERS
@@ -96,10 +97,10 @@ def run_filters(
     The result has its ``origin``. Contents of the dataset that are already ``known`` are used again if they are of the
     same dataset.
     """
-    running = fl.spark.cancellable()
+    running = fl.cancellable()
     work.when_stopped(running.cancel)
     dataset = fl.datasets.open_dataset(name, settings)
-    if not wait([fl.spark.start(settings)], _SOON).done:
+    if engine_of(dataset, settings) == "spark" and not wait([fl.spark.start(settings)], _SOON).done:
         work.report(Progress("starting Spark", 0, None, 0.0, None, "once in a notebook, up to a minute"))
     logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
     work.report(Progress("asking", 0, len(names), 0.0, None))

@@ -1,4 +1,4 @@
-"""Cancellation of Spark work from another thread."""
+"""Cancellation of questions to logs from another thread."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Cancellable", "cancellable", "check_cancelled"]
 
 
 class Cancellable:
-    """A block of Spark work that another thread can cancel; see `cancellable`."""
+    """A block of work that another thread can cancel; see `cancellable`."""
 
     def __init__(self) -> None:
         self._wish = threading.Event()
@@ -43,16 +43,16 @@ def cancellable() -> Cancellable:
 
     ::
 
-        running = frontierlab.spark.cancellable()
+        running = frontierlab.cancellable()
         threading.Timer(60, running.cancel).start()  # or a click on a button
         with running:
             frame = frontierlab.filters.queries_per_db(logs)
 
-    After `Cancellable.cancel`, a filter in the ``with`` block raises `frontierlab.errors.Cancelled`. So do
-    filters that start in the block later, and `frontierlab.sql`, `run`, `to_pandas` and `open_logs`.
-    The exception comes when Spark has ended the jobs, mostly within 0.1 s, and after 5 s at the latest. If
-    jobs still run then, a background thread keeps cancelling them. Blocks can be nested: the outer block
-    also cancels the work of the inner block. A block belongs to one thread (to its `contextvars.Context`).
+    After `Cancellable.cancel`, a filter in the ``with`` block raises `frontierlab.errors.Cancelled`. So do filters that
+    start in the block later, and all other functions that put a question to logs. The exception comes when DuckDB or
+    Spark has stopped, mostly within 0.1 s, and after 5 s at the latest. If it still works then, a background thread
+    keeps telling it to stop. Blocks can be nested: the outer block also cancels the work of the inner block. A block
+    belongs to one thread (to its `contextvars.Context`).
     """
     return Cancellable()
 
