@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -14,6 +15,7 @@ from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.instance import Limits
 from frontierlab.engines.logs import DuckLogs, Logs, SparkLogs
 from frontierlab.engines.tables import Table
+from frontierlab.errors import SparkError, StatementError
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.statements import run_on
 from frontierlab.spark.types import with_iov_names
@@ -21,7 +23,7 @@ from frontierlab.spark.types import with_iov_names
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["ANSWERED", "Answered", "answered", "ask", "write"]
+__all__ = ["ANSWERED", "Answered", "answered", "ask", "unchanged", "write"]
 
 ANSWERED = "answered"
 """The key of `Answered` in the ``attrs`` of a frame."""
@@ -62,6 +64,8 @@ def ask(
     ------
     StatementError
         The statement failed.
+    DatasetError
+        A dataset was deleted, renamed or replaced since it was opened.
     SparkError
         Spark does not start, or its Java process has ended.
     Cancelled
@@ -69,13 +73,35 @@ def ask(
     """
     begun = time.perf_counter()
     files = _in_files(tables)
-    if files is not None:
-        ours, limits = files
-        frame = duck.run(ours, as_duckdb(statement), args, description=description, limits=limits)
-    else:
-        frame = run_on(_in_spark(tables), statement, args, description=description)
+    with unchanged(*tables.values()):
+        if files is not None:
+            ours, limits = files
+            frame = duck.run(ours, as_duckdb(statement), args, description=description, limits=limits)
+        else:
+            frame = run_on(_in_spark(tables), statement, args, description=description)
     frame.attrs[ANSWERED] = _answered(tables, begun)
     return frame
+
+
+@contextmanager
+def unchanged(*logs: Logs) -> Iterator[None]:
+    """Raise DatasetError if a dataset was deleted, renamed or replaced since it was opened, or is during the body.
+
+    The files of another dataset of the same name would give an answer, but not that of the opened dataset.
+    """
+    periods = [one.period for one in logs if one.period is not None]
+
+    def check() -> None:
+        for period in periods:
+            period.require_unchanged()
+
+    check()
+    try:
+        yield
+    except (StatementError, SparkError):  # perhaps because files are gone
+        check()
+        raise
+    check()
 
 
 def write(
@@ -92,7 +118,7 @@ def write(
 
     Raises
     ------
-    StatementError, SparkError, Cancelled
+    StatementError, DatasetError, SparkError, Cancelled
         As for `ask`; the folder can then hold some files.
     """
     begun = time.perf_counter()
@@ -100,7 +126,8 @@ def write(
     if files is not None:
         ours, limits = files
         folder.mkdir()
-        duck.write(ours, as_duckdb(statement), folder / "0.parquet", args, description=description, limits=limits)
+        with unchanged(*tables.values()):
+            duck.write(ours, as_duckdb(statement), folder / "0.parquet", args, description=description, limits=limits)
         return _answered(tables, begun)
     frames = _in_spark(tables)
     session = next(iter(frames.values())).sparkSession
@@ -110,7 +137,8 @@ def write(
         rows = session.sql(statement, args=dict(args), **named)
         rows.write.option("parquet.block.size", _SPARK_ROW_GROUP).parquet(str(folder))
 
-    in_spark(session, save, description, description=description)
+    with unchanged(*tables.values()):
+        in_spark(session, save, description, description=description)
     return _answered(tables, begun)
 
 

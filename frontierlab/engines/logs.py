@@ -60,6 +60,11 @@ class Logs(ABC):
         return () if self.period is None else self.period.datasets
 
     @property
+    def notes(self) -> list[str]:
+        """Sentences about overlaps and gaps of several datasets; see `frontierlab.datasets.Period`."""
+        return [] if self.period is None else self.period.notes
+
+    @property
     @abstractmethod
     def columns(self) -> list[str]:
         """The names of the columns in SQL, in order."""

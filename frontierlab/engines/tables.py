@@ -18,7 +18,6 @@ from frontierlab.storage.periods import unified
 from frontierlab.storage.portions import Portion
 from frontierlab.storage.spans import Span
 from frontierlab.storage.summaries import SHAPES, SUMMARY_SCHEMA, TIMES, Shape, summary_files
-from frontierlab.util.times import format_time, from_milliseconds
 
 __all__ = ["Rows", "Table"]
 
@@ -182,7 +181,7 @@ def _within(spans: Sequence[Span]) -> str:
 
 
 def _moment(milliseconds: int) -> str:
-    return f"TIMESTAMPTZ '{format_time(from_milliseconds(milliseconds))}'"
+    return f"timestamp_millis({milliseconds})"
 
 
 def _in_sql(name: str) -> str:

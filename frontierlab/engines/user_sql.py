@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.engines import duck
-from frontierlab.engines.asking import ANSWERED, Answered
+from frontierlab.engines.asking import ANSWERED, Answered, unchanged
 from frontierlab.engines.logs import DuckLogs
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.errors import InvalidRequestError
@@ -72,7 +72,7 @@ def sql(logs: Source, statement: str, /, **parameters: Any) -> pd.DataFrame:
     StatementError
         The statement failed: a division by zero, a text that is not a number.
     DatasetError
-        A dataset does not exist or is incomplete.
+        A dataset does not exist or is incomplete, or was deleted, renamed or replaced since it was opened.
     Cancelled
         A `frontierlab.cancellable` block around the call was cancelled.
     """
@@ -83,10 +83,11 @@ def sql(logs: Source, statement: str, /, **parameters: Any) -> pd.DataFrame:
     check_cancelled()
     opened = as_logs(logs)
     begun = time.perf_counter()
-    if isinstance(opened, DuckLogs):
-        frame = _in_duckdb(opened, statement, values)
-    else:
-        frame = run_user_sql(opened.to_spark(), statement, values)
+    with unchanged(opened):
+        if isinstance(opened, DuckLogs):
+            frame = _in_duckdb(opened, statement, values)
+        else:
+            frame = run_user_sql(opened.to_spark(), statement, values)
     seconds = time.perf_counter() - begun
     frame.attrs[ANSWERED] = Answered({"engine": opened.engine, "from": "queries", "seconds": seconds})
     return frame

@@ -95,6 +95,8 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
     frame = pd.concat(found, ignore_index=True)[["what", *_names(), "part", "groups", *_numbers()]]
     frame.attrs = {"filter": "what_changed", "selection": now.in_words(), "before": before.in_words(), "by": by}
     frame.attrs[ANSWERED] = counts.attrs[ANSWERED]
+    if notes := [*dict.fromkeys(note for logs in tables.values() for note in logs.notes)]:
+        frame.attrs["notes"] = notes
     return frame
 
 

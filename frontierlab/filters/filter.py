@@ -79,6 +79,8 @@ def as_filter(build: Callable[..., Question]) -> Filter:
             ANSWERED: answered(*(one.attrs[ANSWERED] for one in raw)),
         }
         frame.attrs.update(question.facts)
+        if notes := [*dict.fromkeys(note for one, *_ in windows for note in one.notes)]:
+            frame.attrs["notes"] = notes
         if other is not None:
             frame.attrs["before"] = other.in_words()
         return frame

@@ -1,4 +1,4 @@
-"""What the top of a report says about its dataset: period, source, counts, and why its figures are too small."""
+"""What the top of a report says about its datasets: period, source, counts, and why its figures are too small."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ from frontierlab.plots.style import format_number
 from frontierlab.settings import Settings
 from frontierlab.storage.losses import losses
 from frontierlab.storage.manifest import Outcome
-from frontierlab.storage.store import Dataset
-from frontierlab.util.times import in_words, parse_time
+from frontierlab.storage.periods import Period, several
+from frontierlab.storage.portions import Portion
+from frontierlab.storage.spans import Span
+from frontierlab.util.times import in_words, parse_time, to_milliseconds
 
 __all__ = ["facts", "period_of", "warnings"]
 
@@ -24,28 +26,54 @@ def period_of(outcome: Outcome) -> str:
     return f"queries from {first.removesuffix(' UTC')} to {last}"
 
 
-def warnings(dataset: Dataset, settings: Settings, outcome: Outcome, counted: int) -> list[str]:
-    """Return sentences on everything that makes the figures too small."""
-    manifest = dataset.manifest
-    request, found = manifest.request, []
-    if manifest.state == "complete":
-        found += [loss.text for loss in losses(dataset, settings)]
-    else:
-        found += manifest.partial
+def warnings(period: Period, settings: Settings, counted: int | None) -> list[str]:
+    """Return sentences on everything that makes the figures too small or mixes them.
+
+    Parameters
+    ----------
+    period
+        The datasets of the report.
+    settings
+        See `frontierlab.storage.losses.losses`.
+    counted
+        The number of queries that the plots count; None if they do not count all.
+    """
+    found = [*period.notes]
+    for dataset in period.datasets:
+        if dataset.state == "complete":
+            found += [loss.text for loss in losses(dataset, settings)]
+        else:
+            found += dataset.manifest.partial
+    incomplete = [one.name for one in period.datasets if one.state != "complete"]
+    single = len(period.datasets) == 1
+    if incomplete:
+        which = f"{'This dataset' if single else several(incomplete)} {'is' if len(incomplete) == 1 else 'are'}"
         found.append(
-            "This dataset is incomplete: its extraction stopped before the end, or is still running. Every number "
-            "below is too small. The same extract(…) call continues it."
+            f"{which} incomplete: an extraction stopped before the end, or is "
+            "still running. Every number below is too small. The same extract(…) call continues it."
         )
-    if request.get("cached") is not None:
-        kind = "cached" if request["cached"] else "not cached"
+    found += _restrictions(period)
+    kept = period.counts.kept
+    if counted is not None and period.is_whole and counted != kept:
+        says, whose = (
+            ("the dataset says that it has", "its") if single else ("the datasets say that they have", "their")
+        )
+        found.append(
+            f"The plots count {format_number(counted)} queries, but {says} {format_number(kept)}: {whose} files were "
+            "changed, or are being written."
+        )
+    return found
+
+
+def _restrictions(period: Period) -> list[str]:
+    """Return sentences on restrictions that all datasets have; the notes of the period tell those of some."""
+    found = []
+    cached, taskid = ({one.manifest.request.get(name) for one in period.datasets} for name in ("cached", "taskid"))
+    if len(cached) == 1 and None not in cached:
+        kind = "cached" if cached.pop() else "not cached"
         found.append(f"Only queries that were {kind} were extracted: shares of cached queries say nothing here.")
-    if request.get("taskid") is not None:
-        found.append(f"Only queries of task {request['taskid']} were extracted.")
-    if counted != outcome.counts.kept:
-        found.append(
-            f"The plots count {format_number(counted)} queries, but the dataset says that it has "
-            f"{format_number(outcome.counts.kept)}: its files were changed, or it is being written."
-        )
+    if len(taskid) == 1 and None not in taskid:
+        found.append(f"Only queries of task {taskid.pop()} were extracted.")
     return found
 
 
@@ -57,25 +85,41 @@ def _source(asked: Mapping[str, Any]) -> str:
     return Path(asked.get("source", "")).name
 
 
-def facts(dataset: Dataset, outcome: Outcome) -> dict[str, Any]:
-    """Return the facts about the dataset for the top of the page."""
-    manifest = dataset.manifest
-    asked = manifest.request
+def facts(period: Period) -> dict[str, Any]:
+    """Return the facts about the datasets for the top of the page."""
+    datasets, outcome = period.datasets, period.outcome()
     counts: list[tuple[str, Any]] = [
         ("documents read", outcome.counts.read),
-        ("kept: queries in this dataset", outcome.counts.kept),
+        (f"kept: queries in {'this dataset' if len(datasets) == 1 else 'these datasets'}", outcome.counts.kept),
         ("left out", outcome.counts.left_out),
         *((f"\u2003{reason}", count) for reason, count in outcome.left_out.items()),
         ("malformed: could not be read", outcome.counts.malformed),
         *((f"\u2003{reason}", count) for reason, count in outcome.malformed.items()),
     ]
+    days = sorted(in_words(parse_time(one.manifest.created).replace(microsecond=0)) for one in datasets)
     return {
-        "name": dataset.name,
-        "state": dataset.state,
-        "asked": f"from {asked.get('since') or 'the first document'} until {asked.get('until') or 'the last'}, UTC",
+        "name": period.name,
+        "state": period.state,
+        "asked": _asked(period),
         "period": period_of(outcome) or "no queries",
-        "source": _source(asked),
-        "created": in_words(parse_time(manifest.created).replace(microsecond=0)),
-        "notes": manifest.notes,
+        "source": ", ".join(dict.fromkeys(_source(one.manifest.request) for one in datasets)),
+        "created": " to ".join(dict.fromkeys((days[0], days[-1]))),
+        "notes": [*dict.fromkeys(note for one in datasets for note in one.manifest.notes)],
         "counts": [(label, format_number(count)) for label, count in counts],
+        "datasets": [_row(portion) for portion in period.portions] if len(datasets) > 1 or not period.is_whole else [],
     }
+
+
+def _asked(period: Period) -> str:
+    if len(period.datasets) == 1 and period.is_whole:
+        asked = period.datasets[0].manifest.request
+        return f"from {asked.get('since') or 'the first document'} until {asked.get('until') or 'the last'}, UTC"
+    if period.since is None or period.until is None:
+        return "no time"
+    return Span(to_milliseconds(period.since), to_milliseconds(period.until)).in_words()
+
+
+def _row(portion: Portion) -> tuple[str, str, str]:
+    """Return name, number of rows and the time that counts of a dataset."""
+    counted = "all" if portion.spans is None else ", ".join(span.in_words() for span in portion.spans) or "nothing"
+    return portion.dataset.name, format_number(portion.dataset.counts.kept), counted

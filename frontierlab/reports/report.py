@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontierlab import filters, plots
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
-from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.filter import Filter
-from frontierlab.filters.periods import Period, period_of_most
+from frontierlab.filters.shown_times import ShownTimes, shown_times
 from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.facts import facts, period_of, warnings
 from frontierlab.reports.html import target_of, write_page
@@ -20,6 +20,7 @@ from frontierlab.reports.sections import Section, section, section_of_changes
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.manifest import Outcome
+from frontierlab.storage.periods import Period
 from frontierlab.storage.store import Datasets
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.util.times import to_milliseconds
@@ -31,6 +32,7 @@ __all__ = ["report"]
 
 _BIN_SECONDS = (300, 3_600, 86_400)
 _MOST_BINS = 10_000
+_LONGEST = 150  # letters of the datasets' names in the name of a file
 
 
 def report(
@@ -43,11 +45,12 @@ def report(
     session: SparkSession | None = None,
     progress: bool | ProgressCallback = False,
 ) -> Path:
-    """Write a report of a dataset: one HTML page that can be read offline.
+    """Write a report of a dataset or a period: one HTML page that can be read offline.
 
-    The top of the page shows the period (UTC), the selection, the counts, and everything that makes the
+    The top of the page shows the time (UTC), the selection, the counts, and everything that makes the
     figures too small: an incomplete dataset, documents that the source did not give, a cut by
-    ``limit_queries``, malformed documents, an extraction of some queries only. The plots of all filters
+    ``limit_queries``, malformed documents, an extraction of some queries only, a time that no dataset of a period
+    covers. The plots of all filters
     follow, by chapter (`frontierlab.reports.chapters`), each with its numbers and its SQL. Time bins are
     300 s, or an hour or a day for long periods. If a few queries are far from the others in time, plots over
     time show the period with the most queries, and a sentence gives the number and the dates of the others.
@@ -55,13 +58,14 @@ def report(
     Parameters
     ----------
     dataset
-        A dataset, complete or not, the name of one in the data folder of `settings`, or what `frontierlab.open_logs`
-        returned for one.
+        A dataset, complete or not; the name of one in the data folder of `settings`; a list of these; a period
+        (`frontierlab.datasets.period`); or what `frontierlab.open_logs` returned.
     selection
         The queries to report; by default all.
     path
-        The file to write; by default ``report.html`` in the dataset's folder. An existing report is
-        replaced in one step; on failure it is unchanged.
+        The file to write; by default ``report.html`` in the dataset's folder, and for a period a file in the folder
+        ``reports`` of ``data_dir`` that is named like the period. An existing report is replaced in one step; on
+        failure it is unchanged.
     compare
         What to compare with (see `frontierlab.filters`). The plots then show both, the tables show the
         differences, largest first, and a last plot shows what changed most.
@@ -81,22 +85,20 @@ def report(
     Raises
     ------
     DatasetError
-        The dataset does not exist.
+        The dataset does not exist, or was deleted, renamed or replaced meanwhile.
     InvalidRequestError
-        `path` is a folder, several datasets are given, or `compare` is invalid.
+        `path` is a folder, or `compare` is invalid.
     StatementError, SparkError
         A statement failed, or Spark does not start.
     """
-    logs, opened = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=True)
-    if len(opened.datasets) > 1:
-        raise InvalidRequestError(f"A report is of one dataset; {len(opened.datasets)} are given.")
-    (dataset,) = opened.datasets
-    target = target_of(dataset.path / "report.html" if path is None else path, "report.html")
+    settings = settings or Settings()
+    logs, datasets = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=True)
+    target = target_of(_place(datasets, settings) if path is None else path, "report.html")
     selection = selection or Selection()
     other = None if compare is None else before(logs, selection, compare)
-    outcome = dataset.outcome()
-    period = _period_shown(logs, selection, outcome)
-    chapters, counted = _chapters(logs, selection, other, outcome, period, progress)
+    outcome = datasets.outcome()
+    shown = _shown(logs, selection, outcome)
+    chapters, counted = _chapters(logs, selection, other, outcome, shown, progress)
     if other is not None:
         chapters["What changed"] = [section_of_changes((other.logs, other.selection), (logs, selection))]
     return write_page(
@@ -105,15 +107,22 @@ def report(
         plots.link([section.figure for sections in chapters.values() for section in sections]),
         chapters=[*chapters.items()],
         warnings=[
-            *warnings(
-                dataset, settings or Settings(), outcome, counted if selection == Selection() else outcome.counts.kept
-            ),
-            *([period.outside] if period.outside else []),
+            *warnings(datasets, settings, counted if selection == Selection() else None),
+            *([shown.outside] if shown.outside else []),
         ],
         selected=f"{counted:,} queries: {selection.in_words() or 'all'}",
         before=None if other is None else other.in_words(),
-        **facts(dataset, outcome),
+        **facts(datasets),
     )
+
+
+def _place(datasets: Period, settings: Settings) -> Path:
+    """Return where the report of a dataset or of a period is written by default."""
+    if len(datasets.datasets) == 1 and datasets.is_whole:
+        return datasets.datasets[0].path / "report.html"
+    ends = [f"{end:%Y-%m-%dT%H%M}" for end in (datasets.since, datasets.until) if end is not None]
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", datasets.name)[:_LONGEST].strip("-")
+    return settings.data_dir / "reports" / f"{'-'.join([name, *ends])}.html"
 
 
 def _chapters(
@@ -121,12 +130,12 @@ def _chapters(
     selection: Selection,
     compare: Before | None,
     outcome: Outcome,
-    period: Period,
+    shown: ShownTimes,
     progress: bool | ProgressCallback,
 ) -> tuple[dict[str, list[Section]], int]:
     """Run all filters; return their sections, and the number of counted queries."""
     whole = period_of(outcome)
-    timed = period.selection, period.of(compare, selection), {"bin_seconds": _bin_seconds(outcome, period.selection)}
+    timed = shown.selection, shown.of(compare, selection), {"bin_seconds": _bin_seconds(outcome, shown.selection)}
     meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())))
     found: dict[str, list[Section]] = {}
     counted = 0
@@ -148,9 +157,10 @@ def _chapters(
     return found, counted
 
 
-def _period_shown(logs: Logs, selection: Selection, outcome: Outcome) -> Period:
-    """Return the period that plots over time show: all, or the one with most queries if all is long and sparse."""
-    return Period(selection) if _bin_seconds(outcome, selection) == _BIN_SECONDS[0] else period_of_most(logs, selection)
+def _shown(logs: Logs, selection: Selection, outcome: Outcome) -> ShownTimes:
+    """Return the times that plots over time show: all, or those with most queries if all is long and sparse."""
+    short = _bin_seconds(outcome, selection) == _BIN_SECONDS[0]
+    return ShownTimes(selection) if short else shown_times(logs, selection)
 
 
 def _bin_seconds(outcome: Outcome, selection: Selection) -> int:

@@ -52,6 +52,7 @@ class Dataset:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.manifest = Manifest.read(path)
+        self._checked: tuple[int, ...] | None = None  # the file of the manifest that was last seen to be this one
 
     def __repr__(self) -> str:
         return f"<Dataset {self.name}: {self.state}, {self.counts.kept:,} rows, in {self.path}>"
@@ -259,9 +260,14 @@ class Dataset:
 
     def require_unchanged(self) -> None:
         """Raise DatasetError if the dataset was deleted, renamed or replaced since it was opened."""
+        seen = None
         try:
+            found = (self.path / "manifest.json").stat()
+            seen = found.st_dev, found.st_ino, found.st_mtime_ns  # each writing of a manifest makes a new file
+            if seen == self._checked:
+                return
             token = Manifest.read(self.path).fencing_token
-        except DatasetError:
+        except (OSError, DatasetError):
             token = None
         if token != self.manifest.fencing_token:
             what = "deleted or renamed" if token is None else "replaced by another of its name"
@@ -269,6 +275,7 @@ class Dataset:
                 f"The dataset {self.name} was {what} since it was opened: figures would not be those of the opened "
                 "dataset. Open it again."
             )
+        self._checked = seen
 
     def _stored_parts(self) -> int:
         return sum(part_folder(self.path, part.number).is_dir() for part in self.manifest.plan)

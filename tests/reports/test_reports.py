@@ -8,7 +8,7 @@ from playwright.sync_api import Browser
 from frontierlab import Selection, filters, open_logs
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.compare import Before
-from frontierlab.filters.periods import Period, period_of_most
+from frontierlab.filters.shown_times import ShownTimes, shown_times
 from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.report import report
 from frontierlab.settings import Settings
@@ -139,19 +139,19 @@ def test_the_period_of_most_queries_and_what_is_outside_in_words(tmp_path: Path)
     times = [START, START + day, START + 20 * day, 0, *(day * 1000 + hour for hour in range(3)), day * 1020]
     times += [day * 3000, day * 5000, day * 7000, day * 7001]
     logs = open_logs(make_dataset(tmp_path / "logs", [{"time": time} for time in [*times, *[START] * 9]]))
-    found = period_of_most(logs, Selection(db="CONDBR2"))
+    found = shown_times(logs, Selection(db="CONDBR2"))
     assert found.selection == Selection(db="CONDBR2", since="2026-10-01", until="2026-10-22")
     assert "9 of 21 queries are far outside and not in them: 4 from 1972-09-27 to 1972-10-17, " in found.outside
     assert "2 from 1989-03-02 to 1989-03-03, 1 on 1970-01-01, 2 in 2 other periods (UTC)" in found.outside
     window = Selection(since="2026-10-01T12:00", until="2027-10-01")
-    assert period_of_most(logs, window) == Period(window)  # a tenth of its days is enough
+    assert shown_times(logs, window) == ShownTimes(window)  # a tenth of its days is enough
     close = Selection(since="2026-10-01", until="2026-10-03")
-    assert period_of_most(logs, close) == Period(close)
-    assert period_of_most(logs, Selection(db="nix")) == Period(Selection(db="nix"))
+    assert shown_times(logs, close) == ShownTimes(close)
+    assert shown_times(logs, Selection(db="nix")) == ShownTimes(Selection(db="nix"))
     other = Before(logs, Selection(db="a"), timedelta(days=7))
     moved = found.of(other, Selection())
     assert moved == Before(logs, Selection(db="a", since="2026-09-24", until="2026-10-15"), timedelta(days=7))
-    assert Period(close).of(other, close) is other
+    assert ShownTimes(close).of(other, close) is other
     assert found.of(None, Selection()) is None
 
 

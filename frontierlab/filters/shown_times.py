@@ -1,4 +1,4 @@
-"""The period that plots over time show when a few queries are far from the others in time."""
+"""The times that plots over time show when a few queries are far from the others in time."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from frontierlab.filters.needs import Expression, Need
 from frontierlab.filters.question import Question
 from frontierlab.selection import Selection
 
-__all__ = ["Period", "period_of_most"]
+__all__ = ["ShownTimes", "shown_times"]
 
 DAY_MS = 86_400_000
 _DAY = "timestamp_millis(unix_millis(time) - pmod(unix_millis(time), :day_ms))"
@@ -27,7 +27,7 @@ _NAMED = 3  # how many other periods the sentence names
 
 
 @dataclass(frozen=True)
-class Period:
+class ShownTimes:
     """The part of a selection that plots over time show.
 
     Parameters
@@ -49,7 +49,7 @@ class Period:
         return replace(compare, selection=compare.selection.but(since=moved.since, until=moved.until))
 
 
-def period_of_most(logs: Logs, selection: Selection) -> Period:
+def shown_times(logs: Logs, selection: Selection) -> ShownTimes:
     """Find the period with the most queries; the whole selection unless over 90 % of its days have no query.
 
     A gap of 31 days without queries separates two periods. One statement counts the queries of each day.
@@ -69,13 +69,13 @@ def period_of_most(logs: Logs, selection: Selection) -> Period:
     asked, statement = _DAYS.put_to(logs, "queries per day", selection)
     days = ask({"logs": asked}, statement.text, statement.args, description=statement.name).sort_values("day")
     if days.empty or len(days) >= _FILLED * ((days["day"].iloc[-1] - days["day"].iloc[0]).days + 1):
-        return Period(selection)
+        return ShownTimes(selection)
     number = (days["day"].diff() > _GAP).cumsum()
     found = days.groupby(number).agg(first=("day", "first"), last=("day", "last"), queries=("queries", "sum"))
     most = found.loc[found["queries"].idxmax()]
     since, until = most["first"].to_pydatetime(), most["last"].to_pydatetime() + timedelta(days=1)
     shown = selection.but(since=max(since, selection.since or since), until=min(until, selection.until or until))
-    return Period(shown, _outside(found.drop(most.name), int(found["queries"].sum()), shown))
+    return ShownTimes(shown, _outside(found.drop(most.name), int(found["queries"].sum()), shown))
 
 
 def _outside(others: pd.DataFrame, all_: int, shown: Selection) -> str:
