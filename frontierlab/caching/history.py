@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import filelock
 import pandas as pd
@@ -24,20 +25,20 @@ from frontierlab.elastic.queries import search_body
 from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
+from frontierlab.storage.periods import Period
+from frontierlab.storage.store import Datasets, as_period
 from frontierlab.util.files import replacing
-
-if TYPE_CHECKING:
-    from frontierlab.storage.dataset import Dataset
 
 __all__ = ["compare", "compare_figure", "read", "store"]
 
 _LONGEST_WAIT = 60.0  # seconds to wait for another process that stores
+_LONGEST = 150  # letters of the datasets' names in the name of a file
 _TYPES = {pa.string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
 _Found = tuple[list[dict[str, Any]], list[tuple[str, str]]]  # records; reason and text of unreadable documents
 
 
-def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = None) -> int:
-    """Store the caching efficiency of a dataset, so that it can be read back and compared.
+def store(frame: pd.DataFrame, dataset: Datasets, settings: Settings | None = None) -> int:
+    """Store the caching efficiency of a dataset or a period, so that it can be read back and compared.
 
     If ``es_caching_efficiency_index`` is set, the records go to that index in one bulk request; a missing index is
     created. Otherwise they go to the folder ``caching`` in ``data_dir``. A record is identified by dataset name,
@@ -48,8 +49,9 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     frame
         The frame that `frontierlab.caching.efficiency` returned.
     dataset
-        The dataset of these figures. The stored period is the requested period of the dataset, or else that of its
-        rows; for a selected window of time it is the overlap of both.
+        The dataset of these figures, its name, a list of several, or the period. The stored period is the requested
+        period of the dataset, or else that of its rows; for a selected window of time it is the overlap of both. For
+        several datasets it is their ``since`` and ``until`` (`frontierlab.datasets.Period`).
     settings
         By default ``Settings()``.
 
@@ -70,8 +72,9 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     """
     settings = settings or Settings()
     require_columns(frame, (*KEYS, "queries"), "efficiency()")
-    selection = _selection(frame, dataset)
-    records = records_of(frame, dataset, selection)
+    period = as_period(dataset, settings)
+    selection = _selection(frame, period)
+    records = records_of(frame, period, selection)
     if records and settings.es_caching_efficiency_index is not None:
         _store_in_index(records, settings)
     elif records:
@@ -79,12 +82,12 @@ def store(frame: pd.DataFrame, dataset: Dataset, settings: Settings | None = Non
     return len(records)
 
 
-def _selection(frame: pd.DataFrame, dataset: Dataset) -> Selection:
-    """Return the selection of the figures; raise unless they belong to the dataset and can be stored."""
-    name, identity = frame.attrs.get("dataset", (dataset.name, dataset.identity))
-    if (name, identity) != (dataset.name, dataset.identity):
+def _selection(frame: pd.DataFrame, period: Period) -> Selection:
+    """Return the selection of the figures; raise unless they belong to the datasets and can be stored."""
+    name, identity = frame.attrs.get("dataset", (period.name, period.identity))
+    if (name, identity) != (period.name, period.identity):
         raise InvalidRequestError(
-            f"These figures are of the dataset {name} ({identity}), not of {dataset.name} ({dataset.identity}). "
+            f"These figures are of the dataset {name} ({identity}), not of {period.name} ({period.identity}). "
             "Compute them again."
         )
     selection = Selection.from_json(frame.attrs.get("selection", {}))
@@ -128,7 +131,10 @@ def _store_in_index(records: list[dict[str, Any]], settings: Settings) -> None:
 def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
     record = records[0]
     period = hashlib.blake2b(f"{record['period_since']} {record['period_until']}".encode(), digest_size=6).hexdigest()
-    path = folder / f"{record['dataset']}-{period}.parquet"
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", record["dataset"])  # of a dataset, or of a period
+    if name != record["dataset"]:
+        name = f"{name[:_LONGEST]}-{hashlib.blake2b(record['dataset'].encode(), digest_size=6).hexdigest()}"
+    path = folder / f"{name}-{period}.parquet"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock", timeout=_LONGEST_WAIT):

@@ -16,7 +16,7 @@ from frontierlab.selection import Selection
 from frontierlab.util.times import format_time, from_milliseconds, parse_time, to_milliseconds
 
 if TYPE_CHECKING:
-    from frontierlab.storage.dataset import Dataset
+    from frontierlab.storage.periods import Period
 
 __all__ = ["COLUMNS", "MAPPING", "document_of", "identity", "record_of", "records_of"]
 
@@ -50,26 +50,29 @@ MAPPING: dict[str, Any] = {
 """The mapping of an index of records."""
 
 
-def _period(dataset: Dataset, selection: Selection) -> list[int | None]:
-    """Return start and end of a selection of a dataset, in ms since the epoch; None if it is not known."""
-    manifest = dataset.manifest
-    asked = [manifest.request.get(name) for name in ("since", "until")]
-    found = [manifest.since, None if manifest.until is None else manifest.until + 1]
-    period = [to_milliseconds(parse_time(a)) if a is not None else f for a, f in zip(asked, found, strict=True)]
+def _times(period: Period, selection: Selection) -> list[int | None]:
+    """Return start and end of a selection of datasets, in ms since the epoch; None if it is not known."""
+    if len(period.datasets) == 1 and period.is_whole:
+        manifest = period.datasets[0].manifest
+        asked = [manifest.request.get(name) for name in ("since", "until")]
+        found = [manifest.since, None if manifest.until is None else manifest.until + 1]
+        times = [to_milliseconds(parse_time(a)) if a is not None else f for a, f in zip(asked, found, strict=True)]
+    else:
+        times = [None if end is None else to_milliseconds(end) for end in (period.since, period.until)]
     window = [None if end is None else to_milliseconds(end) for end in (selection.since, selection.until)]
     return [
         narrower([end for end in ends if end is not None], default=None)
-        for narrower, *ends in zip((max, min), period, window, strict=True)
+        for narrower, *ends in zip((max, min), times, window, strict=True)
     ]
 
 
-def records_of(frame: pd.DataFrame, dataset: Dataset, selection: Selection) -> list[dict[str, Any]]:
+def records_of(frame: pd.DataFrame, period: Period, selection: Selection) -> list[dict[str, Any]]:
     """Return the records of a frame of ``efficiency()``, one per row; times are in ms since the epoch."""
-    period = _period(dataset, selection)
+    since, until = _times(period, selection)
     common = {
-        "dataset": dataset.name,
-        "period_since": period[0],
-        "period_until": period[1],
+        "dataset": period.name,
+        "period_since": since,
+        "period_until": until,
         "stored": to_milliseconds(datetime.now(UTC)),
         "notes": "\n".join(frame.attrs.get("notes", ())),
     }

@@ -8,6 +8,7 @@ import numbers
 import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.periods import Period
 from frontierlab.util.times import format_time, parse_time
 
 __all__ = ["OURS", "as_json", "checked_names", "takes"]
@@ -50,7 +52,7 @@ def checked_names(kind: str, function: Callable[..., Any], given: Mapping[str, A
 
 
 def as_json(name: str, value: Any) -> Any:
-    """Return an argument as JSON: times as ISO 8601 in UTC, datasets as names, selections as objects.
+    """Return an argument as JSON: times as ISO 8601 in UTC, datasets as names, periods and selections as objects.
 
     Raises
     ------
@@ -71,6 +73,10 @@ def as_json(name: str, value: Any) -> Any:
         return str(Path(value).expanduser().absolute())
     if isinstance(value, Dataset):
         return value.name
+    if isinstance(value, Period):
+        names = [one.name for one in value.datasets]
+        chosen = dict(zip(("since", "until"), map(partial(as_json, name), value.window), strict=True))
+        return {"names": names, **chosen, "overlaps": value.overlaps}
     if isinstance(value, pd.DataFrame):
         return [as_json(name, row) for row in value.itertuples(index=False, name=None)]
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
@@ -79,5 +85,5 @@ def as_json(name: str, value: Any) -> Any:
         return [as_json(name, item) for item in value]
     raise InvalidRequestError(
         f"{name}={value!r} is not valid: arguments of a job are texts, numbers, True, False, None, times, paths, "
-        "datasets of the data folder, and lists and dicts of these."
+        "datasets of the data folder, periods of them, and lists and dicts of these."
     )

@@ -31,7 +31,8 @@ from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.losses import losses
-from frontierlab.storage.store import open_dataset
+from frontierlab.storage.periods import Period
+from frontierlab.storage.store import as_period, open_dataset, period
 from frontierlab.util.files import replacing
 
 __all__ = ["JobOutcome", "KINDS", "Kind", "kind_of"]
@@ -92,6 +93,8 @@ class Kind:
         arguments = {name: value for name, value in record.arguments.items() if name not in self.more}
         if arguments.get("selection") is not None:
             arguments["selection"] = Selection.from_json(arguments["selection"])
+        if "dataset" in arguments:
+            arguments["dataset"] = _opened(arguments["dataset"], settings)
         ours = {"settings": settings, "progress": context.report, "cancelled": context.cancelled}
         parameters = inspect.signature(function).parameters
         return function(**arguments, **{name: value for name, value in ours.items() if name in parameters})
@@ -129,7 +132,7 @@ class Extraction(Kind):
         path = dataset_path(record.arguments["name"], settings.data_dir)
         options = ExtractionOptions.of(settings, request)
         dataset = extract_request(path, request, options, context.report, context.share)
-        return JobOutcome({"dataset": dataset.name}, _warnings_of(dataset, settings))
+        return JobOutcome({"dataset": dataset.name}, _warnings_of(as_period(dataset), settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Dataset:
         """Open the dataset."""
@@ -177,9 +180,8 @@ class Caching(Kind):
             given = {**given, "folders": wanted_folders(given["folders"])}
         if not isinstance(given.get("store", False), bool):
             raise InvalidRequestError(f"store={given['store']!r} is not valid: True or False.")
-        plain = super().arguments(settings, given)
-        _check_dataset(given["dataset"], settings)
-        return plain
+        checked_names(self.name, self.function(), given, self.more)
+        return super().arguments(settings, {**given, "dataset": _of_data_folder(given["dataset"], settings)})
 
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Compute the figures and store them beside the record."""
@@ -187,13 +189,14 @@ class Caching(Kind):
         path = context.path(".parquet")
         with replacing(path) as temporary:
             frame.to_parquet(temporary)
-        dataset = open_dataset(record.arguments["dataset"], settings)
+        datasets = _opened(record.arguments["dataset"], settings)
         if record.arguments.get("store"):
             from frontierlab.caching import history
 
             context.confirm_ownership()
-            history.store(frame, dataset, settings)
-        return JobOutcome({"file": path.name}, [*frame.attrs.get("notes", []), *_warnings_of(dataset, settings)])
+            history.store(frame, datasets, settings)
+        told = [*frame.attrs.get("notes", []), *_warnings_of(datasets, settings)]
+        return JobOutcome({"file": path.name}, [*dict.fromkeys(told)])
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
         """Read the figures."""
@@ -220,16 +223,14 @@ class Report(Kind):
             given = {**given, "path": Path(given["path"])}
             if Path(given["path"]).is_dir():
                 raise InvalidRequestError(f"{given['path']} is a folder: give the path of a file in it.")
-        plain = super().arguments(settings, given)
-        _check_dataset(given["dataset"], settings)
-        return plain
+        checked_names(self.name, self.function(), given, self.more)
+        return super().arguments(settings, {**given, "dataset": _of_data_folder(given["dataset"], settings)})
 
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Write the page; each gap of the dataset becomes a warning."""
         path = self._call(record, settings, context)
-        return JobOutcome(
-            {"file": str(path)}, _warnings_of(open_dataset(record.arguments["dataset"], settings), settings)
-        )
+        datasets = _opened(record.arguments["dataset"], settings)
+        return JobOutcome({"file": str(path)}, _warnings_of(datasets, settings))
 
     def result(self, record: JobRecord, settings: Settings) -> Path:
         """Return the path of the page."""
@@ -286,18 +287,38 @@ def _result_of(record: JobRecord) -> dict[str, Any]:
     return record.result
 
 
-def _warnings_of(dataset: Dataset, settings: Settings) -> list[str]:
-    """Return warnings about what a dataset lacks, for users of the dataset or its figures."""
-    return [loss.text for loss in losses(dataset, settings)] if dataset.state == "complete" else []
+def _warnings_of(period: Period, settings: Settings) -> list[str]:
+    """Return warnings about what datasets lack, for users of the datasets or their figures."""
+    complete = (one for one in period.datasets if one.state == "complete")
+    return [*period.notes, *(loss.text for one in complete for loss in losses(one, settings))]
 
 
-def _check_dataset(dataset: Any, settings: Settings) -> None:
-    """Raise if the data folder has no such dataset."""
-    if not isinstance(dataset, (str, Dataset)):
-        raise InvalidRequestError(f"dataset={dataset!r}: give a dataset, or the name of one.")
-    if isinstance(dataset, Dataset) and dataset.path != dataset_path(dataset.name, settings.data_dir):
-        raise InvalidRequestError(
-            f"The dataset {dataset.path} is not in the data folder of the settings ({settings.data_dir}), where jobs "
-            "look for it."
-        )
-    open_dataset(dataset if isinstance(dataset, str) else dataset.name, settings)
+def _of_data_folder(given: Any, settings: Settings) -> Any:
+    """Return what the user gave for a job's datasets, with the names that a pattern has now.
+
+    Raises
+    ------
+    InvalidRequestError, DatasetError
+        The data folder has no such datasets.
+    """
+    several = isinstance(given, (list, tuple)) and all(isinstance(one, (str, Dataset)) for one in given)
+    if not several and not isinstance(given, (str, Dataset, Period)):
+        raise InvalidRequestError(f"dataset={given!r}: give a dataset, the name of one, a list of these, or a period.")
+    period = as_period(given, settings)
+    for dataset in period.datasets:
+        if dataset.path != dataset_path(dataset.name, settings.data_dir):
+            raise InvalidRequestError(
+                f"The dataset {dataset.path} is not in the data folder of the settings ({settings.data_dir}), where "
+                "jobs look for it."
+            )
+    if isinstance(given, Period) or (len(period.datasets) == 1 and not several):
+        return given if isinstance(given, Period) else period.datasets[0].name
+    return [dataset.name for dataset in period.datasets]
+
+
+def _opened(given: Any, settings: Settings) -> Period:
+    """Open the datasets of a job's arguments."""
+    if isinstance(given, dict):
+        times = given["since"], given["until"]
+        return period(given["names"], *times, settings=settings, overlaps=given["overlaps"])
+    return as_period(given, settings)

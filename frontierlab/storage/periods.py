@@ -50,6 +50,10 @@ class Period:
 
     Attributes
     ----------
+    window : tuple of datetime or None
+        `since` and `until` as given, in UTC.
+    overlaps : str or None
+        As given.
     portions : tuple of Portion
         The datasets, and the spans of time that count of each.
     gaps : tuple of Span
@@ -71,8 +75,10 @@ class Period:
     def __init__(
         self, datasets: Iterable[Dataset], *, since: Time = None, until: Time = None, overlaps: Overlaps = None
     ) -> None:
+        self.window = tuple(None if time is None else parse_time(time) for time in (since, until))
+        self.overlaps = overlaps
         given = [Covered(one, span_of(one)) for one in {one.path: one for one in datasets}.values()]
-        first, last = (None if time is None else to_milliseconds(parse_time(time)) for time in (since, until))
+        first, last = (None if time is None else to_milliseconds(time) for time in self.window)
         _check(given, first, last, overlaps)
         window = Span(_EVER.start if first is None else first, _EVER.stop if last is None else last)
         inside = [one for one in given if one.span is None or one.span.common(window)]
