@@ -301,23 +301,25 @@ def _of_data_folder(given: Any, settings: Settings) -> Any:
     InvalidRequestError, DatasetError
         The data folder has no such datasets.
     """
-    several = isinstance(given, (list, tuple)) and all(isinstance(one, (str, Dataset)) for one in given)
-    if not several and not isinstance(given, (str, Dataset, Period)):
+    is_list = isinstance(given, (list, tuple)) and all(isinstance(one, (str, Dataset)) for one in given)
+    is_record = isinstance(given, dict) and given.keys() == {"names", "since", "until", "overlaps"}
+    if not is_list and not is_record and not isinstance(given, (str, Dataset, Period)):
         raise InvalidRequestError(f"dataset={given!r}: give a dataset, the name of one, a list of these, or a period.")
-    period = as_period(given, settings)
-    for dataset in period.datasets:
+    datasets = _opened(given, settings).datasets
+    for dataset in datasets:
         if dataset.path != dataset_path(dataset.name, settings.data_dir):
             raise InvalidRequestError(
                 f"The dataset {dataset.path} is not in the data folder of the settings ({settings.data_dir}), where "
                 "jobs look for it."
             )
-    if isinstance(given, Period) or (len(period.datasets) == 1 and not several):
-        return given if isinstance(given, Period) else period.datasets[0].name
-    return [dataset.name for dataset in period.datasets]
+    if is_record or isinstance(given, Period):
+        return given
+    names = [dataset.name for dataset in datasets]
+    return names if is_list or len(names) > 1 else names[0]
 
 
 def _opened(given: Any, settings: Settings) -> Period:
-    """Open the datasets of a job's arguments."""
+    """Open the datasets of a job's arguments; a period is recorded as `frontierlab.jobs.arguments.as_json` does."""
     if isinstance(given, dict):
         times = given["since"], given["until"]
         return period(given["names"], *times, settings=settings, overlaps=given["overlaps"])

@@ -205,7 +205,7 @@ def test_an_interrupted_inline_job_has_failed(settings, waiting):
         ),
         ("catalogue", {"settings_": 1}, r"catalogue has no argument 'settings_'. Valid: force"),
         ("caching", {}, r"caching needs the argument dataset. Valid: dataset, folders"),
-        ("caching", {"dataset": 1}, r"dataset=1: give a dataset, or the name of one"),
+        ("caching", {"dataset": 1}, r"dataset=1: give a dataset, the name of one, a list"),
         ("caching", {"dataset": "d", "folders": [("a", "b")]}, r"is not a \(db, schema, nodefullpath\)"),
         ("caching", {"dataset": "d", "folders": []}, r"folders is empty"),
         ("notebook", {"notebook": "week"}, r"The settings name no notebook 'week'. Valid: none; write name=path into"),
