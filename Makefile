@@ -31,7 +31,7 @@ test: lint ## Check everything: lint, then all tests, with real services
 
 test-fast: export TEST_FAST = 1
 test-fast: $(READY) ## Run the tests that need no service, with a tenth of the random examples, in about a minute
-	$(BIN)/python -m pytest -q -n 2 -m "not (elasticsearch or redis or spark or browser or jupyter or slow)"
+	$(BIN)/python -m pytest -q -n 2 -m "not (elasticsearch or redis or worker or spark or browser or jupyter or slow)"
 
 test-es9: export TEST_ES_VERSION = 9.4.3
 test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (needs a JDK 21 or newer)

@@ -22,10 +22,11 @@ from tests.services.redis import RedisServer
 from tests.services.starts import note_start
 from tests.support.examples import examples
 
-SERVICES = ("elasticsearch", "redis", "spark", "browser", "jupyter")
+SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
 
-# Compiled a second time, code costs Java more than that saves in sessions that live for seconds: half of all they take.
-os.environ.setdefault("SPARK_SUBMIT_OPTS", "-XX:TieredStopAtLevel=1")
+# Java's second compiler costs more than it saves in sessions and servers that live for minutes: half of their CPU time.
+QUICK_JAVA = "-XX:TieredStopAtLevel=1"
+os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA)
 
 settings.register_profile("local", deadline=None, max_examples=examples(100))
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -95,7 +96,7 @@ def settings(data_dir: Path) -> Settings:
 @pytest.fixture(scope="session")
 def elasticsearch_server() -> Iterator[ElasticsearchServer]:
     """The one Elasticsearch of the run, with TLS and authentication. Tests may restart it."""
-    with ElasticsearchServer() as server:
+    with ElasticsearchServer(f"{QUICK_JAVA} -XX:-AlwaysPreTouch") as server:
         yield server
 
 

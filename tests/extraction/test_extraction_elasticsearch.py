@@ -309,9 +309,13 @@ class TestFaults:
             extract(settings)
 
     def test_restarted_server_is_waited_for(self, settings, proxy, elasticsearch_server):
-        proxy.faults.append(Call(elasticsearch_server.restart, when=SEARCH, skip=10))
+        port = elasticsearch_server.port
+        restart = Call(elasticsearch_server.restart, when=SEARCH, skip=10)
+        proxy.faults.append(restart)
         patient = settings.model_copy(update={"es_retry_seconds": 600.0})  # a loaded machine starts it slowly
         assert_is_the_world(extract(patient), WORLD)
+        assert restart.struck
+        assert elasticsearch_server.port == port
 
     def test_no_point_in_time_is_left_open(self, settings, proxy):
         extract(settings)

@@ -33,7 +33,7 @@ from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from tests.support.extractions import assert_is_the_world
 
-pytestmark = pytest.mark.redis
+pytestmark = pytest.mark.worker
 LONG = 300
 
 

@@ -37,26 +37,32 @@ class ElasticsearchServer:
         with ElasticsearchServer().start(tls=False) as server, server.client() as client:
             client.info()
 
+    Parameters
+    ----------
+    java_options
+        Further options of its Java.
+
     Attributes
     ----------
     version : str
         Its version.
     user, password : str
         The superuser.
-    Its HTTP port; 0 before the first start.
+    port : int
         Its HTTP port; 0 before the first start.
-    Whether it uses HTTPS.
-        Whether it speaks HTTPS.
-    Folder of configuration, data and logs.
-        Configuration, data and logs.
-    PEM file of the authority that signed its certificate; None without TLS.
+    tls : bool
+        Whether it uses HTTPS.
+    folder : Path
+        Folder of its configuration, data and logs.
+    ca_certs : str or None
         PEM file of the authority that signed its certificate; None without TLS.
-    SHA-256 of that authority's certificate, as the server prints it on a normal first start.
-        SHA-256 of that authority's certificate, as the server itself prints on a usual first start.
+    fingerprint : str or None
+        SHA-256 of that authority's certificate, as the server prints it on a normal first start; None without TLS.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, java_options: str = "") -> None:
         self.version = chosen_version()
+        self._java_options = java_options
         self.user = "frontierlab"
         self.password = secrets.token_urlsafe(16)
         self.port = 0
@@ -231,7 +237,7 @@ class ElasticsearchServer:
             "ES_PATH_CONF": str(self._config),
             "ES_JAVA_HOME": str(self._java),
             "ES_TMPDIR": str(self.folder / "tmp"),
-            "ES_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap}",
+            "ES_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap} {self._java_options}",
         }
         environment |= {name: value.format(**places) for name, value in release.environment.items()}
         self._ports().unlink(missing_ok=True)

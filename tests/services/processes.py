@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import psutil
 
@@ -51,6 +51,18 @@ def group_members(group: int) -> list[psutil.Process]:
     return found
 
 
+class Program(Protocol):
+    """What `OwnedProcess` uses of `subprocess.Popen`."""
+
+    pid: int
+
+    def poll(self) -> int | None: ...
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+    def terminate(self) -> None: ...
+
+
 class OwnedProcess:
     """A program in its own process group, which ends with this process.
 
@@ -82,7 +94,7 @@ class OwnedProcess:
     ):
         switch: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
         with log.open("ab") as output:
-            self._popen = subprocess.Popen(
+            program = subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -92,7 +104,12 @@ class OwnedProcess:
                 start_new_session=True,
                 **switch,
             )
-        self.pid = self._popen.pid
+        self._own(program, folder)
+
+    def _own(self, program: Program, folder: Path) -> None:
+        """Make the program, which leads its process group, end with this process."""
+        self._program = program
+        self.pid = program.pid
         self._keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, "keeper", str(self.pid), str(folder)],
             stdin=subprocess.PIPE,
@@ -102,7 +119,7 @@ class OwnedProcess:
     @property
     def status(self) -> int | None:
         """Exit status; None while the program runs."""
-        return self._popen.poll()
+        return self._program.poll()
 
     def processes(self) -> list[psutil.Process]:
         """The live processes of the group."""
@@ -110,9 +127,9 @@ class OwnedProcess:
 
     def stop(self, seconds: float = 30) -> None:
         """Send SIGTERM, and kill the group if it runs longer than `seconds`."""
-        self._popen.terminate()
+        self._program.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):  # killed below
-            self._popen.wait(seconds)
+            self._program.wait(seconds)
         self.kill()
 
     def kill(self) -> None:
@@ -126,7 +143,7 @@ class OwnedProcess:
             except ProcessLookupError:
                 break
             time.sleep(0.05)
-        self._popen.wait()
+        self._program.wait()
         if self._keeper.poll() is None:
             self._keeper.communicate(b"done\n")
 

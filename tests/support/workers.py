@@ -41,7 +41,7 @@ sys.exit(main())
 
 def changed(change):
     """The program of a worker in which something is changed before it starts."""
-    return ("-c", CHANGED.format(change=change))
+    return CHANGED.format(change=change)
 
 
 SLEEPER = changed("""

@@ -42,8 +42,8 @@ def start(tmp_path):
     """Start workers, which end with the test."""
     workers = []
 
-    def begin(name="w", *options, **more):
-        worker = Worker(tmp_path / "configuration.txt", name, *options, **more)
+    def begin(name="w", *options, forked=True, **more):
+        worker = Worker(tmp_path / "configuration.txt", name, *options, forked=forked, **more)
         workers.append(worker)
         return worker
 

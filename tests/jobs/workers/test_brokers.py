@@ -124,7 +124,7 @@ def test_messages_hold_no_argument_and_no_secret(configure, redis_server, data_d
     settings = configure(es_address="h", es_user="u", es_pswd="hunter-two", es_index="frontier-new-*")
     extra = [f"field{number}" for number in range(5_000)]
     job = jobs.submit("extraction", settings=settings, name="marked", extra_fields=extra)
-    everything = "".join(file.read_text(errors="replace") for file in redis_server.folder.glob("*.aof"))
+    everything = redis_server.stored()
     assert job.id in everything
     for word in ("hunter-two", "marked", "field4999", "frontier-new"):
         assert word not in everything

@@ -30,7 +30,7 @@ def as_bytes(dataset):
     return sink.getvalue().to_pybytes()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def filled(es):
     """An index with the documents of `INDEXED`."""
     name = "test-workers"
@@ -69,12 +69,15 @@ def test_an_extraction_that_waits_for_elasticsearch_is_cancelled_within_seconds(
 
 
 @pytest.mark.elasticsearch
-def test_a_restart_of_elasticsearch_changes_nothing(elastic, start, elasticsearch_server):
+def test_a_crash_of_elasticsearch_changes_nothing(elastic, start, elasticsearch_server):
     settings, proxy = elastic
     start("first"), start("second")
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
     until_read(job, 2_001)
-    elasticsearch_server.restart()
+    elasticsearch_server.kill()
+    assert not elasticsearch_server.running
+    assert not elasticsearch_server.processes()
+    elasticsearch_server.start()
     proxy.faults.clear()
     assert_is_the_world(job.result(LONG), INDEXED)
 
