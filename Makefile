@@ -54,13 +54,14 @@ format: $(READY) ## Put the code into its form
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(READY) ## Measure extraction from a real Elasticsearch, caching figures, jobs, filters and engines
+bench: $(READY) ## Measure extraction from a real Elasticsearch, caching figures, jobs, filters, engines and periods
 	@scripts/setup.sh java maven
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.caching
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.filters
 	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.periods
 
 pictures: $(READY) ## Take the pictures of the panels for docs/panels.md anew
 	@scripts/setup.sh java chromium
