@@ -66,7 +66,7 @@ def scan(settings: Settings) -> int:
         writer.write_table(table)
         rows = []
 
-    query = {"query": time_query(1_790_812_800_000, 1_790_899_200_000, None, None), "_source": list(DOCUMENT_FIELDS)}
+    query = {"query": time_query(1_790_812_800_000, 1_790_899_200_000), "_source": list(DOCUMENT_FIELDS)}
     for hit in helpers.scan(client, index=settings.es_indices, query=query, size=10_000):
         rows.append(hit["_source"])
         count += 1
@@ -90,7 +90,7 @@ def drain(settings: Settings) -> int:
     headers = {"accept": "application/json", "content-type": "application/json"}
 
     def read(number: int) -> int:
-        body = search_body(time_query(1_790_812_800_000, 1_790_899_200_000, None, None), settings.es_page, None)
+        body = search_body(time_query(1_790_812_800_000, 1_790_899_200_000), settings.es_page, None)
         body |= {"pit": {"id": pit.id, "keep_alive": "5m"}, "track_total_hits": False}
         body["slice"] = {"id": number, "max": settings.es_slices}
         count = 0

@@ -231,6 +231,18 @@ class Selection:
             raise InvalidRequestError(f"A selection in JSON is an object such as {{}}, not {given!r}.")
         return cls().but(**given)
 
+    @classmethod
+    def of_request(cls, request: Mapping[str, Any]) -> Self:
+        """Return the conditions, other than the period, of the request in a dataset's manifest.
+
+        Parameters
+        ----------
+        request
+            ``dataset.manifest.request``, also of earlier versions.
+        """
+        alone = {name: request.get(name) for name in ("cached", "taskid") if request.get(name) is not None}
+        return cls.from_json(request.get("selection") or {}).but(**alone)
+
 
 def _any_of(name: str, expression: str, values: tuple[Any, ...] | None, args: dict[str, Any]) -> list[str]:
     """Return a list with the condition that the expression is one of the values; empty without values.

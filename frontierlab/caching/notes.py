@@ -25,11 +25,12 @@ def _notes_of_dataset(dataset: Dataset) -> list[str]:
     if manifest.limit is not None:
         limit, cut = manifest.limit.get("limit_queries"), manifest.limit.get("cut_at")
         notes.append(f"limit_queries={limit} cut the dataset at {cut}: the figures cover only earlier queries.")
-    cached, taskid = manifest.request.get("cached"), manifest.request.get("taskid")
-    if cached is not None:
-        notes.append(f"The dataset was extracted with cached={cached}: the figures cover only such queries.")
-    if taskid is not None:
-        notes.append(f"The dataset was extracted with taskid={taskid}: the figures cover only that task.")
+    extracted = Selection.of_request(manifest.request)
+    if extracted != Selection():
+        notes.append(f"The dataset was extracted with {extracted.in_words()}: the figures cover only such queries.")
+    places = dict.fromkeys(("db", "schema", "nodefullpath", "tagname"))
+    if extracted.but(**places) != Selection():
+        notes.append("Other queries of the same folders are not in it: efficiency and waste are those of a part.")
     return notes
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -23,7 +23,7 @@ class DatasetRows(NamedTuple):
     rows
         The rows, in the dataset's schema.
     left_out
-        Number of rows that are not COOL queries, by reason.
+        Number of rows that are not COOL queries or are not asked for, by reason.
     conflicts
         Number of rows with an id and a name that do not belong together in the catalogue, by a text with both.
     """
@@ -34,12 +34,17 @@ class DatasetRows(NamedTuple):
 
 
 def make_dataset_rows(
-    rows: pa.Table, db_instances: Sequence[str], catalogue: Catalogue | None, schema: pa.Schema
+    rows: pa.Table,
+    db_instances: Sequence[str],
+    catalogue: Catalogue | None,
+    schema: pa.Schema,
+    keep: Callable[[pa.Table], pa.Array] | None = None,
 ) -> DatasetRows:
     """Make rows of a dataset from rows that were read from documents.
 
     ``db`` is cut at the first ``_``. Rows of a database that is not in `db_instances` are left out.
-    Ids and names are completed if a catalogue is given.
+    Ids and names are completed if a catalogue is given. Of the completed rows, those that `keep` masks as false are
+    left out; conflicts are counted in the kept rows alone.
     """
     rows = rows.combine_chunks()
     instance, configured = _instances(rows["db"].combine_chunks(), db_instances)
@@ -50,13 +55,20 @@ def make_dataset_rows(
         }
     )
     rows = rows.set_column(rows.schema.get_field_index("db"), "db", instance).filter(configured)
-    conflicts: Counter[str] = Counter()
-    if catalogue is not None:
-        rows, conflicts = catalogue.complete(rows)
-    else:
-        rows = rows.append_column("nodetime", pa.nulls(rows.num_rows, NAME))
-    rows = rows.select(schema.names).cast(schema)
-    return DatasetRows(rows, +left_out, conflicts)
+    done, conflicts = _completed(rows, catalogue)
+    if keep is not None:
+        mask = keep(done)
+        done = done.filter(mask)
+        left_out["outside the selection"] = rows.num_rows - done.num_rows
+        if conflicts and done.num_rows < rows.num_rows:
+            conflicts = _completed(rows.filter(mask), catalogue)[1]
+    return DatasetRows(done.select(schema.names).cast(schema), +left_out, conflicts)
+
+
+def _completed(rows: pa.Table, catalogue: Catalogue | None) -> tuple[pa.Table, Counter[str]]:
+    if catalogue is None:
+        return rows.append_column("nodetime", pa.nulls(rows.num_rows, NAME)), Counter()
+    return catalogue.complete(rows)
 
 
 def _instances(db: pa.DictionaryArray, db_instances: Sequence[str]) -> tuple[pa.DictionaryArray, pa.BooleanArray]:

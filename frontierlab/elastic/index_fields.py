@@ -44,12 +44,26 @@ class Field:
         Whether documents can be filtered by the field.
     columnar
         Whether all indices that map the field keep its values in a column.
+    unsearchable
+        Each type of the field that is not searchable everywhere → the indices where it is not; an empty list if it is
+        searchable in no index.
     """
 
     types: dict[str, list[str]] = field(default_factory=dict)
     unmapped: list[str] = field(default_factory=list)
     searchable: bool = True
     columnar: bool = True
+    unsearchable: dict[str, list[str]] = field(default_factory=dict)
+
+    def types_in(self, searched: Iterable[str]) -> dict[str, str]:
+        """Return the type of the field in each of the searched indices where documents can be filtered by it."""
+        rest, found = set(searched) - set(self.unmapped), dict[str, str]()
+        for type_, indices in self.types.items():
+            excluded = self.unsearchable.get(type_)
+            if excluded != []:
+                mapped = rest.intersection(indices) if indices else rest
+                found |= dict.fromkeys(mapped - set(excluded or ()), type_)
+        return found
 
     def in_words(self) -> str:
         """Describe the types of the field; if the indices differ, name the indices of each type."""
@@ -68,6 +82,11 @@ def read_caps(answer: Mapping[str, Any]) -> dict[str, Field]:
                 unmapped=list(capabilities.get("unmapped", {}).get("indices", ())),
                 searchable=all(said["searchable"] for said in types.values()),
                 columnar=all(said["aggregatable"] for said in types.values()),
+                unsearchable={
+                    type_: list(said.get("non_searchable_indices") or ())
+                    for type_, said in types.items()
+                    if not said["searchable"]
+                },
             )
     return fields
 

@@ -2,34 +2,75 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["search_body", "time_query"]
+__all__ = ["ALL", "NONE", "all_of", "any_of", "in_indices", "missing", "none_of", "search_body", "terms", "time_query"]
+
+Query = dict[str, Any]
+
+ALL: Query = {"match_all": {}}
+"""The query for all documents."""
+
+NONE: Query = {"match_none": {}}
+"""The query for no document."""
+
+_MOST_TERMS = 65_536  # of one query: a server refuses more
 
 
-def time_query(
-    start: int | None, stop: int | None, cached: bool | None, taskid: int | None, *, lenient: bool = False
-) -> dict[str, Any]:
-    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that pass the filters.
-
-    With `lenient`, ``cached`` may also be a number or text in some indices: 1 is true, and 0 is false.
-    """
+def time_query(start: int | None, stop: int | None, filters: Iterable[Mapping[str, Any]] = ()) -> Query:
+    """Return the query for documents of ``[start, stop)`` (UTC milliseconds) that meet all `filters`."""
     bounds: dict[str, Any] = {"format": "epoch_millis"}
     if start is not None:
         bounds["gte"] = start
     if stop is not None:
         bounds["lt"] = stop
-    filters: list[dict[str, Any]] = [{"range": {"@timestamp": bounds}}]
-    if cached is not None and lenient:
-        meanings = [{"match": {"cached": {"query": value, "lenient": True}}} for value in (cached, int(cached))]
-        filters.append({"bool": {"should": meanings, "minimum_should_match": 1}})
-    elif cached is not None:
-        filters.append({"term": {"cached": cached}})
-    if taskid is not None:
-        filters.append({"term": {"taskid": taskid}})
-    return {"bool": {"filter": filters}}
+    return {"bool": {"filter": [{"range": {"@timestamp": bounds}}, *filters]}}
 
 
-def search_body(query: dict[str, Any], size: int, fields: list[str] | None) -> dict[str, Any]:
+def terms(field: str, values: Sequence[Any]) -> Query:
+    """Return the query for documents whose field has one of the values."""
+    if len(values) == 1:
+        return {"term": {field: values[0]}}
+    some = [values[first : first + _MOST_TERMS] for first in range(0, len(values), _MOST_TERMS)]
+    return any_of([{"terms": {field: list(part)}} for part in some])
+
+
+def missing(field: str) -> Query:
+    """Return the query for documents without an indexed value of the field."""
+    return none_of([{"exists": {"field": field}}])
+
+
+def in_indices(indices: Iterable[str]) -> Query:
+    """Return the query for the documents of some indices."""
+    return {"terms": {"_index": sorted(indices)}}
+
+
+def any_of(queries: Iterable[Query]) -> Query:
+    """Return the query for documents that meet at least one of the queries."""
+    found = [query for query in queries if query != NONE]
+    if ALL in found:
+        return ALL
+    if len(found) < 2:
+        return found[0] if found else NONE
+    return {"bool": {"should": found, "minimum_should_match": 1}}
+
+
+def all_of(queries: Iterable[Query]) -> Query:
+    """Return the query for documents that meet all queries."""
+    found = [query for query in queries if query != ALL]
+    if NONE in found:
+        return NONE
+    if len(found) < 2:
+        return found[0] if found else ALL
+    return {"bool": {"filter": found}}
+
+
+def none_of(queries: Iterable[Query]) -> Query:
+    """Return the query for documents that meet none of the queries."""
+    return {"bool": {"must_not": list(queries)}}
+
+
+def search_body(query: Query, size: int, fields: list[str] | None) -> dict[str, Any]:
     """Return the body of a search for pages of `size` documents, with all fields or some."""
     return {"query": query, "size": size, "sort": ["_shard_doc"], "_source": True if fields is None else fields}

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from frontierlab.catalogue import Catalogue
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.queries import search_body, time_query
 from frontierlab.extraction.examination import examine
+from frontierlab.extraction.narrowing import Narrowing, narrowing
 from frontierlab.extraction.plan import cut, split
 from frontierlab.extraction.request import Request
 from frontierlab.extraction.sources import LAST, Plan, limit_record
@@ -29,7 +31,7 @@ _IOV = [{"exists": {"field": name}} for name in ("sqlsin", "sqlunt")]
 
 
 class ElasticSource:
-    """The documents of an index. The server does the filtering.
+    """The documents of an index. The server sends those of the period that can meet the request's conditions.
 
     Parameters
     ----------
@@ -57,16 +59,17 @@ class ElasticSource:
         self._index = index
         self._page = page
         self._iovs: dict[int, int] = {}
-        self._notes, self._partial = list[str](), list[str]()
         self.slices = slices
         self.close = index.close
         self.request = request
-        if search:
+        if search and "filters" in search:
             self.search = dict(search)
-        else:
-            found = examine(index, request)
-            self.search, self._notes, self._partial = found.search, found.notes, found.partial
-            self.request = request.model_copy(update={"extra_fields": found.kinds})
+            return
+        self._examined = examine(index, request)
+        self.request = request.model_copy(update={"extra_fields": self._examined.kinds})
+        self.search = {**self._examined.search, **(search or {})}
+        if search:  # of an extraction that an earlier version began: its request has no folder or tag
+            self._narrow(None)
 
     @property
     def waiting(self) -> Callable[[], object] | None:
@@ -78,26 +81,32 @@ class ElasticSource:
         self._index.waiting = call
 
     def _query(self, start: int | None, stop: int | None) -> dict[str, Any]:
+        return time_query(start, stop, self.search["filters"])
+
+    def _narrow(self, catalogue: Catalogue | None) -> Narrowing:
+        """Make the filters for the request's conditions."""
         request = self.request
-        return time_query(start, stop, request.cached, request.taskid, lenient=self.search.get("lenient", False))
+        found = narrowing(request.conditions, self._examined.indices, catalogue, request.complete)
+        self.search["filters"] = found.filters
+        return found
 
     def describe(self) -> dict[str, Any]:
         """Return the server's URL and the indices."""
         return {"elasticsearch": self.request.source, "index": self.request.index}
 
-    def plan(self, most: int) -> Plan:
+    def plan(self, most: int, catalogue: Catalogue | None = None) -> Plan:
         """Split the period into parts by counts from the server."""
-        request = self.request
+        request, examined, narrowed = self.request, self._examined, self._narrow(catalogue)
         total, self.search["shards"] = self._index.count_and_shards(self._query(request.start, request.stop))
-        notes = [*self._notes]
+        notes = [*examined.notes, *narrowed.notes]
         without = self._index.count({"bool": {"must_not": {"exists": {"field": "@timestamp"}}}})
         if without:
             notes.append(f"{without:,} documents of the index have no readable @timestamp, so they are in no period.")
         if not total:
-            return Plan([], None, notes, self._partial, self._hint())
+            return Plan([], None, notes, examined.partial, self._hint())
         parts, limit = self._parts(total, most)
         self.search["_source"] = self._fields or True
-        return Plan(parts, limit, notes, self._partial)
+        return Plan(parts, limit, notes, examined.partial, at_most=not narrowed.exact, undecided=narrowed.notes)
 
     def _parts(self, total: int, most: int) -> tuple[list[PlannedPart], dict[str, Any] | None]:
         request = self.request
@@ -119,7 +128,7 @@ class ElasticSource:
 
     def _hint(self) -> str:
         """Say when the index has documents, for a request that found none."""
-        filtered = self.request.cached is not None or self.request.taskid is not None
+        filtered = bool(self.search["filters"])
         for query, which in ((self._query(None, None), " that meet the filters" * filtered), ({"match_all": {}}, "")):
             first, last = self._index.ends(query)
             if first is not None and last is not None:
@@ -170,5 +179,5 @@ class ElasticSource:
         return self._iovs.get(part.number)
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
-        """Return all rows: the server has filtered the documents."""
+        """Return all rows: the server has chosen the documents of the period."""
         return rows, Counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,17 +10,18 @@ from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import AccessRefused
 from frontierlab.elastic.index_fields import Field, beside_source, kind_of, requests
 from frontierlab.elastic.indices import has_remote, mappings, missing_in_source, unread
-from frontierlab.elastic.queries import time_query
+from frontierlab.elastic.queries import ALL, all_of, in_indices, time_query
 from frontierlab.errors import ElasticsearchError
+from frontierlab.extraction.narrowing import COMPLETED, FIELDS, IndexFields, fields_of
 from frontierlab.extraction.request import Request
 from frontierlab.schema import DOCUMENT_FIELDS, INTEGER
+from frontierlab.selection import QUERY_KINDS
 
 __all__ = ["Examined", "examine"]
 
 _NEEDED = ("@timestamp", "sqlsin", "sqlunt", "sqldb")  # without these fields a row is wrong or useless
 _ROUNDED = {"double", "float", "half_float", "scaled_float"}
-_FLAGS = {"boolean", "long", "integer", "short", "byte", "keyword", "text", "wildcard", "constant_keyword"}
-_NUMBERS = _FLAGS - {"boolean"} | {"unsigned_long"}
+_FALSE = (False, "false")
 
 
 @dataclass
@@ -31,15 +32,17 @@ class Examined:
     ----------
     kinds
         The type that each extra field is read as.
+    indices
+        What the filters of the request need to know of the indices.
     search
-        Members of each search in addition to its query: ``docvalue_fields``, ``fields``. Also ``lenient``: whether
-        ``cached`` is not a boolean in some index, so that its filter must accept other types.
+        Members of each search in addition to its query: ``docvalue_fields``, ``fields``.
     notes, partial
         Sentences for the manifest.
     """
 
     kinds: dict[str, str]
-    search: dict[str, Any]
+    indices: IndexFields
+    search: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     partial: list[str] = field(default_factory=list)
 
@@ -54,38 +57,61 @@ def examine(index: Index, request: Request) -> Examined:
         field, or a field that a row needs cannot be read. Nothing was read.
     """
     wanted = [*DOCUMENT_FIELDS, *request.extra_fields]
-    # field_caps reports an object by its inner fields
-    searched, fields = index.fields([*wanted, *(f"{name}.*" for name in request.extra_fields)])
-    fields = {name: mapped for name, mapped in fields.items() if name in wanted}
-    _require_selectable(index, request, fields)
+    filtered = fields_of(request.conditions, request.complete)
+    # field_caps reports an object by its inner fields, and a sub-field such as .keyword
+    searched, found_fields = index.fields([*wanted, *(f"{name}.*" for name in (*request.extra_fields, *filtered))])
+    fields = {name: mapped for name, mapped in found_fields.items() if name in wanted}
+    seen = _mappings(index)
+    absent = {name: _without(name, fields.get(name), searched, seen or {}) for name in filtered}
+    _require_selectable(index, request, searched, fields, absent)
     kinds = {name: kind or kind_of(fields.get(name)) for name, kind in request.extra_fields.items()}
-    lenient = request.cached is not None and "cached" in fields and fields["cached"].types.keys() != {"boolean"}
-    found = Examined(kinds, {"lenient": lenient})
+    found = Examined(kinds, IndexFields(searched, found_fields, absent))
     for name in request.extra_fields:
         if name not in fields:
             found.notes.append(f"{name} is not in the mapping of the index; it is read as text.")
         elif len(fields[name].types) > 1:
             found.notes.append(f"{name} is {fields[name].in_words()}; it is read as {kinds[name]}.")
-    if lenient:
-        found.notes.append(f"cached is {fields['cached'].in_words()}: 1 counts as true, and 0 as false.")
+    for name in ("cached", *QUERY_KINDS[:-1]):
+        if name in filtered and name in fields and fields[name].types.keys() != {"boolean"}:
+            found.notes.append(f"{name} is {fields[name].in_words()}: 1 counts as true, and 0 as false.")
     _note_unread(index, searched, found)
-    _ask_beside_source(index, request, fields, found)
+    _ask_beside_source(index, request, fields, seen, found)
     return found
 
 
-def _require_selectable(index: Index, request: Request, fields: Mapping[str, Field]) -> None:
-    """Raise ElasticsearchError if the server cannot filter all indices by time and by the requested filters."""
-    asked = {"@timestamp": True, "cached": request.cached is not None, "taskid": request.taskid is not None}
-    for name in (name for name, is_asked in asked.items() if is_asked):
-        mapped = fields.get(name, Field(unmapped=index.name.split(",")))
-        query = {"match_all": {}} if name == "@timestamp" else time_query(request.start, request.stop, None, None)
-        if mapped.unmapped and index.count(query, ",".join(mapped.unmapped)):
+def _mappings(index: Index) -> dict[str, dict[str, Any]] | None:
+    """Return the mappings of the local indices; None if this user may not read them."""
+    try:
+        return mappings(index)
+    except AccessRefused:
+        return None
+
+
+def _without(
+    name: str, mapped: Field | None, searched: Sequence[str], seen: Mapping[str, Mapping[str, Any]]
+) -> list[str]:
+    """Return the indices that do not map a field and would have mapped it if a document had it."""
+    unmapped = searched if mapped is None else mapped.unmapped
+    return [one for one in unmapped if one in seen and seen[one].get("dynamic", True) not in _FALSE]
+
+
+def _require_selectable(
+    index: Index, request: Request, searched: Sequence[str], fields: Mapping[str, Field], absent: Mapping[str, Any]
+) -> None:
+    """Raise ElasticsearchError if the server cannot filter all indices by time and by the requested fields."""
+    completed = [FIELDS[name] for name in COMPLETED] if request.complete else []
+    asked = [name for name in fields_of(request.conditions, complete=False) if name not in completed]
+    for name in ("@timestamp", *asked):
+        mapped = fields.get(name, Field(unmapped=[*searched]))
+        query = ALL if name == "@timestamp" else time_query(request.start, request.stop)
+        unmapped = [one for one in mapped.unmapped if one not in absent.get(name, ())]
+        if unmapped and index.count(all_of([query, in_indices(unmapped)])):
             raise ElasticsearchError(
-                f"The documents of {', '.join(sorted(mapped.unmapped))} cannot be filtered by {name}: the mapping "
+                f"The documents of {', '.join(sorted(unmapped))} cannot be filtered by {name}: the mapping "
                 f"lacks that field. {_next_step(name)}"
             )
-        types = _FLAGS if name == "cached" else _NUMBERS if name == "taskid" else {"date", "date_nanos"}
-        if not mapped.types.keys() <= types or not mapped.searchable:
+        wrong = name == "@timestamp" and not mapped.types.keys() <= {"date", "date_nanos"}
+        if wrong or not mapped.searchable:
             why = f"the field is {mapped.in_words()}" + ", and not indexed" * (not mapped.searchable)
             raise ElasticsearchError(f"{index.name} cannot be filtered by {name}: {why}. {_next_step(name)}")
 
@@ -113,18 +139,21 @@ def _note_unread(index: Index, searched: list[str], found: Examined) -> None:
         found.notes.append(f"These aliases have filters and give only some of the documents: {named}.")
 
 
-def _ask_beside_source(index: Index, request: Request, fields: Mapping[str, Field], found: Examined) -> None:
+def _ask_beside_source(
+    index: Index,
+    request: Request,
+    fields: Mapping[str, Field],
+    seen: Mapping[str, Mapping[str, Any]] | None,
+    found: Examined,
+) -> None:
     """Find the fields that ``_source`` lacks, and add them to the search."""
-    try:
-        seen, known = mappings(index), not has_remote(index)
-    except AccessRefused:
-        seen, known = {}, False
+    known = seen is not None and not has_remote(index)
     reasons: dict[str, dict[str, list[str]]] = {}
-    for name, mapping in seen.items():
+    for name, mapping in (seen or {}).items():
         for wanted, reason in beside_source(mapping, fields).items():
             reasons.setdefault(wanted, {}).setdefault(reason, []).append(name)
     if not known:
-        query = time_query(request.start, request.stop, None, None)
+        query = time_query(request.start, request.stop)
         others = {name: mapped for name, mapped in fields.items() if name not in reasons}
         for wanted in missing_in_source(index, query, others):
             reasons[wanted] = {"missing in _source": [index.name]}

@@ -11,6 +11,7 @@ from frontierlab.extraction.dry_run import DryRun, estimate
 from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.request import make_request
 from frontierlab.extraction.run import extract_request, planning
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.losses import warn_of_losses
@@ -28,6 +29,7 @@ def extract(
     until: str | date | datetime | None = None,
     cached: bool | None = None,
     taskid: int | None = None,
+    selection: Selection | None = None,
     source: str | os.PathLike[str] | None = None,
     extra_fields: Sequence[str] | Mapping[str, str] = (),
     complete: bool = True,
@@ -45,6 +47,7 @@ def extract(
     until: str | date | datetime | None = None,
     cached: bool | None = None,
     taskid: int | None = None,
+    selection: Selection | None = None,
     source: str | os.PathLike[str] | None = None,
     extra_fields: Sequence[str] | Mapping[str, str] = (),
     complete: bool = True,
@@ -61,6 +64,7 @@ def extract(
     until: str | date | datetime | None = None,
     cached: bool | None = None,
     taskid: int | None = None,
+    selection: Selection | None = None,
     source: str | os.PathLike[str] | None = None,
     extra_fields: Sequence[str] | Mapping[str, str] = (),
     complete: bool = True,
@@ -93,6 +97,13 @@ def extract(
         True or False extracts only such queries; None both.
     taskid
         Extract only queries of this PanDA task.
+    selection
+        Extract only the selected queries, with the meaning that a `Selection` has on opened logs: the rows are those
+        that the whole extraction would have, filtered. Elasticsearch gets the selection as part of its query, and
+        sends what can meet it; the completed rows decide. A folder or tag is also found by its id in the catalogue.
+        A value that is in the selection and in an argument (`since`, `until`, `cached`, `taskid`) must be the same.
+        Rows that do not meet the selection are left out, as ``outside the selection``; documents that
+        Elasticsearch did not send are not counted.
     source
         Path of an export file: JSON documents in lines, one after another, in an array, in lines of
         elasticdump or in saved answers of searches; UTF-8, UTF-16 or UTF-32; plain or compressed (see
@@ -146,6 +157,7 @@ def extract(
         until=until,
         cached=cached,
         taskid=taskid,
+        selection=selection,
         source=source,
         extra_fields=extra_fields,
         complete=complete,

@@ -15,6 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from frontierlab.catalogue import Catalogue
+from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.document_stream import DocumentStream, taken, unwrapped
@@ -23,7 +25,9 @@ from frontierlab.exports.json_text import Document
 from frontierlab.exports.repeats import Repeats
 from frontierlab.extraction.plan import cut
 from frontierlab.extraction.request import Request
+from frontierlab.extraction.selected import keeper
 from frontierlab.extraction.sources import LAST, Batch, Plan, limit_record
+from frontierlab.schema import arrow_schema
 from frontierlab.storage.manifest import PlannedPart
 
 __all__ = ["FileSource"]
@@ -94,11 +98,11 @@ class FileSource:
             described["repeated"] = "left out" if self._drop else "kept"
         return described
 
-    def plan(self, most: int) -> Plan:
+    def plan(self, most: int, catalogue: Catalogue | None = None) -> Plan:
         """Split the file by the numbers of its documents."""
         count, limit = self._survey.number, None
         if count > self.request.limit_queries:
-            limit = self._cut()
+            limit = self._cut(catalogue)
             self._require_unchanged()
         parts = [
             PlannedPart(number=number, start=first, stop=min(first + most, count), expected=min(most, count - first))
@@ -112,25 +116,29 @@ class FileSource:
             )
         return Plan(parts, limit, notes, self._survey.partial)
 
-    def _cut(self) -> dict[str, Any] | None:
+    def _cut(self, catalogue: Catalogue | None) -> dict[str, Any] | None:
         """Find where ``limit_queries`` cuts: the first pass over the file finds the second, another the millisecond."""
         most = self.request.limit_queries
-        seconds = self._histogram(self.request.start or 0, self.request.stop or LAST, 1_000)
+        histogram = functools.partial(self._histogram, catalogue)
+        seconds = histogram(self.request.start or 0, self.request.stop or LAST, 1_000)
         available = sum(count for _, count in seconds)
         if available <= most:
             return None
         totals = list(itertools.accumulate(count for _, count in seconds))
         second, count = seconds[place := bisect.bisect_right(totals, most)]
         left = most - (totals[place] - count)
-        return limit_record(self.request, available, cut(self._histogram, second, second + 1_000, left))
+        return limit_record(self.request, available, cut(histogram, second, second + 1_000, left))
 
-    def _histogram(self, start: int, stop: int, width: int) -> list[tuple[int, int]]:
+    def _histogram(self, catalogue: Catalogue | None, start: int, stop: int, width: int) -> list[tuple[int, int]]:
+        """Count the documents that the limit counts: those of the period, or of these the selected ones."""
         total: Counter[int] = Counter()
-        first = 0
+        first, request, keep = 0, self.request, keeper(self.request.conditions)
         for documents in self._file.blocks():
             some = taken(documents, first, self._repeats, self._file.is_bulk)
             first += len(documents)
             rows, _ = self.wanted(self._reader.read(unwrapped(some.documents)).rows, None)
+            if keep is not None:
+                rows = make_dataset_rows(rows, request.db_instances, catalogue, arrow_schema(), keep).rows
             times = rows["time"].cast(pa.int64()).to_numpy()
             times = times[(times >= start) & (times < stop)]
             buckets, counts = np.unique(times // width * width, return_counts=True)
@@ -158,7 +166,7 @@ class FileSource:
         return None
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
-        """Return the requested rows, and the number of the others by reason."""
+        """Return the rows of the requested period, and the number of the others by reason."""
         request, left_out = self.request, Counter[str]()
 
         def keep(reason: str, mask: Any) -> None:
@@ -174,10 +182,6 @@ class FileSource:
             pc.less(time, LAST if request.stop is None else request.stop),
         )
         keep("outside the period", inside)
-        if request.cached is not None:
-            keep("cached or not, which was not asked for", pc.equal(rows["cached"], request.cached))
-        if request.taskid is not None:
-            keep("another task", pc.equal(rows["taskid"], request.taskid))
         if limit is not None:
             keep("beyond limit_queries", pc.less(rows["time"].cast(pa.int64()), limit["cut_at_ms"]))
         return rows, left_out

@@ -165,8 +165,8 @@ def _manifest(asked: Request, files: Sequence[ParquetLogs], exported: Manifest |
     request = asked.model_dump()
     notes = ["Times are UTC; a time without a zone is taken as UTC."]
     if exported is not None:
-        kept = ("since", "until", "cached", "taskid", "limit_queries")
-        request |= {name: exported.request.get(name) for name in kept}
+        kept = ("since", "until", "cached", "taskid", "selection", "limit_queries")
+        request |= {name: exported.request[name] for name in kept if name in exported.request}
         notes = [*exported.notes, f"Imported from an export of the dataset {exported.name}."]
     if unknown := dict.fromkeys(name for file in files for name in file.unknown):
         notes.append(f"Columns of the file that were not imported: {', '.join(unknown)}.")

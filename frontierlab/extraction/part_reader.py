@@ -19,6 +19,7 @@ from frontierlab.documents.fast import DocumentReader
 from frontierlab.elastic.errors import PointInTimeLost
 from frontierlab.errors import InterruptedExtraction
 from frontierlab.exports.json_text import Document
+from frontierlab.extraction.selected import keeper
 from frontierlab.extraction.sources import Batch, DocumentSource
 from frontierlab.schema import arrow_schema
 from frontierlab.storage.locks import part_locked, require_not_replaced
@@ -83,6 +84,7 @@ class PartReader:
         self._cancelled = cancelled
         self._schema = arrow_schema(source.request.extra_columns)
         self._reader = DocumentReader(source.request.extra_columns)
+        self._keep = keeper(source.request.conditions)
 
     def read(
         self,
@@ -194,7 +196,8 @@ class PartReader:
 
     def _write_rows(self, pending: list[pa.Table], writer: SliceWriter) -> None:
         rows, not_wanted = self._source.wanted(pa.concat_tables(pending), self._manifest.limit)
-        done = make_dataset_rows(rows, self._source.request.db_instances, self._catalogue, self._schema)
+        instances = self._source.request.db_instances
+        done = make_dataset_rows(rows, instances, self._catalogue, self._schema, self._keep)
         writer.write(done.rows)
         writer.count(left_out=not_wanted + done.left_out, conflicts=done.conflicts)
 

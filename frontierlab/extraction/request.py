@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -14,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from frontierlab._version import __version__
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, EXTRA_TYPES, IOV_COLUMNS, Column, extra_columns
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.manifest import Manifest
 from frontierlab.util.times import format_time, parse_time, to_milliseconds
@@ -36,6 +38,9 @@ class Request(BaseModel):
         Whether `until` was not given, and is the time of the first call.
     cached, taskid
         Values to filter by; None for all queries.
+    selection
+        The other conditions on the queries, as `Selection.to_json` writes them. Its period, its ``cached`` and a single
+        task are in the fields above, so that equal requests are equal however they were written.
     extra_fields
         Further fields of the documents and the type of each, one of `EXTRA_TYPES`; None takes the
         type from the index.
@@ -56,6 +61,7 @@ class Request(BaseModel):
     until_is_now: bool = False
     cached: bool | None = None
     taskid: int | None = None
+    selection: dict[str, Any] = {}
     extra_fields: dict[str, str | None] = {}
     limit_queries: int
     db_instances: tuple[str, ...]
@@ -70,6 +76,11 @@ class Request(BaseModel):
     def stop(self) -> int | None:
         """`until` in UTC milliseconds since the epoch."""
         return None if self.until is None else to_milliseconds(parse_time(self.until))
+
+    @property
+    def conditions(self) -> Selection:
+        """The conditions on the queries, other than the period."""
+        return Selection.of_request(self.model_dump(include={"cached", "taskid", "selection"}))
 
     @property
     def extra_columns(self) -> list[Column]:
@@ -99,6 +110,7 @@ def make_request(
     until: str | date | datetime | None = None,
     cached: bool | None = None,
     taskid: int | None = None,
+    selection: Selection | None = None,
     source: str | os.PathLike[str] | None = None,
     extra_fields: Sequence[str] | Mapping[str, str] = (),
     complete: bool = True,
@@ -108,10 +120,15 @@ def make_request(
     Raises
     ------
     InvalidRequestError
-        An argument is not valid.
+        An argument is not valid, or contradicts the selection.
     ConfigurationError
         `source` is None, and ``es_address`` or ``es_index`` is not set.
     """
+    given: dict[str, Any] = {"since": since, "until": until, "cached": cached, "taskid": taskid}
+    others: dict[str, Any] = {}
+    if selection is not None:
+        given, others = _combined(selection, given, settings.db_instances)
+    since, until, cached, taskid = given.values()
     until_is_now = until is None and source is None  # a file has an end; an index keeps growing
     start = None if since is None else parse_time(since)
     stop = parse_time(datetime.now(UTC)) if until_is_now else None if until is None else parse_time(until)
@@ -136,11 +153,43 @@ def make_request(
         until_is_now=until_is_now,
         cached=None if cached is None else bool(cached),
         taskid=None if taskid is None else int(taskid),
+        selection=others,
         extra_fields=_extra_fields(extra_fields),
         limit_queries=settings.limit_queries,
         db_instances=settings.db_instances,
         complete=complete,
     )
+
+
+def _combined(
+    selection: Selection, given: Mapping[str, Any], db_instances: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Combine a selection with the arguments that it has too; return these, and the other conditions as JSON."""
+    if not isinstance(selection, Selection):
+        raise InvalidRequestError(f"selection={selection!r} is not valid: give a frontierlab.Selection.")
+    tasks = [*(selection.taskid or ())]
+    task = tasks[0] if len(tasks) == 1 and tasks[0] is not None and tasks[0] >= 0 else None
+    found = {}
+    for name, argument in given.items():
+        ours = task if name == "taskid" else getattr(selection, name)
+        theirs = parse_time(argument) if name in ("since", "until") and argument is not None else argument
+        if theirs is not None and getattr(selection, name) is not None and theirs != ours:
+            raise InvalidRequestError(
+                f"{name} is given twice, as {argument!r} and in the selection ({selection!r}). Give it once."
+            )
+        found[name] = argument if ours is None else ours
+    if unknown := [one for one in selection.db or () if one is not None and one not in db_instances]:
+        raise InvalidRequestError(
+            f"db {', '.join(unknown)} is not in db_instances, and its queries are never kept. Valid: "
+            f"{', '.join(db_instances)}."
+        )
+    others = selection.but(since=None, until=None, cached=None, taskid=None if task is not None else selection.taskid)
+    others.but(cached=found["cached"])  # raises if it contradicts the kind
+    return found, {name: _in_order(value) for name, value in json.loads(others.to_json()).items()}
+
+
+def _in_order(value: Any) -> Any:
+    return sorted(value, key=lambda one: (one is None, one)) if isinstance(value, list) else value
 
 
 def _extra_fields(extra_fields: Sequence[str] | Mapping[str, str]) -> dict[str, str | None]:

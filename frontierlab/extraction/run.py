@@ -140,7 +140,7 @@ def _begin(
 ) -> tuple[Manifest, Catalogue | None]:
     """Make the plan, and begin the dataset with a manifest that has it; return both manifest and catalogue."""
     catalogue, problems = (None, []) if options.catalogue is None else options.catalogue.current(progress)
-    plan = source.plan(options.part_documents)
+    plan = source.plan(options.part_documents, catalogue)
     manifest = Manifest(
         id=secrets.token_hex(8),
         name=path.name,

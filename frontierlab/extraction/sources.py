@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import pyarrow as pa
 
+from frontierlab.catalogue import Catalogue
 from frontierlab.errors import DatasetError
 from frontierlab.exports.json_text import Document
 from frontierlab.extraction.request import Request
@@ -32,6 +33,10 @@ class Plan(NamedTuple):
         Where ``limit_queries`` cuts, as in the manifest; None if it does not.
     notes, partial, hint
         Sentences for the manifest.
+    at_most
+        Whether the parts can have documents that do not meet the request, so that fewer rows are kept.
+    undecided
+        Those of `notes` about conditions that the source cannot decide.
     """
 
     parts: list[PlannedPart]
@@ -39,6 +44,8 @@ class Plan(NamedTuple):
     notes: list[str]
     partial: Sequence[str] = ()
     hint: str = ""
+    at_most: bool = False
+    undecided: Sequence[str] = ()
 
 
 class Batch(list[Document]):
@@ -80,8 +87,8 @@ class DocumentSource(Protocol):
     def describe(self) -> dict[str, Any]:
         """Return a record that identifies the source, for the manifest; it must be the same at a resumption."""
 
-    def plan(self, most: int) -> Plan:
-        """Split the request into parts of about `most` documents."""
+    def plan(self, most: int, catalogue: Catalogue | None = None) -> Plan:
+        """Split the request into parts of about `most` documents; the catalogue is the one that completes the rows."""
 
     def sample(self, most: int) -> Sequence[Document]:
         """Return at most `most` of the documents."""
@@ -94,7 +101,7 @@ class DocumentSource(Protocol):
         """Return the number of documents of a part that have an IOV by the source's count; None without a count."""
 
     def wanted(self, rows: pa.Table, limit: dict[str, Any] | None) -> tuple[pa.Table, Counter[str]]:
-        """Return the requested rows, and the number of the others by reason."""
+        """Return the rows of the requested period, and the number of the others by reason."""
 
     def close(self) -> None:
         """Close files and connections."""

@@ -124,7 +124,10 @@ class Extraction(Kind):
 
     def _request(self, settings: Settings, arguments: dict[str, Any]) -> Request:
         dataset_path(arguments.get("name", ""), settings.data_dir)
-        return make_request(settings, **{name: value for name, value in arguments.items() if name != "name"})
+        given = {name: value for name, value in arguments.items() if name != "name"}
+        if given.get("selection") is not None:
+            given["selection"] = Selection.from_json(given["selection"])
+        return make_request(settings, **given)
 
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Extract; an interrupted extraction is continued."""

@@ -66,9 +66,7 @@ class Part:
 
     def query(self, *more: Mapping[str, Any]) -> dict[str, Any]:
         """Return the query for its selected documents that meet more conditions."""
-        found = time_query(self.start, self.stop, None, None)
-        found["bool"]["filter"] += [*self.group.conditions, *more]
-        return found
+        return time_query(self.start, self.stop, [*self.group.conditions, *more])
 
     def ask(self, index: Index, aggregations: Mapping[str, Any], *more: Mapping[str, Any]) -> dict[str, Any]:
         """Return the aggregations of its documents that meet more conditions."""

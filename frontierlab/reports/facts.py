@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from frontierlab.plots.style import format_number
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.losses import losses
 from frontierlab.storage.manifest import Outcome
@@ -67,13 +68,16 @@ def warnings(period: Period, settings: Settings, counted: int | None) -> list[st
 
 def _restrictions(period: Period) -> list[str]:
     """Return sentences on restrictions that all datasets have; the notes of the period tell those of some."""
+    extracted = {Selection.of_request(one.manifest.request) for one in period.datasets}
+    selection = extracted.pop() if len(extracted) == 1 else Selection()
     found = []
-    cached, taskid = ({one.manifest.request.get(name) for one in period.datasets} for name in ("cached", "taskid"))
-    if len(cached) == 1 and None not in cached:
-        kind = "cached" if cached.pop() else "not cached"
-        found.append(f"Only queries that were {kind} were extracted: shares of cached queries say nothing here.")
-    if len(taskid) == 1 and None not in taskid:
-        found.append(f"Only queries of task {taskid.pop()} were extracted.")
+    if selection != Selection():
+        found.append(
+            f"Only queries with {selection.in_words()} were extracted: every total and share is one of these queries, "
+            "not of all that reached the servers."
+        )
+    if selection.cached is not None or selection.kind:
+        found.append("Whether queries were cached was part of the request: shares of cached queries say nothing here.")
     return found
 
 

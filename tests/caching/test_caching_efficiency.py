@@ -252,8 +252,12 @@ def test_notes_say_why_figures_are_partial(tmp_path: Path, archived: Settings) -
     notes = efficiency(cut, archived, progress=False).attrs["notes"]
     assert [note.split(":")[0] for note in notes] == [
         "limit_queries=5 cut the dataset at 2026-10-01T00",
-        "The dataset was extracted with cached=False",
-        "The dataset was extracted with taskid=7",
+        "The dataset was extracted with taskid 7, not cached",
+        "Other queries of the same folders are not in it",
+    ]
+    selected = make_dataset(tmp_path / "selected", [asked(RUN)], request={"selection": {"schema": ["A"]}})
+    assert efficiency(selected, archived, progress=False).attrs["notes"] == [
+        "The dataset was extracted with schema A: the figures cover only such queries."
     ]
 
 

@@ -230,9 +230,7 @@ class TestFilters:
         one = make({}, name="-a")
         other = make({}, name="-b", fields={"cached": None}, dynamic=False)
         empty = make(name="-c", fields={"cached": None})
-        with pytest.raises(
-            ElasticsearchError, match=f"^The documents of {other}, {empty} cannot be filtered by cached"
-        ):
+        with pytest.raises(ElasticsearchError, match=f"^The documents of {other} cannot be filtered by cached"):
             extract(all_like(other), cached=False)
         assert extract(f"{one},{empty}", cached=False).counts.kept == 1
 
@@ -258,9 +256,8 @@ class TestFilters:
     def test_filter_by_task_with_other_types_of_taskid(self, make: Make, extract: Any) -> None:
         index = make({"taskid": "501"}, {"taskid": 502}, name="-a", fields={"taskid": {"type": "keyword"}})
         assert rows(extract(index, taskid=501), "taskid") == [(501,)]
-        index = make({"taskid": 501}, name="-b", fields={"taskid": {"type": "double"}})
-        with pytest.raises(ElasticsearchError, match=rf"{index} cannot be filtered by taskid: the field is double"):
-            extract(index, taskid=501)
+        index = make({"taskid": 501}, {"taskid": 502}, name="-b", fields={"taskid": {"type": "double"}})
+        assert rows(extract(index, taskid=501), "taskid") == [(501,)]
 
     def test_filter_by_a_field_that_is_not_indexed_is_refused(self, make: Make, extract: Any) -> None:
         index = make({}, fields={"taskid": {"type": "long", "index": False, "doc_values": False}})

@@ -80,8 +80,8 @@ def test_a_report_warns_of_figures_that_are_too_small(tmp_path: Path) -> None:
     assert "<dt>read from</dt><dd>frontier-new-*</dd>" in text
     assert "The index frontier-new-2026-09 was closed &amp; not read." in text
     assert "2,500,000 documents" in text
-    assert "Only queries that were not cached were extracted" in text
-    assert "Only queries of task 77 were extracted" in text
+    assert "Only queries with taskid 77, not cached were extracted" in text
+    assert "shares of cached queries say nothing here" in text
 
 
 @pytest.mark.usefixtures("few")

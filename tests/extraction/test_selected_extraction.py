@@ -1,0 +1,161 @@
+"""Extraction of a selection: from a file and from Elasticsearch, the rows are those of the whole, filtered."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from elasticsearch import Elasticsearch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+import frontierlab as fl
+from frontierlab import Selection
+from frontierlab.extraction.selected import selected
+from frontierlab.sample import World
+from frontierlab.selection import QUERY_KINDS
+from tests.services.elasticsearch import ElasticsearchServer
+from tests.support.examples import examples
+from tests.support.extractions import assert_same_rows, elastic_settings
+from tests.support.logs import table
+from tests.support.random_logs import WORLDS, selections, world
+from tests.support.reference_filters import LISTED, Rows, milliseconds, moment, selects
+
+DAY = {"since": "2026-10-01", "until": "2026-10-02"}
+# (mapping, world): the same documents as real installations index them, in three indices of one pattern
+PARTS = {
+    "standard": World(1_500, seed=21, malformed=0.15, indexable=True),
+    "text": World(1_500, seed=22, malformed=0.15, indexable=True),
+    "strings": World(1_500, seed=23, malformed=0.15, indexable=True, numbers_as_strings=True),
+}
+
+
+@functools.cache
+def rows_of(which: str) -> Rows:
+    """Return the rows of a part, or of all parts, as plain Python values; times in ms since the epoch."""
+    parts = PARTS.values() if which == "all" else [PARTS[which]]
+    rows = [row for part in parts for row in part.logs().to_pylist()]
+    return [{**row, "time": milliseconds(row["time"])} for row in rows]
+
+
+@functools.cache
+def _values(which: str, column: str) -> st.SearchStrategy[list[Any]]:
+    seen = sorted({row[column] for row in rows_of(which)}, key=str)
+    strange: list[Any] = [7, -1, 2**40, 2**63 - 1] if column == "taskid" else ["elsewhere", "", None]
+    if column == "db":
+        strange = [None]
+    return st.lists(st.sampled_from([*seen, *seen, *strange]), min_size=1, max_size=4)
+
+
+@st.composite
+def extracted(draw: st.DrawFn, which: str) -> Selection:
+    """Draw a selection whose values are for the most part in the rows."""
+    where: dict[str, Any] = {}
+    for column in draw(st.lists(st.sampled_from(LISTED), max_size=2, unique=True)):
+        where[column] = draw(_values(which, column))
+    where["cached"] = draw(st.sampled_from([None, None, True, False]))
+    if not where["cached"] and draw(st.integers(0, 3)) == 0:
+        where["kind"] = draw(st.lists(st.sampled_from(QUERY_KINDS), min_size=1, max_size=3))
+    where["min_querytime"] = draw(st.sampled_from([None, None, 0, 13, 1000]))
+    if draw(st.booleans()):
+        since = draw(st.sampled_from([row["time"] for row in rows_of(which)[:200]]))
+        where["since"] = moment(since)
+        where["until"] = where["since"] + timedelta(hours=draw(st.sampled_from([1, 6])))
+    return Selection(**where)
+
+
+def in_plain_python(which: str, selection: Selection) -> Rows:
+    return [row for row in rows_of(which) if selects(selection)(row)]
+
+
+def number() -> Callable[[], str]:
+    count = iter(range(10_000))
+    return lambda: f"d{next(count)}"
+
+
+NAME = number()
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("exports")
+    found = {which: folder / f"{which}.ndjson" for which in (*PARTS, "all")}
+    for which, part in PARTS.items():
+        part.write(found[which])
+    found["all"].write_bytes(b"".join(found[which].read_bytes() for which in PARTS))
+    return found
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("data")
+
+
+def check(dataset: fl.Dataset, which: str, selection: Selection) -> None:
+    """Check rows and counts of an extraction of a selection."""
+    counts = dataset.counts
+    assert counts.read == counts.kept + counts.left_out + counts.malformed
+    expected = in_plain_python(which, selection)
+    assert counts.kept == len(expected)
+    assert_same_rows(dataset.to_arrow(), table(expected))
+    assert Selection.of_request(dataset.manifest.request) == in_order(selection).but(since=None, until=None)
+
+
+def in_order(selection: Selection) -> Selection:
+    lists = {name: getattr(selection, name) for name in (*LISTED, "kind")}
+    return selection.but(
+        **{name: sorted(v, key=lambda one: (one is None, one)) for name, v in lists.items() if v is not None}
+    )
+
+
+quiet = settings(max_examples=examples(12), deadline=None, suppress_health_check=[*HealthCheck])
+
+
+@given(st.data())
+def test_mask_of_rows_is_that_of_an_independent_implementation(data: st.DataObject) -> None:
+    logs = world(data.draw(st.integers(0, WORLDS - 1)))
+    selection = data.draw(selections(logs.seed))
+    assert selected(table(logs.rows), selection).to_pylist() == [selects(selection)(row) for row in logs.rows]
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@given(data=st.data())
+@quiet
+def test_selection_of_a_file_gives_the_rows_of_the_whole(
+    data: st.DataObject, files: dict[str, Path], folder: Path
+) -> None:
+    selection = data.draw(extracted("all"))
+    dataset = fl.extract(
+        fl.sample.settings(data_dir=folder), name=NAME(), source=files["all"], selection=selection, progress=False
+    )
+    check(dataset, "all", selection)
+    assert dataset.counts.read == 4_500
+
+
+@pytest.mark.elasticsearch
+class TestElasticsearch:
+    """The same from a real Elasticsearch, in mappings that differ by index."""
+
+    @pytest.fixture(scope="class")
+    def pattern(self, es: Elasticsearch) -> Iterator[str]:
+        for mapping, part in PARTS.items():
+            fl.sample.load(es, part, f"test-selected-{mapping}", mapping=mapping)  # type: ignore[arg-type]
+        yield "test-selected-"
+        es.indices.delete(index=[f"test-selected-{mapping}" for mapping in PARTS])
+
+    @pytest.mark.filterwarnings("ignore::UserWarning")
+    @pytest.mark.parametrize("which", [*PARTS, "all"])
+    @given(data=st.data())
+    @quiet
+    def test_selection_of_an_index_gives_the_rows_of_the_whole(
+        self, data: st.DataObject, which: str, pattern: str, elasticsearch_server: ElasticsearchServer, folder: Path
+    ) -> None:
+        selection = data.draw(extracted(which))
+        index = pattern + which.replace("all", "*")
+        options = elastic_settings(elasticsearch_server, folder, index)
+        dataset = fl.extract(options, name=NAME(), selection=selection, progress=False)
+        check(dataset, which, selection)
