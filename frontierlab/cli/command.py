@@ -24,7 +24,7 @@ from frontierlab.errors import FrontierlabError
 if TYPE_CHECKING:
     from frontierlab.settings import Settings
 
-__all__ = ["CANNOT", "Call", "Command", "FINDINGS", "NOTHING"]
+__all__ = ["CANNOT", "Call", "Command", "FINDINGS", "NOTHING", "Terminated"]
 
 NOTHING = 0
 """Exit code: done, and nothing found that a person should see."""
@@ -46,7 +46,7 @@ _DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an er
 _JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON, an object a line, instead of text.")
 
 
-class _Terminated(BaseException):
+class Terminated(BaseException):
     """The process was asked to end by SIGTERM."""
 
 
@@ -164,9 +164,9 @@ class Command(click.Command):
         except OutputClosed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at the end
             code = _CLOSED
-        except (KeyboardInterrupt, _Terminated) as signalled:
+        except (KeyboardInterrupt, Terminated) as signalled:
             note(f"\nStopped. {self.interrupted}")
-            code = _TERMINATED if isinstance(signalled, _Terminated) else _INTERRUPTED
+            code = _TERMINATED if isinstance(signalled, Terminated) else _INTERRUPTED
         except Exception as error:
             if debug:
                 traceback.print_exc()
@@ -198,7 +198,7 @@ def _ending_by_sigterm() -> Iterator[None]:
     """End as by Ctrl-C if the process is asked to end, so that nothing half-done is left."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        raise _Terminated
+        raise Terminated
 
     if threading.current_thread() is not threading.main_thread():
         yield

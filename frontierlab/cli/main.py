@@ -11,7 +11,10 @@ from frontierlab.cli.group import LazyGroup
 
 __all__ = ["COMMANDS", "main", "root"]
 
-COMMANDS = ("extract", "datasets", "config")
+COMMANDS = (
+    *("overview", "extract", "datasets", "ask", "sql", "report", "caching", "changes"),
+    *("catalogue", "jobs", "worker", "config", "completion"),
+)
 """The commands, in the order of ``--help``; each is a module of `frontierlab.cli.commands`."""
 
 root = LazyGroup(

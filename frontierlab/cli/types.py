@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import click
@@ -10,7 +11,9 @@ from click.shell_completion import CompletionItem
 
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 
-__all__ = ["DATASET", "MaybeMissing", "NumberOrAll", "Time", "Word"]
+__all__ = ["Age", "DATASET", "MaybeMissing", "NumberOrAll", "Time", "Word"]
+
+_UNITS = {"s": "seconds", "min": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Time(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.5 alone
@@ -26,6 +29,19 @@ class Time(click.ParamType):  # type: ignore[type-arg]  # generic since click 8.
             return parse_time(value)
         except InvalidRequestError as error:
             self.fail(str(error), param, ctx)
+
+
+class Age(click.ParamType):  # type: ignore[type-arg]
+    """A length of time, such as 30d."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """Return the length."""
+        found = re.fullmatch(rf"(\d{{1,6}})({'|'.join(_UNITS)})", str(value))
+        if found is None:
+            self.fail(f"{value!r} is not a length of time. Valid: a whole number and {', '.join(_UNITS)}.", param, ctx)
+        return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 class NumberOrAll(click.ParamType):  # type: ignore[type-arg]

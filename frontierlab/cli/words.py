@@ -65,10 +65,13 @@ def _options(command: click.Command, context: click.Context) -> dict[str, click.
 def _arguments(text: str, command: click.Command) -> str:
     """Return the arguments of a call as words of a command; settings are not an argument there."""
     options = _options(command, click.Context(command))
+    positional = {parameter.name for parameter in command.params if isinstance(parameter, click.Argument)}
     words = []
     for argument in filter(None, map(str.strip, text.split(","))):
         keyword = _KEYWORD.fullmatch(argument)
-        if keyword is not None:
+        if keyword is not None and keyword["name"] in positional:
+            words.append(_unquoted(keyword["value"]))
+        elif keyword is not None:
             words.append(_option(keyword, options))
         elif argument != "settings":
             words.append(_unquoted(argument))

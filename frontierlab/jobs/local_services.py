@@ -33,7 +33,7 @@ from frontierlab.settings import Settings, as_variables
 from frontierlab.settings.checks import LONGEST_SOCKET, SOCKET_SCHEME
 from frontierlab.util.files import replacing
 
-__all__ = ["LocalServices", "main", "redis_server"]
+__all__ = ["LocalServices", "check", "main", "redis_server", "serve"]
 
 _START = 60  # seconds for the start
 _END = 10  # seconds for the end, before the process is killed
@@ -224,7 +224,7 @@ def main(argv: list[str] | None = None) -> int:
     given = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return _check() if given.check else _serve(given.follow_stdin)
+        return check() if given.check else serve(Settings(), given.follow_stdin)
     except FrontierlabError as error:
         print(error, flush=True)  # noqa: T201
         return 1
@@ -236,14 +236,24 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _check() -> int:
-    workers = Broker(Settings()).workers()
+def check(settings: Settings | None = None) -> int:
+    """List the workers; return 0 if one is of this machine, otherwise 1."""
+    workers = Broker(settings or Settings()).workers()
     print("\n".join(workers) or "No worker is running.", flush=True)  # noqa: T201
     return 0 if any(worker.startswith(f"{socket.gethostname()} ") for worker in workers) else 1
 
 
-def _serve(follow: bool) -> int:
-    with LocalServices(Settings()) as services:
+def serve(settings: Settings, follow: bool = False) -> int:
+    """Run a worker, and a Redis if one is needed, until one of them ends.
+
+    Parameters
+    ----------
+    settings
+        Settings of the worker.
+    follow
+        End when the standard input does, and return 0.
+    """
+    with LocalServices(settings) as services:
         log = services.start()
         print("ready" if follow else f"A worker is ready (log: {log}). Ctrl-C ends it.", flush=True)  # noqa: T201
         while all(child.poll() is None for child in services.children):

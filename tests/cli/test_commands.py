@@ -25,6 +25,17 @@ from tests.cli.conftest import Run
 
 # What a command takes beside the parameters of its function; the methods of a dataset have no name of one.
 OWN = {
+    **{f"frontierlab ask {name}": {"datasets"} for name in fl.filters.__all__},
+    "frontierlab sql": {"dataset"},
+    "frontierlab changes": {"dataset", "later", "compare", "fail_over"},
+    "frontierlab overview": {"output"},
+    "frontierlab caching efficiency": {"store"},
+    "frontierlab caching explain": {"since", "until"},
+    "frontierlab caching what-if": {"since", "until"},
+    "frontierlab jobs submit": {"wait"},
+    "frontierlab jobs wait": {"id"},
+    "frontierlab jobs cancel": {"id"},
+    "frontierlab worker": {"check"},
     "frontierlab datasets delete": {"yes"},
     "frontierlab datasets export": {"name"},
     "frontierlab config create": {"path", "secrets"},
@@ -42,12 +53,13 @@ def commands(command: click.Command, path: str = "frontierlab") -> Iterator[tupl
 
 
 ALL = dict(commands(root))
-EXAMPLES = [example for command in ALL.values() for example in command.examples]
+# Those of the worker, which does not end by itself, are in test_worker.
+EXAMPLES = [example for path, command in ALL.items() if path.split()[1] != "worker" for example in command.examples]
 
 
 def needs(example: str) -> list[pytest.MarkDecorator]:
     words = example.split()
-    if words[1] == "extract" and "--source" not in words:
+    if words[1] == "overview" or (words[1] == "extract" and "--source" not in words):
         return [pytest.mark.elasticsearch]
     return [pytest.mark.spark] if words[1] in ("ask", "sql", "report", "caching", "changes") else []
 
@@ -106,6 +118,10 @@ def test_an_example_works(
     if needs(example) == [pytest.mark.elasticsearch]:
         request.getfixturevalue("frontier_index")
         fl.datasets.delete_dataset("overlay")
+    if words[1] == "jobs":
+        run("jobs", "submit", "catalogue", "--backend", "inline")
+    if "overlay-later" in words:
+        fl.extract(name="overlay-later", source="dump.ndjson.zst", progress=False)
     stdin = ""
     if "<" in words:
         stdin = Path(words.pop()).read_text()

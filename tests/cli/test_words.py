@@ -38,6 +38,7 @@ def context() -> click.Context:
         ("Without one, extract(…, complete=False) works", "Without one, frontierlab extract … --no-complete works"),
         ("The same extract(…) call resumes", "The same frontierlab extract … call resumes"),
         ("frontierlab.datasets.delete_dataset('a', settings)", "frontierlab datasets delete a"),
+        ("fl.extract(settings, name='a', since='2026-10-01')", "frontierlab extract a --since 2026-10-01"),
         ("as Settings(es_address=…); or", "as Settings(es_address=…); or"),
         ("fl.unknown(bin_width=3) and other=4", "fl.unknown(bin_width=3) and other=4"),
         ("count(*) of redis://h?virtual_host=1", "count(*) of redis://h?virtual_host=1"),

@@ -47,9 +47,9 @@ __all__ = ["command"]
 @click.option("--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_obj
 def command(call: Call, /, name: str | None, extra_fields: tuple[str, ...], dry_run: bool, **request: Any) -> int:
-    """Extract query logs from Elasticsearch, or from an export file, into the dataset NAME.
+    """Extract query logs into the dataset NAME.
 
-    An interrupted extraction is resumed by the same command.
+    They come from Elasticsearch, or from an export file. An interrupted extraction is resumed by the same command.
     """
     from frontierlab.extraction.extract import extract
     from frontierlab.storage.losses import losses

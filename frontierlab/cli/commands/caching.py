@@ -1,0 +1,151 @@
+"""``frontierlab caching``: which folders waste the cache, why, and what would help."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.group import Group
+from frontierlab.cli.output import note, rows_of_frame
+from frontierlab.cli.types import DATASET, Time
+
+__all__ = ["command"]
+
+_FIRST = (
+    *("nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov", "efficiency_iov"),
+    *("wasted_bytes", "wasted_dbtime", "cause"),
+)
+_OF_FOLDER = "--db CONDBR2 --schema ATLAS_COOLOFL_PIXEL --folder /PIXEL/PixCalib --tag PixCalib-RUN2-000-00"
+
+
+@click.group("caching", cls=Group)
+def command() -> None:
+    """Find folders that waste the cache, and why."""
+
+
+def _of_folder(function: Any) -> Any:
+    """Give a command the options for a folder and tag, and for a window of time."""
+    options = [
+        click.option("--db", required=True, help="Database instance of the folder, such as CONDBR2."),
+        click.option("--schema", required=True, help="Schema of the folder."),
+        click.option("--folder", "nodefullpath", required=True, help="Full path of the folder."),
+        click.option("--tag", "tagname", required=True, help="Its tag; none for a folder without tags."),
+        click.option("--since", type=Time(), metavar="TIME", help="Only queries from this time on. UTC."),
+        click.option("--until", type=Time(), metavar="TIME", help="Only queries before this time."),
+        click.option("--allow-incomplete", is_flag=True, help="Use what is stored of an incomplete dataset."),
+    ]
+    for option in reversed(options):
+        function = option(function)
+    return click.argument("dataset", type=DATASET)(function)
+
+
+def _with_selection(keywords: dict[str, Any]) -> dict[str, Any]:
+    from frontierlab.selection import Selection
+
+    return {**keywords, "selection": Selection(since=keywords.pop("since"), until=keywords.pop("until"))}
+
+
+@command.command(
+    "efficiency",
+    cls=Command,
+    face="frontierlab.caching.efficiency",
+    examples=["frontierlab caching efficiency overlay --db CONDBR2"],
+    interrupted="Nothing was stored.",
+    selects=True,
+)
+@click.argument("dataset", type=DATASET)
+@click.option("--store", is_flag=True, help="Also store the figures in the history, to compare them over time.")
+@click.option("--allow-incomplete", is_flag=True, help="Use what is stored of an incomplete dataset.")
+@click.pass_obj
+def efficiency(call: Call, dataset: str, store: bool, allow_incomplete: bool, selection: Any) -> None:
+    """Rank folders and tags by what they waste.
+
+    efficiency_iov: different answers for different queries, 1 at best. wasted_bytes and wasted_dbtime (ms): what
+    fetching each answer only once would have saved.
+    """
+    from frontierlab.caching import efficiency as compute
+    from frontierlab.caching import history
+    from frontierlab.storage.store import open_dataset
+
+    opened = open_dataset(dataset, call.settings)
+    frame = compute(opened, call.settings, selection=selection, allow_incomplete=allow_incomplete)
+    if store:
+        note(f"{history.store(frame, opened, call.settings):,} records are stored in the history.")
+    rest = [name for name in frame.columns if name not in _FIRST]
+    call.out.frame(frame[[*_FIRST, *rest]], "No query has an interval of validity.")
+
+
+@command.command(
+    "explain",
+    cls=Command,
+    face="frontierlab.caching.explain",
+    examples=[f"frontierlab caching explain overlay {_OF_FOLDER}"],
+)
+@_of_folder
+@click.pass_obj
+def explain(call: Call, /, dataset: str, **keywords: Any) -> None:
+    """Explain why a folder and tag wastes the cache.
+
+    It shows its queries against its payloads, and the tasks that asked, most database time first. --json has also the
+    bins of the queries and the intervals of the payloads.
+    """
+    from frontierlab.caching import explain as explained
+
+    why = explained(dataset, call.settings, **_with_selection(keywords))
+    for text in why.notes:
+        note(text)
+    if call.out.as_json:
+        frames = {name: rows_of_frame(getattr(why, name)) for name in ("tasks", "queries", "intervals")}
+        summary = {"summary": why.summary, "problem": why.problem, "totals": why.totals, "notes": why.notes}
+        call.out.record({**why.folder._asdict(), **summary, **frames}, "")
+    else:
+        call.out.text(f"{why.summary}\n")
+        call.out.frame(why.tasks, "No task asked.")
+
+
+@command.command(
+    "what-if",
+    cls=Command,
+    face="frontierlab.caching.what_if",
+    examples=[f"frontierlab caching what-if overlay {_OF_FOLDER} --grid '1 run' --grid payload"],
+)
+@_of_folder
+@click.option(
+    "--grid",
+    "grids",
+    multiple=True,
+    help="A grid of IOVs to try: '10 lumiblocks', '1 run', '10 minutes' or payload. Can be repeated.  [default: some]",
+)
+@click.pass_obj
+def what_if(call: Call, /, dataset: str, grids: tuple[str, ...], **keywords: Any) -> None:
+    """Estimate what a coarser grid would leave.
+
+    The grid is that of the intervals of validity that clients ask for.
+    """
+    from frontierlab.caching import what_if as estimate
+
+    frame = estimate(dataset, call.settings, grids=grids or None, **_with_selection(keywords))
+    call.out.frame(frame)
+    if frame.attrs.get("advice"):
+        note(frame.attrs["advice"])
+
+
+@command.command(
+    "history",
+    cls=Command,
+    face="frontierlab.caching.history.read",
+    examples=["frontierlab caching history --dataset overlay"],
+)
+@click.option("--folder", "nodefullpath", help="Only this folder: its full path.")
+@click.option("--tag", "tagname", help="Only this tag.")
+@click.option("--dataset", type=DATASET, help="Only figures of this dataset.")
+@click.pass_obj
+def history(call: Call, /, **which: Any) -> None:
+    """List the stored figures over time."""
+    from frontierlab.caching.history import read
+
+    frame = read(call.settings, **which)
+    first = ["period_since", "period_until", "dataset", *_FIRST]
+    call.out.frame(frame[[*first, *(name for name in frame.columns if name not in first)]], "No figures are stored.")
