@@ -178,8 +178,11 @@ class Command(click.Command):
     def _explained(error: Exception, ctx: click.Context) -> str:
         if isinstance(error, FrontierlabError):
             return " ".join(in_words_of_options(text, ctx) for text in (str(error), *getattr(error, "__notes__", ())))
-        if isinstance(error, ImportError) and error.name:
-            return f'{error.name.partition(".")[0]} is not installed: pip install "frontierlab[all]"'
+        missing = (
+            error.name.partition(".")[0] if isinstance(error, ModuleNotFoundError) and error.name else "frontierlab"
+        )
+        if missing != "frontierlab":
+            return f'{missing} is not installed: pip install "frontierlab[all]"'
         return f"this is a fault of frontierlab ({type(error).__name__}: {error}). With --debug it shows where."
 
 

@@ -34,7 +34,7 @@ def compare_option(command: Any) -> Any:
 
 def opened(datasets: tuple[str, ...], settings: Settings) -> Any:
     """Return the logs of datasets."""
-    from frontierlab.spark import open_logs
+    from frontierlab import open_logs
 
     asked: Any = datasets[0] if len(datasets) == 1 else [*datasets]
     return open_logs(asked, settings=settings)

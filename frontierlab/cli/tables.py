@@ -15,7 +15,8 @@ _NARROWEST = 10  # characters that a column of texts keeps
 def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], width: int | None = None) -> tuple[str, list[str]]:
     """Return a table as text, and the names of columns for which there is no room.
 
-    Numbers are on the right of their column and have all their digits; fractions are rounded to six. A missing value
+    Numbers are on the right of their column. Integers have all their digits; fractions have six, or those before the
+    point. A missing value
     is ``-``. Characters that a terminal would obey, such as line breaks, are shown as escapes.
 
     Parameters
@@ -79,7 +80,7 @@ def _text(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.6g}"
+        return f"{value:.0f}" if 1e5 <= abs(value) < 1e16 else f"{value:.6g}"
     if isinstance(value, (dict, list)):
         value = json.dumps(value, ensure_ascii=False)
     # a name in the log can hold anything, also commands to the terminal

@@ -59,9 +59,8 @@ EXAMPLES = [example for path, command in ALL.items() if path.split()[1] != "work
 
 def needs(example: str) -> list[pytest.MarkDecorator]:
     words = example.split()
-    if words[1] == "overview" or (words[1] == "extract" and "--source" not in words):
-        return [pytest.mark.elasticsearch]
-    return [pytest.mark.spark] if words[1] in ("ask", "sql", "report", "caching", "changes") else []
+    indexed = words[1] == "overview" or (words[1] == "extract" and "--source" not in words)
+    return [pytest.mark.elasticsearch] if indexed else []
 
 
 def test_every_command_is_there() -> None:
@@ -120,6 +119,8 @@ def test_an_example_works(
         fl.datasets.delete_dataset("overlay")
     if words[1] == "jobs":
         run("jobs", "submit", "catalogue", "--backend", "inline")
+    if words[1:3] == ["caching", "history"]:
+        run("caching", "efficiency", "overlay", "--store")
     if "overlay-later" in words:
         fl.extract(name="overlay-later", source="dump.ndjson.zst", progress=False)
     stdin = ""

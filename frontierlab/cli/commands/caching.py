@@ -17,7 +17,7 @@ _FIRST = (
     *("nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov", "efficiency_iov"),
     *("wasted_bytes", "wasted_dbtime", "cause"),
 )
-_OF_FOLDER = "--db CONDBR2 --schema ATLAS_COOLOFL_PIXEL --folder /PIXEL/PixCalib --tag PixCalib-RUN2-000-00"
+_OF_FOLDER = "--db CONDBR2 --schema ATLAS_COOLOFL_PIXEL --folder /PIXEL/PixCalib --tag PixCalib-RUN2-DATA-UPD4-12"
 
 
 @click.group("caching", cls=Group)
@@ -44,7 +44,8 @@ def _of_folder(function: Any) -> Any:
 def _with_selection(keywords: dict[str, Any]) -> dict[str, Any]:
     from frontierlab.selection import Selection
 
-    return {**keywords, "selection": Selection(since=keywords.pop("since"), until=keywords.pop("until"))}
+    selection = Selection(since=keywords.pop("since"), until=keywords.pop("until"))
+    return {**keywords, "selection": selection}
 
 
 @command.command(

@@ -7,13 +7,18 @@ from typing import Any
 import click
 
 from frontierlab.cli.command import FINDINGS, NOTHING, Call, Command
-from frontierlab.cli.output import note
+from frontierlab.cli.output import note, rows_of_frame
 from frontierlab.cli.sources import compare_option, opened
 from frontierlab.cli.types import DATASET, NumberOrAll
 
 __all__ = ["command"]
 
 _MEASURES = ("share", "bytes", "failures")
+_NAMES = ("db", "schema", "nodefullpath", "tagname", "taskid", "taskname", "frontierserver")
+_SHOWN = (
+    *("what", "name", "share", "share_before", "share_change", "queries", "queries_before"),
+    *("bytes", "bytes_before", "failures", "failures_before"),
+)
 
 
 @click.command(
@@ -75,7 +80,10 @@ def command(
     else:
         raise click.UsageError("--compare is for windows of one dataset: leave it out, or the second dataset.")
     frame = what_changed(*sides, by=by, top=top)
-    call.out.frame(frame)
+    if call.out.as_json:
+        call.out.frame(frame)
+    else:
+        call.out.rows([*map(_named, rows_of_frame(frame))], _SHOWN, "No query matches.")
     if fail_over is None:
         return NOTHING
     named = frame[frame["part"] == "named"]
@@ -83,3 +91,9 @@ def command(
     if len(over):
         note(f"{len(over):,} of {len(named):,} changed by more than {fail_over:g} ({by}).")
     return FINDINGS if len(over) else NOTHING
+
+
+def _named(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row with its names in one column: each kind of row has its own."""
+    names = [str(row[name]) for name in _NAMES if row[name] is not None]
+    return {**row, "name": " ".join(names) if row["part"] == "named" else f"({row['part']}: {row['groups']})"}
