@@ -21,7 +21,7 @@ def page() -> str:
 
 
 def sections(command: click.Command, parent: click.Context | None, path: str) -> Iterator[str]:
-    """Yield the section of a command, and those of the commands in it; of the questions, which are alike, only a list."""
+    """Yield the section of a command, and those of its commands; of the questions, which are alike, a list."""
     options = {**command.context_settings, "terminal_width": WIDTH}
     context = click.Context(command, parent=parent, info_name=path.split()[-1], **options)
     if parent is not None:

@@ -37,8 +37,8 @@ def test_queries_of_a_selection_are_those_that_pandas_counts(rows: pd.DataFrame,
     ]
     selecting = [*WINDOW, "--db", "CONDBR2", "--db", "OFLP200", "--not-cached", "--min-querytime", "50"]
     found = records(run("ask", "queries-per-schema", "overlay", *selecting, "--top", "all", "--json"))
-    named = {row["schema"]: row["queries"] for row in found if row["part"] == "named"}
-    expected = chosen.groupby("schema", observed=True).size()
+    named = {(row["db"], row["schema"]): row["queries"] for row in found if row["part"] == "named"}
+    expected = chosen.groupby(["db", "schema"], observed=True).size()
     assert named == expected[expected > 0].to_dict()
     assert len(named) > 5
 

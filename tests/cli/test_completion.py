@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-
 import pytest
 from click.shell_completion import ShellComplete
 
