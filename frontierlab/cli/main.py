@@ -25,7 +25,8 @@ root = LazyGroup(
 
     Results are on the standard output: tables, or JSON with --json. All else that is said, and progress on a terminal,
     are on the standard error. Times are UTC; a period holds its beginning, and not its end. Servers, folders and
-    secrets are in the configuration file: frontierlab config --help.
+    secrets are in the configuration file: frontierlab config --help. DATASET is the name of a dataset, or a pattern of
+    names such as 'nightly-*', whose datasets are read as one.
     """,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

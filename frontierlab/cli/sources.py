@@ -11,10 +11,7 @@ from frontierlab.cli.types import DATASET
 if TYPE_CHECKING:
     from frontierlab.settings import Settings
 
-__all__ = ["DATASETS", "compare_option", "datasets_argument", "opened"]
-
-DATASETS = "DATASET is the name of one, or a pattern of names such as 'nightly-*'; several are read as one period."
-"""What the help says of datasets."""
+__all__ = ["compare_option", "datasets_argument", "opened"]
 
 
 def datasets_argument(command: Any) -> Any:

@@ -140,3 +140,15 @@ def test_stored_figures_come_back(overlay: Path, run: Run) -> None:
     assert sum(row["queries"] for row in why["tasks"]) >= worst["queries"]
     grids = records(run("caching", "what-if", "overlay", *of_folder, "--grid", "payload", "--json"))
     assert [row["grid"] for row in grids] == ["as asked", "payload"]
+
+
+def test_several_datasets_are_asked_as_one(empty: Path, run: Run) -> None:
+    for name, *window in (["half-1", "--until", "2026-10-01T12:00"], ["half-2", "--since", "2026-10-01T12:00"]):
+        done = run("extract", name, "--source", str(fl.sample.path()), *window)
+        assert done.exit_code == 0, done.stderr
+    both = [records(run("ask", "queries_per_db", *names, "--json")) for names in (["half-1", "half-2"], ["half-*"])]
+    kept = sum(fl.datasets.open_dataset(name).counts.kept for name in ("half-1", "half-2"))
+    assert both[0] == both[1]
+    assert sum(row["cached"] + row["not_cached"] + row["unknown"] for row in both[0]) == kept
+    (count,) = records(run("sql", "half-*", "SELECT count(*) AS queries FROM logs", "--json"))
+    assert count == {"queries": kept}

@@ -68,12 +68,10 @@ def efficiency(call: Call, dataset: str, store: bool, allow_incomplete: bool, se
     """
     from frontierlab.caching import efficiency as compute
     from frontierlab.caching import history
-    from frontierlab.storage.store import open_dataset
 
-    opened = open_dataset(dataset, call.settings)
-    frame = compute(opened, call.settings, selection=selection, allow_incomplete=allow_incomplete)
+    frame = compute(dataset, call.settings, selection=selection, allow_incomplete=allow_incomplete)
     if store:
-        note(f"{history.store(frame, opened, call.settings):,} records are stored in the history.")
+        note(f"{history.store(frame, dataset, call.settings):,} records are stored in the history.")
     rest = [name for name in frame.columns if name not in _FIRST]
     call.out.frame(frame[[*_FIRST, *rest]], "No query has an interval of validity.")
 
