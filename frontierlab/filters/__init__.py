@@ -26,6 +26,8 @@ Bins are half open and aligned to the epoch, or to 0 ms. Empty bins have rows to
 if the log does not say whether it was cached. If no query matches, the frame has no rows.
 ``attrs`` of a frame holds what a plot needs: the filter's name and the selection in words. ``attrs["answered"]``
 says what answered: ``engine`` (``duckdb`` or ``spark``), ``from`` (``summary`` or ``queries``) and ``seconds``.
+``attrs["notes"]``, if it is there, has sentences on why the figures are partial: gaps between datasets, or a dataset
+that was extracted with a selection, and lacks some of these queries. If it lacks all of them, `NotExtracted` warns.
 
 If possible, a filter reads the summaries of a dataset (`frontierlab.storage.summaries`) instead of its rows. The
 statement is the same, with sums in place of counts. The result is the same, but faster. It mostly applies when

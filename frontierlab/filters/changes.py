@@ -12,6 +12,7 @@ from frontierlab.engines.opening import Source, as_logs, beside, is_source
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.costs import COSTS
 from frontierlab.filters.expressions import NODE, add_percent_of_all
+from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.filters.question import Statement
 from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
 from frontierlab.selection import Selection
@@ -95,7 +96,9 @@ def what_changed(a: Side, b: Side, *, by: By = "share", top: int | None = 20) ->
     frame = pd.concat(found, ignore_index=True)[["what", *_names(), "part", "groups", *_numbers()]]
     frame.attrs = {"filter": "what_changed", "selection": now.in_words(), "before": before.in_words(), "by": by}
     frame.attrs[ANSWERED] = counts.attrs[ANSWERED]
-    if notes := [*dict.fromkeys(note for logs in tables.values() for note in logs.notes)]:
+    sides = ((tables["before"], before), (now_logs, now))
+    told = (note for logs, part in sides for note in (*logs.notes, *notes_of_extraction(logs, part)))
+    if notes := [*dict.fromkeys(told)]:
         frame.attrs["notes"] = notes
     return frame
 

@@ -14,6 +14,7 @@ from frontierlab.engines.asking import ANSWERED, answered, ask
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.compare import Compare, before
+from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.filters.question import NO_SHIFT, Question, Statement
 from frontierlab.selection import Selection
 
@@ -79,7 +80,8 @@ def as_filter(build: Callable[..., Question]) -> Filter:
             ANSWERED: answered(*(one.attrs[ANSWERED] for one in raw)),
         }
         frame.attrs.update(question.facts)
-        if notes := [*dict.fromkeys(note for one, *_ in windows for note in one.notes)]:
+        told = (note for one, part, _ in windows for note in (*one.notes, *notes_of_extraction(one, part)))
+        if notes := [*dict.fromkeys(told)]:
             frame.attrs["notes"] = notes
         if other is not None:
             frame.attrs["before"] = other.in_words()
