@@ -57,6 +57,7 @@ format: $(READY) ## Put the code into its form
 bench: $(READY) ## Measure extraction from a real Elasticsearch, caching figures, jobs, filters, engines and periods
 	@scripts/setup.sh java maven
 	$(BIN)/python -m benchmarks.extraction
+	$(BIN)/python -m benchmarks.overview
 	$(BIN)/python -m benchmarks.caching
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.filters

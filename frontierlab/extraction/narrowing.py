@@ -4,6 +4,9 @@ The filters only narrow the search: every document whose row meets the selection
 decide exactly (a folder that a document names by its id, a name in analysed text, a number written as text) passes too,
 and is decided on the completed rows (`frontierlab.extraction.selected`). A filter decides in each index by the field
 that holds exact values there: the field itself, or a sub-field such as ``.keyword``.
+
+Where no rows are made (`frontierlab.overview`), the filters are `certain`: only documents pass whose values are in the
+index as the selection gives them.
 """
 
 from __future__ import annotations
@@ -18,16 +21,18 @@ import pyarrow.compute as pc
 from frontierlab.catalogue import Catalogue
 from frontierlab.elastic.index_fields import Field
 from frontierlab.elastic.queries import ALL, NONE, all_of, any_of, in_indices, missing, none_of, terms
+from frontierlab.errors import InvalidRequestError
 from frontierlab.schema import COLUMNS
 from frontierlab.selection import QUERY_KINDS, Selection
 
-__all__ = ["COMPLETED", "IndexFields", "Narrowing", "fields_of", "narrowing"]
+__all__ = ["COMPLETED", "FIELDS", "IndexFields", "Narrowing", "combined", "fields_of", "narrowing"]
 
 Query = dict[str, Any]
 Test = Callable[[str, str], Query]
 """``(field, type)`` → the query for the documents whose values may be among the wanted ones."""
 
 FIELDS = {column.name: column.field for column in COLUMNS if column.field is not None}
+"""The columns that come from a document → the document's field."""
 COMPLETED = {"nodefullpath": "node_id", "tagname": "tag_id"}
 """The columns that a catalogue completes, and the columns that they are completed from."""
 
@@ -82,6 +87,12 @@ class IndexFields:
     absent: Mapping[str, Collection[str]] = field(default_factory=dict)
 
 
+def combined(indices: IndexFields, values: Mapping[str, Sequence[Any]]) -> Query:
+    """Return the certain filter for documents that have one of the given values in each column; None is missing."""
+    maker = _Maker(indices, certain=True)
+    return all_of([maker.listed(column, given) for column, given in values.items()])
+
+
 def fields_of(selection: Selection, complete: bool) -> list[str]:
     """Return the fields of documents that a selection is decided by.
 
@@ -104,7 +115,9 @@ def fields_of(selection: Selection, complete: bool) -> list[str]:
     return [FIELDS[column] for column in dict.fromkeys(columns)]
 
 
-def narrowing(selection: Selection, indices: IndexFields, catalogue: Catalogue | None, complete: bool) -> Narrowing:
+def narrowing(
+    selection: Selection, indices: IndexFields, catalogue: Catalogue | None, complete: bool, *, certain: bool = False
+) -> Narrowing:
     """Return the filters for a selection; its times are not used.
 
     Parameters
@@ -117,8 +130,15 @@ def narrowing(selection: Selection, indices: IndexFields, catalogue: Catalogue |
         The catalogue that completes the rows; None if there is none yet.
     complete
         Whether rows are completed.
+    certain
+        Whether documents that the server cannot decide are left out; with that, `complete` must be False.
+
+    Raises
+    ------
+    InvalidRequestError
+        With `certain`: the server cannot decide a condition in an index.
     """
-    maker = _Maker(indices)
+    maker = _Maker(indices, certain)
     filters = [maker.listed(name, getattr(selection, name)) for name in _LISTED]
     for name, by_id in COMPLETED.items():
         values = getattr(selection, name)
@@ -136,8 +156,9 @@ def narrowing(selection: Selection, indices: IndexFields, catalogue: Catalogue |
 class _Maker:
     """Makes the filters of one selection, and notes what they cannot decide."""
 
-    def __init__(self, indices: IndexFields) -> None:
+    def __init__(self, indices: IndexFields, certain: bool = False) -> None:
         self._indices = indices
+        self._certain = certain
         self.exact = True
         self.notes: list[str] = []
 
@@ -170,6 +191,8 @@ class _Maker:
         """Return the filter for a flag; 1 counts as true, and 0 as false."""
 
         def test(name: str, type_: str) -> Query:
+            if type_ in _NAMES and self._certain:
+                return terms(name, _WORDS[wanted])
             if type_ in _NAMES:
                 self.exact = False
                 return all_of([{"exists": {"field": name}}, none_of([terms(name, _WORDS[not wanted])])])
@@ -181,6 +204,9 @@ class _Maker:
         """Return the filter for a kind: its flag, and no flag before it."""
         flags = QUERY_KINDS[:-1]
         before = flags[: flags.index(kind)] if kind in flags else flags
+        if self._certain:
+            own = self.flag(kind, True) if kind in flags else ALL
+            return all_of([own, *(none_of([self.flag(flag, True)]) for flag in before)])
         certain = [FIELDS[flag] for flag in before if self._types(FIELDS[flag]) <= {"boolean"}]
         self.exact &= len(certain) == len(before)
         excluded = none_of([terms(name, [True]) for name in certain]) if certain else ALL
@@ -188,13 +214,16 @@ class _Maker:
 
     def at_least(self, column: str, least: int) -> Query:
         """Return the filter for a measured number; the index may have cut a fraction that a row rounds up."""
-        self.exact = False
-        return self._decided(FIELDS[column], _NUMBERS, lambda name, _: {"range": {name: {"gte": least - 1}}}, False)
+        if not self._certain:
+            self.exact, least = False, least - 1
+        return self._decided(FIELDS[column], _NUMBERS, lambda name, _: {"range": {name: {"gte": least}}}, False)
 
     def _number(self, values: Sequence[int | None]) -> Test:
         numbers = [value for value in values if value is not None]
 
         def test(name: str, type_: str) -> Query:
+            if type_ in _NAMES and self._certain:
+                return any_of(_terms(name, list(map(str, numbers))))
             if type_ in _NAMES:  # also what is written in another way: "12.0", " 12"
                 self.exact = False
                 odd = all_of([{"exists": {"field": name}}, none_of([{"regexp": {name: _PLAIN_INTEGER}}])])
@@ -215,6 +244,12 @@ class _Maker:
             groups.setdefault(places.get(index), []).append(index)
         absent = {*self._indices.absent.get(name, ())}
         undecided = [index for index in groups.get(None, []) if index not in absent]
+        if undecided and self._certain:
+            types_there = self._indices.fields.get(name, Field()).in_words()
+            raise InvalidRequestError(
+                f"{', '.join(sorted(undecided))} cannot be searched by {name} (the field is {types_there}). Extract "
+                "the period and filter its rows, or leave the condition out."
+            )
         if undecided:
             self._note(name, undecided)
         found = []
@@ -224,7 +259,7 @@ class _Maker:
             else:
                 exact, type_ = place
                 lacks = [missing(one) for one in dict.fromkeys((name, exact))] if or_missing else []
-                query = any_of([test(exact, type_), *lacks, _ignored(name, exact)])
+                query = any_of([test(exact, type_), *lacks, *([] if self._certain else [_ignored(name, exact)])])
             members = [index for index in group if place is not None or index in absent]
             if members:
                 found.append(query if len(members) == len(self._indices.searched) else _within(members, query))

@@ -10,9 +10,10 @@ from typing import Any
 
 from frontierlab.documents.lenient import MalformedDocument, convert_text, converter_of
 from frontierlab.elastic.client import Index
+from frontierlab.extraction.narrowing import FIELDS
 from frontierlab.overviews import aggregations
 from frontierlab.overviews.aggregations import EXACT, ZERO, Counts, added, counts_of
-from frontierlab.overviews.parts import Part
+from frontierlab.overviews.parts import Group, Part
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.selection import QUERY_KINDS
 
@@ -127,7 +128,7 @@ class Looker:
         self.rounded = False
 
     def _asked(
-        self, what: str, ask: Callable[[Part], tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]]
+        self, what: str, ask: Callable[[Part], tuple[Mapping[str, Any], Sequence[dict[str, Any]]]]
     ) -> Iterator[tuple[Part, dict[str, Any]]]:
         """Search the parts; `ask` returns the aggregations and more conditions for a part, or no aggregations."""
         for part in self._parts:
@@ -144,7 +145,7 @@ class Looker:
         """Count all documents, and find the names of the configured databases."""
         found = self.databases
 
-        def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[dict[str, Any]]]:
             every: dict[str, Any] = {"filter": {"match_all": {}}}
             wanted: dict[str, Any] = {"all": every, "ignored": {"filter": {"exists": {"field": "_ignored"}}}}
             if (mapped := part.group.shape.fields.get("sqldb")) is None:
@@ -176,29 +177,41 @@ class Looker:
                 found[int(bucket["key"])] = dict(sums)
         return found
 
-    def combinations(self, fields: Sequence[str]) -> Counted:
-        """Count all combinations of the values of fields, the first of which is ``sqldb``."""
+    def combinations(self, columns: Sequence[str]) -> Counted:
+        """Count all combinations of the values of columns, the first of which is ``db``."""
         found = Counted()
         for part in self._parts:
-            missing = [name for name in fields if name not in part.group.shape.fields]
-            for bucket in self._pages(part, fields, found):
-                values = {**dict.fromkeys(missing), **bucket["key"]}
-                if values["sqldb"] in self.databases.names:  # not another value of an array
-                    found.add(tuple(_value(name, values[name]) for name in fields), self._counts(bucket))
+            found.whole &= self._combined(part, columns, found, self._configured(part))
             self._told("folders")
         return found
 
-    def _pages(self, part: Part, fields: Sequence[str], found: Counted) -> Iterator[Mapping[str, Any]]:
-        if "sqldb" not in part.group.shape.fields:
-            return
+    def combinations_in(self, group: Group, columns: Sequence[str], condition: dict[str, Any]) -> Counted:
+        """Count all combinations of the values of columns in the documents of a group that meet a condition."""
+        found = Counted()
+        for part in self._parts:
+            if part.group is group:
+                found.whole &= self._combined(part, columns, found, self._configured(part), condition)
+        return found
+
+    def _combined(self, part: Part, columns: Sequence[str], found: Counted, *more: dict[str, Any]) -> bool:
+        """Count the combinations in a part; return whether these were all."""
+        shape = part.group.shape
+        fields = [FIELDS[column] for column in columns]
+        if "sqldb" not in shape.fields:
+            return True
+        missing = [name for name in fields if name not in shape.fields]
         after: Mapping[str, Any] | None = None
         for _ in range(PAGES):
-            wanted = {"all": aggregations.composite(part.group.shape, fields, PAGE, after)}
-            answer = part.ask(self._index, wanted, self._configured(part))["all"]
-            yield from answer["buckets"]
+            answer = part.ask(self._index, {"all": aggregations.composite(shape, fields, PAGE, after)}, *more)["all"]
+            for bucket in answer["buckets"]:
+                values = {**dict.fromkeys(missing), **bucket["key"]}
+                if values["sqldb"] in self.databases.names:  # not another value of an array
+                    instance = str(values["sqldb"]).partition("_")[0]
+                    rest = (_value(name, values[name]) for name in fields[1:])
+                    found.add((instance, *rest), self._counts(bucket))
             if (after := answer.get("after_key")) is None or len(answer["buckets"]) < PAGE:
-                return
-        found.whole = False
+                return True
+        return False
 
     def values(self, name: str, top: int) -> Values:
         """Count the values of a field; the `top` largest exactly if there are too many for one answer."""
@@ -245,7 +258,7 @@ class Looker:
 
     def _only(
         self, part: Part, name: str, values: Sequence[Any], answers: Sequence[_Answer]
-    ) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+    ) -> tuple[Mapping[str, Any], Sequence[dict[str, Any]]]:
         """Return the aggregation of some values of a field, in all forms that were seen in the part's indices."""
         shape = part.group.shape
         if name not in shape.fields:
@@ -263,7 +276,7 @@ class Looker:
         """Return the name of each of these tasks that has one; of several names, the alphabetically last."""
         found: dict[int, str] = {}
 
-        def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
+        def ask(part: Part) -> tuple[Mapping[str, Any], Sequence[dict[str, Any]]]:
             shape = part.group.shape
             wanted, more = self._only(part, "taskid", tasks, ()) if tasks and "taskname" in shape.fields else ({}, ())
             if wanted:

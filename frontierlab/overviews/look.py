@@ -6,19 +6,19 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import pyarrow as pa
-
 from frontierlab.catalogue import Catalogue
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import PointInTimeLost
+from frontierlab.errors import InvalidRequestError
+from frontierlab.extraction.narrowing import fields_of
 from frontierlab.extraction.request import Request
 from frontierlab.filters.bins import TimeBins
+from frontierlab.overviews.conditions import FOLDER, certain, completed, may_name, names_of, of_combinations
 from frontierlab.overviews.counting import Counted, Looker, Values
 from frontierlab.overviews.parts import FIELDS, Group, Part, frozen, parts_of, searched
 from frontierlab.overviews.remarks import Remarks
 from frontierlab.overviews.result import Overview
 from frontierlab.overviews.tables import kinds_frame, table, time_frame, total_of, without
-from frontierlab.schema import NAME
 from frontierlab.selection import Selection
 from frontierlab.util.progress import ProgressCallback, ProgressMeter
 from frontierlab.util.times import from_milliseconds
@@ -27,7 +27,6 @@ __all__ = ["Look", "Steps"]
 
 _WIDTHS = (60, 300, 900, 3_600, 21_600, 86_400, 604_800)  # seconds of a bin
 _BINS = 300  # about as many as a figure can show
-_FOLDER = ("sqldb", "sqlowner", "sqlnodefullpath", "sqlnodeid")
 _VALUES = {"tasks": "taskid", "servers": "frontierserver", "sites": "computingsite", "squids": "squid"}
 _STEPS = 4 + len(_VALUES)  # searches of a part, at least
 _TRIES = 2  # how often a look begins, if the server forgets its point in time
@@ -54,6 +53,11 @@ class Steps:
     def done(self, message: str) -> None:
         """Count a search."""
         self._meter.add(1)
+        self._message = message
+        self.tell()
+
+    def again(self, message: str) -> None:
+        """Report a search that was not planned."""
         self._message = message
         self.tell()
 
@@ -98,15 +102,15 @@ class Look:
         parts = [part for group in filled for part in parts_of(group, start or 0, stop, width)]
         found = self._counted(filled, parts, width, start, stop)
         self.remarks.of_fields(groups)
-        if not parts:
-            self.remarks.of_nothing(self.index)
+        if not found["documents"]:
+            self.remarks.of_nothing(self.index, selected=self.request.conditions != Selection())
         return Overview(
             **found,
             index=self.index.name,
             source=self.index.url,
             since=None if start is None else from_milliseconds(start),
             until=from_milliseconds(stop),
-            selection=Selection(),
+            selection=self.request.conditions,
             bin_seconds=width / 1000,
             top=self.top,
             limit_queries=self.request.limit_queries,
@@ -117,8 +121,11 @@ class Look:
 
     def _groups(self) -> list[Group]:
         """Return the groups of indices, with the numbers of their documents in the period."""
-        groups = [Group(shape, names, ()) for shape, names in searched(self.index, FIELDS)]
+        chosen = self.request.conditions
+        wanted = dict.fromkeys((*FIELDS, *fields_of(chosen, complete=True)))
+        groups = [Group(shape, names) for shape, names in searched(self.index, [*wanted])]
         for group in groups:
+            group.conditions = certain(chosen, group.shape)
             query = Part(group, self.request.start, self.request.stop).query()
             group.documents, group.shards = self.index.count_and_shards(query, group.names)
         return groups
@@ -147,6 +154,7 @@ class Look:
             looker = Looker(self.index, parts, self.steps.done)
             try:
                 with frozen(self.index, groups):
+                    self._narrow(groups, parts)
                     looker.look_at_databases(self.request.db_instances)
                     bins = looker.over_time(width)
                     frames = self._tables(looker, remarks)
@@ -154,7 +162,8 @@ class Look:
             except PointInTimeLost:
                 if attempt == _TRIES:
                     raise
-        window = Selection(since=None if start is None else from_milliseconds(start), until=from_milliseconds(stop))
+        begin = None if start is None else from_milliseconds(start)
+        window = self.request.conditions.but(since=begin, until=from_milliseconds(stop))
         frames |= {"over_time": time_frame(bins, width, window), "kinds": kinds_frame(bins)}
         for name, frame in frames.items():
             frame.attrs = {"overview": name, "selection": window.in_words()}
@@ -166,11 +175,27 @@ class Look:
         found = looker.databases
         return {**frames, "queries": queries, "documents": found.documents, "left_out": found.left_out(queries)}
 
+    def _narrow(self, groups: list[Group], parts: list[Part]) -> None:
+        """Find the documents of the selected folders and tags."""
+        chosen = self.request.conditions
+        columns = names_of(chosen)
+        for group in groups if columns else ():
+            group.folders = ()
+            looker = Looker(self.index, [part for part in parts if part.group is group], self.steps.again)
+            looker.look_at_databases(self.request.db_instances)
+            found = looker.combinations_in(group, columns, may_name(chosen, group.shape))
+            if not found.whole:
+                raise InvalidRequestError(
+                    "There are too many names of folders and tags in the documents to select some. Leave nodefullpath "
+                    "and tagname out, or extract the period and filter its rows."
+                )
+            group.folders = [of_combinations(chosen, group.shape, [*found.counts], self.catalogue)]
+
     def _tables(self, looker: Looker, remarks: Remarks) -> dict[str, Any]:
         """Return the frames of the largest groups."""
         folders = self._folders(looker, remarks)
-        schemas = without(folders, 2) if folders.whole else _instances(looker.combinations(_FOLDER[:2]))
-        databases = without(schemas, 1) if schemas.whole else _instances(looker.combinations(_FOLDER[:1]))
+        schemas = without(folders, 2) if folders.whole else looker.combinations(FOLDER[:2])
+        databases = without(schemas, 1) if schemas.whole else looker.combinations(FOLDER[:1])
         total = total_of(databases)
         frames = {
             "databases": table(databases, ["db"], self.top, total),
@@ -186,38 +211,14 @@ class Look:
 
     def _folders(self, looker: Looker, remarks: Remarks) -> Counted:
         """Count the folders, by their paths; a folder with an id only gets the path of the catalogue."""
-        by_id = looker.combinations(_FOLDER)
+        by_id = looker.combinations(FOLDER)
         keys = list(by_id.counts)
-        rows = pa.table(
-            {
-                "db": pa.array([_instance(key[0]) for key in keys], NAME),
-                "schema": pa.array([key[1] for key in keys], NAME),
-                "node_id": pa.array([key[3] for key in keys], pa.int64()),
-                "nodefullpath": pa.array([key[2] for key in keys], NAME),
-                "tag_id": pa.nulls(len(keys), pa.int64()),
-                "tagname": pa.nulls(len(keys), NAME),
-            }
-        )
-        if self.catalogue is not None:
-            rows = self.catalogue.complete(rows).rows
         found, unnamed = Counted(whole=by_id.whole), 0
-        for row, key in zip(rows.select(["db", "schema", "nodefullpath"]).to_pylist(), keys, strict=True):
-            found.add(tuple(row.values()), by_id.counts[key])
+        for row, key in zip(completed(keys, self.catalogue), keys, strict=True):
+            found.add((row["db"], row["schema"], row["nodefullpath"]), by_id.counts[key])
             unnamed += by_id.counts[key][0] if row["nodefullpath"] is None and key[3] is not None else 0
         remarks.of_folders(found, unnamed, catalogued=self.catalogue is not None)
         return found
-
-
-def _instance(name: str) -> str:
-    return name.partition("_")[0]
-
-
-def _instances(found: Counted) -> Counted:
-    """Return the numbers by database instance instead of the names in documents."""
-    merged = Counted(whole=found.whole)
-    for key, counts in found.counts.items():
-        merged.add((_instance(key[0]), *key[1:]), counts)
-    return merged
 
 
 def _largest(values: Values, top: int) -> list[int]:

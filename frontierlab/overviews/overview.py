@@ -35,6 +35,7 @@ def overview(
     *,
     since: str | date | datetime | None = None,
     until: str | date | datetime | None = None,
+    selection: Selection | None = None,
     bin_seconds: float | None = None,
     top: int = 10,
     progress: bool | ProgressCallback = True,
@@ -58,6 +59,9 @@ def overview(
     since, until
         The period ``[since, until)``. A time without a zone is UTC, another zone is converted. Without `since` it
         starts at the first document, without `until` it ends now.
+    selection
+        Count only these queries; times of the selection are the period. By default all are counted. Folders and tags
+        are selected as in completed rows, also where documents name them by id.
     bin_seconds
         Width of a time bin in seconds, a multiple of 0.001; by default a minute to a week, for about 300 bins.
     top
@@ -74,7 +78,8 @@ def overview(
     Raises
     ------
     InvalidRequestError, ConfigurationError
-        An argument or setting is not valid. Nothing was asked.
+        An argument or setting is not valid, or the indices cannot be searched by a condition of the selection; then
+        extract the period and filter its rows.
     CatalogueError
         The file of the catalogue is not a catalogue.
     ElasticsearchError
@@ -87,7 +92,7 @@ def overview(
     >>> fl.overview(since="2026-10-01", until="2026-10-02")  # doctest: +SKIP
     """
     settings = settings if isinstance(settings, Settings) else Settings(settings)
-    request = make_request(settings, since=since, until=until)
+    request = make_request(settings, since=since, until=until, selection=selection)
     check_top(top)
     if not 1 <= top <= _MOST:
         raise InvalidRequestError(f"top={top!r}: give a whole number of groups from 1 to {_MOST:,}.")

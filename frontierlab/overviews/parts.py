@@ -42,6 +42,8 @@ class Group:
         How a call names them: as the settings do if there is one group.
     conditions
         The queries that select their documents, in addition to time.
+    folders
+        The queries for the selected folders and tags.
     documents, shards
         The number of selected documents, and of shards, when the look began.
     pit
@@ -50,7 +52,8 @@ class Group:
 
     shape: Shape
     names: str
-    conditions: Sequence[Mapping[str, Any]]
+    conditions: Sequence[dict[str, Any]] = ()
+    folders: Sequence[dict[str, Any]] = ()
     documents: int = 0
     shards: int = 0
     pit: PointInTime | None = None
@@ -64,11 +67,11 @@ class Part:
     start: int | None
     stop: int | None
 
-    def query(self, *more: Mapping[str, Any]) -> dict[str, Any]:
+    def query(self, *more: dict[str, Any]) -> dict[str, Any]:
         """Return the query for its selected documents that meet more conditions."""
-        return time_query(self.start, self.stop, [*self.group.conditions, *more])
+        return time_query(self.start, self.stop, [*self.group.conditions, *self.group.folders, *more])
 
-    def ask(self, index: Index, aggregations: Mapping[str, Any], *more: Mapping[str, Any]) -> dict[str, Any]:
+    def ask(self, index: Index, aggregations: Mapping[str, Any], *more: dict[str, Any]) -> dict[str, Any]:
         """Return the aggregations of its documents that meet more conditions."""
         group = self.group
         assert group.pit is not None

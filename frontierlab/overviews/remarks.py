@@ -95,15 +95,15 @@ class Remarks:
                 f"{name} of {_some(indices)} cannot be counted as it is mapped; documents are read for it, slowly."
             )
 
-    def of_nothing(self, index: Index) -> None:
-        """Say when the index has documents, for a period without any."""
+    def of_nothing(self, index: Index, *, selected: bool) -> None:
+        """Say when the index has documents, for a period without any, or without any that is `selected`."""
         first, last = index.ends({"match_all": {}})
         if first is None or last is None:
             self.warnings.append(f"The index {index.name} has no documents at all.")
-        else:
-            self.warnings.append(
-                f"No document is in this period. The index has documents from {in_words(first)} to {in_words(last)}."
-            )
+            return
+        why = "meets the selection" if selected else "was found"
+        period = f"from {in_words(first)} to {in_words(last)}"
+        self.warnings.append(f"No document of this period {why}. The index has documents {period}.")
 
 
 def _some(indices: Sequence[str]) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
+
 import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
@@ -9,11 +12,13 @@ from hypothesis import strategies as st
 
 import frontierlab as fl
 from frontierlab import Selection
+from frontierlab.errors import ElasticsearchError, InvalidRequestError
 from frontierlab.sample import World
+from frontierlab.selection import QUERY_KINDS
 from tests.overviews.truth import TABLES, assert_true, numbers, plain, rows_of
 from tests.support.examples import examples
 from tests.support.extractions import elastic_settings
-from tests.support.reference_filters import moment
+from tests.support.reference_filters import LISTED, moment
 
 pytestmark = pytest.mark.elasticsearch
 WORLD = World(3_000, seed=5, malformed=0, indexable=True)
@@ -71,6 +76,75 @@ def test_a_random_window_is_that_of_the_rows(settings, rows, ends, top, width):
     window = {"since": moment(since), "until": moment(until)}
     found = look(settings, **window, top=top, bin_seconds=width)
     assert_true(found, rows, Selection(**window), bin_seconds=found.bin_seconds)
+
+
+@functools.cache
+def values(column):
+    """Return the values of a column of the world, and one that it does not have."""
+    seen = {row[column] for row in rows_of(WORLD.logs())}
+    return [*sorted(seen - {None}), None, 7 if column == "taskid" else "elsewhere"]
+
+
+@st.composite
+def selections(draw):
+    where = {}
+    for column in draw(st.lists(st.sampled_from(LISTED), max_size=2, unique=True)):
+        listed = [value for value in values(column) if column != "db" or value not in (None, "elsewhere")]
+        where[column] = draw(st.lists(st.sampled_from(listed), min_size=1, max_size=4))
+    where["cached"] = draw(st.sampled_from([None, None, True, False]))
+    if not where["cached"] and draw(st.booleans()):
+        where["kind"] = draw(st.lists(st.sampled_from(QUERY_KINDS), min_size=1, max_size=3))
+    where["min_querytime"] = draw(st.sampled_from([None, None, 0, 1000]))
+    return Selection(**where)
+
+
+@hypothesis_settings(max_examples=examples(25))
+@given(chosen=selections())
+def test_a_random_selection_is_that_of_the_rows(settings, rows, chosen):
+    found = look(settings, selection=chosen, bin_seconds=3_600, top=5)
+    assert_true(found, rows, chosen.but(**DAY), bin_seconds=3_600)
+    assert found.selection.where()[0] == chosen.where()[0]
+    if not found.documents:
+        assert found.warnings[0].startswith("No document of this period meets the selection")
+
+
+@pytest.mark.parametrize("mapping", ["text", "strings"])
+def test_a_selection_means_the_same_under_other_mappings(es, elasticsearch_server, data_dir, index, mapping):
+    world = World(1_000, seed=2, malformed=0, indexable=True, numbers_as_strings=mapping == "strings")
+    fl.sample.load(es, world, index, mapping=mapping)
+    logs = rows_of(world.logs())
+    folder = logs[0]["nodefullpath"]
+    for chosen in (
+        Selection(nodefullpath=[folder, None], cached=False, min_querytime=300),
+        Selection(taskid=[logs[0]["taskid"], None], schema=logs[0]["schema"]),
+        Selection(kind=["rejected", "first query"], db=logs[0]["db"], tagname=[logs[0]["tagname"], None]),
+    ):
+        found = look(elastic_settings(elasticsearch_server, data_dir, index), selection=chosen, bin_seconds=3_600)
+        assert found.queries
+        assert_true(found, logs, chosen.but(**DAY), bin_seconds=3_600)
+
+
+def test_the_call_that_follows_extracts_what_was_counted(settings):
+    chosen = Selection(since="2026-10-01T03:00", until="2026-10-01T19:00", db="CONDBR2", cached=False)
+    found = fl.overview(settings, selection=chosen, progress=False)
+    namespace = {"fl": fl, "settings": settings}
+    dataset = eval(found.extraction.replace("settings, ", "settings, progress=False, ", 1), namespace)
+    assert dataset.counts.kept == found.queries > 100
+    assert dataset.counts.read == found.documents
+    assert_true(found, rows_of(dataset.to_arrow()), chosen, bin_seconds=found.bin_seconds)
+
+
+def test_too_many_folders_in_a_selection_name_the_way_out(settings, monkeypatch):
+    monkeypatch.setattr("frontierlab.overviews.conditions._MOST", 3)
+    with pytest.raises(InvalidRequestError, match=r"fit into a search\. Select fewer, or extract"):
+        look(settings, selection=Selection(nodefullpath=[one for one in values("nodefullpath") if one]))
+
+
+def test_a_selection_by_a_field_that_the_index_lacks_names_it(es, elasticsearch_server, data_dir, index):
+    es.indices.create(index=index, mappings={"dynamic": False, "properties": {"@timestamp": {"type": "date"}}})
+    es.index(index=index, document=DOCUMENT, refresh=True)
+    with pytest.raises(ElasticsearchError, match="cannot be filtered by squid: the mapping lacks that field"):
+        look(elastic_settings(elasticsearch_server, data_dir, index), selection=Selection(squid="s"))
 
 
 def test_an_extraction_of_the_same_window_has_the_same_rows(settings):
@@ -209,3 +283,69 @@ class TestFolderNames:
         assert found.warnings == (
             "1 queries name their folder only by an id, and there is no catalogue yet: they are unnamed.",
         )
+
+
+@pytest.fixture(scope="module")
+def found(settings):
+    return look(settings, top=3)
+
+
+class TestShowing:
+    """What a reader gets to see."""
+
+    def test_text_has_the_numbers_and_the_call(self, found):
+        text = str(found)
+        largest = plain(found.folders)[0]
+        assert (
+            f"per folder: {largest['db']} {largest['schema']} {largest['nodefullpath']} {largest['queries']:,} ("
+            in text
+        )
+        assert f"{found.documents:,} documents, without" in text
+        assert found.extraction in text
+        assert (
+            repr(found)
+            == f"<Overview: test-overview: {found.queries:,} queries, 2026-10-01 00:00 to 2026-10-02 00:00 UTC>"
+        )
+
+    def test_notebook_text_is_escaped_and_names_parts(self, found):
+        page = dataclasses.replace(found, index="<a&b>", warnings=("too <few>",))._repr_html_()
+        assert "&lt;a&amp;b&gt;" in page
+        assert "<b>too &lt;few&gt;</b>" in page
+        assert "<a&b>" not in page
+        assert "(none named)" in page
+        assert f"({plain(found.tasks)[3]['groups']} others)" in page
+
+    def test_figures_are_drawn_from_the_frames(self, found):
+        from bokeh.models import ColumnDataSource
+
+        figures = found.figure().children
+        assert len(figures) == 10
+        drawn = [
+            source.data["queries_text"]
+            for source in figures[6].select(ColumnDataSource)
+            if "queries_text" in source.data
+        ]
+        assert drawn[0][0].startswith(f"{plain(found.tasks)[0]['queries']:,}")
+        assert figures[0].x_range is figures[1].x_range
+        assert found.figure().children[0] is not figures[0]
+
+    def test_others_whose_number_is_not_known_are_drawn(self, settings, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.counting.GROUPS", 6)
+        found = look(settings, top=3)
+        assert "(others)" in found._repr_html_()
+        assert found.figure().children
+
+    def test_page_holds_text_and_figures(self, found, tmp_path):
+        path = found.to_html(tmp_path / "look.html")
+        page = path.read_text()
+        assert "test-overview" in page
+        assert "Queries over time" in page
+        assert "<script src" not in page
+        with pytest.raises(
+            InvalidRequestError, match=r"look.png: an overview is written as a page; give a path that ends"
+        ):
+            found.to_html(tmp_path / "look.png")
+
+    def test_nothing_is_drawn_for_nothing(self, settings):
+        found = look(settings, since="2020-01-01", until="2020-01-02")
+        assert len(found.figure().children) == 6
