@@ -4,7 +4,7 @@
 5 ms, and prints a table; times are the median of several rounds in which the peers take turns.
 
 - efficiency: `frontierlab.caching.efficiency`, all folders and tags, with an empty cache of COOLR's answers
-- counting alone: the part that Spark counts, written to a file: the queries of each folder and tag, and how often
+- counting alone: the part that the engine counts, written to a file: the queries of each folder and tag, and how often
   each different query came, by Squid and task
 - count distinct: one statement that only counts the queries and the different queries of each folder and tag
 - one by one: one request to COOLR per query, one after the other, as today's tool does; some of the queries are
@@ -26,11 +26,11 @@ from pathlib import Path
 
 import pandas as pd
 import requests
-from pyspark.sql import DataFrame
 
 import frontierlab as fl
-from frontierlab import Settings, spark
+from frontierlab import Settings
 from frontierlab.caching.counting import count_folders, count_queries
+from frontierlab.engines import Logs
 from frontierlab.sample import World
 from tests.services.coolr import CoolrServer
 
@@ -43,14 +43,14 @@ WHERE iov_since >= 0 AND iov_until >= iov_since AND nodefullpath IS NOT NULL
 DISTINCT = f"""\
 SELECT db, schema, nodefullpath, tagname, count(*) AS queries,
        count(DISTINCT sqlhash, iov_since, iov_until) AS different
-FROM {{logs}} {SERVED}
+FROM logs {SERVED}
 GROUP BY db, schema, nodefullpath, tagname"""
 
 SOME = f"""\
 SELECT db, schema, nodefullpath AS node, tagname AS tag, iov_since AS since, iov_until AS until
-FROM {{logs}} {SERVED} AND tagname IN (SELECT tag FROM {{known}})
+FROM logs {SERVED} AND array_contains(:known, tagname)
 ORDER BY xxhash64(pandaid, time, sqlhash)
-LIMIT :count"""
+LIMIT 10000"""
 
 
 def one_by_one(queries: pd.DataFrame, host: str) -> int:
@@ -67,8 +67,8 @@ def one_by_one(queries: pd.DataFrame, host: str) -> int:
     return len(found)
 
 
-def counting_alone(logs: DataFrame, target: Path) -> None:
-    """Count what efficiency counts in Spark."""
+def counting_alone(logs: Logs, target: Path) -> None:
+    """Count what efficiency counts."""
     count_folders(logs)
     count_queries(logs, target, 1)
     shutil.rmtree(target)
@@ -111,13 +111,13 @@ def table(times: dict[str, list[float]], queries: int, sample: int, calls: int) 
 def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) -> None:
     """Measure the peers in turns, and print the table."""
     logs = fl.open_logs("benchmark", settings=live)
-    known = logs.sparkSession.createDataFrame(World().catalogue.select(["tag"]).to_pandas())
-    some = spark.to_pandas(logs.sparkSession.sql(SOME, args={"count": sample}, logs=logs, known=known))
-    counts = spark.run(logs, DISTINCT)
+    known = World().catalogue["tag"].drop_null().unique().to_pylist()
+    some = fl.sql(logs, SOME, known=known).head(sample)
+    counts = fl.sql(logs, DISTINCT)
     peers: dict[str, Callable[[], object]] = {
         "efficiency": lambda: fl.caching.efficiency("benchmark", live, progress=False),
         "counting alone": lambda: counting_alone(logs, live.data_dir / "counted"),
-        "count distinct": lambda: spark.run(logs, DISTINCT),
+        "count distinct": lambda: fl.sql(logs, DISTINCT),
         "one by one": lambda: one_by_one(some, live.coolr_host),
     }
     before = calls()
@@ -127,11 +127,11 @@ def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) 
     for number in range(rounds + 1):
         for peer, work in peers.items():
             took = seconds(work)
-            if number:  # the first round warms up Spark
+            if number:  # the first round warms up
                 times[peer].append(took)
     queries, different = int(counts["queries"].sum()), int(counts["different"].sum())
     print(f"{queries:,} queries, {different:,} different ones, of {len(counts)} folders and tags; {rounds} rounds,")
-    print(f"{os.cpu_count()} processors\n")
+    print(f"{os.cpu_count()} processors, {logs.engine}\n")
     print(table(times, queries, len(some), asked))
 
 
@@ -142,6 +142,7 @@ def main() -> None:
     parser.add_argument("--sample", type=int, default=2_000, help="number of queries that are asked one by one")
     parser.add_argument("--delay", type=float, default=0.005, help="seconds that each answer of COOLR takes")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--engine", choices=["duckdb", "spark"], default="duckdb")
     arguments = parser.parse_args()
     world = World(round(arguments.queries * DOCUMENTS), malformed=0)
     pipe, end = multiprocessing.Pipe()
@@ -154,7 +155,9 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         settings = make_dataset(Path(folder), world)
-        live = Settings(data_dir=settings.data_dir, coolr_host=pipe.recv(), coolr_cache_hours=0)
+        live = Settings(
+            data_dir=settings.data_dir, coolr_host=pipe.recv(), coolr_cache_hours=0, engine=arguments.engine
+        )
         measure(live, arguments.sample, arguments.rounds, calls)
     pipe.send(False)
     server.join()

@@ -149,7 +149,7 @@ def make(folder: Path, documents: int) -> Dataset:
 def rounds(dataset: Dataset, count: int, names: list[str]) -> Iterator[tuple[str, str, float]]:
     """Yield filter, peer and seconds."""
     session = fl.spark.session(fl.Settings(spark_master=f"local[{os.cpu_count()}]"))
-    logs = fl.open_logs(dataset, session=session)
+    logs = fl.open_logs(dataset, session=session).to_spark()
     with duckdb.connect() as connection:
         files = ", ".join(f"'{path}'" for path in dataset.files())
         connection.execute(f"CREATE VIEW logs AS SELECT * FROM read_parquet([{files}])")

@@ -11,7 +11,6 @@ from frontierlab.errors import InvalidRequestError
 from tests.spark.test_spark_statements import ENDLESS, active_jobs, nothing_is_left
 from tests.support.waiting import wait_for
 
-pytestmark = pytest.mark.spark
 LONG = 300  # seconds after which a test that waits has failed
 
 
@@ -27,11 +26,12 @@ def few(monkeypatch):
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
 
 
-@pytest.mark.usefixtures("running")
 def test_caching_figures_are_read_back_unchanged(settings, dataset):
     here = fl.caching.efficiency(dataset, settings, progress=False)
     job = jobs.submit("caching", settings=settings, backend="thread", dataset=dataset, store=True)
     found = job.result(LONG)
+    for frame in (found, here):
+        assert frame.attrs.pop("answered")["engine"] == "duckdb"
     assert found.attrs == here.attrs
     assert found.dtypes.equals(here.dtypes)
     assert found.equals(here)
@@ -40,7 +40,6 @@ def test_caching_figures_are_read_back_unchanged(settings, dataset):
     assert len(fl.caching.history.read(settings)) == len(here)
 
 
-@pytest.mark.usefixtures("running")
 def test_caching_figures_of_some_folders(settings, dataset):
     here = fl.caching.efficiency(dataset, settings, progress=False)
     folder = tuple(here.loc[0, ["db", "schema", "nodefullpath"]])
@@ -55,7 +54,7 @@ def test_caching_figures_of_some_folders(settings, dataset):
         jobs.submit("caching", settings=settings, backend="inline", dataset="d", store="yes")
 
 
-@pytest.mark.usefixtures("running", "few")
+@pytest.mark.usefixtures("few")
 def test_a_report_is_written(settings, dataset, tmp_path):
     job = jobs.submit("report", settings=settings, backend="thread", dataset=dataset, path=tmp_path / "r.html")
     assert job.result(LONG) == tmp_path / "r.html"
@@ -64,7 +63,7 @@ def test_a_report_is_written(settings, dataset, tmp_path):
         jobs.submit("report", settings=settings, backend="inline", dataset=dataset, path=tmp_path)
 
 
-@pytest.mark.usefixtures("running", "few")
+@pytest.mark.usefixtures("few")
 def test_a_report_of_a_selection(settings, dataset):
     selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")
     job = jobs.submit("report", settings=settings, backend="inline", dataset=dataset, selection=selection)
@@ -76,6 +75,7 @@ def test_a_report_of_a_selection(settings, dataset):
         jobs.submit("report", settings=settings, backend="inline", dataset="d", selection={"dbs": ["CONDBR2"]})
 
 
+@pytest.mark.spark
 @pytest.mark.parametrize("kind", ["caching", "report"])
 def test_cancelling_a_job_ends_its_spark_work(settings, dataset, running, monkeypatch, kind):
     ask = SparkSession.sql

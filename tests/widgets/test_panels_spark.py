@@ -1,4 +1,4 @@
-"""Panels that ask Spark, without a browser: explore, caching, and the dashboard of all."""
+"""Panels that put questions to logs, without a browser: explore, caching, and the dashboard of all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ from frontierlab.sample import World
 from tests.support.logs import make_dataset
 from tests.widgets.test_panels_data import button
 
-pytestmark = [pytest.mark.spark, pytest.mark.usefixtures("running")]
 LONG = 180
 KEYS = ["db", "schema", "nodefullpath", "tagname"]
 
@@ -78,6 +77,7 @@ class TestExplore:
         assert list(panel.frames) == list(CHAPTERS["Databases and schemas"])
         assert len([m for m in drawn(panel) if isinstance(m, Plot)]) == len(panel.frames)
 
+    @pytest.mark.spark
     def test_the_start_of_spark_is_shown(self, settings, monkeypatch):
         monkeypatch.setattr(fl.spark, "start", lambda settings: Future())
         panel, told = ExplorePanel(settings.model_copy(update={"engine": "spark"})), []
