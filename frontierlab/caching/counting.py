@@ -203,6 +203,7 @@ def count_folders(logs: Logs, paths: Sequence[str] = (), selection: Selection | 
     condition, args = _condition(paths, selection)
     statement = _ASKED.format(condition=condition) + _FOLDERS
     frame = ask({"logs": logs}, statement, args, description="caching: folders")
+    frame = frame.sort_values("nodetime")  # the engine returns groups in any order
     how = dict.fromkeys(frame.columns[6:-2], "sum") | {"nodetime": "first", "first": "min", "last": "max"}
     merged: pd.DataFrame = frame.groupby([*KEYS, "folder_hash"], dropna=False, sort=True).agg(how).reset_index()
     merged = merged[frame.columns]

@@ -159,7 +159,7 @@ def explain(
         session=session,
         allow_incomplete=allow_incomplete,
     ) as opened:
-        queries = opened.queries.sort_values(["since", "until", "sqlhash"], ignore_index=True)
+        queries = opened.queries
         where, args = served(folder, selection)
         statement = _TASKS.format(where=where)
         tasks = ask({"logs": opened.logs}, statement, args, description=f"tasks that asked for {folder}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -138,7 +139,8 @@ def _add_up(tables: list[pa.Table], by: list[str]) -> pa.Table:
 def _wasted(sums: Mapping[str, Integers], count: str, cost: str, measured: str) -> float:
     """Return the sum of (count - 1) times the mean cost over groups with a measured cost."""
     known = sums[measured] > 0
-    return float(((sums[count][known] - 1) * (sums[cost][known] / sums[measured][known])).sum())
+    # fsum: the engine returns groups in any order, which must not change the last digits
+    return math.fsum((sums[count][known] - 1) * (sums[cost][known] / sums[measured][known]))
 
 
 def _sum(rows: pa.Table, name: str) -> int:

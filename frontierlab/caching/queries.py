@@ -61,10 +61,11 @@ def different_queries(logs: Logs, folder: FolderTag, selection: Selection | None
     Returns
     -------
     pandas.DataFrame
-        A row is one (``sqlhash``, ``since``, ``until``) with its number of ``queries``. For uncached queries:
-        ``bytes``, the sum over the ``sized`` queries with a size, and ``dbtime`` (ms), the sum over the ``timed``
-        queries with a database time. All Int64. ``is_time`` is true if the IOV is a time; null if the logs do
-        not say.
+        A row is one (``sqlhash``, ``since``, ``until``) with its number of ``queries``, sorted by ``since``, ``until``
+        and ``sqlhash``. For uncached queries: ``bytes``, the sum over the ``sized`` queries with a size, and ``dbtime``
+        (ms), the sum over the ``timed`` queries with a database time. All Int64. ``is_time`` is true if the IOV is a
+        time; null if the logs do not say.
     """
     where, args = served(folder, selection)
-    return ask({"logs": logs}, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")
+    frame = ask({"logs": logs}, _DIFFERENT.format(where=where), args, description=f"different queries of {folder}")
+    return frame.sort_values(["since", "until", "sqlhash"], ignore_index=True)
