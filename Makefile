@@ -13,15 +13,13 @@ help: ## List the targets
 	@sed -nE 's/^([a-z0-9-]+):[^#]*## (.*)/make \1|\2/p' $(MAKEFILE_LIST) | column -t -s '|'
 
 demo: $(READY) ## Show the library at work on the sample, with no server
-	@scripts/setup.sh java
 	$(BIN)/python -m frontierlab.demo
 
 lab: $(READY) ## Open the quick start in JupyterLab
-	@scripts/setup.sh java
 	$(BIN)/jupyter lab --ip=localhost $(AS_ROOT) notebooks/quickstart.ipynb
 
 worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no broker, until Ctrl-C
-	@scripts/setup.sh java redis
+	@scripts/setup.sh redis
 	$(BIN)/python -m frontierlab.jobs
 
 test: lint ## Check everything: lint, then all tests, with real services

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 from pathlib import Path
 
 import bokeh.io
@@ -35,11 +36,10 @@ def code_cells(path):
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
-@pytest.mark.spark
-@pytest.mark.usefixtures("running")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["caching", "explore", "extract"])
 def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
-    """In the session that is there: a kernel and a Spark each would take minutes."""
+    """In this process: a kernel each would take longer."""
     monkeypatch.setattr(bokeh.io, "output_notebook", lambda resources: None)
     shown = []
     monkeypatch.setattr(bokeh.io, "show", lambda figure: shown.append(components(figure)[0]))
@@ -66,10 +66,31 @@ def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
 REPORT = {"since": "2026-10-01T06:00", "until": "2026-10-01T12:00", "name": "night", "top": 1}
 
 
+NO_SPARK = """\
+import sys
+
+class NotInstalled:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pyspark", "py4j"):
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, NotInstalled())
+"""
+
+
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """Quick start and report as jobs, side by side, each with a kernel of its own."""
+    """Quick start and report as jobs, side by side, each with a kernel that finds neither pyspark nor Java."""
     folder = tmp_path_factory.mktemp("executed")
+    (folder / "sitecustomize.py").write_text(NO_SPARK)
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", path)
+        patch.setenv("JAVA_HOME", str(folder / "none"))
+        yield submitted(folder)
+
+
+def submitted(folder):
     settings = fl.sample.settings(data_dir=folder, notebooks=[FOLDER / "quickstart.ipynb", FOLDER / "report.ipynb"])
     given = {"quickstart": {}, "report": REPORT}
     return {
@@ -89,7 +110,7 @@ def outputs_of(job):
     return book, [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-@pytest.mark.spark
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["quickstart", "report"])
 def test_notebooks_run_in_a_kernel(executed, name):
     # the outputs speak: an error in a cell fails here, and so does an empty table or figure
@@ -100,7 +121,7 @@ def test_notebooks_run_in_a_kernel(executed, name):
     assert not errors
 
 
-@pytest.mark.spark
+@pytest.mark.slow
 def test_the_executed_report_has_its_parameters_and_needs_no_kernel(executed):
     book, outputs = outputs_of(executed["report"])
     (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]
