@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -15,9 +17,12 @@ from hypothesis import strategies as st
 
 import frontierlab as fl
 from frontierlab import Selection
+from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.extraction.request import make_request
 from frontierlab.extraction.selected import selected
 from frontierlab.sample import World
 from frontierlab.selection import QUERY_KINDS
+from frontierlab.storage.losses import LimitReached, NothingKept
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.support.examples import examples
 from tests.support.extractions import assert_same_rows, elastic_settings
@@ -159,3 +164,95 @@ class TestElasticsearch:
         options = elastic_settings(elasticsearch_server, folder, index)
         dataset = fl.extract(options, name=NAME(), selection=selection, progress=False)
         check(dataset, which, selection)
+
+
+class TestRequests:
+    """What may be asked, and how an extraction of it resumes."""
+
+    @pytest.fixture(autouse=True)
+    def much_is_malformed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("FRONTIERLAB_LOSS_WARNING_SHARE", "0.5")
+
+    @pytest.fixture
+    def export(self, files: dict[str, Path]) -> Path:
+        return files["standard"]
+
+    @pytest.mark.parametrize(
+        ("options", "where", "message"),
+        [
+            ({"cached": True}, {"cached": False}, "cached is given twice, as True and in the selection"),
+            ({"taskid": 5}, {"taskid": [5, 6]}, "taskid is given twice, as 5 and in the selection"),
+            ({"since": "2026-10-01"}, {"since": "2026-10-01T01:00"}, "since is given twice, as '2026-10-01' and"),
+            ({"cached": True}, {"kind": "rejected"}, "kind is that of queries that were not cached"),
+            ({"until": "2026-10-01"}, {"since": "2026-10-02"}, "until .* is not after since"),
+            ({}, {"db": "CONDBR2_RO"}, "db CONDBR2_RO is not in db_instances.* Valid: CONDBR2, OFLP200"),
+        ],
+    )
+    def test_contradictions_are_refused(
+        self, settings: fl.Settings, export: Path, options: Any, where: Any, message: str
+    ) -> None:
+        with pytest.raises(InvalidRequestError, match=message):
+            fl.extract(settings, name="d", source=export, selection=Selection(**where), progress=False, **options)
+        assert not [*settings.data_dir.glob("datasets/[!.]*")]
+
+    def test_selection_of_another_type_is_refused(self, settings: fl.Settings, export: Path) -> None:
+        with pytest.raises(InvalidRequestError, match=r"selection={'db': 'CONDBR2'} is not valid: give a frontierlab"):
+            fl.extract(settings, name="d", source=export, selection={"db": "CONDBR2"}, progress=False)  # type: ignore[call-overload]
+
+    def test_equal_requests_are_equal_however_they_are_written(self, settings: fl.Settings) -> None:
+        one = make_request(settings, source="f", selection=Selection(cached=False, taskid=7, schema=["B", None, "A"]))
+        two = make_request(settings, source="f", cached=False, taskid=7, selection=Selection(schema=["A", "B", None]))
+        assert one == two
+        assert one.selection == {"schema": ["A", "B", None]}
+
+    def test_another_selection_does_not_resume(self, settings: fl.Settings, export: Path) -> None:
+        class Stop(Exception):
+            pass
+
+        def stop(progress: Any) -> None:
+            if progress.done:
+                raise Stop
+
+        few = settings.model_copy(update={"part_documents": 300})
+        where = Selection(cached=False, min_querytime=10)
+        with pytest.raises(Stop):
+            fl.extract(few, name="d", source=export, selection=where, progress=stop)
+        match = r"another request: selection was {'min_querytime': 10} and is now {'min_querytime': 11}"
+        with pytest.raises(DatasetError, match=match):
+            fl.extract(few, name="d", source=export, selection=where.but(min_querytime=11), progress=False)
+        check(fl.extract(few, name="d", source=export, selection=where, progress=False), "standard", where)
+
+    def test_limit_counts_the_selected_documents_of_a_file(self, data_dir: Path, export: Path) -> None:
+        where = Selection(cached=True)
+        there = len(in_plain_python("standard", where))
+        settings = fl.sample.settings(data_dir=data_dir, limit_queries=there)
+        check(fl.extract(settings, name="d", source=export, selection=where, progress=False), "standard", where)
+        less = settings.model_copy(update={"limit_queries": there - 1})
+        with pytest.warns(LimitReached, match=f"there are {there:,} documents"):
+            dataset = fl.extract(less, name="less", source=export, selection=where, progress=False)
+        assert there - 5 < dataset.counts.kept < there
+
+    def test_dry_run_of_a_file_says_how_many_of_the_first_are_kept(self, settings: fl.Settings, export: Path) -> None:
+        dry = fl.extract(settings, source=export, selection=Selection(cached=True), dry_run=True)
+        assert dry.documents == 1_500
+        assert re.search(r"the selection decides then\. It keeps \d+ of the first 1,000", str(dry))
+
+    def test_job_extracts_a_selection(self, settings: fl.Settings, export: Path) -> None:
+        where = Selection(schema="ATLAS_COOLOFL_PIXEL", cached=False)
+        job = fl.jobs.submit(
+            "extraction", settings=settings, backend="inline", name="d", source=export, selection=where
+        )
+        check(job.result(), "standard", where)
+        assert job.record().arguments["selection"] == json.loads(where.to_json())
+
+    def test_nothing_kept_gives_the_reason(self, settings: fl.Settings, export: Path) -> None:
+        with pytest.warns(NothingKept, match=r"None of 1,500 documents .*outside the selection [\d,]+"):
+            fl.extract(settings, name="d", source=export, selection=Selection(schema="X"), progress=False)
+
+    def test_exported_dataset_keeps_its_selection_when_imported(
+        self, settings: fl.Settings, export: Path, tmp_path: Path
+    ) -> None:
+        where = Selection(schema=["ATLAS_COOLOFL_PIXEL"])
+        dataset = fl.extract(settings, name="d", source=export, selection=where, progress=False)
+        again = fl.datasets.import_parquet(dataset.export(tmp_path / "d.parquet"), "e", settings)
+        assert Selection.of_request(again.manifest.request) == where

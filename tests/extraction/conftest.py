@@ -1,0 +1,3 @@
+"""What the tests of extractions share."""
+
+from tests.support.indices import make  # noqa: F401
