@@ -10,7 +10,8 @@ from bokeh.models.annotations import Label, Span
 from bokeh.plotting import figure
 
 from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
-from frontierlab.plots.grouped import limited, name_rows
+from frontierlab.plots.drawing import dress_axis, fill_axis
+from frontierlab.plots.grouped import limited, rows_axis
 from frontierlab.plots.style import (
     COLOURS,
     add_to_legend,
@@ -61,7 +62,10 @@ def what_changed(frame: pd.DataFrame, *, selection: str | None = None, top: int 
     if not rows["change"].any():
         return empty(title, words, f"Nothing changed: {_SAME[by]} of all are the same as before.")
     plot = new_figure(title, words)
-    name_rows(plot, rows["label"])
+    plot.height, y = rows_axis(rows["label"])
+    plot.y_range = Range1d()
+    dress_axis(y, plot.yaxis[0], plot.ygrid[0])
+    fill_axis(plot.yaxis[0], plot.y_range, y)
     bars = rows[rows["label"].notna()]
     parts = (("less", bars["change"] < 0, _LESS), ("more", bars["change"] >= 0, _MORE))
     chosen = [(name, bars[which.fillna(False)], colour) for name, which, colour in parts]

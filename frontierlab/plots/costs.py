@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from bokeh.plotting import figure
 
+from frontierlab.plots.drawing import Drawing, as_plot
 from frontierlab.plots.grouped import grouped
 from frontierlab.plots.style import COLOURS, Series, check_frame, task_labels
 
@@ -20,7 +20,8 @@ _COSTS = (
 )
 
 
-def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw each task's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
@@ -31,7 +32,8 @@ def cost_per_task(frame: pd.DataFrame, *, selection: str | None = None, top: int
     return _costs(named, ["task"], "cost_per_task", "Cost of each task", selection, top)
 
 
-def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw each server's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
@@ -39,7 +41,8 @@ def cost_per_server(frame: pd.DataFrame, *, selection: str | None = None, top: i
     return _costs(frame, ["frontierserver"], "cost_per_server", "Cost at each server", selection, top)
 
 
-def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw each site's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
@@ -47,7 +50,8 @@ def cost_per_site(frame: pd.DataFrame, *, selection: str | None = None, top: int
     return _costs(frame, ["computingsite"], "cost_per_site", "Cost of each site", selection, top)
 
 
-def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw each Squid's share of the queries, bytes, database time and failures.
 
     See `frontierlab.plots` for the parameters.
@@ -55,7 +59,7 @@ def cost_per_squid(frame: pd.DataFrame, *, selection: str | None = None, top: in
     return _costs(frame, ["squid"], "cost_per_squid", "Cost of each Squid", selection, top)
 
 
-def _costs(frame: pd.DataFrame, keys: Sequence[str], name: str, title: str, selection: str | None, top: int) -> figure:
+def _costs(frame: pd.DataFrame, keys: Sequence[str], name: str, title: str, selection: str | None, top: int) -> Drawing:
     return grouped(
         frame,
         name,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from bokeh.plotting import figure
 
+from frontierlab.plots.drawing import Drawing, as_plot
 from frontierlab.plots.grouped import grouped
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, PAYLOAD_SERIES, Scale, Series
 
@@ -21,9 +21,10 @@ _QUERIES = (Series("queries", "queries", COLOURS[0]),)
 _UNCACHED = (Series("queries", "not cached", COLOURS[1], "square"),)
 
 
+@as_plot
 def queries_per_db(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
-) -> figure:
+) -> Drawing:
     """Draw the queries of each database, cached and not.
 
     See `frontierlab.plots` for the parameters.
@@ -41,9 +42,10 @@ def queries_per_db(
     )
 
 
+@as_plot
 def uncached_by_kind(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
-) -> figure:
+) -> Drawing:
     """Draw the queries that were not cached, by kind.
 
     See `frontierlab.plots` for the parameters.
@@ -62,9 +64,10 @@ def uncached_by_kind(
     )
 
 
+@as_plot
 def queries_per_schema(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
-) -> figure:
+) -> Drawing:
     """Draw the queries of each schema.
 
     See `frontierlab.plots` for the parameters.
@@ -83,9 +86,10 @@ def queries_per_schema(
     )
 
 
+@as_plot
 def cached_per_schema(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
-) -> figure:
+) -> Drawing:
     """Draw the queries of each schema, cached and not.
 
     See `frontierlab.plots` for the parameters.
@@ -103,9 +107,10 @@ def cached_per_schema(
     )
 
 
+@as_plot
 def payload_per_schema(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
-) -> figure:
+) -> Drawing:
     """Draw the queries of each schema with and without a payload request.
 
     See `frontierlab.plots` for the parameters.
@@ -123,9 +128,10 @@ def payload_per_schema(
     )
 
 
+@as_plot
 def payload_per_node(
     frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", top: int = 20
-) -> figure:
+) -> Drawing:
     """Draw the queries of each folder with and without a payload request.
 
     See `frontierlab.plots` for the parameters.

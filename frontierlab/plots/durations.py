@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import numpy as np
 import pandas as pd
-from bokeh.models import FixedTicker, NumeralTickFormatter, Range1d
-from bokeh.models.annotations import BoxAnnotation
-from bokeh.plotting import figure
 
+from frontierlab.plots.drawing import Axis, Drawing, as_plot, nothing
 from frontierlab.plots.stepped import Line, stepped
-from frontierlab.plots.style import CACHED_SERIES, Scale, check_frame, empty, format_number, known, words_of
+from frontierlab.plots.style import CACHED_SERIES, Scale, check_frame, format_number, known, words_of
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 
 _TAIL = 4  # width of the drawn long tail, in bins
 
 
-def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the queries by their total duration (``querytime``), cached and not.
 
     See `frontierlab.plots` for the parameters.
@@ -26,7 +23,8 @@ def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, s
     return _durations(frame, "querytime", "Queries by querytime", selection, scale)
 
 
-def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the queries by their time in the database (``dbtime``), cached and not.
 
     See `frontierlab.plots` for the parameters.
@@ -34,12 +32,12 @@ def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scal
     return _durations(frame, "dbtime", "Queries by dbtime", selection, scale)
 
 
-def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | None, scale: Scale) -> figure:
+def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | None, scale: Scale) -> Drawing:
     columns = [one.column for one in CACHED_SERIES]
     check_frame(frame, f"queries_by_{value}", ["from_ms", "to_ms", *columns])
     words = words_of(frame, selection)
     if frame.empty:
-        return empty(title, words)
+        return nothing(title, words)
     bins = frame[frame["from_ms"].notna()].reset_index(drop=True)
     beside = frame[frame["from_ms"].isna()]
     for to, what in zip(beside["to_ms"], beside[columns].sum(axis=1), strict=True):
@@ -53,13 +51,19 @@ def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | Non
         "to": ["longer, ms" if pd.isna(ms) else f"{ms:,} ms" for ms in bins["to_ms"]],
     }
     lines = [Line(one.column, one.name, one.colour) for one in known(CACHED_SERIES, frame)]
-    plot = stepped(bins, lines, left, right, texts, title=title, words=words, unit="queries", scale=scale)
-    plot.add_layout(
-        BoxAnnotation(left=left[-1], right=right[-1], fill_alpha=0.1, fill_color="#888888", line_color=None)
+    label = f"{value} (ms), bins of {width:g} ms; shaded: {format_number(int(left[-1]))} ms or more"
+    ticks = np.linspace(0, left[-1], 6).tolist()
+    return stepped(
+        bins,
+        lines,
+        left,
+        right,
+        texts,
+        title=title,
+        words=words,
+        unit="queries",
+        scale=scale,
+        x=Axis(label, 0, right[-1], form="0,0[.]0", ticks=ticks),
+        axis="queries",
+        band=(left[-1], right[-1]),
     )
-    plot.xaxis.axis_label = f"{value} (ms), bins of {width:g} ms; shaded: {format_number(int(left[-1]))} ms or more"
-    plot.yaxis.axis_label = "queries (logarithmic, from zero)" if plot.y_range.start else "queries"
-    plot.xaxis.ticker = FixedTicker(ticks=np.linspace(0, left[-1], 6).tolist())
-    plot.xaxis.formatter = NumeralTickFormatter(format="0,0[.]0")
-    plot.x_range = Range1d(start=0, end=right[-1])
-    return cast("figure", plot)

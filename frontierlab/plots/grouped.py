@@ -1,36 +1,34 @@
-"""Figures with one row per group: stacked bars, or dots on a logarithmic axis."""
+"""Drawings with one row per group: stacked bars, or dots on a logarithmic axis."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-from bokeh.models import ColumnDataSource, FixedTicker, HoverTool, NumeralTickFormatter, PlainText, Range1d
-from bokeh.plotting import figure
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.expressions import add_percent, add_percent_of_all
 from frontierlab.filters.top import MISSING, NAMED, OTHER, unnamed
+from frontierlab.plots.drawing import Axis, Drawing, Mark, nothing
 from frontierlab.plots.style import (
     BEFORE,
     FLOOR,
     Scale,
     Series,
-    add_to_legend,
     check_frame,
     drawn,
-    empty,
     format_number,
     is_log,
     known,
-    new_figure,
     short,
     words_of,
 )
 
-__all__ = ["grouped", "limited", "name_rows"]
+__all__ = ["grouped", "limited", "rows_axis"]
+
+_ROOM = 0.05  # beyond the farthest mark, as a part of the axis
 
 
 def grouped(
@@ -48,7 +46,7 @@ def grouped(
     stacked: bool = True,
     scale: Scale = "auto",
     top: int = 20,
-) -> figure:
+) -> Drawing:
     """Draw one row per group, in the order of the frame.
 
     Parameters
@@ -82,39 +80,49 @@ def grouped(
     check_frame(frame, name, [*keys, "part", *(one.column for one in series)])
     words = words_of(frame, selection)
     if frame.empty:
-        return empty(title, words)
+        return nothing(title, words)
     rows = limited(frame, keys, [one.column for one in series], top)
     series = known(series, rows)
     shown = _shown(rows, series, share) if percent else rows
     columns = [one.column for one in series]
     log = not percent and is_log(shown[columns].sum(axis=1).to_frame(), scale)
-    compared, outline = f"{columns[0]}_before" in rows, stacked and not log
+    compared, bars = f"{columns[0]}_before" in rows, stacked and not log
     if compared:
-        before = f"before ({'outline' if outline else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
+        before = f"before ({'outline' if bars else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
         words = f"{words}\n{before}".strip()
-    plot = new_figure(title, words, x_axis_type="log" if log else "linear")
-    name_rows(plot, rows["label"])
-    texts = _texts(rows, series, share, unit)
-    places = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
-    source = ColumnDataSource(places | texts | {name: drawn(shown[name], log, zero=np.nan) for name in columns})
-    found = _bars(plot, source, series) if outline else _dots(plot, source, series)
-    named = [(one.name, [renderer]) for one, renderer in zip(series, found, strict=True)]
+    data: dict[str, Any] = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
+    data |= _texts(rows, series, share, unit)
+    data |= {name: drawn(shown[name], log, zero=np.nan) for name in columns}
+    marks = _bars(data, series) if bars else _dots(data, series)
+    legend: list[tuple[str, Sequence[int]]] = [(one.name, [place]) for place, one in enumerate(series)]
     if compared:
-        named.append(_before(plot, shown, series, outline=outline, percent=percent))
-    add_to_legend(plot, *named)
+        called, then = _before(shown, series, bars=bars, percent=percent)
+        legend.append((called, range(len(marks), len(marks) + len(then))))
+        marks += then
     tips = [(one.name, f"@{one.column}_text") for one in series]
     total = [("together", "@total_text")] if len(series) > 1 and stacked else []
-    plot.add_tools(HoverTool(renderers=list(found), tooltips=[("", "@name"), *tips, *total]))
-    plot.xaxis.axis_label = f"{axis}{' (logarithmic, zeros left out)' if log else ''}"
-    plot.xaxis.ticker.desired_num_ticks = 4
+    height, y = rows_axis(rows["label"])
+    return Drawing(
+        title,
+        words,
+        _axis(axis, marks, log=log),
+        y._replace(grid=log or not stacked),
+        height,
+        marks=marks,
+        legend=legend,
+        hover=range(len(series)),
+        tips=[("", "@name"), *tips, *total],
+    )
+
+
+def _axis(label: str, marks: Sequence[Mark], *, log: bool) -> Axis:
+    """Return the axis of numbers, to a little beyond the farthest mark."""
+    ends = [mark.data[mark.look.get("x") or mark.look["right"]] for mark in marks]
+    highest = float(np.nanmax([0.0, *np.concatenate(ends)]))
     if log:
-        highest = float(shown.select_dtypes("number").to_numpy(dtype="float64", na_value=0).max())
-        plot.x_range = Range1d(start=FLOOR, end=2 * max(highest, 1))
-    else:
-        plot.x_range.start = 0
-        plot.xaxis.formatter = NumeralTickFormatter(format="0,0[.]0")
-        plot.ygrid.grid_line_color = None if stacked else plot.ygrid.grid_line_color
-    return cast("figure", plot)
+        label = f"{label} (logarithmic, zeros left out)"
+        return Axis(label, FLOOR, 2 * max(highest, 1), kind="log", few=True)
+    return Axis(label, 0, (1 + _ROOM) * highest or 1, form="0,0[.]0", few=True)
 
 
 def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], top: int) -> pd.DataFrame:
@@ -164,44 +172,46 @@ def _texts(rows: pd.DataFrame, series: Sequence[Series], share: str, unit: str) 
     return texts
 
 
-def _bars(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequence[Any]:
-    columns, colours = [one.column for one in series], [one.colour for one in series]
-    return cast(
-        "Sequence[Any]", plot.hbar_stack(columns, source=source, y="y", height=0.7, color=colours, muted_alpha=0.1)
-    )
+def _bars(data: dict[str, Any], series: Sequence[Series]) -> list[Mark]:
+    """Return the bars, one after the other; their ends are added to the data."""
+    marks, end = [], np.zeros(len(data["y"]))
+    for one in series:
+        left, right = f"{one.column}_from", f"{one.column}_to"
+        data[left], data[right] = end, (end := end + data[one.column])
+        look = {"y": "y", "left": left, "right": right, "height": 0.7, "color": one.colour, "muted_alpha": 0.1}
+        marks.append(Mark("hbar", data, look))
+    return marks
 
 
-def _dots(plot: Any, source: ColumnDataSource, series: Sequence[Series]) -> Sequence[Any]:
+def _dots(data: dict[str, Any], series: Sequence[Series]) -> list[Mark]:
+    look = {"y": "y", "size": 10, "muted_alpha": 0.1}
     return [
-        plot.scatter(source=source, x=one.column, y="y", marker=one.marker, size=10, color=one.colour, muted_alpha=0.1)
-        for one in series
+        Mark("scatter", data, {"x": one.column, "marker": one.marker, "color": one.colour, **look}) for one in series
     ]
 
 
-def _before(
-    plot: Any, shown: pd.DataFrame, series: Sequence[Series], *, outline: bool, percent: bool
-) -> tuple[str, list[Any]]:
-    """Draw values before as hollow dots, or as an outline of the bar (of its first part if all bars are 100 %)."""
-    y = list(range(len(shown)))
-    if not outline:
-        hollow = [
-            plot.scatter(x, y, marker=one.marker, size=14, fill_color=None, line_color=one.colour, muted_alpha=0.1)
-            for one in series
-            for x in [drawn(shown[f"{one.column}_before"], log=True, zero=np.nan)]
-        ]
-        return "before", hollow
+def _before(shown: pd.DataFrame, series: Sequence[Series], *, bars: bool, percent: bool) -> tuple[str, list[Mark]]:
+    """Return values before as hollow dots, or as an outline of the bar (of its first part if all bars are 100 %)."""
+    data: dict[str, Any] = {"y": list(range(len(shown)))}
+    if not bars:
+        look = {"y": "y", "size": 14, "fill_color": None, "muted_alpha": 0.1}
+        data |= {one.column: drawn(shown[f"{one.column}_before"], log=True, zero=np.nan) for one in series}
+        marks = [{"x": one.column, "marker": one.marker, "line_color": one.colour, **look} for one in series]
+        return "before", [Mark("scatter", data, mark) for mark in marks]
     parts = series[:1] if percent else series
-    right = shown[[f"{one.column}_before" for one in parts]].sum(axis=1).to_numpy(dtype="float64", na_value=np.nan)
-    bar = plot.hbar(y=y, left=0, right=right, height=0.86, fill_alpha=0, line_color=BEFORE, line_width=2)
-    bar.muted_glyph.line_alpha = 0.1
-    return f"{parts[0].name} before" if percent and len(series) > 1 else "before", [bar]
+    sums = shown[[f"{one.column}_before" for one in parts]].sum(axis=1)
+    data["right"] = sums.to_numpy(dtype="float64", na_value=np.nan)
+    look = {"y": "y", "left": 0, "right": "right", "height": 0.86, "fill_alpha": 0, "line_color": BEFORE}
+    called = f"{parts[0].name} before" if percent and len(series) > 1 else "before"
+    return called, [Mark("hbar", data, {**look, "line_width": 2}, {"line_alpha": 0.1})]
 
 
-def name_rows(plot: Any, labels: pd.Series[Any]) -> None:
-    """Label the rows of a figure, the first at the top, and set its height; null is a row without a label."""
-    # plain text: otherwise Bokeh reads dollar signs as a formula
-    texts = {place: short(label) for place, label in enumerate(labels) if not pd.isna(label)}
-    plot.height = 160 + (12 + 14 * max(text.count("\n") + 1 for text in texts.values())) * len(labels)
-    plot.y_range = Range1d(start=len(labels) - 0.4, end=-0.6)
-    plot.yaxis.ticker = FixedTicker(ticks=list(texts))
-    plot.yaxis.major_label_overrides = {place: PlainText(text=text) for place, text in texts.items()}
+def rows_axis(labels: pd.Series[Any]) -> tuple[int, Axis]:
+    """Return the height of a figure with labelled rows, and their axis, the first row at the top.
+
+    Null is a row without a label.
+    """
+    names = {place: str(label) for place, label in enumerate(labels) if not pd.isna(label)}
+    lines = max(short(name).count("\n") + 1 for name in names.values())
+    height = 160 + (12 + 14 * lines) * len(labels)
+    return height, Axis("", len(labels) - 0.4, -0.6, ticks=list(names), names=names)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import pandas as pd
-from bokeh.plotting import figure
 
 from frontierlab.filters.top import unnamed
+from frontierlab.plots.drawing import Drawing, as_plot, nothing
 from frontierlab.plots.stepped import Line, over_time
-from frontierlab.plots.style import CACHED_SERIES, COLOURS, Scale, check_frame, empty, known, words_of
+from frontierlab.plots.style import CACHED_SERIES, COLOURS, Scale, check_frame, known, words_of
 
 __all__ = [
     "bytes_over_time",
@@ -27,7 +27,8 @@ _PERCENTILES = (
 )
 
 
-def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the queries over time, cached and not.
 
     See `frontierlab.plots` for the parameters.
@@ -37,7 +38,8 @@ def queries_over_time(frame: pd.DataFrame, *, selection: str | None = None, scal
     return _drawn(frame, lines, "Queries over time", "queries in {bin}", "queries", selection, scale)
 
 
-def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the response sizes over time, of queries that were not cached.
 
     See `frontierlab.plots` for the parameters.
@@ -47,7 +49,8 @@ def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale:
     return _drawn(frame, lines, "Response size over time", "kB in {bin}", "kB", selection, scale)
 
 
-def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the percentiles of ``querytime`` over time.
 
     See `frontierlab.plots` for the parameters.
@@ -57,7 +60,8 @@ def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, 
     return _drawn(frame, _PERCENTILES, "How long queries took", axis, "ms", selection, scale)
 
 
-def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the long queries over time, one line per schema.
 
     See `frontierlab.plots` for the parameters.
@@ -65,7 +69,8 @@ def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None
     return _long(frame, "long_queries_per_schema", ["db", "schema"], "schema", selection, scale)
 
 
-def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> figure:
+@as_plot
+def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
     """Draw the long queries over time, one line per folder.
 
     See `frontierlab.plots` for the parameters.
@@ -75,7 +80,7 @@ def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
 
 def _long(
     frame: pd.DataFrame, name: str, keys: Sequence[str], what: str, selection: str | None, scale: Scale
-) -> figure:
+) -> Drawing:
     check_frame(frame, name, ["time", *keys, "part", "groups", "queries"])
     threshold = f"{frame.attrs.get('threshold_ms', 1000):,} ms"
     title = f"Long queries ({threshold} or more) per {what}"
@@ -104,8 +109,8 @@ def _apart(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, list
 
 def _drawn(
     frame: pd.DataFrame, lines: Sequence[Line], title: str, axis: str, unit: str, selection: str | None, scale: Scale
-) -> figure:
+) -> Drawing:
     words = words_of(frame, selection)
     if frame.empty:
-        return empty(title, words)
+        return nothing(title, words)
     return over_time(frame, lines, title=title, words=words, axis=axis, unit=unit, scale=scale)

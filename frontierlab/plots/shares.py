@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pandas as pd
-from bokeh.plotting import figure
 
+from frontierlab.plots.drawing import Drawing, as_plot
 from frontierlab.plots.grouped import grouped
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, Series
 
@@ -13,7 +13,8 @@ __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_n
 _BYTES = (Series("bytes", "bytes, not cached", COLOURS[1], "square"),)
 
 
-def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw the shares of cached and other queries of each schema.
 
     See `frontierlab.plots` for the parameters.
@@ -31,7 +32,8 @@ def cached_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None
     )
 
 
-def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw the shares of cached and other queries of each folder.
 
     See `frontierlab.plots` for the parameters.
@@ -49,7 +51,8 @@ def cached_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
     )
 
 
-def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw each schema's share of the bytes.
 
     See `frontierlab.plots` for the parameters.
@@ -69,7 +72,8 @@ def bytes_share_per_schema(frame: pd.DataFrame, *, selection: str | None = None,
     )
 
 
-def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> figure:
+@as_plot
+def bytes_share_per_node(frame: pd.DataFrame, *, selection: str | None = None, top: int = 20) -> Drawing:
     """Draw each folder's share of the bytes.
 
     See `frontierlab.plots` for the parameters.

@@ -1,46 +1,20 @@
-"""Figures of step lines, one step per bin: over time, or by duration."""
+"""Drawings of step lines, one step per bin: over time, or by duration."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, cast
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from bokeh.events import SelectionGeometry
-from bokeh.models import (
-    BoxSelectTool,
-    ColumnDataSource,
-    CrosshairTool,
-    CustomJS,
-    DataRange1d,
-    HoverTool,
-    NumeralTickFormatter,
-    Range1d,
-)
-from bokeh.models.annotations import Span, Title
-from bokeh.plotting import figure
 
-from frontierlab.plots.style import (
-    FLOOR,
-    Scale,
-    add_to_legend,
-    drawn,
-    format_number,
-    is_log,
-    new_figure,
-    time_formatter,
-)
+from frontierlab.plots.drawing import Axis, Drawing, Mark
+from frontierlab.plots.style import FLOOR, Scale, drawn, format_number, is_log
 
 __all__ = ["Line", "over_time", "stepped"]
 
-_SAY_RANGE = """
-    if (cb_obj.final && cb_obj.geometry.type == "rect") {
-        const at = (ms) => new Date(ms).toISOString().replace("Z", "")
-        title.text = `selected: since="${at(cb_obj.geometry.x0)}", until="${at(cb_obj.geometry.x1)}" (UTC)`
-        title.visible = true
-    }
-"""
+_HEIGHT = 360  # pixels
+_ROOM = 0.05  # above the highest value, as a part of the axis
 
 
 class Line(NamedTuple):
@@ -54,7 +28,7 @@ class Line(NamedTuple):
 
 def over_time(
     frame: pd.DataFrame, lines: Sequence[Line], *, title: str, words: str, axis: str, unit: str, scale: Scale
-) -> figure:
+) -> Drawing:
     """Draw lines over time; a row of the frame is a bin that starts at ``time``; ``{bin}`` in `axis` is its width.
 
     ``time`` can have any unit, be text, or have no zone (then it is UTC), as in frames read from CSV or Parquet.
@@ -70,18 +44,20 @@ def over_time(
         "from": frame["time"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist(),
         "to": (frame["time"] + pd.Timedelta(seconds=seconds)).dt.strftime("%Y-%m-%d %H:%M:%S UTC").tolist(),
     }
-    plot = stepped(
-        frame, lines, left, right, texts, title=title, words=words, unit=unit, scale=scale, x_axis_type="datetime"
+    return stepped(
+        frame,
+        lines,
+        left,
+        right,
+        texts,
+        title=title,
+        words=words,
+        unit=unit,
+        scale=scale,
+        x=Axis("time (UTC)", left[0], right[-1], kind="datetime"),
+        axis=axis.format(bin=f"{seconds:g} s"),
+        brush=True,
     )
-    plot.yaxis.axis_label = f"{axis.format(bin=f'{seconds:g} s')}{_note(plot)}"
-    plot.xaxis.formatter = time_formatter()
-    plot.xaxis.axis_label = "time (UTC)"
-    plot.x_range = Range1d(start=left[0], end=right[-1])
-    selected = Title(text="", visible=False, text_font_style="normal", text_font_size="12px")
-    plot.add_layout(selected, "above")
-    plot.js_on_event(SelectionGeometry, CustomJS(args={"title": selected}, code=_SAY_RANGE))
-    plot.add_tools(BoxSelectTool(dimensions="width", persistent=True))
-    return cast("figure", plot)
 
 
 def stepped(
@@ -89,63 +65,86 @@ def stepped(
     lines: Sequence[Line],
     left: np.ndarray[Any, Any],
     right: np.ndarray[Any, Any],
-    texts: dict[str, list[str]],
+    texts: Mapping[str, list[str]],
     *,
     title: str,
     words: str,
     unit: str,
     scale: Scale,
-    **options: Any,
-) -> Any:
-    """Draw lines over bins from `left` to `right`; `texts` holds the bin limits for hover (``from``, ``to``)."""
+    x: Axis,
+    axis: str,
+    **more: Any,
+) -> Drawing:
+    """Draw lines over bins from `left` to `right`.
+
+    Parameters
+    ----------
+    frame
+        A row is a bin.
+    lines
+        The lines; each has a dotted line of its values before if the frame has them.
+    left, right
+        The ends of the bins.
+    texts
+        The ends of the bins as texts, for hover (``from``, ``to``).
+    title, words
+        The texts above the figure.
+    unit
+        The unit in hover texts.
+    scale
+        The scale of numbers; see `frontierlab.plots.style.is_log`.
+    x
+        The axis of bins.
+    axis
+        The label of the axis of numbers.
+    **more
+        Further parameters of the drawing.
+    """
     columns = [name for line in lines for name in (line.column, f"{line.column}_before") if name in frame]
+    before = [line for line in lines if f"{line.column}_before" in frame]
     log = is_log(frame[columns], scale)
-    if len(columns) > len(lines):
+    if before:
         words = f"{words}\nbefore (dotted): {frame.attrs.get('before', 'the other logs')}".strip()
-    plot = new_figure(title, words, y_axis_type="log" if log else "linear", height=360, **options)
     edges = np.append(left, right[-1])
-    found = [_step(plot, edges, frame[line.column], line, log) for line in lines]
-    before = [
-        _step(plot, edges, frame[f"{line.column}_before"], line._replace(dash="dotted"), log)
-        for line in lines
-        if f"{line.column}_before" in frame
-    ]
-    named = [(line.name, [renderer]) for line, renderer in zip(lines, found, strict=True)]
-    add_to_legend(plot, *named, *([("before", before)] if before else []))
+    marks = [_step(edges, frame[line.column], line, log) for line in lines]
+    marks += [_step(edges, frame[f"{line.column}_before"], line._replace(dash="dotted"), log) for line in before]
+    legend: list[tuple[str, Sequence[int]]] = [(line.name, [place]) for place, line in enumerate(lines)]
+    if before:
+        legend.append(("before", range(len(lines), len(marks))))
     highest = frame[columns].max(axis=1).fillna(0)
-    data: dict[str, Any] = texts | {"left": left, "right": right, "top": np.maximum(drawn(highest, log=False), 1)}
+    tops = np.maximum(drawn(highest, log=False), 1)
+    bins: dict[str, Any] = {**texts, "left": left, "right": right, "top": tops}
     for line in lines:
-        data[f"{line.column}_text"] = _texts(frame, line.column, unit)
-    bins = plot.quad(
-        source=ColumnDataSource(data),
-        left="left",
-        right="right",
-        top="top",
-        bottom=FLOOR if log else 0,
-        alpha=0,
-        hover_alpha=0.1,
+        bins[f"{line.column}_text"] = _texts(frame, line.column, unit)
+    floor = FLOOR if log else 0
+    look = {"left": "left", "right": "right", "top": "top", "bottom": floor, "alpha": 0, "hover_alpha": 0.1}
+    label = f"{axis}{' (logarithmic, from zero)' if log else ''}"
+    y = Axis(label, floor, _end(float(highest.max()), log), kind="log" if log else "linear", form="0,0[.]0")
+    return Drawing(
+        title,
+        words,
+        x,
+        y,
+        _HEIGHT,
+        marks=[*marks, Mark("quad", bins, look)],
+        legend=legend,
+        hover=[len(marks)],
+        tips=[("", "@from to @to"), *((line.name, f"@{line.column}_text") for line in lines)],
+        bins=True,
+        **more,
     )
-    tips = [("", "@from to @to"), *((line.name, f"@{line.column}_text") for line in lines)]
-    plot.add_tools(
-        HoverTool(renderers=[bins], mode="vline", tooltips=tips),
-        CrosshairTool(overlay=Span(dimension="height", line_alpha=0.3)),
-    )
-    plot.yaxis.formatter = NumeralTickFormatter(format="0,0[.]0")
-    plot.y_range = DataRange1d(renderers=[*found, *before], start=FLOOR if log else 0)
-    return plot
 
 
-def _note(plot: Any) -> str:
-    return " (logarithmic, from zero)" if type(plot.y_scale).__name__ == "LogScale" else ""
+def _end(highest: float, log: bool) -> float:
+    """Return the upper end of an axis, a little above the highest value."""
+    highest = max(highest, 1.0)
+    return highest * float((highest / FLOOR) ** _ROOM) if log else (1 + _ROOM) * highest
 
 
-def _step(plot: Any, edges: np.ndarray[Any, Any], counts: pd.Series[Any], line: Line, log: bool) -> Any:
+def _step(edges: np.ndarray[Any, Any], counts: pd.Series[Any], line: Line, log: bool) -> Mark:
     values = drawn(counts, log)
-    step = plot.step(
-        edges, np.append(values, values[-1]), mode="after", line_color=line.colour, line_width=2, line_dash=line.dash
-    )
-    step.muted_glyph.line_alpha = 0.1
-    return step
+    look = {"x": "x", "y": "y", "mode": "after", "line_color": line.colour, "line_width": 2, "line_dash": line.dash}
+    return Mark("step", {"x": edges, "y": np.append(values, values[-1])}, look, {"line_alpha": 0.1})
 
 
 def _texts(frame: pd.DataFrame, column: str, unit: str) -> list[str]:

@@ -19,6 +19,8 @@ __all__ = [
     "CACHED_SERIES",
     "COLOURS",
     "FLOOR",
+    "LEGEND_GAP",
+    "LINE",
     "PAYLOAD_SERIES",
     "Scale",
     "Series",
@@ -29,12 +31,16 @@ __all__ = [
     "format_number",
     "is_log",
     "known",
+    "legend_columns",
+    "legend_height",
     "legend_of",
     "new_figure",
     "short",
     "task_labels",
     "time_formatter",
+    "why_empty",
     "words_of",
+    "wrapped",
 ]
 
 Scale = Literal["auto", "linear", "log"]
@@ -51,7 +57,9 @@ FLOOR = 0.5
 """The start of a logarithmic axis of counts."""
 
 _SPAN = 1000  # a bar of a thousandth of the largest is invisible
-_TEXT_LINE, _LEGEND_GAP = 15, 10  # pixels
+LINE, LEGEND_GAP = 15, 10
+"""The heights of a line of text, and of the gap between rows of the legend, in pixels."""
+
 _WORDS = 64  # characters per line of the selection, so that it fits a narrow figure
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
@@ -154,18 +162,22 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     plot: Any = figure(sizing_mode="stretch_width", min_width=300, tools=_TOOLS, active_scroll=None, **options)
     plot.toolbar.logo = None
     plot.toolbar_location, plot.toolbar_sticky = "above", False
-    legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=_LEGEND_GAP)
+    legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=LEGEND_GAP)
     legend.update(border_line_color=None, padding=2, margin=0, glyph_width=20, glyph_height=14)
     plot.add_layout(legend, "above")
-    lines = "\n".join(line for part in words.splitlines() for line in textwrap.wrap(part, _WORDS))
-    if lines:
-        plot.add_layout(Title(text=PlainText(text=lines), text_font_style="normal", text_font_size="12px"), "above")
+    lines = PlainText(text="\n".join(wrapped(words)))
+    plot.add_layout(Title(text=lines, text_font_style="normal", text_font_size="12px"), "above")
     plot.add_layout(Title(text=title, text_font_size="15px"), "above")
     plot.axis.major_label_text_font_size = "12px"
     plot.axis.axis_label_text_font_size = "12px"
     plot.axis.axis_label_text_font_style = "normal"
     plot.axis.minor_tick_line_color = None
     return plot
+
+
+def wrapped(words: str) -> list[str]:
+    """Return the lines of the words above a figure; they fit a narrow one."""
+    return [line for part in words.splitlines() for line in textwrap.wrap(part, _WORDS)]
 
 
 def legend_of(plot: Any) -> Any:
@@ -175,16 +187,25 @@ def legend_of(plot: Any) -> Any:
 
 def add_to_legend(plot: Any, *named: tuple[str, Sequence[Any]]) -> None:
     """Add names to the legend; a click on a name mutes its series. The figure grows by the lines of the names."""
-    names = [short(name) for name, _ in named]
-    longest = max(len(line) for name in names for line in name.splitlines())
+    names = [name for name, _ in named]
     legend = legend_of(plot)
-    legend.items = [
-        LegendItem(label=name, renderers=list(drawn)) for name, (_, drawn) in zip(names, named, strict=True)
-    ]
-    legend.ncols = 3 if longest <= 22 else 2
-    rows = [names[place : place + legend.ncols] for place in range(0, len(names), legend.ncols)]
-    lines = sum(max(name.count("\n") + 1 for name in row) for row in rows)
-    plot.height += _TEXT_LINE * (lines - 1) + _LEGEND_GAP * (len(rows) - 1)
+    legend.items = [LegendItem(label=short(name), renderers=list(drawn)) for name, drawn in named]
+    legend.ncols = legend_columns(names)
+    plot.height += legend_height(names)
+
+
+def legend_columns(names: Sequence[str]) -> int:
+    """Return the number of columns of a legend."""
+    longest = max((len(line) for name in names for line in short(name).splitlines()), default=0)
+    return 3 if longest <= 22 else 2
+
+
+def legend_height(names: Sequence[str]) -> int:
+    """Return the pixels that the lines of a legend take beyond the first."""
+    texts, columns = [short(name) for name in names], legend_columns(names)
+    rows = [texts[place : place + columns] for place in range(0, len(texts), columns)]
+    lines = sum(max(text.count("\n") + 1 for text in row) for row in rows)
+    return max(0, LINE * (lines - 1) + LEGEND_GAP * (len(rows) - 1))
 
 
 def empty(title: str, words: str, reason: str | None = None) -> figure:
@@ -192,9 +213,13 @@ def empty(title: str, words: str, reason: str | None = None) -> figure:
     plot = new_figure(title, words, height=160)
     plot.xaxis.visible = plot.yaxis.visible = plot.grid.visible = plot.toolbar.visible = False
     plot.x_range, plot.y_range = Range1d(start=0, end=1), Range1d(start=0, end=1)
-    reason = reason or ("No query matches this selection." if words else "There are no queries in these logs.")
-    plot.add_layout(Label(x=0.5, y=0.5, text=reason, text_align="center", text_baseline="middle"))
+    plot.add_layout(Label(x=0.5, y=0.5, text=reason or why_empty(words), text_align="center", text_baseline="middle"))
     return cast("figure", plot)
+
+
+def why_empty(words: str) -> str:
+    """Return the reason why a figure of a selection, given in words, is empty."""
+    return "No query matches this selection." if words else "There are no queries in these logs."
 
 
 def short(name: str, line: int = 32) -> str:

@@ -1,0 +1,347 @@
+"""A drawing: what a figure shows, as plain values. A figure is made from a drawing, and updated by another.
+
+`make` builds the models that the drawing's structure needs, and `fill` sets everything else; `update` only fills. So a
+figure that was updated equals one that was made anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from typing import Any, Literal, NamedTuple, ParamSpec, Protocol, cast
+
+import numpy as np
+from bokeh.core.properties import value
+from bokeh.events import SelectionGeometry
+from bokeh.models import (
+    BoxSelectTool,
+    ColumnDataSource,
+    CrosshairTool,
+    CustomJS,
+    FixedTicker,
+    HoverTool,
+    NumeralTickFormatter,
+    PlainText,
+    Range1d,
+)
+from bokeh.models.annotations import BoxAnnotation, Label, LegendItem, Span, Title
+from bokeh.plotting import figure
+
+from frontierlab.plots.style import (
+    LINE,
+    legend_columns,
+    legend_height,
+    new_figure,
+    short,
+    time_formatter,
+    why_empty,
+    wrapped,
+)
+
+__all__ = [
+    "Axis",
+    "Drawing",
+    "Mark",
+    "PlotFunction",
+    "as_plot",
+    "dress_axis",
+    "fill_axis",
+    "make",
+    "nothing",
+    "share_time",
+    "update",
+]
+
+P = ParamSpec("P")
+
+_SAY_RANGE = """
+    if (cb_obj.final && cb_obj.geometry.type == "rect") {
+        const at = (ms) => new Date(ms).toISOString().replace("Z", "")
+        title.text = `selected: since="${at(cb_obj.geometry.x0)}", until="${at(cb_obj.geometry.x1)}" (UTC)`
+        title.visible = true
+    }
+"""
+
+
+class Axis(NamedTuple):
+    """An axis, from its start to its end.
+
+    Parameters
+    ----------
+    label
+        Its label.
+    start, end
+        Its ends.
+    kind
+        Its scale.
+    form
+        The format of its numbers, as Bokeh's ``NumeralTickFormatter`` has it; empty for Bokeh's own.
+    ticks
+        The places of its ticks; by default Bokeh chooses.
+    names
+        The texts of ticks, by place, instead of numbers.
+    few
+        Whether there should be few ticks.
+    grid
+        Whether it has a grid.
+    """
+
+    label: str
+    start: float
+    end: float
+    kind: Literal["linear", "log", "datetime"] = "linear"
+    form: str = ""
+    ticks: Sequence[float] | None = None
+    names: Mapping[int, str] | None = None
+    few: bool = False
+    grid: bool = True
+
+
+class Mark(NamedTuple):
+    """Marks of one kind: the rows of some data, drawn as steps, bars, dots or boxes.
+
+    Parameters
+    ----------
+    kind
+        The method of Bokeh's figure that draws them.
+    data
+        Columns by name. Marks with the same object have one source.
+    look
+        The arguments of the method: constants, and names of columns.
+    muted
+        Properties of the marks while they are muted, beside those in `look`.
+    """
+
+    kind: str
+    data: Mapping[str, Any]
+    look: Mapping[str, Any]
+    muted: Mapping[str, Any] = {}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """What a figure shows.
+
+    Parameters
+    ----------
+    title, words
+        The title, and below it the selection in words, with its line breaks.
+    x, y
+        The axes.
+    height
+        The height in pixels without the lines of `words` and, beyond the first, of the legend.
+    marks
+        What is drawn.
+    legend
+        Names, and for each the indices of the marks that a click on it mutes.
+    hover
+        The indices of the marks that the mouse meets.
+    tips
+        Lines of the hover text: names, and what stands beside them.
+    bins
+        Whether the marks that the mouse meets are bins: it meets them above and below, too, with a line there.
+    brush
+        Whether a range can be selected.
+    band
+        The ends of a shaded range.
+    nothing
+        Why nothing is drawn; empty if something is.
+    """
+
+    title: str
+    words: str
+    x: Axis
+    y: Axis
+    height: int
+    marks: Sequence[Mark] = ()
+    legend: Sequence[tuple[str, Sequence[int]]] = ()
+    hover: Sequence[int] = ()
+    tips: Sequence[tuple[str, str]] = ()
+    bins: bool = False
+    brush: bool = False
+    band: tuple[float, float] | None = None
+    nothing: str = field(default="", kw_only=True)
+
+    def structure(self) -> tuple[Any, ...]:
+        """Return what an update cannot change: drawings with equal structures have the same kinds of models."""
+        places: dict[int, int] = {}
+        return (
+            bool(self.nothing),
+            [(axis.kind, axis.form, axis.ticks is None, axis.few, axis.grid) for axis in (self.x, self.y)],
+            [(m.kind, dict(m.look), dict(m.muted), places.setdefault(id(m.data), n)) for n, m in enumerate(self.marks)],
+            [list(marks) for _, marks in self.legend],
+            list(self.hover),
+            self.bins,
+            self.brush,
+            self.band is None,
+        )
+
+
+class PlotFunction(Protocol[P]):
+    """A plot function: a call returns a new figure, and ``drawing`` what that figure shows."""
+
+    __name__: str
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> figure:
+        """Draw a frame."""
+        ...
+
+    def drawing(self, *args: P.args, **kwargs: P.kwargs) -> Drawing:
+        """Return what the figure of a frame shows, after the same checks."""
+        ...
+
+
+def as_plot(describe: Callable[P, Drawing]) -> PlotFunction[P]:
+    """Make a plot function from a function that returns a drawing."""
+
+    @wraps(describe)
+    def draw(*args: P.args, **keywords: P.kwargs) -> figure:
+        return make(describe(*args, **keywords))
+
+    draw.__annotations__ = {**describe.__annotations__, "return": "figure"}
+    draw.drawing = describe  # type: ignore[attr-defined]
+    return cast("PlotFunction[P]", draw)
+
+
+def nothing(title: str, words: str) -> Drawing:
+    """Return a drawing without data that gives the reason."""
+    axis = Axis("", 0, 1)
+    return Drawing(title, words, axis, axis, height=160, nothing=why_empty(words))
+
+
+def share_time(drawings: Sequence[Drawing]) -> list[Drawing]:
+    """Return the same drawings; those over time have the same ends of the time axis, so that all data are inside."""
+    timed = [one.x for one in drawings if one.x.kind == "datetime"]
+    if not timed:
+        return list(drawings)
+    start, end = min(axis.start for axis in timed), max(axis.end for axis in timed)
+
+    def shared(drawing: Drawing) -> Drawing:
+        if drawing.x.kind != "datetime" or (drawing.x.start, drawing.x.end) == (start, end):
+            return drawing
+        return replace(drawing, x=drawing.x._replace(start=start, end=end))
+
+    return [shared(one) for one in drawings]
+
+
+def make(drawing: Drawing) -> figure:
+    """Return a new figure of a drawing."""
+    kinds = {"x_axis_type": drawing.x.kind, "y_axis_type": drawing.y.kind}
+    plot = new_figure(drawing.title, "", **kinds, x_range=Range1d(), y_range=Range1d())
+    if drawing.nothing:
+        plot.xaxis.visible = plot.yaxis.visible = plot.grid.visible = plot.toolbar.visible = False
+        plot.add_layout(Label(x=0.5, y=0.5, text_align="center", text_baseline="middle"))
+    for axis, line, grid in ((drawing.x, plot.xaxis[0], plot.xgrid[0]), (drawing.y, plot.yaxis[0], plot.ygrid[0])):
+        dress_axis(axis, line, grid)
+    sources: dict[int, ColumnDataSource] = {}
+    for mark in drawing.marks:
+        source = sources.setdefault(id(mark.data), ColumnDataSource(dict(mark.data)))
+        renderer = getattr(plot, mark.kind)(source=source, **mark.look)
+        renderer.muted_glyph.update(**mark.muted)
+    drawn = plot.renderers
+    if drawing.legend:
+        plot.above[0].items = [LegendItem(renderers=[drawn[n] for n in marks]) for _, marks in drawing.legend]
+    if drawing.hover:
+        plot.add_tools(
+            HoverTool(renderers=[drawn[n] for n in drawing.hover], mode="vline" if drawing.bins else "mouse")
+        )
+    if drawing.bins:
+        plot.add_tools(CrosshairTool(overlay=Span(dimension="height", line_alpha=0.3)))
+    if drawing.band is not None:
+        plot.add_layout(BoxAnnotation(fill_alpha=0.1, fill_color="#888888", line_color=None))
+    if drawing.brush:
+        selected = Title(text_font_style="normal", text_font_size="12px")
+        plot.add_layout(selected, "above")
+        plot.js_on_event(SelectionGeometry, CustomJS(args={"title": selected}, code=_SAY_RANGE))
+        plot.add_tools(BoxSelectTool(dimensions="width", persistent=True))
+    _fill(plot, drawing)
+    return cast("figure", plot)
+
+
+def update(plot: figure, former: Drawing, drawing: Drawing) -> bool:
+    """Change a figure into that of another drawing, and return True; or return False and leave it unchanged.
+
+    What the user did to the figure in the page, such as a zoom, is undone, as in a new figure.
+
+    Parameters
+    ----------
+    plot
+        The figure.
+    former
+        The drawing that it was made from or last updated with.
+    drawing
+        What it shows from now on. It must have the structure of the former drawing.
+    """
+    if former.structure() != drawing.structure():
+        return False
+    _fill(plot, drawing)
+    return True
+
+
+def dress_axis(axis: Axis, line: Any, grid: Any) -> None:
+    """Give an axis and its grid what an update cannot change."""
+    if axis.kind == "datetime":
+        line.formatter = time_formatter()
+    elif axis.form:
+        line.formatter = NumeralTickFormatter(format=axis.form)
+    if axis.ticks is not None:
+        line.ticker = FixedTicker()
+    elif axis.few:
+        line.ticker.desired_num_ticks = 4
+    if not axis.grid:
+        grid.grid_line_color = None
+
+
+def _fill(plot: Any, drawing: Drawing) -> None:
+    """Set everything that the structure leaves open; what is equal already is not sent to a page."""
+    legend, words, title, *selected = plot.above
+    names, lines = [name for name, _ in drawing.legend], wrapped(drawing.words)
+    plot.height = drawing.height + LINE * len(lines) + legend_height(names)
+    title.text = drawing.title
+    if words.text.text != "\n".join(lines):  # a page notices another text, but no change inside of one
+        words.text = PlainText(text="\n".join(lines))
+    for one in selected:
+        one.update(text="", visible=False)
+    fill_axis(plot.xaxis[0], plot.x_range, drawing.x)
+    fill_axis(plot.yaxis[0], plot.y_range, drawing.y)
+    for renderer, mark in zip(plot.renderers, drawing.marks, strict=True):
+        renderer.muted = False
+        renderer.data_source.selected.indices = []
+        _fill_source(renderer.data_source, mark.data)
+    for item, (name, _) in zip(legend.items, drawing.legend, strict=True):
+        item.label = value(short(name))
+    legend.ncols = legend_columns(names)
+    for tool in plot.tools:
+        if isinstance(tool, HoverTool):
+            tool.tooltips = list(drawing.tips)
+    for part in plot.center:
+        if isinstance(part, BoxAnnotation) and drawing.band is not None:
+            part.left, part.right = drawing.band
+        elif isinstance(part, Label):
+            part.text = drawing.nothing
+
+
+def fill_axis(line: Any, range_: Range1d, axis: Axis) -> None:
+    """Set the ends of a range, and the label and ticks of an axis; its kind and format stay."""
+    ends = {"start": float(axis.start), "end": float(axis.end)}
+    range_.update(**ends, reset_start=ends["start"], reset_end=ends["end"])  # the reset tool goes there, too
+    line.axis_label = axis.label
+    if axis.ticks is not None and list(line.ticker.ticks) != list(axis.ticks):
+        line.ticker.ticks = list(axis.ticks)
+    names = {place: short(name) for place, name in (axis.names or {}).items()}
+    if {place: text.text for place, text in line.major_label_overrides.items()} != names:
+        # plain text: otherwise Bokeh reads dollar signs as a formula
+        line.major_label_overrides = {place: PlainText(text=text) for place, text in names.items()}
+
+
+def _fill_source(source: ColumnDataSource, data: Mapping[str, Any]) -> None:
+    former = source.data
+    if former.keys() != data.keys() or not all(_equal(former[name], data[name]) for name in data):
+        source.data = dict(data)
+
+
+def _equal(former: Any, latter: Any) -> bool:
+    if isinstance(former, np.ndarray) and isinstance(latter, np.ndarray):
+        return former.dtype == latter.dtype and np.array_equal(former, latter, equal_nan=former.dtype.kind == "f")
+    return type(former) is type(latter) and bool(former == latter)
