@@ -406,6 +406,33 @@ class TestExplore:
         few.button("Undo").click()
         expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
 
+    def test_a_choice_updates_the_figures_of_the_page(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Over time").click()
+        for figure in until_drawn(few, FEW["Over time"]):
+            figure.evaluate("one => { one.isTheSame = true }")
+        few.field("database").select_option(label=few.field("database").locator("option").nth(1).inner_text())
+        expect(few.button("CSV")).to_be_enabled()  # once all is shown
+        updated = until_drawn(few, FEW["Over time"])
+        assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
+        updated[0].scroll_into_view_if_needed()
+        box = updated[0].bounding_box()
+        assert box is not None
+        few.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
+        hovered = few.panel.get_by_text(re.compile(r"2026-10-01 \d\d:\d\d:00 to 2026-10-01")).first
+        expect(hovered).to_be_visible()
+        few.page.mouse.move(1, 1)
+        expect(hovered).to_be_hidden()
+        pictures = [pixels(figure) for figure in updated]
+        assert all(coloured(picture) > 0.002 for picture in pictures)
+        few.save_and_reload()  # a page that draws them for the first time draws the same
+        until_drawn(few, FEW["Over time"])[0].scroll_into_view_if_needed()
+        for figure, former in zip(until_drawn(few, FEW["Over time"]), pictures, strict=True):
+            picture = pixels(figure)
+            assert picture.shape == former.shape
+            assert (np.abs(picture - former).max(axis=2) > 60).mean() < 0.005
+        few.button("Everything").click()
+        expect(few.button("CSV")).to_be_enabled()
+
     def test_a_reloaded_and_a_second_page_draw_the_figures_of_a_small_notebook(self, few: Lab) -> None:
         few.panel.get_by_role("tab", name="How long").click()
         until_drawn(few, FEW["How long queries took"])

@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import functools
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import anywidget
 import bokeh
 import ipywidgets as widgets
 import traitlets
-from bokeh.core.serialization import UnknownReferenceError
+from bokeh.core.json_encoder import serialize_json
+from bokeh.core.serialization import Serializer, UnknownReferenceError
 from bokeh.document import Document
 from bokeh.layouts import column
-from bokeh.models import Axis, Grid, LayoutDOM, Plot, Text
+from bokeh.models import Axis, CrosshairTool, Grid, LayoutDOM, Plot, Text
 from bokeh.models.annotations import ColorBar, Label, Legend, Title
+from bokeh.protocol.messages.patch_doc import patch_doc
 from jupyter_bokeh import BokehModel
+
+from frontierlab.plots.drawing import Drawing, make, share_time, update
+from frontierlab_widgets.shown_errors import PANEL_LOCK
 
 __all__ = ["BokehFigures", "darken"]
 
-_FORMER = 8  # replaced figures that the page may still send messages about
+_FORMER = 32  # replaced figures that the page may still send messages about
+_GREY = {"opacity": "0.45", "filter": "grayscale(1)"}  # as in static/panel.css
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
 
 
@@ -30,31 +37,82 @@ _UNDERSTOOD = ("ModelChanged", "ColumnsStreamed", "ColumnsPatched", "MessageSent
 
 
 class _View(BokehModel):
-    """A `BokehModel` whose figures can be replaced, and that can be closed twice.
+    """A `BokehModel` whose figures can be replaced or changed, and that can be closed twice.
 
     The page learns of new figures a moment later than the kernel. Until then it sends messages about the replaced
     figures: sizes, ranges, and that they are removed. `BokehModel` knows only the new figures, so it would fail.
+
+    ``render_bundle`` is what a page draws that shows the figures for the first time, and what is saved with a notebook.
+    After a change of the figures `refresh` makes it anew. The ``tags`` of the layout count the changes, so that a page
+    that has drawn them already does not draw the figures again (``static/bokeh.js``).
     """
 
     def __init__(self, model: LayoutDOM, **traits: Any) -> None:
         self._former: deque[set[str]] = deque(maxlen=_FORMER)
+        self._held: list[Any] | None = None
         super().__init__(model, **traits)
+
+    @property
+    def page(self) -> Any:
+        """The layout of the figures."""
+        return self._model
 
     def replace(self, model: LayoutDOM) -> None:
         """Show other figures in a new document; the page redraws all its views."""
-        self._former.append({str(one.id) for one in self._model.references()})
+        self.forget(self._model)
         self.update_from_model(model)
+
+    def forget(self, *models: LayoutDOM) -> None:
+        """Ignore what the page may still say about figures that are removed."""
+        self._former.append({str(one.id) for model in models for one in model.references()})
+
+    @contextmanager
+    def one_patch(self) -> Iterator[None]:
+        """Send all changes of figures within the block as one message. After an error, show other figures."""
+        events: list[Any] = []
+        self._held = events
+        try:
+            with self._document.models.freeze():  # or each new text would make it look through all models
+                yield
+            if events:
+                self._model.tags = [sum(self._model.tags) + 1]
+        finally:
+            self._held = None
+        if events:
+            self._send_patch(events)
+
+    def refresh(self) -> None:
+        """Make anew what other pages draw and what is saved with a notebook."""
+        self.render_bundle = self._model_to_traits(self._model)
 
     def close(self) -> None:
         """Remove the figures."""
         if self.comm is not None:
             super().close()
 
+    def _document_patched(self, event: Any) -> None:
+        if event.setter is self:
+            return
+        if self._held is None:
+            self._send_patch([event])
+        else:
+            self._held.append(event)
+
+    def _send_patch(self, events: list[Any]) -> None:
+        """Send changes in three messages; arrays are in the text, or each would need two messages more."""
+        models = events[0].document.models
+        serializer = Serializer(references=models.synced_references, deferred=False)
+        content = serialize_json({"events": serializer.encode(events)})
+        models.flush_synced(lambda model: not serializer.has_ref(model))
+        for payload in (serialize_json(patch_doc.create_header()), "{}", content):
+            self.send({"msg": "patch", "payload": payload})
+
     def _sync_model(self, view: BokehModel, content: dict[str, Any], buffers: list[Any]) -> None:
         if content.get("kind") not in _UNDERSTOOD:
             return  # such as the removal of replaced figures
         try:
-            super()._sync_model(view, content, buffers)
+            with PANEL_LOCK:  # work changes the figures too
+                super()._sync_model(view, content, buffers)
         except UnknownReferenceError as error:
             if not any(error.id in ids for ids in self._former):
                 raise
@@ -76,6 +134,23 @@ class _Drawn(anywidget.AnyWidget):
             self.send({"bokehjs": bokeh.__version__}, [_bokehjs()])
 
 
+class _Shown(NamedTuple):
+    """A figure, and the drawing that it shows."""
+
+    figure: Any
+    drawing: Drawing
+
+    def can_show(self, drawing: Drawing) -> bool:
+        """Return whether the figure can be updated with a drawing."""
+        return self.drawing.structure() == drawing.structure()
+
+
+def _together(drawings: Mapping[str, Drawing | None]) -> dict[str, Drawing]:
+    """Return the drawings that there are, with the same ends of the time axis."""
+    there = {name: drawing for name, drawing in drawings.items() if drawing is not None}
+    return dict(zip(there, share_time([*there.values()]), strict=True))
+
+
 class BokehFigures(widgets.VBox):
     """Figures one below the other, in one document.
 
@@ -92,6 +167,8 @@ class BokehFigures(widgets.VBox):
         self._drawn = _Drawn()
         super().__init__([self._drawn], layout=widgets.Layout(width="100%"))
         self.view: _View | None = None
+        self._shown: dict[str, _Shown] = {}
+        self._dark = False
 
     def show(self, figures: Sequence[Any], *, dark: bool) -> None:
         """Show other figures.
@@ -104,6 +181,7 @@ class BokehFigures(widgets.VBox):
             Whether the page's theme is dark.
         """
         self.layout.display = ""
+        self._shown = {}
         page = column(list(figures), sizing_mode="stretch_width")
         if dark:
             darken(page)
@@ -112,6 +190,63 @@ class BokehFigures(widgets.VBox):
             self.view = self._drawn.view = _View(page, layout=widgets.Layout(width="100%"))
         else:
             self.view.replace(page)
+
+    def draw(self, drawings: Mapping[str, Drawing | None], *, dark: bool, prepare: Callable[[Any], object]) -> None:
+        """Show drawings. A figure that is shown already is updated if its drawing has the same structure.
+
+        Those over time have one time axis and one crosshair. Call `refresh` when all is shown.
+
+        Parameters
+        ----------
+        drawings
+            The drawings by name, from top to bottom. None is for one that is still to come: its figure, if one is
+            shown, stays as it is, and grey.
+        dark
+            Whether the page's theme is dark.
+        prepare
+            Called with each figure that is made.
+        """
+        self.layout.display = ""
+        shown, self._shown = self._shown, {}  # after an error, the next figures are new ones
+        if dark is not self._dark:
+            shown = {}
+        together = _together(drawings)
+        kept = {
+            name: one.figure
+            for name, one in shown.items()
+            if name in drawings and (name not in together or one.can_show(together[name]))
+        }
+        made = {name: make(drawing) for name, drawing in together.items() if name not in kept}
+        for figure in made.values():
+            prepare(figure)
+        figures = {name: (kept | made)[name] for name in drawings if name in kept or name in made}
+        timed = [name for name in (*kept, *made) if (together.get(name) or shown[name].drawing).x.kind == "datetime"]
+        for name in timed[1:]:
+            _share_time(figures[name], figures[timed[0]])
+        if self.view is None or not kept:
+            self.show([*figures.values()], dark=dark)
+        else:
+            if dark:
+                for figure in made.values():
+                    darken(figure)
+            if gone := [one.figure for name, one in shown.items() if name not in kept]:
+                self.view.forget(*gone)
+            with self.view.one_patch():
+                for name, figure in kept.items():
+                    figure.styles = {} if name in together else _GREY
+                    if name in together and shown[name].drawing is not together[name]:
+                        update(figure, shown[name].drawing, together[name])
+                if [*figures.values()] != self.view.page.children:
+                    self.view.page.children = [*figures.values()]
+        self._shown = {
+            name: _Shown(figure, together.get(name) or shown[name].drawing) for name, figure in figures.items()
+        }
+        self._dark = dark
+
+    def refresh(self) -> None:
+        """Let pages that show the figures for the first time, and saved notebooks, have what is shown now."""
+        if self.view is not None:
+            self.view.refresh()
 
     def hide(self) -> None:
         """Hide the figures until others are shown."""
@@ -123,6 +258,13 @@ class BokehFigures(widgets.VBox):
             self.view.close()
         self._drawn.close()
         super().close()
+
+
+def _share_time(plot: Any, first: Any) -> None:
+    """Give a figure over time the time axis and the crosshair of another."""
+    tool, shared = (next(tool for tool in one.tools if isinstance(tool, CrosshairTool)) for one in (plot, first))
+    if plot.x_range is not first.x_range:
+        plot.x_range, tool.overlay = first.x_range, shared.overlay
 
 
 def darken(page: Any) -> None:

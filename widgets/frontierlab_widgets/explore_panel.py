@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
@@ -17,7 +17,8 @@ from bokeh.models import BoxSelectTool
 
 import frontierlab as fl
 from frontierlab import filters, plots
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab.plots.drawing import Drawing
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
@@ -28,6 +29,7 @@ from frontierlab_widgets.explore_work import (
     COMPARE,
     OTHER,
     TABS,
+    Part,
     compared,
     keywords_of,
     origin_of,
@@ -86,7 +88,9 @@ class ExplorePanel(FiguresPanel):
         """Build the pickers, the tabs with the figures, and the actions on a plot."""
         self._past: list[fl.Selection] = []
         self._going_back = False
-        self._drawn = ""
+        self._drawn = ""  # the tab whose figures are shown
+        self._drawings: dict[str, Drawing] = {}
+        self._coming: Origin | None = None  # of the figures that are new, until all are
         self._datasets = widgets.Dropdown(description="dataset", options=[("choose …", "")], style=_STYLE)
         self._against = widgets.Dropdown(description="compare with", style=_STYLE)
         self._picker = SelectionFields(self)
@@ -110,7 +114,7 @@ class ExplorePanel(FiguresPanel):
         self.on(self._show_choices, "settings", "compare", "dataset")
         self.on(self._picker.forget, "dataset")
         self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
-        self.on(self._show_figures, "dark")
+        self.on(self._darken, "dark")
         self.on(self._show_below, "below", "plot", "frames", "stale")
         self._undo.disabled = True
         return [
@@ -221,7 +225,7 @@ class ExplorePanel(FiguresPanel):
         """Draw the current choice, unless its plots are already drawn."""
         self.check_origin()
         self._show_tab()
-        at_hand = self.origin is not None and not self.stale and self._drawn == self.tab
+        at_hand = self.origin is not None and not self.stale and self._drawn == self.tab and self._coming is None
         if self.dataset and (not at_hand or self._is_drawing()):
             self.draw()
 
@@ -249,7 +253,23 @@ class ExplorePanel(FiguresPanel):
             self._picker.contents,
         )
         tab = self.tab
-        self.begin(asked, lambda answer: self._asked(answer, tab), stage="opening the dataset", replaceable=True)
+        self.begin(
+            asked,
+            lambda answer: self._asked(answer, tab),
+            each=lambda part: self._take(part, tab),
+            stage="opening the dataset",
+            replaceable=True,
+        )
+
+    def _take(self, part: Part, tab: str) -> None:
+        """Show the figure of a frame; the figures of the tab that are still to come are grey."""
+        if self._coming is not part.origin:
+            self._coming, self._drawings = part.origin, {}
+        self._drawings[part.name] = getattr(plots, part.name).drawing(part.frame)
+        self._drawn = tab
+        self._show_figures(TABS[tab])
+        self.check_origin()
+        self._show_stale()
 
     def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
         self._picker.offer(answer["contents"])
@@ -257,21 +277,47 @@ class ExplorePanel(FiguresPanel):
         self._drawn, self.frames = tab, {**answer["frames"]}
         if self.plot not in self.frames and self.frames:
             self.plot = next(iter(self.frames))
+        if not self.frames:
+            self._drawings = {}
         self._show_figures()
+        self._coming = None
         self.origin = answer["origin"]  # last: until everything is shown, the figures are stale
         self.check_origin()
+        self._figures.refresh()
 
-    def _show_figures(self) -> None:
+    def _why_stale(self) -> str:
+        if self._coming is None:
+            return super()._why_stale()
+        state = "are being drawn" if self._is_drawing() else "were not all drawn"
+        advice = "" if self._is_drawing() else " Click Draw anew to have the others."
+        return f"The figures {state}; what is grey is of an earlier choice.{advice}"
+
+    def is_greyed(self, part: widgets.Widget) -> bool:
+        """Return whether a part of the view is grey: figures that are new are not, while others are still to come."""
+        if part is not self._figures or self._coming is None:
+            return True
+        try:
+            return bool(self._coming.differs(self.chosen_origin(self.chosen_dataset())))
+        except FrontierlabError:
+            return True
+
+    def _show_figures(self, names: Sequence[str] | None = None) -> None:
+        """Show the drawings; figures of other names are removed, or kept and greyed if they are among `names`."""
         if not self._drawn:
             return
-        figures = plots.link([getattr(plots, name)(frame) for name, frame in self.frames.items()])
-        for figure in figures:
-            brush: Any = figure.select_one({"type": BoxSelectTool})
-            if brush is not None:  # the plot has a time axis
-                figure.toolbar.active_drag = brush
-                figure.on_event(SelectionGeometry, self._brushed)
-        self._figures.show(figures, dark=self.dark)
+        wanted = {name: self._drawings.get(name) for name in names or self.frames}
+        self._figures.draw(wanted, dark=self.dark, prepare=self._let_brush)
         self._show_tab()
+
+    def _darken(self) -> None:
+        self._show_figures([*self._drawings])
+        self._figures.refresh()
+
+    def _let_brush(self, figure: Any) -> None:
+        for tool in figure.tools:
+            if isinstance(tool, BoxSelectTool):  # the plot has a time axis
+                figure.toolbar.active_drag = tool
+                figure.on_event(SelectionGeometry, self._brushed)
 
     def _brushed(self, event: Any) -> None:
         if event.final and event.geometry.get("type") == "rect":

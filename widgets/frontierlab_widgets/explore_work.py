@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import wait
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -25,6 +25,7 @@ __all__ = [
     "ALL",
     "COMPARE",
     "OTHER",
+    "Part",
     "TABS",
     "compared",
     "keywords_of",
@@ -54,6 +55,14 @@ OTHER = "dataset:"
 _BINS = (60, 300, 3_600, 86_400)
 _MOST_BINS = 3_000
 _SOON = 1.0  # seconds to wait for Spark before the panel says that Spark starts
+
+
+class Part(NamedTuple):
+    """The result of one filter: the name of the plot, the frame, and the origin of all plots."""
+
+    name: str
+    frame: pd.DataFrame
+    origin: Origin
 
 
 def title_of(name: str) -> str:
@@ -94,6 +103,8 @@ def run_filters(
 ) -> dict[str, Any]:
     """Open the dataset and run the filters; a failed filter gives a message beside the other results.
 
+    Each result is handed over as a `Part` as soon as it is there.
+
     The result has its ``origin``. Contents of the dataset that are already ``known`` are used again if they are of the
     same dataset.
     """
@@ -107,10 +118,6 @@ def run_filters(
     meter = ProgressMeter("asking", len(names))
     frames, errors = {}, []
     with running:
-        if known is None or known["of"] != (dataset.name, dataset.identity):
-            catalogue = Catalogue.read(settings.catalogue_path) if settings.catalogue_path.exists() else None
-            known = {"folders": contents.folders(logs, catalogue), "tasks": contents.tasks(logs)}
-            known["of"] = (dataset.name, dataset.identity)
         other = other_logs(compare, settings)
         origin = origin_of(dataset, selection, settings, compare)
         width = {"bin_seconds": _bin_seconds(dataset, selection)}
@@ -119,14 +126,28 @@ def run_filters(
             try:
                 keywords = width if one in CHAPTERS["Over time"] else {}
                 frames[one] = getattr(filters, one)(logs, selection, compare=other, **keywords)
+                work.hand_over(Part(one, frames[one], origin))
             except Cancelled:
                 raise WorkStopped from None
             except FrontierlabError as error:
                 if str(error) not in errors:
                     errors.append(str(error))
             meter.add(1)
+        if known is None or known["of"] != (dataset.name, dataset.identity):
+            work.report(Progress("counting what can be chosen", 0, None, 0.0, None))
+            known = _contents(logs, settings)
+            known["of"] = (dataset.name, dataset.identity)
     partial = [] if dataset.state == "complete" else [f"The dataset {name} is incomplete: every number is too small."]
     return {"frames": frames, "errors": errors, "contents": known, "notes": partial, "origin": origin}
+
+
+def _contents(logs: Any, settings: Any) -> dict[str, Any]:
+    """Return the folders and tasks of a dataset, with those folders that only the catalogue has."""
+    catalogue = Catalogue.read(settings.catalogue_path) if settings.catalogue_path.exists() else None
+    try:
+        return {"folders": contents.folders(logs, catalogue), "tasks": contents.tasks(logs)}
+    except Cancelled:
+        raise WorkStopped from None
 
 
 def origin_of(dataset: fl.Dataset, selection: fl.Selection, settings: Any, compare: str) -> Origin:

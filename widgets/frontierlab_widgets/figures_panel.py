@@ -158,11 +158,15 @@ class FiguresPanel(Panel):
         stale = f'<div class="frontierlab-note" role="status">{escape(self.stale)}</div>'
         self._about.value = stale if self.stale else self.about_figures()
         for part in self._greyed:
-            if self.stale:
+            if self.stale and self.is_greyed(part):
                 part.add_class(_STALE)
             else:
                 part.remove_class(_STALE)
         self.allow()
+
+    def is_greyed(self, part: widgets.Widget) -> bool:
+        """Return whether a part of the view is grey while the figures are stale."""
+        return True
 
     def how_to_refresh(self) -> str:
         """Say how to get figures of the current choice."""

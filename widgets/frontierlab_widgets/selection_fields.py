@@ -87,8 +87,9 @@ class SelectionFields(widgets.VBox):
 
     def offer(self, contents: dict[str, pd.DataFrame]) -> None:
         """Offer ``folders`` and ``tasks``, as `fl.contents` returns them; null ``queries`` are unknown."""
-        self.contents = contents
-        self._follow()
+        if contents is not self.contents:
+            self.contents = contents
+            self._follow()
 
     def clear(self) -> None:
         """Clear all choices and the text in the fields."""
@@ -166,7 +167,7 @@ class SelectionFields(widgets.VBox):
             for above in _LEVELS[: _LEVELS.index(level)]:
                 if getattr(self._panel.selection, above) is not None:
                     found = found[found[above].isin(list(getattr(self._panel.selection, above)))]
-            counts = found.dropna(subset=[level]).groupby(level)["queries"].sum().sort_index()
+            counts = found[found[level].notna()].groupby(level)["queries"].sum().sort_index()
             known = found["queries"].notna().any()
             options |= {str(name): f"{name} ({count:,})" if known else str(name) for name, count in counts.items()}
         options.setdefault(value, ", ".join(map(str, value)) if isinstance(value, tuple) else str(value))

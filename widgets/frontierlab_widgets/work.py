@@ -29,6 +29,8 @@ class Work:
         Called at the end, in the work's thread, with this object, the result and the error; one of the two is None.
     show
         Called with each progress record.
+    take
+        Called with each part of the result that comes before the end.
     replaceable
         Whether newer work may replace it before it ends.
 
@@ -46,6 +48,7 @@ class Work:
         finish: Callable[[Work, Any, BaseException | None], object],
         show: Callable[[Work, Progress], object],
         *,
+        take: Callable[[Work, Any], object] = lambda work, part: None,
         replaceable: bool = False,
     ) -> None:
         self.stopping = threading.Event()
@@ -55,6 +58,7 @@ class Work:
         self._run = run
         self._finish = finish
         self._show = show
+        self._take = take
         self._when_stopped: list[Callable[[], object]] = []
         self._thread = threading.Thread(target=self._work, name="panel", daemon=True)
 
@@ -92,6 +96,18 @@ class Work:
             raise WorkStopped
         self.progress = progress
         self._show(self, progress)
+
+    def hand_over(self, part: Any) -> None:
+        """Hand over a part of the result before the end.
+
+        Raises
+        ------
+        WorkStopped
+            The user stopped the work.
+        """
+        if self.stopping.is_set():
+            raise WorkStopped
+        self._take(self, part)
 
     def _work(self) -> None:
         result, error = None, None

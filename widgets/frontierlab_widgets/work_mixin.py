@@ -63,6 +63,7 @@ class WorkMixin(ErrorMixin):
         run: Callable[[Work], Any],
         then: Callable[[Any], object] = lambda result: None,
         *,
+        each: Callable[[Any], object] = lambda part: None,
         stage: str = "working",
         replaceable: bool = False,
     ) -> None:
@@ -74,6 +75,8 @@ class WorkMixin(ErrorMixin):
             The work. It is called with a `Work`, whose ``report`` takes progress records.
         then
             Called with the result, in the same thread; not if the work failed or was stopped. It may start other work.
+        each
+            Called in the same thread with each part that the work hands over; not once newer work has replaced it.
         stage
             Message until the first progress record.
         replaceable
@@ -89,7 +92,10 @@ class WorkMixin(ErrorMixin):
             self.require_idle()
             if (going := self._going_on()) is not None:
                 going.stop()
-            self._work = Work(run, functools.partial(self._finish, then), self._show, replaceable=replaceable)
+            take = functools.partial(self._take_part, each)
+            self._work = Work(
+                run, functools.partial(self._finish, then), self._show, take=take, replaceable=replaceable
+            )
             self.error, self.message = "", ""
             self.progress = Progress(stage, 0, None, 0.0, None)
             self.phase = Phase.WORKING
@@ -148,6 +154,12 @@ class WorkMixin(ErrorMixin):
         with PANEL_LOCK:
             if work is self._work and not work.stopping.is_set():
                 self.progress = progress
+
+    def _take_part(self, each: Callable[[Any], object], work: Work, part: Any) -> None:
+        with PANEL_LOCK:
+            if work is self._work and not work.stopping.is_set():
+                with self.shown_errors():
+                    each(part)
 
     def _finish(self, then: Callable[[Any], object], work: Work, result: Any, error: BaseException | None) -> None:
         with PANEL_LOCK:

@@ -26,6 +26,14 @@ async function untilLoaded(model, isWanted) {
   }
 }
 
+// whether a view has drawn what its model has now: then the model has only taken up what the view was told by patches
+function isUpToDate(view) {
+  const [shown] = view._document?.roots() ?? [];
+  const [bundle] = Object.values(JSON.parse(view.model.get("render_bundle")).docs_json);
+  const [latest] = bundle.roots;
+  return shown?.id === latest.id && String(shown.tags) === String(latest.attributes.tags ?? "");
+}
+
 function render({ model, el }) {
   let view = null;
   let last = 0; // the number of the last draw; a draw that another has overtaken is dropped
@@ -46,6 +54,11 @@ function render({ model, el }) {
       if (mine !== last) return;
       const drawn = await model.widget_manager.create_view(await model.widget_manager.get_model(id));
       if (mine !== last) return void drawn.remove();
+      const redraw = drawn.render.bind(drawn);
+      drawn.render = () => isUpToDate(drawn) || redraw();
+      // what the kernel changed is not told to it again: it can be older than what the kernel has by then
+      const tell = drawn._change_event.bind(drawn);
+      drawn._change_event = (event) => event.sync && tell(event);
       view?.remove();
       view = drawn;
       el.replaceChildren(view.el);

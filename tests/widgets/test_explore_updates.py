@@ -1,0 +1,198 @@
+"""A choice in Explore updates the figures that are shown, and everything that is made of them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from typing import Any
+
+import pandas as pd
+import pytest
+from bokeh.document import Document
+from frontierlab_widgets import ExplorePanel, explore_work
+from frontierlab_widgets.explore_work import TABS
+from frontierlab_widgets.panel import Phase
+from ipywidgets.embed import embed_data
+
+import frontierlab as fl
+from frontierlab import Selection, plots
+from frontierlab.plots.drawing import make
+from tests.support.logs import START, make_dataset
+from tests.widgets.test_panels_data import button
+
+LONG = 120
+TAB, NAMES = "Over time", ("queries_over_time", "bytes_over_time", "long_queries_per_schema")
+CONDITIONS = Selection(db="CONDBR2")
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
+    """A dataset day of two databases, one of which has one schema, and the other two."""
+    folder = tmp_path_factory.mktemp("data")
+    rows = [
+        {
+            "time": START + 60_000 * n,
+            "db": "OFLP200" if n % 3 else "CONDBR2",
+            "schema": ("A", "B", "C")[n % 3],
+            "cached": n % 2 == 0,
+            "querytime": 1_500,
+            "fsize": 1_000 * (n % 7),
+        }
+        for n in range(60)
+    ]
+    make_dataset(folder / "datasets" / "day", rows)
+    return fl.Settings(data_dir=folder)
+
+
+@pytest.fixture
+def panel(settings: fl.Settings, monkeypatch: pytest.MonkeyPatch) -> ExplorePanel:
+    """A panel that shows three plots over time of all queries."""
+    monkeypatch.setitem(TABS, TAB, NAMES)
+    panel = ExplorePanel(settings, dataset="day", tab=TAB)
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error) == (Phase.DONE, "")
+    return panel
+
+
+def figures(panel: ExplorePanel) -> list[Any]:
+    return list(panel._figures.view.page.children)
+
+
+def drawn(panel: ExplorePanel) -> dict[str, list[float]]:
+    """The numbers that figures draw, by the name of the plot, as Bokeh's JSON of what new pages and files get."""
+    bundle = panel._figures.view.render_bundle
+    (content,) = bundle["docs_json"].values()
+    return heights(Document.from_json(json.loads(json.dumps(content))))
+
+
+def heights(document: Document) -> dict[str, list[float]]:
+    (page,) = document.roots
+    first = (plot.renderers[0].data_source.data["y"] for plot in page.children)
+    return {name: [float(value) for value in y] for name, y in zip(NAMES, first, strict=False)}
+
+
+def expected(panel: ExplorePanel) -> dict[str, list[float]]:
+    """The numbers of newly drawn figures of the chosen queries."""
+    logs = fl.open_logs("day", settings=panel.settings)
+    keywords = {"bin_seconds": panel.frames[NAMES[0]].attrs["bin_seconds"]}
+    frames = {name: getattr(fl.filters, name)(logs, panel.selection, **keywords) for name in NAMES}
+    new = [getattr(plots, name)(frame) for name, frame in frames.items()]
+    return {
+        name: [float(value) for value in plot.renderers[0].data_source.data["y"]]
+        for name, plot in zip(NAMES, new, strict=True)
+    }
+
+
+def sent(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The messages to the page from now on."""
+    messages: list[Any] = []
+    monkeypatch.setattr(panel._figures.view, "send", lambda content, buffers=None: messages.append(content))
+    return messages
+
+
+def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    former, view, messages = figures(panel), panel._figures.view, sent(panel, monkeypatch)
+    panel.selection = CONDITIONS
+    assert panel.wait(LONG)
+    assert panel.error == panel.stale == ""
+    assert panel._figures.view is view
+    assert figures(panel)[:2] == former[:2]  # the same figures
+    assert figures(panel)[2] is not former[2]  # with fewer lines it is a new one, in its place
+    patches = [json.loads(one["payload"]) for one in messages if "events" in one["payload"]]
+    assert len(patches) == 3  # a figure each, as soon as its frame is there
+    assert len({figure.x_range for figure in figures(panel)}) == 1
+    words = [figure.above[1].text.text for figure in figures(panel)]
+    assert words == ["db CONDBR2"] * 3
+    assert drawn(panel) == expected(panel)
+
+
+def test_what_is_saved_and_exported_is_of_the_last_choice(panel: ExplorePanel, tmp_path) -> None:
+    before = drawn(panel)
+    panel.selection = CONDITIONS
+    assert panel.wait(LONG)
+    now = expected(panel)
+    assert now != before
+    # a notebook that is saved with the state of its widgets, and a page that is made of it
+    view = panel._figures.view
+    for state in (view.get_state(), embed_data(views=[view])["manager_state"]["state"][view.model_id]["state"]):
+        (content,) = json.loads(state["render_bundle"])["docs_json"].values()
+        assert heights(Document.from_json(content)) == now
+    # a file
+    page = plots.save(figures(panel)[0], tmp_path / "a.html").read_text()
+    assert "db CONDBR2" in page
+    # numbers, code
+    assert panel.frames[NAMES[0]]["cached"].tolist() == now[NAMES[0]][:-1]
+    names: dict[str, Any] = {"fl": fl, "settings": panel.settings}
+    panel.plot = NAMES[0]
+    exec(panel.code(), names)
+    pd.testing.assert_frame_equal(names["frame"], panel.frames[NAMES[0]])
+
+
+class Held:
+    """Holds up a filter whenever it is asked about some queries."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str, selection: Selection) -> None:
+        usual = getattr(explore_work.filters, name)
+        self.go, self.reached = threading.Event(), threading.Event()
+
+        def ask(logs: Any, chosen: Selection, **keywords: Any) -> pd.DataFrame:
+            if chosen == selection:
+                self.reached.set()
+                assert self.go.wait(LONG)
+            return usual(logs, chosen, **keywords)
+
+        monkeypatch.setattr(explore_work.filters, name, ask)
+
+
+def test_of_two_choices_the_later_is_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = Held(monkeypatch, NAMES[1], CONDITIONS)
+    panel.selection = CONDITIONS
+    assert held.reached.wait(LONG)
+    late = panel._work
+    panel.selection = Selection(db="OFLP200")
+    assert panel.wait(LONG)
+    shown = drawn(panel)
+    assert shown == expected(panel)
+    held.go.set()
+    assert late.join(LONG)
+    assert (drawn(panel), panel.origin.selection) == (shown, panel.selection)
+    assert [figure.above[1].text.text for figure in figures(panel)] == ["db OFLP200"] * 3
+
+
+def test_the_first_figure_is_shown_while_others_are_still_to_come(
+    panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = Held(monkeypatch, NAMES[1], CONDITIONS)
+    panel.selection = CONDITIONS
+    assert held.reached.wait(LONG)
+    assert [figure.above[1].text.text for figure in figures(panel)] == ["db CONDBR2", "", ""]
+    assert [figure.styles.get("opacity") for figure in figures(panel)] == [None, "0.45", "0.45"]
+    assert "frontierlab-stale" not in panel._figures._dom_classes
+    assert panel.stale == "The figures are being drawn; what is grey is of an earlier choice."
+    assert button(panel, "CSV").disabled
+    panel.stop()
+    held.go.set()
+    assert panel.wait(LONG)
+    assert panel.phase is Phase.STOPPED
+    assert panel.stale.startswith("The figures were not all drawn; what is grey is of an earlier choice.")
+    assert [figure.above[1].text.text for figure in figures(panel)] == ["db CONDBR2", "", ""]
+    panel.selection = Selection()  # the choice of the grey figures; the first is of another
+    assert "frontierlab-stale" in panel._figures._dom_classes or not panel.stale
+    assert panel.wait(LONG)
+    assert panel.stale == ""
+    assert [figure.above[1].text.text for figure in figures(panel)] == [""] * 3
+    assert [figure.styles for figure in figures(panel)] == [{}] * 3
+    assert drawn(panel) == expected(panel)
+
+
+def test_a_zoom_or_a_muted_line_of_the_page_is_undone_by_a_choice(panel: ExplorePanel) -> None:
+    (plot, *_), view = figures(panel), panel._figures.view
+    line = plot.renderers[0]
+    for model, name, new in ((plot.x_range, "start", 1.0), (plot.y_range, "end", 2.0), (line, "muted", True)):
+        said = {"event": "jsevent", "kind": "ModelChanged", "model": {"id": model.id}, "attr": name, "new": new}
+        view._sync_model(view, said, [])
+    assert (plot.x_range.start, plot.y_range.end, line.muted) == (1.0, 2.0, True)
+    panel.selection = CONDITIONS
+    assert panel.wait(LONG)
+    new = make(panel._figures._shown[NAMES[0]].drawing)
+    assert (plot.x_range.start, plot.y_range.end, line.muted) == (new.x_range.start, new.y_range.end, False)
