@@ -23,7 +23,7 @@ from frontierlab.spark.types import with_iov_names
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["ANSWERED", "Answered", "answered", "ask", "unchanged", "write"]
+__all__ = ["ANSWERED", "Answered", "answered", "answered_in_words", "ask", "unchanged", "write"]
 
 ANSWERED = "answered"
 """The key of `Answered` in the ``attrs`` of a frame."""
@@ -157,6 +157,15 @@ def answered(*each: Answered) -> Answered:
             "seconds": sum(one["seconds"] for one in each),
         }
     )
+
+
+def answered_in_words(*each: Answered) -> str:
+    """Return a sentence on what answered one or several statements."""
+    if not each:
+        return ""
+    engine, source, seconds = answered(*each).values()
+    names = str(engine).replace("duckdb", "DuckDB").replace("spark", "Spark")
+    return f"{names} answered in {seconds:.2f} s, from {str(source).replace('summary', 'summaries')}."
 
 
 def _in_files(tables: Mapping[str, Logs]) -> tuple[dict[str, Table], Limits] | None:

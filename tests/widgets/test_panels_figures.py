@@ -17,6 +17,7 @@ from frontierlab_widgets.caching_work import FOLDERS, KEYS
 
 from frontierlab import Selection, Settings
 from frontierlab.caching.notes import notes_of
+from frontierlab.storage.periods import Period
 from tests.support.logs import make_dataset
 from tests.widgets.test_panels_data import button
 
@@ -96,7 +97,7 @@ def one_folder(panel: CachingPanel, **selection: str) -> pd.DataFrame:
     """Return caching figures of one folder, as they are computed."""
     dataset = panel.chosen_dataset()
     frame = pd.DataFrame([{column.name: 1 for column in FOLDERS} | dict.fromkeys(KEYS, "A") | {"problem": ""}])
-    notes = notes_of(dataset, Selection(**selection))
+    notes = notes_of(Period([dataset]), Selection(**selection))
     frame.attrs = {"notes": notes, "dataset": [dataset.name, dataset.identity], "selection": selection}
     return frame
 
@@ -124,6 +125,10 @@ def test_figures_of_a_window_name_it_above_and_when_stored(panel) -> None:
     panel.selection = Selection(**window)
     panel._take(one_folder(panel, **window), panel.settings)
     assert "Figures of dataset day, from 2026-10-01 06:00 UTC." in panel._about.value
+    figures = one_folder(panel, **window)
+    figures.attrs["answered"] = {"engine": "duckdb", "from": "queries", "seconds": 0.25}
+    panel._take(figures, panel.settings)
+    assert "06:00 UTC. DuckDB answered in 0.25 s, from queries." in panel._about.value
     assert panel._notes.value == ""
     panel.store()
     assert panel.wait(LONG)

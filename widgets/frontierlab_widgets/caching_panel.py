@@ -18,6 +18,7 @@ import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.caching import history
 from frontierlab.catalogue import Catalogue
+from frontierlab.engines.asking import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.util.literals import literal
 from frontierlab_widgets.bokeh_figures import BokehFigures
@@ -261,6 +262,12 @@ class CachingPanel(FiguresPanel):
         selection = fl.Selection.from_json(figures.attrs.get("selection", {}))
         self.origin = origin_of((name, identity), selection, settings)
         self.check_origin()
+        self._show_stale()  # what computed them can differ where their origin does not
+
+    def how_computed(self) -> str:
+        """Return a sentence on what counted the queries."""
+        attrs = {} if self.figures is None else self.figures.attrs
+        return answered_in_words(attrs[ANSWERED]) if ANSWERED in attrs else ""
 
     def _catalogue(self) -> pd.DataFrame:
         if self.settings is None or not self.settings.catalogue_path.exists():

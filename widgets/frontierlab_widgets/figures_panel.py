@@ -172,8 +172,13 @@ class FiguresPanel(Panel):
         """Say how to get figures of the current choice."""
         return "Click Compute to have those."
 
+    def how_computed(self) -> str:
+        """Return a sentence on what computed the figures; empty if that is not known."""
+        return ""
+
     def about_figures(self) -> str:
         """Return the HTML above figures that are not stale."""
         if self.origin is None:
             return ""
-        return f'<span class="frontierlab-quiet">Figures of {escape(self.origin.in_words())}.</span>'
+        words = f"Figures of {self.origin.in_words()}. {self.how_computed()}".rstrip()
+        return f'<span class="frontierlab-quiet">{escape(words)}</span>'
