@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 import threading
 from concurrent.futures import Future
 from datetime import UTC, datetime
@@ -76,6 +77,7 @@ class TestExplore:
         assert panel.phase is Phase.DONE, panel.error
         assert list(panel.frames) == list(CHAPTERS["Databases and schemas"])
         assert len([m for m in drawn(panel) if isinstance(m, Plot)]) == len(panel.frames)
+        assert re.search(r">DuckDB answered in \d+\.\d\d s, from summaries\.<", panel._about.value)
 
     @pytest.mark.spark
     def test_the_start_of_spark_is_shown(self, settings, monkeypatch):

@@ -17,6 +17,7 @@ from bokeh.models import BoxSelectTool
 
 import frontierlab as fl
 from frontierlab import filters, plots
+from frontierlab.engines.asking import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.plots.drawing import Drawing
 from frontierlab.util.times import from_milliseconds
@@ -208,10 +209,11 @@ class ExplorePanel(FiguresPanel):
         return origin_of(dataset, self.selection, self.settings, self.compare)
 
     def about_figures(self) -> str:
-        """Return the text above the plots; without plots, it says what to do."""
-        if self.origin is not None or self.dataset:
-            return ""
-        return "<p>Choose a dataset: its plots are drawn here.</p>"
+        """Return the text above the plots: what answered; without plots, it says what to do."""
+        if self.origin is None and not self.dataset:
+            return "<p>Choose a dataset: its plots are drawn here.</p>"
+        known = [frame.attrs[ANSWERED] for frame in self.frames.values() if ANSWERED in frame.attrs]
+        return f'<span class="frontierlab-quiet">{escape(answered_in_words(*known))}</span>'
 
     def how_to_refresh(self) -> str:
         """Say how to get plots of the current choice; usually they are being computed."""
