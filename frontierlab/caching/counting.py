@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from frontierlab.engines.asking import ANSWERED, Answered, ask, write
-from frontierlab.engines.logs import Logs
+from frontierlab.engines.asking import ANSWERED, Answered, answered, ask, write
+from frontierlab.engines.logs import DuckLogs, Logs
 from frontierlab.schema import MISSING_IOV
 from frontierlab.selection import Selection
 from frontierlab.util.cancelling import Cancellable, cancellable, check_cancelled
@@ -54,6 +54,8 @@ with an ``fsize``, the sum of ``dbtime`` and the number with a ``dbtime``."""
 
 PIECE = 1_000_000
 """About how many served queries are in this process's memory at once."""
+
+_SLICE_MB = 256  # of DuckDB's memory, in which it counts a slice of PIECE queries that all differ
 
 _ASKED = """\
 WITH named AS (
@@ -92,8 +94,13 @@ SELECT folder_hash, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sql
        coalesce(sum(dbtime) FILTER (WHERE NOT cached), 0) AS dbtime,
        count(dbtime) FILTER (WHERE NOT cached) AS timed
 FROM asked
-WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL
+WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL{some}
 GROUP BY folder_hash, sqlhash, since, until, squid, taskid"""
+
+# DuckDB's memory does not hold all different queries of a month, and its hash tables cannot all go to the disk
+_SOME = """
+  AND pmod(xxhash64(sqlhash, since, until), :slices) >= :first_slice
+  AND pmod(xxhash64(sqlhash, since, until), :slices) < :next_slices"""
 
 
 class Counted:
@@ -115,7 +122,7 @@ class Counted:
     def __init__(self, path: Path, slices: int, answered: Answered) -> None:
         self.answered = answered
         self._slices = slices
-        files = sorted(path.glob("*.parquet"))
+        files = sorted(path.glob("**/*.parquet"))
         self._rows = pyarrow.dataset.dataset(files) if files else None
 
     def read(self, hashes: Sequence[int]) -> pa.Table:
@@ -237,10 +244,24 @@ def count_queries(
         As in `frontierlab.engines.ask`; `target` can then hold some files.
     """
     condition, args = _condition(paths, selection)
-    in_order = "\nSORT BY folder_hash, slice" if slices > 1 else ""  # so that the rows of a piece are close together
-    statement = _ASKED.format(condition=condition) + _QUERIES + in_order
-    answered = write({"logs": logs}, statement, target, {**args, "slices": slices}, description="caching: queries")
-    return Counted(target, slices, answered)
+    asked, args = _ASKED.format(condition=condition), {**args, "slices": slices}
+    if slices == 1:
+        by = write({"logs": logs}, asked + _QUERIES.format(some=""), target, args, description="caching: queries")
+        return Counted(target, slices, by)
+    step = max(1, logs.limits.memory_mb // _SLICE_MB) if isinstance(logs, DuckLogs) else slices
+    statement = f"{asked}{_QUERIES.format(some=_SOME)}\nSORT BY folder_hash, slice"  # the rows of a piece are together
+    target.mkdir()
+    each = [
+        write(
+            {"logs": logs},
+            statement,
+            target / f"{first:06d}",
+            {**args, "first_slice": first, "next_slices": first + step},
+            description=f"caching: queries, from slice {first + 1} of {slices} on",
+        )
+        for first in range(0, slices, step)
+    ]
+    return Counted(target, slices, answered(*each))
 
 
 def _condition(paths: Sequence[str], selection: Selection | None) -> tuple[str, Mapping[str, Any]]:

@@ -17,7 +17,7 @@ from frontierlab.engines import duck
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.tables import Table
 from frontierlab.engines.translate import translate
-from frontierlab.filters import changes, periods
+from frontierlab.filters import changes, shown_times
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
 from frontierlab.selection import QUERY_KINDS
@@ -93,14 +93,16 @@ def of_filters(name: str, selection: Selection) -> Iterator[Asked]:
 
 
 def of_others(selection: Selection) -> Iterator[Asked]:
-    statement = periods._DAYS.statement("days", selection)
+    statement = shown_times._DAYS.statement("days", selection)
     yield Asked(statement.text, statement.args)
     statement = changes._statement(selection, Selection(db="CONDBR2"))
     yield Asked(statement.text, statement.args, tables=("before", "now"))
     condition, args = counting._condition(["/a", "/b"], selection)
     asked = counting._ASKED.format(condition=condition)
     yield Asked(asked + counting._FOLDERS, args, hashes=True)
-    yield Asked(f"{asked}{counting._QUERIES}\nSORT BY folder_hash, slice", {**args, "slices": 3}, hashes=True)
+    different = counting._QUERIES.format(some=counting._SOME)
+    limits = {"slices": 3, "first_slice": 0, "next_slices": 3}
+    yield Asked(f"{asked}{different}\nSORT BY folder_hash, slice", {**args, **limits}, hashes=True)
     where, args = queries.served(queries.FolderTag("CONDBR2", "A", "/a", "unknown"), selection)
     yield Asked(queries._DIFFERENT.format(where=where), args)
     yield Asked(explanation._TASKS.format(where=where), args)
