@@ -17,15 +17,19 @@ from frontierlab.overviews.parts import Group, Part
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.selection import QUERY_KINDS
 
-__all__ = ["Counted", "Databases", "Looker", "Values"]
+__all__ = ["Counted", "Databases", "GROUPS", "Looker", "NAMES", "PAGE", "PAGES", "Values"]
 
 GROUPS = 2_000
 """The most values of a field in one answer; the largest of a shard are sent by it."""
 
-PAGE, PAGES = 5_000, 20
-"""Combinations of values (of a folder) in one answer, and the most answers."""
+PAGE = 5_000
+"""Combinations of values, such as those that name folders, in one answer."""
 
-_NAMES = 10_000  # databases that are told apart
+PAGES = 20
+"""The most answers with combinations of values, for a slice of time."""
+
+NAMES = 10_000
+"""The most names of databases that are told apart."""
 
 Key = tuple[Any, ...]
 
@@ -42,12 +46,15 @@ class Databases:
         All documents, and those without a database.
     ignored
         The documents with a value that the index did not take.
+    unseen
+        The documents of databases that were too many to be told apart.
     """
 
     names: set[str] = field(default_factory=set)
     documents: int = 0
     unnamed: int = 0
     ignored: int = 0
+    unseen: int = 0
 
     def left_out(self, queries: int) -> dict[str, int]:
         """Return the documents that are not among the queries of the configured databases, by reason."""
@@ -150,14 +157,16 @@ class Looker:
             wanted: dict[str, Any] = {"all": every, "ignored": {"filter": {"exists": {"field": "_ignored"}}}}
             if (mapped := part.group.shape.fields.get("sqldb")) is None:
                 return wanted | {"none": every}, ()
-            how = {"field": mapped.name, "size": _NAMES}
+            how = {"field": mapped.name, "size": NAMES}
             return wanted | {"named": {"terms": how}, "none": {"missing": {"field": mapped.name}}}, ()
 
         for _, answer in self._asked("databases", ask):
             found.documents += answer["all"]["doc_count"]
             found.unnamed += answer["none"]["doc_count"]
             found.ignored += answer["ignored"]["doc_count"]
-            names = (str(bucket["key"]) for bucket in answer.get("named", {"buckets": ()})["buckets"])
+            named = answer.get("named", {"buckets": (), "sum_other_doc_count": 0})
+            found.unseen += named["sum_other_doc_count"]
+            names = (str(bucket["key"]) for bucket in named["buckets"])
             found.names.update(name for name in names if name.partition("_")[0] in instances)
 
     def over_time(self, width: int) -> dict[int, dict[str, int]]:
@@ -263,8 +272,9 @@ class Looker:
         shape = part.group.shape
         if name not in shape.fields:
             return {}, ()
+        # a value that the answers of these indices do not have may still be in a few documents
         as_text = shape.fields[name].type == "keyword"
-        only = {str(value) if as_text else value for value in values}
+        only = {str(value) if as_text else value for value in values if as_text or isinstance(value, int)}
         for one in answers:
             if one.group == id(part.group):
                 only.update(*(one.forms.get(value, ()) for value in values))

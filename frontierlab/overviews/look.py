@@ -135,13 +135,23 @@ class Look:
         start, stop = self.request.start, self.request.stop
         assert stop is not None, "the request for an index ends at a time"
         if start is None:
-            start = self.index.ends({"range": {"@timestamp": {"lt": stop, "format": "epoch_millis"}}})[0]
+            # a time before 1970 is malformed
+            start = self.index.ends({"range": {"@timestamp": {"gte": 0, "lt": stop, "format": "epoch_millis"}}})[0]
         return start, stop
 
     def _width(self, start: int, stop: int) -> int:
-        """Return the width of a bin in milliseconds."""
+        """Return the width of a bin in milliseconds.
+
+        Raises
+        ------
+        InvalidRequestError
+            The period has too many bins of the requested width.
+        """
         if self.bin_seconds is not None:
-            return TimeBins(self.bin_seconds).width
+            bins = TimeBins(self.bin_seconds)
+            if stop > start:
+                bins.check(Selection(since=from_milliseconds(start), until=from_milliseconds(stop)))
+            return bins.width
         return next((1000 * width for width in _WIDTHS if (stop - start) <= 1000 * width * _BINS), 1000 * _WIDTHS[-1])
 
     def _counted(
@@ -154,7 +164,7 @@ class Look:
             looker = Looker(self.index, parts, self.steps.done)
             try:
                 with frozen(self.index, groups):
-                    self._narrow(groups, parts)
+                    self._narrow(groups, parts, remarks)
                     looker.look_at_databases(self.request.db_instances)
                     bins = looker.over_time(width)
                     frames = self._tables(looker, remarks)
@@ -175,10 +185,10 @@ class Look:
         found = looker.databases
         return {**frames, "queries": queries, "documents": found.documents, "left_out": found.left_out(queries)}
 
-    def _narrow(self, groups: list[Group], parts: list[Part]) -> None:
+    def _narrow(self, groups: list[Group], parts: list[Part], remarks: Remarks) -> None:
         """Find the documents of the selected folders and tags."""
         chosen = self.request.conditions
-        columns = names_of(chosen)
+        columns, seen = names_of(chosen), list[Counted]()
         for group in groups if columns else ():
             group.folders = ()
             looker = Looker(self.index, [part for part in parts if part.group is group], self.steps.again)
@@ -190,6 +200,9 @@ class Look:
                     "and tagname out, or extract the period and filter its rows."
                 )
             group.folders = [of_combinations(chosen, group.shape, [*found.counts], self.catalogue)]
+            seen.append(found)
+        if self.catalogue is None:
+            remarks.of_unselected(seen)
 
     def _tables(self, looker: Looker, remarks: Remarks) -> dict[str, Any]:
         """Return the frames of the largest groups."""

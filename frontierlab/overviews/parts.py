@@ -10,12 +10,12 @@ from typing import Any
 
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import AccessRefused
-from frontierlab.elastic.indices import unread
+from frontierlab.elastic.indices import has_remote, unread
 from frontierlab.elastic.queries import time_query
 from frontierlab.elastic.shapes import Shape, merged
 from frontierlab.elastic.slices import PointInTime
 
-__all__ = ["FIELDS", "Group", "Part", "frozen", "parts_of", "searched"]
+__all__ = ["FIELDS", "Group", "Part", "SLICE_BINS", "SLICE_DOCUMENTS", "frozen", "parts_of", "searched"]
 
 FIELDS = (
     *("@timestamp", "sqldb", "sqlowner", "sqlnodeid", "sqlnodefullpath", "taskid", "taskname", "frontierserver"),
@@ -94,8 +94,8 @@ def searched(index: Index, fields: Sequence[str]) -> list[tuple[Shape, str]]:
 
 def _may_be_filtered(index: Index, indices: list[str]) -> bool:
     try:
-        return bool(unread(index, indices)[1])
-    except AccessRefused:  # then nobody can say
+        return has_remote(index) or bool(unread(index, indices)[1])
+    except AccessRefused:  # then nobody can say, as for aliases of a remote cluster
         return True
 
 

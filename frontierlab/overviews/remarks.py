@@ -42,6 +42,21 @@ class Remarks:
                 "There are more folders than could be counted: the largest may be missing, and their numbers too small."
             )
 
+    def of_unselected(self, seen: Sequence[Counted]) -> None:
+        """Remark on queries whose folder or tag a selection cannot name without a catalogue."""
+        ends = (2, 4)  # the places of names, each before its id, in a combination of names and ids
+        unnamed = sum(
+            counts[0]
+            for found in seen
+            for key, counts in found.counts.items()
+            if any(key[place] is None and key[place + 1] is not None for place in ends if place < len(key))
+        )
+        if unnamed:
+            self.warnings.append(
+                f"{unnamed:,} queries name their folder or tag only by an id, and there is no catalogue yet: some of "
+                "them may be missing here."
+            )
+
     def of_choice(self, name: str, values: Values) -> None:
         """Remark on the choice of the largest values, if the server did not give all."""
         if values.whole:
@@ -62,6 +77,11 @@ class Remarks:
             self.notes.append(
                 f"{found.ignored:,} documents have a value that the index did not take (malformed or too long). An "
                 "extraction reads such values from the documents, or keeps the documents apart as malformed."
+            )
+        if found.unseen:
+            self.warnings.append(
+                f"{found.unseen:,} documents name one of too many databases: queries of a configured one may be among "
+                "them."
             )
         if looker.rounded:
             self.notes.append("Sums from 2^53 on are rounded.")

@@ -67,7 +67,7 @@ times = st.integers(START, START + 24 * HOUR) | st.sampled_from(
 )
 
 
-@hypothesis_settings(max_examples=examples(12))
+@hypothesis_settings(max_examples=examples(8))
 @given(ends=st.tuples(times, times), top=st.integers(1, 12), width=st.sampled_from([None, 60, 0.5, 86_400, 7_000]))
 def test_a_random_window_is_that_of_the_rows(settings, rows, ends, top, width):
     since, until = min(ends), max(ends) + 1
@@ -98,7 +98,7 @@ def selections(draw):
     return Selection(**where)
 
 
-@hypothesis_settings(max_examples=examples(25))
+@hypothesis_settings(max_examples=examples(20))
 @given(chosen=selections())
 def test_a_random_selection_is_that_of_the_rows(settings, rows, chosen):
     found = look(settings, selection=chosen, bin_seconds=3_600, top=5)
@@ -236,6 +236,28 @@ class TestManyGroups:
         monkeypatch.setattr("frontierlab.overviews.parts.SLICE_BINS", 500)
         assert_true(look(settings, **window, bin_seconds=60), rows, Selection(**window), bin_seconds=60)
 
+    def test_too_many_names_of_databases_are_told(self, settings, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.counting.NAMES", 2)
+        found = look(settings)
+        assert found.left_out["another database"] == 3_000 - found.queries - found.left_out["no database"]
+        assert any("name one of too many databases" in text for text in found.warnings)
+
+    def test_names_as_numbers_and_as_text_are_the_same_values(self, es, settings, index, monkeypatch):
+        monkeypatch.setattr("frontierlab.overviews.counting.GROUPS", 2)
+        for kind in ("long", "keyword"):
+            properties = fl.sample.world.loading.mapping()["properties"] | {"squid": {"type": kind}}
+            es.indices.create(index=f"{index}-{kind}", mappings={"properties": properties})
+        try:
+            for kind, squid in [("long", 7), ("long", 8), ("long", 9), ("long", 9), ("keyword", "9"), ("keyword", "7")]:
+                es.index(index=f"{index}-{kind}", document={**DOCUMENT, "squid": squid})
+            es.indices.refresh(index=f"{index}-*")
+            found = look(settings.model_copy(update={"es_index": (f"{index}-*",)}), top=2)
+        finally:
+            es.indices.delete(index=[f"{index}-long", f"{index}-keyword"])
+        shown = [(row["squid"], row["queries"]) for row in plain(found.squids)]
+        assert shown[0] == ("9", 3)
+        assert sum(queries for _, queries in shown) == 6
+
     def test_a_sum_that_floating_point_rounds_is_told(self, es, elasticsearch_server, data_dir, index):
         es.indices.create(index=index, mappings=fl.sample.world.loading.mapping())
         for size in (2**53, 1):
@@ -275,6 +297,15 @@ class TestFolderNames:
         found = look(elastic_settings(elasticsearch_server, data_dir, of_one(sqlnodeid=10**6)))
         assert plain(found.folders)[0]["part"] == "missing"
         assert "1 queries name their folder only by an id that the catalogue lacks." in found.notes
+
+    def test_selection_without_a_catalogue_tells_what_it_may_lack(self, elasticsearch_server, data_dir, of_one):
+        name = of_one(sqlnodeid=3)
+        settings = elastic_settings(elasticsearch_server, data_dir, name, coolr_file=data_dir / "none.parquet")
+        found = look(settings, selection=Selection(nodefullpath="/PIXEL/PixCalib"))
+        assert found.queries == 0
+        assert found.warnings[0].startswith(
+            "1 queries name their folder or tag only by an id, and there is no catalogue"
+        )
 
     def test_without_a_catalogue_a_warning_counts_them(self, elasticsearch_server, data_dir, of_one):
         name = of_one(sqlnodeid=3)

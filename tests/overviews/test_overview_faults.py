@@ -165,6 +165,13 @@ class TestFaults:
         assert found.since.timestamp() * 1000 <= first  # a document of another database may be earlier
         assert found.queries == len(rows)
 
+    def test_too_many_bins_are_refused_before_anything_is_counted(self, settings, proxy):
+        with pytest.raises(InvalidRequestError, match=r"bins of 0\.01 s, more than 100,000"):
+            look(settings, since=None, bin_seconds=0.01)
+        assert not any(
+            "aggregations" in seen.body.decode() and "terms" in seen.body.decode() for seen in proxy.requests
+        )
+
     def test_times_with_a_zone_and_without(self, settings):
         one = look(settings, since="2026-10-01T06:00", until="2026-10-01T08:00")
         zone = timezone(timedelta(hours=2))
