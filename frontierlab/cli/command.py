@@ -1,41 +1,36 @@
-"""What all commands have in common: options, help with examples and exit codes, errors, and the end by a signal."""
+"""What all commands have in common: options, help with examples and exit codes, and how they end."""
 
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 import traceback
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import cached_property
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from frontierlab.cli.endings import (
+    CANNOT,
+    CLOSED,
+    FINDINGS,
+    INTERRUPTED,
+    NOTHING,
+    TERMINATED,
+    Terminated,
+    ending_by_sigterm,
+    explained,
+    telling_warnings,
+)
 from frontierlab.cli.output import Output, OutputClosed, note
 from frontierlab.cli.selection_options import selection_of, selection_options
-from frontierlab.cli.words import in_words_of_options
-from frontierlab.errors import FrontierlabError
 
 if TYPE_CHECKING:
     from frontierlab.settings import Settings
 
-__all__ = ["CANNOT", "Call", "Command", "FINDINGS", "NOTHING", "Terminated"]
+__all__ = ["Call", "Command"]
 
-NOTHING = 0
-"""Exit code: done, and nothing found that a person should see."""
-
-FINDINGS = 1
-"""Exit code: something found that a person should see."""
-
-CANNOT = 2
-"""Exit code: it could not be done, or looked at."""
-
-_CLOSED, _INTERRUPTED, _TERMINATED = 141, 130, 143  # 128 + the number of the signal, as shells have it
 _CONFIGURATION = click.option(
     "--config",
     type=click.Path(dir_okay=False),
@@ -44,10 +39,6 @@ _CONFIGURATION = click.option(
 )
 _DEBUG = click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 _JSON = click.option("--json", "as_json", is_flag=True, help="Write JSON, an object a line, instead of text.")
-
-
-class Terminated(BaseException):
-    """The process was asked to end by SIGTERM."""
 
 
 class Call:
@@ -155,35 +146,24 @@ class Command(click.Command):
         debug = ctx.params.pop("debug")
         ctx.obj = Call(ctx.params.pop("config"), ctx.params.pop("as_json", False))
         try:
-            with _ending_by_sigterm(), _telling_warnings():
+            with ending_by_sigterm(), telling_warnings():
                 if self.selects:
                     ctx.params["selection"] = selection_of(ctx.params)
                 code = super().invoke(ctx)
-        except click.ClickException:  # wrong usage that only the command itself can see
+        except (click.ClickException, click.exceptions.Exit):  # wrong usage that only the command itself can see
             raise
         except OutputClosed:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes it at the end
-            code = _CLOSED
-        except (KeyboardInterrupt, Terminated) as signalled:
+            code = CLOSED
+        except (KeyboardInterrupt, click.Abort, Terminated) as signalled:
             note(f"\nStopped. {self.interrupted}")
-            code = _TERMINATED if isinstance(signalled, Terminated) else _INTERRUPTED
+            code = TERMINATED if isinstance(signalled, Terminated) else INTERRUPTED
         except Exception as error:
             if debug:
                 traceback.print_exc()
-            note(self._explained(error, ctx), "Error: ")
+            note(explained(error, ctx), "Error: ")
             code = CANNOT
         ctx.exit(code or NOTHING)
-
-    @staticmethod
-    def _explained(error: Exception, ctx: click.Context) -> str:
-        if isinstance(error, FrontierlabError):
-            return " ".join(in_words_of_options(text, ctx) for text in (str(error), *getattr(error, "__notes__", ())))
-        missing = (
-            error.name.partition(".")[0] if isinstance(error, ModuleNotFoundError) and error.name else "frontierlab"
-        )
-        if missing != "frontierlab":
-            return f'{missing} is not installed: pip install "frontierlab[all]"'
-        return f"this is a fault of frontierlab ({type(error).__name__}: {error}). With --debug it shows where."
 
 
 def _parameter(option: Any) -> click.Parameter:
@@ -194,29 +174,3 @@ def _parameter(option: Any) -> click.Parameter:
     option(bare)
     parameter: click.Parameter = bare.__click_params__[0]  # type: ignore[attr-defined]
     return parameter
-
-
-@contextmanager
-def _ending_by_sigterm() -> Iterator[None]:
-    """End as by Ctrl-C if the process is asked to end, so that nothing half-done is left."""
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _telling_warnings() -> Iterator[None]:
-    """Tell warnings as sentences on the standard error."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: note(str(message), "Warning: ")
-        yield

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import NoReturn
 
 import click
 
 from frontierlab import __version__
+from frontierlab.cli.endings import INTERRUPTED
 from frontierlab.cli.group import LazyGroup
 
 __all__ = ["COMMANDS", "main", "root"]
@@ -36,5 +38,11 @@ click.version_option(__version__, prog_name="frontierlab", message="%(prog)s %(v
 
 def main() -> NoReturn:
     """Run the command line with the arguments of the process, and exit."""
-    root(prog_name="frontierlab")
-    raise AssertionError("click has exited")
+    try:
+        code = root.main(prog_name="frontierlab", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):  # before the command began
+        code = INTERRUPTED
+    sys.exit(code)

@@ -13,6 +13,8 @@ __all__ = ["faces", "in_words_of_options"]
 
 _VALUE = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[\w./:+-]*[\w/+-]|…"""
 _KEYWORD = re.compile(rf"\b(?P<name>[a-z_]+)=(?P<value>{_VALUE})")
+_SELECTION = re.compile(r"\bselection=(?:fl\.)?Selection\((?P<arguments>[^()]*)\)")
+_COMMA = re.compile(r",\s*(?![^\[]*\])")  # not within a list
 _CALL = re.compile(r"\b(?:(?:fl|frontierlab)\.)?(?:[a-z_]+\.)?(?P<name>[a-z_]+)\((?P<arguments>[^()]*)\)")
 
 
@@ -29,10 +31,11 @@ def in_words_of_options(message: str, context: click.Context) -> str:
         if found["name"] not in commands:
             return found[0]
         path, command = commands[found["name"]]
-        return f"{path} {_arguments(found['arguments'], command)}".strip()
+        return f"{path} {_arguments(found['arguments'], _options(command, context), command)}".strip()
 
     options = _options(context.command, context)
-    return _KEYWORD.sub(lambda found: _option(found, options), _CALL.sub(call, message))
+    message = _CALL.sub(call, _SELECTION.sub(r"\g<arguments>", message))
+    return _KEYWORD.sub(lambda found: _option(found, options), message)
 
 
 def faces(root: click.Context) -> dict[str, tuple[str, click.Command]]:
@@ -62,12 +65,11 @@ def _options(command: click.Command, context: click.Context) -> dict[str, click.
     }
 
 
-def _arguments(text: str, command: click.Command) -> str:
+def _arguments(text: str, options: dict[str, click.Option], command: click.Command) -> str:
     """Return the arguments of a call as words of a command; settings are not an argument there."""
-    options = _options(command, click.Context(command))
     positional = {parameter.name for parameter in command.params if isinstance(parameter, click.Argument)}
     words = []
-    for argument in filter(None, map(str.strip, text.split(","))):
+    for argument in filter(None, _COMMA.split(text.strip())):
         keyword = _KEYWORD.fullmatch(argument)
         if keyword is not None and keyword["name"] in positional:
             words.append(_unquoted(keyword["value"]))
@@ -86,7 +88,8 @@ def _option(found: re.Match[str], options: dict[str, click.Option]) -> str:
     if option.is_flag or option.secondary_opts:
         flags = {"True": option.opts, "False": option.secondary_opts}.get(value)
         return flags[0] if flags else found[0]
-    return f"{option.opts[0]} {_unquoted(value)}"
+    values = value[1:-1].split(", ") if option.multiple and value.startswith("[") else [value]
+    return " ".join(f"{option.opts[0]} {_unquoted(one)}" for one in values)
 
 
 def _unquoted(value: str) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, date, datetime
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from frontierlab.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 __all__ = ["format_time", "from_milliseconds", "in_words", "parse_time", "to_milliseconds"]
 
@@ -36,14 +38,14 @@ def parse_time(value: str | date | datetime | np.datetime64) -> datetime:
     """
     try:
         moment: date
-        if isinstance(value, np.datetime64):
-            moment = value.astype("datetime64[ms]").astype(datetime)
-        elif isinstance(value, str):
+        if isinstance(value, str):
             if not _ISO.match(value.strip()):
                 raise ValueError(value)
             moment = datetime.fromisoformat(value.strip())
-        else:
+        elif isinstance(value, date):
             moment = value
+        else:  # NumPy's
+            moment = value.astype("datetime64[ms]").astype(datetime)
         if not isinstance(moment, datetime):
             moment = datetime(moment.year, moment.month, moment.day)
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)

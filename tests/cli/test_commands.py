@@ -44,7 +44,7 @@ OWN = {
 
 
 def commands(command: click.Command, path: str = "frontierlab") -> Iterator[tuple[str, Command]]:
-    context = click.Context(command, info_name="frontierlab")
+    context = click.Context(command, info_name="frontierlab", **root.context_settings)
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
             yield from commands(command.get_command(context, name), f"{path} {name}")
@@ -79,7 +79,7 @@ def test_a_command_describes_itself(path: str, run: Run) -> None:
     text = run(*path.split()[1:], "--help").stdout
     assert all(example in text for example in command.examples)
     assert re.search(r"Exit codes:\n +0 .*\n(.*\n)* +2 ", text)
-    for option in command.get_params(click.Context(command)):
+    for option in command.get_params(click.Context(command, **root.context_settings)):
         if isinstance(option, click.Option):
             assert option.help, option.name
 

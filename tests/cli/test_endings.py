@@ -76,6 +76,33 @@ def test_a_loss_is_a_finding_that_is_told(run: Run, empty: Path, monkeypatch: py
     assert run("datasets", "show", "cut").exit_code == 1
 
 
+def test_deleting_asks_a_person_and_is_refused_without_one(
+    run: Run, overlay: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = run("datasets", "delete", "overlay")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "give --yes" in done.stderr
+    monkeypatch.setattr("frontierlab.cli.commands.datasets.is_terminal", lambda stream: True)
+    done = run("datasets", "delete", "overlay", stdin="n\n")
+    assert (done.exit_code, done.stderr.splitlines()[-1]) == (2, "Nothing was deleted.")
+    assert run("datasets", "delete", "overlay", stdin="").exit_code == 130  # Ctrl-C or Ctrl-D at the question
+    assert fl.datasets.open_dataset("overlay").state == "complete"
+    assert run("datasets", "delete", "overlay", stdin="y\n").exit_code == 0
+    assert run("datasets", "list").stderr == f"There is no dataset in {overlay / 'datasets'} yet.\n"
+
+
+def test_interrupted_before_the_command_begins() -> None:
+    code = (
+        "from frontierlab.cli.main import main, root\n"
+        "def parse(*args): raise KeyboardInterrupt\n"
+        "root.parse_args = parse\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+
+
 def test_interrupted_by_a_person(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     @click.command(cls=Command, interrupted="The same command goes on.")
     @click.pass_obj

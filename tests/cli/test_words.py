@@ -21,16 +21,19 @@ def context() -> click.Context:
             click.Option(["--overwrite"], is_flag=True),
         ],
     )
-    return click.Context(command, info_name="example", parent=click.Context(root, info_name="frontierlab"))
+    return click.Context(
+        command, info_name="example", parent=click.Context(root, info_name="frontierlab", **root.context_settings)
+    )
 
 
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
+        ("selection=fl.Selection(db='A') is empty", "--db A is empty"),
         ("bin_seconds=0.5: give more", "--bin-seconds 0.5: give more"),
         ("bin_seconds='a b' is wrong.", "--bin-seconds 'a b' is wrong."),
         ("kind='x': the kinds are", "--kind x: the kinds are"),
-        ("taskid=1, db=['A', 'B']", "--task 1, --db ['A', 'B']"),
+        ("taskid=1, db=['A', 'B']", "--task 1, --db A --db B"),
         ("give bin_seconds=… please", "give --bin-seconds … please"),
         ("x exists; overwrite=True replaces it.", "x exists; --overwrite replaces it."),
         ("complete=False leaves ids", "--no-complete leaves ids"),
@@ -39,6 +42,10 @@ def context() -> click.Context:
         ("The same extract(…) call resumes", "The same frontierlab extract … call resumes"),
         ("frontierlab.datasets.delete_dataset('a', settings)", "frontierlab datasets delete a"),
         ("fl.extract(settings, name='a', since='2026-10-01')", "frontierlab extract a --since 2026-10-01"),
+        (
+            "fl.extract(settings, name='a', selection=fl.Selection(since='2026-10-01', taskid=[1, 2], cached=False))",
+            "frontierlab extract a --since 2026-10-01 --task 1 --task 2 --not-cached",
+        ),
         ("as Settings(es_address=…); or", "as Settings(es_address=…); or"),
         ("fl.unknown(bin_width=3) and other=4", "fl.unknown(bin_width=3) and other=4"),
         ("count(*) of redis://h?virtual_host=1", "count(*) of redis://h?virtual_host=1"),

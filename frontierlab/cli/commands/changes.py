@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from frontierlab.cli.command import FINDINGS, NOTHING, Call, Command
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.output import note, rows_of_frame
 from frontierlab.cli.sources import compare_option, opened
 from frontierlab.cli.types import DATASET, NumberOrAll

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from frontierlab.cli.command import FINDINGS, NOTHING, Call, Command
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.group import Group
-from frontierlab.cli.output import note
+from frontierlab.cli.output import is_terminal, note
 from frontierlab.errors import ConfigurationError
 
 __all__ = ["command"]
@@ -102,7 +103,7 @@ def create(call: Call, path: str, fields: tuple[str, ...], secrets: tuple[str, .
 
 def _secret(key: str) -> str:
     """Read a secret: from the terminal without showing it, or the next line of the standard input."""
-    if sys.stdin.isatty():
+    if is_terminal(sys.stdin):
         return str(click.prompt(key, hide_input=True, confirmation_prompt=True, err=True))
     line = sys.stdin.readline().rstrip("\r\n")
     if not line:

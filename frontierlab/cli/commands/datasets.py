@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import CANNOT, FINDINGS, NOTHING
 from frontierlab.cli.group import Group
+from frontierlab.cli.output import is_terminal, note
 from frontierlab.cli.types import DATASET
 
 __all__ = ["command"]
@@ -75,7 +78,7 @@ def show(call: Call, name: str) -> int:
         *lacks,
     ]
     call.out.record(known, "\n".join(text))
-    return 0 if complete and not lacks else 1
+    return NOTHING if complete and not lacks else FINDINGS
 
 
 @command.command(
@@ -102,16 +105,28 @@ def export(call: Call, name: str, path: str, overwrite: bool) -> None:
     cls=Command,
     face="frontierlab.datasets.import_parquet",
     examples=["frontierlab datasets import old.parquet from-old"],
+    finds="the dataset lacks something: warnings say what",
+    interrupted="No dataset was made.",
 )
 @click.argument("path", type=click.Path(exists=True))
 @click.argument("name")
+@click.option(
+    "--complete/--no-complete", default=True, help="Complete ids and names from the catalogue.  [default: complete]"
+)
 @click.pass_obj
-def import_(call: Call, path: str, name: str) -> None:
-    """Make a dataset of a Parquet file, or of a folder of such files."""
-    from frontierlab.extraction.import_parquet import import_parquet
+def import_(call: Call, path: str, name: str, complete: bool) -> int:
+    """Make a dataset of Parquet files.
 
-    dataset = import_parquet(path, name, call.settings)
-    call.out.record({"name": dataset.name, "rows": dataset.counts.kept}, repr(dataset))
+    PATH is a file, or a folder of them.
+    """
+    from frontierlab.extraction.import_parquet import import_parquet
+    from frontierlab.storage.losses import losses
+
+    dataset = import_parquet(path, name, call.settings, complete=complete)
+    call.out.record(
+        {"name": dataset.name, "rows": dataset.counts.kept}, f"{name}: {dataset.counts.kept:,} rows in {dataset.path}"
+    )
+    return FINDINGS if losses(dataset, call.settings) else NOTHING
 
 
 @command.command(
@@ -140,15 +155,16 @@ def rename(call: Call, name: str, new_name: str) -> None:
 @click.argument("name", type=DATASET)
 @click.option("--yes", is_flag=True, help="Do not ask before.")
 @click.pass_obj
-def delete(call: Call, name: str, yes: bool) -> None:
+def delete(call: Call, name: str, yes: bool) -> int:
     """Delete a dataset and all its files for good, also a damaged one."""
-    import sys
-
     from frontierlab.storage.store import delete_dataset
 
     if not yes:
-        if not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             raise click.UsageError(f"Deleting {name} is for good: give --yes where nobody can be asked.")
-        click.confirm(f"Delete the dataset {name} for good?", abort=True, err=True)
+        if not click.confirm(f"Delete the dataset {name} for good?", err=True):
+            note("Nothing was deleted.")
+            return CANNOT
     delete_dataset(name, call.settings)
     call.out.record({"name": name, "deleted": True}, f"{name} is deleted.")
+    return NOTHING

@@ -6,8 +6,8 @@ from typing import Any
 
 import click
 
-from frontierlab.cli.command import FINDINGS, NOTHING, Call, Command
-from frontierlab.cli.types import Time
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import FINDINGS, NOTHING
 
 __all__ = ["command"]
 
@@ -19,16 +19,14 @@ __all__ = ["command"]
     examples=[
         "frontierlab extract overlay --since 2026-10-01 --until 2026-10-02",
         "frontierlab extract overlay --source dump.ndjson.zst",
+        "frontierlab extract pixel --source dump.ndjson.zst --schema ATLAS_COOLOFL_PIXEL --not-cached",
         "frontierlab extract --dry-run --since 2026-10-01 --until 2026-10-02",
     ],
     finds="the dataset lacks something that was asked for: warnings say what",
+    selects=True,
     interrupted="Stored parts stay, and the same command reads the others. frontierlab datasets shows the state.",
 )
 @click.argument("name", required=False)
-@click.option("--since", type=Time(), metavar="TIME", help="Queries from this time on. UTC; 2026-10-01T12:30.")
-@click.option("--until", type=Time(), metavar="TIME", help="Queries before this time.  [default: now]")
-@click.option("--cached/--not-cached", default=None, help="Only such queries.")
-@click.option("--task", "taskid", type=click.INT, metavar="NUMBER", help="Only queries of this PanDA task.")
 @click.option(
     "--source",
     type=click.Path(dir_okay=False),
@@ -49,7 +47,8 @@ __all__ = ["command"]
 def command(call: Call, /, name: str | None, extra_fields: tuple[str, ...], dry_run: bool, **request: Any) -> int:
     """Extract query logs into the dataset NAME.
 
-    They come from Elasticsearch, or from an export file. An interrupted extraction is resumed by the same command.
+    They come from Elasticsearch, or from an export file. Without --since it starts at the first document, without
+    --until it ends now. An interrupted extraction is resumed by the same command.
     """
     from frontierlab.extraction.extract import extract
     from frontierlab.storage.losses import losses

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from frontierlab.cli.command import FINDINGS, NOTHING, Call, Command
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.group import Group
 from frontierlab.cli.output import note
 from frontierlab.cli.types import Age, Word

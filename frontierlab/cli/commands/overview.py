@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from frontierlab.cli.command import FINDINGS, NOTHING, Call, Command
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.output import note, rows_of_frame
-from frontierlab.cli.types import Time
 from frontierlab.cli.words import in_words_of_options
 
 if TYPE_CHECKING:
@@ -23,10 +24,9 @@ __all__ = ["command"]
     cls=Command,
     face="frontierlab.overview",
     examples=["frontierlab overview --since 2026-10-01 --until 2026-10-02"],
+    selects=True,
     finds="numbers are too small, or the choice of the largest groups is uncertain: warnings say why",
 )
-@click.option("--since", type=Time(), metavar="TIME", help="From this time on. UTC.  [default: the first document]")
-@click.option("--until", type=Time(), metavar="TIME", help="Before this time.  [default: now]")
 @click.option("--bin-seconds", type=click.FLOAT, help="Width of a time bin.  [default: for about 300 bins]")
 @click.option("--top", type=click.INT, default=10, show_default=True, help="Groups of each kind with their own row.")
 @click.option("--output", metavar="FILE", help="Also write a page of text and figures, which ends in .html.")
@@ -35,6 +35,7 @@ def command(ctx: click.Context, /, output: str | None, **request: Any) -> int:
     """Look at an index without extracting it.
 
     The es_index of the settings is asked for aggregations: queries over time, by kind, and of the largest groups.
+    Without --since it looks from the first document on, without --until to now.
     """
     from frontierlab import overview
 
@@ -52,5 +53,5 @@ def command(ctx: click.Context, /, output: str | None, **request: Any) -> int:
 def _record(found: Overview) -> dict[str, Any]:
     """Return an overview as plain values: a list of rows for each of its frames."""
     values = {field.name: getattr(found, field.name) for field in fields(found)}
-    values["selection"] = found.selection.in_words()
+    values["selection"] = json.loads(found.selection.to_json())
     return {name: rows_of_frame(value) if hasattr(value, "columns") else value for name, value in values.items()}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from frontierlab.cli.command import CANNOT, FINDINGS, NOTHING, Call, Command, Terminated
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import CANNOT, FINDINGS, NOTHING, Terminated
 
 __all__ = ["command"]
 

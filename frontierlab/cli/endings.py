@@ -1,0 +1,88 @@
+"""How a command ends: exit codes, the end by a signal, and what is said of errors and warnings."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import click
+
+from frontierlab.cli.output import note
+from frontierlab.cli.words import in_words_of_options
+from frontierlab.errors import FrontierlabError
+
+__all__ = [
+    "CANNOT",
+    "CLOSED",
+    "FINDINGS",
+    "INTERRUPTED",
+    "NOTHING",
+    "TERMINATED",
+    "Terminated",
+    "ending_by_sigterm",
+    "explained",
+    "telling_warnings",
+]
+
+NOTHING = 0
+"""Exit code: done, and nothing found that a person should see."""
+
+FINDINGS = 1
+"""Exit code: something found that a person should see."""
+
+CANNOT = 2
+"""Exit code: it could not be done, or looked at."""
+
+INTERRUPTED = 130
+"""Exit code: ended by Ctrl-C. This and the next two are 128 and the number of the signal, as shells have it."""
+
+CLOSED = 141
+"""Exit code: the reader of the standard output has closed it."""
+
+TERMINATED = 143
+"""Exit code: ended by SIGTERM."""
+
+
+class Terminated(BaseException):
+    """The process was asked to end by SIGTERM."""
+
+
+@contextmanager
+def ending_by_sigterm() -> Iterator[None]:
+    """Raise `Terminated` if the process is asked to end, so that nothing half-done is left, as with Ctrl-C."""
+
+    def end(number: int, frame: FrameType | None) -> None:
+        raise Terminated
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def telling_warnings() -> Iterator[None]:
+    """Tell warnings as sentences on the standard error."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("default", UserWarning)
+        warnings.showwarning = lambda message, *_, **__: note(str(message), "Warning: ")
+        yield
+
+
+def explained(error: Exception, ctx: click.Context) -> str:
+    """Return what is said of an error, in the words of the running command."""
+    if isinstance(error, FrontierlabError):
+        return " ".join(in_words_of_options(text, ctx) for text in (str(error), *getattr(error, "__notes__", ())))
+    missing = error.name if isinstance(error, ModuleNotFoundError) and error.name else "frontierlab"
+    package = missing.partition(".")[0]
+    if package != "frontierlab":
+        return f'{package} is not installed: pip install "frontierlab[all]"'
+    return f"this is a fault of frontierlab ({type(error).__name__}: {error}). With --debug it shows where."
