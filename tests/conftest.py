@@ -12,6 +12,7 @@ import pytest
 from elasticsearch import Elasticsearch
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
+from pyspark.core import context
 from pyspark.sql import SparkSession
 
 from frontierlab import Settings, sample, spark
@@ -19,7 +20,7 @@ from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
 from tests.services.redis import RedisServer
-from tests.services.starts import note_start
+from tests.services.starts import SPARK, noted
 from tests.support.examples import examples
 
 SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
@@ -122,12 +123,18 @@ def redis_server(redis_of_the_run: RedisServer) -> Iterator[RedisServer]:
     redis_of_the_run.start()  # if the test has stopped it
 
 
+@pytest.fixture(autouse=True, scope="session")
+def each_java_of_spark_is_noted() -> Iterator[None]:
+    """Note each start of Spark's Java in this process, whichever test or fixture asks for it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(context, "launch_gateway", noted(SPARK, context.launch_gateway))
+        yield
+
+
 @pytest.fixture(scope="session")
 def running() -> SparkSession:
     """The one Spark session of the run. It ends with the run."""
-    session = spark.session(Settings())
-    note_start("Spark")
-    return session
+    return spark.session(Settings())
 
 
 @pytest.fixture(scope="module")

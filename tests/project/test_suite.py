@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from pyspark.core import context
 
 from scripts import run_tests
 from scripts.run_tests import PROCESSES
@@ -135,6 +136,23 @@ def test_a_service_that_starts_twice_for_the_run_is_noticed(tmp_path: Path, monk
     monkeypatch.setenv("PYTEST_CURRENT_TEST", "tests/test_b.py::test_b (setup)")
     starts.note_start("Redis")
     assert not starts.summary(file)[1]
+
+
+def test_a_second_spark_is_noticed_even_if_a_test_starts_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "starts"
+    monkeypatch.setenv(starts.FILE, str(file))
+    monkeypatch.setattr(context.SparkContext, "_gateway", None)
+    monkeypatch.setattr(context.SparkContext, "_jvm", None)
+
+    def launch(conf: object) -> None:
+        raise ZeroDivisionError  # in place of a start
+
+    monkeypatch.setattr(context, "launch_gateway", starts.noted(starts.SPARK, launch))
+    for once in (True, False):
+        with pytest.raises(ZeroDivisionError):
+            context.SparkContext._ensure_initialized()
+        assert starts.summary(file)[1] is once
+    assert starts.summary(file)[0].splitlines() == ["services started for the run:", "  2 Spark"]
 
 
 def test_starts_are_not_noted_in_other_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

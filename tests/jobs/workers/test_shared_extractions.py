@@ -139,7 +139,6 @@ def test_a_helper_killed_while_it_reads_a_part_costs_only_time(elastic, start):
 
 
 @pytest.mark.elasticsearch
-@pytest.mark.spark
 def test_periodic_jobs_run_one_after_the_other(elastic, start):
     settings, proxy = elastic
     proxy.faults.clear()
