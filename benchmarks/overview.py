@@ -1,29 +1,35 @@
 """A look at an index beside its extraction, in one run, on the same index of a real Elasticsearch.
 
 ``python -m benchmarks.overview`` starts the server, loads the sample, and prints a table: the seconds of
-`frontierlab.overview` for growing periods of one day, of its single searches, and of `frontierlab.extract` for the
-whole day. Each is the median of several rounds in which the peers take turns. The line through the looks says what a
-search costs, and what a million documents cost; a larger day is the line prolonged, on the same hardware.
+`frontierlab.overview` for growing periods of a day, and of `frontierlab.extract` for the whole day. Each is the median
+of several rounds in which the peers take turns. CPU seconds are those of the server and this program together; other
+work on the machine changes them less than the seconds of the clock. The line through the CPU seconds of the looks says
+what a look costs at least, and what a million documents cost; a larger day is that line prolonged.
 """
 
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import statistics
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple, TypeVar
 
 import numpy as np
+import psutil
 
 import frontierlab as fl
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
 from tests.services.elasticsearch import ElasticsearchServer
 
+T = TypeVar("T")
 START = datetime(2026, 10, 1, tzinfo=UTC)
 HOURS = (3, 6, 12, 24)
 LARGE = (10_000_000, 50_000_000)
@@ -45,51 +51,74 @@ class Stages:
         self._done, self._since = progress.done, now
 
 
+class Taken(NamedTuple):
+    """Seconds of the clock, and seconds of processors of the server and this program together."""
+
+    clock: float
+    processors: float
+
+
 @dataclass
 class Measured:
-    """Seconds: of looks by their documents, of extractions of all, and of the searches of the longest looks."""
+    """What looks took, by their documents; what extractions took; seconds of the searches of the longest looks."""
 
-    looks: dict[int, list[float]] = field(default_factory=dict)
-    extractions: list[float] = field(default_factory=list)
+    looks: dict[int, list[Taken]] = field(default_factory=dict)
+    extractions: list[Taken] = field(default_factory=list)
     stages: dict[str, list[float]] = field(default_factory=dict)
 
 
-def measure(settings: Settings, rounds: int) -> Measured:
+def taken(server: ElasticsearchServer, call: Callable[[], T]) -> tuple[T, Taken]:
+    """Return the result of a call, and what it took."""
+
+    def processors() -> float:
+        return sum(sum(one.cpu_times()[:2]) for one in (*server.processes(), psutil.Process()))
+
+    began, used = time.perf_counter(), processors()
+    result = call()
+    return result, Taken(time.perf_counter() - began, processors() - used)
+
+
+def measure(server: ElasticsearchServer, settings: Settings, rounds: int) -> Measured:
     """Look and extract in turns."""
     found = Measured()
     for number in range(rounds + 1):
         if number == 1:
             found = Measured()  # the first round warmed up the server
         for hours in HOURS:
-            heard = Stages()
-            until = START + timedelta(hours=hours)
-            look = fl.overview(settings, since=START, until=until, progress=heard)
-            found.looks.setdefault(look.documents, []).append(look.seconds)
+            heard, until = Stages(), START + timedelta(hours=hours)
+            look = functools.partial(fl.overview, settings, since=START, until=until, progress=heard)
+            seen, cost = taken(server, look)
+            found.looks.setdefault(seen.documents, []).append(cost)
         for stage, one in heard.seconds.items():
             found.stages.setdefault(stage, []).append(one)
-        began = time.perf_counter()
-        dataset = fl.extract(settings, name="benchmark", since=START, until=until, progress=False)
-        found.extractions.append(time.perf_counter() - began)
+        extract = functools.partial(fl.extract, settings, name="benchmark", since=START, until=until, progress=False)
+        dataset, cost = taken(server, extract)
+        found.extractions.append(cost)
         fl.datasets.delete_dataset(dataset.name, settings)
     return found
 
 
+def median(costs: Sequence[Taken]) -> Taken:
+    """Return the median of each kind of seconds."""
+    return Taken(*(statistics.median(kind) for kind in zip(*costs, strict=True)))
+
+
 def report(found: Measured) -> str:
     """Return the table and what follows from it as Markdown."""
-    taken = {documents: statistics.median(times) for documents, times in found.looks.items()}
-    most, extraction = max(taken), statistics.median(found.extractions)
-    lines = ["| | documents | seconds |", "|---|---:|---:|"]
-    lines += [f"| overview | {documents:,} | {took:.2f} |" for documents, took in taken.items()]
-    lines += [f"| extract | {most:,} | {extraction:.2f} |", ""]
-    slope, fixed = np.polyfit([*taken], [*taken.values()], 1)
-    each = extraction / most
+    looks = {documents: median(costs) for documents, costs in found.looks.items()}
+    most, extraction = max(looks), median(found.extractions)
+    lines = ["| | documents | seconds | CPU s |", "|---|---:|---:|---:|"]
+    lines += [f"| overview | {count:,} | {cost.clock:.2f} | {cost.processors:.2f} |" for count, cost in looks.items()]
+    lines += [f"| extract | {most:,} | {extraction.clock:.2f} | {extraction.processors:.2f} |", ""]
+    slope, fixed = np.polyfit([*looks], [cost.processors for cost in looks.values()], 1)
+    each = extraction.processors / most
     lines.append(
-        f"A look takes {fixed:.2f} s and {slope * 1e6:.2f} s per million documents, an extraction {each * 1e6:.1f} s "
-        f"per million; this extraction took {extraction / taken[most]:.0f} times as long as its look."
+        f"A look takes {fixed:.2f} CPU s and {slope * 1e6:.2f} per million documents, an extraction {each * 1e6:.1f} "
+        f"per million: {extraction.processors / looks[most].processors:.0f} times as much as its look."
     )
     lines += [
-        f"Prolonged: {large / 1e6:.0f} million documents take {fixed + slope * large:.0f} s to look at, and "
-        f"{each * large / 60:.0f} min to extract."
+        f"Prolonged: {large / 1e6:.0f} million documents take {fixed + slope * large:.0f} CPU s to look at, and "
+        f"{each * large:,.0f} CPU s to extract."
         for large in LARGE
     ]
     searches = ", ".join(f"{stage} {statistics.median(times):.2f}" for stage, times in found.stages.items())
@@ -109,6 +138,8 @@ def main() -> None:
     ):
         world = fl.sample.World(arguments.documents, malformed=0, indexable=True)
         fl.sample.load(client, world, "frontier_sql")
+        # otherwise the second round is answered from the server's memory of the first
+        client.indices.put_settings(index="frontier_sql", settings={"index.requests.cache.enable": False})
         settings = fl.sample.settings(
             data_dir=Path(folder),
             es_address=server.url,
@@ -117,7 +148,7 @@ def main() -> None:
             es_index="frontier_sql",
             limit_queries=arguments.documents,
         )
-        found = measure(settings, arguments.rounds)
+        found = measure(server, settings, arguments.rounds)
     print(f"{arguments.documents:,} documents, {arguments.rounds} rounds, {os.cpu_count()} processors\n")
     print(report(found))
 
