@@ -39,6 +39,7 @@ _SHOWN = {
     "bytes": "MB",
     "dbtime_ms": "database time, s",
 }
+_CELL = "text-align: right; padding: 0 6px"
 _IN_TEXT = 5  # rows of a table in a text
 
 
@@ -114,8 +115,8 @@ class Overview:
         day = self.until if self.since is None else self.since
         arguments: dict[str, str] = {"name": literal(f"{day:%Y-%m-%d}")}
         if self.since is not None:
-            arguments["since"] = literal(format_time(self.since))
-        arguments["until"] = literal(format_time(self.until))
+            arguments["since"] = literal(_short(self.since))
+        arguments["until"] = literal(_short(self.until))
         if self.selection != Selection():
             arguments["selection"] = f"fl.{self.selection!r}"
         return f"fl.extract(settings, {', '.join(f'{name}={code}' for name, code in arguments.items())})"
@@ -194,6 +195,12 @@ class Overview:
         return lines
 
 
+def _short(moment: datetime) -> str:
+    """Write a time without what is zero; a time without a zone is UTC."""
+    text = format_time(moment).removesuffix("Z").removesuffix(".000").removesuffix(":00")
+    return text.removesuffix("T00:00")
+
+
 def _named(frame: pd.DataFrame, keys: Sequence[str], queries: int) -> list[tuple[str, dict[str, str]]]:
     """Return the name of each row, and its numbers as text."""
     found = []
@@ -214,10 +221,11 @@ def _number(name: str, value: int, queries: int) -> str:
 
 
 def _html_table(what: str, rows: Sequence[tuple[str, Mapping[str, Any]]]) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in (what, *_SHOWN.values()))
+    head = "".join(f"<th style='{_CELL}'>{html.escape(name)}</th>" for name in (what, *_SHOWN.values()))
     body = "".join(
         f"<tr><td style='text-align: left'>{html.escape(label)}</td>"
-        f"{''.join(f'<td>{html.escape(numbers[name])}</td>' for name in _SHOWN)}</tr>"
+        + "".join(f"<td style='{_CELL}'>{html.escape(numbers[name])}</td>" for name in _SHOWN)
+        + "</tr>"
         for label, numbers in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
