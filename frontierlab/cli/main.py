@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from typing import NoReturn
 
@@ -38,6 +39,9 @@ click.version_option(__version__, prog_name="frontierlab", message="%(prog)s %(v
 
 def main() -> NoReturn:
     """Run the command line with the arguments of the process, and exit."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that has no … is shown an escape
     try:
         code = root.main(prog_name="frontierlab", standalone_mode=False)
     except click.ClickException as error:

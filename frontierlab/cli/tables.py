@@ -9,7 +9,7 @@ from typing import Any
 __all__ = ["table"]
 
 _GAP = 2
-_NARROWEST = 10  # characters that a column of texts keeps
+_NARROWEST = 20  # characters that a column of texts keeps
 
 
 def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], width: int | None = None) -> tuple[str, list[str]]:
@@ -26,7 +26,7 @@ def table(rows: Sequence[Sequence[Any]], columns: Sequence[str], width: int | No
     columns
         The name of each column.
     width
-        Number of characters in a line; None is any. Texts are cut, the longest first, to at least 10 characters;
+        Number of characters in a line; None is any. Texts are cut, the longest first, to at least 20 characters;
         their last character is then an ellipsis. If that is not enough, the last columns are left out.
     """
     cells = [[*map(_text, row)] for row in rows]

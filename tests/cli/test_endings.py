@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import pty
 import signal
@@ -151,6 +152,18 @@ def test_a_closed_pipe_is_silent(overlay: Path) -> None:
             [*FRONTIERLAB, "datasets"], stdout=closed, stderr=subprocess.PIPE, text=True, timeout=120, check=False
         )
     assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_a_terminal_without_unicode(options: list[str], overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
+    command = [*FRONTIERLAB, "sql", "overlay", "SELECT 'é…' AS name FROM logs LIMIT 1", *options]
+    done = subprocess.run(command, capture_output=True, timeout=120, check=True)
+    shown = done.stdout.decode("latin-1")
+    if options:
+        assert json.loads(shown) == {"name": "é…"}
+    else:
+        assert shown == "name\né\\u2026\n"
 
 
 def test_no_progress_in_a_pipe(empty: Path) -> None:

@@ -15,11 +15,7 @@ from frontierlab.cli.types import DATASET, NumberOrAll
 __all__ = ["command"]
 
 _MEASURES = ("share", "bytes", "failures")
-_NAMES = ("db", "schema", "nodefullpath", "tagname", "taskid", "taskname", "frontierserver")
-_SHOWN = (
-    *("what", "name", "share", "share_before", "share_change", "queries", "queries_before"),
-    *("bytes", "bytes_before", "failures", "failures_before"),
-)
+_NAMES = ("tagname", "nodefullpath", "schema", "db", "taskid", "taskname", "frontierserver")
 
 
 @click.command(
@@ -84,7 +80,7 @@ def command(
     if call.out.as_json:
         call.out.frame(frame)
     else:
-        call.out.rows([*map(_named, rows_of_frame(frame))], _SHOWN, "No query matches.")
+        call.out.rows([*map(_named, rows_of_frame(frame))], _shown(by), "No query matches.")
     if fail_over is None:
         return NOTHING
     named = frame[frame["part"] == "named"]
@@ -94,7 +90,13 @@ def command(
     return FINDINGS if len(over) else NOTHING
 
 
+def _shown(by: str) -> list[str]:
+    """Return the columns of the table, those of the measure that ranks first."""
+    measures = [by, *(measure for measure in ("share", "queries", "bytes", "failures") if measure != by)]
+    return ["what", "name", *(f"{one}{suffix}" for one in measures for suffix in ("", "_before", "_change"))]
+
+
 def _named(row: dict[str, Any]) -> dict[str, Any]:
-    """Return a row with its names in one column: each kind of row has its own."""
+    """Return a row with its names in one column, the most particular first: each kind of row has its own."""
     names = [str(row[name]) for name in _NAMES if row[name] is not None]
     return {**row, "name": " ".join(names) if row["part"] == "named" else f"({row['part']}: {row['groups']})"}

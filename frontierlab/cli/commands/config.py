@@ -121,10 +121,17 @@ def _secret(key: str) -> str:
 @click.argument("services", nargs=-1, type=click.Choice(_SERVICES, case_sensitive=False), metavar="[SERVICE]...")
 @click.pass_obj
 def check(call: Call, services: tuple[str, ...]) -> int:
-    """Check whether Elasticsearch, COOLR, Redis and Spark can be used. Spark is started for that: only if named."""
+    """Check whether the services can be used.
+
+    They are Elasticsearch, COOLR, Redis and Spark. Without a name: Elasticsearch, COOLR, and Redis if it carries jobs.
+    Spark is started to check it.
+    """
     from frontierlab.connections import check as check_service
 
-    found = [check_service(service, call.settings) for service in services or _SERVICES[:-1]]
+    settings = call.settings
+    carried = settings.job_backend == "celery" or settings.broker_url is not None
+    wanted = services or ("Elasticsearch", "COOLR", *(["Redis"] if carried else []))
+    found = [check_service(service, settings) for service in wanted]
     if call.out.as_json:
         call.out.rows([one._asdict() for one in found], ["service", "state", "reason"])
     else:
