@@ -107,21 +107,20 @@ def make(settings: Settings, days: int, queries: int) -> None:
 
 
 def measure(folder: Path, work: str, days: int) -> None:
-    """Do one piece of work in this process, and print the seconds and the peak memory in MB."""
+    """Do one piece of work in this process, and print the seconds, those of its processor time, and the peak memory."""
     settings = settings_of(folder)
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     period = fl.datasets.period("nightly-*", FIRST, FIRST + timedelta(days=days), settings=settings)
     WORK[work](period, settings)
     took = time.perf_counter() - began
-    print(took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(took, time.process_time() - used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
 
 
-def apart(work: str, folder: Path, days: int) -> tuple[float, float]:
-    """Do one piece of work in a process of its own; return the seconds and the peak memory in MB."""
+def apart(work: str, folder: Path, days: int) -> list[float]:
+    """Do one piece of work in a process of its own; return the two times in seconds and the peak memory in MB."""
     call = [sys.executable, "-m", "benchmarks.periods", "--work", work, "--folder", str(folder), "--days", str(days)]
     answer = subprocess.run(call, check=True, stdout=subprocess.PIPE, text=True)
-    took, peak = map(float, answer.stdout.split()[-2:])
-    return took, peak
+    return [*map(float, answer.stdout.split()[-3:])]
 
 
 def settings_of(folder: Path) -> Settings:
@@ -146,10 +145,10 @@ def main() -> None:
             make(settings_of(folder), options.days, options.queries)
         period = fl.datasets.period("nightly-*", settings=settings_of(folder))
         print(f"{len(period.datasets)} days, {period.counts.kept:,} queries; {os.cpu_count()} processors")
-        print("\n| | a day, s | all days, s | peak memory, MB |\n|---|---:|---:|---:|")
+        print("\n| | a day, s | all days, s | CPU of all days, s | peak memory, MB |\n|---|---:|---:|---:|---:|")
         for work in WORK:
-            (day, _), (all_, peak) = (apart(work, folder, days) for days in (1, options.days))
-            print(f"| {work} | {day:.1f} | {all_:.1f} | {peak:,.0f} |", flush=True)
+            (day, *_), (all_, cpu, peak) = (apart(work, folder, days) for days in (1, options.days))
+            print(f"| {work} | {day:.1f} | {all_:.1f} | {cpu:.1f} | {peak:,.0f} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -258,4 +258,6 @@ def _mixture(datasets: Sequence[Dataset]) -> list[str]:
 
 
 def _value(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_value(one)}" for name, one in value.items())
+    return " or ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

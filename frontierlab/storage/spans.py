@@ -90,10 +90,17 @@ def can_share(one: Dataset, other: Dataset) -> bool:
         not _is_all(ours, name) and not _is_all(theirs, name) and ours[name] != theirs[name]
         for name in ("cached", "taskid")
     )
+    one_selection, other_selection = (request.get("selection") or {} for request in (ours, theirs))
+    differ |= any(
+        isinstance(values, list)
+        and isinstance(other_selection.get(name), list)
+        and _disjoint(values, other_selection[name])
+        for name, values in one_selection.items()
+    )
     return not differ and not _disjoint(ours.get("db_instances", ()), theirs.get("db_instances", ()))
 
 
-def _disjoint(ours: Sequence[str], theirs: Sequence[str]) -> bool:
+def _disjoint(ours: Sequence[Any], theirs: Sequence[Any]) -> bool:
     return bool(ours) and bool(theirs) and not set(ours) & set(theirs)
 
 

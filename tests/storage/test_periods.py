@@ -137,19 +137,32 @@ def test_all_queries_are_better_than_some_of_them(make, settings):
     )
 
 
-def test_datasets_of_different_queries_both_count(make, settings):
-    make("hits", 0, 24, request={"cached": True})
-    make("misses", 0, 24, request={"cached": False})
-    period = fl.datasets.period(["hits", "misses"], settings=settings)
+@pytest.mark.parametrize(
+    ("ours", "theirs", "told"),
+    [
+        ({"cached": True}, {"cached": False}, "cached: True in dataset a; False in dataset b"),
+        ({"taskid": 1}, {"taskid": 2}, "taskid: 1 in dataset a; 2 in dataset b"),
+        (
+            {"selection": {"db": ["CONDBR2"], "min_querytime": 5}},
+            {"selection": {"db": ["OFLP200"]}},
+            "selection: db CONDBR2, min_querytime 5 in dataset a; db OFLP200 in dataset b",
+        ),
+    ],
+)
+def test_datasets_of_different_queries_both_count(make, settings, ours, theirs, told):
+    make("a", 0, 24, request=ours)
+    make("b", 0, 24, request=theirs)
+    period = fl.datasets.period(["a", "b"], settings=settings)
     assert period.is_whole
     assert "its queries are counted from both." in period.notes[0]
-    assert "True in dataset hits; False in dataset misses" in period.notes[1]
+    assert told in period.notes[1]
 
 
 @pytest.mark.parametrize(
     ("request_of_b", "difference"),
     [
         ({"source": "other.ndjson"}, "source is 'logs.ndjson' and 'other.ndjson'"),
+        ({"source": "other.ndjson", "selection": {"db": ["CONDBR2"]}}, "selection is None and {'db': ['CONDBR2']}"),
         ({"db_instances": ["OFLP200", "CONDBR2"], "cached": True}, "cached is None and True; db_instances is"),
     ],
 )
