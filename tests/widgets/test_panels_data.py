@@ -270,6 +270,26 @@ class TestExtract:
         assert "'yesterday' is not a time: write 2026-10-01" in panel.invalid["since"]
         assert panel.since == "2026-10-01"
 
+    def test_only_the_chosen_schema_and_folders_are_extracted(self, settings, export):
+        panel = ExtractPanel(settings, source=str(export), name="part", schema="ATLAS_COOLOFL_PIXEL")
+        fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
+        assert fields["schema"].value == "ATLAS_COOLOFL_PIXEL"
+        fields["folder"].value = "/PIXEL/PixCalib,/PIXEL/PixdEdx , "
+        assert panel.nodefullpath == "/PIXEL/PixCalib, /PIXEL/PixdEdx"
+        selection = fl.Selection(schema="ATLAS_COOLOFL_PIXEL", nodefullpath=["/PIXEL/PixCalib", "/PIXEL/PixdEdx"])
+        assert f"selection=fl.{selection!r}" in panel.code()
+        button(panel, "Look first").click()
+        assert panel.wait(LONG)
+        assert f"Kept are queries with {selection.in_words()}" in panel._told.value
+        button(panel, "Extract").click()
+        assert panel.wait(LONG)
+        found = fl.datasets.open_dataset("part", settings).to_pandas()
+        everything = fl.extract(settings, source=export, name="all", progress=False).to_pandas()
+        chosen = everything["nodefullpath"].isin(selection.nodefullpath) & everything["schema"].eq(
+            "ATLAS_COOLOFL_PIXEL"
+        )
+        assert 0 < len(found) == chosen.sum() < len(everything)
+
     def test_quick_choices_are_exact_and_in_utc(self, settings):
         panel = ExtractPanel(settings)
         panel._period.value = "yesterday"

@@ -15,6 +15,7 @@ from frontierlab import Dataset, connections, extract, jobs, sample
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.extraction.dry_run import DryRun
 from frontierlab.extraction.part_runner import resumption
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.losses import losses
@@ -34,7 +35,8 @@ __all__ = ["ExtractPanel"]
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _CHOOSE = "choose …"
-_REQUEST = ("since", "until", "cached", "taskid", "source")
+_SELECTED = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
+_REQUEST = ("since", "until", "cached", "taskid", *_SELECTED, "source")
 
 
 def _midnight(now: datetime) -> datetime:
@@ -71,6 +73,8 @@ class ExtractPanel(Panel):
         Only cached or only uncached queries; None for both.
     taskid : int or None
         Only queries of this task.
+    db, schema, nodefullpath : str
+        Only queries of this database, schema and folder (full path), or of several, separated by commas; empty for all.
     name : str
         Name of the dataset.
     source : str
@@ -87,6 +91,9 @@ class ExtractPanel(Panel):
     until = traitlets.Unicode().tag(saved=True)
     cached = traitlets.Bool(None, allow_none=True).tag(saved=True)
     taskid = traitlets.Int(None, allow_none=True).tag(saved=True)
+    db = traitlets.Unicode().tag(saved=True)
+    schema = traitlets.Unicode().tag(saved=True)
+    nodefullpath = traitlets.Unicode().tag(saved=True)
     name = traitlets.Unicode().tag(saved=True)
     source = traitlets.Unicode().tag(saved=True)
     found = traitlets.Instance(DryRun, allow_none=True)
@@ -109,6 +116,7 @@ class ExtractPanel(Panel):
             "until": self.bind("until", until, read=_time),
             "cached": self.bind("cached", cached, read=CACHED.__getitem__, show=names.__getitem__),
             "taskid": self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value)),
+            **{trait: self.bind(trait, _text(word, "all"), read=_listed) for trait, word in _SELECTED.items()},
             "name": self.bind("name", name, read=plain_name),
             "source": self.bind("source", source, read=str.strip),
         }
@@ -133,6 +141,7 @@ class ExtractPanel(Panel):
         """Fill in the embedded sample and its catalogue."""
         self.settings = sample.with_sample(self.settings)
         self.since, self.until, self.cached, self.taskid = "", "", None, None
+        self.db, self.schema, self.nodefullpath = "", "", ""
         self.source, self.name = str(sample.path()), self.name or "sample"
 
     def look(self, then: Callable[[], object] = lambda: None) -> None:
@@ -226,11 +235,13 @@ class ExtractPanel(Panel):
         return call("dataset = fl.extract", Expression("settings"), name=self.name or "…", **given)
 
     def _given(self) -> dict[str, Any]:
+        names = {trait: _names(getattr(self, trait)) for trait in _SELECTED if getattr(self, trait)}
         return {
             "since": self.since or None,
             "until": self.until or None,
             "cached": self.cached,
             "taskid": self.taskid,
+            "selection": Selection(**names) if names else None,
             "source": self.source or None,
         }
 
@@ -269,9 +280,12 @@ class ExtractPanel(Panel):
             for word, moment, which in (("from", asked.since, "first document"), ("to", asked.until, "last"))
         )
         size = f"{found.parts} part{'s' * (found.parts != 1)}, about {megabytes(found.size)} on the disk"
+        chosen = asked.conditions.in_words()
         what = f"{found.documents:,} documents, {period}, in {size}."
         if found.documents == 0:
             what = f"There are no documents {period} with these filters."
+        elif chosen:
+            what += f" Kept are queries with {chosen}."
         limit = found.limit
         cut = (
             []
@@ -322,6 +336,14 @@ def _time(text: str) -> str:
 def _written(moment: datetime) -> str:
     """Write a time as short as possible without loss."""
     return format_time(moment).removesuffix("Z").removesuffix(".000").removesuffix(":00").removesuffix("T00:00")
+
+
+def _names(text: str) -> list[str]:
+    return [one.strip() for one in text.split(",") if one.strip()]
+
+
+def _listed(text: str) -> str:
+    return ", ".join(_names(text))
 
 
 def _task(text: str) -> int | None:
