@@ -41,7 +41,8 @@ def check(service: str, settings: Settings | None = None) -> Connection:
     Parameters
     ----------
     service
-        One of `SERVICES`. ``Spark`` starts the session if none runs.
+        One of `SERVICES`. ``Spark`` starts the session if none runs; if DuckDB answers questions about logs, Spark is
+        not configured.
     settings
         By default ``Settings()``.
 
@@ -114,8 +115,14 @@ def _redis(settings: Settings) -> str:
 
 
 def _spark(settings: Settings) -> str:
+    from frontierlab.engines.opening import MOST_QUERIES
     from frontierlab.spark import session
 
+    if settings.engine == "duckdb" or (settings.engine == "auto" and settings.spark_master.startswith("local")):
+        larger = f" for more than {MOST_QUERIES:,} queries," if settings.engine == "auto" else ""
+        raise ConfigurationError(
+            f"DuckDB answers questions about logs. Spark is used{larger} with engine = spark, and for Spark DataFrames."
+        )
     running = session(settings)
     return f"Spark {running.version} with master {running.sparkContext.master}."
 

@@ -71,7 +71,7 @@ def test_redis(redis_server, data_dir):
 
 @pytest.mark.spark
 def test_spark(running, data_dir):
-    found = connections.check("Spark", fl.Settings(data_dir=data_dir))
+    found = connections.check("Spark", fl.Settings(data_dir=data_dir, engine="spark"))
     assert found.state == "connected"
     assert f"Spark {running.version} with master local[2]" in found.reason
 
@@ -82,8 +82,16 @@ def test_spark_without_java_is_refused(monkeypatch, data_dir):
         raise fl.errors.SparkError("Spark needs Java, and there is no java program here.")
 
     monkeypatch.setattr("frontierlab.spark.session", none)
-    assert connections.check("Spark", fl.Settings(data_dir=data_dir)) == (
+    assert connections.check("Spark", fl.Settings(data_dir=data_dir, engine="spark")) == (
         "Spark",
         "refused",
         "Spark needs Java, and there is no java program here.",
     )
+
+
+@pytest.mark.parametrize("engine", ["auto", "duckdb"])
+def test_spark_is_not_started_if_duckdb_answers(monkeypatch, data_dir, engine):
+    monkeypatch.setattr("frontierlab.spark.session", lambda _: pytest.fail("Spark was started"))
+    found = connections.check("Spark", fl.Settings(data_dir=data_dir, engine=engine))
+    assert found.state == "not configured"
+    assert found.reason.startswith("DuckDB answers questions about logs. Spark is used ")

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 import frontierlab as fl
 from frontierlab import spark
 from frontierlab.caching.counting import Background, count_queries
+from frontierlab.engines import as_logs
 from frontierlab.errors import Cancelled, FrontierlabError, SparkError
 from frontierlab.spark.calls import in_spark
 from tests.services.processes import in_fork
@@ -381,7 +382,7 @@ def test_counting_is_cancelled_before_its_first_job(
 
     monkeypatch.setattr(SparkSession, "sql", held)
     with pytest.raises(KeyboardInterrupt, match="left"), Background() as work:  # noqa: PT012
-        begun = work.submit(lambda: count_queries(logs, tmp_path / "queries", 1))
+        begun = work.submit(lambda: count_queries(as_logs(logs), tmp_path / "queries", 1))
         assert reached.wait(60)
         raise KeyboardInterrupt("left")
     assert isinstance(begun.exception(60), Cancelled)

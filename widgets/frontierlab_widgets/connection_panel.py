@@ -30,7 +30,10 @@ _GROUPS = {
     "Elasticsearch": "es_",
     "COOLR": "coolr_",
     "Data": ("data_dir", "limit_queries", "part_documents", "db_instances"),
-    "Jobs and Spark": "",
+    "DuckDB and Spark": (
+        *("engine", "duckdb_memory_mb", "duckdb_threads", "spill_dir", "spark_master", "spark_options"),
+    ),
+    "Jobs": "",
 }
 _MARKS = {"connected": "good", "refused": "bad", "not reached": "bad", "checking": "busy"}
 _KEPT = "kept; type here to replace it"
@@ -289,7 +292,7 @@ def _unset(service: str, settings: Settings) -> str:
     if service == "COOLR" and not (settings.coolr_host or settings.coolr_archive):
         return "Fill in coolr_host or coolr_archive (COOLR), and click Apply."
     if service == "Redis" and settings.broker_url is None:
-        return "Fill in broker_url (Jobs and Spark), and click Apply; or click Start a worker in the jobs panel."
+        return "Fill in broker_url (Jobs), and click Apply; or click Start a worker in the jobs panel."
     return ""
 
 
