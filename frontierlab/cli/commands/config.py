@@ -80,7 +80,10 @@ def _place(place: str) -> str:
 @click.option("--overwrite", is_flag=True, help="Replace a file that exists.")
 @click.pass_obj
 def create(call: Call, path: str, fields: tuple[str, ...], secrets: tuple[str, ...], overwrite: bool) -> None:
-    """Write a configuration file that only its owner can read. frontierlab config show names the keys."""
+    """Write a configuration file for its owner alone.
+
+    frontierlab config show --json names the keys and says what they are.
+    """
     from frontierlab.settings import Settings, create_config_file
     from frontierlab.settings.sources import is_secret
 
