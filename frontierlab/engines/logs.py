@@ -239,7 +239,7 @@ class SparkLogs(Logs):
         return replace(self, frame=_where(self.frame, condition, args), part=True) if condition else self
 
     def to_spark(self, session: SparkSession | None = None) -> DataFrame:
-        """Return the DataFrame."""
+        """Return the DataFrame, in the session that it has."""
         return self.frame
 
 
