@@ -70,8 +70,8 @@ class Upload(anywidget.AnyWidget):
         elif size > self.most or (buffers and len(buffers[0]) > self.most):
             self._refuse(
                 InvalidRequestError(
-                    f"{name} has {megabytes(size)}, and a transfer through the browser has {self.most / 1e6:g} MB at most. "
-                    "Copy it to the server, and give its path there."
+                    f"{name} has {megabytes(size)}, and a transfer through the browser has {self.most / 1e6:g} MB "
+                    "at most. Copy it to the server, and give its path there."
                 )
             )
         elif buffers:
