@@ -22,7 +22,6 @@ from bokeh.models import (
     FixedTicker,
     HoverTool,
     NumeralTickFormatter,
-    PlainText,
     Range1d,
 )
 from bokeh.models.annotations import BoxAnnotation, Label, LegendItem, Span, Title
@@ -33,6 +32,7 @@ from frontierlab.plots.style import (
     legend_columns,
     legend_height,
     new_figure,
+    plain,
     short,
     time_formatter,
     why_empty,
@@ -299,8 +299,7 @@ def _fill(plot: Any, drawing: Drawing) -> None:
     names, lines = [name for name, _ in drawing.legend], wrapped(drawing.words)
     plot.height = drawing.height + LINE * len(lines) + legend_height(names)
     title.text = drawing.title
-    if words.text.text != "\n".join(lines):  # a page notices another text, but no change inside of one
-        words.text = PlainText(text="\n".join(lines))
+    words.text = plain("\n".join(lines))
     for one in selected:
         one.update(text="", visible=False)
     fill_axis(plot.xaxis[0], plot.x_range, drawing.x)
@@ -329,10 +328,7 @@ def fill_axis(line: Any, range_: Range1d, axis: Axis) -> None:
     line.axis_label = axis.label
     if axis.ticks is not None and list(line.ticker.ticks) != list(axis.ticks):
         line.ticker.ticks = list(axis.ticks)
-    names = {place: short(name) for place, name in (axis.names or {}).items()}
-    if {place: text.text for place, text in line.major_label_overrides.items()} != names:
-        # plain text: otherwise Bokeh reads dollar signs as a formula
-        line.major_label_overrides = {place: PlainText(text=text) for place, text in names.items()}
+    line.major_label_overrides = {place: plain(short(name)) for place, name in (axis.names or {}).items()}
 
 
 def _fill_source(source: ColumnDataSource, data: Mapping[str, Any]) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "legend_height",
     "legend_of",
     "new_figure",
+    "plain",
     "short",
     "task_labels",
     "time_formatter",
@@ -57,13 +58,11 @@ FLOOR = 0.5
 """The start of a logarithmic axis of counts."""
 
 _SPAN = 1000  # a bar of a thousandth of the largest is invisible
-LINE = 15
-"""The height of a line of text, in pixels."""
-
-LEGEND_GAP = 10
-"""The gap between rows of the legend, in pixels."""
+LINE, LEGEND_GAP = 15, 10
+"""The heights of a line of text, and of the gap between rows of the legend, in pixels."""
 
 _WORDS = 64  # characters per line of the selection, so that it fits a narrow figure
+_FORMULA = ("$$", "\\[", "\\(")  # where Bokeh reads a formula
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
 
@@ -168,7 +167,7 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=LEGEND_GAP)
     legend.update(border_line_color=None, padding=2, margin=0, glyph_width=20, glyph_height=14)
     plot.add_layout(legend, "above")
-    lines = PlainText(text="\n".join(wrapped(words)))
+    lines = plain("\n".join(wrapped(words)))
     plot.add_layout(Title(text=lines, text_font_style="normal", text_font_size="12px"), "above")
     plot.add_layout(Title(text=title, text_font_size="15px"), "above")
     plot.axis.major_label_text_font_size = "12px"
@@ -181,6 +180,11 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
 def wrapped(words: str) -> list[str]:
     """Return the lines of the words above a figure; they fit a narrow one."""
     return [line for part in words.splitlines() for line in textwrap.wrap(part, _WORDS)]
+
+
+def plain(text: str) -> str | PlainText:
+    """Return a text as Bokeh takes it; one with the marks of a formula is an object, so that it is not read as one."""
+    return PlainText(text=text) if any(mark in text for mark in _FORMULA) else text
 
 
 def legend_of(plot: Any) -> Any:

@@ -8,7 +8,18 @@ import pytest
 from bokeh.core.validation import check_integrity
 from bokeh.embed import file_html
 from bokeh.events import SelectionGeometry
-from bokeh.models import BoxSelectTool, CustomJS, DatetimeAxis, HBar, HoverTool, LogScale, Quad, Scatter, Step
+from bokeh.models import (
+    BoxSelectTool,
+    CustomJS,
+    DatetimeAxis,
+    HBar,
+    HoverTool,
+    LogScale,
+    PlainText,
+    Quad,
+    Scatter,
+    Step,
+)
 from bokeh.models.annotations import Label, Legend, Title
 from bokeh.resources import INLINE
 from playwright.sync_api import Browser, Page
@@ -61,7 +72,7 @@ def glyphs(plot: Any, kind: Any) -> list[Any]:
 
 
 def labels(plot: Any) -> list[str]:
-    return [label.text for label in plot.yaxis[0].major_label_overrides.values()]
+    return [getattr(label, "text", label) for label in plot.yaxis[0].major_label_overrides.values()]
 
 
 @pytest.mark.parametrize(("draw", "frame"), EACH)
@@ -162,6 +173,13 @@ def test_names_of_up_to_60_characters_are_shown_whole() -> None:
     assert "…" in shown[1]
     assert shown[1].endswith("END")
     assert glyphs(plot, HBar)[0].data_source.data["name"] == [path, longer]
+
+
+def test_a_name_that_looks_like_a_formula_is_only_a_name() -> None:
+    plot = plots.cached_per_schema(per_schema(("A", "$$x$$", 9, 0, 0), ("A", "US$", 1, 0, 0), selection=r"\(x\)"))
+    assert labels(plot) == ["$$x$$", "US$"]
+    texts = [*plot.yaxis[0].major_label_overrides.values(), *(title.text for title in plot.select(Title))]
+    assert {text.text for text in texts if isinstance(text, PlainText)} == {"$$x$$", r"\(x\)"}
 
 
 def test_hover_text_shows_every_digit_of_an_int64() -> None:

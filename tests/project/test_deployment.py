@@ -1,4 +1,4 @@
-"""The Dockerfile and the compose file are valid, and limit what the containers can use and do."""
+"""What is deployed: the image's recipe, and the containers, by the rules of those who read them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_dockerfile_is_clean():
     run(PROGRAMS / "hadolint", ROOT / "deploy/Dockerfile")
 
 
-def test_the_compose_file_is_valid():
+def test_the_compose_file_is_one():
     run(PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
 
 
@@ -44,7 +44,7 @@ def test_every_container_has_limits_and_few_rights(services):
     assert services["lab"]["ports"] == ["127.0.0.1:8888:8888"]
 
 
-def test_the_image_copies_only_named_files_and_runs_without_privileges():
+def test_the_image_takes_only_what_is_named_and_runs_as_nobody_special():
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
     named = {line[1:] for line in ignored if line.startswith("!")}
@@ -62,6 +62,6 @@ def test_the_image_copies_only_named_files_and_runs_without_privileges():
 
 
 @pytest.mark.parametrize("service", ["worker", "beat"])
-def test_the_programs_know_the_commands_of_the_containers(services, service):
+def test_commands_are_those_that_the_program_knows(services, service):
     program, *options = services[service]["command"]
     run(PROGRAMS / program, *options, "--help")

@@ -1,4 +1,4 @@
-"""Compare the datasets of extractions with the sample's truth."""
+"""Shared by tests of extractions: compare results with the truth."""
 
 from __future__ import annotations
 

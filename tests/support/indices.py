@@ -1,4 +1,4 @@
-"""Indices in Elasticsearch for one test: their mappings and documents, and the rows of their extraction."""
+"""Indices of a test's own, in Elasticsearch: their mappings and documents, and the rows of their extraction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Make = Callable[..., str]
 
 @pytest.fixture
 def make(es: Elasticsearch, index: str) -> Iterator[Make]:
-    """Return a function that makes an index for one test; its arguments add to the usual mapping and documents."""
+    """Make an index of the test's own: what its mapping and its documents have besides the usual."""
     made = []
 
     def make(
@@ -69,7 +69,7 @@ def all_like(index: str) -> str:
 
 
 def rows(dataset: fl.Dataset, *names: str) -> list[Any]:
-    """Return the values of columns, in sorted order."""
+    """Return the values of columns, in the order of rows by all of them."""
     found = dataset.to_arrow().select(names or ["since", "until"]).to_pylist()
     return sorted((tuple(row.values()) for row in found), key=str)
 

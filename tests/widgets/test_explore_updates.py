@@ -101,7 +101,7 @@ def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkey
     patches = [json.loads(one["payload"]) for one in messages if "events" in one["payload"]]
     assert len(patches) == 3  # a figure each, as soon as its frame is there
     assert len({figure.x_range for figure in figures(panel)}) == 1
-    words = [figure.above[1].text.text for figure in figures(panel)]
+    words = [figure.above[1].text for figure in figures(panel)]
     assert words == ["db CONDBR2"] * 3
     assert drawn(panel) == expected(panel)
 
@@ -156,7 +156,7 @@ def test_of_two_choices_the_later_is_shown(panel: ExplorePanel, monkeypatch: pyt
     held.go.set()
     assert late.join(LONG)
     assert (drawn(panel), panel.origin.selection) == (shown, panel.selection)
-    assert [figure.above[1].text.text for figure in figures(panel)] == ["db OFLP200"] * 3
+    assert [figure.above[1].text for figure in figures(panel)] == ["db OFLP200"] * 3
 
 
 def test_the_first_figure_is_shown_while_others_are_still_to_come(
@@ -165,7 +165,7 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     held = Held(monkeypatch, NAMES[1], CONDITIONS)
     panel.selection = CONDITIONS
     assert held.reached.wait(LONG)
-    assert [figure.above[1].text.text for figure in figures(panel)] == ["db CONDBR2", "", ""]
+    assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2", "", ""]
     assert [figure.styles.get("opacity") for figure in figures(panel)] == [None, "0.45", "0.45"]
     assert "frontierlab-stale" not in panel._figures._dom_classes
     assert panel.stale == "The figures are being drawn; what is grey is of an earlier choice."
@@ -175,12 +175,12 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     assert panel.wait(LONG)
     assert panel.phase is Phase.STOPPED
     assert panel.stale.startswith("The figures were not all drawn; what is grey is of an earlier choice.")
-    assert [figure.above[1].text.text for figure in figures(panel)] == ["db CONDBR2", "", ""]
+    assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2", "", ""]
     panel.selection = Selection()  # the choice of the grey figures; the first is of another
     assert "frontierlab-stale" in panel._figures._dom_classes or not panel.stale
     assert panel.wait(LONG)
     assert panel.stale == ""
-    assert [figure.above[1].text.text for figure in figures(panel)] == [""] * 3
+    assert [figure.above[1].text for figure in figures(panel)] == [""] * 3
     assert [figure.styles for figure in figures(panel)] == [{}] * 3
     assert drawn(panel) == expected(panel)
 

@@ -64,22 +64,22 @@ class _View(BokehModel):
 
     def forget(self, *models: LayoutDOM) -> None:
         """Ignore what the page may still say about figures that are removed."""
-        self._former.append({str(one.id) for model in models for one in model.references()})
+        if models:
+            self._former.append({str(one.id) for model in models for one in model.references()})
 
     @contextmanager
     def one_patch(self) -> Iterator[None]:
-        """Send all changes of figures within the block as one message. After an error, show other figures."""
+        """Send all changes of figures within the block as one message; after an error, those until then."""
         events: list[Any] = []
         self._held = events
         try:
-            with self._document.models.freeze():  # or each new text would make it look through all models
-                yield
+            yield
             if events:
                 self._model.tags = [sum(self._model.tags) + 1]
         finally:
             self._held = None
-        if events:
-            self._send_patch(events)
+            if events:
+                self._send_patch(events)
 
     def refresh(self) -> None:
         """Make anew what other pages draw and what is saved with a notebook."""
@@ -210,38 +210,38 @@ class BokehFigures(widgets.VBox):
         shown, self._shown = self._shown, {}  # after an error, the next figures are new ones
         if dark is not self._dark:
             shown = {}
-        together = _together(drawings)
+        self._dark = dark
+        there = _together(drawings)
         kept = {
-            name: one.figure
+            name: one
             for name, one in shown.items()
-            if name in drawings and (name not in together or one.can_show(together[name]))
+            if name in drawings and (name not in there or one.can_show(there[name]))
         }
-        made = {name: make(drawing) for name, drawing in together.items() if name not in kept}
-        for figure in made.values():
-            prepare(figure)
-        figures = {name: (kept | made)[name] for name in drawings if name in kept or name in made}
-        timed = [name for name in (*kept, *made) if (together.get(name) or shown[name].drawing).x.kind == "datetime"]
-        for name in timed[1:]:
-            _share_time(figures[name], figures[timed[0]])
+        made = {name: _Shown(make(drawing), drawing) for name, drawing in there.items() if name not in kept}
+        for one in made.values():
+            prepare(one.figure)
+        _share_time([*kept.values(), *made.values()])
+        figures = {name: (kept | made)[name].figure for name in drawings if name in kept or name in made}
         if self.view is None or not kept:
             self.show([*figures.values()], dark=dark)
         else:
             if dark:
-                for figure in made.values():
-                    darken(figure)
-            if gone := [one.figure for name, one in shown.items() if name not in kept]:
-                self.view.forget(*gone)
-            with self.view.one_patch():
-                for name, figure in kept.items():
-                    figure.styles = {} if name in together else _GREY
-                    if name in together and shown[name].drawing is not together[name]:
-                        update(figure, shown[name].drawing, together[name])
-                if [*figures.values()] != self.view.page.children:
-                    self.view.page.children = [*figures.values()]
-        self._shown = {
-            name: _Shown(figure, together.get(name) or shown[name].drawing) for name, figure in figures.items()
-        }
-        self._dark = dark
+                for one in made.values():
+                    darken(one.figure)
+            self.view.forget(*(one.figure for name, one in shown.items() if name not in kept))
+            self._update(kept, there, [*figures.values()])
+        self._shown = {name: _Shown(figure, there.get(name) or kept[name].drawing) for name, figure in figures.items()}
+
+    def _update(self, kept: Mapping[str, _Shown], drawings: Mapping[str, Drawing], figures: list[Any]) -> None:
+        """Update the figures that have a drawing, and make the others grey; then show all `figures`."""
+        assert self.view is not None
+        with self.view.one_patch():
+            for name, one in kept.items():
+                one.figure.styles = {} if name in drawings else _GREY
+                if name in drawings and one.drawing is not drawings[name]:
+                    update(one.figure, one.drawing, drawings[name])
+            if figures != self.view.page.children:
+                self.view.page.children = figures
 
     def refresh(self) -> None:
         """Let pages that show the figures for the first time, and saved notebooks, have what is shown now."""
@@ -260,11 +260,16 @@ class BokehFigures(widgets.VBox):
         super().close()
 
 
-def _share_time(plot: Any, first: Any) -> None:
-    """Give a figure over time the time axis and the crosshair of another."""
-    tool, shared = (next(tool for tool in one.tools if isinstance(tool, CrosshairTool)) for one in (plot, first))
-    if plot.x_range is not first.x_range:
-        plot.x_range, tool.overlay = first.x_range, shared.overlay
+def _share_time(shown: Sequence[_Shown]) -> None:
+    """Give figures over time the time axis and the crosshair of the first of them."""
+    timed = [one.figure for one in shown if one.drawing.x.kind == "datetime"]
+    for plot in timed[1:]:
+        if plot.x_range is not timed[0].x_range:
+            plot.x_range, _crosshair(plot).overlay = timed[0].x_range, _crosshair(timed[0]).overlay
+
+
+def _crosshair(plot: Any) -> Any:
+    return next(tool for tool in plot.tools if isinstance(tool, CrosshairTool))
 
 
 def darken(page: Any) -> None:

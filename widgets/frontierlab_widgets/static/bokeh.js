@@ -26,12 +26,34 @@ async function untilLoaded(model, isWanted) {
   }
 }
 
-// whether a view has drawn what its model has now: then the model has only taken up what the view was told by patches
-function isUpToDate(view) {
-  const [shown] = view._document?.roots() ?? [];
-  const [bundle] = Object.values(JSON.parse(view.model.get("render_bundle")).docs_json);
-  const [latest] = bundle.roots;
-  return shown?.id === latest.id && String(shown.tags) === String(latest.attributes.tags ?? "");
+// The tags of the layout count its patches. A view that has taken all of them has drawn what its model has now; one that
+// has missed a patch, because it was not there yet, is drawn again.
+const patches = (tags) => tags?.[0] ?? 0;
+
+function keepUpToDate(view) {
+  let root = null;
+  let missed = false;
+  const watch = () => {
+    [root] = view._document.roots();
+    missed = false;
+    let seen = patches(root.tags);
+    root.properties.tags.change.connect(() => {
+      seen += 1;
+      missed ||= patches(root.tags) !== seen;
+    });
+  };
+  const isUpToDate = () => {
+    const [bundle] = Object.values(JSON.parse(view.model.get("render_bundle")).docs_json);
+    const [latest] = bundle.roots;
+    return !missed && root.id === latest.id && patches(root.tags) === patches(latest.attributes.tags);
+  };
+  const redraw = view.render.bind(view);
+  view.render = () => {
+    if (isUpToDate()) return;
+    redraw();
+    watch();
+  };
+  watch();
 }
 
 function render({ model, el }) {
@@ -54,8 +76,7 @@ function render({ model, el }) {
       if (mine !== last) return;
       const drawn = await model.widget_manager.create_view(await model.widget_manager.get_model(id));
       if (mine !== last) return void drawn.remove();
-      const redraw = drawn.render.bind(drawn);
-      drawn.render = () => isUpToDate(drawn) || redraw();
+      keepUpToDate(drawn);
       // what the kernel changed is not told to it again: it can be older than what the kernel has by then
       const tell = drawn._change_event.bind(drawn);
       drawn._change_event = (event) => event.sync && tell(event);
