@@ -146,7 +146,7 @@ class Command(click.Command):
         debug = ctx.params.pop("debug")
         ctx.obj = Call(ctx.params.pop("config"), ctx.params.pop("as_json", False))
         try:
-            with ending_by_sigterm(), telling_warnings():
+            with ending_by_sigterm(), telling_warnings(ctx):
                 if self.selects:
                     ctx.params["selection"] = selection_of(ctx.params)
                 code = super().invoke(ctx)

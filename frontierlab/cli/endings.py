@@ -69,11 +69,11 @@ def ending_by_sigterm() -> Iterator[None]:
 
 
 @contextmanager
-def telling_warnings() -> Iterator[None]:
-    """Tell warnings as sentences on the standard error."""
+def telling_warnings(ctx: click.Context) -> Iterator[None]:
+    """Tell warnings as sentences on the standard error, in the words of the running command."""
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: note(str(message), "Warning: ")
+        warnings.showwarning = lambda message, *_, **__: note(in_words_of_options(str(message), ctx), "Warning: ")
         yield
 
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -13,9 +12,8 @@ import pandas as pd
 from frontierlab.engines import duck
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.instance import Limits
-from frontierlab.engines.logs import DuckLogs, Logs, SparkLogs
+from frontierlab.engines.logs import DuckLogs, Logs, SparkLogs, unchanged
 from frontierlab.engines.tables import Table
-from frontierlab.errors import SparkError, StatementError
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.statements import run_on
 from frontierlab.spark.types import with_iov_names
@@ -81,27 +79,6 @@ def ask(
             frame = run_on(_in_spark(tables), statement, args, description=description)
     frame.attrs[ANSWERED] = _answered(tables, begun)
     return frame
-
-
-@contextmanager
-def unchanged(*logs: Logs) -> Iterator[None]:
-    """Raise DatasetError if a dataset was deleted, renamed or replaced since it was opened, or is during the body.
-
-    The files of another dataset of the same name would give an answer, but not that of the opened dataset.
-    """
-    periods = [one.period for one in logs if one.period is not None]
-
-    def check() -> None:
-        for period in periods:
-            period.require_unchanged()
-
-    check()
-    try:
-        yield
-    except (StatementError, SparkError):  # perhaps because files are gone
-        check()
-        raise
-    check()
 
 
 def write(

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
@@ -14,6 +15,7 @@ from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.instance import Limits
 from frontierlab.engines.spark_frames import spark_frame
 from frontierlab.engines.tables import Table
+from frontierlab.errors import SparkError, StatementError
 from frontierlab.schema import IOV_COLUMNS
 from frontierlab.settings import Settings
 from frontierlab.spark import sessions
@@ -25,7 +27,7 @@ from frontierlab.storage.periods import Period
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["DuckLogs", "Engine", "Logs", "SparkLogs"]
+__all__ = ["DuckLogs", "Engine", "Logs", "SparkLogs", "unchanged"]
 
 Engine = Literal["duckdb", "spark"]
 """The programs that run statements."""
@@ -75,7 +77,7 @@ class Logs(ABC):
 
         Raises
         ------
-        Cancelled, SparkError
+        Cancelled, StatementError, DatasetError, SparkError
             As a filter raises them.
         """
 
@@ -169,7 +171,9 @@ class DuckLogs(Logs):
 
     def count(self) -> int:
         """Count the queries."""
-        frame = duck.run({"logs": self.selected}, as_duckdb(_COUNT), description="counting queries", limits=self.limits)
+        tables, what = {"logs": self.selected}, "counting queries"
+        with unchanged(self):
+            frame = duck.run(tables, as_duckdb(_COUNT), description=what, limits=self.limits)
         return int(frame["queries"].iloc[0])
 
     def summary(self, name: str) -> DuckLogs | None:
@@ -226,7 +230,9 @@ class SparkLogs(Logs):
 
     def count(self) -> int:
         """Count the queries."""
-        return int(spark.run(self.frame, _COUNT, description="counting queries")["queries"].iloc[0])
+        with unchanged(self):
+            frame = spark.run(self.frame, _COUNT, description="counting queries")
+        return int(frame["queries"].iloc[0])
 
     def summary(self, name: str) -> SparkLogs | None:
         """Return the summary of all rows; None if there is none."""
@@ -239,10 +245,31 @@ class SparkLogs(Logs):
         return replace(self, frame=_where(self.frame, condition, args), part=True) if condition else self
 
     def to_spark(self, session: SparkSession | None = None) -> DataFrame:
-        """Return the DataFrame."""
+        """Return the DataFrame, in the session that it has."""
         return self.frame
 
 
 def _where(frame: DataFrame, condition: str, args: Mapping[str, Any]) -> DataFrame:
     session, statement = frame.sparkSession, f"SELECT * FROM {{logs}}{condition}"
     return in_spark(session, lambda: session.sql(statement, args=dict(args), logs=frame), "a selection of logs")
+
+
+@contextmanager
+def unchanged(*logs: Logs) -> Iterator[None]:
+    """Raise DatasetError if a dataset was deleted, renamed or replaced since it was opened, or is during the body.
+
+    The files of another dataset of the same name would give an answer, but not that of the opened dataset.
+    """
+    periods = [one.period for one in logs if one.period is not None]
+
+    def check() -> None:
+        for period in periods:
+            period.require_unchanged()
+
+    check()
+    try:
+        yield
+    except (StatementError, SparkError):  # perhaps because files are gone
+        check()
+        raise
+    check()

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.engines import duck
-from frontierlab.engines.asking import ANSWERED, Answered, unchanged
-from frontierlab.engines.logs import DuckLogs
+from frontierlab.engines.asking import ANSWERED, Answered
+from frontierlab.engines.logs import DuckLogs, unchanged
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.spark.parameters import as_parameters, check_names, check_values

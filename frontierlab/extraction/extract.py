@@ -129,7 +129,8 @@ def extract(
     -------
     Dataset
         A complete dataset. If ``limit_queries`` cut it (by time, earliest first, at a whole
-        millisecond), the manifest and a warning say so; `frontierlab.storage.losses` has all warnings.
+        millisecond), the manifest and a warning say so. The limit counts the documents that Elasticsearch
+        sends, or the selected documents of a file; `frontierlab.storage.losses` has all warnings.
     DryRun
         If `dry_run` is True.
 

@@ -89,7 +89,7 @@ class JobContext:
         self.settings = settings
         self.attempt = 0
         self.cancelled = threading.Event()
-        self.spark = cancellable()
+        self.questions = cancellable()
         self.reason: str | None = None
         self.latest: Progress | None = None
         self.share = share
@@ -125,7 +125,7 @@ class JobContext:
         self.reason = self.reason or reason
         self._stopped = self._stopped or time.monotonic()
         self.cancelled.set()
-        self.spark.cancel()
+        self.questions.cancel()
 
     @contextmanager
     def watching(self) -> Iterator[None]:

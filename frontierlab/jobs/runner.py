@@ -55,7 +55,7 @@ def run_claimed(context: JobContext) -> None:
     record = context.store.read(context.id)
     try:
         context.raise_if_stopped()
-        with context.spark:
+        with context.questions:
             outcome = KINDS[record.kind].run(record, context.settings, context)
     except (JobStopped, FrontierlabError) as error:
         if context.reason or not context.cancelled.is_set():

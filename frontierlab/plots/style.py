@@ -58,8 +58,11 @@ FLOOR = 0.5
 """The start of a logarithmic axis of counts."""
 
 _SPAN = 1000  # a bar of a thousandth of the largest is invisible
-LINE, LEGEND_GAP = 15, 10
-"""The heights of a line of text, and of the gap between rows of the legend, in pixels."""
+LINE = 15
+"""The height of a line of text, in pixels."""
+
+LEGEND_GAP = 10
+"""The gap between rows of the legend, in pixels."""
 
 _WORDS = 64  # characters per line of the selection, so that it fits a narrow figure
 _FORMULA = ("$$", "\\[", "\\(")  # where Bokeh reads a formula

@@ -46,7 +46,8 @@ class Counts(_Record):
     kept
         Rows of the dataset.
     left_out
-        Documents that are not wanted, such as queries of a database that is not a COOL instance.
+        Documents that are not wanted, such as queries of a database that is not a COOL instance, or outside the
+        selection. What Elasticsearch did not send, because it is not requested, is not read and in no count.
     set_aside
         Malformed documents, under the name that manifests on the disk have for them; see `malformed`.
     """

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import configparser
+import importlib
 import inspect
 import operator
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,8 +19,11 @@ import pytest
 
 import frontierlab as fl
 from frontierlab.cli.command import Command
-from frontierlab.cli.main import COMMANDS, root
+from frontierlab.cli.main import COMMANDS, main, root
 from frontierlab.cli.selection_options import selection_options
+from frontierlab.connections import SERVICES
+from frontierlab.filters.changes import CHANGES
+from frontierlab.jobs.kinds import KINDS
 from frontierlab.sample import World
 from frontierlab.sample.world.loading import load
 from tests.cli.conftest import Run
@@ -38,6 +43,7 @@ OWN = {
     "frontierlab worker": {"check"},
     "frontierlab datasets delete": {"yes"},
     "frontierlab datasets export": {"name"},
+    "frontierlab datasets malformed": {"name"},
     "frontierlab config create": {"path", "secrets"},
     "frontierlab config check": {"services"},
 }
@@ -96,6 +102,29 @@ def test_the_options_of_a_command_are_parameters_of_its_function(path: str) -> N
 def test_there_is_an_option_for_each_field_of_a_selection() -> None:
     assert [option.keyword for option in selection_options()] == [field.name for field in fields(fl.Selection)]
     assert all(option.help for option in selection_options())
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "values"),
+    [
+        ("jobs submit", "kind", KINDS),
+        ("config check", "services", SERVICES),
+        ("changes", "by", CHANGES),
+    ],
+)
+def test_words_that_a_command_takes_are_those_of_the_package(path: str, name: str, values: Iterable[str]) -> None:
+    (parameter,) = (one for one in ALL[f"frontierlab {path}"].params if one.name == name)
+    assert isinstance(parameter.type, click.Choice)
+    assert [*parameter.type.choices] == [*values]
+
+
+def test_the_package_installs_the_command() -> None:
+    package = configparser.ConfigParser()
+    package.read(Path(fl.__file__).parents[1] / "setup.cfg")
+    name, entry = package["options.entry_points"]["console_scripts"].strip().split(" = ")
+    assert name == "frontierlab"
+    module, function = entry.split(":")
+    assert getattr(importlib.import_module(module), function) is main
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
 import os
 import pty
@@ -67,6 +68,34 @@ def test_a_fault_of_the_program_is_not_a_finding(run: Run, monkeypatch: pytest.M
     assert done.exit_code == 2
     assert "fault of frontierlab (ZeroDivisionError: division by zero). With --debug" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "said"),
+    [
+        ("no_such_package.part", 'no_such_package is not installed: pip install "frontierlab[all]"'),
+        ("frontierlab.no_such_module", "this is a fault of frontierlab (ModuleNotFoundError: "),
+    ],
+)
+def test_a_package_that_is_missing(
+    module: str, said: str, run: Run, monkeypatch: pytest.MonkeyPatch, overlay: Path
+) -> None:
+    monkeypatch.setattr("frontierlab.open_logs", lambda *_, **__: importlib.import_module(module))
+    done = run("ask", "queries_per_db", "overlay")
+    assert done.exit_code == 2
+    assert done.stderr.startswith(f"Error: {said}")
+
+
+def test_malformed_documents_are_told_with_the_command_that_lists_them(
+    run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FRONTIERLAB_LOSS_WARNING_SHARE", "0")
+    done = run("extract", "overlay", "--source", str(fl.sample.path()))
+    assert done.exit_code == 1
+    assert "frontierlab datasets malformed returns them with the reasons." in done.stderr
+    listed = [json.loads(line) for line in run("datasets", "malformed", "overlay", "--json").stdout.splitlines()]
+    assert len(listed) == fl.datasets.open_dataset("overlay").counts.malformed > 0
+    assert all(one["reason"] and json.loads(one["document"]) for one in listed)
 
 
 def test_a_loss_is_a_finding_that_is_told(run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:

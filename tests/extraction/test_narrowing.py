@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from elasticsearch import Elasticsearch
 
 import frontierlab as fl
 from frontierlab import Selection
@@ -190,6 +191,24 @@ class TestMappings:
         dataset = extract(index, taskid=range(70_000))
         assert tasks(dataset) == [1]
         assert dataset.counts.read == 1
+
+    def test_indices_of_another_cluster_that_differ(self, make: Make, extract: Extract, es: Elasticsearch) -> None:
+        text = make({"taskid": 1}, {"taskid": 2, "sqlowner": "pixel"}, name="-a", fields={"sqlowner": TEXT})
+        exact = make({"taskid": 3}, {"taskid": 4, "sqlowner": "pixel"}, name="-b")
+        unmapped = make({"taskid": 5}, name="-c", fields={"sqlowner": None}, dynamic=False)
+        [node] = es.nodes.info(metric="transport")["nodes"].values()
+        near = {"mode": "proxy", "proxy_address": node["transport"]["publish_address"]}
+        es.cluster.put_settings(persistent={"cluster.remote.near": near})
+        try:
+            dataset = extract(f"near:{text},near:{exact}", schema=SCHEMA)
+            assert tasks(dataset) == [1, 3]
+            assert dataset.counts.read == 3
+            with pytest.raises(
+                ElasticsearchError, match=f"^The documents of near:{unmapped} cannot be filtered by sqlo"
+            ):
+                extract(f"near:{text},near:{unmapped}", schema=SCHEMA)
+        finally:
+            es.cluster.put_settings(persistent={"cluster.remote.near.*": None})
 
 
 class TestManifests:

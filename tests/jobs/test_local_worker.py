@@ -80,7 +80,7 @@ def shared(tmp_path_factory):
     panel = JobsPanel(settings)
     panel.start_worker()
     assert panel.wait(LONG)
-    assert (panel.error, panel.message) == ("", "A worker is there, until the kernel ends.")
+    assert (panel.error, panel.message) == ("", "A worker runs until the kernel ends.")
     yield settings
     with pytest.raises(InvalidRequestError, match="is still running"):
         panel.start_worker()

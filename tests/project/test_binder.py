@@ -39,7 +39,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> str:
     return done.stdout + done.stderr
 
 
-def test_repo2docker_takes_our_files(rendered):
+def test_repo2docker_uses_the_files_in_binder(rendered):
     for line in ('--file "binder/environment.yml"', "RUN ./binder/postBuild"):
         assert line in rendered
 
@@ -51,8 +51,8 @@ def test_post_build_is_a_program_that_ends_at_the_first_error():
     subprocess.run(["/bin/bash", "-n", script], check=True)
 
 
-def test_post_build_installs_what_is_pinned_and_does_the_long_work(tmp_path):
-    """Its steps, with a pip that only notes what it is asked for: the real one takes minutes and the network."""
+def test_post_build_installs_pinned_versions_and_prepares_the_session(tmp_path):
+    """Run its steps with a pip that only notes its arguments: the real one takes minutes and needs the network."""
     shim = tmp_path / "python"
     shim.write_text(
         f'#!/bin/bash\nif [ "$2" = pip ]; then echo "$@" >> {tmp_path}/asked; else exec {sys.executable} "$@"; fi\n'
@@ -69,7 +69,7 @@ def test_post_build_installs_what_is_pinned_and_does_the_long_work(tmp_path):
     ]
 
 
-def test_conda_users_get_the_same_and_java():
+def test_the_conda_environment_is_that_of_binder_with_java():
     def listed(path):
         return yaml.safe_load(path.read_text())["dependencies"]
 

@@ -39,7 +39,7 @@ def test_the_table_names_each_room_once() -> None:
     assert sorted(named) == sorted(there - PUBLIC)
 
 
-def test_the_table_goes_upwards_as_the_contract_of_imports() -> None:
+def test_the_table_is_in_the_order_of_the_import_contract() -> None:
     heights = layers()
     ordered = [heights[room] for rooms, _ in rows() for room in rooms if room in heights]
     assert len(ordered) >= len(heights) - 1  # the panels' row has their folder
@@ -57,7 +57,7 @@ def test_a_row_names_files_that_exist(rooms: list[str], said: str) -> None:
         assert missing == []
 
 
-def test_where_to_change_what_names_files_that_exist() -> None:
+def test_the_list_of_where_to_change_what_names_files_that_exist() -> None:
     named = re.findall(r"`((?:frontierlab|widgets|tests)/[\w/]+(?:\.py|/))`", TEXT)
     assert len(named) >= 12
     assert [name for name in named if not (ROOT / name).exists()] == []

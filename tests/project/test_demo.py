@@ -1,4 +1,4 @@
-"""The demo says what it is at before each wait; the real one is run by hand."""
+"""The demo announces each step that takes long; the whole demo is run by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is deployed: the image's recipe, and the containers, by the rules of those who read them."""
+"""The Dockerfile and the compose file are valid, and limit what the containers can use and do."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_dockerfile_is_clean():
     run(PROGRAMS / "hadolint", ROOT / "deploy/Dockerfile")
 
 
-def test_the_compose_file_is_one():
+def test_the_compose_file_is_valid():
     run(PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
 
 
@@ -44,7 +44,7 @@ def test_every_container_has_limits_and_few_rights(services):
     assert services["lab"]["ports"] == ["127.0.0.1:8888:8888"]
 
 
-def test_the_image_takes_only_what_is_named_and_runs_as_nobody_special():
+def test_the_image_copies_only_named_files_and_runs_without_privileges():
     ignored = (ROOT / ".dockerignore").read_text().splitlines()
     assert ignored[1] == "*"
     named = {line[1:] for line in ignored if line.startswith("!")}
@@ -62,6 +62,6 @@ def test_the_image_takes_only_what_is_named_and_runs_as_nobody_special():
 
 
 @pytest.mark.parametrize("service", ["worker", "beat"])
-def test_commands_are_those_that_the_program_knows(services, service):
+def test_the_programs_know_the_commands_of_the_containers(services, service):
     program, *options = services[service]["command"]
     run(PROGRAMS / program, *options, "--help")

@@ -1,4 +1,4 @@
-"""What the package shows: every name of every ``__all__`` is there, in order, and documented."""
+"""Public names: every name in every ``__all__`` exists, is documented, and is in sorted order."""
 
 import ast
 import importlib
@@ -22,7 +22,7 @@ HEAVY = ("bokeh", "celery", "pandas", "pyarrow", "pyspark")
 
 
 def documented_constants(module):
-    """Return the names that a module assigns with a text right after."""
+    """Return the names that a module assigns and documents with a text after the assignment."""
     body = ast.parse(inspect.getsource(module)).body
     found = set()
     for statement, following in itertools.pairwise(body):
@@ -35,8 +35,8 @@ def documented_constants(module):
 def is_documented(module, name):
     value = getattr(module, name)
     if inspect.isclass(value):
-        doc = vars(value).get("__doc__") or ""  # its own, not its base's
-        return bool(doc) and not doc.startswith(f"{name}(")  # nor what a dataclass writes
+        doc = vars(value).get("__doc__") or ""  # not that of a base class
+        return bool(doc) and not doc.startswith(f"{name}(")  # dataclasses write such texts by themselves
     if isinstance(value, click.Command):
         return bool(value.help)
     if inspect.isroutine(value) or inspect.ismodule(value):
@@ -44,12 +44,12 @@ def is_documented(module, name):
     return name in documented_constants(module)
 
 
-def test_there_are_modules():
+def test_modules_are_found():
     assert {"frontierlab.settings", "frontierlab.schema", "frontierlab.sample.world.world"} <= {*MODULES}
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_public_names_are_sorted_there_and_documented(name):
+def test_public_names_exist_are_documented_and_sorted(name):
     module = importlib.import_module(name)
     if name.endswith("_version"):
         return
@@ -60,7 +60,7 @@ def test_public_names_are_sorted_there_and_documented(name):
     assert missing == []
 
 
-def test_names_of_the_package_are_sorted_there_and_documented():
+def test_names_of_the_package_exist_are_documented_and_sorted():
     assert frontierlab.__all__ == sorted(frontierlab.__all__)
     for name in frontierlab.__all__:
         assert getattr(frontierlab, name).__doc__, name
@@ -80,6 +80,6 @@ def test_import_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_unknown_name_of_the_package():
+def test_an_unknown_name_of_the_package_is_an_error():
     with pytest.raises(AttributeError, match="no_such_name"):
         _ = frontierlab.no_such_name

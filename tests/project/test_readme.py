@@ -1,4 +1,4 @@
-"""The code in README.md, as somebody would copy it, from top to bottom."""
+"""The code in README.md, as a reader copies it, from top to bottom."""
 
 import ast
 import builtins

@@ -37,12 +37,12 @@ def test_a_unit_test_can_open_a_unix_socket():
 
 
 @needs_server
-def test_elasticsearch_is_the_version_asked_for(elasticsearch_server: ElasticsearchServer, es: Elasticsearch):
+def test_elasticsearch_has_the_requested_version(elasticsearch_server: ElasticsearchServer, es: Elasticsearch):
     assert es.info()["version"]["number"] == elasticsearch_server.version
 
 
 @needs_server
-def test_elasticsearch_wants_the_password(elasticsearch_server: ElasticsearchServer):
+def test_elasticsearch_requires_the_password(elasticsearch_server: ElasticsearchServer):
     for credentials in (None, (elasticsearch_server.user, "wrong")):
         with (
             elasticsearch_server.client(basic_auth=credentials) as client,
@@ -53,7 +53,7 @@ def test_elasticsearch_wants_the_password(elasticsearch_server: ElasticsearchSer
 
 
 @needs_server
-def test_elasticsearch_takes_an_api_key(elasticsearch_server: ElasticsearchServer, es: Elasticsearch):
+def test_elasticsearch_accepts_an_api_key(elasticsearch_server: ElasticsearchServer, es: Elasticsearch):
     key = es.security.create_api_key(name="a test")
     with elasticsearch_server.client(basic_auth=None, api_key=key["encoded"]) as client:
         assert client.security.authenticate()["authentication_type"] == "api_key"
@@ -108,7 +108,9 @@ def test_the_browser_shows_a_page(browser: Browser):
 
 
 @needs_server
-def test_faults_as_the_client_sees_them(elasticsearch_server: ElasticsearchServer, es: Elasticsearch, index: str):
+def test_the_client_receives_the_faults_of_the_proxy(
+    elasticsearch_server: ElasticsearchServer, es: Elasticsearch, index: str
+):
     for number in range(10):
         es.index(index=index, document={"number": number})
     es.indices.refresh(index=index)
@@ -163,7 +165,7 @@ def test_missing_maven_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp
     assert [path.name for path in tmp_path.iterdir()] == ["elasticsearch-8.14.1.lock"]
 
 
-def test_two_that_fetch_at_once_download_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_two_simultaneous_fetches_download_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     downloads = []
 
     def download(sonarqube: str, folder: Path) -> Path:
@@ -197,7 +199,7 @@ def test_a_folder_closed_to_others_is_noticed(tmp_path: Path):
     assert readable_by_all(Path("/usr"))
 
 
-def test_a_process_ends_with_us_even_when_we_are_killed(tmp_path: Path):
+def test_an_owned_process_ends_even_when_its_owner_is_killed(tmp_path: Path):
     folder = tmp_path / "folder"
     folder.mkdir()
     program = f"""
@@ -215,7 +217,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert _within(10, lambda: not group_members(group))
 
 
-def test_a_process_group_is_ended_whole(tmp_path: Path):
+def test_all_processes_of_a_group_are_ended(tmp_path: Path):
     owned = OwnedProcess(
         ["/bin/sh", "-c", "trap '' TERM; sleep 600 & sleep 600"],
         folder=tmp_path,
@@ -231,7 +233,7 @@ def test_a_process_group_is_ended_whole(tmp_path: Path):
 
 
 def _within(seconds: float, condition: Callable[[], bool]) -> bool:
-    """Whether the condition becomes true in time."""
+    """Return whether the condition becomes true in time."""
     ends = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > ends:

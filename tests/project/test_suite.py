@@ -1,4 +1,4 @@
-"""The run of the tests itself: its processes, its services, and tests that hang."""
+"""The test run itself: its processes, its services, and tests that hang."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_comes_after():
 """
 
 
-def test_each_test_has_a_bound(pytestconfig: pytest.Config) -> None:
+def test_each_test_has_a_time_limit(pytestconfig: pytest.Config) -> None:
     assert 0 < float(pytestconfig.getini("timeout")) < float(pytestconfig.getini("faulthandler_timeout"))
 
 
@@ -145,7 +145,7 @@ def test_a_second_spark_is_noticed_even_if_a_test_starts_it(tmp_path: Path, monk
     monkeypatch.setattr(context.SparkContext, "_jvm", None)
 
     def launch(conf: object) -> None:
-        raise ZeroDivisionError  # in place of a start
+        raise ZeroDivisionError  # no Java is started
 
     monkeypatch.setattr(context, "launch_gateway", starts.noted(starts.SPARK, launch))
     for once in (True, False):

@@ -1,1 +1,1 @@
-"""What tests share: inputs, references, ways of asking."""
+"""What tests share: inputs, reference results, and helper functions."""

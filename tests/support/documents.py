@@ -40,7 +40,7 @@ def plain(number: int = 20, **fields: Any) -> list[bytes]:
 
 
 def only(raw: bytes) -> Any:
-    """Return the row of a document, or the reason why it has none; checked alone, among others and repeated."""
+    """Return the row of a document, or why it is malformed. It is read alone, among others and many times."""
     alone = READER.read([raw])
     for page, number in ((READER.read([*plain(), raw]), 1), (READER.read([raw] * 20), 20)):
         assert page.malformed == alone.malformed * number

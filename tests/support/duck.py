@@ -1,4 +1,4 @@
-"""Statements over tables of DuckDB, without files and pandas: each takes a millisecond."""
+"""Run statements on tables of DuckDB, without files and pandas: each takes a millisecond."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def _connection() -> duckdb.DuckDBPyConnection:
 
 
 def create(name: str, rows: pa.Table) -> None:
-    """Make log rows a table."""
+    """Make a table of log rows."""
     rows = rows.rename_columns([IOV_COLUMNS.get(column, column) for column in rows.column_names])
     _connection().register("rows", rows)
     _connection().execute(f"CREATE OR REPLACE TEMP TABLE {name} AS FROM rows")
 
 
 def fetch(statement: Statement, **tables: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a statement as Python's values; `tables` are the names of tables by their names in it."""
+    """Return the rows of a statement as Python values; `tables` maps names in the statement to names of tables."""
     text = as_duckdb(statement.text)
     for name, table in tables.items():
         text = text.replace(f'"{name}"', f'"{table}"')

@@ -9,5 +9,5 @@ FAST = os.environ.get("TEST_FAST") == "1"
 
 
 def examples(number: int) -> int:
-    """Return the number of examples in this run; `number` are those of the full run."""
+    """Return the number of examples in this run; `number` is that of the full run."""
     return max(5, number // 10) if FAST else number

@@ -1,4 +1,4 @@
-"""Shared by tests of extractions: compare results with the truth."""
+"""Compare the datasets of extractions with the sample's truth."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Indices of a test's own, in Elasticsearch: their mappings and documents, and the rows of their extraction."""
+"""Indices in Elasticsearch for one test: their mappings and documents, and the rows of their extraction."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Make = Callable[..., str]
 
 @pytest.fixture
 def make(es: Elasticsearch, index: str) -> Iterator[Make]:
-    """Make an index of the test's own: what its mapping and its documents have besides the usual."""
+    """Return a function that makes an index for one test; its arguments add to the usual mapping and documents."""
     made = []
 
     def make(
@@ -69,7 +69,7 @@ def all_like(index: str) -> str:
 
 
 def rows(dataset: fl.Dataset, *names: str) -> list[Any]:
-    """Return the values of columns, in the order of rows by all of them."""
+    """Return the values of columns, in sorted order."""
     found = dataset.to_arrow().select(names or ["since", "until"]).to_pylist()
     return sorted((tuple(row.values()) for row in found), key=str)
 

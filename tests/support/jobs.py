@@ -1,4 +1,4 @@
-"""Jobs that wait, and records as a process left them."""
+"""Jobs that wait, and records in the state that another process left them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shared by browser tests of panels: a notebook in JupyterLab with watched consoles."""
+"""A notebook in JupyterLab for browser tests of panels; errors in its consoles fail the test."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ class Lab:
     def watch_log(self) -> None:
         """Record the new errors in JupyterLab's log console, which a reload of the page clears."""
         logged = self.page.evaluate(LOGGED)
-        assert logged is not None, "this JupyterLab has no log console, or keeps it elsewhere"
+        assert logged is not None, "this JupyterLab has no log console, or registers it under another name"
         for text in logged[self._read_of_log :]:
             if not any(re.search(known, text) for known in self.known_in_log):
                 self.problems.append(f"in the log console: {text}")

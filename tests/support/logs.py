@@ -31,7 +31,7 @@ def make_dataset(
     extra: Mapping[str, str] | None = None,
     **manifest: Any,
 ) -> Dataset:
-    """Write a dataset of these parts; with `missing` parts it is incomplete."""
+    """Write a dataset with these parts; if some are `missing`, it is incomplete."""
     folder.mkdir(parents=True)
     plan = [PlannedPart(number=i, start=i, stop=i + 1, expected=1) for i in range(len(parts) + missing)]
     request = {"source": "logs.ndjson", "since": None, "until": None, "extra_fields": dict(extra or {})}

@@ -122,7 +122,7 @@ def _values(seed: int, column: str) -> st.SearchStrategy[list[Any]]:
 
 @st.composite
 def selections(draw: st.DrawFn, seed: int) -> Selection:
-    """Draw a selection whose values are for the most part in the logs of the seed."""
+    """Draw a selection; most of its values occur in the logs of the seed."""
     where: dict[str, Any] = {}
     for column in draw(st.lists(st.sampled_from(LISTED), max_size=2, unique=True)):
         where[column] = draw(_values(seed, column))
@@ -140,7 +140,7 @@ def selections(draw: st.DrawFn, seed: int) -> Selection:
 
 @st.composite
 def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[World, Selection, dict[str, Any]]:
-    """Draw logs (where none are given), a selection of them, and the filter's own keywords."""
+    """Draw logs (unless they are given), a selection of them, and the filter's own keywords."""
     logs = logs or world(draw(st.integers(0, WORLDS - 1)))
     own = inspect.signature(getattr(filters, name)).parameters
     keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}

@@ -64,7 +64,7 @@ def kind(row: Row) -> str:
 
 
 def selects(selection: Selection) -> Callable[[Row], bool]:
-    """Return the test whether a query is selected."""
+    """Return a function that tells whether a query is selected."""
     listed = [(name, getattr(selection, name)) for name in LISTED if getattr(selection, name) is not None]
     since = -math.inf if selection.since is None else milliseconds(selection.since)
     until = math.inf if selection.until is None else milliseconds(selection.until)
@@ -120,7 +120,7 @@ def last_name(rows: Sequence[Row]) -> str | None:
 
 @dataclass(frozen=True)
 class TimeBin:
-    """The start of a bin of time; `width` is in milliseconds."""
+    """The start of a time bin; `width` is in milliseconds."""
 
     width: int
 
@@ -138,7 +138,7 @@ class TimeBin:
 
 @dataclass(frozen=True)
 class DurationBin:
-    """The start of a bin of a duration: -1 is a duration below zero, `overflow` the long tail."""
+    """The start of a bin of durations: -1 for negative durations, `overflow` for the longest."""
 
     column: str
     width: int
@@ -171,7 +171,7 @@ class DurationBin:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a filter asks: by which names and bins it counts what, of which queries."""
+    """What a filter asks: which queries it takes, how it groups them, and what it counts."""
 
     measures: Mapping[str, Measure]
     keys: tuple[str, ...] = ()
@@ -190,7 +190,7 @@ class Asked:
         return tuple(kind(row) if name == "kind" else row[name] for name in self.keys)
 
     def statement(self, rows: Sequence[Row], selection: Selection) -> dict[Key, Key]:
-        """Return what the filter's SQL returns: the columns that it groups by → its other columns."""
+        """Return the result of the filter's SQL: by the values of the grouping columns, those of the others."""
         groups: dict[Key, list[Row]] = defaultdict(list)
         for row in self.chosen(rows, selection):
             groups[(*(() if self.bins is None else (self.bins.of(row),)), *self.key(row))].append(row)
@@ -277,7 +277,7 @@ def answer(name: str, rows: Sequence[Row], selection: Selection, **keywords: Any
 
 
 def _placed(asked: Asked, rows: Sequence[Row]) -> list[tuple[dict[str, Any], list[Row]]]:
-    """Return the groups with their own row, then the others and those without a name, each with its rows."""
+    """Return the largest groups, then the others together and those without a name, each with its rows."""
     groups: dict[Key, list[Row]] = defaultdict(list)
     for row in rows:
         groups[asked.key(row)].append(row)

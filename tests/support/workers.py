@@ -1,4 +1,4 @@
-"""Changed workers, jobs that sleep, and what the tests of workers wait for."""
+"""Changed workers, sleeping jobs, and waits for the tests of workers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ sys.exit(main())
 
 
 def changed(change):
-    """The program of a worker in which something is changed before it starts."""
+    """Return the program of a worker that runs this code before it starts."""
     return CHANGED.format(change=change)
 
 
@@ -52,7 +52,7 @@ class Sleeper(kinds.CatalogueRefresh):
         context.raise_if_stopped()
 
 kinds.KINDS["catalogue"] = Sleeper()
-""")  # a refresh of the catalogue sleeps, once it has written its process into a file
+""")  # a refresh of the catalogue sleeps, after writing its process id into a file
 
 HELD = changed("""
 def report(self, progress, report=JobContext.report):
@@ -61,7 +61,7 @@ def report(self, progress, report=JobContext.report):
         time.sleep(0.02)
 
 JobContext.report = report
-""")  # an extraction stops after 5,000 documents until there is a file
+""")  # an extraction waits after 5,000 documents until a file exists
 
 
 def asleep(tmp_path):

@@ -23,5 +23,5 @@ def _truth() -> pd.DataFrame:
 
 
 def sample_truth() -> pd.DataFrame:
-    """Return the caching figures of the embedded sample by brute force, as a frame of the caller's own."""
+    """Return the caching figures of the embedded sample by brute force, as a new frame."""
     return _truth().copy()

@@ -94,7 +94,7 @@ def test_an_invalid_field_is_marked_and_disables_its_buttons(panel):
     assert "frontierlab-invalid" in panel.placed._dom_classes
     assert panel.button.disabled
     panel.button.click()
-    assert "Mend the field 'how many' first. 'many <i>' is no number." in panel.error
+    assert "Correct the field 'how many' first. 'many <i>' is no number." in panel.error
     assert panel.phase is Phase.READY
     panel.field.value = "5"
     assert (panel.number, panel.error, panel.invalid, told(panel).value) == (5, "", {}, "")
@@ -222,7 +222,7 @@ def test_work_that_does_not_stop_is_abandoned_and_its_result_dropped(panel, monk
     panel._stop.click()
     assert given_up.wait(LONG)
     assert panel.phase is Phase.STOPPED
-    assert "has not ended yet (it was last at: asking the server, 3 of 20, 1.0 a second)" in panel.message
+    assert "has not ended yet (its last progress: asking the server, 3 of 20, 1.0 a second)" in panel.message
     panel.begin(lambda work: "next", came.append)
     assert panel.wait(LONG)
     end.set()
@@ -264,7 +264,7 @@ def test_an_unexpected_error_is_shown_and_logged(panel, caplog, where):
     else:
         panel.begin(*((bad,) if where == "work" else (lambda _: None, bad)))
     assert panel.wait(LONG)
-    assert "should not have: ZeroDivisionError: division <by> zero" in panel.error
+    assert "There was an unexpected error: ZeroDivisionError: division <by> zero" in panel.error
     assert "division &lt;by&gt; zero" in shown(panel)
     assert panel.phase is (Phase.READY if where == "click" else Phase.FAILED)
     (record,) = [one for one in caplog.records if one.name == "frontierlab_widgets"]
@@ -297,7 +297,7 @@ def test_a_saved_state_is_restored(panel):
         ("{", "not the state of a panel"),
         ("[]", "not the state"),
         ({"panel": "Counter", "colour": 1}, "has colour, which Counter does not know. It knows: number"),
-        ({"panel": "Counter", "number": "x"}, "a value for number that cannot be"),
+        ({"panel": "Counter", "number": "x"}, "a value of number that is not valid"),
     ],
 )
 def test_the_state_of_something_else_is_refused(panel, state, message):

@@ -218,7 +218,7 @@ class TestConnection:
         panel._fields["es_address"].value = "es.example.org"
         panel._fields["es_api_key"].value = SECRET
         button(panel, "Save").click()
-        assert "readable by you alone" in panel.message
+        assert "readable by you only" in panel.message
         file = tmp_path / "configuration.txt"
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
         assert fl.Settings(file) == panel.settings
@@ -336,7 +336,7 @@ class TestExtract:
         )
         for action in (panel.look, panel.extract, button(panel, "Look first").click):
             panel.guarded(action)
-            assert "Mend the field 'since (UTC)' first" in panel.error
+            assert "Correct the field 'since (UTC)' first" in panel.error
         panel._period.value = "all there is"
         assert (panel.since, fields["since (UTC)"].value, panel.invalid) == ("", "", {})
         assert not button(panel, "Look first").disabled
@@ -619,7 +619,7 @@ class TestDatasets:
     def test_a_file_that_is_too_large_is_refused(self, settings):
         panel = DatasetsPanel(settings)
         panel._upload._received(None, {"name": "big.parquet", "size": MOST_UP + 1}, [])
-        assert "big.parquet has 5.0 MB, and through the browser go 5 MB at most" in panel.error
+        assert "big.parquet has 5.0 MB, and a transfer through the browser has 5 MB at most" in panel.error
 
     def test_a_dataset_is_written_and_downloaded(self, settings, dataset, tmp_path, monkeypatch):
         panel = DatasetsPanel(settings, dataset="day")
@@ -659,7 +659,7 @@ class TestDatasets:
         for name in ("Download", "Write to path"):
             button(panel, name).click()
             assert panel.error == (
-                "The dataset day is incomplete. Extract it to its end first: with the same fields and name in the "
+                "The dataset day is incomplete. Finish its extraction first, with the same fields and name in the "
                 "extract panel."
             )
 
@@ -858,7 +858,7 @@ class TestDashboard:
         fields["since (UTC)"].value = "yesterday noon"
         for name in ("Copy as code", "Keep this view"):
             button(board, name).click()
-            assert "Mend the field 'since (UTC)' first" in board.error
+            assert "Correct the field 'since (UTC)' first" in board.error
             assert board._box.layout.display == "none"
 
     def test_a_stopped_extraction_and_new_datasets_are_listed(self, board, settings, export, monkeypatch):

@@ -149,7 +149,7 @@ class TestExplore:
         assert [button(panel, name).disabled for name in uses] == [True] * 4
         panel.dataset = "day"  # nothing is drawn of a time that the user did not mean
         assert (panel.phase, panel.frames) == (Phase.READY, {})
-        assert "Mend the field 'since (UTC)' first" in panel.error
+        assert "Correct the field 'since (UTC)' first" in panel.error
         panel.selection = fl.Selection(db="CONDBR2")
         assert since.value == "yesterday noon"  # it stays, with its mark
         since.value = "2026-10-01T12:00"
@@ -249,7 +249,7 @@ class TestExplore:
         assert button(panel, "CSV").disabled
         make_dataset(tmp_path / "datasets" / "one", [{"schema": "A"}, {"schema": "B"}])
         panel.refresh()
-        assert "the dataset one was made or read further since. Click Draw anew" in panel.stale
+        assert "the dataset one has changed since then. Click Draw anew" in panel.stale
         button(panel, "Draw anew").click()
         assert panel.wait(LONG)
         assert panel.stale == ""
@@ -354,7 +354,7 @@ class TestCaching:
         panel.selection = fl.Selection(schema="NOWHERE")
         button(panel, "Compute").click()
         assert panel.wait(LONG)
-        assert "The dataset day has no query with an IOV of what is picked (schema NOWHERE" in panel.error
+        assert "The dataset day has no query with an IOV in the selection (schema NOWHERE" in panel.error
         assert "These figures are of dataset day, schema ATLAS_COOLOFL_PIXEL" in panel.stale
         panel._picker._times["since"].value = "noon"
         assert button(panel, "Compute").disabled
@@ -375,7 +375,7 @@ class TestCaching:
         for name, other in others.items():
             computed.set_trait(name, other)
             assert computed.stale.startswith("These figures are of dataset day, all queries, "), name
-            assert computed.stale.endswith(". Click Compute to have those.")
+            assert computed.stale.endswith(". Click Compute to update them.")
             assert [button(computed, one).disabled for one in names] == [True] * 4
             assert all("frontierlab-stale" in page._dom_classes for page in computed._greyed_pages)
             for action in (computed.store, computed.page, computed.explain_worst):
@@ -437,7 +437,7 @@ class TestCaching:
         dataset.delete()
         make_dataset(tmp_path / "datasets" / "day", [{"schema": "A"}, {"schema": "A"}])
         button(panel, "Store").click()  # before anything told the panel
-        assert "but the dataset day was made or read further since. Click Compute" in panel.error
+        assert "but the dataset day has changed since then. Click Compute" in panel.error
         assert button(panel, "Store").disabled
         assert fl.caching.history.read(settings).empty
 

@@ -70,8 +70,8 @@ class Upload(anywidget.AnyWidget):
         elif size > self.most or (buffers and len(buffers[0]) > self.most):
             self._refuse(
                 InvalidRequestError(
-                    f"{name} has {megabytes(size)}, and through the browser go {self.most / 1e6:g} MB at most. Copy it "
-                    "to the server, and give its path there."
+                    f"{name} has {megabytes(size)}, and a transfer through the browser has {self.most / 1e6:g} MB "
+                    "at most. Copy it to the server, and give its path there."
                 )
             )
         elif buffers:
@@ -105,7 +105,7 @@ class Download(anywidget.AnyWidget):
         size = path.stat().st_size
         if size > MOST_DOWN:
             raise InvalidRequestError(
-                f"{name} has {megabytes(size)}, and through the browser go {megabytes(MOST_DOWN)} at most. Write it to "
-                "a path on the server instead."
+                f"{name} has {megabytes(size)}, and a transfer through the browser has {megabytes(MOST_DOWN)} at most. "
+                "Write it to a path on the server instead."
             )
         self.send({"name": name}, [path.read_bytes()])

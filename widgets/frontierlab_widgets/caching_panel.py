@@ -46,7 +46,7 @@ from frontierlab_widgets.work import Work
 
 __all__ = ["CachingPanel"]
 
-_NOT_EXPLAINED = "Choose a row of the table: why it wastes the cache is worked out then."
+_NOT_EXPLAINED = "Choose a row of the table: the panel then works out why it wastes the cache."
 _TABS = ("Folders", "Waste", "Why", "What would help", "History")
 
 
@@ -84,7 +84,7 @@ class CachingPanel(FiguresPanel):
             description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
         )
         self._picker = SelectionFields(self, folders_only=True)
-        whole = widgets.Button(description="Whole dataset", tooltip="Take all choices but the dataset back")
+        whole = widgets.Button(description="Whole dataset", tooltip="Remove all choices except the dataset")
         self._download, self._notes = Download(), widgets.HTML()
         self.choose("dataset", self._datasets)
         self._show_datasets()
@@ -169,7 +169,7 @@ class CachingPanel(FiguresPanel):
         def then(done: tuple[jobs.Job, pd.DataFrame]) -> None:
             job, figures = done
             if figures.empty:
-                what = f" of what is picked ({selection.in_words()})" if selection != fl.Selection() else ""
+                what = f" in the selection ({selection.in_words()})" if selection != fl.Selection() else ""
                 raise InvalidRequestError(f"The dataset {dataset.name} has no query with an IOV{what}.")
             self.job = job.id
             self._take(figures, settings)
@@ -184,7 +184,7 @@ class CachingPanel(FiguresPanel):
         figures = self._computed()
         known = figures[figures["wasted_dbtime"].notna()]
         if known.empty:
-            raise InvalidRequestError("No folder here has a payload that is known; the column Problem says why.")
+            raise InvalidRequestError("The payloads of these folders are not known; the column Problem says why.")
         if not self._explained:
             self.folder = []  # it may be chosen already, with a stopped or failed explanation
         self._pick(folder_id(known.iloc[0]))
@@ -330,7 +330,7 @@ class CachingPanel(FiguresPanel):
         if what is not None:
             self._grids.show(what)
             self._grids.layout.display = ""
-        self.message = f"{why.folder.nodefullpath} is explained: Why, and What would help."
+        self.message = f"{why.folder.nodefullpath} is explained: see the tabs Why and What would help."
         for name in ("Why", "What would help"):
             self._draw_view(name)
 
@@ -374,7 +374,7 @@ class CachingPanel(FiguresPanel):
 _TIPS = {
     "Compute": "Compute the figures of the queries that are selected",
     "Explain the worst": "Choose the folder with the most wasted database time",
-    "Store": "Keep what is computed, to compare with it later",
-    "HTML page": "What is computed and explained, on one page for a detector group",
+    "Store": "Store the figures, to compare with them later",
+    "HTML page": "Write the figures and explanations to one page, for a detector group",
     "Code": "Show the calls that do this",
 }

@@ -78,13 +78,13 @@ class ConnectionPanel(Panel):
         apply = widgets.Button(
             description="Apply", button_style="primary", tooltip="Take these settings for all panels"
         )
-        test = widgets.Button(description="Test", tooltip="Apply, and ask each service whether it can be used")
+        test = widgets.Button(description="Test", tooltip="Apply, and check whether each service can be used")
         use_sample = widgets.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
-        save = widgets.Button(description="Save", tooltip="Write the applied settings, readable by you alone")
-        forget = widgets.Button(description="Forget secrets", tooltip="Use passwords, keys and Spark's options no more")
+        save = widgets.Button(description="Save", tooltip="Write the applied settings to a file that only you can read")
+        forget = widgets.Button(description="Forget secrets", tooltip="Stop using passwords, keys and Spark's options")
         build = widgets.Button(
             description="Build the catalogue",
-            tooltip="Apply, and list the folders and tags of COOLR, where that is old",
+            tooltip="Apply, and list the folders and tags of COOLR if the catalogue is old",
         )
         self._failures = widgets.HTML()
         self._replace = widgets.Checkbox(description="replace", indent=False, layout=widgets.Layout(width="90px"))
@@ -132,7 +132,7 @@ class ConnectionPanel(Panel):
         self.settings = sample.with_sample(self.settings)
         self.message = (
             "The sample is used now: its catalogue (coolr_file), and its archive (coolr_archive) in place of COOLR. "
-            "The other settings are as they were."
+            "The other settings are unchanged."
         )
 
     def save(self) -> None:
@@ -152,7 +152,7 @@ class ConnectionPanel(Panel):
                 raise InvalidRequestError(f"There is a file {self.path} already. Tick replace, or name another file.")
             _require_readable(path)
         path = create_config_file(self.path, overwrite=self._replace.value, **self._changed())
-        self.message = f"Saved in {path}, readable by you alone."
+        self.message = f"Saved in {path}, readable by you only."
 
     def test(self) -> None:
         """Test all services at the same time, off the main thread; the results hold for the tested settings."""
@@ -211,7 +211,7 @@ class ConnectionPanel(Panel):
         unasked = {"state": "not checked", "reason": ""}
         asked = {name: told for name, told in self.connections.items() if told["state"] != "checking"}
         self.connections = {**dict.fromkeys(self.connections, unasked), **asked}
-        return "Stopped; the settings are as they were applied, and a catalogue as it was."
+        return "Stopped; the settings are applied, and a catalogue is unchanged."
 
     def code(self) -> str:
         """Return the code that makes these settings; secrets are named, not shown."""

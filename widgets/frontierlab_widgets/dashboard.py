@@ -34,7 +34,7 @@ _PANELS: dict[str, type[Panel]] = {
 
 
 _FORMER = {"Connection": "Settings"}
-"""Former titles of tabs, in views that were kept."""
+"""Earlier titles of tabs, which saved views can have."""
 
 
 class Dashboard(Panel):
@@ -77,9 +77,9 @@ class Dashboard(Panel):
             description="Try it on the sample", tooltip="Extract the sample that comes with frontierlab, and look at it"
         )
         code = widgets.Button(description="Copy as code", tooltip="Show the calls that do what the open panel does")
-        state = widgets.Button(description="Keep this view", tooltip="Show this view as JSON, to be saved or mailed")
-        self._given = widgets.Text(placeholder="a view that was kept, as JSON", continuous_update=False)
-        reopen = widgets.Button(description="Open a view", tooltip="Show the view of the JSON in the field before this")
+        state = widgets.Button(description="Keep this view", tooltip="Show this view as JSON, to save or mail it")
+        self._given = widgets.Text(placeholder="a saved view, as JSON", continuous_update=False)
+        reopen = widgets.Button(description="Open a view", tooltip="Show the view that the JSON in the field describes")
         hide = widgets.Button(description="Hide", tooltip="Hide the box with code or JSON")
         self._code = CodeBox()
         self._box = widgets.HBox([self._code, hide], layout=widgets.Layout(display="none"))

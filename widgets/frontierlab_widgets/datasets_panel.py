@@ -28,8 +28,8 @@ __all__ = ["DatasetsPanel"]
 
 _COLUMNS = (
     TableColumn("name", "Name"),
-    TableColumn("state", "State", "complete; incomplete: its extraction stopped or goes on; damaged: see below"),
-    TableColumn("rows", "Rows", "queries that are in it", number, number=True),
+    TableColumn("state", "State", "complete; incomplete: its extraction stopped or still runs; damaged: see below"),
+    TableColumn("rows", "Rows", "queries in it", number, number=True),
     TableColumn("since", "First query", "UTC", moment),
     TableColumn("until", "Last query", "UTC", moment),
     TableColumn("size", "Size", "on the disk; MB are 10^6 bytes", megabytes, number=True),
@@ -76,12 +76,12 @@ class DatasetsPanel(Panel):
 
     def build(self) -> list[widgets.Widget]:
         """Build the table, the actions on the chosen dataset, and the two kinds of import."""
-        self._table = Table(_COLUMNS, "name", "There is no dataset yet: extract one, or bring in a file below.")
+        self._table = Table(_COLUMNS, "name", "There is no dataset yet: extract one, or import a file below.")
         self._problem = widgets.HTML()
         fields = {
             "new_name": self.bind("new_name", _text("new name", "for the chosen dataset"), read=plain_name),
             "path": self.bind("path", _text("path", "of a file or folder on the server"), read=str.strip),
-            "import_name": self.bind("import_name", _text("as", "name; empty: that of the file"), read=plain_name),
+            "import_name": self.bind("import_name", _text("as", "name; empty: the file's name"), read=plain_name),
             "replace": self.bind("replace", widgets.Checkbox(description="replace", indent=False, layout=_NARROW)),
         }
         self._download = Download()
@@ -130,7 +130,7 @@ class DatasetsPanel(Panel):
                 buttons["Write to path"],
                 fields["replace"],
             ),
-            row(widgets.Label(f"Or bring in a file from your machine, up to {MOST_UP / 1e6:g} MB:"), self._upload),
+            row(widgets.Label(f"Or import a file from your machine, up to {MOST_UP / 1e6:g} MB:"), self._upload),
             self._lost,
             self._download,
         ]
@@ -245,7 +245,7 @@ class DatasetsPanel(Panel):
     def stopped_message(self, error: BaseException | None) -> str:
         """Say that the list shows what remains."""
         self.refresh()
-        return "Stopped. The table above shows what is there; a dataset that is incomplete can be deleted."
+        return "Stopped. The table above shows the datasets that exist; an incomplete one can be deleted."
 
     def code(self) -> str:
         """Return the code that opens the chosen dataset."""
@@ -256,7 +256,7 @@ class DatasetsPanel(Panel):
 
     def _renamed(self, dataset: fl.Dataset) -> str:
         self.refresh()
-        self.message = f"It is called {dataset.name} now."
+        self.message = f"The dataset is called {dataset.name} now."
         return dataset.name
 
     def _brought_in(self, dataset: fl.Dataset) -> None:
@@ -282,7 +282,7 @@ class DatasetsPanel(Panel):
         dataset = fl.datasets.open_dataset(self._chosen_name(), self.require_settings())
         if dataset.state != "complete":
             raise InvalidRequestError(
-                f"The dataset {dataset.name} is incomplete. Extract it to its end first: with the same fields and name "
+                f"The dataset {dataset.name} is incomplete. Finish its extraction first, with the same fields and name "
                 "in the extract panel."
             )
         return dataset
@@ -310,11 +310,11 @@ class DatasetsPanel(Panel):
 
 
 _TIPS = {
-    "Refresh": "List the datasets anew",
+    "Refresh": "List the datasets again",
     "Download": "The chosen dataset as one Parquet file, through the browser",
     "Delete": "Remove the chosen dataset for good",
     "Rename": "Give the chosen dataset this name",
-    "Import path": "Make a dataset of the Parquet file, folder of such, or export file at this path on the server",
+    "Import path": "Make a dataset of the export file, Parquet file or folder of Parquet files at this path",
     "Write to path": "Write the chosen dataset there, as .parquet or .csv",
 }
 _ON_THE_CHOSEN = {"Download", "Write to path", "Rename", "Delete"}

@@ -170,7 +170,7 @@ class FiguresPanel(Panel):
 
     def how_to_refresh(self) -> str:
         """Say how to get figures of the current choice."""
-        return "Click Compute to have those."
+        return "Click Compute to update them."
 
     def how_computed(self) -> str:
         """Return a sentence on what computed the figures; empty if that is not known."""

@@ -40,8 +40,8 @@ def follow(job: Job, work: Work) -> Any:
         if not alone:
             seen = time.monotonic()
         elif time.monotonic() - seen > ALONE:
-            told = " ".join(alone)
-            raise JobError(f"The job {job.id} stays queued: {told} The jobs panel can start a worker, or cancel it.")
+            why = " ".join(alone)
+            raise JobError(f"The job {job.id} stays queued: {why} The jobs panel can start a worker or cancel it.")
         queued = Progress(record.state, 0, None, 0.0, None, " ".join(alone))
         work.report(queued if record.progress is None else Progress(**record.progress))
     return job.result()

@@ -14,6 +14,7 @@ from frontierlab.util.progress import Progress
 from frontierlab.util.times import in_words
 
 __all__ = [
+    "UNEXPECTED",
     "duration",
     "error_box",
     "megabytes",
@@ -25,6 +26,9 @@ __all__ = [
     "sentence",
     "warning_box",
 ]
+
+UNEXPECTED = "There was an unexpected error"
+"""How the sentence of an error begins that no code raised on purpose."""
 
 
 def number(value: Any) -> str:
@@ -79,18 +83,15 @@ def sentence(error: BaseException) -> str:
     text = str(error).strip()
     if isinstance(error, FrontierlabError):
         return text if text.endswith((".", "!", "?")) else f"{text}."
-    return (
-        f"Something went wrong that should not have: {type(error).__name__}{f': {text}' if text else ''}. "
-        "The kernel's log has the details."
-    )
+    return f"{UNEXPECTED}: {type(error).__name__}{f': {text}' if text else ''}. The kernel's log has the details."
 
 
 def no_catalogue(path: Path) -> str:
     """Say how to make a missing catalogue with the panels."""
     return (
         f"There is no catalogue at {path}. Fill in coolr_host (or coolr_archive, or the path of a catalogue as "
-        "coolr_file) in the settings panel (COOLR), and click Build the catalogue there; or take the sample, which "
-        "brings its own."
+        "coolr_file) in the settings panel (COOLR), and click Build the catalogue there; or use the sample, which "
+        "has its own."
     )
 
 

@@ -102,7 +102,7 @@ class FieldsMixin(ErrorMixin):
         """
         for name, problem in self.invalid.items():
             if name in names or not names:
-                raise InvalidRequestError(f"Mend the field {self._inputs[name].label!r} first. {problem}")
+                raise InvalidRequestError(f"Correct the field {self._inputs[name].label!r} first. {problem}")
 
     def bind(
         self,

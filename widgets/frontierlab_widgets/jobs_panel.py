@@ -60,8 +60,8 @@ class JobsPanel(Panel):
         self._more = widgets.HTML()
         self._about = widgets.HTML()
         self._cancel = widgets.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")
-        result = widgets.Button(description="Result", tooltip="Show what the chosen job came to")
-        refresh = widgets.Button(description="Refresh", tooltip="Look at the records now")
+        result = widgets.Button(description="Result", tooltip="Show the result of the chosen job")
+        refresh = widgets.Button(description="Refresh", tooltip="Read the records of the jobs now")
         worker = widgets.Button(
             description="Start a worker",
             tooltip="On this machine, until the kernel ends; with a Redis where the settings name no broker",
@@ -108,7 +108,7 @@ class JobsPanel(Panel):
 
         def then(worker: LocalWorker) -> None:
             self._worker = worker
-            self.message = "A worker is there, until the kernel ends."
+            self.message = "A worker runs until the kernel ends."
             if settings.job_backend != "celery":
                 self.message += " Jobs go to it once the settings say job_backend = celery."
 

@@ -70,8 +70,8 @@ class Origin:
             words = now.selection.in_words()
             return f'not of the selection "{words}"' if words else "not of all queries"
         if now.identity != self.identity:
-            return f"but the dataset {now.dataset} was made or read further since"
+            return f"but the dataset {now.dataset} has changed since then"
         if now.compared != self.compared:
-            return "but what they are compared with is another now"
+            return "but the queries to compare with are others now"
         changed = [name for name, _ in {*now.settings} - {*self.settings}]
         return f"but the settings have another {', '.join(changed)} now" if changed else ""

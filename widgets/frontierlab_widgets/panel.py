@@ -74,7 +74,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._kernel_status = KernelStatus()
         self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
         self._line = widgets.Label()
-        self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop what is going on")
+        self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the current work")
         self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(display="none"))
         self._message = widgets.HTML()
         self._error = widgets.HTML()

@@ -9,7 +9,7 @@ from typing import Any
 
 import traitlets
 
-from frontierlab_widgets.formatting import sentence
+from frontierlab_widgets.formatting import UNEXPECTED, sentence
 
 __all__ = ["ErrorMixin", "PANEL_LOCK", "ShownErrors"]
 
@@ -43,7 +43,7 @@ class ErrorMixin(traitlets.HasTraits):
     def fail(self, error: BaseException) -> None:
         """Show an error; an unexpected one is also logged in full. Running work continues."""
         text = sentence(error)
-        if "should not have" in text:
+        if text.startswith(UNEXPECTED):
             _LOG.error("%s", text, exc_info=error)
         self.error = text
 

@@ -81,4 +81,4 @@ class StatefulMixin(traitlets.HasTraits):
             try:
                 setattr(self, name, Selection.from_json(value) if isinstance(getattr(self, name), Selection) else value)
             except traitlets.TraitError as error:
-                raise InvalidRequestError(f"This state has a value for {name} that cannot be: {error}") from None
+                raise InvalidRequestError(f"This state has a value of {name} that is not valid: {error}") from None

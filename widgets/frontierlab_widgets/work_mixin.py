@@ -113,7 +113,7 @@ class WorkMixin(ErrorMixin):
         if going is not None and not going.replaceable:
             told = progress_line(self.progress) if self.progress is not None else "working"
             raise InvalidRequestError(
-                f"This panel is at work ({told}). Wait for its end, or click Stop, before this is begun."
+                f"This panel is at work ({told}). Wait for its end, or click Stop, before you start this."
             )
 
     def stop(self) -> None:
@@ -185,10 +185,10 @@ class WorkMixin(ErrorMixin):
         with PANEL_LOCK:
             if work is not self._going_on():
                 return
-            last = "" if work.progress is None else f" (it was last at: {progress_line(work.progress)})"
+            last = "" if work.progress is None else f" (its last progress: {progress_line(work.progress)})"
             self._work, self.progress = None, None
             self.message = (
                 f"The work was told to stop {STOP_SECONDS:g} s ago and has not ended yet{last}. The panel can be used "
-                "again; what still comes of that work is not shown."
+                "again; results of that work are not shown."
             )
             self.phase = Phase.STOPPED

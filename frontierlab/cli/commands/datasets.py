@@ -82,6 +82,21 @@ def show(call: Call, name: str) -> int:
 
 
 @command.command(
+    "malformed",
+    cls=Command,
+    face="frontierlab.Dataset.malformed",
+    examples=["frontierlab datasets malformed overlay --json"],
+)
+@click.argument("name", type=DATASET)
+@click.pass_obj
+def malformed(call: Call, name: str) -> None:
+    """List malformed documents, with the reason."""
+    from frontierlab.storage.store import open_dataset
+
+    call.out.frame(open_dataset(name, call.settings).malformed(), "No document was malformed.")
+
+
+@command.command(
     "export",
     cls=Command,
     face="frontierlab.Dataset.export",
