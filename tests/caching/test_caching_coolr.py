@@ -55,6 +55,7 @@ def live(server: CoolrServer, data_dir: Path, **changes: object) -> Settings:
 
 @pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize(("style", "shape"), [("snake", 1), ("camel", 2)])
+@pytest.mark.slow
 def test_figures_from_a_live_coolr_equal_the_truth(
     dataset: Dataset, data_dir: Path, truth: pd.DataFrame, style: str, shape: int
 ) -> None:
@@ -90,6 +91,7 @@ def test_number_of_calls_does_not_grow_with_queries(server: CoolrServer, data_di
     ],
     ids=["failed calls", "wrong rows"],
 )
+@pytest.mark.slow
 def test_a_failing_coolr_changes_no_figure(
     dataset: Dataset, server: CoolrServer, data_dir: Path, truth: pd.DataFrame, faults: list[dict[str, Any]]
 ) -> None:
@@ -119,6 +121,7 @@ def test_a_missing_field_is_the_problem_of_its_row(
 
 @pytest.mark.usefixtures("counted")
 @pytest.mark.parametrize("confirm", [False, True])
+@pytest.mark.slow
 def test_rows_of_another_folder_are_detected(
     dataset: Dataset, server: CoolrServer, data_dir: Path, truth: pd.DataFrame, confirm: bool
 ) -> None:

@@ -137,6 +137,7 @@ def desk(overlay: Path, tmp_path: Path, run: Run) -> Path:
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, marks=needs(one), id=one) for one in EXAMPLES])
+@pytest.mark.slow
 def test_an_example_works(
     example: str, desk: Path, run: Run, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:

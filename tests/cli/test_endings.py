@@ -196,6 +196,7 @@ def test_a_terminal_without_unicode(options: list[str], overlay: Path, monkeypat
         assert shown == "name\né\\u2026\n"
 
 
+@pytest.mark.slow
 def test_no_progress_in_a_pipe(empty: Path) -> None:
     command = [*FRONTIERLAB, "extract", "overlay", "--source", str(fl.sample.path())]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
@@ -203,6 +204,7 @@ def test_no_progress_in_a_pipe(empty: Path) -> None:
     assert done.stdout.startswith("overlay: 20,000 documents read")
 
 
+@pytest.mark.slow
 def test_progress_on_a_terminal_stays_beside_the_result(empty: Path) -> None:
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))  # rows and columns

@@ -166,6 +166,7 @@ def watched(folder: Path) -> Iterator[list[str]]:
         thread.join()
 
 
+@pytest.mark.slow
 def test_what_memory_cannot_hold_goes_to_the_disk_and_is_removed(tmp_path: Path) -> None:
     limits = Limits(memory_mb=100, threads=2, spill_dir=tmp_path)
     with watched(tmp_path) as seen:
@@ -204,6 +205,7 @@ def test_threads_ask_at_once_each_its_own_tables(tmp_path: Path) -> None:
         assert list(pool.map(total, range(64))) == [n % 8 * (n % 8 + 1) for n in range(64)]
 
 
+@pytest.mark.slow
 def test_a_forked_process_has_its_own_duckdb() -> None:
     assert ask("SELECT 1 AS n")["n"].tolist() == [1]
     script = (

@@ -292,6 +292,7 @@ print([name for name in ("pyspark", "py4j") if name in sys.modules])
 """
 
 
+@pytest.mark.slow
 def test_no_question_to_duckdb_loads_spark_and_only_own_sql_loads_sqlglot(tmp_path: Path) -> None:
     settings = fl.sample.settings(data_dir=tmp_path)
     dataset: Dataset = fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)

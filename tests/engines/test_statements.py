@@ -152,6 +152,7 @@ def test_statements_have_the_same_frame_with_both_engines(running: SparkSession,
         )
 
 
+@pytest.mark.slow
 def test_statements_have_the_same_frame_when_sqlglot_translates_them(dataset: Dataset) -> None:
     draw = random.Random(4)
     for _ in range(3):

@@ -501,6 +501,7 @@ print(dataset.counts.kept, dataset.counts.malformed, int(peak) // 1_000)
 
 
 @pytest.mark.parametrize("form", ["array", "document"])
+@pytest.mark.slow
 def test_one_line_of_300_megabytes_takes_little_memory(tmp_path, form):
     one, some = json.dumps(document(0, more="x" * 30_000)).encode(), 100
     with gzip.open(tmp_path / "large.gz", "wb", compresslevel=1) as file:

@@ -186,6 +186,7 @@ class Stop(Exception):
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.slow
 def test_extraction_stopped_by_the_callback_can_be_resumed(settings, large_export):
     def report(progress):
         if progress.done >= 10_000:
@@ -211,6 +212,7 @@ def test_extraction_stopped_by_the_callback_can_be_resumed(settings, large_expor
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.slow
 def test_extraction_of_a_changed_file_is_not_resumed(settings, data_dir, large_export):
     run_child(data_dir, large_export, progress=KILL)
     with large_export.open("a") as file:
@@ -257,6 +259,7 @@ def large_export(tmp_path_factory):
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.slow
 def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_export):
     child = run_child(data_dir, large_export, progress=KILL)
     assert child.returncode == -signal.SIGKILL, child.stderr
@@ -270,6 +273,7 @@ def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_ex
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.slow
 def test_extraction_resumes_after_a_full_disk(settings, data_dir, export, world):
     full = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
     child = run_child(data_dir, export, before=full)
@@ -284,6 +288,7 @@ def test_extraction_resumes_after_a_full_disk(settings, data_dir, export, world)
 
 
 @pytest.mark.usefixtures("small_parts")
+@pytest.mark.slow
 def test_incomplete_dataset_is_read_only_with_allow_incomplete(settings, data_dir, large_export):
     run_child(data_dir, large_export, progress=KILL)
     dataset = fl.datasets.open_dataset("d", settings)

@@ -35,6 +35,7 @@ def notebooks(data_dir, tmp_path):
 
 
 @pytest.mark.enable_socket
+@pytest.mark.slow
 def test_notebooks_are_executed_with_parameters_and_kept_if_they_fail(notebooks):
     settings = notebooks("import sys; print('hello', name, 'from', sys.executable)", "1 / int(name != 'nobody')")
     good = jobs.submit("notebook", settings=settings, notebook="n", parameters={"name": "you"})
@@ -77,6 +78,7 @@ time.sleep(600)
 
 
 @pytest.mark.enable_socket
+@pytest.mark.slow
 def test_a_cancelled_notebook_ends_with_its_kernel_and_all_child_processes(notebooks, tmp_path):
     job = jobs.submit("notebook", settings=notebooks(DEAF), notebook="n")
     wait_for(lambda: (tmp_path / "pids").exists() and (tmp_path / "pids").read_text().endswith(" "))
@@ -88,6 +90,7 @@ def test_a_cancelled_notebook_ends_with_its_kernel_and_all_child_processes(noteb
 
 
 @pytest.mark.enable_socket
+@pytest.mark.slow
 def test_a_notebook_ends_by_itself_even_if_interrupts_were_ignored(notebooks, tmp_path):
     code = f"import pathlib, time; pathlib.Path({str(tmp_path / 'asleep')!r}).touch(); time.sleep(600)"
     [source] = notebooks(code).notebooks.values()

@@ -186,6 +186,7 @@ plots.save(figure(), folder / "figure.png", settings=Settings(browser=folder / "
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_wait_for_a_hanging_browser(tmp_path: Path) -> None:
     program = tmp_path / "browser"
     program.write_text(f"#!/bin/sh\ntouch '{tmp_path}/begun'\nexec sleep 600\n")

@@ -39,6 +39,7 @@ def test_each_test_has_a_time_limit(pytestconfig: pytest.Config) -> None:
     assert 0 < float(pytestconfig.getini("timeout")) < float(pytestconfig.getini("faulthandler_timeout"))
 
 
+@pytest.mark.slow
 def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(tmp_path: Path) -> None:
     file = tmp_path / "test_hangs.py"
     file.write_text(HANGS)
@@ -65,6 +66,7 @@ def started(folder: Path, **scripts: str) -> dict[str, subprocess.Popen[bytes]]:
     return processes
 
 
+@pytest.mark.slow
 def test_the_output_of_a_process_that_does_not_end_is_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
