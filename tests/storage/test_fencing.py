@@ -369,11 +369,11 @@ def test_a_dataset_that_is_being_planned_is_incomplete(settings, export, monkeyp
     listed = []
     plan = FileSource.plan
 
-    def looking(self, most):
+    def looking(self, most, catalogue):
         listed.append(fl.datasets.list_datasets(settings).iloc[0])
         with pytest.raises(DatasetError, match="day has no rows yet: its extraction is being planned"):
             fl.datasets.open_dataset("day", settings)
-        return plan(self, most)
+        return plan(self, most, catalogue)
 
     monkeypatch.setattr(FileSource, "plan", looking)
     extract(settings, export)
