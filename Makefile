@@ -2,11 +2,12 @@
 
 SHELL := /bin/bash
 BIN := .venv/bin
-READY := .venv/.ready
+# .venv is made anew where it is of another Python than PYTHON names.
+READY := .venv/.ready$(addprefix -,$(notdir $(PYTHON)))
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab worker test test-fast test-es9 test-loaded lint format bench pictures constraints clean
+.PHONY: help demo lab worker test test-fast test-es9 test-lowest test-loaded lint format bench pictures constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -36,6 +37,12 @@ test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (need
 	@scripts/setup.sh java redis maven chromium
 	$(BIN)/python -m tests.services.releases
 	$(BIN)/python -m pytest -m elasticsearch
+
+test-lowest: $(READY) ## Run all tests with the lowest versions that setup.cfg allows
+	@scripts/setup.sh java redis maven chromium
+	$(BIN)/python -m tests.services.releases
+	scripts/lowest.sh
+	.venv-lowest/bin/python scripts/run_tests.py
 
 test-loaded: $(READY) ## Run the tests of Spark, JupyterLab and jobs three times on a machine that is kept busy
 	@scripts/setup.sh java redis maven chromium
@@ -70,7 +77,7 @@ constraints: ## Write constraints.txt anew, with today's versions
 	scripts/constraints.sh
 
 clean: ## Remove what these targets made: environment, downloads, caches
-	rm -rf .venv .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf .venv .venv-lowest .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
 	rm -rf spark-warehouse metastore_db derby.log
 	find . -name __pycache__ -prune -exec rm -rf {} +
 

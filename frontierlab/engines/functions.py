@@ -6,8 +6,6 @@ import re
 from functools import cache
 from pathlib import Path
 
-import duckdb
-
 __all__ = ["AGGREGATES", "RANKING", "RENAMED", "functions", "macros"]
 
 AGGREGATES = frozenset(
@@ -30,11 +28,8 @@ _MACROS = Path(__file__).parent / "functions.sql"
 
 @cache
 def macros() -> str:
-    """Return the SQL that defines macros for the other functions, in the syntax of the installed DuckDB."""
-    text = _MACROS.read_text(encoding="utf-8")
-    if tuple(map(int, duckdb.__version__.split(".")[:2])) < (1, 3):
-        text = re.sub(r"lambda (\w+(?:, \w+)*):", r"(\1) ->", text)
-    return text
+    """Return the SQL that defines macros for the other functions."""
+    return _MACROS.read_text(encoding="utf-8")
 
 
 @cache
