@@ -2,7 +2,6 @@ import re
 
 import pytest
 
-from frontierlab.engines import functions as known
 from frontierlab.engines.translate import translate
 from frontierlab.errors import InvalidRequestError
 
@@ -99,14 +98,3 @@ def test_values_never_enter_the_text() -> None:
 
 def test_names_with_quotes_stay_names() -> None:
     assert translate('SELECT `a "b`, Schema FROM logs') == 'SELECT "a ""b" AS "a ""b", Schema AS "Schema" FROM logs'
-
-
-def test_macros_are_written_for_the_installed_duckdb(monkeypatch: pytest.MonkeyPatch) -> None:
-    known.macros.cache_clear()
-    monkeypatch.setattr("frontierlab.engines.functions.duckdb.__version__", "1.2.0")
-    assert "lambda" not in known.macros()
-    assert "(a, b) ->" in known.macros()
-    known.macros.cache_clear()
-    monkeypatch.setattr("frontierlab.engines.functions.duckdb.__version__", "1.3.1")
-    assert "lambda a, b:" in known.macros()
-    known.macros.cache_clear()
