@@ -170,7 +170,10 @@ def _alone(value: Any, converter: Converter) -> tuple[Any, bool]:
 
 def _first(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """Make a dict of an object's members; of several members with the same name the first counts, as in DuckDB."""
-    return dict(reversed(members))
+    found = dict[str, Any]()
+    for name, value in members:
+        found.setdefault(name, value)
+    return found
 
 
 def _decimal(value: Any, what: str) -> Decimal:
