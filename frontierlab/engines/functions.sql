@@ -5,6 +5,9 @@
 -- DuckDB's own gives other results. Where a macro cannot give Spark's result for some values, it raises an error for
 -- these values. DuckDB knows typeof() before it reads rows, so a CASE on it costs nothing.
 
+CREATE MACRO _only_spark(what) AS
+  error(what || ': DuckDB does not answer this as Spark does. Write it otherwise, or open the logs with engine="spark"');
+
 -- Aggregates
 
 CREATE MACRO count_if(condition) AS count(*) FILTER (WHERE condition);
@@ -45,16 +48,21 @@ CREATE MACRO _divide(a, b) AS
 CREATE MACRO _whole_divide(a, b) AS
   CASE WHEN b = 0 AND a IS NOT NULL THEN _division_by_zero() ELSE CAST(CAST(a AS HUGEINT) // CAST(b AS HUGEINT) AS BIGINT) END;
 CREATE MACRO _subtract(a, b) AS
-  CASE WHEN typeof(a) = 'DATE' AND typeof(b) = 'DATE' THEN error('A difference of dates; datediff gives the days')
+  CASE WHEN typeof(a) = 'DATE' AND typeof(b) = 'DATE' THEN _only_spark('A difference of dates; datediff gives the days')
        ELSE a - b END;
 CREATE MACRO shiftright(a, bits) AS
-  CASE WHEN bits BETWEEN 0 AND 63 THEN CAST(a AS BIGINT) >> CAST(bits AS BIGINT)
-       WHEN bits IS NOT NULL THEN error('A shift by less than 0 or more than 63 bits') END;
+  CASE WHEN bits BETWEEN 0 AND CASE typeof(a) WHEN 'INTEGER' THEN 31 ELSE 63 END
+       THEN CAST(a AS BIGINT) >> CAST(bits AS BIGINT)
+       WHEN bits IS NOT NULL THEN _only_spark('A shift by less than 0 bits or by all') END;
 
 CREATE MACRO floor(x) AS
-  CASE WHEN typeof(x) = 'DOUBLE' THEN CAST(system.main.floor(CAST(x AS DOUBLE)) AS BIGINT) ELSE CAST(x AS BIGINT) END;
+  CASE WHEN typeof(x) = 'DOUBLE' THEN CAST(system.main.floor(CAST(x AS DOUBLE)) AS BIGINT)
+       WHEN typeof(x) IN ('BIGINT', 'INTEGER', 'HUGEINT', '"NULL"') THEN CAST(x AS BIGINT)
+       ELSE _only_spark('floor of something else than a number') END;
 CREATE MACRO ceil(x) AS
-  CASE WHEN typeof(x) = 'DOUBLE' THEN CAST(system.main.ceil(CAST(x AS DOUBLE)) AS BIGINT) ELSE CAST(x AS BIGINT) END;
+  CASE WHEN typeof(x) = 'DOUBLE' THEN CAST(system.main.ceil(CAST(x AS DOUBLE)) AS BIGINT)
+       WHEN typeof(x) IN ('BIGINT', 'INTEGER', 'HUGEINT', '"NULL"') THEN CAST(x AS BIGINT)
+       ELSE _only_spark('ceil of something else than a number') END;
 CREATE MACRO ceiling(x) AS ceil(x);
 CREATE MACRO sqrt(x) AS CASE WHEN x < 0 THEN CAST('NaN' AS DOUBLE) ELSE system.main.sqrt(CAST(x AS DOUBLE)) END;
 CREATE MACRO power(x, y) AS system.main.pow(CAST(x AS DOUBLE), CAST(y AS DOUBLE));
@@ -80,31 +88,32 @@ CREATE MACRO nvl(x, y) AS coalesce(x, y);
 
 CREATE MACRO _cast_to_bigint(x) AS
   CASE WHEN typeof(x) = 'DOUBLE' THEN CAST(trunc(CAST(x AS DOUBLE)) AS BIGINT)
-       WHEN typeof(x) LIKE 'TIMESTAMP%' THEN error('A time as a number; unix_seconds gives it')
+       WHEN typeof(x) LIKE 'TIMESTAMP%' THEN _only_spark('A time as a number; unix_seconds gives it')
        WHEN typeof(x) <> 'VARCHAR' OR x IS NULL
             OR regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?[0-9]+\s*') THEN CAST(x AS BIGINT)
        ELSE error('A text that is not a whole number as a number') END;
 CREATE MACRO _cast_to_int(x) AS CAST(_cast_to_bigint(x) AS INTEGER);
 CREATE MACRO _cast_to_double(x) AS
-  CASE WHEN typeof(x) LIKE 'TIMESTAMP%' THEN error('A time as a number; unix_seconds gives it')
+  CASE WHEN typeof(x) LIKE 'TIMESTAMP%' THEN _only_spark('A time as a number; unix_seconds gives it')
        WHEN typeof(x) <> 'VARCHAR' OR x IS NULL
             OR regexp_full_match(CAST(x AS VARCHAR), '\s*[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]+)?\s*')
        THEN CAST(x AS DOUBLE)
-       ELSE error('A text that is not a number as a number') END;
+       ELSE _only_spark('A text that is not a number as a number') END;
 CREATE MACRO _cast_to_string(x) AS
   CASE WHEN typeof(x) IN ('BIGINT', 'INTEGER', 'HUGEINT', 'VARCHAR', 'BOOLEAN', 'DATE', '"NULL"')
        THEN CAST(x AS VARCHAR)
-       ELSE error('A text of a time, a fraction or a list') END;
+       ELSE _only_spark('A text of a time, a fraction or a list') END;
 CREATE MACRO _cast_to_date(x) AS
   CASE WHEN typeof(x) IN ('DATE', 'TIMESTAMP WITH TIME ZONE') OR x IS NULL
             OR regexp_full_match(CAST(x AS VARCHAR), '[0-9]{4}-[0-9]{2}-[0-9]{2}') THEN CAST(x AS DATE)
-       ELSE error('A text other than 2026-10-01 as a date') END;
+       ELSE _only_spark('A text other than 2026-10-01 as a date') END;
 CREATE MACRO _cast_to_timestamp(x) AS
   CASE WHEN typeof(x) IN ('DATE', 'TIMESTAMP WITH TIME ZONE') OR x IS NULL
             OR regexp_full_match(CAST(x AS VARCHAR),
-              '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?(Z|[+-][0-9]{2}:[0-9]{2})?)?')
+              '[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]([01][0-9]|2[0-3]):[0-9]{2}(:[0-9]{2}([.][0-9]{1,6})?)?'
+              '(Z|[+-]((0[0-9]|1[0-7]):[0-5][0-9]|18:00))?)?')
        THEN CAST(x AS TIMESTAMPTZ)
-       ELSE error('A text other than 2026-10-01 12:00:00 as a time; timestamp_seconds takes numbers') END;
+       ELSE _only_spark('A text other than 2026-10-01 12:00:00 as a time; timestamp_seconds takes numbers') END;
 
 -- Times, in UTC
 
@@ -115,12 +124,12 @@ CREATE MACRO unix_seconds(t) AS (epoch_us(t) + 62135596800000000) // 1000000 - 6
 CREATE MACRO timestamp_millis(n) AS make_timestamptz(CAST(n AS BIGINT) * 1000);
 CREATE MACRO timestamp_micros(n) AS make_timestamptz(CAST(n AS BIGINT));
 CREATE MACRO timestamp_seconds(n) AS
-  CASE WHEN typeof(n) = 'DOUBLE' THEN error('timestamp_seconds of a fraction')
+  CASE WHEN typeof(n) = 'DOUBLE' THEN _only_spark('timestamp_seconds of a fraction')
        ELSE make_timestamptz(CAST(n AS BIGINT) * 1000000) END;
 CREATE MACRO date_trunc(unit, t) AS
   CASE WHEN system.main.lower(unit) IN ('year', 'quarter', 'month', 'week', 'day', 'hour', 'minute', 'second')
        THEN system.main.date_trunc(system.main.lower(unit), CAST(t AS TIMESTAMPTZ))
-       ELSE error('date_trunc to another unit than year, quarter, month, week, day, hour, minute or second') END;
+       ELSE _only_spark('date_trunc to another unit than year, quarter, month, week, day, hour, minute or second') END;
 CREATE MACRO to_date(t) AS _cast_to_date(t);
 CREATE MACRO date(t) AS _cast_to_date(t);
 CREATE MACRO datediff(later, earlier) AS CAST(_cast_to_date(later) - _cast_to_date(earlier) AS INTEGER);
@@ -142,27 +151,29 @@ CREATE MACRO second(t) AS CAST(system.main.second(CAST(t AS TIMESTAMPTZ)) AS INT
 CREATE MACRO concat(a) AS _cast_to_string(a), (a, b) AS _cast_to_string(a) || _cast_to_string(b),
   (a, b, c) AS concat(a, b) || _cast_to_string(c), (a, b, c, d) AS concat(a, b) || concat(c, d),
   (a, b, c, d, e) AS concat(a, b) || concat(c, d, e);
-CREATE MACRO length(s) AS CAST(system.main.length(CAST(s AS VARCHAR)) AS INTEGER);
+CREATE MACRO length(s) AS CAST(system.main.length(_cast_to_string(s)) AS INTEGER);
 CREATE MACRO char_length(s) AS length(s);
 -- The engines change the case of some letters differently.
 CREATE MACRO lower(s) AS
   CASE WHEN system.main.length(s) = strlen(s) THEN system.main.lower(s)
-       WHEN s IS NOT NULL THEN error('lower of a text with other letters than those of ASCII') END;
+       WHEN s IS NOT NULL THEN _only_spark('lower of a text with other letters than those of ASCII') END;
 CREATE MACRO upper(s) AS
   CASE WHEN system.main.length(s) = strlen(s) THEN system.main.upper(s)
-       WHEN s IS NOT NULL THEN error('upper of a text with other letters than those of ASCII') END;
+       WHEN s IS NOT NULL THEN _only_spark('upper of a text with other letters than those of ASCII') END;
 CREATE MACRO trim(s) AS system.main.trim(s, ' ');
 CREATE MACRO ltrim(s) AS system.main.ltrim(s, ' ');
 CREATE MACRO rtrim(s) AS system.main.rtrim(s, ' ');
 -- A start below zero counts from the end, and 0 is 1; the length includes what lies before the text.
 CREATE MACRO _characters_before(s, start) AS
-  CASE WHEN start > 0 THEN start - 1 WHEN start < 0 THEN system.main.length(s) + start ELSE 0 END;
-CREATE MACRO substring(s, start) AS system.main.substring(s, greatest(_characters_before(s, start), 0) + 1),
-  (s, start, size) AS system.main.substring(s, greatest(_characters_before(s, start), 0) + 1,
-    greatest(_characters_before(s, start) + greatest(size, 0) - greatest(_characters_before(s, start), 0), 0));
+  CASE WHEN start > 0 THEN start - 1 WHEN start < 0 THEN system.main.length(s) + start WHEN start = 0 THEN 0 END;
+-- greatest() passes over nulls.
+CREATE MACRO _not_below_zero(n) AS CASE WHEN n IS NOT NULL THEN greatest(n, 0) END;
+CREATE MACRO substring(s, start) AS system.main.substring(s, _not_below_zero(_characters_before(s, start)) + 1),
+  (s, start, size) AS system.main.substring(s, _not_below_zero(_characters_before(s, start)) + 1, _not_below_zero(
+    _characters_before(s, start) + _not_below_zero(size) - _not_below_zero(_characters_before(s, start))));
 CREATE MACRO substr(s, start) AS substring(s, start), (s, start, size) AS substring(s, start, size);
-CREATE MACRO "left"(s, n) AS system.main.left(s, greatest(n, 0));
-CREATE MACRO "right"(s, n) AS system.main.right(s, greatest(n, 0));
+CREATE MACRO "left"(s, n) AS system.main.left(s, _not_below_zero(n));
+CREATE MACRO "right"(s, n) AS system.main.right(s, _not_below_zero(n));
 CREATE MACRO instr(s, part) AS CAST(system.main.instr(s, part) AS INTEGER);
 CREATE MACRO locate(part, s) AS instr(s, part);
 CREATE MACRO startswith(s, part) AS starts_with(s, part);

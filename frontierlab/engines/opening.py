@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard, cast, get_args
 
+import pandas as pd
+
 from frontierlab.engines.instance import Limits
 from frontierlab.engines.logs import DuckLogs, Engine, Logs, SparkLogs
 from frontierlab.engines.spark_frames import spark_frame
@@ -203,6 +205,8 @@ def _is_spark_frame(source: object) -> TypeGuard[DataFrame]:
 
 
 def _is_list(source: object) -> bool:
+    if isinstance(source, pd.DataFrame):  # a collection of the names of its columns
+        return False
     return isinstance(source, Collection) and all(isinstance(one, Dataset | str) for one in source)
 
 

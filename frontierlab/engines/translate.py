@@ -20,7 +20,8 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.dialects.spark import Spark
 from sqlglot.errors import ErrorLevel, SqlglotError
 
-from frontierlab.engines.functions import AGGREGATES, RANKING, RENAMED, functions
+from frontierlab.engines.functions import AGGREGATES, HASHES, RANKING, RENAMED, functions
+from frontierlab.engines.readings import read_otherwise, with_named_order
 from frontierlab.engines.result_names import with_names
 from frontierlab.errors import InvalidRequestError
 
@@ -117,6 +118,16 @@ def translate(statement: str, tables: tuple[str, ...] = ("logs",)) -> str:
         The statement cannot be read, or it uses something for which DuckDB would give another result than Spark.
     """
     try:
+        return _translated(statement, tables)
+    except RecursionError as error:
+        raise InvalidRequestError(
+            "The statement is nested too deeply, or a chain of operators in it is too long: write it shorter (a long "
+            'list as a parameter, with array_contains), or open the logs with engine="spark".'
+        ) from error
+
+
+def _translated(statement: str, tables: tuple[str, ...]) -> str:
+    try:
         trees = [tree for tree in sqlglot.parse(statement, dialect=_SparkSQL) if tree is not None]
     except SqlglotError as error:
         raise InvalidRequestError(
@@ -125,7 +136,7 @@ def translate(statement: str, tables: tuple[str, ...] = ("logs",)) -> str:
         ) from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise InvalidRequestError("Give one SELECT statement.")
-    tree: Node = with_names(trees[0])
+    tree: Node = with_named_order(with_names(trees[0]))
     known = {name.casefold() for name in tables} | {one.alias.casefold() for one in tree.find_all(exp.CTE)}
     nodes = list(tree.walk(bfs=False))
     for node in nodes:
@@ -141,7 +152,15 @@ def translate(statement: str, tables: tuple[str, ...] = ("logs",)) -> str:
         if new is not node:
             node.replace(new)
     try:
-        return str(tree.sql(_DuckSQL, normalize_functions=False, comments=False, unsupported_level=ErrorLevel.RAISE))
+        return str(
+            tree.sql(
+                _DuckSQL,
+                identify=True,  # words that are names to Spark can be keywords to DuckDB
+                normalize_functions=False,
+                comments=False,
+                unsupported_level=ErrorLevel.RAISE,
+            )
+        )
     except SqlglotError as error:
         raise InvalidRequestError(
             f'DuckDB has not all of the statement: {error}. Open the logs with engine="spark".'
@@ -162,7 +181,7 @@ def _refuse(node: Node, instead: str = "") -> NoReturn:
 
 def _check(node: Node) -> None:
     """Refuse a node that is not on the lists."""
-    if isinstance(node, exp.Anonymous) and node.name.lower() not in functions():
+    if isinstance(node, exp.Anonymous) and node.name.lower() not in functions() - HASHES:
         raise InvalidRequestError(
             f"DuckDB has no function {node.name.lower()} that gives the same results as Spark's: write it otherwise, "
             'or open the logs with engine="spark".'
@@ -175,6 +194,9 @@ def _check(node: Node) -> None:
     for name, value in node.args.items():
         if value and name.rstrip("_") not in known:
             _refuse(node.sql(Spark) if not isinstance(value, exp.Expression) else value)
+    instead = read_otherwise(node)
+    if instead is not None:
+        _refuse(node, f" ({instead})")
 
 
 def _call(name: str, *arguments: Node) -> Node:

@@ -21,6 +21,7 @@ from frontierlab.util.cancelling import check_cancelled
 
 __all__ = ["sql"]
 
+_IF_VALID = ' If it is valid in Spark SQL, open the logs with engine="spark".'
 _MISSING = re.compile(r'column (?:named )?"?(\w+(?:\.\w+)*)"?', re.IGNORECASE)
 
 
@@ -103,5 +104,5 @@ def _in_duckdb(logs: DuckLogs, statement: str, values: Mapping[str, Any]) -> pd.
         return duck.run({VIEW: logs.selected}, translated, plain, description=f"sql: {statement}", limits=logs.limits)
     except InvalidRequestError as error:
         missing = _MISSING.search(str(error))
-        hint = iov_hint(missing[1]) if missing else ""
+        hint = iov_hint(missing[1]) if missing else _IF_VALID
         raise InvalidRequestError(str(error).replace(" Columns of", f"{hint} Columns of")) from error

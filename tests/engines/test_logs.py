@@ -79,7 +79,7 @@ def test_what_cannot_be_opened_is_refused(data: Settings) -> None:
     assert fl.open_logs("part", settings=data, allow_incomplete=True).count() == 1
     with pytest.raises(InvalidRequestError, match="A period needs at least one dataset"):
         fl.open_logs([], settings=data)
-    for strange in (7, None, [7]):
+    for strange in (7, None, [7], pd.DataFrame({"one": [1]})):
         with pytest.raises(InvalidRequestError, match="has no logs: give a dataset, the name of one, a list of these"):
             as_logs(strange)  # type: ignore[arg-type]
 

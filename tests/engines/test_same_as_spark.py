@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import open_logs, spark
 from frontierlab.engines import duck
-from frontierlab.engines.functions import functions
+from frontierlab.engines.functions import HASHES, functions
 from frontierlab.engines.tables import Table
 from frontierlab.engines.translate import translate
 from frontierlab.errors import StatementError
@@ -56,6 +56,8 @@ SCALARS = {
     "ands": "fsize & 12",
     "ors": "fsize | 12",
     "right": "fsize >> 3",
+    "right_whole_number": "CAST(dbtime AS INT) >> 31",
+    "bits_in_parentheses": "4 | ((fsize >> 1) & 2)",
     "shiftright": "shiftright(fsize, 32)",
     "floor": "floor(x / 1e290)",
     "floor_integer": "floor(fsize)",
@@ -98,6 +100,7 @@ SCALARS = {
     "like_percent": "schema LIKE 'a\\%b%'",
     "not_like": "schema NOT LIKE '%x%'",
     "length": "length(schema)",
+    "length_of_number": "length(fsize)",
     "char_length": "char_length(schema)",
     "lower": "lower(schema)",
     "upper": "upper(schema)",
@@ -113,9 +116,13 @@ SCALARS = {
     "substring_before": "substring(schema, -5, 4)",
     "substring_zero": "substr(schema, 0, 2)",
     "substring_none": "substring(schema, 2, -1)",
+    "substring_null": "substring(schema, dbtime)",
+    "substring_size_null": "substring(schema, 2, dbtime)",
     "left": "left(schema, 3)",
     "left_none": "left(schema, -1)",
+    "left_null": "left('text', dbtime)",
     "right_text": "right(schema, 3)",
+    "right_null": "right('text', dbtime)",
     "instr": "instr(schema, '_')",
     "locate": "locate('COOL', schema)",
     "startswith": "startswith(schema, '/PIX')",
@@ -168,7 +175,7 @@ SCALARS = {
     "date_to_string": "CAST(date(t) AS STRING)",
     "to_date_text": "CAST('2026-10-01' AS DATE)",
     "to_timestamp": "CAST('2026-10-01 12:30:00.250+02:00' AS TIMESTAMP)",
-    "hash_of_same": "xxhash64(schema, fsize) = xxhash64(schema, fsize)",
+    "to_timestamp_far": "CAST('2026-10-01T23:59:59-18:00' AS TIMESTAMP)",
     "list": "array(fsize, dbtime)",
     "array_contains": "array_contains(array(7, 0), fsize)",
     "array_contains_column": "array_contains(array(fsize, dbtime), 2)",
@@ -241,6 +248,12 @@ STATEMENTS = [
     "SELECT l.sqlhash FROM logs l LEFT ANTI JOIN logs r ON l.dbtime = r.dbtime AND r.cached ORDER BY 1",
     "SELECT DISTINCT dbtime FROM logs WHERE EXISTS (SELECT 1 FROM logs WHERE fsize > 0) ORDER BY dbtime",
     "SELECT s.m, sqlhash FROM logs, (SELECT max(sqlhash) AS m FROM logs) s WHERE sqlhash > s.m - 3 ORDER BY sqlhash",
+    "SELECT -dbtime AS dbtime, sqlhash FROM logs ORDER BY dbtime + 0, sqlhash LIMIT 3",
+    "SELECT cached, count(*) AS n, sum(dbtime) AS s FROM logs GROUP BY cached ORDER BY s / n, cached",
+    "SELECT sqlhash FROM logs WHERE fsize NOT IN (SELECT dbtime FROM logs WHERE dbtime > 2) OR cached ORDER BY 1",
+    "SELECT a.j, b.* FROM (SELECT dbtime, sqlhash AS j FROM logs) a LEFT JOIN (SELECT dbtime, sqlhash AS k FROM logs "
+    "WHERE cached) b USING (dbtime) ORDER BY j, k",
+    "SELECT l.user, `desc` FROM (SELECT dbtime AS user, fsize AS `desc` FROM logs) l ORDER BY l.user, `desc`",
     "SELECT CASE WHEN dbtime > (SELECT avg(dbtime) FROM logs) THEN 'a\\\\b' ELSE 'it\\'s' END AS what, "
     "percentile(x, 0.5) AS p FROM logs WHERE x < 1e9 GROUP BY what ORDER BY what",
 ]
@@ -260,6 +273,8 @@ FAILING = {
     "a fraction too large": "SELECT CAST(x AS BIGINT) AS x FROM logs",
     "a text that is no date": "SELECT CAST(schema AS DATE) AS x FROM logs",
     "a text that is no time": "SELECT CAST(schema AS TIMESTAMP) AS x FROM logs",
+    "the hour 24": "SELECT CAST('2026-10-01 24:00:00' AS TIMESTAMP) AS x FROM logs",
+    "19 hours from UTC": "SELECT CAST('2026-10-01 12:00:00+19:00' AS TIMESTAMP) AS x FROM logs",
     "several rows of a subquery": "SELECT (SELECT fsize FROM logs) AS x FROM logs",
 }
 
@@ -333,4 +348,4 @@ def test_what_fails_in_spark_fails_in_duckdb(logs: DataFrame, table: Table, stat
 
 def test_each_function_is_compared() -> None:
     compared = " ".join([*SCALARS.values(), *AGGREGATES.values(), *WINDOWS.values(), *STATEMENTS])
-    assert {name for name in functions() if not re.search(rf"\b{name}\(", compared, re.IGNORECASE)} == set()
+    assert {name for name in functions() - HASHES if not re.search(rf"\b{name}\(", compared, re.IGNORECASE)} == set()

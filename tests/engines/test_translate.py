@@ -17,6 +17,17 @@ from frontierlab.errors import InvalidRequestError
         ("round(a, 2)", "no function round"),
         ("read_csv('/etc/passwd')", "no function read_csv"),
         ("_divide(a, b)", "no function _divide"),
+        ("xxhash64(a)", "no function xxhash64"),
+        ("4 | a & 2", r"4 \| a & 2 .*with more parentheses"),
+        ("1 | a >> 1", "with more parentheses"),
+        ("a || b + c", r"a \|\| b \+ c .*with more parentheses"),
+        ("a = 7 IN (true)", r"a = 7 IN \(TRUE\) .*with more parentheses"),
+        ("a = b BETWEEN c AND d", "with more parentheses"),
+        ("current_user", "current_user .*as logs.current_user if it is a column"),
+        ("user = 'a'", "user .*as logs.user if it is a column"),
+        ("a = NOT b", "with more parentheses"),
+        ("a IN (SELECT b FROM logs)", "with EXISTS"),
+        ("CASE WHEN a NOT IN (SELECT b FROM logs) THEN 1 END", "with EXISTS"),
         ("a RLIKE 'x'", "does not answer a RLIKE 'x' as Spark does"),
         ("a ILIKE 'x'", "does not answer .*ILIKE"),
         ("a << 3", "SHIFTLEFT|<<"),
@@ -56,6 +67,7 @@ def test_what_duckdb_would_answer_otherwise_is_refused_by_name(expression: str, 
         ("SELECT a FROM logs GROUP BY a WITH ROLLUP", "WITH ROLLUP"),
         ("SELECT a FROM logs ORDER BY ALL", "ALL"),
         ("SELECT * EXCEPT (a) FROM logs", "EXCEPT"),
+        ("SELECT * FROM logs JOIN logs l USING (a)", "with the names of the columns"),
         ("SELECT a FROM (VALUES (1)) AS t(a)", "VALUES"),
         ("SELECT a FROM logs WHERE b LIKE 'x!%' ESCAPE '!'", "ESCAPE"),
         ("SELECT a FROM parquet.`/x`", "parquet"),
@@ -92,9 +104,16 @@ def test_a_column_must_have_a_name_where_spark_would_make_one(expression: str) -
 def test_values_never_enter_the_text() -> None:
     statement = "SELECT a AS b FROM logs WHERE a = :a AND b LIKE ':a' AND c IN (:c_1, :c_2)"
     assert translate(statement) == (
-        "SELECT a AS b FROM logs WHERE a = $a AND b LIKE ':a' ESCAPE '\\' AND c IN ($c_1, $c_2)"
+        'SELECT "a" AS "b" FROM "logs" WHERE "a" = $a AND "b" LIKE \':a\' ESCAPE \'\\\' AND "c" IN ($c_1, $c_2)'
     )
 
 
 def test_names_with_quotes_stay_names() -> None:
-    assert translate('SELECT `a "b`, Schema FROM logs') == 'SELECT "a ""b" AS "a ""b", Schema AS "Schema" FROM logs'
+    assert translate('SELECT `a "b`, Schema FROM logs') == 'SELECT "a ""b" AS "a ""b", "Schema" AS "Schema" FROM "logs"'
+    assert translate("SELECT logs.user FROM logs") == 'SELECT "logs"."user" AS "user" FROM "logs"'
+
+
+@pytest.mark.parametrize("statement", [f"SELECT {'+'.join(['1'] * 5000)} AS a", f"SELECT {'(' * 900}1{')' * 900} AS a"])
+def test_a_statement_that_is_nested_too_deeply_is_refused(statement: str) -> None:
+    with pytest.raises(InvalidRequestError, match=r'nested too deeply.*engine="spark"'):
+        translate(statement)

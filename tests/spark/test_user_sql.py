@@ -361,6 +361,10 @@ def test_an_error_that_a_statement_raises_is_said(in_spark: DataFrame) -> None:
     [
         ("SELECT nix FROM logs", r"does not understand the statement: .*nix.* Columns of logs: time, .*fsize"),
         ("SELECT round(taskid, 1) AS x FROM logs", r"no function round .* engine=\"spark\""),
+        (
+            "SELECT left(taskid, 1) AS x FROM logs",
+            r"No function matches .* If it is valid in Spark SQL, open the logs with engine=\"spark\"\. Columns of",
+        ),
         ("SELECT 1 AS x FROM mine", r"no table mine; .*Spark session need .*engine=\"spark\""),
         ("SELEC 1", r"cannot be read as Spark SQL: .*engine=\"spark\""),
         ("SELECT 1 AS x; SELECT 2 AS x", "Give one SELECT statement"),
@@ -370,6 +374,23 @@ def test_what_duckdb_does_not_have_is_named(datasets: dict[str, Dataset], statem
     with pytest.raises(InvalidRequestError, match=message) as caught:
         fl.sql(datasets["four"], statement)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        ("length(time)", "A text of a time"),
+        ("CAST(time AS BIGINT)", "A time as a number; unix_seconds gives it"),
+        ("date_trunc('fortnight', time)", "date_trunc to another unit"),
+        ("floor(schema)", "floor of something else than a number"),
+        ("CAST(taskid AS INT) >> 32", "A shift by less than 0 bits or by all"),
+    ],
+)
+def test_a_value_that_duckdb_does_not_answer_as_spark_is_named(
+    datasets: dict[str, Dataset], expression: str, message: str
+) -> None:
+    with pytest.raises(StatementError, match=f'{message}.* does not answer this as Spark does.*engine="spark"'):
+        fl.sql(datasets["four"], f"SELECT {expression} AS x FROM logs")
 
 
 def test_what_answered_is_in_the_frame(logs: Logs) -> None:
