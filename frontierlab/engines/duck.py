@@ -31,6 +31,10 @@ ENDING_SECONDS = 5.0
 _LOOK = 0.05  # seconds between two checks for a cancellation
 _ROW_GROUP = 122_880  # rows; DuckDB's own default
 _NOT_UNDERSTOOD = (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException, duckdb.SyntaxException)
+_OWN_NAME = (  # what DuckDB says of a missing column, because translate gives each column its name as an alias
+    re.compile(r'Column "(.*)" referenced that exists in the SELECT clause'),
+    re.compile(r'Alias with name ""(.*)"" exists, but aliases cannot be used'),  # in GROUP BY
+)
 _TYPES = re.compile(
     r"(BIGINT|INTEGER|SMALLINT|TINYINT|HUGEINT|DOUBLE|BOOLEAN|VARCHAR|DATE|TIMESTAMP WITH TIME ZONE|\"NULL\")(\[\])*"
 )
@@ -199,7 +203,7 @@ def _too_large(what: str, limits: Limits) -> str:
 def _told(error: Exception) -> str:
     """Return the first line of DuckDB's message, without the name of the kind of error."""
     line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-    alias = re.search(r'Column "(.*)" referenced that exists in the SELECT clause', line)  # translate names columns
-    if alias is not None:
-        return f"There is no column {alias[1]}."
+    for known in _OWN_NAME:
+        if (found := known.search(line)) is not None:
+            return f"There is no column {found[1]}."
     return re.sub(r"^[A-Z][\w -]* Error: ", "", line).rstrip(".!") + "."

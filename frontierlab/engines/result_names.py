@@ -47,9 +47,9 @@ def _named(column: Node) -> Node:
         return column
     name = _name(column)
     if name is None:
+        shown = column.sql(Spark, normalize_functions=False)
         raise InvalidRequestError(
-            f"The column {column.sql(Spark)} has no name, and the engines would name it differently: give it one, as "
-            f"{column.sql(Spark)} AS name."
+            f"Give the column {shown} a name: {shown} AS name. Without one, Spark and DuckDB would name it differently."
         )
     return exp.alias_(column, name, quoted=True)
 

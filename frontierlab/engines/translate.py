@@ -136,17 +136,17 @@ def _translated(statement: str, tables: tuple[str, ...]) -> str:
         ) from error
     if len(trees) != 1 or not isinstance(trees[0], exp.Query):
         raise InvalidRequestError("Give one SELECT statement.")
-    tree: Node = with_named_order(with_names(trees[0]))
+    tree: Node = trees[0]
     known = {name.casefold() for name in tables} | {one.alias.casefold() for one in tree.find_all(exp.CTE)}
-    nodes = list(tree.walk(bfs=False))
-    for node in nodes:
+    for node in tree.walk(bfs=False):
         _check(node)
         if isinstance(node, exp.Table) and node.name.casefold() not in known:
             raise InvalidRequestError(
                 f"There is no table {node.name}; DuckDB has {', '.join(tables)}. Tables and views of a Spark session "
                 'need logs opened with engine="spark".'
             )
-    for node in reversed(nodes):  # inner ones first
+    tree = with_named_order(with_names(tree))  # after the checks: a name does not help where a function is missing
+    for node in reversed(list(tree.walk(bfs=False))):  # inner ones first
         rewrite = _REWRITES.get(type(node).__name__)
         new = node if rewrite is None else rewrite(node)
         if new is not node:
@@ -181,10 +181,10 @@ def _refuse(node: Node, instead: str = "") -> NoReturn:
 
 def _check(node: Node) -> None:
     """Refuse a node that is not on the lists."""
-    if isinstance(node, exp.Anonymous) and node.name.lower() not in functions() - HASHES:
+    if isinstance(node, exp.Anonymous) and node.name.lower() not in (has := functions() - HASHES):
         raise InvalidRequestError(
             f"DuckDB has no function {node.name.lower()} that gives the same results as Spark's: write it otherwise, "
-            'or open the logs with engine="spark".'
+            f'or open the logs with engine="spark". It has: {", ".join(sorted(has))}.'
         )
     if isinstance(node, exp.Cast):
         _target(node)

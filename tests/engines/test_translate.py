@@ -10,6 +10,7 @@ from frontierlab.errors import InvalidRequestError
     ("expression", "named"),
     [
         ("approx_count_distinct(a)", "DuckDB has no function approx_count_distinct that gives the same results"),
+        ("approx_count_distinct(a)", "It has: abs, .* median, .* year"),
         ("percentile_approx(a, 0.5)", "no function percentile_approx"),
         ("collect_list(a)", "no function collect_list"),
         ("first(a)", "no function first"),
@@ -93,10 +94,8 @@ def test_anything_but_one_select_is_refused(statement: str) -> None:
 
 @pytest.mark.parametrize("expression", ["a + 1", "upper(a)", "count(*) + 1", "percentile(a, 0.5)", ":a", "'x'"])
 def test_a_column_must_have_a_name_where_spark_would_make_one(expression: str) -> None:
-    shown = re.escape(
-        expression.replace("upper", "UPPER").replace("count", "COUNT").replace("percentile", "PERCENTILE")
-    )
-    with pytest.raises(InvalidRequestError, match=f"The column {shown} has no name, .* as {shown} AS name"):
+    shown = re.escape(expression)
+    with pytest.raises(InvalidRequestError, match=f"Give the column {shown} a name: {shown} AS name"):
         translate(f"SELECT {expression} FROM logs")
     assert translate(f"SELECT a AS b FROM logs WHERE a IN (SELECT {expression} FROM logs)")
 

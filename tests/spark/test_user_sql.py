@@ -360,6 +360,9 @@ def test_an_error_that_a_statement_raises_is_said(in_spark: DataFrame) -> None:
     ("statement", "message"),
     [
         ("SELECT nix FROM logs", r"does not understand the statement: .*nix.* Columns of logs: time, .*fsize"),
+        ("SELECT nix, count(*) FROM logs GROUP BY nix", r"There is no column nix\. Columns of logs: time, .*fsize"),
+        ("SELECT since, count(*) FROM logs GROUP BY since", r"no column since\. The column iov_since has the IOV"),
+        ("SELECT round(taskid, 1) FROM logs", r"no function round "),
         ("SELECT round(taskid, 1) AS x FROM logs", r"no function round .* engine=\"spark\""),
         (
             "SELECT left(taskid, 1) AS x FROM logs",
