@@ -96,8 +96,11 @@ class Dataset:
         Raises
         ------
         DatasetError
-            The manifest says that the dataset is complete, but files are missing or damaged.
+            The dataset was deleted, renamed or replaced since it was opened; or its manifest says that it is complete,
+            but files are missing or damaged.
         """
+        if not (self.path / "manifest.json").exists():
+            self.require_unchanged()
         files = row_files(self.path, (part.number for part in self.manifest.plan))
         if self.state == "complete":
             try:
@@ -105,6 +108,7 @@ class Dataset:
             except (OSError, pa.ArrowInvalid) as error:
                 raise self._damaged(error) from error
             if rows != self.counts.kept:
+                self.require_unchanged()
                 raise DatasetError(
                     f"Files of the dataset {self.name} are missing: {rows:,} of its {self.counts.kept:,} rows are in "
                     f"{self.path}. Bring them back, or delete the dataset and extract it again."
@@ -271,10 +275,8 @@ class Dataset:
             token = None
         if token != self.manifest.fencing_token:
             what = "deleted or renamed" if token is None else "replaced by another of its name"
-            raise DatasetError(
-                f"The dataset {self.name} was {what} since it was opened: figures would not be those of the opened "
-                "dataset. Open it again."
-            )
+            step = "If it was renamed, open it by its new name." if token is None else "Open it again."
+            raise DatasetError(f"The dataset {self.name} was {what} since it was opened. {step}")
         self._checked = seen
 
     def _stored_parts(self) -> int:

@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from frontierlab.errors import DatasetError
+from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.housekeeping import delete, rename
@@ -95,6 +95,8 @@ def period(
     --------
     >>> month = fl.datasets.period("nightly-*", "2026-10-01", "2026-11-01")  # doctest: +SKIP
     """
+    if isinstance(since, Settings):
+        raise InvalidRequestError("since is a frontierlab.Settings: give it by name, as period(…, settings=settings).")
     settings = settings or Settings()
     asked = [names] if isinstance(names, str | Dataset) else list(names)
     found: list[Dataset] = []

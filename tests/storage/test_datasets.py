@@ -15,6 +15,7 @@ from frontierlab.schema import COLUMNS
 from frontierlab.storage.locks import writing
 from frontierlab.storage.losses import DocumentsLost, LimitReached
 from tests.support.extractions import assert_is_the_world, assert_same_rows
+from tests.support.logs import make_dataset
 
 
 @pytest.fixture(scope="module")
@@ -224,8 +225,16 @@ def test_missing_or_damaged_files_are_errors(settings, dataset):
     with pytest.raises(DatasetError, match=r"Files of the dataset day are missing: [\d,]+ of its [\d,]+ rows"):
         dataset.to_pandas()
     fl.datasets.delete_dataset("day", settings)
-    with pytest.raises(DatasetError, match="Files of the dataset day are missing: 0 of"):
+    with pytest.raises(DatasetError, match=r"day was deleted or renamed since it was opened\. If it was renamed, open"):
         dataset.to_pandas()
+
+
+def test_an_incomplete_dataset_that_was_deleted_is_an_error(tmp_path):
+    half = make_dataset(tmp_path / "half", [{"taskid": 1}], missing=1)
+    assert half.to_pandas(allow_incomplete=True)["taskid"].tolist() == [1]
+    half.delete()
+    with pytest.raises(DatasetError, match="half was deleted or renamed"):
+        half.to_pandas(allow_incomplete=True)
 
 
 def test_a_damaged_dataset_can_be_deleted_once(settings, dataset):

@@ -256,6 +256,8 @@ def test_what_is_no_period_is_refused(make, settings, arguments, error, message)
     make("a", 0, 24)
     with pytest.raises(error, match=message):
         fl.datasets.period(*arguments, settings=settings)
+    with pytest.raises(InvalidRequestError, match=r"since is a frontierlab\.Settings: give it by name"):
+        fl.datasets.period("a", settings)
     with pytest.raises(InvalidRequestError, match="overlaps='both' is not valid"):
         fl.datasets.period("a", settings=settings, overlaps="both")
 
