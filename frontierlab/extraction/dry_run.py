@@ -63,7 +63,8 @@ class DryRun:
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = [f"{self.documents:,} documents in {self.parts} parts, about {self.size / 1e6:,.1f} MB on the disk"]
+        parts = "1 part" if self.parts == 1 else f"{self.parts:,} parts"
+        lines = [f"{self.documents:,} documents in {parts}, about {self.size / 1e6:,.1f} MB on the disk"]
         if self.limit:
             lines.append(
                 f"limit_queries cuts {self.limit['available']:,} documents at {self.limit['cut_at']} "

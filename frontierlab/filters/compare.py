@@ -90,29 +90,28 @@ def _logs(logs: Logs, other: Any) -> Logs:
 
 
 def _window(selection: Selection, when: When) -> tuple[Selection, timedelta]:
+    back = _BACK.fullmatch(when) if isinstance(when, str) else None
+    begin = None if when == "previous" or back is not None else _begin(when)
     if selection.since is None or selection.until is None:
         raise InvalidRequestError(
-            f"compare={when!r} needs a window to compare: give since and until (what is compared is as long)."
+            f"compare={when!r} needs a window to compare: give since=… and until=… (what is compared is as long)."
         )
-    shift = _shift(selection, when)
-    return selection.shifted(-shift), shift
-
-
-def _shift(selection: Selection, when: When) -> timedelta:
-    if when == "previous":
-        length: timedelta = selection.until - selection.since
-        return length
-    back = _BACK.fullmatch(when) if isinstance(when, str) else None
     if back is not None:
         shift = timedelta(**{_UNITS[back[2]]: int(back[1])})
     else:
-        try:
-            shift = selection.since - parse_time(when)
-        except InvalidRequestError as error:
-            raise InvalidRequestError(
-                f'compare={when!r}: give "previous", how much earlier ("-7d"; units {", ".join(_UNITS)}), or when '
-                "the other window begins (2026-10-01)."
-            ) from error
+        shift = selection.until - selection.since if begin is None else selection.since - begin
     if not shift:
         raise InvalidRequestError(f"compare={when!r} is the window itself.")
-    return shift
+    return selection.shifted(-shift), shift
+
+
+def _begin(when: When) -> datetime:
+    """Return when the other window begins."""
+    try:
+        return parse_time(when)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(
+            f'compare={when!r}: give "previous", how much earlier ("-7d"; units {", ".join(_UNITS)}), or when '
+            "the other window begins (2026-10-01). To compare with a dataset, give what frontierlab.open_logs(name) "
+            "returns."
+        ) from error

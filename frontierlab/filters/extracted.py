@@ -68,7 +68,7 @@ def notes_of_extraction(logs: Logs, selection: Selection, *, stacklevel: int = 3
             lacking.setdefault((part, extracted.in_words()), []).append(dataset.name)
     notes = []
     for (found, words), names in lacking.items():
-        lacks = "none of this selection is there" if found == "none" else "others of this selection are not there"
+        lacks = "none of this selection is there" if found == "none" else "other queries of this selection are missing"
         notes.append(f"{several(names)} {'has' if len(names) == 1 else 'have'} only queries with {words}: {lacks}.")
     without = sum(len(names) for (found, _), names in lacking.items() if found == "none")
     if notes and without == len(logs.datasets):

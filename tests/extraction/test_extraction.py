@@ -134,7 +134,7 @@ def test_dry_run_describes_the_extraction_and_writes_nothing(settings, export, d
     assert dry.body is None
     dataset = extract(settings, export, **DAY)
     assert dry.size == pytest.approx(sum(f.stat().st_size for f in dataset.files()), rel=1.0)
-    assert str(dry).startswith("8,000 documents in 1 parts, about ")
+    assert str(dry).startswith("8,000 documents in 1 part, about ")
     assert {path.name for path in (data_dir / "datasets").glob("[!.]*")} == {"d"}
 
 

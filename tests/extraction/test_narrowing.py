@@ -119,7 +119,7 @@ class TestMappings:
         assert dataset.manifest.left_out == {"outside the selection": 1}
         assert f"{one} cannot be searched by sqlowner (the field is text)" in notes(dataset)
         told = str(extract(all_like(one), schema=SCHEMA, dry_run=True))
-        assert told.startswith("3 documents in 1 parts")
+        assert told.startswith("3 documents in 1 part,")
         assert "the most that the selection can have" in told
         assert "(2 of the first 3 documents are kept)" in told
 

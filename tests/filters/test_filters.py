@@ -217,7 +217,8 @@ GROUP BY 1
         ({"bin_seconds": "300"}, "bin_seconds='300'"),
         ({"bin_seconds": 0.001, "since": "2026-10-01", "until": "2026-10-02"}, r"86,400,000 bins of 0\.001 s"),
         ({"selection": "CONDBR2"}, "selection='CONDBR2': give a frontierlab.Selection"),
-        ({"compare": "previous"}, "needs a window to compare: give since and until"),
+        ({"compare": "previous"}, "needs a window to compare: give since=… and until=…"),
+        ({"compare": "half-1"}, r"compare='half-1': give \"previous\", .* a dataset, give what frontierlab.open_logs"),
     ],
 )
 def test_invalid_parameters_are_refused(logs: Logs, where: dict[str, Any], message: str) -> None:

@@ -71,5 +71,5 @@ def test_filter_of_more_than_was_extracted_has_a_note(tmp_path: Path) -> None:
         warnings.simplefilter("error")
         for selection in (Selection(), Selection(schema=["A", "B"])):
             frame = fl.filters.queries_per_db(dataset, selection)
-            assert frame.attrs["notes"] == [f"{ONLY}: others of this selection are not there."]
+            assert frame.attrs["notes"] == [f"{ONLY}: other queries of this selection are missing."]
         assert "notes" not in fl.filters.queries_per_db(dataset, schema="A").attrs

@@ -190,7 +190,7 @@ def test_a_report_that_is_stopped_leaves_the_earlier_one(tmp_path: Path) -> None
 
 def test_a_window_to_compare_with_needs_a_selection_with_one(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", ROWS)
-    with pytest.raises(InvalidRequestError, match="needs a window to compare: give since and until"):
+    with pytest.raises(InvalidRequestError, match="needs a window to compare: give since=… and until=…"):
         report(dataset, compare="previous")
 
 
