@@ -14,11 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from frontierlab.cli.tables import table
+from frontierlab.errors import FrontierlabError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Output", "OutputClosed", "is_terminal", "note", "plain", "rows_of_frame"]
+
+
+_AT_ONCE = 2**16  # characters; Python does not tell that a pipe was closed during a single large write
 
 
 class OutputClosed(BaseException):
@@ -79,10 +83,12 @@ class Output:
     @staticmethod
     def _write(text: str) -> None:
         try:
-            click.echo(text, nl=False)
-            sys.stdout.flush()
+            for start in range(0, len(text), _AT_ONCE):
+                click.echo(text[start : start + _AT_ONCE], nl=False)
         except BrokenPipeError:
             raise OutputClosed from None
+        except OSError as error:
+            raise FrontierlabError(f"The result cannot be written to the standard output: {error.strerror}.") from error
 
 
 def note(text: str, kind: str = "") -> None:

@@ -15,6 +15,15 @@ _VALUE = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[\w./:+-]*[\w/+-]|�
 _KEYWORD = re.compile(rf"\b(?P<name>[a-z_]+)=(?P<value>{_VALUE})")
 _SELECTION = re.compile(r"\bselection=(?:fl\.)?Selection\((?P<arguments>[^()]*)\)")
 _COMMA = re.compile(r",\s*(?![^\[]*\])")  # not within a list
+_NOT_HERE = (  # what cannot be done on a command line, and what stands there instead
+    (re.compile(r", in (?P<variable>FRONTIERLAB_[A-Z_]+) or as Settings\([^()]*\)"), r" or in \g<variable>"),
+    (re.compile(r" In the connection panel [^.]*\."), ""),
+    (re.compile(r'\bwith engine="spark"'), "with the variable FRONTIERLAB_ENGINE=spark"),
+    (
+        re.compile(r"To compare with a dataset, give [^.]*\.open_logs[^.]*\."),
+        "frontierlab changes compares two datasets.",
+    ),
+)
 _CALL = re.compile(r"\b(?:(?:fl|frontierlab)\.)?(?:[a-z_]+\.)?(?P<name>[a-z_]+)\((?P<arguments>[^()]*)\)")
 
 
@@ -22,9 +31,11 @@ def in_words_of_options(message: str, context: click.Context) -> str:
     """Return a message of the package with its keywords as options, and its functions as commands.
 
     ``bin_seconds=0`` becomes ``--bin-seconds 0`` if the running command has that option, and ``extract(…,
-    complete=False)`` becomes ``frontierlab extract … --no-complete`` if some command is the face of `extract`. What is
-    no option and no command stays as it is.
+    complete=False)`` becomes ``frontierlab extract … --no-complete`` if some command is the face of `extract`. What a
+    command line does not have is left out, or replaced by what it has. All else stays as it is.
     """
+    for pattern, instead in _NOT_HERE:
+        message = pattern.sub(instead, message)
     commands = faces(context.find_root())
 
     def call(found: re.Match[str]) -> str:

@@ -105,7 +105,7 @@ def from_file(config_file: str | os.PathLike[str] | None, fields: Fields) -> dic
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise ConfigurationError(
             f"{path.absolute()}, which {source} names as the configuration file, cannot be read: {reason}. "
-            "frontierlab.create_config_file writes one."
+            "frontierlab.create_config_file(…) writes one."
         ) from None
     found: dict[str, Given] = {}
     for number, line in enumerate(lines, 1):

@@ -118,6 +118,20 @@ def test_words_that_a_command_takes_are_those_of_the_package(path: str, name: st
     assert [*parameter.type.choices] == [*values]
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["dataset", "list"], "No such command 'dataset'. Did you mean 'datasets'?"),
+        (["datasets", "shw"], "No such command 'shw'. Did you mean 'show'?"),
+        (["zzz"], "No such command 'zzz'.\n"),
+    ],
+)
+def test_a_command_that_does_not_exist_names_similar_ones(words: list[str], said: str, run: Run) -> None:
+    done = run(*words)
+    assert done.exit_code == 2
+    assert said in done.stderr
+
+
 def test_the_package_installs_the_command() -> None:
     package = configparser.ConfigParser()
     package.read(Path(fl.__file__).parents[1] / "setup.cfg")

@@ -184,6 +184,27 @@ def test_a_closed_pipe_is_silent(overlay: Path) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+def test_a_reader_that_leaves_early_is_silent(overlay: Path) -> None:
+    command = [*FRONTIERLAB, "sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 5000", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stdout is not None
+        assert running.stdout.readline().startswith('{"time": ')
+        running.stdout.close()
+        assert running.stderr is not None
+        assert running.stderr.read() == ""
+        assert running.wait(timeout=120) == 141
+
+
+@pytest.mark.usefixtures("overlay")
+def test_a_full_disk_is_an_error_that_says_so() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*FRONTIERLAB, "datasets"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert done.returncode == 2
+    assert done.stderr == "Error: The result cannot be written to the standard output: No space left on device.\n"
+
+
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_terminal_without_unicode(options: list[str], overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")

@@ -48,6 +48,16 @@ def context() -> click.Context:
         ),
         ("as Settings(es_address=…); or", "as Settings(es_address=…); or"),
         ("fl.unknown(bin_width=3) and other=4", "fl.unknown(bin_width=3) and other=4"),
+        (
+            'write it otherwise, or open the logs with engine="spark". It has: abs.',
+            "write it otherwise, or open the logs with the variable FRONTIERLAB_ENGINE=spark. It has: abs.",
+        ),
+        (
+            "name it in the configuration file, in FRONTIERLAB_ES_ADDRESS or as Settings(es_address=…); or so",
+            "name it in the configuration file or in FRONTIERLAB_ES_ADDRESS; or so",
+        ),
+        ("Set it. In the connection panel these are fields of COOLR. Or so.", "Set it. Or so."),
+        ("frontierlab.create_config_file(…) writes one.", "frontierlab config create … writes one."),
         ("count(*) of redis://h?virtual_host=1", "count(*) of redis://h?virtual_host=1"),
     ],
 )
