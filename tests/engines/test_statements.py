@@ -13,7 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from frontierlab import Selection, filters, open_logs, spark
 from frontierlab.caching import counting, explanation, queries
-from frontierlab.engines import duck
+from frontierlab.engines import duck, functions
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.tables import Table
 from frontierlab.engines.translate import translate
@@ -159,6 +159,8 @@ def test_statements_have_the_same_frame_when_sqlglot_translates_them(dataset: Da
         selection = a_selection(draw)
         asked = [one for name in filters.__all__ for one in of_filters(name, selection)] + [*of_others(selection)]
         for one in asked:
+            if any(name in one.text for name in functions.HASHES):  # users' statements cannot have these
+                continue
             ours = with_duckdb(dataset, one, as_duckdb(one.text))
             plain = re.sub(r"\{(\w+)\}", r"`\1`", one.text.replace("SORT BY", "ORDER BY"))
             parsed = with_duckdb(dataset, one, translate(plain, one.tables))
