@@ -9,7 +9,8 @@ from typing import Any
 import pandas as pd
 import pytest
 from bokeh.document import Document
-from frontierlab_widgets import ExplorePanel, explore_work
+from frontierlab_widgets import ExplorePanel, explore_work, work_mixin
+from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.explore_work import TABS
 from frontierlab_widgets.panel import Phase
 from ipywidgets.embed import embed_data
@@ -196,3 +197,69 @@ def test_a_zoom_or_a_muted_line_of_the_page_is_undone_by_a_choice(panel: Explore
     assert panel.wait(LONG)
     new = make(panel._figures._shown[NAMES[0]].drawing)
     assert (plot.x_range.start, plot.y_range.end, line.muted) == (new.x_range.start, new.y_range.end, False)
+
+
+class CountedRefreshes:
+    """Counts how often the saved state is made anew, and says when."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count, self.made = 0, threading.Event()
+        usual = BokehFigures.refresh
+
+        def refresh(figures: BokehFigures) -> None:
+            usual(figures)
+            self.count += 1
+            self.made.set()
+
+        monkeypatch.setattr(BokehFigures, "refresh", refresh)
+
+
+def test_quick_choices_do_not_wait_for_the_saved_state_of_the_earlier(settings, monkeypatch) -> None:
+    monkeypatch.setitem(TABS, TAB, NAMES)
+    monkeypatch.setattr(work_mixin, "REST_SECONDS", 3.0)
+    refreshes, done = CountedRefreshes(monkeypatch), threading.Event()
+    panel = ExplorePanel(settings, tab=TAB)
+    panel.observe(lambda change: change["new"] is Phase.DONE and done.set(), "phase")
+    panel.dataset = "day"
+    first = panel._work
+    assert done.wait(LONG)
+    done.clear()
+    panel.selection = CONDITIONS  # the first is shown, and not saved yet
+    assert done.wait(LONG)
+    assert first.join(LONG)
+    assert refreshes.count == 0
+    assert refreshes.made.wait(LONG)  # nobody needs to wait for the panel
+    assert panel.wait(LONG)
+    assert refreshes.count == 1
+    assert drawn(panel) == expected(panel)
+
+
+def test_a_stop_leaves_in_the_saved_state_what_is_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = drawn(panel)
+    held = Held(monkeypatch, NAMES[1], CONDITIONS)
+    panel.selection = CONDITIONS
+    assert held.reached.wait(LONG)
+    panel.stop()
+    held.go.set()
+    assert panel.wait(LONG)
+    assert panel.phase is Phase.STOPPED
+    assert drawn(panel) == {**before, NAMES[0]: expected(panel)[NAMES[0]]}
+
+
+def test_what_a_frame_lacks_is_told_once_and_with_its_numbers(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [{"time": START + n, "db": "CONDBR2", "schema": "A"} for n in range(3)]
+    make_dataset(tmp_path / "datasets" / "part", rows, request={"selection": {"db": ["CONDBR2"]}})
+    monkeypatch.setitem(TABS, TAB, NAMES)
+    panel = ExplorePanel(fl.Settings(data_dir=tmp_path), dataset="part", tab=TAB)
+    assert panel.wait(LONG)
+    note = "The dataset part has only queries with db CONDBR2: others of this selection are not there."
+    assert all(frame.attrs["notes"] == [note] for frame in panel.frames.values())
+    assert panel._notes.value.count(note) == 1
+    panel.plot = NAMES[0]
+    button(panel, "Numbers").click()
+    assert note in panel._below.content.children[0].value
+    button(panel, "CSV").click()
+    assert panel.message.endswith(note)
+    panel.selection = CONDITIONS  # all of these are there
+    assert panel.wait(LONG)
+    assert panel.error == panel._notes.value == ""

@@ -33,17 +33,17 @@ from frontierlab_widgets.explore_work import (
     Part,
     compared,
     keywords_of,
+    notes_of,
     origin_of,
-    other_logs,
     run_filters,
     title_of,
+    write_report,
 )
 from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.formatting import error_box, notes
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
 from frontierlab_widgets.selection_fields import TIMES, SelectionFields
-from frontierlab_widgets.work import Work
 
 __all__ = ["ExplorePanel"]
 
@@ -259,6 +259,7 @@ class ExplorePanel(FiguresPanel):
             asked,
             lambda answer: self._asked(answer, tab),
             each=lambda part: self._take(part, tab),
+            at_rest=self._figures.refresh,
             stage="opening the dataset",
             replaceable=True,
         )
@@ -275,7 +276,8 @@ class ExplorePanel(FiguresPanel):
 
     def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
         self._picker.offer(answer["contents"])
-        self._notes.value = notes(answer["notes"]) + "".join(map(error_box, answer["errors"]))
+        lacks = dict.fromkeys([*answer["notes"], *notes_of(answer["frames"].values())])  # each once
+        self._notes.value = notes(lacks) + "".join(map(error_box, answer["errors"]))
         self._drawn, self.frames = tab, {**answer["frames"]}
         if self.plot not in self.frames and self.frames:
             self.plot = next(iter(self.frames))
@@ -285,7 +287,6 @@ class ExplorePanel(FiguresPanel):
         self._coming = None
         self.origin = answer["origin"]  # last: until everything is shown, the figures are stale
         self.check_origin()
-        self._figures.refresh()
 
     def _why_stale(self) -> str:
         if self._coming is None:
@@ -351,29 +352,15 @@ class ExplorePanel(FiguresPanel):
             path = Path(folder) / f"{self.computed_origin().dataset}-{self.plot}.{kind}"
             frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
             self._download.give(path, path.name)
-        self.message = f"{path.name}, {len(frame):,} rows, was given to the browser."
+        given = f"{path.name}, {len(frame):,} rows, was given to the browser."
+        self.message = " ".join([given, *notes_of([frame])])
 
     def report(self) -> None:
         """Write a report of all plots off the main thread, and download it."""
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
-        dataset, selection, settings = self.dataset, self.selection, self.require_settings()
-        compare = other_logs(self.compare, settings)
-
-        def write(work: Work) -> None:
-            running = fl.cancellable()
-            work.when_stopped(running.cancel)
-            with running, tempfile.TemporaryDirectory() as folder:
-                path = fl.report(
-                    dataset,
-                    selection,
-                    path=Path(folder) / f"{dataset}.html",
-                    compare=compare,
-                    settings=settings,
-                    progress=work.report,
-                )
-                self._download.give(path, path.name)
-
+        dataset, settings = self.dataset, self.require_settings()
+        write = partial(write_report, dataset, settings, self.selection, self.compare, self._download.give)
         self.begin(write, lambda _: setattr(self, "message", f"{dataset}.html was given to the browser."))
 
     def _show_below(self) -> None:
@@ -392,12 +379,9 @@ class ExplorePanel(FiguresPanel):
             return widgets.HTML(f"<p>{escape(title_of(self.plot))} is not drawn: open the tab that has it.</p>")
         frame = self.frames[self.plot]
         text = frame.head(_SHOWN).to_html(index=False, border=0, na_rep="")
-        more = (
-            f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
-            if len(frame) > _SHOWN
-            else ""
-        )
-        return widgets.HTML(f'<div class="frontierlab-numbers">{text}</div>{more}')
+        more = f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
+        more *= len(frame) > _SHOWN
+        return widgets.HTML(f'{notes(notes_of([frame]))}<div class="frontierlab-numbers">{text}</div>{more}')
 
     def _frame(self) -> pd.DataFrame:
         if self.plot not in self.frames:

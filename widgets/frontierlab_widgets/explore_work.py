@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Callable, Iterable
 from concurrent.futures import wait
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -29,10 +32,12 @@ __all__ = [
     "TABS",
     "compared",
     "keywords_of",
+    "notes_of",
     "origin_of",
     "other_logs",
     "run_filters",
     "title_of",
+    "write_report",
 ]
 
 ALL = "All on one page"
@@ -92,6 +97,11 @@ def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
     return {"bin_seconds": width} if name in CHAPTERS["Over time"] and width else {}
 
 
+def notes_of(frames: Iterable[pd.DataFrame]) -> list[str]:
+    """Return the notes of results on what they lack, each once."""
+    return [*dict.fromkeys(note for frame in frames for note in frame.attrs.get("notes", ()))]
+
+
 def run_filters(
     name: str,
     settings: Any,
@@ -139,6 +149,29 @@ def run_filters(
             known["of"] = (dataset.name, dataset.identity)
     partial = [] if dataset.state == "complete" else [f"The dataset {name} is incomplete: every number is too small."]
     return {"frames": frames, "errors": errors, "contents": known, "notes": partial, "origin": origin}
+
+
+def write_report(
+    name: str,
+    settings: Any,
+    selection: fl.Selection,
+    compare: str,
+    give: Callable[[Path, str], object],
+    work: Work,
+) -> None:
+    """Write a report of all plots of a dataset, and give it to the browser."""
+    running = fl.cancellable()
+    work.when_stopped(running.cancel)
+    with running, tempfile.TemporaryDirectory() as folder:
+        path = fl.report(
+            name,
+            selection,
+            path=Path(folder) / f"{name}.html",
+            compare=other_logs(compare, settings),
+            settings=settings,
+            progress=work.report,
+        )
+        give(path, path.name)
 
 
 def _contents(logs: Any, settings: Any) -> dict[str, Any]:

@@ -52,6 +52,7 @@ class Work:
         replaceable: bool = False,
     ) -> None:
         self.stopping = threading.Event()
+        self._awaited = threading.Event()
         self.replaceable = replaceable
         self.ended = False
         self.progress: Progress | None = None
@@ -78,8 +79,13 @@ class Work:
         if self.stopping.is_set():
             self._call(end)
 
+    def pause(self, seconds: float) -> None:
+        """Wait in the work's thread, but not while another thread waits for the end of the work."""
+        self._awaited.wait(seconds)
+
     def join(self, seconds: float | None = None) -> bool:
         """Wait for the end of the work, and return whether it has ended."""
+        self._awaited.set()
         if self._thread is not threading.current_thread():
             self._thread.join(seconds)
         return not self._thread.is_alive()

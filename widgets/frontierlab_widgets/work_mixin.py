@@ -17,12 +17,15 @@ from frontierlab_widgets.formatting import progress_line
 from frontierlab_widgets.shown_errors import PANEL_LOCK, ErrorMixin
 from frontierlab_widgets.work import Work, WorkStopped
 
-__all__ = ["Phase", "STOP_SECONDS", "WorkMixin"]
+__all__ = ["Phase", "REST_SECONDS", "STOP_SECONDS", "WorkMixin"]
 
 _STOPS = (WorkStopped, Cancelled, JobCancelled, InterruptedExtraction)  # errors that a stop causes
 
 STOP_SECONDS = 15.0
 """Seconds to wait for stopped work; after that the panel can be used again."""
+
+REST_SECONDS = 0.5
+"""Seconds without newer work after which a panel is at rest."""
 
 
 class Phase(StrEnum):
@@ -64,6 +67,7 @@ class WorkMixin(ErrorMixin):
         then: Callable[[Any], object] = lambda result: None,
         *,
         each: Callable[[Any], object] = lambda part: None,
+        at_rest: Callable[[], object] | None = None,
         stage: str = "working",
         replaceable: bool = False,
     ) -> None:
@@ -77,6 +81,9 @@ class WorkMixin(ErrorMixin):
             Called with the result, in the same thread; not if the work failed or was stopped. It may start other work.
         each
             Called in the same thread with each part that the work hands over; not once newer work has replaced it.
+        at_rest
+            Called in the same thread `REST_SECONDS` after the end, however the work ended; not if newer work has begun
+            by then. It is for what takes long and is not shown: a user who chooses quickly need not wait for it.
         stage
             Message until the first progress record.
         replaceable
@@ -94,7 +101,7 @@ class WorkMixin(ErrorMixin):
                 going.stop()
             take = functools.partial(self._take_part, each)
             self._work = Work(
-                run, functools.partial(self._finish, then), self._show, take=take, replaceable=replaceable
+                run, functools.partial(self._end, then, at_rest), self._show, take=take, replaceable=replaceable
             )
             self.error, self.message = "", ""
             self.progress = Progress(stage, 0, None, 0.0, None)
@@ -160,6 +167,21 @@ class WorkMixin(ErrorMixin):
             if work is self._work and not work.stopping.is_set():
                 with self.shown_errors():
                     each(part)
+
+    def _end(
+        self,
+        then: Callable[[Any], object],
+        at_rest: Callable[[], object] | None,
+        work: Work,
+        result: Any,
+        error: BaseException | None,
+    ) -> None:
+        self._finish(then, work, result, error)
+        if at_rest is not None:
+            work.pause(REST_SECONDS)
+            with PANEL_LOCK, self.shown_errors():
+                if work is self._work:
+                    at_rest()
 
     def _finish(self, then: Callable[[Any], object], work: Work, result: Any, error: BaseException | None) -> None:
         with PANEL_LOCK:
