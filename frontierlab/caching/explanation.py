@@ -45,7 +45,7 @@ GROUP BY taskid
 ORDER BY dbtime DESC, queries DESC, taskid"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Explanation:
     """The queries, payload intervals and tasks of a folder and tag; returned by `explain`.
 
@@ -82,6 +82,9 @@ class Explanation:
     totals: dict[str, int]
     problem: str = ""
     notes: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<Explanation of {self.folder}: {self.summary}>"
 
     @property
     def summary(self) -> str:
@@ -137,6 +140,11 @@ def explain(
         The Spark session to use. If one is given, Spark answers; otherwise ``engine`` of `settings` says what answers.
     allow_incomplete
         Use the existing files of an incomplete dataset; its figures are too small.
+
+    Returns
+    -------
+    Explanation
+        Frames of the queries, payload intervals and tasks; ``summary`` is a sentence.
 
     Raises
     ------

@@ -196,6 +196,7 @@ def test_cancelling_is_not_reported_as_missing_payloads(dataset: Dataset) -> Non
 def test_a_folder_without_queries(tmp_path: Path) -> None:
     found = explain(make_dataset(tmp_path / "none", []), sample.settings(), **RUN3)
     assert found.summary == "No served query of this folder and tag has an IOV."
+    assert repr(found) == f"<Explanation of {found.folder}: {found.summary}>"
     assert sorted(labels(explain_figure(found))) == [
         "No payload meets the IOVs that were asked for.",
         "No served query of this folder and tag has an IOV.",
