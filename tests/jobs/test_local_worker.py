@@ -195,11 +195,11 @@ def test_queued_jobs_survive_ended_and_killed_programs(settings):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signals_end_the_command(monkeypatch, number):
-    def serve(follow):
+    def serve(settings, follow=False):
         os.kill(os.getpid(), number)
         time.sleep(LONG)
 
-    monkeypatch.setattr(local_services, "_serve", serve)
+    monkeypatch.setattr(local_services, "serve", serve)
     before = signal.getsignal(signal.SIGTERM)
     try:
         assert local_services.main([]) == 0
