@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from frontierlab.engines.logs import Logs
     from frontierlab.storage.store import Datasets
 
-__all__ = ["KIND_SQL", "QUERY_KINDS", "Selection", "Where"]
+__all__ = ["KIND_SQL", "QUERY_KINDS", "Selection", "Where", "as_selection"]
 
 Time: TypeAlias = str | date | datetime | None
 Names: TypeAlias = str | Iterable[str | None] | None
@@ -242,6 +242,21 @@ class Selection:
         """
         alone = {name: request.get(name) for name in ("cached", "taskid") if request.get(name) is not None}
         return cls.from_json(request.get("selection") or {}).but(**alone)
+
+
+def as_selection(given: object) -> Selection:
+    """Return what an argument ``selection`` selects: all queries if it is None.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is not a `Selection`.
+    """
+    if given is None:
+        return Selection()
+    if not isinstance(given, Selection):
+        raise InvalidRequestError(f"selection={given!r} is not valid: give a frontierlab.Selection.")
+    return given
 
 
 def _any_of(name: str, expression: str, values: tuple[Any, ...] | None, args: dict[str, Any]) -> list[str]:

@@ -1,14 +1,22 @@
 import json
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import frontierlab as fl
 from frontierlab import Selection
 from frontierlab.errors import InvalidRequestError
+from frontierlab.filters import contents
 from frontierlab.selection import QUERY_KINDS
+from frontierlab.storage.dataset import Dataset
+from tests.support.logs import make_dataset
+
+FOLDER = {"db": "CONDBR2", "schema": "ATLAS_COOLONL_SCT", "nodefullpath": "/SCT/DAQ/Config/Chip", "tagname": "none"}
 
 texts = st.none() | st.text(max_size=6)
 numbers = st.none() | st.integers(-(2**63), 2**63 - 1)
@@ -139,3 +147,28 @@ def test_invalid_values_are_refused(where: dict[str, Any], message: str) -> None
 def test_invalid_json_is_refused(text: str, message: str) -> None:
     with pytest.raises(InvalidRequestError, match=message):
         Selection.from_json(text)
+
+
+@pytest.mark.parametrize("selection", ["CONDBR2", {"db": "CONDBR2"}])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda dataset, selection: fl.report(dataset, selection),
+        lambda dataset, selection: fl.caching.efficiency(
+            dataset, fl.sample.settings(), selection=selection, progress=False
+        ),
+        lambda dataset, selection: fl.caching.explain(dataset, fl.sample.settings(), selection=selection, **FOLDER),
+        lambda dataset, selection: fl.caching.what_if(dataset, fl.sample.settings(), selection=selection, **FOLDER),
+        lambda dataset, selection: contents.folders(dataset, selection=selection),
+        lambda dataset, selection: contents.tasks(dataset, selection=selection),
+        lambda _, selection: fl.extract(
+            fl.sample.settings(), source=fl.sample.path(), selection=selection, dry_run=True
+        ),
+    ],
+)
+def test_a_function_refuses_what_is_no_selection(
+    call: Callable[[Dataset, object], object], selection: object, tmp_path: Path
+) -> None:
+    dataset = make_dataset(tmp_path / "day", [{"db": "CONDBR2"}])
+    with pytest.raises(InvalidRequestError, match=r"^selection=.* is not valid: give a frontierlab\.Selection\.$"):
+        call(dataset, selection)

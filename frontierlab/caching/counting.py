@@ -22,7 +22,7 @@ import pyarrow.dataset
 from frontierlab.engines.asking import ANSWERED, Answered, answered, ask, write
 from frontierlab.engines.logs import DuckLogs, Logs
 from frontierlab.schema import MISSING_IOV
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 from frontierlab.util.cancelling import Cancellable, cancellable, check_cancelled
 
 __all__ = [
@@ -267,5 +267,5 @@ def count_queries(
 def _condition(paths: Sequence[str], selection: Selection | None) -> tuple[str, Mapping[str, Any]]:
     names = {f"path_{number}": path for number, path in enumerate(paths)}
     of_paths = [f"nodefullpath IN ({', '.join(f':{name}' for name in names)})"] if names else []
-    condition, args = (selection or Selection()).where(*of_paths)
+    condition, args = as_selection(selection).where(*of_paths)
     return condition, {"unknown": UNKNOWN_TAG, "missing": MISSING_IOV, **names, **args}

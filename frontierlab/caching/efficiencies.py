@@ -25,7 +25,7 @@ from frontierlab.engines.asking import ANSWERED, answered
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import CoolrError
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.store import Datasets
@@ -135,7 +135,7 @@ def efficiency(
     Raises
     ------
     InvalidRequestError
-        A folder is not in the dataset, or `folders` is invalid. COOLR was not called.
+        A folder is not in the dataset, or `folders` or `selection` is invalid. COOLR was not called.
     DatasetError
         The dataset does not exist or is incomplete.
     ConfigurationError
@@ -145,7 +145,7 @@ def efficiency(
     frontierlab.coolr.Cancelled
         `cancelled` was set.
     """
-    settings, selection = settings or Settings(), selection or Selection()
+    settings, selection = settings or Settings(), as_selection(selection)
     wanted = wanted_folders(folders)
     stop = threading.Event()
     with ExitStack() as stack:

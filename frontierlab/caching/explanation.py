@@ -149,7 +149,7 @@ def explain(
     Raises
     ------
     InvalidRequestError
-        The IOV base of the folder is not known.
+        The IOV base of the folder is not known, or `selection` is invalid.
     CoolrError
         COOLR was asked for the IOV base and did not answer.
     Cancelled

@@ -110,7 +110,8 @@ def what_if(
     Raises
     ------
     InvalidRequestError
-        A grid is invalid or does not fit the folder's IOV base; or the base or the tag is not known.
+        A grid is invalid or does not fit the folder's IOV base; the base or the tag is not known; or `selection` is
+        invalid.
     CoolrError
         COOLR does not give the payloads.
     Cancelled

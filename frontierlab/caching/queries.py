@@ -9,7 +9,7 @@ import pandas as pd
 from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 
 __all__ = ["FolderTag", "different_queries", "served"]
 
@@ -51,7 +51,7 @@ class FolderTag(NamedTuple):
 
 def served(folder: FolderTag, selection: Selection | None = None) -> tuple[str, dict[str, Any]]:
     """Return the WHERE clause for the served queries with an IOV of a folder and tag, and its parameter values."""
-    where, args = (selection or Selection()).where(*_SERVED)
+    where, args = as_selection(selection).where(*_SERVED)
     return where, args | {f"of_{name}": value for name, value in folder._asdict().items()}
 
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from frontierlab._version import __version__
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, EXTRA_TYPES, IOV_COLUMNS, Column, extra_columns
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
 from frontierlab.storage.manifest import Manifest
 from frontierlab.util.times import format_time, parse_time, to_milliseconds
@@ -165,8 +165,7 @@ def _combined(
     selection: Selection, given: Mapping[str, Any], db_instances: Sequence[str]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Combine a selection with the arguments that it has too; return these, and the other conditions as JSON."""
-    if not isinstance(selection, Selection):
-        raise InvalidRequestError(f"selection={selection!r} is not valid: give a frontierlab.Selection.")
+    selection = as_selection(selection)
     tasks = [*(selection.taskid or ())]
     task = tasks[0] if len(tasks) == 1 and tasks[0] is not None and tasks[0] >= 0 else None
     found = {}

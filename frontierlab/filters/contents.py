@@ -9,7 +9,7 @@ from frontierlab.engines.asking import ANSWERED, ask
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.filters.expressions import NODE, QUERIES
 from frontierlab.filters.question import Question
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 
 __all__ = ["folders", "tasks"]
 
@@ -32,7 +32,7 @@ def folders(logs: Source, catalogue: Catalogue | None = None, selection: Selecti
         A row is a folder, sorted by name: ``db``, ``schema``, ``nodefullpath`` (null if the log names no
         folder) and ``queries``.
     """
-    asked, statement = Question(QUERIES, NODE).put_to(as_logs(logs), "folders of a dataset", selection or Selection())
+    asked, statement = Question(QUERIES, NODE).put_to(as_logs(logs), "folders of a dataset", as_selection(selection))
     found = ask({"logs": asked}, statement.text, statement.args, description=statement.name)
     answered = found.attrs[ANSWERED]
     if catalogue is not None:
@@ -61,7 +61,7 @@ def tasks(logs: Source, selection: Selection | None = None) -> pd.DataFrame:
         A row is a task, most queries first: ``taskid``, ``taskname`` (null if the log gives no name) and
         ``queries``. Queries without a task are not counted.
     """
-    where, args = (selection or Selection()).where("taskid IS NOT NULL")
+    where, args = as_selection(selection).where("taskid IS NOT NULL")
     text = f"SELECT taskid, max(taskname) AS taskname, count(*) AS queries FROM {{logs}}{where} GROUP BY taskid"
     text += " ORDER BY queries DESC, taskid"
     return ask({"logs": as_logs(logs)}, text, args, description="tasks of a dataset")

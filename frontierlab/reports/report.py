@@ -17,7 +17,7 @@ from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.facts import facts, period_of, warnings
 from frontierlab.reports.html import target_of, write_page
 from frontierlab.reports.sections import Section, section, section_of_changes
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
 from frontierlab.storage.manifest import Outcome
 from frontierlab.storage.periods import Period
@@ -87,14 +87,14 @@ def report(
     DatasetError
         The dataset does not exist, or was deleted, renamed or replaced meanwhile.
     InvalidRequestError
-        `path` is a folder, or `compare` is invalid.
+        `path` is a folder, or `selection` or `compare` is invalid.
     StatementError, SparkError
         A statement failed, or Spark does not start.
     """
     settings = settings or Settings()
     logs, datasets = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=True)
     target = target_of(_place(datasets, settings) if path is None else path, "report.html")
-    selection = selection or Selection()
+    selection = as_selection(selection)
     other = None if compare is None else before(logs, selection, compare)
     outcome = datasets.outcome()
     shown = _shown(logs, selection, outcome)
