@@ -194,8 +194,9 @@ def _canonical(key: str, fields: Fields) -> str | None:
 
 
 def _unknown(key: str, place: str, valid: Iterable[str]) -> ConfigurationError:
-    near = difflib.get_close_matches(key.lower(), [name.lower() for name in valid], n=1)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    names = {name.lower(): name for name in valid}
+    near = difflib.get_close_matches(key.lower(), names, n=1)
+    hint = f" Did you mean {names[near[0]]}?" if near else ""
     return ConfigurationError(f"{place}: unknown key {key!r}.{hint} Valid keys: {', '.join(valid)}.")
 
 

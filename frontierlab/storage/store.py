@@ -45,12 +45,15 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
     DatasetError
         The dataset does not exist, is being planned, or is damaged.
     """
-    settings = settings or Settings()
+    return Dataset(_existing(name, settings or Settings()))
+
+
+def _existing(name: str, settings: Settings) -> Path:
     path = dataset_path(name, settings.data_dir)
     if not path.is_dir():
         names = ", ".join(dataset_names(settings.data_dir)) or "none yet"
         raise DatasetError(f"There is no dataset {name!r} in {path.parent}. Valid: {names}.")
-    return Dataset(path)
+    return path
 
 
 def period(
@@ -140,7 +143,7 @@ def delete_dataset(name: str, settings: Settings | None = None) -> None:
     DatasetError
         The dataset does not exist, is being written, or has a part that is being read. Nothing was removed.
     """
-    delete(dataset_path(name, (settings or Settings()).data_dir))
+    delete(_existing(name, settings or Settings()))
 
 
 def rename_dataset(name: str, new_name: str, settings: Settings | None = None) -> Dataset:

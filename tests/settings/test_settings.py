@@ -318,7 +318,7 @@ def test_unknown_key_of_a_file(tmp_path):
 def test_unknown_variable_and_unknown_argument(monkeypatch):
     assert "the arguments: unknown key 'es_idx'. Did you mean es_index?" in refusal(es_idx="a")
     monkeypatch.setenv("FRONTIERLAB_ES_PROT", "1")
-    assert "unknown key 'FRONTIERLAB_ES_PROT'. Did you mean frontierlab_es_port?" in refusal()
+    assert "unknown key 'FRONTIERLAB_ES_PROT'. Did you mean FRONTIERLAB_ES_PORT?" in refusal()
 
 
 def test_missing_file(tmp_path, monkeypatch):

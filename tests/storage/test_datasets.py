@@ -241,7 +241,7 @@ def test_a_damaged_dataset_can_be_deleted_once(settings, dataset):
     (dataset.path / "manifest.json").write_text("{")
     fl.datasets.delete_dataset("day", settings)
     assert fl.datasets.list_datasets(settings).empty
-    with pytest.raises(DatasetError, match="There is no dataset day in"):
+    with pytest.raises(DatasetError, match=r"There is no dataset 'day' in .*\. Valid: none yet\."):
         fl.datasets.delete_dataset("day", settings)
 
 
