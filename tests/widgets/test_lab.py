@@ -425,6 +425,8 @@ class TestExplore:
 
     def test_a_brushed_range_is_the_window_and_can_be_undone(self, few: Lab) -> None:
         few.panel.get_by_role("tab", name="Over time").click()
+        until_drawn(few, FEW["Over time"])
+        expect(few.button("CSV")).to_be_enabled()  # no figure changes any more: that would end the drag
         drag(few, until_drawn(few, FEW["Over time"])[0])
         expect(few.panel.get_by_text("Selected:")).to_contain_text("from 2026-10-01 ")
         assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
