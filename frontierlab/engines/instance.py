@@ -9,6 +9,7 @@ import secrets
 import shutil
 import tempfile
 import threading
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,17 +17,21 @@ from typing import Any
 import duckdb
 
 from frontierlab.engines.functions import macros
+from frontierlab.util.files import scratch_path
 
 __all__ = ["Limits", "connection", "spill_space"]
 
 _RESERVE = 1 << 30  # bytes of a disk that stay free
 _lock = threading.Lock()  # held while a database is opened or its limits change
 _current: _Database | None = None
+_scratch = ExitStack()  # the folders for intermediate results of this process, removed when it ends
 
 
 @dataclass(frozen=True)
 class Limits:
     """What DuckDB can use. The limits are of all statements of the process together; the latest ones apply.
+
+    Less memory applies when the statements that use more have ended.
 
     Parameters
     ----------
@@ -70,22 +75,20 @@ def connection(limits: Limits) -> duckdb.DuckDBPyConnection:
     space = spill_space(limits)
     with _lock:
         if _current is None or _current.folder != limits.folder:  # a database cannot change its folder
-            opened = _Database(limits)
-            _close()
-            _current = opened
+            _current = _Database(limits)  # statements that still run keep the one before until they end
         return _current.connection(limits, space)
 
 
 class _Database:
     def __init__(self, limits: Limits) -> None:
         self.folder = limits.folder
-        self.spilled = limits.folder / f"frontierlab-duckdb-{os.getpid()}-{secrets.token_hex(4)}"
+        spilled = _scratch_of(limits.folder)
         self._limits = limits
         config: dict[str, Any] = {
             "autoinstall_known_extensions": "false",  # nothing is loaded from the network
             "autoload_known_extensions": "false",
             "memory_limit": f"{limits.memory_mb}MB",
-            "temp_directory": str(self.spilled),
+            "temp_directory": str(spilled),
         }
         self.root = duckdb.connect(config=config | ({"threads": str(limits.threads)} if limits.threads else {}))
         self.root.execute(
@@ -96,31 +99,36 @@ class _Database:
 
     def connection(self, limits: Limits, space: int) -> duckdb.DuckDBPyConnection:
         if limits != self._limits:
-            self.root.execute(f"SET GLOBAL memory_limit = '{limits.memory_mb}MB'")
-            self.root.execute(f"SET GLOBAL threads = {limits.threads}" if limits.threads else "RESET GLOBAL threads")
-            self._limits = limits
+            with suppress(duckdb.OutOfMemoryException):  # statements that still run have more; the next one tries again
+                self.root.execute(f"SET GLOBAL memory_limit = '{limits.memory_mb}MB'")
+                threads = f"SET GLOBAL threads = {limits.threads}" if limits.threads else "RESET GLOBAL threads"
+                self.root.execute(threads)
+                self._limits = limits
         self.root.execute(f"SET GLOBAL max_temp_directory_size = '{space}B'")
         return self.root.cursor()
 
 
-def _close() -> None:
-    """Close the current database; statements that still run keep it until they end."""
-    if _current is not None:
-        _current.root.close()
+def _scratch_of(folder: Path) -> Path:
+    """Return the path of a folder that DuckDB makes when it needs one; remove what killed processes have left there."""
+    try:
+        return _scratch.enter_context(scratch_path(folder, "frontierlab-duckdb-"))
+    except (OSError, NotImplementedError):  # a full disk, or one without locks; most statements need no disk
+        return folder / f"frontierlab-duckdb-{secrets.token_hex(6)}"
 
 
 def _close_at_exit() -> None:
-    _close()
     if _current is not None:
-        shutil.rmtree(_current.spilled, ignore_errors=True)
+        with suppress(duckdb.Error):  # a statement still runs, in a thread that ends with the process
+            _current.root.close()
+    _scratch.close()
 
 
 def _leave_to_parent() -> None:
     """Forget the database in a forked process, which has none of its threads and would wait for them to end it."""
-    global _current, _lock
-    if _current is not None:
-        ctypes.pythonapi.Py_IncRef(ctypes.py_object(_current.root))  # never ended here
-    _current, _lock = None, threading.Lock()
+    global _current, _lock, _scratch
+    for parents in (_current, _scratch):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(parents))  # never ended here
+    _current, _lock, _scratch = None, threading.Lock(), ExitStack()
 
 
 atexit.register(_close_at_exit)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-__all__ = ["is_temporary", "reason", "replacing", "scratch_folder", "sync", "write_text"]
+__all__ = ["is_temporary", "reason", "replacing", "scratch_folder", "scratch_path", "sync", "write_text"]
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{12}")
 
@@ -56,7 +56,17 @@ def reason(error: OSError, path: Path) -> str:
 
 @contextmanager
 def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
-    """Yield an empty folder that is removed at the end; first remove such folders of killed processes.
+    """Yield an empty folder that is removed at the end; first remove such folders of killed processes."""
+    with scratch_path(parent, prefix) as folder:
+        folder.mkdir()
+        yield folder
+
+
+@contextmanager
+def scratch_path(parent: Path, prefix: str) -> Iterator[Path]:
+    """Yield the path of a folder that the caller can make; it is removed at the end.
+
+    First such folders of killed processes are removed.
 
     A lock file beside the folder is held while the folder is in use; it is released when the process ends.
     """
@@ -66,7 +76,6 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
                 shutil.rmtree(parent / name, ignore_errors=True)
     folder = parent / f"{prefix}{secrets.token_hex(6)}"
     with _holding(folder.with_name(f"{folder.name}.lock")):
-        folder.mkdir()
         try:
             yield folder
         finally:
@@ -75,11 +84,14 @@ def scratch_folder(parent: Path, prefix: str) -> Iterator[Path]:
 
 @contextmanager
 def _holding(file: Path) -> Iterator[bool]:
-    """Hold the lock of a folder and remove the lock file at the end; yield False if another process holds it."""
+    """Hold the lock of a folder and remove the lock file at the end; yield False if it is another's.
+
+    It is another's if another process holds it, or if another user made it.
+    """
     lock = filelock.FileLock(file, timeout=0, thread_local=False)
     try:
         lock.acquire()
-    except filelock.Timeout:
+    except (filelock.Timeout, PermissionError):
         yield False
         return
     try:

@@ -1,3 +1,5 @@
+import contextvars
+import errno
 import os
 import shutil
 import signal
@@ -19,8 +21,10 @@ import pytest
 
 from frontierlab import cancellable
 from frontierlab.engines import Limits, Table, duck
+from frontierlab.engines.instance import connection
 from frontierlab.engines.translate import translate
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, StatementError
+from frontierlab.util.files import scratch_path
 from tests.support.logs import START, make_dataset
 
 LONG = "SELECT count(*) AS n FROM range(10000000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
@@ -174,7 +178,8 @@ def test_what_memory_cannot_hold_goes_to_the_disk_and_is_removed(tmp_path: Path)
             {}, LARGE.replace("hash(range)", "(hash(range) >> 1)::BIGINT"), tmp_path / "out.parquet", limits=limits
         )
     assert any(name.startswith("duckdb_temp") for name in seen if not name.endswith("_owner")), set(seen)
-    left = [file.name for file in tmp_path.rglob("*") if file.is_file() and not file.name.endswith("_owner")]
+    kept = ("_owner", ".lock")  # while this process runs
+    left = [file.name for file in tmp_path.rglob("*") if file.is_file() and not file.name.endswith(kept)]
     assert left == ["out.parquet"]
     assert pq.read_schema(tmp_path / "out.parquet").types == [pa.int64(), pa.int64()]
 
@@ -192,6 +197,36 @@ def test_without_space_on_the_disk_the_error_says_so(tmp_path: Path, monkeypatch
     assert ask("SELECT 1 AS n", limits=limits)["n"].tolist() == [1]
 
 
+def test_what_a_killed_process_left_on_the_disk_is_removed(tmp_path: Path) -> None:
+    left = tmp_path / "frontierlab-duckdb-0123456789ab"
+    left.mkdir()
+    (left / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"x")
+    with scratch_path(tmp_path, "frontierlab-duckdb-") as in_use:
+        in_use.mkdir()
+        left.mkdir()
+        assert ask("SELECT 1 AS n", limits=Limits(spill_dir=tmp_path))["n"].tolist() == [1]
+        assert in_use.exists()
+        assert not left.exists()
+
+
+def test_a_full_disk_does_not_matter_to_what_fits_into_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("frontierlab.util.files.filelock.FileLock.acquire", fail)
+    assert ask("SELECT 1 AS n", limits=Limits(spill_dir=tmp_path))["n"].tolist() == [1]
+
+
+def test_less_memory_waits_for_a_statement_that_has_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    full = shutil._ntuple_diskusage(10**12, 10**12, 0)  # type: ignore[attr-defined]
+    monkeypatch.setattr("frontierlab.engines.instance.shutil.disk_usage", lambda _: full)
+    limit = "SELECT current_setting('memory_limit') AS it"
+    with connection(Limits(400, spill_dir=tmp_path)) as large:
+        large.execute("CREATE TEMP TABLE held AS SELECT hash(range) AS h FROM range(12000000)")
+        assert ask(limit, limits=Limits(64, spill_dir=tmp_path))["it"].tolist() == ["381.4 MiB"]
+    assert ask(limit, limits=Limits(64, spill_dir=tmp_path))["it"].tolist() == ["61.0 MiB"]
+
+
 # ---- threads and processes --------------------------------------------------------------------------
 
 
@@ -203,6 +238,19 @@ def test_threads_ask_at_once_each_its_own_tables(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(total, range(64))) == [n % 8 * (n % 8 + 1) for n in range(64)]
+
+
+def test_a_statement_goes_on_while_others_have_another_folder(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(1) as pool, cancellable() as work:
+        running = pool.submit(contextvars.copy_context().run, ask, LONG, limits=Limits(spill_dir=tmp_path))
+        time.sleep(0.3)
+        for folder in (None, tmp_path, None):
+            assert ask("SELECT 1 AS n", limits=Limits(spill_dir=folder))["n"].tolist() == [1]
+        assert not running.done()
+        work.cancel()
+        with pytest.raises(Cancelled):
+            running.result(timeout=10)
+    assert ask("SELECT 1 AS n", limits=Limits(spill_dir=tmp_path))["n"].tolist() == [1]
 
 
 @pytest.mark.slow
