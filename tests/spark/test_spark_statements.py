@@ -330,7 +330,7 @@ def test_results_come_through_a_unix_socket_in_a_private_folder(
     assert secret is None
     assert len(path) < 104
     assert Path(path).parent.stat().st_mode & 0o777 == 0o700
-    assert not Path(path).exists()
+    wait_for(lambda: not Path(path).exists(), "the end of the socket")  # Java removes it after the last byte
 
 
 @pytest.mark.spark

@@ -167,7 +167,7 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     panel.selection = CONDITIONS
     assert held.reached.wait(LONG)
     assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2", "", ""]
-    assert [figure.styles.get("opacity") for figure in figures(panel)] == [None, "0.45", "0.45"]
+    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "0.45", "0.45"]
     assert "frontierlab-stale" not in panel._figures._dom_classes
     assert panel.stale == "The figures are being drawn; what is grey is of an earlier choice."
     assert button(panel, "CSV").disabled
@@ -182,7 +182,7 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     assert panel.wait(LONG)
     assert panel.stale == ""
     assert [figure.above[1].text for figure in figures(panel)] == [""] * 3
-    assert [figure.styles for figure in figures(panel)] == [{}] * 3
+    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "1", "1"]
     assert drawn(panel) == expected(panel)
 
 
@@ -252,7 +252,7 @@ def test_what_a_frame_lacks_is_told_once_and_with_its_numbers(tmp_path, monkeypa
     monkeypatch.setitem(TABS, TAB, NAMES)
     panel = ExplorePanel(fl.Settings(data_dir=tmp_path), dataset="part", tab=TAB)
     assert panel.wait(LONG)
-    note = "The dataset part has only queries with db CONDBR2: others of this selection are not there."
+    note = "The dataset part has only queries with db CONDBR2: other queries of this selection are missing."
     assert all(frame.attrs["notes"] == [note] for frame in panel.frames.values())
     assert panel._notes.value.count(note) == 1
     panel.plot = NAMES[0]

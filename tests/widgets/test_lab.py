@@ -437,8 +437,15 @@ class TestExplore:
         few.panel.get_by_role("tab", name="Over time").click()
         for figure in until_drawn(few, FEW["Over time"]):
             figure.evaluate("one => { one.isTheSame = true }")
-        few.field("database").select_option(label=few.field("database").locator("option").nth(1).inner_text())
-        expect(few.button("CSV")).to_be_enabled()  # once all is shown
+        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
+        few.field("database").select_option(label=name)
+        few.page.wait_for_function(
+            """([words, count]) => Bokeh.documents.some((one) => one.roots().some((root) =>
+                [...root.references()].filter(({ text }) => text === words).length === count))""",
+            arg=["db CONDBR2", FEW["Over time"]],
+            timeout=LONG,
+        )
+        expect(few.button("CSV")).to_be_enabled()
         updated = until_drawn(few, FEW["Over time"])
         assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
         updated[0].scroll_into_view_if_needed()

@@ -29,6 +29,7 @@ __all__ = ["BokehFigures", "darken"]
 
 _FORMER = 32  # replaced figures that the page may still send messages about
 _GREY = {"opacity": "0.45", "filter": "grayscale(1)"}  # as in static/panel.css
+_PLAIN = {"opacity": "1", "filter": "none"}  # said in full: BokehJS does not always undo a style that is taken away
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
 
 
@@ -237,7 +238,7 @@ class BokehFigures(widgets.VBox):
         assert self.view is not None
         with self.view.one_patch():
             for name, one in kept.items():
-                one.figure.styles = {} if name in drawings else _GREY
+                one.figure.styles = _PLAIN if name in drawings else _GREY
                 if name in drawings and one.drawing is not drawings[name]:
                     update(one.figure, one.drawing, drawings[name])
             if figures != self.view.page.children:

@@ -320,6 +320,7 @@ class ExplorePanel(FiguresPanel):
         for tool in figure.tools:
             if isinstance(tool, BoxSelectTool):  # the plot has a time axis
                 figure.toolbar.active_drag = tool
+                tool.persistent = False  # the figure then shows this range, without a box over it
                 figure.on_event(SelectionGeometry, self._brushed)
 
     def _brushed(self, event: Any) -> None:
