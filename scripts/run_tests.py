@@ -24,9 +24,9 @@ from tests.services.starts import FILE, summary  # noqa: E402
 
 # Only one process uses Elasticsearch, Redis or the Spark session; Chromium and JupyterLab are started here, for all.
 PROCESSES = {
-    "spark": "(spark or browser) and not (elasticsearch or redis or jupyter)",
+    "spark": "(spark or browser or jupyter) and not (elasticsearch or redis)",
     "servers": "elasticsearch or redis",
-    "rest": "not (elasticsearch or redis) and (jupyter or not (spark or browser))",
+    "rest": "not (spark or browser or jupyter or elasticsearch or redis)",
 }
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
@@ -78,6 +78,8 @@ def main() -> int:
     """Run the tests, and return the exit status."""
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes are ended too
+    # A shell lets its background programs ignore Ctrl-C, and the tests of Ctrl-C would wait for it in vain.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="frontierlab-tests-")))
         starts = folder / "starts"
