@@ -29,6 +29,7 @@ def content(plot: Any) -> str:
     document.add_root(plot)
     text = json.dumps(document.to_json(deferred=False)["roots"])
     document.remove_root(plot)
+    text = text.replace('"text": "", ', "")  # the default, which Bokeh writes only where it was set
     numbers: dict[str, int] = {}
     return re.sub(r'"(p\d+)"', lambda found: f'"#{numbers.setdefault(found[1], len(numbers))}"', text)
 

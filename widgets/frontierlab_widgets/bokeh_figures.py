@@ -238,7 +238,10 @@ class BokehFigures(widgets.VBox):
         assert self.view is not None
         with self.view.one_patch():
             for name, one in kept.items():
-                one.figure.styles = _PLAIN if name in drawings else _GREY
+                if name not in drawings:
+                    one.figure.styles = _GREY
+                elif one.figure.styles:
+                    one.figure.styles = _PLAIN
                 if name in drawings and one.drawing is not drawings[name]:
                     update(one.figure, one.drawing, drawings[name])
             if figures != self.view.page.children:
