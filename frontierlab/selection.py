@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from frontierlab.engines.logs import Logs
     from frontierlab.storage.store import Datasets
 
-__all__ = ["KIND_SQL", "QUERY_KINDS", "Selection", "Where", "as_selection"]
+__all__ = ["KIND_SQL", "LISTED", "QUERY_KINDS", "Selection", "Where", "as_selection"]
 
 Time: TypeAlias = str | date | datetime | None
 Names: TypeAlias = str | Iterable[str | None] | None
@@ -32,8 +32,10 @@ QUERY_KINDS = ("disconn", "rejected", "procerror", "first query")
 KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '{flag}'" for flag in QUERY_KINDS[:-1]))
 """The kind of a query that was not cached, in SQL."""
 
-_LISTED = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
-_NAMES = tuple(column for column in _LISTED if column != "taskid")
+LISTED = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
+"""The columns of which a selection lists values."""
+
+_NAMES = tuple(column for column in LISTED if column != "taskid")
 
 
 class Where(TypedDict, total=False):
@@ -175,7 +177,7 @@ class Selection:
         """Return the WHERE clause for the selection and more conditions, and the values of its parameters."""
         found: list[str] = []
         args: dict[str, Any] = {}
-        for column in _LISTED:
+        for column in LISTED:
             found += _any_of(column, column, getattr(self, column), args)
         if self.cached is not None:
             found.append("cached" if self.cached else "NOT cached")
@@ -192,7 +194,7 @@ class Selection:
     def in_words(self) -> str:
         """Describe the selection for a title; empty text if it selects all queries."""
         words = []
-        for column in (*_LISTED, "kind"):
+        for column in (*LISTED, "kind"):
             values = getattr(self, column) or ()
             if values:
                 shown = ["(none named)" if value is None else str(value) for value in values[:3]]

@@ -12,7 +12,7 @@ import pandas as pd
 from frontierlab.engines import duck
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.instance import Limits
-from frontierlab.engines.logs import DuckLogs, Logs, SparkLogs, unchanged
+from frontierlab.engines.logs import DuckLogs, Engine, Logs, SparkLogs, unchanged
 from frontierlab.engines.tables import Table
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.statements import run_on
@@ -77,7 +77,7 @@ def ask(
             frame = duck.run(ours, as_duckdb(statement), args, description=description, limits=limits)
         else:
             frame = run_on(_in_spark(tables), statement, args, description=description)
-    frame.attrs[ANSWERED] = _answered(tables, begun)
+    frame.attrs[ANSWERED] = _answered(tables, "spark" if files is None else "duckdb", begun)
     return frame
 
 
@@ -105,7 +105,7 @@ def write(
         folder.mkdir()
         with unchanged(*tables.values()):
             duck.write(ours, as_duckdb(statement), folder / "0.parquet", args, description=description, limits=limits)
-        return _answered(tables, begun)
+        return _answered(tables, "duckdb", begun)
     frames = _in_spark(tables)
     session = next(iter(frames.values())).sparkSession
 
@@ -116,12 +116,11 @@ def write(
 
     with unchanged(*tables.values()):
         in_spark(session, save, description, description=description)
-    return _answered(tables, begun)
+    return _answered(tables, "spark", begun)
 
 
-def _answered(tables: Mapping[str, Logs], begun: float) -> Answered:
+def _answered(tables: Mapping[str, Logs], engine: Engine, begun: float) -> Answered:
     source = "summary" if all(one.shape for one in tables.values()) else "queries"
-    engine = "duckdb" if _in_files(tables) else "spark"
     return Answered({"engine": engine, "from": source, "seconds": time.perf_counter() - begun})
 
 

@@ -23,7 +23,7 @@ from frontierlab.elastic.index_fields import Field
 from frontierlab.elastic.queries import ALL, NONE, all_of, any_of, in_indices, missing, none_of, terms
 from frontierlab.errors import InvalidRequestError
 from frontierlab.schema import COLUMNS
-from frontierlab.selection import QUERY_KINDS, Selection
+from frontierlab.selection import LISTED, QUERY_KINDS, Selection
 
 __all__ = ["COMPLETED", "FIELDS", "IndexFields", "Narrowing", "combined", "fields_of", "narrowing"]
 
@@ -41,7 +41,7 @@ _BITS = {"byte": 7, "short": 15, "integer": 31, "long": 63}
 _RANGES = {name: range(-(2**bits), 2**bits) for name, bits in _BITS.items()} | {"unsigned_long": range(2**64)}
 _NUMBERS = (*_RANGES, "double", "float")
 _FLAGS = ("boolean", *_NUMBERS)
-_LISTED = ("db", "schema", "taskid", "frontierserver", "computingsite", "squid")
+_GIVEN = tuple(name for name in LISTED if name not in COMPLETED)  # by a document itself
 _PLAIN_INTEGER = "-?(0|[1-9][0-9]*)"
 # how a flag can be written in an index of keywords, if it is plainly the one or the other
 _WORDS = {
@@ -103,7 +103,7 @@ def fields_of(selection: Selection, complete: bool) -> list[str]:
     complete
         Whether folders and tags are completed from the catalogue, so that ids count too.
     """
-    columns = [name for name in (*_LISTED, *COMPLETED) if getattr(selection, name) is not None]
+    columns = [name for name in (*_GIVEN, *COMPLETED) if getattr(selection, name) is not None]
     if complete and not COMPLETED.keys().isdisjoint(columns):
         columns += ["schema", *(COMPLETED[name] for name in COMPLETED if name in columns)]
     if selection.cached is not None or selection.kind:
@@ -139,7 +139,7 @@ def narrowing(
         With `certain`: the server cannot decide a condition in an index.
     """
     maker = _Maker(indices, certain)
-    filters = [maker.listed(name, getattr(selection, name)) for name in _LISTED]
+    filters = [maker.listed(name, getattr(selection, name)) for name in _GIVEN]
     for name, by_id in COMPLETED.items():
         values = getattr(selection, name)
         if values is not None:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.selection import QUERY_KINDS, Selection
+from frontierlab.selection import LISTED, QUERY_KINDS, Selection
 from frontierlab.util.times import to_milliseconds
 
 __all__ = ["keeper", "selected"]
-
-_OTHERS = ("since", "until", "cached", "kind", "min_querytime")
 
 
 def keeper(selection: Selection) -> Callable[[pa.Table], pa.Array] | None:
@@ -33,7 +30,7 @@ def selected(rows: pa.Table, selection: Selection) -> pa.Array:
         The selection.
     """
     found: list[Any] = []
-    for column in (field.name for field in fields(selection) if field.name not in _OTHERS):
+    for column in LISTED:
         if getattr(selection, column) is not None:
             found.append(_is_any(_whole(rows, column), getattr(selection, column)))
     if selection.cached is not None:

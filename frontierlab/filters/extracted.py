@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from frontierlab.engines.logs import Logs
-from frontierlab.selection import Selection
+from frontierlab.selection import LISTED, Selection
 from frontierlab.storage.periods import several
 
 __all__ = ["NotExtracted", "notes_of_extraction", "part_extracted"]
-
-_LISTED = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
 
 
 class NotExtracted(UserWarning):
@@ -29,7 +27,7 @@ def part_extracted(selection: Selection, extracted: Selection) -> Literal["all",
     extracted
         The conditions that the dataset was extracted with; times are not compared.
     """
-    parts = [_of_list(getattr(selection, name), getattr(extracted, name)) for name in (*_LISTED, "kind")]
+    parts = [_of_list(getattr(selection, name), getattr(extracted, name)) for name in (*LISTED, "kind")]
     cached, had = (False if one.kind else one.cached for one in (selection, extracted))
     parts.append(_of_list(None if cached is None else [cached], None if had is None else [had]))
     if extracted.min_querytime is not None:
