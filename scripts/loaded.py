@@ -9,6 +9,7 @@ longer than on a quiet machine. Tests that depend on either fail here.
 from __future__ import annotations
 
 import argparse
+import signal
 import subprocess
 import sys
 import threading
@@ -38,6 +39,10 @@ def main() -> int:
     given, arguments = parser.parse_known_args()
     if not arguments:
         arguments = sorted(str(file) for pattern in SPARK_LAB_JOBS for file in PROJECT.glob(pattern))
+    # Started in the background of a script, Python ignores Ctrl-C, and so would the tests of Ctrl-C. An exit by SIGTERM
+    # runs the clean-up below: a JupyterLab and a program that were left behind would use the processors for ever.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     ended = threading.Event()
     with JupyterServer() as server, subprocess.Popen([sys.executable, "-c", LOAD]) as load:
         thread = threading.Thread(target=restart_kernels, args=(server, ended), daemon=True)
