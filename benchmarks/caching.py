@@ -4,8 +4,10 @@
 5 ms, and prints a table; times are the median of several rounds in which the peers take turns.
 
 - efficiency: `frontierlab.caching.efficiency`, all folders and tags, with an empty cache of COOLR's answers
-- counting alone: the part that the engine counts, written to a file: the queries of each folder and tag, and how often
-  each different query came, by Squid and task
+- efficiency, warm: the same, where COOLR's answers are in the cache
+- counting: the part that the engine counts, written to a file: the queries of each folder and tag, and how often each
+  different query came, by Squid and task
+- counting, bare: the same two statements, written for DuckDB alone, on the same files, written to Parquet files
 - count distinct: one statement that only counts the queries and the different queries of each folder and tag
 - one by one: one request to COOLR per query, one after the other, as today's tool does; some of the queries are
   measured, and the time for all is extrapolated
@@ -24,6 +26,7 @@ from collections.abc import Callable
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+import duckdb
 import pandas as pd
 import requests
 
@@ -32,6 +35,7 @@ from frontierlab import Settings
 from frontierlab.caching.counting import count_folders, count_queries
 from frontierlab.engines import Logs
 from frontierlab.sample import World
+from frontierlab.storage.store import open_dataset
 from tests.services.coolr import CoolrServer
 
 DOCUMENTS = 1.17  # per query that counts
@@ -46,10 +50,43 @@ SELECT db, schema, nodefullpath, tagname, count(*) AS queries,
 FROM logs {SERVED}
 GROUP BY db, schema, nodefullpath, tagname"""
 
+ASKED = """\
+WITH asked AS (
+  SELECT db, schema, nodefullpath, coalesce(tagname, 'unknown') AS tagname, nodetime, taskid, squid, sqlhash,
+         coalesce(since, -1) AS since, coalesce(until, -1) AS until, fsize, dbtime, coalesce(cached, false) AS cached,
+         coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) AS failed,
+         since >= 0 AND until >= since AS counts
+  FROM logs
+)
+"""
+
+FOLDERS = """\
+SELECT db, schema, nodefullpath, tagname, nodetime,
+       count(*) FILTER (WHERE counts AND NOT failed) AS queries,
+       count(*) FILTER (WHERE counts AND NOT failed AND cached) AS cached,
+       count(*) FILTER (WHERE counts AND NOT failed AND NOT cached) AS uncached,
+       count(*) FILTER (WHERE counts AND failed) AS failed,
+       count(*) FILTER (WHERE (since < 0) != (until < 0)) AS half_given,
+       count(*) FILTER (WHERE until >= 0 AND until < since) AS backwards,
+       sum(fsize) FILTER (WHERE counts AND NOT failed AND NOT cached) AS bytes_served,
+       min(since) FILTER (WHERE counts AND NOT failed) AS first,
+       max(until) FILTER (WHERE counts AND NOT failed) AS last
+FROM asked GROUP BY ALL"""
+
+QUERIES = """\
+SELECT hash(db, schema, nodefullpath, tagname) AS folder_hash, sqlhash, since, until, hash(squid) AS squid, taskid,
+       count(*) AS queries,
+       count(*) FILTER (WHERE NOT cached) AS uncached,
+       sum(fsize) FILTER (WHERE NOT cached) AS bytes,
+       count(fsize) FILTER (WHERE NOT cached) AS bodies,
+       sum(dbtime) FILTER (WHERE NOT cached) AS dbtime,
+       count(dbtime) FILTER (WHERE NOT cached) AS timed
+FROM asked WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL GROUP BY ALL"""
+
 SOME = f"""\
 SELECT db, schema, nodefullpath AS node, tagname AS tag, iov_since AS since, iov_until AS until
 FROM logs {SERVED} AND array_contains(:known, tagname)
-ORDER BY xxhash64(pandaid, time, sqlhash)
+ORDER BY sqlhash, pandaid, time
 LIMIT 10000"""
 
 
@@ -67,10 +104,21 @@ def one_by_one(queries: pd.DataFrame, host: str) -> int:
     return len(found)
 
 
-def counting_alone(logs: Logs, target: Path) -> None:
+def counting(logs: Logs, target: Path) -> None:
     """Count what efficiency counts."""
     count_folders(logs)
     count_queries(logs, target, 1)
+    shutil.rmtree(target)
+
+
+def bare_counting(files: list[Path], target: Path) -> None:
+    """Count the same with DuckDB alone."""
+    listed = ", ".join(f"'{file}'" for file in files)
+    target.mkdir()
+    with duckdb.connect() as connection:
+        connection.execute(f"SET TimeZone = 'UTC'; CREATE VIEW logs AS SELECT * FROM read_parquet([{listed}])")
+        for name, statement in {"folders": FOLDERS, "queries": QUERIES}.items():
+            connection.execute(f"COPY ({ASKED}{statement}) TO '{target / name}.parquet' (FORMAT parquet)")
     shutil.rmtree(target)
 
 
@@ -101,8 +149,10 @@ def table(times: dict[str, list[float]], queries: int, sample: int, calls: int) 
     """Return the table as Markdown."""
     took = {peer: statistics.median(values) for peer, values in times.items()}
     lines = ["| | seconds | efficiency takes … times as long | calls of COOLR |", "|---|---:|---:|---:|"]
-    for peer, asked in (("efficiency", calls), ("counting alone", 0), ("count distinct", 0)):
-        lines.append(f"| {peer} | {took[peer]:.1f} | {took['efficiency'] / took[peer]:.2f} | {asked:,} |")
+    for peer in took:
+        if peer != "one by one":
+            asked = calls if peer == "efficiency" else 0
+            lines.append(f"| {peer} | {took[peer]:.2f} | {took['efficiency'] / took[peer]:.2f} | {asked:,} |")
     walk = took["one by one"] / sample * queries
     what = f"one by one, extrapolated from {sample:,} queries in {took['one by one']:.1f} s"
     return "\n".join([*lines, f"| {what} | {walk:,.0f} | 1/{walk / took['efficiency']:,.0f} | {queries:,} |"])
@@ -111,12 +161,16 @@ def table(times: dict[str, list[float]], queries: int, sample: int, calls: int) 
 def measure(live: Settings, sample: int, rounds: int, calls: Callable[[], int]) -> None:
     """Measure the peers in turns, and print the table."""
     logs = fl.open_logs("benchmark", settings=live)
+    files = open_dataset("benchmark", live).files()
+    warm = live.model_copy(update={"coolr_cache_hours": 24.0})
     known = World().catalogue["tag"].drop_null().unique().to_pylist()
     some = fl.sql(logs, SOME, known=known).head(sample)
     counts = fl.sql(logs, DISTINCT)
     peers: dict[str, Callable[[], object]] = {
         "efficiency": lambda: fl.caching.efficiency("benchmark", live, progress=False),
-        "counting alone": lambda: counting_alone(logs, live.data_dir / "counted"),
+        "efficiency, warm": lambda: fl.caching.efficiency("benchmark", warm, progress=False),
+        "counting": lambda: counting(logs, live.data_dir / "counted"),
+        "counting, bare": lambda: bare_counting(files, live.data_dir / "counted"),
         "count distinct": lambda: fl.sql(logs, DISTINCT),
         "one by one": lambda: one_by_one(some, live.coolr_host),
     }
