@@ -2,44 +2,33 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import ipywidgets as widgets
-import pandas as pd
 import traitlets
 from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool
 
 import frontierlab as fl
-from frontierlab import filters, plots
+from frontierlab import plots
 from frontierlab.engines.asking import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.plots.drawing import Drawing
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.bokeh_figures import BokehFigures
-from frontierlab_widgets.browser_files import Download
-from frontierlab_widgets.closable_box import ClosableBox
-from frontierlab_widgets.code_box import CodeBox, Expression, call
+from frontierlab_widgets.explore_exports import ExploreExports
 from frontierlab_widgets.explore_work import (
-    ALL,
     COMPARE,
     OTHER,
     TABS,
     Part,
-    compared,
-    keywords_of,
     notes_of,
     origin_of,
     run_filters,
-    title_of,
-    write_report,
 )
-from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.formatting import error_box, notes
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
@@ -50,7 +39,7 @@ __all__ = ["ExplorePanel"]
 _PAST = 50
 
 
-class ExplorePanel(FiguresPanel):
+class ExplorePanel(ExploreExports):
     """All plots of a dataset, or of a selected part of it.
 
     Parameters
@@ -80,10 +69,6 @@ class ExplorePanel(FiguresPanel):
     title = "Explore"
 
     tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(saved=True)
-    compare = traitlets.Unicode().tag(saved=True)
-    plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(saved=True)
-    below = traitlets.Enum(["", "Numbers", "SQL", "Code"], "")
-    frames = traitlets.Dict()
 
     def build(self) -> list[widgets.Widget]:
         """Build the pickers, the tabs with the figures, and the actions on a plot."""
@@ -110,40 +95,23 @@ class ExplorePanel(FiguresPanel):
         self._show_choices()
         self.bind("tab", self._tabs_value())
         self.observe(self._remember, "selection")
-        plot = self._build_plot()
+        exports = self.build_exports()
         about = self.watch_origin([self._notes, self._figures, self._below.content], "compare", "phase")
         self.on(self._show_choices, "settings", "compare", "dataset")
         self.on(self._picker.forget, "dataset")
         self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
         self.on(self._darken, "dark")
-        self.on(self._show_below, "below", "plot", "frames", "stale")
         self._undo.disabled = True
         return [
             row(self._datasets, self._against, self._undo, whole, draw),
             self._picker,
-            *plot,
+            *exports,
             self.foot,
             self._notes,
             self._tabs,
             about,
             self._figures,
         ]
-
-    def _build_plot(self) -> list[widgets.Widget]:
-        choice = widgets.Dropdown(
-            description="plot", options=[(title_of(name), name) for name in TABS[ALL]], style=_STYLE
-        )
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
-        self._download = Download()
-        self._code = CodeBox()
-        self._below = ClosableBox()
-        self.click(self._below.button, lambda: setattr(self, "below", ""))
-        of_figures = {name: partial(setattr, self, "below", name) for name in ("Numbers", "SQL", "Code")}
-        of_figures |= {name: partial(self.export, name.lower()) for name in ("CSV", "Parquet")}
-        for name, action in of_figures.items():
-            self.click(buttons[name], self.fresh(action), uses=TIMES, when=self.has_figures)
-        self.click(buttons["HTML report"], self.report, always=False, uses=TIMES)
-        return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
 
     def _tabs_value(self) -> widgets.Widget:
         """Return a widget whose value is the title of the open tab."""
@@ -327,77 +295,5 @@ class ExplorePanel(FiguresPanel):
         if event.final and event.geometry.get("type") == "rect":
             self.guarded(lambda: self.brush(event.geometry["x0"], event.geometry["x1"]))
 
-    # export
-
-    def sql(self) -> str:
-        """Return the SQL of the chosen plot, with the values of its parameters."""
-        return str(
-            getattr(filters, self.plot).sql(self.selection, **keywords_of(self.plot, self.frames.get(self.plot)))
-        )
-
-    def code(self) -> str:
-        """Return the code that makes the chosen plot."""
-        keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
-        lines = [
-            call("logs = fl.open_logs", self.dataset, settings=Expression("settings")),
-            f"selection = fl.{self.selection!r}",
-            call(f"frame = fl.filters.{self.plot}", Expression("logs"), Expression("selection"), **keywords),
-            call(f"fl.plots.{self.plot}", Expression("frame")),
-        ]
-        return "\n".join(lines)
-
-    def export(self, kind: str) -> None:
-        """Download the numbers of the chosen plot as ``csv`` or ``parquet``."""
-        frame = self._frame()
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self.computed_origin().dataset}-{self.plot}.{kind}"
-            frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
-            self._download.give(path, path.name)
-        given = f"{path.name}, {len(frame):,} rows, was given to the browser."
-        self.message = " ".join([given, *notes_of([frame])])
-
-    def report(self) -> None:
-        """Write a report of all plots off the main thread, and download it."""
-        if not self.dataset:
-            raise InvalidRequestError("Choose a dataset first.")
-        dataset, settings = self.dataset, self.require_settings()
-        write = partial(write_report, dataset, settings, self.selection, self.compare, self._download.give)
-        self.begin(write, lambda _: setattr(self, "message", f"{dataset}.html was given to the browser."))
-
-    def _show_below(self) -> None:
-        """Show the numbers, SQL or code of the chosen plot; while the plots are stale, those of the drawn plots."""
-        if not self.below:
-            self._below.shut()
-        elif not self.stale:
-            if self.below == "Numbers":
-                shown: widgets.Widget = self._numbers()
-            else:
-                shown, self._code.code = self._code, self.sql() if self.below == "SQL" else self.code()
-            self._below.show(f"{self.below}: {title_of(self.plot)}", shown)
-
-    def _numbers(self) -> widgets.HTML:
-        if self.plot not in self.frames:
-            return widgets.HTML(f"<p>{escape(title_of(self.plot))} is not drawn: open the tab that has it.</p>")
-        frame = self.frames[self.plot]
-        text = frame.head(_SHOWN).to_html(index=False, border=0, na_rep="")
-        more = f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
-        more *= len(frame) > _SHOWN
-        return widgets.HTML(f'{notes(notes_of([frame]))}<div class="frontierlab-numbers">{text}</div>{more}')
-
-    def _frame(self) -> pd.DataFrame:
-        if self.plot not in self.frames:
-            raise InvalidRequestError(f"{title_of(self.plot)} is not drawn: open the tab that has it.")
-        frame: pd.DataFrame = self.frames[self.plot]
-        return frame
-
 
 _STYLE = {"description_width": "initial"}
-_SHOWN = 200
-_TIPS = {
-    "Numbers": "Show the numbers of the chosen plot",
-    "SQL": "Show the Spark SQL of the chosen plot",
-    "Code": "Show the calls that draw the chosen plot",
-    "CSV": "The numbers of the chosen plot, as a file",
-    "Parquet": "The numbers of the chosen plot, as a file that keeps their types",
-    "HTML report": "All plots of this selection on one page that needs no network",
-}
