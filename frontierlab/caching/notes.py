@@ -34,6 +34,6 @@ def _notes_of_dataset(dataset: Dataset) -> list[str]:
     return notes
 
 
-def note_of_part(dataset: str, selection: Selection) -> str:
-    """Return the note on figures of a selection of a dataset."""
-    return f"The figures cover a part of the dataset {dataset}: {selection.in_words()}."
+def note_of_part(name: str, selection: Selection) -> str:
+    """Return the note on figures of a selection of the dataset or the period of this name."""
+    return f"The figures cover a part of the queries of {name}: {selection.in_words()}."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +31,6 @@ __all__ = ["report"]
 
 _BIN_SECONDS = (300, 3_600, 86_400)
 _MOST_BINS = 10_000
-_LONGEST = 150  # letters of the datasets' names in the name of a file
 
 
 def report(
@@ -120,9 +118,7 @@ def _place(datasets: Period, settings: Settings) -> Path:
     """Return where the report of a dataset or of a period is written by default."""
     if len(datasets.datasets) == 1 and datasets.is_whole:
         return datasets.datasets[0].path / "report.html"
-    ends = [f"{end:%Y-%m-%dT%H%M}" for end in (datasets.since, datasets.until) if end is not None]
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", datasets.name)[:_LONGEST].strip("-")
-    return settings.data_dir / "reports" / f"{'-'.join([name, *ends])}.html"
+    return settings.data_dir / "reports" / f"{datasets.file_stem}.html"
 
 
 def _chapters(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -24,6 +25,7 @@ Time: TypeAlias = str | date | datetime | None
 
 _NAMED = 3  # datasets that a sentence names
 _TOLD = 5  # overlaps or gaps that are told one by one
+_LONGEST = 150  # letters of the names of datasets in the name of a file
 _EVER = Span(-(2**62), 2**62)
 
 
@@ -113,6 +115,15 @@ class Period:
         """The names of the datasets; of more than three, the first and the last one and the number."""
         names = [dataset.name for dataset in self.datasets]
         return ", ".join(names) if len(names) <= _NAMED else f"{names[0]} to {names[-1]} ({len(names)} datasets)"
+
+    @property
+    def file_stem(self) -> str:
+        """The first part of the names of files about the datasets: their names, and for a period its start and end."""
+        if len(self.portions) == 1 and self.is_whole:
+            return self.name
+        ends = [f"{end:%Y-%m-%dT%H%M}" for end in (self.since, self.until) if end is not None]
+        name = re.sub(r"[^A-Za-z0-9._-]+", "-", self.name)[:_LONGEST].strip("-")
+        return "-".join([name, *ends])
 
     @property
     def identity(self) -> str:

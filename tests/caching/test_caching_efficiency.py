@@ -101,7 +101,7 @@ def test_a_selection_limits_the_figures_the_explanation_and_the_what_if(dataset:
     assert served["queries"].to_dict() == expected.size().to_dict()
     assert frame.attrs["selection"] == json.loads(window.to_json())
     assert frame.attrs["dataset"] == ["sample", dataset.identity]
-    part = f"The figures cover a part of the dataset sample: {window.in_words()}."
+    part = f"The figures cover a part of the queries of sample: {window.in_words()}."
     assert frame.attrs["notes"][0] == part
     worst = frame.iloc[0]
     where = worst[KEY].to_dict()

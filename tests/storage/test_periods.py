@@ -94,6 +94,8 @@ def test_a_window_leaves_out_queries_and_datasets(make, settings, since):
     period = fl.datasets.period("day-?", since, "2026-10-03", settings=settings)
     assert hours_of(period) == {"day-0": [*range(12, 24)], "day-1": [*range(24, 48)]}
     assert not period.is_whole
+    assert period.file_stem == "day-0-day-1-2026-10-01T1200-2026-10-03T0000"
+    assert fl.datasets.period("day-1", settings=settings).file_stem == "day-1"
     assert period.until == datetime(2026, 10, 3, tzinfo=UTC)
 
 
@@ -220,6 +222,7 @@ def test_many_notes_are_shortened(make, settings):
         make(f"day-{day}", 48 * day, 48 * day + 24)
     period = fl.datasets.period("day-*", settings=settings)
     assert period.name == "day-0 to day-8 (9 datasets)"
+    assert period.file_stem.startswith("day-0-to-day-8-9-datasets-2026-10-01T0000-")
     assert len(period.gaps) == 8
     assert period.notes[-1] == "There are 3 more gaps."
 

@@ -346,8 +346,8 @@ class TestCaching:
         assert 0 < panel.figures["queries"].sum() < whole["queries"].sum()
         part = "Figures of dataset day, schema ATLAS_COOLOFL_PIXEL, to 2026-10-01 12:00 UTC."
         assert part in panel._about.value
-        assert "cover a part of the dataset" in panel.figures.attrs["notes"][0]  # on pages, which have no such line
-        assert "cover a part of the dataset" not in panel._notes.value
+        assert "cover a part of the queries" in panel.figures.attrs["notes"][0]  # on pages, which have no such line
+        assert "cover a part of the queries" not in panel._notes.value
         names = {"fl": fl, "settings": settings}
         exec(panel.code(), names)
         assert names["figures"][KEYS].to_numpy().tolist() == panel.figures[KEYS].to_numpy().tolist()
