@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypedDict
 
@@ -12,7 +13,7 @@ import pandas as pd
 from frontierlab.engines import duck
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.instance import Limits
-from frontierlab.engines.logs import DuckLogs, Engine, Logs, SparkLogs, unchanged
+from frontierlab.engines.logs import DuckLogs, Logs, SparkLogs, unchanged
 from frontierlab.engines.tables import Table
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.statements import run_on
@@ -21,7 +22,7 @@ from frontierlab.spark.types import with_iov_names
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["ANSWERED", "Answered", "answered", "answered_in_words", "ask", "unchanged", "write"]
+__all__ = ["ANSWERED", "Answered", "answered", "answered_in_words", "answering", "ask", "unchanged", "write"]
 
 ANSWERED = "answered"
 """The key of `Answered` in the ``attrs`` of a frame."""
@@ -69,15 +70,13 @@ def ask(
     Cancelled
         A `frontierlab.cancellable` block around the call was cancelled.
     """
-    begun = time.perf_counter()
-    files = _in_files(tables)
-    with unchanged(*tables.values()):
-        if files is not None:
+    with answering(*tables.values()) as told:
+        if (files := _in_files(tables)) is not None:
             ours, limits = files
             frame = duck.run(ours, as_duckdb(statement), args, description=description, limits=limits)
         else:
             frame = run_on(_in_spark(tables), statement, args, description=description)
-    frame.attrs[ANSWERED] = _answered(tables, "spark" if files is None else "duckdb", begun)
+    frame.attrs[ANSWERED] = told
     return frame
 
 
@@ -98,30 +97,41 @@ def write(
     StatementError, DatasetError, SparkError, Cancelled
         As for `ask`; the folder can then hold some files.
     """
+    with answering(*tables.values()) as told:
+        if (files := _in_files(tables)) is not None:
+            ours, limits = files
+            folder.mkdir()
+            path = folder / "0.parquet"
+            duck.write(ours, as_duckdb(statement), path, args, description=description, limits=limits)
+        else:
+            frames = _in_spark(tables)
+            session = next(iter(frames.values())).sparkSession
+
+            def save() -> None:
+                named = {name: with_iov_names(frame) for name, frame in frames.items()}
+                rows = session.sql(statement, args=dict(args), **named)
+                rows.write.option("parquet.block.size", _SPARK_ROW_GROUP).parquet(str(folder))
+
+            in_spark(session, save, description, description=description)
+    return told
+
+
+@contextmanager
+def answering(*logs: Logs) -> Iterator[Answered]:
+    """Yield what answers in the body; its seconds are known after it.
+
+    Raises
+    ------
+    DatasetError
+        A dataset was deleted, renamed or replaced since it was opened, or is during the body.
+    """
     begun = time.perf_counter()
-    files = _in_files(tables)
-    if files is not None:
-        ours, limits = files
-        folder.mkdir()
-        with unchanged(*tables.values()):
-            duck.write(ours, as_duckdb(statement), folder / "0.parquet", args, description=description, limits=limits)
-        return _answered(tables, "duckdb", begun)
-    frames = _in_spark(tables)
-    session = next(iter(frames.values())).sparkSession
-
-    def save() -> None:
-        named = {name: with_iov_names(frame) for name, frame in frames.items()}
-        rows = session.sql(statement, args=dict(args), **named)
-        rows.write.option("parquet.block.size", _SPARK_ROW_GROUP).parquet(str(folder))
-
-    with unchanged(*tables.values()):
-        in_spark(session, save, description, description=description)
-    return _answered(tables, "spark", begun)
-
-
-def _answered(tables: Mapping[str, Logs], engine: Engine, begun: float) -> Answered:
-    source = "summary" if all(one.shape for one in tables.values()) else "queries"
-    return Answered({"engine": engine, "from": source, "seconds": time.perf_counter() - begun})
+    engine = "spark" if any(one.engine == "spark" for one in logs) else "duckdb"
+    source = "summary" if all(one.shape for one in logs) else "queries"
+    told = Answered({"engine": engine, "from": source, "seconds": 0.0})
+    with unchanged(*logs):
+        yield told
+    told["seconds"] = time.perf_counter() - begun
 
 
 def answered(*each: Answered) -> Answered:

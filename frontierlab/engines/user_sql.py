@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.engines import duck
-from frontierlab.engines.asking import ANSWERED, Answered
-from frontierlab.engines.logs import DuckLogs, unchanged
+from frontierlab.engines.asking import ANSWERED, answering
+from frontierlab.engines.logs import DuckLogs
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.spark.parameters import as_parameters, check_names, check_values
@@ -83,14 +82,12 @@ def sql(logs: Source, statement: str, /, **parameters: Any) -> pd.DataFrame:
     values = as_parameters(parameters)
     check_cancelled()
     opened = as_logs(logs)
-    begun = time.perf_counter()
-    with unchanged(opened):
+    with answering(opened) as told:
         if isinstance(opened, DuckLogs):
             frame = _in_duckdb(opened, statement, values)
         else:
             frame = run_user_sql(opened.to_spark(), statement, values)
-    seconds = time.perf_counter() - begun
-    frame.attrs[ANSWERED] = Answered({"engine": opened.engine, "from": "queries", "seconds": seconds})
+    frame.attrs[ANSWERED] = told
     return frame
 
 
