@@ -38,7 +38,15 @@ All filters raise `InvalidRequestError` for an invalid parameter before anything
 statement fails, `SparkError` if Spark does not start or has ended, and `Cancelled`.
 """
 
-from frontierlab.filters.costs import cost_per_server, cost_per_site, cost_per_squid, cost_per_task
+from frontierlab.filters.costs import (
+    cost_per_node,
+    cost_per_schema,
+    cost_per_server,
+    cost_per_site,
+    cost_per_squid,
+    cost_per_tag,
+    cost_per_task,
+)
 from frontierlab.filters.counts import (
     cached_per_schema,
     payload_per_node,
@@ -69,9 +77,12 @@ __all__ = [
     "cached_per_schema",
     "cached_share_per_node",
     "cached_share_per_schema",
+    "cost_per_node",
+    "cost_per_schema",
     "cost_per_server",
     "cost_per_site",
     "cost_per_squid",
+    "cost_per_tag",
     "cost_per_task",
     "long_queries_per_node",
     "long_queries_per_schema",

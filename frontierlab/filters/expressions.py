@@ -21,6 +21,7 @@ __all__ = [
     "PAYLOAD",
     "QUERIES",
     "SCHEMA",
+    "TAG",
     "add_percent",
     "add_percent_of_all",
 ]
@@ -33,6 +34,9 @@ SCHEMA = {"db": "db", "schema": "schema"}
 
 NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
 """The columns that name a folder."""
+
+TAG = {**NODE, "tagname": "tagname"}
+"""The columns that name a tag of a folder."""
 
 QUERIES = {"queries": Count()}
 """Numbers of queries."""

@@ -37,14 +37,27 @@ class Filter(Protocol):
         ...
 
 
-def as_filter(build: Callable[..., Question]) -> Filter:
-    """Make a filter from the function that builds its question."""
+def as_filter(build: Callable[..., Question], *, earlier: Mapping[str, str] | None = None) -> Filter:
+    """Make a filter from the function that builds its question.
+
+    Parameters
+    ----------
+    build
+        The function, whose keywords are those of the filter.
+    earlier
+        Earlier names of its keywords, which a call can still use → the names of today.
+    """
+    renamed = earlier or {}
     name = build.__name__
     own = list(inspect.signature(build).parameters.values())
     mine = {parameter.name for parameter in own}
     where = {f.name for f in fields(Selection)}
 
     def read(selection: Selection | None, keywords: Mapping[str, Any]) -> tuple[Question, Selection]:
+        for old, new in renamed.items():
+            if old in keywords and new in keywords:
+                raise TypeError(f"{name}() got {new} and {old}, its earlier name: give {new} alone.")
+        keywords = {renamed.get(keyword, keyword): value for keyword, value in keywords.items()}
         unknown = [keyword for keyword in keywords if keyword not in where | mine]
         if unknown:
             raise TypeError(

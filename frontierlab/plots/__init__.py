@@ -22,7 +22,15 @@ All functions raise `InvalidRequestError` for a frame of another filter or an in
 """
 
 from frontierlab.plots.changes import what_changed
-from frontierlab.plots.costs import cost_per_server, cost_per_site, cost_per_squid, cost_per_task
+from frontierlab.plots.costs import (
+    cost_per_node,
+    cost_per_schema,
+    cost_per_server,
+    cost_per_site,
+    cost_per_squid,
+    cost_per_tag,
+    cost_per_task,
+)
 from frontierlab.plots.counts import (
     cached_per_schema,
     payload_per_node,
@@ -55,9 +63,12 @@ __all__ = [
     "cached_per_schema",
     "cached_share_per_node",
     "cached_share_per_schema",
+    "cost_per_node",
+    "cost_per_schema",
     "cost_per_server",
     "cost_per_site",
     "cost_per_squid",
+    "cost_per_tag",
     "cost_per_task",
     "link",
     "long_queries_per_node",

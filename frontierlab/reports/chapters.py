@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["CHAPTERS"]
+__all__ = ["ALL_FILTERS", "CHAPTERS"]
 
 CHAPTERS = {
     "Databases and schemas": (
@@ -13,6 +13,7 @@ CHAPTERS = {
         "cached_share_per_schema",
         "payload_per_schema",
         "bytes_share_per_schema",
+        "cost_per_schema",
     ),
     "Over time": (
         "queries_over_time",
@@ -22,7 +23,14 @@ CHAPTERS = {
         "querytime_percentiles",
     ),
     "How long queries took": ("queries_by_querytime", "queries_by_dbtime"),
-    "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node"),
+    "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node", "cost_per_node"),
     "Who asked": ("cost_per_task", "cost_per_server", "cost_per_site", "cost_per_squid"),
 }
-"""The names of filters, by chapter and in order."""
+"""The names of the filters in a report, by chapter and in order."""
+
+_BEYOND = {
+    "Folders": ("cost_per_tag",),
+}  # a report would take longer with them, and tell little more
+
+ALL_FILTERS = {title: (*names, *_BEYOND.get(title, ())) for title, names in CHAPTERS.items()}
+"""The names of all filters, by chapter and in order; the explore panel shows all."""

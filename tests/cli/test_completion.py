@@ -21,7 +21,7 @@ def complete(*words: str) -> list[str]:
 
 def test_commands_and_questions() -> None:
     assert complete("") == [*COMMANDS]
-    assert complete("ask", "cost_per_s") == ["cost_per_server", "cost_per_site", "cost_per_squid"]
+    assert complete("ask", "cost_per_s") == ["cost_per_schema", "cost_per_server", "cost_per_site", "cost_per_squid"]
     assert complete("jobs", "s") == ["show", "submit"]
 
 

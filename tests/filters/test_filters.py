@@ -12,7 +12,7 @@ from pyspark.sql import SparkSession
 
 from frontierlab import Selection, filters, open_logs
 from frontierlab.engines import Logs
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import InvalidRequestError, StatementError
 from tests.support.logs import START, make_dataset
 
 COUNTS = ["cached", "not_cached", "unknown"]
@@ -237,7 +237,12 @@ def test_invalid_parameters_are_refused(logs: Logs, where: dict[str, Any], messa
         ("queries_by_dbtime", {"bin_ms": 0}, "bin_ms=0: give a whole number of milliseconds"),
         ("queries_by_dbtime", {"bin_ms": 300}, "overflow_ms=10000 is no multiple of bin_ms=300"),
         ("queries_by_querytime", {"bin_ms": 1, "overflow_ms": 200_000}, r"200,000 bins of 1 ms, more than 100,000"),
-        ("cost_per_task", {"by": "money"}, "by='money': give one of queries, bytes, dbtime_ms, failures"),
+        (
+            "cost_per_task",
+            {"rank_by": "money"},
+            "rank_by='money': give one of queries, bytes, dbtime_ms, querytime_ms, failures",
+        ),
+        ("cost_per_squid", {"by": "money"}, "rank_by='money'"),
     ],
 )
 def test_invalid_own_parameters_of_a_filter_are_refused(name: str, keywords: Any, message: str) -> None:
@@ -248,6 +253,43 @@ def test_invalid_own_parameters_of_a_filter_are_refused(name: str, keywords: Any
 def test_an_unknown_keyword_is_refused_and_valid_ones_are_listed() -> None:
     with pytest.raises(TypeError, match=r"queries_per_db\(\) has no keyword task\. It has: logs, .*taskid"):
         filters.queries_per_db.sql(task=1)
+
+
+def test_a_cost_takes_the_earlier_name_of_what_ranks_it(logs: Logs) -> None:
+    earlier, now = filters.cost_per_task(logs, by="bytes", top=1), filters.cost_per_task(logs, rank_by="bytes", top=1)
+    pd.testing.assert_frame_equal(earlier, now)
+    assert earlier.attrs["rank_by"] == "bytes"
+    with pytest.raises(TypeError, match=r"got rank_by and by, its earlier name: give rank_by alone"):
+        filters.cost_per_task.sql(by="bytes", rank_by="bytes")
+    with pytest.raises(TypeError, match=r"cost_per_node\(\) has no keyword by"):
+        filters.cost_per_node.sql(by="bytes")
+
+
+def test_every_cost_ranks_and_shares_of_nothing_are_null(logs: Logs) -> None:
+    none = filters.cost_per_schema(logs, cached=True)
+    assert records(none, "queries", "queries_percent", "bytes", "bytes_percent") == [(1, 100, 0, None)]
+    for cost in ("queries", "bytes", "dbtime_ms", "querytime_ms", "failures"):
+        sizes = filters.cost_per_node(logs, rank_by=cost)[cost].tolist()[:-1]  # without a folder comes last
+        assert sizes == sorted(sizes, reverse=True)
+    assert records(filters.cost_per_node(logs, rank_by="querytime_ms", top=1), "nodefullpath", "part") == [
+        ("/b", "named"), (None, "other"), (None, "missing"),
+    ]  # fmt: skip
+
+
+def test_tags_of_the_same_name_in_two_folders_are_two(tmp_path: Path) -> None:
+    names = [("/a", "T"), ("/b", "T"), ("/a", None), ("/b", "none"), ("/b", "T")]
+    rows = [{"nodefullpath": folder, "tagname": tag, "cached": False, "dbtime": 5} for folder, tag in names]
+    frame = filters.cost_per_tag(open_logs(make_dataset(tmp_path / "tags", rows)), rank_by="dbtime_ms")
+    assert records(frame, "nodefullpath", "tagname", "part", "dbtime_ms", "dbtime_ms_percent") == [
+        ("/b", "T", "named", 10, 40), ("/a", "T", "named", 5, 20), ("/b", "none", "named", 5, 20),
+        ("/a", None, "missing", 5, 20),
+    ]  # fmt: skip
+
+
+def test_a_sum_of_more_than_64_bits_is_an_error_in_words(tmp_path: Path) -> None:
+    rows = [{"nodefullpath": "/a", "querytime": 2**62} for _ in range(2)]
+    with pytest.raises(StatementError, match="cost_per_node"):
+        filters.cost_per_node(open_logs(make_dataset(tmp_path / "long", rows)))
 
 
 def test_a_filter_shows_all_its_keywords() -> None:

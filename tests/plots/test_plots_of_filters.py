@@ -15,6 +15,7 @@ from playwright.sync_api import Browser
 
 from frontierlab import Selection, filters, open_logs, plots
 from frontierlab.errors import InvalidRequestError
+from frontierlab.reports.chapters import ALL_FILTERS
 from tests.support.logs import START, make_dataset
 
 NAMES = list(filters.__all__)
@@ -112,7 +113,7 @@ def test_figures_over_time_are_linked(frames: Frames) -> None:
     figures = [getattr(plots, name)(frames[name]["alone"]) for name in NAMES]
     assert plots.link(figures) is figures
     timed: list[Any] = [plot for plot in figures if plot.select(DatetimeAxis)]
-    assert len(timed) == 5
+    assert len(timed) == len(ALL_FILTERS["Over time"])
     assert len({id(plot.x_range) for plot in timed}) == 1
     assert len({id(plot.select_one(CrosshairTool).overlay) for plot in timed}) == 1
     assert all(plot.select_one(BoxSelectTool).dimensions == "width" for plot in timed)

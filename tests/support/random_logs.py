@@ -38,7 +38,7 @@ KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "bin_seconds": st.sampled_from([300, 1, 0.25, 86_400]),
     "threshold_ms": st.sampled_from([0, 999, 1000]),
     "bin_ms": st.sampled_from([100, 1, 10_000]),
-    "by": st.sampled_from(["queries", "bytes", "dbtime_ms", "failures"]),
+    "rank_by": st.sampled_from(["queries", "bytes", "dbtime_ms", "querytime_ms", "failures"]),
 }
 
 

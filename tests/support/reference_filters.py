@@ -23,7 +23,7 @@ LISTED = (
     *("db", "schema", "nodefullpath", "tagname"),
     *("taskid", "frontierserver", "computingsite", "squid"),
 )
-SCHEMA, NODE = ("db", "schema"), ("db", "schema", "nodefullpath")
+SCHEMA, NODE, TAG = ("db", "schema"), ("db", "schema", "nodefullpath"), ("db", "schema", "nodefullpath", "tagname")
 PERCENTILES = {"p50": 50, "p95": 95, "p99": 99}
 
 
@@ -102,6 +102,7 @@ COSTS = {
     "queries": count(),
     "bytes": total("fsize", uncached),
     "dbtime_ms": total("dbtime", uncached),
+    "querytime_ms": total("querytime"),
     "failures": count(failed),
 }
 
@@ -225,8 +226,8 @@ def _groups(measures: Mapping[str, Measure], keys: tuple[str, ...], **more: Any)
     return lambda top=None: Asked(measures, keys, top=top, **more)
 
 
-def _costs(key: str, **more: Any) -> Callable[..., Asked]:
-    return lambda top=20, by="queries": Asked(COSTS, (key,), top=top, rank=by, **more)
+def _costs(*keys: str, **more: Any) -> Callable[..., Asked]:
+    return lambda top=20, rank_by="queries": Asked(COSTS, keys, top=top, rank=rank_by, **more)
 
 
 ASKED: dict[str, Callable[..., Asked]] = {
@@ -253,6 +254,9 @@ ASKED: dict[str, Callable[..., Asked]] = {
     "cost_per_server": _costs("frontierserver"),
     "cost_per_site": _costs("computingsite"),
     "cost_per_squid": _costs("squid"),
+    "cost_per_schema": _costs(*SCHEMA),
+    "cost_per_node": _costs(*NODE),
+    "cost_per_tag": _costs(*TAG),
 }
 """What each filter asks, by its name; called with the filter's own keywords."""
 

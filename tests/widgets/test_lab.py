@@ -14,7 +14,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Locator, expect
 
 import frontierlab as fl
-from frontierlab.reports.chapters import CHAPTERS
+from frontierlab.reports.chapters import ALL_FILTERS
 from frontierlab.sample import World
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import JupyterServer
@@ -370,10 +370,10 @@ class TestExplore:
         )
         return lab
 
-    @pytest.mark.parametrize("tab", CHAPTERS)
+    @pytest.mark.parametrize("tab", ALL_FILTERS)
     def test_every_plot_is_drawn(self, lab: Lab, tab: str) -> None:
         lab.panel.get_by_role("tab", name=tab).click()
-        for figure in until_drawn(lab, len(CHAPTERS[tab])):
+        for figure in until_drawn(lab, len(ALL_FILTERS[tab])):
             assert coloured(pixels(figure)) > 0.002, figure.inner_text()
 
     def test_every_picker_changes_the_selection(self, few: Lab) -> None:
@@ -520,7 +520,7 @@ class TestNotebook7(InSharedNotebook):
     def test_the_dashboard_leads_from_the_sample_to_the_worst_folder(self, lab: Lab) -> None:
         lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
         lab.button("Try it on the sample").click()
-        until_drawn(lab, len(CHAPTERS["Databases and schemas"]))
+        until_drawn(lab, len(ALL_FILTERS["Databases and schemas"]))
         lab.panel.get_by_role("tab", name="Caching").click()
         lab.button("Compute").click()
         expect(lab.panel.get_by_text(re.compile(r"folders and tags, the most wasted"))).to_be_visible(timeout=LONG)

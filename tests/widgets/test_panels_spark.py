@@ -19,7 +19,7 @@ from frontierlab_widgets.panel import Phase
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
-from frontierlab.reports.chapters import CHAPTERS
+from frontierlab.reports.chapters import ALL_FILTERS
 from frontierlab.sample import World
 from tests.support.logs import make_dataset
 from tests.widgets.test_panels_data import button
@@ -71,11 +71,11 @@ class TestExplore:
         assert "is not drawn: open the tab that has it" in panel.error
 
     def test_all_plots_of_the_first_tab_are_drawn(self, settings, monkeypatch):
-        monkeypatch.setitem(TABS, "Databases and schemas", CHAPTERS["Databases and schemas"])
+        monkeypatch.setitem(TABS, "Databases and schemas", ALL_FILTERS["Databases and schemas"])
         panel = ExplorePanel(settings, dataset="day")
         assert panel.wait(LONG)
         assert panel.phase is Phase.DONE, panel.error
-        assert list(panel.frames) == list(CHAPTERS["Databases and schemas"])
+        assert list(panel.frames) == list(ALL_FILTERS["Databases and schemas"])
         assert len([m for m in drawn(panel) if isinstance(m, Plot)]) == len(panel.frames)
         assert re.search(r">DuckDB answered in \d+\.\d\d s, from summaries\.<", panel._about.value)
 

@@ -17,7 +17,7 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.engines.opening import engine_of
 from frontierlab.errors import Cancelled, FrontierlabError
 from frontierlab.filters import contents
-from frontierlab.reports.chapters import CHAPTERS
+from frontierlab.reports.chapters import ALL_FILTERS
 from frontierlab.util.progress import Progress, ProgressMeter
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.code_box import Expression, call
@@ -43,7 +43,7 @@ __all__ = [
 ALL = "All on one page"
 """The tab with all plots."""
 
-TABS = {**CHAPTERS, ALL: tuple(name for names in CHAPTERS.values() for name in names)}
+TABS = {**ALL_FILTERS, ALL: tuple(name for names in ALL_FILTERS.values() for name in names)}
 """The plots of each tab."""
 
 COMPARE = {
@@ -94,7 +94,7 @@ def compared(compare: str) -> dict[str, str]:
 def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
     """Return a filter's arguments beside the selection."""
     width = None if frame is None else frame.attrs.get("bin_seconds")
-    return {"bin_seconds": width} if name in CHAPTERS["Over time"] and width else {}
+    return {"bin_seconds": width} if name in ALL_FILTERS["Over time"] and width else {}
 
 
 def notes_of(frames: Iterable[pd.DataFrame]) -> list[str]:
@@ -134,7 +134,7 @@ def run_filters(
         for one in names:
             work.report(meter.progress(title_of(one)))
             try:
-                keywords = width if one in CHAPTERS["Over time"] else {}
+                keywords = width if one in ALL_FILTERS["Over time"] else {}
                 frames[one] = getattr(filters, one)(logs, selection, compare=other, **keywords)
                 work.hand_over(Part(one, frames[one], origin))
             except Cancelled:
