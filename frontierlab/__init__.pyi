@@ -5,6 +5,7 @@ from . import connections as connections
 from . import contents as contents
 from . import coolr as coolr
 from . import datasets as datasets
+from . import diagnosis as diagnosis
 from . import errors as errors
 from . import filters as filters
 from . import jobs as jobs
