@@ -1,0 +1,2 @@
+from .dataset import make_day as make_day
+from .incident import Incident as Incident
