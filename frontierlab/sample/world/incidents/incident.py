@@ -53,6 +53,8 @@ HOW: dict[str, tuple[str, ...]] = {
 """The kinds of incidents, with the forms of each."""
 
 INCIDENT_KINDS = tuple(HOW)
+"""The kinds of incidents."""
+
 ADDS = ("iov_flood", "cache_bypass", "load", "wrong_iov")
 """The kinds that add queries; the others change or remove some."""
 

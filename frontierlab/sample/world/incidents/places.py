@@ -19,7 +19,11 @@ from frontierlab.schema import NO_TAG
 __all__ = ["ASKS", "FAILURES", "Names", "Places", "all_folders", "names"]
 
 ASKS: tuple[Literal["event", "run", "all"], ...] = ("event", "run", "all")
+"""The IOVs that jobs ask a folder for, as `Folder.asks`; codes are indices of it."""
+
 FAILURES = ("disconn", "procerror", "rejected")
+"""The flags of a failed query."""
+
 MOST_TAGS = 3
 
 _WORDS = (

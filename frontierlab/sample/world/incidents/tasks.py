@@ -14,15 +14,24 @@ from numpy.typing import NDArray
 from frontierlab.sample.world.folders import DATABASES
 from frontierlab.sample.world.incidents.places import Places
 
-__all__ = ["BIN_MS", "BINS", "EXTRA", "KINDS", "Tasks", "activity", "wobble"]
+__all__ = ["BINS", "BIN_MS", "EXTRA", "KINDS", "Tasks", "activity", "wobble"]
 
 BIN_MS = 300_000
+"""Milliseconds of a bin."""
+
+
 BINS = 288
 """Bins of five minutes in a day."""
 
 KINDS = ("data", "simulation", "overlay", "run1", "monitoring", "user")
+"""The kinds of tasks."""
+
 SHARES = (0.28, 0.3, 0.1, 0.04, 0.06, 0.22)
-FOLDERS, SITES, EXTRA = 10, 6, 64
+FOLDERS, SITES = 10, 6
+
+EXTRA = 64
+"""Tasks without queries of their own, for incidents to use."""
+
 PER_DAY = 2_500
 BLOCK = 500  # tasks whose rates are in memory at the same time
 LARGEST = 0.05  # of the normal rate: no task alone is a load
