@@ -61,8 +61,8 @@ from frontierlab.filters.over_time import (
     long_queries_per_node,
     long_queries_per_schema,
     queries_over_time,
-    querytime_percentiles,
 )
+from frontierlab.filters.percentiles import dbtime_percentiles, querytime_percentiles
 from frontierlab.filters.shares import (
     bytes_share_per_node,
     bytes_share_per_schema,
@@ -84,6 +84,7 @@ __all__ = [
     "cost_per_squid",
     "cost_per_tag",
     "cost_per_task",
+    "dbtime_percentiles",
     "long_queries_per_node",
     "long_queries_per_schema",
     "payload_per_node",

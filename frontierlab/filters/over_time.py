@@ -1,4 +1,4 @@
-"""Queries, bytes, long queries and response times over time (plots 7, 10, 15, 16)."""
+"""Queries, bytes and long queries over time (plots 7, 10, 15, 16)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.bins import TimeBins
 from frontierlab.filters.expressions import BYTES, CACHED, NODE, NOT_CACHED, QUERIES, SCHEMA
 from frontierlab.filters.filter import as_filter
-from frontierlab.filters.measures import Count
 from frontierlab.filters.needs import Expression, Need
 from frontierlab.filters.question import Question
 
@@ -19,10 +18,7 @@ __all__ = [
     "long_queries_per_node",
     "long_queries_per_schema",
     "queries_over_time",
-    "querytime_percentiles",
 ]
-
-_PERCENTILES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 @as_filter
@@ -134,45 +130,6 @@ def long_queries_per_node(*, threshold_ms: int = 1000, bin_seconds: float = 300,
         queries : Int64, number of long queries
     """
     return _long(NODE, threshold_ms, bin_seconds, top)
-
-
-@as_filter
-def querytime_percentiles(*, bin_seconds: float = 300) -> Question:
-    """Compute exact percentiles of ``querytime`` over time.
-
-    Parameters
-    ----------
-    bin_seconds
-        Width of a time bin in seconds, a multiple of 0.001.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row is a time bin, in order; empty bins have rows, as in `queries_over_time`.
-
-        time : start of the bin, UTC
-        queries : Int64, number of queries with a ``querytime``
-        p50, p95, p99 : Float64, milliseconds: 50 %, 95 % and 99 % of the queries took at most this
-            long; interpolated linearly like SQL's PERCENTILE_CONT; null without queries
-
-        See `frontierlab.filters` for further parameters and errors; at most `MAX_BINS` bins are allowed.
-    """
-
-    def apart(frame: pd.DataFrame) -> pd.DataFrame:
-        together = frame.pop("percentiles")
-        for place, name in enumerate(_PERCENTILES):
-            frame[name] = together.str[place].astype("Float64")
-        return frame
-
-    listed = ", ".join(f"{share}D" for share in _PERCENTILES.values())
-    return Question(
-        {"queries": Count("querytime IS NOT NULL")},
-        values={"percentiles": f"percentile(querytime, array({listed}), times)"},
-        first="querytime",  # a percentile of distinct values with counts takes half the time
-        bins=TimeBins(bin_seconds),
-        derive=apart,
-        facts={"bin_seconds": bin_seconds},
-    )
 
 
 def _long(keys: Mapping[str, str], threshold_ms: int, bin_seconds: float, top: int | None) -> Question:

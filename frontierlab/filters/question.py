@@ -23,7 +23,7 @@ from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by
 from frontierlab.selection import Selection
 from frontierlab.storage.summaries import TIMES
 
-__all__ = ["NO_SHIFT", "Question", "Statement"]
+__all__ = ["NO_SHIFT", "Question", "Statement", "side_by_side"]
 
 NO_SHIFT = timedelta(0)
 """The shift of a window whose times are not moved."""
@@ -164,7 +164,7 @@ class Question:
         frames = [self._placed(frame, places) for frame in raw]
         index = self._rows(frames, places, selection)
         found = [self.derive(self._filled(frame, index)) for frame in frames]
-        answer = found[0] if len(found) == 1 else _side_by_side(*found)
+        answer = found[0] if len(found) == 1 else side_by_side(*found)
         answer = answer.reset_index()
         if places is not None:
             answer = self._named(answer, places, raw)
@@ -231,7 +231,7 @@ def _select(columns: Mapping[str, str], by: int, source: str) -> str:
     return f"SELECT {listed}\nFROM {source}" + (f"\nGROUP BY {grouped}" if grouped else "")
 
 
-def _side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
+def side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Return each column with its value before and its change."""
     columns = {}
     for column in now.columns:

@@ -46,8 +46,8 @@ from frontierlab.plots.over_time import (
     long_queries_per_node,
     long_queries_per_schema,
     queries_over_time,
-    querytime_percentiles,
 )
+from frontierlab.plots.percentiles import dbtime_percentiles, querytime_percentiles
 from frontierlab.plots.saving import save
 from frontierlab.plots.shares import (
     bytes_share_per_node,
@@ -70,6 +70,7 @@ __all__ = [
     "cost_per_squid",
     "cost_per_tag",
     "cost_per_task",
+    "dbtime_percentiles",
     "link",
     "long_queries_per_node",
     "long_queries_per_schema",

@@ -103,7 +103,7 @@ def _costs(frame: pd.DataFrame, keys: Sequence[str], name: str, title: str, sele
     check_frame(frame, name, [*keys, "part", *(one.column for one in series)])
     nothing = [one.name for one in series if not frame.filter(regex=f"^{one.column}(_before)?$").to_numpy().any()]
     if len(frame) and nothing:
-        words = f"{words_of(frame, selection)}\nno share of what is 0 in all: {', '.join(nothing)}".strip()
+        words = f"{words_of(frame, selection)}\n0 in all, so without shares: {', '.join(nothing)}".strip()
         selection = words
     return grouped(
         frame,

@@ -41,7 +41,8 @@ def grouped(
     selection: str | None,
     axis: str,
     unit: str = "queries",
-    share: Literal["row", "all"] = "row",
+    share: Literal["row", "all", "none"] = "row",
+    counted: str = "",
     percent: bool = False,
     stacked: bool = True,
     scale: Scale = "auto",
@@ -62,7 +63,10 @@ def grouped(
     title, selection, axis, unit
         The title, the selection in words, the axis label, and the unit in hover texts.
     share
-        Whether a share is a fraction of its row or of all rows.
+        Whether a share is a fraction of its row or of all rows. ``none`` if the numbers do not add up, as percentiles:
+        then groups beyond `top` are not drawn, and the words say how many.
+    counted
+        A column with the number of queries of a row, for hover texts.
     percent
         Draw shares instead of numbers.
     stacked
@@ -81,11 +85,16 @@ def grouped(
     words = words_of(frame, selection)
     if frame.empty:
         return nothing(title, words)
-    rows = limited(frame, keys, [one.column for one in series], top)
+    if share == "none":
+        rows, more = _first(frame, keys, top)
+        words = f"{words}\nnot drawn: {more:,} smaller group{'s' if more != 1 else ''}".strip() if more else words
+    else:
+        rows = limited(frame, keys, [one.column for one in series], top)
     series = known(series, rows)
     shown = _shown(rows, series, share) if percent else rows
     columns = [one.column for one in series]
-    log = not percent and is_log(shown[columns].sum(axis=1).to_frame(), scale)
+    sizes = shown[columns] if share == "none" else shown[columns].sum(axis=1).to_frame()
+    log = not percent and is_log(sizes, scale)
     compared, bars = f"{columns[0]}_before" in rows, stacked and not log
     if compared:
         before = f"before ({'outline' if bars else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
@@ -101,6 +110,9 @@ def grouped(
         marks += then
     tips = [(one.name, f"@{one.column}_text") for one in series]
     total = [("together", "@total_text")] if len(series) > 1 and stacked else []
+    if counted:
+        data["counted_text"] = [format_number(number) for number in rows[counted]]
+        total.append(("queries", "@counted_text"))
     height, y = rows_axis(rows["label"])
     return Drawing(
         title,
@@ -127,14 +139,11 @@ def _axis(label: str, marks: Sequence[Mark], *, log: bool) -> Axis:
 
 def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], top: int) -> pd.DataFrame:
     """Return the first `top` named rows, one row for other groups, and one for missing groups, with labels."""
-    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
-        raise InvalidRequestError(f"top={top!r}: give a whole number of rows, 1 or more.")
+    _check(top)
     columns = [*columns, *(f"{name}_before" for name in columns if f"{name}_before" in frame)]
     named, missing = frame[frame["part"] == NAMED], frame[frame["part"] == MISSING]
     rest = pd.concat([named.iloc[top:], frame[frame["part"] == OTHER]])
-    varying = [*(key for key in keys[:-1] if named[key].nunique(dropna=False) > 1), keys[-1]]
-    labels = named.iloc[:top][varying].astype("string").fillna("").agg(" · ".join, axis=1)
-    found = [named.iloc[:top][columns].assign(label=labels)]
+    found = [named.iloc[:top][columns].assign(label=_labels(named, keys).iloc[:top])]
     for rows, part in ((rest, OTHER), (missing, MISSING)):
         if len(rows):
             groups = rows["groups"].sum(skipna=False)
@@ -143,6 +152,29 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
             sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
             found.append(pd.DataFrame(sums).assign(label=label))
     return pd.concat(found, ignore_index=True)
+
+
+def _first(frame: pd.DataFrame, keys: Sequence[str], top: int) -> tuple[pd.DataFrame, int]:
+    """Return the first `top` named rows and all that have no name, with labels; and the number of the other rows."""
+    _check(top)
+    named, others = frame[frame["part"] == NAMED], frame[frame["part"] != NAMED]
+    labels = [unnamed(part, groups) for part, groups in zip(others["part"], others["groups"], strict=True)]
+    found = [
+        named.iloc[:top].assign(label=_labels(named, keys).iloc[:top]),
+        others.assign(label=pd.array(labels, dtype="string")),
+    ]
+    return pd.concat([rows for rows in found if len(rows)], ignore_index=True), max(0, len(named) - top)
+
+
+def _check(top: int) -> None:
+    if isinstance(top, bool) or not isinstance(top, int) or top < 1:
+        raise InvalidRequestError(f"top={top!r}: give a whole number of rows, 1 or more.")
+
+
+def _labels(named: pd.DataFrame, keys: Sequence[str]) -> pd.Series[Any]:
+    """Return the names of groups, without what all have in common."""
+    varying = [*(key for key in keys[:-1] if named[key].nunique(dropna=False) > 1), keys[-1]]
+    return named[varying].astype("string").fillna("").agg(" · ".join, axis=1)
 
 
 def _shown(rows: pd.DataFrame, series: Sequence[Series], share: str) -> pd.DataFrame:
@@ -160,7 +192,7 @@ def _texts(rows: pd.DataFrame, series: Sequence[Series], share: str, unit: str) 
     totals = rows[[one.column for one in series]].sum(axis=1)
     texts = {"total_text": [format_number(total, unit) for total in totals]}
     for one in series:
-        whole = totals if share == "row" else [rows[one.column].sum()] * len(rows)
+        whole = totals if share == "row" else [rows[one.column].sum() if share == "all" else 0] * len(rows)
         found = [
             f"{format_number(n, unit)} ({n / all_:.1%})" if all_ else format_number(n, unit)
             for n, all_ in zip(rows[one.column], whole, strict=True)

@@ -1,4 +1,4 @@
-"""Figures over time: queries, bytes, long queries and response times (plots 7, 10, 15, 16)."""
+"""Figures over time: queries, bytes and long queries (plots 7, 10, 15, 16)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,9 @@ __all__ = [
     "long_queries_per_node",
     "long_queries_per_schema",
     "queries_over_time",
-    "querytime_percentiles",
 ]
 
 _DASHES = ("solid", "dashed", "dashdot")
-_PERCENTILES = (
-    Line("p50", "half took so long or less", COLOURS[0]),
-    Line("p95", "95 %", COLOURS[2]),
-    Line("p99", "99 %", COLOURS[1]),
-)
 
 
 @as_plot
@@ -47,17 +41,6 @@ def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale:
     check_frame(frame, "bytes_over_time", ["time", "bytes", "kB"])
     lines = [Line("kB", "size of the answers, not cached", COLOURS[1])]
     return _drawn(frame, lines, "Response size over time", "kB in {bin}", "kB", selection, scale)
-
-
-@as_plot
-def querytime_percentiles(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
-    """Draw the percentiles of ``querytime`` over time.
-
-    See `frontierlab.plots` for the parameters.
-    """
-    check_frame(frame, "querytime_percentiles", ["time", *(line.column for line in _PERCENTILES)])
-    axis = "querytime (ms), bins of {bin}"
-    return _drawn(frame, _PERCENTILES, "How long queries took", axis, "ms", selection, scale)
 
 
 @as_plot

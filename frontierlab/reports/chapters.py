@@ -29,6 +29,7 @@ CHAPTERS = {
 """The names of the filters in a report, by chapter and in order."""
 
 _BEYOND = {
+    "Over time": ("dbtime_percentiles",),
     "Folders": ("cost_per_tag",),
 }  # a report would take longer with them, and tell little more
 

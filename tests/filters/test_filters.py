@@ -243,6 +243,7 @@ def test_invalid_parameters_are_refused(logs: Logs, where: dict[str, Any], messa
             "rank_by='money': give one of queries, bytes, dbtime_ms, querytime_ms, failures",
         ),
         ("cost_per_squid", {"by": "money"}, "rank_by='money'"),
+        ("dbtime_percentiles", {"by": "task"}, "by='task': give one of time, server, schema, site"),
     ],
 )
 def test_invalid_own_parameters_of_a_filter_are_refused(name: str, keywords: Any, message: str) -> None:
@@ -290,6 +291,27 @@ def test_a_sum_of_more_than_64_bits_is_an_error_in_words(tmp_path: Path) -> None
     rows = [{"nodefullpath": "/a", "querytime": 2**62} for _ in range(2)]
     with pytest.raises(StatementError, match="cost_per_node"):
         filters.cost_per_node(open_logs(make_dataset(tmp_path / "long", rows)))
+
+
+def test_percentiles_of_others_are_those_of_all_their_queries(tmp_path: Path) -> None:
+    spent = {"a": [10, 10, 10], "b": [1, 3], "c": [7], "d": [None], None: [5]}
+    rows = [{"computingsite": site, "cached": False, "dbtime": ms} for site, each in spent.items() for ms in each]
+    rows.append({"computingsite": "a", "cached": True, "dbtime": 0})
+    logs = open_logs(make_dataset(tmp_path / "sites", rows))
+    frame = filters.dbtime_percentiles(logs, by="site", top=1)
+    assert records(frame, "computingsite", "part", "groups", "queries", "p50", "p95") == [
+        ("a", "named", 1, 3, 10, 10), (None, "other", 3, 3, 3, 6.6), (None, "missing", 1, 1, 5, 5),
+    ]  # fmt: skip
+    each = filters.dbtime_percentiles(logs, by="site", top=None)
+    assert records(each, "computingsite", "queries", "p50") == [
+        ("a", 3, 10), ("b", 2, 2), ("c", 1, 7), ("d", 0, None), (None, 1, 5),
+    ]  # fmt: skip
+
+
+def test_too_many_values_for_percentiles_are_an_error(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontierlab.filters.percentiles.MAX_VALUES", 1)
+    with pytest.raises(InvalidRequestError, match="more than 1 different values together: choose since"):
+        filters.querytime_percentiles(logs, by="schema")
 
 
 def test_a_filter_shows_all_its_keywords() -> None:

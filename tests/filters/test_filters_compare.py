@@ -50,6 +50,13 @@ def test_a_comparison_is_both_answers_side_by_side(
     compared(world(seed).logs, name, world(seed).rows, comparison)
 
 
+@pytest.mark.parametrize("by", ["server", "schema", "site"])
+@settings(SHARED, max_examples=4)
+@given(seed=st.integers(3, WORLDS - 1), comparison=comparisons())
+def test_percentiles_of_groups_are_compared(by: str, seed: int, comparison: tuple[Selection, Any, int]) -> None:
+    compared(world(seed).logs, "querytime_percentiles", world(seed).rows, comparison, by=by)
+
+
 @pytest.mark.spark
 @pytest.mark.parametrize("name", ["cost_per_task", "querytime_percentiles", "long_queries_per_node"])
 @settings(SHARED, max_examples=2)
@@ -61,9 +68,9 @@ def test_a_comparison_in_spark_is_both_answers_side_by_side(
     compared(frame, name, logs.rows, comparison)
 
 
-def compared(frame: Any, name: str, logs: Rows, comparison: tuple[Selection, Any, int]) -> None:
+def compared(frame: Any, name: str, logs: Rows, comparison: tuple[Selection, Any, int], **keywords: Any) -> None:
     asked, (selection, how, shift) = getattr(filters, name), comparison
-    keywords = {"top": None} if "top" in inspect.signature(asked).parameters else {}
+    keywords |= {"top": None} if "top" in inspect.signature(asked).parameters else {}
     got = asked(frame, selection, compare=how, **keywords)
     now = answer(name, logs, selection, **keywords)
     later = [{**one, "time": one["time"] + shift} for one in logs]

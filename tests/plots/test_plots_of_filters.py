@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
@@ -107,6 +108,38 @@ def test_steps_add_up_to_the_counts(frames: Frames) -> None:
     steps = [r for r in plots.long_queries_per_schema(frame).renderers if isinstance(r.glyph, Step)]  # type: ignore[attr-defined]
     assert sum(sum(step.data_source.data["y"][:-1]) for step in steps) == frame["queries"].sum()
     assert len(steps) == frame.groupby(["part", "schema"], dropna=False).ngroups
+
+
+def test_percentiles_of_groups_beyond_the_largest_are_not_drawn() -> None:
+    rows = [{"schema": f"S{n}", "querytime": 10 * n + m, "cached": False} for n in range(4) for m in range(5 - n)]
+    rows += [{"schema": None, "querytime": 4}, {"schema": "S4", "querytime": None}]
+    with TemporaryDirectory() as folder:
+        logs = open_logs(make_dataset(Path(folder) / "logs", rows))
+        frame = filters.querytime_percentiles(logs, by="schema", top=None)
+        fewer = filters.querytime_percentiles(logs, by="schema", top=3)
+    drawing = plots.querytime_percentiles.drawing(frame, top=2)
+    assert drawing.words == "not drawn: 3 smaller groups"
+    assert drawing.marks[0].data["name"] == ["S0", "S1", "(none named)"]
+    assert drawing.marks[0].data["p50"].tolist() == [2, 11.5, 4]
+    assert drawing.marks[0].data["p50_text"] == ["2.00 ms", "11.50 ms", "4.00 ms"]
+    assert drawing.marks[0].data["counted_text"] == ["5", "4", "1"]
+    others = plots.querytime_percentiles.drawing(fewer)
+    assert others.words == ""
+    assert others.marks[0].data["name"] == ["S0", "S1", "S2", "(2 others)", "(none named)"]
+    assert others.marks[0].data["p50"].tolist() == [2, 11.5, 21, 30.5, 4]
+
+
+def test_a_cost_draws_what_an_overview_counts(frames: Frames) -> None:
+    frame = frames["cost_per_server"]["alone"]
+    lacking = frame.drop(columns=[name for name in frame if name.startswith("querytime")])
+    names = [[item[0] for item in plots.cost_per_server.drawing(one).legend] for one in (frame, lacking)]
+    assert names[0] == ["queries", "bytes", "database time (ms)", "query time (ms)", "failures"]
+    assert names[1] == [name for name in names[0] if name != "query time (ms)"]
+
+
+def test_a_cost_says_that_nothing_has_no_shares(frames: Frames) -> None:
+    frame = frames["cost_per_server"]["alone"].assign(failures=0)
+    assert plots.cost_per_server.drawing(frame).words.endswith("\n0 in all, so without shares: failures")
 
 
 def test_figures_over_time_are_linked(frames: Frames) -> None:

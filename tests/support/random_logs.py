@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from hypothesis import strategies as st
 
@@ -142,6 +142,9 @@ def selections(draw: st.DrawFn, seed: int) -> Selection:
 def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[World, Selection, dict[str, Any]]:
     """Draw logs (unless they are given), a selection of them, and the filter's own keywords."""
     logs = logs or world(draw(st.integers(0, WORLDS - 1)))
-    own = inspect.signature(getattr(filters, name)).parameters
+    asked: Any = getattr(filters, name)
+    own = inspect.signature(asked).parameters
     keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}
+    if "by" in own:
+        keywords["by"] = draw(st.sampled_from(get_args(get_type_hints(inspect.unwrap(asked))["by"])))
     return logs, draw(selections(logs.seed)), keywords

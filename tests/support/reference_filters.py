@@ -107,9 +107,12 @@ COSTS = {
 }
 
 
-def percentiles(rows: Sequence[Row]) -> list[float] | None:
-    values = [float(row["querytime"]) for row in rows if row["querytime"] is not None]
-    return np.percentile(values, [*PERCENTILES.values()]).tolist() if values else None
+def percentiles(column: str) -> Callable[[Sequence[Row]], list[float] | None]:
+    def found(rows: Sequence[Row]) -> list[float] | None:
+        values = [float(row[column]) for row in rows if row[column] is not None]
+        return np.percentile(values, [*PERCENTILES.values()]).tolist() if values else None
+
+    return found
 
 
 def last_name(rows: Sequence[Row]) -> str | None:
@@ -171,13 +174,23 @@ class DurationBin:
 
 
 @dataclass(frozen=True)
+class EachValue:
+    """Each value of a column, which a statement counts so that the frame can have percentiles."""
+
+    column: str
+
+    def of(self, row: Row) -> int | None:
+        return row[self.column]
+
+
+@dataclass(frozen=True)
 class Asked:
     """What a filter asks: which queries it takes, how it groups them, and what it counts."""
 
     measures: Mapping[str, Measure]
     keys: tuple[str, ...] = ()
     of: Callable[[Row], bool] = always
-    bins: TimeBin | DurationBin | None = None
+    bins: TimeBin | DurationBin | EachValue | None = None
     labels: Mapping[str, Measure] = field(default_factory=dict)
     values: Mapping[str, Measure] = field(default_factory=dict)
     top: int | None = None
@@ -226,6 +239,17 @@ def _groups(measures: Mapping[str, Measure], keys: tuple[str, ...], **more: Any)
     return lambda top=None: Asked(measures, keys, top=top, **more)
 
 
+def _percentiles(column: str, of: Callable[[Row], bool] = always) -> Callable[..., Asked]:
+    def ask(by: str = "time", bin_seconds: float = 300, top: int | None = 20) -> Asked:
+        measures = {"queries": count(lambda row: row[column] is not None)}
+        if by == "time":
+            return _over_time(measures, of=of, values={"percentiles": percentiles(column)})(bin_seconds)
+        keys = {"server": ("frontierserver",), "schema": SCHEMA, "site": ("computingsite",)}[by]
+        return Asked(measures, keys, of, EachValue(column), top=top)
+
+    return ask
+
+
 def _costs(*keys: str, **more: Any) -> Callable[..., Asked]:
     return lambda top=20, rank_by="queries": Asked(COSTS, keys, top=top, rank=rank_by, **more)
 
@@ -247,9 +271,8 @@ ASKED: dict[str, Callable[..., Asked]] = {
     "bytes_share_per_node": _groups(BYTES, NODE, of=uncached),
     "long_queries_per_schema": _long(SCHEMA),
     "long_queries_per_node": _long(NODE),
-    "querytime_percentiles": _over_time(
-        {"queries": count(lambda row: row["querytime"] is not None)}, values={"percentiles": percentiles}
-    ),
+    "querytime_percentiles": _percentiles("querytime"),
+    "dbtime_percentiles": _percentiles("dbtime", uncached),
     "cost_per_task": _costs("taskid", labels={"taskname": last_name}),
     "cost_per_server": _costs("frontierserver"),
     "cost_per_site": _costs("computingsite"),
@@ -277,6 +300,10 @@ def answer(name: str, rows: Sequence[Row], selection: Selection, **keywords: Any
         groups += [({"kind": one, "part": "named", "groups": 1}, []) for one in lacking]
     if asked.bins is None:
         return _derived(name, [head | asked.counts(members) for head, members in groups])
+    if isinstance(asked.bins, EachValue):
+        found = percentiles(asked.bins.column)
+        rows = [head | asked.counts(members) | {"percentiles": found(members)} for head, members in groups]
+        return _derived(name, rows)
     return _derived(name, _binned(asked, chosen, groups, selection))
 
 
@@ -315,7 +342,7 @@ def _placed(asked: Asked, rows: Sequence[Row]) -> list[tuple[dict[str, Any], lis
 def _binned(
     asked: Asked, rows: Sequence[Row], groups: list[tuple[dict[str, Any], list[Row]]], selection: Selection
 ) -> Rows:
-    assert asked.bins is not None
+    assert isinstance(asked.bins, TimeBin | DurationBin)
     members: dict[tuple[Any, int], list[Row]] = defaultdict(list)
     for place, (_, of_group) in enumerate(groups):
         for row in of_group:
@@ -333,7 +360,7 @@ def _derived(name: str, rows: Rows) -> Rows:
     """Add the columns that a filter derives from its counts."""
     if name == "bytes_over_time":
         return [row | {"kB": row["bytes"] / 1000} for row in rows]
-    if name == "querytime_percentiles":
+    if name.endswith("_percentiles"):
         return [
             {column: value for column, value in row.items() if column != "percentiles"}
             | dict(zip(PERCENTILES, row["percentiles"] or [None] * 3, strict=True))
