@@ -1,0 +1,161 @@
+"""Score incidents that were told against the truth of days with incidents.
+
+A row that was told is true when its kind is right, its scope is one of those that the truth accepts, and the
+intersection of the two times is at least half of their union. Each incident makes at most one row true, the first; a
+second row for it is false. An incident counts when it costs at least 2 % of a day, touches at least 50 queries and
+exceeds what was expected by 10 standard deviations. A row for one that does not count is true all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+__all__ = ["SCOPE", "Scores", "counts", "is_true", "overlap", "why_not"]
+
+SCOPE = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
+"""The columns of a scope; the name of a task belongs to its id."""
+
+CHEAPEST, FEWEST, FAINTEST = 0.02, 50, 10.0
+FIRST = 10
+EDGE_BINS = 2
+SURE = 0.9
+
+
+def counts(truth: pd.DataFrame) -> pd.Series:
+    """Return which incidents of the truth count."""
+    return (truth["cost"] >= CHEAPEST) & (truth["queries"] >= FEWEST) & (truth["strength"] >= FAINTEST)
+
+
+def scope_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the scope of a row: its values that are not null."""
+    scope = {name: row[name] for name in SCOPE if name in row and not pd.isna(row[name])}
+    return scope | ({"taskid": int(scope["taskid"])} if "taskid" in scope else {})
+
+
+def overlap(one: Mapping[str, Any], other: Mapping[str, Any]) -> float:
+    """Return the intersection of two times over their union."""
+    both = min(one["until"], other["until"]) - max(one["since"], other["since"])
+    either = max(one["until"], other["until"]) - min(one["since"], other["since"])
+    return max(0.0, both / either) if either > pd.Timedelta(0) else 0.0
+
+
+def is_true(told: Mapping[str, Any], truth: Mapping[str, Any]) -> bool:
+    """Return whether a row that was told is true of an incident."""
+    return told["kind"] == truth["kind"] and scope_of(told) in list(truth["accepted"]) and overlap(told, truth) >= 0.5
+
+
+def why_not(truth: Mapping[str, Any], told: pd.DataFrame) -> str:
+    """Return why no row is true of an incident: what is wrong with the row that comes next to it."""
+    rows = [row for _, row in told.iterrows() if overlap(row, truth) > 0]
+    of_kind = [row for row in rows if row["kind"] == truth["kind"]]
+    in_scope = [row for row in rows if scope_of(row) in list(truth["accepted"])]
+    if any(overlap(row, truth) >= 0.5 for row in in_scope):
+        return "another kind"
+    if any(row["kind"] == truth["kind"] for row in in_scope):
+        return "another time"
+    whole = set().union(*(set(scope.items()) for scope in truth["accepted"])) if len(truth["accepted"]) else set()
+    if any(set(scope_of(row).items()) & whole for row in of_kind):
+        return "another scope"
+    return "not told"
+
+
+@dataclass
+class Scores:
+    """What is added up over days.
+
+    Parameters
+    ----------
+    incidents
+        A record for each incident of the truth: its kind, whether it counts, whether it was found, and what was wrong.
+    rows
+        A record for each row that was told: its kind, whether it is true, and its confidence.
+    edges
+        How far each edge of an incident that was found is from the truth, in bins.
+    quiet
+        The number of rows told on each quiet day.
+    seconds
+        Of each call.
+    """
+
+    incidents: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    edges: list[float] = field(default_factory=list)
+    quiet: list[int] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    def add(self, told: pd.DataFrame, truth: pd.DataFrame, seconds: float, day: str = "", days: float = 1) -> None:
+        """Add a day: rows in the order in which they were told."""
+        self.seconds.append(seconds)
+        bin_width = pd.Timedelta(minutes=5) * max(1.0, days)
+        matches: dict[int, int] = {}
+        records = truth.to_dict("records")
+        for place, row in enumerate(told.to_dict("records")):
+            open_ones = [n for n in range(len(records)) if n not in matches and is_true(row, records[n])]
+            best = max(open_ones, key=lambda n: overlap(row, records[n]), default=None)
+            if best is not None:
+                matches[best] = place
+                ends = [abs(row[name] - records[best][name]) / bin_width for name in ("since", "until")]
+                self.edges += ends if bool(counts(truth)[best]) else []
+            confidence = float(row.get("confidence", float("nan")))
+            self.rows.append({"day": day, "kind": row["kind"], "true": best is not None, "confidence": confidence})
+        if not len(truth):
+            self.quiet.append(len(told))
+        for number, (record, count) in enumerate(zip(records, counts(truth), strict=True)):
+            found = matches.get(number, FIRST) < FIRST
+            why = "" if found else why_not(record, told)
+            self.incidents.append(
+                {"day": day, "kind": record["kind"], "counts": bool(count), "found": found, "why": why}
+            )
+
+    def table(self) -> pd.DataFrame:
+        """Return a row per kind, and one for all: incidents that count, found, share; rows told, true, share; why."""
+        incidents = pd.DataFrame(self.incidents, columns=["day", "kind", "counts", "found", "why"])
+        rows = pd.DataFrame(self.rows, columns=["day", "kind", "true", "confidence"])
+        counting = incidents[incidents["counts"].astype(bool)]
+        table = []
+        for kind in [*sorted({*incidents["kind"], *rows["kind"]}), "all"]:
+            ours = counting if kind == "all" else counting[counting["kind"] == kind]
+            told = rows if kind == "all" else rows[rows["kind"] == kind]
+            faint = incidents[~incidents["counts"].astype(bool)]
+            faint = faint if kind == "all" else faint[faint["kind"] == kind]
+            missed = ours["why"][~ours["found"].astype(bool)].value_counts()
+            table.append(
+                {
+                    "kind": kind,
+                    "incidents": len(ours),
+                    "found": int(ours["found"].sum()),
+                    "share found": ours["found"].mean() if len(ours) else float("nan"),
+                    "faint": len(faint),
+                    "faint found": int(faint["found"].sum()),
+                    "told": len(told),
+                    "true": int(told["true"].sum()),
+                    "share true": told["true"].mean() if len(told) else float("nan"),
+                    "missed because": ", ".join(f"{why} {n}" for why, n in missed.items()),
+                }
+            )
+        return pd.DataFrame(table)
+
+    def sentences(self) -> list[str]:
+        """Return the other figures, a sentence each."""
+        found = []
+        if self.edges:
+            near = sum(edge <= EDGE_BINS for edge in self.edges)
+            found.append(f"Edges within two bins: {near} of {len(self.edges)} ({near / len(self.edges):.0%}).")
+        if self.quiet:
+            found.append(
+                f"Rows on {len(self.quiet)} quiet days: {sum(self.quiet)} (wished: one in five days or fewer)."
+            )
+        rows = pd.DataFrame(self.rows, columns=["day", "kind", "true", "confidence"])
+        for low, high in ((SURE, 1.01), (0.7, SURE), (0.5, 0.7), (0.0, 0.5)):
+            band = rows[(rows["confidence"] >= low) & (rows["confidence"] < high)]
+            if len(band):
+                told = f"from {low}" if high > 1 else f"from {low} to {high}"
+                found.append(f"Confidence {told}: {band['true'].mean():.0%} of {len(band)} rows are true.")
+        if self.seconds:
+            seconds = pd.Series(self.seconds)
+            found.append(f"Seconds a call: median {seconds.median():.2f}, largest {seconds.max():.2f}.")
+        return found
