@@ -65,7 +65,7 @@ def drawn(panel):
 class TestExplore:
     def test_initially_no_dataset_is_chosen_and_all_are_offered(self, settings):
         panel = ExplorePanel(settings)
-        assert [value for _, value in panel._datasets.options] == ["", "day", "other"]
+        assert [value for _, value in panel._datasets.listed.options] == ["", "day", "other"]
         assert (panel.phase, panel.frames) == (Phase.READY, {})
         button(panel, "CSV").click()
         assert "is not drawn: open the tab that has it" in panel.error
@@ -194,13 +194,13 @@ class TestExplore:
     def test_an_impossible_comparison_is_reported(self, settings):
         panel = ExplorePanel(settings, dataset="day", compare="previous")
         assert panel.wait(LONG)
-        assert "needs a window to compare" in panel.error + panel._notes.value
+        assert "To compare with the window before, choose a window" in panel.error
 
     def test_a_missing_dataset_is_reported(self, settings):
         panel = ExplorePanel.from_state({"panel": "ExplorePanel", "dataset": "gone"}, settings)
         assert panel.wait(LONG)
         assert "There is no dataset 'gone'" in panel.error
-        assert panel._datasets.value == "gone"
+        assert panel._datasets.listed.value == "gone"
 
     def test_plots_are_stale_while_another_choice_is_made(self, settings):
         panel = ExplorePanel(settings, dataset="day", below="SQL")

@@ -33,14 +33,16 @@ from frontierlab_widgets.caching_work import (
     origin_of,
     other_notes,
 )
+from frontierlab_widgets.chosen_datasets import Source, code_of, file_stem, named, window_of
 from frontierlab_widgets.closable_box import ClosableBox
 from frontierlab_widgets.code_box import CodeBox, Expression, call
+from frontierlab_widgets.dataset_fields import CHOICES, DatasetFields
 from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import notes
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
-from frontierlab_widgets.selection_fields import TIMES, SelectionFields
+from frontierlab_widgets.selection_fields import SelectionFields
 from frontierlab_widgets.table import Table
 from frontierlab_widgets.work import Work
 
@@ -80,26 +82,23 @@ class CachingPanel(FiguresPanel):
     def build(self) -> list[widgets.Widget]:
         """Build the choice of queries, the buttons, and the five views."""
         self._explained: dict[str, Any] = {}
-        self._datasets = widgets.Dropdown(
-            description="dataset", options=[("choose …", "")], style={"description_width": "initial"}
-        )
         self._picker = SelectionFields(self, folders_only=True)
         whole = widgets.Button(description="Whole dataset", tooltip="Remove all choices except the dataset")
         self._download, self._notes = Download(), widgets.HTML()
-        self.choose("dataset", self._datasets)
-        self._show_datasets()
+        self._datasets = DatasetFields(self, whole)
+        self._show_catalogue()
         self.click(whole, self._picker.clear)
         buttons = self._build_buttons()
         self._tabs = self._build_tabs()
         about = self.watch_origin([self._notes, *self._greyed_pages])
-        self.on(self._show_datasets, "settings", "dataset")
+        self.on(self._show_catalogue, "settings", "dataset")
         self.on(self._show_figures, "figures")
         self.on(self._chosen, "folder")
         self.on(self._show_code, "stale", "origin")
         self.on(self._draw_all, "dark")
         self.on(self._opened, "tab")
         return [
-            row(self._datasets, whole),
+            self._datasets,
             self._picker,
             buttons,
             self.foot,
@@ -112,11 +111,11 @@ class CachingPanel(FiguresPanel):
     def _build_buttons(self) -> widgets.Widget:
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         buttons["Compute"].button_style = "primary"
-        self.click(buttons["Compute"], self.compute, always=False, uses=TIMES)
+        self.click(buttons["Compute"], self.compute, always=False, uses=CHOICES)
         of_figures = {"Explain the worst": self.explain_worst, "Store": self.store, "HTML page": self.page}
         for name, action in of_figures.items():
             self.click(buttons[name], action, always=False, when=self.has_figures)
-        self.click(buttons["Code"], self.fresh(self._open_code), uses=TIMES, when=lambda: not self.stale)
+        self.click(buttons["Code"], self.fresh(self._open_code), uses=CHOICES, when=lambda: not self.stale)
         return row(*buttons.values())
 
     def _build_tabs(self) -> widgets.Tab:
@@ -141,12 +140,13 @@ class CachingPanel(FiguresPanel):
 
     def refresh(self) -> None:
         """Update the list of datasets."""
-        self._show_datasets()
+        self._datasets.refresh()
+        self._show_catalogue()
         self.check_origin()
 
-    def chosen_origin(self, dataset: fl.Dataset) -> Origin:
+    def chosen_origin(self, dataset: Source) -> Origin:
         """Return the origin of figures computed from the current choice."""
-        return origin_of((dataset.name, dataset.identity), self.selection, self.settings)
+        return origin_of((dataset.name, dataset.identity, window_of(dataset)), self.selection, self.settings)
 
     def compute(self) -> None:
         """Compute the figures of the selected queries as a job.
@@ -156,21 +156,22 @@ class CachingPanel(FiguresPanel):
         InvalidRequestError
             No dataset is chosen, or a time in a field is not valid.
         """
-        self.require_valid(*TIMES)
+        self.require_valid(*CHOICES)
         dataset, settings, selection = self.chosen_dataset(), self.require_settings(), self.selection
 
         def compute(work: Work) -> tuple[jobs.Job, pd.DataFrame]:
             arguments: dict[str, Any] = {} if dataset.state == "complete" else {"allow_incomplete": True}
             if selection != fl.Selection():
                 arguments["selection"] = selection
-            job = jobs.submit("caching", settings=settings, dataset=dataset.name, **arguments)
+            job = jobs.submit("caching", settings=settings, dataset=dataset, **arguments)
             return job, follow(job, work)
 
         def then(done: tuple[jobs.Job, pd.DataFrame]) -> None:
             job, figures = done
             if figures.empty:
                 what = f" in the selection ({selection.in_words()})" if selection != fl.Selection() else ""
-                raise InvalidRequestError(f"The dataset {dataset.name} has no query with an IOV{what}.")
+                source = named(dataset.name, window_of(dataset))
+                raise InvalidRequestError(f"The {source} has no query with an IOV{what}.")
             self.job = job.id
             self._take(figures, settings)
             if not self.stale:
@@ -210,14 +211,14 @@ class CachingPanel(FiguresPanel):
     def page(self) -> None:
         """Write an HTML page of the figures and explanations, and download it."""
         figures, found = self._computed(), self._explained
-        name = self.computed_dataset().name
+        dataset = self.computed_dataset()
         with tempfile.TemporaryDirectory() as folder:
             path = fl.caching.page(
                 figures,
-                Path(folder) / f"{name}-caching.html",
+                Path(folder) / f"{file_stem(dataset)}-caching.html",
                 explanations=[found["why"]] if found else [],
                 what_ifs=[found["what"]] if found and found["what"] is not None else [],
-                title=f"Caching of conditions folders, {name}",
+                title=f"Caching of conditions folders, {' '.join(filter(None, (dataset.name, window_of(dataset))))}",
             )
             self._download.give(path, path.name)
         self.message = f"{path.name} was given to the browser."
@@ -225,8 +226,9 @@ class CachingPanel(FiguresPanel):
     def code(self) -> str:
         """Return the calls that compute the figures, explain a folder and try grids."""
         which = {} if self.selection == fl.Selection() else {"selection": Expression("selection")}
-        arguments = (self.dataset, Expression("settings"))
-        lines = [f"selection = fl.{self.selection!r}"] if which else []
+        lines, source = code_of(self.dataset)
+        arguments = (source, Expression("settings"))
+        lines += [f"selection = fl.{self.selection!r}"] if which else []
         lines.append(call("figures = fl.caching.efficiency", *arguments, **which))
         if self.folder:
             lines += [
@@ -260,9 +262,17 @@ class CachingPanel(FiguresPanel):
         self.figures = figures
         name, identity = figures.attrs.get("dataset", (self.dataset, "unknown"))
         selection = fl.Selection.from_json(figures.attrs.get("selection", {}))
-        self.origin = origin_of((name, identity), selection, settings)
+        self.origin = origin_of((name, identity, self._window_of(name, identity)), selection, settings)
         self.check_origin()
         self._show_stale()  # what computed them can differ where their origin does not
+
+    def _window_of(self, name: str, identity: str) -> str:
+        """Return the part of the time of what is chosen, if figures are of that; they do not say it themselves."""
+        try:
+            chosen = self.chosen_dataset()
+        except FrontierlabError:
+            return ""
+        return window_of(chosen) if (chosen.name, chosen.identity) == (name, identity) else ""
 
     def how_computed(self) -> str:
         """Return a sentence on what counted the queries."""
@@ -277,9 +287,7 @@ class CachingPanel(FiguresPanel):
         offered: pd.DataFrame = frame.assign(queries=pd.NA)
         return offered
 
-    def _show_datasets(self) -> None:
-        names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
-        self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
+    def _show_catalogue(self) -> None:
         empty = pd.DataFrame({"taskid": [], "taskname": [], "queries": []})
         self._picker.offer({"folders": self._catalogue(), "tasks": empty})
 

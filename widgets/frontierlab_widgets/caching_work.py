@@ -10,6 +10,7 @@ import pandas as pd
 import frontierlab as fl
 from frontierlab.caching.notes import note_of_part
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.chosen_datasets import Source
 from frontierlab_widgets.formatting import number
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.table import TableColumn
@@ -63,8 +64,11 @@ def folder_id(record: Any) -> str:
     return json.dumps([str(record[key]) for key in KEYS])
 
 
-def origin_of(dataset: tuple[str, str], selection: fl.Selection, settings: Any) -> Origin:
-    """Return the origin of caching figures of a dataset (name, identity); the source of payloads is part of it."""
+def origin_of(dataset: tuple[str, str, str], selection: fl.Selection, settings: Any) -> Origin:
+    """Return the origin of caching figures of a dataset or period; the source of payloads is part of it.
+
+    `dataset` is its name, its identity, and the part of its time (`frontierlab_widgets.chosen_datasets.window_of`).
+    """
     return Origin.of(dataset, selection, settings, ("data_dir", "coolr_host", "coolr_archive"))
 
 
@@ -76,7 +80,7 @@ def other_notes(figures: pd.DataFrame) -> list[str]:
 
 
 def explain_folder(
-    dataset: fl.Dataset, settings: Any, folder: dict[str, str], selection: fl.Selection, work: Work
+    dataset: Source, settings: Any, folder: dict[str, str], selection: fl.Selection, work: Work
 ) -> dict[str, Any]:
     """Explain a folder and tag, and try grids on it; the result says what cannot be tried."""
     running = fl.cancellable()

@@ -11,6 +11,7 @@ import traitlets
 
 import frontierlab as fl
 from frontierlab_widgets.caching_panel import CachingPanel
+from frontierlab_widgets.chosen_datasets import read_text
 from frontierlab_widgets.code_box import CodeBox
 from frontierlab_widgets.connection_panel import ConnectionPanel
 from frontierlab_widgets.datasets_panel import DatasetsPanel
@@ -48,7 +49,7 @@ class Dashboard(Panel):
     Attributes
     ----------
     dataset : str
-        Name of the dataset in all panels; empty for none.
+        Name of the dataset in all panels, or several as a period in Explore and Caching; empty for none.
     selection : Selection
         The selected queries of the dataset.
     tab : str
@@ -95,11 +96,12 @@ class Dashboard(Panel):
         """Join the shared traits of the panels; no panel knows another."""
         for panel in self.panels.values():
             traitlets.link((self, "settings"), (panel, "settings"))
-        for name in ("Explore", "Caching", "Datasets"):
-            traitlets.link((self, "dataset"), (self.panels[name], "dataset"))
         for name in ("Explore", "Caching"):
+            traitlets.link((self, "dataset"), (self.panels[name], "dataset"))
             traitlets.link((self, "selection"), (self.panels[name], "selection"))
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
+        one_of = (lambda text: read_text(text).single), str  # of a period, no row of the table is chosen
+        traitlets.link((self, "dataset"), (datasets, "dataset"), transform=one_of)
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
         self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it asks to choose a dataset
         extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop

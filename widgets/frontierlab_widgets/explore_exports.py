@@ -14,13 +14,23 @@ import traitlets
 from frontierlab import filters
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.browser_files import Download
+from frontierlab_widgets.chosen_datasets import code_of, file_stem
 from frontierlab_widgets.closable_box import ClosableBox
 from frontierlab_widgets.code_box import CodeBox, Expression, call
-from frontierlab_widgets.explore_work import ALL, TABS, compared, keywords_of, notes_of, title_of, write_report
+from frontierlab_widgets.dataset_fields import CHOICES
+from frontierlab_widgets.explore_work import (
+    ALL,
+    TABS,
+    compared,
+    keywords_of,
+    lacks_window,
+    notes_of,
+    title_of,
+    write_report,
+)
 from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.formatting import notes
 from frontierlab_widgets.panel import row
-from frontierlab_widgets.selection_fields import TIMES
 
 __all__ = ["ExploreExports"]
 
@@ -58,8 +68,8 @@ class ExploreExports(FiguresPanel):
         of_figures = {name: partial(setattr, self, "below", name) for name in ("Numbers", "SQL", "Code")}
         of_figures |= {name: partial(self.export, name.lower()) for name in ("CSV", "Parquet")}
         for name, action in of_figures.items():
-            self.click(buttons[name], self.fresh(action), uses=TIMES, when=self.has_figures)
-        self.click(buttons["HTML report"], self.report, always=False, uses=TIMES)
+            self.click(buttons[name], self.fresh(action), uses=CHOICES, when=self.has_figures)
+        self.click(buttons["HTML report"], self.report, always=False, uses=CHOICES)
         self.on(self._show_below, "below", "plot", "frames", "stale")
         return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
 
@@ -72,8 +82,10 @@ class ExploreExports(FiguresPanel):
     def code(self) -> str:
         """Return the code that makes the chosen plot."""
         keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
+        period, logs = code_of(self.dataset)
         lines = [
-            call("logs = fl.open_logs", self.dataset, settings=Expression("settings")),
+            *period,
+            call("logs = fl.open_logs", logs, settings=Expression("settings")),
             f"selection = fl.{self.selection!r}",
             call(f"frame = fl.filters.{self.plot}", Expression("logs"), Expression("selection"), **keywords),
             call(f"fl.plots.{self.plot}", Expression("frame")),
@@ -82,21 +94,31 @@ class ExploreExports(FiguresPanel):
 
     def export(self, kind: str) -> None:
         """Download the numbers of the chosen plot as ``csv`` or ``parquet``."""
-        frame = self._frame()
+        frame, stem = self._frame(), file_stem(self.computed_dataset())
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / f"{self.computed_origin().dataset}-{self.plot}.{kind}"
+            path = Path(folder) / f"{stem}-{self.plot}.{kind}"
             frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path)
             self._download.give(path, path.name)
         given = f"{path.name}, {len(frame):,} rows, was given to the browser."
         self.message = " ".join([given, *notes_of([frame])])
 
+    def require_window(self) -> None:
+        """Raise if the comparison lacks a window.
+
+        Raises
+        ------
+        InvalidRequestError
+            The message says how to choose one.
+        """
+        if problem := lacks_window(self.compare, self.selection):
+            raise InvalidRequestError(problem)
+
     def report(self) -> None:
         """Write a report of all plots off the main thread, and download it."""
-        if not self.dataset:
-            raise InvalidRequestError("Choose a dataset first.")
-        dataset, settings = self.dataset, self.require_settings()
-        write = partial(write_report, dataset, settings, self.selection, self.compare, self._download.give)
-        self.begin(write, lambda _: setattr(self, "message", f"{dataset}.html was given to the browser."))
+        self.require_window()
+        stem, settings = file_stem(self.chosen_dataset()), self.require_settings()
+        write = partial(write_report, self.dataset, settings, self.selection, self.compare, self._download.give)
+        self.begin(write, lambda _: setattr(self, "message", f"{stem}.html was given to the browser."))
 
     def _show_below(self) -> None:
         """Show the numbers, SQL or code of the chosen plot; while the plots are stale, those of the drawn plots."""

@@ -19,20 +19,22 @@ from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.plots.drawing import Drawing
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.bokeh_figures import BokehFigures
+from frontierlab_widgets.chosen_datasets import Source
+from frontierlab_widgets.dataset_fields import CHOICES, DatasetFields
 from frontierlab_widgets.explore_exports import ExploreExports
 from frontierlab_widgets.explore_work import (
     COMPARE,
     OTHER,
     TABS,
     Part,
+    lacks_window,
     notes_of,
     origin_of,
     run_filters,
 )
 from frontierlab_widgets.formatting import error_box, notes
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.panel import row
-from frontierlab_widgets.selection_fields import TIMES, SelectionFields
+from frontierlab_widgets.selection_fields import SelectionFields
 
 __all__ = ["ExplorePanel"]
 
@@ -50,14 +52,14 @@ class ExplorePanel(ExploreExports):
     Attributes
     ----------
     dataset : str
-        Name of the dataset; empty for none.
+        Name of the dataset, or several as a period; empty for none. See `FiguresPanel`.
     selection : Selection
         The selected queries.
     tab : str
         The open tab: one of the chapters of a report, or all plots.
     compare : str
         What the plots are compared with: empty for nothing, ``previous``, ``-7d`` or another window that filters
-        accept, or ``dataset:`` and the name of another dataset.
+        accept, or ``dataset:`` and another dataset or period.
     plot : str
         The plot whose numbers, SQL and code can be shown.
     below : str
@@ -77,7 +79,6 @@ class ExplorePanel(ExploreExports):
         self._drawn = ""  # the tab whose figures are shown
         self._drawings: dict[str, Drawing] = {}
         self._coming: Origin | None = None  # of the figures that are new, until all are
-        self._datasets = widgets.Dropdown(description="dataset", options=[("choose …", "")], style=_STYLE)
         self._against = widgets.Dropdown(description="compare with", style=_STYLE)
         self._picker = SelectionFields(self)
         self._undo = widgets.Button(description="Undo", tooltip="Take the last choice back")
@@ -87,11 +88,11 @@ class ExplorePanel(ExploreExports):
         self._notes = widgets.HTML()
         self._tabs = widgets.Tab([widgets.VBox() for _ in TABS], titles=tuple(TABS))
         self._tabs.add_class("frontierlab-tab-bar")
-        self.choose("dataset", self._datasets)
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
         self.click(whole, self._picker.clear)
-        self.click(draw, self.draw, uses=TIMES)
+        self.click(draw, self.draw, uses=CHOICES)
+        self._datasets = DatasetFields(self, self._against, self._undo, whole, draw)
         self._show_choices()
         self.bind("tab", self._tabs_value())
         self.observe(self._remember, "selection")
@@ -103,7 +104,7 @@ class ExplorePanel(ExploreExports):
         self.on(self._darken, "dark")
         self._undo.disabled = True
         return [
-            row(self._datasets, self._against, self._undo, whole, draw),
+            self._datasets,
             self._picker,
             *exports,
             self.foot,
@@ -125,6 +126,7 @@ class ExplorePanel(ExploreExports):
 
     def refresh(self) -> None:
         """Update the list of datasets."""
+        self._datasets.refresh()
         self._show_choices()
         self.check_origin()
 
@@ -158,10 +160,8 @@ class ExplorePanel(ExploreExports):
         self._undo.disabled = not self._past
 
     def _show_choices(self) -> None:
-        """Offer the existing datasets, to show and to compare with."""
-        names = [] if self.settings is None else fl.datasets.list_datasets(self.settings)["name"].tolist()
-        self.offer(self._datasets, [("choose …", ""), *((name, name) for name in names)], self.dataset)
-        others = {f"dataset {name}": f"{OTHER}{name}" for name in names if name != self.dataset}
+        """Offer the existing datasets to compare with."""
+        others = {f"dataset {name}": f"{OTHER}{name}" for name in self._datasets.names if name != self.dataset}
         self.offer(self._against, [*{**COMPARE, **others}.items()], self.compare)
 
     def restore(self, state: Mapping[str, Any] | str) -> None:
@@ -172,7 +172,7 @@ class ExplorePanel(ExploreExports):
 
     # the plots
 
-    def chosen_origin(self, dataset: fl.Dataset) -> Origin:
+    def chosen_origin(self, dataset: Source) -> Origin:
         """Return the origin of plots made from the current choice."""
         return origin_of(dataset, self.selection, self.settings, self.compare)
 
@@ -185,7 +185,10 @@ class ExplorePanel(ExploreExports):
 
     def how_to_refresh(self) -> str:
         """Say how to get plots of the current choice; usually they are being computed."""
-        return "Those are being drawn." if self._is_drawing() else "Click Draw anew to have those."
+        if self._is_drawing():
+            return "Those are being drawn."
+        step = "Choose a window" if lacks_window(self.compare, self.selection) else "Click Draw anew"
+        return f"{step} to have those."
 
     def _is_drawing(self) -> bool:
         going = self._going_on()  # a report is not replaceable
@@ -208,11 +211,12 @@ class ExplorePanel(ExploreExports):
         Raises
         ------
         InvalidRequestError
-            No dataset is chosen, or the times in the fields are not valid.
+            No dataset is chosen, a field is not valid, or there is no window to compare.
         """
-        self.require_valid(*TIMES)
+        self.require_valid(*CHOICES)
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
+        self.require_window()
         asked = partial(
             run_filters,
             self.dataset,
@@ -244,13 +248,13 @@ class ExplorePanel(ExploreExports):
 
     def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
         self._picker.offer(answer["contents"])
+        if not answer["frames"]:
+            raise FrontierlabError(" ".join(answer["errors"]))  # the earlier figures stay, and are grey
         lacks = dict.fromkeys([*answer["notes"], *notes_of(answer["frames"].values())])  # each once
         self._notes.value = notes(lacks) + "".join(map(error_box, answer["errors"]))
         self._drawn, self.frames = tab, {**answer["frames"]}
-        if self.plot not in self.frames and self.frames:
+        if self.plot not in self.frames:
             self.plot = next(iter(self.frames))
-        if not self.frames:
-            self._drawings = {}
         self._show_figures()
         self._coming = None
         self.origin = answer["origin"]  # last: until everything is shown, the figures are stale

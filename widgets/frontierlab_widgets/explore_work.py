@@ -20,7 +20,7 @@ from frontierlab.filters import contents
 from frontierlab.reports.chapters import ALL_FILTERS
 from frontierlab.util.progress import Progress, ProgressMeter
 from frontierlab.util.times import from_milliseconds
-from frontierlab_widgets.code_box import Expression, call
+from frontierlab_widgets.chosen_datasets import Source, file_stem, incomplete, opened, opening, window_of
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work, WorkStopped
 
@@ -32,6 +32,7 @@ __all__ = [
     "TABS",
     "compared",
     "keywords_of",
+    "lacks_window",
     "notes_of",
     "origin_of",
     "other_logs",
@@ -55,7 +56,7 @@ COMPARE = {
 """The choices of what to compare with, by label."""
 
 OTHER = "dataset:"
-"""Prefix of the name of another dataset to compare with."""
+"""Prefix of the name of another dataset to compare with, or of several as a period."""
 
 _BINS = (60, 300, 3_600, 86_400)
 _MOST_BINS = 3_000
@@ -78,17 +79,26 @@ def title_of(name: str) -> str:
 def other_logs(compare: str, settings: Any) -> Any:
     """Return the filters' argument for what is compared with."""
     if compare.startswith(OTHER):
-        return fl.datasets.open_dataset(compare.removeprefix(OTHER), settings)
+        return opened(compare.removeprefix(OTHER), settings)
     return compare or None
 
 
 def compared(compare: str) -> dict[str, str]:
     """Return the keyword argument for what is compared with, as code."""
-    if compare.startswith(OTHER):
-        return {
-            "compare": Expression(call("fl.datasets.open_dataset", compare.removeprefix(OTHER), Expression("settings")))
-        }
-    return {"compare": compare} if compare else {}
+    if not compare.startswith(OTHER):
+        return {"compare": compare} if compare else {}
+    return {"compare": opening(compare.removeprefix(OTHER))}
+
+
+def lacks_window(compare: str, selection: fl.Selection) -> str:
+    """Say which window a comparison lacks; empty if it needs none, or has one."""
+    if not compare or compare.startswith(OTHER) or None not in (selection.since, selection.until):
+        return ""
+    what = next((label for label, value in COMPARE.items() if value == compare), compare)
+    return (
+        f"To compare with {what}, choose a window: fill in since and until, or select a range in a plot over time. Or "
+        "compare with nothing."
+    )
 
 
 def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
@@ -111,7 +121,7 @@ def run_filters(
     known: Any,
     work: Work,
 ) -> dict[str, Any]:
-    """Open the dataset and run the filters; a failed filter gives a message beside the other results.
+    """Open the dataset or period and run the filters; a failed filter gives a message beside the other results.
 
     Each result is handed over as a `Part` as soon as it is there.
 
@@ -120,7 +130,7 @@ def run_filters(
     """
     running = fl.cancellable()
     work.when_stopped(running.cancel)
-    dataset = fl.datasets.open_dataset(name, settings)
+    dataset = opened(name, settings)
     if engine_of(dataset, settings) == "spark" and not wait([fl.spark.start(settings)], _SOON).done:
         work.report(Progress("starting Spark", 0, None, 0.0, None, "once in a notebook, up to a minute"))
     logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
@@ -147,8 +157,7 @@ def run_filters(
             work.report(Progress("counting what can be chosen", 0, None, 0.0, None))
             known = _contents(logs, settings)
             known["of"] = (dataset.name, dataset.identity)
-    partial = [] if dataset.state == "complete" else [f"The dataset {name} is incomplete: every number is too small."]
-    return {"frames": frames, "errors": errors, "contents": known, "notes": partial, "origin": origin}
+    return {"frames": frames, "errors": errors, "contents": known, "notes": incomplete(dataset), "origin": origin}
 
 
 def write_report(
@@ -159,14 +168,15 @@ def write_report(
     give: Callable[[Path, str], object],
     work: Work,
 ) -> None:
-    """Write a report of all plots of a dataset, and give it to the browser."""
+    """Write a report of all plots of a dataset or period, and give it to the browser."""
+    dataset = opened(name, settings)
     running = fl.cancellable()
     work.when_stopped(running.cancel)
     with running, tempfile.TemporaryDirectory() as folder:
         path = fl.report(
-            name,
+            dataset,
             selection,
-            path=Path(folder) / f"{name}.html",
+            path=Path(folder) / f"{file_stem(dataset)}.html",
             compare=other_logs(compare, settings),
             settings=settings,
             progress=work.report,
@@ -183,14 +193,14 @@ def _contents(logs: Any, settings: Any) -> dict[str, Any]:
         raise WorkStopped from None
 
 
-def origin_of(dataset: fl.Dataset, selection: fl.Selection, settings: Any, compare: str) -> Origin:
+def origin_of(dataset: Source, selection: fl.Selection, settings: Any, compare: str) -> Origin:
     """Return the origin of plots, with that of the dataset that they are compared with."""
-    other = other_logs(compare, settings)
-    compared = (compare, other.identity) if isinstance(other, fl.Dataset) else (compare,)
-    return Origin.of((dataset.name, dataset.identity), selection, settings, ("data_dir",), compared)
+    compared = (compare, other_logs(compare, settings).identity) if compare.startswith(OTHER) else (compare,)
+    source = dataset.name, dataset.identity, window_of(dataset)
+    return Origin.of(source, selection, settings, ("data_dir",), compared)
 
 
-def _bin_seconds(dataset: fl.Dataset, selection: fl.Selection) -> int:
+def _bin_seconds(dataset: Source, selection: fl.Selection) -> int:
     """Return a width for bins that gives a few thousand bins at most."""
     outcome = dataset.outcome()
     ends = [

@@ -9,9 +9,9 @@ from typing import Any
 import ipywidgets as widgets
 import traitlets
 
-from frontierlab import Dataset, Selection
+from frontierlab import Selection
 from frontierlab.errors import FrontierlabError, InvalidRequestError
-from frontierlab.storage.store import open_dataset
+from frontierlab_widgets.chosen_datasets import Source, opened
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import PANEL_LOCK, Panel
 
@@ -21,7 +21,7 @@ _STALE = "frontierlab-stale"
 
 
 class FiguresPanel(Panel):
-    """A panel with figures of a dataset and a selection.
+    """A panel with figures of a dataset, or of a period of several, and a selection.
 
     When the choice no longer matches the origin of the figures, the figures are stale. Stale figures are greyed, a line
     gives their origin, and no action accepts them, until they are computed again or the choice matches again.
@@ -29,7 +29,8 @@ class FiguresPanel(Panel):
     Attributes
     ----------
     dataset : str
-        Name of the chosen dataset; empty for none.
+        Name of the chosen dataset; empty for none. Several names and patterns are a period, such as
+        ``nightly-*, extra since 2026-10-01 until 2026-11-01`` (see `frontierlab_widgets.chosen_datasets`).
     selection : Selection
         The chosen queries.
     origin : Origin or None
@@ -43,34 +44,35 @@ class FiguresPanel(Panel):
     origin = traitlets.Instance(Origin, allow_none=True)
     stale = traitlets.Unicode()
 
-    def chosen_origin(self, dataset: Dataset) -> Origin:
+    def chosen_origin(self, dataset: Source) -> Origin:
         """Return the origin of figures computed from the current choice."""
         raise NotImplementedError
 
-    def chosen_dataset(self) -> Dataset:
-        """Open the chosen dataset.
+    def chosen_dataset(self) -> Source:
+        """Open the chosen dataset or period.
 
         Raises
         ------
         InvalidRequestError
-            No dataset is chosen.
+            No dataset is chosen, or the text that names a period is not valid.
         DatasetError
-            The dataset does not exist.
+            The dataset does not exist; or the datasets of a period do not go together.
         """
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
-        return open_dataset(self.dataset, self.require_settings())
+        return opened(self.dataset, self.require_settings())
 
-    def computed_dataset(self) -> Dataset:
-        """Open the dataset of the figures.
+    def computed_dataset(self) -> Source:
+        """Open the dataset or period of the figures.
 
         Raises
         ------
         InvalidRequestError
-            The figures are stale, so the dataset may have changed.
+            There are no figures, or they are stale, so that the dataset may have changed.
         """
+        self.computed_origin()
         self.require_fresh()
-        return open_dataset(self.computed_origin().dataset, self.require_settings())
+        return self.chosen_dataset()
 
     def computed_origin(self) -> Origin:
         """Return the origin of the figures.

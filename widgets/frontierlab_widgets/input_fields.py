@@ -168,6 +168,10 @@ class FieldsMixin(ErrorMixin):
             finally:
                 self._offering = False
 
+    def check_field(self, trait: str) -> None:
+        """Look again whether the value of a trait is valid, because that depends on more than the value."""
+        self._show_value(trait)
+
     def _show_value(self, trait: str) -> None:
         """Show the value of a trait in its field, and whether it is valid."""
         bound, field, value = self._bound[trait], self._inputs[trait], getattr(self, trait)

@@ -154,8 +154,13 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
                 one.widget.disabled = off
 
     def on(self, action: Callable[[], object], *traits: str) -> None:
-        """Call an action whenever one of these traits changes."""
-        self.observe(lambda _: self.guarded(action), list(traits))
+        """Call an action whenever one of these traits changes; its errors are shown, and earlier ones stay."""
+
+        def act(_: Any) -> None:
+            with PANEL_LOCK, self.shown_errors():
+                action()
+
+        self.observe(act, list(traits))
 
     def tick(self, action: Callable[[], object], seconds: float) -> None:
         """Call an action when a page starts to show the panel, and repeatedly while it does."""

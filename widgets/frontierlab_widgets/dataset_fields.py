@@ -1,0 +1,106 @@
+"""Choose the dataset of a panel from a list, or write several as a period."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import Any, cast
+
+import ipywidgets as widgets
+
+import frontierlab as fl
+from frontierlab.storage.periods import Period
+from frontierlab.util.times import in_words
+from frontierlab_widgets.chosen_datasets import opened, read_text
+from frontierlab_widgets.panel import PANEL_LOCK, row
+from frontierlab_widgets.selection_fields import TIMES
+
+__all__ = ["CHOICES", "DatasetFields"]
+
+CHOICES = ("dataset", *TIMES)
+"""The fields of a choice of datasets and queries whose text can be invalid."""
+
+_STYLE = {"description_width": "initial"}
+
+
+class DatasetFields(widgets.VBox):
+    """The list of datasets, a field for several of them, and what is chosen if that is a period.
+
+    Both follow the trait ``dataset`` of the panel. Text that names no period is marked, and the trait stays.
+
+    Parameters
+    ----------
+    panel
+        The panel.
+    *others
+        Further parts of the row.
+
+    Attributes
+    ----------
+    listed : Dropdown
+        The list of datasets.
+    several : Text
+        The field for several.
+    names : list of str
+        The datasets that exist.
+    """
+
+    def __init__(self, panel: Any, *others: widgets.Widget) -> None:
+        self._panel = panel
+        self.names: list[str] = []
+        self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout("260px"))
+        self.several = widgets.Text(
+            description="or several",
+            placeholder="nightly-* since 2026-10-01 until 2026-11-01",
+            tooltip="Names and patterns with commas between them; then since and until, if only a part counts (UTC)",
+            continuous_update=False,
+            style=_STYLE,
+            layout=_layout("420px"),
+        )
+        self._period = widgets.HTML()
+        panel.choose("dataset", self.listed)
+        field = panel.bind("dataset", self.several, read=self._read, show=_period_in)
+        super().__init__([row(self.listed, field, *others), self._period])
+        panel.on(self.refresh, "settings", "dataset")
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Offer the datasets that exist now, and look again at a period of them."""
+        panel = self._panel
+        with PANEL_LOCK:
+            self.names = [] if panel.settings is None else fl.datasets.list_datasets(panel.settings)["name"].tolist()
+            panel.offer(self.listed, [("choose …", ""), *((name, name) for name in self.names)], panel.dataset)
+            if self.several.value == _period_in(panel.dataset):  # otherwise a text that is not valid, which stays
+                panel.check_field("dataset")
+            self._show_period()
+
+    def _read(self, text: str) -> str:
+        """Return the value of the trait for a text in the field for several."""
+        if not text.strip():
+            return "" if _period_in(self._panel.dataset) else self._panel.dataset
+        if self._panel.settings is not None:
+            opened(text, self._panel.settings)
+        return read_text(text).single or text.strip()
+
+    def _show_period(self) -> None:
+        told = ""
+        if _period_in(self._panel.dataset) and "dataset" not in self._panel.invalid:
+            period = opened(self._panel.dataset, self._panel.require_settings())
+            told = f"Period: {_in_words(cast('Period', period))}"
+        self._period.value = f'<span class="frontierlab-quiet">{escape(told)}</span>'
+
+
+def _period_in(text: str) -> str:
+    """Return the text if it names a period, and nothing if it names a dataset."""
+    return "" if read_text(text).single else text
+
+
+def _in_words(period: Period) -> str:
+    whole = "" if period.is_whole else "up to "
+    parts = [period.name, period.state, f"{whole}{period.counts.kept:,} queries"]
+    if period.since is not None and period.until is not None:
+        parts.append(f"from {in_words(period.since).removesuffix(' UTC')} to {in_words(period.until)}")
+    return f"{', '.join(parts)}."
+
+
+def _layout(width: str) -> widgets.Layout:
+    return widgets.Layout(width=width, max_width="98%")
