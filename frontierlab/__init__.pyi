@@ -1,6 +1,7 @@
 from . import caching as caching
 from . import catalogue as catalogue
 from . import catalogues as catalogues
+from . import checks as checks
 from . import connections as connections
 from . import contents as contents
 from . import coolr as coolr

@@ -16,6 +16,7 @@ __all__ = [
     "AccessRefused",
     "PageTooLarge",
     "PointInTimeLost",
+    "QueryRefused",
     "Unreached",
     "explained",
     "require_all_answered",
@@ -37,6 +38,10 @@ class Unreached(ElasticsearchError, errors.Unreached):
 
 class AccessRefused(ElasticsearchError):
     """The user lacks a permission; the caller may have another way."""
+
+
+class QueryRefused(ElasticsearchError):
+    """The server refuses a query (400): it may forbid scripts, for example."""
 
 
 class PageTooLarge(ElasticsearchError):
@@ -109,7 +114,8 @@ def _explained_status(error: elasticsearch.ApiError, text: str, url: str, name: 
             f"{url} has another version than the client {elasticsearch.__version__}. Install "
             '"elasticsearch>=8.19,<9", which reads servers 8 and 9.'
         )
-    return ElasticsearchError(f"{url} answered {status} for {name}: {text}")
+    kind = QueryRefused if status == 400 else ElasticsearchError
+    return kind(f"{url} answered {status} for {name}: {text}")
 
 
 def require_whole(answer: Mapping[str, Any], name: str) -> None:

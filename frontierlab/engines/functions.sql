@@ -47,6 +47,7 @@ CREATE MACRO _divide(a, b) AS
   CASE WHEN b = 0 AND a IS NOT NULL THEN _division_by_zero() ELSE CAST(a AS DOUBLE) / CAST(b AS DOUBLE) END;
 CREATE MACRO _whole_divide(a, b) AS
   CASE WHEN b = 0 AND a IS NOT NULL THEN _division_by_zero() ELSE CAST(CAST(a AS HUGEINT) // CAST(b AS HUGEINT) AS BIGINT) END;
+CREATE MACRO div(a, b) AS _whole_divide(a, b);
 CREATE MACRO _subtract(a, b) AS
   CASE WHEN typeof(a) = 'DATE' AND typeof(b) = 'DATE' THEN _only_spark('A difference of dates; datediff gives the days')
        ELSE a - b END;

@@ -17,7 +17,7 @@ from frontierlab.overviews.parts import Group, Part
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.selection import QUERY_KINDS
 
-__all__ = ["Counted", "Databases", "GROUPS", "Looker", "NAMES", "PAGE", "PAGES", "Values"]
+__all__ = ["Counted", "Databases", "GROUPS", "Looker", "NAMES", "PAGE", "PAGES", "Values", "value_of"]
 
 GROUPS = 2_000
 """The most values of a field in one answer; the largest of a shard are sent by it."""
@@ -216,7 +216,7 @@ class Looker:
                 values = {**dict.fromkeys(missing), **bucket["key"]}
                 if values["sqldb"] in self.databases.names:  # not another value of an array
                     instance = str(values["sqldb"]).partition("_")[0]
-                    rest = (_value(name, values[name]) for name in fields[1:])
+                    rest = (value_of(name, values[name]) for name in fields[1:])
                     found.add((instance, *rest), self._counts(bucket))
             if (after := answer.get("after_key")) is None or len(answer["buckets"]) < PAGE:
                 return True
@@ -230,7 +230,7 @@ class Looker:
             values = answer.get("values", {"buckets": ()})
             answers.append(_Answer(id(part.group)))
             for bucket in values["buckets"]:
-                value = _value(name, bucket["key"])
+                value = value_of(name, bucket["key"])
                 answers[-1].forms.setdefault(value, set()).add(bucket["key"])
                 answers[-1].counts[value] += bucket["doc_count"]
                 found.add((value,), self._counts(bucket))
@@ -262,7 +262,7 @@ class Looker:
             exact.counts[None,] = none
         for _, answer in self._asked(name, lambda part: self._only(part, name, largest, answers)):
             for bucket in answer["values"]["buckets"]:
-                exact.add((_value(name, bucket["key"]),), self._counts(bucket))
+                exact.add((value_of(name, bucket["key"]),), self._counts(bucket))
         return exact
 
     def _only(
@@ -296,7 +296,7 @@ class Looker:
 
         for _, answer in self._asked("names of tasks", ask):
             for bucket in answer["values"]["buckets"]:
-                task = _value("taskid", bucket["key"])
+                task = value_of("taskid", bucket["key"])
                 for name in bucket["names"]["buckets"]:
                     found[task] = max(found.get(task, ""), str(name["key"]))
         return found
@@ -307,7 +307,7 @@ class Looker:
         return counts
 
 
-def _value(name: str, key: Any) -> Any:
+def value_of(name: str, key: Any) -> Any:
     """Return the value of a column for a value of the index, as the reader of documents does; None if it has none."""
     if key is None:
         return None

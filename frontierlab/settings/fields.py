@@ -168,6 +168,62 @@ class Fields(BaseModel):
         None,
         description="URL where Celery keeps its own results; not needed, since jobs keep their results in data_dir",
     )
+    check_failed_per_server: int = Field(
+        100, ge=1, description="failed queries of a server in an hour, from which on a check tells them"
+    )
+    check_failed_per_task: int = Field(
+        100, ge=0, description="failed queries of a task in an hour: if there are more, a check tells them"
+    )
+    check_threads: int = Field(
+        400, ge=0, description="simultaneous threads of a server: if there are more, a check tells them"
+    )
+    check_silent_hours: int = Field(
+        1, ge=1, le=168, description="hours without a query, 1 to 168, after which a check calls a server silent"
+    )
+    check_silent_spoke_hours: int = Field(
+        3,
+        ge=1,
+        le=720,
+        description="hours, 1 to 720 and more than check_silent_hours: a silent server had a query within so many",
+    )
+    check_bad_sql: str = Field(
+        "OPT_PARAM('OPTIMIZER_ADAPTIVE_FEATURES','FALSE')",
+        description="a text that the SQL of no query should have, exactly as written there",
+    )
+    check_bad_sql_hours: int = Field(
+        3, ge=1, le=168, description="hours, 1 to 168, before the end of a window in which a check looks for bad SQL"
+    )
+    check_long_seconds: float = Field(
+        10.0, ge=0, description="seconds: a query that takes longer is long for a check of times with many long ones"
+    )
+    check_long_percent: float = Field(
+        10.0, ge=0, le=100, description="percent of the queries of a bin, 0 to 100: if more are long, a check tells it"
+    )
+    check_long_bin_minutes: int = Field(
+        3, ge=1, le=1_440, description="width of a bin of the check of long queries in minutes, 1 to 1440"
+    )
+    check_long_queries: int = Field(
+        20, ge=1, description="a bin with fewer queries is not looked at for long ones; a whole number from 1"
+    )
+    check_unaligned_percent: float = Field(
+        10.0,
+        ge=0,
+        le=100,
+        description="percent of a folder's queries, 0 to 100: if more ask for IOVs on no grid, a check tells it",
+    )
+    check_unaligned_queries: int = Field(
+        100, ge=1, description="a folder with fewer queries with an IOV in an hour is not looked at for their grid"
+    )
+    check_hit_fall: float = Field(
+        10.0,
+        gt=0,
+        le=100,
+        description="percentage points, up to 100: a check tells that a server's share of cached queries fell by so "
+        "many or more within a week",
+    )
+    check_hit_queries: int = Field(
+        1_000, ge=1, description="a server with fewer queries in an hour is not compared with the week before"
+    )
     browser: _AbsolutePath | None = Field(
         None,
         description="path of the program Chromium, Chrome or Edge, which saves figures as PNG and SVG; by default the "

@@ -74,6 +74,8 @@ class Settings(Fields):
             raise ValueError("es_user and es_pswd go together: give both or neither")
         if self.es_ca_certs is not None and not self.es_ca_certs.is_file():
             raise ValueError(f"es_ca_certs: there is no file {self.es_ca_certs}")
+        if self.check_silent_spoke_hours <= self.check_silent_hours:
+            raise ValueError("check_silent_spoke_hours must be more than check_silent_hours")
         return self
 
     @property

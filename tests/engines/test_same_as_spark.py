@@ -47,6 +47,7 @@ SCALARS = {
     "divided": "fsize / dbtime",
     "divided_fraction": "x / 3",
     "whole_divided": "fsize DIV dbtime",
+    "div": "div(fsize, dbtime)",
     "rest": "fsize % dbtime",
     "mod": "mod(fsize, dbtime)",
     "pmod": "pmod(fsize, dbtime)",

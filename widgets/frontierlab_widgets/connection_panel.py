@@ -33,6 +33,7 @@ _GROUPS = {
     "DuckDB and Spark": (
         *("engine", "duckdb_memory_mb", "duckdb_threads", "spill_dir", "spark_master", "spark_options"),
     ),
+    "Checks": "check_",
     "Jobs": "",
 }
 _MARKS = {"connected": "good", "refused": "bad", "not reached": "bad", "checking": "busy"}

@@ -1,0 +1,2 @@
+from .findings import Findings as Findings
+from .running import run as run

@@ -1,0 +1,64 @@
+"""The calls that show a finding, as Python code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from frontierlab.checks.conditions import SQL_FIELD
+from frontierlab.selection import Selection
+from frontierlab.storage.spans import Span
+from frontierlab.util.literals import literal
+from frontierlab.util.times import from_milliseconds
+
+__all__ = ["Calls"]
+
+
+@dataclass(frozen=True)
+class Calls:
+    """Writes calls for the source of findings.
+
+    Parameters
+    ----------
+    source
+        The code of the logs: a name in quotes, or ``logs``; empty if an index was checked.
+    """
+
+    source: str
+
+    def filter(self, name: str, span: Span, where: Mapping[str, Any], **keywords: Any) -> str:
+        """Return the call of a filter; of an index, that of `frontierlab.overview`."""
+        chosen = _selection(span, where)
+        if not self.source:
+            return self._overview(chosen)
+        return f"fl.filters.{name}({self.source}, fl.{chosen!r}{_more(keywords)})"
+
+    def sql(self, span: Span, where: Mapping[str, Any], statement: str, **parameters: Any) -> str:
+        """Return the call of `frontierlab.sql`; of an index, that of `frontierlab.overview`."""
+        chosen = _selection(span, where)
+        if not self.source:
+            return self._overview(chosen)
+        return f"fl.sql(fl.{chosen!r}.of({self.source}), {literal(statement)}{_more(parameters)})"
+
+    def texts(self, span: Span, where: Mapping[str, Any], text: str) -> str:
+        """Return the call that shows queries with a text in their SQL; of an index, that of `frontierlab.extract`."""
+        if self.source:
+            statement = f"SELECT * FROM logs WHERE contains({SQL_FIELD}, :text) LIMIT 20"
+            return self.sql(span, where, statement, text=text)
+        chosen = f"fl.{_selection(span, where)!r}"
+        return f'fl.extract(settings, name="bad-sql", selection={chosen}, extra_fields={{"{SQL_FIELD}": "name"}})'
+
+    @staticmethod
+    def _overview(chosen: Selection) -> str:
+        return f"fl.overview(settings, selection=fl.{chosen!r})"
+
+
+def _selection(span: Span, where: Mapping[str, Any]) -> Selection:
+    times = {"since": from_milliseconds(span.start), "until": from_milliseconds(span.stop)}
+    named = {name: [None] if value is None else value for name, value in where.items()}
+    return Selection(**times, **named)
+
+
+def _more(keywords: Mapping[str, Any]) -> str:
+    return "".join(f", {name}={literal(value)}" for name, value in keywords.items())
