@@ -73,8 +73,9 @@ class Look:
             Name of a number that must not be 0 → what is missing if it is.
         """
         if not covers(self.counter.covered, window):
-            known = " and ".join(span.in_words() for span in [*self.counter.covered][:3]) or "for no time"
-            return f"the data do not cover {window.in_words()}; they are there {known}"
+            known = [span.in_words() for span in self.counter.covered]
+            more = f" and {len(known) - 3} more times" * (len(known) > 3)
+            return f"the data do not cover all of what it needs; they are there {' and '.join(known[:3])}{more}"
         if not numbers["queries"]:
             return "there is no query in this time"
         return next((why for name, why in (needs or {}).items() if not numbers[name]), "")

@@ -59,7 +59,7 @@ class LogsCounter:
     def has_sql(self) -> str:
         """Return why the text of the SQL cannot be looked at; empty if it can."""
         if SQL_FIELD not in self._logs.columns:
-            return f'the datasets have no text of the SQL: extract with extra_fields={{"{SQL_FIELD}": "name"}}'
+            return f"the datasets have no text of the SQL: extract them with the extra field {SQL_FIELD}"
         if self._logs.period is not None:
             type_ = self._logs.period.schema.field(SQL_FIELD).type
             if not (pa.types.is_string(type_) or pa.types.is_dictionary(type_)):

@@ -171,9 +171,12 @@ def _checked(
         severity, rule = RULES[name]
         look = Look(name, severity, counter, windows, limits, calls)
         try:
-            found += rule(look)
+            told = [*rule(look)]
         except NotCounted as error:
-            found.append(NotLooked(name, look.span, str(error)))
+            told = [look.unseen(look.span, str(error))]
+        if counter.partial and not any(one.span == look.span for one in told if isinstance(one, NotLooked)):
+            told.append(look.unseen(look.span, f"there may be more. {' '.join(counter.partial)}"))
+        found += told
     return found
 
 

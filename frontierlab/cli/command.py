@@ -82,6 +82,8 @@ class Command(click.Command):
         Command lines that work, shown by ``--help``.
     finds
         What it means that the exit code is 1; empty if it never is.
+    unseen
+        What it means that the exit code is 2.
     interrupted
         What Ctrl-C leaves, and how to go on.
     selects
@@ -96,6 +98,7 @@ class Command(click.Command):
         face: str = "",
         examples: Sequence[str] = (),
         finds: str = "",
+        unseen: str = "it could not be done; the standard error says why",
         interrupted: str = "Nothing was changed.",
         selects: bool = False,
         results: bool = True,
@@ -103,7 +106,7 @@ class Command(click.Command):
     ) -> None:
         super().__init__(*args, **more)
         self.face, self.examples, self.finds = face, tuple(examples), finds
-        self.interrupted, self.selects = interrupted, selects
+        self.interrupted, self.selects, self.unseen = interrupted, selects, unseen
         self.common: list[click.Parameter] = [
             _parameter(one) for one in (*([_JSON] if results else []), _CONFIGURATION, _DEBUG)
         ]
@@ -136,7 +139,7 @@ class Command(click.Command):
                 for example in self.examples:
                     formatter.write(f"{'':{formatter.current_indent}}{example}\n")
         with formatter.section("Exit codes"):
-            codes = [(str(NOTHING), "done"), (str(CANNOT), "it could not be done; the standard error says why")]
+            codes = [(str(NOTHING), "done"), (str(CANNOT), self.unseen)]
             if self.finds:
                 codes.insert(1, (str(FINDINGS), self.finds))
             formatter.write_dl(codes)

@@ -15,7 +15,7 @@ from frontierlab.cli.group import LazyGroup
 __all__ = ["COMMANDS", "main", "root"]
 
 COMMANDS = (
-    *("overview", "extract", "datasets", "ask", "sql", "report", "caching", "changes"),
+    *("overview", "extract", "datasets", "ask", "sql", "report", "caching", "changes", "checks"),
     *("catalogue", "jobs", "worker", "config", "completion"),
 )
 """The commands, in the order of ``--help``; each is a module of `frontierlab.cli.commands`."""

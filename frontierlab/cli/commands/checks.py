@@ -1,0 +1,80 @@
+"""``frontierlab checks``: what operators look at every hour."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from frontierlab.cli.command import Call, Command
+from frontierlab.cli.endings import CANNOT, FINDINGS, NOTHING
+from frontierlab.cli.output import note, rows_of_frame
+from frontierlab.cli.types import DATASET, Time
+from frontierlab.cli.words import in_words_of_options
+
+__all__ = ["command"]
+
+_CHECKS = (
+    *("failed_per_server", "failed_per_task", "threads", "silent_servers"),
+    *("bad_sql", "long_queries", "unaligned_iovs", "hit_ratio"),
+)
+_SHOWN = ("severity", "check", "what", "since", "until", "value", "threshold", "unit")
+
+
+@click.command(
+    "checks",
+    cls=Command,
+    face="frontierlab.checks.run",
+    examples=[
+        "frontierlab checks overlay --since 2026-10-01T09:00 --until 2026-10-01T12:00 --every hour",
+        "frontierlab checks --index --since 2026-10-01T10:00 --until 2026-10-01T11:00 --json",
+    ],
+    finds="something found, whether or not all checks could look",
+    unseen="it could not be done; or nothing found, but a check could not look: the standard error says why",
+)
+@click.argument("datasets", metavar="[DATASET]...", nargs=-1, type=DATASET)
+@click.option("--index", is_flag=True, help="Look at the es_index of the settings, without extracting.")
+@click.option("--since", type=Time(), metavar="TIME", help="From this on. UTC.  [default: one window before --until]")
+@click.option(
+    "--until",
+    type=Time(),
+    metavar="TIME",
+    help="Before this.  [default: the end of the last whole hour of the datasets, or of the clock for an index]",
+)
+@click.option(
+    "--every",
+    metavar="LENGTH",
+    help="Look at each window of this length: hour, day, 30min, 6h, 2d.  [default: one window]",
+)
+@click.option(
+    "--check",
+    "checks",
+    type=click.Choice(_CHECKS),
+    metavar="CHECK",
+    multiple=True,
+    help=f"Run this check only: {', '.join(_CHECKS)}. Can be repeated.  [default: all]",
+)
+@click.pass_context
+def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, checks: tuple[str, ...], **when: Any) -> int:
+    """Check what operators look at every hour.
+
+    It looks at failed queries per server and per task, threads, silent servers, bad SQL, long queries, IOVs on no grid,
+    and the share of cached queries against the week before: in datasets, or in the index. The thresholds are settings
+    (check_…). A check that cannot look is told on the standard error: name those that can with --check, so that the
+    exit code is 0 where they find nothing. The call that shows a finding is in --json.
+    """
+    from frontierlab.checks.running import run
+
+    if index == bool(datasets):
+        raise click.UsageError("Name one or several datasets to look at, or give --index.")
+    call: Call = ctx.obj
+    source: Any = call.settings if index else datasets[0] if len(datasets) == 1 else [*datasets]
+    found = run(source, checks=checks or None, settings=call.settings, **when)
+    for text in found.notes:
+        note(in_words_of_options(text, ctx))
+    for text in found.not_looked_in_words():
+        note(in_words_of_options(text, ctx), "Could not look: ")
+    call.out.rows(rows_of_frame(found.frame), list(found.frame.columns) if call.out.as_json else _SHOWN)
+    if len(found):
+        return FINDINGS
+    return CANNOT if len(found.not_looked) else NOTHING

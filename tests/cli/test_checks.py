@@ -1,0 +1,72 @@
+"""``frontierlab checks``: findings as tables and JSON, and the exit codes for cron."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import frontierlab as fl
+from tests.cli.conftest import Run
+
+WINDOW = ("--since", "2026-10-01T10:00", "--until", "2026-10-01T11:00")
+
+
+def test_findings_are_those_of_the_function_and_the_code_is_1(overlay: Path, run: Run) -> None:
+    done = run("checks", "overlay", *WINDOW, "--json")
+    assert done.exit_code == 1, done.stderr
+    found = fl.checks.run("overlay", since="2026-10-01T10:00", until="2026-10-01T11:00")
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [(row["check"], row["value"], row["call"]) for row in rows] == [
+        *zip(found.frame["check"], found.frame["value"], found.frame["call"], strict=True)
+    ]
+    assert rows[0]["since"] == "2026-10-01T10:00:00.000Z"
+    for row in rows:
+        assert isinstance(eval(row["call"], {"fl": fl}), pd.DataFrame)
+    assert done.stderr.splitlines() == [f"Could not look: {one}" for one in found.not_looked_in_words()]
+    assert "bad_sql: the datasets have no text of the SQL" in done.stderr
+    table = run("checks", "overlay", *WINDOW).stdout
+    assert len(table.splitlines()) == len(found) + 1
+    assert found.frame["what"][0] in table
+
+
+@pytest.mark.parametrize(
+    ("checks", "code", "said"),
+    [
+        (["threads", "failed_per_task"], 0, "Nothing found.\n"),
+        (["threads", "hit_ratio"], 2, "Could not look: hit_ratio: nothing to compare with a week before"),
+    ],
+)
+def test_nothing_found_is_0_and_2_where_a_check_could_not_look(
+    overlay: Path, run: Run, checks: list[str], code: int, said: str
+) -> None:
+    done = run("checks", "overlay", *(word for check in checks for word in ("--check", check)))
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert said in done.stderr
+
+
+def test_each_hour_of_a_day(overlay: Path, run: Run) -> None:
+    day = ("--since", "2026-10-01", "--until", "2026-10-02", "--every", "hour", "--check", "threads", "--json")
+    rows = [json.loads(line) for line in run("checks", "overlay", *day).stdout.splitlines()]
+    logs = fl.datasets.open_dataset("overlay").to_pandas()
+    largest = logs.groupby([logs["time"].dt.floor("h"), "frontierserver"], observed=True)["initthreads"].max()
+    assert len(rows) == int((largest > 400).sum()) > 3
+    assert max(row["value"] for row in rows) == largest.max()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "Name one or several datasets to look at, or give --index."),
+        (["overlay", "--index"], "Name one or several datasets to look at, or give --index."),
+        (["overlay", "--every", "90s"], "--every 90s is not a length of time"),
+        (["overlay", "--check", "speed"], "'speed' is not one of"),
+        (["--index"], "es_address is not set"),
+    ],
+)
+def test_what_is_not_valid_names_what_is(overlay: Path, run: Run, words: list[str], said: str) -> None:
+    done = run("checks", *words)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert said in done.stderr
