@@ -3,6 +3,9 @@
 import pandas as pd
 import pytest
 
+import frontierlab as fl
+from frontierlab import sample
+from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.sample.world.incidents import Incident, make_day
 from frontierlab.sample.world.incidents.incident import INCIDENT_KINDS
 from frontierlab.schema import arrow_schema
@@ -88,3 +91,88 @@ def test_a_seed_always_makes_the_same_day(tmp_path):
     assert one.to_arrow().equals(again.to_arrow())
     pd.testing.assert_frame_equal(truth, same)
     assert not one.to_arrow().equals(other.to_arrow())
+
+
+def test_a_quiet_day_is_busy_and_has_no_truth(tmp_path):
+    dataset, truth = make_day(tmp_path / "day", SEED, QUERIES, quiet=True)
+    assert len(truth) == 0
+    assert {"since", "kind", "squid", "accepted", "cost"} <= {*truth.columns}
+    assert len(truth.attrs["harmless"]) == 4
+    assert dataset.counts.kept > 0.8 * QUERIES
+
+
+def test_filters_count_the_same_over_days_as_the_rows(tmp_path):
+    settings = sample.settings(data_dir=tmp_path)
+    dataset, _ = make_day(settings, SEED, 3_000, days=2, incidents=2, name="two")
+    assert fl.datasets.open_dataset("two", settings).counts == dataset.counts
+    rows = dataset.to_arrow().to_pandas()
+    assert rows["time"].min() >= pd.Timestamp("2026-10-01", tz="UTC")
+    assert rows["time"].max() >= pd.Timestamp("2026-10-02T20:00", tz="UTC")
+    over_time = fl.filters.queries_over_time(dataset)  # from the summaries
+    assert over_time[["cached", "not_cached"]].sum().tolist() == [rows["cached"].sum(), (~rows["cached"]).sum()]
+    asked = fl.filters.queries_per_schema(dataset, db="CONDBR2")
+    mine = rows[rows["db"] == "CONDBR2"]["schema"].value_counts()
+    assert dict(zip(asked["schema"], asked["queries"], strict=True)) == mine[mine > 0].to_dict()
+
+
+def test_a_server_that_is_silent_sends_nothing(tmp_path):
+    dataset, truth = make_day(tmp_path / "day", SEED, QUERIES, incidents=[one_of("silence")])
+    rows = dataset.to_arrow(["time", "frontierserver"]).to_pandas()
+    of_server = rows["time"][rows["frontierserver"] == "frontier1.cern.example"]
+    assert not of_server.between(pd.Timestamp(FROM, tz="UTC"), pd.Timestamp(TO, tz="UTC"), inclusive="left").any()
+    assert len(of_server)
+    assert truth["excess_queries"][0] == -truth["queries"][0]
+    assert truth["currency"][0] == "queries"
+
+
+def test_scopes_that_name_the_same_incident_are_accepted(tmp_path):
+    one_tag = {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_SCT", "nodefullpath": "/SCT/Sensors"}
+    several = FOLDER | {"tagname": "PixCalib-RUN2-DATA-UPD4-12"}
+    squid = {"squid": "squid1.cern.example:3128", **several}
+    _, truth = make_day(
+        tmp_path / "day",
+        SEED,
+        QUERIES,
+        incidents=[one_of("iov_flood", scope=scope) for scope in (one_tag, several)]
+        + [one_of("cache_bypass", scope=squid), one_of("slow_database", scope={"db": "CONDBR2"})],
+    )
+    accepted = {
+        tuple(sorted(row["accepted"][0].items())): [{*scope} for scope in row["accepted"]]
+        for _, row in truth.iterrows()
+    }
+    of = {
+        name: accepted[tuple(sorted(scope.items()))]
+        for name, scope in {"one": one_tag, "several": several, "squid": squid, "db": {"db": "CONDBR2"}}.items()
+    }
+    assert {"db", "schema", "nodefullpath", "tagname"} in of["one"]  # its only tag may be named
+    assert {"db", "nodefullpath"} in of["one"]
+    assert all("tagname" in scope for scope in of["several"])
+    assert all("nodefullpath" in scope for scope in of["several"])
+    assert any({"computingsite", "squid"} <= scope for scope in of["squid"])
+    assert all({"computingsite", "squid"} & scope for scope in of["squid"])
+    assert of["db"] == [{"db"}]
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"kind": "storm"}, "no incident 'storm': choose one of iov_flood"),
+        ({"scope": {"pandaid": 5}}, "no scope pandaid: choose of db"),
+        ({"how": "empty"}, "how='empty': choose one of"),
+        ({"until": FROM}, "is not after since"),
+        ({"kind": "load", "queries": 0}, "adds queries: give queries"),
+    ],
+)
+def test_incidents_that_cannot_be_are_refused(more, message):
+    with pytest.raises(InvalidRequestError, match=message):
+        Incident(**{"kind": "slow_server", "since": FROM, "until": TO} | more)
+
+
+def test_a_dataset_that_exists_is_not_replaced(tmp_path):
+    made, _ = make_day(tmp_path / "day", SEED, 500, incidents=0)
+    with pytest.raises(DatasetError, match="exists already"):
+        make_day(tmp_path / "day", SEED, 500, incidents=0)
+    with pytest.raises(InvalidRequestError, match="no frontierserver 'nowhere': choose of"):
+        make_day(tmp_path / "other", SEED, 500, incidents=[one_of("slow_server", scope={"frontierserver": "nowhere"})])
+    assert made.require_unchanged() is None
+    assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["day"]

@@ -39,10 +39,11 @@ def make_day(
     days: int = 1,
     since: str | date | datetime = "2026-10-01",
     name: str | None = None,
+    world: int | None = None,
 ) -> tuple[Dataset, pd.DataFrame]:
     """Make a dataset of a day with incidents, and the truth about them.
 
-    The day is as unruly as a real one. About 2,500 tasks start and stop at any time, each with a few folders, tags and
+    The day is as unruly as a real one. About 2,000 tasks start and stop at any time, each with a few folders, tags and
     sites. Rates have a shape over the day, with bursts. Latencies have heavy tails, and folders, servers and sites
     differ. Some tasks fail all day. Fields are missing here and there; an index can lack the Squid, the site or the
     threads. Busy but harmless things happen too: a large new task that caches well, a change of shift, many queries
@@ -70,6 +71,9 @@ def make_day(
         The first day; UTC if no time zone is given.
     name
         Name of the dataset in the data folder; by default ``incidents-<seed>``.
+    world
+        Seed of what stays from day to day: how fast folders and servers are, how large sites are. By default ``seed``;
+        days with other seeds and the same ``world`` can be compared.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def make_day(
     DatasetError
         The dataset exists already, or cannot be written; its files were removed.
     """
-    world = Days.drawn(seed, queries, days, since, incidents=incidents, quiet=quiet)
+    world = Days.drawn(seed, queries, days, since, incidents=incidents, quiet=quiet, world=world)
     if isinstance(where, Settings):
         target = dataset_path(name or f"incidents-{seed}", where.data_dir)
     else:

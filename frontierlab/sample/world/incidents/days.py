@@ -12,8 +12,10 @@ import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.sample.world.incidents.choice import chosen
+from frontierlab.sample.world.incidents.desk import Desk
 from frontierlab.sample.world.incidents.draws import Queries, Scene, draw
 from frontierlab.sample.world.incidents.effects import added, change
+from frontierlab.sample.world.incidents.harmless import harmless
 from frontierlab.sample.world.incidents.incident import ADDS, Incident, Planned, inside
 from frontierlab.sample.world.incidents.ledger import Ledger, amounts
 from frontierlab.sample.world.incidents.planning import planned
@@ -30,7 +32,7 @@ CHUNK = 250_000
 """Normal queries of a part; one part at a time is in memory."""
 
 USUAL_THREADS = 25
-HARMLESS = 1_000  # the number of the first harmless thing: the same whatever else happens
+FIRST_HARMLESS = 1_000  # the number of the first harmless thing: the same whatever else happens
 
 
 @dataclass
@@ -78,6 +80,7 @@ class Days:
         *,
         incidents: int | Sequence[Incident] | None,
         quiet: bool,
+        world: int | None = None,
     ) -> Days:
         """Draw a world; see `make_day`."""
         if queries < 1 or days < 1:
@@ -88,18 +91,22 @@ class Days:
         a, b, c, usual, busy = rng.random(5)
         lacks = Lacks(squid=a < 0.15, computingsite=b < 0.1, initthreads=c < 0.1)
         tasks = int(min(PER_DAY, max(200, queries // 20))) * days
-        scene = Scene.of(seed, to_milliseconds(parse_time(since)), days, days * BINS, tasks)
+        scene = Scene.of(
+            seed, to_milliseconds(parse_time(since)), days, days * BINS, tasks, seed if world is None else world
+        )
         who = activity(scene.tasks, seed, days, queries * days)
         how_many = 0 if quiet else 3 + int(usual * 5) if incidents is None else incidents
         pilot = _pilot(scene, who)
-        given = [] if isinstance(how_many, int) else list(how_many)
-        if isinstance(how_many, int):
-            given = chosen(scene, who, pilot, how_many, lacks)
-        calm = chosen(scene, who, pilot, 4 if quiet else int(busy * 3), lacks, harmless=True)
+        desks = [
+            Desk(scene, who, pilot, amounts(pilot), len(who[0]) / len(pilot["time"]), lacks, np.random.default_rng(key))
+            for key in ([seed, 31], [seed, 32])
+        ]
+        given = chosen(desks[0], how_many) if isinstance(how_many, int) else list(how_many)
+        calm = harmless(desks[1], 4 if quiet else int(busy * 3))
         usual_time = float(np.minimum(pilot["dbtime"] + pilot["overhead"], 2_000).mean())
         load = len(who[0]) * usual_time / (days * BINS * len(scene.places.names.frontierserver))
         bad = [planned(scene, who, number, one) for number, one in enumerate(given)]
-        good = [planned(scene, who, HARMLESS + number, one) for number, one in enumerate(calm)]
+        good = [planned(scene, who, FIRST_HARMLESS + number, one) for number, one in enumerate(calm)]
         return cls(scene, queries, who, bad, good, lacks, load)
 
     def parts(self) -> Iterator[tuple[int, int, pa.Table]]:

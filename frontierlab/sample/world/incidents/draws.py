@@ -50,9 +50,9 @@ class Scene:
     server: NDArray[np.float64]
 
     @classmethod
-    def of(cls, seed: int, start: int, days: int, bins: int, tasks: int) -> Scene:
-        """Make the scene of a seed."""
-        places, rng = Places(seed), np.random.default_rng([seed, 23])
+    def of(cls, seed: int, start: int, days: int, bins: int, tasks: int, world: int) -> Scene:
+        """Make the scene of a seed, with the tempers of the seed ``world``."""
+        places, rng = Places(world), np.random.default_rng([seed, 23])
         return cls(
             seed,
             start,
@@ -103,7 +103,7 @@ def _where(scene: Scene, rng: np.random.Generator, q: Queries, given: dict[str, 
         squid = np.full(n, given["squid"])
         site = places.site_of_squid[squid]
     # most Squids ask the servers of their region; others when these are busy
-    region = np.where(rng.random(n) < 0.8, places.region[site], rng.integers(0, len(places.servers), n))
+    region = np.where(rng.random(n) < 0.6, places.region[site], rng.integers(0, len(places.servers), n))
     server = places.first_server[region] + (rng.random(n) * places.servers[region]).astype(np.int64)
     if "server" in given:
         server = np.full(n, given["server"])
@@ -170,17 +170,26 @@ def _outcome(scene: Scene, rng: np.random.Generator, q: Queries, chance: float |
         q[name] = rng.random(n) < rate
     cached = np.where(q["query"] == 0, places.cached[folder] * tasks.caches[task], 0.5) if chance is None else chance
     q["cached"] = (rng.random(n) < cached) & ~failed(q)
-    heavy = np.where(rng.random(n) < 0.004, rng.uniform(5, 60, n), 1.0)
+    heavy = _heavy(rng, n, 0.006)
     dbtime = places.speed[folder] * np.exp(places.spread[folder] * rng.standard_normal(n)) * heavy
     q["dbtime"] = np.maximum(dbtime * scene.database[at, places.schema[folder]], 1).astype(np.int64)
     size = places.size[folder] * np.exp(0.25 * rng.standard_normal(n))
     size = np.where(q["query"] == 0, size, 300 + q["job"] % 4_000)
-    heavy = np.where(rng.random(n) < 0.003, rng.uniform(5, 40, n), 1.0)
-    overhead = places.pace[q["server"]] * np.exp(0.7 * rng.standard_normal(n)) * heavy * scene.server[at, q["server"]]
+    overhead = (
+        places.pace[q["server"]]
+        * np.exp(0.7 * rng.standard_normal(n))
+        * _heavy(rng, n, 0.004)
+        * scene.server[at, q["server"]]
+    )
     q["overhead"] = (overhead + np.where(q["cached"], 0, size / 4e5)).astype(np.int64)  # 400 MB/s
     q["fsize"] = size.astype(np.int64)
     q["fsize"][q["disconn"]] //= 3
     settle(q)
+
+
+def _heavy(rng: np.random.Generator, n: int, share: float) -> NDArray[np.float64]:
+    """Return factors of latencies: 1, but for this share a power law."""
+    return np.where(rng.random(n) < share, np.minimum(4 * (1 + rng.pareto(1.1, n)), 400), 1.0)
 
 
 def settle(q: Queries) -> None:

@@ -29,7 +29,10 @@ MEASURE = {
 WOBBLE = {"queries": 0.08, "dbtime_ms": 0.08, "overhead_ms": 0.06, "bytes": 0.05, "failures": 0.0}
 """Relative standard deviation of the normal amount in an interval, in addition to the chance of single queries."""
 
-HOLDS, SAME = 0.85, 1.1
+GROUPS = (("db", "schema", "nodefullpath", "tagname"), ("computingsite", "squid"))
+"""Columns of which one can follow from the others."""
+
+HOLDS, SAME = 0.85, 1.03
 
 
 def amounts(q: Queries, rows: Any = slice(None)) -> NDArray[np.float64]:
@@ -53,8 +56,7 @@ class Ledger:
         self.touched = 0
         self._normal = np.zeros(len(CURRENCIES))
         self._squares = np.zeros(len(CURRENCIES))
-        self._in_scope = 0
-        self._without = dict.fromkeys(planned.scope, 0)
+        self._shared = {name: np.zeros(2, dtype=np.int64) for name in planned.scope}
         sizes = {name: len(getattr(scene.places.names, name)) for name in DIMENSIONS if name != "taskid"}
         sizes["taskid"] = len(scene.tasks)
         self._by = {name: np.zeros(sizes[name] + 1) for name in DIMENSIONS}
@@ -65,19 +67,18 @@ class Ledger:
         return CURRENCIES.index(MEASURE.get(self.planned.incident.kind, "queries"))
 
     def note_normal(self, q: Queries, normal: int) -> None:
-        """Note what would be normal: of the first ``normal`` queries, before any is changed."""
-        time = q["time"]
-        rows = np.flatnonzero((time >= self.planned.since) & (time < self.planned.until))
-        if not len(rows):
-            return
+        """Note what is normal: the first ``normal`` queries, before any is changed."""
+        rows = np.arange(normal)
         masks = {name: inside(self._scene, q, {name: code}, rows) for name, code in self.planned.scope.items()}
-        every = np.logical_and.reduce([np.ones(len(rows), dtype=bool), *masks.values()])
-        self._in_scope += int(every.sum())
-        for name in masks:
-            others = [mask for other, mask in masks.items() if other != name]
-            self._without[name] += int(np.logical_and.reduce([np.ones(len(rows), dtype=bool), *others]).sum())
+        for group in GROUPS:
+            of_group = {name: mask for name, mask in masks.items() if name in group}
+            for name, mask in of_group.items():
+                others = [other for other_name, other in of_group.items() if other_name != name]
+                without = np.logical_and.reduce([np.ones(normal, dtype=bool), *others])
+                self._shared[name] += [int(without.sum()), int((without & mask).sum())]
+        time = q["time"][:normal]
         asked = [m for name, m in masks.items() if name != "taskid" or self.planned.incident.kind not in ADDS]
-        usual = np.logical_and.reduce([rows < normal, *asked])
+        usual = np.logical_and.reduce([time >= self.planned.since, time < self.planned.until, *asked])
         values = amounts(q, rows[usual])
         self._normal += values.sum(axis=1)
         self._squares += (values**2).sum(axis=1)
@@ -103,13 +104,13 @@ class Ledger:
     def accepted(self) -> list[dict[str, Any]]:
         """Return the scopes that name this incident; the first one is the incident's own.
 
-        The tag, the database, the schema of a folder, and the site or the Squid may be left out where that adds less
-        than a tenth of the queries; a value that holds at least 85 % of the excess may be named.
+        The tag, the database, the schema of a folder, and the site or the Squid may be left out where that adds hardly
+        any normal query; a value that holds at least 85 % of the excess may be named.
         """
         scope = dict(self.planned.scope)
         optional: dict[str, int] = {}
         for name in ("tagname", "db", "schema", "computingsite", "squid"):
-            if name in scope and self._without[name] <= SAME * self._in_scope and self._may_leave(name):
+            if name in scope and self._may_leave(name):
                 optional[name] = scope.pop(name)
         total = self._by["db"].sum()
         for name, held in self._by.items():
@@ -126,10 +127,14 @@ class Ledger:
         return [own, *(one for one in found if one != own)]
 
     def _may_leave(self, name: str) -> bool:
-        scope = self.planned.scope
-        return {"schema": "nodefullpath", "computingsite": "squid", "squid": "computingsite"}.get(name, name) in scope
+        """Return whether hardly any normal query is in the scope without this column, and not with it."""
+        without, with_it = self._shared[name]
+        needs = {"schema": "nodefullpath", "computingsite": "squid", "squid": "computingsite"}.get(name, name)
+        return needs in self.planned.scope and bool(without <= SAME * with_it)
 
     def _names_enough(self, scope: dict[str, int]) -> bool:
+        if "tagname" in scope and "nodefullpath" not in scope:
+            return False
         own = self.planned.scope
         return not ({"computingsite", "squid"} & set(own) and not {"computingsite", "squid"} & set(scope))
 

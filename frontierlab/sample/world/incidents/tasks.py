@@ -32,9 +32,9 @@ FOLDERS, SITES = 10, 6
 EXTRA = 64
 """Tasks without queries of their own, for incidents to use."""
 
-PER_DAY = 2_500
+PER_DAY = 4_000
 BLOCK = 500  # tasks whose rates are in memory at the same time
-LARGEST = 0.05  # of the normal rate: no task alone is a load
+LARGEST = 0.03  # of the normal rate: no task alone is a load
 
 _MIX = np.array(
     [  # CONDBR2, OFLP200, COMP200, MONP200
