@@ -98,7 +98,7 @@ def make_day(
     DatasetError
         The dataset exists already, or cannot be written; its files were removed.
     """
-    world = Days.drawn(seed, queries, days, since, incidents=incidents, quiet=quiet, world=world)
+    drawn = Days.drawn(seed, queries, days, since, incidents=incidents, quiet=quiet, world=world)
     if isinstance(where, Settings):
         target = dataset_path(name or f"incidents-{seed}", where.data_dir)
     else:
@@ -108,10 +108,10 @@ def make_day(
         if (target / "manifest.json").exists():
             raise DatasetError(f"The dataset {target.name} exists already. Choose another name, or delete it first.")
         require_new(target)
-        manifest = _manifest(world, target)
+        manifest = _manifest(drawn, target)
         try:
             begin(target, manifest)
-            _write(world, target, manifest)
+            _write(drawn, target, manifest)
             mark_complete(target, manifest)
         except BaseException as error:
             if (target / "manifest.json").exists():
@@ -122,7 +122,7 @@ def make_day(
                     "gone, repeat the call."
                 ) from error
             raise
-    return Dataset(target), world.truth()
+    return Dataset(target), drawn.truth()
 
 
 def _manifest(world: Days, target: Path) -> Manifest:
