@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import resource
 import secrets
 import subprocess
 import sys
@@ -113,7 +112,9 @@ def measure(folder: Path, work: str, days: int) -> None:
     period = fl.datasets.period("nightly-*", FIRST, FIRST + timedelta(days=days), settings=settings)
     WORK[work](period, settings)
     took = time.perf_counter() - began
-    print(took, time.process_time() - used, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # of this process only: the system's peak of a child includes that of its parent
+    peak = next(line.split()[1] for line in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in line)
+    print(took, time.process_time() - used, int(peak) / 1024)
 
 
 def apart(work: str, folder: Path, days: int) -> list[float]:

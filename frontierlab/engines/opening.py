@@ -27,7 +27,10 @@ Source: TypeAlias = "Logs | Datasets | DataFrame"
 """What questions can be put to; see `as_logs`."""
 
 MOST_QUERIES = 500_000_000
-"""The number of queries above which ``engine = auto`` is Spark: its work can go to several machines."""
+"""The number of queries above which ``engine = auto`` is Spark.
+
+On one machine, DuckDB answers sooner for every size that was measured (``benchmarks/sizes.py``, up to 195 million
+queries: 1.6 to 8 times). Above this number a question takes DuckDB many seconds, and a cluster serves better."""
 
 _ENGINES = ("auto", *get_args(Engine))
 
