@@ -176,10 +176,10 @@ def findings_frame(found: Iterable[Finding], checks: Sequence[str]) -> pd.DataFr
         times = {"since": from_milliseconds(one.span.start), "until": from_milliseconds(one.span.stop)}
         plain = {name: getattr(one, name) for name in COLUMNS if name not in (*SCOPE, *times)}
         rows.append(plain | times | {name: one.where.get(name) for name in SCOPE})
-    frame = pd.DataFrame(rows, columns=[*COLUMNS])
-    types: dict[str, str] = dict.fromkeys(COLUMNS, "string") | {"taskid": "Int64"}
+    types: dict[str, Any] = dict.fromkeys(COLUMNS, "string") | {"taskid": "Int64"}
     types |= dict.fromkeys(("value", "threshold"), "Float64") | dict.fromkeys(("since", "until"), _INSTANT)
-    return frame.astype(types)
+    # column by column: integers beside missing values would become floats
+    return pd.DataFrame({name: pd.Series([row[name] for row in rows], dtype=types[name]) for name in COLUMNS})
 
 
 def not_looked_frame(unseen: Iterable[NotLooked], checks: Sequence[str]) -> pd.DataFrame:
