@@ -16,8 +16,10 @@ __all__ = [
     "InvalidRequestError",
     "JobCancelled",
     "JobError",
+    "NightError",
     "SparkError",
     "StatementError",
+    "Thinned",
     "Unreached",
 ]
 
@@ -36,6 +38,10 @@ class InvalidRequestError(FrontierlabError, ValueError):
 
 class DatasetError(FrontierlabError):
     """A dataset is missing, incomplete, damaged or in use, or its name is taken."""
+
+
+class Thinned(DatasetError):
+    """A question needs the rows of a dataset that was thinned to its summaries."""
 
 
 class CatalogueError(FrontierlabError):
@@ -64,6 +70,10 @@ class JobError(FrontierlabError):
 
 class JobCancelled(JobError):
     """A job was cancelled, and has no result."""
+
+
+class NightError(FrontierlabError):
+    """The periodic night cannot be done: another process does it, or its records cannot be read or written."""
 
 
 class SparkError(FrontierlabError):

@@ -114,7 +114,15 @@ class Logs(ABC):
         ------
         SparkError
             Spark does not start, or its Java process has ended.
+        Thinned
+            The rows of a dataset were removed.
         """
+
+    def require_rows(self) -> None:
+        """Raise Thinned if the rows are asked for and a dataset has none any more; a summary of them can be asked."""
+        if not self.shape:
+            for dataset in self.datasets:
+                dataset.require_rows()
 
     def __repr__(self) -> str:
         name = "a Spark DataFrame" if self.period is None else self.period.name
@@ -193,6 +201,7 @@ class DuckLogs(Logs):
 
     def to_spark(self, session: SparkSession | None = None) -> DataFrame:
         """Return the logs as a Spark DataFrame."""
+        self.require_rows()
         frame = spark_frame(self.table, session or sessions.session(self.settings))
         return reduce(lambda one, condition: _where(one, *condition), self.conditions, frame)
 
@@ -246,6 +255,7 @@ class SparkLogs(Logs):
 
     def to_spark(self, session: SparkSession | None = None) -> DataFrame:
         """Return the DataFrame, in the session that it has."""
+        self.require_rows()
         return self.frame
 
 
@@ -258,8 +268,11 @@ def _where(frame: DataFrame, condition: str, args: Mapping[str, Any]) -> DataFra
 def unchanged(*logs: Logs) -> Iterator[None]:
     """Raise DatasetError if a dataset was deleted, renamed or replaced since it was opened, or is during the body.
 
-    The files of another dataset of the same name would give an answer, but not that of the opened dataset.
+    The files of another dataset of the same name would give an answer, but not that of the opened dataset. Neither
+    would the files that a thinned dataset has left, where its rows are asked for: that raises Thinned.
     """
+    for one in logs:
+        one.require_rows()
     periods = [one.period for one in logs if one.period is not None]
 
     def check() -> None:

@@ -106,6 +106,9 @@ class Table:
         allow_incomplete
             Read the existing files of an incomplete dataset.
 
+        A dataset that was thinned has a summary and no rows: `frontierlab.engines.logs.unchanged` refuses questions
+        that need its rows.
+
         Raises
         ------
         DatasetError
@@ -116,7 +119,7 @@ class Table:
         if not allow_incomplete:
             for portion in portions:
                 portion.dataset.require_complete()
-        groups = [Rows(tuple(one.dataset.files()), one.dataset.schema, one.spans) for one in portions]
+        groups = [Rows(_files(one.dataset), one.dataset.schema, one.spans) for one in portions]
         unified((one.dataset.name, one.dataset.schema) for one in portions)  # refuses what is no table
         summaries = {}
         for shape in SHAPES:
@@ -158,19 +161,26 @@ class Table:
         return f"SELECT * FROM ({text}) WHERE {self.condition}" if self.condition else text
 
 
+def _files(dataset: Dataset) -> tuple[Path, ...]:
+    return () if dataset.is_thinned else tuple(dataset.files())
+
+
 def _summary(portion: Portion, rows: Rows, shape: Shape) -> Rows | Literal[False] | None:
     """Return the summary of a dataset's rows; None for no rows, False if there is no summary.
 
-    Where only part of a bin counts, these are the rows themselves: each is a row of a summary that counts one query.
+    Where only part of a bin counts, these are the rows themselves: each is a row of a summary that counts one query. A
+    dataset that was thinned has no summary then.
     """
     dataset = portion.dataset
-    if not rows.files and dataset.state == "complete":
+    if not (dataset.counts.kept if dataset.is_thinned else rows.files) and dataset.state == "complete":
         return None
     files = summary_files(dataset.path, rows.files) if dataset.state == "complete" else []
     if not files:
         return False
     if portion.has_whole_bins(shape.bin_ms):
         return Rows(tuple(files), SUMMARY_SCHEMA, rows.spans, f"summary = {_text(shape.name)}")
+    if dataset.is_thinned:
+        return False
     return replace(rows, schema=_SUMMARISED, times=True)
 
 

@@ -39,6 +39,7 @@ def extract_request(
     options: ExtractionOptions,
     progress: bool | ProgressCallback = True,
     share: Share | None = None,
+    maker: str = "",
 ) -> Dataset:
     """Do the work of `frontierlab.extract`, without warnings (see `frontierlab.storage.losses.losses`).
 
@@ -52,9 +53,11 @@ def extract_request(
         As for `frontierlab.extract`.
     share
         Called when the plan is made: workers can then help with `frontierlab.extraction.read_part.read_part`.
+    maker
+        What begins the dataset, for its manifest; an extraction that is resumed keeps its maker.
     """
     try:
-        _extract(path, request, options, progress, share)
+        _extract(path, request, options, progress, share, maker)
     except OSError as error:
         raise DatasetError(
             f"{path} cannot be written: {reason(error, path)}. The same extract(…) call resumes the extraction."
@@ -68,6 +71,7 @@ def _extract(
     options: ExtractionOptions,
     progress: bool | ProgressCallback,
     share: Share | None,
+    maker: str,
 ) -> None:
     with writing(path):
         manifest = _interrupted(path, request)
@@ -76,7 +80,7 @@ def _extract(
             request, search = recorded_request(manifest), manifest.search  # with the bounds fixed by the first call
         with closing(open_source(request, options, cancelled, search, planning(progress))) as source:
             if manifest is None:
-                manifest, catalogue = _begin(path, source, options, progress)
+                manifest, catalogue = _begin(path, source, options, progress, maker)
             else:
                 catalogue = stored_catalogue(path, request)
                 _resume(path, source, manifest)
@@ -136,7 +140,7 @@ def stored_catalogue(path: Path, request: Request) -> Catalogue | None:
 
 
 def _begin(
-    path: Path, source: DocumentSource, options: ExtractionOptions, progress: bool | ProgressCallback
+    path: Path, source: DocumentSource, options: ExtractionOptions, progress: bool | ProgressCallback, maker: str
 ) -> tuple[Manifest, Catalogue | None]:
     """Make the plan, and begin the dataset with a manifest that has it; return both manifest and catalogue."""
     catalogue, problems = (None, []) if options.catalogue is None else options.catalogue.current(progress)
@@ -160,6 +164,7 @@ def _begin(
         hint=plan.hint,
         partial=[*plan.partial],
         writer=this_writer(),
+        maker=maker,
     )
     begin(path, manifest, catalogue)
     return manifest, catalogue

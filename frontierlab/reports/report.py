@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontierlab import filters, plots
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
+from frontierlab.errors import Thinned
 from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.shown_times import ShownTimes, shown_times
@@ -18,8 +20,9 @@ from frontierlab.reports.html import target_of, write_page
 from frontierlab.reports.sections import Section, section, section_of_changes
 from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.manifest import Outcome
-from frontierlab.storage.periods import Period
+from frontierlab.storage.periods import Period, several
 from frontierlab.storage.store import Datasets
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.util.times import to_milliseconds
@@ -48,7 +51,8 @@ def report(
     The top of the page shows the time (UTC), the selection, the counts, and everything that makes the
     figures too small: an incomplete dataset, documents that the source did not give, a cut by
     ``limit_queries``, malformed documents, an extraction of some queries only, a time that no dataset of a period
-    covers. The plots of all filters
+    covers. If a dataset was thinned, the plots that need its rows are left out, and a sentence names them. The plots
+    of all filters
     follow, by chapter (`frontierlab.reports.chapters`), each with its numbers and its SQL. Time bins are
     300 s, or an hour or a day for long periods. If a few queries are far from the others in time, plots over
     time show the period with the most queries, and a sentence gives the number and the dates of the others.
@@ -83,7 +87,8 @@ def report(
     Raises
     ------
     DatasetError
-        The dataset does not exist, or was deleted, renamed or replaced meanwhile.
+        The dataset does not exist, was deleted, renamed or replaced meanwhile, or was thinned and `path` is not given:
+        the report in its folder, which was made of its rows, is kept.
     InvalidRequestError
         `path` is a folder, or `selection` or `compare` is invalid.
     StatementError, SparkError
@@ -96,9 +101,12 @@ def report(
     other = None if compare is None else before(logs, selection, compare)
     outcome = datasets.outcome()
     shown = _shown(logs, selection, outcome)
-    chapters, counted = _chapters(logs, selection, other, outcome, shown, progress)
+    chapters, counted, left_out = _chapters(logs, selection, other, outcome, shown, progress)
     if other is not None:
-        chapters["What changed"] = [section_of_changes((other.logs, other.selection), (logs, selection))]
+        try:
+            chapters["What changed"] = [section_of_changes((other.logs, other.selection), (logs, selection))]
+        except Thinned:
+            left_out.append("what_changed")
     return write_page(
         target,
         "report.html",
@@ -107,6 +115,7 @@ def report(
         warnings=[
             *warnings(datasets, settings, counted if selection == Selection() else None),
             *([shown.outside] if shown.outside else []),
+            *_left_out(left_out, [*datasets.datasets, *(() if other is None else other.logs.datasets)]),
         ],
         selected=f"{counted:,} queries: {selection.in_words() or 'all'}",
         before=None if other is None else other.in_words(),
@@ -115,10 +124,19 @@ def report(
 
 
 def _place(datasets: Period, settings: Settings) -> Path:
-    """Return where the report of a dataset or of a period is written by default."""
+    """Return where the report of a dataset or of a period is written by default; raise Thinned to keep a better one."""
     if len(datasets.datasets) == 1 and datasets.is_whole:
+        datasets.datasets[0].require_rows()
         return datasets.datasets[0].path / "report.html"
     return settings.data_dir / "reports" / f"{datasets.file_stem}.html"
+
+
+def _left_out(names: Sequence[str], datasets: Iterable[Dataset]) -> list[str]:
+    thinned = [*dict.fromkeys(one.name for one in datasets if one.is_thinned)]
+    if not names:
+        return []
+    have = "has no rows any more: it was" if len(thinned) == 1 else "have no rows any more: they were"
+    return [f"{several(thinned)} {have} thinned to summaries. Plots that need rows are left out: {', '.join(names)}."]
 
 
 def _chapters(
@@ -128,13 +146,13 @@ def _chapters(
     outcome: Outcome,
     shown: ShownTimes,
     progress: bool | ProgressCallback,
-) -> tuple[dict[str, list[Section]], int]:
-    """Run all filters; return their sections, and the number of counted queries."""
+) -> tuple[dict[str, list[Section]], int, list[str]]:
+    """Run all filters; return their sections, the number of counted queries, and the filters that need removed rows."""
     whole = period_of(outcome)
     timed = shown.selection, shown.of(compare, selection), {"bin_seconds": _bin_seconds(outcome, shown.selection)}
     meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())))
     found: dict[str, list[Section]] = {}
-    counted = 0
+    counted, left_out = 0, []
     with reporting(progress, "plots") as tell:
         for title, names in CHAPTERS.items():
             found[title] = []
@@ -142,15 +160,19 @@ def _chapters(
                 tell(meter.progress(name))
                 asked: Filter = getattr(filters, name)
                 part, other, keywords = timed if title == "Over time" else (selection, compare, {})
-                frame = asked(logs, part, compare=other, **keywords)
+                meter.add(1)
+                try:
+                    frame = asked(logs, part, compare=other, **keywords)
+                except Thinned:
+                    left_out.append(name)
+                    continue
                 if part == Selection():
                     frame.attrs["selection"] = whole
                 if name == "queries_per_db":
                     counted = int(frame[["cached", "not_cached", "unknown"]].to_numpy().sum())
                 found[title].append(section(name, frame, asked.sql(part, **keywords)))
-                meter.add(1)
         tell(meter.progress())
-    return found, counted
+    return found, counted, left_out
 
 
 def _shown(logs: Logs, selection: Selection, outcome: Outcome) -> ShownTimes:

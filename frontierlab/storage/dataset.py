@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.errors import DatasetError, InvalidRequestError, Thinned
 from frontierlab.schema import arrow_schema, extra_columns
 from frontierlab.storage.housekeeping import delete
 from frontierlab.storage.manifest import Counts, Manifest, Outcome
@@ -55,7 +55,8 @@ class Dataset:
         self._checked: tuple[int, ...] | None = None  # the file of the manifest that was last seen to be this one
 
     def __repr__(self) -> str:
-        return f"<Dataset {self.name}: {self.state}, {self.counts.kept:,} rows, in {self.path}>"
+        thinned = " (thinned to summaries)" * self.is_thinned
+        return f"<Dataset {self.name}: {self.state}, {self.counts.kept:,} rows{thinned}, in {self.path}>"
 
     @property
     def name(self) -> str:
@@ -72,6 +73,11 @@ class Dataset:
     def state(self) -> str:
         """``complete``, or ``incomplete``: an extraction was interrupted or is still running."""
         return self.manifest.state
+
+    @property
+    def is_thinned(self) -> bool:
+        """Whether the rows were removed; counts and summaries are still there (`frontierlab.storage.thinning`)."""
+        return self.manifest.thinned is not None
 
     @property
     def counts(self) -> Counts:
@@ -95,10 +101,13 @@ class Dataset:
 
         Raises
         ------
+        Thinned
+            The rows were removed.
         DatasetError
             The dataset was deleted, renamed or replaced since it was opened; or its manifest says that it is complete,
             but files are missing or damaged.
         """
+        self.require_rows()
         if not (self.path / "manifest.json").exists():
             self.require_unchanged()
         files = row_files(self.path, (part.number for part in self.manifest.plan))
@@ -139,7 +148,7 @@ class Dataset:
         InvalidRequestError
             The dataset has no such column.
         DatasetError
-            The dataset is incomplete, or some of its files are missing.
+            The dataset is incomplete or thinned, or some of its files are missing.
         """
         if not allow_incomplete:
             self.require_complete()
@@ -179,9 +188,17 @@ class Dataset:
         return frame
 
     def malformed(self) -> pd.DataFrame:
-        """Return the malformed documents: ``reason`` and ``document`` (its JSON text)."""
+        """Return the malformed documents: ``reason`` and ``document`` (its JSON text).
+
+        Raises
+        ------
+        Thinned
+            The documents were removed with the rows.
+        """
         import pandas as pd
 
+        if self.is_thinned and self.manifest.counts.malformed:
+            raise self._thinned()
         records = []
         for part in self.manifest.plan:
             for file in sorted(part_folder(self.path, part.number).glob("*.set-aside.ndjson")):
@@ -202,7 +219,7 @@ class Dataset:
         InvalidRequestError
             The suffix is neither of the two, or the file exists and `overwrite` is False.
         DatasetError
-            The dataset is incomplete or damaged, or the file cannot be written.
+            The dataset is incomplete, thinned or damaged, or the file cannot be written.
         """
         target = Path(path).expanduser().absolute()
         self.require_complete()
@@ -262,21 +279,39 @@ class Dataset:
                 "stored. The same extract(…) call reads the others."
             )
 
+    def require_rows(self) -> None:
+        """Raise Thinned if there were rows and they were removed."""
+        if self.manifest.thinned is not None and self.manifest.counts.kept:
+            raise self._thinned()
+
+    def _thinned(self) -> Thinned:
+        return Thinned(
+            f"The dataset {self.name} has no rows any more: it was thinned to its summaries on "
+            f"{str(self.manifest.thinned)[:10]}. Its counts, its report and its stored figures are there, and filters "
+            "that summaries answer still answer. To have the rows, extract the same period under another name."
+        )
+
     def require_unchanged(self) -> None:
-        """Raise DatasetError if the dataset was deleted, renamed or replaced since it was opened."""
+        """Raise DatasetError if the dataset was deleted, renamed, replaced or thinned since it was opened."""
         seen = None
         try:
             found = (self.path / "manifest.json").stat()
             seen = found.st_dev, found.st_ino, found.st_mtime_ns  # each writing of a manifest makes a new file
             if seen == self._checked:
                 return
-            token = Manifest.read(self.path).fencing_token
+            there = Manifest.read(self.path)
+            token = there.fencing_token
         except (OSError, DatasetError):
             token = None
         if token != self.manifest.fencing_token:
             what = "deleted or renamed" if token is None else "replaced by another of its name"
             step = "If it was renamed, open it by its new name." if token is None else "Open it again."
             raise DatasetError(f"The dataset {self.name} was {what} since it was opened. {step}")
+        if there.thinned != self.manifest.thinned:
+            raise Thinned(
+                f"The dataset {self.name} was thinned to its summaries since it was opened. Open it again: the filters "
+                "that summaries answer still answer."
+            )
         self._checked = seen
 
     def _stored_parts(self) -> int:

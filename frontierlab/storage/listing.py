@@ -52,7 +52,7 @@ def _record(path: Path) -> DatasetRecord | None:
     outcome = dataset.outcome()
     return {
         **record,
-        "state": dataset.state,
+        "state": "thinned" if dataset.is_thinned else dataset.state,
         "rows": outcome.counts.kept,
         "since": None if outcome.since is None else from_milliseconds(outcome.since),
         "until": None if outcome.until is None else from_milliseconds(outcome.until),

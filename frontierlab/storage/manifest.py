@@ -184,6 +184,10 @@ class Manifest(Outcome):
         figures are too small, and the user is warned.
     catalogue
         Sentences about why the catalogue was old or partial when the extraction began: ids and names may be missing.
+    maker
+        ``night`` if the periodic night began the dataset; otherwise empty: a user did.
+    thinned
+        When the rows were removed, ISO 8601, UTC; None if they are there. See `frontierlab.storage.thinning`.
     """
 
     format: Literal[1] = 1
@@ -204,6 +208,8 @@ class Manifest(Outcome):
     hint: str = ""
     partial: list[str] = Field(default_factory=list)
     catalogue: list[str] = Field(default_factory=list)
+    maker: str = ""
+    thinned: str | None = None
 
     @property
     def fencing_token(self) -> tuple[str, str]:

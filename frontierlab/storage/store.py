@@ -174,7 +174,8 @@ def list_datasets(settings: Settings | None = None) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        One row per dataset, ordered by name: ``name``, ``state`` (complete, incomplete, damaged), ``rows``,
+        One row per dataset, ordered by name: ``name``, ``state`` (complete, incomplete, damaged, or thinned: complete,
+        but its rows were removed, and the filters that summaries answer still answer), ``rows``,
         ``since`` and ``until`` (times of the first and last row, UTC), ``size`` (bytes), ``created``
         (UTC), ``problem`` (why it cannot be opened; empty otherwise). A dataset that is being planned
         is incomplete, without rows and size.

@@ -172,10 +172,13 @@ def summary_file(rows: Path) -> Path:
     return rows.with_suffix(".summary")
 
 
-def combine_summaries(rows: Sequence[Path], target: Path) -> None:
-    """Combine the summaries of a dataset's files into one file, which Spark reads faster; a few files stay separate."""
+def combine_summaries(rows: Sequence[Path], target: Path, *, few: int = _FEW) -> None:
+    """Combine the summaries of a dataset's files into one file, which Spark reads faster; `few` files stay separate.
+
+    Nothing is written if a file of rows has no summary, or if a sum could overflow.
+    """
     files = _summaries_of(rows)
-    if len(files) <= _FEW:
+    if len(files) <= few:
         return
     summariser = Summariser()
     for file in files:

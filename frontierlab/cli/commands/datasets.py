@@ -56,7 +56,7 @@ def show(call: Call, name: str) -> int:
     counts = outcome.counts
     known: dict[str, Any] = {
         "name": dataset.name,
-        "state": dataset.state,
+        "state": "thinned" if dataset.is_thinned else dataset.state,
         "path": dataset.path,
         "read": counts.read,
         "kept": counts.kept,
@@ -68,7 +68,7 @@ def show(call: Call, name: str) -> int:
         "lacks": lacks,
     }
     text = [
-        f"{name}: {dataset.state}, {dataset.size() / 1e6:,.1f} MB in {dataset.path}",
+        f"{name}: {known['state']}, {dataset.size() / 1e6:,.1f} MB in {dataset.path}",
         f"{counts.read:,} documents read = {counts.kept:,} kept + {counts.left_out:,} left out + "
         f"{counts.malformed:,} malformed",
         *(f"  left out: {number:,} {reason}" for reason, number in outcome.left_out.items()),
