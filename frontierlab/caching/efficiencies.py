@@ -19,6 +19,7 @@ from frontierlab.caching.folders import Folder, chosen, wanted_folders
 from frontierlab.caching.notes import notes_of
 from frontierlab.caching.payloads import payloads_of
 from frontierlab.coolr import Cancelled, Source, connect
+from frontierlab.coolr.calls import Unavailable
 from frontierlab.coolr.protocol import side_by_side
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.engines.asking import ANSWERED, answered
@@ -107,7 +108,8 @@ def efficiency(
         tag. Numbers are ``Int64`` and ``Float64``; null if undefined, or if ``problem`` gives a reason.
         ``attrs["notes"]`` are sentences for the reader, for example that the dataset is incomplete.
         ``attrs["dataset"]`` (name and `Dataset.identity`) and ``attrs["selection"]`` (JSON) identify the queries.
-        ``attrs["answered"]`` says what counted them.
+        ``attrs["answered"]`` says what counted them. ``attrs["unavailable"]`` is the number of folders and tags for
+        which COOLR did not answer this time; a later call can have their payload figures.
 
         queries, different_queries : served queries that count; how many of them are different
         different_payloads_iov, different_payloads_content : different non-empty answers, as sets of (channel,
@@ -166,13 +168,15 @@ def efficiency(
         found = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(found, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
         wait_for = partial(work.wait, queries)
-        frame = _frame([*_rows(counts.to_dict("records"), wait_for, source, report, stop)])
+        rows = [*_rows(counts.to_dict("records"), wait_for, source, report, stop)]
+        frame = _frame(rows)
         by = answered(found.attrs[ANSWERED], wait_for(lambda: None).answered)
     frame.attrs = {
         "notes": [*notes_of(period, selection), *notes],
         "dataset": [period.name, period.identity],
         "selection": json.loads(selection.to_json()),
         ANSWERED: by,
+        "unavailable": sum(row["unavailable"] for row in rows),
     }
     return frame
 
@@ -218,7 +222,7 @@ def _rows(
         for one in batch:
             got = received[one["folder_hash"]]
             row = {**one, **found[one["folder_hash"]], "problem": str(got) if isinstance(got, CoolrError) else ""}
-            yield {**row, "cause": _cause(row)}
+            yield {**row, "cause": _cause(row), "unavailable": isinstance(got, Unavailable)}
     report(meter.progress())
 
 

@@ -21,7 +21,7 @@ from frontierlab.errors import CoolrError
 from frontierlab.settings import Settings
 from frontierlab.util.leavable_call import LeavableCall, Overdue
 
-__all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow", "Unreached"]
+__all__ = ["Call", "Caller", "Cancelled", "TooLarge", "TooSlow", "Unavailable", "Unreached"]
 
 _CONNECT = 15.0  # seconds for a connection to be made, at most
 _LOOK = 0.25  # seconds between two checks for a cancellation
@@ -37,7 +37,11 @@ class Cancelled(CoolrError, errors.Cancelled):
     """A call was not made, or not completed, because its work was cancelled."""
 
 
-class Unreached(CoolrError, errors.Unreached):
+class Unavailable(CoolrError):
+    """COOLR gave no usable answer this time; the same call can succeed on another day."""
+
+
+class Unreached(Unavailable, errors.Unreached):
     """COOLR gave no whole answer."""
 
 
@@ -45,7 +49,7 @@ class TooLarge(CoolrError):
     """The response for a range is too large; a smaller range can succeed."""
 
 
-class TooSlow(CoolrError):
+class TooSlow(Unavailable):
     """COOLR did not respond in time; a smaller range can succeed."""
 
 
@@ -188,7 +192,7 @@ class Caller:
             cause = f"after {attempts} attempts {error}."
             if error.silent:
                 raise self.failure(call, f"{cause} Check coolr_host.", Unreached) from None
-            raise self.failure(call, cause) from None
+            raise self.failure(call, cause, Unavailable) from None
         self._silent = 0
         return answer
 
