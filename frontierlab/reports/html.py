@@ -45,7 +45,7 @@ def write_page(target: Path, template: str, figures: Sequence[Any], **values: An
     template
         The name of a template in ``frontierlab/reports/templates``.
     figures
-        The Bokeh figures; in the template, ``figures.pop(0)`` is the next figure.
+        The Bokeh figures; in the template, ``figures.pop(0)`` is the next figure. A page without figures has no script.
     **values
         More values for the template. Text is escaped.
     """
@@ -53,7 +53,7 @@ def write_page(target: Path, template: str, figures: Sequence[Any], **values: An
     with document.models.freeze():  # otherwise Bokeh visits all models again for each figure
         for figure in figures:
             document.add_root(figure)
-    script, drawn = components(list(figures))
+    script, drawn = components(list(figures)) if figures else ("", ())
     environment = Environment(
         loader=PackageLoader("frontierlab.reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
@@ -61,7 +61,7 @@ def write_page(target: Path, template: str, figures: Sequence[Any], **values: An
         values,
         figures=list(drawn),
         script=script,
-        resources=Resources(mode="inline", components=["bokeh"]).render(),
+        resources=Resources(mode="inline", components=["bokeh"]).render() if figures else "",
         made=in_words(datetime.now(UTC).replace(microsecond=0)),
         version=__version__,
     )
