@@ -11,6 +11,7 @@ from . import errors as errors
 from . import filters as filters
 from . import jobs as jobs
 from . import losses as losses
+from . import nights as nights
 from . import plots as plots
 from . import sample as sample
 from . import schema as schema

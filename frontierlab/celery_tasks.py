@@ -1,7 +1,7 @@
 """The Celery application of the workers: ``celery -A frontierlab.celery_tasks worker --loglevel=info``.
 
-With ``beat`` instead of ``worker`` it submits the ``periodic`` work of the settings. The import reads nothing: a
-starting worker reads the configuration from the file that ``CONFIG_FILE`` names and from the environment.
+With ``beat`` instead of ``worker`` it submits the night that the setting ``periodic`` describes. The import reads
+nothing: a starting worker reads the configuration from the file that ``CONFIG_FILE`` names and from the environment.
 """
 
 from __future__ import annotations
@@ -54,9 +54,10 @@ def read_part(self: Task, id: str, dataset: str, number: int, version: str) -> s
 
 
 @app.task(name=PERIODIC)  # type: ignore[untyped-decorator]
-def periodic() -> list[str]:
-    """Submit the jobs that are due; Celery beat sends this task."""
-    return [job.id for job in submit_periodic(worker_settings())]
+def periodic() -> str | None:
+    """Submit the job of the night; Celery beat sends this task."""
+    job = submit_periodic(worker_settings())
+    return None if job is None else job.id
 
 
 class _Presence(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery has no types

@@ -22,7 +22,7 @@ from frontierlab.util.times import format_time, parse_time
 
 __all__ = ["OURS", "as_json", "checked_names", "takes"]
 
-OURS = ("settings", "session", "coolr", "progress", "cancelled", "context", "dry_run")
+OURS = ("settings", "session", "coolr", "progress", "cancelled", "context", "dry_run", "share", "take_over")
 """Parameters that the job itself provides; the user does not give them."""
 
 

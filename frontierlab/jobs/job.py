@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +13,7 @@ from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, State
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
 
-__all__ = ["Job", "jobs", "open_job", "submit", "submit_chain"]
+__all__ = ["Job", "jobs", "open_job", "submit"]
 
 _LOOK = 0.1  # seconds between two reads of the record
 _ALONE = 60  # seconds to wait for a queued job if there is no worker
@@ -182,8 +181,8 @@ class Job:
 
         Returns
         -------
-        Dataset, Refreshed, pandas.DataFrame, Path or Path
-            For an extraction, a catalogue, caching, a report or a notebook. It is read again at each call.
+        Dataset, Refreshed, pandas.DataFrame, Path, Path or pandas.DataFrame
+            For an extraction, a catalogue, caching, a report, a notebook or a night. It is read again at each call.
 
         Raises
         ------
@@ -219,8 +218,8 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     ----------
     kind
         ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
-        (`frontierlab.caching.efficiency`), ``report`` (`frontierlab.report`), or ``notebook`` (one that the settings
-        name: ``notebook``, and its ``parameters``).
+        (`frontierlab.caching.efficiency`), ``report`` (`frontierlab.report`), ``notebook`` (one that the settings
+        name: ``notebook``, and its ``parameters``), or ``night`` (`frontierlab.nights.run`).
     backend
         ``inline`` runs the job before this returns, ``thread`` runs it in this process, ``celery`` on a worker. By
         default the ``job_backend`` of the settings.
@@ -248,18 +247,6 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     """
     settings = settings or Settings()
     backend = settings.job_backend if backend is None else backend
-    return submit_chain([(kind, arguments)], settings, backend)
-
-
-def submit_chain(chain: Sequence[tuple[str, dict[str, Any]]], settings: Settings, backend: str = "celery") -> Job:
-    """Submit the first job of a chain of kinds and arguments; a worker submits the next job when one has succeeded.
-
-    Raises
-    ------
-    InvalidRequestError, JobError
-        As for `submit`, for the first job.
-    """
-    (kind, arguments), *rest = chain
     runner = backend_of(backend)
     try:
         plain = kind_of(kind).arguments(settings.model_copy(update={"job_backend": backend}), arguments)
@@ -268,7 +255,7 @@ def submit_chain(chain: Sequence[tuple[str, dict[str, Any]]], settings: Settings
             f'A job of kind {kind} needs {error.name}, which is not installed: pip install "frontierlab[all]"'
         ) from error
     store = JobStore(settings)
-    record = store.create(kind=kind, arguments=plain, backend=backend, then=rest)
+    record = store.create(kind=kind, arguments=plain, backend=backend)
     runner.submit(store, record, settings)
     return Job(record.id, settings)
 

@@ -34,6 +34,7 @@ from frontierlab.storage.losses import losses
 from frontierlab.storage.periods import Period
 from frontierlab.storage.store import as_period, open_dataset, period
 from frontierlab.util.files import replacing
+from frontierlab.util.times import parse_time
 
 __all__ = ["JobOutcome", "KINDS", "Kind", "kind_of"]
 
@@ -265,8 +266,48 @@ class Notebook(Kind):
         return settings.data_dir / "jobs" / str(_result_of(record)["file"])
 
 
+class Night(Kind):
+    """Does the night that is due; the result is the list of nights that `frontierlab.nights.list_nights` returns."""
+
+    name = "night"
+
+    def function(self) -> Callable[..., Any]:
+        """Return `frontierlab.nights.run`."""
+        from frontierlab.nights import run
+
+        return run
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check the time and the source."""
+        plain = super().arguments(settings, given)
+        if plain.get("now") is not None:
+            parse_time(plain["now"])
+        return plain
+
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
+        """Do the night; each thing that is missing becomes a warning. A night that was interrupted is continued."""
+        given = dict(record.arguments)
+        night = self.function()(
+            settings,
+            now=None if given.get("now") is None else parse_time(given["now"]),
+            source=given.get("source"),
+            progress=context.report,
+            cancelled=context.cancelled,
+            share=context.share,
+            take_over=context.attempt > 1,  # this worker got the job because its former runner is lost
+        )
+        found = [f"The checks found {night.findings:,} things: {night.page}"] if night.findings else []
+        return JobOutcome({"page": night.page, "thinned": night.thinned}, [*night.missing(), *found])
+
+    def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
+        """List the nights."""
+        from frontierlab.nights import list_nights
+
+        return list_nights(settings)
+
+
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook())
+    kind.name: kind for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook(), Night())
 }
 """All kinds by name."""
 

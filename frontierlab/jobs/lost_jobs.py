@@ -22,8 +22,7 @@ class LostJobs:
     A running job is lost if its process has ended, or if there is no heartbeat for its patience and none came since the
     last look (the clock of its runner may be slow). A queued job is lost if its message is no longer in the queue: that
     holds for all messages if the queue is empty, and otherwise for those that were sent before the message of a running
-    job. A job that has ended is lost if the next job of its chain was not submitted. Jobs are given their patience,
-    because a worker may be about to do that.
+    job. Queued jobs are given their patience, because a worker may be about to claim them.
 
     A job that is sent again by mistake runs only once, because each worker claims a job before it runs it.
 
@@ -62,7 +61,7 @@ class LostJobs:
                 record = self._store.read_cached(id)
             except JobError:  # malformed, or removed meanwhile
                 continue
-            if record.backend == "celery" and _is_unfinished(record) and self._is_ours(record):
+            if record.backend == "celery" and not record.has_ended and self._is_ours(record):
                 yield record
 
     def _is_ours(self, record: JobRecord) -> bool:
@@ -82,7 +81,7 @@ class LostJobs:
         refused = (self._broker.ticket(id) or "").startswith(REFUSED)
         try:
             with self._store.changing(id) as record:
-                if (refused and record.state == "queued") or not _is_unfinished(record) or not _is_lost(record, left):
+                if (refused and record.state == "queued") or record.has_ended or not _is_lost(record, left):
                     return False  # another worker has sent it meanwhile, or no worker finds it
                 before, record.sent = record.sent, datetime.now(UTC)
         except (JobError, OSError) as error:  # the next look may succeed, and other jobs are lost too
@@ -98,14 +97,8 @@ class LostJobs:
         return True
 
 
-def _is_unfinished(record: JobRecord) -> bool:
-    return not record.has_ended or record.next_is_due
-
-
 def _is_lost(record: JobRecord, left: datetime) -> bool:
     sent, patience = _sent(record), timedelta(seconds=record.patience)
-    if record.ended is not None and sent < record.ended:
-        return datetime.now(UTC) - record.ended > patience
     if record.state == "running":
         if not record.is_lost():
             return False

@@ -70,8 +70,6 @@ class JobRecord(BaseModel):
         How often the job was started. This is the number of the current runner, which alone writes into the record.
     required_settings
         The submitter's values of the settings that the result depends on.
-    then
-        Kinds and arguments of the jobs that a worker submits after this one, in order.
     broker
         The broker that the job was sent to, without credentials; empty if none was needed.
     frontierlab
@@ -101,7 +99,6 @@ class JobRecord(BaseModel):
     patience: float = 60.0
     attempts: int = 0
     required_settings: dict[str, Any] = {}
-    then: list[tuple[str, dict[str, Any]]] = []
     broker: str = ""
     frontierlab: str = __version__
 
@@ -109,11 +106,6 @@ class JobRecord(BaseModel):
     def has_ended(self) -> bool:
         """Whether the job has ended."""
         return self.state not in ("queued", "running")
-
-    @property
-    def next_is_due(self) -> bool:
-        """Whether the next job of the chain is still to be submitted: this one succeeded, or is a catalogue refresh."""
-        return bool(self.then) and (self.state == "succeeded" or (self.kind == "catalogue" and self.has_ended))
 
     def is_lost(self, times: int = 1) -> bool:
         """Whether there was no heartbeat for `times` the patience, or the process is known to have ended."""

@@ -12,9 +12,7 @@ from frontierlab.errors import FrontierlabError, JobError
 from frontierlab.extraction.read_part import read_part
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.context import JobContext, JobStopped
-from frontierlab.jobs.job import submit_chain
 from frontierlab.jobs.records import BEAT, REQUIRED_SETTINGS, JobRecord, JobStore
-from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.jobs.runner import claim, run_claimed
 from frontierlab.settings import Settings
 
@@ -70,24 +68,9 @@ def run_one_job(id: str, version: str) -> str:
             with context.watching():
                 run_claimed(context)
         if store.read(id).attempts != context.attempt:
-            return "taken over by another"  # the ticket and the later jobs now belong to that runner
+            return "taken over by another"  # the ticket now belongs to that runner
     _quietly(lambda: broker.forget(id))
-    _submit_next(store, id, settings)
     return store.read(id).state
-
-
-def _submit_next(store: JobStore, id: str, settings: Settings) -> None:
-    """Submit the next job of a chain if this one succeeded, or if it was a catalogue refresh."""
-    with store.changing(id) as record:
-        chain, record.then = (record.then, []) if record.next_is_due else ([], record.then)
-    if chain:
-        try:
-            submit_chain(chain, settings)
-        except FrontierlabError as error:
-            _log.error("After the job %s, %s could not be submitted: %s", id, chain[0], error)
-            text = f"The next job of the chain, {chain[0][0]}, could not be submitted: {error}"
-            with store.changing(id) as record:
-                record.warnings.append(redact(text, secrets_of(settings)))
 
 
 def read_one_part(id: str, dataset: str, number: int, version: str, redelivered: bool) -> str:

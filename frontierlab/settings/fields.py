@@ -45,7 +45,9 @@ _Index = Annotated[str, AfterValidator(require_index)]
 _Indices = Annotated[tuple[_Index, ...], BeforeValidator(_words)]
 _Instances = Annotated[tuple[Annotated[str, AfterValidator(require_instance)], ...], BeforeValidator(_words)]
 _Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
-_Periodic = Annotated[tuple[Literal["catalogue", "extraction", "caching", "report"], ...], BeforeValidator(_words)]
+_Periodic = Annotated[
+    tuple[Literal["catalogue", "extraction", "checks", "caching", "report"], ...], BeforeValidator(_words)
+]
 _Notebooks = Annotated[dict[str, Path], BeforeValidator(notebooks)]
 
 
@@ -231,10 +233,25 @@ class Fields(BaseModel):
     )
     periodic: _Periodic = Field(
         (),
-        description="daily jobs of Celery beat, with spaces between them: catalogue, extraction (of the day before, "
-        "as the dataset nightly-2026-10-01, for example), caching (its figures, also stored in the history) and report",
+        description="steps of the night, with spaces between them: catalogue, extraction (of the day before, as the "
+        "dataset nightly-2026-10-01, for example), checks, caching (its figures, also stored in the history), report",
     )
-    periodic_hour: int = Field(2, ge=0, le=23, description="hour of the daily jobs, 0 to 23, in UTC")
+    periodic_hour: int = Field(
+        2, ge=0, le=23, description="hour at which Celery beat begins the night, 0 to 23, in UTC"
+    )
+    periodic_catch_up_days: int = Field(
+        7,
+        ge=1,
+        le=366,
+        description="number of days before today, from 1, whose missing work a night makes up for; 1 is the day before "
+        "alone",
+    )
+    periodic_keep_days: int | None = Field(
+        None,
+        ge=1,
+        description="number of days, from 1, for which the rows of a night's dataset are kept; then its summaries, "
+        "figures, findings and report are left; by default rows are kept for ever",
+    )
     notebooks: _Notebooks = Field(
         default_factory=dict,
         description="notebooks that jobs may run, written name=path, or path (the name is then that of the file), with "

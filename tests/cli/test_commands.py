@@ -166,6 +166,9 @@ def test_an_example_works(
         fl.datasets.delete_dataset("overlay")
     if words[1] == "jobs":
         run("jobs", "submit", "catalogue", "--backend", "inline")
+    if words[1] == "nights":
+        monkeypatch.setenv("FRONTIERLAB_PERIODIC", "extraction")
+        run("nights", "run", "--now", "2026-10-02", "--source", "dump.ndjson.zst")
     if words[1:3] == ["caching", "history"]:
         run("caching", "efficiency", "overlay", "--store")
     if "overlay-later" in words:

@@ -177,15 +177,3 @@ def test_a_job_that_cannot_be_sent_stays_lost(store, job):
         resend_lost_jobs(QueueOf(away=True), store)
     assert store.read(id).sent == before
     assert resend_lost_jobs(QueueOf(), store) == [id]
-
-
-def test_a_chain_whose_next_job_was_not_submitted_goes_on(store, job):
-    broken, fresh = job(state="succeeded", sent=1_000), job(state="succeeded", sent=1_000)
-    ended, failed = job(state="succeeded", sent=1_000), job(state="failed", sent=1_000)
-    for id, seconds in ((broken, 11), (fresh, 9), (ended, 11), (failed, 11)):
-        with store.changing(id) as record:
-            record.kind = "extraction"
-            record.ended = datetime.now(UTC) - timedelta(seconds=seconds)
-            record.then = [] if id == ended else [("efficiency", {})]
-    assert resend_lost_jobs(QueueOf(3), store) == [broken]
-    assert resend_lost_jobs(QueueOf(3), store) == []

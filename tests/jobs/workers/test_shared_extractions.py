@@ -10,7 +10,6 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import jobs
-from frontierlab.jobs.periodic import submit_periodic
 from frontierlab.sample import World
 from tests.services.flaky import Delay, FlakyProxy
 from tests.support.extractions import assert_is_the_world, plain
@@ -139,22 +138,21 @@ def test_a_helper_killed_while_it_reads_a_part_costs_only_time(elastic, start):
 
 
 @pytest.mark.elasticsearch
-def test_periodic_jobs_run_one_after_the_other(elastic, start):
+def test_a_night_outlives_the_worker_that_began_it(elastic, configure, start):
     settings, proxy = elastic
+    fields = {name: getattr(settings, name) for name in ("es_address", "es_user", "es_index", "es_ca_certs")}
+    more = {"es_page": 500, "es_slices": 1, "periodic": "catalogue extraction caching report"}
+    settings = configure(**fields, **more, es_pswd=settings.es_pswd.get_secret_value())
+    first = start("w", "--pool=solo")
+    job = jobs.submit("night", settings=settings, now=datetime(2026, 10, 2, 2, tzinfo=UTC))
+    until_read(job, 1)
+    first.kill()
     proxy.faults.clear()
-    settings = settings.model_copy(update={"periodic": ("catalogue", "extraction", "caching", "report")})
-    start()
-    [first] = submit_periodic(settings, datetime(2026, 10, 2, 2, 0, tzinfo=UTC))
-    until(lambda: len(jobs.jobs(settings)) == 4, "the last job of the day")
-    every = jobs.jobs(settings)[::-1]
-    assert every[0] == first
-    assert [(job.kind, job.wait(LONG), job.error) for job in every] == [
-        ("catalogue", "succeeded", None),
-        ("extraction", "succeeded", None),
-        ("caching", "succeeded", None),
-        ("report", "succeeded", None),
-    ]
-    assert_is_the_world(every[1].result(), INDEXED)
-    assert every[1].result().name == "nightly-2026-10-01"
+    start("second")
+    nights = job.result(LONG)
+    assert (job.record().attempts, job.warnings, nights["state"].tolist()) == (2, [], ["complete"])
+    dataset = fl.datasets.open_dataset("nightly-2026-10-01", settings)
+    assert_is_the_world(dataset, INDEXED)
+    assert dataset.manifest.maker == "night"
     assert fl.caching.history.read(settings)["dataset"].unique().tolist() == ["nightly-2026-10-01"]
-    assert every[3].result().exists()
+    assert (settings.data_dir / nights["report"].iloc[0]).exists()

@@ -1,0 +1,172 @@
+"""The steps of a night, each a thin layer over a function of the package."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, time, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from frontierlab.coolr import refresh as catalogues
+from frontierlab.extraction.options import ExtractionOptions
+from frontierlab.extraction.request import make_request
+from frontierlab.extraction.run import Share, extract_request
+from frontierlab.nights.records import NightRecord
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset, dataset_path
+from frontierlab.storage.losses import losses
+from frontierlab.storage.store import open_dataset
+from frontierlab.util.progress import ProgressCallback
+
+__all__ = ["MAKER", "Outcome", "STEPS", "Step", "Work", "extracted"]
+
+MAKER = "night"
+"""The maker in the manifest of a dataset that a night began; only such datasets are thinned."""
+
+_NAMED = 3  # reasons that a sentence names
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a step gets.
+
+    Parameters
+    ----------
+    settings
+        The settings.
+    record
+        The record of the night.
+    progress
+        As for `frontierlab.extract`; it can stop the step by raising.
+    source
+        An export file, or a pattern of its name; see `frontierlab.nights.run`. None is Elasticsearch.
+    share
+        As for `frontierlab.extraction.run.extract_request`.
+    require_ours
+        Raises if another process does the nights now; for use before a change that a later run does not repeat.
+    """
+
+    settings: Settings
+    record: NightRecord
+    progress: bool | ProgressCallback = False
+    source: str | os.PathLike[str] | None = None
+    share: Share | None = None
+    require_ours: Callable[[], object] = lambda: None
+
+    @property
+    def begin(self) -> datetime:
+        """The start of the day, UTC."""
+        return datetime.combine(self.record.day, time(), UTC)
+
+    @property
+    def end(self) -> datetime:
+        """The start of the next day, UTC."""
+        return self.begin + timedelta(days=1)
+
+    def dataset(self) -> Dataset:
+        """Open the dataset of the day.
+
+        Raises
+        ------
+        DatasetError
+            There is none, or it is not complete.
+        """
+        dataset = open_dataset(self.record.dataset, self.settings)
+        dataset.require_complete()
+        return dataset
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a step gave; the fields are those of `frontierlab.nights.records.StepRecord`."""
+
+    facts: dict[str, Any] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    findings: list[dict[str, Any]] = field(default_factory=list)
+    state: Literal["done", "partial"] = "done"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of a night.
+
+    Parameters
+    ----------
+    run
+        Does the work, and raises if it cannot be done.
+    of
+        What it is done for: ``dataset``, the dataset of each day; ``day``, each day, whose dataset it makes; or
+        ``night``, once a night.
+    """
+
+    run: Callable[[Work], Outcome]
+    of: Literal["dataset", "day", "night"] = "dataset"
+
+
+def _catalogue(work: Work) -> Outcome:
+    refreshed = catalogues.refresh(work.settings, progress=work.progress)
+    failures = [" ".join([*filter(None, failure[:4]), failure.error]) for failure in refreshed.failures]
+    remarks = []
+    if failures:
+        more = f" (and {len(failures) - _NAMED} more)" * (len(failures) > _NAMED)
+        remarks.append(f"COOLR did not give {len(failures):,} lists: {' '.join(failures[:_NAMED])}{more}")
+    return Outcome({"of": refreshed.when.isoformat()}, remarks, state="partial" if failures else "done")
+
+
+def _extraction(work: Work) -> Outcome:
+    settings, name = work.settings, work.record.dataset
+    path = dataset_path(name, settings.data_dir)
+    source = None if work.source is None else Path(work.begin.strftime(str(Path(work.source).expanduser())))
+    request = make_request(settings, since=work.begin, until=work.end, source=source)
+    options = ExtractionOptions.of(settings, request)
+    dataset = extract_request(path, request, options, work.progress, work.share, maker=MAKER)
+    return extracted(dataset, settings)
+
+
+def extracted(dataset: Dataset, settings: Settings) -> Outcome:
+    """Return the outcome of the extraction of a dataset that is complete."""
+    counts = dataset.counts
+    numbers = {"queries": counts.kept, "read": counts.read, "left_out": counts.left_out, "malformed": counts.malformed}
+    return Outcome(numbers, [loss.text for loss in losses(dataset, settings)])
+
+
+def _caching(work: Work) -> Outcome:
+    from frontierlab.caching import efficiency, history
+
+    dataset = work.dataset()
+    frame = efficiency(dataset, work.settings, progress=work.progress)
+    work.require_ours()
+    stored = history.store(frame, dataset, work.settings)
+    problems = frame["problem"].fillna("").ne("")
+    remarks, lacking = list(frame.attrs["notes"]), int(problems.sum())
+    if lacking:
+        remarks.append(
+            f"{lacking:,} of {len(frame):,} folders and tags have no payload figures, the first: "
+            f"{frame.loc[problems, 'problem'].iloc[0]}"
+        )
+    facts = {
+        "folders": stored,
+        "without_payload_figures": lacking,
+        "wasted_bytes": float(frame["wasted_bytes"].sum()),
+        "wasted_dbtime": float(frame["wasted_dbtime"].sum()),
+    }
+    return Outcome(facts, remarks, state="partial" if frame.attrs["unavailable"] else "done")
+
+
+def _report(work: Work) -> Outcome:
+    from frontierlab.reports.report import report
+
+    work.require_ours()
+    path = report(work.dataset(), settings=work.settings, progress=work.progress)
+    return Outcome({"file": str(path.relative_to(work.settings.data_dir))})
+
+
+STEPS: dict[str, Step] = {
+    "catalogue": Step(_catalogue, "night"),
+    "extraction": Step(_extraction, "day"),
+    "report": Step(_report),
+    "caching": Step(_caching),
+}
+"""The steps by name, in their order: what is wanted first in the morning, or must be there for others, comes first."""

@@ -1,0 +1,231 @@
+"""The steps of a night: each alone, made up for, of one process at a time, and thinned when they are old."""
+
+from __future__ import annotations
+
+import errno
+import json
+from datetime import UTC, date, datetime
+
+import pytest
+
+import frontierlab as fl
+from frontierlab.errors import InvalidRequestError, NightError
+from frontierlab.nights.records import NightStore
+from frontierlab.nights.steps import STEPS
+from frontierlab.util.files import write_text
+from tests.support.logs import make_dataset
+
+ALL = "catalogue extraction report caching"
+
+
+@pytest.fixture
+def settings(settings):
+    return settings.model_copy(update={"periodic": (*ALL.split(),)})
+
+
+def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
+    done = night(2, settings)
+    [record] = done.records
+    assert {name: step.state for name, step in record.steps.items()} == dict.fromkeys(settings.periodic, "done")
+    assert (record.dataset, done.missing(), done.findings) == ("nightly-2026-10-01", [], 0)
+    dataset = fl.datasets.open_dataset("nightly-2026-10-01", settings)
+    asked = dataset.manifest.request
+    assert (asked["since"], asked["until"]) == ("2026-10-01T00:00:00.000Z", "2026-10-02T00:00:00.000Z")
+    assert record.step("extraction").facts["queries"] == dataset.counts.kept > 200
+    [row] = fl.nights.list_nights(settings).to_dict("records")
+    assert (row["state"], row["report"]) == ("complete", "datasets/nightly-2026-10-01/report.html")
+    page = (folder / "index.html").read_text()
+    assert 'href="../datasets/nightly-2026-10-01/report.html"' in page
+    assert "1 day, 2026-10-01 to 2026-10-01: nothing is missing." in page
+    short = settings.model_copy(update={"periodic": ("extraction",), "periodic_keep_days": 1})
+    assert night(3, short).thinned == ["nightly-2026-10-01"]
+    assert (dataset.path / "report.html").exists()
+    assert fl.nights.list_nights(settings)["state"].tolist() == ["complete", "thinned"]
+    assert 'href="../datasets/nightly-2026-10-01/report.html"' in (folder / "index.html").read_text()
+
+
+def test_each_step_fails_alone_and_the_next_night_repeats_it(settings, night, steps):
+    steps.errors = {"report": RuntimeError("a bug"), "catalogue": OSError(errno.EACCES, "Permission denied")}
+    first = night(2, settings)
+    assert first.missing() == [
+        "2026-10-01, catalogue: Permission denied",
+        "2026-10-01, report: RuntimeError: a bug",
+    ]
+    assert first.records[0].step("caching").state == "done"
+    steps.errors.clear()
+    steps.calls.clear()
+    assert night(3, settings).missing() == []
+    assert steps.calls == [("catalogue", 2), ("report", 2), ("caching", 2), ("report", 1)]
+
+
+def test_without_a_source_the_night_says_so_and_is_made_up_for(settings, night, steps, tmp_path):
+    silent = settings.model_copy(update={"es_address": "127.0.0.1:9", "es_index": ("a",), "es_retry_seconds": 0.0})
+    first = night(2, silent, source=tmp_path / "none-%Y-%m-%d.ndjson")
+    assert [text.partition(":")[0] for text in first.missing()] == [
+        "2026-10-01, extraction",
+        "2026-10-01, report",
+        "2026-10-01, caching",
+    ]
+    assert "none-2026-10-01.ndjson" in first.missing()[0]
+    assert steps.calls == [("catalogue", 1)]
+    [row] = fl.nights.list_nights(settings).to_dict("records")
+    assert (row["state"], row["missing"].count("\n")) == ("incomplete", 2)
+    assert night(3, settings).missing() == []
+
+
+def test_only_the_last_days_are_made_up_for(settings, night, steps):
+    few = settings.model_copy(update={"periodic_catch_up_days": 3})
+    night(2, few)
+    assert [record.day.day for record in night(8, few).records] == [7, 5, 6]
+    rows = fl.nights.list_nights(few)
+    assert rows["state"].tolist() == ["complete"] * 3 + ["absent"] * 3 + ["complete"]
+    assert rows["missing"].tolist()[3] == "No night worked on this day."
+
+
+def test_a_step_at_which_its_process_ends_costs_the_other_steps_nothing(settings, night, steps):
+    class Killed(BaseException):
+        pass
+
+    night(2, settings)
+    steps.calls.clear()
+    steps.errors = {"report 3": Killed()}
+    with pytest.raises(Killed):
+        night(4, settings)  # of day 3; day 2 is missing too
+    assert steps.calls == [("catalogue", 3), ("report", 3)]
+    [told] = fl.nights.list_nights(settings)["missing"].head(1)
+    assert "report: it began at " in told
+    with pytest.raises(Killed):
+        night(4, settings)  # as a worker does that takes the job over: what did not fail comes first
+    assert steps.calls[2:] == [("report", 2), ("caching", 2), ("caching", 3), ("report", 3)]
+    assert night(4, settings).missing() == [
+        "2026-10-03, report: its process ended 2 times while it was at this step. The log of the worker may say why."
+    ]
+    assert len(steps.calls) == 6
+    steps.errors.clear()
+    assert night(5, settings).missing() == []
+
+
+def test_two_nights_at_once_are_one(settings, night, folder):
+    with (
+        NightStore(settings.data_dir).running(),
+        pytest.raises(NightError, match=r"Another night is at work in .*: process \d+ on .*Wait until it ends"),
+    ):
+        night(2, settings)
+    assert not (settings.data_dir / "datasets").exists()
+    assert fl.nights.list_nights(settings).empty
+
+
+def test_a_night_that_comes_late_changes_nothing(settings, night, steps):
+    def late(work):
+        """Be stopped for long: another worker takes the job over, and ends the night."""
+        original, STEPS["report"] = STEPS["report"], usual
+        second.append(night(2, settings, take_over=True))
+        STEPS["report"] = original
+        return usual.run(work)
+
+    usual, second = STEPS["report"], []
+    STEPS["report"] = type(usual)(late, usual.of)  # the fixture brings the old one back
+    with pytest.raises(NightError, match="Another process has taken over the nights"):
+        night(2, settings)
+    assert second[0].missing() == []
+    record = NightStore(settings.data_dir).read(date(2026, 10, 1))
+    assert {step.state for step in record.steps.values()} == {"done"}
+    assert record == second[0].records[0]
+
+
+def test_a_full_disk_for_the_records_costs_no_step_and_is_told(settings, night, steps, monkeypatch):
+    def full(path, text):
+        if path.name.startswith("20"):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write_text(path, text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("frontierlab.nights.records.write_text", full)
+        done = night(2, settings)
+    assert {step.state for step in done.records[0].steps.values()} == {"done"}
+    [problem] = done.missing()
+    assert problem.startswith("2026-10-01: its record ")
+    assert fl.nights.list_nights(settings).empty
+    steps.calls.clear()
+    assert night(2, settings).missing() == []
+    assert steps.calls == [("catalogue", 1), ("report", 1), ("caching", 1)]
+    assert fl.nights.list_nights(settings)["state"].tolist() == ["complete"]
+
+
+def test_a_page_that_cannot_be_written_is_told(settings, night, steps, folder):
+    (folder / "index.html").mkdir(parents=True)
+    [problem] = night(2, settings).missing()
+    assert problem.startswith("the page of the nights cannot be written: ")
+
+
+def test_a_damaged_record_is_told_and_made_anew(settings, night, steps, folder):
+    night(2, settings)
+    (folder / "2026-10-01.json").write_text("{")
+    assert fl.nights.list_nights(settings)["state"].tolist() == ["damaged"]
+    [problem] = night(2, settings).missing()
+    assert "2026-10-01.json of a night is damaged" in problem
+    assert night(2, settings).missing() == []
+
+
+def test_a_dataset_that_was_deleted_is_not_extracted_again(settings, night, steps):
+    night(2, settings)
+    fl.datasets.delete_dataset("nightly-2026-10-01", settings)
+    steps.calls.clear()
+    assert night(3, settings).missing() == []
+    assert {day for _, day in steps.calls} == {2}
+
+
+def test_figures_of_a_replaced_dataset_are_made_again(settings, night, steps, exports):
+    night(2, settings)
+    fl.datasets.delete_dataset("nightly-2026-10-01", settings)
+    steps.calls.clear()
+    fl.extract(settings, name="nightly-2026-10-01", source=exports.replace("%Y-%m-%d", "2026-10-01"), progress=False)
+    night(2, settings)
+    assert steps.calls == [("report", 1), ("caching", 1)]
+
+
+def test_days_of_the_former_version_keep_their_name(settings, night, steps):
+    make_dataset(settings.data_dir / "datasets" / "day-2026-10-04", [{}])
+    assert night(6, settings).records[1].dataset == "day-2026-10-04"
+    assert ("report", 4) in steps.calls
+    assert not (settings.data_dir / "datasets" / "nightly-2026-10-04").exists()
+
+
+def test_only_complete_nights_of_datasets_that_nights_made_are_thinned(settings, night, steps, exports):
+    keep = settings.model_copy(update={"periodic_keep_days": 2})
+
+    def by_a_user(day):
+        source = exports.replace("%Y-%m-%d", f"2026-10-0{day}")
+        fl.extract(settings, name=f"nightly-2026-10-0{day}", source=source, progress=False)
+
+    by_a_user(1)
+    night(2, keep)
+    night(3, keep)  # made by the night, and renamed by a user to keep it
+    fl.datasets.rename_dataset("nightly-2026-10-02", "kept", settings)
+    steps.errors = {"caching": RuntimeError("a bug")}
+    night(4, keep)  # not complete
+    steps.errors.clear()
+    few = keep.model_copy(update={"periodic_catch_up_days": 1})
+    night(5, few)
+    assert night(8, few).thinned == ["nightly-2026-10-04"]
+    kept = fl.nights.list_nights(settings).set_index("dataset")["kept"]
+    assert kept["nightly-2026-10-01"] == "its dataset was not made by a night"
+    assert kept["nightly-2026-10-03"] == "not done: caching"
+    states = fl.datasets.list_datasets(settings).set_index("name")["state"]
+    assert states[states == "thinned"].index.tolist() == ["nightly-2026-10-04"]
+    assert len(states) == 5
+
+
+def test_a_night_without_steps_names_the_valid_ones(data_dir):
+    with pytest.raises(InvalidRequestError, match=r"The setting periodic names no step of the night. Valid: catalogue"):
+        fl.nights.run(fl.sample.settings(data_dir=data_dir), now=datetime(2026, 10, 2, tzinfo=UTC))
+
+
+def test_a_record_keeps_no_more_than_json(settings, night, steps, folder):
+    night(2, settings)
+    text = json.loads((folder / "2026-10-01.json").read_text())
+    assert text["steps"]["extraction"]["facts"]["read"] == 300
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == [
+        "2026-10-01.json",
+        "index.html",
+    ]
