@@ -89,7 +89,7 @@ def _row(day: date, settings: Settings, store: NightStore) -> NightRow:
         **row,
         "state": "incomplete" if missing else "thinned" if record.thinned else "complete",
         "queries": record.step("extraction").facts.get("queries", _queries(record, settings)),
-        "findings": len(record.findings) if "checks" in record.steps else None,
+        "findings": record.step("checks").facts.get("findings"),
         "missing": missing,
         "remarks": [f"{name}: {text}" for name in record.wanted for text in record.step(name).remarks],
         "dataset": record.dataset,

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from frontierlab.coolr import refresh as catalogues
 from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.request import make_request
 from frontierlab.extraction.run import Share, extract_request
+from frontierlab.nights.due import existing, named
 from frontierlab.nights.records import NightRecord
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
@@ -20,12 +22,16 @@ from frontierlab.storage.losses import losses
 from frontierlab.storage.store import open_dataset
 from frontierlab.util.progress import ProgressCallback
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["MAKER", "Outcome", "STEPS", "Step", "Work", "extracted"]
 
 MAKER = "night"
 """The maker in the manifest of a dataset that a night began; only such datasets are thinned."""
 
 _NAMED = 3  # reasons that a sentence names
+_MOST_FINDINGS = 1_000  # that a record keeps
 
 
 @dataclass(frozen=True)
@@ -163,9 +169,46 @@ def _report(work: Work) -> Outcome:
     return Outcome({"file": str(path.relative_to(work.settings.data_dir))})
 
 
+def _checks(work: Work) -> Outcome:
+    from frontierlab.checks import run
+
+    found = run(_week(work), work.begin, work.end, every="1h", settings=work.settings)
+    frame = found.frame.head(_MOST_FINDINGS)
+    records = json.loads(frame.to_json(orient="records", date_format="iso"))
+    plain = [{name: value for name, value in record.items() if value is not None} for record in records]
+    remarks = [*_not_looked(found.not_looked), *found.notes]
+    if len(found) > len(frame):
+        remarks.append(f"There are {len(found):,} findings; the first {len(frame):,} are kept.")
+    return Outcome({"findings": len(found)}, remarks, plain)
+
+
+def _not_looked(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence for each check that could not look at some time."""
+    told = []
+    for name, rows in frame.groupby("check", sort=False):
+        others = f" (and {len(rows) - 1} more times, for the same or another reason)" * (len(rows) > 1)
+        told.append(f"{name} could not look: {rows['why'].iloc[0]}{others}")
+    return told
+
+
+def _week(work: Work) -> list[str]:
+    """Return the names of the day's dataset and of those of the week before, with which it is compared.
+
+    Datasets that are missing, incomplete or thinned are left out: the checks say what they could not look at.
+    """
+    names = [work.dataset().name]
+    for age in range(1, 8):
+        earlier = named(NightRecord(day=work.record.day - timedelta(days=age), dataset=""), work.settings)
+        dataset = existing(earlier, work.settings)
+        if dataset is not None and not dataset.is_thinned:
+            names.insert(0, dataset.name)
+    return names
+
+
 STEPS: dict[str, Step] = {
     "catalogue": Step(_catalogue, "night"),
     "extraction": Step(_extraction, "day"),
+    "checks": Step(_checks),
     "report": Step(_report),
     "caching": Step(_caching),
 }

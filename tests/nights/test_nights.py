@@ -6,6 +6,7 @@ import errno
 import json
 from datetime import UTC, date, datetime
 
+import pandas as pd
 import pytest
 
 import frontierlab as fl
@@ -15,7 +16,7 @@ from frontierlab.nights.steps import STEPS
 from frontierlab.util.files import write_text
 from tests.support.logs import make_dataset
 
-ALL = "catalogue extraction report caching"
+ALL = "catalogue extraction checks report caching"
 
 
 @pytest.fixture
@@ -24,11 +25,18 @@ def settings(settings):
 
 
 def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
-    done = night(2, settings)
+    done = night(2, settings.model_copy(update={"check_failed_per_server": 1}))
     [record] = done.records
     assert {name: step.state for name, step in record.steps.items()} == dict.fromkeys(settings.periodic, "done")
-    assert (record.dataset, done.missing(), done.findings) == ("nightly-2026-10-01", [], 0)
+    assert (record.dataset, done.missing()) == ("nightly-2026-10-01", [])
     dataset = fl.datasets.open_dataset("nightly-2026-10-01", settings)
+    queries = dataset.to_pandas()
+    failed = queries[queries[["disconn", "rejected", "procerror"]].fillna(False).any(axis=1)]
+    hours = failed.groupby([failed["time"].dt.floor("h"), failed["frontierserver"].astype(str)]).size()
+    found = [one for one in record.findings if one["check"] == "failed_per_server"]
+    assert {(pd.Timestamp(one["since"]), one["frontierserver"]): one["value"] for one in found} == hours.to_dict()
+    assert done.findings == len(record.findings) >= len(found) > 0
+    assert any(text.startswith("hit_ratio could not look: ") for text in record.step("checks").remarks)
     asked = dataset.manifest.request
     assert (asked["since"], asked["until"]) == ("2026-10-01T00:00:00.000Z", "2026-10-02T00:00:00.000Z")
     assert record.step("extraction").facts["queries"] == dataset.counts.kept > 200
@@ -36,7 +44,8 @@ def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     assert (row["state"], row["report"]) == ("complete", "datasets/nightly-2026-10-01/report.html")
     page = (folder / "index.html").read_text()
     assert 'href="../datasets/nightly-2026-10-01/report.html"' in page
-    assert "1 day, 2026-10-01 to 2026-10-01: nothing is missing." in page
+    assert f"1 day, 2026-10-01 to 2026-10-01: nothing is missing. Findings: {done.findings}." in page
+    assert found[0]["what"] in page
     short = settings.model_copy(update={"periodic": ("extraction",), "periodic_keep_days": 1})
     assert night(3, short).thinned == ["nightly-2026-10-01"]
     assert (dataset.path / "report.html").exists()
@@ -55,7 +64,7 @@ def test_each_step_fails_alone_and_the_next_night_repeats_it(settings, night, st
     steps.errors.clear()
     steps.calls.clear()
     assert night(3, settings).missing() == []
-    assert steps.calls == [("catalogue", 2), ("report", 2), ("caching", 2), ("report", 1)]
+    assert steps.calls == [("catalogue", 2), ("checks", 2), ("report", 2), ("caching", 2), ("report", 1)]
 
 
 def test_without_a_source_the_night_says_so_and_is_made_up_for(settings, night, steps, tmp_path):
@@ -63,13 +72,14 @@ def test_without_a_source_the_night_says_so_and_is_made_up_for(settings, night, 
     first = night(2, silent, source=tmp_path / "none-%Y-%m-%d.ndjson")
     assert [text.partition(":")[0] for text in first.missing()] == [
         "2026-10-01, extraction",
+        "2026-10-01, checks",
         "2026-10-01, report",
         "2026-10-01, caching",
     ]
     assert "none-2026-10-01.ndjson" in first.missing()[0]
     assert steps.calls == [("catalogue", 1)]
     [row] = fl.nights.list_nights(settings).to_dict("records")
-    assert (row["state"], row["missing"].count("\n")) == ("incomplete", 2)
+    assert (row["state"], row["missing"].count("\n")) == ("incomplete", 3)
     assert night(3, settings).missing() == []
 
 
@@ -91,16 +101,16 @@ def test_a_step_at_which_its_process_ends_costs_the_other_steps_nothing(settings
     steps.errors = {"report 3": Killed()}
     with pytest.raises(Killed):
         night(4, settings)  # of day 3; day 2 is missing too
-    assert steps.calls == [("catalogue", 3), ("report", 3)]
+    assert steps.calls == [("catalogue", 3), ("checks", 3), ("report", 3)]
     [told] = fl.nights.list_nights(settings)["missing"].head(1)
     assert "report: it began at " in told
     with pytest.raises(Killed):
         night(4, settings)  # as a worker does that takes the job over: what did not fail comes first
-    assert steps.calls[2:] == [("report", 2), ("caching", 2), ("caching", 3), ("report", 3)]
+    assert steps.calls[3:] == [("checks", 2), ("report", 2), ("caching", 2), ("caching", 3), ("report", 3)]
     assert night(4, settings).missing() == [
         "2026-10-03, report: its process ended 2 times while it was at this step. The log of the worker may say why."
     ]
-    assert len(steps.calls) == 6
+    assert len(steps.calls) == 8
     steps.errors.clear()
     assert night(5, settings).missing() == []
 
@@ -148,7 +158,7 @@ def test_a_full_disk_for_the_records_costs_no_step_and_is_told(settings, night, 
     assert fl.nights.list_nights(settings).empty
     steps.calls.clear()
     assert night(2, settings).missing() == []
-    assert steps.calls == [("catalogue", 1), ("report", 1), ("caching", 1)]
+    assert steps.calls == [("catalogue", 1), ("checks", 1), ("report", 1), ("caching", 1)]
     assert fl.nights.list_nights(settings)["state"].tolist() == ["complete"]
 
 
@@ -181,7 +191,7 @@ def test_figures_of_a_replaced_dataset_are_made_again(settings, night, steps, ex
     steps.calls.clear()
     fl.extract(settings, name="nightly-2026-10-01", source=exports.replace("%Y-%m-%d", "2026-10-01"), progress=False)
     night(2, settings)
-    assert steps.calls == [("report", 1), ("caching", 1)]
+    assert steps.calls == [("checks", 1), ("report", 1), ("caching", 1)]
 
 
 def test_days_of_the_former_version_keep_their_name(settings, night, steps):
