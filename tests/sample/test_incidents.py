@@ -8,6 +8,7 @@ from frontierlab import sample
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.sample.world.incidents import Incident, make_day
 from frontierlab.sample.world.incidents.incident import INCIDENT_KINDS
+from frontierlab.sample.world.incidents.places import all_folders
 from frontierlab.schema import arrow_schema
 
 SEED, QUERIES = 11, 12_000
@@ -176,3 +177,33 @@ def test_a_dataset_that_exists_is_not_replaced(tmp_path):
         make_day(tmp_path / "other", SEED, 500, incidents=[one_of("slow_server", scope={"frontierserver": "nowhere"})])
     assert made.require_unchanged() is None
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["day"]
+
+
+def test_an_incident_with_empty_answers_has_them_by_the_payloads_too(tmp_path):
+    settings = sample.settings(data_dir=tmp_path, **sample.make_conditions(tmp_path / "conditions"))
+    begun = next(one for one in all_folders() if one.shape == "begun" and one.asks == "run")
+    scope = {"db": begun.db, "schema": begun.schema, "nodefullpath": begun.node}
+    empty = one_of("wrong_iov", scope=scope, how="empty", queries=300)
+    dataset, truth = make_day(settings, SEED, 500, incidents=[empty])
+    figures = fl.caching.efficiency(dataset, settings, progress=False)
+    answers = figures[figures["nodefullpath"] == begun.node]
+    assert answers["empty_queries"].sum() > 0.8 * truth["queries"][0]  # some name no folder, or failed
+    assert answers["empty_queries"].sum() <= truth["queries"][0]
+    assert (figures["empty_queries"].sum() - answers["empty_queries"].sum()) < 0.05 * figures["queries"].sum()
+
+
+def test_what_went_wrong_is_seen_in_the_rows(tmp_path):
+    chosen = [one_of(kind, queries=600) for kind in ("cache_bypass", "iov_flood", "wrong_iov")]
+    dataset, truth = make_day(tmp_path / "day", SEED, QUERIES, incidents=chosen)
+    rows = dataset.to_arrow().to_pandas()
+    rows = rows[(rows["nodefullpath"] == FOLDER["nodefullpath"]) & (rows["db"] == "CONDBR2") & (rows["since"] >= 0)]
+    inside = rows["time"].between(pd.Timestamp(FROM, tz="UTC"), pd.Timestamp(TO, tz="UTC"), inclusive="left")
+    same = rows.groupby(["computingsite", "sqlhash", "since", "until"], observed=True).size().max()
+    width = rows["until"] - rows["since"]
+    off_grid = (width > 3) & (rows["since"] % (width // 3).clip(lower=1) != 0)
+    many = rows[~off_grid].groupby("since").size()
+    queries = truth.set_index("kind")["queries"]
+    assert same > 0.9 * queries["cache_bypass"]
+    assert off_grid[inside].sum() > 0.8 * queries["wrong_iov"]
+    assert off_grid[~inside].sum() < 0.05 * off_grid[inside].sum()
+    assert (many == 1).sum() > 0.8 * queries["iov_flood"]

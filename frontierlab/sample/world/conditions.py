@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
@@ -34,8 +36,8 @@ def tags_of(folder: Folder) -> list[tuple[str, int]]:
     return [(name, k) for k, name in enumerate(folder.tags, start=1)] or [(NO_TAG, 0)]
 
 
-def catalogue() -> pa.Table:
-    """Return the catalogue: one row per folder and tag, in the order of `FOLDERS`.
+def catalogue(folders: Sequence[Folder] = FOLDERS) -> pa.Table:
+    """Return the catalogue: one row per folder and tag, in the order of the folders.
 
     Returns
     -------
@@ -43,7 +45,7 @@ def catalogue() -> pa.Table:
         Columns ``db, schema, node, node_id, nodetime, tag, tag_id``; a folder without tags has one row,
         tag ``none``, id 0.
     """
-    rows = [(f.db, f.schema, f.node, f.node_id, f.nodetime, tag, tag_id) for f in FOLDERS for tag, tag_id in tags_of(f)]
+    rows = [(f.db, f.schema, f.node, f.node_id, f.nodetime, tag, tag_id) for f in folders for tag, tag_id in tags_of(f)]
     names = ("db", "schema", "node", "node_id", "nodetime", "tag", "tag_id")
     types = {"node_id": pa.int64(), "tag_id": pa.int64()}
     return pa.table(
@@ -51,13 +53,15 @@ def catalogue() -> pa.Table:
     )
 
 
-def payloads(seed: int) -> pa.Table:
+def payloads(seed: int, folders: Sequence[Folder] = FOLDERS) -> pa.Table:
     """Return all payload rows of the world: one row per folder, tag, channel and IOV.
 
     Parameters
     ----------
     seed
         The world's seed.
+    folders
+        The folders; those of the sample come first, if there are others.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def payloads(seed: int) -> pa.Table:
         ``size`` (bytes).
     """
     tables = []
-    for number, folder in enumerate(FOLDERS):
+    for number, folder in enumerate(folders):
         for tag, tag_id in tags_of(folder)[: -1 if folder.shape == "empty" else None]:
             rng = np.random.default_rng([seed, 1, number, tag_id])
             noise = np.exp(0.3 * rng.standard_normal(max(2, folder.iovs // 3)))
@@ -86,7 +90,9 @@ def _points(folder: Folder, rng: np.random.Generator) -> list[tuple[int, Integer
     run = rng.integers(10 if folder.shape == "late" else 0, len(number), folder.iovs)
     lumi = np.where(rng.random(folder.iovs) < 0.6, 0, rng.integers(1, LUMIS, folder.iovs))
     points = number[run] << 32 | lumi if folder.nodetime == "run-lumi" else start[run] + lumi * MINUTE
-    if folder.shape != "late":
+    if folder.shape == "begun":
+        points[0] = number[0] << 32 if folder.nodetime == "run-lumi" else start[0]
+    elif folder.shape != "late":
         points[0] = 0 if folder.nodetime == "run-lumi" else start[0] - 1_000 * MINUTE
     points = np.unique(points)
     channels = [(0, points)]

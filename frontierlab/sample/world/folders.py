@@ -49,7 +49,7 @@ class Folder:
         Names of its tags, with ids from 1 in this order; empty for a single-version folder.
     shape
         A peculiarity of its IOVs: ``gaps`` between them, ``overlap`` within one channel, ``empty`` (the last tag has no
-        payload), ``late`` (none begins before the eleventh run).
+        payload), ``late`` (none begins before the eleventh run), ``begun`` (the first one begins with the first run).
     """
 
     db: str
@@ -63,7 +63,7 @@ class Folder:
     channels: int
     size: int
     tags: tuple[str, ...] = ()
-    shape: Literal["", "gaps", "overlap", "empty", "late"] = ""
+    shape: Literal["", "gaps", "overlap", "empty", "late", "begun"] = ""
 
 
 def runs(db: str) -> Runs:

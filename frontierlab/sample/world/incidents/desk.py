@@ -85,6 +85,11 @@ class Desk:
         scope = {"db": folder.db, "schema": folder.schema, "nodefullpath": folder.node}
         return scope | ({"tagname": names.tagname[places.tag[number, q["tag"][row]]]} if tag else {})
 
+    def is_named(self, taskid: Any) -> bool:
+        """Whether nearly all queries of a task name it: none of its larger sites hides tasks."""
+        of_task = self.pilot["task"] == code_of(self.scene, "taskid", taskid)
+        return bool(self.scene.places.anonymous[self.pilot["site"][of_task]].mean() < 0.05)
+
     def new_task(self) -> Any:
         """Return a task that has no queries yet."""
         self.used += 1

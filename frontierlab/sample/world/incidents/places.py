@@ -70,7 +70,7 @@ def all_folders() -> tuple[Folder, ...]:
                     weight=float(rng.lognormal(0.4, 1.0)),
                     size=int(model.size * rng.lognormal(0, 0.7)) + 60,
                     tags=tags[:count],
-                    shape="",
+                    shape="begun",
                 )
             )
     return tuple(folders)

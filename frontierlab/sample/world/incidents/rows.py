@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from frontierlab.sample.world.incidents.draws import Queries, Scene, failed
 from frontierlab.sample.world.incidents.incident import FIRST_TASK, TASK_STEP
+from frontierlab.sample.world.incidents.tasks import EXTRA
 from frontierlab.schema import MISSING_IOV, arrow_schema
 
 __all__ = ["Lacks", "table"]
@@ -34,7 +35,9 @@ def table(scene: Scene, q: Queries, lacks: Lacks) -> pa.Table:
     places, names, folder, task = scene.places, scene.places.names, q["folder"], q["task"]
     said = q["said"]
     columns: dict[str, pa.Array] = {"time": pa.array(q["time"]).cast(pa.timestamp("ms", tz="UTC"))}
-    nobody = places.anonymous[q["site"]] | _some(said, 0, 40)
+    # the tasks of incidents are named at all sites: what nobody can see is no truth
+    hidden = places.anonymous[q["site"]] & (task < len(scene.tasks) - EXTRA)
+    nobody = hidden | _some(said, 0, 40)
     columns["taskid"] = pa.array(FIRST_TASK + TASK_STEP * task, mask=nobody)
     columns["pandaid"] = pa.array(FIRST_JOB + JOBS * task + q["job"], mask=nobody)
     columns["taskname"] = _names(task, scene.tasks.names, nobody | _some(said, 1, 10))

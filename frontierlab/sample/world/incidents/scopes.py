@@ -17,6 +17,14 @@ def _flood(desk: Desk, _: str) -> dict[str, Any]:
     return scope | ({"taskid": desk.new_task()} if desk.rng.random() < 0.35 else {})
 
 
+def _wrong(desk: Desk, how: str) -> dict[str, Any] | None:
+    scope = _flood(desk, how)
+    # an empty answer needs a folder whose IOVs have a beginning
+    begun = {(f.db, f.schema, f.node) for f in desk.scene.places.folders if f.shape == "begun"}
+    place = tuple(scope[name] for name in ("db", "schema", "nodefullpath"))
+    return scope if how != "empty" or place in begun else None
+
+
 def _bypass(desk: Desk, how: str) -> dict[str, Any] | None:
     by = "computingsite" if desk.lacks.squid or desk.rng.random() < 0.4 else "squid"
     if getattr(desk.lacks, by):
@@ -40,7 +48,8 @@ def _database(desk: Desk, _: str) -> dict[str, Any]:
 def _failures(desk: Desk, _: str) -> dict[str, Any] | None:
     which = desk.rng.random()
     if which < 0.35:
-        return {"taskid": desk.weighted("taskid", 1.4)}
+        task = desk.weighted("taskid", 1.4)
+        return {"taskid": task} if desk.is_named(task) else None
     if which < 0.6:
         return desk.folder(tag=False)
     if which < 0.8 or desk.lacks.computingsite:
@@ -74,6 +83,6 @@ SCOPES: dict[str, Callable[[Desk, str], dict[str, Any] | None]] = {
     "payload_growth": lambda desk, _: desk.folder(tag=desk.rng.random() < 0.7),
     "load": _load,
     "silence": _silence,
-    "wrong_iov": _flood,
+    "wrong_iov": _wrong,
 }
 """Draws the scope of an incident, by kind, for one of its forms; None if the world has none."""
