@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 __all__ = ["Cuboid", "Floats", "Integers", "Lattice"]
 
 Floats = NDArray[np.float64]
+"""An array of numbers."""
+
 Integers = NDArray[np.int64]
+"""An array of codes or places."""
 
 _DENSE = 4  # a table has a cell for every combination of values if these are at most so many for each row
 
