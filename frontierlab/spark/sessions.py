@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Mapping
@@ -233,6 +234,9 @@ def _start(options: Mapping[str, str]) -> SparkSession:
 
     for name in _TWICE_SAID:
         PySparkLogger.getLogger(name).disabled = True
+    if options["spark.master"].startswith("local"):
+        # by default, Spark's Python workers are the python3 of PATH, which can be of another version
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder
     for name, value in options.items():
         builder = builder.config(name, value)

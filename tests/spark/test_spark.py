@@ -207,6 +207,7 @@ def test_a_session_starts_in_the_background_even_after_a_failed_start(tmp_path: 
     said = in_a_process(
         tmp_path,
         """
+        import sys
         from concurrent.futures import ThreadPoolExecutor
         import frontierlab as fl
 
@@ -222,6 +223,7 @@ def test_a_session_starts_in_the_background_even_after_a_failed_start(tmp_path: 
             found = list(pool.map(lambda _: fl.spark.session(), range(3)))
         found += [one.result() for one in begun] + [fl.spark.start().result()]
         print("sessions:", len(set(map(id, found))), found[0].conf.get("spark.master"))
+        print("Python workers:", found[0].sparkContext.pythonExec == sys.executable)
         jobs = found[0].sparkContext._jsc.sc().statusStore().jobsList(None)
         print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
         """,
@@ -230,7 +232,8 @@ def test_a_session_starts_in_the_background_even_after_a_failed_start(tmp_path: 
     assert first == second
     assert "said: Spark did not start with master local[x]" in first
     assert "Could not parse Master URL" in first
-    assert rest == ["at once: True", "sessions: 1 local[2]", "warmed by: {'Some(frontierlab: warming up)'}"]
+    assert rest[:3] == ["at once: True", "sessions: 1 local[2]", "Python workers: True"]
+    assert rest[3:] == ["warmed by: {'Some(frontierlab: warming up)'}"]
 
 
 @pytest.mark.spark

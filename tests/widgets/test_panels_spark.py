@@ -77,7 +77,7 @@ class TestExplore:
         assert panel.phase is Phase.DONE, panel.error
         assert list(panel.frames) == list(ALL_FILTERS["Databases and schemas"])
         assert len([m for m in drawn(panel) if isinstance(m, Plot)]) == len(panel.frames)
-        assert re.search(r">DuckDB answered in \d+\.\d\d s, from summaries\.<", panel._about.value)
+        assert re.search(r">DuckDB answered in \d+\.\d\d s, from summaries and queries\.<", panel._about.value)
 
     @pytest.mark.spark
     def test_the_start_of_spark_is_shown(self, settings, monkeypatch):
