@@ -1,5 +1,10 @@
-"""What happened: where a measure deviates from what was expected, and which names explain it."""
+"""What happened: incidents, found, attributed, priced and explained.
 
-from frontierlab.diagnosis.localise import localise
+`frontierlab.diagnose` is the way in. `localise` names what explains a deviation; it is a pure
+function.
+"""
 
-__all__ = ["localise"]
+import lazy_loader as _lazy
+
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__all__ = sorted(__all__)

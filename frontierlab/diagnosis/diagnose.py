@@ -1,0 +1,271 @@
+"""`frontierlab.diagnose`: what happened, without being asked where to look."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.diagnosis.evidence import CUBES, Evidence
+from frontierlab.diagnosis.finding import KINDS, Finding, overlap, within
+from frontierlab.diagnosis.incident import Incident
+from frontierlab.diagnosis.pricing import LEAST_COST, Price, totals
+from frontierlab.diagnosis.result import COLUMNS, Diagnosis, frame_of
+from frontierlab.diagnosis.search import Searched, search
+from frontierlab.diagnosis.words import advice, scope_in_words, sentence, tell
+from frontierlab.engines.opening import Source, as_logs
+from frontierlab.filters.extracted import notes_of_extraction
+from frontierlab.selection import Selection, as_selection
+from frontierlab.settings import Settings
+from frontierlab.util.cancelling import check_cancelled
+from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
+
+__all__ = ["diagnose"]
+
+_STEPS = len(CUBES) + 1 + 5 + 1  # statements, kinds, prices
+_CHRONIC = 30  # failures from which a task that always fails is told
+_CHRONIC_TIMES = 5  # the rate of all tasks
+
+
+def diagnose(
+    source: Source,
+    *,
+    selection: Selection | None = None,
+    settings: Settings | None = None,
+    progress: bool | ProgressCallback = True,
+) -> Diagnosis:
+    """Find what went wrong in a day or another period: incidents with their names, times, costs and what helps.
+
+    ::
+
+        diagnosis = fl.diagnose("yesterday")
+        print(diagnosis)  # a sentence for each incident, the most costly first
+        diagnosis.incidents  # a frame
+        diagnosis[0].evidence(), diagnosis[0].figure()
+
+    Each statement counts the queries once, by time bin and some names. What is normal is the lower sustained level of
+    the data itself, of the same folder, server, site or task, with the shape of the day. Nothing is asked of COOLR.
+
+    An incident is told if it costs 0.8 % of what a day has in all, in queries, database time, query time outside of
+    the database, bytes or failed queries. What lasts for more than three quarters of the data is normal.
+
+    Parameters
+    ----------
+    source
+        A dataset, the name of one, a list of these, a period, logs, or a Spark DataFrame.
+    selection
+        The queries to diagnose; by default all.
+    settings
+        By default ``Settings()``; they name the data folder and the engine.
+    progress
+        True shows a bar, False nothing. A function is called with a `Progress` after each step, in this thread; it
+        stops the diagnosis by raising an error.
+
+    Returns
+    -------
+    Diagnosis
+        The incidents, and what else was looked at.
+
+    Raises
+    ------
+    InvalidRequestError
+        The source has no logs, the selection is not one, or it selects no query.
+    DatasetError
+        A dataset is incomplete, or was changed meanwhile.
+    StatementError, SparkError
+        A statement failed, or Spark does not start.
+    Cancelled
+        A `frontierlab.cancellable` block around the call was cancelled. Nothing was written.
+    """
+    chosen = as_selection(selection)
+    logs = as_logs(source, settings=settings)
+    meter = ProgressMeter("reading", _STEPS)
+    with reporting(progress, "steps") as report:
+
+        def told(word: str) -> None:
+            check_cancelled()
+            report(meter.progress(word))
+            meter.add(1)
+
+        evidence = Evidence(logs, chosen, told)
+        searched = search(evidence, told)
+        told("costs")
+        priced = _priced(searched.findings, evidence)
+        notes = [*logs.notes, *notes_of_extraction(logs, chosen), *_notes(evidence)]
+        name = "a Spark DataFrame" if logs.period is None else logs.period.name
+        found = _diagnosis(name, evidence, searched, priced, tuple(dict.fromkeys(notes)))
+        report(meter.progress("done"))
+        return found
+
+
+def _priced(findings: Sequence[Finding], evidence: Evidence) -> list[tuple[Finding, Price]]:
+    """Return what costs enough, the most costly first; one row for what is the same incident."""
+    per_day = totals(evidence.cubes["folders"], evidence.clock)
+    priced = []
+    for finding in findings:
+        check_cancelled()
+        priced.append((finding, Price.of(finding, evidence, per_day)))
+    priced = sorted((one for one in priced if one[1].cost >= LEAST_COST), key=lambda one: -one[1].cost)
+    kept: list[tuple[Finding, Price]] = []
+    for finding, price in priced:
+        if not any(_same(finding, other) for other, _ in kept):
+            kept.append((finding, price))
+    return kept
+
+
+def _same(one: Finding, other: Finding) -> bool:
+    nested = within(one.scope, other.scope) or within(other.scope, one.scope)
+    return one.kind == other.kind and one.how == other.how and nested and overlap(one, other) >= 0.5
+
+
+def _diagnosis(
+    name: str,
+    evidence: Evidence,
+    searched: Searched,
+    priced: Sequence[tuple[Finding, Price]],
+    notes: tuple[str, ...],
+) -> Diagnosis:
+    clock = evidence.clock
+    findings = [finding for finding, _ in priced]
+    whole = _history_of_all(evidence)
+    details = []
+    for finding, price in priced:
+        row = _row(finding, price, evidence, whole)
+        cleared = tuple(_cleared(finding, findings, evidence))
+        details.append(Incident(row, price.history, price.cost, price.currency, cleared))
+    explained = [
+        {"incident": findings.index(by), "kind": what.kind, "text": f"{scope_in_words(what.scope)}: part of the load"}
+        for what, by in searched.explained
+        if by in findings
+    ]
+    counts = pd.Series([one.kind for one in findings]).value_counts()
+    looked = [{"kind": k, "series": searched.series.get(k, 0), "incidents": int(counts.get(k, 0))} for k in KINDS]
+    cleared_rows = [(place, text) for place, one in enumerate(details) for text in one.cleared]
+    return Diagnosis(
+        incidents=frame_of([one.row for one in details]),
+        chronic=_chronic(evidence),
+        looked_at=pd.DataFrame(looked),
+        cleared=pd.DataFrame(cleared_rows, columns=["incident", "text"]),
+        explained=pd.DataFrame(explained, columns=["incident", "kind", "text"]),
+        source=name,
+        selection=evidence.selection,
+        since=clock.time(0),
+        until=evidence.until,
+        queries=evidence.queries,
+        notes=notes,
+        answered=evidence.answered,
+        total=whole,
+        details=tuple(details),
+    )
+
+
+def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame) -> dict[str, Any]:
+    clock = evidence.clock
+    since, until = clock.time(finding.start), min(clock.time(finding.stop), evidence.until)
+    scope = {name: value.item() if hasattr(value, "item") else value for name, value in finding.scope.items()}
+    taskname = evidence.task_name(scope["taskid"]) if "taskid" in scope else None
+    excess = {name: round(value) for name, value in price.excess.items()}
+    return dict.fromkeys(COLUMNS) | {
+        **scope,
+        "since": since,
+        "until": until,
+        "ongoing": finding.stop >= clock.bins,
+        "kind": finding.kind,
+        "taskname": taskname,
+        "normal": finding.normal,
+        "seen": finding.seen,
+        "factor": finding.factor if finding.normal > 0 else None,
+        "unit": finding.unit,
+        "queries": round(price.queries),
+        "excess_queries": excess["queries"],
+        "excess_dbtime_ms": excess["dbtime"],
+        "excess_overhead_ms": excess["overhead"],
+        "excess_bytes": excess["bytes"],
+        "failures": excess["failures"],
+        "share": _share(finding, price, whole),
+        "confidence": _confidence(finding, clock.bins),
+        "sentence": sentence(finding, since, until, taskname, price.cost, price.currency),
+        "advice": advice(finding),
+        "tell": tell(finding),
+        "selection": evidence.narrowed(scope, since=since.to_pydatetime(), until=until.to_pydatetime()).to_json(),
+    }
+
+
+def _history_of_all(evidence: Evidence) -> pd.DataFrame:
+    """Return what all queries cost in each bin."""
+    clock, frame = evidence.clock, evidence.cubes["folders"]
+    at = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+    names = ("queries", "dbtime", "overhead", "bytes", "failures")
+    sums = {name: np.bincount(at, frame[name].to_numpy(dtype=float), clock.bins) for name in names}
+    times = pd.to_datetime(clock.start + clock.bin_ms * np.arange(clock.bins), unit="ms", utc=True)
+    return pd.DataFrame({"time": times, **sums})
+
+
+def _share(finding: Finding, price: Price, whole: pd.DataFrame) -> float:
+    """Return which share of everything abnormal in that time an incident explains."""
+    values = whole[price.currency].to_numpy(dtype=float)
+    own = price.excess[price.currency]
+    all_of_it = values[finding.start : finding.stop].sum() - np.median(values) * (finding.stop - finding.start)
+    if finding.kind == "silence":
+        return float(min(1.0, own / min(all_of_it, own))) if own < 0 else 1.0
+    return float(min(1.0, own / max(all_of_it, own, 1e-9)))
+
+
+def _confidence(finding: Finding, bins: int) -> float:
+    """Return how sure an incident is, from its likelihood and from how much of the data it fills."""
+    sure = 0.97 - 0.6 / (1 + finding.gain / 20)
+    if finding.stop - finding.start > 0.5 * bins:
+        sure *= 0.85  # it may be that the rest of the data is unusual
+    return float(np.clip(sure, 0.3, 0.97))
+
+
+def _cleared(finding: Finding, findings: Sequence[Finding], evidence: Evidence) -> list[str]:
+    """Return sentences on the neighbours that were as usual in that time."""
+    told = []
+    for cube, name, word in (("servers", "frontierserver", "servers"), ("sites", "computingsite", "sites")):
+        values = evidence.cubes[cube][name].dropna().unique()
+        if name in finding.scope and len(values) > 1:
+            of_kind = [one for one in findings if one.kind == finding.kind and overlap(one, finding) > 0]
+            others = {one.scope[name] for one in of_kind if name in one.scope} - {finding.scope[name]}
+            told.append(f"The other {len(values) - 1 - len(others)} {word} had nothing of this kind in that time.")
+    if "schema" in finding.scope:
+        schemas = evidence.cubes["folders"][["db", "schema"]].drop_duplicates().dropna()
+        names = {name: finding.scope[name] for name in ("db", "schema") if name in finding.scope}
+        inside = np.logical_and.reduce([(schemas[name] == value).to_numpy(dtype=bool) for name, value in names.items()])
+        rest = int((~inside).sum())
+        blamed = [
+            one for one in findings if one.kind == finding.kind and one is not finding and overlap(one, finding) > 0
+        ]
+        if rest and not blamed:
+            told.append(f"The other {rest} schemas had nothing of this kind in that time.")
+    return told
+
+
+def _chronic(evidence: Evidence) -> pd.DataFrame:
+    """Return the tasks that fail all the time."""
+    tasks = evidence.cubes["tasks"]
+    frame = tasks.assign(failures=tasks["disconn"] + tasks["procerror"], hour=tasks["bin"] // 3_600_000)
+    sums = frame.groupby("taskid")[["queries", "failures"]].sum()
+    hours = frame[frame["failures"] > 0].groupby("taskid")["hour"].nunique()
+    asked = frame.groupby("taskid")["hour"].nunique()
+    overall = sums["failures"].sum() / max(sums["queries"].sum(), 1)
+    often = (hours.reindex(asked.index, fill_value=0) / asked) > 0.6
+    rate = (sums["failures"] / sums["queries"]).astype("Float64")
+    chosen = sums[(sums["failures"] >= _CHRONIC) & (rate > _CHRONIC_TIMES * overall) & often]
+    found: pd.DataFrame = chosen.assign(rate=rate).sort_values("failures", ascending=False).reset_index()
+    return found
+
+
+def _notes(evidence: Evidence) -> list[str]:
+    told = []
+    if evidence.clock.bins < 24:
+        told.append("The data is shorter than two hours: there is hardly a normal to compare with.")
+    for cube, name, word in (("sites", "computingsite", "sites"), ("repeats", "squid", "Squids")):
+        frame = evidence.cubes[cube]
+        if len(frame) and frame[name].isna().all():
+            told.append(f"The logs name no {word}: incidents of {word} cannot be found.")
+    if evidence.cubes["servers"]["threads"].max() == 0:
+        told.append("The logs lack initthreads.")
+    return told

@@ -1,0 +1,163 @@
+"""What is read of a dataset for a diagnosis: the results of the statements, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.diagnosis import statements
+from frontierlab.diagnosis.series import Clock, Floats, Series
+from frontierlab.engines.asking import ANSWERED, Answered, answered, ask
+from frontierlab.engines.logs import Logs
+from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import Selection
+from frontierlab.storage.spans import span_of
+
+__all__ = ["BIN_MS", "CUBES", "Evidence", "MOST_BINS"]
+
+BIN_MS = 300_000
+"""The width of a bin in ms; a multiple of it if the data would have more than `MOST_BINS` bins."""
+
+MOST_BINS = 576
+"""The largest number of bins: two days of five minutes."""
+
+CUBES = ("folders", "servers", "sites", "tasks", "failures", "fresh", "exposed", "repeats")
+"""The results that a search reads, by name; those after the sixth follow from earlier ones."""
+
+_FOLDER = ["db", "schema", "nodefullpath", "tagname"]
+_LEAST_REPEATS = 0.002  # of all queries
+_MOST_KEYS = 400
+_MOST_TASKS = 60
+
+
+class Evidence:
+    """The counts of some logs that a diagnosis reads.
+
+    Parameters
+    ----------
+    logs
+        The logs.
+    selection
+        The queries that are diagnosed.
+    told
+        Called with a word before each statement.
+    """
+
+    def __init__(self, logs: Logs, selection: Selection, told: Callable[[str], object] = lambda word: None) -> None:
+        self._logs, self.selection = logs, selection
+        self._by: list[Answered] = []
+        told("period")
+        period = self._ask("PERIOD", {})
+        self.queries = int(period["queries"].iloc[0])
+        if not self.queries:
+            raise InvalidRequestError(f"There are no queries{_of(selection)}: nothing can be diagnosed.")
+        since, until = _limits(logs, selection, period)
+        start, stop = (pd.Timestamp(when).value // 1_000_000 for when in (since, until))
+        width = BIN_MS * max(1, -(-(stop - start) // (BIN_MS * MOST_BINS)))
+        start -= start % width
+        self.until = pd.Timestamp(until).ceil("min")
+        self.clock = Clock(start, width, max(1, -(-(stop - start) // width)))
+        self._args = {"start": start, "bin_ms": width}
+        self.cubes: dict[str, pd.DataFrame] = {}
+        for name in CUBES[:6]:
+            told(name)
+            self.cubes[name] = self._ask(name.upper(), self._args)
+        told("exposed")
+        self.cubes["exposed"] = self._exposed()
+        told("repeats")
+        self.cubes["repeats"] = self._repeats()
+
+    @property
+    def answered(self) -> Answered:
+        """What answered the statements."""
+        return answered(*self._by)
+
+    def _ask(
+        self, name: str, args: Mapping[str, Any], selection: Selection | None = None, **parts: str
+    ) -> pd.DataFrame:
+        where, values = (selection or self.selection).where()
+        statement = getattr(statements, name).format(where=where.replace("\n", "\n  "), **parts)
+        frame = ask({"logs": self._logs}, statement, {**args, **values}, description=f"diagnosis: {name.lower()}")
+        self._by.append(frame.attrs[ANSWERED])
+        return frame
+
+    def _exposed(self) -> pd.DataFrame:
+        """Return all queries of the tasks of which most queries failed: their failures follow them everywhere."""
+        tasks = self.cubes["tasks"]
+        failed = (
+            tasks.assign(failed=tasks["disconn"] + tasks["procerror"]).groupby("taskid")[["failed", "queries"]].sum()
+        )
+        odd = failed["failed"] - 2 * failed["queries"] * (failed["failed"].sum() / max(failed["queries"].sum(), 1))
+        most = odd[odd > 5].nlargest(_MOST_TASKS).index
+        values = {f"task_{place}": int(task) for place, task in enumerate(most)} or {"task_0": -1}
+        return self._ask("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
+
+    def _repeats(self) -> pd.DataFrame:
+        """Return the queries by bin that one Squid of one site sent often without a cached answer."""
+        least = max(30, int(_LEAST_REPEATS * self.queries))
+        keys = self._ask("REPEATED", {**self._args, "least": least})
+        columns = ["bin", *_FOLDER, "computingsite", "squid", "queries"]
+        if keys.empty:
+            return keys.assign(bin=pd.Series(dtype="Int64"))[columns]
+        keys = keys.nlargest(_MOST_KEYS, "queries")
+        values: dict[str, Any] = {}
+        for name, column in (("hash", "sqlhash"), ("begin", "since")):
+            values |= {f"{name}_{place}": int(value) for place, value in enumerate(keys[column].dropna().unique())}
+        lists = {
+            f"{name}s": ", ".join(f":{one}" for one in values if one.startswith(f"{name}_"))
+            for name in ("hash", "begin")
+        }
+        frame = self._ask("REPEATS", {**self._args, **values}, hashes=lists["hashs"], begins=lists["begins"])
+        key = [*_FOLDER, "computingsite", "squid", "sqlhash", "since", "until"]
+        return frame.merge(keys[key], on=key)[columns]
+
+    def task_name(self, task: int) -> str | None:
+        """Return the name of a task; None if the logs do not give it."""
+        found = self._ask("TASKNAME", {}, self.narrowed({"taskid": task}))["taskname"].iloc[0]
+        return None if pd.isna(found) else str(found)
+
+    def of_scope(self, scope: Mapping[str, Any], by: str, **conditions: Any) -> pd.DataFrame:
+        """Return what the queries of a scope cost, a row a bin and a value of the column `by`."""
+        return self._ask("HISTORY", self._args, self.narrowed(scope, **conditions), by=by)
+
+    def narrowed(self, scope: Mapping[str, Any], **conditions: Any) -> Selection:
+        """Return the selection of a scope."""
+        return self.selection.but(**{name: _plain(value) for name, value in scope.items()}, **conditions)
+
+    def by_server(self, scope: Mapping[str, Any], uncached: bool = False) -> Floats:
+        """Return the queries of a scope by server, in the order of the servers' names, and bin."""
+        frame = self.of_scope(scope, "frontierserver")
+        names = Series(self.cubes["servers"], ("frontierserver",), self.clock).labels["frontierserver"]
+        place = frame["frontierserver"].map({name: row for row, name in enumerate(names)})
+        known = place.notna().to_numpy()
+        at = (frame["bin"].to_numpy(dtype=np.int64) - self.clock.start) // self.clock.bin_ms
+        flat = place[known].to_numpy(dtype=np.int64) * self.clock.bins + at[known]
+        values = frame["uncached" if uncached else "queries"].to_numpy(dtype=np.float64)[known]
+        sums = np.bincount(flat, values, len(names) * self.clock.bins)
+        return np.asarray(sums, dtype=np.float64).reshape(len(names), -1)
+
+
+def _limits(logs: Logs, selection: Selection, period: pd.DataFrame) -> tuple[Any, Any]:
+    """Return when the data begins and ends: as it was extracted, because silence at the ends has no queries."""
+    first, last = period["first"].iloc[0], period["last"].iloc[0] + pd.Timedelta(milliseconds=1)
+    spans = [span for dataset in logs.datasets if (span := span_of(dataset)) is not None]
+    whole = logs.period
+    since = selection.since or (whole and whole.since) or (spans and _utc(min(span.start for span in spans))) or first
+    until = selection.until or (whole and whole.until) or (spans and _utc(max(span.stop for span in spans))) or last
+    return min(pd.Timestamp(since), first), max(pd.Timestamp(until), last)
+
+
+def _utc(milliseconds: int) -> pd.Timestamp:
+    return pd.Timestamp(milliseconds, unit="ms", tz="UTC")
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _of(selection: Selection) -> str:
+    words = selection.in_words()
+    return f" of the selection ({words})" if words else ""

@@ -1,0 +1,202 @@
+"""Failed and rejected queries: rates that rise against those of the same task, folder, server or site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.scan import Best, of_counts, scan
+from frontierlab.diagnosis.series import Clock, Floats, Series
+
+__all__ = ["failures", "rejections"]
+
+LEAST_FACTOR = 2.0
+LEAST_GAIN = 30.0
+LEAST_SHARE = 0.012
+"""The least share of the day's failures, beyond what was expected."""
+
+_PRIOR = 20.0  # queries with the rate of all, that a group's own rate is counted with
+_PARTS = 8
+_MOST_OF = 0.7  # a rate that is high for more than this share of a group's queries is its normal one
+_FLOOR = 0.02  # failures that are always expected in a bin
+_MOST = 12
+_DISPERSION = 1.5
+_HOLDS = 0.85
+_BY = (("taskid",), ("db", "schema", "nodefullpath"), ("frontierserver",), ("computingsite",))
+
+
+@dataclass
+class _Groups:
+    """The groups of some names: their queries, and which group each row of other frames belongs to."""
+
+    names: tuple[str, ...]
+    series: Series
+    queries: Floats
+
+    @classmethod
+    def of(cls, frame: pd.DataFrame, names: tuple[str, ...], clock: Clock) -> _Groups:
+        series = Series(frame, names, clock)
+        return cls(names, series, series["queries"])
+
+    def spread(self, rows: pd.DataFrame, values: np.ndarray, clock: Clock) -> Floats:
+        """Return the series of values of rows."""
+        place = self.place_of(rows)
+        at = (rows["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        given = place >= 0
+        shape = self.queries.shape
+        flat = place[given] * shape[1] + at[given]
+        return np.asarray(np.bincount(flat, values[given], shape[0] * shape[1]), dtype=np.float64).reshape(shape)
+
+    def place_of(self, rows: pd.DataFrame) -> np.ndarray:
+        """Return the group of each row; -1 where a name is missing."""
+        known = self.series.labels.dropna().reset_index(names="place")
+        found = rows[list(self.names)].merge(known, on=list(self.names), how="left")["place"]
+        return found.fillna(-1).to_numpy(dtype=np.int64)
+
+
+def failures(cubes: dict[str, pd.DataFrame], clock: Clock) -> list[Finding]:
+    """Return where queries lost their client, or ended in an error, more often than usual.
+
+    Parameters
+    ----------
+    cubes
+        The results of the statements: ``tasks``, ``folders``, ``servers`` and ``sites`` count the queries, ``failures``
+        the failed ones with all these names, ``exposed`` all queries of the tasks that fail most.
+    clock
+        The bins.
+    """
+    others = [cubes[name] for name in ("folders", "servers", "sites")]
+    failing = set(cubes["failures"]["taskid"].dropna())
+    tasks = cubes["tasks"][cubes["tasks"]["taskid"].isin(failing)].reset_index(drop=True)
+    every = [_Groups.of(frame, names, clock) for frame, names in zip((tasks, *others), _BY, strict=True)]
+    found: list[Finding] = []
+    for how in ("disconn", "procerror"):
+        rows = cubes["failures"]
+        rows = rows[rows[how] > 0].reset_index(drop=True)
+        if len(rows):
+            found += _OneForm(how, rows, cubes["exposed"], every, clock).findings()
+    return found
+
+
+class _OneForm:
+    """The search for one form of failures."""
+
+    def __init__(self, how: str, rows: pd.DataFrame, exposed: pd.DataFrame, every: list[_Groups], clock: Clock) -> None:
+        self._how, self._rows, self._every, self._clock = how, rows, every, clock
+        self._number = rows[how].to_numpy(dtype=float)
+        self._at = (rows["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        self._places = [one.place_of(rows) for one in every]
+        self._least = max(20.0, LEAST_SHARE * self._number.sum())
+        tasks = every[0]
+        rate = _rate(tasks.spread(rows, self._number, clock), tasks.queries)
+        known = set(exposed["taskid"].dropna().unique())
+        self._of_known = rows["taskid"].isin(known).to_numpy(dtype=bool)
+        # the failures that the tasks which always fail have in other groups, and the queries of all other tasks
+        of_task = tasks.place_of(exposed)
+        count = exposed["queries"].to_numpy(dtype=float)
+        carried = np.where(of_task >= 0, rate[of_task], 0.0) * count
+        self._carried = [one.spread(exposed, carried, clock) for one in every]
+        self._others = [(one.queries - one.spread(exposed, count, clock)).clip(0) for one in every]
+
+    def findings(self) -> list[Finding]:
+        found: list[Finding] = []
+        while len(found) < _MOST:
+            best: tuple[Best, float, float, int] | None = None
+            for which, groups in enumerate(self._every):
+                candidate = self._of_groups(which, groups)
+                if candidate is not None and (best is None or candidate[0].gain > best[0].gain):
+                    best = (*candidate, which)
+            if best is None:
+                break
+            one, there, normal, which = best
+            names, labels = self._every[which].names, self._every[which].series.labels
+            scope = {name: labels[name].iloc[one.row] for name in names}
+            found.append(
+                Finding("failures", scope, one.start, one.stop, normal, there, "failed queries", one.gain, self._how)
+            )
+            explained = (self._places[which] == one.row) & (self._at >= one.start - 1) & (self._at < one.stop + 1)
+            self._number = np.where(explained, self._number * normal / there, self._number)
+        return found
+
+    def _of_groups(self, which: int, one: _Groups) -> tuple[Best, float, float] | None:
+        seen = one.spread(self._rows, self._number, self._clock)
+        if which == 0:
+            return _rising(seen, _rate(seen, one.queries)[:, None] * one.queries, one.queries, self._least)
+        rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), self._clock)
+        others = self._others[which]
+        expected = _rate(rest, others)[:, None] * others + self._carried[which]
+        return _rising(seen, expected, one.queries, self._least)
+
+
+def _rising(seen: Floats, expected: Floats, queries: Floats, least: float) -> tuple[Best, float, float] | None:
+    """Return the clearest rise above what is expected, with the failures seen and expected."""
+    large = np.flatnonzero(seen.sum(axis=1) >= least)
+    if not len(large):
+        return None
+    seen, expected, queries = seen[large], expected[large] + _FLOOR, queries[large]
+    # tasks with other rates come and go, so the number that fails varies more than by chance
+    one = scan(of_counts(seen, expected, _DISPERSION), LEAST_FACTOR)
+    if one is None or one.gain < LEAST_GAIN:
+        return None
+    there = float(seen[one.row, one.start : one.stop].sum())
+    normal = float(expected[one.row, one.start : one.stop].sum())
+    asked = queries[one.row]
+    if there - normal < least or asked[one.start : one.stop].sum() > _MOST_OF * asked.sum():
+        return None
+    return Best(int(large[one.row]), one.start, one.stop, one.factor, one.gain), there, normal
+
+
+def _rate(seen: Floats, queries: Floats, quantile: float = 0.4) -> Floats:
+    """Return the usual rate of each group: a low quantile of the rates of parts with the same number of queries.
+
+    A task that always fails has that rate in all parts, however unevenly it asks.
+    """
+    overall = seen.sum() / max(queries.sum(), 1.0)
+    rates = np.empty(len(seen))
+    for row, (failed, asked) in enumerate(zip(seen, queries, strict=True)):
+        before = np.cumsum(asked)
+        part = np.minimum((before - asked / 2) * _PARTS / max(before[-1], 1.0), _PARTS - 1).astype(np.int64)
+        n, k = np.bincount(part, asked, _PARTS), np.bincount(part, failed, _PARTS)
+        prior = overall if overall * n.mean() < 1 else min(overall, k.sum() / max(n.sum(), 1.0))
+        of_asked = np.quantile((k + prior * _PRIOR) / (n + _PRIOR), quantile)
+        hour = np.arange(len(asked)) * _PARTS // len(asked)
+        n, k = np.bincount(hour, asked, _PARTS), np.bincount(hour, failed, _PARTS)
+        some = n > 0.02 * n.sum()
+        of_time = np.quantile(((k + prior * _PRIOR) / (n + _PRIOR))[some], quantile - 0.1) if some.any() else 0.0
+        rates[row] = max(of_asked, of_time)
+    return rates
+
+
+def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:
+    """Return where servers were too busy to answer: one server, or all of them."""
+    series = Series(servers, ("frontierserver",), clock)
+    seen, queries = series["rejected"].copy(), series["queries"]
+    usable = series.labels["frontierserver"].notna().to_numpy()[:, None]
+    least = max(20.0, LEAST_SHARE * seen.sum())
+    found: list[Finding] = []
+    while len(found) < _MOST:
+        expected = _rate(seen, queries, 0.25)[:, None] * queries
+        single = _rising(seen * usable, expected, queries, least)
+        total, asked = seen.sum(axis=0, keepdims=True), queries.sum(axis=0, keepdims=True)
+        whole = _rising(total, _rate(total, asked, 0.25)[:, None] * asked, asked, least)
+        if single is None and whole is None:
+            break
+        everywhere = whole is not None and (single is None or whole[0].gain > single[0].gain)
+        best = whole if everywhere else single
+        assert best is not None
+        one, there, normal = best
+        span = slice(max(0, one.start - 1), one.stop + 1)
+        held = seen[:, one.start : one.stop].sum(axis=1)
+        if everywhere and held.max() >= _HOLDS * held.sum():  # one server alone
+            everywhere, row = False, int(held.argmax())
+        else:
+            row = one.row
+        rows = slice(None) if everywhere else slice(row, row + 1)
+        scope: dict[str, Any] = {} if everywhere else {"frontierserver": series.labels["frontierserver"][row]}
+        found.append(Finding("rejections", scope, one.start, one.stop, normal, there, "rejected queries", one.gain))
+        seen[rows, span] *= normal / there
+    return found

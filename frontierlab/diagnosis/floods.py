@@ -1,0 +1,134 @@
+"""Floods of different IOVs, and wrong ones, of a folder and tag: counts that rise against the folder's own level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.scan import Evidence, of_counts, scan
+from frontierlab.diagnosis.series import Clock, Floats, Series, level
+
+__all__ = ["floods", "wrong_iovs"]
+
+LEAST_FACTOR = 1.5
+LEAST_GAIN = 40.0
+LEAST_SHARE = 0.006
+"""The least share of the day's queries that are too many."""
+
+HOLDS = 0.85
+"""The share of a folder's excess from which one of its tags is named."""
+
+_NAMES = ("db", "schema", "nodefullpath", "tagname")
+_SMALL = 0.3  # of the answers: a folder with more has small payloads
+_ALSO = 0.5  # of the excess in different queries is one in queries; otherwise they are only new on this day
+_QUANTILE = 0.5244  # 40 % of normal values are within so many standard deviations
+_FLOOR = 0.05  # queries that are always expected in a bin
+_MOST = 10
+
+
+def floods(fresh: pd.DataFrame, folders: pd.DataFrame, clock: Clock, taken: Sequence[Finding] = ()) -> list[Finding]:
+    """Return the folders and tags that were asked for many IOVs that nobody had asked for before on that day.
+
+    Parameters
+    ----------
+    fresh
+        Different queries by the bin in which each was first asked.
+    folders
+        The queries of folders and tags.
+    clock
+        The bins.
+    taken
+        Wrong IOVs that were found: their queries differ too.
+    """
+    total = float(folders["queries"].sum())
+    columns = ["bin", *_NAMES, "fresh"]
+    merged = folders[["bin", *_NAMES, "uncached"]].merge(fresh[columns], on=["bin", *_NAMES], how="left")
+    merged["fresh"] = merged["fresh"].fillna(0)
+    return _search("iov_flood", "", merged, "fresh", "different queries", clock, total, taken)
+
+
+def wrong_iovs(folders: pd.DataFrame, clock: Clock) -> list[Finding]:
+    """Return the folders and tags that were asked for IOVs off Athena's grid, for nonsense, or for empty answers."""
+    total = float(folders["queries"].sum())
+    tags = Series(folders, _NAMES, clock)
+    small = level(tags["small"], tags["bodies"], clock, 0.3)  # of folders with small payloads
+    frame = folders.assign(small=folders["small"].where(small[tags.place] < _SMALL, 0))
+    found: list[Finding] = []
+    for how, measure in (("unaligned", "unaligned"), ("nonsense", "nonsense"), ("empty", "small")):
+        found += _search("wrong_iov", how, frame, measure, f"{how} queries", clock, total, found)
+    return found
+
+
+def _search(
+    kind: str,
+    how: str,
+    frame: pd.DataFrame,
+    measure: str,
+    unit: str,
+    clock: Clock,
+    total: float,
+    taken: Sequence[Finding],
+) -> list[Finding]:
+    frame = frame[frame["nodefullpath"].notna()].reset_index(drop=True)
+    if frame.empty:
+        return []
+    tags, least = Series(frame, _NAMES, clock), max(50.0, LEAST_SHARE * total)
+    seen = tags[measure].copy()
+    for other in taken:
+        seen[tags.rows_of(other.scope), max(0, other.start - 1) : other.stop + 1] = 0.0
+    place, labels = tags.groups(_NAMES[:3])
+    found: list[Finding] = []
+    while len(found) < _MOST:
+        folder = np.zeros((len(labels), clock.bins))
+        np.add.at(folder, place, seen)
+        large = np.flatnonzero(folder.sum(axis=1) >= least)
+        if not len(large):
+            break
+        expected = _expected(folder[large], clock)
+        one = scan(_counts(folder[large], expected), LEAST_FACTOR)
+        if one is None or one.gain < LEAST_GAIN:
+            break
+        row, span = int(large[one.row]), slice(one.start, one.stop)
+        there, normal = float(folder[row, span].sum()), float(expected[one.row, span].sum())
+        rows = np.flatnonzero(place == row)
+        seen[rows, max(0, one.start - 1) : one.stop + 1] = 0.0
+        if there - normal < least or not _also(tags, rows, span, there - normal, clock):
+            continue
+        scope: dict[str, Any] = {name: labels[name][row] for name in _NAMES[:3]}
+        tag = _tag(tags, tags[measure][rows, span].sum(axis=1), rows)
+        scope |= {} if tag is None else {"tagname": tag}
+        found.append(Finding(kind, scope, one.start, one.stop, normal, there, unit, one.gain, how))
+    return found
+
+
+def _also(tags: Series, rows: np.ndarray, span: slice, excess: float, clock: Clock) -> bool:
+    """Return whether the uncached queries rose too: all queries are new when a day begins, or a task."""
+    uncached = tags["uncached"][rows].sum(axis=0, keepdims=True)
+    normal = _expected(uncached, clock)
+    return bool(uncached[0, span].sum() - normal[0, span].sum() >= _ALSO * excess)
+
+
+def _tag(tags: Series, seen: Floats, rows: np.ndarray) -> Any:
+    """Return the tag that holds the excess of a folder with several tags; None if several do."""
+    names = tags.labels["tagname"].iloc[rows]
+    known = names.notna().to_numpy()
+    if known.sum() < 2 or not seen[known].sum():
+        return None
+    best = int(np.argmax(np.where(known, seen, -1.0)))
+    return names.iloc[best] if seen[best] >= HOLDS * seen[known].sum() else None
+
+
+def _expected(seen: Floats, clock: Clock) -> Floats:
+    rate = level(seen, np.ones_like(seen), clock, 0.4)[:, None]
+    return np.asarray(np.broadcast_to(rate + _FLOOR, seen.shape))
+
+
+def _counts(seen: Floats, expected: Floats) -> Evidence:
+    """Return the evidence; tasks come and go, so folders vary by much more than by chance."""
+    residual = np.abs(seen - expected) / np.sqrt(expected)
+    spread = (np.quantile(residual, 0.4, axis=1) / _QUANTILE) ** 2  # an incident can fill more than half of the bins
+    return of_counts(seen, expected, spread.clip(1.0))

@@ -1,0 +1,199 @@
+"""Slow databases, slow servers, and larger answers: means of logarithms that rise against their own level.
+
+A schema is slow when its folders are slower than they themselves usually are: residuals are taken a folder, so a slow
+folder that is asked more often does not make its schema slow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.scan import Evidence, of_logs, scan
+from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour
+
+__all__ = ["LATENCIES", "Latency", "slower"]
+
+LEAST_FACTOR = 1.35
+LEAST_GAIN = 25.0
+WANDER = 0.1
+"""The standard deviation by which the level of a series wanders within a day, in logarithms."""
+
+SCALE = 100.0  # the statements give hundredths, as whole numbers
+_PER_HOUR = 15  # values from which an hour has a level
+_MOST = 12  # incidents of one kind
+_FEWEST = 20  # values in an interval
+_LONGEST = 0.75  # of the bins: what is high for longer is normal
+_PARENT = 2  # children that must deviate before a parent is named
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One measure and the scopes in which it can rise.
+
+    Parameters
+    ----------
+    kind, unit
+        The kind of the incident, and the unit of the measure.
+    count, total, squares
+        The columns with the number of values, the sum of their logarithms, and of the squares of these.
+    names
+        The columns of the series.
+    scopes
+        The choices of names that can be told, the widest last.
+    """
+
+    kind: str
+    unit: str
+    count: str
+    total: str
+    squares: str
+    names: tuple[str, ...]
+    scopes: tuple[tuple[str, ...], ...]
+
+
+LATENCIES = (
+    Latency(
+        "slow_database",
+        "ms of database time a query",
+        "timed",
+        "log_dbtime",
+        "log_dbtime_2",
+        ("db", "schema", "nodefullpath"),
+        (("db", "schema", "nodefullpath"), ("db", "schema"), ("schema", "nodefullpath"), ("schema",), ("db",), ()),
+    ),
+    Latency(
+        "slow_server",
+        "ms outside of the database a query",
+        "timed",
+        "log_overhead",
+        "log_overhead_2",
+        ("frontierserver",),
+        (("frontierserver",), ()),
+    ),
+    Latency(
+        "payload_growth",
+        "bytes an answer",
+        "bodies",
+        "log_bytes",
+        "log_bytes_2",
+        ("db", "schema", "nodefullpath", "tagname"),
+        (
+            ("db", "schema", "nodefullpath", "tagname"),
+            ("db", "schema", "nodefullpath"),
+            ("schema", "nodefullpath"),
+        ),
+    ),
+)
+
+
+def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[Finding] = ()) -> list[Finding]:
+    """Return where a measure rose, the clearest first.
+
+    Parameters
+    ----------
+    latency
+        The measure.
+    frame
+        The result of the statement that counts it.
+    clock
+        The bins.
+    wrong
+        Queries for wrong IOVs, whose answers are empty: they are not counted.
+    """
+    frame = frame[frame[latency.count] > 0].reset_index(drop=True)
+    if frame.empty:
+        return []
+    series = Series(frame, latency.names, clock)
+    count, total, squares = (series[name].copy() for name in (latency.count, latency.total, latency.squares))
+    total, squares = total / SCALE, squares / SCALE
+    variance = _within(count, total, squares)
+    for other in wrong:
+        cells = np.ix_(series.rows_of(other.scope), np.arange(max(0, other.start - 1), min(clock.bins, other.stop + 1)))
+        for values in (count, total, squares):
+            values[cells] = 0.0
+    scopes = [(names, *series.groups(names)) for names in latency.scopes]
+    found: list[Finding] = []
+    while len(found) < _MOST:
+        base = _level(count, total, clock)
+        evidence = _evidence(count, total, base, variance)
+        one = _best(latency, evidence, scopes, found, clock, base, count)
+        if one is None:
+            break
+        finding, rows = one
+        found.append(finding)
+        cells = np.ix_(rows, np.arange(max(0, finding.start - 1), min(clock.bins, finding.stop + 1)))
+        for values in (count, total):
+            values[cells] = 0.0  # medians are taken anew without what is explained
+    return found
+
+
+def _within(count: Floats, total: Floats, squares: Floats) -> Floats:
+    """Return the variance of single values within a bin, for each series."""
+    spread = (squares - np.divide(total**2, count, out=np.zeros_like(total), where=count > 0)).clip(0)
+    free = (count - 1).clip(0)
+    pooled = spread.sum() / max(free.sum(), 1.0)
+    return np.asarray((spread.sum(axis=1) + 10 * pooled) / (free.sum(axis=1) + 10) + 1e-4)
+
+
+def _level(count: Floats, total: Floats, clock: Clock) -> Floats:
+    """Return the normal mean of each series: a low quantile of the hours that have enough values."""
+    n, s = by_hour(count, clock), by_hour(total, clock)
+    enough = n >= np.minimum(_PER_HOUR, np.maximum(n.max(axis=1, keepdims=True) / 2, 1))
+    means = np.where(enough, s / np.where(n > 0, n, 1.0), np.nan)
+    some = enough.any(axis=1)
+    base = np.zeros(len(count))
+    if some.any():
+        base[some] = np.nanquantile(means[some], 0.4, axis=1)
+    return base
+
+
+def _evidence(count: Floats, total: Floats, base: Floats, variance: Floats) -> Evidence:
+    given = count > 0
+    residual = np.where(given, total / np.where(given, count, 1.0) - base[:, None], 0.0)
+    noise = np.where(given, variance[:, None] / np.where(given, count, 1.0) + WANDER**2, np.inf)
+    return of_logs(residual, noise)
+
+
+def _best(
+    latency: Latency,
+    evidence: Evidence,
+    scopes: Sequence[tuple[tuple[str, ...], Any, pd.DataFrame]],
+    found: list[Finding],
+    clock: Clock,
+    base: Floats,
+    count: Floats,
+) -> tuple[Finding, np.ndarray] | None:
+    """Return the clearest rise, and the series that it covers."""
+    best: tuple[float, Finding, np.ndarray] | None = None
+    for names, place, labels in scopes:
+        usable = labels.notna().all(axis=1).to_numpy() if names else np.ones(1, dtype=bool)
+        merged = evidence.together(place, len(labels))
+        merged = Evidence(merged.seen * usable[:, None], merged.normal * usable[:, None], logs=True)
+        one = scan(merged, LEAST_FACTOR)
+        if one is None or one.gain < LEAST_GAIN or (best is not None and one.gain <= 1.02 * best[0]):
+            continue
+        rows = np.flatnonzero(place == one.row)
+        if len(names) < len(latency.names) and _deviating(evidence, rows, one.start, one.stop) < _PARENT:
+            continue
+        weight = count[rows, one.start : one.stop].sum(axis=1)
+        if weight.sum() < _FEWEST or one.stop - one.start > _LONGEST * clock.bins:
+            continue
+        normal = float(np.exp((base[rows] * weight).sum() / max(weight.sum(), 1e-9)))
+        scope = {name: labels[name].iloc[one.row] for name in names}
+        finding = Finding(latency.kind, scope, one.start, one.stop, normal, normal * one.factor, latency.unit, one.gain)
+        best = (one.gain, finding, rows)
+    return None if best is None else best[1:]
+
+
+def _deviating(evidence: Evidence, rows: np.ndarray, start: int, stop: int) -> int:
+    """Return how many of these series rise in an interval."""
+    seen = evidence.seen[rows, start:stop].sum(axis=1)
+    normal = evidence.normal[rows, start:stop].sum(axis=1)
+    rise = np.divide(seen, normal, out=np.zeros_like(seen), where=normal > 0)
+    return int(((rise > 0.5 * np.log(LEAST_FACTOR)) & (rise * np.sqrt(normal) > 2)).sum())

@@ -1,0 +1,190 @@
+"""The result of a diagnosis: its incidents, and what else was looked at."""
+
+from __future__ import annotations
+
+import html
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from frontierlab.diagnosis.incident import Incident
+from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import Selection
+from frontierlab.util.files import replacing
+
+if TYPE_CHECKING:
+    from bokeh.models import Column
+
+__all__ = ["COLUMNS", "Diagnosis", "frame_of"]
+
+COLUMNS = {
+    "since": "datetime64[ms, UTC]",
+    "until": "datetime64[ms, UTC]",
+    "ongoing": "boolean",
+    "kind": "string",
+    **dict.fromkeys(("db", "schema", "nodefullpath", "tagname"), "string"),
+    "taskid": "Int64",
+    **dict.fromkeys(("taskname", "frontierserver", "computingsite", "squid"), "string"),
+    **dict.fromkeys(("normal", "seen", "factor"), "Float64"),
+    "unit": "string",
+    **dict.fromkeys(("queries", "excess_queries"), "Int64"),
+    **dict.fromkeys(("excess_dbtime_ms", "excess_overhead_ms", "excess_bytes", "failures"), "Int64"),
+    **dict.fromkeys(("share", "confidence"), "Float64"),
+    **dict.fromkeys(("sentence", "advice", "tell", "selection"), "string"),
+}
+"""The columns of `Diagnosis.incidents`, with their types."""
+
+
+def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the frame of incidents."""
+    return pd.DataFrame(list(rows), columns=[*COLUMNS]).astype(COLUMNS)
+
+
+@dataclass(frozen=True, repr=False)
+class Diagnosis:
+    """What happened in some logs: the result of `frontierlab.diagnose`.
+
+    ``diagnosis[0]`` is the most costly incident as an `Incident`, with its evidence and its figure.
+
+    Attributes
+    ----------
+    incidents : pandas.DataFrame
+        A row is an incident, the most costly first.
+
+        since, until : UTC, to the minute, ``[since, until)``; ongoing : boolean, whether it goes on at the end of
+            the data (``until`` is that end then)
+        kind : string, one of `frontierlab.diagnosis.KINDS`
+        db, schema, nodefullpath, tagname, taskid, taskname, frontierserver, computingsite, squid : the scope; null is
+            not part of it
+        normal, seen, factor : Float64, what was expected, what was there, and their quotient (null if nothing was
+            expected); unit : string, of the first two
+        queries : Int64, queries in the scope and time
+        excess_queries, excess_dbtime_ms, excess_overhead_ms, excess_bytes, failures : Int64, what was more than
+            expected; missing queries are negative. ``excess_overhead_ms`` is query time outside of the database
+        share : Float64, of what was abnormal in that time, in the currency in which the incident costs most
+        confidence : Float64, from 0 to 1
+        sentence, advice, tell : string, what happened, what helps, and whom to tell
+        selection : string, JSON of a `frontierlab.Selection` of these queries
+    chronic : pandas.DataFrame
+        A row is a task that fails all the time, so that it is no incident: ``taskid``, ``queries``, ``failures``,
+        ``rate``.
+    looked_at : pandas.DataFrame
+        A row is a kind: ``kind``, ``series`` (how many were searched), ``incidents``.
+    cleared : pandas.DataFrame
+        A row is something that an incident does not lie in: ``incident`` (its row in `incidents`), ``text``.
+    explained : pandas.DataFrame
+        A row is a deviation that another incident explains: ``incident`` (the row of that incident), ``kind``,
+        ``text``.
+    source, selection
+        What was diagnosed, in words, and the selected queries.
+    since, until
+        The time that was looked at, UTC.
+    queries
+        The number of queries.
+    notes
+        Sentences on what limits the diagnosis.
+    answered
+        What answered the statements; see `frontierlab.engines.asking.Answered`.
+    """
+
+    incidents: pd.DataFrame
+    chronic: pd.DataFrame
+    looked_at: pd.DataFrame
+    cleared: pd.DataFrame
+    explained: pd.DataFrame
+    source: str
+    selection: Selection
+    since: pd.Timestamp
+    until: pd.Timestamp
+    queries: int
+    notes: tuple[str, ...]
+    answered: Mapping[str, Any]
+    total: pd.DataFrame = field(repr=False)
+    details: tuple[Incident, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.details)
+
+    def __getitem__(self, place: int) -> Incident:
+        return self.details[place]
+
+    def __iter__(self) -> Iterator[Incident]:
+        return iter(self.details)
+
+    def __repr__(self) -> str:
+        return f"<Diagnosis of {self._head()}>"
+
+    def __str__(self) -> str:
+        lines = [one.sentence for one in self.details] or ["Nothing unusual was found."]
+        return "\n".join([self._head(), *(f"{place}. {line}" for place, line in enumerate(lines, 1)), *self.notes])
+
+    def _head(self) -> str:
+        count = f"{len(self)} incident{'s' * (len(self) != 1)}"
+        chosen = self.selection.in_words()
+        return (
+            f"{self.source}: {count} in {self.queries:,} queries from {self.since:%Y-%m-%d %H:%M} to "
+            f"{self.until:%Y-%m-%d %H:%M} UTC{f', {chosen}' * bool(chosen)}"
+        )
+
+    def _repr_html_(self) -> str:
+        """Return the sentences for a notebook."""
+        rows = "".join(
+            f"<li><b>{html.escape(one.kind)}</b>: {html.escape(one.sentence)} <i>{html.escape(one.advice)} Tell "
+            f"{html.escape(one.tell)}.</i></li>"
+            for one in self.details
+        )
+        notes = "".join(f"<li>{html.escape(one)}</li>" for one in self.notes)
+        found = f"<ol>{rows}</ol>" if rows else "<p>Nothing unusual was found.</p>"
+        return f"<div><h3>{html.escape(self._head())}</h3>{found}{f'<ul>{notes}</ul>' * bool(notes)}</div>"
+
+    def figure(self) -> Column:
+        """Return the day with its incidents shaded, and a figure of each incident."""
+        from frontierlab.diagnosis.figures import day_figure
+
+        return day_figure(self)
+
+    def to_html(self, path: str | os.PathLike[str]) -> Path:
+        """Write the sentences and figures as one page that can be read offline.
+
+        Parameters
+        ----------
+        path
+            The file, which ends in ``.html``. An existing one is replaced in one step; on failure it is unchanged.
+
+        Raises
+        ------
+        InvalidRequestError
+            The file does not end in ``.html``, or is a folder.
+        """
+        from frontierlab.diagnosis.figures import write_page
+
+        if Path(path).suffix.lower() != ".html":
+            raise InvalidRequestError(f"{path}: a diagnosis is written as a page; give a path that ends in .html.")
+        return write_page(self, path)
+
+    def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
+        """Return the diagnosis as JSON text, and write it to a file if a path is given.
+
+        ``incidents`` and the other frames are lists of objects; times are ISO 8601 in UTC.
+        """
+        frames = ("incidents", "chronic", "looked_at", "cleared", "explained")
+        content: dict[str, Any] = {
+            "source": self.source,
+            "selection": json.loads(self.selection.to_json()),
+            "since": self.since.isoformat(),
+            "until": self.until.isoformat(),
+            "queries": self.queries,
+            "notes": list(self.notes),
+        }
+        for name in frames:
+            content[name] = json.loads(getattr(self, name).to_json(orient="records", date_format="iso"))
+        text = json.dumps(content, ensure_ascii=False, indent=1)
+        if path is not None:
+            with replacing(Path(path)) as temporary:
+                temporary.write_text(text, encoding="utf-8")
+        return text

@@ -1,0 +1,134 @@
+"""The search for all kinds of incidents, in an order in which what is explained is not told again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from frontierlab.diagnosis.evidence import Evidence
+from frontierlab.diagnosis.failing import failures, rejections
+from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.floods import floods, wrong_iovs
+from frontierlab.diagnosis.latencies import LATENCIES, slower
+from frontierlab.diagnosis.repeats import bypasses
+from frontierlab.diagnosis.series import Clock, Floats, level
+from frontierlab.diagnosis.volumes import loads, silences
+
+__all__ = ["Searched", "search"]
+
+_FOLDER = ("db", "schema", "nodefullpath")
+_HOLDS = 0.7  # of the excess, from which one task is named
+
+
+@dataclass(frozen=True)
+class Searched:
+    """What a search found.
+
+    Parameters
+    ----------
+    findings
+        What deviates, in no order.
+    explained
+        Deviations that are a part of others, each with the other one.
+    series
+        The number of series that were searched, by kind.
+    """
+
+    findings: list[Finding]
+    explained: list[tuple[Finding, Finding]]
+    series: dict[str, int]
+
+
+def search(evidence: Evidence, told: Callable[[str], object] = lambda word: None) -> Searched:
+    """Search for all kinds of incidents."""
+    cubes, clock = evidence.cubes, evidence.clock
+    told("floods")
+    wrong = wrong_iovs(cubes["folders"], clock)
+    repeated = bypasses(cubes["repeats"], evidence.queries, clock)
+    added = [*wrong, *repeated, *floods(cubes["fresh"], cubes["folders"], clock, wrong)]
+    told("load")
+    explained = np.zeros((cubes["servers"]["frontierserver"].nunique(dropna=False), clock.bins))
+    for one in added:
+        explained += _excess(one, evidence.by_server(one.scope), clock)
+    pressed = loads(cubes["servers"], cubes["tasks"], cubes["folders"], clock, explained, evidence.by_server)
+    explained_by = [(one, load) for one in added if (load := _is_part_of(one, pressed)) is not None]
+    part = [one for one, _ in explained_by]
+    added = [one for one in added if one not in part]
+    added = [_with_task(one, evidence) if one.kind != "cache_bypass" else one for one in added]
+    told("silence")
+    silent = silences(cubes["servers"], cubes["sites"], clock, explained)
+    told("latencies")
+    slow = [
+        finding
+        for latency in LATENCIES
+        for finding in slower(latency, cubes["servers" if latency.kind == "slow_server" else "folders"], clock, wrong)
+    ]
+    told("failures")
+    failed = [*failures(cubes, clock), *rejections(cubes["servers"], clock)]
+    return Searched([*added, *pressed, *silent, *slow, *failed], explained_by, _series(evidence))
+
+
+def _series(evidence: Evidence) -> dict[str, int]:
+    """Return how many series each kind is searched in."""
+    cubes = evidence.cubes
+
+    def count(cube: str, *names: str) -> int:
+        return len(cubes[cube][list(names)].drop_duplicates())
+
+    folders, tags = count("folders", *_FOLDER), count("folders", *_FOLDER, "tagname")
+    servers, sites, tasks = (
+        count("servers", "frontierserver"),
+        count("sites", "computingsite"),
+        count("tasks", "taskid"),
+    )
+    return {
+        "iov_flood": tags,
+        "cache_bypass": count("repeats", *_FOLDER, "tagname", "computingsite", "squid"),
+        "slow_database": folders,
+        "slow_server": servers,
+        "rejections": servers + 1,
+        "failures": tasks + folders + servers + sites,
+        "payload_growth": tags,
+        "load": servers + 1,
+        "silence": servers + sites + 1,
+        "wrong_iov": 3 * tags,
+    }
+
+
+def _excess(one: Finding, queries: Floats, clock: Clock) -> Floats:
+    """Return the queries of a scope beyond its level, within the interval of a finding."""
+    normal = level(queries, np.ones_like(queries), clock, 0.4)[:, None]
+    extra = (queries - normal).clip(0)
+    mask = np.zeros(clock.bins)
+    mask[max(0, one.start - 1) : one.stop + 1] = 1.0
+    return np.asarray(extra * mask)
+
+
+def _is_part_of(one: Finding, pressed: list[Finding]) -> Finding | None:
+    """Return the load that the rise of a folder is a small part of, and that lasts as long."""
+    for load in pressed:
+        both = min(one.stop, load.stop) - max(one.start, load.start)
+        union = max(one.stop, load.stop) - min(one.start, load.start)
+        if both > 0.6 * union and one.kind != "wrong_iov" and one.seen - one.normal < 0.3 * (load.seen - load.normal):
+            return load
+    return None
+
+
+def _with_task(one: Finding, evidence: Evidence) -> Finding:
+    """Return a finding with the task that holds its excess, if one does."""
+    clock = evidence.clock
+    frame = evidence.of_scope(one.scope, "taskid")
+    at = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+    inside = (at >= one.start) & (at < one.stop)
+    excess = one.seen - one.normal
+    there = frame[inside].dropna(subset=["taskid"]).groupby("taskid")["uncached"].sum()
+    if there.empty:
+        return one
+    anonymous = float(frame[inside & frame["taskid"].isna().to_numpy()]["uncached"].sum())
+    task: Any = there.idxmax()
+    return (
+        replace(one, scope={**one.scope, "taskid": int(task)}) if there[task] >= _HOLDS * (excess - anonymous) else one
+    )

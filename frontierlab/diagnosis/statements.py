@@ -1,0 +1,197 @@
+"""The statements of a diagnosis: each counts the queries once, by time bin and some names.
+
+``:start`` and ``:bin_ms`` are parameters of all. A bin is the millisecond at which it begins.
+"""
+
+from __future__ import annotations
+
+from frontierlab.selection import QUERY_KINDS
+
+__all__ = [
+    "EXPOSED",
+    "FAILURES",
+    "FOLDERS",
+    "FRESH",
+    "HISTORY",
+    "PERIOD",
+    "REPEATED",
+    "REPEATS",
+    "SERVERS",
+    "SITES",
+    "TASKNAME",
+    "TASKS",
+]
+
+SMALL = 400
+"""Bytes of the largest answer that can be a header without rows."""
+
+_FARTHEST = 2**62  # an IOV that begins later is nonsense, one that ends later is open
+_FLAGS = ", ".join(f"coalesce({flag}, false) AS {flag}" for flag in ("cached", *QUERY_KINDS[:-1]))
+_FAILED = " OR ".join(QUERY_KINDS[:-1])
+_SERVED = "NOT cached AND NOT failed"
+_PAYLOAD = f"{_SERVED} AND (since >= 0 OR until >= 0)"
+_FOLDER = "db, schema, nodefullpath, tagname"
+
+# Athena asks for IOVs that begin at a multiple of a third of their width; ties of a product are not met
+_THIRD = "greatest(floor((until - since - pmod(until - since, 3)) * 0.3333333333333333D + 0.5D), 1)"
+_OFF_GRID = f"since > 0 AND until < {_FARTHEST} AND until - since >= 3 AND pmod(since, {_THIRD}) <> 0"
+_NONSENSE = f"until < since OR since >= {_FARTHEST}"
+
+
+def _asked(*names: str) -> str:
+    """Return the subqueries with what the statements need of each query; ``{where}`` is the selection."""
+    listed = "".join(f"{name}, " for name in names)
+    return f"""\
+WITH asked AS (
+  SELECT unix_millis(time) - pmod(unix_millis(time) - :start, :bin_ms) AS bin, {listed}
+         {_FLAGS}, dbtime, fsize, initthreads, sqlhash,
+         greatest(querytime - coalesce(dbtime, 0), 0) AS overhead,
+         coalesce(iov_since, -1) AS since, coalesce(iov_until, -1) AS until
+  FROM {{{{logs}}}}{{where}}
+), counted AS (
+  SELECT *, {_FAILED} AS failed
+  FROM asked
+)
+"""
+
+
+PERIOD = """\
+SELECT min(time) AS first, max(time) AS last, count(*) AS queries
+FROM {{logs}}{where}"""
+
+FOLDERS = (
+    _asked("db", "schema", "nodefullpath", "tagname")
+    + f"""\
+SELECT bin, {_FOLDER},
+       count(*) AS queries,
+       count_if({_SERVED}) AS uncached,
+       coalesce(sum(dbtime), 0) AS dbtime,
+       coalesce(sum(overhead), 0) AS overhead,
+       coalesce(sum(fsize), 0) AS bytes,
+       count_if({_SERVED} AND dbtime > 0) AS timed,
+       coalesce(sum(floor(100 * ln(dbtime))) FILTER (WHERE {_SERVED} AND dbtime > 0), 0) AS log_dbtime,
+       coalesce(sum(floor(100 * power(ln(dbtime), 2))) FILTER (WHERE {_SERVED} AND dbtime > 0), 0) AS log_dbtime_2,
+       count_if({_PAYLOAD} AND fsize > 0) AS bodies,
+       coalesce(sum(floor(100 * ln(fsize))) FILTER (WHERE {_PAYLOAD} AND fsize > 0), 0) AS log_bytes,
+       coalesce(sum(floor(100 * power(ln(fsize), 2))) FILTER (WHERE {_PAYLOAD} AND fsize > 0), 0) AS log_bytes_2,
+       count_if({_PAYLOAD} AND fsize > 0 AND fsize <= {SMALL}) AS small,
+       count_if({_PAYLOAD} AND ({_NONSENSE})) AS nonsense,
+       count_if({_PAYLOAD} AND {_OFF_GRID}) AS unaligned,
+       count_if(disconn) AS disconn,
+       count_if(procerror) AS procerror,
+       count_if(failed) AS failures
+FROM counted
+GROUP BY bin, {_FOLDER}"""
+)
+
+SERVERS = (
+    _asked("frontierserver")
+    + """\
+SELECT bin, frontierserver,
+       count(*) AS queries,
+       count_if(rejected) AS rejected,
+       count_if(disconn) AS disconn,
+       count_if(procerror) AS procerror,
+       coalesce(max(initthreads), 0) AS threads,
+       count_if(NOT failed) AS timed,
+       coalesce(sum(floor(100 * ln(overhead + 1))) FILTER (WHERE NOT failed), 0) AS log_overhead,
+       coalesce(sum(floor(100 * power(ln(overhead + 1), 2))) FILTER (WHERE NOT failed), 0) AS log_overhead_2
+FROM counted
+GROUP BY bin, frontierserver"""
+)
+
+SITES = (
+    _asked("computingsite")
+    + """\
+SELECT bin, computingsite,
+       count(*) AS queries,
+       count_if(disconn) AS disconn,
+       count_if(procerror) AS procerror
+FROM counted
+GROUP BY bin, computingsite"""
+)
+
+TASKS = (
+    _asked("taskid")
+    + """\
+SELECT bin, taskid,
+       count(*) AS queries,
+       count_if(disconn) AS disconn,
+       count_if(procerror) AS procerror
+FROM counted
+GROUP BY bin, taskid"""
+)
+
+FAILURES = (
+    _asked("db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite")
+    + """\
+SELECT bin, db, schema, nodefullpath, taskid, frontierserver, computingsite,
+       count_if(disconn) AS disconn,
+       count_if(procerror) AS procerror
+FROM counted
+WHERE disconn OR procerror
+GROUP BY bin, db, schema, nodefullpath, taskid, frontierserver, computingsite"""
+)
+
+EXPOSED = (
+    _asked("db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite")
+    + """\
+SELECT bin, db, schema, nodefullpath, taskid, frontierserver, computingsite, count(*) AS queries
+FROM counted
+WHERE taskid IN ({tasks})
+GROUP BY bin, db, schema, nodefullpath, taskid, frontierserver, computingsite"""
+)
+"""All queries of some tasks, by the same names as `FAILURES`."""
+
+FRESH = (
+    _asked("db", "schema", "nodefullpath", "tagname")
+    + f""", queries AS (
+  SELECT {_FOLDER}, min(bin) AS bin
+  FROM counted
+  WHERE {_PAYLOAD} AND NOT ({_NONSENSE}) AND NOT ({_OFF_GRID})
+  GROUP BY {_FOLDER}, xxhash64(sqlhash, since, until)
+)
+SELECT bin, {_FOLDER}, count(*) AS fresh
+FROM queries
+GROUP BY bin, {_FOLDER}"""
+)
+"""Different queries of a folder and tag, in the bin in which each was asked first."""
+
+REPEATED = (
+    _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
+    + f"""\
+SELECT {_FOLDER}, computingsite, squid, sqlhash, since, until, count(*) AS queries
+FROM counted
+WHERE {_PAYLOAD}
+GROUP BY {_FOLDER}, computingsite, squid, sqlhash, since, until
+HAVING count(*) >= :least"""
+)
+"""The queries that one Squid of one site sent often without a cached answer."""
+
+REPEATS = (
+    _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
+    + f"""\
+SELECT bin, {_FOLDER}, computingsite, squid, sqlhash, since, until, count(*) AS queries
+FROM counted
+WHERE {_PAYLOAD} AND sqlhash IN ({{hashes}}) AND since IN ({{begins}})
+GROUP BY bin, {_FOLDER}, computingsite, squid, sqlhash, since, until"""
+)
+
+TASKNAME = """\
+SELECT max(taskname) AS taskname
+FROM {{logs}}{where}"""
+"""The name of a task; the last one in the alphabet if it has several."""
+
+HISTORY = (
+    _asked("frontierserver", "computingsite", "taskid")
+    + f"""\
+SELECT bin, {{by}},
+       count(*) AS queries,
+       coalesce(sum(dbtime), 0) AS dbtime,
+       coalesce(sum(overhead), 0) AS overhead,
+       coalesce(sum(fsize), 0) AS bytes,
+       count_if(failed) AS failures,
+       count_if({_SERVED}) AS uncached
+FROM counted
+GROUP BY bin, {{by}}"""
+)

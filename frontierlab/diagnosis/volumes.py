@@ -1,0 +1,171 @@
+"""Load and silence: numbers of queries of everything, of a server, of a task, of a site."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.scan import Best, of_counts, scan
+from frontierlab.diagnosis.series import Clock, Floats, Series, level, shape_of
+
+__all__ = ["loads", "silences"]
+
+LEAST_FACTOR = 1.4
+LEAST_GAIN = 40.0
+LEAST_SHARE = 0.008
+"""The least share of the day's queries that are too many or missing."""
+
+LEAST_OF_SERVER = 1.55
+"""The least factor of one server: its queries vary more than those of all."""
+
+HOLDS = 0.6
+"""The share of the excess from which one task is named: requests through some proxies name no task."""
+
+_AROUND = 36  # bins on both sides of a gap that say how much is usual there
+_SILENT = 0.05  # of what is expected
+_MOST = 8
+
+
+def loads(
+    servers: pd.DataFrame,
+    tasks: pd.DataFrame,
+    folders: pd.DataFrame,
+    clock: Clock,
+    explained: Floats,
+    by_server: Callable[[Mapping[str, Any]], Floats],
+) -> list[Finding]:
+    """Return where all servers, or one of them, had many more queries than usual.
+
+    Parameters
+    ----------
+    servers, tasks, folders
+        The results of the statements.
+    clock
+        The bins.
+    explained
+        The queries of each bin that are explained already, by server in the order of the names.
+    by_server
+        Returns the queries of a scope, likewise.
+    """
+    of_servers = Series(servers, ("frontierserver",), clock)
+    usable = of_servers.labels["frontierserver"].notna().to_numpy()
+    seen = (of_servers["queries"] - explained).clip(0)
+    least = LEAST_SHARE * seen.sum()
+    large = tasks.groupby("taskid")["queries"].sum() >= HOLDS * least  # of the many, few can hold an excess
+    tasks = tasks[tasks["taskid"].isin(large.index[large])].reset_index(drop=True)
+    of_tasks, of_folders = Series(tasks, ("taskid",), clock), Series(folders, ("db", "schema", "nodefullpath"), clock)
+    found: list[Finding] = []
+    for _ in range(_MOST):
+        shape = shape_of(seen, clock)[None, :]
+        expected = level(seen, np.broadcast_to(shape, seen.shape), clock, 0.4)[:, None] * shape + 0.05
+        single = _rising(seen * usable[:, None], expected, least, LEAST_OF_SERVER)
+        whole = _rising(seen.sum(axis=0, keepdims=True), expected.sum(axis=0, keepdims=True), least)
+        one, everywhere = single, False
+        if whole is not None and (single is None or _is_even(seen, expected, usable, whole)):
+            one, everywhere = whole, True
+        if one is None:
+            break
+        rows = np.arange(len(seen)) if everywhere else np.array([one.row])
+        span = slice(one.start, one.stop)
+        there, normal = float(seen[rows, span].sum()), float(expected[rows, span].sum())
+        scope: dict[str, Any] = {} if everywhere else {"frontierserver": of_servers.labels["frontierserver"][one.row]}
+        task = _holder(of_tasks, one, there - normal, clock)
+        around = slice(max(0, one.start - 1), one.stop + 1)
+        if task is not None:  # its queries are an incident on all servers together
+            scope, rows = {"taskid": task}, np.arange(len(seen))
+            there = float(seen[:, span].sum())
+            normal = float(expected[:, span].sum())
+            seen[:, around] = (seen - by_server(scope))[:, around].clip(0)
+            if there < LEAST_FACTOR * normal:
+                continue  # a task begins: no server has much more to do than usual, all together
+        else:
+            seen[np.ix_(rows, np.arange(clock.bins)[around])] = expected[np.ix_(rows, np.arange(clock.bins)[around])]
+        if task is None and _holder(of_folders, one, there - normal, clock, 0.5) is not None:
+            continue  # a folder's queries rose, not everybody's
+        found.append(Finding("load", scope, one.start, one.stop, normal, there, "queries", one.gain))
+    return found
+
+
+def _rising(seen: Floats, expected: Floats, least: float, factor: float = LEAST_FACTOR) -> Best | None:
+    residual = (seen - expected) / np.sqrt(expected)
+    spread = (1.4826 * np.median(np.abs(residual - np.median(residual, axis=1, keepdims=True)), axis=1)) ** 2
+    one = scan(of_counts(seen, expected, spread.clip(1.0)), factor)
+    if one is None or one.gain < LEAST_GAIN:
+        return None
+    span = slice(one.start, one.stop)
+    return one if seen[one.row, span].sum() - expected[one.row, span].sum() >= least else None
+
+
+def _is_even(seen: Floats, expected: Floats, usable: np.ndarray, one: Best) -> bool:
+    """Return whether most servers have a rise of their own."""
+    span = slice(one.start, one.stop)
+    rise = seen[usable, span].sum(axis=1) / expected[usable, span].sum(axis=1)
+    return bool((rise > 1 + 0.4 * (one.factor - 1)).mean() > 0.6)
+
+
+def _holder(series: Series, one: Best, excess: float, clock: Clock, share: float = HOLDS) -> object | None:
+    """Return the name that holds this share of an excess."""
+    if not len(series):
+        return None
+    seen = series["queries"]
+    span = slice(one.start, one.stop)
+    normal = level(seen, np.ones_like(seen), clock, 0.4)[:, None] * (one.stop - one.start)
+    extra = seen[:, span].sum(axis=1) - normal[:, 0]
+    extra = np.where(series.labels.notna().all(axis=1), extra, -np.inf)
+    row = int(np.argmax(extra))
+    return series.labels.iloc[row, -1] if extra[row] >= share * excess else None
+
+
+def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained: Floats) -> list[Finding]:
+    """Return where everything, a server or a site said nothing when it should.
+
+    Parameters
+    ----------
+    servers, sites
+        The results of the statements.
+    clock
+        The bins.
+    explained
+        The queries of each bin that are explained already, by server in the order of the names.
+    """
+    usual_queries = (Series(servers, ("frontierserver",), clock)["queries"] - explained).clip(0)
+    total = usual_queries.sum(axis=0, keepdims=True)
+    shape = shape_of(usual_queries, clock)
+    least = LEAST_SHARE * total.sum()
+    found: list[Finding] = []
+    for start, stop, normal, seen in _gaps(total[0], _usual(total, shape, clock)[0], least):
+        found.append(Finding("silence", {}, start, stop, normal, seen, "queries", normal))
+    for frame, name in ((servers, "frontierserver"), (sites, "computingsite")):
+        series = Series(frame, (name,), clock)
+        queries = series["queries"]
+        usual = _usual(queries, shape, clock)
+        for row in np.flatnonzero(series.labels[name].notna() & (queries.sum(axis=1) > least)):
+            for start, stop, normal, seen in _gaps(queries[row], usual[row], least):
+                one = Finding("silence", {name: series.labels[name][row]}, start, stop, normal, seen, "queries", normal)
+                if not any(other.start < one.stop and one.start < other.stop and not other.scope for other in found):
+                    found.append(one)
+    return found
+
+
+def _usual(queries: Floats, shape: Floats, clock: Clock) -> Floats:
+    """Return what is expected of each series: its usual rate, with the shape of the day."""
+    rate = level(queries, np.broadcast_to(shape[None, :], queries.shape), clock, 0.5)[:, None] * shape[None, :]
+    return np.asarray(rate)
+
+
+def _gaps(queries: Floats, usual: Floats, least: float) -> list[tuple[int, int, float, float]]:
+    """Return the intervals with nearly no queries: start, stop, the number expected and seen."""
+    silent = queries <= _SILENT * usual
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(int), [0]])))
+    found = []
+    for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        around = np.concatenate([queries[max(0, start - _AROUND) : start], queries[stop : stop + _AROUND]])
+        local = float(np.quantile(around, 0.4)) * (stop - start) if len(around) else np.inf
+        normal, seen = min(float(usual[start:stop].sum()), local), float(queries[start:stop].sum())
+        if normal >= least and normal >= 30:
+            found.append((int(start), int(stop), normal, seen))
+    return found

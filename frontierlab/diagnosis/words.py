@@ -1,0 +1,104 @@
+"""What is told of an incident: a sentence, what to do, and whom to tell."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from frontierlab.diagnosis.finding import Finding
+
+__all__ = ["ADVICE", "TELL", "advice", "sentence", "scope_in_words", "tell"]
+
+_EVENTS = {
+    "iov_flood": "was asked for {seen} different IOVs that were new on that day (normal: {normal})",
+    "cache_bypass": "sent the same queries again and again without a cached answer: {seen} (normal: {normal})",
+    "slow_database": "needed {factor} times its usual database time a query",
+    "slow_server": "needed {factor} times its usual time a query outside of the database, for cached queries too",
+    "rejections": "rejected {seen} queries (normal: {normal})",
+    "failures": "had {seen} failed queries of the kind {how} (normal: {normal})",
+    "payload_growth": "had answers {factor} times as large as usual ({seen} bytes, normal {normal})",
+    "load": "brought {seen} queries to the servers, {factor} times the usual number",
+    "silence": "said nothing: {missing} queries are missing",
+    "wrong_iov": "was asked for {seen} IOVs that are {how} (normal: {normal})",
+}
+
+ADVICE = {
+    "iov_flood": "Ask the task's owner for queries on a coarser IOV grid; frontierlab.caching.what_if says which one "
+    "would help.",
+    "cache_bypass": "Check the Squid's cache: its memory and disk, its rules, and whether jobs go around it.",
+    "slow_database": "Look at the database: its load, plans and locks at that time.",
+    "slow_server": "Look at the server: its threads, memory and network; take it out of the list if it stays slow.",
+    "rejections": "Look at what keeps the server's threads busy: raise its limit, or slow the largest tasks down.",
+    "failures": "Look at the error messages of these queries in the servlet's log.",
+    "payload_growth": "Ask the folder's owner whether larger payloads were meant.",
+    "load": "Ask the owner to start fewer jobs at once, or add servers for that time.",
+    "silence": "Check whether the service was down, or only its log did not arrive.",
+    "wrong_iov": "Ask the task's owner how IOVs are chosen: queries that are not on Athena's grid defeat the caches.",
+}
+"""What helps, by kind."""
+
+TELL = {
+    "iov_flood": "the owners of the task and the experts of the folder",
+    "cache_bypass": "the administrators of the site",
+    "slow_database": "the database administrators",
+    "slow_server": "the administrators of the server",
+    "rejections": "the administrators of the server",
+    "failures": "the administrators of the servers",
+    "payload_growth": "the experts of the folder",
+    "load": "the owners of the task and those who run Frontier",
+    "silence": "the administrators of the service, and of its logs",
+    "wrong_iov": "the owners of the task",
+}
+"""Whom to tell, by kind."""
+
+_HOW = {"unaligned": "not on Athena's grid", "nonsense": "nonsense", "empty": "without a payload"}
+_FAILURE = {"taskid": "the owners of the task", "computingsite": "the administrators of the site"}
+
+
+def scope_in_words(scope: Mapping[str, Any], taskname: str | None = None) -> str:
+    """Return the names of a scope; an empty one is everything."""
+    parts = []
+    folder = " ".join(str(scope[name]) for name in ("db", "schema", "nodefullpath", "tagname") if name in scope)
+    if folder:
+        parts.append(folder)
+    for name, word in (("taskid", "task"), ("frontierserver", "server"), ("computingsite", "site"), ("squid", "Squid")):
+        if name in scope:
+            parts.append(f"{word} {scope[name]}" + (f" ({taskname})" if name == "taskid" and taskname else ""))
+    return ", ".join(parts) or "Everything"
+
+
+def sentence(
+    finding: Finding, since: pd.Timestamp, until: pd.Timestamp, taskname: str | None, cost: float, currency: str
+) -> str:
+    """Return what happened, as a sentence."""
+    event = _EVENTS[finding.kind].format(
+        seen=f"{finding.seen:,.0f}",
+        normal=f"{finding.normal:,.0f}",
+        factor=f"{min(finding.factor, 999):.1f}",
+        how=_HOW.get(finding.how, finding.how),
+        missing=f"{finding.normal - finding.seen:,.0f}",
+    )
+    words = {
+        "queries": "of a day's queries",
+        "dbtime": "of a day's database time",
+        "overhead": "of a day's query time outside of the database",
+        "bytes": "of a day's bytes",
+        "failures": "of a day's failed queries",
+    }
+    where = scope_in_words(finding.scope, taskname)
+    when = f"{since:%Y-%m-%d %H:%M} to {until:%H:%M} UTC"
+    return f"{when}: {where} {event}. It cost {cost:.1%} {words[currency]}."
+
+
+def advice(finding: Finding) -> str:
+    """Return what would help."""
+    return ADVICE[finding.kind]
+
+
+def tell(finding: Finding) -> str:
+    """Return whom to tell."""
+    if finding.kind == "failures":
+        return next((who for name, who in _FAILURE.items() if name in finding.scope), TELL["failures"])
+    return TELL[finding.kind]
