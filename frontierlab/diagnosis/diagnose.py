@@ -136,7 +136,11 @@ def _diagnosis(
         cleared = tuple(_cleared(finding, findings, evidence))
         details.append(Incident(row, price.history, price.cost, price.currency, cleared))
     explained = [
-        {"incident": findings.index(by), "kind": what.kind, "text": f"{scope_in_words(what.scope)}: part of the load"}
+        {
+            "incident": findings.index(by),
+            "kind": what.kind,
+            "text": f"{scope_in_words(what.scope)}: part of the {by.kind}",
+        }
         for what, by in searched.explained
         if by in findings
     ]

@@ -10,7 +10,7 @@ import numpy as np
 
 from frontierlab.diagnosis.evidence import Evidence
 from frontierlab.diagnosis.failing import failures, rejections
-from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.floods import floods, wrong_iovs
 from frontierlab.diagnosis.latencies import LATENCIES, slower
 from frontierlab.diagnosis.repeats import bypasses
@@ -20,6 +20,7 @@ from frontierlab.diagnosis.volumes import loads, silences
 __all__ = ["Searched", "search"]
 
 _FOLDER = ("db", "schema", "nodefullpath")
+_OWN_RATE = 0.04  # of added queries fail: more is another incident
 _HOLDS = 0.7  # of the excess, from which one task is named
 
 
@@ -67,8 +68,11 @@ def search(evidence: Evidence, told: Callable[[str], object] = lambda word: None
         for finding in slower(latency, cubes["servers" if latency.kind == "slow_server" else "folders"], clock, wrong)
     ]
     told("failures")
-    failed = [*failures(cubes, clock), *rejections(cubes["servers"], clock)]
-    return Searched([*added, *pressed, *silent, *slow, *failed], explained_by, _series(evidence))
+    failed = failures(cubes, clock)
+    explained_by += [(one, cause) for one in failed if (cause := _brought_by(one, added)) is not None]
+    failed = [one for one in failed if _brought_by(one, added) is None]
+    found = [*added, *pressed, *silent, *slow, *failed, *rejections(cubes["servers"], clock)]
+    return Searched(found, explained_by, _series(evidence))
 
 
 def _series(evidence: Evidence) -> dict[str, int]:
@@ -114,6 +118,17 @@ def _is_part_of(one: Finding, pressed: list[Finding]) -> Finding | None:
         union = max(one.stop, load.stop) - min(one.start, load.start)
         if both > 0.6 * union and one.kind != "wrong_iov" and one.seen - one.normal < 0.3 * (load.seen - load.normal):
             return load
+    return None
+
+
+def _brought_by(one: Finding, added: list[Finding]) -> Finding | None:
+    """Return the incident whose queries are those that failed: they fail as often as queries of their tasks do."""
+    for cause in added:
+        shared = [
+            name for name in ("nodefullpath", "computingsite") if one.scope.get(name) == cause.scope.get(name, "")
+        ]
+        if shared and overlap(one, cause) >= 0.5 and one.seen < _OWN_RATE * (cause.seen - cause.normal):
+            return cause
     return None
 
 
