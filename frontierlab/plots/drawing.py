@@ -229,6 +229,7 @@ def make(drawing: Drawing) -> figure:
     """Return a new figure of a drawing."""
     kinds = {"x_axis_type": drawing.x.kind, "y_axis_type": drawing.y.kind}
     plot = new_figure(drawing.title, "", **kinds, x_range=Range1d(), y_range=Range1d())
+    plot.frame_align = drawing.x.kind == "datetime"  # long names in one figure take no room from the others
     if drawing.nothing:
         plot.xaxis.visible = plot.yaxis.visible = plot.grid.visible = plot.toolbar.visible = False
         plot.add_layout(Label(x=0.5, y=0.5, text_align="center", text_baseline="middle"))

@@ -207,7 +207,7 @@ def add_to_legend(plot: Any, *named: tuple[str, Sequence[Any]]) -> None:
 def legend_columns(names: Sequence[str]) -> int:
     """Return the number of columns of a legend."""
     longest = max((len(line) for name in names for line in short(name).splitlines()), default=0)
-    return 3 if longest <= 22 else 2
+    return 3 if longest <= 16 else 2  # so that it fits a narrow figure
 
 
 def legend_height(names: Sequence[str]) -> int:

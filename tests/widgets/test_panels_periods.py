@@ -106,7 +106,7 @@ class TestField:
     def test_what_it_takes_is_the_choice_and_says_what_that_is(self, settings):
         panel = CachingPanel(settings)
         panel._datasets.several.value = FIRST
-        assert (panel.dataset, panel._datasets.listed.value, panel.invalid) == (FIRST, FIRST, {})
+        assert (panel.dataset, panel._datasets.listed.label, panel.invalid) == (FIRST, "several", {})
         told = "Period: night-1, night-2, complete, up to 288 queries, from 2026-10-01 12:00 to 2026-10-03 00:00 UTC."
         assert told in panel._datasets._period.value
         assert panel.chosen_dataset().counts.kept == 288

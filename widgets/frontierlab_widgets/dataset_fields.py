@@ -47,14 +47,14 @@ class DatasetFields(widgets.VBox):
     def __init__(self, panel: Any, *others: widgets.Widget) -> None:
         self._panel = panel
         self.names: list[str] = []
-        self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout("260px"))
+        self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout("240px"))
         self.several = widgets.Text(
             description="or several",
             placeholder="nightly-* since 2026-10-01 until 2026-11-01",
             tooltip="Names and patterns with commas between them; then since and until, if only a part counts (UTC)",
             continuous_update=False,
             style=_STYLE,
-            layout=_layout("420px"),
+            layout=_layout("380px"),
         )
         self._period = widgets.HTML()
         panel.choose("dataset", self.listed)
@@ -68,7 +68,9 @@ class DatasetFields(widgets.VBox):
         panel = self._panel
         with PANEL_LOCK:
             self.names = [] if panel.settings is None else fl.datasets.list_datasets(panel.settings)["name"].tolist()
-            panel.offer(self.listed, [("choose …", ""), *((name, name) for name in self.names)], panel.dataset)
+            several = [("several", panel.dataset)] if _period_in(panel.dataset) else []
+            options = [("choose …", ""), *several, *((name, name) for name in self.names)]
+            panel.offer(self.listed, options, panel.dataset)
             if self.several.value == _period_in(panel.dataset):  # otherwise a text that is not valid, which stays
                 panel.check_field("dataset")
             self._show_period()

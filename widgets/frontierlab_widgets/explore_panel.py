@@ -79,7 +79,9 @@ class ExplorePanel(ExploreExports):
         self._drawn = ""  # the tab whose figures are shown
         self._drawings: dict[str, Drawing] = {}
         self._coming: Origin | None = None  # of the figures that are new, until all are
-        self._against = widgets.Dropdown(description="compare with", style=_STYLE)
+        self._against = widgets.Dropdown(
+            description="compare with", style=_STYLE, layout=widgets.Layout(width="250px", max_width="98%")
+        )
         self._picker = SelectionFields(self)
         self._undo = widgets.Button(description="Undo", tooltip="Take the last choice back")
         whole = widgets.Button(description="Everything", tooltip="Take all choices back")
@@ -185,10 +187,9 @@ class ExplorePanel(ExploreExports):
 
     def how_to_refresh(self) -> str:
         """Say how to get plots of the current choice; usually they are being computed."""
-        if self._is_drawing():
-            return "Those are being drawn."
-        step = "Choose a window" if lacks_window(self.compare, self.selection) else "Click Draw anew"
-        return f"{step} to have those."
+        if lacks_window(self.compare, self.selection):
+            return "Choose a window to have those."
+        return "Those are being drawn." if self._is_drawing() else "Click Draw anew to have those."
 
     def _is_drawing(self) -> bool:
         going = self._going_on()  # a report is not replaceable
