@@ -29,7 +29,8 @@ def content(plot: Any) -> str:
     document.add_root(plot)
     text = json.dumps(document.to_json(deferred=False)["roots"])
     document.remove_root(plot)
-    text = text.replace('"text": "", ', "")  # the default, which Bokeh writes only where it was set
+    for default in ('"text": "", ', '"start": 0.0, ', '"end": 1.0, '):  # Bokeh writes these only where they were set
+        text = text.replace(default, "")
     numbers: dict[str, int] = {}
     return re.sub(r'"(p\d+)"', lambda found: f'"#{numbers.setdefault(found[1], len(numbers))}"', text)
 
