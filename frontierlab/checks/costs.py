@@ -44,7 +44,6 @@ def bad_sql(look: Look) -> Iterator[Finding | NotLooked]:
         total = added(every, [row.numbers for row in totals if seen.start <= row.piece < seen.stop])
         if why := look.why_not(seen, total, {"told": "no query has the text of its SQL"}):
             yield look.unseen(window, why)
-            continue
         tasks: dict[Key, int] = {}
         for row in rows:
             if seen.start <= row.piece < seen.stop:

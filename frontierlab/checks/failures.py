@@ -29,8 +29,7 @@ def failed_per_server(look: Look) -> Iterator[Finding | NotLooked]:
     least = look.an_hour(look.limits.check_failed_per_server)
     for window, groups in zip(look.windows.all, look.by_window(tally), strict=True):
         if why := look.why_not(window, added(tally, [*groups.values()]), _NEEDED):
-            yield look.unseen(window, why)
-            continue
+            yield look.unseen(window, why)  # what is there can be too many all the same
         for (server,), numbers in groups.items():
             if numbers["failed"] >= least:
                 where = {"frontierserver": server}
@@ -50,8 +49,7 @@ def failed_per_task(look: Look) -> Iterator[Finding | NotLooked]:
     both = zip(look.by_window(every), look.by_window(failed), strict=True)
     for window, (total, groups) in zip(look.windows.all, both, strict=True):
         if why := look.why_not(window, added(every, [*total.values()]), needed):
-            yield look.unseen(window, why)
-            continue
+            yield look.unseen(window, why)  # what is there can be too many all the same
         for (task,), numbers in groups.items():
             if task is not None and numbers["queries"] > most:
                 call = look.calls.filter("cost_per_server", window, {"taskid": task}, rank_by="failures")

@@ -137,14 +137,14 @@ class Findings:
         return f"<div>{head}{table}{unseen}{f'<ul>{notes}</ul>' if notes else ''}</div>"
 
     def not_looked_in_words(self) -> list[str]:
-        """Return a sentence for each row of `not_looked`; equal ones are told once, with their time."""
+        """Return the rows of `not_looked` as sentences."""
         return [f"{row['check']}: {row['why']} ({_time(row)})" for row in self.not_looked.to_dict("records")]
 
     def _head(self) -> str:
         found = f"{len(self)} finding{'s' * (len(self) != 1)}" if len(self) else "nothing found"
         if len(self.not_looked):
             unseen = self.not_looked["check"].nunique()
-            found += f", and {unseen} of {len(self.checks)} checks could not look, or not at all of the time"
+            found += f", and {unseen} of {len(self.checks)} checks could not look at some or all of the time"
         start = in_words(self.since).removesuffix(" UTC")
         return f"{self.source}, {start} to {in_words(self.until)}: {found}"
 

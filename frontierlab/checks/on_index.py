@@ -85,19 +85,26 @@ class IndexCounter:
                     query = Part(group, span.start, span.stop).query()
                     documents, group.shards = self._index.count_and_shards(query, group.names)
                     group.documents = max(group.documents, documents)
-                parts += [part for span in spans for part in self._parts(group, span, MINUTE)]
+                parts += [part for span in spans for part in parts_of(group, *span, MINUTE)]
             self._looker = Looker(self._index, parts, lambda what: None)
             self._looker.look_at_databases(self._instances)
+            self._note_documents(parts)
             yield
-        self._note_documents()
 
-    def _parts(self, group: Group, span: Span, width: int) -> list[Part]:
-        return parts_of(group, span.start, span.stop, width) if width else [Part(group, span.start, span.stop)]
-
-    def _note_documents(self) -> None:
+    def _note_documents(self, parts: Sequence[Part]) -> None:
         """Note the documents that are not among the counted queries, or may be read differently."""
         assert self._looker is not None
-        found = self._looker.databases
+        found, queries = self._looker.databases, 0
+        for part in parts:
+            assert part.group.pit is not None
+            if "sqldb" in part.group.shape.fields:
+                query = part.query(self._configured(part.group.shape))
+                queries += self._index.count_in(part.group.pit, query, part.group.shards)
+        if left_out := found.documents - queries:
+            self.notes.append(
+                f"{left_out:,} of {found.documents:,} documents name no configured database (db_instances) and were "
+                "not looked at."
+            )
         if found.ignored:
             self.notes.append(
                 f"{found.ignored:,} documents have a value that the index did not take (malformed or too long), which "
@@ -121,7 +128,7 @@ class IndexCounter:
         found: dict[tuple[int, tuple[Any, ...]], list[dict[str, int]]] = {}
         keys = FOLDER if "nodefullpath" in tally.keys else tally.keys
         for group in self._groups:
-            for part in self._parts(group, tally.span, tally.width):
+            for part in parts_of(group, *tally.span, tally.width):
                 for row in self._counted(part, tally, keys):
                     found.setdefault((row.piece, row.key), []).append(row.numbers)
         if keys == FOLDER:

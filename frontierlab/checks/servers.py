@@ -33,7 +33,6 @@ def threads(look: Look) -> Iterator[Finding | NotLooked]:
         needed = {"told": "no query says how many threads there were (initthreads)"}
         if why := look.why_not(window, added(tally, [*groups.values()]), needed):
             yield look.unseen(window, why)
-            continue
         for (server,), numbers in groups.items():
             if (largest := numbers.get("threads", 0)) > most:
                 where = {"frontierserver": server}

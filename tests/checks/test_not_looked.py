@@ -12,7 +12,7 @@ import frontierlab as fl
 from frontierlab.checks.rules import CHECKS
 from frontierlab.errors import ConfigurationError, DatasetError, InvalidRequestError
 from frontierlab.util.times import from_milliseconds
-from tests.checks.planted import HOUR, MINUTE, SINCE, UNTIL, Rows, dataset, few, healthy, several
+from tests.checks.planted import BAD, HOUR, MINUTE, SINCE, UNTIL, Rows, dataset, few, healthy, several
 from tests.support.logs import START, make_dataset
 
 WINDOW = {"since": from_milliseconds(SINCE), "until": from_milliseconds(UNTIL)}
@@ -71,13 +71,21 @@ def test_time_that_the_data_do_not_cover(tmp_path: Path) -> None:
     assert {*unseen(late)} == {*CHECKS}
 
 
+def test_too_many_in_a_part_of_the_time_are_found_all_the_same(tmp_path: Path) -> None:
+    half = SINCE + HOUR // 2
+    rows = several(101, half, UNTIL, rejected=True, taskid=9, initthreads=401, sqlquery=BAD)
+    found = run(dataset(tmp_path / "d", rows, since=half))
+    assert [*found.frame["check"]] == ["failed_per_server", "failed_per_task", "threads", "bad_sql"]
+    assert {*unseen(found)} == {*CHECKS}
+
+
 def test_hours_that_are_not_covered_are_told_as_one_time(tmp_path: Path) -> None:
     made = dataset(tmp_path / "d", several(50, START + HOUR, START + 2 * HOUR), since=START + HOUR)
     day = {"since": "2026-10-01", "until": "2026-10-02", "every": "1h"}
     found = run(made, **day, checks=["threads"])
     times = [(row["since"].hour, row["until"].hour, row["why"][:17]) for row in found.not_looked.to_dict("records")]
     assert times == [(0, 1, "the data do not c"), (2, 4, "there is no query"), (4, 0, "the data do not c")]
-    assert "1 of 1 checks could not look" in repr(found)
+    assert "1 of 1 checks could not look at some or all of the time" in repr(found)
 
 
 def test_a_gap_between_datasets(tmp_path: Path) -> None:
