@@ -275,7 +275,10 @@ def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_ex
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.slow
 def test_extraction_resumes_after_a_full_disk(settings, data_dir, export, world):
-    full = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    full = (
+        "sys.dont_write_bytecode = True; "  # Python would store what it compiles cut off, for all later runs
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))"
+    )
     child = run_child(data_dir, export, before=full)
     assert child.returncode == 1
     assert "InterruptedExtraction: The extraction d stopped with 0 of 4 parts stored" in child.stderr

@@ -120,7 +120,8 @@ def test_a_long_job_is_not_sent_again(settings, start, tmp_path):
 
 def test_a_full_disk_fails_the_job_and_the_next_one_continues(settings, start, export):
     # blocks of 512 bytes: enough for records, too little for rows
-    full = start("full", before="ulimit -f 60", forked=False)
+    # (Python would store what it compiles cut off, for all later runs)
+    full = start("full", before="export PYTHONDONTWRITEBYTECODE=1; ulimit -f 60", forked=False)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     assert job.wait(LONG) == "failed"
     assert "The extraction d stopped with 0 of 20 parts stored" in job.error
