@@ -207,3 +207,11 @@ def test_what_went_wrong_is_seen_in_the_rows(tmp_path):
     assert off_grid[inside].sum() > 0.8 * queries["wrong_iov"]
     assert off_grid[~inside].sum() < 0.05 * off_grid[inside].sum()
     assert (many == 1).sum() > 0.8 * queries["iov_flood"]
+
+
+def test_too_few_queries_are_refused(tmp_path):
+    with pytest.raises(InvalidRequestError, match="at least 100 queries a day"):
+        make_day(tmp_path / "day", SEED, 5)
+    with pytest.raises(InvalidRequestError, match="leave out incidents, or quiet"):
+        make_day(tmp_path / "day", SEED, QUERIES, incidents=2, quiet=True)
+    assert not [*tmp_path.iterdir()]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab.sample.world.incidents.activity import Activity, activity
 from frontierlab.sample.world.incidents.choice import chosen
 from frontierlab.sample.world.incidents.desk import Desk
 from frontierlab.sample.world.incidents.draws import Queries, Scene, draw
@@ -20,7 +21,7 @@ from frontierlab.sample.world.incidents.incident import ADDS, Incident, Planned,
 from frontierlab.sample.world.incidents.ledger import Ledger, amounts
 from frontierlab.sample.world.incidents.planning import planned
 from frontierlab.sample.world.incidents.rows import Lacks, table
-from frontierlab.sample.world.incidents.tasks import BIN_MS, BINS, PER_DAY, activity
+from frontierlab.sample.world.incidents.tasks import BIN_MS, BINS, PER_DAY
 from frontierlab.util.times import parse_time, to_milliseconds
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = ["CHUNK", "Days"]
 CHUNK = 250_000
 """Normal queries of a part; one part at a time is in memory."""
 
+FEWEST = 100
 USUAL_THREADS = 25
 FIRST_HARMLESS = 1_000  # the number of the first harmless thing: the same whatever else happens
 
@@ -46,7 +48,7 @@ class Days:
     queries
         Expected number of normal queries of a day.
     who
-        Task and bin of each normal query, ordered by bin.
+        How many normal queries each task sends, and when.
     incidents, harmless
         What happens.
     lacks
@@ -55,7 +57,7 @@ class Days:
 
     scene: Scene
     queries: int
-    who: tuple[Any, Any]
+    who: Activity
     incidents: list[Planned]
     harmless: list[Planned]
     lacks: Lacks
@@ -83,8 +85,10 @@ class Days:
         world: int | None = None,
     ) -> Days:
         """Draw a world; see `make_day`."""
-        if queries < 1 or days < 1:
-            raise InvalidRequestError(f"queries is {queries} and days is {days}: give 1 or more.")
+        if queries < FEWEST or days < 1:
+            raise InvalidRequestError(
+                f"queries is {queries} and days is {days}: give at least {FEWEST} queries a day, and a day or more."
+            )
         if quiet and incidents:
             raise InvalidRequestError("A quiet day has no incidents: leave out incidents, or quiet.")
         rng = np.random.default_rng([seed, 24])
@@ -98,34 +102,33 @@ class Days:
         how_many = 0 if quiet else 3 + int(usual * 5) if incidents is None else incidents
         pilot = _pilot(scene, who)
         desks = [
-            Desk(scene, who, pilot, amounts(pilot), len(who[0]) / len(pilot["time"]), lacks, np.random.default_rng(key))
+            Desk(scene, who, pilot, amounts(pilot), who.total / len(pilot["time"]), lacks, np.random.default_rng(key))
             for key in ([seed, 31], [seed, 32])
         ]
         given = chosen(desks[0], how_many) if isinstance(how_many, int) else list(how_many)
         calm = harmless(desks[1], 4 if quiet else int(busy * 3))
         usual_time = float(np.minimum(pilot["dbtime"] + pilot["overhead"], 2_000).mean())
-        load = len(who[0]) * usual_time / (days * BINS * len(scene.places.names.frontierserver))
+        load = who.total * usual_time / (days * BINS * len(scene.places.names.frontierserver))
         bad = [planned(scene, who, number, one) for number, one in enumerate(given)]
         good = [planned(scene, who, FIRST_HARMLESS + number, one) for number, one in enumerate(calm)]
         return cls(scene, queries, who, bad, good, lacks, load)
 
     def parts(self) -> Iterator[tuple[int, int, pa.Table]]:
         """Yield the rows of one span of time after the other, each with its start and end in ms since the epoch."""
-        _, at = self.who
-        ends = np.searchsorted(at, np.arange(self.scene.bins + 1))  # the first query of each bin
+        ends = self.who.before(np.arange(self.scene.bins + 1))
         first = 0
         while first < self.scene.bins:
             last = int(np.searchsorted(ends, ends[first] + CHUNK, side="right")) - 1
             last = min(max(last, first + 1), self.scene.bins)
             since, until = self.scene.start + first * BIN_MS, self.scene.start + last * BIN_MS
-            yield since, until, self._part(first, slice(int(ends[first]), int(ends[last])), since, until)
+            yield since, until, self._part(first, last, since, until)
             first = last
 
-    def _part(self, number: int, some: slice, since: int, until: int) -> pa.Table:
+    def _part(self, number: int, last: int, since: int, until: int) -> pa.Table:
         scene = self.scene
         rng = np.random.default_rng([scene.seed, 25, number])
-        task, at = (column[some] for column in self.who)
-        time = scene.start + at.astype(np.int64) * BIN_MS + rng.integers(0, BIN_MS, len(at))
+        task, at = self.who.queries(number, last)
+        time = scene.start + at * BIN_MS + rng.integers(0, BIN_MS, len(at))
         q, normal = self._with_added(draw(scene, rng, task, time), number, since, until)
         for name in ("gone", "pressed"):
             q[name] = np.zeros(len(q["time"]), dtype=bool)
@@ -192,12 +195,11 @@ TRUTH = (
 )
 
 
-def _pilot(scene: Scene, who: tuple[Any, Any]) -> Queries:
+def _pilot(scene: Scene, who: Activity) -> Queries:
     """Return some normal queries: from them follows what an incident would cost."""
     rng = np.random.default_rng([scene.seed, 28])
-    some = np.sort(rng.integers(0, len(who[0]), min(60_000, len(who[0]))))
-    time = scene.start + who[1][some].astype(np.int64) * BIN_MS + rng.integers(0, BIN_MS, len(some))
-    return draw(scene, rng, who[0][some], time)
+    task, at = who.numbered(np.sort(rng.integers(0, who.total, min(60_000, who.total))))
+    return draw(scene, rng, task, scene.start + at * BIN_MS + rng.integers(0, BIN_MS, len(at)))
 
 
 def _threads(world: Days, q: Queries, number: int, since: int, until: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from frontierlab.sample.world.incidents.activity import Activity
 from frontierlab.sample.world.incidents.draws import Queries, Scene
 from frontierlab.sample.world.incidents.incident import code_of, codes, inside, name_of
 from frontierlab.sample.world.incidents.planning import first_extra
@@ -29,7 +30,7 @@ class Desk:
     Parameters
     ----------
     scene, who
-        The world: its scene, and the task and bin of each normal query.
+        The world: its scene, and how many normal queries each task sends.
     pilot, costs
         Some of its normal queries, and what they cost, by currency.
     scale
@@ -43,7 +44,7 @@ class Desk:
     """
 
     scene: Scene
-    who: tuple[Any, Any]
+    who: Activity
     pilot: Queries
     costs: NDArray[np.float64]
     scale: float
@@ -110,6 +111,5 @@ class Desk:
 
     def life(self, task: int) -> tuple[int, int]:
         """Return start and end of the queries of a task, in whole bins."""
-        at = self.who[1][self.who[0] == task]
-        start = self.scene.start
-        return (start, start) if not len(at) else (start + int(at[0]) * BIN_MS, start + (int(at[-1]) + 1) * BIN_MS)
+        first, last = self.who.life(task)
+        return self.scene.start + first * BIN_MS, self.scene.start + last * BIN_MS

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from frontierlab.sample.world.incidents.activity import Activity
 from frontierlab.sample.world.incidents.draws import Scene
 from frontierlab.sample.world.incidents.incident import ADDS, Incident, Planned, code_of
 from frontierlab.sample.world.incidents.tasks import BIN_MS, EXTRA
@@ -19,13 +20,13 @@ def first_extra(scene: Scene) -> int:
     return len(scene.tasks) - EXTRA
 
 
-def planned(scene: Scene, who: tuple[Any, Any], number: int, incident: Incident) -> Planned:
+def planned(scene: Scene, who: Activity, number: int, incident: Incident) -> Planned:
     """Plan an incident.
 
     Parameters
     ----------
     scene, who
-        The world: its scene, and the task and bin of each normal query.
+        The world: its scene, and how many normal queries each task sends.
     number
         The number of the incident in the world.
     incident
@@ -46,13 +47,9 @@ def planned(scene: Scene, who: tuple[Any, Any], number: int, incident: Incident)
     return Planned(number, incident, since, until, scope, askers, times)
 
 
-def _askers(
-    scene: Scene, who: tuple[Any, Any], incident: Incident, rng: np.random.Generator, since: int, until: int
-) -> Any:
+def _askers(scene: Scene, who: Activity, incident: Incident, rng: np.random.Generator, since: int, until: int) -> Any:
     """Return tasks that are busy in the time of an incident."""
-    first, last = np.searchsorted(who[1], [(since - scene.start) // BIN_MS, (until - scene.start) // BIN_MS + 1])
-    busy, counts = np.unique(who[0][first:last], return_counts=True)
-    if not len(busy):
+    busiest = who.busiest((since - scene.start) // BIN_MS, (until - scene.start) // BIN_MS + 1)
+    if not len(busiest):
         return np.array([first_extra(scene) + EXTRA - 1])
-    most = busy[np.argsort(-counts, kind="stable")][: 12 * incident.askers]
-    return rng.permutation(most)[: incident.askers]
+    return rng.permutation(busiest[: 12 * incident.askers])[: incident.askers]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from frontierlab.sample.world.folders import DATABASES
 from frontierlab.sample.world.incidents.places import Places
 
-__all__ = ["BINS", "BIN_MS", "EXTRA", "KINDS", "Tasks", "activity", "wobble"]
+__all__ = ["BINS", "BIN_MS", "EXTRA", "KINDS", "Tasks", "wobble"]
 
 BIN_MS = 300_000
 """Milliseconds of a bin."""
@@ -33,8 +33,6 @@ EXTRA = 64
 """Tasks without queries of their own, for incidents to use."""
 
 PER_DAY = 4_000
-BLOCK = 500  # tasks whose rates are in memory at the same time
-LARGEST = 0.03  # of the normal rate: no task alone is a load
 
 _MIX = np.array(
     [  # CONDBR2, OFLP200, COMP200, MONP200
@@ -153,52 +151,6 @@ def _folders(
 def _cumulative(shares: NDArray[np.float64]) -> NDArray[np.float64]:
     total = np.cumsum(shares, axis=1)
     return total / total[:, -1:]
-
-
-def activity(tasks: Tasks, seed: int, days: int, queries: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Return the tasks and bins of all normal queries, a query each, ordered by bin.
-
-    Parameters
-    ----------
-    tasks, seed, days
-        The world.
-    queries
-        The number of queries that is expected; the real number differs by chance.
-    """
-    rng = np.random.default_rng([seed, 22])
-    bins = days * BINS
-    shape = 1 + 0.2 * np.sin(2 * np.pi * (np.arange(bins) / BINS - rng.random()))
-    shape *= np.exp(wobble(rng, bins, 1, 0.06)[:, 0])
-    count = len(tasks) - EXTRA
-    total = np.zeros(bins)
-    for first in range(0, count, BLOCK):
-        total += _rates(tasks, slice(first, min(first + BLOCK, count)), shape).sum(axis=0)
-    scale = queries / total.sum()
-    most = LARGEST * queries / bins
-    found = []
-    for first in range(0, count, BLOCK):
-        rates = _rates(tasks, slice(first, min(first + BLOCK, count)), shape) * scale
-        uneven = rng.gamma(3.0, 1 / 3.0, rates.shape).astype(np.float32)
-        uneven *= np.where(rng.random(rates.shape, dtype=np.float32) < 0.01, 4.0, 1.0).astype(np.float32)
-        counts = rng.poisson(np.minimum(rates * uneven, most))
-        task, at = np.nonzero(counts)
-        found.append(np.repeat(np.stack([task + first, at]).astype(np.int32), counts[task, at], axis=1))
-    every = np.concatenate(found, axis=1)
-    order = np.argsort(every[1], kind="stable")
-    return every[0, order], every[1, order]
-
-
-def _rates(tasks: Tasks, some: slice, shape: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return relative rates, shape (tasks, bins): a task starts within a quarter of an hour and fades out."""
-    at = np.arange(len(shape))
-    start, stop = tasks.start[some, None], tasks.stop[some, None]
-    begun = np.clip((at + 1 - start) / 3, 0, 1)
-    left = np.clip((stop - at) / np.maximum(0.25 * (stop - start), 1), 0, 1)
-    hour = (at % BINS) / 12
-    awake = np.clip(1.6 * np.sin(np.pi * np.clip((hour - 6) / 17, 0, 1)), 0, 1)
-    by_day = np.where(tasks.kind[some, None] == 5, awake, 1.0)
-    rates = np.where(at + 1 > start, begun * left, 0) * by_day * shape * tasks.weight[some, None]
-    return rates.astype(np.float32)
 
 
 def wobble(rng: np.random.Generator, bins: int, series: int, spread: float) -> NDArray[np.float64]:
