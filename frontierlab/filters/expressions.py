@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.measures import Count, Sum
 from frontierlab.filters.needs import Expression, Need
 from frontierlab.selection import KIND_SQL, QUERY_KINDS
 
 __all__ = [
+    "ANSWERED",
     "BYTES",
     "CACHED",
     "DB",
     "FAILED",
+    "FAILURES",
+    "GROUPS",
     "KIND",
     "NODE",
     "NOT_CACHED",
@@ -24,6 +28,8 @@ __all__ = [
     "TAG",
     "add_percent",
     "add_percent_of_all",
+    "add_quotient",
+    "keys_of",
 ]
 
 DB = {"db": "db"}
@@ -38,6 +44,17 @@ NODE = {**SCHEMA, "nodefullpath": "nodefullpath"}
 TAG = {**NODE, "tagname": "tagname"}
 """The columns that name a tag of a folder."""
 
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "server": {"frontierserver": "frontierserver"},
+    "task": {"taskid": "taskid"},
+    "site": {"computingsite": "computingsite"},
+    "squid": {"squid": "squid"},
+    "schema": SCHEMA,
+    "folder": NODE,
+    "tag": TAG,
+}
+"""The columns that name a group, by what a group is."""
+
 QUERIES = {"queries": Count()}
 """Numbers of queries."""
 
@@ -49,6 +66,22 @@ NOT_CACHED = Expression.of("NOT cached", "cached")
 
 FAILED = Expression.of("disconn OR rejected OR procerror", *QUERY_KINDS[:-1])
 """The condition that a query failed."""
+
+FAILURES = {
+    kind: Count(Expression.of(f"{KIND_SQL} = '{kind}'", *QUERY_KINDS[:-1]))
+    for kind in ("rejected", "disconn", "procerror")
+}
+"""Numbers of failed queries, by the first flag that is true; they add up to the failed queries."""
+
+ANSWERED = Expression.of(
+    "iov_since >= 0 AND iov_until >= iov_since AND NOT cached AND fsize > 0 "
+    "AND NOT coalesce(disconn, false) AND NOT coalesce(rejected, false) AND NOT coalesce(procerror, false)",
+    *("iov_since", "iov_until", "cached", "fsize", *QUERY_KINDS[:-1]),
+)
+"""The condition that a query got an answer with a body that is not empty.
+
+It counts (it has an IOV), was served (it did not fail) and was not cached: a cached answer has no body.
+"""
 
 CACHED = {
     "cached": Count(Expression.of("cached", "cached")),
@@ -81,3 +114,22 @@ def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
     for column in of:
         frame = add_percent(frame, [column], pd.Series(frame[column].sum(), index=frame.index, dtype="Int64"))
     return frame
+
+
+def add_quotient(frame: pd.DataFrame, name: str, of: str, by: str) -> pd.DataFrame:
+    """Add the column `of` divided by the column `by`, such as a mean; null if `by` is 0."""
+    whole = frame[by].mask(frame[by] == 0)
+    return frame.assign(**{name: (frame[of] / whole).astype("Float64")})
+
+
+def keys_of(by: object, choices: Sequence[str]) -> Mapping[str, str]:
+    """Return the columns that name a group (`GROUPS`), after a check that `by` is one of these choices.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is not.
+    """
+    if by not in choices:
+        raise InvalidRequestError(f"by={by!r}: give one of {', '.join(choices)}.")
+    return GROUPS.get(str(by), {})

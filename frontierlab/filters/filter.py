@@ -94,7 +94,7 @@ def as_filter(build: Callable[..., Question], *, earlier: Mapping[str, str] | No
         }
         frame.attrs.update(question.facts)
         told = (note for one, part, _ in windows for note in (*one.notes, *notes_of_extraction(one, part)))
-        if notes := [*dict.fromkeys(told)]:
+        if notes := [*dict.fromkeys([*told, *question.notes(raw, chosen)])]:
             frame.attrs["notes"] = notes
         if other is not None:
             frame.attrs["before"] = other.in_words()

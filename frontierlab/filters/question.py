@@ -6,7 +6,7 @@ Values never enter the SQL text. They are named parameters; a list has one param
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 
 from frontierlab.engines.logs import Logs
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import InvalidRequestError, StatementError
 from frontierlab.filters.bins import MAX_ROWS, Bins
 from frontierlab.filters.measures import Count, Measure
 from frontierlab.filters.needs import Need, needs_of, needs_of_selection
@@ -80,7 +80,7 @@ class Question:
     first
         A column to group by first, with counts as ``times``; measures and values then weight by ``times``.
     labels
-        SQL of more columns that describe a group, by column name.
+        SQL of more columns that describe a group, by column name; of several values, the last in order.
     conditions, args
         SQL conditions on the queries, and the values of their parameters.
     bins
@@ -92,7 +92,9 @@ class Question:
     always
         Values of the only key that have a row even without queries.
     derive
-        A function that adds derived columns, such as shares, to the result.
+        A function that adds derived columns, such as shares and means, to the result.
+    counted
+        Columns of the log that the index may lack: the measure that counts the queries with a value → the column.
     facts
         Facts for the plot, such as a threshold.
     """
@@ -109,6 +111,7 @@ class Question:
     rank: tuple[str, ...] = ()
     always: tuple[str, ...] = ()
     derive: Callable[[pd.DataFrame], pd.DataFrame] = _unchanged
+    counted: Mapping[str, str] = field(default_factory=dict)
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -156,9 +159,11 @@ class Question:
         """Build the filter's frame from the result of its statement, or from two results to compare."""
         if self.bins is not None and any(len(frame) > MAX_ROWS for frame in raw):
             raise self._too_many(f"more than {MAX_ROWS:,}")
+        self._check_sums(raw)
         if self.always and any(len(frame) for frame in raw):
             (key,) = self.keys
-            zeros = pd.DataFrame({key: self.always}).assign(**dict.fromkeys(self.measures, 0)).astype(raw[0].dtypes)
+            none: dict[str, Any] = dict.fromkeys(self.measures, 0) | dict.fromkeys(self._largest(), pd.NA)
+            zeros = pd.DataFrame({key: self.always}).assign(**none).astype(raw[0].dtypes)
             raw = [pd.concat([frame, zeros], ignore_index=True) for frame in raw]
         places = self._places(raw)
         frames = [self._placed(frame, places) for frame in raw]
@@ -170,6 +175,30 @@ class Question:
             answer = self._named(answer, places, raw)
         return answer if self.bins is None else self.bins.finish(answer)
 
+    def notes(self, raw: Sequence[pd.DataFrame], selection: Selection) -> list[str]:
+        """Return sentences about names and values that none of the counted queries has."""
+        found = []
+        for frame, which in zip(raw, ("the queries", "the queries before"), strict=False):
+            lacking = [column for measure, column in self.counted.items() if not frame[measure].any()]
+            key = [*self.keys][-1] if self.keys else ""
+            if key and frame[key].isna().all() and getattr(selection, key, None) is None:
+                lacking.append(key)
+            if len(frame):
+                found += [f"The log gives no {column} for any of {which}: the index may lack it." for column in lacking]
+        return found
+
+    def _largest(self) -> list[str]:
+        return [name for name, measure in self.measures.items() if measure.together == "max"]
+
+    def _check_sums(self, raw: list[pd.DataFrame]) -> None:
+        """Refuse numbers whose sum over groups or bins could have more than 64 bits: pandas gives a wrong one."""
+        for name in self.measures.keys() - set(self._largest()):
+            if any(frame[name].astype("Float64").abs().sum() >= 2.0**63 for frame in raw):
+                raise StatementError(
+                    f"The sum of {name} has more than 64 bits. The log has impossible values: leave these queries out "
+                    "with since and until, or with another field of the selection."
+                )
+
     def _by(self) -> list[str]:
         return [] if self.bins is None else [self.bins.column]
 
@@ -177,11 +206,12 @@ class Question:
         if not self.keys:
             return None
         measures = [*self.measures]
-        return rank_groups(pd.concat(raw), [*self.keys], measures, self.rank or measures, self.top)
+        rank = self.rank or measures
+        return rank_groups(pd.concat(raw), [*self.keys], measures, rank, self.top, self._largest())
 
     def _placed(self, frame: pd.DataFrame, places: pd.DataFrame | None) -> pd.DataFrame:
         if places is not None:
-            return sum_by_rank(frame, places, self._by(), [*self.measures])
+            return sum_by_rank(frame, places, self._by(), [*self.measures], self._largest())
         return frame.set_index(self._by()) if self.bins is not None else frame
 
     def _rows(
@@ -211,14 +241,15 @@ class Question:
         if index is None:
             return frame
         frame = frame.reindex(index)
-        return frame.assign(**{name: frame[name].fillna(0) for name in self.measures})
+        sums = self.measures.keys() - set(self._largest())
+        return frame.assign(**{name: frame[name].fillna(0) for name in sums})
 
     def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
         """Replace the places by the names of their groups."""
         names = group_labels(places, [*self.keys])
         for label in self.labels:
-            known = pd.concat(raw).dropna(subset=[label, *self.keys]).drop_duplicates([*self.keys])
-            names = names.join(known.set_index([*self.keys])[label], on=[*self.keys])
+            known = pd.concat(raw).dropna(subset=[label, *self.keys])
+            names = names.join(known.groupby([*self.keys])[label].max(), on=[*self.keys])
         names = names[[*self.keys, *self.labels, "part", "groups"]]
         rest = [column for column in answer.columns if column not in (*self._by(), "place")]
         return answer.join(names, on="place")[[*self._by(), *names.columns, *rest]]

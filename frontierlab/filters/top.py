@@ -1,4 +1,4 @@
-"""Counts by group: the largest groups first, the others added up, so that rows add up to the total."""
+"""Measures by group: the largest groups first, the others together in one row, so that rows cover all queries."""
 
 from __future__ import annotations
 
@@ -45,7 +45,12 @@ def unnamed(part: str, groups: int | None) -> str | None:
 
 
 def rank_groups(
-    frame: pd.DataFrame, keys: Sequence[str], measures: Sequence[str], rank: Sequence[str], top: int | None
+    frame: pd.DataFrame,
+    keys: Sequence[str],
+    measures: Sequence[str],
+    rank: Sequence[str],
+    top: int | None,
+    largest: Sequence[str] = (),
 ) -> pd.DataFrame:
     """Rank groups by size, and give each its place in the result.
 
@@ -56,12 +61,14 @@ def rank_groups(
     keys
         The columns that name a group; a null in the last key means that the log names no group.
     measures
-        The columns of counts.
+        The columns of counts, sums and largest values.
     rank
-        The measures whose sum is the size of a group.
+        The measures whose sum is the size of a group; null is 0.
     top
         How many named groups have their own place. The other named groups share one place, and so do
         the missing groups. None gives each group its own place.
+    largest
+        The measures that are largest values, not sums.
 
     Returns
     -------
@@ -69,7 +76,7 @@ def rank_groups(
         A row is a group: `keys`, its ``place`` (from 0), and its ``part``: ``named``, ``other`` or
         ``missing``. Named groups come first, the largest first, then others, then missing.
     """
-    totals = frame.groupby(list(keys), dropna=False, sort=False)[list(measures)].sum().reset_index()
+    totals = _together(frame.groupby(list(keys), dropna=False, sort=False), measures, largest).reset_index()
     totals["size"] = totals[list(rank)].sum(axis=1)
     totals["missing"] = totals[keys[-1]].isna()
     totals = totals.sort_values(["missing", "size", *keys], ascending=[True, False, *[True] * len(keys)])
@@ -97,7 +104,13 @@ def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     return found
 
 
-def sum_by_rank(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], measures: Sequence[str]) -> pd.DataFrame:
+def sum_by_rank(
+    frame: pd.DataFrame,
+    places: pd.DataFrame,
+    by: Sequence[str],
+    measures: Sequence[str],
+    largest: Sequence[str] = (),
+) -> pd.DataFrame:
     """Add up the counts of each place.
 
     Parameters
@@ -109,7 +122,9 @@ def sum_by_rank(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], me
     by
         More columns to group by, such as a time bin.
     measures
-        The columns of counts.
+        The columns of counts, sums and largest values.
+    largest
+        The measures that are largest values: of these, a place has the largest, or null if there is none.
 
     Returns
     -------
@@ -118,4 +133,11 @@ def sum_by_rank(frame: pd.DataFrame, places: pd.DataFrame, by: Sequence[str], me
     """
     keys = [column for column in places.columns if column not in ("place", "part")]
     placed = frame.merge(places, on=keys, how="left", validate="many_to_one")
-    return placed.groupby([*by, "place"], dropna=False, sort=True)[list(measures)].sum()
+    return _together(placed.groupby([*by, "place"], dropna=False, sort=True), measures, largest)
+
+
+def _together(grouped: Any, measures: Sequence[str], largest: Sequence[str]) -> pd.DataFrame:
+    sums = [name for name in measures if name not in largest]
+    found = [grouped[names].agg(how) for names, how in ((sums, "sum"), ([*largest], "max")) if names]
+    together: pd.DataFrame = pd.concat(found, axis=1)[[*measures]]
+    return together
