@@ -204,10 +204,10 @@ def as_plot(describe: Callable[P, Drawing]) -> PlotFunction[P]:
     return cast("PlotFunction[P]", draw)
 
 
-def nothing(title: str, words: str) -> Drawing:
-    """Return a drawing without data that gives the reason."""
+def nothing(title: str, words: str, reason: str = "") -> Drawing:
+    """Return a drawing without data that gives the reason, by default that no query matches."""
     axis = Axis("", 0, 1)
-    return Drawing(title, words, axis, axis, height=160, nothing=why_empty(words))
+    return Drawing(title, words, axis, axis, height=160, nothing=reason or why_empty(words))
 
 
 def share_time(drawings: Sequence[Drawing]) -> list[Drawing]:

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frontierlab.filters.top import unnamed
 from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.series import Number, groups_over_time
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, Scale, check_frame, known, words_of
 
@@ -17,8 +17,6 @@ __all__ = [
     "long_queries_per_schema",
     "queries_over_time",
 ]
-
-_DASHES = ("solid", "dashed", "dashdot")
 
 
 @as_plot
@@ -49,7 +47,7 @@ def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None
 
     See `frontierlab.plots` for the parameters.
     """
-    return _long(frame, "long_queries_per_schema", ["db", "schema"], "schema", selection, scale)
+    return _long(frame, "long_queries_per_schema", "schema", selection, scale)
 
 
 @as_plot
@@ -58,36 +56,14 @@ def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, 
 
     See `frontierlab.plots` for the parameters.
     """
-    return _long(frame, "long_queries_per_node", ["db", "schema", "nodefullpath"], "folder", selection, scale)
+    return _long(frame, "long_queries_per_node", "folder", selection, scale)
 
 
-def _long(
-    frame: pd.DataFrame, name: str, keys: Sequence[str], what: str, selection: str | None, scale: Scale
-) -> Drawing:
-    check_frame(frame, name, ["time", *keys, "part", "groups", "queries"])
+def _long(frame: pd.DataFrame, name: str, group: str, selection: str | None, scale: Scale) -> Drawing:
     threshold = f"{frame.attrs.get('threshold_ms', 1000):,} ms"
-    title = f"Long queries ({threshold} or more) per {what}"
-    wide, lines = _apart(frame, keys)
-    return _drawn(wide, lines, title, "long queries in {bin}", "queries", selection, scale)
-
-
-def _apart(frame: pd.DataFrame, keys: Sequence[str]) -> tuple[pd.DataFrame, list[Line]]:
-    """Return a frame with one column per group, and the lines of these columns."""
-    # every bin has all groups, in the same order
-    count = int((frame["time"] == frame["time"].iloc[0]).sum()) if len(frame) else 0
-    heads = frame.iloc[:count]
-    varying = [*(key for key in keys[:-1] if heads[key].nunique() > 1), keys[-1]]
-    columns, lines = {"time": frame["time"].iloc[::count].array} if count else {}, []
-    for place, row in enumerate(heads.to_dict("records")):
-        named = " · ".join(str(row[key]) for key in varying if not pd.isna(row[key]))
-        colour, dash = COLOURS[place % len(COLOURS)], _DASHES[place // len(COLOURS) % len(_DASHES)]
-        lines.append(Line(f"s{place}", unnamed(row["part"], row["groups"]) or named, colour, dash))
-        for suffix in ("", "_before"):
-            if f"queries{suffix}" in frame:
-                columns[f"s{place}{suffix}"] = frame[f"queries{suffix}"].iloc[place::count].array
-    wide = pd.DataFrame(columns)
-    wide.attrs = frame.attrs
-    return wide, lines
+    title = f"Long queries ({threshold} or more) per {group}"
+    number = Number("queries", "long queries in {bin}", "queries")
+    return groups_over_time(frame, name, group, number, title=title, selection=selection, scale=scale)
 
 
 def _drawn(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -75,12 +76,12 @@ def stepped(
     axis: str,
     **more: Any,
 ) -> Drawing:
-    """Draw lines over bins from `left` to `right`.
+    r"""Draw lines over bins from `left` to `right`.
 
     Parameters
     ----------
     frame
-        A row is a bin.
+        A row is a bin; null is a gap in the line. If there is a column *x*\ ``_text``, it has the hover texts of *x*.
     lines
         The lines; each has a dotted line of its values before if the frame has them.
     left, right
@@ -113,13 +114,13 @@ def stepped(
         legend.append(("before", range(len(lines), len(marks))))
     highest = frame[columns].max(axis=1).fillna(0)
     tops = np.maximum(drawn(highest, log=False), 1)
-    bins: dict[str, Any] = {**texts, "left": left, "right": right, "top": tops}
+    floor = _floor(frame[columns]) if log else 0.0
+    bins: dict[str, Any] = {**texts, "left": left, "right": right, "top": tops, "bottom": np.full(len(left), floor)}
     for line in lines:
         bins[f"{line.column}_text"] = _texts(frame, line.column, unit)
-    floor = FLOOR if log else 0
-    look = {"left": "left", "right": "right", "top": "top", "bottom": floor, "alpha": 0, "hover_alpha": 0.1}
-    label = f"{axis}{' (logarithmic, from zero)' if log else ''}"
-    y = Axis(label, floor, _end(float(highest.max()), log), kind="log" if log else "linear", form="0,0[.]0")
+    look = {"left": "left", "right": "right", "top": "top", "bottom": "bottom", "alpha": 0, "hover_alpha": 0.1}
+    label = f"{axis} (logarithmic{', from zero' if floor == FLOOR else ''})" if log else axis
+    y = Axis(label, floor, _end(float(highest.max()), floor), kind="log" if log else "linear", form="0,0[.]0")
     return Drawing(
         title,
         words,
@@ -135,22 +136,34 @@ def stepped(
     )
 
 
-def _end(highest: float, log: bool) -> float:
+def _floor(numbers: pd.DataFrame) -> float:
+    """Return the lower end of a logarithmic axis: that of zero, or, above it, a power of ten if no number is zero."""
+    values = numbers.to_numpy(dtype="float64", na_value=np.nan)
+    lowest = float(np.nanmin(values)) if np.isfinite(values).any() else 0.0
+    return max(FLOOR, 10.0 ** math.floor(math.log10(lowest))) if lowest > 0 else FLOOR
+
+
+def _end(highest: float, floor: float) -> float:
     """Return the upper end of an axis, a little above the highest value."""
     highest = max(highest, 1.0)
-    return highest * float((highest / FLOOR) ** _ROOM) if log else (1 + _ROOM) * highest
+    return highest * float((highest / floor) ** _ROOM) if floor else (1 + _ROOM) * highest
 
 
 def _step(edges: np.ndarray[Any, Any], counts: pd.Series[Any], line: Line, log: bool) -> Mark:
     values = drawn(counts, log)
+    gaps = np.flatnonzero(np.isnan(values))
+    gaps = gaps[gaps > 0]  # a step before a gap ends where the gap begins
+    x, y = np.insert(edges, gaps, edges[gaps]), np.insert(np.append(values, values[-1]), gaps, values[gaps - 1])
     look = {"x": "x", "y": "y", "mode": "after", "line_color": line.colour, "line_width": 2, "line_dash": line.dash}
-    return Mark("step", {"x": edges, "y": np.append(values, values[-1])}, look, {"line_alpha": 0.1})
+    return Mark("step", {"x": x, "y": y}, look, {"line_alpha": 0.1})
 
 
 def _texts(frame: pd.DataFrame, column: str, unit: str) -> list[str]:
-    texts = [format_number(value, unit) for value in frame[column]]
-    if f"{column}_before" not in frame:
-        return texts
-    return [
-        f"{now}; before {format_number(then, unit)}" for now, then in zip(texts, frame[f"{column}_before"], strict=True)
-    ]
+    now, then = (_formatted(frame, f"{column}{suffix}", unit) for suffix in ("", "_before"))
+    return [f"{text}; before {before}" for text, before in zip(now, then, strict=True)] if then else now
+
+
+def _formatted(frame: pd.DataFrame, column: str, unit: str) -> list[str]:
+    if f"{column}_text" in frame:
+        return frame[f"{column}_text"].tolist()
+    return [format_number(value, unit) for value in frame[column]] if column in frame else []
