@@ -26,8 +26,9 @@ Bins are half open and aligned to the epoch, or to 0 ms. Empty bins have rows to
 if the log does not say whether it was cached. If no query matches, the frame has no rows.
 ``attrs`` of a frame holds what a plot needs: the filter's name and the selection in words. ``attrs["answered"]``
 says what answered: ``engine`` (``duckdb`` or ``spark``), ``from`` (``summary`` or ``queries``) and ``seconds``.
-``attrs["notes"]``, if it is there, has sentences on why the figures are partial: gaps between datasets, or a dataset
-that was extracted with a selection, and lacks some of these queries. If it lacks all of them, `NotExtracted` warns.
+``attrs["notes"]``, if it is there, has sentences on why the figures are partial: gaps between datasets; a dataset
+that was extracted with a selection, and lacks some of these queries (if it lacks all of them, `NotExtracted` warns);
+or a name or a value that the log gives for none of the queries.
 
 If possible, a filter reads the summaries of a dataset (`frontierlab.storage.summaries`) instead of its rows. The
 statement is the same, with sums in place of counts. The result is the same, but faster. It mostly applies when
@@ -56,6 +57,12 @@ from frontierlab.filters.counts import (
     uncached_by_kind,
 )
 from frontierlab.filters.durations import queries_by_dbtime, queries_by_querytime
+from frontierlab.filters.groups_over_time import (
+    bytes_per_answer_over_time,
+    cached_share_over_time,
+    failures_over_time,
+    threads_over_time,
+)
 from frontierlab.filters.over_time import (
     bytes_over_time,
     long_queries_per_node,
@@ -72,9 +79,11 @@ from frontierlab.filters.shares import (
 
 __all__ = [
     "bytes_over_time",
+    "bytes_per_answer_over_time",
     "bytes_share_per_node",
     "bytes_share_per_schema",
     "cached_per_schema",
+    "cached_share_over_time",
     "cached_share_per_node",
     "cached_share_per_schema",
     "cost_per_node",
@@ -85,6 +94,7 @@ __all__ = [
     "cost_per_tag",
     "cost_per_task",
     "dbtime_percentiles",
+    "failures_over_time",
     "long_queries_per_node",
     "long_queries_per_schema",
     "payload_per_node",
@@ -95,5 +105,6 @@ __all__ = [
     "queries_per_db",
     "queries_per_schema",
     "querytime_percentiles",
+    "threads_over_time",
     "uncached_by_kind",
 ]

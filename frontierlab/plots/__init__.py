@@ -40,6 +40,12 @@ from frontierlab.plots.counts import (
     uncached_by_kind,
 )
 from frontierlab.plots.durations import queries_by_dbtime, queries_by_querytime
+from frontierlab.plots.groups_over_time import (
+    bytes_per_answer_over_time,
+    cached_share_over_time,
+    failures_over_time,
+    threads_over_time,
+)
 from frontierlab.plots.linking import link
 from frontierlab.plots.over_time import (
     bytes_over_time,
@@ -58,9 +64,11 @@ from frontierlab.plots.shares import (
 
 __all__ = [
     "bytes_over_time",
+    "bytes_per_answer_over_time",
     "bytes_share_per_node",
     "bytes_share_per_schema",
     "cached_per_schema",
+    "cached_share_over_time",
     "cached_share_per_node",
     "cached_share_per_schema",
     "cost_per_node",
@@ -71,6 +79,7 @@ __all__ = [
     "cost_per_tag",
     "cost_per_task",
     "dbtime_percentiles",
+    "failures_over_time",
     "link",
     "long_queries_per_node",
     "long_queries_per_schema",
@@ -83,6 +92,7 @@ __all__ = [
     "queries_per_schema",
     "querytime_percentiles",
     "save",
+    "threads_over_time",
     "uncached_by_kind",
     "what_changed",
 ]

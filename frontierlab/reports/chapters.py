@@ -21,6 +21,8 @@ CHAPTERS = {
         "long_queries_per_schema",
         "long_queries_per_node",
         "querytime_percentiles",
+        "failures_over_time",
+        "threads_over_time",
     ),
     "How long queries took": ("queries_by_querytime", "queries_by_dbtime"),
     "Folders": ("cached_share_per_node", "payload_per_node", "bytes_share_per_node", "cost_per_node"),
@@ -29,7 +31,7 @@ CHAPTERS = {
 """The names of the filters in a report, by chapter and in order."""
 
 _BEYOND = {
-    "Over time": ("dbtime_percentiles",),
+    "Over time": ("dbtime_percentiles", "cached_share_over_time", "bytes_per_answer_over_time"),
     "Folders": ("cost_per_tag",),
 }  # a report would take longer with them, and tell little more
 

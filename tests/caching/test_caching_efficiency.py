@@ -48,6 +48,14 @@ def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, home: Path
     assert not [*home.glob(".counting-*")]
 
 
+def test_answers_over_time_have_the_same_bytes(dataset: Dataset, figures: pd.DataFrame) -> None:
+    frame = fl.filters.bytes_per_answer_over_time(dataset, top=None, bin_seconds=3600)
+    found = frame.fillna({"tagname": counting.UNKNOWN_TAG}).dropna(subset=KEY).groupby([*KEY])["bytes"].sum()
+    served = figures.set_index([*KEY])["bytes_served"].sort_index()
+    pd.testing.assert_series_equal(found[found > 0], served[served > 0], check_names=False)
+    assert (served > 0).sum() > 100
+
+
 @pytest.mark.spark
 def test_spark_gives_the_same_figures(
     dataset: Dataset,

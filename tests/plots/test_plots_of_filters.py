@@ -44,6 +44,10 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
             "frontierserver": f"frontier{n % 3}.example",
             "computingsite": "CERN",
             "squid": None,
+            "initthreads": n % 50 if n % 9 else None,
+            "tagname": ["PixCalib-RUN2-00", "none", None][n % 3],
+            "since": 10 if n % 4 else -1,
+            "until": 20 if n % 4 else -1,
         }
         for n in range(720)
     ]
@@ -72,7 +76,7 @@ def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, cap
     words = "db CONDBR2, from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC"
     assert any(title.replace("\n", " ").startswith(words) for title in titles(plot))
     assert len(titles(plot)) == 2
-    units = ("queries", "%", "kB", "ms", "time (UTC)")
+    units = ("queries", "%", "kB", "bytes", "ms", "threads", "time (UTC)")
     axes = [axis.axis_label for axis in (*plot.xaxis, *plot.yaxis) if axis.axis_label]
     assert axes
     assert all(any(unit in label for unit in units) for label in axes)

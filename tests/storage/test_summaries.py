@@ -22,7 +22,7 @@ from frontierlab.engines import Logs, ask
 from frontierlab.filters import filter
 from frontierlab.filters.bins import TimeBins, ValueBins
 from frontierlab.filters.expressions import KIND
-from frontierlab.filters.measures import Count, Sum
+from frontierlab.filters.measures import Count, Largest, Sum
 from frontierlab.filters.needs import Expression, Need
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
@@ -35,7 +35,7 @@ from tests.support.logs import START, make_dataset, table
 DAY = datetime(2026, 10, 1, tzinfo=UTC)
 FROM_A_SUMMARY = {
     **dict.fromkeys(["queries_over_time", "bytes_over_time"], "periods"),
-    **dict.fromkeys(["queries_per_db", "uncached_by_kind"], "periods"),
+    **dict.fromkeys(["queries_per_db", "uncached_by_kind", "failures_over_time"], "periods"),
     **dict.fromkeys(["long_queries_per_schema", "long_queries_per_node"], "long queries"),
     **dict.fromkeys(["queries_per_schema", "cached_per_schema", "payload_per_schema", "payload_per_node"], "folders"),
     **dict.fromkeys(["cached_share_per_schema", "cached_share_per_node"], "folders"),
@@ -243,9 +243,8 @@ conditions = st.sampled_from(
         "NOT cached",
     ]
 )
-measures = st.builds(Count, conditions) | st.builds(
-    Sum, st.sampled_from(["fsize", "querytime", "iov_since"]), conditions
-)
+columns = st.sampled_from(["fsize", "querytime", "iov_since"])
+measures = st.builds(Count, conditions) | st.builds(Sum, columns, conditions) | st.builds(Largest, columns, conditions)
 any_question = st.builds(
     Question,
     st.fixed_dictionaries({"a": st.just(Count()), "b": measures, "c": measures}),

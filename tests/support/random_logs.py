@@ -94,8 +94,10 @@ def _row(draw: random.Random, few: list[str]) -> dict[str, Any]:
         "taskid": maybe(lambda: draw.choice([0, 1, 2, 2**31, 2**53 + 1, 2**63 - 1, -1])),
         **{name: flag() for name in ("cached", "disconn", "rejected", "procerror")},
         **{name: maybe(spent) for name in ("querytime", "dbtime")},
-        "fsize": maybe(lambda: draw.choice([0, 1, 999, 2**40])),
-        "since": maybe(lambda: draw.choice([-1, -1, 0, 2**62])),
+        "fsize": maybe(lambda: draw.choice([0, 1, 999, 2**40, -3])),
+        "since": maybe(lambda: draw.choice([-1, -1, 0, 5, 2**62])),
+        "until": maybe(lambda: draw.choice([-1, 0, 5, 2**62, 2**63 - 1])),
+        "initthreads": maybe(lambda: draw.choice([0, 7, 63, 400, 2**53 + 1, -1])),
         **{
             name: maybe(lambda: draw.choice(["s1", "s2", *few]))
             for name in ("tagname", "taskname", "frontierserver", "computingsite", "squid")

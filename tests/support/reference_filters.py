@@ -90,6 +90,28 @@ def total(column: str, test: Callable[[Row], bool] = always) -> Measure:
     return lambda rows: sum(row[column] or 0 for row in rows if test(row))
 
 
+def largest(column: str) -> Measure:
+    return lambda rows: max((row[column] for row in rows if row[column] is not None), default=None)
+
+
+def given(column: str) -> Callable[[Row], bool]:
+    return lambda row: row[column] is not None
+
+
+def answered(row: Row) -> bool:
+    """Whether a query got an answer with a body: it has an IOV, was served and not cached, and has a size."""
+    since, until = (-1 if row[limit] is None else row[limit] for limit in ("since", "until"))
+    return 0 <= since <= until and uncached(row) and not failed(row) and (row["fsize"] or 0) > 0
+
+
+FAILURES = {flag: count(lambda row, flag=flag: kind(row) == flag) for flag in ("rejected", "disconn", "procerror")}
+THREADS = {
+    "queries": count(),
+    "with_initthreads": count(given("initthreads")),
+    "largest": largest("initthreads"),
+    "sum": total("initthreads"),
+}
+ANSWERS = {"queries": count(), "answers": count(answered), "bytes": total("fsize", answered)}
 CACHED = {
     "cached": count(lambda row: row["cached"] is True),
     "not_cached": count(uncached),
@@ -194,7 +216,7 @@ class Asked:
     labels: Mapping[str, Measure] = field(default_factory=dict)
     values: Mapping[str, Measure] = field(default_factory=dict)
     top: int | None = None
-    rank: str | None = None
+    rank: tuple[str, ...] = ()
 
     def chosen(self, rows: Sequence[Row], selection: Selection) -> list[Row]:
         selected = selects(selection)
@@ -251,7 +273,27 @@ def _percentiles(column: str, of: Callable[[Row], bool] = always) -> Callable[..
 
 
 def _costs(*keys: str, **more: Any) -> Callable[..., Asked]:
-    return lambda top=20, rank_by="queries": Asked(COSTS, keys, top=top, rank=rank_by, **more)
+    return lambda top=20, rank_by="queries": Asked(COSTS, keys, top=top, rank=(rank_by,), **more)
+
+
+GROUP: dict[str, tuple[str, ...]] = {
+    "kind": (),
+    "server": ("frontierserver",),
+    "task": ("taskid",),
+    "site": ("computingsite",),
+    "squid": ("squid",),
+    "folder": NODE,
+    "tag": TAG,
+}
+
+
+def _groups_over_time(measures: Mapping[str, Measure], rank: Sequence[str], by: str) -> Callable[..., Asked]:
+    def ask(by: str = by, bin_seconds: float = 300, top: int | None = 10) -> Asked:
+        labels = {"taskname": last_name} if by == "task" else {}
+        bins = TimeBin(round(1000 * bin_seconds))
+        return Asked(measures, GROUP[by], bins=bins, labels=labels, top=top, rank=(*rank,))
+
+    return ask
 
 
 ASKED: dict[str, Callable[..., Asked]] = {
@@ -273,6 +315,12 @@ ASKED: dict[str, Callable[..., Asked]] = {
     "long_queries_per_node": _long(NODE),
     "querytime_percentiles": _percentiles("querytime"),
     "dbtime_percentiles": _percentiles("dbtime", uncached),
+    "failures_over_time": _groups_over_time({"queries": count(), **FAILURES}, [*FAILURES], "kind"),
+    "threads_over_time": _groups_over_time(THREADS, ["largest"], "server"),
+    "bytes_per_answer_over_time": _groups_over_time(ANSWERS, ["bytes"], "tag"),
+    "cached_share_over_time": _groups_over_time(
+        {"queries": count(), "cached": CACHED["cached"], "unknown": CACHED["unknown"]}, ["queries"], "site"
+    ),
     "cost_per_task": _costs("taskid", labels={"taskname": last_name}),
     "cost_per_server": _costs("frontierserver"),
     "cost_per_site": _costs("computingsite"),
@@ -315,7 +363,7 @@ def _placed(asked: Asked, rows: Sequence[Row]) -> list[tuple[dict[str, Any], lis
 
     def order(key: Key) -> tuple[Any, ...]:
         counts = asked.counts(groups[key])
-        size = counts[asked.rank] if asked.rank else sum(counts.values())
+        size = sum(counts[name] or 0 for name in asked.rank or counts)
         return key[-1] is None, -size, *((part is None, "" if part is None else part) for part in key)
 
     ordered = sorted(groups, key=order)
@@ -366,7 +414,20 @@ def _derived(name: str, rows: Rows) -> Rows:
             | dict(zip(PERCENTILES, row["percentiles"] or [None] * 3, strict=True))
             for row in rows
         ]
-    if name.startswith("cached_share"):
+    if name == "failures_over_time":
+        for row in rows:
+            row["failures"] = sum(row[flag] for flag in FAILURES)
+            _add_percent(row, ["failures"], row["queries"])
+    elif name == "threads_over_time":
+        for row in rows:
+            row["mean"] = _quotient(row.pop("sum"), row["with_initthreads"])
+    elif name == "bytes_per_answer_over_time":
+        for row in rows:
+            row["bytes_per_answer"] = _quotient(row["bytes"], row["answers"])
+    elif name == "cached_share_over_time":
+        for row in rows:
+            _add_percent(row, ["cached"], row["queries"])
+    elif name.startswith("cached_share"):
         for row in rows:
             _add_percent(row, [*CACHED], sum(row[column] for column in CACHED))
     for column in COSTS if name.startswith("cost_") else BYTES if name.startswith("bytes_share") else ():
@@ -378,6 +439,10 @@ def _derived(name: str, rows: Rows) -> Rows:
 
 def _add_percent(row: dict[str, Any], columns: Sequence[str], whole: int) -> None:
     row |= {f"{column}_percent": 100 * row[column] / whole if whole else None for column in columns}
+
+
+def _quotient(part: int, whole: int) -> float | None:
+    return part / whole if whole else None
 
 
 # ---- what changed ------------------------------------------------------------------------------------
