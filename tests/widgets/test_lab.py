@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -49,6 +49,11 @@ def pixels(place: Locator) -> np.ndarray:
     return np.asarray(Image.open(io.BytesIO(place.screenshot())).convert("RGB")).astype(int)
 
 
+# How many figures of the page have this text above them.
+WITH_WORDS = """(words) => Math.max(...Bokeh.documents.flatMap((one) => one.roots()).map((root) =>
+    [...root.references()].filter(({ text }) => text === words).length))"""
+
+
 def share(picture: np.ndarray, colour: tuple[int, int, int]) -> float:
     """Which share of a picture has a colour, or nearly."""
     return float((np.abs(picture - np.array(colour)).max(axis=2) < 24).mean())
@@ -66,8 +71,11 @@ def until_drawn(lab: Lab, figures: int) -> list[Locator]:
     return lab.panel.locator(".bk-Figure").all()
 
 
-def drag(lab: Lab, figure: Locator) -> None:
-    """Drag over a fifth of a figure; again if the first move came so late that Bokeh takes the drag for a press."""
+def drag(lab: Lab, figure: Locator, meanwhile: Callable[[], object]) -> None:
+    """Drag over a fifth of a figure, and do something in the middle of the drag.
+
+    It is done again if the first move came so late that Bokeh takes the drag for a press.
+    """
     figure.scroll_into_view_if_needed()
     box = figure.bounding_box()
     assert box is not None
@@ -76,6 +84,8 @@ def drag(lab: Lab, figure: Locator) -> None:
     for _ in range(10):  # on a busy machine
         lab.page.mouse.move(left, y)
         lab.page.mouse.down()
+        lab.page.mouse.move((left + right) / 2, y, steps=5)
+        meanwhile()
         lab.page.mouse.move(right, y, steps=5)
         lab.page.mouse.up()
         if lab.page.evaluate("window.stillBeforeDrag") < PRESS:
@@ -423,13 +433,23 @@ class TestExplore:
         few.button("Close").click()
         expect(code).to_be_hidden()
 
-    def test_a_brushed_range_is_the_window_and_can_be_undone(self, few: Lab) -> None:
+    def test_a_range_brushed_while_figures_change_is_the_window_and_can_be_undone(self, few: Lab) -> None:
         few.panel.get_by_role("tab", name="Over time").click()
-        until_drawn(few, FEW["Over time"])
-        expect(few.button("CSV")).to_be_enabled()  # no figure changes any more: that would end the drag
-        drag(few, until_drawn(few, FEW["Over time"])[0])
-        expect(few.panel.get_by_text("Selected:")).to_contain_text("from 2026-10-01 ")
+        expect(few.button("CSV")).to_be_enabled()
+        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
+
+        def change_the_figures() -> None:
+            few.field("database").select_option(label=name)
+            expect(few.panel.get_by_text("Selected: db CONDBR2")).to_be_visible()
+            few.page.wait_for_timeout(500)  # by now the figures of all queries cannot be saved
+            expect(few.button("CSV")).to_be_enabled()
+            assert not few.page.evaluate(WITH_WORDS, "db CONDBR2")  # they wait, or they would end the drag
+
+        drag(few, until_drawn(few, FEW["Over time"])[0], change_the_figures)
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("db CONDBR2, from 2026-10-01 ")
         assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
+        few.button("Undo").click()
+        few.page.wait_for_function(f"({WITH_WORDS})('db CONDBR2') === {FEW['Over time']}", timeout=LONG)
         few.button("Undo").click()
         expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
 
@@ -439,12 +459,7 @@ class TestExplore:
             figure.evaluate("one => { one.isTheSame = true }")
         name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
         few.field("database").select_option(label=name)
-        few.page.wait_for_function(
-            """([words, count]) => Bokeh.documents.some((one) => one.roots().some((root) =>
-                [...root.references()].filter(({ text }) => text === words).length === count))""",
-            arg=["db CONDBR2", FEW["Over time"]],
-            timeout=LONG,
-        )
+        few.page.wait_for_function(f"({WITH_WORDS})('db CONDBR2') === {FEW['Over time']}", timeout=LONG)
         expect(few.button("CSV")).to_be_enabled()
         updated = until_drawn(few, FEW["Over time"])
         assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]

@@ -3,6 +3,7 @@
 
 const LOOK = 50; // ms between two looks whether BokehJS is there
 const LATE = 10_000; // ms after which the page says what it waits for
+const LONGEST = 60_000; // ms that changes of the figures wait for the end of a drag
 const AGAIN = 10_000; // ms without an answer after which it is asked for again, by another figure of the page first
 
 // each widget has a module of its own, so what the figures of a page share is in the page
@@ -56,7 +57,46 @@ function keepUpToDate(view) {
   watch();
 }
 
+// A change of a figure ends the drag of a box in it, so changes wait for the end of the drag.
+function waitForDrags(el) {
+  const waiting = [];
+  let late = null; // a timer while a button is down in the figures
+  const go = () => {
+    for (const change of waiting.splice(0)) {
+      try {
+        change();
+      } catch (error) {
+        reportError(error); // and make the other changes
+      }
+    }
+  };
+  const end = () => {
+    if (late === null) return;
+    clearTimeout(late);
+    late = null;
+    setTimeout(go); // the figures hear of the end first
+  };
+  const begin = () => {
+    clearTimeout(late);
+    late = setTimeout(end, LONGEST);
+  };
+  const listening = new AbortController();
+  const options = { capture: true, signal: listening.signal };
+  el.addEventListener("pointerdown", begin, options);
+  window.addEventListener("pointerup", end, options);
+  window.addEventListener("pointercancel", end, options);
+  window.addEventListener("pointermove", ({ buttons }) => buttons === 0 && end(), options); // the end was not heard
+  return {
+    after: (act) => (...given) => {
+      if (late === null && waiting.length === 0) act(...given);
+      else waiting.push(() => act(...given));
+    },
+    stop: () => listening.abort(),
+  };
+}
+
 function render({ model, el }) {
+  const drags = waitForDrags(el);
   let view = null;
   let last = 0; // the number of the last draw; a draw that another has overtaken is dropped
 
@@ -77,6 +117,8 @@ function render({ model, el }) {
       const drawn = await model.widget_manager.create_view(await model.widget_manager.get_model(id));
       if (mine !== last) return void drawn.remove();
       keepUpToDate(drawn);
+      drawn.render = drags.after(drawn.render);
+      drawn._consume_patch = drags.after(drawn._consume_patch.bind(drawn));
       // what the kernel changed is not told to it again: it can be older than what the kernel has by then
       const tell = drawn._change_event.bind(drawn);
       drawn._change_event = (event) => event.sync && tell(event);
@@ -96,6 +138,7 @@ function render({ model, el }) {
   draw();
   return () => {
     last += 1;
+    drags.stop();
     if (asked.by === model) asked.at = -Infinity; // nobody takes its answer now
     model.off("msg:custom", take);
     model.off("change:view", draw);
