@@ -84,9 +84,9 @@ class DatasetFields(widgets.VBox):
         return read_text(text).single or text.strip()
 
     def _show_period(self) -> None:
-        told = ""
-        if _period_in(self._panel.dataset) and "dataset" not in self._panel.invalid:
-            period = opened(self._panel.dataset, self._panel.require_settings())
+        told, panel = "", self._panel
+        if _period_in(panel.dataset) and "dataset" not in panel.invalid and panel.settings is not None:
+            period = opened(panel.dataset, panel.settings)
             told = f"Period: {_in_words(cast('Period', period))}"
         self._period.value = f'<span class="frontierlab-quiet">{escape(told)}</span>'
 
