@@ -15,8 +15,8 @@ from frontierlab.cli.group import LazyGroup
 __all__ = ["COMMANDS", "main", "root"]
 
 COMMANDS = (
-    *("overview", "extract", "datasets", "ask", "sql", "report", "caching", "changes", "checks"),
-    *("catalogue", "nights", "jobs", "worker", "config", "completion"),
+    *("overview", "extract", "datasets", "ask", "sql", "report", "diagnose", "caching", "changes"),
+    *("checks", "catalogue", "nights", "jobs", "worker", "config", "completion"),
 )
 """The commands, in the order of ``--help``; each is a module of `frontierlab.cli.commands`."""
 

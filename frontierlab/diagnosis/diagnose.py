@@ -30,7 +30,7 @@ _CHRONIC_TIMES = 5  # the rate of all tasks
 
 
 def diagnose(
-    source: Source,
+    dataset: Source,
     *,
     selection: Selection | None = None,
     settings: Settings | None = None,
@@ -53,7 +53,7 @@ def diagnose(
 
     Parameters
     ----------
-    source
+    dataset
         A dataset, the name of one, a list of these, a period, logs, or a Spark DataFrame.
     selection
         The queries to diagnose; by default all.
@@ -71,7 +71,7 @@ def diagnose(
     Raises
     ------
     InvalidRequestError
-        The source has no logs, the selection is not one, or it selects no query.
+        `dataset` has no logs, the selection is not one, or it selects no query.
     DatasetError
         A dataset is incomplete, or was changed meanwhile.
     StatementError, SparkError
@@ -80,7 +80,7 @@ def diagnose(
         A `frontierlab.cancellable` block around the call was cancelled. Nothing was written.
     """
     chosen = as_selection(selection)
-    logs = as_logs(source, settings=settings)
+    logs = as_logs(dataset, settings=settings)
     meter = ProgressMeter("reading", _STEPS)
     with reporting(progress, "steps") as report:
 

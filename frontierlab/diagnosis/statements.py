@@ -32,9 +32,9 @@ _SERVED = "NOT cached AND NOT failed"
 _PAYLOAD = f"{_SERVED} AND (since >= 0 OR until >= 0)"
 _FOLDER = "db, schema, nodefullpath, tagname"
 
-# Athena asks for IOVs that begin at a multiple of a third of their width; ties of a product are not met
-_THIRD = "greatest(floor((until - since - pmod(until - since, 3)) * 0.3333333333333333D + 0.5D), 1)"
-_OFF_GRID = f"since > 0 AND until < {_FARTHEST} AND until - since >= 3 AND pmod(since, {_THIRD}) <> 0"
+# Athena asks for IOVs that begin at a multiple of a third of their width; a width that is 0 is not known, or open
+_THIRD = "greatest(floor((width - pmod(width, 3)) * 0.3333333333333333D + 0.5D), 1)"
+_OFF_GRID = f"width >= 3 AND pmod(since, {_THIRD}) <> 0"
 _NONSENSE = f"until < since OR since >= {_FARTHEST}"
 
 
@@ -49,7 +49,7 @@ WITH asked AS (
          coalesce(iov_since, -1) AS since, coalesce(iov_until, -1) AS until
   FROM {{{{logs}}}}{{where}}
 ), counted AS (
-  SELECT *, {_FAILED} AS failed
+  SELECT *, {_FAILED} AS failed, IF(since > 0 AND until >= since AND until < {_FARTHEST}, until - since, 0) AS width
   FROM asked
 )
 """

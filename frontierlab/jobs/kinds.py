@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -35,6 +35,9 @@ from frontierlab.storage.periods import Period
 from frontierlab.storage.store import as_period, open_dataset, period
 from frontierlab.util.files import replacing
 from frontierlab.util.times import parse_time
+
+if TYPE_CHECKING:
+    from frontierlab.diagnosis.result import Diagnosis
 
 __all__ = ["JobOutcome", "KINDS", "Kind", "kind_of"]
 
@@ -204,10 +207,7 @@ class Caching(Kind):
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
         """Read the figures."""
-        path = settings.data_dir / "jobs" / _result_of(record)["file"]
-        if not path.exists():
-            raise JobError(f"The result of the job {record.id} is gone: there is no file {path}. Submit it again.")
-        return pd.read_parquet(path)
+        return _stored_frame(record, settings)
 
 
 class Report(Kind):
@@ -306,8 +306,40 @@ class Night(Kind):
         return list_nights(settings)
 
 
+class Diagnosing(Kind):
+    """Runs `frontierlab.diagnose`; the result is the frame of its incidents."""
+
+    name = "diagnosis"
+
+    def function(self) -> Callable[..., Any]:
+        """Return `frontierlab.diagnose`."""
+        from frontierlab.diagnosis.diagnose import diagnose
+
+        return diagnose
+
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check the dataset."""
+        checked_names(self.name, self.function(), given, self.more)
+        return super().arguments(settings, {**given, "dataset": _of_data_folder(given["dataset"], settings)})
+
+    def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
+        """Diagnose, and store the incidents beside the record; what limits the diagnosis becomes a warning."""
+        found: Diagnosis = self._call(record, settings, context)
+        path = context.path(".parquet")
+        with replacing(path) as temporary:
+            found.incidents.to_parquet(temporary)
+        datasets = _opened(record.arguments["dataset"], settings)
+        told_of = [*found.notes, *_warnings_of(datasets, settings)]
+        return JobOutcome({"file": path.name}, [*dict.fromkeys(told_of)])
+
+    def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
+        """Read the incidents."""
+        return _stored_frame(record, settings)
+
+
 KINDS: dict[str, Kind] = {
-    kind.name: kind for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook(), Night())
+    kind.name: kind
+    for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook(), Night(), Diagnosing())
 }
 """All kinds by name."""
 
@@ -329,6 +361,14 @@ def _result_of(record: JobRecord) -> dict[str, Any]:
     if record.result is None:
         raise JobError(f"The job {record.id} has no result: it is {record.state}.")
     return record.result
+
+
+def _stored_frame(record: JobRecord, settings: Settings) -> pd.DataFrame:
+    """Read the frame that a job stored beside its record."""
+    path = settings.data_dir / "jobs" / _result_of(record)["file"]
+    if not path.exists():
+        raise JobError(f"The result of the job {record.id} is gone: there is no file {path}. Submit it again.")
+    return pd.read_parquet(path)
 
 
 def _warnings_of(period: Period, settings: Settings) -> list[str]:

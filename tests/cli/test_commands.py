@@ -35,6 +35,7 @@ OWN = {
     "frontierlab sql": {"dataset"},
     "frontierlab changes": {"dataset", "later", "compare", "fail_over"},
     "frontierlab checks": {"datasets", "index"},
+    "frontierlab diagnose": {"datasets", "output"},
     "frontierlab overview": {"output"},
     "frontierlab caching efficiency": {"store"},
     "frontierlab caching explain": {"since", "until"},
@@ -178,7 +179,9 @@ def test_an_example_works(
         stdin = Path(words.pop()).read_text()
         words.pop()
     done = run(*words[1:], stdin=stdin)
-    assert done.exit_code == (1 if words[1] == "checks" else 0), done.stderr  # the sample has an hour with faults
+    assert done.exit_code == (1 if words[1] in ("checks", "diagnose") else 0), (
+        done.stderr
+    )  # the sample has an hour with faults
     assert done.stdout
     assert "Error" not in done.stderr
 

@@ -93,7 +93,9 @@ def show(call: Call, id: str) -> None:
     finds="with --wait: the job succeeded with warnings",
     interrupted=_GOES_ON,
 )
-@click.argument("kind", type=click.Choice(["extraction", "catalogue", "caching", "report", "notebook", "night"]))
+@click.argument(
+    "kind", type=click.Choice(["extraction", "catalogue", "caching", "report", "notebook", "night", "diagnosis"])
+)
 @click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
 @click.option(
     "--backend",

@@ -1,0 +1,46 @@
+"""A diagnosis as a job, and as a command."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import frontierlab as fl
+from frontierlab.sample.world.incidents import Incident, make_day
+from tests.cli.conftest import Run
+
+SLOW = Incident(
+    "slow_server",
+    "2026-10-01T10:00",
+    "2026-10-01T13:00",
+    scope={"frontierserver": "frontier1.cern.example"},
+    factor=8,
+)
+
+
+@pytest.fixture
+def dataset(empty: Path) -> fl.Dataset:
+    settings = fl.Settings()
+    return make_day(settings, 11, 12_000, incidents=[SLOW], name="day")[0]
+
+
+@pytest.mark.slow
+def test_a_job_stores_the_incidents(dataset: fl.Dataset) -> None:
+    job = fl.jobs.submit("diagnosis", backend="inline", dataset="day")
+    pd.testing.assert_frame_equal(job.result(), fl.diagnose(dataset, progress=False).incidents)
+    assert job.result()["frontierserver"].tolist() == ["frontier1.cern.example"]
+
+
+@pytest.mark.slow
+def test_the_command_tells_incidents_and_writes_the_page(dataset: fl.Dataset, run: Run, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = run("diagnose", "day", "--output", str(page))
+    assert done.exit_code == 1, done.stderr
+    assert "server frontier1.cern.example needed" in done.stdout
+    assert page.exists()
+    (row,) = map(json.loads, run("diagnose", "day", "--json").stdout.splitlines())
+    assert (row["kind"], row["frontierserver"]) == ("slow_server", "frontier1.cern.example")
+    quiet = run("diagnose", "day", "--since", "2026-10-01", "--until", "2026-10-01T09:00")
+    assert quiet.exit_code == 0
+    assert "Nothing unusual was found." in quiet.stdout
