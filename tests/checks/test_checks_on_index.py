@@ -11,6 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch, helpers
 
 import frontierlab as fl
+from frontierlab.sample import World
 from frontierlab.sample.world.loading import mapping
 from frontierlab.schema import COLUMNS
 from frontierlab.util.times import format_time, from_milliseconds
@@ -124,3 +125,20 @@ def test_each_hour_of_many_days_is_looked_at(settings: Any, extracted: Any) -> N
     assert set(found.frame["check"]) == set(found.checks)
     assert {"there is no query in this time"} < {*found.not_looked["why"]}
     same(found, fl.checks.run(extracted, *window, every="hour", settings=settings))
+
+
+@pytest.mark.parametrize("kind", ["standard", "strings"])
+def test_the_sample_has_the_findings_of_its_extraction(
+    es: Elasticsearch, elasticsearch_server: Any, data_dir: Any, index: str, kind: Any
+) -> None:
+    world = World(3_000, seed=5, malformed=0, indexable=True, numbers_as_strings=kind == "strings")
+    fl.sample.load(es, world, index, mapping=kind)
+    limits = {f"check_{name}": 1 for name in ("failed_per_server", "long_seconds", "long_queries", "unaligned_queries")}
+    limits |= {"check_failed_per_task": 0, "check_threads": 100, "check_hit_queries": 1}
+    settings = elastic_settings(elasticsearch_server, data_dir, index, **limits)
+    made = fl.extract(settings, name="sample", since="2026-10-01", until="2026-10-02", progress=False)
+    window = {"since": "2026-10-01T04:00", "until": "2026-10-02", "every": "2h"}
+    found = fl.checks.run(settings, **window)
+    assert {*found.frame["check"]} >= {"failed_per_server", "failed_per_task", "threads", "unaligned_iovs"}
+    assert len(found) > 200
+    same(found, fl.checks.run(made, settings=settings, **window))
