@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
-from frontierlab.errors import FrontierlabError, InvalidRequestError, NightError
+from frontierlab.errors import DatasetError, FrontierlabError, InvalidRequestError, NightError
 from frontierlab.extraction.run import Share
 from frontierlab.nights.due import days_due, existing, identity_of, in_order, is_settled, named
 from frontierlab.nights.records import NightRecord, NightStore, StepRecord
-from frontierlab.nights.steps import STEPS, Outcome, Work, extracted
+from frontierlab.nights.steps import MAKER, STEPS, Outcome, Work, extracted
 from frontierlab.nights.thinning import thin_old
 from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset
 from frontierlab.util.files import reason
 from frontierlab.util.progress import Progress, ProgressCallback
 
@@ -35,6 +36,8 @@ class Night:
 
     Attributes
     ----------
+    date : datetime.date
+        The day of the night, UTC.
     records : list of NightRecord
         The days that it looked at: yesterday, then earlier ones, the oldest first.
     thinned : list of str
@@ -45,6 +48,7 @@ class Night:
         The path of the page of all nights; empty if it was not written.
     """
 
+    date: date
     records: list[NightRecord] = field(default_factory=list)
     thinned: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
@@ -57,8 +61,9 @@ class Night:
 
     @property
     def findings(self) -> int:
-        """The number of findings of the checks, of all days that it looked at."""
-        return sum(len(record.findings) for record in self.records)
+        """The number of findings of the checks that were run on this date."""
+        steps = [record.step("checks") for record in self.records]
+        return sum(step.facts.get("findings", 0) for step in steps if step.night == str(self.date))
 
 
 def run(
@@ -79,10 +84,10 @@ def run(
     ``periodic_catch_up_days`` back, starting with the first day that was ever extracted. Of what is done nothing is
     done again, so the call can be repeated at any time. Yesterday comes first, then the oldest day.
 
-    The caching figures are ``partial``, and are computed again by the next night, if COOLR did not answer. A dataset
-    that was deleted after it was made is not extracted again. Rows of datasets that are older than
-    ``periodic_keep_days`` are removed (`frontierlab.storage.thinning`), if the night made the dataset under this name
-    and all wanted steps are done.
+    The caching figures are ``partial``, and are computed again by the next night, if COOLR did not answer. So is an
+    extraction that gave no query: the index may get them later. A dataset that was deleted after it was made is not
+    extracted again. Rows of datasets that are older than ``periodic_keep_days`` are removed
+    (`frontierlab.storage.thinning`), if the night made the dataset under this name and all wanted steps are done.
 
     Parameters
     ----------
@@ -139,7 +144,7 @@ class _Run:
         self.cancelled = cancelled
         self.store = NightStore(settings.data_dir)
         self.work = replace(work, require_ours=self._require_ours)
-        self.night = Night()
+        self.night = Night(today)
         self._unwritten: dict[date, NightRecord] = {}
 
     def run(self, take_over: bool) -> Night:
@@ -214,17 +219,29 @@ class _Run:
         step, dataset = record.step("extraction"), existing(record, self.settings)
         if "extraction" not in record.wanted:
             return f"there is no complete dataset {record.dataset}, and the setting periodic does not name extraction."
-        if dataset is not None:
+        if dataset is not None and not self._try_again(step, dataset):
             if not is_settled(step, dataset):  # a user extracted it, or the night's process ended at the last moment
                 self._end(record, "extraction", extracted(dataset, self.settings), identity_of(dataset))
             return ""
-        if step.state == "done":
+        if dataset is None and step.state == "done":
             return f"the dataset {record.dataset} was deleted or renamed after it had been extracted."
         self._step("extraction", record)
         dataset = existing(record, self.settings)
         if dataset is not None:
             record.steps["extraction"].dataset = identity_of(dataset)
         return f"there is no complete dataset {record.dataset}, see extraction."
+
+    def _try_again(self, step: StepRecord, dataset: Dataset) -> bool:
+        """Delete a dataset for which an earlier night found no query: the index may have got them since."""
+        if dataset.counts.kept or dataset.manifest.maker != MAKER or step.night in ("", str(self.today)):
+            return False
+        self._require_ours()
+        try:
+            dataset.delete()
+        except DatasetError as error:  # in use: it is what it was, and the next night tries again
+            _log.warning("%s", error)
+            return False
+        return True
 
     def _step(self, name: str, record: NightRecord, dataset: str = "") -> None:
         """Do one step; whatever happens is in its record, and the caller goes on with the next one."""

@@ -135,7 +135,8 @@ def extracted(dataset: Dataset, settings: Settings) -> Outcome:
     """Return the outcome of the extraction of a dataset that is complete."""
     counts = dataset.counts
     numbers = {"queries": counts.kept, "read": counts.read, "left_out": counts.left_out, "malformed": counts.malformed}
-    return Outcome(numbers, [loss.text for loss in losses(dataset, settings)])
+    state: Literal["done", "partial"] = "done" if counts.kept else "partial"
+    return Outcome(numbers, [loss.text for loss in losses(dataset, settings)], state=state)
 
 
 def _caching(work: Work) -> Outcome:

@@ -83,6 +83,18 @@ def test_without_a_source_the_night_says_so_and_is_made_up_for(settings, night, 
     assert night(3, settings).missing() == []
 
 
+def test_a_day_without_queries_is_extracted_again(settings, night, steps, tmp_path, exports):
+    export = tmp_path / "dump-2026-10-01.ndjson"
+    export.write_text('{"@timestamp": "2026-11-01T00:00:00Z"}\n')
+    [missing] = night(2, settings, source=export).missing()
+    assert missing.startswith("2026-10-01, extraction: None of 1 documents became a row of nightly-2026-10-01")
+    empty = fl.datasets.open_dataset("nightly-2026-10-01", settings)
+    assert night(2, settings, source=export).records[0].step("extraction").dataset.split()[0] == empty.manifest.id
+    assert night(3, settings).missing() == []
+    assert fl.datasets.open_dataset("nightly-2026-10-01", settings).counts.kept > 200
+    assert steps.calls[-3:] == [("checks", 1), ("report", 1), ("caching", 1)]
+
+
 def test_only_the_last_days_are_made_up_for(settings, night, steps):
     few = settings.model_copy(update={"periodic_catch_up_days": 3})
     night(2, few)
