@@ -10,6 +10,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import jobs
+from frontierlab.jobs.records import JobStore
 from frontierlab.sample import World
 from tests.services.flaky import Delay, FlakyProxy
 from tests.support.extractions import assert_is_the_world, plain
@@ -146,10 +147,11 @@ def test_a_night_outlives_the_worker_that_began_it(elastic, configure, start):
     first = start("w", "--pool=solo")
     job = jobs.submit("night", settings=settings, now=datetime(2026, 10, 2, 2, tzinfo=UTC))
     until_read(job, 1)
+    start("second")
     first.kill()
     proxy.faults.clear()
-    start("second")
-    nights = job.result(LONG)
+    until(lambda: JobStore(settings).read(job.id).has_ended, "the end of the night")
+    nights = job.result()
     assert (job.record().attempts, job.warnings, nights["state"].tolist()) == (2, [], ["complete"])
     dataset = fl.datasets.open_dataset("nightly-2026-10-01", settings)
     assert_is_the_world(dataset, INDEXED)
