@@ -6,8 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import reduce
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeAlias
 
 from frontierlab import spark
 from frontierlab.engines import duck
@@ -32,6 +33,10 @@ __all__ = ["DuckLogs", "Engine", "Logs", "SparkLogs", "unchanged"]
 Engine = Literal["duckdb", "spark"]
 """The programs that run statements."""
 
+Times: TypeAlias = "tuple[datetime | None, datetime | None]"
+"""The time ``[since, until)`` of queries; None is no limit."""
+
+_EVER: Times = (None, None)
 _COUNT = "SELECT count(*) AS queries FROM {logs}"
 
 
@@ -55,6 +60,7 @@ class Logs(ABC):
     settings: Settings | None
     shape: str  # the name of the summary's shape; empty for rows
     part: bool  # whether `where` has chosen some of the rows
+    times: Times  # the time to which `where` has limited the rows
 
     @property
     def datasets(self) -> tuple[Dataset, ...]:
@@ -173,6 +179,11 @@ class DuckLogs(Logs):
         return bool(self.conditions)
 
     @property
+    def times(self) -> Times:  # type: ignore[override]
+        """The time to which `where` has limited the rows."""
+        return reduce(_narrowed, (args for _, args in self.conditions), _EVER)
+
+    @property
     def columns(self) -> list[str]:
         """The names of the columns in SQL, in order."""
         return [*self.table.columns]
@@ -222,6 +233,8 @@ class SparkLogs(Logs):
         The name of the summary's shape; empty for rows.
     part
         Whether `where` has chosen some of the rows.
+    times
+        The time to which `where` has limited the rows.
     """
 
     engine: ClassVar[Engine] = "spark"
@@ -230,6 +243,7 @@ class SparkLogs(Logs):
     settings: Settings | None = None
     shape: str = ""
     part: bool = False
+    times: Times = _EVER
 
     @property
     def columns(self) -> list[str]:
@@ -251,12 +265,22 @@ class SparkLogs(Logs):
 
     def where(self, condition: str, args: Mapping[str, Any]) -> SparkLogs:
         """Return the logs of the queries that meet a condition."""
-        return replace(self, frame=_where(self.frame, condition, args), part=True) if condition else self
+        if not condition:
+            return self
+        chosen = _where(self.frame, condition, args)
+        return replace(self, frame=chosen, part=True, times=_narrowed(self.times, args))
 
     def to_spark(self, session: SparkSession | None = None) -> DataFrame:
         """Return the DataFrame, in the session that it has."""
         self.require_rows()
         return self.frame
+
+
+def _narrowed(times: Times, args: Mapping[str, Any]) -> Times:
+    """Return the time that is within both a limit and the limit in the parameters of a selection."""
+    since = [time for time in (times[0], args.get("since")) if time is not None]
+    until = [time for time in (times[1], args.get("until")) if time is not None]
+    return max(since, default=None), min(until, default=None)
 
 
 def _where(frame: DataFrame, condition: str, args: Mapping[str, Any]) -> DataFrame:

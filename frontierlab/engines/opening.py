@@ -143,7 +143,10 @@ def as_logs(
         As `open_logs` raises them.
     """
     if isinstance(source, Logs):
-        return source if session is None else SparkLogs(source.to_spark(session), source.period, source.settings)
+        if session is None:
+            return source
+        frame = source.to_spark(session)
+        return SparkLogs(frame, source.period, source.settings, part=source.part, times=source.times)
     if _is_spark_frame(source):
         return SparkLogs(source)
     if not is_source(source):

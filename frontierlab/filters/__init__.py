@@ -17,7 +17,8 @@ The fields of `Selection` as keywords
     What to compare with: ``"previous"`` (the preceding window of the same length), ``"-7d"`` (s,
     min, h, d, w), the start time of the other window, other logs or a dataset, or a pair (other
     logs, when). Each column *x* then also has *x*\\ ``_before`` and *x*\\ ``_change``. The rows cover the
-    groups and bins of both windows. The comparison runs a second statement of the same form.
+    groups and bins of both windows. The comparison runs a second statement of the same form. Logs that cover nothing
+    of a window cannot be compared.
 
 In frames of groups (schemas, folders, tasks, …), ``part`` says what a row is: a ``named`` group, the sum of
 ``other`` groups, or ``missing`` (the log names no group). ``groups`` is the number of groups in the row.
@@ -26,16 +27,18 @@ Bins are half open and aligned to the epoch, or to 0 ms. Empty bins have rows to
 if the log does not say whether it was cached. If no query matches, the frame has no rows.
 ``attrs`` of a frame holds what a plot needs: the filter's name and the selection in words. ``attrs["answered"]``
 says what answered: ``engine`` (``duckdb`` or ``spark``), ``from`` (``summary`` or ``queries``) and ``seconds``.
-``attrs["notes"]``, if it is there, has sentences on why the figures are partial: gaps between datasets; a dataset
-that was extracted with a selection, and lacks some of these queries (if it lacks all of them, `NotExtracted` warns);
-or a name or a value that the log gives for none of the queries.
+``attrs["notes"]``, if it is there, has sentences on why the figures are partial: gaps between datasets; a window that
+the logs cover in part; a dataset that was extracted with a selection, and lacks some of these queries (if none are
+there, `NotExtracted` warns); or a name or a value that the log gives for none of the queries. A dataset covers the time
+of its request; a Spark DataFrame that of its queries.
 
 If possible, a filter reads the summaries of a dataset (`frontierlab.storage.summaries`) instead of its rows. The
 statement is the same, with sums in place of counts. The result is the same, but faster. It mostly applies when
 ``since``, ``until`` and time bins are whole hours (for some filters, whole five minutes) and no tags, tasks, servers,
 sites or Squids are used.
 
-All filters raise `InvalidRequestError` for an invalid parameter before anything is asked, `StatementError` if the
+All filters raise `InvalidRequestError` for an invalid parameter, or a comparison with a window without data, before
+anything is asked, `StatementError` if the
 statement fails, `SparkError` if Spark does not start or has ended, and `Cancelled`.
 """
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import Source, beside, is_source
 from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.covered import compared_windows
 from frontierlab.selection import Selection
 from frontierlab.util.times import in_words, parse_time
 
@@ -35,11 +36,14 @@ class Before:
         The selection of these logs.
     shift
         Added to times of this window to align them with the window of the result.
+    notes
+        Sentences on what the logs lack of both windows.
     """
 
     logs: Logs
     selection: Selection
     shift: timedelta
+    notes: tuple[str, ...] = ()
 
     def in_words(self) -> str:
         """Describe the window or the logs, for a legend."""
@@ -68,10 +72,19 @@ def before(logs: Logs, selection: Selection, compare: Compare) -> Before:
     Raises
     ------
     InvalidRequestError
-        `compare` is none of these, or it needs a window and the selection has no `since` and `until`.
+        `compare` is none of these, or it needs a window and the selection has no `since` and `until`; or the logs
+        cover nothing of one of the windows.
+    StatementError, SparkError, Cancelled
+        As `frontierlab.filters.covered.covered_window` raises them.
     """
     if isinstance(compare, Before):
         return compare
+    found = _other(logs, selection, compare)
+    _, notes = compared_windows((logs, selection), (found.logs, found.selection))
+    return replace(found, notes=tuple(notes))
+
+
+def _other(logs: Logs, selection: Selection, compare: When | Source | tuple[Source, When]) -> Before:
     if isinstance(compare, tuple) and len(compare) == 2:
         other, when = cast("tuple[Source, When]", compare)
         return Before(_logs(logs, other), *_window(selection, when))

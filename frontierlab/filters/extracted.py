@@ -10,11 +10,11 @@ from frontierlab.engines.logs import Logs
 from frontierlab.selection import LISTED, Selection
 from frontierlab.storage.periods import several
 
-__all__ = ["NotExtracted", "notes_of_extraction", "part_extracted"]
+__all__ = ["NotExtracted", "lacks_all", "notes_of_extraction", "part_extracted"]
 
 
 class NotExtracted(UserWarning):
-    """A question is about queries that the dataset's extraction left out: the answer is 0, or empty."""
+    """A question is about queries that no dataset has: its extraction left them out, or did not reach their time."""
 
 
 def part_extracted(selection: Selection, extracted: Selection) -> Literal["all", "some", "none"]:
@@ -44,10 +44,14 @@ def _of_list(asked: Sequence[object] | None, had: Sequence[object] | None) -> Li
     return "none" if set(asked).isdisjoint(had) else "all" if set(asked) <= set(had) else "some"
 
 
-def notes_of_extraction(logs: Logs, selection: Selection, *, stacklevel: int = 3) -> list[str]:
-    """Return sentences about selected queries that the logs lack because of how they were extracted.
+def lacks_all(logs: Logs, selection: Selection) -> bool:
+    """Return whether no dataset of the logs can have a query of the selection, because of how they were extracted."""
+    parts = [part_extracted(selection, Selection.of_request(one.manifest.request)) for one in logs.datasets]
+    return bool(parts) and set(parts) == {"none"}
 
-    If no dataset can have a query of the selection, this also warns of it (`NotExtracted`).
+
+def notes_of_extraction(logs: Logs, selection: Selection, *, warn: bool = True, stacklevel: int = 3) -> list[str]:
+    """Return sentences about selected queries that the logs lack because of how they were extracted.
 
     Parameters
     ----------
@@ -55,6 +59,8 @@ def notes_of_extraction(logs: Logs, selection: Selection, *, stacklevel: int = 3
         The logs of a question.
     selection
         The queries that it counts.
+    warn
+        If no dataset can have a query of the selection, also warn of it (`NotExtracted`).
     stacklevel
         As for `warnings.warn`, seen from the caller.
     """
@@ -68,7 +74,6 @@ def notes_of_extraction(logs: Logs, selection: Selection, *, stacklevel: int = 3
     for (found, words), names in lacking.items():
         lacks = "none of this selection is there" if found == "none" else "other queries of this selection are missing"
         notes.append(f"{several(names)} {'has' if len(names) == 1 else 'have'} only queries with {words}: {lacks}.")
-    without = sum(len(names) for (found, _), names in lacking.items() if found == "none")
-    if notes and without == len(logs.datasets):
+    if warn and notes and lacks_all(logs, selection):
         warnings.warn(" ".join(notes), NotExtracted, stacklevel=stacklevel)
     return notes

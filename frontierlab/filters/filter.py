@@ -14,6 +14,7 @@ from frontierlab.engines.asking import ANSWERED, answered, ask
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.compare import Compare, before
+from frontierlab.filters.covered import notes_of_window
 from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.filters.question import NO_SHIFT, Question, Statement
 from frontierlab.selection import Selection
@@ -93,9 +94,15 @@ def as_filter(build: Callable[..., Question], *, earlier: Mapping[str, str] | No
             ANSWERED: answered(*(one.attrs[ANSWERED] for one in raw)),
         }
         frame.attrs.update(question.facts)
-        told = (note for one, part, _ in windows for note in (*one.notes, *notes_of_extraction(one, part)))
-        if notes := [*dict.fromkeys([*told, *question.notes(raw, chosen)])]:
-            frame.attrs["notes"] = notes
+        told = [note for one, *_ in windows for note in one.notes]
+        if other is not None:
+            told += other.notes
+        else:
+            told += notes_of_extraction(opened, chosen)
+            told += notes_of_window(opened, chosen, asking=frame.empty)
+        told += question.notes(raw, chosen)
+        if told:
+            frame.attrs["notes"] = [*dict.fromkeys(told)]
         if other is not None:
             frame.attrs["before"] = other.in_words()
         return frame

@@ -12,6 +12,7 @@ from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import Thinned
 from frontierlab.filters.compare import Before, Compare, before
+from frontierlab.filters.covered import notes_of_window
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.shown_times import ShownTimes, shown_times
 from frontierlab.reports.chapters import CHAPTERS
@@ -50,11 +51,10 @@ def report(
 
     The top of the page shows the time (UTC), the selection, the counts, and everything that makes the
     figures too small: an incomplete dataset, documents that the source did not give, a cut by
-    ``limit_queries``, malformed documents, an extraction of some queries only, a time that no dataset of a period
-    covers. If a dataset was thinned, the plots that need its rows are left out, and a sentence names them. The plots
-    of all filters
-    follow, by chapter (`frontierlab.reports.chapters`), each with its numbers and its SQL. Time bins are
-    300 s, or an hour or a day for long periods. If a few queries are far from the others in time, plots over
+    ``limit_queries``, malformed documents, an extraction of some queries only, a time that no dataset covers. If a
+    dataset was thinned, the plots that need its rows are left out, and a sentence names them. The plots of all filters
+    follow, by chapter (`frontierlab.reports.chapters`), each with its numbers and its SQL. Time bins are 300 s, or an
+    hour or a day for long periods. If a few queries are far from the others in time, plots over
     time show the period with the most queries, and a sentence gives the number and the dates of the others.
 
     Parameters
@@ -114,6 +114,7 @@ def report(
         chapters=[*chapters.items()],
         warnings=[
             *warnings(datasets, settings, counted if selection == Selection() else None),
+            *(notes_of_window(logs, selection) if other is None else other.notes),
             *([shown.outside] if shown.outside else []),
             *_left_out(left_out, [*datasets.datasets, *(() if other is None else other.logs.datasets)]),
         ],

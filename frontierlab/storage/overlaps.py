@@ -11,12 +11,12 @@ from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.portions import Portion
 from frontierlab.storage.spans import Span, can_share, holds, merged, minus
 
-__all__ = ["Covered", "Overlaps", "gaps_between", "portions_of"]
+__all__ = ["QUIET_MS", "Covered", "Overlaps", "gaps_between", "portions_of"]
 
 Overlaps: TypeAlias = Literal["cut", "keep"] | None
 """What to do where two datasets cover the same time; see `frontierlab.storage.periods.Period`."""
 
-_QUIET_MS = 300_000
+QUIET_MS = 300_000
 """Between datasets without a requested period, a shorter time without queries is no gap."""
 
 
@@ -67,7 +67,7 @@ def gaps_between(covered: Sequence[Covered], window: Span | None) -> tuple[Span,
         for bound, name in zip(span or (), ("since", "until"), strict=False)
         if dataset.manifest.request.get(name) is None
     }
-    return tuple(gap for gap in left if gap.stop - gap.start >= _QUIET_MS or not loose & set(gap))
+    return tuple(gap for gap in left if gap.stop - gap.start >= QUIET_MS or not loose & set(gap))
 
 
 def _within(span: Span, *others: Span) -> tuple[Span, ...]:

@@ -16,7 +16,7 @@ from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.manifest import Counts, Outcome
 from frontierlab.storage.overlaps import Covered, Overlaps, gaps_between, portions_of
-from frontierlab.storage.spans import Span, span_of
+from frontierlab.storage.spans import Span, merged, minus, span_of
 from frontierlab.util.times import from_milliseconds, in_words, parse_time, to_milliseconds
 
 __all__ = ["Period", "several", "unified"]
@@ -93,6 +93,7 @@ class Period:
         last = max((span.stop for span in spans), default=None) if last is None else last
         self._span = None if first is None or last is None else Span(first, last)
         self.portions = tuple(portions)
+        self._inside, self._wanted = tuple(inside), window
         self.gaps = gaps_between(inside, self._span)
         self.notes = [
             *_first(told, "overlaps"),
@@ -178,6 +179,16 @@ class Period:
         if self._span is not None and total.since is not None and total.until is not None:
             total.since, total.until = max(total.since, self._span.start), min(total.until, self._span.stop - 1)
         return total
+
+    def missing(self, window: Span) -> tuple[Span, ...]:
+        """Return the times of a window that the datasets do not cover, or that are outside of `since` and `until`.
+
+        As in `gaps`, less than five minutes without queries are no gap beside a bound that was not requested.
+        """
+        if all(one.span is None for one in self._inside):
+            return (window,)
+        outside = minus((window,), self._wanted)
+        return tuple(merged([*gaps_between(self._inside, window), *outside]))
 
     def files(self) -> list[Path]:
         """Return the Parquet files of all datasets; not all rows in them count (`portions`)."""

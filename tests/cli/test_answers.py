@@ -11,13 +11,14 @@ import pytest
 from click.testing import Result
 
 import frontierlab as fl
+from frontierlab.filters.changes import CHANGE_KEYS
 from tests.cli.conftest import Run
 
 WINDOW = ("--since", "2026-10-01T12:00", "--until", "2026-10-01T18:00")
 
 
-def records(done: Result) -> list[dict[str, Any]]:
-    assert done.exit_code == 0, done.stderr
+def records(done: Result, codes: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
+    assert done.exit_code in codes, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
@@ -89,12 +90,16 @@ def test_a_wrong_statement_is_an_error(overlay: Path, run: Run) -> None:
 
 
 def test_no_query_is_no_output_and_a_word(overlay: Path, run: Run) -> None:
-    done = run("ask", "queries_per_db", "overlay", "--since", "2027-01-01")
+    done = run("ask", "queries_per_db", "overlay", "--db", "nix")
     assert (done.exit_code, done.stdout, done.stderr) == (0, "", "No query matches.\n")
+    done = run("ask", "queries_per_db", "overlay", "--since", "2027-01-01")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert "The dataset overlay covers nothing of the time from 2027-01-01 00:00 UTC. Covered: from 2026" in done.stderr
+    assert done.stderr.endswith("No query matches.\n")
 
 
 def test_changes_between_windows(rows: pd.DataFrame, run: Run) -> None:
-    found = records(run("changes", "overlay", *WINDOW, "--by", "failures", "--json"))
+    found = records(run("changes", "overlay", *WINDOW, "--rank-by", "failures", "--json"), (0, 1))
     servers = [row for row in found if row["what"] == "server" and row["part"] == "named"]
     failed = rows["disconn"].fillna(False) | rows["rejected"].fillna(False) | rows["procerror"].fillna(False)
     now = (rows["time"] >= "2026-10-01T12:00Z") & (rows["time"] < "2026-10-01T18:00Z")
@@ -106,19 +111,34 @@ def test_changes_between_windows(rows: pd.DataFrame, run: Run) -> None:
         assert row["failures_before"] == (mine & before & failed).sum()
 
 
-def test_changes_over_a_size_are_findings(overlay: Path, run: Run) -> None:
-    found = records(run("changes", "overlay", *WINDOW, "--top", "all", "--json"))
-    largest = max(abs(row["share_change"]) for row in found if row["part"] == "named")
-    for size, code in ((largest * 0.999, 1), (largest * 1.001, 0)):
-        done = run("changes", "overlay", *WINDOW, "--top", "all", "--fail-over", str(size))
-        assert done.exit_code == code
-        assert ("changed by more than" in done.stderr) == bool(code)
+def test_significant_changes_are_findings(overlay: Path, run: Run) -> None:
+    found = records(run("changes", "overlay", *WINDOW, "--top", "all", "--json"), (1,))
+    taken = [row for row in found if row["part"] == "named" and row["significant"]]
+    factors = sorted(max(row["factor"], 1 / row["factor"]) if row["factor"] else float("inf") for row in taken)
+    assert taken
+    for factor, more in ((1, len(factors)), (2, sum(one > 2 for one in factors)), (1e9, factors.count(float("inf")))):
+        done = run("changes", "overlay", *WINDOW, "--top", "1", "--fail-over", str(factor))
+        assert done.exit_code == (1 if more else 0)
+        assert (f"{more:,} of " in done.stderr) == bool(more)
+    kinds = {row["what"] for row in taken}
+    quiet = [kind for kind in CHANGE_KEYS if kind not in kinds]
+    assert quiet
+    for kind in (quiet[0], taken[0]["what"]):
+        assert run("changes", "overlay", *WINDOW, "--what", kind).exit_code == (kind in kinds)
 
 
 def test_changes_between_a_dataset_and_itself_are_none(overlay: Path, run: Run) -> None:
-    done = run("changes", "overlay", "overlay", "--fail-over", "0")
-    assert done.exit_code == 0
+    assert run("changes", "overlay", "overlay").exit_code == 0
     assert run("changes", "overlay", "overlay", "--compare", "-1d").exit_code == 2
+
+
+def test_changes_say_what_the_data_do_not_cover(overlay: Path, run: Run) -> None:
+    done = run("changes", "overlay", *WINDOW, "--compare", "-1d")
+    assert done.exit_code == 2
+    assert "The dataset overlay covers nothing of the time from 2026-09-30 12:00 UTC" in done.stderr
+    for form in ([], ["--json"]):
+        late = run("changes", "overlay", "--since", "2026-10-01T18:00", "--until", "2026-10-02T06:00", *form)
+        assert "The dataset overlay covers 50 % of the time from 2026-10-01 18:00" in late.stderr
 
 
 def test_a_comparison_needs_a_window(overlay: Path, run: Run) -> None:

@@ -23,7 +23,7 @@ from frontierlab.cli.command import Command
 from frontierlab.cli.main import COMMANDS, main, root
 from frontierlab.cli.selection_options import selection_options
 from frontierlab.connections import SERVICES
-from frontierlab.filters.changes import CHANGES
+from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.sample import World
 from frontierlab.sample.world.loading import load
@@ -112,7 +112,8 @@ def test_there_is_an_option_for_each_field_of_a_selection() -> None:
     [
         ("jobs submit", "kind", KINDS),
         ("config check", "services", SERVICES),
-        ("changes", "by", CHANGES),
+        ("changes", "rank_by", CHANGES),
+        ("changes", "what", CHANGE_KEYS),
         ("checks", "checks", CHECKS),
     ],
 )

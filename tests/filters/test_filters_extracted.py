@@ -61,8 +61,6 @@ def test_filter_of_what_was_not_extracted_warns(tmp_path: Path) -> None:
     with pytest.warns(NotExtracted, match=f"{ONLY}: none of this selection is there"):
         frame = fl.filters.queries_per_db(dataset, schema="B")
     assert frame.empty
-    with pytest.warns(NotExtracted, match=ONLY):
-        fl.what_changed((dataset, Selection(schema="B")), dataset)
 
 
 def test_filter_of_more_than_was_extracted_has_a_note(tmp_path: Path) -> None:

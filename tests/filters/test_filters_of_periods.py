@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ import frontierlab as fl
 from frontierlab import Dataset, Settings, filters
 from frontierlab.datasets import Period
 from frontierlab.errors import DatasetError
-from frontierlab.util.times import format_time, from_milliseconds
+from frontierlab.filters.extracted import NotExtracted
+from frontierlab.util.times import format_time, from_milliseconds, to_milliseconds
 from tests.filters.test_filters_agree import agrees
 from tests.support.examples import examples
 from tests.support.logs import START, make_dataset
@@ -54,7 +56,17 @@ def test_a_query_counts_once(
         for row in world.rows
         if (window is None or since <= row["time"] < until) and any(a <= row["time"] < b for a, b in covered)
     ]
-    agrees(getattr(filters, name)(period, selection, **keywords), answer(name, counted, selection, **keywords))
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        frame = getattr(filters, name)(period, selection, **keywords)
+    agrees(frame, answer(name, counted, selection, **keywords))
+    first, last = window or (min(a for a, _ in covered), max(b for _, b in covered))
+    asked = (
+        first if selection.since is None else to_milliseconds(selection.since),
+        last if selection.until is None else to_milliseconds(selection.until),
+    )
+    reached = any(max(a, since, asked[0]) < min(b, until, asked[1]) for a, b in covered)
+    assert [one.category for one in told] == ([] if reached else [NotExtracted])
     assert sum(one.stop - one.start for one in period.gaps) == _uncovered(covered, window)
 
 

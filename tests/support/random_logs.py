@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from frontierlab import Selection, filters, open_logs
 from frontierlab.engines import Logs
 from frontierlab.selection import QUERY_KINDS
+from frontierlab.util.times import format_time
 from tests.support import duck
 from tests.support.logs import START, make_dataset, table
 from tests.support.reference_filters import LISTED, Rows, complete, moment
@@ -29,6 +30,9 @@ NASTY = ["it's", 'a"b', "a;b -- c", "{logs}", ":db", "%_", "\\", "\\'", "", " ",
 
 HOURS = 7_200_000
 LIMITS = [START + 300_000 * k + d for k in (1, 2, 12) for d in (-1, 0)]  # of five minutes and of an hour
+COVERED = (START - 2 * 86_400_000, START + 2 * 86_400_000)
+"""The time that the logs cover: more than any window that a test draws."""
+
 WORLDS = 40
 
 _TABLES: set[int] = set()
@@ -66,7 +70,8 @@ def world(seed: int) -> World:
     size = [0, 1, 2][seed] if seed < 3 else draw.randint(3, 60)
     few = [draw.choice([_name(draw), "x"]) for _ in range(4)]
     rows = complete(_row(draw, few) for _ in range(size))
-    return World(seed, rows, open_logs(make_dataset(_folder() / f"world-{seed}", rows)))
+    request = {name: format_time(moment(time)) for name, time in zip(("since", "until"), COVERED, strict=True)}
+    return World(seed, rows, open_logs(make_dataset(_folder() / f"world-{seed}", rows, request=request)))
 
 
 @functools.cache

@@ -447,12 +447,26 @@ def _quotient(part: int, whole: int) -> float | None:
 
 # ---- what changed ------------------------------------------------------------------------------------
 
-CHANGED = {name: COSTS[name] for name in ("queries", "bytes", "failures")}
-
 
 def changed(rows: Sequence[Row], before: Selection, now: Selection, keys: tuple[str, ...]) -> dict[Key, Key]:
-    """Return queries, bytes and failures now, then before, by these keys."""
-    asked = Asked(CHANGED, keys)
+    """Return all costs now, then before, by these keys."""
+    asked = Asked(COSTS, keys)
     sides = [asked.statement(rows, side) for side in (now, before)]
-    nothing = (0,) * len(CHANGED)
+    nothing = (0,) * len(COSTS)
     return {key: sides[0].get(key, nothing) + sides[1].get(key, nothing) for key in {**sides[0], **sides[1]}}
+
+
+def in_bins(
+    rows: Sequence[Row], asked: Selection, keys: tuple[str, ...], window: tuple[int, int], bins: int
+) -> dict[Key, list[list[int]]]:
+    """Return costs and numbers of queries that were not cached, by these keys: a list for each of equal bins."""
+    inside = Asked(COSTS | {"not_cached": lambda chosen: sum(map(uncached, chosen))}, keys)
+    start, stop = window
+    width = stop - start
+    bounds = [start, *(start + width * part // bins for part in range(1, bins)), stop]
+    found: dict[Key, list[list[int]]] = {}
+    for place in range(bins):
+        part = [row for row in rows if bounds[place] <= row["time"] < bounds[place + 1]]
+        for key, values in inside.statement(part, asked).items():
+            found.setdefault(key, [[0] * len(values) for _ in range(bins)])[place] = list(values)
+    return found

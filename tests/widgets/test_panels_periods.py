@@ -227,10 +227,14 @@ class TestExplore:
         assert "choose a window" in explored.error
         explored.selection = Selection(since="2026-10-02", until="2026-10-02T12:00")
         assert explored.wait(LONG)
+        assert "cover nothing of the time from 2026-10-01 00:00 UTC to 2026-10-01 12:00 UTC" in explored.error
+        explored.selection = Selection(since="2026-10-02T06:00", until="2026-10-02T18:00")
+        assert explored.wait(LONG)
         assert (explored.error, explored.stale) == ("", "")
         frame = explored.frames[NAMES[0]]
         assert frame["cached"].sum() == 36
-        assert frame["cached_before"].sum() == 0  # the period begins at noon
+        assert frame["cached_before"].sum() == 18  # the period begins at noon
+        assert "cover 50 % of the time from 2026-10-01 06:00 to 2026-10-01 18:00 UTC" in explored._notes.value
 
     def test_figures_stay_where_all_filters_fail(self, explored, monkeypatch):
         shown = explored._figures.view.page.children
