@@ -1,7 +1,7 @@
 """The datasets that a panel is about, as text: the name of one, or several names and patterns, read as a period.
 
 ``nightly-*, extra since 2026-10-01 until 2026-11-01`` is ``fl.datasets.period(["nightly-*", "extra"],
-since="2026-10-01", until="2026-11-01")``.
+since="2026-10-01", until="2026-11-01")``; ``overlaps cut`` or ``overlaps keep`` can follow.
 """
 
 from __future__ import annotations
