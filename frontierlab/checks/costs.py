@@ -167,9 +167,11 @@ def hit_ratio(look: Look) -> Iterator[Finding | NotLooked]:
             old = earlier.get((server,))
             if old is None or not min(old["told"], numbers["told"]) or min(old["told"], numbers["told"]) < least:
                 continue
-            shares = [100 * one["cached"] / one["told"] for one in (old, numbers)]
-            if shares[0] - shares[1] >= fall:
+            both = old["told"] * numbers["told"]
+            fallen = 100 * (old["cached"] * numbers["told"] - numbers["cached"] * old["told"])  # of both, exactly
+            if fallen >= fall * both:
+                shares = [100 * one["cached"] / one["told"] for one in (old, numbers)]
                 where = {"frontierserver": server}
                 what = f"{shares[1]:.3g} % cached, {shares[0]:.3g} % a week before: {named('server', server)}."
                 call = look.calls.filter("cached_per_schema", window, where, compare="-7d")
-                yield look.finding(what, where, window, shares[0] - shares[1], fall, "percentage points", call)
+                yield look.finding(what, where, window, fallen / both, fall, "percentage points", call)

@@ -75,7 +75,7 @@ class NotLooked:
     why: str
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Findings:
     """The result of `frontierlab.checks.run`.
 

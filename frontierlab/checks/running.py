@@ -94,7 +94,7 @@ def run(
     InvalidRequestError, ConfigurationError
         An argument or setting is not valid.
     DatasetError, StatementError, SparkError
-        A dataset is incomplete or was replaced, or a statement failed.
+        A dataset is incomplete, was thinned to its summaries or replaced, or a statement failed.
     ElasticsearchError, CatalogueError
         The server cannot be reached or refuses, an answer was not whole, or the catalogue's file is not one.
     Cancelled

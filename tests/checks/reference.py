@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Any
 
 from frontierlab import Settings
@@ -113,6 +114,6 @@ def _hits(rows: Rows, inside: Rows, start: int, stop: int, limits: Settings) -> 
             sides.append((sum(known), len(known)))
         least = limits.check_hit_queries * (stop - start) / HOUR
         if min(known for _, known in sides) >= max(least, 1):
-            fall = 100 * sides[0][0] / sides[0][1] - 100 * sides[1][0] / sides[1][1]
+            fall = Fraction(100 * sides[0][0], sides[0][1]) - Fraction(100 * sides[1][0], sides[1][1])
             if fall >= limits.check_hit_fall:
-                yield told("hit_ratio", start, stop, fall, limits.check_hit_fall, server=server)
+                yield told("hit_ratio", start, stop, float(fall), limits.check_hit_fall, server=server)

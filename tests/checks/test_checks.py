@@ -17,9 +17,11 @@ from tests.checks.planted import (
     NEARLY,
     SINCE,
     UNTIL,
+    WEEK,
     dataset,
     few,
     healthy,
+    several,
 )
 
 WINDOW = {"since": from_milliseconds(SINCE), "until": from_milliseconds(UNTIL)}
@@ -66,6 +68,14 @@ def test_what_is_nearly_a_fault_is_not_found(tmp_path: Path, name: str) -> None:
     found = run(dataset(tmp_path / "d", plant(healthy()), until=UNTIL + 1), checks=check)
     assert told(found) == []
     assert len(found.not_looked) == 0
+
+
+def test_a_fall_by_exactly_the_threshold_is_found(tmp_path: Path) -> None:
+    """7/30 - 4/30 is 10 %, and less with fractions in floating point."""
+    rows = several(7, SINCE - WEEK, UNTIL - WEEK, cached=True) + several(23, SINCE - WEEK, UNTIL - WEEK, cached=False)
+    rows += several(4, cached=True) + several(26, cached=False)
+    found = run(dataset(tmp_path / "d", rows), checks="hit_ratio", settings=few(check_hit_queries=30))
+    assert [*found.frame["value"]] == [10]
 
 
 def test_long_queries_are_told_with_their_times_and_largest_share(tmp_path: Path) -> None:

@@ -107,4 +107,11 @@ def test_random_logs_have_the_findings_of_plain_python(seed: int, tmp_path: Path
 def test_random_logs_have_the_same_findings_in_spark(running: SparkSession, tmp_path: Path) -> None:
     rows = logs(3)
     made = dataset(tmp_path / "d", rows, until=START + 9 * HOUR)
-    agree(3, fl.open_logs(made, session=running), rows)
+    logs_of_it = fl.open_logs(made, session=running)
+    agree(3, logs_of_it, rows)
+    window = [from_milliseconds(START + hour * HOUR) for hour in (4, 5)]
+    frame = logs_of_it.to_spark()  # the time that it covers is not known, but from its first to its last query
+    found = fl.checks.run(frame, *window, checks=["threads", "failed_per_server"], settings=limits(3))
+    assert len(found) > 1
+    assert len(found.not_looked) == 0
+    assert found.frame.equals(fl.checks.run(made, *window, checks=found.checks, settings=limits(3)).frame)
