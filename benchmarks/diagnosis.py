@@ -25,7 +25,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.incident_scores import Scores, counts
+from benchmarks.incident_scores import SCOPE, Scores, counts
 from frontierlab.sample import make_day
 from frontierlab.sample.world import conditions, folders, incidents
 from frontierlab.storage.dataset import Dataset
@@ -85,15 +85,33 @@ def asked(name: str) -> Callable[[Dataset], Any]:
     return found
 
 
-def run(diagnose: Callable[[Dataset], Any], days: Iterator[tuple[str, Dataset, pd.DataFrame, int]]) -> Scores:
-    """Diagnose days, and return the scores."""
+def run(
+    diagnose: Callable[[Dataset], Any], days: Iterator[tuple[str, Dataset, pd.DataFrame, int]], *, show: bool = False
+) -> Scores:
+    """Diagnose days, and return the scores; print what was missed and what is false where ``show`` is true."""
     scores = Scores()
     for name, dataset, truth, length in days:
         begun = time.perf_counter()
         told = diagnose(dataset)
         seconds = time.perf_counter() - begun
-        scores.add(getattr(told, "incidents", told), truth, seconds, name, length)
+        frame = getattr(told, "incidents", told)
+        scores.add(frame, truth, seconds, name, length)
+        if show:
+            _show(name, frame, truth, scores)
     return scores
+
+
+def _show(name: str, told: pd.DataFrame, truth: pd.DataFrame, scores: Scores) -> None:
+    columns = ["since", "until", "kind", *SCOPE]
+    missed = [one["counts"] and not one["found"] for one in scores.incidents[len(scores.incidents) - len(truth) :]]
+    false = [not one["true"] for one in scores.rows[len(scores.rows) - len(told) :]]
+    for what, frame, mask, more in (
+        ("missed", truth, missed, ["how", "factor", "queries", "cost", "strength"]),
+        ("false", told, false, ["queries", "factor", "cost", "confidence"]),
+    ):
+        rows = frame[[one for one in (*columns, *more) if one in frame]][pd.Series(mask, index=frame.index, dtype=bool)]
+        if len(rows):
+            print(f"\nSeed {name}, {what}\n{rows.dropna(axis=1, how='all').to_string(index=False)}", flush=True)
 
 
 def main() -> None:
@@ -106,8 +124,11 @@ def main() -> None:
     parser.add_argument("--report", action="store_true", help="seeds that nobody tunes with")
     parser.add_argument("--function", default="frontierlab:diagnose", help="module:name of what diagnoses")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "frontierlab-days")
+    parser.add_argument("--show", action="store_true", help="print what was missed and what is false, day by day")
     parser.add_argument("--make", action="store_true", help="only make the days, and print their truth")
     options = parser.parse_args()
+    if options.show and options.report:
+        parser.error("--show with --report: whoever looks at single days of the report tunes with them")
     chosen = seeds(options.days, report=options.report)
 
     def days() -> Iterator[tuple[str, Dataset, pd.DataFrame, int]]:
@@ -123,7 +144,7 @@ def main() -> None:
             shown = truth.assign(counts=counts(truth)).drop(columns=["accepted", "taskname"]).dropna(axis=1, how="all")
             print(f"\nSeed {name}: {dataset}\n{shown.to_string() if len(shown) else 'nothing happened'}", flush=True)
         return
-    scores = run(asked(options.function), days())
+    scores = run(asked(options.function), days(), show=options.show)
     print(scores.table().round(3).to_string(index=False))
     print("", *scores.sentences(), sep="\n")
 

@@ -15,6 +15,8 @@ from frontierlab.schema import OPEN_IOV
 
 __all__ = ["added", "change"]
 
+KEYS = 8  # folders that a Squid asks for again and again
+
 
 def added(scene: Scene, planned: Planned, rng: np.random.Generator, times: NDArray[np.int64]) -> Queries:
     """Return the queries that an incident adds at these times."""
@@ -26,6 +28,8 @@ def added(scene: Scene, planned: Planned, rng: np.random.Generator, times: NDArr
             given[name] = planned.scope[column]
     if "nodefullpath" in planned.scope:
         given |= _folders(scene, planned, rng, n)
+    elif incident.kind == "cache_bypass":
+        given |= _few_folders(scene, planned, rng, n)
     if incident.kind in ("iov_flood", "wrong_iov"):
         given |= {"cached": 0.02, "payload": True}
     elif incident.kind == "cache_bypass":
@@ -52,6 +56,14 @@ def _folders(scene: Scene, planned: Planned, rng: np.random.Generator, n: int) -
         return {"folder": folder, "tag": rng.integers(0, MOST_TAGS, n) % places.tags[folder]}
     which = places.tag[folder] == scope["tagname"]
     return {"folder": folder, "tag": which.argmax(axis=1)}
+
+
+def _few_folders(scene: Scene, planned: Planned, rng: np.random.Generator, n: int) -> dict[str, Any]:
+    """Return the folders whose queries a Squid that keeps nothing repeats: a few that its jobs use all the time."""
+    used = np.unique(scene.tasks.folder[planned.askers])
+    kept = used[scene.places.asks[used] > 0]
+    few = np.random.default_rng([scene.seed, 33, planned.number]).permutation(kept if len(kept) else used)[:KEYS]
+    return {"folder": rng.choice(few, n), "tag": 0}
 
 
 def _many_iovs(scene: Scene, rng: np.random.Generator, q: Queries) -> None:
@@ -85,7 +97,7 @@ def _repeated(scene: Scene, planned: Planned, q: Queries) -> None:
 def _wrong(scene: Scene, planned: Planned, rng: np.random.Generator, q: Queries) -> None:
     """Ask for an IOV off the grid, for nonsense, or for one that has no payload."""
     n, how = len(q["task"]), planned.incident.how
-    since = np.where(q["since"] > 0, q["since"], 440_000 << 32)
+    since = np.where(q["since"] > 0, q["since"], 440_000 << 32) + 30 * rng.integers(0, 40_000, n)  # hardly any twice
     if how == "unaligned":
         q["since"] = since + rng.integers(1, 9, n)
         q["until"] = q["since"] + rng.integers(2, 40, n) * 7 + 1

@@ -90,6 +90,7 @@ class Tasks:
         start, stop = _times(rng, kind, days)
         weight = np.minimum(rng.lognormal(0, 1.3, n), 30) * np.where(kind == 5, 0.4, 1.0)
         folder, folder_share, tag = _folders(rng, places, kind)
+        _spread(places, folder[count:], folder_share[count:])
         chance = places.site_weight / places.site_weight.sum()
         site = rng.choice(len(chance), (n, SITES), p=chance)
         procerror, disconn = rng.lognormal(-7.4, 0.9, n), rng.lognormal(-7.2, 0.9, n)
@@ -146,6 +147,12 @@ def _folders(
     other = rng.integers(0, 3, folder.shape)
     tag = np.where(rng.random(folder.shape) < 0.8, 0, other) % places.tags[folder]
     return folder, _cumulative(rng.exponential(1.0, folder.shape)), tag
+
+
+def _spread(places: Places, folder: NDArray[np.int64], share: NDArray[np.float64]) -> None:
+    """Let tasks ask all of their folders alike, and hardly for single events: a load, and no flood of a folder."""
+    weight = np.where(places.asks[folder] == 0, 0.01, 1.0)
+    share[:] = _cumulative(weight)
 
 
 def _cumulative(shares: NDArray[np.float64]) -> NDArray[np.float64]:
