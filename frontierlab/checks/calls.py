@@ -34,20 +34,14 @@ class Calls:
             return self._overview(chosen)
         return f"fl.filters.{name}({self.source}, fl.{chosen!r}{_more(keywords)})"
 
-    def sql(self, span: Span, where: Mapping[str, Any], statement: str, **parameters: Any) -> str:
-        """Return the call of `frontierlab.sql`; of an index, that of `frontierlab.overview`."""
-        chosen = _selection(span, where)
-        if not self.source:
-            return self._overview(chosen)
-        return f"fl.sql(fl.{chosen!r}.of({self.source}), {literal(statement)}{_more(parameters)})"
-
     def texts(self, span: Span, where: Mapping[str, Any], text: str) -> str:
         """Return the call that shows queries with a text in their SQL; of an index, that of `frontierlab.extract`."""
+        chosen = f"fl.{_selection(span, where)!r}"
         if self.source:
             statement = f"SELECT * FROM logs WHERE contains({SQL_FIELD}, :text) LIMIT 20"
-            return self.sql(span, where, statement, text=text)
-        chosen = f"fl.{_selection(span, where)!r}"
-        return f'fl.extract(settings, name="bad-sql", selection={chosen}, extra_fields={{"{SQL_FIELD}": "name"}})'
+            return f"fl.sql({chosen}.of({self.source}), {literal(statement)}, text={literal(text)})"
+        name = literal(f"bad-sql-{where['taskid']}-{from_milliseconds(span.start):%Y-%m-%d-%H%M}")
+        return f'fl.extract(settings, name={name}, selection={chosen}, extra_fields={{"{SQL_FIELD}": "name"}})'
 
     @staticmethod
     def _overview(chosen: Selection) -> str:

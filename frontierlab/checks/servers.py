@@ -15,8 +15,6 @@ from frontierlab.util.times import in_words
 
 __all__ = ["silent_servers", "threads"]
 
-_THREADS = "SELECT date_trunc('minute', time) AS minute, max(initthreads) AS threads FROM logs GROUP BY 1 ORDER BY 1"
-
 
 def threads(look: Look) -> Iterator[Finding | NotLooked]:
     """Find the servers that had more than ``check_threads`` simultaneous threads when a query came."""
@@ -37,7 +35,7 @@ def threads(look: Look) -> Iterator[Finding | NotLooked]:
             if (largest := numbers.get("threads", 0)) > most:
                 where = {"frontierserver": server}
                 what = f"{named('Server', server)}: up to {largest:,} simultaneous threads."
-                call = look.calls.sql(window, where, _THREADS)
+                call = look.calls.filter("threads_over_time", window, where, bin_seconds=60)
                 yield look.finding(what, where, window, largest, most, "threads", call)
 
 
