@@ -24,7 +24,7 @@ from frontierlab.filters.covered import compared_windows
 from frontierlab.filters.top import check_top
 from frontierlab.selection import Selection
 
-__all__ = ["CHANGES", "CHANGE_KEYS", "RankBy", "What", "what_changed"]
+__all__ = ["CHANGES", "RankBy", "What", "what_changed"]
 
 Side: TypeAlias = "Source | tuple[Source, Selection]"
 RankBy = Literal["queries", "bytes", "dbtime_ms", "querytime_ms", "failures", "share"]

@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource, HoverTool, NumeralTickFormatter, Rang
 from bokeh.models.annotations import Label, Span
 from bokeh.plotting import figure
 
-from frontierlab.filters.changes import CHANGE_KEYS
+from frontierlab.filters.changes_statement import CHANGE_KEYS
 from frontierlab.filters.top import NAMED
 from frontierlab.plots.drawing import dress_axis, fill_axis
 from frontierlab.plots.grouped import limited, rows_axis

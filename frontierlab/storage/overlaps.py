@@ -11,7 +11,7 @@ from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.portions import Portion
 from frontierlab.storage.spans import Span, can_share, holds, merged, minus
 
-__all__ = ["QUIET_MS", "Covered", "Overlaps", "gaps_between", "portions_of"]
+__all__ = ["Covered", "Overlaps", "QUIET_MS", "gaps_between", "portions_of"]
 
 Overlaps: TypeAlias = Literal["cut", "keep"] | None
 """What to do where two datasets cover the same time; see `frontierlab.storage.periods.Period`."""

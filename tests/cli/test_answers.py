@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 import frontierlab as fl
-from frontierlab.filters.changes import CHANGE_KEYS
+from frontierlab.filters.changes_statement import CHANGE_KEYS
 from tests.cli.conftest import Run
 
 WINDOW = ("--since", "2026-10-01T12:00", "--until", "2026-10-01T18:00")

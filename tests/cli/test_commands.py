@@ -23,7 +23,8 @@ from frontierlab.cli.command import Command
 from frontierlab.cli.main import COMMANDS, main, root
 from frontierlab.cli.selection_options import selection_options
 from frontierlab.connections import SERVICES
-from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
+from frontierlab.filters.changes import CHANGES
+from frontierlab.filters.changes_statement import CHANGE_KEYS
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.sample import World
 from frontierlab.sample.world.loading import load

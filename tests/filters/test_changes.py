@@ -18,8 +18,8 @@ import frontierlab as fl
 from frontierlab import plots
 from frontierlab.engines import Logs
 from frontierlab.errors import DatasetError, InvalidRequestError
-from frontierlab.filters.changes import CHANGE_KEYS, CHANGES
-from frontierlab.filters.changes_statement import BINS
+from frontierlab.filters.changes import CHANGES
+from frontierlab.filters.changes_statement import BINS, CHANGE_KEYS
 from frontierlab.filters.costs import COSTS
 from frontierlab.util.times import format_time, from_milliseconds
 from tests.support import duck
