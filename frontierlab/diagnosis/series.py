@@ -82,7 +82,7 @@ class Series:
         """Return the series of one value for each row of the frame."""
         cells = len(self) * self.clock.bins
         sums = np.bincount(self.place * self.clock.bins + self.bin, values, cells)
-        return np.asarray(sums, dtype=np.float64).reshape(len(self), -1)
+        return np.asarray(sums, dtype=np.float64).reshape(len(self), self.clock.bins)
 
     def rows_of(self, scope: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the groups in a scope; names that the groups do not have are not asked for."""
