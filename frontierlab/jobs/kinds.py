@@ -296,7 +296,7 @@ class Night(Kind):
             share=context.share,
             take_over=context.attempt > 1,  # this worker got the job because its former runner is lost
         )
-        found = [f"The checks found {night.findings:,} things: {night.page}"] if night.findings else []
+        found = [f"Checks and diagnosis found {night.findings:,} things: {night.page}"] if night.findings else []
         return JobOutcome({"page": night.page, "thinned": night.thinned}, [*night.missing(), *found])
 
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "NightRow", "list_nights", "night_rows"]
 
-COLUMNS = ("day", "state", "queries", "findings", "missing", "remarks", "dataset", "report", "kept")
+COLUMNS = ("day", "state", "queries", "findings", "incidents", "missing", "remarks", "dataset", "report", "kept")
 """The columns of the list."""
 
 
@@ -28,6 +28,7 @@ class NightRow(TypedDict):
     state: str
     queries: int | None
     findings: int | None
+    incidents: int | None
     missing: list[str]
     remarks: list[str]
     dataset: str
@@ -47,7 +48,8 @@ def list_nights(settings: Settings | None = None) -> pd.DataFrame:
         state : ``complete``; ``thinned``, complete and without rows; ``incomplete``, something is missing; ``absent``,
             no night worked on this day; ``damaged``, its record cannot be read
         queries : rows of the dataset, or what it had; null if it was not extracted
-        findings : number of findings of the checks; null if they were not run
+        findings, incidents : numbers of findings of the checks, and of incidents of the diagnosis; null if that step
+            has no result
         missing : a sentence for each wanted step that has no full result, with the reason, each on a line
         remarks : sentences about what the results lack, each on a line
         dataset : its name
@@ -61,7 +63,7 @@ def list_nights(settings: Settings | None = None) -> pd.DataFrame:
     frame = pd.DataFrame(plain, columns=[*COLUMNS])
     frame["day"] = pd.to_datetime(frame["day"], utc=True)
     texts = dict.fromkeys(("state", "missing", "remarks", "dataset", "report", "kept"), "string")
-    return frame.astype({"queries": "Int64", "findings": "Int64", **texts})
+    return frame.astype(dict.fromkeys(("queries", "findings", "incidents"), "Int64") | texts)
 
 
 def night_rows(settings: Settings) -> list[NightRow]:
@@ -75,7 +77,16 @@ def night_rows(settings: Settings) -> list[NightRow]:
 
 def _row(day: date, settings: Settings, store: NightStore) -> NightRow:
     row = NightRow(
-        day=day, state="absent", queries=None, findings=None, missing=[], remarks=[], dataset="", report="", kept=""
+        day=day,
+        state="absent",
+        queries=None,
+        findings=None,
+        incidents=None,
+        missing=[],
+        remarks=[],
+        dataset="",
+        report="",
+        kept="",
     )
     try:
         record = store.read(day)
@@ -89,7 +100,8 @@ def _row(day: date, settings: Settings, store: NightStore) -> NightRow:
         **row,
         "state": "incomplete" if missing else "thinned" if record.thinned else "complete",
         "queries": record.step("extraction").facts.get("queries", _queries(record, settings)),
-        "findings": record.step("checks").facts.get("findings"),
+        "findings": record.step("checks").facts.get("found"),
+        "incidents": record.step("diagnosis").facts.get("found"),
         "missing": missing,
         "remarks": [f"{name}: {text}" for name in record.wanted for text in record.step(name).remarks],
         "dataset": record.dataset,

@@ -58,7 +58,7 @@ def _summary(rows: list[NightRow]) -> str:
     if not rows:
         return "There are no nights yet."
     lacking = sum(bool(row["missing"]) for row in rows)
-    found = sum(row["findings"] or 0 for row in rows)
+    found = sum((row["findings"] or 0) + (row["incidents"] or 0) for row in rows)
     what = f"{lacking} of them lack something" if lacking else "nothing is missing"
     days = f"{len(rows):,} day{'s' * (len(rows) != 1)}, {rows[-1]['day']} to {rows[0]['day']}"
     return f"{days}: {what}. Findings: {found:,}."
@@ -74,7 +74,7 @@ def _night(row: NightRow, settings: Settings, store: NightStore, target: Path) -
         **row,
         "queries": "" if row["queries"] is None else f"{row['queries']:,}",
         "findings": [str(one.get("what", one)) for one in findings[:_MOST_FINDINGS]],
-        "counted": counted or ("" if row["findings"] is None else "nothing"),
+        "counted": counted or ("" if row["findings"] is None and row["incidents"] is None else "nothing"),
         "more": f"and {rest:,} more" if rest > 0 else "",
         "link": quote(Path(link).as_posix()) if link else "",
     }
@@ -83,5 +83,5 @@ def _night(row: NightRow, settings: Settings, store: NightStore, target: Path) -
 def _findings(day: date, store: NightStore) -> list[dict[str, Any]]:
     with suppress(NightError):  # the row tells it
         record = store.read(day)
-        return [] if record is None else record.findings
+        return [] if record is None else sorted(record.findings, key=lambda one: one.get("severity") != "incident")
     return []

@@ -61,9 +61,9 @@ class Night:
 
     @property
     def findings(self) -> int:
-        """The number of findings of the checks that were run on this date."""
-        steps = [record.step("checks") for record in self.records]
-        return sum(step.facts.get("findings", 0) for step in steps if step.night == str(self.date))
+        """The number of findings of checks and of incidents, of what was looked at on this date."""
+        steps = [step for record in self.records for step in record.steps.values()]
+        return sum(step.facts.get("found", 0) for step in steps if step.night == str(self.date))
 
 
 def run(
@@ -79,10 +79,11 @@ def run(
     """Do the night that is due: what the setting ``periodic`` names, for the day before and for days that were missed.
 
     The steps are ``catalogue`` (refresh it), ``extraction`` (the day, UTC, as the dataset ``nightly-2026-10-01``, for
-    example), ``report``, ``checks`` and ``caching`` (the figures, also stored in the history). A step that fails leaves
-    the results of the others and is told in the night's record; the next night tries it again, up to
-    ``periodic_catch_up_days`` back, starting with the first day that was ever extracted. Of what is done nothing is
-    done again, so the call can be repeated at any time. Yesterday comes first, then the oldest day.
+    example), ``checks``, ``diagnosis`` (`frontierlab.diagnose`), ``report`` and ``caching`` (the figures, also stored
+    in the history). A step that fails leaves the results of the others and is told in the night's record; the next
+    night tries it again, up to ``periodic_catch_up_days`` back, starting with the first day that was ever extracted. Of
+    what is done nothing is done again, so the call can be repeated at any time. Yesterday comes first, then the oldest
+    day.
 
     The caching figures are ``partial``, and are computed again by the next night, if COOLR did not answer. So is an
     extraction that gave no query: the index may get them later. A dataset that was deleted after it was made is not

@@ -174,13 +174,25 @@ def _checks(work: Work) -> Outcome:
     from frontierlab.checks import run
 
     found = run(_week(work), work.begin, work.end, every="1h", settings=work.settings)
-    frame = found.frame.head(_MOST_FINDINGS)
-    records = json.loads(frame.to_json(orient="records", date_format="iso"))
+    return _found(found.frame, [*_not_looked(found.not_looked), *found.notes])
+
+
+def _diagnosis(work: Work) -> Outcome:
+    from frontierlab.diagnosis import diagnose
+
+    diagnosis = diagnose(work.dataset(), settings=work.settings, progress=work.progress)
+    frame = diagnosis.incidents.assign(severity="incident", what=diagnosis.incidents["sentence"])
+    return _found(frame.drop(columns="sentence"), list(diagnosis.notes))
+
+
+def _found(frame: pd.DataFrame, remarks: list[str]) -> Outcome:
+    """Return the outcome of a step that gives a frame of findings, the worst first, with ``severity`` and ``what``."""
+    kept = frame.head(_MOST_FINDINGS)
+    records = json.loads(kept.to_json(orient="records", date_format="iso"))
     plain = [{name: value for name, value in record.items() if value is not None} for record in records]
-    remarks = [*_not_looked(found.not_looked), *found.notes]
-    if len(found) > len(frame):
-        remarks.append(f"There are {len(found):,} findings; the first {len(frame):,} are kept.")
-    return Outcome({"findings": len(found)}, remarks, plain)
+    if len(frame) > len(kept):
+        remarks = [*remarks, f"There are {len(frame):,} findings; the first {len(kept):,} are kept."]
+    return Outcome({"found": len(frame)}, remarks, plain)
 
 
 def _not_looked(frame: pd.DataFrame) -> list[str]:
@@ -210,6 +222,7 @@ STEPS: dict[str, Step] = {
     "catalogue": Step(_catalogue, "night"),
     "extraction": Step(_extraction, "day"),
     "checks": Step(_checks),
+    "diagnosis": Step(_diagnosis),
     "report": Step(_report),
     "caching": Step(_caching),
 }

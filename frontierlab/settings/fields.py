@@ -46,7 +46,7 @@ _Indices = Annotated[tuple[_Index, ...], BeforeValidator(_words)]
 _Instances = Annotated[tuple[Annotated[str, AfterValidator(require_instance)], ...], BeforeValidator(_words)]
 _Pairs = Annotated[dict[str, str], BeforeValidator(_pairs)]
 _Periodic = Annotated[
-    tuple[Literal["catalogue", "extraction", "checks", "caching", "report"], ...], BeforeValidator(_words)
+    tuple[Literal["catalogue", "extraction", "checks", "diagnosis", "caching", "report"], ...], BeforeValidator(_words)
 ]
 _Notebooks = Annotated[dict[str, Path], BeforeValidator(notebooks)]
 
@@ -234,7 +234,7 @@ class Fields(BaseModel):
     periodic: _Periodic = Field(
         (),
         description="steps of the night, with spaces between them: catalogue, extraction (of the day before, as the "
-        "dataset nightly-2026-10-01, for example), checks, caching (its figures, also stored in the history), report",
+        "dataset nightly-2026-10-01, for example), checks, diagnosis, report, caching (also stored in the history)",
     )
     periodic_hour: int = Field(
         2, ge=0, le=23, description="hour at which Celery beat begins the night, 0 to 23, in UTC"

@@ -25,7 +25,9 @@ def settings(settings):
 
 
 def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
-    done = night(2, settings.model_copy(update={"check_failed_per_server": 1}))
+    more = {"check_failed_per_server": 1, "periodic": (*settings.periodic, "diagnosis")}
+    settings = settings.model_copy(update=more)
+    done = night(2, settings)
     [record] = done.records
     assert {name: step.state for name, step in record.steps.items()} == dict.fromkeys(settings.periodic, "done")
     assert (record.dataset, done.missing()) == ("nightly-2026-10-01", [])
@@ -36,6 +38,8 @@ def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     found = [one for one in record.findings if one["check"] == "failed_per_server"]
     assert {(pd.Timestamp(one["since"]), one["frontierserver"]): one["value"] for one in found} == hours.to_dict()
     assert done.findings == len(record.findings) >= len(found) > 0
+    sentences = fl.diagnose(dataset, settings=settings, progress=False).incidents["sentence"].tolist()
+    assert [one["what"] for one in record.findings if one["severity"] == "incident"] == sentences
     assert any(text.startswith("hit_ratio could not look: ") for text in record.step("checks").remarks)
     asked = dataset.manifest.request
     assert (asked["since"], asked["until"]) == ("2026-10-01T00:00:00.000Z", "2026-10-02T00:00:00.000Z")

@@ -53,7 +53,7 @@ def list_(call: Call) -> None:
     cls=Command,
     face="frontierlab.nights.run",
     examples=["frontierlab nights run --now 2026-10-02T02:00 --source dump.ndjson.zst"],
-    finds="something is missing, or the checks found something",
+    finds="something is missing, or checks or the diagnosis found something",
     interrupted="What is done stays; the same command goes on where it stopped.",
 )
 @click.option("--now", type=Time(), help="The time of the night.  [default: the current time]")
