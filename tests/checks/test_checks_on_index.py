@@ -15,7 +15,7 @@ from frontierlab.sample import World
 from frontierlab.sample.world.loading import mapping
 from frontierlab.schema import COLUMNS
 from frontierlab.util.times import format_time, from_milliseconds
-from tests.checks.planted import FAULTS, FOLDER, HOUR, SINCE, UNTIL, WEEK, Rows, healthy
+from tests.checks.planted import FAULTS, FOLDER, HOUR, NEARLY, SINCE, UNTIL, WEEK, Rows, healthy
 from tests.support.extractions import elastic_settings
 from tests.support.logs import START
 
@@ -23,6 +23,8 @@ pytestmark = pytest.mark.elasticsearch
 FIELDS = {column.name: column.field for column in COLUMNS if column.field} | {"sqlquery": "sqlquery"}
 BLOCK = 12 * HOUR
 """Each fault has a time of its own."""
+LATER = 4 * WEEK
+"""So much later is what is nearly a fault."""
 NAMES = ("sqldb", "sqlowner", "sqlnodefullpath", "frontierserver")
 FLAGS = ("cached", "disconn", "rejected", "procerror")
 WORDS = {"type": "text", "fields": {"keyword": {"type": "keyword", "ignore_above": 300}}}
@@ -63,8 +65,8 @@ def document(kind: str, row: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def at(number: int, rows: Rows) -> Rows:
-    return [row | {"time": row["time"] + number * BLOCK} for row in rows]
+def at(number: int, rows: Rows, later: int = 0) -> Rows:
+    return [row | {"time": row["time"] + number * BLOCK + later} for row in rows]
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +81,7 @@ def filled(es: Elasticsearch) -> Iterator[str]:
             settings={"number_of_shards": 1, "number_of_replicas": 0},
         )
     rows = [row for number, (plant, _) in enumerate(FAULTS.values()) for row in at(number, plant(healthy()))]
+    rows += [row for number, (_, plant) in enumerate(NEARLY.values()) for row in at(number, plant(healthy()), LATER)]
     rows += [row | {"db": "FOREIGN", "rejected": True} for row in rows[::7]]
     catalogued = [row["nodefullpath"] == FOLDER["nodefullpath"] for row in rows]
     chosen = [kinds[place % 4] if known or place % 4 != 2 else "usual" for place, known in enumerate(catalogued)]
@@ -110,13 +113,21 @@ def same(one: fl.checks.Findings, other: fl.checks.Findings) -> None:
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_planted_fault_is_found_in_the_index_too(settings: Any, extracted: Any, name: str) -> None:
+def test_a_planted_fault_is_found_in_the_index_too(settings: Any, name: str) -> None:
     number = [*FAULTS].index(name)
     window = [from_milliseconds(time + number * BLOCK) for time in (SINCE, UNTIL)]
     found = fl.checks.run(settings, *window)
     assert [*found.frame["check"]] == [check for check, *_ in FAULTS[name][1]]
     assert len(found.not_looked) == 0
-    same(found, fl.checks.run(extracted, *window, settings=settings))
+
+
+@pytest.mark.parametrize("name", NEARLY)
+def test_what_is_nearly_a_fault_is_not_found_in_the_index_either(settings: Any, name: str) -> None:
+    number = [*NEARLY].index(name)
+    window = [from_milliseconds(time + number * BLOCK + LATER) for time in (SINCE, UNTIL)]
+    found = fl.checks.run(settings, *window, checks=NEARLY[name][0])
+    assert [*found.frame["what"]] == []
+    assert len(found.not_looked) == 0
 
 
 def test_each_hour_of_many_days_is_looked_at(settings: Any, extracted: Any) -> None:
