@@ -116,7 +116,7 @@ def test_logs_without_threads_or_sites_say_so(tmp_path: Path) -> None:
     assert "notes" not in filters.cached_share_over_time(logs, db="none").attrs
     window = {"since": "2026-10-01T00:10", "until": "2026-10-01T00:20", "compare": "previous"}
     then = "The log gives no squid for any of the queries before: the index may lack it."
-    assert filters.cost_per_squid(logs, **window).attrs["notes"] == [then]
+    assert then in filters.cost_per_squid(logs, **window).attrs["notes"]
 
 
 # ---- answers ----------------------------------------------------------------------------------------
