@@ -97,6 +97,16 @@ def make_day(
         A value is not valid.
     DatasetError
         The dataset exists already, or cannot be written; its files were removed.
+
+    Notes
+    -----
+    Some effects of real incidents are left out, so that each difference has one cause: jobs do not repeat what failed,
+    no other server takes the queries of a silent one, and queries do not become slow because there are many. Only
+    ``initthreads`` follows from the load.
+
+    Examples
+    --------
+    >>> dataset, truth = fl.sample.make_day(settings, seed=1)  # doctest: +SKIP
     """
     drawn = Days.drawn(seed, queries, days, since, incidents=incidents, quiet=quiet, world=world)
     if isinstance(where, Settings):
