@@ -11,7 +11,7 @@ from types import FrameType
 
 import click
 
-from frontierlab.cli.output import note
+from frontierlab.cli.output import WARNED, note
 from frontierlab.cli.words import in_words_of_options
 from frontierlab.errors import FrontierlabError
 
@@ -71,9 +71,14 @@ def ending_by_sigterm() -> Iterator[None]:
 @contextmanager
 def telling_warnings(ctx: click.Context) -> Iterator[None]:
     """Tell warnings as sentences on the standard error, in the words of the running command."""
+
+    def tell(message: Warning | str, *_: object, **__: object) -> None:
+        ctx.meta.setdefault(WARNED, set()).add(str(message))
+        note(in_words_of_options(str(message), ctx), "Warning: ")
+
     with warnings.catch_warnings():
         warnings.simplefilter("default", UserWarning)
-        warnings.showwarning = lambda message, *_, **__: note(in_words_of_options(str(message), ctx), "Warning: ")
+        warnings.showwarning = tell
         yield
 
 

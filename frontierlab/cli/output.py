@@ -19,8 +19,10 @@ from frontierlab.errors import FrontierlabError
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Output", "OutputClosed", "is_terminal", "note", "plain", "rows_of_frame"]
+__all__ = ["Output", "OutputClosed", "WARNED", "is_terminal", "note", "notes_of", "plain", "rows_of_frame"]
 
+WARNED = "frontierlab.cli.warned"
+"""The key of the warnings that were told, in the ``meta`` of a click context."""
 
 _AT_ONCE = 2**16  # characters; Python does not tell that a pipe was closed during a single large write
 
@@ -67,8 +69,7 @@ class Output:
 
     def frame(self, frame: pd.DataFrame, empty: str = "No query matches.") -> None:
         """Write a frame like `rows`, and tell its notes."""
-        for text in frame.attrs.get("notes", ()):
-            note(text)
+        notes_of(frame)
         self.rows(rows_of_frame(frame), list(map(str, frame.columns)), empty)
 
     def record(self, values: Mapping[str, Any], text: str) -> None:
@@ -94,6 +95,15 @@ class Output:
 def note(text: str, kind: str = "") -> None:
     """Tell the user something beside the result, on the standard error."""
     click.echo(f"{kind}{text}", err=True)
+
+
+def notes_of(frame: pd.DataFrame) -> None:
+    """Tell the notes of a frame, but those of which a warning was told already."""
+    context = click.get_current_context(silent=True)
+    warned = () if context is None else context.meta.get(WARNED, ())
+    for text in frame.attrs.get("notes", ()):
+        if text not in warned:
+            note(text)
 
 
 def is_terminal(stream: Any) -> bool:

@@ -8,7 +8,7 @@ import click
 
 from frontierlab.cli.command import Call, Command
 from frontierlab.cli.endings import FINDINGS, NOTHING
-from frontierlab.cli.output import note, rows_of_frame
+from frontierlab.cli.output import note, notes_of, rows_of_frame
 from frontierlab.cli.sources import compare_option, opened
 from frontierlab.cli.types import DATASET, NumberOrAll
 
@@ -93,8 +93,7 @@ def command(
     if call.out.as_json:
         call.out.frame(frame)
     else:
-        for text in frame.attrs.get("notes", ()):
-            note(text)
+        notes_of(frame)
         call.out.rows([*map(_named, rows_of_frame(frame))], _shown(rank_by), "No query matches.")
     every = what_changed(*sides, top=None, **keywords) if (frame["part"] == "other").any() else frame
     return _found(every, fail_over)
