@@ -5,7 +5,8 @@ The title and the selection stand above the figure. Hover texts show exact numbe
 the legend mutes that series. Values before are drawn as an outline, as hollow dots, or as a dotted line.
 Counts that span decades get a logarithmic axis and are drawn as dots or lines, because lengths of
 stacked bars on a logarithmic axis are misleading. Over time, a box select marks a range (event
-``SelectionGeometry``) and shows the range above the figure.
+``SelectionGeometry``) and shows the range above the figure. Bins without a
+value are gaps in a line. At most 20 groups have a line; the words above the figure count those that have none.
 
 All functions take:
 
