@@ -22,12 +22,16 @@ __all__ = [
     "MISSING_IOV",
     "NO_TAG",
     "OPEN_IOV",
+    "UNKNOWN_TAG",
     "arrow_schema",
     "extra_columns",
 ]
 
 MISSING_IOV = -1
 """``since`` and ``until`` of a query without an IOV: a query that asks for no payload."""
+
+UNKNOWN_TAG = "unknown"
+"""The ``tagname`` of queries whose tag is not known, where queries are counted by tag."""
 
 OPEN_IOV = 2**63 - 1
 """``until`` of an interval without an end."""

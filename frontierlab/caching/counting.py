@@ -21,7 +21,7 @@ import pyarrow.dataset
 
 from frontierlab.engines.asking import ANSWERED, Answered, answered, ask, write
 from frontierlab.engines.logs import DuckLogs, Logs
-from frontierlab.schema import MISSING_IOV
+from frontierlab.schema import MISSING_IOV, UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection
 from frontierlab.util.cancelling import Cancellable, cancellable, check_cancelled
 
@@ -32,7 +32,6 @@ __all__ = [
     "PIECE",
     "QUERY",
     "SUMS",
-    "UNKNOWN_TAG",
     "count_folders",
     "count_queries",
 ]
@@ -41,9 +40,6 @@ Result = TypeVar("Result")
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
 """The columns that name a folder and tag."""
-
-UNKNOWN_TAG = "unknown"
-"""The ``tagname`` of queries whose tag is not known."""
 
 QUERY = ("sqlhash", "since", "until")
 """The columns that tell different queries of a folder and tag apart."""

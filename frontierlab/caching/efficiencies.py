@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 
 from frontierlab.caching import counting
-from frontierlab.caching.counting import KEYS, UNKNOWN_TAG, Background, Counted, count_folders, count_queries
+from frontierlab.caching.counting import KEYS, Background, Counted, count_folders, count_queries
 from frontierlab.caching.folder_figures import figures
 from frontierlab.caching.folders import Folder, chosen, wanted_folders
 from frontierlab.caching.notes import notes_of
@@ -26,6 +26,7 @@ from frontierlab.engines.asking import ANSWERED, answered
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import CoolrError
+from frontierlab.schema import UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset

@@ -11,7 +11,6 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.caching.answer_sets import Integers, find_answers
-from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.iov_axis import Axis
 from frontierlab.caching.open_folder import open_folder
 from frontierlab.caching.queries import FolderTag, served
@@ -19,7 +18,7 @@ from frontierlab.coolr import Cancelled, Source
 from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import CoolrError
-from frontierlab.schema import OPEN_IOV
+from frontierlab.schema import OPEN_IOV, UNKNOWN_TAG
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.store import Datasets

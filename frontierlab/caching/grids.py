@@ -11,13 +11,12 @@ import pandas as pd
 import pyarrow as pa
 
 from frontierlab.caching.answer_sets import Integers, find_answers
-from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.caching.open_folder import open_folder
 from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr import Source
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
-from frontierlab.schema import OPEN_IOV
+from frontierlab.schema import OPEN_IOV, UNKNOWN_TAG
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.store import Datasets

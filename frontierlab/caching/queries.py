@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from frontierlab.caching.counting import UNKNOWN_TAG
 from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.schema import UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection
 
 __all__ = ["FolderTag", "different_queries", "served"]

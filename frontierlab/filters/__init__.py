@@ -73,6 +73,7 @@ from frontierlab.filters.over_time import (
     queries_over_time,
 )
 from frontierlab.filters.percentiles import dbtime_percentiles, querytime_percentiles
+from frontierlab.filters.repeats import repeated_queries
 from frontierlab.filters.shares import (
     bytes_share_per_node,
     bytes_share_per_schema,
@@ -108,6 +109,7 @@ __all__ = [
     "queries_per_db",
     "queries_per_schema",
     "querytime_percentiles",
+    "repeated_queries",
     "threads_over_time",
     "uncached_by_kind",
 ]

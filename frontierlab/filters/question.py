@@ -77,6 +77,9 @@ class Question:
         The SQL of the columns that name a group, by column name.
     values
         SQL of aggregates that cannot be added up, by column name; only with bins and without groups.
+    within
+        SQL of a subquery that is asked in place of the queries, such as one with a row for each different query;
+        ``{queries}`` in it stands for the selected queries. Then all other SQL is about its columns.
     first
         A column to group by first, with counts as ``times``; measures and values then weight by ``times``.
     labels
@@ -102,6 +105,7 @@ class Question:
     measures: Mapping[str, Measure]
     keys: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, str] = field(default_factory=dict)
+    within: str = ""
     first: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     conditions: tuple[str, ...] = ()
@@ -127,10 +131,12 @@ class Question:
         where, args = selection.where(*self.conditions)
         args |= self.args if self.bins is None else {**self.args, **self.bins.args(shift)}
         source = f"{{logs}}{where}"
+        if self.within:
+            source = _subquery(self.within.replace("{queries}", source))
         if self.first:
             times = TIMES
             inner = _select({**by, self.first: self.first, times: Count().sql()}, len(by) + 1, source)
-            by, source = dict(zip(by, by, strict=True)), f"({textwrap.indent(inner, ' ' * 6).lstrip()})"
+            by, source = dict(zip(by, by, strict=True)), _subquery(inner)
         counted = {column: measure.sql(times) for column, measure in self.measures.items()}
         text = _select({**by, **self.labels, **counted, **self.values}, len(by), source)
         text += "" if self.bins is None else self.bins.limit(selection)
@@ -260,6 +266,10 @@ def _select(columns: Mapping[str, str], by: int, source: str) -> str:
     listed = ",\n       ".join(sql if sql == column else f"{sql} AS {column}" for column, sql in columns.items())
     grouped = ", ".join(str(number) for number in range(1, by + 1))
     return f"SELECT {listed}\nFROM {source}" + (f"\nGROUP BY {grouped}" if grouped else "")
+
+
+def _subquery(text: str) -> str:
+    return f"({textwrap.indent(text, ' ' * 6).lstrip()})"
 
 
 def side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:

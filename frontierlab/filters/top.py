@@ -92,13 +92,14 @@ def rank_groups(
 
 def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return each place's keys (null if its groups differ), its part, and its number of groups."""
-
-    def alone(values: pd.Series[Any]) -> Any:
-        return values.iloc[0] if values.nunique(dropna=False) == 1 else pd.NA
-
     grouped = places.groupby("place", sort=True)
-    named = {key: grouped[key].agg(alone).astype(places[key].dtype) for key in keys}
-    found = pd.DataFrame({**named, "part": grouped["part"].first(), "groups": grouped.size().astype("Int64")})
+    first = places.drop_duplicates("place").set_index("place").sort_index()
+    of_first = first.loc[places["place"]].reset_index(drop=True)
+    found = first[[*keys, "part"]].assign(groups=grouped.size().astype("Int64"))
+    for key in keys:
+        here, there = places[key].reset_index(drop=True), of_first[key]
+        same = (here == there).fillna(False) | (here.isna() & there.isna())
+        found.loc[~same.groupby(places["place"].to_numpy()).all(), key] = pd.NA
     # added-up groups have no name, even if there is only one
     found.loc[found["part"] == OTHER, list(keys)] = pd.NA
     return found

@@ -55,6 +55,7 @@ from frontierlab.plots.over_time import (
     queries_over_time,
 )
 from frontierlab.plots.percentiles import dbtime_percentiles, querytime_percentiles
+from frontierlab.plots.repeats import repeated_queries
 from frontierlab.plots.saving import save
 from frontierlab.plots.shares import (
     bytes_share_per_node,
@@ -92,6 +93,7 @@ __all__ = [
     "queries_per_db",
     "queries_per_schema",
     "querytime_percentiles",
+    "repeated_queries",
     "save",
     "threads_over_time",
     "uncached_by_kind",

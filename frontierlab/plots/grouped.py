@@ -42,7 +42,7 @@ def grouped(
     axis: str,
     unit: str = "queries",
     share: Literal["row", "all", "none"] = "row",
-    counted: str = "",
+    told: Sequence[tuple[str, str, str]] = (),
     percent: bool = False,
     stacked: bool = True,
     scale: Scale = "auto",
@@ -65,8 +65,8 @@ def grouped(
     share
         Whether a share is a fraction of its row or of all rows. ``none`` if the numbers do not add up, as percentiles:
         then groups beyond `top` are not drawn, and the words say how many.
-    counted
-        A column with the number of queries of a row, for hover texts.
+    told
+        Further columns for the hover texts, each with a name and a unit.
     percent
         Draw shares instead of numbers.
     stacked
@@ -89,7 +89,7 @@ def grouped(
         rows, more = _first(frame, keys, top)
         words = f"{words}\nnot drawn: {more:,} smaller group{'s' if more != 1 else ''}".strip() if more else words
     else:
-        rows = limited(frame, keys, [one.column for one in series], top)
+        rows = limited(frame, keys, [*(one.column for one in series), *(column for column, *_ in told)], top)
     series = known(series, rows)
     shown = _shown(rows, series, share) if percent else rows
     columns = [one.column for one in series]
@@ -110,9 +110,9 @@ def grouped(
         marks += then
     tips = [(one.name, f"@{one.column}_text") for one in series]
     total = [("together", "@total_text")] if len(series) > 1 and stacked else []
-    if counted:
-        data["counted_text"] = [format_number(number) for number in rows[counted]]
-        total.append(("queries", "@counted_text"))
+    for column, called, what in told:
+        data[f"{column}_told"] = [format_number(number, what) for number in rows[column]]
+        total.append((called, f"@{column}_told"))
     height, y = rows_axis(rows["label"])
     return Drawing(
         title,

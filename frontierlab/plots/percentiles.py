@@ -68,7 +68,7 @@ def _percentiles(frame: pd.DataFrame, value: str, title: str, selection: str | N
         axis=f"{value} (ms)",
         unit="ms",
         share="none",
-        counted="queries",
+        told=[("queries", "queries", "")],
         stacked=False,
         scale=scale,
         top=top,

@@ -33,6 +33,7 @@ CHAPTERS = {
 _BEYOND = {
     "Over time": ("dbtime_percentiles", "cached_share_over_time", "bytes_per_answer_over_time"),
     "Folders": ("cost_per_tag",),
+    "Who asked": ("repeated_queries",),
 }  # a report would take longer with them, and tell little more
 
 ALL_FILTERS = {title: (*names, *_BEYOND.get(title, ())) for title, names in CHAPTERS.items()}

@@ -243,6 +243,8 @@ def test_invalid_parameters_are_refused(logs: Logs, where: dict[str, Any], messa
             "rank_by='money': give one of queries, bytes, dbtime_ms, querytime_ms, failures",
         ),
         ("cost_per_squid", {"by": "money"}, "rank_by='money'"),
+        ("repeated_queries", {"by": "task"}, "by='task': give one of squid, site"),
+        ("repeated_queries", {"rank_by": "failures"}, "rank_by='failures': give one of dbtime_ms, bytes, repeats, qu"),
         ("dbtime_percentiles", {"by": "task"}, "by='task': give one of time, server, schema, site"),
     ],
 )

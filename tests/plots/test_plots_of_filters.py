@@ -126,7 +126,7 @@ def test_percentiles_of_groups_beyond_the_largest_are_not_drawn() -> None:
     assert drawing.marks[0].data["name"] == ["S0", "S1", "(none named)"]
     assert drawing.marks[0].data["p50"].tolist() == [2, 11.5, 4]
     assert drawing.marks[0].data["p50_text"] == ["2.00 ms", "11.50 ms", "4.00 ms"]
-    assert drawing.marks[0].data["counted_text"] == ["5", "4", "1"]
+    assert drawing.marks[0].data["queries_told"] == ["5", "4", "1"]
     others = plots.querytime_percentiles.drawing(fewer)
     assert others.words == ""
     assert others.marks[0].data["name"] == ["S0", "S1", "S2", "(2 others)", "(none named)"]

@@ -35,6 +35,11 @@ COVERED = (START - 2 * 86_400_000, START + 2 * 86_400_000)
 
 WORLDS = 40
 
+_QUERY = (
+    *("db", "schema", "nodefullpath", "tagname", "sqlhash", "since", "until", "squid"),
+    *("computingsite", "disconn", "rejected", "procerror"),
+)  # what some queries have in common with an earlier one, so that queries repeat
+
 _TABLES: set[int] = set()
 
 KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
@@ -42,7 +47,6 @@ KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
     "bin_seconds": st.sampled_from([300, 1, 0.25, 86_400]),
     "threshold_ms": st.sampled_from([0, 999, 1000]),
     "bin_ms": st.sampled_from([100, 1, 10_000]),
-    "rank_by": st.sampled_from(["queries", "bytes", "dbtime_ms", "querytime_ms", "failures"]),
 }
 
 
@@ -69,7 +73,10 @@ def world(seed: int) -> World:
     draw = random.Random(seed)
     size = [0, 1, 2][seed] if seed < 3 else draw.randint(3, 60)
     few = [draw.choice([_name(draw), "x"]) for _ in range(4)]
-    rows = complete(_row(draw, few) for _ in range(size))
+    rows: Rows = []
+    for row in complete(_row(draw, few) for _ in range(size)):
+        earlier = draw.choice(rows) if rows and draw.random() < 0.3 else {}
+        rows.append(row | {name: earlier[name] for name in _QUERY if earlier})
     request = {name: format_time(moment(time)) for name, time in zip(("since", "until"), COVERED, strict=True)}
     return World(seed, rows, open_logs(make_dataset(_folder() / f"world-{seed}", rows, request=request)))
 
@@ -102,6 +109,7 @@ def _row(draw: random.Random, few: list[str]) -> dict[str, Any]:
         "fsize": maybe(lambda: draw.choice([0, 1, 999, 2**40, -3])),
         "since": maybe(lambda: draw.choice([-1, -1, 0, 5, 2**62])),
         "until": maybe(lambda: draw.choice([-1, 0, 5, 2**62, 2**63 - 1])),
+        "sqlhash": maybe(lambda: draw.choice([1, 2, -(2**63)])),
         "initthreads": maybe(lambda: draw.choice([0, 7, 63, 400, 2**53 + 1, -1])),
         **{
             name: maybe(lambda: draw.choice(["s1", "s2", *few]))
@@ -152,6 +160,7 @@ def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[Wo
     asked: Any = getattr(filters, name)
     own = inspect.signature(asked).parameters
     keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}
-    if "by" in own:
-        keywords["by"] = draw(st.sampled_from(get_args(get_type_hints(inspect.unwrap(asked))["by"])))
+    for keyword in ("by", "rank_by"):
+        if keyword in own:
+            keywords[keyword] = draw(st.sampled_from(get_args(get_type_hints(inspect.unwrap(asked))[keyword])))
     return logs, draw(selections(logs.seed)), keywords

@@ -12,6 +12,7 @@ import numpy as np
 from frontierlab.schema import COLUMNS
 from frontierlab.selection import Selection
 from tests.support.logs import START
+from tests.support.reference_repeats import asks_for_an_iov, known_tag, repeats
 
 Row = Mapping[str, Any]
 Rows = list[dict[str, Any]]
@@ -217,13 +218,14 @@ class Asked:
     values: Mapping[str, Measure] = field(default_factory=dict)
     top: int | None = None
     rank: tuple[str, ...] = ()
+    computed: Mapping[str, Callable[[Row], Any]] = field(default_factory=lambda: {"kind": kind})
 
     def chosen(self, rows: Sequence[Row], selection: Selection) -> list[Row]:
         selected = selects(selection)
         return [row for row in rows if selected(row) and self.of(row)]
 
     def key(self, row: Row) -> Key:
-        return tuple(kind(row) if name == "kind" else row[name] for name in self.keys)
+        return tuple(self.computed[name](row) if name in self.computed else row[name] for name in self.keys)
 
     def statement(self, rows: Sequence[Row], selection: Selection) -> dict[Key, Key]:
         """Return the result of the filter's SQL: by the values of the grouping columns, those of the others."""
@@ -296,6 +298,13 @@ def _groups_over_time(measures: Mapping[str, Measure], rank: Sequence[str], by: 
     return ask
 
 
+def _repeated(by: str = "squid", rank_by: str = "dbtime_ms", top: int | None = 20) -> Asked:
+    (asker,) = GROUP[by]
+    keys = (*TAG, "payload", asker)
+    computed = {"tagname": known_tag, "payload": asks_for_an_iov}
+    return Asked(repeats(asker), keys, top=top, rank=(rank_by,), computed=computed)
+
+
 ASKED: dict[str, Callable[..., Asked]] = {
     "queries_per_db": _groups(CACHED, ("db",)),
     "uncached_by_kind": lambda: Asked(QUERIES, ("kind",), uncached),
@@ -328,6 +337,7 @@ ASKED: dict[str, Callable[..., Asked]] = {
     "cost_per_schema": _costs(*SCHEMA),
     "cost_per_node": _costs(*NODE),
     "cost_per_tag": _costs(*TAG),
+    "repeated_queries": _repeated,
 }
 """What each filter asks, by its name; called with the filter's own keywords."""
 
@@ -430,11 +440,21 @@ def _derived(name: str, rows: Rows) -> Rows:
     elif name.startswith("cached_share"):
         for row in rows:
             _add_percent(row, [*CACHED], sum(row[column] for column in CACHED))
+    if name == "repeated_queries":
+        return [_of_repeats(row) for row in rows]
     for column in COSTS if name.startswith("cost_") else BYTES if name.startswith("bytes_share") else ():
         whole = sum(row[column] for row in rows)
         for row in rows:
             _add_percent(row, [column], whole)
     return rows
+
+
+def _of_repeats(row: dict[str, Any]) -> dict[str, Any]:
+    asker = next(name for name in ("squid", "computingsite") if name in row)
+    row = {asker: row.pop(asker)} | row
+    row["left_out"] = row.pop("asked") - row["queries"]
+    _add_percent(row, ["repeats"], row["queries"])
+    return row
 
 
 def _add_percent(row: dict[str, Any], columns: Sequence[str], whole: int) -> None:
