@@ -29,15 +29,20 @@ import duckdb
 import frontierlab as fl
 from benchmarks.filters import BIN, PLOTS, in_duckdb, make, where
 from frontierlab import Selection, filters
-from frontierlab.engines import Limits, Table, as_duckdb
+from frontierlab.engines import Limits, Logs, Table, as_duckdb
 from frontierlab.engines.duck import run
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
 from frontierlab.storage.store import Dataset
 from frontierlab.storage.summaries import SHAPES, TIMES
 
-PERCENTILES = "querytime_percentiles"
-NAMES = [*PLOTS, PERCENTILES]
+PERCENTILES = {"querytime_percentiles": BIN} | {
+    f"{value}_percentiles by {by}": columns
+    for value in ("querytime", "dbtime")
+    for by, columns in (("server", "frontierserver"), ("schema", "db, schema"), ("site", "computingsite"))
+}
+"""What has percentiles of its own → the columns of it for DuckDB."""
+NAMES = [*PLOTS, *PERCENTILES]
 IMPORTS = "import pandas, duckdb"
 FIRST = """\
 import sys
@@ -55,12 +60,25 @@ def selected(name: str) -> Selection:
     return PLOTS[name][0] if name in PLOTS else Selection()
 
 
+def question_of(name: str) -> Question:
+    """Return the question of a filter, or of one and what it is asked by."""
+    name, _, by = name.partition(" by ")
+    found: Question = getattr(filters, name).__wrapped__(**({"by": by} if by else {}))
+    return found
+
+
 def asked(name: str, table: Table, times: str, limits: Limits) -> None:
     """Run a filter's statement on the rows, or on a summary with the column `times`."""
-    question: Question = getattr(filters, name).__wrapped__()
+    question = question_of(name)
     statement = question.statement(name, selected(name), times=times)
     raw = run({"logs": table}, as_duckdb(statement.text), statement.args, limits=limits)
     question.answer([raw], selected(name))
+
+
+def in_spark(name: str, logs: Logs) -> None:
+    """Ask a filter with Spark."""
+    name, _, by = name.partition(" by ")
+    getattr(filters, name)(logs, selected(name), **({"by": by} if by else {}))
 
 
 def bare(name: str, connection: duckdb.DuckDBPyConnection) -> None:
@@ -68,9 +86,11 @@ def bare(name: str, connection: duckdb.DuckDBPyConnection) -> None:
     if name in PLOTS:
         in_duckdb(name, connection)
     else:
-        shares = "quantile_cont(querytime, [0.5, 0.95, 0.99])"
+        value = name.partition("_")[0]
+        shares = f"quantile_cont({value}, [0.5, 0.95, 0.99])"
+        condition = "NOT cached" if value == "dbtime" else where(selected(name))
         connection.execute(
-            f"SELECT {BIN}, count(querytime), {shares} FROM logs WHERE {where(selected(name))} GROUP BY ALL"
+            f"SELECT {PERCENTILES[name]}, count({value}), {shares} FROM logs WHERE {condition} GROUP BY ALL"
         ).fetchall()
 
 
@@ -87,13 +107,13 @@ def peers(
     for name in names:
         found[name, "rows"] = partial(asked, name, table, "", limits)
         found[name, "bare"] = partial(bare, name, connection)
-        question: Question = getattr(filters, name).__wrapped__()
+        question = question_of(name)
         shape = next((shape for shape in SHAPES if shape_answers(shape, *question.needs(selected(name)))), None)
         summary = None if shape is None or question.values else table.summary(shape.name)
         if summary is not None:
             found[name, "summary"] = partial(asked, name, summary, TIMES, limits)
         if logs is not None:
-            found[name, "Spark"] = partial(getattr(filters, name), logs, selected(name))
+            found[name, "Spark"] = partial(in_spark, name, logs)
     return found
 
 
