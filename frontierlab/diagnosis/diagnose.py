@@ -48,7 +48,7 @@ def diagnose(
     Each statement counts the queries once, by time bin and some names. What is normal is the lower sustained level of
     the data itself, of the same folder, server, site or task, with the shape of the day. Nothing is asked of COOLR.
 
-    An incident is told if it costs 0.8 % of what a day has in all, in queries, database time, query time outside of
+    An incident is told if it costs 1.2 % of what a day has in all, in queries, database time, query time outside of
     the database, bytes or failed queries. What lasts for more than three quarters of the data is normal.
 
     Parameters

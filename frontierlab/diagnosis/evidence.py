@@ -24,8 +24,10 @@ BIN_MS = 300_000
 MOST_BINS = 576
 """The largest number of bins: two days of five minutes."""
 
-CUBES = ("folders", "servers", "sites", "tasks", "failures", "fresh", "exposed", "repeats")
-"""The results that a search reads, by name; those after the sixth follow from earlier ones."""
+_PLAIN = ("folders", "servers", "sites", "tasks", "failures", "fresh", "misses", "first_misses")
+
+CUBES = (*_PLAIN, "exposed", "repeats")
+"""The results that a search reads, by name."""
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
 _LEAST_REPEATS = 0.002  # of all queries
@@ -62,7 +64,7 @@ class Evidence:
         self.clock = Clock(start, width, max(1, -(-(stop - start) // width)))
         self._args = {"start": start, "bin_ms": width}
         self.cubes: dict[str, pd.DataFrame] = {}
-        for name in CUBES[:6]:
+        for name in _PLAIN:
             told(name)
             self.cubes[name] = self._ask(name.upper(), self._args)
         told("exposed")

@@ -150,7 +150,7 @@ def _rising(seen: Floats, expected: Floats, queries: Floats, least: float) -> tu
     return Best(int(large[one.row]), one.start, one.stop, one.factor, one.gain), there, normal
 
 
-def _rate(seen: Floats, queries: Floats, quantile: float = 0.4) -> Floats:
+def _rate(seen: Floats, queries: Floats, quantile: float = 0.33) -> Floats:
     """Return the usual rate of each group: a low quantile of the rates of parts with the same number of queries.
 
     A task that always fails has that rate in all parts, however unevenly it asks.

@@ -16,16 +16,18 @@ __all__ = ["floods", "wrong_iovs"]
 
 LEAST_FACTOR = 1.5
 LEAST_GAIN = 40.0
-LEAST_SHARE = 0.006
+LEAST_SHARE = 0.011
 """The least share of the day's queries that are too many."""
 
 HOLDS = 0.85
 """The share of a folder's excess from which one of its tags is named."""
 
 _NAMES = ("db", "schema", "nodefullpath", "tagname")
-_SMALL = 0.3  # of the answers: a folder with more has small payloads
+_SMALL = 0.05  # of the answers: a folder with more has small payloads
 _ALSO = 0.5  # of the excess in different queries is one in queries; otherwise they are only new on this day
-_QUANTILE = 0.5244  # 40 % of normal values are within so many standard deviations
+_FRESH = 0.35  # of the queries that are too many are different, at least: a few thousand IOVs are asked for again
+_UNCACHED = 0.6  # of the excess
+_QUANTILE = 0.3186  # a quarter of normal values is within so many standard deviations
 _FLOOR = 0.05  # queries that are always expected in a bin
 _MOST = 10
 
@@ -46,7 +48,7 @@ def floods(fresh: pd.DataFrame, folders: pd.DataFrame, clock: Clock, taken: Sequ
     """
     total = float(folders["queries"].sum())
     columns = ["bin", *_NAMES, "fresh"]
-    merged = folders[["bin", *_NAMES, "uncached"]].merge(fresh[columns], on=["bin", *_NAMES], how="left")
+    merged = folders[["bin", *_NAMES, "queries", "uncached"]].merge(fresh[columns], on=["bin", *_NAMES], how="left")
     merged["fresh"] = merged["fresh"].fillna(0)
     return _search("iov_flood", "", merged, "fresh", "different queries", clock, total, taken)
 
@@ -85,7 +87,7 @@ def _search(
     while len(found) < _MOST:
         folder = np.zeros((len(labels), clock.bins))
         np.add.at(folder, place, seen)
-        large = np.flatnonzero(folder.sum(axis=1) >= least)
+        large = np.flatnonzero(folder.sum(axis=1) >= _FRESH * least)
         if not len(large):
             break
         expected = _expected(folder[large], clock)
@@ -96,7 +98,7 @@ def _search(
         there, normal = float(folder[row, span].sum()), float(expected[one.row, span].sum())
         rows = np.flatnonzero(place == row)
         seen[rows, max(0, one.start - 1) : one.stop + 1] = 0.0
-        if there - normal < least or not _also(tags, rows, span, there - normal, clock):
+        if there - normal < _FRESH * least or not _also(tags, rows, span, there - normal, least, clock):
             continue
         scope: dict[str, Any] = {name: labels[name][row] for name in _NAMES[:3]}
         tag = _tag(tags, tags[measure][rows, span].sum(axis=1), rows)
@@ -105,11 +107,17 @@ def _search(
     return found
 
 
-def _also(tags: Series, rows: np.ndarray, span: slice, excess: float, clock: Clock) -> bool:
-    """Return whether the uncached queries rose too: all queries are new when a day begins, or a task."""
-    uncached = tags["uncached"][rows].sum(axis=0, keepdims=True)
-    normal = _expected(uncached, clock)
-    return bool(uncached[0, span].sum() - normal[0, span].sum() >= _ALSO * excess)
+def _also(tags: Series, rows: np.ndarray, span: slice, excess: float, least: float, clock: Clock) -> bool:
+    """Return whether the uncached queries rose by enough, and not the cached ones.
+
+    All queries are new when a day begins, or a task; a new task that caches well has many cached ones.
+    """
+    rises = []
+    for name in ("uncached", "queries"):
+        queries = tags[name][rows].sum(axis=0, keepdims=True)
+        normal = _expected(queries, clock)
+        rises.append(float(queries[0, span].sum() - normal[0, span].sum()))
+    return rises[0] >= max(least, _ALSO * excess, _UNCACHED * rises[1])
 
 
 def _tag(tags: Series, seen: Floats, rows: np.ndarray) -> Any:
@@ -123,12 +131,12 @@ def _tag(tags: Series, seen: Floats, rows: np.ndarray) -> Any:
 
 
 def _expected(seen: Floats, clock: Clock) -> Floats:
-    rate = level(seen, np.ones_like(seen), clock, 0.4)[:, None]
+    rate = level(seen, np.ones_like(seen), clock)[:, None]
     return np.asarray(np.broadcast_to(rate + _FLOOR, seen.shape))
 
 
 def _counts(seen: Floats, expected: Floats) -> Evidence:
     """Return the evidence; tasks come and go, so folders vary by much more than by chance."""
     residual = np.abs(seen - expected) / np.sqrt(expected)
-    spread = (np.quantile(residual, 0.4, axis=1) / _QUANTILE) ** 2  # an incident can fill more than half of the bins
+    spread = (np.quantile(residual, 0.25, axis=1) / _QUANTILE) ** 2  # an incident can fill more than half of the bins
     return of_counts(seen, expected, spread.clip(1.0))

@@ -149,7 +149,7 @@ def _level(count: Floats, total: Floats, clock: Clock) -> Floats:
     some = enough.any(axis=1)
     base = np.zeros(len(count))
     if some.any():
-        base[some] = np.nanquantile(means[some], 0.4, axis=1)
+        base[some] = np.nanquantile(means[some], 0.34, axis=1)
     return base
 
 

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.scan import of_counts, scan
-from frontierlab.diagnosis.series import Clock, Series, level
+from frontierlab.diagnosis.series import Clock, Floats, Series, level
 
-__all__ = ["bypasses"]
+__all__ = ["all_bypassed", "bypasses"]
 
 LEAST_FACTOR = 3.0
 LEAST_GAIN = 40.0
-LEAST_SHARE = 0.006
+LEAST_SHARE = 0.011
 """The least share of the day's queries that are too many."""
 
 HOLDS = 0.85
@@ -23,6 +24,9 @@ HOLDS = 0.85
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
 _FLOOR = 0.1
+_LEAST_OF_ALL = 1.6
+_QUANTILE = 0.3186  # a quarter of normal values is within so many standard deviations
+_UNCACHED = 0.8  # of the excess: more of everything has its share of cached queries
 _MOST = 8
 
 
@@ -50,7 +54,7 @@ def bypasses(repeats: pd.DataFrame, total: float, clock: Clock) -> list[Finding]
     seen = series["queries"].copy()
     least = max(50.0, LEAST_SHARE * total)
     while len(found) < _MOST:
-        expected = np.broadcast_to(level(seen, np.ones_like(seen), clock, 0.4)[:, None] + _FLOOR, seen.shape)
+        expected = np.broadcast_to(level(seen, np.ones_like(seen), clock)[:, None] + _FLOOR, seen.shape)
         one = scan(of_counts(seen, expected, 2.0), LEAST_FACTOR)
         if one is None or one.gain < LEAST_GAIN:
             break
@@ -69,9 +73,64 @@ def bypasses(repeats: pd.DataFrame, total: float, clock: Clock) -> list[Finding]
     return found
 
 
-def _holder(rows: pd.DataFrame, name: str) -> Any:
+def all_bypassed(
+    misses: pd.DataFrame, first: pd.DataFrame, total: float, clock: Clock, taken: Sequence[Finding]
+) -> list[Finding]:
+    """Return the sites and Squids of which the misses of queries of all folders rose, but not the cached queries.
+
+    Parameters
+    ----------
+    misses, first
+        The queries and misses of sites and Squids, and the misses that a cache must have.
+    total
+        The number of all queries.
+    clock
+        The bins.
+    taken
+        What explains misses already: a site's or Squid's bypass of one folder.
+    """
+    place = "computingsite" if misses["computingsite"].notna().any() else "squid"
+    frame = misses.merge(first, on=["bin", "computingsite", "squid"], how="left")
+    frame = frame.assign(repeated=frame["uncached"] - frame["fresh"].fillna(0))
+    frame = frame[frame[place].notna()].reset_index(drop=True)
+    found: list[Finding] = []
+    if frame.empty:
+        return found
+    series = Series(frame, [place], clock)
+    seen = series["repeated"].clip(0)
+    least = max(50.0, LEAST_SHARE * total)
+    while len(found) < _MOST:
+        expected = level(seen, np.ones_like(seen), clock)[:, None] + _FLOOR + np.zeros_like(seen)
+        residual = np.abs(seen - expected) / np.sqrt(expected)
+        spread = (np.quantile(residual, 0.25, axis=1) / _QUANTILE) ** 2
+        one = scan(of_counts(seen, expected, spread.clip(1.5)), _LEAST_OF_ALL)
+        if one is None or one.gain < LEAST_GAIN:
+            break
+        span = slice(one.start, one.stop)
+        there, normal = float(seen[one.row, span].sum()), float(expected[one.row, span].sum())
+        seen[one.row, max(0, one.start - 1) : one.stop + 1] = expected[one.row, 0]
+        rises = [_rise(series[name][one.row], one.start, one.stop, clock) for name in ("uncached", "queries")]
+        if there - normal < least or rises[0] < _UNCACHED * rises[1]:
+            continue
+        scope: dict[str, Any] = {place: series.labels[place][one.row]}
+        rows = frame[(series.place == one.row) & (series.bin >= one.start) & (series.bin < one.stop)]
+        if place != "squid" and (squid := _holder(rows, "squid", "repeated")) is not None:
+            scope["squid"] = squid
+        finding = Finding("cache_bypass", scope, one.start, one.stop, normal, there, "repeated queries", one.gain)
+        if not any(other.scope.get(place) == scope[place] and overlap(finding, other) > 0.5 for other in taken):
+            found.append(finding)
+    return found
+
+
+def _rise(values: Floats, start: int, stop: int, clock: Clock) -> float:
+    """Return the excess of a series in an interval over its level."""
+    rate = level(values[None, :], np.ones((1, len(values))), clock, 0.4)[0]
+    return float(values[start:stop].sum() - rate * (stop - start))
+
+
+def _holder(rows: pd.DataFrame, name: str, measure: str = "queries") -> Any:
     """Return the value that has nearly all queries of these rows; None if several share them or none is named."""
-    counts = rows.dropna(subset=[name]).groupby(name)["queries"].sum()
+    counts = rows.dropna(subset=[name]).groupby(name)[measure].sum()
     if counts.empty or counts.max() < HOLDS * counts.sum():
         return None
     return counts.idxmax()

@@ -13,13 +13,14 @@ from frontierlab.diagnosis.failing import failures, rejections
 from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.floods import floods, wrong_iovs
 from frontierlab.diagnosis.latencies import LATENCIES, slower
-from frontierlab.diagnosis.repeats import bypasses
+from frontierlab.diagnosis.repeats import all_bypassed, bypasses
 from frontierlab.diagnosis.series import Clock, Floats, level
 from frontierlab.diagnosis.volumes import loads, silences
 
 __all__ = ["Searched", "search"]
 
 _FOLDER = ("db", "schema", "nodefullpath")
+_MOST_OF = 0.5  # of the repeated queries
 _OWN_RATE = 0.04  # of added queries fail: more is another incident
 _HOLDS = 0.7  # of the excess, from which one task is named
 
@@ -49,24 +50,30 @@ def search(evidence: Evidence, told: Callable[[str], object] = lambda word: None
     told("floods")
     wrong = wrong_iovs(cubes["folders"], clock)
     repeated = bypasses(cubes["repeats"], evidence.queries, clock)
-    added = [*wrong, *repeated, *floods(cubes["fresh"], cubes["folders"], clock, wrong)]
+    explained_by = [(one, cause) for one in repeated if (cause := _wrong_ones(one, wrong)) is not None]
+    repeated = [one for one in repeated if _wrong_ones(one, wrong) is None]
+    flooded = floods(cubes["fresh"], cubes["folders"], clock, wrong)
+    everywhere = all_bypassed(cubes["misses"], cubes["first_misses"], evidence.queries, clock, repeated)
+    causes = [_asked_by(one, [*wrong, *flooded], evidence) for one in everywhere]
+    explained_by += [(one, cause) for one, cause in zip(everywhere, causes, strict=True) if cause is not None]
+    repeated += [one for one, cause in zip(everywhere, causes, strict=True) if cause is None]
+    added = [*wrong, *repeated, *flooded]
     told("load")
     explained = np.zeros((cubes["servers"]["frontierserver"].nunique(dropna=False), clock.bins))
     for one in added:
         explained += _excess(one, evidence.by_server(one.scope), clock)
     pressed = loads(cubes["servers"], cubes["tasks"], cubes["folders"], clock, explained, evidence.by_server)
-    explained_by = [(one, load) for one in added if (load := _is_part_of(one, pressed)) is not None]
+    explained_by += [(one, load) for one in added if (load := _is_part_of(one, pressed)) is not None]
     part = [one for one, _ in explained_by]
     added = [one for one in added if one not in part]
     added = [_with_task(one, evidence) if one.kind != "cache_bypass" else one for one in added]
     told("silence")
     silent = silences(cubes["servers"], cubes["sites"], clock, explained)
     told("latencies")
-    slow = [
-        finding
-        for latency in LATENCIES
-        for finding in slower(latency, cubes["servers" if latency.kind == "slow_server" else "folders"], clock, wrong)
-    ]
+    slow = []
+    for latency in LATENCIES:
+        of_servers = latency.names == ("frontierserver",)
+        slow += slower(latency, cubes["servers" if of_servers else "folders"], clock, () if of_servers else wrong)
     told("failures")
     failed = failures(cubes, clock)
     explained_by += [(one, cause) for one in failed if (cause := _brought_by(one, added)) is not None]
@@ -118,6 +125,28 @@ def _is_part_of(one: Finding, pressed: list[Finding]) -> Finding | None:
         union = max(one.stop, load.stop) - min(one.start, load.start)
         if both > 0.6 * union and one.kind != "wrong_iov" and one.seen - one.normal < 0.3 * (load.seen - load.normal):
             return load
+    return None
+
+
+def _wrong_ones(one: Finding, wrong: list[Finding]) -> Finding | None:
+    """Return the wrong IOVs of the same folder: some of them are asked for again and again."""
+    same = (cause for cause in wrong if cause.scope["nodefullpath"] == one.scope["nodefullpath"])
+    return next((cause for cause in same if overlap(one, cause) >= 0.5), None)
+
+
+def _asked_by(one: Finding, others: list[Finding], evidence: Evidence) -> Finding | None:
+    """Return the incident of a folder whose queries are most of the repeated ones of a site or Squid."""
+    clock = evidence.clock
+    name = "computingsite" if "computingsite" in one.scope else "squid"
+    for other in others:
+        start, stop = max(one.start, other.start), min(one.stop, other.stop)
+        if start >= stop:
+            continue
+        frame = evidence.of_scope({**other.scope, name: one.scope[name]}, "frontierserver")
+        at = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        asked = float(frame["uncached"].to_numpy(dtype=float)[(at >= start) & (at < stop)].sum())
+        if asked >= _MOST_OF * (one.seen - one.normal):
+            return other
     return None
 
 

@@ -118,10 +118,12 @@ def level(amount: Floats, exposure: Floats, clock: Clock, quantile: float = SUST
     Hours with little exposure are left out, as far as enough others are there.
     """
     above, below = by_hour(amount, clock), by_hour(exposure, clock)
-    some = below > np.maximum(0.05 * below.max(axis=1, keepdims=True), 1e-9)
+    given = (below > 0).any(axis=1)
+    usual = np.zeros((len(below), 1))
+    usual[given, 0] = np.nanmedian(np.where(below[given] > 0, below[given], np.nan), axis=1)
+    some = below > np.maximum(0.05 * usual, 1e-9)
     rates = np.where(some, above / np.where(some, below, 1.0), np.nan)
     found = np.zeros(len(amount))
-    given = some.any(axis=1)
     if given.any():
         found[given] = np.nanquantile(rates[given], quantile, axis=1)
     return found

@@ -10,9 +10,11 @@ from frontierlab.selection import QUERY_KINDS
 __all__ = [
     "EXPOSED",
     "FAILURES",
+    "FIRST_MISSES",
     "FOLDERS",
     "FRESH",
     "HISTORY",
+    "MISSES",
     "PERIOD",
     "REPEATED",
     "REPEATS",
@@ -156,6 +158,28 @@ FROM queries
 GROUP BY bin, {_FOLDER}"""
 )
 """Different queries of a folder and tag, in the bin in which each was asked first."""
+
+MISSES = (
+    _asked("computingsite", "squid")
+    + f"""\
+SELECT bin, computingsite, squid, count(*) AS queries, count_if({_PAYLOAD}) AS uncached
+FROM counted
+GROUP BY bin, computingsite, squid"""
+)
+
+FIRST_MISSES = (
+    _asked("computingsite", "squid")
+    + f""", queries AS (
+  SELECT computingsite, squid, min(bin) AS bin
+  FROM counted
+  WHERE {_PAYLOAD}
+  GROUP BY computingsite, squid, xxhash64(sqlhash, since, until)
+)
+SELECT bin, computingsite, squid, count(*) AS fresh
+FROM queries
+GROUP BY bin, computingsite, squid"""
+)
+"""Different queries of a Squid, in the bin in which each was first not cached: the misses that a cache must have."""
 
 REPEATED = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
