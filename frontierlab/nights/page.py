@@ -15,6 +15,7 @@ from frontierlab.nights.listing import NightRow, night_rows
 from frontierlab.nights.records import NightStore
 from frontierlab.reports.html import target_of, write_page
 from frontierlab.settings import Settings
+from frontierlab.util.times import in_words, parse_time
 
 __all__ = ["write_nights_page"]
 
@@ -59,7 +60,7 @@ def _summary(rows: list[NightRow]) -> str:
         return "There are no nights yet."
     lacking = sum(bool(row["missing"]) for row in rows)
     found = sum((row["findings"] or 0) + (row["incidents"] or 0) for row in rows)
-    what = f"{lacking} of them lack something" if lacking else "nothing is missing"
+    what = f"something is missing of {lacking:,}" if lacking else "nothing is missing"
     days = f"{len(rows):,} day{'s' * (len(rows) != 1)}, {rows[-1]['day']} to {rows[0]['day']}"
     return f"{days}: {what}. Findings: {found:,}."
 
@@ -73,11 +74,20 @@ def _night(row: NightRow, settings: Settings, store: NightStore, target: Path) -
     return {
         **row,
         "queries": "" if row["queries"] is None else f"{row['queries']:,}",
-        "findings": [str(one.get("what", one)) for one in findings[:_MOST_FINDINGS]],
+        "findings": [_sentence(one) for one in findings[:_MOST_FINDINGS]],
         "counted": counted or ("" if row["findings"] is None and row["incidents"] is None else "nothing"),
         "more": f"and {rest:,} more" if rest > 0 else "",
         "link": quote(Path(link).as_posix()) if link else "",
     }
+
+
+def _sentence(finding: dict[str, Any]) -> str:
+    """Return the sentence of a finding, with its time; that of an incident has it already."""
+    what = str(finding.get("what", finding))
+    if finding.get("severity") == "incident" or not {"since", "until"} <= finding.keys():
+        return what
+    since, until = (in_words(parse_time(finding[name])) for name in ("since", "until"))
+    return f"{since.removesuffix(' UTC')} to {until.partition(' ')[2]}: {what}"
 
 
 def _findings(day: date, store: NightStore) -> list[dict[str, Any]]:
