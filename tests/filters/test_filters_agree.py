@@ -20,7 +20,8 @@ from tests.support import duck
 from tests.support.examples import examples
 from tests.support.logs import make_dataset
 from tests.support.random_logs import NASTY, World, questions
-from tests.support.reference_filters import ASKED, Rows, answer
+from tests.support.reference_answers import answer
+from tests.support.reference_filters import ASKED, Rows
 
 NAMES = list(filters.__all__)
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

@@ -14,7 +14,8 @@ from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError
 from tests.support.logs import START
 from tests.support.random_logs import WORLDS, World, world
-from tests.support.reference_filters import Rows, answer, moment
+from tests.support.reference_answers import answer
+from tests.support.reference_filters import Rows, moment
 
 NAMES = list(filters.__all__)
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])

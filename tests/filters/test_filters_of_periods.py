@@ -22,7 +22,8 @@ from tests.filters.test_filters_agree import agrees
 from tests.support.examples import examples
 from tests.support.logs import START, make_dataset
 from tests.support.random_logs import HOURS, LIMITS, questions
-from tests.support.reference_filters import Rows, answer
+from tests.support.reference_answers import answer
+from tests.support.reference_filters import Rows
 
 MINUTE, HOUR = 60_000, 3_600_000
 numbers = itertools.count()
