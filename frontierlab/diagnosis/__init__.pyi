@@ -1,5 +1,4 @@
 from .diagnose import diagnose as diagnose
-from .finding import KINDS as KINDS
 from .incident import Incident as Incident
 from .localise import localise as localise
 from .result import Diagnosis as Diagnosis

@@ -90,6 +90,7 @@ LATENCIES = (
         ),
     ),
 )
+"""The latencies that are looked at."""
 
 
 def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[Finding] = ()) -> list[Finding]:

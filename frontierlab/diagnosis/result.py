@@ -58,7 +58,7 @@ class Diagnosis:
 
         since, until : UTC, to the minute, ``[since, until)``; ongoing : boolean, whether it goes on at the end of
             the data (``until`` is that end then)
-        kind : string, one of `frontierlab.diagnosis.KINDS`
+        kind : string, one of `frontierlab.diagnosis.finding.KINDS`
         db, schema, nodefullpath, tagname, taskid, taskname, frontierserver, computingsite, squid : the scope; null is
             not part of it
         normal, seen, factor : Float64, what was expected, what was there, and their quotient (null if nothing was

@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 __all__ = ["Clock", "Floats", "HOUR_MS", "Series", "level", "shape_of"]
 
 Floats = NDArray[np.float64]
+"""An array of numbers."""
 
 HOUR_MS = 3_600_000
+"""Milliseconds of an hour."""
 
 _SMOOTH = 9  # hours
 

@@ -60,6 +60,7 @@ WITH asked AS (
 PERIOD = """\
 SELECT min(time) AS first, max(time) AS last, count(*) AS queries
 FROM {{logs}}{where}"""
+"""The time of the queries, and their number."""
 
 FOLDERS = (
     _asked("db", "schema", "nodefullpath", "tagname")
@@ -85,6 +86,7 @@ SELECT bin, {_FOLDER},
 FROM counted
 GROUP BY bin, {_FOLDER}"""
 )
+"""Queries of each folder and tag: their numbers, times and sizes, and how they were asked."""
 
 SERVERS = (
     _asked("frontierserver")
@@ -101,6 +103,7 @@ SELECT bin, frontierserver,
 FROM counted
 GROUP BY bin, frontierserver"""
 )
+"""Queries of each server."""
 
 SITES = (
     _asked("computingsite")
@@ -112,6 +115,7 @@ SELECT bin, computingsite,
 FROM counted
 GROUP BY bin, computingsite"""
 )
+"""Queries of each site."""
 
 TASKS = (
     _asked("taskid")
@@ -123,6 +127,7 @@ SELECT bin, taskid,
 FROM counted
 GROUP BY bin, taskid"""
 )
+"""Queries of each task."""
 
 FAILURES = (
     _asked("db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite")
@@ -134,6 +139,7 @@ FROM counted
 WHERE disconn OR procerror
 GROUP BY bin, db, schema, nodefullpath, taskid, frontierserver, computingsite"""
 )
+"""Failed queries, by the names that a failure can belong to."""
 
 EXPOSED = (
     _asked("db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite")
@@ -166,6 +172,7 @@ SELECT bin, computingsite, squid, count(*) AS queries, count_if({_PAYLOAD}) AS u
 FROM counted
 GROUP BY bin, computingsite, squid"""
 )
+"""Queries of each Squid, and those for payloads."""
 
 FIRST_MISSES = (
     _asked("computingsite", "squid")
@@ -200,6 +207,7 @@ FROM counted
 WHERE {_PAYLOAD} AND sqlhash IN ({{hashes}}) AND since IN ({{begins}})
 GROUP BY bin, {_FOLDER}, computingsite, squid, sqlhash, since, until"""
 )
+"""The queries that were often repeated, by the Squid that sent them."""
 
 TASKNAME = """\
 SELECT max(taskname) AS taskname
@@ -219,3 +227,4 @@ SELECT bin, {{by}},
 FROM counted
 GROUP BY bin, {{by}}"""
 )
+"""What some servers, sites or tasks were asked for."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding
 
-__all__ = ["ADVICE", "TELL", "advice", "sentence", "scope_in_words", "tell"]
+__all__ = ["ADVICE", "TELL", "advice", "scope_in_words", "sentence", "tell"]
 
 _EVENTS = {
     "iov_flood": "was asked for {seen} different IOVs that were new on that day (normal: {normal})",

@@ -7,8 +7,8 @@ import pytest
 
 import frontierlab as fl
 from benchmarks.incident_scores import is_true
-from frontierlab.diagnosis import KINDS
 from frontierlab.diagnosis.evidence import CUBES, Evidence
+from frontierlab.diagnosis.finding import KINDS
 from frontierlab.diagnosis.result import COLUMNS
 from frontierlab.errors import Cancelled, InvalidRequestError
 from frontierlab.sample.world.incidents import Incident, make_day
