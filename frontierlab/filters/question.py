@@ -144,7 +144,7 @@ class Question:
 
     def needs(self, selection: Selection, shift: timedelta = NO_SHIFT) -> tuple[set[Need], set[Need]]:
         """Return the needs of the conditions on all counted queries, and the other needs of the question."""
-        rest = needs_of([*self.keys.values(), *self.labels.values(), *([self.first] if self.first else [])])
+        rest = needs_of([*self.keys.values(), *self.labels.values(), *filter(None, (self.first, self.within))])
         for measure in self.measures.values():
             rest |= measure.needs
         if self.bins is not None:

@@ -10,9 +10,10 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.expressions import TAG, add_percent
 from frontierlab.filters.filter import as_filter
 from frontierlab.filters.measures import Count, Largest, Measure, Sum
+from frontierlab.filters.needs import Expression
 from frontierlab.filters.question import Question
-from frontierlab.schema import MISSING_IOV, UNKNOWN_TAG
-from frontierlab.selection import Selection
+from frontierlab.schema import IOV_COLUMNS, MISSING_IOV, UNKNOWN_TAG
+from frontierlab.selection import QUERY_KINDS, Selection
 
 __all__ = ["Asker", "RepeatCost", "repeated_queries"]
 
@@ -44,6 +45,9 @@ FROM (SELECT {asker}, db, schema, nodefullpath, coalesce(tagname, :unknown) AS t
                   AND sqlhash IS NOT NULL) AS counts
       FROM {queries})
 GROUP BY 1, 2, 3, 4, 5, 6, 7, 8"""
+
+_COLUMNS = (*TAG, "sqlhash", *IOV_COLUMNS.values(), "cached", *QUERY_KINDS[:-1], "dbtime", "fsize")
+"""The columns of the log in it, beside the one that names who asks."""
 
 _MEASURES: dict[str, Measure] = {
     "queries": Sum("served"),
@@ -107,7 +111,7 @@ def repeated_queries(*, by: Asker = "squid", rank_by: RepeatCost = "dbtime_ms", 
     return _Repeats(
         _MEASURES,
         {**TAG, "payload": "since >= 0", asker: asker},
-        within=_EACH_QUERY.format(asker=asker, queries="{queries}"),
+        within=Expression.of(_EACH_QUERY.format(asker=asker, queries="{queries}"), asker, *_COLUMNS),
         args={"unknown": UNKNOWN_TAG, "missing": MISSING_IOV},
         top=top,
         rank=(rank_by,),
