@@ -200,6 +200,7 @@ def opened(*parts: list[dict[str, Any]], session: SparkSession | None = None) ->
         yield open_logs(make_dataset(Path(folder) / "logs", *parts), session=session)
 
 
+@pytest.mark.filterwarnings("ignore::frontierlab.filters.extracted.NotExtracted")  # of times without a query
 @settings(SHARED, max_examples=examples(150))
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
 def test_summary_and_rows_give_the_same_answer(
