@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ HOLDS = 0.85
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
 _FLOOR = 0.1
+_SEVERAL = 2  # folders of which the cache is bypassed at once: it is the whole cache
 _LEAST_OF_ALL = 1.6
 _QUANTILE = 0.3186  # a quarter of normal values is within so many standard deviations
 _UNCACHED = 0.8  # of the excess: more of everything has its share of cached queries
@@ -70,7 +72,27 @@ def bypasses(repeats: pd.DataFrame, total: float, clock: Clock) -> list[Finding]
         if (tag := _holder(rows, "tagname")) is not None:
             scope["tagname"] = tag
         found.append(Finding("cache_bypass", scope, one.start, one.stop, normal, there, "repeated queries", one.gain))
-    return found
+    return _by_place(found, place)
+
+
+def _by_place(found: list[Finding], place: str) -> list[Finding]:
+    """Return findings in which one of a site or Squid stands for those of several of its folders."""
+    merged: list[Finding] = []
+    left = sorted(found, key=lambda one: -one.gain)
+    while left:
+        first = left[0]
+        together = [one for one in left if one.scope[place] == first.scope[place] and overlap(one, first) >= 0.5]
+        left = [one for one in left if one not in together]
+        if len({(one.scope["schema"], one.scope["nodefullpath"]) for one in together}) < _SEVERAL:
+            merged += together
+            continue
+        names = (place, "squid")
+        scope = {name: first.scope.get(name) for name in names if len({one.scope.get(name) for one in together}) == 1}
+        scope = {name: value for name, value in scope.items() if value is not None}
+        normal, seen = sum(one.normal for one in together), sum(one.seen for one in together)
+        gain = sum(one.gain for one in together)
+        merged.append(replace(first, scope=scope, normal=normal, seen=seen, gain=gain))
+    return merged
 
 
 def all_bypassed(
