@@ -211,6 +211,7 @@ def test_summary_and_rows_give_the_same_answer(
         pd.testing.assert_frame_equal(asked(logs, selection), asked(rows_of(logs), selection))
 
 
+@pytest.mark.filterwarnings("ignore::frontierlab.filters.extracted.NotExtracted")  # of times without a query
 @pytest.mark.spark
 @settings(SHARED, max_examples=3)
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
