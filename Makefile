@@ -67,6 +67,7 @@ bench: $(READY) ## Measure extraction from a real Elasticsearch, caching figures
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.filters
 	$(BIN)/python -m benchmarks.engines
+	$(BIN)/python -m benchmarks.questions
 	$(BIN)/python -m benchmarks.explore
 	$(BIN)/python -m benchmarks.periods
 
