@@ -17,7 +17,8 @@ from frontierlab.engines import duck, functions
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.tables import Table
 from frontierlab.engines.translate import translate
-from frontierlab.filters import changes, shown_times
+from frontierlab.filters import shown_times
+from frontierlab.filters.changes_statement import statement_of_changes
 from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
 from frontierlab.selection import QUERY_KINDS
@@ -95,7 +96,7 @@ def of_filters(name: str, selection: Selection) -> Iterator[Asked]:
 def of_others(selection: Selection) -> Iterator[Asked]:
     statement = shown_times._DAYS.statement("days", selection)
     yield Asked(statement.text, statement.args)
-    statement = changes._statement(selection, Selection(db="CONDBR2"))
+    statement = statement_of_changes(selection, Selection(db="CONDBR2"))
     yield Asked(statement.text, statement.args, tables=("before", "now"))
     condition, args = counting._condition(["/a", "/b"], selection)
     asked = counting._ASKED.format(condition=condition)
