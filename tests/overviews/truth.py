@@ -11,6 +11,7 @@ import pyarrow as pa
 from frontierlab import Selection
 from frontierlab.overviews.result import Overview
 from tests.support import reference_filters as reference
+from tests.support.reference_answers import answer
 from tests.support.reference_filters import Rows
 
 TABLES = {
@@ -62,10 +63,10 @@ def assert_true(found: Overview, rows: Rows, selection: Selection, *, bin_second
     assert found.queries == len(chosen)
     for name, (filter_name, keys) in TABLES.items():
         assert_table(getattr(found, name), filter_name, keys, rows, selection, found.top)
-    kinds = reference.answer("uncached_by_kind", rows, selection)
+    kinds = answer("uncached_by_kind", rows, selection)
     assert plain(found.kinds) == (kinds if chosen else []), selection
     over_time = plain(found.over_time)
-    expected = reference.answer("queries_over_time", rows, selection, bin_seconds=bin_seconds)
+    expected = answer("queries_over_time", rows, selection, bin_seconds=bin_seconds)
     assert [{key: row[key] for key in ("time", "cached", "not_cached", "unknown")} for row in over_time] == expected
     for row in over_time:
         inside = [r for r in chosen if 0 <= r["time"] - row["time"] < 1000 * bin_seconds]
@@ -81,7 +82,7 @@ def assert_table(
 ) -> None:
     """Check a table: the groups, order and parts of the filter, and all numbers of each row."""
     chosen = [row for row in rows if reference.selects(selection)(row)]
-    expected = reference.answer(filter_name, rows, selection, top=top)
+    expected = answer(filter_name, rows, selection, top=top)
     labels = [*keys, *(["taskname"] if "taskid" in keys else []), "part", "groups"]
     found = plain(frame)
     assert [{name: row[name] for name in labels} for row in found] == [
