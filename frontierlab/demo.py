@@ -5,14 +5,20 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import frontierlab as fl
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset
 
-__all__ = ["main"]
+__all__ = ["WORST", "main"]
+
+WORST = 3
+"""How many badly cached folders are named."""
 
 
 def main(folder: Path | None = None) -> Path:
-    """Extract and complete the sample, ask three questions about it, and write the report.
+    """Extract and complete the sample, say what went wrong on its day and what would help, and write the report.
 
     Parameters
     ----------
@@ -32,11 +38,26 @@ def main(folder: Path | None = None) -> Path:
     _say(f"Extracted and completed: {counts.read:,} documents read\n")
     _say(f"  = {counts.kept:,} kept + {counts.left_out:,} left out + {counts.malformed:,} malformed\n")
     logs = fl.open_logs(dataset, settings=settings)
-    _say(f"Queries per database:\n{fl.filters.queries_per_db(logs).to_string(index=False)}\n")
+    _say("Looking for what went wrong on that day …\n")
+    _say(f"{fl.diagnose(logs, settings=settings, progress=False)}\n")
+    _say("Computing which folders are badly cached, and what would help …\n")
+    _say(_worst_folders(dataset, settings))
     _say("Computing all figures of the report: a few seconds …\n")
     report = fl.report(dataset, settings=settings)
     _say(f"The report, to open in a browser: {report.as_uri()}\n")
     return report
+
+
+def _worst_folders(dataset: Dataset, settings: Settings) -> str:
+    """Return the folders with the most wasted database time, and for each what would help."""
+    figures = fl.caching.efficiency(dataset, settings, progress=False)
+    text = ""
+    for number, folder in enumerate(figures.head(WORST).to_dict("records"), 1):
+        names: dict[str, Any] = {name: str(folder[name]) for name in ("db", "schema", "nodefullpath", "tagname")}
+        seconds, megabytes = folder["wasted_dbtime"] / 1e3, folder["wasted_bytes"] / 1e6
+        text += f"{number}. {' '.join(names.values())}: {folder['cause']}, {seconds:,.0f} s of database time wasted, "
+        text += f"{megabytes:,.0f} MB\n   {fl.caching.what_if(dataset, settings, **names).attrs['advice']}\n"
+    return text
 
 
 def _say(text: str) -> None:

@@ -139,7 +139,7 @@ def _diagnosis(
         {
             "incident": findings.index(by),
             "kind": what.kind,
-            "text": f"{scope_in_words(what.scope)}: part of the {by.kind}",
+            "text": f"{scope_in_words(what.scope, kind=what.kind)}: part of the {by.kind}",
         }
         for what, by in searched.explained
         if by in findings

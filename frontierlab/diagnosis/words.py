@@ -14,8 +14,8 @@ __all__ = ["ADVICE", "TELL", "advice", "scope_in_words", "sentence", "tell"]
 _EVENTS = {
     "iov_flood": "was asked for {seen} different IOVs that were new on that day (normal: {normal})",
     "cache_bypass": "sent the same queries again and again without a cached answer: {seen} (normal: {normal})",
-    "slow_database": "needed {factor} times its usual database time a query",
-    "slow_server": "needed {factor} times its usual time a query outside of the database, for cached queries too",
+    "slow_database": "needed {factor} times the usual database time a query",
+    "slow_server": "needed {factor} times the usual time a query outside of the database, for cached queries too",
     "rejections": "rejected {seen} queries (normal: {normal})",
     "failures": "had {seen} failed queries of the kind {how} (normal: {normal})",
     "payload_growth": "had answers {factor} times as large as usual ({seen} bytes, normal {normal})",
@@ -57,8 +57,19 @@ _HOW = {"unaligned": "not on Athena's grid", "nonsense": "nonsense", "empty": "w
 _FAILURE = {"taskid": "the owners of the task", "computingsite": "the administrators of the site"}
 
 
-def scope_in_words(scope: Mapping[str, Any], taskname: str | None = None) -> str:
-    """Return the names of a scope; an empty one is everything."""
+_EVERYTHING = {
+    "iov_flood": "All folders together",
+    "cache_bypass": "All sites together",
+    "slow_database": "All databases",
+    "slow_server": "All servers",
+    "rejections": "All servers",
+    "load": "All tasks together",
+    "silence": "The whole index",
+}
+
+
+def scope_in_words(scope: Mapping[str, Any], taskname: str | None = None, kind: str = "") -> str:
+    """Return the names of a scope; an empty one is everything, in the words of the kind."""
     parts = []
     folder = " ".join(str(scope[name]) for name in ("db", "schema", "nodefullpath", "tagname") if name in scope)
     if folder:
@@ -66,7 +77,7 @@ def scope_in_words(scope: Mapping[str, Any], taskname: str | None = None) -> str
     for name, word in (("taskid", "task"), ("frontierserver", "server"), ("computingsite", "site"), ("squid", "Squid")):
         if name in scope:
             parts.append(f"{word} {scope[name]}" + (f" ({taskname})" if name == "taskid" and taskname else ""))
-    return ", ".join(parts) or "Everything"
+    return ", ".join(parts) or _EVERYTHING.get(kind, "All queries together")
 
 
 def sentence(
@@ -87,8 +98,9 @@ def sentence(
         "bytes": "of a day's bytes",
         "failures": "of a day's failed queries",
     }
-    where = scope_in_words(finding.scope, taskname)
-    when = f"{since:%Y-%m-%d %H:%M} to {until:%H:%M} UTC"
+    where = scope_in_words(finding.scope, taskname, finding.kind)
+    end = f"{until:%H:%M}" if until.date() == since.date() else f"{until:%Y-%m-%d %H:%M}"
+    when = f"{since:%Y-%m-%d %H:%M} to {end} UTC"
     return f"{when}: {where} {event}. It cost {cost:.1%} {words[currency]}."
 
 

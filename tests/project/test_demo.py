@@ -30,3 +30,11 @@ def test_each_wait_is_announced(monkeypatch, tmp_path):
     demo.main(tmp_path)
     assert last[0].startswith("Query logs of one day")
     assert last[1].startswith("Computing all figures of the report: a few seconds")
+    said = shown.getvalue().decode()
+    settings = fl.sample.settings(data_dir=tmp_path)
+    for incident in fl.diagnose("d", settings=settings, progress=False).incidents["sentence"]:
+        assert incident in said
+    worst = fl.caching.efficiency("d", settings, progress=False).head(demo.WORST)
+    for number, folder in enumerate(worst.to_dict("records"), 1):
+        assert f"{number}. {folder['db']} {folder['schema']} {folder['nodefullpath']} {folder['tagname']}: " in said
+    assert said.count("different requests") == demo.WORST
