@@ -8,15 +8,20 @@ removed by the next call.
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from frontierlab.errors import DatasetError
 from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.housekeeping import remove_deleted
 from frontierlab.storage.locks import fenced, refuse_readers, remove_locks, writing
 from frontierlab.storage.manifest import CATALOGUE, Manifest
-from frontierlab.storage.summaries import COMBINED, combine_summaries, summary_files
+from frontierlab.storage.summaries import COMBINED, SHAPES, TIMES, combine_summaries, summary_file
 from frontierlab.util.files import reason
 from frontierlab.util.times import format_time
 
@@ -33,8 +38,9 @@ def thin(dataset: Dataset) -> Dataset:
     Raises
     ------
     DatasetError
-        The dataset is incomplete, damaged or in use, has no summaries, was deleted, renamed or replaced since it was
-        opened, or its folder cannot be written. The dataset was not changed.
+        The dataset is incomplete, damaged or in use; its summaries are missing, damaged or do not count all of its
+        rows; it was deleted, renamed or replaced since it was opened; or its folder cannot be written. The dataset was
+        not changed.
     """
     path = dataset.path
     if not path.is_dir():
@@ -61,26 +67,44 @@ def thin(dataset: Dataset) -> Dataset:
 
 
 def _combine(dataset: Dataset) -> None:
-    """Write the summaries of all rows into the one file that stays; raise if rows have none.
+    """Write the summaries of all rows into the one file that stays; raise if they do not count all rows.
 
     `Dataset.files` compares the rows with the counts, so a damaged dataset is not thinned.
     """
-    path, files = dataset.path, dataset.files()
-    if not files or (path / COMBINED).exists():
+    path, files, kept = dataset.path, dataset.files(), dataset.counts.kept
+    if not files or _count_all(path / COMBINED, kept):
         return
-    if not summary_files(path, files):
+    if not all(file.exists() for file in map(summary_file, files)):
         raise DatasetError(
             f"The dataset {path.name} has no summaries, so without its rows no question could be answered. It was not "
             "thinned. Delete it, or keep it."
         )
     temporary = path / f".{COMBINED}.{secrets.token_hex(6)}"
     try:
-        combine_summaries(files, temporary, few=0)
-        if not temporary.exists():
-            raise DatasetError(f"The summaries of the dataset {path.name} cannot be added up. It was not thinned.")
+        with suppress(pa.ArrowException, KeyError):  # a file is damaged: what it gives is looked at below
+            combine_summaries(files, temporary, few=0)
+        if not _count_all(temporary, kept):
+            raise DatasetError(
+                f"The summaries of the dataset {path.name} are damaged, or too large to be added up: they do not count "
+                f"its {kept:,} rows. It was not thinned. Delete it, or keep it."
+            )
         temporary.replace(path / COMBINED)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _count_all(summaries: Path, rows: int) -> bool:
+    """Return whether a file of summaries can be read and counts this many rows."""
+    try:
+        found = pq.read_table(summaries, columns=["summary", TIMES])
+    except (OSError, pa.ArrowException):
+        return False
+    counted = {
+        shape.name: pc.sum(found.filter(pc.field("summary") == shape.name)[TIMES]).as_py()
+        for shape in SHAPES
+        if not shape.long
+    }
+    return set(counted.values()) == {rows}
 
 
 def _remove_rows(path: Path) -> None:

@@ -187,6 +187,22 @@ def test_what_cannot_be_thinned_is_left_as_it_was(tmp_path, monkeypatch):
         assert len(fl.Dataset(tmp_path / name).to_arrow()) == (4 if name == "gone" else 3)
 
 
+def test_rows_stay_where_summaries_are_damaged_or_do_not_count_them(tmp_path):
+    whole = make_dataset(tmp_path / "d", rows(0, 10), rows(1, 10))
+    few = make_dataset(tmp_path / "few", rows(0, 3))
+    thin(few)
+    good, short = next(whole.path.glob("parts/*/*.summary")), (few.path / "all.summary").read_bytes()
+    for content in (b"", b"PAR1 and no more", short):
+        before = good.read_bytes()
+        good.write_bytes(content)
+        with pytest.raises(DatasetError, match=r"The summaries of the dataset d are damaged.* count its 20 rows"):
+            thin(whole)
+        good.write_bytes(before)
+        assert len(fl.Dataset(whole.path).to_arrow()) == 20
+    (whole.path / "all.summary").write_bytes(short)  # made anew from those of the parts
+    assert fl.filters.queries_per_db(thin(whole))["unknown"].tolist() == [20]
+
+
 @pytest.mark.spark
 def test_spark_refuses_what_needs_the_rows_and_answers_the_rest(running, settings):
     first, _, _ = days(settings.data_dir / "datasets")
