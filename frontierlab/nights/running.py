@@ -88,7 +88,8 @@ def run(
     The caching figures are ``partial``, and are computed again by the next night, if COOLR did not answer. So is an
     extraction that gave no query: the index may get them later. A dataset that was deleted after it was made is not
     extracted again. Rows of datasets that are older than ``periodic_keep_days`` are removed
-    (`frontierlab.storage.thinning`), if the night made the dataset under this name and all wanted steps are done.
+    (`frontierlab.storage.thinning`), if the night made the dataset under this name and all wanted steps are done. Days
+    are counted back from the last one with queries, so that a wrong date of a night removes no more.
 
     Parameters
     ----------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 
 from frontierlab.errors import DatasetError, NightError
@@ -23,6 +24,8 @@ _log = logging.getLogger(__name__)
 def thin_old(today: date, settings: Settings, store: NightStore) -> list[str]:
     """Thin the datasets of nights that are older than ``periodic_keep_days``; return their names.
 
+    Nights without queries make nothing older: see `_latest`.
+
     Only a dataset that a night made, under the name that the night gave it, and whose wanted steps are all done is
     thinned. The records say why others are kept. One that fails does not keep the others from being thinned.
 
@@ -33,7 +36,10 @@ def thin_old(today: date, settings: Settings, store: NightStore) -> list[str]:
     """
     if settings.periodic_keep_days is None:
         return []
-    oldest = today - timedelta(days=settings.periodic_keep_days)
+    latest = _latest(store)
+    if latest is None:
+        return []
+    oldest = min(today, latest + timedelta(days=2)) - timedelta(days=settings.periodic_keep_days)
     thinned = []
     for record in _records(store, oldest):
         dataset, why = _to_thin(record, settings)
@@ -54,6 +60,20 @@ def thin_old(today: date, settings: Settings, store: NightStore) -> list[str]:
             except OSError as error:  # a full disk: the next night writes it, since the dataset says that it is thinned
                 _log.warning("The record of the night of %s cannot be written: %s", record.day, error)
     return thinned
+
+
+def _latest(store: NightStore) -> date | None:
+    """Return the last day for which a night found queries; in a row of nights this is the day before yesterday.
+
+    Days are counted back from it, because the date of a night can be wrong: a clock that is a year ahead for a moment
+    removes at most what the next night removes.
+    """
+    for day in reversed(store.days()):
+        with suppress(NightError):  # damaged, which the night tells
+            record = store.read(day)
+            if record is not None and record.step("extraction").facts.get("queries"):
+                return day
+    return None
 
 
 def _records(store: NightStore, oldest: date) -> Iterator[NightRecord]:

@@ -234,13 +234,23 @@ def test_only_complete_nights_of_datasets_that_nights_made_are_thinned(settings,
     steps.errors.clear()
     few = keep.model_copy(update={"periodic_catch_up_days": 1})
     night(5, few)
+    night(7, few)
     assert night(8, few).thinned == ["nightly-2026-10-04"]
     kept = fl.nights.list_nights(settings).set_index("dataset")["kept"]
     assert kept["nightly-2026-10-01"] == "its dataset was not made by a night"
     assert kept["nightly-2026-10-03"] == "not done: caching"
     states = fl.datasets.list_datasets(settings).set_index("name")["state"]
     assert states[states == "thinned"].index.tolist() == ["nightly-2026-10-04"]
-    assert len(states) == 5
+    assert len(states) == 6
+
+
+def test_a_night_of_a_wrong_date_removes_no_rows(settings, night, steps):
+    settings = settings.model_copy(update={"periodic_keep_days": 3})
+    for day in (2, 3):
+        night(day, settings)
+    ahead = fl.nights.run(settings, now=datetime(2036, 10, 3, tzinfo=UTC), source="none-%Y.ndjson", progress=False)
+    assert (ahead.thinned, night(4, settings).thinned) == ([], [])
+    assert set(fl.datasets.list_datasets(settings)["state"]) == {"complete"}
 
 
 def test_a_night_without_steps_names_the_valid_ones(data_dir):
