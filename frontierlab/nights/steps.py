@@ -6,21 +6,25 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from frontierlab.coolr import refresh as catalogues
+from frontierlab.errors import DatasetError
 from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.request import make_request
 from frontierlab.extraction.run import Share, extract_request
 from frontierlab.nights.due import existing, named
 from frontierlab.nights.records import NightRecord
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.losses import losses
+from frontierlab.storage.spans import span_of
 from frontierlab.storage.store import open_dataset
 from frontierlab.util.progress import ProgressCallback
+from frontierlab.util.times import to_milliseconds
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +36,7 @@ MAKER = "night"
 
 _NAMED = 3  # reasons that a sentence names
 _MOST_FINDINGS = 1_000  # that a record keeps
+_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -173,8 +178,9 @@ def _report(work: Work) -> Outcome:
 def _checks(work: Work) -> Outcome:
     from frontierlab.checks import run
 
-    found = run(_week(work), work.begin, work.end, every="1h", settings=work.settings)
-    return _found(found.frame, [*_not_looked(found.not_looked), *found.notes])
+    names, remarks = _week(work)
+    found = run(names, work.begin, work.end, every="1h", settings=work.settings)
+    return _found(found.frame, [*_not_looked(found.not_looked), *remarks, *found.notes])
 
 
 def _diagnosis(work: Work) -> Outcome:
@@ -204,18 +210,39 @@ def _not_looked(frame: pd.DataFrame) -> list[str]:
     return told
 
 
-def _week(work: Work) -> list[str]:
-    """Return the names of the day's dataset and of those of the week before, with which it is compared.
+def _week(work: Work) -> tuple[list[str], list[str]]:
+    """Return the names of the day's dataset and of those of the week before; and why others of these are left out.
 
     Datasets that are missing, incomplete or thinned are left out: the checks say what they could not look at.
     """
-    names = [work.dataset().name]
+    names, remarks = [work.dataset().name], []
     for age in range(1, 8):
         earlier = named(NightRecord(day=work.record.day - timedelta(days=age), dataset=""), work.settings)
         dataset = existing(earlier, work.settings)
-        if dataset is not None and not dataset.is_thinned:
+        if dataset is None or dataset.is_thinned:
+            continue
+        if why := _unlike_a_night(dataset, earlier.day):
+            remarks.append(f"Not compared with {dataset.name}: {why}")
+        else:
             names.insert(0, dataset.name)
-    return names
+    return names, remarks
+
+
+def _unlike_a_night(dataset: Dataset, day: date) -> str:
+    """Return why a dataset would keep the checks of another day from looking; empty if it is that of a whole day.
+
+    A user can give a dataset the name of a night, and files of a dataset can be lost.
+    """
+    try:
+        dataset.files()
+    except DatasetError as error:
+        return str(error)
+    if (extracted := Selection.of_request(dataset.manifest.request)) != Selection():
+        return f"it has only queries with {extracted.in_words()}."
+    span, begin = span_of(dataset), to_milliseconds(datetime.combine(day, time(), UTC))
+    if span is None or (begin <= span.start and span.stop <= begin + _DAY_MS):
+        return ""
+    return f"it has another time, {span.in_words()}."
 
 
 STEPS: dict[str, Step] = {

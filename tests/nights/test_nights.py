@@ -266,3 +266,21 @@ def test_a_record_keeps_no_more_than_json(settings, night, steps, folder):
         "2026-10-01.json",
         "index.html",
     ]
+
+
+def test_an_earlier_dataset_that_is_no_night_s_costs_the_checks_nothing(settings, night, exports):
+    settings = settings.model_copy(update={"periodic": ("extraction", "checks")})
+    for name, file, more in (("01", "01", {"cached": False}), ("02", "03", {}), ("03", "03", {})):
+        source = exports.replace("%Y-%m-%d", f"2026-10-{file}")
+        fl.extract(settings, name=f"nightly-2026-10-{name}", source=source, progress=False, **more)
+    next((settings.data_dir / "datasets" / "nightly-2026-10-03").glob("parts/*/*.parquet")).unlink()
+    few = settings.model_copy(update={"periodic_catch_up_days": 1})
+    step = night(5, few).records[0].step("checks")
+    assert step.state == "done"
+    assert not any(text.startswith(("threads could", "long_queries could")) for text in step.remarks)
+    told = [text for text in step.remarks if text.startswith("Not compared with")]
+    assert told[0].startswith(
+        "Not compared with nightly-2026-10-03: Files of the dataset nightly-2026-10-03 are missing"
+    )
+    assert told[1].startswith("Not compared with nightly-2026-10-02: it has another time, from 2026-10-03 00:1")
+    assert told[2:] == ["Not compared with nightly-2026-10-01: it has only queries with not cached."]
