@@ -62,7 +62,7 @@ def _summary(rows: list[NightRow]) -> str:
     found = sum((row["findings"] or 0) + (row["incidents"] or 0) for row in rows)
     what = f"something is missing of {lacking:,}" if lacking else "nothing is missing"
     days = f"{len(rows):,} day{'s' * (len(rows) != 1)}, {rows[-1]['day']} to {rows[0]['day']}"
-    return f"{days}: {what}. Findings: {found:,}."
+    return f"{days}: {what}. Findings and incidents: {found:,}."
 
 
 def _night(row: NightRow, settings: Settings, store: NightStore, target: Path) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     assert (row["state"], row["report"]) == ("complete", "datasets/nightly-2026-10-01/report.html")
     page = (folder / "index.html").read_text()
     assert 'href="../datasets/nightly-2026-10-01/report.html"' in page
-    assert f"1 day, 2026-10-01 to 2026-10-01: nothing is missing. Findings: {done.findings}." in page
+    assert f"1 day, 2026-10-01 to 2026-10-01: nothing is missing. Findings and incidents: {done.findings}." in page
     hour = pd.Timestamp(found[0]["since"])
     assert f"{hour:%Y-%m-%d %H:%M} to {hour + pd.Timedelta('1h'):%H:%M} UTC: {found[0]['what']}" in page
     short = settings.model_copy(update={"periodic": ("extraction",), "periodic_keep_days": 1})

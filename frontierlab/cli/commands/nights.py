@@ -77,6 +77,11 @@ def run(call: Call, now: datetime | None, source: str | os.PathLike[str] | None)
     days = {str(record.day): {name: record.step(name).state for name in record.wanted} for record in night.records}
     found = {"nights": days, "missing": missing, "findings": night.findings, "thinned": night.thinned}
     steps = [f"{day}: {', '.join(f'{name} {state}' for name, state in each.items())}" for day, each in days.items()]
-    lines = [*steps, *(f"thinned: {name}" for name in night.thinned), f"findings: {night.findings:,}", night.page]
+    lines = [
+        *steps,
+        *(f"thinned: {name}" for name in night.thinned),
+        f"findings and incidents: {night.findings:,}",
+        night.page,
+    ]
     call.out.record({**found, "page": night.page}, "\n".join(filter(None, lines)))
     return FINDINGS if missing or night.findings else NOTHING
