@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from frontierlab.cli.tables import table
+from frontierlab.cli.tables import escaped, table
 from frontierlab.errors import FrontierlabError
 
 if TYPE_CHECKING:
@@ -25,6 +25,9 @@ WARNED = "frontierlab.cli.warned"
 """The key of the warnings that were told, in the ``meta`` of a click context."""
 
 _AT_ONCE = 2**16  # characters; Python does not tell that a pipe was closed during a single large write
+
+_LINES = "\n\t"
+"""What a text of several lines keeps; a table escapes them too."""
 
 
 class OutputClosed(BaseException):
@@ -74,12 +77,12 @@ class Output:
 
     def record(self, values: Mapping[str, Any], text: str) -> None:
         """Write one result: a JSON object on a line, or a text for people."""
-        self._write(f"{_as_json(plain(values))}\n" if self.as_json else f"{text}\n")
+        self._write(f"{_as_json(plain(values))}\n" if self.as_json else f"{escaped(text, _LINES)}\n")
 
     def text(self, text: str) -> None:
         """Write a text for people; nothing if JSON is asked for."""
         if not self.as_json:
-            self._write(f"{text}\n")
+            self._write(f"{escaped(text, _LINES)}\n")
 
     @staticmethod
     def _write(text: str) -> None:
@@ -94,7 +97,7 @@ class Output:
 
 def note(text: str, kind: str = "") -> None:
     """Tell the user something beside the result, on the standard error."""
-    click.echo(f"{kind}{text}", err=True)
+    click.echo(escaped(f"{kind}{text}", _LINES), err=True)
 
 
 def notes_of(frame: pd.DataFrame) -> None:

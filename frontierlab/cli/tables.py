@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-__all__ = ["table"]
+__all__ = ["escaped", "table"]
 
 _GAP = 2
 _NARROWEST = 20  # characters that a column of texts keeps
@@ -83,5 +83,12 @@ def _text(value: Any) -> str:
         return f"{value:.0f}" if 1e5 <= abs(value) < 1e16 else f"{value:.6g}"
     if isinstance(value, (dict, list)):
         value = json.dumps(value, ensure_ascii=False)
-    # a name in the log can hold anything, also commands to the terminal
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return escaped(str(value))
+
+
+def escaped(text: str, keep: str = "") -> str:
+    """Return a text with escapes for all characters that a terminal would obey, but those of `keep`.
+
+    A name in the log can hold anything, also commands to the terminal.
+    """
+    return "".join(c if c.isprintable() or c in keep else repr(c)[1:-1] for c in text)

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from frontierlab.cli.output import Output, plain, rows_of_frame
+from frontierlab.cli.output import Output, note, plain, rows_of_frame
 from frontierlab.cli.tables import table
 
 
@@ -91,6 +91,16 @@ def test_a_number_is_never_cut() -> None:
 def test_a_name_cannot_command_the_terminal() -> None:
     text, _ = table([["a\x1b[2Jb\nc\u202e"]], ["name"])
     assert text.splitlines() == ["name", r"a\x1b[2Jb\nc\u202e"]
+
+
+def test_a_name_in_a_sentence_cannot_command_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    Output(as_json=False).text("one: a\x1b[2J\ntwo: b\u202e")
+    Output(as_json=False).record({"name": "c\x07"}, "three: c\x07")
+    note("four: d\x9b2J", "Warning: ")
+    Output(as_json=True).record({"name": "\x1b"}, "")
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [r"one: a\x1b[2J", r"two: b\u202e", r"three: c\x07", r'{"name": "\u001b"}']
+    assert err == "Warning: four: d\\x9b2J\n"
 
 
 def test_json_is_an_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
