@@ -123,7 +123,7 @@ class Findings:
 
     def __str__(self) -> str:
         lines = [self._head()]
-        lines += [f"{row['severity']}: {row['what']} ({_time(row)})" for row in self.frame.to_dict("records")]
+        lines += self.found_in_words()
         lines += [f"could not look: {one}" for one in self.not_looked_in_words()]
         return "\n".join([*lines, *self.notes])
 
@@ -135,6 +135,10 @@ class Findings:
         unseen = f"<p><b>Could not look:</b></p><ul>{unseen}</ul>" if unseen else ""
         notes = "".join(f"<li>{html.escape(one)}</li>" for one in self.notes)
         return f"<div>{head}{table}{unseen}{f'<ul>{notes}</ul>' if notes else ''}</div>"
+
+    def found_in_words(self) -> list[str]:
+        """Return the rows of `frame` as sentences, with their severity and time."""
+        return [f"{row['severity']}: {row['what']} ({_time(row)})" for row in self.frame.to_dict("records")]
 
     def not_looked_in_words(self) -> list[str]:
         """Return the rows of `not_looked` as sentences."""

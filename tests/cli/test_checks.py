@@ -47,6 +47,38 @@ def test_nothing_found_is_0_and_2_where_a_check_could_not_look(
     assert said in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("checks", "days", "said"),
+    [
+        (["threads", "hit_ratio"], (), "Nothing found by the checks that could look.\n"),
+        (
+            ["threads", "long_queries"],
+            ("--since", "2026-11-01", "--until", "2026-11-02"),
+            "No check could look: whether there is something to find is not known.\n",
+        ),
+    ],
+)
+def test_what_was_not_looked_at_is_not_called_nothing(
+    overlay: Path, run: Run, checks: list[str], days: tuple[str, ...], said: str
+) -> None:
+    done = run("checks", "overlay", *days, *(word for check in checks for word in ("--check", check)))
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.endswith(said)
+    assert "Nothing found.\n" not in done.stderr
+
+
+def test_a_terminal_shows_whole_sentences(overlay: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontierlab.cli.commands.checks.is_terminal", lambda stream: True)
+    monkeypatch.setenv("COLUMNS", "80")
+    done = run("checks", "overlay", *WINDOW)
+    found = fl.checks.run("overlay", since="2026-10-01T10:00", until="2026-10-01T11:00")
+    assert done.exit_code == 1
+    assert done.stdout.splitlines() == [
+        f"{severity}: {what} (2026-10-01 10:00 to 2026-10-01 11:00 UTC)"
+        for severity, what in zip(found.frame["severity"], found.frame["what"], strict=True)
+    ]
+
+
 def test_each_hour_of_a_day(overlay: Path, run: Run) -> None:
     day = ("--since", "2026-10-01", "--until", "2026-10-02", "--every", "hour", "--check", "threads", "--json")
     rows = [json.loads(line) for line in run("checks", "overlay", *day).stdout.splitlines()]

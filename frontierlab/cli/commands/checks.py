@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from frontierlab.cli.command import Call, Command
 from frontierlab.cli.endings import CANNOT, FINDINGS, NOTHING
-from frontierlab.cli.output import note, rows_of_frame
+from frontierlab.cli.output import is_terminal, note, rows_of_frame
+from frontierlab.cli.tables import escaped
 from frontierlab.cli.types import DATASET, Time
 from frontierlab.cli.words import in_words_of_options
+
+if TYPE_CHECKING:
+    from frontierlab.checks import Findings
 
 __all__ = ["command"]
 
@@ -61,7 +66,8 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
     It looks at failed queries per server and per task, threads, silent servers, bad SQL, long queries, IOVs on no grid,
     and the share of cached queries against the week before: in datasets, or in the index. The thresholds are settings
     (check_…). A check that cannot look is told on the standard error: name those that can with --check, so that the
-    exit code is 0 where they find nothing. The call that shows a finding is in --json.
+    exit code is 0 where they find nothing. A terminal shows each finding as a sentence, a pipe as a row of a table. The
+    call that shows a finding is in --json.
     """
     from frontierlab.checks.running import run
 
@@ -74,7 +80,22 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
         note(in_words_of_options(text, ctx))
     for text in found.not_looked_in_words():
         note(in_words_of_options(text, ctx), "Could not look: ")
-    call.out.rows(rows_of_frame(found.frame), list(found.frame.columns) if call.out.as_json else _SHOWN)
+    if not len(found):
+        note(_nothing(found))
+    elif not call.out.as_json and is_terminal(sys.stdout):
+        # a table has no room for the sentences, which are all that a reader needs
+        call.out.text("\n".join(map(escaped, found.found_in_words())))
+    else:
+        call.out.rows(rows_of_frame(found.frame), list(found.frame.columns) if call.out.as_json else _SHOWN)
     if len(found):
         return FINDINGS
     return CANNOT if len(found.not_looked) else NOTHING
+
+
+def _nothing(found: Findings) -> str:
+    if not len(found.not_looked):
+        return "Nothing found."
+    whole = found.not_looked.query("since <= @found.since and until >= @found.until")
+    if set(found.checks) <= set(whole["check"]):
+        return "No check could look: whether there is something to find is not known."
+    return "Nothing found by the checks that could look."
