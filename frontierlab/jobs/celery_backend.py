@@ -12,8 +12,8 @@ from typing import TypeVar
 from frontierlab.errors import ConfigurationError, JobError
 from frontierlab.jobs.broker import REFUSED, Broker
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, required_settings
-from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings
+from frontierlab.settings.redaction import redact, secrets_of
 
 __all__ = ["CeleryBackend"]
 

@@ -22,8 +22,8 @@ import tenacity
 from frontierlab.errors import JobError
 from frontierlab.extraction.run import Share
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
-from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings
+from frontierlab.settings.redaction import redact, secrets_of
 from frontierlab.util.cancelling import cancellable
 from frontierlab.util.progress import Progress
 

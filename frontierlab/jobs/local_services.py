@@ -28,9 +28,9 @@ from redis.retry import Retry
 from frontierlab.errors import ConfigurationError, FrontierlabError, JobError
 from frontierlab.jobs.addresses import broker_file
 from frontierlab.jobs.broker import Broker
-from frontierlab.jobs.redaction import redact, secrets_of
 from frontierlab.settings import Settings, as_variables
 from frontierlab.settings.checks import LONGEST_SOCKET, SOCKET_SCHEME
+from frontierlab.settings.redaction import redact, secrets_of
 from frontierlab.util.files import replacing
 
 __all__ = ["LocalServices", "check", "main", "redis_server", "serve"]

@@ -17,9 +17,11 @@ from frontierlab.nights.records import NightRecord, NightStore, StepRecord
 from frontierlab.nights.steps import MAKER, STEPS, Outcome, Work, extracted
 from frontierlab.nights.thinning import thin_old
 from frontierlab.settings import Settings
+from frontierlab.settings.redaction import redact, secrets_of
 from frontierlab.storage.dataset import Dataset
 from frontierlab.util.files import reason
 from frontierlab.util.progress import Progress, ProgressCallback
+from frontierlab.util.times import parse_time
 
 __all__ = ["Night", "run"]
 
@@ -96,7 +98,8 @@ def run(
     settings
         By default ``Settings()``.
     now
-        The time of the night; by default the current time. The day before it in UTC is extracted.
+        The time of the night, UTC if it has no zone; by default the current time. The day before it in UTC is
+        extracted.
     source
         Read an export file instead of Elasticsearch. In its name ``%Y``, ``%m`` and ``%d`` are the day, as in
         ``dump-%Y-%m-%d.ndjson.zst``.
@@ -128,7 +131,7 @@ def run(
         raise InvalidRequestError(
             f"The setting periodic names no step of the night. Valid: {', '.join(STEPS)}, with spaces between them."
         )
-    today = (now or datetime.now(UTC)).astimezone(UTC).date()
+    today = parse_time(now or datetime.now(UTC)).date()
     return _Run(settings, today, cancelled or threading.Event(), Work(settings, _NOBODY, progress, source, share)).run(
         take_over
     )
@@ -279,7 +282,7 @@ class _Run:
             since=step.since,
             until=datetime.now(UTC),
             dataset=dataset,
-            remarks=outcome.remarks,
+            remarks=[redact(text, secrets_of(self.settings)) for text in outcome.remarks],
             facts=outcome.facts,
             findings=outcome.findings,
         )
@@ -346,8 +349,11 @@ def _had_a_crash(record: NightRecord) -> bool:
 
 
 def _in_words(error: Exception, settings: Settings) -> str:
+    """Return an error as text without secrets: the record and the page are for many readers."""
     if isinstance(error, FrontierlabError):
-        return str(error)
-    if isinstance(error, OSError):
-        return reason(error, settings.data_dir)
-    return f"{type(error).__name__}: {error}"
+        text = str(error)
+    elif isinstance(error, OSError):
+        text = reason(error, settings.data_dir)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return redact(text, secrets_of(settings))

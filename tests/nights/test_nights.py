@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from datetime import UTC, date, datetime
 
 import pandas as pd
@@ -284,3 +285,24 @@ def test_an_earlier_dataset_that_is_no_night_s_costs_the_checks_nothing(settings
     )
     assert told[1].startswith("Not compared with nightly-2026-10-02: it has another time, from 2026-10-03 00:1")
     assert told[2:] == ["Not compared with nightly-2026-10-01: it has only queries with not cached."]
+
+
+def test_no_secret_is_in_what_a_night_tells(settings, night, steps, folder):
+    settings = fl.Settings(**{**settings.model_dump(), "es_user": "me", "es_pswd": "hidden-word"})
+    steps.errors = {"report": RuntimeError("GET https://me:hidden-word@es:9200 failed")}
+    assert night(2, settings).missing() == ["2026-10-01, report: RuntimeError: GET https://me:…@es:9200 failed"]
+    for name in ("2026-10-01.json", "index.html"):
+        text = (folder / name).read_text()
+        assert "@es:9200 failed" in text
+        assert "hidden-word" not in text
+
+
+def test_the_time_of_a_night_without_a_zone_is_utc(settings, steps, exports, monkeypatch):
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    time.tzset()
+    try:
+        done = fl.nights.run(settings, now=datetime(2026, 10, 2, 2), source=exports, progress=False)
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert (done.date, done.records[0].day) == (date(2026, 10, 2), date(2026, 10, 1))

@@ -6,7 +6,7 @@ from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
 
-from frontierlab.settings import Settings
+from frontierlab.settings.model import Settings
 
 __all__ = ["passwords_in", "redact", "secrets_of"]
 
