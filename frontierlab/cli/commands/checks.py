@@ -65,9 +65,10 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
 
     It looks at failed queries per server and per task, threads, silent servers, bad SQL, long queries, IOVs on no grid,
     and the share of cached queries against the week before: in datasets, or in the index. The thresholds are settings
-    (check_…). A check that cannot look is told on the standard error: name those that can with --check, so that the
-    exit code is 0 where they find nothing. A terminal shows each finding as a sentence, a pipe as a row of a table. The
-    call that shows a finding is in --json.
+    (check_…); those for an hour are scaled to the length of a window, so that a long one hides a short fault: look at a
+    day with --every hour. A check that cannot look is told on the standard error: name those that can with --check, so
+    that the exit code is 0 where they find nothing. A terminal shows each finding as a sentence, a pipe as a row of a
+    table. The call that shows a finding is in --json.
     """
     from frontierlab.checks.running import run
 
