@@ -28,6 +28,8 @@ PROCESSES = {
     "servers": "elasticsearch or redis",
     "rest": "not (spark or browser or jupyter or elasticsearch or redis)",
 }
+# The rest needs a processor all the time; one process of it would still run long after the others have ended.
+OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile"]}
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
 
@@ -38,7 +40,7 @@ def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Po
     with (folder / name).open("wb") as output:
         shown = None if name == next(iter(PROCESSES)) else output
         return subprocess.Popen(
-            [*command, "--durations=10"],
+            [*command, "--durations=10", *OPTIONS.get(name, [])],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
