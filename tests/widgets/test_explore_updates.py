@@ -99,7 +99,7 @@ def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkey
     assert panel._figures.view is view
     assert figures(panel)[:2] == former[:2]  # the same figures
     assert figures(panel)[2] is not former[2]  # with fewer lines it is a new one, in its place
-    patches = [json.loads(one["payload"]) for one in messages if "events" in one["payload"]]
+    patches = [json.loads(one["patch"]) for one in messages if "patch" in one]
     assert len(patches) == 3  # a figure each, as soon as its frame is there
     assert len({figure.x_range for figure in figures(panel)}) == 1
     words = [figure.above[1].text for figure in figures(panel)]

@@ -366,6 +366,7 @@ class TestExplore:
         """One notebook, whose Spark takes seconds to start."""
         lab = Lab(jupyter, browser, "explore.ipynb", *cls.CELLS)
         lab.run()
+        until_drawn(lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
         yield lab
         lab.close()
 

@@ -19,7 +19,6 @@ from bokeh.document import Document
 from bokeh.layouts import column
 from bokeh.models import Axis, CrosshairTool, Grid, LayoutDOM, Plot, Text
 from bokeh.models.annotations import ColorBar, Label, Legend, Title
-from bokeh.protocol.messages.patch_doc import patch_doc
 from jupyter_bokeh import BokehModel
 
 from frontierlab.plots.drawing import Drawing, make, share_time, update
@@ -100,13 +99,16 @@ class _View(BokehModel):
             self._held.append(event)
 
     def _send_patch(self, events: list[Any]) -> None:
-        """Send changes in three messages; arrays are in the text, or each would need two messages more."""
+        """Send changes in one message, with the arrays in its text.
+
+        Bokeh's protocol has several messages. A page that begins to listen between them would take each part for
+        another one from then on, and draw no change any more.
+        """
         models = events[0].document.models
         serializer = Serializer(references=models.synced_references, deferred=False)
         content = serialize_json({"events": serializer.encode(events)})
         models.flush_synced(lambda model: not serializer.has_ref(model))
-        for payload in (serialize_json(patch_doc.create_header()), "{}", content):
-            self.send({"msg": "patch", "payload": payload})
+        self.send({"msg": "changes", "patch": content, "number": sum(self._model.tags)})
 
     def _sync_model(self, view: BokehModel, content: dict[str, Any], buffers: list[Any]) -> None:
         if content.get("kind") not in _UNDERSTOOD:
