@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from frontierlab.catalogue import Catalogue
@@ -16,14 +17,12 @@ from frontierlab.extraction.parquet_files import ParquetLogs, find_logs
 from frontierlab.extraction.request import Request
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
+from frontierlab.storage.creating import creating
 from frontierlab.storage.dataset import MANIFEST_KEY, Dataset, dataset_path
-from frontierlab.storage.housekeeping import begin, discard, require_new
-from frontierlab.storage.locks import this_writer, writing
+from frontierlab.storage.locks import this_writer
 from frontierlab.storage.losses import warn_of_losses
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, commit_part, temporary_folder
-from frontierlab.storage.totals import mark_complete
-from frontierlab.util.files import reason
 from frontierlab.util.times import format_time
 
 __all__ = ["import_parquet", "import_rows"]
@@ -92,24 +91,8 @@ def import_rows(source: Path, name: str, settings: Settings, *, complete: bool =
         db_instances=settings.db_instances,
         complete=complete,
     )
-    with writing(target):
-        if (target / "manifest.json").exists():
-            raise DatasetError(f"The dataset {name} exists already. Choose another name, or delete it first.")
-        require_new(target)
-        manifest = _manifest(request, files, exported, target)
-        try:
-            begin(target, manifest)
-            _import(files, target, manifest, catalogue, request.db_instances)
-            mark_complete(target, manifest)
-        except BaseException as error:
-            if (target / "manifest.json").exists():
-                discard(target, manifest)
-            if isinstance(error, OSError):
-                raise DatasetError(
-                    f"{target} cannot be written: {reason(error, target)}. Its files were removed. When the cause is "
-                    "gone, repeat the call."
-                ) from error
-            raise
+    with creating(target, partial(_manifest, request, files, exported)) as manifest:
+        _import(files, target, manifest, catalogue, request.db_instances)
     return Dataset(target)
 
 

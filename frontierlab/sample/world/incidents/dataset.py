@@ -6,22 +6,20 @@ import os
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
-from frontierlab.errors import DatasetError
 from frontierlab.sample.world.incidents.days import Days
 from frontierlab.sample.world.incidents.incident import Incident
 from frontierlab.schema import arrow_schema
 from frontierlab.settings import Settings
+from frontierlab.storage.creating import creating
 from frontierlab.storage.dataset import Dataset, dataset_path
-from frontierlab.storage.housekeeping import begin, discard, require_new
-from frontierlab.storage.locks import this_writer, writing
+from frontierlab.storage.locks import this_writer
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, commit_part, temporary_folder
-from frontierlab.storage.totals import mark_complete
-from frontierlab.util.files import reason
 from frontierlab.util.times import format_time, from_milliseconds
 
 __all__ = ["make_day"]
@@ -114,24 +112,8 @@ def make_day(
     else:
         target = Path(where).expanduser().absolute()
         dataset_path(target.name, target.parent)  # raises if the name is not valid
-    with writing(target):
-        if (target / "manifest.json").exists():
-            raise DatasetError(f"The dataset {target.name} exists already. Choose another name, or delete it first.")
-        require_new(target)
-        manifest = _manifest(drawn, target)
-        try:
-            begin(target, manifest)
-            _write(drawn, target, manifest)
-            mark_complete(target, manifest)
-        except BaseException as error:
-            if (target / "manifest.json").exists():
-                discard(target, manifest)
-            if isinstance(error, OSError):
-                raise DatasetError(
-                    f"{target} cannot be written: {reason(error, target)}. Its files were removed. When the cause is "
-                    "gone, repeat the call."
-                ) from error
-            raise
+    with creating(target, partial(_manifest, drawn)) as manifest:
+        _write(drawn, target, manifest)
     return Dataset(target), drawn.truth()
 
 
