@@ -17,7 +17,7 @@ from frontierlab.caching.explanation_chart import explain_figure
 from frontierlab.caching.frames import require_columns
 from frontierlab.caching.queries import FolderTag
 from frontierlab.errors import InvalidRequestError
-from frontierlab.reports.html import target_of, write_page
+from frontierlab.pages.html import target_of, write_page
 
 __all__ = ["page"]
 
@@ -40,7 +40,8 @@ def page(
     frame
         The group's rows of the frame that `frontierlab.caching.efficiency` returned.
     path
-        The file to write. An existing page is replaced in one step; on failure it is unchanged.
+        The file to write, which ends in ``.html``. An existing page is replaced in one step; on failure it is
+        unchanged.
     explanations
         Results of `frontierlab.caching.explain` for folders and tags of the frame, in display order.
     what_ifs
@@ -56,7 +57,8 @@ def page(
     Raises
     ------
     InvalidRequestError
-        The frame lacks a column, `path` is a folder, or a what-if has no explanation of its folder and tag.
+        The frame lacks a column, `path` is a folder or does not end in ``.html``, or a what-if has no explanation of
+        its folder and tag.
     """
     require_columns(frame, WASTE_COLUMNS, "efficiency()")
     target = target_of(path, "pixel.html")

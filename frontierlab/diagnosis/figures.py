@@ -14,6 +14,7 @@ from bokeh.models.widgets import Div
 from bokeh.plotting import figure as Figure
 
 from frontierlab import plots
+from frontierlab.pages.html import target_of
 from frontierlab.plots.style import COLOURS, plain, time_formatter
 
 if TYPE_CHECKING:
@@ -78,11 +79,13 @@ def _shade(drawn: Any, incident: Incident, colour: str) -> None:
 
 def write_page(diagnosis: Diagnosis, path: str | os.PathLike[str]) -> Path:
     """Write the sentences and figures of a diagnosis as one page."""
+    target = target_of(path, "diagnosis.html")
     text = Div(text=diagnosis._repr_html_(), sizing_mode="stretch_width")
-    return plots.save(column(text, day_figure(diagnosis), sizing_mode="stretch_width"), path)
+    return plots.save(column(text, day_figure(diagnosis), sizing_mode="stretch_width"), target)
 
 
 def write_incident(incident: Incident, path: str | os.PathLike[str]) -> Path:
     """Write the text and the figure of an incident as one page."""
+    target = target_of(path, "incident.html")
     text = Div(text=incident._repr_html_(), sizing_mode="stretch_width")
-    return plots.save(column(text, incident_figure(incident), sizing_mode="stretch_width"), path)
+    return plots.save(column(text, incident_figure(incident), sizing_mode="stretch_width"), target)

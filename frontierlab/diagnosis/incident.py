@@ -127,7 +127,18 @@ class Incident:
         )
 
     def to_html(self, path: str | os.PathLike[str]) -> Path:
-        """Write the text and the figure as one page that can be read offline; an existing one is replaced."""
+        """Write the text and the figure as one page that can be read offline.
+
+        Parameters
+        ----------
+        path
+            The file, which ends in ``.html``. An existing one is replaced in one step; on failure it is unchanged.
+
+        Raises
+        ------
+        InvalidRequestError
+            The file does not end in ``.html``, or is a folder.
+        """
         from frontierlab.diagnosis.figures import write_incident
 
         return write_incident(self, path)

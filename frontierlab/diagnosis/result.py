@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab.diagnosis.incident import Incident
-from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.util.files import replacing
 
@@ -163,8 +162,6 @@ class Diagnosis:
         """
         from frontierlab.diagnosis.figures import write_page
 
-        if Path(path).suffix.lower() != ".html":
-            raise InvalidRequestError(f"{path}: a diagnosis is written as a page; give a path that ends in .html.")
         return write_page(self, path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from frontierlab.errors import NightError
 from frontierlab.nights.listing import NightRow, night_rows
 from frontierlab.nights.records import NightStore
-from frontierlab.reports.html import target_of, write_page
+from frontierlab.pages.html import target_of, write_page
 from frontierlab.settings import Settings
 from frontierlab.util.times import in_words, parse_time
 
@@ -31,8 +31,9 @@ def write_nights_page(settings: Settings | None = None, path: str | os.PathLike[
     settings
         By default ``Settings()``.
     path
-        The file to write; by default ``index.html`` in the folder ``nights`` of the data folder. An existing file is
-        replaced in one step; on failure it is unchanged. Links are relative, so the data folder can be moved or served.
+        The file to write, which ends in ``.html``; by default ``index.html`` in the folder ``nights`` of the data
+        folder. An existing file is replaced in one step; on failure it is unchanged. Links are relative, so the data
+        folder can be moved or served.
 
     Returns
     -------
@@ -42,7 +43,7 @@ def write_nights_page(settings: Settings | None = None, path: str | os.PathLike[
     Raises
     ------
     InvalidRequestError
-        `path` is a folder.
+        `path` is a folder, or does not end in ``.html``.
     OSError
         The file cannot be written.
     """

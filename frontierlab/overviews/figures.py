@@ -12,8 +12,8 @@ from bokeh.models import Column
 from bokeh.models.widgets import Div
 
 from frontierlab import plots
-from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.expressions import add_percent
+from frontierlab.pages.html import target_of
 
 if TYPE_CHECKING:
     from frontierlab.overviews.result import Overview
@@ -51,7 +51,6 @@ def _shares(frame: pd.DataFrame) -> pd.DataFrame:
 
 def write_page(overview: Overview, path: str | os.PathLike[str]) -> Path:
     """Write the text and the figures of an overview as one page."""
-    if Path(path).suffix.lower() != ".html":
-        raise InvalidRequestError(f"{path}: an overview is written as a page; give a path that ends in .html.")
+    target = target_of(path, "look.html")
     text = Div(text=overview._repr_html_(), sizing_mode="stretch_width")
-    return plots.save(column(text, figures(overview), sizing_mode="stretch_width"), path)
+    return plots.save(column(text, figures(overview), sizing_mode="stretch_width"), target)

@@ -15,9 +15,9 @@ from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.covered import notes_of_window
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.shown_times import ShownTimes, shown_times
+from frontierlab.pages.html import target_of, write_page
 from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.facts import facts, period_of, warnings
-from frontierlab.reports.html import target_of, write_page
 from frontierlab.reports.sections import Section, section, section_of_changes
 from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
@@ -65,9 +65,9 @@ def report(
     selection
         The queries to report; by default all.
     path
-        The file to write; by default ``report.html`` in the dataset's folder, and for a period a file in the folder
-        ``reports`` of ``data_dir`` that is named like the period. An existing report is replaced in one step; on
-        failure it is unchanged.
+        The file to write, which ends in ``.html``; by default ``report.html`` in the dataset's folder, and for a period
+        a file in the folder ``reports`` of ``data_dir`` that is named like the period. An existing report is replaced
+        in one step; on failure it is unchanged.
     compare
         What to compare with (see `frontierlab.filters`). The plots then show both, the tables show the
         differences, largest first, and a last plot shows what changed most.
@@ -90,7 +90,7 @@ def report(
         The dataset does not exist, was deleted, renamed or replaced meanwhile, or was thinned and `path` is not given:
         the report in its folder, which was made of its rows, is kept.
     InvalidRequestError
-        `path` is a folder, or `selection` or `compare` is invalid.
+        `path` is a folder or does not end in ``.html``, or `selection` or `compare` is invalid.
     StatementError, SparkError
         A statement failed, or Spark does not start.
     """

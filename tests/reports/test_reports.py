@@ -202,6 +202,8 @@ def test_a_folder_as_path_and_an_unknown_dataset_are_refused(tmp_path: Path) -> 
     dataset = make_dataset(tmp_path / "day", ROWS)
     with pytest.raises(InvalidRequestError, match=r"is a folder: give the path of a file in it"):
         report(dataset, path=tmp_path)
+    with pytest.raises(InvalidRequestError, match=r"day.pdf cannot be written: .* ends in \.html, such as report.html"):
+        report(dataset, path=tmp_path / "day.pdf")
     with pytest.raises(DatasetError, match="There is no dataset 'nix'"):
         report("nix", settings=Settings(data_dir=tmp_path))
 

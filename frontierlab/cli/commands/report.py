@@ -26,7 +26,8 @@ __all__ = ["command"]
     "--output",
     "path",
     type=click.Path(dir_okay=False),
-    help="The file to write; an existing report is replaced.  [default: report.html in the folder of the dataset]",
+    help="The file to write, which ends in .html; an existing report is replaced.  [default: report.html in the folder "
+    "of the dataset]",
 )
 @compare_option
 @click.pass_obj

@@ -27,11 +27,15 @@ def target_of(path: str | os.PathLike[str], example: str) -> Path:
     Raises
     ------
     InvalidRequestError
-        `path` is a folder; the message suggests the file name `example`.
+        `path` is a folder, or does not end in ``.html``; the message suggests the file name `example`.
     """
     target = Path(path).expanduser().absolute()
     if target.is_dir():
         raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as {example}.")
+    if target.suffix.lower() != ".html":
+        raise InvalidRequestError(
+            f"{target.name} cannot be written: a page is HTML, so give a path that ends in .html, such as {example}."
+        )
     return target
 
 
@@ -43,7 +47,7 @@ def write_page(target: Path, template: str, figures: Sequence[Any], **values: An
     target
         The file. An existing file is replaced in one step; on failure it is unchanged.
     template
-        The name of a template in ``frontierlab/reports/templates``.
+        The name of a template in ``frontierlab/pages/templates``.
     figures
         The Bokeh figures; in the template, ``figures.pop(0)`` is the next figure. A page without figures has no script.
     **values
@@ -55,7 +59,7 @@ def write_page(target: Path, template: str, figures: Sequence[Any], **values: An
             document.add_root(figure)
     script, drawn = components(list(figures)) if figures else ("", ())
     environment = Environment(
-        loader=PackageLoader("frontierlab.reports"), autoescape=True, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("frontierlab.pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     text = environment.get_template(template).render(
         values,

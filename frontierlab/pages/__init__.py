@@ -1,0 +1,3 @@
+"""Standalone HTML pages: where they may be written, and their templates."""
+
+__all__: list[str] = []
