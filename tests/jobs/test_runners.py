@@ -15,7 +15,7 @@ import pytest
 from frontierlab import jobs
 from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.context import JobContext, JobStopped
-from frontierlab.jobs.kinds import JobOutcome
+from frontierlab.jobs.kind import JobOutcome
 from frontierlab.jobs.records import JobStore
 from frontierlab.jobs.runner import claim
 from frontierlab.util.files import write_text
@@ -107,6 +107,7 @@ STALLED = """
 import pathlib, sys, frontierlab as fl
 from frontierlab.jobs import kinds
 from frontierlab.jobs.context import (JobContext, JobStopped)
+from frontierlab.jobs.kind import JobOutcome
 from frontierlab.jobs.records import JobStore
 from frontierlab.jobs.runner import (claim, run_claimed)
 
@@ -114,7 +115,7 @@ class Slow(kinds.CatalogueRefresh):
     def run(self, record, settings, context):
         pathlib.Path(sys.argv[3]).touch()
         context.cancelled.wait(60)
-        return kinds.JobOutcome({"when": "of the one that was stopped"})
+        return JobOutcome({"when": "of the one that was stopped"})
 
 kinds.KINDS["catalogue"] = Slow()
 settings = fl.sample.settings(data_dir=sys.argv[1])

@@ -10,7 +10,7 @@ import filelock
 
 from frontierlab import jobs
 from frontierlab.jobs import backends, kinds
-from frontierlab.jobs.kinds import JobOutcome
+from frontierlab.jobs.kind import JobOutcome
 from frontierlab.jobs.records import JobStore
 from frontierlab.util.progress import Progress
 from tests.support.waiting import wait_for
