@@ -68,7 +68,7 @@ def shown(panel):
 def test_initially_it_is_ready_and_its_view_shows_its_traits(panel):
     assert (panel.phase, panel.error, panel.message, panel.progress) == (Phase.READY, "", "", None)
     assert panel.field.value == "3"
-    assert panel._going.layout.display == "none"
+    assert panel._going.layout.visibility == "hidden"
     assert "Counter &lt;b&gt;" in panel.children[1].value
     assert panel.children[-1] is panel.foot
 
@@ -139,7 +139,7 @@ def test_work_goes_on_in_a_thread_and_ends(panel):
     assert panel.begun.wait(LONG)
     assert panel.phase is Phase.WORKING
     assert panel.button.disabled
-    assert panel._going.layout.display == ""
+    assert panel._going.layout.visibility == "visible"
     panel.go.set()
     assert panel.wait(LONG)
     assert (panel.phase, panel.counted, panel.progress) == (Phase.DONE, 3, None)
@@ -162,7 +162,7 @@ def test_an_invalid_input_does_not_interrupt_running_work(panel):
     assert panel.begun.wait(LONG)
     panel.guarded(lambda: panel.read("many"))
     assert panel.error == "'many' is no number."
-    assert (panel.phase, panel._going.layout.display, panel.button.disabled) == (Phase.WORKING, "", True)
+    assert (panel.phase, panel._going.layout.visibility, panel.button.disabled) == (Phase.WORKING, "visible", True)
     panel.go.set()
     assert panel.wait(LONG)
     assert (panel.phase, panel.counted, panel.error) == (Phase.DONE, 3, "'many' is no number.")

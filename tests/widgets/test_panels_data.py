@@ -370,7 +370,7 @@ class TestExtract:
         assert begun.wait(LONG)
         fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
         fields["since (UTC)"].value = "yesterday noon"
-        assert (panel.phase, panel._going.layout.display) == (Phase.WORKING, "")
+        assert (panel.phase, panel._going.layout.visibility) == (Phase.WORKING, "visible")
         assert button(panel, "Extract").disabled
         panel.guarded(panel.look)
         assert panel.phase is Phase.WORKING
@@ -789,7 +789,7 @@ class TestCaching:
         panel.begin(lambda work: go.wait(LONG), came.append)
         panel._table.selected = json.dumps(["CONDBR2", "ATLAS_COOLOFL_PIXEL", "/PIXEL/PixCalib", "none"])
         assert not panel._work.stopping.is_set()
-        assert (panel.phase, panel._going.layout.display) == (Phase.WORKING, "")
+        assert (panel.phase, panel._going.layout.visibility) == (Phase.WORKING, "visible")
         go.set()
         assert panel.wait(LONG)
         assert came == [True]

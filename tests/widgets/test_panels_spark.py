@@ -420,7 +420,7 @@ class TestCaching:
         computed.begin(lambda _: go.wait(LONG), stage="counting")  # as the job of Compute
         computed._table.selected = computed._table.rows[0]["id"]
         assert "This panel is at work (counting). Wait for its end, or click Stop" in computed.error
-        assert (computed.phase, computed._going.layout.display) == (Phase.WORKING, "")
+        assert (computed.phase, computed._going.layout.visibility) == (Phase.WORKING, "visible")
         assert (computed.folder, computed._table.selected) == ([], "")
         go.set()
         assert computed.wait(LONG)

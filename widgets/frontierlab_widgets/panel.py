@@ -75,7 +75,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
         self._line = widgets.Label()
         self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the current work")
-        self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(display="none"))
+        self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(visibility="hidden"))
         self._message = widgets.HTML()
         self._error = widgets.HTML()
         self.foot = widgets.VBox([self._going, self._message, self._error])
@@ -189,7 +189,8 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._problem_note.layout.display = "" if self.configuration_problem else "none"
 
     def _draw(self, _: Any = None) -> None:
-        self._going.layout.display = "" if self.phase is Phase.WORKING else "none"
+        # its room is kept: what is below does not move while the user clicks on it
+        self._going.layout.visibility = "visible" if self.phase is Phase.WORKING else "hidden"
         if self.progress is not None:
             self._line.value = progress_line(self.progress)
             total = self.progress.total
