@@ -22,11 +22,11 @@ SNIFFED = 600
 """Number of bytes at the start of a file that show its kind; the mark of a tar archive is at 257."""
 
 _CHUNK = 262_144  # bytes of compressed data at a time
-_VALID = "Valid: JSON text, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or alone in a zip archive"
+_JSON = "JSON text"
 
 
 class _Kind(NamedTuple):
-    """A kind of file that is not JSON text.
+    """A kind of file that is not text.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ class _Kind(NamedTuple):
     at
         The position of `mark` in the file.
     advice
-        What the user can do with a refused file.
+        What the user can do with a refused file; empty if the valid kinds are to be named.
     """
 
     name: str
     mark: bytes
     at: int = 0
-    advice: str = _VALID
+    advice: str = ""
 
 
 _COMPRESSED = (
@@ -79,20 +79,27 @@ _REFUSED = (
 )
 
 
-def decompressed(path: Path) -> Generator[bytes]:
+def decompressed(path: Path, content: str = _JSON) -> Generator[bytes]:
     """Yield the bytes of a file, decompressed if needed; never an empty piece.
+
+    Parameters
+    ----------
+    path
+        The file.
+    content
+        The text that the file should hold, for messages. A file of JSON text that begins with ``<`` is refused.
 
     Raises
     ------
     InvalidRequestError
-        The file does not exist, is not a regular file, may not be read, or is of a kind without JSON text; or its
+        The file does not exist, is not a regular file, may not be read, or is of a kind without text; or its
         compressed data is damaged or cut short. The message says after how many bytes.
     """
-    _require_file(path)
+    _require_file(path, content)
     try:
         with path.open("rb") as file:
             start = file.read(SNIFFED)
-            _require_text(path, start)
+            _require_text(path, start, content)
             name = _compression(file, start)
             file.seek(0)
             pieces = _pieces(path, file, name)
@@ -100,33 +107,40 @@ def decompressed(path: Path) -> Generator[bytes]:
                 start = b""
                 while len(start) < SNIFFED and (piece := next(pieces, b"")):
                     start += piece
-                _require_text(path, start, inside=name)
+                _require_text(path, start, content, inside=name)
                 pieces = itertools.chain([start] if start else [], pieces)
             yield from pieces
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _require_text(path: Path, start: bytes, inside: str = "") -> None:
-    """Refuse a file whose first bytes, before or after decompression, are not JSON text."""
+def _valid(content: str) -> str:
+    """Name the files that can be read."""
+    return (
+        f"Valid: {content}, plain or compressed by gzip, Zstandard, xz, bzip2, lz4 or zlib, or alone in a zip archive"
+    )
+
+
+def _require_text(path: Path, start: bytes, content: str, inside: str = "") -> None:
+    """Refuse a file whose first bytes, before or after decompression, are not text."""
     what = f"{path} holds, compressed by {inside}," if inside else f"{path} is"
     if inside and (name := _compressed(start)):
         raise InvalidRequestError(f"{what} a file of {name}: it is compressed twice. Decompress it once.")
     for kind in _REFUSED:
         if start[kind.at :].startswith(kind.mark) and not _compressed(start):
-            raise InvalidRequestError(f"{what} a file of {kind.name}: {kind.advice}.")
-    if start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
+            raise InvalidRequestError(f"{what} a file of {kind.name}: {kind.advice or _valid(content)}.")
+    if content == _JSON and start.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
         raise InvalidRequestError(
             f"{what} HTML or XML instead of JSON text. It begins with {start.lstrip()[:40]!r}; it may be the error "
             "page of a server. Export the documents again."
         )
 
 
-def _require_file(path: Path) -> None:
+def _require_file(path: Path, content: str) -> None:
     """Refuse a path that is not a regular file. Opening a pipe without a writer would block for ever."""
     try:
         if path.is_dir():
-            raise InvalidRequestError(f"{path} is a folder. Valid: one export file.")
+            raise InvalidRequestError(f"{path} is a folder. Valid: one file.")
         if path.exists() and not path.is_file():
             raise InvalidRequestError(
                 f"{path} is a pipe or a device, which cannot be read twice. Write the data to a regular file."
@@ -134,7 +148,7 @@ def _require_file(path: Path) -> None:
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be read: {error.strerror or error}.") from error
     if not path.exists():
-        raise InvalidRequestError(f"There is no file {path}. {_VALID}.")
+        raise InvalidRequestError(f"There is no file {path}. {_valid(content)}.")
 
 
 def _compressed(start: bytes) -> str:

@@ -29,7 +29,7 @@ _ZEROS = (
 )
 
 
-def text_blocks(path: Path, size: int) -> Generator[bytes]:
+def text_blocks(path: Path, size: int, content: str = "JSON text") -> Generator[bytes]:
     """Yield the text of a file in UTF-8, without its byte order mark.
 
     Bytes that are not UTF-8 stay as they are; the documents with such bytes are malformed.
@@ -40,13 +40,15 @@ def text_blocks(path: Path, size: int) -> Generator[bytes]:
         The file: UTF-8, UTF-16 or UTF-32, compressed or not.
     size
         Approximate size of a block in bytes; a block is never empty.
+    content
+        The text that the file should hold, for messages.
 
     Raises
     ------
     InvalidRequestError
         The file cannot be read, is not text, or ends within a character; see `frontierlab.exports.compression`.
     """
-    pieces = decompressed(path)
+    pieces = decompressed(path, content)
     start = b""
     while len(start) < SNIFFED and (piece := next(pieces, b"")):
         start += piece

@@ -1,0 +1,215 @@
+"""The lines of raw logs: read in blocks of bounded size, and accounted for, each of them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab.exports.encodings import text_blocks
+
+__all__ = ["BLOCK", "LONGEST", "Block", "LineCounts", "SetAside", "blocks", "first_lines"]
+
+BLOCK = 16 * 2**20
+"""About how many bytes a block has."""
+
+LONGEST = 4 * 2**20
+"""A longer line is cut: SQL in a log has at most 1 MiB."""
+
+_HEAD = 1_000  # bytes of a line that are kept when it is cut or set aside
+_MOST = 10_000  # lines that are kept when they are set aside; the others are counted
+_OF_A_REASON = 1_000  # of them, for the same reason
+
+
+class Block(NamedTuple):
+    """Some whole lines of a file.
+
+    Parameters
+    ----------
+    data
+        The lines, each with a line feed at its end. Bytes are as in the file, but UTF-16 and UTF-32 became UTF-8,
+        carriage returns before line feeds are gone, and so are zeros, which a file has where it was truncated while it
+        was written.
+    file
+        The file.
+    first
+        The number of the first line in its file, from 1.
+    cut
+        Numbers, in the file, of lines that were longer than `LONGEST`: only their beginning is in the data.
+    """
+
+    data: bytes
+    file: Path
+    first: int
+    cut: tuple[int, ...] = ()
+
+
+def blocks(file: Path, size: int = BLOCK, problems: list[str] | None = None) -> Iterator[Block]:
+    """Yield the lines of a log file, plain or compressed, in blocks of about `size` bytes.
+
+    At most about ``size + 2 * LONGEST`` bytes are in memory, however long a line is.
+
+    Parameters
+    ----------
+    file
+        A file as `frontierlab.exports.compression` reads it.
+    size
+        About how many bytes a block has.
+    problems
+        Gets a sentence if the file is damaged after its beginning; the lines before are yielded. If None, this raises.
+
+    Raises
+    ------
+    InvalidRequestError
+        The file cannot be read, is not text, or is damaged.
+    """
+    number, cut = 1, list[int]()
+    rest: list[bytes] = []  # the beginning of a line whose end was not read yet
+    waiting = 0  # bytes in it
+    try:
+        for text in text_blocks(file, size, "a log"):
+            end = text.rfind(b"\n") + 1
+            if end:
+                skipped = text.find(b"\n") if waiting > LONGEST else 0
+                data = _plain(b"".join([*rest, text[skipped:end]]))
+                if waiting > LONGEST:
+                    cut.append(number)
+                yield Block(data, file, number, tuple(cut))
+                number, cut, rest, waiting = number + data.count(b"\n"), [], [], 0
+            waiting += len(text) - end
+            rest.append(text[end:])
+            if waiting > LONGEST:
+                rest = [b"".join(rest)[:_HEAD]]
+    except InvalidRequestError as error:
+        if problems is None or (number == 1 and not waiting):
+            raise
+        problems.append(f"{error} Its lines up to {number:,} were read.")
+    if waiting:
+        yield Block(_plain(b"".join(rest)) + b"\n", file, number, (number,) if waiting > LONGEST else ())
+
+
+def _plain(data: bytes) -> bytes:
+    if b"\r\n" in data:
+        data = data.replace(b"\r\n", b"\n")
+    return data.translate(None, b"\0") if b"\0" in data else data
+
+
+def first_lines(file: Path, most: int = 200) -> list[bytes]:
+    """Return the first lines of a file, without their line feeds; an empty list if it cannot be read."""
+    try:
+        for block in blocks(file, 2**18):
+            return block.data.split(b"\n", most)[:most]
+    except InvalidRequestError:
+        pass
+    return []
+
+
+@dataclass
+class LineCounts:
+    """What became of the lines of logs: ``lines = used + continuations + set_aside``, always.
+
+    Parameters
+    ----------
+    lines
+        Lines read.
+    used
+        Lines that tell of a request or of the server.
+    continuations
+        Further lines of a message that began in a used line: of a stack trace, or of SQL with line breaks.
+    set_aside
+        Lines that could not be read, by reason.
+    """
+
+    lines: int = 0
+    used: int = 0
+    continuations: int = 0
+    set_aside: Counter[str] = field(default_factory=Counter)
+
+    def __add__(self, other: LineCounts) -> LineCounts:
+        return LineCounts(
+            self.lines + other.lines,
+            self.used + other.used,
+            self.continuations + other.continuations,
+            self.set_aside + other.set_aside,
+        )
+
+    @property
+    def add_up(self) -> bool:
+        """Whether each line is in one of the counts."""
+        return self.lines == self.used + self.continuations + self.set_aside.total()
+
+    @property
+    def share_set_aside(self) -> float:
+        """The share of the lines that were set aside; 0 without lines."""
+        return self.set_aside.total() / self.lines if self.lines else 0.0
+
+    def as_record(self) -> dict[str, object]:
+        """Return the counts as a plain dict for JSON."""
+        return {
+            "lines": self.lines,
+            "used": self.used,
+            "continuations": self.continuations,
+            "set_aside": dict(self.set_aside.most_common()),
+        }
+
+    def warning(self, most: float) -> str:
+        """Return a sentence if a larger share than `most` was set aside; otherwise an empty text."""
+        if self.share_set_aside <= most:
+            return ""
+        why = ", ".join(f"{reason} {count:,}" for reason, count in self.set_aside.most_common(5))
+        return (
+            f"{self.set_aside.total():,} of {self.lines:,} lines ({self.share_set_aside:.1%}) could not be read and "
+            f"were set aside: {why}. Figures of this log may be too small; malformed() returns these lines."
+        )
+
+
+class SetAside:
+    """Lines that were set aside: all are counted, and the first ones are kept with their file and line number."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self._kept: list[tuple[str, bytes]] = []
+        self._number = 0
+        self._of: Counter[str] = Counter()
+
+    def add(self, reason: str, file: Path, line: int, text: bytes) -> None:
+        """Set a line aside.
+
+        Parameters
+        ----------
+        reason
+            Why, in a few words that are the same for all lines like it.
+        file, line
+            Where it is; lines count from 1.
+        text
+            The line.
+        """
+        self.counts[reason] += 1
+        if self.wants(reason):
+            self._number += 1
+            self._of[reason] += 1
+            shown = text[:_HEAD].decode("utf-8", "backslashreplace")
+            record = {"file": str(file), "line": line, "text": shown}
+            self._kept.append((reason, json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")))
+
+    def wants(self, reason: str) -> bool:
+        """Whether the text of a further line would be kept; otherwise it is enough to count it."""
+        return self._number < _MOST and self._of[reason] < _OF_A_REASON
+
+    def count(self, reason: str, lines: int) -> None:
+        """Count lines whose text is not kept."""
+        self.counts[reason] += lines
+
+    def take(self) -> tuple[list[tuple[str, bytes]], Counter[str]]:
+        """Return the kept lines since the last call, as `SliceWriter.add_malformed` takes them; and those not kept.
+
+        The numbers of lines that were not kept are by reason, for `SliceWriter.count`. Both begin anew.
+        """
+        kept, self._kept = self._kept, []
+        more = self.counts - Counter(reason for reason, _ in kept)
+        self.counts = Counter()
+        return kept, more
