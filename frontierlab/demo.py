@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import frontierlab as fl
 from frontierlab.settings import Settings
@@ -50,13 +49,12 @@ def main(folder: Path | None = None) -> Path:
 
 def _worst_folders(dataset: Dataset, settings: Settings) -> str:
     """Return the folders with the most wasted database time, and for each what would help."""
-    figures = fl.caching.efficiency(dataset, settings, progress=False)
     text = ""
-    for number, folder in enumerate(figures.head(WORST).to_dict("records"), 1):
-        names: dict[str, Any] = {name: str(folder[name]) for name in ("db", "schema", "nodefullpath", "tagname")}
+    for number, folder in enumerate(fl.caching.worst(dataset, settings, WORST, progress=False).to_dict("records"), 1):
+        names = " ".join(str(folder[name]) for name in ("db", "schema", "nodefullpath", "tagname"))
         seconds, megabytes = folder["wasted_dbtime"] / 1e3, folder["wasted_bytes"] / 1e6
-        text += f"{number}. {' '.join(names.values())}: {folder['cause']}, {seconds:,.0f} s of database time wasted, "
-        text += f"{megabytes:,.0f} MB\n   {fl.caching.what_if(dataset, settings, **names).attrs['advice']}\n"
+        text += f"{number}. {names}: {folder['cause']}, {seconds:,.0f} s of database time wasted, "
+        text += f"{megabytes:,.0f} MB\n   {folder['advice']}\n"
     return text
 
 

@@ -6,3 +6,4 @@ from .explanation import explain as explain
 from .explanation_chart import explain_figure as explain_figure
 from .grids import what_if as what_if
 from .html import page as page
+from .worst_folders import worst as worst

@@ -258,7 +258,7 @@ def _chronic(evidence: Evidence) -> pd.DataFrame:
     often = (hours.reindex(asked.index, fill_value=0) / asked) > 0.6
     rate = (sums["failures"] / sums["queries"]).astype("Float64")
     chosen = sums[(sums["failures"] >= _CHRONIC) & (rate > _CHRONIC_TIMES * overall) & often]
-    found: pd.DataFrame = chosen.assign(rate=rate).sort_values("failures", ascending=False).reset_index()
+    found: pd.DataFrame = chosen.assign(rate=rate[chosen.index]).sort_values("failures", ascending=False).reset_index()
     return found
 
 

@@ -1,91 +1,121 @@
-"""The figures of a diagnosis, and its page."""
+"""The figures of a diagnosis: the time that was looked at with its incidents shaded, and the measure of each."""
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 from bokeh.layouts import column
 from bokeh.models import Column
-from bokeh.models.annotations import BoxAnnotation, Title
-from bokeh.models.widgets import Div
+from bokeh.models.annotations import BoxAnnotation, Label
 from bokeh.plotting import figure as Figure
 
-from frontierlab import plots
-from frontierlab.pages.html import target_of
-from frontierlab.plots.style import COLOURS, plain, time_formatter
+from frontierlab.plots import link
+from frontierlab.plots.drawing import make
+from frontierlab.plots.stepped import Line, over_time
+from frontierlab.plots.style import COLOURS
 
 if TYPE_CHECKING:
     from frontierlab.diagnosis.incident import Incident
     from frontierlab.diagnosis.result import Diagnosis
 
-__all__ = ["day_figure", "incident_figure", "write_incident", "write_page"]
+__all__ = ["day_figure", "figures_of", "incident_figure", "timeline"]
 
 _SHOWN = {
-    "slow_database": ("dbtime", "queries", "database time, ms a query"),
-    "slow_server": ("overhead", "queries", "time outside of the database, ms a query"),
-    "payload_growth": ("bytes", "queries", "bytes a query"),
-    "failures": ("failures", None, "failed queries"),
-    "rejections": ("failures", None, "failed queries"),
+    "slow_database": ("dbtime", "queries", "database time, ms a query", "ms"),
+    "slow_server": ("overhead", "queries", "time outside of the database, ms a query", "ms"),
+    "payload_growth": ("bytes", "queries", "bytes a query", "bytes"),
+    "failures": ("failures", None, "failed queries in {bin}", "failed queries"),
+    "rejections": ("failures", None, "failed queries in {bin}", "failed queries"),
 }
-_HEIGHT = 220
+_QUERIES = ("queries", None, "queries in {bin}", "queries")
+_HEIGHT = 280
+_TALL = 340  # with bars
+_APART = 0.03  # of the time axis: numbers that are closer stand in two rows
+_ROW = 0.12  # of the highest value: a row of bars
+_BAR = 0.8  # of a row
 
 
-def incident_figure(incident: Incident) -> Figure:
+def incident_figure(incident: Incident, number: int | None = None) -> Figure:
     """Return the measure of an incident over time, with the incident shaded."""
-    amount, count, name = _SHOWN.get(incident.kind, ("queries", None, "queries"))
+    amount, count, axis, unit = _SHOWN.get(incident.kind, _QUERIES)
     history = incident.history
-    values = history[amount]
+    values: Any = history[amount].round().astype("Int64")
     if count is not None:
-        values = values / history[count].where(history[count] > 0)
-    drawn = _figure(incident.sentence.split(": ", 1)[-1], name)
-    _line(drawn, history["time"], values)
-    _shade(drawn, incident, COLOURS[1])
-    return drawn
+        values = (history[amount] / history[count].where(history[count] > 0)).round(2)
+    title = incident.kind if number is None else f"{number}. {incident.kind}"
+    words = incident.sentence.split(": ", 1)[-1]
+    frame = pd.DataFrame({"time": history["time"], "value": values})
+    plot = _drawn(frame, Line("value", axis.partition(" in {")[0], COLOURS[0]), title, words, axis, unit)
+    _shade(plot, [incident])
+    return cast("Figure", plot)
+
+
+def timeline(diagnosis: Diagnosis) -> Figure:
+    """Return all queries over time with the incidents shaded, each with its number."""
+    frame = diagnosis.total[["time", "queries"]].assign(
+        queries=lambda rows: rows["queries"].round().astype("Int64"),
+    )
+    amount, _, axis, unit = _QUERIES
+    title = "Queries over time, and the incidents" if len(diagnosis) else "Queries over time: nothing unusual"
+    plot = _drawn(
+        frame, Line(amount, "all queries", COLOURS[0]), title, diagnosis.selection.in_words(), axis, unit, _TALL
+    )
+    _shade(plot, [*diagnosis])
+    _add_bars(plot, [*diagnosis])
+    return cast("Figure", plot)
+
+
+def figures_of(diagnosis: Diagnosis) -> list[Figure]:
+    """Return the timeline and a figure of each incident; all have one time axis, so put them into one document."""
+    of_each = [incident_figure(one, number) for number, one in enumerate(diagnosis, 1)]
+    return list(link([timeline(diagnosis), *of_each]))
 
 
 def day_figure(diagnosis: Diagnosis) -> Column:
-    """Return all queries over time with the incidents shaded, and the figure of each incident below."""
-    whole = _figure("All queries; the incidents are shaded", "queries")
-    _line(whole, diagnosis.total["time"], diagnosis.total["queries"])
-    for place, incident in enumerate(diagnosis):
-        _shade(whole, incident, COLOURS[1 + place % (len(COLOURS) - 1)])
-    return column(whole, *(incident_figure(one) for one in diagnosis), sizing_mode="stretch_width")
+    """Return the figures of a diagnosis in a column."""
+    return column(*figures_of(diagnosis), sizing_mode="stretch_width")
 
 
-def _line(drawn: Any, times: pd.Series[Any], values: pd.Series[Any]) -> None:
-    """Draw values over times; Bokeh takes times in UTC without a zone."""
-    drawn.step(times.dt.tz_localize(None), values, mode="after", color=COLOURS[0])
+def _drawn(frame: pd.DataFrame, line: Line, title: str, words: str, axis: str, unit: str, height: int = _HEIGHT) -> Any:
+    """Return a figure over time that is lower than those of filters."""
+    drawing = over_time(frame, [line], title=title, words=words, axis=axis, unit=unit, scale="linear")
+    return make(replace(drawing, height=height))
 
 
-def _figure(title: str, name: str) -> Figure:
-    drawn: Any = Figure(
-        height=_HEIGHT, sizing_mode="stretch_width", x_axis_type="datetime", tools="pan,box_zoom,reset,save"
-    )
-    drawn.title = Title(text=plain(title), text_font_size="10pt")
-    drawn.xaxis.formatter = time_formatter()
-    drawn.xaxis.axis_label, drawn.yaxis.axis_label = "UTC", name
-    drawn.y_range.start = 0
-    made: Figure = drawn
-    return made
+def _shade(plot: Any, incidents: Sequence[Incident]) -> None:
+    """Shade the time of incidents, once where they overlap."""
+    spans: list[tuple[float, float]] = []
+    for left, right in sorted(map(_ends, incidents)):
+        if spans and left <= spans[-1][1]:
+            left, right = spans[-1][0], max(right, spans.pop()[1])
+        spans.append((left, right))
+    for left, right in spans:
+        band = BoxAnnotation(left=left, right=right, fill_alpha=0.12, fill_color=COLOURS[1], line_color=COLOURS[1])
+        plot.add_layout(band)
 
 
-def _shade(drawn: Any, incident: Incident, colour: str) -> None:
-    left, right = (incident.row[name].tz_localize(None) for name in ("since", "until"))
-    drawn.add_layout(BoxAnnotation(left=left, right=right, fill_alpha=0.15, fill_color=colour))
+def _add_bars(plot: Any, incidents: Sequence[Incident]) -> None:
+    """Draw a numbered bar for each incident above the line, in several rows where bars would cover each other."""
+    span, top = plot.x_range.end - plot.x_range.start, plot.y_range.end
+    ends: list[float] = []
+    for number, incident in enumerate(incidents, 1):
+        left, right = _ends(incident)
+        row = next((row for row, end in enumerate(ends) if end <= left), len(ends))
+        ends[row : row + 1] = [max(right, left + _APART * span)]
+        low = top * (1 + _ROW * row)
+        colour = COLOURS[1 + (number - 1) % (len(COLOURS) - 1)]
+        bar = BoxAnnotation(left=left, right=right, bottom=low, top=low + _BAR * _ROW * top)
+        bar.update(fill_alpha=0.5, fill_color=colour, line_color=colour)
+        label = Label(x=left, y=low, x_offset=2, text=str(number), text_color="#222222", text_font_size="11px")
+        plot.add_layout(bar)
+        plot.add_layout(label)
+    end = top * (1 + _ROW * len(ends))
+    plot.y_range.update(end=end, reset_end=end)
 
 
-def write_page(diagnosis: Diagnosis, path: str | os.PathLike[str]) -> Path:
-    """Write the sentences and figures of a diagnosis as one page."""
-    target = target_of(path, "diagnosis.html")
-    text = Div(text=diagnosis._repr_html_(), sizing_mode="stretch_width")
-    return plots.save(column(text, day_figure(diagnosis), sizing_mode="stretch_width"), target)
-
-
-def write_incident(incident: Incident, path: str | os.PathLike[str]) -> Path:
-    """Write the text and the figure of an incident as one page."""
-    target = target_of(path, "incident.html")
-    text = Div(text=incident._repr_html_(), sizing_mode="stretch_width")
-    return plots.save(column(text, incident_figure(incident), sizing_mode="stretch_width"), target)
+def _ends(incident: Incident) -> tuple[float, float]:
+    left, right = (incident.row[name].timestamp() * 1000 for name in ("since", "until"))
+    return left, right

@@ -139,7 +139,7 @@ class Incident:
         InvalidRequestError
             The file does not end in ``.html``, or is a folder.
         """
-        from frontierlab.diagnosis.figures import write_incident
+        from frontierlab.diagnosis.page import write_incident
 
         return write_incident(self, path)
 

@@ -18,6 +18,7 @@ from frontierlab.util.files import replacing
 
 if TYPE_CHECKING:
     from bokeh.models import Column
+    from bokeh.plotting import figure as Figure
 
 __all__ = ["COLUMNS", "Diagnosis", "frame_of"]
 
@@ -116,13 +117,15 @@ class Diagnosis:
         return iter(self.details)
 
     def __repr__(self) -> str:
-        return f"<Diagnosis of {self._head()}>"
+        return f"<Diagnosis of {self.head}>"
 
     def __str__(self) -> str:
         lines = [one.sentence for one in self.details] or ["Nothing unusual was found."]
-        return "\n".join([self._head(), *(f"{place}. {line}" for place, line in enumerate(lines, 1)), *self.notes])
+        return "\n".join([self.head, *(f"{place}. {line}" for place, line in enumerate(lines, 1)), *self.notes])
 
-    def _head(self) -> str:
+    @property
+    def head(self) -> str:
+        """What was diagnosed, and how many incidents there are, in a line."""
         count = f"{len(self)} incident{'s' * (len(self) != 1)}"
         chosen = self.selection.in_words()
         return (
@@ -139,10 +142,16 @@ class Diagnosis:
         )
         notes = "".join(f"<li>{html.escape(one)}</li>" for one in self.notes)
         found = f"<ol>{rows}</ol>" if rows else "<p>Nothing unusual was found.</p>"
-        return f"<div><h3>{html.escape(self._head())}</h3>{found}{f'<ul>{notes}</ul>' * bool(notes)}</div>"
+        return f"<div><h3>{html.escape(self.head)}</h3>{found}{f'<ul>{notes}</ul>' * bool(notes)}</div>"
+
+    def timeline(self) -> Figure:
+        """Return the figure of all queries over time with the incidents shaded, each with its number."""
+        from frontierlab.diagnosis.figures import timeline
+
+        return timeline(self)
 
     def figure(self) -> Column:
-        """Return the day with its incidents shaded, and a figure of each incident."""
+        """Return the timeline, and a figure of each incident, in a column."""
         from frontierlab.diagnosis.figures import day_figure
 
         return day_figure(self)
@@ -160,9 +169,9 @@ class Diagnosis:
         InvalidRequestError
             The file does not end in ``.html``, or is a folder.
         """
-        from frontierlab.diagnosis.figures import write_page
+        from frontierlab.diagnosis.page import write_diagnosis
 
-        return write_page(self, path)
+        return write_diagnosis(self, path)
 
     def to_json(self, path: str | os.PathLike[str] | None = None) -> str:
         """Return the diagnosis as JSON text, and write it to a file if a path is given.

@@ -1,9 +1,9 @@
-"""A report of a dataset as one standalone HTML page: facts, plots, and the SQL of each plot."""
+"""A report of a dataset as one standalone HTML page: what happened, facts, plots, and the SQL of each plot."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from frontierlab.filters.covered import notes_of_window
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.shown_times import ShownTimes, shown_times
 from frontierlab.pages.html import target_of, write_page
+from frontierlab.reports.beginning import PARTS, Beginning, begin
 from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.facts import facts, period_of, warnings
 from frontierlab.reports.sections import Section, section, section_of_changes
@@ -43,13 +44,18 @@ def report(
     *,
     path: str | os.PathLike[str] | None = None,
     compare: Compare | None = None,
+    findings: bool = True,
     settings: Settings | None = None,
     session: SparkSession | None = None,
     progress: bool | ProgressCallback = False,
 ) -> Path:
     """Write a report of a dataset or a period: one HTML page that can be read offline.
 
-    The top of the page shows the time (UTC), the selection, the counts, and everything that makes the
+    The page begins with the incidents of `frontierlab.diagnose` and the three folders of `frontierlab.caching.worst`,
+    unless `findings` is False. If one of them fails, or COOLR does not answer for a minute, a sentence says so, and the
+    report has the rest.
+
+    Below them the page shows the time (UTC), the selection, the counts, and everything that makes the
     figures too small: an incomplete dataset, documents that the source did not give, a cut by
     ``limit_queries``, malformed documents, an extraction of some queries only, a time that no dataset covers. If a
     dataset was thinned, the plots that need its rows are left out, and a sentence names them. The plots of all filters
@@ -70,7 +76,10 @@ def report(
         in one step; on failure it is unchanged.
     compare
         What to compare with (see `frontierlab.filters`). The plots then show both, the tables show the
-        differences, largest first, and a last plot shows what changed most.
+        differences, largest first, and a last plot shows what changed most. Incidents and folders are those of the
+        selection alone.
+    findings
+        Whether the page begins with incidents and the worst folders.
     settings
         By default ``Settings()``.
     session
@@ -101,7 +110,19 @@ def report(
     other = None if compare is None else before(logs, selection, compare)
     outcome = datasets.outcome()
     shown = _shown(logs, selection, outcome)
-    chapters, counted, left_out = _chapters(logs, selection, other, outcome, shown, progress)
+    meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())) + len(PARTS) * findings)
+    with reporting(progress, "parts") as report_to:
+
+        def tell(word: str, done: int = 0) -> None:
+            meter.add(done)
+            report_to(meter.progress(word))
+
+        beginning = Beginning()
+        if findings:
+            incomplete = any(one.state != "complete" for one in datasets.datasets)
+            beginning = begin(logs, shown.selection, settings, tell, incomplete)
+            tell("plots", len(PARTS))
+        chapters, counted, left_out = _chapters(logs, selection, other, outcome, shown, tell)
     if other is not None:
         try:
             chapters["What changed"] = [section_of_changes((other.logs, other.selection), (logs, selection))]
@@ -110,7 +131,8 @@ def report(
     return write_page(
         target,
         "report.html",
-        plots.link([section.figure for sections in chapters.values() for section in sections]),
+        plots.link([*beginning.figures, *(section.figure for sections in chapters.values() for section in sections)]),
+        beginning=beginning if findings else None,
         chapters=[*chapters.items()],
         warnings=[
             *warnings(datasets, settings, counted if selection == Selection() else None),
@@ -146,33 +168,30 @@ def _chapters(
     compare: Before | None,
     outcome: Outcome,
     shown: ShownTimes,
-    progress: bool | ProgressCallback,
+    tell: Callable[[str, int], object],
 ) -> tuple[dict[str, list[Section]], int, list[str]]:
     """Run all filters; return their sections, the number of counted queries, and the filters that need removed rows."""
     whole = period_of(outcome)
     timed = shown.selection, shown.of(compare, selection), {"bin_seconds": _bin_seconds(outcome, shown.selection)}
-    meter = ProgressMeter("report", sum(map(len, CHAPTERS.values())))
     found: dict[str, list[Section]] = {}
     counted, left_out = 0, []
-    with reporting(progress, "plots") as tell:
-        for title, names in CHAPTERS.items():
-            found[title] = []
-            for name in names:
-                tell(meter.progress(name))
-                asked: Filter = getattr(filters, name)
-                part, other, keywords = timed if title == "Over time" else (selection, compare, {})
-                meter.add(1)
-                try:
-                    frame = asked(logs, part, compare=other, **keywords)
-                except Thinned:
-                    left_out.append(name)
-                    continue
+    for title, names in CHAPTERS.items():
+        found[title] = []
+        for name in names:
+            tell(name, 0)
+            asked: Filter = getattr(filters, name)
+            part, other, keywords = timed if title == "Over time" else (selection, compare, {})
+            try:
+                frame = asked(logs, part, compare=other, **keywords)
+            except Thinned:
+                left_out.append(name)
+            else:
                 if part == Selection():
                     frame.attrs["selection"] = whole
                 if name == "queries_per_db":
                     counted = int(frame[["cached", "not_cached", "unknown"]].to_numpy().sum())
                 found[title].append(section(name, frame, asked.sql(part, **keywords)))
-        tell(meter.progress())
+            tell(name, 1)
     return found, counted, left_out
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar, Token
 from typing import Self
 
 from frontierlab.errors import Cancelled
+from frontierlab.util.leavable_call import Overdue
 
-__all__ = ["Cancellable", "cancellable", "check_cancelled"]
+__all__ = ["Cancellable", "at_most", "cancellable", "check_cancelled"]
 
 
 class Cancellable:
@@ -67,3 +70,30 @@ def check_cancelled() -> None:
     """
     if any(one.cancelled for one in _CURRENT.get()):
         raise Cancelled("The work was cancelled. Nothing was changed; ask again to have it.")
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """Cancel the work of the block after some seconds, as `cancellable` does.
+
+    Raises
+    ------
+    Overdue
+        The work was cancelled because its time was over.
+    Cancelled
+        A `cancellable` block around this one was cancelled.
+    """
+    running = cancellable()
+    timer = threading.Timer(seconds, running.cancel)
+    timer.daemon = True
+    timer.start()
+    try:
+        with running:
+            yield
+    except Cancelled:
+        check_cancelled()
+        if not running.cancelled:
+            raise
+        raise Overdue(f"It took longer than {seconds:g} s, and was stopped.") from None
+    finally:
+        timer.cancel()

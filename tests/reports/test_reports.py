@@ -9,6 +9,7 @@ from frontierlab import Selection, filters, open_logs
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.compare import Before
 from frontierlab.filters.shown_times import ShownTimes, shown_times
+from frontierlab.reports.beginning import PARTS, Beginning
 from frontierlab.reports.chapters import ALL_FILTERS, CHAPTERS
 from frontierlab.reports.report import report
 from frontierlab.settings import Settings
@@ -34,6 +35,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     """Draw two plots only, for tests of the rest of the page."""
     some = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
+    monkeypatch.setattr("frontierlab.reports.report.begin", lambda *_: Beginning())
 
 
 def test_a_report_is_written_into_the_datasets_folder(tmp_path: Path) -> None:
@@ -176,7 +178,7 @@ def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[
     assert "<th class=number>queries change</th>" in text
     assert "FROM {before}" in text
     assert 'class="warning"' not in text
-    assert [told[-1].done, told[-1].total] == [sum(map(len, CHAPTERS.values()))] * 2
+    assert [told[-1].done, told[-1].total] == [sum(map(len, CHAPTERS.values())) + len(PARTS)] * 2
 
 
 def test_a_report_that_is_stopped_leaves_the_earlier_one(tmp_path: Path) -> None:

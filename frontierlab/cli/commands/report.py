@@ -30,13 +30,21 @@ __all__ = ["command"]
     "of the dataset]",
 )
 @compare_option
+@click.option(
+    "--findings/--no-findings",
+    default=True,
+    help="Begin with the incidents and the worst folders.  [default: findings]",
+)
 @click.pass_obj
-def command(call: Call, dataset: str, path: str | None, compare: str | None, selection: Any) -> None:
+def command(call: Call, dataset: str, path: str | None, compare: str | None, findings: bool, selection: Any) -> None:
     """Write a report of a dataset as one page.
 
-    The dataset may be incomplete. The page is HTML that can be read offline.
+    The page begins with the incidents and the worst folders. It is HTML that can be read offline. The dataset may be
+    incomplete.
     """
     from frontierlab import report
 
-    written = report(dataset, selection, path=path, compare=compare, settings=call.settings, progress=True)
+    written = report(
+        dataset, selection, path=path, compare=compare, findings=findings, settings=call.settings, progress=True
+    )
     call.out.record({"path": written}, str(written))

@@ -1,0 +1,101 @@
+"""A report begins with the incidents of its queries and the worst folders; what fails costs it nothing else."""
+
+import html
+import re
+from pathlib import Path
+
+import pytest
+
+import frontierlab as fl
+from frontierlab.errors import Cancelled, CoolrError, InvalidRequestError
+from frontierlab.util.progress import Progress
+from tests.support.logs import START, make_dataset
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
+    return fl.sample.settings(data_dir=tmp_path_factory.mktemp("beginning"))
+
+
+@pytest.fixture(scope="module")
+def sample(settings: fl.Settings) -> fl.Dataset:
+    return fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
+
+
+@pytest.fixture(autouse=True)
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", {"Databases": ("queries_per_db",)})
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a page between its tags, before the scripts at its end."""
+    body = path.read_text("utf-8").partition("<body>")[2].partition("<footer>")[0]
+    return re.sub(r"\s+", " ", html.unescape(re.sub(r"<script.*?</script>|<[^>]*>", " ", body, flags=re.DOTALL)))
+
+
+@pytest.mark.slow
+def test_incidents_and_the_worst_folders_come_first(sample: fl.Dataset, settings: fl.Settings, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    page = fl.report(sample, settings=settings, path=tmp_path / "page.html", progress=told.append)
+    text, source = text_of(page), page.read_text("utf-8")
+    found = fl.diagnose(sample, settings=settings, progress=False)
+    assert len(found) > 3
+    places = [text.index(one.sentence) for one in found]
+    for number, one in enumerate(found, 1):
+        assert f"{one.advice} Tell {one.tell}." in text
+        assert source.count(f'href="#incident-{number}"') == source.count(f'id="incident-{number}"') == 1
+    worst = fl.caching.efficiency(sample, settings, progress=False).head(3)
+    for row in worst.to_dict("records"):
+        names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
+        seconds, megabytes = f"{row['wasted_dbtime'] / 1000:,.0f}", f"{row['wasted_bytes'] / 1e6:,.0f}"
+        line = f"{' '.join(names.values())} : {row['cause']}; {seconds} s of database time wasted, {megabytes} MB "
+        places.append(text.index(line))
+        assert f"{line}{fl.caching.what_if(sample, settings, **names).attrs['advice']}" in text
+    assert [*places, text.index("documents read")] == sorted([*places, text.index("documents read")])
+    assert {"incidents", "worst folders", "queries_per_db"} <= {record.message for record in told}
+    assert [one.done for one in told] == sorted(one.done for one in told)
+
+
+@pytest.mark.slow
+def test_a_diagnosis_that_fails_costs_nothing_else(
+    sample: fl.Dataset, settings: fl.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by <nothing>")
+
+    def silent(*_: object, **__: object) -> None:
+        raise CoolrError("COOLR does not answer.")
+
+    monkeypatch.setattr("frontierlab.reports.beginning.diagnose", fails)
+    monkeypatch.setattr("frontierlab.reports.beginning.worst", silent)
+    text = text_of(fl.report(sample, settings=settings, path=tmp_path / "page.html"))
+    assert "The incidents are not known: ZeroDivisionError: by <nothing>" in text
+    assert "The worst folders are not known: COOLR does not answer." in text
+    assert "Nothing unusual" not in text
+    assert "documents read" in text
+
+
+def test_a_beginning_can_be_stopped_and_left_out(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", [{"time": START}])
+    path = tmp_path / "page.html"
+
+    def stop(record: Progress) -> None:
+        if record.message in ("repeats", "worst folders"):
+            raise InvalidRequestError("Enough.")
+
+    with pytest.raises(InvalidRequestError, match="Enough"):
+        fl.report(dataset, path=path, progress=stop)
+    with fl.cancellable() as running:
+        running.cancel()
+        with pytest.raises(Cancelled):
+            fl.report(dataset, path=path)
+    assert not path.exists()
+    assert "What happened" not in text_of(fl.report(dataset, path=path, findings=False))
+
+
+def test_what_is_not_known_is_said(tmp_path: Path) -> None:
+    half = make_dataset(tmp_path / "half", [{"time": START}], missing=1)
+    text = text_of(fl.report(half, path=tmp_path / "page.html"))
+    assert "Incidents were not looked for, because the dataset is incomplete." in text
+    assert "The worst folders are not known: " in text
+    assert "coolr_host" in text  # none is set
