@@ -7,7 +7,7 @@ READY := .venv/.ready$(addprefix -,$(notdir $(PYTHON)))
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab worker test test-fast test-es9 test-lowest test-loaded lint format bench pictures constraints clean
+.PHONY: help demo lab worker test test-fast test-es9 test-lowest test-loaded lint format bench docs pictures constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -70,6 +70,9 @@ bench: $(READY) ## Measure extraction from a real Elasticsearch, caching figures
 	$(BIN)/python -m benchmarks.questions
 	$(BIN)/python -m benchmarks.explore
 	$(BIN)/python -m benchmarks.periods
+
+docs: $(READY) ## Build the documentation: docs/_build/index.html
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet docs docs/_build
 
 pictures: $(READY) ## Take the pictures of the panels for docs/panels.md anew
 	@scripts/setup.sh java chromium
