@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frontierlab.diagnosis.baselines import Baseline
 from frontierlab.diagnosis.evidence import CUBES, Evidence
 from frontierlab.diagnosis.finding import KINDS, Finding, overlap, within
 from frontierlab.diagnosis.incident import Incident
-from frontierlab.diagnosis.pricing import LEAST_COST, Price, totals
+from frontierlab.diagnosis.pricing import CURRENCIES, LEAST_COST, Price, totals
 from frontierlab.diagnosis.result import COLUMNS, Diagnosis, frame_of
 from frontierlab.diagnosis.search import Searched, search
 from frontierlab.diagnosis.words import advice, scope_in_words, sentence, tell
@@ -24,7 +25,7 @@ from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 
 __all__ = ["diagnose"]
 
-_STEPS = len(CUBES) + 1 + 5 + 1  # statements, kinds, prices
+_STEPS = len(CUBES) + 1 + 5 + 1  # statements, kinds, prices; a baseline is one more
 _CHRONIC = 30  # failures from which a task that always fails is told
 _CHRONIC_TIMES = 5  # the rate of all tasks
 
@@ -32,6 +33,7 @@ _CHRONIC_TIMES = 5  # the rate of all tasks
 def diagnose(
     dataset: Source,
     *,
+    baseline: Baseline | None = None,
     selection: Selection | None = None,
     settings: Settings | None = None,
     progress: bool | ProgressCallback = True,
@@ -45,16 +47,23 @@ def diagnose(
         diagnosis.incidents  # a frame
         diagnosis[0].evidence(), diagnosis[0].figure()
 
-    Each statement counts the queries once, by time bin and some names. What is normal is the lower sustained level of
-    the data itself, of the same folder, server, site or task, with the shape of the day. Nothing is asked of COOLR.
+    Each statement counts the queries once, by time bin and some names. What is normal is that of the baseline; without
+    one, it is the lower sustained level of the data itself. Either is of the same folder, server, site or task, with
+    the shape of the day. Nothing is asked of COOLR.
 
     An incident is told if it costs 1.2 % of what a day has in all, in queries, database time, query time outside of
-    the database, bytes or failed queries. What lasts for more than three quarters of the data is normal.
+    the database, bytes or failed queries. Without a baseline, what lasts for more than three quarters of the data is
+    normal.
 
     Parameters
     ----------
     dataset
         A dataset, the name of one, a list of these, a period, logs, or a Spark DataFrame.
+    baseline
+        What is normal: one or several datasets, as for `dataset` (the time that is diagnosed is left out of them).
+        ``"previous"``: the time of the same length just before the diagnosed one, such as the day before.
+        ``"weekdays"``: the same time of the week in the four weeks before. For these two the datasets of the data
+        folder are looked at that were extracted for the same queries. By default the data itself.
     selection
         The queries to diagnose; by default all.
     settings
@@ -71,9 +80,11 @@ def diagnose(
     Raises
     ------
     InvalidRequestError
-        `dataset` has no logs, the selection is not one, or it selects no query.
+        `dataset` has no logs, the selection is not one, or it selects no query; or the baseline is not valid, or has
+        no such query or no other time.
     DatasetError
-        A dataset is incomplete, or was changed meanwhile.
+        A dataset is incomplete, or was changed meanwhile; or no dataset covers the time of the baseline. What a
+        baseline covers only in part is told in `Diagnosis.notes`.
     StatementError, SparkError
         A statement failed, or Spark does not start.
     Cancelled
@@ -81,7 +92,7 @@ def diagnose(
     """
     chosen = as_selection(selection)
     logs = as_logs(dataset, settings=settings)
-    meter = ProgressMeter("reading", _STEPS)
+    meter = ProgressMeter("reading", _STEPS + (baseline is not None))
     with reporting(progress, "steps") as report:
 
         def told(word: str) -> None:
@@ -89,11 +100,11 @@ def diagnose(
             report(meter.progress(word))
             meter.add(1)
 
-        evidence = Evidence(logs, chosen, told)
+        evidence = Evidence(logs, chosen, told, baseline, settings)
         searched = search(evidence, told)
         told("costs")
         priced = _priced(searched.findings, evidence)
-        notes = [*logs.notes, *notes_of_extraction(logs, chosen), *_notes(evidence)]
+        notes = [*evidence.notes, *logs.notes, *notes_of_extraction(logs, chosen), *_notes(evidence)]
         name = "a Spark DataFrame" if logs.period is None else logs.period.name
         found = _diagnosis(name, evidence, searched, priced, tuple(dict.fromkeys(notes)))
         report(meter.progress("done"))
@@ -200,9 +211,7 @@ def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame
 def _history_of_all(evidence: Evidence) -> pd.DataFrame:
     """Return what all queries cost in each bin."""
     clock, frame = evidence.clock, evidence.cubes["folders"]
-    at = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
-    names = ("queries", "dbtime", "overhead", "bytes", "failures")
-    sums = {name: np.bincount(at, frame[name].to_numpy(dtype=float), clock.bins) for name in names}
+    sums = {name: clock.sums(frame, name)[0] for name in CURRENCIES}
     times = pd.to_datetime(clock.start + clock.bin_ms * np.arange(clock.bins), unit="ms", utc=True)
     return pd.DataFrame({"time": times, **sums})
 
@@ -250,6 +259,7 @@ def _cleared(finding: Finding, findings: Sequence[Finding], evidence: Evidence) 
 def _chronic(evidence: Evidence) -> pd.DataFrame:
     """Return the tasks that fail all the time."""
     tasks = evidence.cubes["tasks"]
+    tasks = tasks[tasks["bin"] >= evidence.clock.start]
     frame = tasks.assign(failures=tasks["disconn"] + tasks["procerror"], hour=tasks["bin"] // 3_600_000)
     sums = frame.groupby("taskid")[["queries", "failures"]].sum()
     hours = frame[frame["failures"] > 0].groupby("taskid")["hour"].nunique()
@@ -264,7 +274,7 @@ def _chronic(evidence: Evidence) -> pd.DataFrame:
 
 def _notes(evidence: Evidence) -> list[str]:
     told = []
-    if evidence.clock.bins < 24:
+    if evidence.clock.bins < 24 and not evidence.clock.before:
         told.append("The data is shorter than two hours: there is hardly a normal to compare with.")
     for cube, name, word in (("sites", "computingsite", "sites"), ("repeats", "squid", "Squids")):
         frame = evidence.cubes[cube]

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from frontierlab.diagnosis import statements
+from frontierlab.diagnosis.baselines import Baseline, Piece, baseline_of
 from frontierlab.diagnosis.series import Clock, Floats, Series
 from frontierlab.engines.asking import ANSWERED, Answered, answered, ask
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
-from frontierlab.storage.spans import span_of
+from frontierlab.settings import Settings
+from frontierlab.storage.spans import Span, span_of
 
 __all__ = ["BIN_MS", "CUBES", "Evidence", "MOST_BINS"]
 
@@ -23,6 +26,8 @@ BIN_MS = 300_000
 
 MOST_BINS = 576
 """The largest number of bins: two days of five minutes."""
+
+Ints: TypeAlias = NDArray[np.int64]
 
 _PLAIN = ("folders", "servers", "sites", "tasks", "failures", "fresh", "misses", "first_misses")
 
@@ -46,9 +51,26 @@ class Evidence:
         The queries that are diagnosed.
     told
         Called with a word before each statement.
+    baseline
+        What the normal is taken from, if not from the logs themselves. The cubes have its rows too, in bins before
+        those of the logs.
+    settings
+        The settings that name the data folder, for a baseline.
+
+    Raises
+    ------
+    InvalidRequestError
+        The selection has no queries, or the baseline has none of them or is not valid.
     """
 
-    def __init__(self, logs: Logs, selection: Selection, told: Callable[[str], object] = lambda word: None) -> None:
+    def __init__(
+        self,
+        logs: Logs,
+        selection: Selection,
+        told: Callable[[str], object] = lambda word: None,
+        baseline: Baseline | None = None,
+        settings: Settings | None = None,
+    ) -> None:
         self._logs, self.selection = logs, selection
         self._by: list[Answered] = []
         told("period")
@@ -61,12 +83,24 @@ class Evidence:
         width = BIN_MS * max(1, -(-(stop - start) // (BIN_MS * MOST_BINS)))
         start -= start % width
         self.until = pd.Timestamp(until).ceil("min")
-        self.clock = Clock(start, width, max(1, -(-(stop - start) // width)))
         self._args = {"start": start, "bin_ms": width}
+        self.notes: tuple[str, ...] = ()
+        self._pieces: list[tuple[Piece, Ints]] = []
+        if baseline is not None:
+            told("baseline")
+            whole = baseline_of(logs, selection, baseline, Span(start, stop), settings)
+            self.notes = whole.notes
+            self._pieces = [(piece, _bins_within(piece.spans, start, width)) for piece in whole.pieces]
+        before = [int(bin_) for _, bins in self._pieces for bin_ in bins]
+        self.clock = Clock(start, width, max(1, -(-(stop - start) // width)), tuple(before))
         self.cubes: dict[str, pd.DataFrame] = {}
         for name in _PLAIN:
             told(name)
-            self.cubes[name] = self._ask(name.upper(), self._args)
+            self.cubes[name] = self._count(name.upper(), self._args)
+        if baseline is not None and (self.cubes["folders"]["bin"] >= start).all():
+            raise InvalidRequestError(
+                f"The baseline has no queries{_of(selection)}: it says nothing of what is normal."
+            )
         told("exposed")
         self.cubes["exposed"] = self._exposed()
         told("repeats")
@@ -78,13 +112,36 @@ class Evidence:
         return answered(*self._by)
 
     def _ask(
-        self, name: str, args: Mapping[str, Any], selection: Selection | None = None, **parts: str
+        self,
+        name: str,
+        args: Mapping[str, Any],
+        selection: Selection | None = None,
+        logs: Logs | None = None,
+        **parts: str,
     ) -> pd.DataFrame:
         where, values = (selection or self.selection).where()
         statement = getattr(statements, name).format(where=where.replace("\n", "\n  "), **parts)
-        frame = ask({"logs": self._logs}, statement, {**args, **values}, description=f"diagnosis: {name.lower()}")
+        tables = {"logs": logs or self._logs}
+        frame = ask(tables, statement, {**args, **values}, description=f"diagnosis: {name.lower()}")
         self._by.append(frame.attrs[ANSWERED])
         return frame
+
+    def _count(
+        self, name: str, args: Mapping[str, Any], scope: Mapping[str, Any] | None = None, **parts: str
+    ) -> pd.DataFrame:
+        """Count by bin, in a baseline too: its whole bins come one after the other before the data."""
+        scope = scope or {}
+        frames = [self._ask(name, args, self.narrowed(scope), self._logs, **parts)]
+        first = self.clock.start - self.clock.bin_ms * len(self.clock.before)
+        for piece, bins in self._pieces:
+            selection = piece.selection.but(**{column: _plain(value) for column, value in scope.items()})
+            frame = self._ask(name, args, selection, piece.logs, **parts)
+            place = pd.Series(np.arange(len(bins)), index=bins).reindex(frame["bin"])
+            known = place.notna().to_numpy()
+            moved = first + self.clock.bin_ms * place[known].to_numpy(dtype=np.int64)
+            frames.append(frame[known].assign(bin=moved).astype({"bin": frame["bin"].dtype}))
+            first += self.clock.bin_ms * len(bins)
+        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
     def _exposed(self) -> pd.DataFrame:
         """Return all queries of the tasks of which most queries failed: their failures follow them everywhere."""
@@ -95,7 +152,7 @@ class Evidence:
         odd = failed["failed"] - 2 * failed["queries"] * (failed["failed"].sum() / max(failed["queries"].sum(), 1))
         most = odd[odd > 5].nlargest(_MOST_TASKS).index
         values = {f"task_{place}": int(task) for place, task in enumerate(most)} or {"task_0": -1}
-        return self._ask("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
+        return self._count("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
 
     def _repeats(self) -> pd.DataFrame:
         """Return the queries by bin that one Squid of one site sent often without a cached answer."""
@@ -112,7 +169,7 @@ class Evidence:
             f"{name}s": ", ".join(f":{one}" for one in values if one.startswith(f"{name}_"))
             for name in ("hash", "begin")
         }
-        frame = self._ask("REPEATS", {**self._args, **values}, hashes=lists["hashs"], begins=lists["begins"])
+        frame = self._count("REPEATS", {**self._args, **values}, hashes=lists["hashs"], begins=lists["begins"])
         key = [*_FOLDER, "computingsite", "squid", "sqlhash", "since", "until"]
         return frame.merge(keys[key], on=key)[columns]
 
@@ -121,25 +178,34 @@ class Evidence:
         found = self._ask("TASKNAME", {}, self.narrowed({"taskid": task}))["taskname"].iloc[0]
         return None if pd.isna(found) else str(found)
 
-    def of_scope(self, scope: Mapping[str, Any], by: str, **conditions: Any) -> pd.DataFrame:
-        """Return what the queries of a scope cost, a row a bin and a value of the column `by`."""
-        return self._ask("HISTORY", self._args, self.narrowed(scope, **conditions), by=by)
+    def of_scope(self, scope: Mapping[str, Any], by: str) -> pd.DataFrame:
+        """Return what the queries of a scope cost, a row a bin and a value of the column `by`; the baseline's too."""
+        return self._count("HISTORY", self._args, scope, by=by)
 
     def narrowed(self, scope: Mapping[str, Any], **conditions: Any) -> Selection:
         """Return the selection of a scope."""
         return self.selection.but(**{name: _plain(value) for name, value in scope.items()}, **conditions)
 
-    def by_server(self, scope: Mapping[str, Any], uncached: bool = False) -> Floats:
-        """Return the queries of a scope by server, in the order of the servers' names, and bin."""
+    def by_server(self, scope: Mapping[str, Any]) -> tuple[Floats, Floats | None]:
+        """Return the queries of a scope by server, in the order of the servers' names, and bin; and the baseline's."""
         frame = self.of_scope(scope, "frontierserver")
         names = Series(self.cubes["servers"], ("frontierserver",), self.clock).labels["frontierserver"]
         place = frame["frontierserver"].map({name: row for row, name in enumerate(names)})
-        known = place.notna().to_numpy()
-        at = (frame["bin"].to_numpy(dtype=np.int64) - self.clock.start) // self.clock.bin_ms
-        flat = place[known].to_numpy(dtype=np.int64) * self.clock.bins + at[known]
-        values = frame["uncached" if uncached else "queries"].to_numpy(dtype=np.float64)[known]
-        sums = np.bincount(flat, values, len(names) * self.clock.bins)
-        return np.asarray(sums, dtype=np.float64).reshape(len(names), -1)
+        known, before = place.notna().to_numpy(), len(self.clock.before)
+        cells = before + self.clock.bins
+        flat = place[known].to_numpy(dtype=np.int64) * cells + self.clock.places(frame)[known] + before
+        values = frame["queries"].to_numpy(dtype=np.float64)[known]
+        sums = np.bincount(flat, values, len(names) * cells).astype(np.float64).reshape(len(names), -1)
+        return sums[:, before:], sums[:, :before] if before else None
+
+
+def _bins_within(spans: Sequence[Span], start: int, width: int) -> Ints:
+    """Return the starts of the bins that lie within spans with all their width."""
+    found = []
+    for span in spans:
+        first, last = start - (start - span.start) // width * width, start + (span.stop - start) // width * width
+        found.append(np.arange(first, last, width, dtype=np.int64))
+    return np.concatenate(found)
 
 
 def _limits(logs: Logs, selection: Selection, period: pd.DataFrame) -> tuple[Any, Any]:

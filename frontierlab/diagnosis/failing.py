@@ -31,7 +31,10 @@ _BY = (("taskid",), ("db", "schema", "nodefullpath"), ("frontierserver",), ("com
 
 @dataclass
 class _Groups:
-    """The groups of some names: their queries, and which group each row of other frames belongs to."""
+    """The groups of some names: their queries, and which group each row of other frames belongs to.
+
+    Arrays have a column for each bin of the baseline, if there is one, and then for each bin of the data.
+    """
 
     names: tuple[str, ...]
     series: Series
@@ -40,12 +43,13 @@ class _Groups:
     @classmethod
     def of(cls, frame: pd.DataFrame, names: tuple[str, ...], clock: Clock) -> _Groups:
         series = Series(frame, names, clock)
-        return cls(names, series, series["queries"])
+        usual, queries = series.usual("queries"), series["queries"]
+        return cls(names, series, queries if usual is None else np.concatenate([usual, queries], axis=1))
 
     def spread(self, rows: pd.DataFrame, values: np.ndarray, clock: Clock) -> Floats:
         """Return the series of values of rows."""
         place = self.place_of(rows)
-        at = (rows["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        at = clock.places(rows) + len(clock.before)
         given = place >= 0
         shape = self.queries.shape
         flat = place[given] * shape[1] + at[given]
@@ -88,11 +92,11 @@ class _OneForm:
     def __init__(self, how: str, rows: pd.DataFrame, exposed: pd.DataFrame, every: list[_Groups], clock: Clock) -> None:
         self._how, self._rows, self._every, self._clock = how, rows, every, clock
         self._number = rows[how].to_numpy(dtype=float)
-        self._at = (rows["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        self._at = clock.places(rows)
         self._places = [one.place_of(rows) for one in every]
-        self._least = max(20.0, LEAST_SHARE * self._number.sum())
+        self._least = max(20.0, LEAST_SHARE * self._number[self._at >= 0].sum())
         tasks = every[0]
-        rate = _rate(tasks.spread(rows, self._number, clock), tasks.queries)
+        rate = _normal(tasks.spread(rows, self._number, clock), tasks.queries, clock)
         known = set(exposed["taskid"].dropna().unique())
         self._of_known = rows["taskid"].isin(known).to_numpy(dtype=bool)
         # the failures that the tasks which always fail have in other groups, and the queries of all other tasks
@@ -118,21 +122,26 @@ class _OneForm:
             found.append(
                 Finding("failures", scope, one.start, one.stop, normal, there, "failed queries", one.gain, self._how)
             )
-            explained = (self._places[which] == one.row) & (self._at >= one.start - 1) & (self._at < one.stop + 1)
+            explained = (self._places[which] == one.row) & (self._at >= max(0, one.start - 1))
+            explained &= self._at < one.stop + 1
             self._number = np.where(explained, self._number * normal / there, self._number)
         return found
 
     def _of_groups(self, which: int, one: _Groups) -> tuple[Best, float, float] | None:
-        seen = one.spread(self._rows, self._number, self._clock)
+        clock, now = self._clock, slice(len(self._clock.before), None)
+        seen = one.spread(self._rows, self._number, clock)
         if which == 0:
-            return _rising(seen, _rate(seen, one.queries)[:, None] * one.queries, one.queries, self._least)
-        rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), self._clock)
-        others = self._others[which]
-        expected = _rate(rest, others)[:, None] * others + self._carried[which]
-        return _rising(seen, expected, one.queries, self._least)
+            expected = _normal(seen, one.queries, clock)[:, None] * one.queries
+        else:
+            rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), clock)
+            others = self._others[which]
+            expected = _normal(rest, others, clock)[:, None] * others + self._carried[which]
+        return _rising(seen[:, now], expected[:, now], one.queries[:, now], self._least, clock)
 
 
-def _rising(seen: Floats, expected: Floats, queries: Floats, least: float) -> tuple[Best, float, float] | None:
+def _rising(
+    seen: Floats, expected: Floats, queries: Floats, least: float, clock: Clock
+) -> tuple[Best, float, float] | None:
     """Return the clearest rise above what is expected, with the failures seen and expected."""
     large = np.flatnonzero(seen.sum(axis=1) >= least)
     if not len(large):
@@ -145,12 +154,23 @@ def _rising(seen: Floats, expected: Floats, queries: Floats, least: float) -> tu
     there = float(seen[one.row, one.start : one.stop].sum())
     normal = float(expected[one.row, one.start : one.stop].sum())
     asked = queries[one.row]
-    if there - normal < least or asked[one.start : one.stop].sum() > _MOST_OF * asked.sum():
+    most = asked.sum() * (1.0 if clock.before else _MOST_OF)
+    if there - normal < least or asked[one.start : one.stop].sum() > most:
         return None
     return Best(int(large[one.row]), one.start, one.stop, one.factor, one.gain), there, normal
 
 
-def _rate(seen: Floats, queries: Floats, quantile: float = 0.33) -> Floats:
+def _normal(seen: Floats, queries: Floats, clock: Clock, quantile: float = 0.33) -> Floats:
+    """Return the normal rate of each group: that of the baseline where that has its queries, else of the data."""
+    before = len(clock.before)
+    own = _rate(seen[:, before:], queries[:, before:], quantile)
+    if not before:
+        return own
+    known = queries[:, :before].sum(axis=1) >= _PARTS * _PRIOR
+    return np.where(known, _rate(seen[:, :before], queries[:, :before], clock.quantile(quantile)), own)
+
+
+def _rate(seen: Floats, queries: Floats, quantile: float) -> Floats:
     """Return the usual rate of each group: a low quantile of the rates of parts with the same number of queries.
 
     A task that always fails has that rate in all parts, however unevenly it asks.
@@ -173,24 +193,23 @@ def _rate(seen: Floats, queries: Floats, quantile: float = 0.33) -> Floats:
 
 def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:
     """Return where servers were too busy to answer: one server, or all of them."""
-    series = Series(servers, ("frontierserver",), clock)
-    seen, queries = series["rejected"].copy(), series["queries"]
+    groups = _Groups.of(servers, ("frontierserver",), clock)
+    series, queries, before = groups.series, groups.queries, len(clock.before)
+    seen = groups.spread(servers, servers["rejected"].to_numpy(dtype=float), clock)
     usable = series.labels["frontierserver"].notna().to_numpy()[:, None]
-    least = max(20.0, LEAST_SHARE * seen.sum())
+    least = max(20.0, LEAST_SHARE * seen[:, before:].sum())
     found: list[Finding] = []
     while len(found) < _MOST:
-        expected = _rate(seen, queries, 0.25)[:, None] * queries
-        single = _rising(seen * usable, expected, queries, least)
-        total, asked = seen.sum(axis=0, keepdims=True), queries.sum(axis=0, keepdims=True)
-        whole = _rising(total, _rate(total, asked, 0.25)[:, None] * asked, asked, least)
+        single = _deviating(seen * usable, queries, clock, least)
+        whole = _deviating(seen.sum(axis=0, keepdims=True), queries.sum(axis=0, keepdims=True), clock, least)
         if single is None and whole is None:
             break
         everywhere = whole is not None and (single is None or whole[0].gain > single[0].gain)
         best = whole if everywhere else single
         assert best is not None
         one, there, normal = best
-        span = slice(max(0, one.start - 1), one.stop + 1)
-        held = seen[:, one.start : one.stop].sum(axis=1)
+        span = slice(before + max(0, one.start - 1), before + one.stop + 1)
+        held = seen[:, before + one.start : before + one.stop].sum(axis=1)
         if everywhere and held.max() >= _HOLDS * held.sum():  # one server alone
             everywhere, row = False, int(held.argmax())
         else:
@@ -200,3 +219,9 @@ def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:
         found.append(Finding("rejections", scope, one.start, one.stop, normal, there, "rejected queries", one.gain))
         seen[rows, span] *= normal / there
     return found
+
+
+def _deviating(seen: Floats, queries: Floats, clock: Clock, least: float) -> tuple[Best, float, float] | None:
+    """Return the clearest rise above the groups' own usual rates."""
+    expected, now = _normal(seen, queries, clock, 0.25)[:, None] * queries, slice(len(clock.before), None)
+    return _rising(seen[:, now], expected[:, now], queries[:, now], least, clock)

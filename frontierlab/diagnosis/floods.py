@@ -10,7 +10,7 @@ import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Evidence, of_counts, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, level
+from frontierlab.diagnosis.series import Clock, Floats, Series, level, rate_of
 
 __all__ = ["floods", "wrong_iovs"]
 
@@ -46,22 +46,20 @@ def floods(fresh: pd.DataFrame, folders: pd.DataFrame, clock: Clock, taken: Sequ
     taken
         Wrong IOVs that were found: their queries differ too.
     """
-    total = float(folders["queries"].sum())
     columns = ["bin", *_NAMES, "fresh"]
     merged = folders[["bin", *_NAMES, "queries", "uncached"]].merge(fresh[columns], on=["bin", *_NAMES], how="left")
     merged["fresh"] = merged["fresh"].fillna(0)
-    return _search("iov_flood", "", merged, "fresh", "different queries", clock, total, taken)
+    return _search("iov_flood", "", merged, "fresh", "different queries", clock, taken)
 
 
 def wrong_iovs(folders: pd.DataFrame, clock: Clock) -> list[Finding]:
     """Return the folders and tags that were asked for IOVs off Athena's grid, for nonsense, or for empty answers."""
-    total = float(folders["queries"].sum())
     tags = Series(folders, _NAMES, clock)
-    small = level(tags["small"], tags["bodies"], clock, 0.3)  # of folders with small payloads
+    small = level(tags.reference("small"), tags.reference("bodies"), clock)  # of folders with small payloads
     frame = folders.assign(small=folders["small"].where(small[tags.place] < _SMALL, 0))
     found: list[Finding] = []
     for how, measure in (("unaligned", "unaligned"), ("nonsense", "nonsense"), ("empty", "small")):
-        found += _search("wrong_iov", how, frame, measure, f"{how} queries", clock, total, found)
+        found += _search("wrong_iov", how, frame, measure, f"{how} queries", clock, found)
     return found
 
 
@@ -72,9 +70,9 @@ def _search(
     measure: str,
     unit: str,
     clock: Clock,
-    total: float,
     taken: Sequence[Finding],
 ) -> list[Finding]:
+    total = float(frame["queries"][frame["bin"] >= clock.start].sum())
     frame = frame[frame["nodefullpath"].notna()].reset_index(drop=True)
     if frame.empty:
         return []
@@ -83,14 +81,15 @@ def _search(
     for other in taken:
         seen[tags.rows_of(other.scope), max(0, other.start - 1) : other.stop + 1] = 0.0
     place, labels = tags.groups(_NAMES[:3])
+    usual = tags.usual(measure)
+    before = None if usual is None else _together(usual, place, len(labels))
     found: list[Finding] = []
     while len(found) < _MOST:
-        folder = np.zeros((len(labels), clock.bins))
-        np.add.at(folder, place, seen)
+        folder = _together(seen, place, len(labels))
         large = np.flatnonzero(folder.sum(axis=1) >= _FRESH * least)
         if not len(large):
             break
-        expected = _expected(folder[large], clock)
+        expected = _expected(folder[large], None if before is None else before[large], clock)
         one = scan(_counts(folder[large], expected), LEAST_FACTOR)
         if one is None or one.gain < LEAST_GAIN:
             break
@@ -114,8 +113,8 @@ def _also(tags: Series, rows: np.ndarray, span: slice, excess: float, least: flo
     """
     rises = []
     for name in ("uncached", "queries"):
-        queries = tags[name][rows].sum(axis=0, keepdims=True)
-        normal = _expected(queries, clock)
+        queries, usual = tags[name][rows].sum(axis=0, keepdims=True), tags.usual(name)
+        normal = _expected(queries, None if usual is None else usual[rows].sum(axis=0, keepdims=True), clock)
         rises.append(float(queries[0, span].sum() - normal[0, span].sum()))
     return rises[0] >= max(least, _ALSO * excess, _UNCACHED * rises[1])
 
@@ -130,8 +129,15 @@ def _tag(tags: Series, seen: Floats, rows: np.ndarray) -> Any:
     return names.iloc[best] if seen[best] >= HOLDS * seen[known].sum() else None
 
 
-def _expected(seen: Floats, clock: Clock) -> Floats:
-    rate = level(seen, np.ones_like(seen), clock)[:, None]
+def _together(values: Floats, place: np.ndarray, count: int) -> Floats:
+    """Return the sums of series by group."""
+    sums = np.zeros((count, values.shape[1]))
+    np.add.at(sums, place, values)
+    return sums
+
+
+def _expected(seen: Floats, usual: Floats | None, clock: Clock) -> Floats:
+    rate = rate_of(seen, usual, clock)[:, None]
     return np.asarray(np.broadcast_to(rate + _FLOOR, seen.shape))
 
 

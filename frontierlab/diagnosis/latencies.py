@@ -113,6 +113,7 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
     series = Series(frame, latency.names, clock)
     count, total, squares = (series[name].copy() for name in (latency.count, latency.total, latency.squares))
     total, squares = total / SCALE, squares / SCALE
+    before = (series.usual(latency.count), series.usual(latency.total))
     variance = _within(count, total, squares)
     for other in wrong:
         cells = np.ix_(series.rows_of(other.scope), np.arange(max(0, other.start - 1), min(clock.bins, other.stop + 1)))
@@ -121,7 +122,7 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
     scopes = [(names, *series.groups(names)) for names in latency.scopes]
     found: list[Finding] = []
     while len(found) < _MOST:
-        base = _level(count, total, clock)
+        base = _normal(count, total, before, clock)
         evidence = _evidence(count, total, base, variance)
         one = _best(latency, evidence, scopes, found, clock, base, count)
         if one is None:
@@ -142,15 +143,24 @@ def _within(count: Floats, total: Floats, squares: Floats) -> Floats:
     return np.asarray((spread.sum(axis=1) + 10 * pooled) / (free.sum(axis=1) + 10) + 1e-4)
 
 
+def _normal(count: Floats, total: Floats, before: tuple[Floats | None, Floats | None], clock: Clock) -> Floats:
+    """Return the normal mean of each series: of the baseline where it has values of the series, else of the data."""
+    own = _level(count, total, clock)
+    number, sums = before
+    if number is None or sums is None:
+        return own
+    return np.where(number.sum(axis=1) >= _PER_HOUR, _level(number, sums / SCALE, clock), own)
+
+
 def _level(count: Floats, total: Floats, clock: Clock) -> Floats:
-    """Return the normal mean of each series: a low quantile of the hours that have enough values."""
+    """Return a low quantile of the means of the hours that have enough values, of each series."""
     n, s = by_hour(count, clock), by_hour(total, clock)
     enough = n >= np.minimum(_PER_HOUR, np.maximum(n.max(axis=1, keepdims=True) / 2, 1))
     means = np.where(enough, s / np.where(n > 0, n, 1.0), np.nan)
     some = enough.any(axis=1)
     base = np.zeros(len(count))
     if some.any():
-        base[some] = np.nanquantile(means[some], 0.34, axis=1)
+        base[some] = np.nanquantile(means[some], clock.quantile(0.34), axis=1)
     return base
 
 
@@ -183,7 +193,7 @@ def _best(
         if len(names) < len(latency.names) and _deviating(evidence, rows, one.start, one.stop) < _PARENT:
             continue
         weight = count[rows, one.start : one.stop].sum(axis=1)
-        if weight.sum() < _FEWEST or one.stop - one.start > _LONGEST * clock.bins:
+        if weight.sum() < _FEWEST or one.stop - one.start > (1.0 if clock.before else _LONGEST) * clock.bins:
             continue
         normal = float(np.exp((base[rows] * weight).sum() / max(weight.sum(), 1e-9)))
         scope = {name: labels[name].iloc[one.row] for name in names}

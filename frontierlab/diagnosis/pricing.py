@@ -9,9 +9,9 @@ import pandas as pd
 
 from frontierlab.diagnosis.evidence import Evidence
 from frontierlab.diagnosis.finding import Finding
-from frontierlab.diagnosis.series import Clock, Floats, level
+from frontierlab.diagnosis.series import Clock, Floats, rate_of
 
-__all__ = ["CURRENCIES", "LEAST_COST", "Price", "ratio_of", "totals"]
+__all__ = ["CURRENCIES", "LEAST_COST", "Price", "totals"]
 
 CURRENCIES = ("queries", "dbtime", "overhead", "bytes", "failures")
 """What can be lost: queries, database time (ms), query time outside of the database (ms), bytes, failed queries."""
@@ -59,11 +59,9 @@ class Price:
         """Ask for the history of a scope, and return its price."""
         clock = evidence.clock
         frame = evidence.of_scope(finding.scope, "frontierserver")
-        at = ((frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms).astype(np.int64)
-        sums: dict[str, Floats] = {
-            name: np.bincount(at, frame[name].to_numpy(dtype=float), clock.bins).astype(float) for name in CURRENCIES
-        }
-        excess = _excess(finding, sums, clock)
+        both = {name: clock.sums(frame, name) for name in CURRENCIES}
+        sums = {name: now for name, (now, _) in both.items()}
+        excess = _excess(finding, both, clock)
         shares = {name: abs(value) / max(per_day[name], 1.0) for name, value in excess.items()}
         currency = max(shares, key=lambda name: shares[name])
         times = pd.to_datetime(clock.start + clock.bin_ms * np.arange(clock.bins), unit="ms", utc=True)
@@ -75,17 +73,18 @@ class Price:
 def totals(folders: pd.DataFrame, clock: Clock) -> dict[str, float]:
     """Return what the queries of a day cost, by currency."""
     days = max(1.0, clock.bins * clock.bin_ms / 86_400_000)
-    return {name: float(folders[name].sum()) / days for name in CURRENCIES}
+    today = folders[folders["bin"] >= clock.start]
+    return {name: float(today[name].sum()) / days for name in CURRENCIES}
 
 
-def _excess(finding: Finding, sums: dict[str, Floats], clock: Clock) -> dict[str, float]:
+def _excess(finding: Finding, both: dict[str, tuple[Floats, Floats | None]], clock: Clock) -> dict[str, float]:
     span = slice(finding.start, finding.stop)
     if finding.kind in _ADDS:
         found = {}
         for name in CURRENCIES:
-            series = sums[name][None, :]
-            rate = level(series, np.ones_like(series), clock, 0.4)[0]
-            found[name] = max(0.0, float(series[0, span].sum() - rate * (finding.stop - finding.start)))
+            now, usual = both[name]
+            rate = rate_of(now[None, :], None if usual is None else usual[None, :], clock, 0.4)[0]
+            found[name] = max(0.0, float(now[span].sum() - rate * (finding.stop - finding.start)))
         return found
     none = dict.fromkeys(CURRENCIES, 0.0)
     currency = _OF_KIND[finding.kind]
@@ -93,18 +92,24 @@ def _excess(finding: Finding, sums: dict[str, Floats], clock: Clock) -> dict[str
         return none | {"queries": finding.seen - finding.normal}
     if currency == "failures":
         return none | {"failures": finding.seen - finding.normal}
-    ratio = ratio_of(sums[currency], sums["queries"], finding, clock)
+    ratio = _ratio(both[currency], both["queries"], finding, clock)
     factor = finding.factor if ratio is None else ratio
-    return none | {currency: max(0.0, float(sums[currency][span].sum()) * (1 - 1 / max(factor, 1.0)))}
+    return none | {currency: max(0.0, float(both[currency][0][span].sum()) * (1 - 1 / max(factor, 1.0)))}
 
 
-def ratio_of(amount: Floats, queries: Floats, finding: Finding, clock: Clock) -> float | None:
+def _ratio(
+    of: tuple[Floats, Floats | None], by: tuple[Floats, Floats | None], finding: Finding, clock: Clock
+) -> float | None:
     """Return the mean of an amount a query within an interval, as a multiple of its usual one; None if that is 0."""
     if finding.kind == "slow_database":
         return None  # a scope of several folders has other means when other folders are asked
     outside = np.ones(clock.bins, dtype=bool)
     outside[max(0, finding.start - 1) : finding.stop + 1] = False
-    asked, usual = queries[outside].sum(), amount[outside].sum()
+    (amount, amount_before), (queries, queries_before) = of, by
+    if amount_before is None or queries_before is None or not amount_before.sum():
+        asked, usual = queries[outside].sum(), amount[outside].sum()
+    else:
+        asked, usual = queries_before.sum(), amount_before.sum()
     there = queries[finding.start : finding.stop].sum()
     if not asked or not usual or not there:
         return None

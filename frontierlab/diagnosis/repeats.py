@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding, overlap
-from frontierlab.diagnosis.scan import of_counts, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, level
+from frontierlab.diagnosis.scan import Best, of_counts, scan
+from frontierlab.diagnosis.series import Clock, Series, rate_of
 
 __all__ = ["all_bypassed", "bypasses"]
 
@@ -45,18 +45,17 @@ def bypasses(repeats: pd.DataFrame, total: float, clock: Clock) -> list[Finding]
         The bins.
     """
     frame = repeats[repeats["nodefullpath"].notna()].reset_index(drop=True)
-    by_site = frame["computingsite"].notna().any()
+    place = _place(frame, clock)
     found: list[Finding] = []
     if frame.empty:
         return found
-    place = "computingsite" if by_site else "squid"
     frame = frame[frame[place].notna()].reset_index(drop=True)
     names = [place, *_FOLDER[:3]]
     series = Series(frame, names, clock)
-    seen = series["queries"].copy()
+    seen, usual = series["queries"].copy(), series.usual("queries")
     least = max(50.0, LEAST_SHARE * total)
     while len(found) < _MOST:
-        expected = np.broadcast_to(level(seen, np.ones_like(seen), clock)[:, None] + _FLOOR, seen.shape)
+        expected = np.broadcast_to(rate_of(seen, usual, clock)[:, None] + _FLOOR, seen.shape)
         one = scan(of_counts(seen, expected, 2.0), LEAST_FACTOR)
         if one is None or one.gain < LEAST_GAIN:
             break
@@ -73,6 +72,11 @@ def bypasses(repeats: pd.DataFrame, total: float, clock: Clock) -> list[Finding]
             scope["tagname"] = tag
         found.append(Finding("cache_bypass", scope, one.start, one.stop, normal, there, "repeated queries", one.gain))
     return _by_place(found, place)
+
+
+def _place(frame: pd.DataFrame, clock: Clock) -> str:
+    """Return the column that names where queries come from: an index can lack the site."""
+    return "computingsite" if frame["computingsite"][frame["bin"] >= clock.start].notna().any() else "squid"
 
 
 def _by_place(found: list[Finding], place: str) -> list[Finding]:
@@ -111,7 +115,7 @@ def all_bypassed(
     taken
         What explains misses already: a site's or Squid's bypass of one folder.
     """
-    place = "computingsite" if misses["computingsite"].notna().any() else "squid"
+    place = _place(misses, clock)
     frame = misses.merge(first, on=["bin", "computingsite", "squid"], how="left")
     frame = frame.assign(repeated=frame["uncached"] - frame["fresh"].fillna(0))
     frame = frame[frame[place].notna()].reset_index(drop=True)
@@ -119,10 +123,10 @@ def all_bypassed(
     if frame.empty:
         return found
     series = Series(frame, [place], clock)
-    seen = series["repeated"].clip(0)
+    seen, usual = series["repeated"].clip(0), series.usual("repeated")
     least = max(50.0, LEAST_SHARE * total)
     while len(found) < _MOST:
-        expected = level(seen, np.ones_like(seen), clock)[:, None] + _FLOOR + np.zeros_like(seen)
+        expected = rate_of(seen, usual, clock)[:, None] + _FLOOR + np.zeros_like(seen)
         residual = np.abs(seen - expected) / np.sqrt(expected)
         spread = (np.quantile(residual, 0.25, axis=1) / _QUANTILE) ** 2
         one = scan(of_counts(seen, expected, spread.clip(1.5)), _LEAST_OF_ALL)
@@ -131,7 +135,7 @@ def all_bypassed(
         span = slice(one.start, one.stop)
         there, normal = float(seen[one.row, span].sum()), float(expected[one.row, span].sum())
         seen[one.row, max(0, one.start - 1) : one.stop + 1] = expected[one.row, 0]
-        rises = [_rise(series[name][one.row], one.start, one.stop, clock) for name in ("uncached", "queries")]
+        rises = [_rise(series, name, one, clock) for name in ("uncached", "queries")]
         if there - normal < least or rises[0] < _UNCACHED * rises[1]:
             continue
         scope: dict[str, Any] = {place: series.labels[place][one.row]}
@@ -144,10 +148,11 @@ def all_bypassed(
     return found
 
 
-def _rise(values: Floats, start: int, stop: int, clock: Clock) -> float:
+def _rise(series: Series, name: str, one: Best, clock: Clock) -> float:
     """Return the excess of a series in an interval over its level."""
-    rate = level(values[None, :], np.ones((1, len(values))), clock, 0.4)[0]
-    return float(values[start:stop].sum() - rate * (stop - start))
+    row, usual = slice(one.row, one.row + 1), series.usual(name)
+    rate = rate_of(series[name][row], None if usual is None else usual[row], clock, 0.4)[0]
+    return float(series[name][one.row, one.start : one.stop].sum() - rate * (one.stop - one.start))
 
 
 def _holder(rows: pd.DataFrame, name: str, measure: str = "queries") -> Any:

@@ -14,7 +14,7 @@ from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.floods import floods, wrong_iovs
 from frontierlab.diagnosis.latencies import LATENCIES, slower
 from frontierlab.diagnosis.repeats import all_bypassed, bypasses
-from frontierlab.diagnosis.series import Clock, Floats, level
+from frontierlab.diagnosis.series import Clock, Floats, rate_of
 from frontierlab.diagnosis.volumes import loads, silences
 
 __all__ = ["Searched", "search"]
@@ -61,7 +61,7 @@ def search(evidence: Evidence, told: Callable[[str], object] = lambda word: None
     told("load")
     explained = np.zeros((cubes["servers"]["frontierserver"].nunique(dropna=False), clock.bins))
     for one in added:
-        explained += _excess(one, evidence.by_server(one.scope), clock)
+        explained += _excess(one, *evidence.by_server(one.scope), clock)
     pressed = loads(cubes["servers"], cubes["tasks"], cubes["folders"], clock, explained, evidence.by_server)
     explained_by += [(one, load) for one in added if (load := _is_part_of(one, pressed)) is not None]
     part = [one for one, _ in explained_by]
@@ -109,9 +109,9 @@ def _series(evidence: Evidence) -> dict[str, int]:
     }
 
 
-def _excess(one: Finding, queries: Floats, clock: Clock) -> Floats:
+def _excess(one: Finding, queries: Floats, usual: Floats | None, clock: Clock) -> Floats:
     """Return the queries of a scope beyond its level, within the interval of a finding."""
-    normal = level(queries, np.ones_like(queries), clock, 0.4)[:, None]
+    normal = rate_of(queries, usual, clock, 0.4)[:, None]
     extra = (queries - normal).clip(0)
     mask = np.zeros(clock.bins)
     mask[max(0, one.start - 1) : one.stop + 1] = 1.0
@@ -143,7 +143,7 @@ def _asked_by(one: Finding, others: list[Finding], evidence: Evidence) -> Findin
         if start >= stop:
             continue
         frame = evidence.of_scope({**other.scope, name: one.scope[name]}, "frontierserver")
-        at = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        at = clock.places(frame)
         asked = float(frame["uncached"].to_numpy(dtype=float)[(at >= start) & (at < stop)].sum())
         if asked >= _MOST_OF * (one.seen - one.normal):
             return other
@@ -165,7 +165,7 @@ def _with_task(one: Finding, evidence: Evidence) -> Finding:
     """Return a finding with the task that holds its excess, if one does."""
     clock = evidence.clock
     frame = evidence.of_scope(one.scope, "taskid")
-    at = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+    at = clock.places(frame)
     inside = (at >= one.start) & (at < one.stop)
     excess = one.seen - one.normal
     there = frame[inside].dropna(subset=["taskid"]).groupby("taskid")["uncached"].sum()

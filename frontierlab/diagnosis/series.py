@@ -1,4 +1,8 @@
-"""Time series of groups: a row a group, a column a bin."""
+"""Time series of groups: a row a group, a column a bin.
+
+With a baseline, frames hold its rows too, in bins before the first one of the data. What is normal is then read from
+these bins alone, and what deviates is looked for in the data alone.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Clock", "Floats", "HOUR_MS", "Series", "level", "shape_of"]
+__all__ = ["Clock", "Floats", "HOUR_MS", "Series", "by_hour", "level", "rate_of", "shapes_of"]
 
 Floats = NDArray[np.float64]
 """An array of numbers."""
@@ -18,7 +22,10 @@ Floats = NDArray[np.float64]
 HOUR_MS = 3_600_000
 """Milliseconds of an hour."""
 
+DAY_MS = 24 * HOUR_MS
+
 _SMOOTH = 9  # hours
+_SILENT = 0.05  # of the median: a bin with fewer queries
 
 SUSTAINED = 0.3
 """The quantile of hours that is the sustained level: an incident can last for most of a day."""
@@ -34,16 +41,29 @@ class Clock:
         The start of the first bin in ms since the epoch, and the width of a bin.
     bins
         Their number.
+    before
+        With a baseline, the real starts of its bins. In frames, they are the last bins before `start`, in this order.
     """
 
     start: int
     bin_ms: int
     bins: int
+    before: tuple[int, ...] = ()
 
-    @property
-    def per_hour(self) -> int:
-        """The number of bins that a normal level is taken over: an hour, but not more than a 24th of the data."""
-        return max(1, min(HOUR_MS // self.bin_ms, self.bins // 24))
+    def quantile(self, sustained: float) -> float:
+        """Return the quantile of hours that is normal: the lower sustained level of the data, a baseline's median."""
+        return 0.5 if self.before else sustained
+
+    def places(self, frame: pd.DataFrame) -> NDArray[np.int64]:
+        """Return the bin of each row of a frame, from 0 on; those of a baseline are negative."""
+        return np.asarray((frame["bin"].to_numpy(dtype=np.int64) - self.start) // self.bin_ms, dtype=np.int64)
+
+    def sums(self, frame: pd.DataFrame, measure: str) -> tuple[Floats, Floats | None]:
+        """Return the sum of a measure in each bin, and in each bin of the baseline; None if there is none."""
+        cells = len(self.before) + self.bins
+        values = frame[measure].to_numpy(dtype=np.float64)
+        whole = np.bincount(self.places(frame) + len(self.before), values, cells).astype(np.float64)
+        return whole[len(self.before) :], whole[: len(self.before)] if self.before else None
 
     def time(self, place: int) -> pd.Timestamp:
         """Return the start of a bin, UTC."""
@@ -68,7 +88,7 @@ class Series:
         grouped = frame.groupby(self.names, dropna=False, sort=True)
         self.place = grouped.ngroup().to_numpy(dtype=np.int64)
         self.labels = frame[self.names].iloc[_firsts(self.place)].reset_index(drop=True)
-        self.bin = (frame["bin"].to_numpy(dtype=np.int64) - clock.start) // clock.bin_ms
+        self.bin = clock.places(frame)
         self._frame = frame
         self._known: dict[str, Floats] = {}
 
@@ -76,15 +96,26 @@ class Series:
         return len(self.labels)
 
     def __getitem__(self, measure: str) -> Floats:
-        if measure not in self._known:
-            self._known[measure] = self.of(self._frame[measure].to_numpy(dtype=np.float64))
-        return self._known[measure]
+        """Return the series of a measure in the data."""
+        return self._whole(measure)[:, len(self.clock.before) :]
 
-    def of(self, values: Floats) -> Floats:
-        """Return the series of one value for each row of the frame."""
-        cells = len(self) * self.clock.bins
-        sums = np.bincount(self.place * self.clock.bins + self.bin, values, cells)
-        return np.asarray(sums, dtype=np.float64).reshape(len(self), self.clock.bins)
+    def usual(self, measure: str) -> Floats | None:
+        """Return the series of a measure in the baseline; None if there is none."""
+        return self._whole(measure)[:, : len(self.clock.before)] if self.clock.before else None
+
+    def reference(self, measure: str) -> Floats:
+        """Return the series that normal levels are read from: the baseline if there is one, else the data."""
+        usual = self.usual(measure)
+        return self[measure] if usual is None else usual
+
+    def _whole(self, measure: str) -> Floats:
+        if measure not in self._known:
+            values = self._frame[measure].to_numpy(dtype=np.float64)
+            before = len(self.clock.before)
+            cells = before + self.clock.bins
+            sums = np.bincount(self.place * cells + self.bin + before, values, len(self) * cells)
+            self._known[measure] = np.asarray(sums, dtype=np.float64).reshape(len(self), cells)
+        return self._known[measure]
 
     def rows_of(self, scope: Mapping[str, Any]) -> NDArray[np.int64]:
         """Return the groups in a scope; names that the groups do not have are not asked for."""
@@ -108,10 +139,15 @@ def _firsts(place: NDArray[Any]) -> NDArray[np.int64]:
 
 
 def by_hour(values: Floats, clock: Clock) -> Floats:
-    """Return sums over hours; bins at the end that make no hour are left out."""
-    step = clock.per_hour
+    """Return sums over hours, or over a 24th of the bins if that is shorter; bins at the end are left out."""
+    step = _hour(values, clock)
     whole = values.shape[1] // step * step
     return np.asarray(values[:, :whole].reshape(len(values), -1, step).sum(axis=2))
+
+
+def _hour(values: Floats, clock: Clock) -> int:
+    """Return how many bins a level is taken over."""
+    return int(max(1, min(HOUR_MS // clock.bin_ms, values.shape[1] // 24)))
 
 
 def level(amount: Floats, exposure: Floats, clock: Clock, quantile: float = SUSTAINED) -> Floats:
@@ -127,23 +163,49 @@ def level(amount: Floats, exposure: Floats, clock: Clock, quantile: float = SUST
     rates = np.where(some, above / np.where(some, below, 1.0), np.nan)
     found = np.zeros(len(amount))
     if given.any():
-        found[given] = np.nanquantile(rates[given], quantile, axis=1)
+        found[given] = np.nanquantile(rates[given], clock.quantile(quantile), axis=1)
     return found
 
 
-def shape_of(queries: Floats, clock: Clock) -> Floats:
-    """Return the shape of the data: how many queries the hours have usually, relative to their mean.
+def rate_of(now: Floats, usual: Floats | None, clock: Clock, quantile: float = SUSTAINED) -> Floats:
+    """Return the normal number in a bin of each series: that of the baseline if there is one, else of the data."""
+    values = now if usual is None else usual
+    return level(values, np.ones_like(values), clock, quantile)
 
-    It is the running median of the hours of most of a working day, so that an incident of some hours does not change
-    it.
+
+def shapes_of(now: Floats, usual: Floats | None, clock: Clock) -> tuple[Floats, Floats]:
+    """Return the shape of the data, and of what the normal level is taken from.
+
+    A shape is how many queries the hours have usually, relative to their mean. A baseline's is that of its times of
+    the day; it is 1 if the baseline lacks some of these.
     """
+    if usual is None:
+        shape = _shape_of(now, clock)
+        return shape, shape
+    before = _shape_of(usual, clock)
+    minute = np.array(clock.before, dtype=np.int64) % DAY_MS // clock.bin_ms
+    ours = (clock.start + clock.bin_ms * np.arange(clock.bins)) % DAY_MS // clock.bin_ms
+    cells = DAY_MS // clock.bin_ms + 1
+    number = np.bincount(minute, minlength=cells)
+    if DAY_MS % clock.bin_ms or not number[ours].all():
+        return np.ones(clock.bins), np.ones(len(clock.before))
+    return np.asarray(np.bincount(minute, before, cells)[ours] / number[ours]), before
+
+
+def _shape_of(queries: Floats, clock: Clock) -> Floats:
+    """Return the running median of the hours over most of a working day: a shorter incident does not change it."""
     shape = np.ones(queries.shape[1])
-    hours = by_hour(queries.sum(axis=0, keepdims=True), clock)[0]
-    if len(hours) < 2 * _SMOOTH or not np.median(hours):
+    total = queries.sum(axis=0, keepdims=True)
+    speaking = (total > _SILENT * np.median(total)).astype(np.float64)
+    spoken = by_hour(speaking, clock)[0]
+    if len(spoken) < 2 * _SMOOTH or not np.median(spoken):
         return shape
+    some = spoken > 0.25 * spoken.max()  # silence is no part of the shape
+    rates = by_hour(total * speaking, clock)[0][some] / spoken[some]
+    hours = np.interp(np.arange(len(spoken)), np.flatnonzero(some), rates)
     padded = np.pad(hours / np.median(hours), _SMOOTH // 2, mode="reflect")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, _SMOOTH), axis=1)
     smooth = np.convolve(np.pad(middle, 1, mode="edge"), np.ones(3) / 3, mode="valid").clip(0.3, 3.0)
-    centres = (np.arange(len(smooth)) + 0.5) * clock.per_hour
+    centres = (np.arange(len(smooth)) + 0.5) * _hour(queries, clock)
     shape = np.interp(np.arange(len(shape)) + 0.5, centres, smooth)
     return np.asarray(shape / shape.mean())

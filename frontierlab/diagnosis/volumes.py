@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Best, of_counts, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, level, shape_of
+from frontierlab.diagnosis.series import Clock, Floats, Series, level, rate_of, shapes_of
 
 __all__ = ["loads", "silences"]
 
@@ -28,6 +28,9 @@ HOLDS = 0.6
 _AROUND = 36  # bins on both sides of a gap that say how much is usual there
 _SILENT = 0.05  # of what is expected
 _MOST = 8
+_DAYS_DIFFER = 2.0  # the least factor against a baseline: the tasks of a day make it differ from others as a whole
+
+_ByServer: TypeAlias = Callable[[Mapping[str, Any]], "tuple[Floats, Floats | None]"]
 
 
 def loads(
@@ -36,7 +39,7 @@ def loads(
     folders: pd.DataFrame,
     clock: Clock,
     explained: Floats,
-    by_server: Callable[[Mapping[str, Any]], Floats],
+    by_server: _ByServer,
 ) -> list[Finding]:
     """Return where all servers, or one of them, had many more queries than usual.
 
@@ -49,21 +52,23 @@ def loads(
     explained
         The queries of each bin that are explained already, by server in the order of the names.
     by_server
-        Returns the queries of a scope, likewise.
+        Returns the queries of a scope, likewise, and those of the baseline.
     """
     of_servers = Series(servers, ("frontierserver",), clock)
     usable = of_servers.labels["frontierserver"].notna().to_numpy()
-    seen = (of_servers["queries"] - explained).clip(0)
+    seen, usual = (of_servers["queries"] - explained).clip(0), of_servers.usual("queries")
     least = LEAST_SHARE * seen.sum()
-    large = tasks.groupby("taskid")["queries"].sum() >= HOLDS * least  # of the many, few can hold an excess
+    today = tasks[tasks["bin"] >= clock.start]
+    large = today.groupby("taskid")["queries"].sum() >= HOLDS * least  # of the many, few can hold an excess
     tasks = tasks[tasks["taskid"].isin(large.index[large])].reset_index(drop=True)
     of_tasks, of_folders = Series(tasks, ("taskid",), clock), Series(folders, ("db", "schema", "nodefullpath"), clock)
     found: list[Finding] = []
+    differ = _DAYS_DIFFER if clock.before else LEAST_FACTOR
     for _ in range(_MOST):
-        shape = shape_of(seen, clock)[None, :]
-        expected = level(seen, np.broadcast_to(shape, seen.shape), clock, 0.4)[:, None] * shape + 0.05
-        single = _rising(seen * usable[:, None], expected, least, LEAST_OF_SERVER)
-        whole = _rising(seen.sum(axis=0, keepdims=True), expected.sum(axis=0, keepdims=True), least)
+        shape, before = shapes_of(seen, usual, clock)
+        expected = _usual(seen, usual, shape, before, clock, 0.4) + 0.05
+        single = _rising(seen * usable[:, None], expected, least, max(LEAST_OF_SERVER, differ))
+        whole = _rising(seen.sum(axis=0, keepdims=True), expected.sum(axis=0, keepdims=True), least, differ)
         one, everywhere = single, False
         if whole is not None and (single is None or _is_even(seen, expected, usable, whole)):
             one, everywhere = whole, True
@@ -73,24 +78,24 @@ def loads(
         span = slice(one.start, one.stop)
         there, normal = float(seen[rows, span].sum()), float(expected[rows, span].sum())
         scope: dict[str, Any] = {} if everywhere else {"frontierserver": of_servers.labels["frontierserver"][one.row]}
-        task = _holder(of_tasks, one, there - normal, clock)
+        task = _holder(of_tasks, one, there - normal, rows, by_server, clock)
         around = slice(max(0, one.start - 1), one.stop + 1)
         if task is not None:  # its queries are an incident on all servers together
-            scope, rows = {"taskid": task}, np.arange(len(seen))
+            scope, rows = task, np.arange(len(seen))
             there = float(seen[:, span].sum())
             normal = float(expected[:, span].sum())
-            seen[:, around] = (seen - by_server(scope))[:, around].clip(0)
-            if there < LEAST_FACTOR * normal:
+            seen[:, around] = (seen - by_server(scope)[0])[:, around].clip(0)
+            if there < differ * normal:
                 continue  # a task begins: no server has much more to do than usual, all together
         else:
             seen[np.ix_(rows, np.arange(clock.bins)[around])] = expected[np.ix_(rows, np.arange(clock.bins)[around])]
-        if task is None and _holder(of_folders, one, there - normal, clock, 0.5) is not None:
+        if task is None and _holder(of_folders, one, there - normal, rows, by_server, clock, 0.5):
             continue  # a folder's queries rose, not everybody's
         found.append(Finding("load", scope, one.start, one.stop, normal, there, "queries", one.gain))
     return found
 
 
-def _rising(seen: Floats, expected: Floats, least: float, factor: float = LEAST_FACTOR) -> Best | None:
+def _rising(seen: Floats, expected: Floats, least: float, factor: float) -> Best | None:
     residual = (seen - expected) / np.sqrt(expected)
     spread = (1.4826 * np.median(np.abs(residual - np.median(residual, axis=1, keepdims=True)), axis=1)) ** 2
     one = scan(of_counts(seen, expected, spread.clip(1.0)), factor)
@@ -107,17 +112,32 @@ def _is_even(seen: Floats, expected: Floats, usable: np.ndarray, one: Best) -> b
     return bool((rise > 1 + 0.4 * (one.factor - 1)).mean() > 0.6)
 
 
-def _holder(series: Series, one: Best, excess: float, clock: Clock, share: float = HOLDS) -> object | None:
-    """Return the name that holds this share of an excess."""
+def _holder(
+    series: Series,
+    one: Best,
+    excess: float,
+    rows: np.ndarray,
+    by_server: _ByServer,
+    clock: Clock,
+    share: float = HOLDS,
+) -> dict[str, Any] | None:
+    """Return the scope of the group that holds this share of an excess, on these servers too."""
     if not len(series):
         return None
-    seen = series["queries"]
-    span = slice(one.start, one.stop)
-    normal = level(seen, np.ones_like(seen), clock, 0.4)[:, None] * (one.stop - one.start)
-    extra = seen[:, span].sum(axis=1) - normal[:, 0]
+    extra = _extra(series["queries"], series.usual("queries"), one, clock)
     extra = np.where(series.labels.notna().all(axis=1), extra, -np.inf)
     row = int(np.argmax(extra))
-    return series.labels.iloc[row, -1] if extra[row] >= share * excess else None
+    if extra[row] < share * excess:
+        return None
+    scope: dict[str, Any] = {str(name): value for name, value in series.labels.iloc[row].items()}
+    there = _extra(*by_server(scope), one, clock)[rows].sum()
+    return scope if there >= share * excess else None
+
+
+def _extra(seen: Floats, usual: Floats | None, one: Best, clock: Clock) -> Floats:
+    """Return what series have in an interval beyond their level."""
+    rate = rate_of(seen, usual, clock, 0.4)
+    return np.asarray(seen[:, one.start : one.stop].sum(axis=1) - rate * (one.stop - one.start))
 
 
 def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained: Floats) -> list[Finding]:
@@ -132,18 +152,24 @@ def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained
     explained
         The queries of each bin that are explained already, by server in the order of the names.
     """
-    usual_queries = (Series(servers, ("frontierserver",), clock)["queries"] - explained).clip(0)
-    total = usual_queries.sum(axis=0, keepdims=True)
-    shape = shape_of(usual_queries, clock)
+    of_servers = Series(servers, ("frontierserver",), clock)
+    unexplained, before = (of_servers["queries"] - explained).clip(0), of_servers.usual("queries")
+    shape, shape_before = shapes_of(unexplained, before, clock)
+    total = unexplained.sum(axis=0, keepdims=True)
+    total_before = None if before is None else before.sum(axis=0, keepdims=True)
     least = LEAST_SHARE * total.sum()
     found: list[Finding] = []
-    for start, stop, normal, seen in _gaps(total[0], _usual(total, shape, clock)[0], least):
+    usual = _usual(total, total_before, shape, shape_before, clock)
+    for start, stop, normal, seen in _gaps(total[0], usual[0], least):
         found.append(Finding("silence", {}, start, stop, normal, seen, "queries", normal))
     for frame, name in ((servers, "frontierserver"), (sites, "computingsite")):
+        if frame[name][frame["bin"] >= clock.start].isna().all():
+            continue  # the logs lack this column, unlike those of the baseline
         series = Series(frame, (name,), clock)
         queries = series["queries"]
-        usual = _usual(queries, shape, clock)
-        for row in np.flatnonzero(series.labels[name].notna() & (queries.sum(axis=1) > least)):
+        usual = _usual(queries, series.usual("queries"), shape, shape_before, clock)
+        some = np.maximum(queries.sum(axis=1), usual.sum(axis=1) if clock.before else 0.0) > least
+        for row in np.flatnonzero(series.labels[name].notna() & some):
             for start, stop, normal, seen in _gaps(queries[row], usual[row], least):
                 one = Finding("silence", {name: series.labels[name][row]}, start, stop, normal, seen, "queries", normal)
                 if not any(other.start < one.stop and one.start < other.stop and not other.scope for other in found):
@@ -151,10 +177,13 @@ def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained
     return found
 
 
-def _usual(queries: Floats, shape: Floats, clock: Clock) -> Floats:
+def _usual(
+    now: Floats, usual: Floats | None, shape: Floats, before: Floats, clock: Clock, quantile: float = 0.5
+) -> Floats:
     """Return what is expected of each series: its usual rate, with the shape of the day."""
-    rate = level(queries, np.broadcast_to(shape[None, :], queries.shape), clock, 0.5)[:, None] * shape[None, :]
-    return np.asarray(rate)
+    values = now if usual is None else usual
+    rate = level(values, np.broadcast_to(before[None, :], values.shape), clock, quantile)
+    return np.asarray(rate[:, None] * shape[None, :])
 
 
 def _gaps(queries: Floats, usual: Floats, least: float) -> list[tuple[int, int, float, float]]:

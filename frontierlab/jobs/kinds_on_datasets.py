@@ -125,6 +125,19 @@ class Diagnosing(OnDatasets):
 
         return diagnose
 
+    def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
+        """Check the datasets, and those of the baseline: what words mean is looked up when the job runs."""
+        if (baseline := given.get("baseline")) in (None, "previous", "weekdays"):
+            return super().arguments(settings, given)
+        return super().arguments(settings, {**given, "baseline": _of_data_folder(baseline, settings, "baseline")})
+
+    def recorded(self, record: JobRecord, settings: Settings) -> dict[str, Any]:
+        """Return the function's arguments, with the datasets opened."""
+        found = super().recorded(record, settings)
+        if (baseline := found.get("baseline")) in (None, "previous", "weekdays"):
+            return found
+        return {**found, "baseline": _opened(baseline, settings)}
+
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Diagnose, and store the incidents beside the record; what limits the diagnosis becomes a warning."""
         found: Diagnosis = self.call(record, settings, context)
@@ -154,7 +167,7 @@ def warnings_of(period: Period, settings: Settings) -> list[str]:
     return [*period.notes, *(loss.text for one in complete for loss in losses(one, settings))]
 
 
-def _of_data_folder(given: Any, settings: Settings) -> Any:
+def _of_data_folder(given: Any, settings: Settings, name: str = "dataset") -> Any:
     """Return what the user gave for a job's datasets, with the names that a pattern has now.
 
     Raises
@@ -165,7 +178,7 @@ def _of_data_folder(given: Any, settings: Settings) -> Any:
     is_list = isinstance(given, (list, tuple)) and all(isinstance(one, (str, Dataset)) for one in given)
     is_record = isinstance(given, dict) and given.keys() == {"names", "since", "until", "overlaps"}
     if not is_list and not is_record and not isinstance(given, (str, Dataset, Period)):
-        raise InvalidRequestError(f"dataset={given!r}: give a dataset, the name of one, a list of these, or a period.")
+        raise InvalidRequestError(f"{name}={given!r}: give a dataset, the name of one, a list of these, or a period.")
     datasets = _opened(given, settings).datasets
     for dataset in datasets:
         if dataset.path != dataset_path(dataset.name, settings.data_dir):

@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import frontierlab as fl
+from frontierlab.errors import InvalidRequestError
 from frontierlab.sample.world.incidents import Incident, make_day
 from tests.cli.conftest import Run
 
@@ -44,3 +45,19 @@ def test_the_command_tells_incidents_and_writes_the_page(dataset: fl.Dataset, ru
     quiet = run("diagnose", "day", "--since", "2026-10-01", "--until", "2026-10-01T09:00")
     assert quiet.exit_code == 0
     assert "Nothing unusual was found." in quiet.stdout
+
+
+@pytest.mark.slow
+def test_a_command_and_a_job_take_a_baseline(dataset: fl.Dataset, run: Run) -> None:
+    make_day(fl.Settings(), 12, 12_000, quiet=True, world=11, since="2026-09-30", name="calm")
+    expected = fl.diagnose(dataset, baseline="calm", progress=False)
+    done = run("diagnose", "day", "--baseline", "previous")
+    assert done.exit_code == 1, done.stderr
+    assert "of the dataset calm" in done.stdout
+    assert run("diagnose", "day", "--baseline", "calm", "--json").stdout.count("\n") == len(expected)
+    for baseline in ("calm", "previous"):
+        job = fl.jobs.submit("diagnosis", backend="inline", dataset="day", baseline=baseline)
+        pd.testing.assert_frame_equal(job.result(), expected.incidents)
+    assert run("diagnose", "day", "--baseline", "weekdays").exit_code == 2
+    with pytest.raises(InvalidRequestError, match="baseline=7"):
+        fl.jobs.submit("diagnosis", backend="inline", dataset="day", baseline=7)

@@ -18,23 +18,38 @@ __all__ = ["command"]
     "diagnose",
     cls=Command,
     face="frontierlab.diagnose",
-    examples=["frontierlab diagnose overlay --output diagnosis.html"],
+    examples=[
+        "frontierlab diagnose overlay --output diagnosis.html",
+        "frontierlab diagnose nightly-2026-10-02 --baseline previous",
+    ],
     interrupted="Nothing was written.",
     selects=True,
     finds="incidents were found",
 )
 @datasets_argument
+@click.option(
+    "--baseline",
+    "baselines",
+    metavar="DATASET|WORD",
+    multiple=True,
+    help="What is normal: datasets (give it several times), previous (the time of the same length just before), or "
+    "weekdays (the same time of the week in the four weeks before). By default the datasets themselves.",
+)
 @click.option("--output", metavar="FILE", help="Also write a page of text and figures, which ends in .html.")
 @click.pass_obj
-def command(call: Call, /, datasets: tuple[str, ...], output: str | None, selection: Any) -> int:
+def command(
+    call: Call, /, datasets: tuple[str, ...], baselines: tuple[str, ...], output: str | None, selection: Any
+) -> int:
     """Find what went wrong: incidents with their names, times, costs and what helps.
 
     The most costly incident is first. With --json each is an object with all columns of the incidents. What is normal
-    is taken from the datasets themselves: name whole days.
+    is taken from the datasets themselves, if no baseline is given: name whole days.
     """
     from frontierlab import diagnose
 
-    found = diagnose(opened(datasets, call.settings), selection=selection, settings=call.settings)
+    baseline: Any = [*baselines] if len(baselines) > 1 else baselines[0] if baselines else None
+    logs = opened(datasets, call.settings)
+    found = diagnose(logs, baseline=baseline, selection=selection, settings=call.settings)
     if call.out.as_json:
         for text in found.notes:
             note(text)
