@@ -13,6 +13,7 @@ from . import jobs as jobs
 from . import losses as losses
 from . import nights as nights
 from . import plots as plots
+from . import rawlogs as rawlogs
 from . import sample as sample
 from . import schema as schema
 from . import spark as spark

@@ -17,6 +17,7 @@ __all__ = [
     "JobCancelled",
     "JobError",
     "NightError",
+    "RequestUrlError",
     "SparkError",
     "StatementError",
     "Thinned",
@@ -74,6 +75,10 @@ class JobCancelled(JobError):
 
 class NightError(FrontierlabError):
     """The periodic night cannot be done: another process does it, or its records cannot be read or written."""
+
+
+class RequestUrlError(FrontierlabError, ValueError):
+    """The URL of a Frontier request, or a part of it, cannot be decoded; the message says why."""
 
 
 class SparkError(FrontierlabError):

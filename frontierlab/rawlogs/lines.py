@@ -12,7 +12,7 @@ from typing import NamedTuple
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.encodings import text_blocks
 
-__all__ = ["BLOCK", "LONGEST", "Block", "LineCounts", "SetAside", "blocks", "first_lines"]
+__all__ = ["BLOCK", "Block", "LONGEST", "LineCounts", "SetAside", "blocks", "first_lines"]
 
 BLOCK = 16 * 2**20
 """About how many bytes a block has."""

@@ -226,6 +226,12 @@ class Fields(BaseModel):
     check_hit_queries: int = Field(
         1_000, ge=1, description="a server with fewer queries in an hour is not compared with the week before"
     )
+    personal_data_key: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="key of the hashes that replace personal data of raw logs, at least 16 characters; the same key "
+        "gives the same hashes; by default a random key for each reading, which is kept nowhere",
+    )
     browser: _AbsolutePath | None = Field(
         None,
         description="path of the program Chromium, Chrome or Edge, which saves figures as PNG and SVG; by default the "

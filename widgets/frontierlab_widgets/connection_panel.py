@@ -29,7 +29,7 @@ __all__ = ["ConnectionPanel"]
 _GROUPS = {
     "Elasticsearch": "es_",
     "COOLR": "coolr_",
-    "Data": ("data_dir", "limit_queries", "part_documents", "db_instances"),
+    "Data": ("data_dir", "limit_queries", "part_documents", "db_instances", "personal_data_key"),
     "DuckDB and Spark": (
         *("engine", "duckdb_memory_mb", "duckdb_threads", "spill_dir", "spark_master", "spark_options"),
     ),

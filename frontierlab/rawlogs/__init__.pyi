@@ -1,0 +1,16 @@
+from .cool_sql import CoolQuery as CoolQuery
+from .cool_sql import CoolReader as CoolReader
+from .cool_sql import read_cool_sql as read_cool_sql
+from .names import NamedRows as NamedRows
+from .names import name_rows as name_rows
+from .personal import FrontierId as FrontierId
+from .personal import Pseudonyms as Pseudonyms
+from .personal import parse_frontier_id as parse_frontier_id
+from .request_urls import Payload as Payload
+from .request_urls import Request as Request
+from .request_urls import decode_p1 as decode_p1
+from .request_urls import decode_request as decode_request
+from .request_urls import encode_p1 as encode_p1
+from .request_urls import encode_request as encode_request
+from .request_urls import is_frontier_url as is_frontier_url
+from .sql_text import sql_hash as sql_hash

@@ -1,0 +1,64 @@
+"""Names of folders and tags for rows that a log gives by number, from the catalogue.
+
+COOL names a folder's tables by the folder's number, so the ``F0003`` of a table is the ``node_id`` of the catalogue,
+and ``USER_TAG_ID`` is its ``tag_id``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frontierlab.catalogue import Catalogue
+
+__all__ = ["NamedRows", "name_rows"]
+
+
+class NamedRows(NamedTuple):
+    """Log rows with the names of their folders and tags.
+
+    Parameters
+    ----------
+    rows
+        The rows in the same order, with the column ``nodetime``.
+    unknown_folders, unknown_tags
+        Number of rows whose folder or tag has a number but no name, by a text that gives the number:
+        ``CONDBR2 ATLAS_COOLOFL_INDET folder 3``. Their names are null.
+    conflicts
+        Number of rows with a number and a name that do not belong together, as in `frontierlab.catalogue.Completed`.
+    """
+
+    rows: pa.Table
+    unknown_folders: Counter[str]
+    unknown_tags: Counter[str]
+    conflicts: Counter[str]
+
+
+def name_rows(rows: pa.Table, catalogue: Catalogue) -> NamedRows:
+    """Fill in the names of folders and tags from a catalogue.
+
+    Parameters
+    ----------
+    rows
+        Log rows with the columns of `frontierlab.schema.COLUMNS` without ``nodetime``: at least ``db``, ``schema``,
+        ``node_id``, ``nodefullpath``, ``tag_id`` and ``tagname``.
+    catalogue
+        The catalogue, as ``Catalogue.read(settings.catalogue_path)`` gives it.
+    """
+    completed = catalogue.complete(rows)
+    return NamedRows(
+        completed.rows,
+        _counted(completed.rows, "node_id", "nodefullpath", "{db} {schema} folder {node_id}"),
+        _counted(completed.rows, "tag_id", "tagname", "{db} {schema} folder {node_id} tag {tag_id}"),
+        completed.conflicts,
+    )
+
+
+def _counted(rows: pa.Table, number: str, name: str, text: str) -> Counter[str]:
+    unknown = rows.filter(pc.and_(pc.is_valid(rows[number]), pc.is_null(rows[name])))
+    keys = ["db", "schema", "node_id", "tag_id"] if number == "tag_id" else ["db", "schema", "node_id"]
+    groups = unknown.select(keys).group_by(keys).aggregate([([], "count_all")]).to_pylist()
+    return Counter({text.format_map(group): group["count_all"] for group in groups})
