@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.encodings import text_blocks
+from frontierlab.storage.losses import lines_lost
 
 __all__ = ["BLOCK", "Block", "LONGEST", "LineCounts", "SetAside", "blocks", "first_lines"]
 
 BLOCK = 16 * 2**20
 """About how many bytes a block has."""
+
+_PIECE = 2**18  # bytes of a file at a time
 
 LONGEST = 4 * 2**20
 """A longer line is cut: SQL in a log has at most 1 MiB."""
@@ -67,29 +70,68 @@ def blocks(file: Path, size: int = BLOCK, problems: list[str] | None = None) -> 
     InvalidRequestError
         The file cannot be read, is not text, or is damaged.
     """
-    number, cut = 1, list[int]()
-    rest: list[bytes] = []  # the beginning of a line whose end was not read yet
-    waiting = 0  # bytes in it
+    pieces = _Pieces(file)
     try:
-        for text in text_blocks(file, size, "a log"):
-            end = text.rfind(b"\n") + 1
-            if end:
-                skipped = text.find(b"\n") if waiting > LONGEST else 0
-                data = _plain(b"".join([*rest, text[skipped:end]]))
-                if waiting > LONGEST:
-                    cut.append(number)
-                yield Block(data, file, number, tuple(cut))
-                number, cut, rest, waiting = number + data.count(b"\n"), [], [], 0
-            waiting += len(text) - end
-            rest.append(text[end:])
-            if waiting > LONGEST:
-                rest = [b"".join(rest)[:_HEAD]]
+        for text in text_blocks(file, min(size, _PIECE), "a log"):
+            pieces.add(text)
+            if pieces.size >= size:
+                yield from pieces.whole()
     except InvalidRequestError as error:
-        if problems is None or (number == 1 and not waiting):
+        if problems is None or not pieces.begun:
             raise
-        problems.append(f"{error} Its lines up to {number:,} were read.")
-    if waiting:
-        yield Block(_plain(b"".join(rest)) + b"\n", file, number, (number,) if waiting > LONGEST else ())
+        yield from pieces.rest()
+        problems.append(f"{error} Its lines up to {pieces.number - 1:,} were read.")
+        return
+    yield from pieces.rest()
+
+
+class _Pieces:
+    """Pieces of a file that were read and not yielded; of a line that is too long only the beginning."""
+
+    def __init__(self, file: Path) -> None:
+        self.number = 1  # of the first line that was not yielded
+        self.size = 0
+        self.begun = False
+        self._file = file
+        self._whole: list[bytes] = []  # whole lines
+        self._part: list[bytes] = []  # the beginning of a line
+        self._waiting = 0  # bytes of that line
+        self._lines = 0  # number of whole lines
+        self._cut: list[int] = []
+
+    def add(self, text: bytes) -> None:
+        """Add the next piece."""
+        self.begun = True
+        end = text.rfind(b"\n") + 1
+        if end:
+            skipped = 0
+            if self._waiting > LONGEST:
+                skipped = text.find(b"\n")
+                self._cut.append(self.number + self._lines)
+            lines = b"".join([*self._part, text[skipped:end]])
+            self._lines += lines.count(b"\n")
+            self.size += len(lines)
+            self._whole.append(lines)
+            self._part, self._waiting = [], 0
+        self._waiting += len(text) - end
+        self._part.append(text[end:])
+        if self._waiting > LONGEST:
+            self._part = [b"".join(self._part)[:_HEAD]]
+
+    def whole(self) -> Iterator[Block]:
+        """Yield the whole lines."""
+        if self._whole:
+            yield Block(_plain(b"".join(self._whole)), self._file, self.number, tuple(self._cut))
+            self.number += self._lines
+            self._whole, self._lines, self._cut, self.size = [], 0, [], 0
+
+    def rest(self) -> Iterator[Block]:
+        """Yield the whole lines, and the last line even if no line feed ends it."""
+        yield from self.whole()
+        if self._waiting:
+            cut = (self.number,) if self._waiting > LONGEST else ()
+            yield Block(_plain(b"".join(self._part)) + b"\n", self._file, self.number, cut)
+            self.number += 1
 
 
 def _plain(data: bytes) -> bytes:
@@ -158,19 +200,20 @@ class LineCounts:
 
     def warning(self, most: float) -> str:
         """Return a sentence if a larger share than `most` was set aside; otherwise an empty text."""
-        if self.share_set_aside <= most:
-            return ""
-        why = ", ".join(f"{reason} {count:,}" for reason, count in self.set_aside.most_common(5))
-        return (
-            f"{self.set_aside.total():,} of {self.lines:,} lines ({self.share_set_aside:.1%}) could not be read and "
-            f"were set aside: {why}. Figures of this log may be too small; malformed() returns these lines."
-        )
+        return lines_lost(self.lines, self.set_aside, most)
 
 
 class SetAside:
-    """Lines that were set aside: all are counted, and the first ones are kept with their file and line number."""
+    """Lines that were set aside: all are counted, and the first ones are kept with their file and line number.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    scrubbed
+        Replaces personal data in the text of a line, such as `frontierlab.rawlogs.Pseudonyms.scrubbed`.
+    """
+
+    def __init__(self, scrubbed: Callable[[str], str] = lambda text: text) -> None:
+        self._scrubbed = scrubbed
         self.counts: Counter[str] = Counter()
         self._kept: list[tuple[str, bytes]] = []
         self._number = 0
@@ -192,7 +235,7 @@ class SetAside:
         if self.wants(reason):
             self._number += 1
             self._of[reason] += 1
-            shown = text[:_HEAD].decode("utf-8", "backslashreplace")
+            shown = self._scrubbed(text[:_HEAD].decode("utf-8", "backslashreplace"))
             record = {"file": str(file), "line": line, "text": shown}
             self._kept.append((reason, json.dumps(record, ensure_ascii=False).encode("utf-8", "replace")))
 

@@ -18,6 +18,7 @@ __all__ = [
     "OldCatalogue",
     "PartialSource",
     "ValuesUnfit",
+    "lines_lost",
     "losses",
     "warn_of_losses",
 ]
@@ -109,7 +110,11 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
         why = _reasons(manifest.left_out | manifest.malformed)
         text = f"None of {counts.read:,} documents became a row of {dataset.name}: {why}."
         found.append(Loss(text, NothingKept))
-    if counts.kept and counts.malformed > settings.loss_warning_share * counts.read:
+    lines = manifest.source.get("lines")
+    if lines is not None:  # raw logs
+        text = lines_lost(lines["lines"], lines["set_aside"], settings.loss_warning_share)
+        found += [Loss(text, DocumentsLost)] if text else []
+    elif counts.kept and counts.malformed > settings.loss_warning_share * counts.read:
         text = (
             f"{counts.malformed:,} of {counts.read:,} documents are malformed and are not in {dataset.name}: "
             f"{_reasons(manifest.malformed)}. dataset.malformed() returns them with the reasons."
@@ -124,6 +129,27 @@ def losses(dataset: Dataset, settings: Settings) -> list[Loss]:
         )
         found.append(Loss(text, ValuesUnfit))
     return found
+
+
+def lines_lost(lines: int, set_aside: Mapping[str, int], most: float) -> str:
+    """Return a sentence if a larger share than `most` of the lines of raw logs was set aside; otherwise an empty text.
+
+    Parameters
+    ----------
+    lines
+        Number of lines.
+    set_aside
+        Numbers of lines set aside, by reason.
+    most
+        A share from 0 to 1.
+    """
+    number = sum(set_aside.values())
+    if number <= most * lines:
+        return ""
+    return (
+        f"{number:,} of {lines:,} lines ({number / lines:.2%}) could not be read and were set aside: "
+        f"{_reasons(set_aside)}. Figures may be too small. dataset.malformed() returns the lines with their places."
+    )
 
 
 def warn_of_losses(dataset: Dataset, settings: Settings, *, stacklevel: int = 3) -> None:

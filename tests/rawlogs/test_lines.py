@@ -140,4 +140,4 @@ def test_counts_of_lines_say_when_much_is_set_aside() -> None:
     counts.set_aside["odd"] += 10
     assert counts.add_up
     assert counts.warning(0.5) == ""
-    assert counts.warning(0.01).startswith("10 of 110 lines (9.1%) could not be read")
+    assert counts.warning(0.01).startswith("10 of 110 lines (9.09%) could not be read")

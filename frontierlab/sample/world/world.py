@@ -20,6 +20,7 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.sample.world import conditions
 from frontierlab.sample.world.completion import log_rows
 from frontierlab.sample.world.draws import Columns, draw
+from frontierlab.sample.world.faithful import faithful
 from frontierlab.sample.world.folders import DATABASES
 from frontierlab.sample.world.lines import lines
 from frontierlab.sample.world.oddities import Spoilt, spoil
@@ -137,6 +138,9 @@ class World:
         missing, unreadable, several, or dates alone. Loading needs this.
     numbers_as_strings
         Write integers in quotes, as some installations do.
+    faithful
+        Documents say of each query what its SQL and the servlet's log say: see
+        `frontierlab.sample.world.faithful.faithful`. Then logs of the same world have the same rows.
 
     Raises
     ------
@@ -151,6 +155,7 @@ class World:
     malformed: float = 0.001
     indexable: bool = False
     numbers_as_strings: bool = False
+    faithful: bool = False
 
     def __post_init__(self) -> None:
         if self.documents < 0:
@@ -175,6 +180,8 @@ class World:
         since, until = _milliseconds(self.since), _milliseconds(self.until)
         for number, first in enumerate(range(0, self.documents, CHUNK)):
             columns = draw(self.seed, number, min(CHUNK, self.documents - first), since, until)
+            if self.faithful:
+                columns = faithful(columns)
             rng = np.random.default_rng([self.seed, 3, number])
             nulls = rng.random(len(columns["@timestamp"])) < 0.2
             spoilt = spoil(columns, self.malformed, rng, indexable=self.indexable)

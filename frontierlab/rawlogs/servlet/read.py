@@ -1,0 +1,222 @@
+"""`frontierlab.rawlogs.read_servlet_logs`: servlet logs into a dataset."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from datetime import UTC, datetime
+from pathlib import Path
+
+from frontierlab.catalogue import Catalogue
+from frontierlab.coolr import refresh as catalogues
+from frontierlab.errors import InvalidRequestError
+from frontierlab.extraction.request import Request
+from frontierlab.rawlogs.lines import first_lines
+from frontierlab.rawlogs.log_files import LogSet, Paths, find_logs
+from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS
+from frontierlab.rawlogs.servlet.heads import first_time
+from frontierlab.rawlogs.servlet.notes import notes_of
+from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, read_log
+from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
+from frontierlab.settings import Settings
+from frontierlab.storage.creating import creating
+from frontierlab.storage.dataset import Dataset, dataset_path
+from frontierlab.storage.locks import this_writer
+from frontierlab.storage.losses import warn_of_losses
+from frontierlab.storage.manifest import Manifest, Outcome, PlannedPart
+from frontierlab.storage.parts import SliceWriter, commit_part, temporary_folder
+from frontierlab.util.cancelling import check_cancelled
+from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
+from frontierlab.util.times import format_time
+
+__all__ = ["begin_manifest", "find_servlet_logs", "read_servlet_logs"]
+
+_WAIT = 0.2  # seconds between two reports of progress
+
+
+def read_servlet_logs(
+    paths: Paths,
+    settings: Settings | str | os.PathLike[str] | None = None,
+    *,
+    name: str,
+    hosts: Mapping[str, str] | None = None,
+    complete: bool = True,
+    keep_personal_data: bool = False,
+    progress: bool | ProgressCallback = True,
+) -> Dataset:
+    """Read logs of Frontier servlets (Tomcat's ``catalina.out``) into a dataset.
+
+    A row is one query of a request: a request with several payloads has several rows. Columns are those of
+    `frontierlab.schema`, and further ones that `frontierlab.rawlogs.servlet.columns.EXTRA_FIELDS` names, so every
+    filter, plot and caching figure works on the dataset. ``time`` is that of the start line, UTC: the log's own offset
+    is used, so the repeated hour at the end of summer time is right. ``querytime`` is the whole request, ``dbtime``
+    Oracle's execution of the query, both ms. ``fsize`` is the payload before compression, bytes. What became of a query
+    is in ``outcome``; the flags follow from it (`frontierlab.rawlogs.servlet.columns.FLAGS_OF`). Folders and tags come
+    from the SQL, their names from the catalogue. ``sqlhash`` is another hash than that of Elasticsearch.
+
+    A request's key is the log, the server, the restart generation and the id. Its start or its stop may be missing. All
+    versions of the servlet since 3.1 are read, and verbosity 2 and more. Memory does not grow with the logs; several
+    logs are read at the same time.
+
+    Parameters
+    ----------
+    paths
+        Log files, plain or compressed; folders of them; patterns; or a list of these. Rotated files
+        (``catalina.out.1.gz``, ``catalina.2026-10-01.log``) are put in order and read as one log; logs in different
+        folders are different logs.
+    settings
+        Settings, or the path of a configuration file; by default ``Settings()``. ``db_instances``, the catalogue,
+        ``loss_warning_share`` and ``personal_data_key`` are used.
+    name
+        Name of the new dataset.
+    hosts
+        Names of machines for the column ``frontierserver``: a part of a log's path → the name. By default it is the
+        server's name in the lines, which several machines may share.
+    complete
+        False leaves out the names of folders and tags, and needs no catalogue. True refreshes a missing or old one.
+    keep_personal_data
+        True stores accounts and addresses as they were logged; otherwise keyed hashes replace them
+        (`frontierlab.rawlogs.Pseudonyms`).
+    progress
+        True shows a bar, False nothing. A function is called with a `Progress` a few times a second in this thread; it
+        stops the reading by raising an error.
+
+    Returns
+    -------
+    Dataset
+        A complete dataset. Its counts are of queries and of lines set aside: ``read = kept + left_out + malformed``.
+        ``manifest.source["lines"]`` accounts for each line: ``lines = used + continuations + set_aside``. `malformed`
+        returns the lines set aside with file and number, at most 10,000 a log; the manifest counts all. If their share
+        is above ``loss_warning_share``, the first of ``manifest.notes`` and a warning say so.
+
+    Raises
+    ------
+    InvalidRequestError, ConfigurationError, CatalogueError
+        An argument or setting is not valid, a file cannot be read, or no file holds lines of a servlet.
+    DatasetError
+        A dataset of this name exists or is being written, or the disk is full.
+    Cancelled
+        The reading was cancelled (`frontierlab.cancellable`). After any error, and after Ctrl-C, no dataset is left.
+
+    Examples
+    --------
+    >>> dataset = fl.rawlogs.read_servlet_logs("/logs/*/catalina.out*", settings, name="night")  # doctest: +SKIP
+    """
+    settings = settings if isinstance(settings, Settings) else Settings(settings)
+    target = dataset_path(name, settings.data_dir)
+    logs = find_servlet_logs(paths)
+    pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
+    catalogue, problems = catalogues.current(settings, progress) if complete else (None, [])
+    with creating(target, lambda path: begin_manifest(path, logs, settings, problems, complete=complete)) as manifest:
+        work = _Work(target, manifest, pseudonyms, catalogue, settings.db_instances, dict(hosts or {}))
+        facts = _read_all(logs, work, progress)
+        manifest.source["lines"] = facts.lines.as_record()
+        manifest.notes[:0] = notes_of(facts, settings.loss_warning_share)
+        manifest.notes.append(pseudonyms.remark)
+        manifest.partial += facts.problems
+    dataset = Dataset(target)
+    warn_of_losses(dataset, settings)
+    return dataset
+
+
+def find_servlet_logs(paths: Paths) -> list[LogSet]:
+    """Find servlet logs, their rotated files in the order of their first lines.
+
+    Raises
+    ------
+    InvalidRequestError
+        A path does not exist, no file was found, or none of them holds a line of a servlet near its beginning.
+    """
+    logs = find_logs(paths, lambda file: first_time(first_lines(file)))
+    if not any(first_time(first_lines(file, 2_000)) is not None for log in logs for file in log.files):
+        raise InvalidRequestError(
+            f"No servlet log was found: the first lines of {', '.join(str(log.path) for log in logs[:5])} are not "
+            "lines of a Frontier servlet. Such a line begins '<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> id=<n> '."
+        )
+    return logs
+
+
+def begin_manifest(
+    target: Path, logs: Sequence[LogSet], settings: Settings, problems: Sequence[str], *, complete: bool
+) -> Manifest:
+    """Return the first manifest of a dataset of servlet logs."""
+    request = Request(
+        source=", ".join(str(log.path) for log in logs),
+        extra_fields=EXTRA_FIELDS,
+        limit_queries=2**40,
+        db_instances=settings.db_instances,
+        complete=complete,
+    )
+    return Manifest(
+        id=secrets.token_hex(8),
+        name=target.name,
+        created=format_time(datetime.now(UTC)),
+        request=request.model_dump(),
+        source={
+            "servlet_logs": {str(log.path): [str(file) for file in log.files] for log in logs},
+            "left_out": [str(file) for log in logs for file in log.repeated],
+        },
+        columns=LOG_SCHEMA.names,
+        notes=["Times are UTC.", *problems],
+        catalogue=[*problems],
+        writer=this_writer(),
+    )
+
+
+class _Work:
+    """Reads logs into parts of one dataset; each log is a part."""
+
+    def __init__(
+        self,
+        target: Path,
+        manifest: Manifest,
+        pseudonyms: Pseudonyms,
+        catalogue: Catalogue | None,
+        db_instances: Sequence[str],
+        hosts: Mapping[str, str],
+    ) -> None:
+        self.target, self.manifest = target, manifest
+        self.stop = threading.Event()
+        self.meter = ProgressMeter("reading", None)
+        self._pseudonyms, self._catalogue, self._db_instances = pseudonyms, catalogue, db_instances
+        self._hosts = hosts
+
+    def read(self, number: int, log: LogSet) -> tuple[Outcome, LogFacts]:
+        """Read one log into the part with this number."""
+        folder = temporary_folder(self.target, number)
+        host = next((host for part, host in self._hosts.items() if part in str(log.path)), None)
+        with SliceWriter(folder, 0, LOG_SCHEMA) as writer:
+            reader = LogReader(writer, self._pseudonyms, self._catalogue, self._db_instances, host)
+            facts = read_log(log, reader, self.stop, self.meter.add)
+        return commit_part(folder, self.target, number, [writer.outcome], self.manifest), facts
+
+
+def _read_all(logs: Sequence[LogSet], work: _Work, progress: bool | ProgressCallback) -> LogFacts:
+    """Read all logs, several at a time; put them into the plan, and return what was seen."""
+    done: list[Future[tuple[Outcome, LogFacts]]] = []
+    with reporting(progress, "bytes") as report, ThreadPoolExecutor(min(len(logs), os.cpu_count() or 1)) as pool:
+        try:
+            done = [pool.submit(work.read, number, log) for number, log in enumerate(logs)]
+            left = set(done)
+            while left:
+                finished, left = wait(left, _WAIT, return_when="FIRST_EXCEPTION")
+                check_cancelled()
+                report(work.meter.progress())
+                for future in finished:
+                    future.result()
+        except BaseException:
+            work.stop.set()
+            for future in done:
+                future.cancel()
+            raise
+    facts = LogFacts()
+    for number, future in enumerate(done):
+        outcome, seen = future.result()
+        facts += seen
+        read = outcome.counts.read
+        work.manifest.plan.append(PlannedPart(number=number, start=0, stop=seen.lines.lines, expected=read))
+    return facts

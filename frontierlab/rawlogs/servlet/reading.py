@@ -1,0 +1,193 @@
+"""One servlet log, from its files to rows of a part of a dataset."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from frontierlab.catalogue import Catalogue
+from frontierlab.documents.dataset_rows import make_dataset_rows
+from frontierlab.errors import Cancelled
+from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
+from frontierlab.rawlogs.log_files import LogSet
+from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.requests import Grouper
+from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
+from frontierlab.rawlogs.servlet.scanning import Scanner
+from frontierlab.storage.parts import SliceWriter
+
+__all__ = ["LogFacts", "LogReader", "read_log"]
+
+_GROUP = 65_536  # rows of a row group
+
+
+@dataclass
+class LogFacts:
+    """What was seen in logs, beside their rows.
+
+    Parameters
+    ----------
+    lines
+        What became of their lines.
+    requests, restarts, stray
+        Numbers of requests, of restarts of servlets, and of late messages without a request.
+    outcomes, askers
+        Numbers of rows by outcome, and of rows without a task by who asked.
+    zones
+        Numbers of rows by zone and offset of the log's own times.
+    versions
+        Numbers of rows by version of the servlet.
+    problems
+        Sentences about files that could not be read to their end.
+    """
+
+    lines: LineCounts = field(default_factory=LineCounts)
+    requests: int = 0
+    restarts: int = 0
+    stray: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    askers: Counter[str] = field(default_factory=Counter)
+    zones: Counter[str] = field(default_factory=Counter)
+    versions: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+    def __add__(self, other: LogFacts) -> LogFacts:
+        return LogFacts(
+            self.lines + other.lines,
+            self.requests + other.requests,
+            self.restarts + other.restarts,
+            self.stray + other.stray,
+            self.outcomes + other.outcomes,
+            self.askers + other.askers,
+            self.zones + other.zones,
+            self.versions + other.versions,
+            self.problems + other.problems,
+        )
+
+    def note(self, rows: pa.Table) -> None:
+        """Count the rows of a dataset."""
+        self.outcomes += _counted(rows["outcome"])
+        self.versions += _counted(rows["servlet_version"])
+        self.askers += _counted(rows.filter(pc.is_null(rows["taskid"]))["asker"])
+        shift = pc.binary_join_element_wise(rows["zone"], rows["utc_offset"].cast(pa.string()), " ")
+        self.zones += _counted(shift)
+
+
+def _counted(column: pa.ChunkedArray) -> Counter[str]:
+    return Counter({str(one["values"] or "not logged"): one["counts"] for one in pc.value_counts(column).to_pylist()})
+
+
+class LogReader:
+    """Makes rows of the blocks of one log, and writes them.
+
+    Parameters
+    ----------
+    writer
+        Where rows and lines set aside are written.
+    pseudonyms, catalogue, db_instances, host
+        What replaces personal data; what names folders and tags; the instances whose queries are kept; the name of the
+        log's machine, or None.
+    """
+
+    def __init__(
+        self,
+        writer: SliceWriter,
+        pseudonyms: Pseudonyms,
+        catalogue: Catalogue | None,
+        db_instances: Sequence[str],
+        host: str | None = None,
+    ) -> None:
+        self.writer = writer
+        self.facts = LogFacts()
+        self._aside = SetAside(pseudonyms.scrubbed)
+        self.scanner = Scanner(self._aside)
+        self.grouper = Grouper(self.scanner)
+        self._maker = RowMaker(self.scanner, pseudonyms, host)
+        self._catalogue, self._db_instances = catalogue, db_instances
+        self._rows: list[pa.Table] = []
+
+    def add(self, block: Block, *, last: bool) -> None:
+        """Read a block; `last` says that it is the last one of its file."""
+        self._store(self._grouped(block, last=last))
+
+    def _grouped(self, block: Block, *, last: bool) -> Made:
+        grouped = self.grouper.add(self.scanner.read(block, last=last))
+        self.facts.stray += grouped.stray
+        return self._maker.make(grouped.requests)
+
+    def finish(self) -> LogFacts:
+        """Write what is left; return what was seen."""
+        from frontierlab.rawlogs.servlet.scanning import Messages
+
+        grouped = self.grouper.add(Messages.empty(), last=True)
+        self.facts.stray += grouped.stray
+        self._store(self._maker.make(grouped.requests))
+        self.flush()
+        return self.facts
+
+    def flush(self) -> None:
+        """Write the rows that wait for a whole row group."""
+        if self._rows:
+            rows = pa.concat_tables(self._rows).unify_dictionaries().combine_chunks()
+            self._rows = []
+            self.writer.write(rows)
+        self.facts.lines = self.scanner.counts
+        self.facts.restarts = self.grouper.restarts
+
+    def _store(self, made: Made) -> None:
+        done = make_dataset_rows(made.rows, self._db_instances, self._catalogue, LOG_SCHEMA)
+        kept, more = self._aside.take()
+        self.writer.add_malformed(kept)
+        read = made.rows.num_rows + made.left_out.total() + len(kept) + more.total()
+        self.writer.count(read=read, left_out=made.left_out + done.left_out, malformed=more, conflicts=done.conflicts)
+        self.facts.requests += made.requests
+        if done.rows.num_rows:
+            self.facts.note(done.rows)
+            self._rows.append(done.rows)
+        if sum(rows.num_rows for rows in self._rows) >= _GROUP:
+            self.flush()
+
+
+def read_log(log: LogSet, reader: LogReader, stop: threading.Event, read: Callable[[int], Any]) -> LogFacts:
+    """Read all files of a log.
+
+    Parameters
+    ----------
+    log, reader
+        The log, and what reads its blocks.
+    stop
+        Set from another thread to stop.
+    read
+        Called with the number of bytes of each block.
+
+    Raises
+    ------
+    Cancelled
+        `stop` was set.
+    InvalidRequestError
+        A file cannot be read, or is not text.
+    """
+    for file in log.files:
+        for block, last in _with_last(blocks(file, problems=reader.facts.problems)):
+            if stop.is_set():
+                raise Cancelled("The reading of logs was stopped.")
+            reader.add(block, last=last)
+            read(len(block.data))
+    return reader.finish()
+
+
+def _with_last(some: Iterator[Block]) -> Iterator[tuple[Block, bool]]:
+    """Yield each block, and whether it is the last one."""
+    before: Block | None = None
+    for block in some:
+        if before is not None:
+            yield before, False
+        before = block
+    if before is not None:
+        yield before, True

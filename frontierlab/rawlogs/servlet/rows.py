@@ -1,0 +1,384 @@
+"""From requests to rows: one row for each query that a request asked."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frontierlab.errors import RequestUrlError
+from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.request_urls import decode_request
+from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
+from frontierlab.rawlogs.servlet.messages import Kind, bits
+from frontierlab.rawlogs.servlet.queries import Asked, QueryReader
+from frontierlab.rawlogs.servlet.requests import Requests
+from frontierlab.rawlogs.servlet.scanning import Scanner
+from frontierlab.rawlogs.servlet.starts import Start, StartReader
+from frontierlab.schema import NAME, TIME, arrow_schema, extra_columns
+
+__all__ = ["LOG_SCHEMA", "Made", "RowMaker"]
+
+LOG_SCHEMA = arrow_schema(extra_columns(EXTRA_FIELDS))
+"""The Arrow schema of the rows of servlet logs."""
+
+_BEFORE_NAMES = pa.schema([field for field in LOG_SCHEMA if field.name != "nodetime"])
+_ERRORS = (
+    Kind.PROCESSING_ERROR,
+    Kind.DISCONNECTED,
+    Kind.ACQUIRE_ERROR,
+    Kind.CACHED_TIME_ERROR,
+    Kind.TIME_ERROR,
+    Kind.INIT_ERROR,
+    Kind.INTERNAL_ERROR,
+    Kind.FATAL,
+)
+_ORACLE = re.compile(rb"\bORA-\d{5}\b")
+_CLASS = re.compile(rb"(?:^|[\s:])(?:[a-z_]\w*\.)*([A-Z]\w*(?:Exception|Error|Throwable))\b")
+_ABORTED = b"ClientAbortException"
+_WITHOUT_BODY = (
+    Outcome.NOT_MODIFIED_CACHED,
+    Outcome.NOT_MODIFIED,
+    Outcome.REJECTED,
+    Outcome.REFUSED,
+    Outcome.NOT_ACQUIRED,
+)
+_NONE = -1
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Made:
+    """Rows that were made of requests.
+
+    Parameters
+    ----------
+    rows
+        One row per query, with the columns of `LOG_SCHEMA` without ``nodetime``.
+    requests
+        Number of requests.
+    left_out
+        Requests or queries that are no rows, by reason.
+    """
+
+    rows: pa.Table
+    requests: int
+    left_out: Counter[str]
+
+
+class RowMaker:
+    """Makes rows of the requests of one log.
+
+    Parameters
+    ----------
+    scanner
+        What read the messages: it knows the names of servers, zones and files.
+    pseudonyms
+        What replaces personal data.
+    host
+        The name of the machine whose log it is, for ``frontierserver``; None for the name in the lines.
+    """
+
+    def __init__(self, scanner: Scanner, pseudonyms: Pseudonyms, host: str | None = None) -> None:
+        self._scanner = scanner
+        self._host = host
+        self._starts = StartReader(pseudonyms)
+        self._queries = QueryReader()
+
+    def make(self, requests: Requests) -> Made:
+        """Return the rows of some requests, in their order."""
+        if not len(requests):
+            return Made(_BEFORE_NAMES.empty_table(), 0, Counter())
+        table = _Requests(requests)
+        starts: list[Start | None] = [None] * len(requests)
+        for number, text in table.texts(Kind.START):
+            starts[number] = self._starts.read(text)
+        asked, left_out = self._asked(table, starts)
+        row_of = np.array([number for number, _, _, _ in asked], np.int64)
+        payload = np.array([place for _, place, _, _ in asked], np.int64)
+        rows = _Rows(table, row_of, payload)
+        columns = rows.measured() | self._of_requests(table, starts, row_of)
+        columns |= _of_queries([(query, number) for _, _, query, number in asked])
+        arrays = [_array(columns[field.name], field.type) for field in _BEFORE_NAMES]
+        return Made(pa.Table.from_arrays(arrays, schema=_BEFORE_NAMES), len(requests), left_out)
+
+    def _asked(
+        self, table: _Requests, starts: Sequence[Start | None]
+    ) -> tuple[list[tuple[int, int, Asked, int]], Counter[str]]:
+        """Return for each row its request, payload, what was asked, and the hash of the SQL."""
+        asked: list[tuple[int, int, Asked, int]] = []
+        left_out: Counter[str] = Counter()
+        read, hashed = self._queries.read, self._queries.hash
+        texts: dict[int, list[bytes]] = {}
+        for number, text in table.texts(Kind.SQL):
+            texts.setdefault(number, []).append(text)
+        for number, start in enumerate(starts):
+            logged = texts.get(number)
+            if logged is None or not all(text.endswith(b"]") for text in logged):
+                queries = _from_url(start)  # lines of the log are missing
+            else:
+                queries = [text[5:-1] for text in logged]
+            for place, query in enumerate(queries):
+                found = read(query)
+                if found.not_cool is None:
+                    asked.append((number, place, found, hashed(query)))
+                else:
+                    left_out["not a query of COOL"] += 1
+            if not queries:
+                left_out[table.without_query(number)] += 1
+        return asked, left_out
+
+    def _of_requests(self, table: _Requests, starts: Sequence[Start | None], row_of: Integers) -> dict[str, Any]:
+        """Return the columns that all queries of a request share."""
+        of = [starts[number] for number in row_of.tolist()]
+        first = table.requests.first[:-1][row_of]
+        messages = table.requests.messages
+        servers, zones = self._scanner.servers.names, self._scanner.zones.names
+        files = [str(file) for file in self._scanner.files]
+        server = _named(servers, messages.server[first])
+        begun = np.array([start is not None for start in of], bool)
+        stopped = table.has(Kind.STOP)[row_of]
+        seen = np.where(begun, np.where(stopped, 0, 2), np.where(stopped, 1, 3))
+        return {
+            "frontierserver": server if self._host is None else [self._host] * len(of),
+            "time": messages.time[first],
+            "zone": _named(zones, messages.zone[first]),
+            "utc_offset": messages.offset[first],
+            "log": _named(files, messages.file[first]),
+            "line": messages.line[first],
+            "request_id": messages.request[first],
+            "generation": table.requests.generation[row_of],
+            "seen": _named(["whole", "no start", "no stop", "neither"], seen),
+            "servlet_version": [None if start is None else start.version for start in of],
+            "initthreads": [None if start is None else start.threads for start in of],
+            "squid": [None if start is None else start.squid for start in of],
+            "client": [None if start is None else start.client for start in of],
+            "taskid": [None if start is None else start.asker.taskid for start in of],
+            "pandaid": [None if start is None else start.asker.pandaid for start in of],
+            "asker": [None if start is None else start.asker.asker for start in of],
+            "account": [None if start is None else start.asker.account for start in of],
+            "taskname": [None] * len(of),
+            "computingsite": [None] * len(of),
+        }
+
+
+class _Requests:
+    """Requests, with what is asked of them more than once."""
+
+    def __init__(self, requests: Requests) -> None:
+        self.requests = requests
+        self.of = requests.of
+        self.kinds = requests.kinds
+
+    def has(self, *kinds: Kind) -> NDArray[np.bool_]:
+        """Whether each request has a message of one of these kinds."""
+        found: NDArray[np.bool_] = np.not_equal(self.kinds & bits(*kinds), 0)
+        return found
+
+    def texts(self, kind: Kind) -> list[tuple[int, bytes]]:
+        """Return the texts of a kind of message, each with the number of its request."""
+        which = np.flatnonzero(self.requests.messages.kind == kind)
+        return list(zip(self.of[which].tolist(), self.requests.messages.text[which].tolist(), strict=True))
+
+    def last(self, kind: Kind, values: Integers) -> Integers:
+        """Return the value of the last message of a kind in each request; -1 without one."""
+        found = np.full(len(self.requests), _NONE, np.int64)
+        which = np.flatnonzero(self.requests.messages.kind == kind)
+        found[self.of[which]] = values[which]
+        return found
+
+    def without_query(self, number: int) -> str:
+        """Say why a request has no query."""
+        kinds = int(self.kinds[number])
+        for kind, reason in (
+            (Kind.CERTIFICATE, "a request for a certificate"),
+            (Kind.FILE, "a request for a file"),
+            (Kind.INIT_ERROR, "a refused request without a query"),
+        ):
+            if kinds & (1 << kind):
+                return reason
+        return "a request whose query is not in the log"
+
+
+class _Rows:
+    """The rows, with what was measured for each."""
+
+    def __init__(self, table: _Requests, row_of: Integers, payload: Integers) -> None:
+        self._table, self._row_of, self._payload = table, row_of, payload
+        messages = table.requests.messages
+        # payloads are processed one after another, and each begins with the execution of its query
+        begun = np.cumsum(messages.kind == Kind.EXECUTING)
+        before = np.concatenate([[0], begun])[table.requests.first[:-1]]
+        self._place = np.maximum(begun - before[table.of] - 1, 0)
+        named = np.isin(messages.kind, (Kind.PROCESSING_ERROR, Kind.DISCONNECTED)) & (messages.first >= 0)
+        single = np.bincount(table.of, messages.kind == Kind.SQL, len(table.requests))[table.of] < 2
+        self._place[named & ~single] = messages.first[named & ~single]
+        self._place[single] = 0
+        self._row_number = self._numbered()
+
+    def _numbered(self) -> Integers:
+        """Return the row of each message's payload; -1 if there is none."""
+        width = int(max(self._place.max(initial=0), self._payload.max(initial=0))) + 1
+        keys = self._row_of * width + self._payload
+        wanted = self._table.of * width + self._place
+        if not len(keys):
+            return np.full(len(wanted), _NONE, np.int64)
+        at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
+        return np.where(keys[at] == wanted, at, _NONE)
+
+    def _values(self, kind: Kind, values: Integers) -> Integers:
+        """Return a value of the last message of a kind for each row's payload; -1 without one."""
+        found = np.full(len(self._row_of), _NONE, np.int64)
+        which = np.flatnonzero((self._table.requests.messages.kind == kind) & (self._row_number >= 0))
+        found[self._row_number[which]] = values[which]
+        return found
+
+    def measured(self) -> dict[str, Any]:
+        """Return outcome, flags, times and sizes."""
+        table, messages = self._table, self._table.requests.messages
+        outcome, error = self._outcomes()
+        idle = np.isin(outcome, _WITHOUT_BODY)
+        began = self._values(Kind.EXECUTING, messages.time)
+        ended = self._values(Kind.FINISHED, messages.time)
+        for kind in (Kind.PROCESSING_ERROR, Kind.DISCONNECTED):
+            ended = np.where(ended < 0, self._values(kind, messages.time), ended)
+        dbtime = self._values(Kind.FINISHED, messages.second)
+        by_clock = (dbtime < 0) & (began >= 0) & (ended >= began)
+        dbtime = np.where(by_clock, ended - began, dbtime)
+        dbtime = np.where((dbtime < 0) & idle & (outcome != Outcome.NOT_MODIFIED), 0, dbtime)
+        size = self._values(Kind.ROWS, messages.second)
+        of = self._row_of
+        kept = messages.kind == Kind.KEEPALIVE
+        return {
+            "outcome": _named(OUTCOMES, outcome),
+            "error": error,
+            **{flag: np.isin(outcome, of_flag) for flag, of_flag in FLAGS_OF.items()},
+            "payload": self._payload,
+            "querytime": _null(table.last(Kind.STOP, messages.second)[of]),
+            "dbtime": _null(dbtime),
+            "fsize": _null(np.where((size < 0) & idle, 0, size)),
+            "rows": _null(self._values(Kind.ROWS, messages.first)),
+            "transfer_ms": _null(self._values(Kind.TRANSFERRED, messages.second)),
+            "acquire_ms": _null(table.last(Kind.ACQUIRED, messages.second)[of]),
+            "active_connections": _null(table.last(Kind.ACQUIRED, messages.first)[of]),
+            "keepalives": np.bincount(table.of, kept, len(table.requests)).astype(np.int64)[of],
+        }
+
+    def _outcomes(self) -> tuple[Integers, list[str | None]]:
+        """Return the outcome of each row, and what failed. The first outcome that fits counts."""
+        table, of = self._table, self._row_of
+        error: list[str | None] = [None] * len(of)
+        aborted, failed = np.zeros(len(of), bool), np.zeros(len(of), bool)
+        earliest = np.full(len(table.requests), 2**30, np.int64)  # payload that failed, of each request
+        messages = table.requests.messages
+        for k in np.flatnonzero(np.isin(messages.kind, _ERRORS)).tolist():
+            text, kind = messages.text[k] or b"", messages.kind[k]
+            gone = kind == Kind.DISCONNECTED or (kind == Kind.PROCESSING_ERROR and _is_abort(text))
+            rows = [int(self._row_number[k])]
+            if kind not in (Kind.PROCESSING_ERROR, Kind.DISCONNECTED):
+                rows = self._rows_of(int(table.of[k]))
+            else:
+                earliest[table.of[k]] = min(earliest[table.of[k]], self._place[k])
+                (aborted if gone else failed)[rows[0]] |= rows[0] >= 0
+            for row in rows:
+                if row >= 0 and error[row] is None:
+                    error[row] = _error(text)
+        answered = self._values(Kind.ROWS, messages.second) >= 0
+
+        def has(*kinds: Kind) -> NDArray[np.bool_]:
+            return table.has(*kinds)[of]
+
+        conditions: list[tuple[Outcome, Any]] = [
+            (Outcome.REJECTED, has(Kind.REJECTED)),
+            (Outcome.REFUSED, has(Kind.INIT_ERROR)),
+            (Outcome.NOT_MODIFIED_CACHED, has(Kind.NOT_MODIFIED_CACHED)),
+            (Outcome.NOT_MODIFIED, has(Kind.NOT_MODIFIED)),
+            (Outcome.DISCONNECTED, aborted),
+            (Outcome.PROCESSING_ERROR, failed),
+            (Outcome.NOT_ACQUIRED, has(Kind.ACQUIRE_ERROR) & ~answered),
+            (Outcome.LAST_MODIFIED, has(Kind.TIME_ERROR, Kind.CACHED_TIME_ERROR) & ~answered),
+            (Outcome.SERVED, answered),
+            (Outcome.INTERNAL_ERROR, has(Kind.INTERNAL_ERROR, Kind.FATAL)),
+            (Outcome.NOT_REACHED, self._payload > earliest[of]),
+            (Outcome.UNFINISHED, ~has(Kind.STOP)),
+        ]
+        return (
+            np.select([condition for _, condition in conditions], [o for o, _ in conditions], Outcome.UNKNOWN),
+            error,
+        )
+
+    def _rows_of(self, request: int) -> list[int]:
+        low, high = np.searchsorted(self._row_of, [request, request + 1])
+        return list(range(int(low), int(high)))
+
+
+def _is_abort(text: bytes) -> bool:
+    """Whether the trace of an error begins with the exception of a client that went away (before 3.30)."""
+    _, _, trace = text.partition(b"\n")
+    return _ABORTED in (trace.partition(b"\n")[0] or text)
+
+
+def _error(text: bytes) -> str | None:
+    """Return Oracle's number of an error, or the class of the exception; nothing that could be personal."""
+    head = text[:4_000]
+    found = _ORACLE.search(head)
+    if found is not None:
+        return found[0].decode()
+    named = _CLASS.search(head.partition(b":")[2])
+    return None if named is None else named[1].decode("ascii", "backslashreplace")[:100]
+
+
+def _from_url(start: Start | None) -> list[bytes]:
+    """Return the SQL in the URL of a request whose SQL lines are missing or cut."""
+    if start is None or not start.query:
+        return []
+    try:
+        request = decode_request(start.query.decode("ascii", "backslashreplace"))
+    except RequestUrlError:
+        return []
+    return [sql.encode("utf-8", "surrogatepass") for sql in request.sql]
+
+
+def _of_queries(asked: Sequence[tuple[Asked, int]]) -> dict[str, Any]:
+    """Return the columns of what was asked."""
+    columns: dict[str, Callable[[Asked], Any]] = {
+        "db": lambda one: one.db,
+        "schema": lambda one: one.schema,
+        "node_id": lambda one: one.node_id,
+        "nodefullpath": lambda one: one.node,
+        "tag_id": lambda one: one.tag_id,
+        "tagname": lambda one: one.tag,
+        "since": lambda one: one.since,
+        "until": lambda one: one.until,
+        "queryiov": lambda one: one.width,
+        "channel": lambda one: one.channel,
+        "fingerprint": lambda one: one.fingerprint,
+    }
+    found: dict[str, Any] = {name: [value(one) for one, _ in asked] for name, value in columns.items()}
+    return found | {"sqlhash": [number for _, number in asked]}
+
+
+def _named(names: Sequence[str], codes: Integers) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array(codes.astype(np.int32)), pa.array(names, pa.string()))
+
+
+def _null(values: Integers) -> pa.Array:
+    """Return the values; negative ones are null."""
+    return pa.array(values, mask=values < 0)
+
+
+def _array(values: Any, type_: pa.DataType) -> pa.Array:
+    """Return a column of its type."""
+    if type_ == TIME:
+        return pa.array(values, pa.int64()).cast(TIME)
+    if isinstance(values, pa.Array):
+        return values if values.type == type_ else values.cast(type_)
+    if type_ == NAME:
+        return pa.array(values, pa.string()).dictionary_encode()
+    return pa.array(values, type_)

@@ -1,0 +1,509 @@
+"""From blocks of lines to messages: which lines begin one, who wrote it when, and of what kind it is.
+
+Nothing here goes line by line. The bytes of a block are an array, and each step works on all lines at once: where lines
+begin, whether the fixed signs of a time stand where they must, the digits of times and numbers. A loop over regular
+expressions does the same ten times more slowly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
+from frontierlab.rawlogs.servlet.messages import PREFIXES, WITH_TEXT, WITH_TRACE, Kind, kind_of
+
+__all__ = ["Messages", "Scanner"]
+
+Integers = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+_NAME = 80  # longest name of a server
+_ZONE = 24  # longest name of a time zone
+_HEADS = (8, 24, 64)  # bytes by which messages are told apart: if few do not tell, more
+_UNCLEAR = -1
+_REMEMBERED = 100_000  # beginnings of messages
+_TAIL = 112  # bytes behind the end of a block that windows may reach
+_OPEN = 4 * 2**20  # a longer message is cut
+_STAMP = b"dd/dd/dd dd:dd:dd.ddd "
+_LOGBACK = b"dddd-dd-dd dd:dd:dd,ddd "
+_DIGITS = np.array([k for k, sign in enumerate(_STAMP) if sign == ord("d")])
+_SIGNS = np.array([k for k, sign in enumerate(_STAMP) if sign != ord("d")])
+_SIGN_VALUES = np.frombuffer(_STAMP, np.uint8)[_SIGNS]
+_TRACED = np.zeros(64, bool)
+_TRACED[list(WITH_TRACE)] = True
+_TOLD = np.zeros(64, bool)
+_TOLD[list(WITH_TEXT)] = True
+NOT_SET = "not_set"
+
+
+@dataclass
+class Messages:
+    """Messages of a log, in the order of its lines; all arrays have one entry per message.
+
+    Parameters
+    ----------
+    place
+        The number of the message's line among all lines of the log, from 0.
+    file, line
+        The number of its file in the log, and of its first line there, from 1.
+    server
+        The number of the server's name.
+    request
+        The id of the request; -1 if the servlet itself says it.
+    time, offset
+        UTC in milliseconds since the epoch; and minutes that the log's zone was ahead of UTC.
+    zone
+        The number of the zone's name.
+    kind
+        A `Kind`.
+    first, second
+        Numbers in the message; -1 if there is none: of a start and a stop the threads, and of a stop the ms; of rows
+        the rows and their size; of an acquired connection the active ones and the ms; of a finished query and of
+        transferred data the ms; of an error the number of the payload.
+    text
+        The text of messages that are `WITH_TEXT`, with the further lines; otherwise None.
+    """
+
+    place: Integers
+    file: Integers
+    line: Integers
+    server: Integers
+    request: Integers
+    time: Integers
+    offset: Integers
+    zone: Integers
+    kind: Integers
+    first: Integers
+    second: Integers
+    text: NDArray[Any]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, which: NDArray[Any]) -> Messages:
+        """Return some of the messages: those that a mask or a list of numbers names."""
+        return Messages(*(getattr(self, one.name)[which] for one in fields(self)))
+
+    @classmethod
+    def empty(cls) -> Messages:
+        """Return no messages."""
+        return cls(*(np.zeros(0, object if one.name == "text" else np.int64) for one in fields(cls)))
+
+    @classmethod
+    def together(cls, first: Messages, second: Messages) -> Messages:
+        """Return the messages of both, those of the first before."""
+        if not len(first):
+            return second
+        return cls(*(np.concatenate([getattr(first, one.name), getattr(second, one.name)]) for one in fields(cls)))
+
+
+class _Names:
+    """Numbers for names that are bytes in a block."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._numbers: dict[bytes, int] = {}
+
+    def number(self, name: bytes) -> int:
+        found = self._numbers.get(name)
+        if found is None:
+            found = self._numbers[name] = len(self.names)
+            self.names.append(name.decode("utf-8", "backslashreplace"))
+        return found
+
+    def of(self, data: Bytes, begin: Integers, length: Integers) -> Integers:
+        """Return the numbers of many names; equal ones are looked up once."""
+        if not len(begin):
+            return np.zeros(0, np.int64)
+        codes, examples = _distinct(data, begin, length)
+        known = [self.number(data[begin[k] : begin[k] + length[k]].tobytes()) for k in examples.tolist()]
+        return np.array(known, np.int64)[codes]
+
+
+class Scanner:
+    """Reads the blocks of one log, in order.
+
+    Parameters
+    ----------
+    aside
+        Gets the lines that are no part of a message.
+    """
+
+    def __init__(self, aside: SetAside) -> None:
+        self.counts = LineCounts()
+        self.servers, self.zones = _Names(), _Names()
+        self.files: list[Path] = []
+        self._aside = aside
+        self._kinds: dict[bytes, int] = {}
+        self._rest: tuple[bytes, int] = (b"", 0)  # the last message of the block before, and its line
+        self._open: Kind | None = None  # the kind of a message at the end of a file that goes on in the next one
+
+    def read(self, block: Block, *, last: bool) -> Messages:
+        """Return the messages of a block; the last one waits for the next block of its file.
+
+        Parameters
+        ----------
+        block
+            The next lines.
+        last
+            Whether it is the last block of its file.
+        """
+        if not self.files or self.files[-1] != block.file:
+            self.files.append(block.file)
+            self._rest = (b"", 0)
+        rest, line = self._rest
+        data, first = rest + block.data, line if rest else block.first
+        return self._scan(data, first, block.cut, last=last)
+
+    def _scan(self, data: bytes, first: int, cut: tuple[int, ...], *, last: bool) -> Messages:
+        view = np.frombuffer(data + bytes(_TAIL), np.uint8)
+        feeds = np.flatnonzero(view[: len(data)] == 10)
+        begin = np.concatenate([[0], feeds[:-1] + 1]).astype(np.int64)
+        heads = _heads(view, begin, feeds)
+        own = np.flatnonzero(heads.found)
+        if cut:
+            own = own[~np.isin(own + first, cut)]
+        ends = _message_ends(own, len(begin))
+        self._rest = (b"", 0)
+        if not last and len(own) and len(data) - begin[own[-1]] < _OPEN:
+            here = int(own[-1])  # the last message may go on in the next block
+            self._rest = (data[begin[here] :], first + here)
+            own, ends, begin, feeds = own[:-1], ends[:-1], begin[:here], feeds[:here]
+        heads = heads.take(own)
+        messages = self._messages(view, begin, feeds, heads, own, first)
+        self._account(data, view, messages, heads.message, own, ends, begin, feeds, first, cut, last=last)
+        return messages
+
+    def _messages(
+        self, view: Bytes, begin: Integers, feeds: Integers, heads: _Heads, own: Integers, first: int
+    ) -> Messages:
+        kind = self._kinds_of(view, heads.message, feeds[own])
+        kind[(heads.request < 0) & (kind != Kind.INITIALIZING)] = Kind.SERVER
+        numbers = _numbers(view, heads.message, kind)
+        return Messages(
+            place=self.counts.lines + own,
+            file=np.full(len(own), len(self.files) - 1, np.int64),
+            line=first + own,
+            server=self.servers.of(view, begin[own], heads.name),
+            request=heads.request,
+            time=heads.time,
+            offset=heads.offset,
+            zone=self.zones.of(view, heads.zone_at, heads.zone),
+            kind=kind,
+            first=numbers[0],
+            second=numbers[1],
+            text=np.full(len(own), None, object),
+        )
+
+    def _kinds_of(self, view: Bytes, at: Integers, feeds: Integers) -> Integers:
+        """Return the kinds of messages. Their first bytes tell most apart; equal ones are looked up once."""
+        kinds = np.full(len(at), _UNCLEAR, np.int64)
+        for width in _HEADS:
+            rows = np.flatnonzero(kinds == _UNCLEAR)
+            if not len(rows):
+                break
+            length = np.minimum(feeds[rows] - at[rows], width)
+            codes, examples = _distinct(view, at[rows], length)
+            heads = [view[at[rows[k]] : at[rows[k]] + length[k]].tobytes() for k in examples.tolist()]
+            kinds[rows] = np.array([self._kind_of_head(head, width) for head in heads], np.int64)[codes]
+        return kinds
+
+    def _kind_of_head(self, head: bytes, width: int) -> int:
+        """Return the kind of messages that begin so; `_UNCLEAR` if a longer beginning can tell them apart."""
+        kind = self._kinds.get(head)
+        if kind is None:
+            longer = len(head) == width < _HEADS[-1] and any(prefix.startswith(head) for prefix, _ in PREFIXES)
+            kind = _UNCLEAR if longer else int(kind_of(head))
+            if len(self._kinds) < _REMEMBERED:
+                self._kinds[head] = kind
+        return kind
+
+    def _account(
+        self,
+        data: bytes,
+        view: Bytes,
+        messages: Messages,
+        at: Integers,
+        own: Integers,
+        ends: Integers,
+        begin: Integers,
+        feeds: Integers,
+        first: int,
+        cut: tuple[int, ...],
+        *,
+        last: bool,
+    ) -> None:
+        """Give further lines to their messages, set the others aside, and keep the texts that are read."""
+        total = len(begin)
+        empty = np.flatnonzero(begin == feeds)
+        closed = np.flatnonzero((feeds > begin) & (view[feeds - 1] == ord("]")))
+        upto = own + 1  # the line behind the last one of each message
+        traced = np.flatnonzero(_TRACED[messages.kind] & (ends > own + 1))
+        upto[traced] = _through(empty, own[traced] + 1, ends[traced])
+        lines = np.flatnonzero((messages.kind == Kind.SQL) & (ends > own + 1))
+        lines = lines[view[feeds[own[lines]] - 1] != ord("]")]
+        upto[lines] = _through(closed, own[lines] + 1, ends[lines])
+        for k in np.flatnonzero(_TOLD[messages.kind]).tolist():
+            messages.text[k] = data[at[k] : feeds[upto[k] - 1]]
+        goes_on = self._continued(own, empty, closed, total)
+        outside = np.ones(total, bool)
+        outside[:goes_on] = False
+        steps = np.zeros(total + 1, np.int64)
+        np.add.at(steps, own, 1)
+        np.add.at(steps, upto, -1)
+        outside &= np.cumsum(steps)[:total] == 0
+        logback = outside & _logback(view, begin)
+        outside &= ~logback
+        if cut:
+            outside[[number - first for number in cut if 0 <= number - first < total]] = True
+        self._set_aside(data, np.flatnonzero(outside), begin, feeds, first, cut)
+        self._open = None
+        if last and len(own) and upto[-1] == total:
+            ended = view[feeds[-1] - 1] == ord("]") if messages.kind[-1] == Kind.SQL else begin[-1] == feeds[-1]
+            if (messages.kind[-1] == Kind.SQL or _TRACED[messages.kind[-1]]) and not ended:
+                self._open = Kind(int(messages.kind[-1]))
+        aside = int(outside.sum())
+        self.counts.lines += total
+        used = len(own) + int(logback.sum())
+        self.counts.used += used
+        self.counts.continuations += total - used - aside
+
+    def _continued(self, own: Integers, empty: Integers, closed: Integers, total: int) -> int:
+        """Return how many lines at the beginning belong to the last message of the file before."""
+        if self._open is None:
+            return 0
+        before = np.array([own[0] if len(own) else total])
+        ends = closed if self._open == Kind.SQL else empty
+        return int(_through(ends, np.array([0]), before)[0])
+
+    def _set_aside(
+        self, data: bytes, outside: Integers, begin: Integers, feeds: Integers, first: int, cut: tuple[int, ...]
+    ) -> None:
+        reasons = {number - first: "longer than 4 MiB" for number in cut}
+        plain = "not a line of a servlet"
+        for done, k in enumerate(outside.tolist()):
+            reason = reasons.get(k, plain)
+            if reason is plain and not self._aside.wants(plain):
+                rest = [reasons.get(other, plain) for other in outside[done:].tolist()]
+                for name in set(rest):
+                    self._aside.count(name, rest.count(name))
+                    self.counts.set_aside[name] += rest.count(name)
+                return
+            self._aside.add(reason, self.files[-1], first + k, data[begin[k] : min(feeds[k], begin[k] + 2_000)])
+            self.counts.set_aside[reason] += 1
+
+
+def _message_ends(own: Integers, total: int) -> Integers:
+    """Return for each line that begins a message the next such line, or the end."""
+    return np.concatenate([own[1:], [total]]).astype(np.int64) if len(own) else own
+
+
+def _through(ends: Integers, begin: Integers, before: Integers) -> Integers:
+    """Return the line behind the first of `ends` from `begin` on, but at most `before`."""
+    if not len(ends):
+        return before
+    at = np.searchsorted(ends, begin)
+    found = np.where(at < len(ends), ends[np.minimum(at, len(ends) - 1)] + 1, before)
+    return np.minimum(found, before)
+
+
+@dataclass
+class _Heads:
+    """What stands before the message in lines, and whether it stands there."""
+
+    found: Mask
+    name: Integers
+    zone_at: Integers
+    zone: Integers
+    time: Integers
+    offset: Integers
+    request: Integers
+    message: Integers
+
+    def take(self, which: Integers) -> _Heads:
+        return _Heads(*(getattr(self, one.name)[which] for one in fields(self)))
+
+
+def _heads(view: Bytes, begin: Integers, feeds: Integers) -> _Heads:
+    """Read the heads of lines: ``<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> <id> [<File.java> +<line> ]``."""
+    count = len(begin)
+    name = _length(view, begin, _NAME)
+    at = np.minimum(begin + name + 1, len(view) - _TAIL)
+    stamp = _windows(view, at, len(_STAMP))
+    digits = stamp[:, _DIGITS] - 48
+    found = (name > 0) & (feeds - begin > 40) & (stamp[:, _SIGNS] == _SIGN_VALUES).all(1) & (digits < 10).all(1)
+    rows = np.flatnonzero(found)
+    good = at[rows]
+    zone_at = good + len(_STAMP)
+    zone = _length(view, zone_at, _ZONE)
+    shift = _windows(view, zone_at + zone + 1, 6)
+    sign = np.where(shift[:, 0] == ord("-"), -1, 1)
+    hours = shift[:, 1:5].astype(np.int64) - 48
+    fine = (
+        (zone > 0)
+        & np.isin(shift[:, 0], (ord("+"), ord("-")))
+        & (shift[:, 5] == 32)
+        & ((hours >= 0) & (hours < 10)).all(1)
+    )
+    offset = sign * ((hours[:, 0] * 10 + hours[:, 1]) * 60 + hours[:, 2] * 10 + hours[:, 3])
+    time, real = _times(digits[rows].astype(np.int64))
+    after = zone_at + zone + 7
+    request, message, is_id = _ids(view, np.minimum(after, len(view) - _TAIL))
+    fine &= real & is_id & (message <= feeds[rows]) & (np.abs(offset) < 24 * 60)
+    message = np.minimum(_past_place(view, message, feeds[rows]), feeds[rows])
+    found[rows] = fine
+
+    def whole(values: Integers) -> Integers:
+        wide = np.zeros(count, np.int64)
+        wide[rows] = values
+        return wide
+
+    columns = (zone_at, zone, time - offset * 60_000, offset, request, message)
+    return _Heads(found, name, *(whole(values) for values in columns))
+
+
+def _logback(view: Bytes, begin: Integers) -> Mask:
+    """Whether lines begin with the time that logback prints: those of a servlet of 2025 repeat its other lines."""
+    stamp = _windows(view, begin, len(_LOGBACK))
+    is_digit = (stamp >= ord("0")) & (stamp <= ord("9"))
+    wanted = np.frombuffer(_LOGBACK, np.uint8)
+    fits: Mask = np.logical_and.reduce(np.where(wanted == ord("d"), is_digit, stamp == wanted), axis=1)
+    return fits
+
+
+def _times(digits: Integers) -> tuple[Integers, Mask]:
+    """Return ms since the epoch from the digits of ``MMddyyHHmmssSSS``, and whether it is a time."""
+    pair = digits[:, 0:12:2] * 10 + digits[:, 1:12:2]
+    month, day, year, hour, minute, second = (pair[:, k] for k in range(6))
+    real = (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 61)
+    safe = np.where(real, month, 1)
+    months = ((2000 + year - 1970) * 12 + safe - 1).astype("datetime64[M]")
+    days = months.astype("datetime64[D]").astype(np.int64) + day - 1
+    real &= days < (months + 1).astype("datetime64[D]").astype(np.int64)
+    millis = digits[:, 12] * 100 + digits[:, 13] * 10 + digits[:, 14]
+    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1_000 + millis, real
+
+
+def _ids(view: Bytes, at: Integers) -> tuple[Integers, Integers, Mask]:
+    """Return the ids of requests (-1 for the servlet itself), where messages begin, and whether an id stands there."""
+    is_request = (view[at] == ord("i")) & (view[at + 1] == ord("d")) & (view[at + 2] == ord("="))
+    number, behind = _number(view, np.where(is_request, at + 3, len(view) - 1))
+    is_request &= number >= 0
+    keepalive = is_request & (view[behind] == ord("-"))
+    behind = np.where(keepalive, behind + 3, behind)
+    words = _length(view, at, 40)
+    is_init = ~is_request & (words > 0) & (view[at] == ord("F")) & (view[at + 8] == ord("I"))
+    behind = np.where(is_request, behind, at + words)
+    known = (is_request | is_init) & (view[behind] == 32)
+    message = behind + 1
+    message += view[np.minimum(message, len(view) - 1)] == 32  # servlets 3.19 to 3.22 print two blanks
+    return np.where(is_request, number, -1), message, known
+
+
+def _past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
+    """Return where messages begin behind ``<File.java> +<line> ``, which high verbosity prints."""
+    message = np.minimum(message, len(view) - _TAIL)
+    word = _length(view, message, 60)
+    end = message + word
+    java = word > 5
+    for back, sign in enumerate(reversed(b".java")):
+        java &= view[np.maximum(end - 1 - back, 0)] == sign
+    java &= view[np.minimum(end + 1, len(view) - 1)] == ord("+")
+    rows = np.flatnonzero(java)
+    if not len(rows):
+        return message
+    number, behind = _number(view, np.minimum(end[rows] + 2, len(view) - 1))
+    good = (number >= 0) & (view[behind] == 32)
+    behind = behind + 1
+    behind += view[np.minimum(behind, len(view) - 1)] == 32
+    moved = message.copy()
+    moved[rows[good]] = behind[good]
+    return moved
+
+
+def _numbers(view: Bytes, message: Integers, kind: Integers) -> tuple[Integers, Integers]:
+    """Return the two numbers of each message; see `Messages`."""
+    first, second = np.full(len(kind), -1, np.int64), np.full(len(kind), -1, np.int64)
+
+    def of(kind_: Kind) -> Integers:
+        return np.flatnonzero(kind == kind_)
+
+    rows = of(Kind.STOP)
+    first[rows], behind = _number(view, message[rows] + len(b"stop threads="))
+    elapsed = view[np.minimum(behind + 1, len(view) - 1)] == ord("e")  # " elapsed msecs=" up to 3.7
+    second[rows], _ = _number(view, behind + np.where(elapsed, len(b" elapsed msecs="), len(b" msecs=")))
+    rows = of(Kind.ROWS)
+    first[rows], behind = _number(view, message[rows] + len(b"rows="))
+    second[rows], _ = _number(view, behind + len(b", full size="))
+    rows = of(Kind.ACQUIRED)
+    first[rows], behind = _number(view, message[rows] + len(b"DB connection acquired active="))
+    second[rows], _ = _number(view, behind + len(b" msecs="))
+    for one, begin in (
+        (Kind.FINISHED, b"DB query finished msecs="),
+        (Kind.TRANSFERRED, b"DB data transferred msecs="),
+    ):
+        rows = of(one)
+        second[rows], _ = _number(view, message[rows] + len(begin))
+    for one, begin in (
+        (Kind.PROCESSING_ERROR, b"Error while processing payload "),
+        (Kind.DISCONNECTED, b"Client disconnected while processing payload "),
+    ):
+        rows = of(one)
+        first[rows], _ = _number(view, message[rows] + len(begin))
+    return first, second
+
+
+def _number(view: Bytes, at: Integers) -> tuple[Integers, Integers]:
+    """Return the numbers that begin at these places, -1 where none does, and the places behind them."""
+    at = np.minimum(at, len(view) - 1)
+    value, behind = np.full(len(at), -1, np.int64), at.copy()
+    rows = np.arange(len(at))
+    for _ in range(18):
+        digit = view[behind[rows]].astype(np.int64) - 48
+        is_digit = (digit >= 0) & (digit < 10)
+        rows, digit = rows[is_digit], digit[is_digit]
+        if not len(rows):
+            break
+        value[rows] = np.maximum(value[rows], 0) * 10 + digit
+        behind[rows] += 1
+    return value, behind
+
+
+def _windows(view: Bytes, at: Integers, width: int) -> NDArray[np.uint8]:
+    """Return the bytes from these places on, one line for each."""
+    return np.lib.stride_tricks.sliding_window_view(view, width)[np.minimum(at, len(view) - width)]
+
+
+def _length(view: Bytes, at: Integers, most: int) -> Integers:
+    """Return how many bytes there are before the next blank; 0 if it is further than `most`."""
+    length = np.zeros(len(at), np.int64)
+    rows = np.arange(len(at))
+    for begin in range(0, most, 16):  # most words are short
+        blanks = _windows(view, at[rows] + begin, 16) == 32
+        there = blanks.any(1)
+        length[rows[there]] = begin + blanks[there].argmax(1)
+        rows = rows[~there]
+        if not len(rows):
+            break
+    return length
+
+
+def _distinct(view: Bytes, begin: Integers, length: Integers) -> tuple[Integers, Integers]:
+    """Number equal byte strings of at most `_NAME` bytes; return the number of each, and an example of each number."""
+    import pandas as pd
+
+    codes = pd.factorize(length)[0]
+    for step in range(0, int(length.max(initial=0)), 8):
+        words = _windows(view, begin + step, 8).copy()
+        words[np.arange(8)[None, :] >= (length - step)[:, None]] = 0
+        of_words, found = pd.factorize(words.view(np.uint64)[:, 0])
+        codes = pd.factorize(codes * len(found) + of_words)[0]
+    examples = np.zeros(codes.max(initial=-1) + 1, np.int64)
+    examples[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return codes.astype(np.int64), examples
