@@ -1,0 +1,161 @@
+"""From the fields of lines to rows: which requests are Frontier's, what they asked for, who asked, what the Squid did."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.squid.asked import Asked
+from frontierlab.rawlogs.squid.clock import Clock
+from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
+from frontierlab.rawlogs.squid.fields import NOTHING
+from frontierlab.rawlogs.squid.identities import (
+    client_column,
+    identity_columns,
+    modified_column,
+    named,
+    worker_column,
+)
+from frontierlab.rawlogs.squid.results import read_result
+from frontierlab.schema import NAME, TIME
+
+__all__ = ["Answers", "dated", "read_answers"]
+
+_OTHERS = (("/cvmfs/", "cvmfs"), ("cache_object:", "manager"), ("/squid-internal-", "manager"))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """The answers of a block of lines.
+
+    Parameters
+    ----------
+    rows
+        The answers to requests for Frontier: the columns of `columns.SQUID_SCHEMA` but those of time, place and line, and
+        ``local_ms``, ``zone`` and ``number`` (of the line in its block, from 0).
+    others
+        Numbers of the other lines, by what they are.
+    results, unknown_results, unreadable
+        Numbers of rows, as in `stored.SquidManifest`.
+    without_task
+        Number of rows without a task.
+    """
+
+    rows: pa.Table
+    others: Counter[str] = field(default_factory=Counter)
+    results: Counter[str] = field(default_factory=Counter)
+    unknown_results: Counter[str] = field(default_factory=Counter)
+    unreadable: Counter[str] = field(default_factory=Counter)
+    without_task: int = 0
+
+
+def read_answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
+    """Return the answers among lines that were read.
+
+    Parameters
+    ----------
+    fields
+        Lines, with the columns of `fields.FIELDS`.
+    asked
+        Decodes requests, each different one once.
+    pseudonyms
+        What replaces personal data.
+    """
+    mine, others = _frontiers(fields)
+    rows = fields.filter(pa.array(mine)) if not mine.all() else fields
+    column = {name: _whole(rows[name]) for name in rows.column_names}
+    requests = asked.columns(column["url"])
+    who = identity_columns(column["identity"], pseudonyms)
+    did, results, unknown = _results(column["tag"])
+    values: dict[str, pa.Array] = {
+        **{name: column[name] for name in ("number", "local_ms", "zone", "status", "wire_bytes", "duration_ms")},
+        **requests.columns,
+        **who,
+        **did,
+        "worker": worker_column(column["ident"]),
+        "client": client_column(column["client"], pseudonyms),
+        "method": named(column["method"], column["method"].dictionary_encode().dictionary.to_pylist()),
+        "modified_since": modified_column(column["modified_since"]),
+    }
+    return Answers(
+        pa.table(values), others, results, unknown, requests.unreadable, values["taskid"].null_count
+    )
+
+
+def dated(answers: Answers, clock: Clock, place: Mapping[str, str | None], first: int) -> pa.Table:
+    """Return rows with the columns of `columns.SQUID_SCHEMA`.
+
+    Parameters
+    ----------
+    answers
+        The answers of a block of lines. Blocks of a file are given in order.
+    clock
+        The clock of the file.
+    place
+        The columns ``squid``, ``computingsite`` and ``file``, which are the same for all rows.
+    first
+        The number of the first line of the block in its file.
+    """
+    rows = answers.rows
+    ends = clock.to_utc(np.asarray(_whole(rows["local_ms"])), _whole(rows["zone"]))
+    starts = ends - np.asarray(_whole(rows["duration_ms"]))
+    columns = {name: rows[name] for name in rows.column_names}
+    columns |= {"time": pa.array(starts).cast(TIME), "end_time": pa.array(ends).cast(TIME)}
+    columns |= {"line": pa.array(np.asarray(_whole(rows["number"])) + first)}
+    zeros = pa.array(np.zeros(rows.num_rows, dtype=np.int32))
+    for name, value in place.items():
+        known = pa.DictionaryArray.from_arrays(zeros, pa.array([value or ""]))
+        columns[name] = known if value is not None else pa.nulls(rows.num_rows, NAME)
+    return pa.table([columns[name] for name in SQUID_SCHEMA.names], schema=SQUID_SCHEMA)
+
+
+def _frontiers(fields: pa.Table) -> tuple[NDArray[np.bool_], Counter[str]]:
+    """Return which lines are requests for Frontier, and the numbers of the others by what they are."""
+    url, method = _whole(fields["url"]), _whole(fields["method"])
+    named_so = pc.match_substring_regex(url, r"[/?&]type=(frontier_|cert_request)")
+    mine = np.asarray(pc.or_(named_so, pc.not_equal(_whole(fields["identity"]), NOTHING)).to_numpy(zero_copy_only=False))
+    others: Counter[str] = Counter()
+    if not mine.all():
+        left = pa.array(~mine)
+        different = pc.value_counts(pa.table([url.filter(left), method.filter(left)], ["url", "method"]).to_struct_array())
+        for one in different.to_pylist() if isinstance(different, pa.Array) else []:
+            others[_kind(one["values"]["url"], one["values"]["method"])] += one["counts"]
+    return mine.astype(bool), others
+
+
+def _kind(url: str, method: str) -> str:
+    if method == "CONNECT":
+        return "tunnel"
+    return next((kind for part, kind in _OTHERS if part in url), "other")
+
+
+def _results(tags: pa.Array) -> tuple[dict[str, pa.Array], Counter[str], Counter[str]]:
+    """Return the columns of what the Squid did, and the numbers of results: all, and the unknown ones."""
+    encoded = tags.dictionary_encode()
+    found = [read_result(*text.split(":", 1)) for text in encoded.dictionary.to_pylist()]
+    counts = np.bincount(np.asarray(encoded.indices), minlength=len(found)).tolist()
+    results: Counter[str] = Counter()
+    unknown: Counter[str] = Counter()
+    for one, count in zip(found, counts, strict=True):
+        results[one.result] += count
+        if one.result_class == "unknown":
+            unknown[one.result] += count
+    columns: dict[str, pa.Array] = {
+        name: named(tags, [getattr(one, name) for one in found])
+        for name in ("result", "result_class", "ending", "hierarchy", "peer")
+    }
+    for name in ("collapsed", "squid_hit", "sent_on"):
+        columns[name] = pa.array([getattr(one, name) for one in found], pa.bool_()).take(encoded.indices)
+    return columns, results, unknown
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array."""
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column

@@ -1,0 +1,41 @@
+"""The fields of a line of a Squid's access log, as columns, whatever its format."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+__all__ = ["FIELDS", "FORMATS", "NATIVE_ZONE", "NOTHING"]
+
+FORMATS = ("two", "three", "three with cvmfs", "native")
+"""The formats, named after their quoted fields.
+
+``two``: the Frontier id, and If-Modified-Since. ``three``: the Frontier id, Referer, User-Agent. ``three with cvmfs``:
+the same with milliseconds, and the first field also holds what a CVMFS client says of itself; an absent half is ``-``.
+``native``: Squid's default, without quoted fields.
+"""
+
+NATIVE_ZONE = "epoch"
+"""The ``zone`` of lines whose time counts from the epoch."""
+
+NOTHING = "-"
+"""What Squid writes for a field without a value."""
+
+FIELDS = pa.schema(
+    [
+        ("number", pa.int64()),  # of the line in its block, from 0
+        ("format", pa.string()),
+        ("client", pa.string()),
+        ("ident", pa.string()),  # or kidN, the worker
+        ("local_ms", pa.int64()),  # end of the answer by the clock on the wall; ms since 1970-01-01T00:00 there
+        ("zone", pa.string()),  # as written, such as +0000; `NATIVE_ZONE` if local_ms is UTC
+        ("method", pa.string()),
+        ("url", pa.string()),
+        ("status", pa.int64()),
+        ("wire_bytes", pa.int64()),
+        ("tag", pa.string()),  # such as TCP_HIT:HIER_NONE
+        ("duration_ms", pa.int64()),
+        ("identity", pa.string()),  # the Frontier id, or -
+        ("modified_since", pa.string()),  # or -
+    ]
+)
+"""The columns of lines as they were read. A row is a line."""

@@ -1,0 +1,441 @@
+"""Squid logs on the disk: a folder of Parquet parts with a manifest, written in one go."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from frontierlab._version import __version__
+from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import dataset_path
+from frontierlab.storage.locks import writing
+from frontierlab.util.files import reason, scratch_folder, sync, write_text
+from frontierlab.util.times import from_milliseconds
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "PartWriter",
+    "SquidLogs",
+    "SquidManifest",
+    "SquidSource",
+    "as_squid_logs",
+    "creating_squid_logs",
+    "delete_squid_logs",
+    "list_squid_logs",
+    "open_squid_logs",
+    "squid_logs_path",
+]
+
+SMALL_SHARE = 0.01
+"""If a larger share of lines was set aside, that is the first thing that the logs say of themselves."""
+
+MALFORMED = "set-aside.ndjson"
+_MANIFEST = "manifest.json"
+_PART_ROWS = 4_000_000
+_GROUP_ROWS = 122_880  # rows; DuckDB's own default
+_PLAIN = {"cache_key", "line", "end_time", "time", "wire_bytes", "duration_ms", "pandaid", "since", "until"}
+
+
+class SquidManifest(BaseModel):
+    """What Squid logs say of themselves; stored as ``manifest.json``. There is none before they are complete.
+
+    Parameters
+    ----------
+    format
+        The format of the manifest and the files.
+    name, created
+        The name; when they were read, ISO 8601, UTC.
+    request
+        The arguments of the reader.
+    files
+        The files in the order of reading, each with its Squid, site and counts of lines.
+    lines
+        Lines: ``lines = used + continuations + set_aside``, always; see `frontierlab.rawlogs.lines.LineCounts`.
+    others
+        Used lines that are no requests for Frontier, by what they are: ``cvmfs``, ``tunnel``, ``manager``, ``other``.
+        They are counted and not stored: the rows are the other used lines.
+    rows, without_task
+        The answers to requests for Frontier; and how many of them name no task.
+    results
+        Numbers of answers by result tag, as logged.
+    unknown_results
+        Those of them whose tag is not known.
+    unreadable
+        Numbers of requests whose URL cannot be decoded, by reason.
+    since, until
+        Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
+    notes
+        Sentences that a reader of the figures should know.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    format: Literal[1] = 1
+    frontierlab: str = __version__
+    name: str
+    created: str
+    request: dict[str, Any] = Field(default_factory=dict)
+    files: list[dict[str, Any]] = Field(default_factory=list)
+    lines: dict[str, Any] = Field(default_factory=dict)
+    others: dict[str, int] = Field(default_factory=dict)
+    rows: int = 0
+    without_task: int = 0
+    results: dict[str, int] = Field(default_factory=dict)
+    unknown_results: dict[str, int] = Field(default_factory=dict)
+    unreadable: dict[str, int] = Field(default_factory=dict)
+    since: int | None = None
+    until: int | None = None
+    notes: list[str] = Field(default_factory=list)
+
+
+class SquidLogs:
+    """Named answers of Squids to requests for Frontier, stored as Parquet parts in a folder of their own.
+
+    `frontierlab.rawlogs.read_squid_logs` makes them, `open_squid_logs` opens them. A row is one answer of a Squid;
+    columns, types and units are those of `frontierlab.rawlogs.squid.columns`. This is no `frontierlab.Dataset`: a row
+    there is a query that reached a Frontier server, and most answers of a Squid never do.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    settings
+        What questions are answered with: memory, threads, folder for intermediate results. By default ``Settings()``.
+
+    Raises
+    ------
+    DatasetError
+        The folder holds no Squid logs, or its manifest is damaged.
+    """
+
+    def __init__(self, path: Path, settings: Settings | None = None) -> None:
+        self.path, self.settings = path, settings or Settings()
+        try:
+            self.manifest = SquidManifest.model_validate_json((path / _MANIFEST).read_bytes())
+        except FileNotFoundError:
+            raise DatasetError(f"{path} holds no Squid logs: it has no {_MANIFEST}.") from None
+        except OSError as error:
+            raise DatasetError(f"{path / _MANIFEST} cannot be read: {error.strerror}.") from error
+        except ValidationError as error:
+            raise DatasetError(f"{path / _MANIFEST} is damaged: {error.errors()[0]['msg']}.") from error
+
+    def __repr__(self) -> str:
+        m = self.manifest
+        text = f"<SquidLogs {self.name}: {m.rows:,} answers of {len(self.squids)} Squids, in {self.path}>"
+        return "\n".join([*([m.notes[0]] if self.share_set_aside > SMALL_SHARE else []), text])
+
+    @property
+    def name(self) -> str:
+        """The name, which is also the name of the folder."""
+        return self.path.name
+
+    @property
+    def squids(self) -> list[str]:
+        """The names of the Squids, in order."""
+        return sorted({one["squid"] for one in self.manifest.files})
+
+    @property
+    def share_set_aside(self) -> float:
+        """The share of the lines that could not be read; 0 without lines."""
+        lines = self.manifest.lines
+        return sum(lines["set_aside"].values()) / lines["lines"] if lines.get("lines") else 0.0
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that a reader of the figures should know; the most important first."""
+        return [*self.manifest.notes]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the rows."""
+        return SQUID_SCHEMA
+
+    def files(self) -> list[Path]:
+        """Return the Parquet files.
+
+        Raises
+        ------
+        DatasetError
+            The logs were deleted or replaced, or files are missing or damaged.
+        """
+        found = sorted((self.path / "parts").glob("*.parquet"))
+        try:
+            rows = sum(pq.read_metadata(file).num_rows for file in found)
+        except (OSError, pa.ArrowInvalid) as error:
+            raise DatasetError(f"The Squid logs {self.name} are damaged: {error}. Read the log files again.") from error
+        if rows != self.manifest.rows:
+            raise DatasetError(
+                f"The Squid logs {self.name} have {rows:,} of {self.manifest.rows:,} rows: they were deleted or replaced "
+                "since they were opened, or files are missing. Open them again, or read the log files again."
+            )
+        return found
+
+    def to_arrow(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Read the rows into memory, in the order of files and lines.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is no such column.
+        DatasetError
+            As `files` raises it.
+        """
+        unknown = sorted(set(columns or ()) - set(SQUID_SCHEMA.names))
+        if unknown:
+            raise InvalidRequestError(
+                f"Squid logs have no column {', '.join(unknown)}. Their columns: {', '.join(SQUID_SCHEMA.names)}."
+            )
+        wanted = list(columns) if columns is not None else None
+        schema = SQUID_SCHEMA if wanted is None else pa.schema([SQUID_SCHEMA.field(name) for name in wanted])
+        tables = [pq.read_table(file, columns=wanted).cast(schema) for file in self.files()]
+        return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
+
+    def to_pandas(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Read the rows into a data frame, with the types of `frontierlab.Dataset.to_pandas`."""
+        import pandas as pd
+
+        types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
+        frame: pd.DataFrame = self.to_arrow(columns).to_pandas(types_mapper=types.get)
+        return frame
+
+    def malformed(self) -> pd.DataFrame:
+        """Return the lines that were set aside: ``file``, ``line`` (from 1), ``reason`` and ``text``.
+
+        All are counted in the manifest; of many, the first ones are kept. What looks personal in a text was replaced.
+        """
+        import pandas as pd
+
+        file = self.path / MALFORMED
+        columns = {"file": "string", "line": "Int64", "reason": "string", "text": "string"}
+        if not file.exists():
+            return pd.DataFrame({name: pd.Series([], dtype=type_) for name, type_ in columns.items()})
+        return pd.read_json(file, lines=True, dtype=False, convert_dates=False)[[*columns]].astype(columns)
+
+
+SquidSource: TypeAlias = SquidLogs | str | Iterable[SquidLogs | str]
+"""Squid logs, their name, or several of them."""
+
+
+def as_squid_logs(source: SquidSource, settings: Settings | None = None) -> list[SquidLogs]:
+    """Return what a function was given as opened Squid logs; names are looked up in the data folder.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is none of `SquidSource`, or it is empty.
+    DatasetError
+        There are no such Squid logs, or they are damaged.
+    """
+    given = [source] if isinstance(source, SquidLogs | str) else source
+    if not isinstance(given, Iterable) or not all(isinstance(one, SquidLogs | str) for one in (given := list(given))):
+        raise InvalidRequestError(f"{source!r} are no Squid logs: give what read_squid_logs returned, or a name.")
+    if not given:
+        raise InvalidRequestError("No Squid logs were given: give what read_squid_logs returned, or a name.")
+    return [one if isinstance(one, SquidLogs) else open_squid_logs(one, settings) for one in given]
+
+
+def squid_logs_path(name: str, data_dir: Path) -> Path:
+    """Return the folder of the Squid logs with this name in a data folder.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not valid.
+    """
+    return data_dir / "squid_logs" / dataset_path(name, data_dir).name
+
+
+def open_squid_logs(name: str, settings: Settings | None = None) -> SquidLogs:
+    """Open Squid logs by their name.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not valid.
+    DatasetError
+        There are none of this name, or they are damaged.
+    """
+    settings = settings or Settings()
+    path = squid_logs_path(name, settings.data_dir)
+    if not (path / _MANIFEST).exists():
+        names = ", ".join(_names(settings.data_dir)) or "none yet"
+        raise DatasetError(f"There are no Squid logs {name!r} in {path.parent}. Valid: {names}.")
+    return SquidLogs(path, settings)
+
+
+def list_squid_logs(settings: Settings | None = None) -> pd.DataFrame:
+    """List the Squid logs of the data folder.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row is one of them, in the order of names: ``name``, ``rows``, ``squids`` (number), ``since`` and ``until``
+        (times of the first and the last row, UTC), ``created`` (UTC), ``problem`` (why they cannot be opened).
+    """
+    import pandas as pd
+
+    settings = settings or Settings()
+    records = []
+    for name in _names(settings.data_dir):
+        record: dict[str, Any] = {"name": name, "problem": ""}
+        try:
+            logs = SquidLogs(squid_logs_path(name, settings.data_dir), settings)
+        except DatasetError as error:
+            records.append({**record, "problem": str(error)})
+            continue
+        ends = {
+            key: None if moment is None else from_milliseconds(moment)
+            for key, moment in (("since", logs.manifest.since), ("until", logs.manifest.until))
+        }
+        counts = {"rows": logs.manifest.rows, "squids": len(logs.squids), "created": logs.manifest.created}
+        records.append({**record, **counts, **ends})
+    columns = ["name", "rows", "squids", "since", "until", "created", "problem"]
+    frame = pd.DataFrame(records, columns=columns).astype({"rows": "Int64", "squids": "Int64"})
+    for name in ("since", "until", "created"):
+        frame[name] = pd.to_datetime(frame[name], utc=True, format="ISO8601")
+    return frame
+
+
+def delete_squid_logs(name: str, settings: Settings | None = None) -> None:
+    """Delete Squid logs and all their files for good, also damaged ones.
+
+    Raises
+    ------
+    InvalidRequestError
+        The name is not valid.
+    DatasetError
+        There are none of this name, or they are being written. Nothing was removed.
+    """
+    settings = settings or Settings()
+    path = squid_logs_path(name, settings.data_dir)
+    if not path.is_dir():
+        raise DatasetError(f"There are no Squid logs {name!r} in {path.parent}.")
+    with writing(path):
+        (path / _MANIFEST).unlink(missing_ok=True)  # first: what is half deleted cannot be opened
+        shutil.rmtree(path)
+
+
+def _names(data_dir: Path) -> list[str]:
+    return sorted(path.parent.name for path in (data_dir / "squid_logs").glob(f"[!.]*/{_MANIFEST}"))
+
+
+@contextmanager
+def creating_squid_logs(path: Path, finish: Callable[[], SquidManifest]) -> Iterator[Path]:
+    """Yield an empty folder to write in; at the end it gets its manifest and takes the place of `path`, by one rename.
+
+    After an error, whatever it is, nothing of it is left. What a killed process left is removed by the next one.
+
+    Parameters
+    ----------
+    path
+        The folder of the Squid logs.
+    finish
+        Returns the manifest, when the block is done.
+
+    Raises
+    ------
+    DatasetError
+        There are Squid logs already, another process writes them, or the disk does not take them.
+    """
+    if (path / _MANIFEST).exists():
+        raise DatasetError(f"The Squid logs {path.name} exist already. Choose another name, or delete them first.")
+    try:
+        with writing(path), scratch_folder(path.parent, f".{path.name}.writing-") as folder:
+            if any(path.iterdir()):
+                raise DatasetError(f"{path} is not empty. Choose another name, or delete that folder first.")
+            (folder / "parts").mkdir()
+            yield folder
+            write_text(folder / _MANIFEST, finish().model_dump_json(indent=1))
+            folder.rename(path)  # the empty folder that `writing` made
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be written: {reason(error, path)}. Its files were removed. When the cause is gone, repeat "
+            "the call."
+        ) from error
+
+
+class PartWriter:
+    """Writes rows as Parquet parts; use as a context manager: files are flushed to the disk at the end.
+
+    Parameters
+    ----------
+    folder
+        The folder of the parts.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._number, self._rows, self._waiting = folder, 0, 0, 0
+        self._tables: list[pa.Table] = []
+        self._writer: pq.ParquetWriter | None = None
+        self.since: int | None = None
+        self.until: int | None = None
+        self.rows = 0
+
+    def __enter__(self) -> PartWriter:
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        if error is not None:
+            with suppress(OSError, pa.ArrowException):  # keep the first error: a full disk, say, fails here again
+                self._close()
+            return
+        self._write()
+        self._close()
+
+    def write(self, rows: pa.Table) -> None:
+        """Write rows; small tables are gathered."""
+        if not rows.num_rows:
+            return
+        times = pc.min_max(rows["time"].cast(pa.int64())).as_py()
+        self.since = times["min"] if self.since is None else min(self.since, times["min"])
+        self.until = times["max"] if self.until is None else max(self.until, times["max"])
+        self.rows += rows.num_rows
+        self._tables.append(rows)
+        self._waiting += rows.num_rows
+        if self._waiting >= _GROUP_ROWS:
+            self._write()
+
+    def _write(self) -> None:
+        if not self._tables:
+            return
+        rows = pa.concat_tables(self._tables).unify_dictionaries()
+        self._tables, self._waiting = [], 0
+        if self._writer is None:
+            self._path = self._folder / f"{self._number:05d}.parquet"
+            names = [name for name in SQUID_SCHEMA.names if name not in _PLAIN]
+            self._writer = pq.ParquetWriter(self._path, SQUID_SCHEMA, compression="zstd", use_dictionary=names)
+        self._writer.write_table(rows, row_group_size=_GROUP_ROWS)
+        self._rows += rows.num_rows
+        if self._rows >= _PART_ROWS:
+            self._close()
+
+    def _close(self) -> None:
+        if self._writer is not None:
+            writer, self._writer = self._writer, None
+            writer.close()
+            sync(self._path)
+            self._number, self._rows = self._number + 1, 0
+
+
+def now() -> str:
+    """Return the current time, ISO 8601, UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def free_threads() -> int:
+    """Return the number of processors that this process can use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
