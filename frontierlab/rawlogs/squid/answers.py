@@ -1,4 +1,4 @@
-"""From the fields of lines to rows: which requests are Frontier's, what they asked for, who asked, what the Squid did."""
+"""From fields of lines to rows: which requests are Frontier's, what they asked, who asked, what the Squid did."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Answers:
     Parameters
     ----------
     rows
-        The answers to requests for Frontier: the columns of `columns.SQUID_SCHEMA` but those of time, place and line, and
-        ``local_ms``, ``zone`` and ``number`` (of the line in its block, from 0).
+        The answers to requests for Frontier: the columns of `columns.SQUID_SCHEMA` but those of time, place and line,
+        and ``local_ms``, ``zone`` and ``number`` (of the line in its block, from 0).
     others
         Numbers of the other lines, by what they are.
     results, unknown_results, unreadable
@@ -84,9 +84,7 @@ def read_answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answ
         "method": named(column["method"], column["method"].dictionary_encode().dictionary.to_pylist()),
         "modified_since": modified_column(column["modified_since"]),
     }
-    return Answers(
-        pa.table(values), others, results, unknown, requests.unreadable, values["taskid"].null_count
-    )
+    return Answers(pa.table(values), others, results, unknown, requests.unreadable, values["taskid"].null_count)
 
 
 def dated(answers: Answers, clock: Clock, place: Mapping[str, str | None], first: int) -> pa.Table:
@@ -120,20 +118,26 @@ def _frontiers(fields: pa.Table) -> tuple[NDArray[np.bool_], Counter[str]]:
     """Return which lines are requests for Frontier, and the numbers of the others by what they are."""
     url, method = _whole(fields["url"]), _whole(fields["method"])
     named_so = pc.match_substring_regex(url, r"[/?&]type=(frontier_|cert_request)")
-    mine = np.asarray(pc.or_(named_so, pc.not_equal(_whole(fields["identity"]), NOTHING)).to_numpy(zero_copy_only=False))
+    has_id = pc.not_equal(_whole(fields["identity"]), NOTHING)
+    mine = np.asarray(pc.or_(named_so, has_id).to_numpy(zero_copy_only=False))
     others: Counter[str] = Counter()
     if not mine.all():
         left = pa.array(~mine)
-        different = pc.value_counts(pa.table([url.filter(left), method.filter(left)], ["url", "method"]).to_struct_array())
-        for one in different.to_pylist() if isinstance(different, pa.Array) else []:
-            others[_kind(one["values"]["url"], one["values"]["method"])] += one["counts"]
+        others = _kinds(url.filter(left), method.filter(left))
     return mine.astype(bool), others
 
 
-def _kind(url: str, method: str) -> str:
-    if method == "CONNECT":
-        return "tunnel"
-    return next((kind for part, kind in _OTHERS if part in url), "other")
+def _kinds(urls: pa.Array, methods: pa.Array) -> Counter[str]:
+    """Return the numbers of requests that are not Frontier's, by what they are."""
+    found: Counter[str] = Counter()
+    left = np.asarray(pc.not_equal(methods, "CONNECT").to_numpy(zero_copy_only=False), dtype=bool)
+    found["tunnel"] = len(left) - int(left.sum())
+    for part, kind in _OTHERS:
+        these = left & np.asarray(pc.match_substring(urls, part).to_numpy(zero_copy_only=False), dtype=bool)
+        found[kind] += int(these.sum())
+        left &= ~these
+    found["other"] = int(left.sum())
+    return +found
 
 
 def _results(tags: pa.Array) -> tuple[dict[str, pa.Array], Counter[str], Counter[str]]:

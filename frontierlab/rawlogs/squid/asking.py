@@ -55,7 +55,7 @@ class SquidFilter(Protocol):
 def ask_squids(
     logs: list[SquidLogs], statement: str, args: Mapping[str, Any] | None = None, *, description: str
 ) -> pd.DataFrame:
-    """Run one of frontierlab's own statements over Squid logs, the table ``{logs}``; see `frontierlab.engines.duck.run`.
+    """Run one of frontierlab's own statements over Squid logs, the table ``{logs}``, as `frontierlab.engines.duck.run`.
 
     ``attrs["answered"]`` of the frame is `frontierlab.engines.asking.Answered`.
     """
@@ -116,7 +116,7 @@ def as_squid_filter(build: Callable[..., Question]) -> SquidFilter:
         raw = ask_squids(opened, statement.text, statement.args, description=name)
         frame = question.answer([raw], found)
         frame.attrs = {"filter": name, "selection": found.in_words(), ANSWERED: raw.attrs[ANSWERED]}
-        frame.attrs |= dict(question.facts)
+        frame.attrs.update(question.facts)
         frame.attrs["notes"] = notes_of(opened)
         if "without_task" in frame:
             none, all_ = int(frame["without_task"].sum()), int(frame["requests"].sum())

@@ -78,9 +78,9 @@ class Clock:
         names, codes = encoded.dictionary.to_pylist(), np.asarray(encoded.indices)
         offsets = np.array([_written(name) for name in names], dtype=np.int64)[codes]
         literal = np.array([name == LITERAL for name in names], dtype=bool)[codes]
+        found: Numbers = local_ms - offsets
         if self._hidden is UTC or not literal.any():
-            return local_ms - offsets
-        found = local_ms - offsets
+            return found
         found[literal] = self._hidden_to_utc(local_ms[literal])
         return found
 
@@ -91,14 +91,14 @@ class Clock:
         twice = first > second
         if not twice.any():
             self._second_pass, self._latest = False, -1
-            return local - first
+            return np.asarray(local - first)
         self.unsure += int(twice.sum())
         inside = local[twice]
         running = np.maximum.accumulate(np.maximum(inside, self._latest))
         later = self._second_pass | np.logical_or.accumulate(running - inside >= _BACK)
         self._second_pass, self._latest = bool(later[-1]), int(running[-1])
         first[twice] = np.where(later, second[twice], first[twice])
-        return local - first
+        return np.asarray(local - first)
 
 
 def _written(zone: str) -> int:

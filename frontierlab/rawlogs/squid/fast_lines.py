@@ -1,7 +1,7 @@
 """Lines of Squid's access logs, many at a time: columns that are cut out of a whole block of lines.
 
-A line is cut at its quotes, and the pieces at their blanks; that tells the format too. What does not fit exactly is left
-to the slow reader (`odd_lines`): lines with a backslash, with blanks in the URL, with numbers that are none.
+A line is cut at its quotes, and the pieces at their blanks; that tells the format too. What does not fit exactly is
+left to the slow reader (`odd_lines`): lines with a backslash, with blanks in the URL, with numbers that are none.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def _awstats(values: pa.Array, starts: Numbers, rows: Numbers, quoted: int) -> p
     zone, zone_fits = _zones(head[4])
     fits &= zone_fits & _are_numbers(status, wire_bytes, duration)
     fits &= _mask(pc.match_substring_regex(request[2], r"^HTTP/[0-9.]+$"))
-    fits &= _distinct(tag, lambda text: ":" in text[1:-1])
+    fits &= _distinct(tag, lambda text: 0 < text.find(":") < len(text) - 1)
     for ends in (head[5], middle[0], middle[5]):
         fits &= _mask(pc.equal(ends, ""))
     for needed in (*head[:3], request[0]):
@@ -154,7 +154,7 @@ def _native(lines: pa.Array, rows: Numbers) -> pa.Table:
 
 
 def _wall_times(texts: pa.Array) -> tuple[Numbers, Numbers, Mask]:
-    """Return times such as ``[26/Nov/2026:19:18:33.123``: whole seconds in ms, their ms (-1 if none), what is a time."""
+    """Return times such as ``[26/Nov/2026:19:18:33.123``: whole seconds in ms, their ms or -1, and what is a time."""
     lengths = np.asarray(pc.binary_length(texts))
     encoded = pc.utf8_slice_codeunits(texts, 0, 21).dictionary_encode()
     known = [
@@ -196,7 +196,7 @@ def _distinct(texts: pa.Array, test: Any) -> Mask:
     """Return whether each text passes a test, which is asked once for each different text."""
     encoded = texts.dictionary_encode()
     passed = np.array([bool(test(text)) for text in encoded.dictionary.to_pylist()], dtype=bool)
-    return passed[np.asarray(encoded.indices)]
+    return np.asarray(passed[np.asarray(encoded.indices)])
 
 
 def _are_numbers(*columns: pa.Array) -> Mask:

@@ -219,7 +219,7 @@ def results_of_squids(*, top: int | None = None) -> Question:
         ``sent_on`` (Int64), and ``wire_bytes`` (Int64).
     """
     keys = {"result_class": "result_class", "result": "result"}
-    measures = {"answers": Count(), "sent_on": Count("sent_on"), "wire_bytes": Sum("wire_bytes")}
+    measures: dict[str, Measure] = {"answers": Count(), "sent_on": Count("sent_on"), "wire_bytes": Sum("wire_bytes")}
     return Question(measures, keys, top=top, rank=("answers",))
 
 
@@ -230,9 +230,8 @@ def _per(keys: Mapping[str, str], rank_by: str, top: int | None) -> Question:
 
 
 def _derived(frame: pd.DataFrame) -> pd.DataFrame:
-    whole = frame["requests"]
-    shares = add_percent(frame[["answered_there", "squid_hits", "revalidated"]], ["answered_there", "squid_hits"], whole)
-    shares = add_percent(shares, ["revalidated"], whole)
+    counts = ["answered_there", "squid_hits", "revalidated"]
+    shares = add_percent(frame[counts], counts, frame["requests"])
     frame = frame.assign(
         hit_percent=shares["answered_there_percent"],
         squid_hit_percent=shares["squid_hits_percent"],

@@ -7,7 +7,7 @@ from email.utils import parsedate_to_datetime
 import numpy as np
 import pyarrow as pa
 
-from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.personal import Pseudonyms, parse_frontier_id
 from frontierlab.rawlogs.squid.fields import NOTHING
 from frontierlab.schema import NAME, TIME
 from frontierlab.util.times import to_milliseconds
@@ -29,8 +29,8 @@ def worker_column(idents: pa.Array) -> pa.Array:
 def identity_columns(identities: pa.Array, pseudonyms: Pseudonyms) -> dict[str, pa.Array]:
     """Return the columns ``taskid``, ``pandaid`` and ``agent`` of Frontier ids. Names of people are in none of them."""
     encoded = identities.dictionary_encode()
-    found = [None if text == NOTHING else pseudonyms.frontier_id(text) for text in encoded.dictionary.to_pylist()]
-    agents = [None if one is None or one.taskid is not None else one.agent for one in found]
+    found = [None if text == NOTHING else parse_frontier_id(text) for text in encoded.dictionary.to_pylist()]
+    agents = [None if one is None or one.taskid is not None else pseudonyms.scrubbed(one.agent) for one in found]
     return {
         "taskid": pa.array([one and one.taskid for one in found], pa.int64()).take(encoded.indices),
         "pandaid": pa.array([one and one.pandaid for one in found], pa.int64()).take(encoded.indices),

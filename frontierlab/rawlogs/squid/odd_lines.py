@@ -16,7 +16,8 @@ __all__ = ["LONGEST", "read_odd_lines", "wall_ms"]
 LONGEST = 65_536
 """The longest line that is read, in characters: Squid itself writes shorter ones."""
 
-_TIME = r"\[(?P<time>\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d)(?:\.(?P<ms>\d{3}))? (?P<zone>[+-]\d{4})\]"
+_WALL = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d"
+_TIME = rf"\[(?P<time>{_WALL})(?:\.(?P<ms>\d{{3}}))? (?P<zone>[+-]\d{{4}})\]"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _LINE = re.compile(
     rf'(?P<client>[^ "]+) (?P<ident>[^ "]+) (?P<user>[^ "]+) {_TIME} "(?P<method>[^ "]+) (?P<url>[^"]*) HTTP/[0-9.]+" '
@@ -25,11 +26,13 @@ _LINE = re.compile(
     re.ASCII,
 )
 _NATIVE = re.compile(
-    r"(?P<seconds>\d{10})\.(?P<ms>\d{3})[ \t]+(?P<duration>\d{1,18})[ \t]+(?P<client>\S+)[ \t]+"
-    r"(?P<tag>[^ /\t]+)/(?P<status>\d{1,18})[ \t]+(?P<bytes>\d{1,18})[ \t]+(?P<method>\S+)[ \t]+(?P<url>\S+)[ \t]+"
-    r"(?P<user>\S+)[ \t]+(?P<hierarchy>\S+)[ \t]+(?P<type>\S+)",
+    r"(?P<seconds>\d{10})\.(?P<ms>\d{3})\s+(?P<duration>\d{1,18})\s+(?P<client>\S+)\s+"
+    r"(?P<tag>[^\s/]+)/(?P<status>\d{1,18})\s+(?P<bytes>\d{1,18})\s+(?P<method>\S+)\s+(?P<url>\S+)\s+"
+    r"(?P<user>\S+)\s+(?P<hierarchy>\S+)\s+(?P<type>\S+)",
     re.ASCII,
 )
+_WALL_TIME = re.compile(_WALL, re.ASCII)
+_BLANKS = " \t\r\n\v\f"
 _MONTHS = {name: number for number, name in enumerate(calendar.month_abbr) if name}
 
 
@@ -50,7 +53,7 @@ def read_odd_lines(lines: Sequence[tuple[int, str]]) -> tuple[pa.Table, list[tup
     rows: list[dict[str, Any]] = []
     refused: list[tuple[int, str]] = []
     for number, text in lines:
-        row = _read(text.rstrip("\r\n "))
+        row = _read(text.rstrip(_BLANKS))
         if isinstance(row, str):
             refused.append((number, row))
         else:
@@ -60,10 +63,12 @@ def read_odd_lines(lines: Sequence[tuple[int, str]]) -> tuple[pa.Table, list[tup
 
 def wall_ms(text: str) -> int | None:
     """Return a time such as ``26/Nov/2026:19:18:33`` in ms since 1970, without a zone; None if there is none such."""
+    if _WALL_TIME.fullmatch(text) is None:
+        return None
     try:
         day, month, year = int(text[:2]), _MONTHS[text[3:6]], int(text[7:11])
         clock = int(text[12:14]), int(text[15:17]), int(text[18:20])
-        if not (1970 <= year and 1 <= day <= calendar.monthrange(year, month)[1]):
+        if not (year >= 1970 and 1 <= day <= calendar.monthrange(year, month)[1]):
             return None
     except (ValueError, KeyError, calendar.IllegalMonthError):
         return None

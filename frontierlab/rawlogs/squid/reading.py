@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import tzinfo
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -40,6 +42,8 @@ from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 
 __all__ = ["read_squid_logs"]
 
+_SHOWN = 1_000  # characters of a line that are kept when it is set aside
+_ACCESS_LOG = re.compile(r"(?:(?<=.)[._-]access)?\.log$")
 _BLOCK = 4 * 2**20  # bytes; a few blocks for each processor are in memory
 
 
@@ -58,13 +62,13 @@ def read_squid_logs(
     """Read access logs of Squids, and store the answers to requests for Frontier.
 
     Four formats are told apart line by line (`frontierlab.rawlogs.squid.fields.FORMATS`). Requests of CVMFS, tunnels,
-    the cache manager and others share these logs: they are counted and not stored. Lines that cannot be read are counted
-    and kept, with file and line: `SquidLogs.malformed`.
+    the cache manager and others share these logs: they are counted and not stored. Lines that cannot be read are
+    counted and kept, with file and line: `SquidLogs.malformed`.
 
     Parameters
     ----------
     paths
-        Log files, folders of them or patterns; plain, gzip, zstd, xz or bzip2. Rotated files of one log are put in order.
+        Log files, folders of them or patterns; plain, gzip, zstd, xz or bzip2. Rotated files of a log are put in order.
     settings
         By default ``Settings()``: where the logs are stored, the catalogue that names folders and tags, and the key of
         the hashes that replace personal data.
@@ -109,7 +113,7 @@ def read_squid_logs(
     logs = find_logs(paths)
     places = _places(logs, squids, sites)
     pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
-    catalogue = Catalogue.read(settings.coolr_file) if complete else None
+    catalogue = _catalogue(settings) if complete else None
     reader = _Reader(Asked(catalogue), pseudonyms)
     request = {
         "paths": [str(file) for place in places for file in place.files],
@@ -123,11 +127,17 @@ def read_squid_logs(
         PartWriter(folder / "parts") as writer,
     ):
         reader.writer, reader.report = writer, report
-        for place in places:
-            for file in place.files:
-                reader.read(file, place, Clock(hidden))
+        reader.read(places, hidden)
         reader.write_malformed(folder / MALFORMED)
     return SquidLogs(path, settings)
+
+
+def _catalogue(settings: Settings) -> Catalogue:
+    if settings.coolr_file is None:
+        raise InvalidRequestError(
+            "No catalogue is named, so that folders and tags have no names: set coolr_file, or give complete=False."
+        )
+    return Catalogue.read(settings.coolr_file)
 
 
 class _Place(NamedTuple):
@@ -136,6 +146,30 @@ class _Place(NamedTuple):
     files: tuple[Path, ...]
     squid: str
     site: str | None
+
+
+@dataclass
+class _File:
+    """A file that is being read."""
+
+    path: Path
+    place: _Place
+    clock: Clock
+    counts: LineCounts = field(default_factory=LineCounts)
+
+    @property
+    def columns(self) -> dict[str, str | None]:
+        """The columns that are the same for all of its rows."""
+        return {"squid": self.place.squid, "computingsite": self.place.site, "file": str(self.path)}
+
+    def as_record(self) -> dict[str, Any]:
+        """Return what the manifest says of the file."""
+        return {
+            "path": str(self.path),
+            "squid": self.place.squid,
+            "computingsite": self.place.site,
+            **self.counts.as_record(),
+        }
 
 
 class _Parsed(NamedTuple):
@@ -168,34 +202,36 @@ class _Reader:
     aside: SetAside = field(default_factory=SetAside)
     meter: ProgressMeter = field(default_factory=lambda: ProgressMeter("reading", None))
 
-    def read(self, file: Path, place: _Place, clock: Clock) -> None:
-        """Read a file to its end, several blocks at a time, and take them in order."""
-        counts = LineCounts()
-        at: dict[str, str | None] = {"squid": place.squid, "computingsite": place.site, "file": str(file)}
-        for parsed in self._in_order(file):
+    def read(self, places: Sequence[_Place], hidden: tzinfo) -> None:
+        """Read all files, several blocks at a time, and take the blocks in order."""
+        states = [_File(file, place, Clock(hidden)) for place in places for file in place.files]
+        for state, parsed in self._in_order(states):
             check_cancelled()
-            self.writer.write(dated(parsed.answers, clock, at, parsed.block.first))
-            counts += self._count(parsed, file)
+            self.writer.write(dated(parsed.answers, state.clock, state.columns, parsed.block.first))
+            state.counts += self._count(parsed, state.path)
             self.meter.add(parsed.lines)
             self.report(self.meter.progress())
-        self.unsure += clock.unsure
-        self.total += counts
-        self.files.append({"path": str(file), "squid": place.squid, "computingsite": place.site, **counts.as_record()})
+        self.unsure = sum(state.clock.unsure for state in states)
+        self.total = sum((state.counts for state in states), LineCounts())
+        self.files = [state.as_record() for state in states]
 
-    def _in_order(self, file: Path) -> Iterator[_Parsed]:
+    def _in_order(self, states: Sequence[_File]) -> Iterator[tuple[_File, _Parsed]]:
         threads = free_threads()
-        waiting: deque[Future[_Parsed]] = deque()
+        waiting: deque[tuple[_File, Future[_Parsed]]] = deque()
         with ThreadPoolExecutor(threads, "frontierlab-squid") as pool:
             try:
-                for block in blocks(file, _BLOCK, self.problems):
-                    waiting.append(pool.submit(self._parse, block))
-                    if len(waiting) > threads:
-                        yield waiting.popleft().result()
+                for state in states:
+                    for block in blocks(state.path, _BLOCK, self.problems):
+                        waiting.append((state, pool.submit(self._parse, block)))
+                        if len(waiting) > threads:
+                            first, future = waiting.popleft()
+                            yield first, future.result()
                 while waiting:
-                    yield waiting.popleft().result()
+                    first, future = waiting.popleft()
+                    yield first, future.result()
             finally:
-                for one in waiting:
-                    one.cancel()
+                for _, future in waiting:
+                    future.cancel()
 
     def _parse(self, block: Block) -> _Parsed:
         lines = _lines_of(block.data)
@@ -233,8 +269,8 @@ class _Reader:
         notes = [*filter(None, [self.total.warning(SMALL_SHARE)]), *self.problems]
         if self.unsure:
             notes.append(
-                f"{self.unsure:,} lines are of an hour that came twice, at the end of summer time: which pass they are of "
-                "was told from their order."
+                f"{self.unsure:,} lines are of an hour that came twice, at the end of summer time: which pass they are "
+                "of was told from their order."
             )
         if self.unknown_results:
             named = ", ".join(f"{tag} {count:,}" for tag, count in self.unknown_results.most_common(5))
@@ -260,9 +296,6 @@ class _Reader:
         )
 
 
-_SHOWN = 1_000  # characters of a line that are kept when it is set aside
-
-
 def _lines_of(data: bytes) -> pa.Array:
     """Return the lines of a block as strings, without copying them; each has its end of line."""
     if not data.isascii():
@@ -284,7 +317,8 @@ def _places(
     for log, own in zip(logs, names, strict=True):
         squid = squids if isinstance(squids, str) else own
         if isinstance(squids, Mapping):
-            squid = next((squids[one] for one in squids if fnmatchcase(str(log.path), one) or log.path.name == one), own)
+            fitting = (squids[one] for one in squids if one == log.path.name or fnmatchcase(str(log.path), one))
+            squid = next(fitting, own)
         site = sites.get(squid) if isinstance(sites, Mapping) else sites
         found.append(_Place(log.files, squid, site))
     unknown = sorted(set(sites) - {place.squid for place in found}) if isinstance(sites, Mapping) else []
@@ -298,7 +332,7 @@ def _places(
 
 def _own_names(paths: list[Path]) -> list[str]:
     """Return the shortest names that tell logs apart: of the file, or of so many of its folders as are needed."""
-    stems = [path.with_suffix("") if path.suffix == ".log" else path for path in paths]
+    stems = [path.with_name(_ACCESS_LOG.sub("", path.name) or path.name) for path in paths]
     for depth in range(1, max(len(stem.parts) for stem in stems)):
         names = ["/".join(stem.parts[-depth:]) for stem in stems]
         if len(set(names)) == len(names):

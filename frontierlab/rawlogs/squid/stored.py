@@ -179,8 +179,8 @@ class SquidLogs:
             raise DatasetError(f"The Squid logs {self.name} are damaged: {error}. Read the log files again.") from error
         if rows != self.manifest.rows:
             raise DatasetError(
-                f"The Squid logs {self.name} have {rows:,} of {self.manifest.rows:,} rows: they were deleted or replaced "
-                "since they were opened, or files are missing. Open them again, or read the log files again."
+                f"The Squid logs {self.name} have {rows:,} of {self.manifest.rows:,} rows: they were deleted or "
+                "replaced since they were opened, or files are missing. Open them again, or read the log files again."
             )
         return found
 
@@ -240,8 +240,8 @@ def as_squid_logs(source: SquidSource, settings: Settings | None = None) -> list
     DatasetError
         There are no such Squid logs, or they are damaged.
     """
-    given = [source] if isinstance(source, SquidLogs | str) else source
-    if not isinstance(given, Iterable) or not all(isinstance(one, SquidLogs | str) for one in (given := list(given))):
+    given = [source] if isinstance(source, SquidLogs | str) or not isinstance(source, Iterable) else list(source)
+    if not all(isinstance(one, SquidLogs | str) for one in given):
         raise InvalidRequestError(f"{source!r} are no Squid logs: give what read_squid_logs returned, or a name.")
     if not given:
         raise InvalidRequestError("No Squid logs were given: give what read_squid_logs returned, or a name.")
