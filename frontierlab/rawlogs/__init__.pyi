@@ -1,3 +1,4 @@
+from . import squid as squid
 from .cool_sql import CoolQuery as CoolQuery
 from .cool_sql import CoolReader as CoolReader
 from .cool_sql import read_cool_sql as read_cool_sql
@@ -16,3 +17,4 @@ from .request_urls import is_frontier_url as is_frontier_url
 from .servlet.read import read_servlet_logs as read_servlet_logs
 from .servlet.writing import write_servlet_logs as write_servlet_logs
 from .sql_text import sql_hash as sql_hash
+from .squid.reading import read_squid_logs as read_squid_logs

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from frontierlab.errors import InvalidRequestError
 from frontierlab.rawlogs.squid.fields import NATIVE_ZONE
 
-__all__ = ["LITERAL", "Clock", "zone_of"]
+__all__ = ["Clock", "LITERAL", "zone_of"]
 
 LITERAL = "+0000"
 """The zone that is written after local time, whatever the host's zone is."""

@@ -113,7 +113,7 @@ def read_squid_logs(
     logs = find_logs(paths)
     places = _places(logs, squids, sites)
     pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
-    catalogue = _catalogue(settings) if complete else None
+    catalogue = Catalogue.read(settings.catalogue_path) if complete else None
     reader = _Reader(Asked(catalogue), pseudonyms)
     request = {
         "paths": [str(file) for place in places for file in place.files],
@@ -130,14 +130,6 @@ def read_squid_logs(
         reader.read(places, hidden)
         reader.write_malformed(folder / MALFORMED)
     return SquidLogs(path, settings)
-
-
-def _catalogue(settings: Settings) -> Catalogue:
-    if settings.coolr_file is None:
-        raise InvalidRequestError(
-            "No catalogue is named, so that folders and tags have no names: set coolr_file, or give complete=False."
-        )
-    return Catalogue.read(settings.coolr_file)
 
 
 class _Place(NamedTuple):

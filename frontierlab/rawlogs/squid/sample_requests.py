@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql
 from frontierlab.rawlogs.request_urls import encode_request
 from frontierlab.sample.world.world import World
 from frontierlab.schema import MISSING_IOV
@@ -34,27 +35,15 @@ class Answer(NamedTuple):
 
 def sql_of(row: pd.Series[Any]) -> str:
     """Return COOL SQL for a row of the world's logs: of payloads, of the channels of a folder, or of the folders."""
-    schema, db, node = row["schema"], row["db"], row["node_id"]
+    db, schema, node = row["db"], row["schema"], row["node_id"]
     if pd.isna(node):
         return f'SELECT NODE_ID AS "NODE_ID" FROM "{schema}"."{db}_NODES" "{db}_NODES"'
-    table = f"{db}_F{int(node):04d}"
     if row["since"] == MISSING_IOV or row["until"] == MISSING_IOV:
-        return f'SELECT CHANNEL_ID AS "CHANNEL_ID" FROM "{schema}"."{table}_CHANNELS" "{table}_CHANNELS"'
-    since, until, shape = int(row["since"]), int(row["until"]), int(row["sqlhash"]) % 8
-    tag = "" if pd.isna(row["tag_id"]) or not row["tag_id"] else int(row["tag_id"])
-    outer = f"COOL_I3.USER_TAG_ID={tag} AND COOL_I3.NEW_HEAD_ID=0 AND " if tag else ""
-    inner = f"COOL_I1.USER_TAG_ID={tag} AND COOL_I1.NEW_HEAD_ID=0 AND " if tag else ""
-    channel = f"COOL_C2.CHANNEL_ID={shape} AND " if shape < 2 else ""
-    return (
-        'SELECT /*+ NO_BIND_AWARE QB_NAME(MAIN) */ COOL_I3.OBJECT_ID AS "OBJECT_ID", COOL_I3.CHANNEL_ID AS '
-        '"CHANNEL_ID", COOL_I3.IOV_SINCE AS "IOV_SINCE", COOL_I3.IOV_UNTIL AS "IOV_UNTIL", COOL_P5."data" AS "data" '
-        f'FROM "{schema}"."{table}_CHANNELS" "COOL_C2", "{schema}"."{table}_IOVS" "COOL_I3", '
-        f'"{schema}"."{table}_PAYLOAD" "COOL_P5" WHERE {channel}{outer}COOL_I3.CHANNEL_ID=COOL_C2.CHANNEL_ID AND '
-        "COOL_I3.IOV_SINCE>=COALESCE(( SELECT /*+ QB_NAME(MAX1) */ MAX(COOL_I1.IOV_SINCE) FROM "
-        f"{schema}.{table}_IOVS COOL_I1 WHERE {inner}COOL_I1.CHANNEL_ID=COOL_C2.CHANNEL_ID AND "
-        f"COOL_I1.IOV_SINCE<={since} ),{since}) AND COOL_I3.IOV_SINCE<={until} AND COOL_I3.IOV_UNTIL>{since} AND "
-        "COOL_I3.PAYLOAD_ID = COOL_P5.PAYLOAD_ID"
-    )
+        return channels_sql(db, schema, int(node))
+    tag, shape = row["tag_id"], int(row["sqlhash"]) % 8
+    tag_id = None if pd.isna(tag) or not tag else int(tag)
+    channel = shape if shape < 2 else None
+    return payload_sql(db, schema, int(node), int(row["since"]), int(row["until"]), tag_id=tag_id, channel=channel)
 
 
 def requests_of(world: World, rng: np.random.Generator) -> Iterator[pd.DataFrame]:
