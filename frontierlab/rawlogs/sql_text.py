@@ -164,7 +164,7 @@ def canonical(text: str) -> Canonical:
     aliases = _aliases(kinds, words)
     tokens: list[str] = []
     hints: list[str] = []
-    slots: list[Slot] = []
+    slots: list[tuple[list[int], list[int]]] = []
     number = depth = deepest = 0
     renamed = _Renamed(aliases)
     for place, (kind, word) in enumerate(zip(kinds, words, strict=True)):
@@ -178,11 +178,11 @@ def canonical(text: str) -> Canonical:
                 sign = -1
             if _continues_list(tokens):
                 tokens.pop()
-                last = slots[-1]
-                slots[-1] = Slot((*last.values, number), (*last.signs, sign))
             else:
                 tokens.append("?")
-                slots.append(Slot((number,), (sign,)))
+                slots.append(([], []))
+            slots[-1][0].append(number)
+            slots[-1][1].append(sign)
             number += 1
         else:
             depth += (word == "(") - (word == ")")
@@ -190,7 +190,8 @@ def canonical(text: str) -> Canonical:
             tokens.append(renamed.word(words, place) if kind == "name" else word)
     while tokens[-1:] == [";"]:
         tokens.pop()
-    return Canonical(tokens, hints, slots, deepest, _digest(tokens, hints))
+    found = [Slot(tuple(values), tuple(signs)) for values, signs in slots]
+    return Canonical(tokens, hints, found, deepest, _digest(tokens, hints))
 
 
 class _Renamed:
@@ -210,14 +211,11 @@ class _Renamed:
     def hint(self, text: str) -> list[str]:
         words = [found[0] for found in _IN_HINT.finditer(text) if not found[0].isspace()]
         upper = [word if word.startswith("'") else _name(word) for word in words]
-        for before, word in zip(["", *upper], upper, strict=False):
-            block = before == "@" or (before == "(" and upper[:1] and self._is_block(upper, word))
+        for at, word in enumerate(upper):
+            block = upper[at - 1 : at] == ["@"] or (at > 1 and upper[at - 2 : at] == ["QB_NAME", "("])
             if block and word not in self._blocks:
                 self._blocks[word] = f"B{len(self._blocks) + 1}"
         return [self._names.get(word) or self._blocks.get(word) or word for word in upper]
-
-    def _is_block(self, words: list[str], word: str) -> bool:
-        return any(words[i : i + 3] == ["QB_NAME", "(", word] for i in range(len(words) - 2))
 
 
 def _words(text: str) -> tuple[list[str], list[str]]:

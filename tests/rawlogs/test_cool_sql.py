@@ -374,6 +374,18 @@ def test_any_text_is_read_or_said_to_be_no_cool_query(text, cool):
     assert numbers == [*range(len([value for value in values if value]))]
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["A.CHANNEL_ID IN (" + "1," * 60_000 + "2)", "/*+ " + "@A(" * 60_000, "(" * 60_000, "'" * 60_000, ':"' * 60_000]
+    + ["NOT " * 6_000 + "1=1", "A.CHANNEL_ID=1 OR " * 4_000 + "1=1", "(SELECT 1 FROM " * 30 + ")" * 30],
+    ids=lambda text: text[:9],
+)
+def test_long_and_deep_text_takes_time_that_grows_with_it(text):
+    # a reader whose time grew with the square would be ended by the limit for a test
+    found = CoolReader().read(f"SELECT * FROM S.CONDBR2_F0003_IOVS A WHERE {text}")
+    assert found.is_cool or found.asks_payload is None
+
+
 @given(st.sampled_from(COOL), st.integers(0, 3_000), st.integers(1, 400))
 def test_cut_queries_are_read_or_said_to_be_no_cool_query(sql, start, length):
     found = CoolReader().read(sql[: start % len(sql)] + sql[start % len(sql) + length :])
