@@ -64,7 +64,7 @@ def with_atheris(name: str, seconds: int, folder: Path) -> int:
     with atheris.instrument_imports(include=["frontierlab"]):
         from tests.rawlogs.fuzzed import TARGETS
     target, seeds = TARGETS[name]
-    for number, seed in enumerate(seeds):
+    for number, seed in enumerate(seeds()):
         (folder / f"seed-{number}").write_bytes(seed)
     limits = [f"-max_total_time={seconds}", f"-timeout={SECONDS}", f"-rss_limit_mb={MEGABYTES}", "-max_len=20000"]
     atheris.Setup([name, *limits, "-verbosity=1", f"-artifact_prefix={folder}/failed-", str(folder)], target)
@@ -76,7 +76,8 @@ def with_damaged_examples(name: str, seconds: int, folder: Path) -> int:
     """Fuzz with examples in which stretches are replaced, repeated, cut out or put together."""
     from tests.rawlogs.fuzzed import TARGETS
 
-    target, seeds = TARGETS[name]
+    target, make_seeds = TARGETS[name]
+    seeds = make_seeds()
     resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES * 4 * 10**6, MEGABYTES * 4 * 10**6))
     draw = random.Random()
     end, tried = time.monotonic() + seconds, 0

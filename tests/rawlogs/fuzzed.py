@@ -7,17 +7,33 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tempfile
+import warnings
 import zlib
 from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
 from frontierlab.errors import RequestUrlError
-from frontierlab.rawlogs import CoolReader, Pseudonyms, decode_p1, decode_request, encode_request
+from frontierlab.rawlogs import (
+    CoolReader,
+    Pseudonyms,
+    decode_p1,
+    decode_request,
+    encode_request,
+    read_servlet_logs,
+    read_squid_logs,
+    write_servlet_logs,
+)
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.sql_text import canonical, split
+from frontierlab.rawlogs.squid import write_squid_logs
+from frontierlab.sample import World
+from frontierlab.settings import Settings
 
-PSEUDONYMS = Pseudonyms("a key for fuzzing only")
+KEY = "a key for fuzzing only"
+SERVLET_LOG = b"FrontierProd 10/01/26 03:40:07.536 UTC +0000 FrontierInit max threads: 100\n"
+PSEUDONYMS = Pseudonyms(KEY)
 READER = CoolReader(megabytes=1)
 REAL = json.loads((Path(__file__).parent / "cool_queries.json").read_text())
 FRONTIER_ID = "[31415926_5012345678] 2.9.1 4711 atlprd12(40012) /DC=ch/DC=cern/CN=jdoe/CN=Jane Doe"
@@ -63,31 +79,84 @@ def personal(data: bytes) -> None:
     assert " 203.0.113.77 " not in PSEUDONYMS.scrubbed(f"{text} 203.0.113.77 {text}")
 
 
-def _encoded(texts: list[str]) -> list[bytes]:
-    return [text.encode() for text in texts]
+def servlet_log(data: bytes) -> None:
+    """Read bytes as a servlet log: each line is accounted for."""
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # that lines were set aside
+        log = Path(folder, "catalina.out")
+        log.write_bytes(SERVLET_LOG + data)
+        settings = Settings(data_dir=Path(folder, "data"), personal_data_key=KEY)
+        dataset = read_servlet_logs(log, settings, name="fuzzed", complete=False, progress=False)
+        lines, counts = dataset.manifest.source["lines"], dataset.counts
+        assert lines["lines"] == lines["used"] + lines["continuations"] + sum(lines["set_aside"].values())
+        assert counts.read == counts.kept + counts.left_out + counts.malformed
 
 
-TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
-    "request_url": (request_url, _encoded([encode_request(REAL[:1]), encode_request(REAL[1:3], separator="?")])),
-    "packed": (packed, [zlib.compress(sql.encode(), 9) for sql in REAL]),
-    "cool_sql": (
-        cool_sql,
-        _encoded(
-            [
-                *REAL,
-                *(sql.partition(" WHERE ")[2] for sql in REAL),
-                payload_sql("OFLP200", "ATLAS_COOLOFL_DCS", 14, 1, 2, tag_id=3, channel=4, payload_table=False),
-                channels_sql("OFLP200", "ATLAS_COOLOFL_DCS", 14),
-                tags_sql("OFLP200", "ATLAS_COOLOFL_DCS", 14),
-                "A.CHANNEL_ID IN (1,2) AND (A.USER_TAG_ID IS NULL OR A.USER_TAG_ID BETWEEN -1 AND 5)",
-            ]
-        ),
-    ),
-    "personal": (
-        personal,
-        _encoded(
-            [f"frontier-id: {FRONTIER_ID} via: 1.0 squid.site.org:3128 (squid/5.9)", FRONTIER_ID, "fe80::1, 10.0.0.1"]
-        ),
-    ),
+def squid_log(data: bytes) -> None:
+    """Read bytes as a Squid's access log: each line is accounted for."""
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "access.log")
+        log.write_bytes(data)
+        settings = Settings(data_dir=Path(folder, "data"), personal_data_key=KEY)
+        logs = read_squid_logs(log, settings, name="fuzzed", complete=False, timezone="Europe/Zurich")
+        lines = logs.manifest.lines
+        assert lines["lines"] == lines["used"] + lines["continuations"] + sum(lines["set_aside"].values())
+        assert lines["used"] == logs.manifest.rows + sum(logs.manifest.others.values())
+
+
+def urls() -> list[bytes]:
+    """Return URLs of requests."""
+    return [encode_request(REAL[:1]).encode(), encode_request(REAL[1:3], separator="?").encode()]
+
+
+def streams() -> list[bytes]:
+    """Return what a p1 encodes."""
+    return [zlib.compress(sql.encode(), 9) for sql in REAL]
+
+
+def statements() -> list[bytes]:
+    """Return SQL, and conditions."""
+    folder = ("OFLP200", "ATLAS_COOLOFL_DCS", 14)
+    written = [payload_sql(*folder, 1, 2, tag_id=3, channel=4, payload_table=False), channels_sql(*folder)]
+    conditions = "A.CHANNEL_ID IN (1,2) AND (A.USER_TAG_ID IS NULL OR A.USER_TAG_ID BETWEEN -1 AND 5)"
+    own = [sql.partition(" WHERE ")[2] for sql in REAL]
+    return [sql.encode() for sql in (*REAL, *own, *written, tags_sql(*folder), conditions)]
+
+
+def people() -> list[bytes]:
+    """Return texts with personal data."""
+    headers = f"frontier-id: {FRONTIER_ID} via: 1.0 squid.site.org:3128 (squid/5.9)"
+    return [text.encode() for text in (headers, FRONTIER_ID, "fe80::1, 10.0.0.1", "joe.doe@cern.ch joe(1) Joe")]
+
+
+def servlet_logs() -> list[bytes]:
+    """Return logs of servlets of two versions."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for version in ("3.7", "3.42"):
+            world = World(30, seed=5, malformed=0, faithful=True)
+            logs = write_servlet_logs(world, Path(folder, version), version=version, noise=0.3, kills=1)
+            found.append(logs[0].read_bytes()[:8_000])
+    return found
+
+
+def squid_logs() -> list[bytes]:
+    """Return access logs of Squids in the four formats."""
+    found = []
+    with tempfile.TemporaryDirectory() as folder:
+        for form in ("two", "three", "three with cvmfs", "native"):
+            write_squid_logs(World(30, seed=5), Path(folder, form), format=form)
+            log = next(file for file in sorted(Path(folder, form).rglob("*")) if file.is_file())
+            found.append(log.read_bytes()[:4_000])
+    return found
+
+
+TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = {
+    "request_url": (request_url, urls),
+    "packed": (packed, streams),
+    "cool_sql": (cool_sql, statements),
+    "personal": (personal, people),
+    "servlet_log": (servlet_log, servlet_logs),
+    "squid_log": (squid_log, squid_logs),
 }
-"""The functions by name, with examples of what they are made for."""
+"""The functions by name, with what makes examples of that for which they are."""
