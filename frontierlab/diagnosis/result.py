@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab.diagnosis.incident import Incident
+from frontierlab.diagnosis.words import summary
 from frontierlab.selection import Selection
 from frontierlab.util.files import replacing
 
@@ -122,6 +123,11 @@ class Diagnosis:
     def __str__(self) -> str:
         lines = [one.sentence for one in self.details] or ["Nothing unusual was found."]
         return "\n".join([self.head, *(f"{place}. {line}" for place, line in enumerate(lines, 1)), *self.notes])
+
+    @property
+    def summary(self) -> str:
+        """The kinds and names of the incidents, the most costly first, as a sentence."""
+        return summary([one.row for one in self.details])
 
     @property
     def head(self) -> str:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
-from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.finding import DIMENSIONS, Finding
 
-__all__ = ["ADVICE", "TELL", "advice", "scope_in_words", "sentence", "tell"]
+__all__ = ["ADVICE", "TELL", "advice", "scope_in_words", "sentence", "summary", "tell"]
 
 _EVENTS = {
     "iov_flood": "was asked for {seen} different IOVs that were new on that day (normal: {normal})",
@@ -55,8 +55,7 @@ TELL = {
 
 _HOW = {"unaligned": "not on Athena's grid", "nonsense": "nonsense", "empty": "without a payload"}
 _FAILURE = {"taskid": "the owners of the task", "computingsite": "the administrators of the site"}
-
-
+_ALL = "All queries together"
 _EVERYTHING = {
     "iov_flood": "All folders together",
     "cache_bypass": "All sites together",
@@ -77,7 +76,7 @@ def scope_in_words(scope: Mapping[str, Any], taskname: str | None = None, kind: 
     for name, word in (("taskid", "task"), ("frontierserver", "server"), ("computingsite", "site"), ("squid", "Squid")):
         if name in scope:
             parts.append(f"{word} {scope[name]}" + (f" ({taskname})" if name == "taskid" and taskname else ""))
-    return ", ".join(parts) or _EVERYTHING.get(kind, "All queries together")
+    return ", ".join(parts) or _EVERYTHING.get(kind, _ALL)
 
 
 def sentence(
@@ -102,6 +101,22 @@ def sentence(
     end = f"{until:%H:%M}" if until.date() == since.date() else f"{until:%Y-%m-%d %H:%M}"
     when = f"{since:%Y-%m-%d %H:%M} to {end} UTC"
     return f"{when}: {where} {event}. It cost {cost:.1%} {words[currency]}."
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many incidents there are, of which kinds and where, as a sentence."""
+    named = []
+    for row in rows:
+        scope = {name: row[name] for name in DIMENSIONS if row[name] is not None}
+        named.append(f"{row['kind']} ({_lower(scope_in_words(scope, kind=str(row['kind'])))})")
+    if not named:
+        return "Nothing unusual was found."
+    return f"{len(named)} incident{'s' * (len(named) != 1)}: {', '.join(named)}."
+
+
+def _lower(text: str) -> str:
+    """Return a text as a part of a sentence; names keep their letters."""
+    return text[0].lower() + text[1:] if text in {*_EVERYTHING.values(), _ALL} else text
 
 
 def advice(finding: Finding) -> str:

@@ -15,9 +15,14 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
+from frontierlab.util.files import replacing
+
 __all__ = ["main"]
+
+_WIDGETS = "application/vnd.jupyter.widget-state+json"
 
 _PATIENCE = 5  # seconds for papermill to end its kernel
 _OUTPUTS = 60  # seconds for the outputs of a finished cell: nbclient's 4 are too few on a busy machine
@@ -30,6 +35,7 @@ def main() -> None:
     arguments = json.loads(sys.stdin.readline())
     threading.Thread(target=_follow, daemon=True).start()
     _execute(arguments)
+    _leave_out_defaults(Path(arguments["output_path"]))
 
 
 def _execute(arguments: dict[str, Any]) -> None:
@@ -52,6 +58,19 @@ def _execute(arguments: dict[str, Any]) -> None:
         kernel_manager_class=ThisInterpreter,
         iopub_timeout=_OUTPUTS,
     )
+
+
+def _leave_out_defaults(path: Path) -> None:
+    """Remove what the layouts and styles of widgets do not set: it is half of what a dashboard takes."""
+    book = json.loads(path.read_text(encoding="utf-8"))
+    models = book["metadata"].get("widgets", {}).get(_WIDGETS, {}).get("state", {})
+    if not models:
+        return
+    for model in models.values():
+        if model["model_name"].endswith(("LayoutModel", "StyleModel")):
+            model["state"] = {name: value for name, value in model["state"].items() if value is not None}
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(book, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def _follow() -> None:

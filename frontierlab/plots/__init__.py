@@ -48,6 +48,7 @@ from frontierlab.plots.groups_over_time import (
     threads_over_time,
 )
 from frontierlab.plots.linking import link
+from frontierlab.plots.notebooks import output_notebook
 from frontierlab.plots.over_time import (
     bytes_over_time,
     long_queries_per_node,
@@ -85,6 +86,7 @@ __all__ = [
     "link",
     "long_queries_per_node",
     "long_queries_per_schema",
+    "output_notebook",
     "payload_per_node",
     "payload_per_schema",
     "queries_by_dbtime",

@@ -40,7 +40,7 @@ def code_cells(path):
 @pytest.mark.parametrize("name", ["caching", "explore", "extract"])
 def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
     """In this process: a kernel each would take longer."""
-    monkeypatch.setattr(bokeh.io, "output_notebook", lambda resources: None)
+    monkeypatch.setattr(fl.plots, "output_notebook", lambda: None)
     shown = []
     monkeypatch.setattr(bokeh.io, "show", lambda figure: shown.append(components(figure)[0]))
     monkeypatch.chdir(tmp_path)
@@ -122,17 +122,47 @@ def test_notebooks_run_in_a_kernel(executed, name):
 
 
 @pytest.mark.slow
+def test_the_quick_start_begins_with_what_happened_and_is_small(executed):
+    _, outputs = outputs_of(executed["quickstart"])
+    settings = fl.sample.settings(data_dir=executed["quickstart"].arguments["parameters"]["data_dir"])
+    found = fl.diagnose("quickstart", settings=settings, progress=False)
+    assert next(output.text for output in outputs if output.get("name") == "stdout") == f"{found.summary}\n"
+    for name in ("41003836", "/PIXEL/PixCalib", "all servers"):
+        assert name in found.summary
+    first = next(script for script in scripts_of(outputs) if "docs_json" in script)
+    assert "Queries over time, and the incidents" in first
+    assert first.count('"name":"BoxAnnotation"') > len(found)
+    assert executed["quickstart"].result(LONG).stat().st_size < 2_000_000
+
+
+def scripts_of(outputs):
+    data = [output.get("data", {}) for output in outputs]
+    return ["".join(one["application/javascript"]) for one in data if "application/javascript" in one]
+
+
+@pytest.mark.browser
+def test_figures_of_an_executed_notebook_need_no_kernel(executed, browser):
+    _, outputs = outputs_of(executed["quickstart"])
+    page = browser.new_page()
+    problems = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    texts = ["".join(output.get("data", {}).get("text/html", "")) for output in outputs]
+    scripts = scripts_of(outputs)
+    assert len(scripts) >= 5
+    page.set_content(
+        f"<!DOCTYPE html><body>{''.join(texts)}<script>{'</script><script>'.join(scripts)}</script></body>"
+    )
+    page.wait_for_function("count => document.querySelectorAll('.bk-Figure').length === count", arg=len(scripts))
+    assert problems == []
+
+
+@pytest.mark.slow
 def test_the_executed_report_has_its_parameters_and_needs_no_kernel(executed):
     book, outputs = outputs_of(executed["report"])
     (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]
     assert 'name = "night"' in injected.source
     kinds = [kind for output in outputs for kind in output.get("data", {})]
     assert "application/vnd.jupyter.widget-view+json" not in kinds
-    scripts = [
-        output["data"]["application/javascript"]
-        for output in outputs
-        if "application/javascript" in output.get("data", {})
-    ]
-    assert sum("docs_json" in "".join(script) for script in scripts) >= 5
+    assert sum("docs_json" in script for script in scripts_of(outputs)) >= 5
     last = outputs[-1]["data"]["text/markdown"]
     assert last == "The report of 2026-10-01T06:00 to 2026-10-01T12:00 UTC is complete."

@@ -11,14 +11,14 @@ const AGAIN = 10_000; // ms without an answer after which it is asked for again,
 const asked = (globalThis.frontierlabBokehjs ??= { at: -Infinity, by: null });
 
 function take({ bokehjs }, buffers) {
-  if (!bokehjs || window.Bokeh) return;
+  if (!bokehjs || window.Bokeh?.version) return;
   const script = document.createElement("script");
   script.text = new TextDecoder().decode(buffers[0]);
   document.head.append(script);
 }
 
 async function untilLoaded(model, isWanted) {
-  while (!window.Bokeh && isWanted()) {
+  while (!window.Bokeh?.version && isWanted()) {
     const turn = asked.by === model ? 4 * LOOK : 0; // another one's kernel may be free
     if (performance.now() - asked.at > AGAIN + turn) {
       [asked.at, asked.by] = [performance.now(), model];
