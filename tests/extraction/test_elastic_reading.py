@@ -35,6 +35,16 @@ def extract(elasticsearch_server: ElasticsearchServer, data_dir: Path) -> Callab
     return extract
 
 
+@pytest.fixture(scope="module")
+def filled(es: Elasticsearch) -> Iterator[str]:
+    """An index of two documents."""
+    name = "test-two-documents"
+    es.indices.create(index=name, mappings={"properties": MAPPING})
+    es.bulk(index=name, operations=[{"index": {}}, DOCUMENT] * 2, refresh=True)
+    yield name
+    es.indices.delete(index=name)
+
+
 class TestFieldsThatSourceLacks:
     """What the mapping has and the documents' _source has not."""
 
@@ -295,10 +305,6 @@ class TestPartialAnswers:
         proxy.faults.append(Edit(lambda body: body | {"_shards": {"total": 0, "failed": 0}}, when="_search", skip=3))
         with pytest.raises(InterruptedExtraction, match="had 1 shards at first, and has 0 now"):
             extract(filled, es_address=proxy.url)
-
-    @pytest.fixture
-    def filled(self, make: Make) -> str:
-        return make({}, {})
 
     @pytest.fixture
     def proxy(self, elasticsearch_server: ElasticsearchServer) -> Iterator[FlakyProxy]:

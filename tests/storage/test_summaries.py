@@ -1,9 +1,9 @@
 """What a summary answers is what the queries answer; what it cannot answer, the queries do."""
 
+import functools
+import random
 import re
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from frontierlab.filters.question import Question
 from frontierlab.filters.summaries import shape_answers
 from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.selection import QUERY_KINDS
+from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.summaries import SHAPES, TIMES, Summariser, summary_file, summary_files
 from tests.support.examples import examples
 from tests.support.logs import START, make_dataset, table
@@ -41,21 +42,6 @@ FROM_A_SUMMARY = {
     **dict.fromkeys(["cached_share_per_schema", "cached_share_per_node"], "folders"),
     **dict.fromkeys(["bytes_share_per_schema", "bytes_share_per_node"], "folders"),
 }
-
-flag = st.none() | st.booleans()
-row = st.fixed_dictionaries(
-    {
-        "time": st.integers(START, START + 3 * 3_600_000),
-        "db": st.sampled_from(["CONDBR2", "OFLP200"]),
-        "schema": st.none() | st.sampled_from(["A", "B", "it's; --"]),
-        "nodefullpath": st.none() | st.sampled_from(["/a", "/b"]),
-        **dict.fromkeys(("cached", "disconn", "rejected", "procerror"), flag),
-        "querytime": st.sampled_from([None, -1, 0, 999, 1000, 2**62]),
-        "since": st.sampled_from([None, -1, 0, 2**62]),
-        "fsize": st.sampled_from([None, 0, -3, 1500, 2**50]),
-    }
-)
-
 
 periods = st.tuples(
     st.none()
@@ -185,7 +171,47 @@ def test_no_summary_if_the_sum_of_bytes_could_overflow(tmp_path: Path) -> None:
 
 
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-data = st.lists(row, min_size=1, max_size=30)
+SEEDS = st.integers(0, 29)
+
+
+def some_rows(seed: int, largest: int) -> list[dict[str, Any]]:
+    """Rows of three hours that do not depend on anything but the seed, without a number above `largest`."""
+    draw = random.Random(seed)
+
+    def flag() -> bool | None:
+        return draw.choice([None, True, False])
+
+    def number(*values: int) -> int | None:
+        return draw.choice([None, *(min(value, largest) for value in values)])
+
+    return [
+        {
+            "time": START + draw.choice([draw.randrange(3 * 3_600_000), 300_000 * draw.randrange(36)]),
+            "db": draw.choice(["CONDBR2", "OFLP200"]),
+            "schema": draw.choice([None, "A", "B", "it's; --"]),
+            "nodefullpath": draw.choice([None, "/a", "/b"]),
+            "tagname": draw.choice([None, "t"]),
+            **{name: flag() for name in ("cached", "disconn", "rejected", "procerror")},
+            "querytime": number(-1, 0, 999, 1000, 2**62),
+            "since": number(-1, 0, 2**62),
+            "fsize": number(0, -3, 1500, 2**50),
+        }
+        for _ in range(draw.randint(1, 30))
+    ]
+
+
+@pytest.fixture(scope="module")
+def random_datasets(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Dataset]:
+    """Returns the dataset of a seed, of two parts, which is made when it is first asked for."""
+    folder = tmp_path_factory.mktemp("random")
+
+    @functools.cache
+    def made(seed: int, largest: int = 2**62) -> Dataset:
+        rows = some_rows(seed, largest)
+        cut = random.Random(-seed).randint(0, len(rows))
+        return make_dataset(folder / f"{seed}-{largest}", rows[:cut], rows[cut:])
+
+    return made
 
 
 def rows_of(logs: Logs) -> Logs:
@@ -193,36 +219,27 @@ def rows_of(logs: Logs) -> Logs:
     return logs.where("\nWHERE time IS NOT NULL", {})
 
 
-@contextmanager
-def opened(*parts: list[dict[str, Any]], session: SparkSession | None = None) -> Iterator[Logs]:
-    """Yield the logs of a dataset of these parts, which is removed afterwards."""
-    with tempfile.TemporaryDirectory() as folder:
-        yield open_logs(make_dataset(Path(folder) / "logs", *parts), session=session)
-
-
 @pytest.mark.filterwarnings("ignore::frontierlab.filters.extracted.NotExtracted")  # of times without a query
 @settings(SHARED, max_examples=examples(150))
-@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
+@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), seed=SEEDS, selection=selections)
 def test_summary_and_rows_give_the_same_answer(
-    name: str, data: list[dict[str, Any]], cut: int, selection: Selection
+    random_datasets: Callable[..., Dataset], name: str, seed: int, selection: Selection
 ) -> None:
-    asked = getattr(filters, name)
-    with opened(data[:cut], data[cut:]) as logs:
-        pd.testing.assert_frame_equal(asked(logs, selection), asked(rows_of(logs), selection))
+    asked, logs = getattr(filters, name), open_logs(random_datasets(seed))
+    pd.testing.assert_frame_equal(asked(logs, selection), asked(rows_of(logs), selection))
 
 
 @pytest.mark.filterwarnings("ignore::frontierlab.filters.extracted.NotExtracted")  # of times without a query
 @pytest.mark.spark
 @settings(SHARED, max_examples=3)
-@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), data=data, cut=st.integers(0, 30), selection=selections)
+@given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), seed=SEEDS, selection=selections)
 def test_summary_and_rows_give_the_same_answer_in_spark(
-    running: SparkSession, name: str, data: list[dict[str, Any]], cut: int, selection: Selection
+    random_datasets: Callable[..., Dataset], running: SparkSession, name: str, seed: int, selection: Selection
 ) -> None:
-    asked = getattr(filters, name)
-    with opened(data[:cut], data[cut:], session=running) as logs:
-        found = asked(logs, selection)
-        assert found.attrs["answered"]["engine"] == "spark"
-        pd.testing.assert_frame_equal(found, asked(rows_of(logs), selection))
+    asked, logs = getattr(filters, name), open_logs(random_datasets(seed), session=running)
+    found = asked(logs, selection)
+    assert found.attrs["answered"]["engine"] == "spark"
+    pd.testing.assert_frame_equal(found, asked(rows_of(logs), selection))
 
 
 # ---- which questions a summary may answer ------------------------------------------------------------
@@ -257,18 +274,16 @@ any_question = st.builds(
 
 
 @settings(SHARED, max_examples=examples(200))
-@given(question=any_question, data=data, selection=selections)
+@given(question=any_question, seed=SEEDS, selection=selections)
 def test_any_question_has_the_same_answer_with_summaries(
-    question: Question, data: list[dict[str, Any]], selection: Selection
+    random_datasets: Callable[..., Dataset], question: Question, seed: int, selection: Selection
 ) -> None:
-    small = [{name: min(value, 2**50) if type(value) is int else value for name, value in one.items()} for one in data]
-    rows = [{**one, "time": data[n]["time"], "tagname": one["schema"]} for n, one in enumerate(small)]
+    logs = open_logs(random_datasets(seed, largest=2**50))  # sums of larger numbers overflow
     answers = []
-    with opened(rows) as logs:
-        for one in (logs, rows_of(logs)):
-            asked, statement = question.put_to(one, "any", selection)
-            frame = ask({"logs": asked}, statement.text, statement.args, description="any")
-            answers.append(frame.sort_values([*frame.columns], ignore_index=True))
+    for one in (logs, rows_of(logs)):
+        asked, statement = question.put_to(one, "any", selection)
+        frame = ask({"logs": asked}, statement.text, statement.args, description="any")
+        answers.append(frame.sort_values([*frame.columns], ignore_index=True))
     pd.testing.assert_frame_equal(*answers)
 
 
@@ -293,7 +308,7 @@ def test_needs_of_a_question_decide_about_the_summary(question: Question, summar
 
 
 @pytest.mark.parametrize("name", filters.__all__)
-def test_filters_declare_all_columns_that_they_need(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_filters_declare_all_columns_that_they_need(logs: Logs, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every column in a filter's SQL is in what it says that it needs."""
     asked: list[tuple[set[str], str]] = []
     put_to = Question.put_to
@@ -305,11 +320,10 @@ def test_filters_declare_all_columns_that_they_need(name: str, monkeypatch: pyte
         return found, statement
 
     monkeypatch.setattr(Question, "put_to", noted)
-    with opened([{"cached": False}]) as one:
-        for field in ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid"):
-            getattr(filters, name)(one, **{field: [None, "a"]})
-        getattr(filters, name)(one, db="a", taskid=1, kind="rejected", min_querytime=7)
-        getattr(filters, name)(one, since="2026-10-01", until="2026-10-02", cached=True)
+    for field in ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid"):
+        getattr(filters, name)(logs, **{field: [None, "a"]})
+    getattr(filters, name)(logs, db="a", taskid=1, kind="rejected", min_querytime=7)
+    getattr(filters, name)(logs, since="2026-10-01", until="2026-10-02", cached=True)
     for columns, text in asked:
         words = set(re.findall(r"(?<![:\w])\w+", re.sub("'[^']*'", "", text)))
         assert words & {IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS} <= columns | {"taskname"}, name

@@ -57,5 +57,5 @@ def elastic_settings(server: ElasticsearchServer, data_dir: Path, index: str, **
 
 @pytest.fixture
 def small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Use parts of 2,000 documents, so that a small world has several."""
-    monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")
+    """Use parts of 1,000 documents, so that a small world has several."""
+    monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "1000")

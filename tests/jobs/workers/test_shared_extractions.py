@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -19,7 +18,7 @@ from tests.support.workers import LONG, until, until_read
 pytestmark = pytest.mark.redis
 
 
-INDEXED = World(20_000, seed=11, indexable=True)
+INDEXED = World(10_000, seed=11, indexable=True)
 
 
 def as_bytes(dataset):
@@ -41,10 +40,10 @@ def filled(es):
 
 @pytest.fixture
 def elastic(configure, elasticsearch_server, filled):
-    """Settings for the index through a proxy, which answers each search after half a second."""
+    """Settings for the index through a proxy, which answers each search after a quarter of a second."""
     server = elasticsearch_server
     with FlakyProxy(server.url, server.ca_certs) as proxy:
-        proxy.faults.append(Delay(when="POST /_search", seconds=0.5, times=None))
+        proxy.faults.append(Delay(when="POST /_search", seconds=0.25, times=None))
         fields = {"es_address": proxy.url, "es_user": server.user, "es_pswd": server.password, "es_index": filled}
         yield configure(**fields, es_page=500, es_slices=1), proxy
 
@@ -89,7 +88,7 @@ def test_a_running_extraction_needs_no_redis(elastic, start, redis_server):
     job = jobs.submit("extraction", settings=settings, name="d", **DAY)
     until_read(job, 2_001)
     redis_server.lose()
-    time.sleep(2)
+    until_read(job, job.progress.done + 1)
     redis_server.start()
     proxy.faults.clear()
     assert_is_the_world(job.result(LONG), INDEXED)
@@ -129,7 +128,8 @@ def test_a_helper_killed_while_it_reads_a_part_costs_only_time(elastic, start):
     until_read(job, 1)
     second = start("second")
     until(lambda: second.text.count("received") > second.text.count("succeeded"), "a part of the second worker")
-    time.sleep(0.75)  # a search takes half a second
+    searches = len(proxy.requests)
+    until(lambda: len(proxy.requests) > searches + 2, "further searches")  # each worker has one at a time
     second.kill()
     proxy.faults.clear()
     dataset = job.result(LONG)
