@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import gzip
+from collections.abc import Callable
 from pathlib import Path
 
 import bokeh
@@ -51,7 +52,8 @@ def output_notebook() -> None:
     from IPython.display import publish_display_data
 
     curstate().output_notebook("jupyter")
-    publish_display_data({"text/html": _LOAD % _compressed()})
+    publish: Callable[..., None] = publish_display_data
+    publish({"text/html": _LOAD % _compressed()})
 
 
 @functools.cache
