@@ -159,13 +159,14 @@ def test_figures_over_time_are_linked(frames: Frames) -> None:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1400, 700])
-def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path, width: int) -> None:
+# What has room on a narrow page has room on a wide one, where a few of each kind are enough.
+@pytest.mark.parametrize(("width", "names"), [(700, NAMES), (1400, NAMES[::6])], ids=["narrow", "wide"])
+def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path, width: int, names: list[str]) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900})
     problems: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
-    figures: list[Any] = [getattr(plots, name)(frames[name]["compared"]) for name in NAMES]
+    figures: list[Any] = [getattr(plots, name)(frames[name]["compared"]) for name in names]
     path = tmp_path / "figures.html"
     path.write_text(file_html(figures, INLINE, "figures"), encoding="utf-8")
     page.goto(path.as_uri())
@@ -174,9 +175,9 @@ def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path,
     heights = page.evaluate(
         "Object.fromEntries(Bokeh.documents[0].roots().map(plot => [plot.id, Bokeh.index[plot.id].frame.bbox.height]))"
     )
-    for name, plot in zip(NAMES, figures, strict=True):
+    for name, plot in zip(names, figures, strict=True):
         rows = 1 if plot.select(Step) else len(plot.yaxis[0].ticker.ticks)
         assert heights[plot.id] > (150 if plot.select(Step) else 18 * rows), name
-    assert len(heights) == len(NAMES)
+    assert len(heights) == len(names)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert problems == []

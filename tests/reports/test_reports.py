@@ -211,10 +211,9 @@ def test_a_folder_as_path_and_an_unknown_dataset_are_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("width", [1400, 700])
-def test_the_page_stands_alone_and_fits(compared: tuple[Path, list[Progress]], browser: Browser, width: int) -> None:
+def test_the_page_stands_alone_and_fits(compared: tuple[Path, list[Progress]], browser: Browser) -> None:
     path, _ = compared
-    page = browser.new_page(viewport={"width": width, "height": 900})
+    page = browser.new_page(viewport={"width": 700, "height": 900})
     problems: list[str] = []
     asked: list[str] = []
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
@@ -224,7 +223,7 @@ def test_the_page_stands_alone_and_fits(compared: tuple[Path, list[Progress]], b
     page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     assert page.locator(".bk-Figure").count() == sum(map(len, CHAPTERS.values())) + 1
     assert page.evaluate("window.pwned") is None
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.scrollWidth") <= 700
     assert page.locator("pre").first.is_visible() is False
     page.get_by_text("SQL of this plot").first.click()
     assert "FROM {logs}" in page.locator("pre").first.inner_text()
