@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Any
 from pydantic_core import PydanticUndefined
 from sphinx.application import Sphinx
 
+import frontierlab
+from frontierlab import errors
 from frontierlab.settings import Settings
 
 MODULES = {
@@ -39,6 +43,7 @@ MODULES = {
 """The public modules, and what each is for."""
 
 _COLUMN = re.compile(r"\s{4,}[\w, …*`.]+ : ")
+_SHORTEST = 10  # letters of a message that says something by itself
 _ABOVE = "Written from the code when the documentation is built.\n"
 
 
@@ -69,7 +74,12 @@ def list_columns(app: Sphinx, what: str, name: str, obj: Any, options: Any, line
 
 def write(folder: Path) -> None:
     """Write the pages into a folder; a page that has not changed keeps its time."""
-    pages = {"settings.md": "".join(settings_page()), "api.md": "".join(api_page())}
+    folder.mkdir(exist_ok=True)
+    pages = {
+        "settings.md": "".join(settings_page()),
+        "api.md": "".join(api_page()),
+        "errors.md": "".join(errors_page()),
+    }
     pages |= dict(module_pages())
     for name, text in pages.items():
         path = folder / name
@@ -96,7 +106,7 @@ def api_page() -> Iterator[str]:
     for name, purpose in MODULES.items():
         yield f"| [{name}]({name}.rst) | {purpose} |\n"
     listed = "\n".join(f"{name} <{name}>" for name in MODULES)
-    yield f"\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\nsettings\n{listed}\n```\n"
+    yield f"\n```{{toctree}}\n:hidden:\n:maxdepth: 1\n\nsettings\nerrors\n{listed}\n```\n"
 
 
 def module_pages() -> Iterator[tuple[str, str]]:
@@ -118,3 +128,33 @@ def module_pages() -> Iterator[tuple[str, str]]:
         text = f"{name}\n{'=' * len(name)}\n\n.. automodule:: {name}\n"
         text += f"   :members: {', '.join(own)}\n   :imported-members:\n"
         yield f"{name}.rst", f"{text}\nAlso here: {', '.join(elsewhere)}.\n" if elsewhere else text
+
+
+def errors_page() -> Iterator[str]:
+    """Yield the messages of each error, which give the cause, the valid values and the next step."""
+    messages: dict[str, set[str]] = {}
+    for path in sorted(Path(frontierlab.__file__).parent.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+                name, text = ast.unparse(node.exc.func).split(".")[-1], _text(node.exc.args[0])
+                if len(re.sub(r"\W", "", text)) > _SHORTEST:
+                    messages.setdefault(name, set()).add(text)
+    yield f"# Errors\n\n{_ABOVE}\nEvery message gives the cause, the valid values if there are any, and the next step. "
+    yield "Here they are by the error that has them, with … for what differs from case to case. All are kinds of "
+    yield "`FrontierlabError`, so a program can catch them together.\n"
+    for name in errors.__all__:
+        yield f"\n## {name}\n\n{inspect.getdoc(getattr(errors, name))}\n\n"
+        yield from (f"- {text}\n" for text in sorted(messages.get(name, ()), key=str.casefold))
+
+
+def _text(node: ast.expr) -> str:
+    """Return the text that an expression makes, as Markdown; values that are not known yet are …."""
+    match node:
+        case ast.Constant(value=str(text)):
+            return re.sub(r"([*_`<>\[\]|\\])", r"\\\1", " ".join(text.splitlines()))
+        case ast.JoinedStr(values=parts):
+            return "".join("…" if isinstance(part, ast.FormattedValue) else _text(part) for part in parts)
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _text(left) + _text(right)
+        case _:
+            return "…"

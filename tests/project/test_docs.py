@@ -1,29 +1,103 @@
-"""The documentation builds without a warning, and names each setting and public module."""
+"""The documentation builds without a warning, its examples are valid calls, and the tour runs."""
 
 from __future__ import annotations
 
+import ast
+import builtins
+import inspect
+import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import frontierlab as fl
 from frontierlab import Settings
 
-DOCS = Path(__file__).parents[2] / "docs"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PAGES = [
+    ROOT / "README.md",
+    *sorted(path for path in DOCS.rglob("*.md") if path.parts[-2] not in {"reference", "_build"}),
+]
+
+
+def code(page: Path) -> str:
+    """Return the Python code of a page, as a reader copies it from top to bottom."""
+    return "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+
+
+def named(node: ast.expr) -> Any:
+    """Return the object of frontierlab that an expression such as ``fl.filters.cost_per_task`` names, or None."""
+    if isinstance(node, ast.Name):
+        return fl if node.id == "fl" else None
+    owner = named(node.value) if isinstance(node, ast.Attribute) else None
+    return None if owner is None else getattr(owner, node.attr)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_examples_are_valid_calls(page: Path) -> None:
+    known = {*dir(builtins)}
+    for statement in ast.parse(code(page)).body:
+        nodes = [*ast.walk(statement)]
+        names = [node for node in nodes if isinstance(node, ast.Name)]
+        known |= {node.id for node in names if isinstance(node.ctx, ast.Store)}
+        if isinstance(statement, ast.Import | ast.ImportFrom):
+            known |= {alias.asname or alias.name for alias in statement.names}
+        assert [node.id for node in names if node.id not in known] == []
+        for call in (node for node in nodes if isinstance(node, ast.Call)):
+            function = named(call.func)
+            if function is not None and not any(keyword.arg is None for keyword in call.keywords):
+                keywords = {str(keyword.arg): None for keyword in call.keywords}
+                inspect.signature(function).bind(*call.args, **keywords)
 
 
 @pytest.mark.slow
-def test_the_documentation_builds_without_a_warning(tmp_path) -> None:
-    built = subprocess.run(
-        [sys.executable, "-m", "sphinx", "-W", "--keep-going", "-q", "-d", tmp_path / "trees", DOCS, tmp_path / "html"],
-        capture_output=True,
-        text=True,
-        timeout=240,
-    )
+def test_the_tour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code(DOCS / "tour.md"), "tour.md", "exec"), {})
+    told = capsys.readouterr().out
+    assert "read=20000 kept=19488" in told
+    assert "/RPC/TRIGGER/CM_THR_ETA" in told
+    assert (tmp_path / "overlay.html").exists()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The built documentation; a warning is an error."""
+    folder = tmp_path_factory.mktemp("docs")
+    command = [
+        sys.executable,
+        "-m",
+        "sphinx",
+        "-W",
+        "--keep-going",
+        "-q",
+        "-d",
+        folder / "trees",
+        DOCS,
+        folder / "html",
+    ]
+    built = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert (built.returncode, built.stderr) == (0, "")
-    settings = (tmp_path / "html" / "reference" / "settings.html").read_text()
-    assert [key for key in Settings.model_fields if f">{key}<" not in settings] == []
-    filters = (tmp_path / "html" / "reference" / "frontierlab.filters.html").read_text()
-    assert 'id="frontierlab.filters.queries_per_schema"' in filters
-    assert "A row is a schema of a database" in filters
+    return folder / "html"
+
+
+def words(page: Path) -> Iterator[str]:
+    """Yield the texts of a page that are code."""
+    yield from re.findall(r">([^<>]+)</span>", page.read_text())
+
+
+@pytest.mark.slow
+def test_the_reference_has_each_setting_error_and_public_name(site: Path) -> None:
+    settings = {*words(site / "reference" / "settings.html")}
+    assert sorted({*Settings.model_fields} - settings) == []
+    errors = (site / "reference" / "errors.html").read_text()
+    assert [name for name in fl.errors.__all__ if f">{name}<" not in errors] == []
+    assert "must be later than since" in errors
+    filters = (site / "reference" / "frontierlab.filters.html").read_text()
+    assert [name for name in fl.filters.__all__ if f'id="frontierlab.filters.{name}"' not in filters] == []
