@@ -31,6 +31,8 @@ MODULES = {
     "frontierlab.coolr": "the conditions service",
     "frontierlab.jobs": "work that takes long",
     "frontierlab.nights": "what is done every night",
+    "frontierlab.rawlogs": "servlet logs, request URLs and COOL SQL",
+    "frontierlab.rawlogs.squid": "what Squids answered, from their own logs",
     "frontierlab.contents": "the folders and tasks of a dataset",
     "frontierlab.connections": "whether the services answer",
     "frontierlab.sample": "the embedded sample, and days with known incidents",

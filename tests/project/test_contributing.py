@@ -53,7 +53,7 @@ def test_a_row_names_files_that_exist(rooms: list[str], said: str) -> None:
     if len(rooms) == 1 and (PACKAGE / rooms[0]).is_dir():
         folder = PACKAGE / rooms[0]
         names = re.findall(r"`([a-z_]+)/?`", said)
-        missing = [name for name in names if not ((folder / name).exists() or (folder / f"{name}.py").exists())]
+        missing = [name for name in names if not any(path.stem == name for path in folder.rglob("*"))]
         assert missing == []
 
 
