@@ -27,20 +27,23 @@ MEGABYTES = 1_500  # of a process, with the libraries that it has loaded
 
 def main() -> int:
     """Run the command; see its ``--help``."""
-    from tests.rawlogs.fuzzed import TARGETS
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=10.0)
-    parser.add_argument("--targets", nargs="+", choices=[*TARGETS], default=[*TARGETS])
+    parser.add_argument("--targets", nargs="+", metavar="NAME", help="only these functions")
     parser.add_argument("--keep", type=Path, default=Path("fuzzed"), help="folder of inputs that failed, and of seeds")
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
     keep = options.keep.absolute()
-    seconds = int(options.minutes * 60 / len(options.targets))
-    if options.one:
+    if options.one:  # before the package is imported: atheris marks the code as it is imported
         return one(options.one, int(options.minutes * 60), keep)
+    from tests.rawlogs.fuzzed import TARGETS
+
+    names = options.targets or [*TARGETS]
+    if unknown := {*names} - {*TARGETS}:
+        parser.error(f"there is no function {', '.join(sorted(unknown))}; there are {', '.join(TARGETS)}")
+    seconds = int(options.minutes * 60 / len(names))
     failed = []
-    for name in options.targets:
+    for name in names:
         command = [sys.executable, __file__, "--one", name, "--minutes", str(seconds / 60), "--keep", str(keep)]
         done = subprocess.run(command, cwd=ROOT, timeout=seconds * 3 + 300, check=False)
         failed += [name] if done.returncode else []
@@ -61,7 +64,7 @@ def with_atheris(name: str, seconds: int, folder: Path) -> int:
     """Fuzz with inputs that follow the code they reach; this ends the process."""
     import atheris
 
-    with atheris.instrument_imports(include=["frontierlab"]):
+    with atheris.instrument_imports(include=["frontierlab.rawlogs"]):
         from tests.rawlogs.fuzzed import TARGETS
     target, seeds = TARGETS[name]
     for number, seed in enumerate(seeds()):

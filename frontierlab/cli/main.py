@@ -16,7 +16,7 @@ __all__ = ["COMMANDS", "main", "root"]
 
 COMMANDS = (
     *("overview", "extract", "datasets", "ask", "sql", "report", "diagnose", "caching", "changes"),
-    *("checks", "catalogue", "nights", "jobs", "worker", "config", "completion"),
+    *("checks", "catalogue", "rawlogs", "nights", "jobs", "worker", "config", "completion"),
 )
 """The commands, in the order of ``--help``; each is a module of `frontierlab.cli.commands`."""
 

@@ -181,9 +181,9 @@ class Job:
 
         Returns
         -------
-        Dataset, Refreshed, pandas.DataFrame, Path, Path, pandas.DataFrame or pandas.DataFrame
-            For an extraction, a catalogue, caching, a report, a notebook, a night or a diagnosis. It is read again at
-            each call.
+        Dataset, Refreshed, pandas.DataFrame, Path, Path, pandas.DataFrame, pandas.DataFrame, Dataset or SquidLogs
+            For an extraction, a catalogue, caching, a report, a notebook, a night, a diagnosis, servlet logs or Squid
+            logs. It is read again at each call.
 
         Raises
         ------
@@ -220,8 +220,9 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     kind
         ``extraction`` (`frontierlab.extract`), ``catalogue`` (`frontierlab.catalogues.refresh`), ``caching``
         (`frontierlab.caching.efficiency`), ``report`` (`frontierlab.report`), ``notebook`` (one that the settings
-        name: ``notebook``, and its ``parameters``), ``night`` (`frontierlab.nights.run`), or ``diagnosis``
-        (`frontierlab.diagnose`; its result is the frame of incidents).
+        name: ``notebook``, and its ``parameters``), ``night`` (`frontierlab.nights.run`), ``diagnosis``
+        (`frontierlab.diagnose`; its result is the frame of incidents), ``servlet_logs``
+        (`frontierlab.rawlogs.read_servlet_logs`) or ``squid_logs`` (`frontierlab.rawlogs.read_squid_logs`).
     backend
         ``inline`` runs the job before this returns, ``thread`` runs it in this process, ``celery`` on a worker. By
         default the ``job_backend`` of the settings.

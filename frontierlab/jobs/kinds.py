@@ -1,6 +1,7 @@
 """The kinds of jobs: their arguments, work and results. Each is a thin layer over a function of the package.
 
-Those that ask something of datasets are in `frontierlab.jobs.kinds_on_datasets`.
+Those that ask something of datasets are in `frontierlab.jobs.kinds_on_datasets`, those that read raw logs in
+`frontierlab.jobs.kinds_of_raw_logs`.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from frontierlab.extraction.request import Request, make_request
 from frontierlab.extraction.run import extract_request
 from frontierlab.jobs.context import JobContext
 from frontierlab.jobs.kind import JobOutcome, Kind, result_of
+from frontierlab.jobs.kinds_of_raw_logs import ReadServletLogs, ReadSquidLogs
 from frontierlab.jobs.kinds_on_datasets import Caching, Diagnosing, Report, warnings_of
 from frontierlab.jobs.notebooks import check_notebook, run_notebook
 from frontierlab.jobs.records import JobRecord
@@ -168,7 +170,10 @@ class Night(Kind):
 
 KINDS: dict[str, Kind] = {
     kind.name: kind
-    for kind in (Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook(), Night(), Diagnosing())
+    for kind in (
+        *(Extraction(), CatalogueRefresh(), Caching(), Report(), Notebook(), Night(), Diagnosing()),
+        *(ReadServletLogs(), ReadSquidLogs()),
+    )
 }
 """All kinds by name."""
 

@@ -33,7 +33,7 @@ NO_WORKER = "There is no worker"
 State = Literal["queued", "running", "succeeded", "failed", "cancelled"]
 """The states of a job; the last three are final."""
 
-_ID = re.compile(r"\d{8}T\d{9}-[a-z]+-[0-9a-f]{8}")
+_ID = re.compile(r"\d{8}T\d{9}-[a-z_]+-[0-9a-f]{8}")
 _LOCK_SECONDS = 20
 
 

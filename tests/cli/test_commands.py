@@ -175,6 +175,11 @@ def test_an_example_works(
         run("nights", "run", "--now", "2026-10-02", "--source", "dump.ndjson.zst")
     if words[1:3] == ["caching", "history"]:
         run("caching", "efficiency", "overlay", "--store")
+    if words[1] == "rawlogs":
+        fl.rawlogs.write_servlet_logs(World(50, malformed=0), desk / "servlets")
+        fl.rawlogs.squid.write_squid_logs(World(50), desk / "squids", timezone="Europe/Zurich", faults=0)
+    if words[1:] == ["rawlogs"]:
+        run("rawlogs", "squid", "october", "squids")
     if "overlay-later" in words:
         fl.extract(name="overlay-later", source="dump.ndjson.zst", progress=False)
     stdin = ""

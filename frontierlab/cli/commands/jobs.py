@@ -94,7 +94,13 @@ def show(call: Call, id: str) -> None:
     interrupted=_GOES_ON,
 )
 @click.argument(
-    "kind", type=click.Choice(["extraction", "catalogue", "caching", "report", "notebook", "night", "diagnosis"])
+    "kind",
+    type=click.Choice(
+        [
+            *("extraction", "catalogue", "caching", "report", "notebook", "night", "diagnosis"),
+            *("servlet_logs", "squid_logs"),
+        ]
+    ),
 )
 @click.argument("arguments", metavar="[NAME=VALUE]...", nargs=-1)
 @click.option(
