@@ -36,7 +36,7 @@ OWN = {
     "frontierlab sql": {"dataset"},
     "frontierlab changes": {"dataset", "later", "compare", "fail_over"},
     "frontierlab checks": {"datasets", "index"},
-    "frontierlab diagnose": {"datasets", "output"},
+    "frontierlab diagnose": {"datasets", "output", "baselines"},
     "frontierlab overview": {"output"},
     "frontierlab caching efficiency": {"store"},
     "frontierlab caching explain": {"since", "until"},
