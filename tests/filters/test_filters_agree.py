@@ -35,7 +35,7 @@ def test_every_filter_has_an_independent_implementation() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=examples(250))
+@settings(SHARED, max_examples=examples(200))
 @given(data=st.data())
 def test_the_statement_of_a_filter_counts_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))
@@ -78,7 +78,7 @@ def agrees(frame: pd.DataFrame, expected: Rows) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=examples(12))
+@settings(SHARED, max_examples=examples(8))
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))
@@ -88,7 +88,7 @@ def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> No
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=3)
+@settings(SHARED, max_examples=2)
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same_in_spark(
     in_spark: list[tuple[World, Logs]], name: str, data: st.DataObject

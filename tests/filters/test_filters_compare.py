@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from frontierlab import Selection, filters
 from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError
+from tests.support.examples import examples
 from tests.support.logs import START
 from tests.support.random_logs import WORLDS, World, world
 from tests.support.reference_answers import answer
@@ -43,7 +44,7 @@ def comparisons(draw: st.DrawFn) -> tuple[Selection, Any, int]:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=6)
+@settings(SHARED, max_examples=examples(4))
 @given(seed=st.integers(3, WORLDS - 1), comparison=comparisons())
 def test_a_comparison_is_both_answers_side_by_side(
     name: str, seed: int, comparison: tuple[Selection, Any, int]

@@ -133,11 +133,6 @@ class ElasticsearchServer:
         if self._process:
             self._process.kill()
 
-    def restart(self) -> None:
-        """Stop and start the server, with the same port and data."""
-        self.stop()
-        self.start()
-
     def close(self) -> None:
         """Stop the server and remove its folder."""
         self.kill()

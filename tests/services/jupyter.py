@@ -15,8 +15,6 @@ import urllib.request
 from pathlib import Path
 from typing import Any, Self
 
-import nbformat
-
 from tests.services.processes import OwnedProcess, ServiceError, group_members
 from tests.services.starts import note_start
 
@@ -140,6 +138,8 @@ class JupyterServer:
 
     def notebook(self, name: str, *cells: str) -> str:
         """Write a notebook of some code cells; return its path on the server."""
+        import nbformat  # takes a second, which tests without notebooks need not wait
+
         book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
         book.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
         nbformat.write(book, self.work / name)

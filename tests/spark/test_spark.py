@@ -1,3 +1,4 @@
+import signal
 import stat
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.settings import Settings
 from frontierlab.spark import sessions
 from tests.support.logs import START, make_dataset
+from tests.support.waiting import wait_for
 
 NAMES = [IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS]
 
@@ -195,19 +197,10 @@ def test_times_are_utc_whatever_the_zone_of_the_session(running: SparkSession, t
     assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00.007000+00:00"
 
 
-def in_a_process(tmp_path: Path, script: str) -> str:
-    """Run a script with no session yet."""
-    (tmp_path / "script.py").write_text(textwrap.dedent(script))
-    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, check=True)
-    return done.stdout
-
-
 @pytest.mark.spark
-def test_a_session_starts_in_the_background_even_after_a_failed_start(tmp_path: Path) -> None:
-    said = in_a_process(
-        tmp_path,
-        """
-        import sys
+def test_a_session_starts_in_the_background_even_after_a_failed_start_and_leaves_no_socket(tmp_path: Path) -> None:
+    script = """
+        import os, signal, sys
         from concurrent.futures import ThreadPoolExecutor
         import frontierlab as fl
 
@@ -226,14 +219,21 @@ def test_a_session_starts_in_the_background_even_after_a_failed_start(tmp_path: 
         print("Python workers:", found[0].sparkContext.pythonExec == sys.executable)
         jobs = found[0].sparkContext._jsc.sc().statusStore().jobsList(None)
         print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
-        """,
-    )
-    first, second, *rest = said.splitlines()
+        print(found[0].conf.get("spark.python.unix.domain.socket.dir"), flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+    """
+    (tmp_path / "script.py").write_text(textwrap.dedent(script))
+    command = [sys.executable, tmp_path / "script.py"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == -signal.SIGKILL
+    first, second, *rest, folder = done.stdout.splitlines()
     assert first == second
     assert "said: Spark did not start with master local[x]" in first
     assert "Could not parse Master URL" in first
     assert rest[:3] == ["at once: True", "sessions: 1 local[2]", "Python workers: True"]
     assert rest[3:] == ["warmed by: {'Some(frontierlab: warming up)'}"]
+    assert Path(folder).name.startswith("frontierlab-")
+    wait_for(lambda: not Path(folder).exists())
 
 
 @pytest.mark.spark

@@ -14,7 +14,6 @@ from frontierlab import spark
 from frontierlab.errors import Cancelled, SparkError
 from frontierlab.spark import sessions
 from frontierlab.spark import socket as spark_socket
-from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -141,22 +140,3 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
         assert "frontierlab.spark.session() starts a new one" in said
     assert new == "new: True [0]"
     assert not Path(folder.removeprefix("folder: ")).exists()
-
-
-@pytest.mark.spark
-def test_the_socket_folder_is_removed_even_if_python_is_killed(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(
-        textwrap.dedent(
-            """
-            import os, signal
-            import frontierlab as fl
-
-            print(fl.spark.session().conf.get("spark.python.unix.domain.socket.dir"), flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
-            """
-        )
-    )
-    done = subprocess.run([sys.executable, tmp_path / "script.py"], stdout=subprocess.PIPE, text=True, timeout=300)
-    folder = Path(done.stdout.strip())
-    assert folder.name.startswith("frontierlab-")
-    wait_for(lambda: not folder.exists())
