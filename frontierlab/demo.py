@@ -7,6 +7,7 @@ import tempfile
 from pathlib import Path
 
 import frontierlab as fl
+from frontierlab.caching.ranking import lost_in_words
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset
 
@@ -48,13 +49,11 @@ def main(folder: Path | None = None) -> Path:
 
 
 def _worst_folders(dataset: Dataset, settings: Settings) -> str:
-    """Return the folders with the most wasted database time, and for each what would help."""
+    """Return the folders that lose most database time, and for each what would help."""
     text = ""
     for number, folder in enumerate(fl.caching.worst(dataset, settings, WORST, progress=False).to_dict("records"), 1):
         names = " ".join(str(folder[name]) for name in ("db", "schema", "nodefullpath", "tagname"))
-        seconds, megabytes = folder["wasted_dbtime"] / 1e3, folder["wasted_bytes"] / 1e6
-        text += f"{number}. {names}: {folder['cause']}, {seconds:,.0f} s of database time wasted, "
-        text += f"{megabytes:,.0f} MB\n   {folder['advice']}\n"
+        text += f"{number}. {names}: {folder['cause']}; {lost_in_words(folder)}\n   {folder['advice']}\n"
     return text
 
 

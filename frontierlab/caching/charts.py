@@ -12,8 +12,10 @@ from bokeh.models.annotations import LegendItem
 from bokeh.plotting import figure
 
 from frontierlab.caching.frames import require_columns
+from frontierlab.caching.notes import note_of_part
 from frontierlab.plots import style
 from frontierlab.schema import NO_TAG
+from frontierlab.selection import Selection
 
 __all__ = ["WASTE_COLUMNS", "bars", "row_names", "waste_figure", "what_if_figure"]
 
@@ -152,7 +154,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
     shares = [(100 * numbers[column] / (totals[column] or 1)).tolist() for column in columns]
     return bars(
         "What the folders waste",
-        f"wasted in total: {times} and {sizes}",
+        "\n".join([f"wasted in total: {times} and {sizes}", *_part(frame)]),
         names,
         {"database time": shares[0], "bytes": shares[1]},
         {
@@ -162,6 +164,12 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
         "percent of the waste of all these folders",
         "The payloads of these folders and tags are not known.",
     )
+
+
+def _part(frame: pd.DataFrame) -> list[str]:
+    """Return a sentence on the selection of figures; none if they are of all queries."""
+    selection, (name, _) = Selection.from_json(frame.attrs.get("selection", {})), frame.attrs.get("dataset", ("", ""))
+    return [] if selection == Selection() else [note_of_part(name or "the dataset", selection)]
 
 
 def row_names(frame: pd.DataFrame) -> pd.Series[Any]:

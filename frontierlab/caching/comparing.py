@@ -8,6 +8,7 @@ import pandas as pd
 
 from frontierlab.caching.counting import KEYS
 from frontierlab.caching.frames import require_columns
+from frontierlab.caching.scopes import notes_of_scopes
 from frontierlab.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -19,7 +20,10 @@ _COMPARED = (
     *("queries", "different_queries", "different_payloads_iov", "bytes_served", "wasted_bytes", "wasted_dbtime"),
     "efficiency_iov",
 )
+_NEWER = ("repeated_queries", "repeated_bytes", "repeated_dbtime")  # a stored result can lack them
 _UNITS = {
+    "repeated_dbtime": (1e-3, "s", "{:,.1f}"),
+    "repeated_bytes": (1e-6, "MB", "{:,.1f}"),
     "wasted_dbtime": (1e-3, "s", "{:,.1f}"),
     "wasted_bytes": (1e-6, "MB", "{:,.1f}"),
     "bytes_served": (1e-6, "MB", "{:,.1f}"),
@@ -37,12 +41,13 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
         ``db``, ``schema``, ``nodefullpath``, ``tagname``; ``state`` (both, appeared or vanished); and for each
         figure, in the units of ``efficiency()``, ``…_before``, ``…_after``, ``…_change`` (after - before) and
         ``…_ratio`` (after / before), null if one of them is missing. ``attrs["notes"]`` names folders that
-        vanished or appeared, and periods of different length.
+        vanished or appeared, periods of different length, windows of time, and the part that both results are of.
 
     Raises
     ------
     InvalidRequestError
-        A frame lacks a column, or holds a folder and tag twice (choose one dataset and period of the history).
+        A frame lacks a column, or holds a folder and tag twice (choose one dataset and period of the history); or the
+        results are of different parts of the queries, for example one of a task and one of all.
     """
     for name, frame in (("before", before), ("after", after)):
         require_columns(frame, (*KEYS, *_COMPARED), "efficiency() or read()", name=name)
@@ -52,19 +57,25 @@ def compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
                 f"{name} holds {twice['nodefullpath'].iloc[0]} ({twice['tagname'].iloc[0]}) more than once: choose one "
                 "dataset and period of the history."
             )
-    columns = [*KEYS, *_COMPARED]
+    notes = notes_of_scopes(before, after)
+    columns, compared = [*KEYS, *_COMPARED, *_NEWER], [*_COMPARED, *_NEWER]
+    before, after = (
+        frame.reindex(columns=[*frame.columns.union(pd.Index(_NEWER), sort=False)]) for frame in (before, after)
+    )
     frame = before[columns].merge(
         after[columns], on=list(KEYS), how="outer", suffixes=("_before", "_after"), indicator="state"
     )
     states = {"both": "both", "left_only": "vanished", "right_only": "appeared"}
     result = frame[list(KEYS)].assign(state=frame["state"].astype("string").map(states))
-    for name in _COMPARED:
+    for name in compared:
         old, new = frame[f"{name}_before"], frame[f"{name}_after"]
+        if name in _NEWER:
+            old, new = old.astype("Int64"), new.astype("Int64")
         result[f"{name}_before"], result[f"{name}_after"] = old, new
         result[f"{name}_change"] = new - old
         result[f"{name}_ratio"] = (new.astype("Float64") / old.astype("Float64").replace(0, pd.NA)).astype("Float64")
     result = _most_changed(result, "wasted_dbtime")
-    result.attrs = {"notes": [*_note_folders(result), *_note_lengths(before, after)]}
+    result.attrs = {"notes": [*_note_folders(result), *notes, *_note_lengths(before, after)]}
     return result
 
 
@@ -108,7 +119,7 @@ def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top
         The frame that `compare` returned.
     figure_of
         ``wasted_dbtime``, ``wasted_bytes``, ``bytes_served``, ``queries``, ``different_queries``,
-        ``different_payloads_iov`` or ``efficiency_iov``.
+        ``different_payloads_iov``, ``efficiency_iov``, ``repeated_dbtime``, ``repeated_bytes`` or ``repeated_queries``.
     top
         The largest number of rows.
 
@@ -119,8 +130,9 @@ def compare_figure(frame: pd.DataFrame, *, figure_of: str = "wasted_dbtime", top
     """
     from frontierlab.caching.charts import bars, row_names  # imports Bokeh
 
-    if figure_of not in _COMPARED:
-        raise InvalidRequestError(f"figure_of={figure_of!r} cannot be compared: choose one of {', '.join(_COMPARED)}.")
+    if figure_of not in (*_COMPARED, *_NEWER):
+        valid = ", ".join((*_COMPARED, *_NEWER))
+        raise InvalidRequestError(f"figure_of={figure_of!r} cannot be compared: choose one of {valid}.")
     require_columns(frame, [f"{figure_of}_before"], "compare()")
     shown = _most_changed(frame, figure_of).head(top)
     scale, unit, form = _UNITS.get(figure_of, (1.0, "", "{:,.0f}"))

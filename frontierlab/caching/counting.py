@@ -2,8 +2,8 @@
 
 A query **counts** if ``since >= 0`` and ``until >= since``. It **failed** if ``disconn``, ``rejected`` or
 ``procerror`` is true; otherwise it was **served**. A null flag is not true. If the log names no tag, the tag is
-``unknown``. A folder and tag is identified by a hash of its four names, and a Squid by a hash of its name, so that
-rows do not repeat these names.
+``unknown``. A folder and tag is identified by a hash of its four names, and a Squid or site by a hash of its name, so
+that rows do not repeat these names.
 """
 
 from __future__ import annotations
@@ -29,11 +29,13 @@ __all__ = [
     "Background",
     "Counted",
     "KEYS",
+    "MOST",
     "PIECE",
     "QUERY",
     "SUMS",
     "count_folders",
     "count_queries",
+    "name_askers",
 ]
 
 Result = TypeVar("Result")
@@ -48,6 +50,9 @@ SUMS = ("queries", "uncached", "bytes", "bodies", "dbtime", "timed")
 """Sums over equal queries: their number; the number of uncached ones; of these, the sum of ``fsize`` and the number
 with an ``fsize``, the sum of ``dbtime`` and the number with a ``dbtime``."""
 
+MOST = ("most_bytes", "most_dbtime")
+"""Maxima over equal queries: the largest ``fsize`` and the largest ``dbtime`` of the uncached ones; 0 if unknown."""
+
 PIECE = 1_000_000
 """About how many served queries are in this process's memory at once."""
 
@@ -55,7 +60,9 @@ _SLICE_MB = 256  # of DuckDB's memory, in which it counts a slice of PIECE queri
 
 _ASKED = """\
 WITH named AS (
-  SELECT db, schema, nodefullpath, coalesce(tagname, :unknown) AS tagname, nodetime, taskid, squid, sqlhash,
+  SELECT db, schema, nodefullpath, coalesce(tagname, :unknown) AS tagname, nodetime, taskid, sqlhash,
+         IF(squid IS NULL, NULL, xxhash64(squid)) AS squid,
+         IF(squid IS NULL AND computingsite IS NOT NULL, xxhash64(computingsite), NULL) AS site,
          coalesce(iov_since, :missing) AS since, coalesce(iov_until, :missing) AS until, fsize, dbtime,
          coalesce(cached, false) AS cached,
          coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) AS failed
@@ -75,6 +82,7 @@ SELECT db, schema, nodefullpath, tagname, nodetime, folder_hash,
        count_if((since < 0) != (until < 0)) AS half_given,
        count_if(until >= 0 AND until < since) AS backwards,
        coalesce(sum(fsize) FILTER (WHERE counts AND NOT failed AND NOT cached), 0) AS bytes_served,
+       count_if(counts AND NOT failed AND NOT cached AND squid IS NULL AND site IS NULL) AS no_asker,
        min(since) FILTER (WHERE counts AND NOT failed) AS first,
        max(until) FILTER (WHERE counts AND NOT failed) AS last
 FROM asked
@@ -82,16 +90,23 @@ GROUP BY db, schema, nodefullpath, tagname, nodetime, folder_hash"""
 
 _QUERIES = """\
 SELECT folder_hash, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sqlhash, since, until,
-       IF(squid IS NULL, NULL, xxhash64(squid)) AS squid, taskid,
+       squid, site, taskid,
        count(*) AS queries,
        count_if(NOT cached) AS uncached,
        coalesce(sum(fsize) FILTER (WHERE NOT cached), 0) AS bytes,
        count(fsize) FILTER (WHERE NOT cached) AS bodies,
        coalesce(sum(dbtime) FILTER (WHERE NOT cached), 0) AS dbtime,
-       count(dbtime) FILTER (WHERE NOT cached) AS timed
+       count(dbtime) FILTER (WHERE NOT cached) AS timed,
+       coalesce(max(fsize) FILTER (WHERE NOT cached), 0) AS most_bytes,
+       coalesce(max(dbtime) FILTER (WHERE NOT cached), 0) AS most_dbtime
 FROM asked
 WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL{some}
-GROUP BY folder_hash, sqlhash, since, until, squid, taskid"""
+GROUP BY folder_hash, sqlhash, since, until, squid, site, taskid"""
+
+_ASKERS = """\
+SELECT coalesce(squid, computingsite) AS name, xxhash64(coalesce(squid, computingsite)) AS asker
+FROM {{logs}}{condition}
+GROUP BY 1, 2"""
 
 # DuckDB's memory does not hold all different queries of a month, and its hash tables cannot all go to the disk
 _SOME = """
@@ -103,7 +118,7 @@ class Counted:
     """The different queries of a dataset, in a folder of Parquet files written by `count_queries`.
 
     A row is a folder and tag (``folder_hash``), a query (`QUERY`), and the Squid (``squid``) and task (``taskid``)
-    that sent the query, with `SUMS`.
+    that sent the query, with `SUMS` and `MOST`. Where the Squid is not known, ``site`` is the site.
 
     Parameters
     ----------
@@ -133,7 +148,7 @@ class Counted:
             yield self._table((pc.field("folder_hash") == folder_hash) & (pc.field("slice") == number))
 
     def _table(self, condition: pc.Expression) -> pa.Table:
-        columns = ["folder_hash", *QUERY, "squid", "taskid", *SUMS]
+        columns = ["folder_hash", *QUERY, "squid", "site", "taskid", *SUMS, *MOST]
         if self._rows is None:
             return pa.schema([(name, pa.int64()) for name in columns]).empty_table()
         return self._rows.to_table(columns=columns, filter=condition)
@@ -201,6 +216,7 @@ def count_folders(logs: Logs, paths: Sequence[str] = (), selection: Selection | 
         failed : Int64, queries that count and failed
         half_given, backwards : Int64, queries with only one of since and until, and with until < since
         bytes_served : Int64, sum of the sizes of uncached responses
+        no_asker : Int64, uncached queries with neither a Squid nor a site
         first, last : Int64, the range of IOVs of the served queries; null without such queries
     """
     condition, args = _condition(paths, selection)
@@ -217,7 +233,7 @@ def count_folders(logs: Logs, paths: Sequence[str] = (), selection: Selection | 
 def count_queries(
     logs: Logs, target: Path, slices: int, paths: Sequence[str] = (), selection: Selection | None = None
 ) -> Counted:
-    """Count the served queries of each folder, tag, IOV, SQL text, Squid and task.
+    """Count the served queries of each folder, tag, IOV, SQL text, Squid (or else site) and task.
 
     The engine writes its result to files; not all of it is in this process's memory at once.
 
@@ -258,6 +274,15 @@ def count_queries(
         for first in range(0, slices, step)
     ]
     return Counted(target, slices, answered(*each))
+
+
+def name_askers(logs: Logs, paths: Sequence[str] = (), selection: Selection | None = None) -> dict[int, str]:
+    """Return the names of the Squids, and of the sites whose Squid is not known, by the hashes of `count_queries`."""
+    condition, args = _condition(paths, selection)
+    args = {name: value for name, value in args.items() if name not in ("unknown", "missing")}
+    frame = ask({"logs": logs}, _ASKERS.format(condition=condition), args, description="caching: Squids and sites")
+    known = frame.dropna(subset=["name"])
+    return dict(zip(known["asker"].astype("int64"), known["name"], strict=True))
 
 
 def _condition(paths: Sequence[str], selection: Selection | None) -> tuple[str, Mapping[str, Any]]:

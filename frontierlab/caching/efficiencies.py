@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -13,11 +13,14 @@ import pandas as pd
 import pyarrow as pa
 
 from frontierlab.caching import counting
-from frontierlab.caching.counting import KEYS, Background, Counted, count_folders, count_queries
+from frontierlab.caching.causes import WORTH_BYTES, WORTH_SECONDS, Worth, cause_of
+from frontierlab.caching.counting import KEYS, Background, Counted, count_folders, count_queries, name_askers
 from frontierlab.caching.folder_figures import figures
 from frontierlab.caching.folders import Folder, chosen, wanted_folders
+from frontierlab.caching.history_records import extracted_parts
 from frontierlab.caching.notes import notes_of
 from frontierlab.caching.payloads import payloads_of
+from frontierlab.caching.ranking import ranked
 from frontierlab.coolr import Cancelled, Source, connect
 from frontierlab.coolr.calls import Unavailable
 from frontierlab.coolr.protocol import side_by_side
@@ -40,9 +43,10 @@ if TYPE_CHECKING:
 
 __all__ = ["COLUMNS", "efficiency"]
 
-_TEXTS = ("cause", "worst_tasks", "problem")
+_TEXTS = ("cause", "worst_tasks", "repeated_by", "problem")
 _FLOATS = (
     *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid"),
+    *("wasted_bytes_content", "wasted_dbtime_content"),
     *("mean_payload_size", "efficiency_iov", "efficiency_content"),
 )
 
@@ -50,6 +54,7 @@ COLUMNS = (
     *KEYS,
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
+    *("dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime", "off_grid_queries"),
     *_FLOATS,
     *("overlapping_rows", *_TEXTS),
 )
@@ -62,6 +67,8 @@ def efficiency(
     folders: Iterable[Folder] | pd.DataFrame | None = None,
     *,
     selection: Selection | None = None,
+    worth_seconds: float = WORTH_SECONDS,
+    worth_bytes: float = WORTH_BYTES,
     coolr: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
@@ -89,6 +96,9 @@ def efficiency(
         frame that are not in the dataset are ignored. By default all.
     selection
         The queries to count, for example a window of time; by default all.
+    worth_seconds, worth_bytes
+        What a saving must reach, in seconds of database time or in bytes, to be a cause. They are those of the whole
+        data: give smaller ones for an hour, and larger ones for a month. ``attrs["worth"]`` has them.
     coolr
         The source of payloads; by default `frontierlab.coolr.connect` of `settings`.
     session
@@ -104,11 +114,12 @@ def efficiency(
     Returns
     -------
     pandas.DataFrame
-        A row is a folder and tag with at least one logged query with an IOV, sorted by wasted database time, then
-        wasted bytes, largest first. The tag ``none`` is a folder without tags; ``unknown`` is queries with an unknown
-        tag. Numbers are ``Int64`` and ``Float64``; null if undefined, or if ``problem`` gives a reason.
-        ``attrs["notes"]`` are sentences for the reader, for example that the dataset is incomplete.
-        ``attrs["dataset"]`` (name and `Dataset.identity`) and ``attrs["selection"]`` (JSON) identify the queries.
+        A row is a folder and tag with at least one logged query with an IOV, sorted by the larger of wasted and
+        repeated database time, then of bytes, largest first. The tag ``none`` is a folder without tags; ``unknown`` is
+        queries with an unknown tag. Numbers are ``Int64`` and ``Float64``; null if undefined, or if ``problem`` gives a
+        reason. ``attrs["notes"]`` are sentences for the reader, for example that the dataset is incomplete.
+        ``attrs["dataset"]`` (name and `Dataset.identity`), ``attrs["selection"]`` (JSON) and ``attrs["extracted"]``
+        (conditions with which the dataset was extracted, each as JSON) identify the queries.
         ``attrs["answered"]`` says what counted them. ``attrs["unavailable"]`` is the number of folders and tags for
         which COOLR did not answer this time; a later call can have their payload figures.
 
@@ -120,25 +131,51 @@ def efficiency(
         failed : queries that count and were not served
         half_given, backwards : queries with only one of since and until, and with until < since, served or not
         bytes_served : bytes of uncached responses; a cached response has no body
+        dbtime : ms, database time of uncached queries
+        repeated_queries : uncached queries beyond the first of each different query of a Squid, or of a site where the
+            Squid is not known: a cache that kept the answer would have spared them
+        repeated_bytes, repeated_dbtime : bytes and ms of these: the sum over a Squid's equal queries, but for the
+            largest value, so that this is a lower bound. All three are null if no uncached query names a Squid or site
+        off_grid_queries : different queries whose IOV is on no grid: it neither starts at a multiple of a third of its
+            width, as Athena asks, nor consists of whole runs
         wasted_bytes : bytes, the sum over answers (by IOV) of (different queries with this answer - 1) times the mean
             size of their uncached responses; this is what fetching each answer only once would have saved
         wasted_dbtime : ms, the same for different uncached queries and their mean database time
         wasted_bytes_squid, wasted_dbtime_squid : the same sums over pairs of answer and Squid, because each Squid
             must fetch an answer once; queries with an unknown Squid are left out
+        wasted_bytes_content, wasted_dbtime_content : the same sums over answers by content, whatever their IOVs
         mean_payload_size : bytes, mean size of uncached responses that are not empty
         efficiency_iov, efficiency_content : different answers / (different_queries - different_empty_queries)
         overlapping_rows : payload rows that overlap another row of their channel
-        cause : the first that applies: ``mostly failed queries`` (more failed than served), ``not known`` (there is
-            a problem), ``mostly empty answers`` (more than half of the queries), ``many queries for few
-            payloads`` (efficiency_iov below 0.5), ``few contents under many IOVs`` (efficiency_content below
-            0.5), ``fine``
+        cause : see below
         worst_tasks : the three tasks with the most different queries, with their database time
+        repeated_by : the three Squids (or sites) with the most database time of repeats
         problem : why there are no payload figures; empty if there are
+
+        A different query is an ``sqlhash``, the hash of the SQL text, with the folder, tag and IOV. The text itself
+        (``sqlquery``) is not used, whether or not it was extracted. Queries without an ``sqlhash`` are the same if
+        their folder, tag and IOV are; those for different channels are then taken for repeats.
+
+        The ``cause`` is ``mostly failed queries`` if more failed than were served. Otherwise it is the one whose end
+        would save the largest share of the row's database time and bytes, of those that would save `worth_seconds` or
+        `worth_bytes`:
+
+        - ``same query not cached``: repeated_dbtime and repeated_bytes;
+        - ``many queries for few payloads``: wasted_dbtime and wasted_bytes. It is ``IOVs on no grid`` if most of the
+          different queries are on no grid, and ``different queries for some payloads`` if efficiency_iov is at least
+          0.5;
+        - ``few contents under many IOVs``: what wasted_dbtime_content and wasted_bytes_content are more than these;
+        - ``mostly empty answers``: the queries with an empty answer, if they are more than half.
+
+        If there is none, the cause is ``not known`` if a problem hides payload figures and all uncached queries of the
+        row together reach `worth_seconds` or `worth_bytes`; ``nothing to gain`` if the row is badly cached but small
+        (efficiency_iov or efficiency_content below 0.5, or more than half of the queries empty or repeated), or if its
+        problem hides no more than that; and else ``fine``.
 
     Raises
     ------
     InvalidRequestError
-        A folder is not in the dataset, or `folders` or `selection` is invalid. COOLR was not called.
+        A folder is not in the dataset, or `folders`, `selection` or a threshold is invalid. COOLR was not called.
     DatasetError
         The dataset does not exist or is incomplete.
     ConfigurationError
@@ -149,6 +186,7 @@ def efficiency(
         `cancelled` was set.
     """
     settings, selection = settings or Settings(), as_selection(selection)
+    worth = Worth(worth_seconds, worth_bytes)
     wanted = wanted_folders(folders)
     stop = threading.Event()
     with ExitStack() as stack:
@@ -167,15 +205,19 @@ def efficiency(
         target, slices = place / "queries", max(1, -(-sum(map(_most_rows, period.datasets)) // counting.PIECE))
         queries = work.submit(lambda: count_queries(logs, target, slices, paths, selection))
         found = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
+        names = work.wait(work.submit(lambda: name_askers(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(found, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
         wait_for = partial(work.wait, queries)
-        rows = [*_rows(counts.to_dict("records"), wait_for, source, report, stop)]
+        rows = [*_rows(counts.to_dict("records"), wait_for, names, source, report, stop)]
+        rows = [{**row, "cause": cause_of(row, worth)} for row in rows]
         frame = _frame(rows)
         by = answered(found.attrs[ANSWERED], wait_for(lambda: None).answered)
     frame.attrs = {
         "notes": [*notes_of(period, selection), *notes],
         "dataset": [period.name, period.identity],
         "selection": json.loads(selection.to_json()),
+        "extracted": extracted_parts(period),
+        "worth": {"seconds": worth.seconds, "bytes": worth.size},
         ANSWERED: by,
         "unavailable": sum(row["unavailable"] for row in rows),
     }
@@ -200,6 +242,7 @@ def _until_cancelled(report: ProgressCallback, cancelled: threading.Event | None
 def _rows(
     folders: list[dict[Any, Any]],
     queries: Callable[[Callable[[], object]], Counted],
+    names: Mapping[int, str],
     source: Source,
     report: ProgressCallback,
     stop: threading.Event,
@@ -219,11 +262,11 @@ def _rows(
         hashes = [one["folder_hash"] for one in batch]
         pieces = counted.pieces(*hashes) if len(batch) == 1 else [counted.read(hashes)]
         known = {hash_: None if isinstance(got, CoolrError) else got for hash_, got in received.items()}
-        found = figures(pieces, known)
+        found = figures(pieces, known, names)
         for one in batch:
             got = received[one["folder_hash"]]
             row = {**one, **found[one["folder_hash"]], "problem": str(got) if isinstance(got, CoolrError) else ""}
-            yield {**row, "cause": _cause(row), "unavailable": isinstance(got, Unavailable)}
+            yield {**row, "unavailable": isinstance(got, Unavailable)}
     report(meter.progress())
 
 
@@ -249,24 +292,7 @@ def _payloads(source: Source, folder: dict[Any, Any]) -> pa.Table:
     return payloads_of(source, folder, folder["first"], folder["last"], nodetime)
 
 
-def _cause(row: dict[Any, Any]) -> str:
-    """Return the cause of a row of figures; see `efficiency`."""
-    if row["failed"] > row["queries"]:
-        return "mostly failed queries"
-    if row["problem"]:
-        return "not known"
-    if 2 * row["empty_queries"] > row["queries"]:
-        return "mostly empty answers"
-    if row["efficiency_iov"] is not None and row["efficiency_iov"] < 0.5:
-        return "many queries for few payloads"
-    if row["efficiency_content"] is not None and row["efficiency_content"] < 0.5:
-        return "few contents under many IOVs"
-    return "fine"
-
-
 def _frame(rows: list[dict[Any, Any]]) -> pd.DataFrame:
     types = dict.fromkeys((*KEYS, *_TEXTS), "string") | dict.fromkeys(_FLOATS, "Float64")
     columns = {name: pd.Series([row.get(name) for row in rows], dtype=types.get(name, "Int64")) for name in COLUMNS}
-    order = ["wasted_dbtime", "wasted_bytes", *KEYS]
-    frame = pd.DataFrame(columns).sort_values(order, ascending=[False, False, *[True] * len(KEYS)])
-    return frame.reset_index(drop=True)
+    return ranked(pd.DataFrame(columns))

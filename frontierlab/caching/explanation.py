@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from frontierlab.caching.answer_sets import Integers, find_answers
 from frontierlab.caching.iov_axis import Axis
 from frontierlab.caching.open_folder import open_folder
-from frontierlab.caching.queries import FolderTag, served
+from frontierlab.caching.queries import FolderTag, askers_of, served
 from frontierlab.coolr import Cancelled, Source
 from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
@@ -66,11 +66,17 @@ class Explanation:
         A row is a task, most database time first: ``taskid``, ``taskname``, ``queries``,
         ``different_queries``, ``uncached``, ``bytes``, ``dbtime`` (ms).
     totals
-        Sums over ``queries``.
+        Sums over ``queries``; and over ``askers``: ``repeated_queries``, ``repeated_bytes``, ``repeated_dbtime`` (ms).
     problem
         Why there are no payloads; empty if there are.
     notes
         Sentences for the reader of the figures.
+    askers
+        A row is a Squid, or a site where the Squid is not known, most database time of repeats first: ``squid``,
+        ``computingsite``, ``queries``, ``different_queries``, ``uncached``, ``repeated_queries``, ``most_repeated``,
+        ``repeated_bytes``, ``repeated_dbtime`` (ms); see `frontierlab.caching.efficiency`.
+    origin
+        ``dataset`` (name and identity) and ``selection`` (JSON), which identify the queries.
     """
 
     folder: FolderTag
@@ -81,6 +87,8 @@ class Explanation:
     totals: dict[str, int]
     problem: str = ""
     notes: list[str] = field(default_factory=list)
+    askers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    origin: dict[str, Any] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"<Explanation of {self.folder}: {self.summary}>"
@@ -92,8 +100,11 @@ class Explanation:
         different = sum(count[result] for result in RESULTS)
         if not different:
             return "No served query of this folder and tag has an IOV."
+        again = count.get("repeated_queries", 0)
+        repeated = f"{again:,} queries came uncached again from the same Squid or site"
         if self.problem:
-            return f"{count['queries']:,} queries, {different:,} different ones. {self.problem}"
+            middle = f"; {repeated}" if again else ""
+            return f"{count['queries']:,} queries, {different:,} different ones{middle}. {self.problem}"
         parts = [
             f"{count['queries']:,} queries, {different:,} different ones, got {count['needed']:,} different payloads"
         ]
@@ -101,6 +112,8 @@ class Explanation:
             parts.append(f"{count['again']:,} of the different ones asked for what another had fetched")
         if count["empty"]:
             parts.append(f"{count['empty']:,} of them got nothing")
+        if again:
+            parts.append(repeated)
         return f"{'; '.join(parts)}."
 
 
@@ -119,7 +132,7 @@ def explain(
 ) -> Explanation:
     """Compare the queries of a folder and tag with its payload intervals.
 
-    This puts two statements to the logs and asks COOLR for the payloads. If COOLR does not answer, queries and tasks
+    This puts three statements to the logs and asks COOLR for the payloads. If COOLR does not answer, queries and tasks
     are still returned, and ``problem`` gives the reason. `frontierlab.caching.explain_figure` draws the result.
 
     Parameters
@@ -143,7 +156,7 @@ def explain(
     Returns
     -------
     Explanation
-        Frames of the queries, payload intervals and tasks; ``summary`` is a sentence.
+        Frames of the queries, payload intervals, tasks and Squids; ``summary`` is a sentence.
 
     Raises
     ------
@@ -170,6 +183,7 @@ def explain(
         where, args = served(folder, selection)
         statement = _TASKS.format(where=where)
         tasks = ask({"logs": opened.logs}, statement, args, description=f"tasks that asked for {folder}")
+        askers = askers_of(opened.logs, folder, selection)
         try:
             if tagname == UNKNOWN_TAG:
                 problem = "These queries have an unknown tag, so their payloads cannot be determined."
@@ -180,7 +194,9 @@ def explain(
         except CoolrError as error:
             problem = f"The payloads are not known: {error}"
     found = explanation_of(folder, opened.base, queries, tasks, payloads, problem)
-    return replace(found, notes=[*opened.notes, *found.notes])
+    repeats = {name: int(askers[name].sum()) for name in ("repeated_queries", "repeated_bytes", "repeated_dbtime")}
+    totals, notes = found.totals | repeats, [*opened.notes, *found.notes]
+    return replace(found, totals=totals, notes=notes, askers=askers, origin=opened.origin)
 
 
 def explanation_of(

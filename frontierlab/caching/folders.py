@@ -79,6 +79,11 @@ def chosen(counts: pd.DataFrame, wanted: list[Folder] | None, logs: Logs, *, str
         notes.append(f"{nameless:,} queries with an IOV do not name a folder; no row counts them.")
     counts = counts[named]
     useful = counts[counts[_COUNTS].sum(axis=1) > 0]
+    silent = int(counts["no_asker"].sum())
+    if silent:
+        notes.append(
+            f"Of the queries that were not cached, {silent:,} name neither Squid nor site; they count as no repeats."
+        )
     if wanted is not None:
         present, asked = _folders(counts), _folders(useful)
         missing = [folder for folder in wanted if folder not in present]

@@ -10,9 +10,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from frontierlab.caching.advice import Facts, advice_of
 from frontierlab.caching.answer_sets import Integers, find_answers
+from frontierlab.caching.athena import covering, own_grid
+from frontierlab.caching.causes import WORTH_BYTES, WORTH_SECONDS, Worth, cause_of
+from frontierlab.caching.folder_figures import figures_of_folder
 from frontierlab.caching.open_folder import open_folder
-from frontierlab.caching.queries import FolderTag
+from frontierlab.caching.queries import FolderTag, askers_of, failed_queries
 from frontierlab.coolr import Source
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
@@ -24,11 +28,14 @@ from frontierlab.storage.store import Datasets
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["AS_ASKED", "GRIDS", "estimate", "parse_grid", "snap", "what_if"]
+__all__ = ["AS_ASKED", "ATHENA", "GRIDS", "estimate", "parse_grid", "snap", "what_if"]
+
+ATHENA = "athena"
+"""Athena's grid with the widths that were asked for."""
 
 GRIDS = {
-    "run-lumi": ("10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
-    "time": ("10 minutes", "60 minutes", "1440 minutes", "payload"),
+    "run-lumi": (ATHENA, "10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
+    "time": (ATHENA, "10 minutes", "60 minutes", "1440 minutes", "payload"),
 }
 """The default grids to try, by the folder's IOV base."""
 
@@ -37,8 +44,14 @@ AS_ASKED = "as asked"
 
 _LUMIS = 2**32 - 1  # the lower half of an IOV: the lumiblock
 _MINUTE = 60 * 10**9
-_UNITS = {"run-lumi": "'n lumiblocks', '1 run' or 'payload'", "time": "'n minutes' or 'payload'"}
-_GRID = re.compile(r"(?P<payload>payload)|(?P<run>(1 )?run)|(?P<count>[1-9]\d*) (?P<unit>lumiblock|minute)s?")
+_THINNEST = 3  # lumiblocks of Athena's grid: a third of it is a whole number
+_UNITS = {
+    "run-lumi": "'n lumiblocks', '1 run', 'athena', 'athena n lumiblocks' or 'payload'",
+    "time": "'n minutes', 'athena', 'athena n minutes' or 'payload'",
+}
+_GRID = re.compile(
+    r"(?P<any>payload|athena)|(?P<run>(1 )?run)|(?P<athena>athena )?(?P<count>[1-9]\d*) (?P<unit>lumiblock|minute)s?"
+)
 
 
 def what_if(
@@ -51,6 +64,8 @@ def what_if(
     tagname: str,
     grids: Sequence[str] | None = None,
     selection: Selection | None = None,
+    worth_seconds: float = WORTH_SECONDS,
+    worth_bytes: float = WORTH_BYTES,
     coolr: Source | None = None,
     session: SparkSession | None = None,
     allow_incomplete: bool = False,
@@ -60,9 +75,12 @@ def what_if(
     The model: a request is a folder, tag, ``sqlhash`` and snapped IOV. ``since`` is rounded down to the start of
     its cell, ``until`` up to the last value of its cell. Lumiblock cells start at lumiblock 0 of each run, minute
     cells at the epoch. Cells of ``payload`` lie between neighbouring bounds of payload intervals of all channels,
-    so that no answer changes. Each different request is fetched once and cached forever, in one cache for all
-    sites. The baseline, ``as asked``, is the same model without snapping. It uses served queries with an IOV,
-    cached or not. Queries that the sites' Squids answered are not in these logs, so cache lifetimes cannot be
+    so that no answer changes. On Athena's grid, ``since`` is rounded down to a multiple of a third of the width, and
+    ``until`` is ``since`` plus the width, which is doubled until the IOV that was asked for is covered; ``athena`` uses
+    the width that was asked for, and leaves IOVs as they are that are on a grid already. Each different request is
+    fetched once and cached forever, in one cache for all sites. The baseline, ``as asked``, is the same model without
+    snapping. It uses served queries with an IOV, cached or not. Queries that the sites' Squids answered are not in
+    these logs, so cache lifetimes cannot be
     simulated.
 
     Bytes and database time of widened requests are estimates. If the same answer (set of payload rows) was
@@ -81,9 +99,12 @@ def what_if(
         The folder and its tag, as in the rows of `frontierlab.caching.efficiency`.
     grids
         The grids to try: ``"10 lumiblocks"`` and ``"1 run"`` for folders with IOV base run-lumi, ``"5 minutes"`` for
-        folders of times, ``"payload"`` for both. By default those of `GRIDS`.
+        folders of times, ``"athena"``, ``"athena 60 minutes"`` (or lumiblocks) and ``"payload"`` for both. By default
+        those of `GRIDS`.
     selection
         The queries to use; by default all.
+    worth_seconds, worth_bytes
+        What a saving must reach to be a cause, as for `frontierlab.caching.efficiency`.
     coolr
         The source of payloads; by default the COOLR of `settings`.
     session
@@ -103,14 +124,16 @@ def what_if(
         estimated : Int64, number of requests whose size is estimated, not logged
         requests_share, bytes_share, dbtime_share : Float64, fraction of the baseline; null if that is zero
 
-        ``attrs["advice"]`` is one line of advice, ``attrs["folder"]`` the `FolderTag`, and ``attrs["notes"]`` says
-        why figures of this dataset are partial.
+        ``attrs["advice"]`` is one line of advice on ``attrs["cause"]``, ``attrs["folder"]`` the `FolderTag`, and
+        ``attrs["notes"]`` says why figures of this dataset are partial. ``attrs["dataset"]`` and
+        ``attrs["selection"]`` (JSON) identify the queries. ``attrs["repeats"]`` has ``queries``, ``bytes`` and
+        ``dbtime`` (ms) that caches would have spared that keep each answer; the grids assume such caches.
 
     Raises
     ------
     InvalidRequestError
-        A grid is invalid or does not fit the folder's IOV base; the base or the tag is not known; or `selection` is
-        invalid.
+        A grid is invalid or does not fit the folder's IOV base; the base or the tag is not known; or `selection` or a
+        threshold is invalid.
     CoolrError
         COOLR does not give the payloads.
     Cancelled
@@ -118,7 +141,7 @@ def what_if(
     DatasetError
         The dataset does not exist or is incomplete.
     """
-    folder = FolderTag(db, schema, nodefullpath, tagname)
+    folder, worth = FolderTag(db, schema, nodefullpath, tagname), Worth(worth_seconds, worth_bytes)
     for grid in grids or ():
         parse_grid(grid)  # before any query runs
     if tagname == UNKNOWN_TAG:
@@ -138,9 +161,18 @@ def what_if(
         tried = list(dict.fromkeys(GRIDS[opened.base] if grids is None else grids))
         for grid in tried:
             parse_grid(grid, opened.base)
+        askers, failed = askers_of(opened.logs, folder, selection), failed_queries(opened.logs, folder, selection)
         payloads = opened.payloads(*_widest_range(opened.queries, tried))
     frame = estimate(opened.queries, payloads, tried)
-    frame.attrs = {"advice": _advice(frame, folder), "folder": folder, "notes": opened.notes}
+    row = figures_of_folder(opened.queries, payloads, askers, failed)
+    row["cause"] = cause_of(row, worth)
+    frame.attrs = dict(opened.origin) | {
+        "advice": advice_of(frame, folder, Facts(row, opened.queries, askers, opened.base, worth)),
+        "cause": row["cause"],
+        "folder": folder,
+        "notes": opened.notes,
+        "repeats": {name: row[f"repeated_{name}"] for name in ("queries", "bytes", "dbtime")},
+    }
     return frame
 
 
@@ -153,15 +185,18 @@ def parse_grid(grid: str, base: str | None = None) -> tuple[str, int]:
         The text is not a grid, or not one for the IOV base; without a base, any unit is valid.
     """
     found = _GRID.fullmatch(grid) if isinstance(grid, str) else None
-    unit = "" if found is None else found["payload"] or (found["run"] and "run") or found["unit"]
+    unit = "" if found is None else found["any"] or (found["run"] and "run") or found["unit"]
     count = int(found["count"] or 1) if found is not None else 0
     most = {"minute": OPEN_IOV // _MINUTE, "lumiblock": _LUMIS}.get(unit, 1)
-    fits = base is None or unit == "payload" or (unit == "minute") == (base == "time")
-    if found is None or count > most or not fits:
+    fits = base is None or unit in ("payload", ATHENA) or (unit == "minute") == (base == "time")
+    thin = found is not None and bool(found["athena"]) and unit == "lumiblock" and count < _THINNEST
+    if found is None or count > most or not fits or thin:
         valid = " or, for a folder of times, ".join(_UNITS.values()) if base is None else _UNITS[base]
         kind = "" if base is None else f" for a folder whose IOVs are {base}"
-        raise InvalidRequestError(f"{grid!r} is not a grid{kind}: give {valid}; n is at least 1.")
-    return unit, count
+        raise InvalidRequestError(
+            f"{grid!r} is not a grid{kind}: give {valid}; n is at least 1, for athena 3 lumiblocks."
+        )
+    return f"{ATHENA} {unit}" if found["athena"] else unit, count
 
 
 def snap(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> tuple[Integers, Integers]:
@@ -179,6 +214,10 @@ def snap(grid: str, since: Integers, until: Integers, payloads: pa.Table) -> tup
     if grid == AS_ASKED:
         return since, until
     unit, count = parse_grid(grid)
+    if unit == ATHENA:
+        return own_grid(since, until)
+    if unit.startswith(ATHENA):
+        return covering(since, until, np.full(len(since), count * (_MINUTE if unit.endswith("minute") else 1)))
     if unit == "payload":
         ends = np.concatenate([[0], payloads["since"].to_numpy(), payloads["until"].to_numpy()])
         starts = np.unique(ends[(ends >= 0) & (ends < OPEN_IOV)])  # an open end is not a bound
@@ -255,34 +294,3 @@ def _summary(requests: pd.DataFrame, grids: Sequence[str]) -> pd.DataFrame:
         whole = frame[name].iloc[0]
         frame[f"{name}_share"] = (frame[name] / (whole if pd.notna(whole) and whole else pd.NA)).astype("Float64")
     return frame
-
-
-def _advice(frame: pd.DataFrame, folder: FolderTag) -> str:
-    asked, tried = frame.iloc[0], frame.iloc[1:]
-    place = f"{folder.nodefullpath} ({folder.tagname})"
-    if not asked["requests"]:
-        return f"{place}: no served query has an IOV, so that there is no advice."
-    # the remaining shares of database time and bytes have equal weight
-    left = (tried["dbtime_share"] + tried["bytes_share"]).fillna(2 * tried["requests_share"]).to_numpy(float)
-    if not len(left):
-        return f"{place}: {asked['requests']:,} different requests; no grid was tried."
-    fixed = np.flatnonzero(tried["grid"] != "payload")
-    number = int(left.argmin())
-    if len(fixed) and left[fixed].min() <= max(1.0, 1.5 * left[number]):  # of 2; needs no payloads
-        number = int(fixed[left[fixed].argmin()])
-    best = tried.iloc[number]
-    numbers = (
-        f"would leave {best['requests']:,} of {asked['requests']:,} different requests, "
-        f"{_percent(best['dbtime_share'])} of the database time and {_percent(best['bytes_share'])} of the bytes "
-        "(assumed: one cache for all sites, each different request fetched once; answers estimated from their rows: "
-        f"{best['estimated']:,})"
-    )
-    if best["grid"] == "payload":
-        return f"{place}: asking for the payload's own interval, which the client would have to know, {numbers}."
-    if left[number] >= 1.8:  # of 2
-        return f"{place}: no tried grid would help much; the best one, {best['grid']}, {numbers}."
-    return f"{place}: asking by cells of {best['grid']} {numbers}."
-
-
-def _percent(share: Any) -> str:
-    return "an unknown part" if pd.isna(share) else f"{share:.1%}"

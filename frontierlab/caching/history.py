@@ -18,7 +18,16 @@ import pyarrow.parquet as pq
 from frontierlab.caching.comparing import compare, compare_figure
 from frontierlab.caching.counting import KEYS
 from frontierlab.caching.frames import require_columns
-from frontierlab.caching.history_records import COLUMNS, MAPPING, document_of, identity, record_of, records_of
+from frontierlab.caching.history_records import (
+    COLUMNS,
+    MAPPING,
+    document_of,
+    identity,
+    part_of,
+    record_of,
+    records_of,
+    rows_of_file,
+)
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.connection import ElasticOptions
 from frontierlab.elastic.queries import search_body
@@ -29,7 +38,7 @@ from frontierlab.storage.periods import Period
 from frontierlab.storage.store import Datasets, as_period
 from frontierlab.util.files import replacing
 
-__all__ = ["compare", "compare_figure", "read", "store"]
+__all__ = ["compare", "compare_figure", "read", "require_storable", "store"]
 
 _LONGEST_WAIT = 60.0  # seconds to wait for another process that stores
 _LONGEST = 150  # letters of the datasets' names in the name of a file
@@ -91,13 +100,24 @@ def _selection(frame: pd.DataFrame, period: Period) -> Selection:
             "Compute them again."
         )
     selection = Selection.from_json(frame.attrs.get("selection", {}))
-    part = selection.but(since=None, until=None, db=None, schema=None, nodefullpath=None, tagname=None)
+    require_storable(selection)
+    return selection
+
+
+def require_storable(selection: Selection) -> None:
+    """Check that figures of a selection can be stored: those of all queries of folders, tags or a window of time.
+
+    Raises
+    ------
+    InvalidRequestError
+        They cannot.
+    """
+    part = part_of(selection)
     if part != Selection():
         raise InvalidRequestError(
             f"These figures cover only part of the queries ({part.in_words()}). The history holds all queries of a "
             "folder and tag over a period: compute the figures without that choice to store them."
         )
-    return selection
 
 
 @contextmanager
@@ -138,7 +158,7 @@ def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(folder / ".lock", timeout=_LONGEST_WAIT):
-            former = pq.read_table(path).cast(COLUMNS).to_pylist() if path.exists() else []
+            former = rows_of_file(path) if path.exists() else []
             now = pa.Table.from_pylist(records, schema=COLUMNS).to_pylist()
             kept = {tuple(row[key] for key in KEYS): row for row in (*former, *now)}
             with replacing(path) as temporary:
@@ -176,7 +196,9 @@ def read(
     -------
     pandas.DataFrame
         A row is a record, sorted by period: ``period_since``, ``period_until`` (UTC), ``stored``, ``dataset``,
-        and the columns of `frontierlab.caching.efficiency`. ``attrs["unreadable"]`` is a list of (reason, document
+        the columns of `frontierlab.caching.efficiency`, and ``selection``: the conditions (JSON) with which the dataset
+        was extracted, null if it has all queries of its folders. Figures that a record lacks, because an
+        older version stored it, are null. ``attrs["unreadable"]`` is a list of (reason, document
         text) of unreadable documents; ``attrs["notes"]`` reports them in words.
 
     Raises
@@ -204,7 +226,7 @@ def _from_folder(folder: Path) -> _Found:
     unreadable = []
     for path in sorted(folder.glob("*.parquet")):
         try:
-            found += pq.read_table(path).cast(COLUMNS).to_pylist()
+            found += rows_of_file(path)
         except (pa.ArrowException, OSError, ValueError) as error:
             unreadable.append((f"{path.name}: {error}", str(path)))
     return found, unreadable

@@ -6,10 +6,12 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from frontierlab.caching.counting import KEYS
 from frontierlab.selection import Selection
@@ -18,18 +20,30 @@ from frontierlab.util.times import format_time, from_milliseconds, parse_time, t
 if TYPE_CHECKING:
     from frontierlab.storage.periods import Period
 
-__all__ = ["COLUMNS", "MAPPING", "document_of", "identity", "record_of", "records_of"]
+__all__ = [
+    "COLUMNS",
+    "MAPPING",
+    "document_of",
+    "extracted_parts",
+    "identity",
+    "part_of",
+    "record_of",
+    "records_of",
+    "rows_of_file",
+]
 
 _INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
+    *("dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime", "off_grid_queries"),
     *("overlapping_rows", "taskid"),
 )
 _FRACTIONS = (
     *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid", "mean_payload_size"),
-    *("efficiency_iov", "efficiency_content"),
+    *("wasted_bytes_content", "wasted_dbtime_content", "efficiency_iov", "efficiency_content"),
 )
-_NAMES = ("dataset", *KEYS, "cause", "problem", "worst_tasks", "notes")
+_NAMES = ("dataset", *KEYS, "selection", "cause", "problem", "worst_tasks", "repeated_by", "notes")
+_PROSE = ("worst_tasks", "repeated_by", "notes", "problem", "selection")  # texts that are not searched for
 _TIMES = ("period_since", "period_until", "stored")
 
 COLUMNS = pa.schema(
@@ -40,12 +54,16 @@ COLUMNS = pa.schema(
         *((name, pa.float64()) for name in _FRACTIONS),
     ]
 )
-"""The columns of a record: a folder and tag over a period, with the figures and units of ``efficiency()``."""
+"""The columns of a record: a folder and tag over a period, with the figures and units of ``efficiency()``.
+
+``selection`` is which queries of its folders a dataset was extracted with: JSON, a line for each dataset that differs
+from the others of a period; null if with all.
+"""
 
 _KINDS = {"string": {"type": "keyword"}, "int64": {"type": "long"}, "double": {"type": "double"}}
 MAPPING: dict[str, Any] = {
     **{field.name: _KINDS.get(str(field.type), {"type": "date"}) for field in COLUMNS},
-    **{name: {"type": "keyword", "index": False, "doc_values": False} for name in ("worst_tasks", "notes", "problem")},
+    **{name: {"type": "keyword", "index": False, "doc_values": False} for name in _PROSE},
 }
 """The mapping of an index of records."""
 
@@ -66,6 +84,36 @@ def _times(period: Period, selection: Selection) -> list[int | None]:
     ]
 
 
+def part_of(selection: Selection) -> Selection:
+    """Return what a selection leaves out of folders, tags and a period: its conditions on other fields."""
+    return selection.but(since=None, until=None, db=None, schema=None, nodefullpath=None, tagname=None)
+
+
+def rows_of_file(path: Path) -> list[dict[str, Any]]:
+    """Return the records of a history file; columns that an older version did not write are null.
+
+    Raises
+    ------
+    OSError, ValueError
+        The file is not a history file.
+    """
+    table = pq.read_table(path)
+    absent = [name for name in (*KEYS, "queries") if name not in table.column_names]
+    if absent:
+        raise ValueError(f"it has no column {absent[0]}")
+    for field in COLUMNS:
+        if field.name not in table.column_names:
+            table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    rows: list[dict[str, Any]] = table.select(COLUMNS.names).cast(COLUMNS).to_pylist()
+    return rows
+
+
+def extracted_parts(period: Period) -> list[str]:
+    """Return the conditions, on other fields than the folder, that datasets were extracted with, each as JSON."""
+    parts = {part_of(Selection.of_request(dataset.manifest.request)).to_json() for dataset in period.datasets}
+    return sorted(parts - {Selection().to_json()})
+
+
 def records_of(frame: pd.DataFrame, period: Period, selection: Selection) -> list[dict[str, Any]]:
     """Return the records of a frame of ``efficiency()``, one per row; times are in ms since the epoch."""
     since, until = _times(period, selection)
@@ -74,6 +122,7 @@ def records_of(frame: pd.DataFrame, period: Period, selection: Selection) -> lis
         "period_since": since,
         "period_until": until,
         "stored": to_milliseconds(datetime.now(UTC)),
+        "selection": "\n".join(extracted_parts(period)) or None,
         "notes": "\n".join(frame.attrs.get("notes", ())),
     }
     rows = [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.pages.html import target_of, write_page
 
 __all__ = ["page"]
+
+_ASKERS = 5  # Squids and sites that a page shows for a folder
 
 
 def page(
@@ -58,10 +60,11 @@ def page(
     ------
     InvalidRequestError
         The frame lacks a column, `path` is a folder or does not end in ``.html``, or a what-if has no explanation of
-        its folder and tag.
+        its folder and tag; or frame, explanations and what-ifs are of different datasets or selections.
     """
     require_columns(frame, WASTE_COLUMNS, "efficiency()")
     target = target_of(path, "pixel.html")
+    _require_one_origin(frame, explanations, what_ifs)
     helps: dict[FolderTag, pd.DataFrame] = {what.attrs["folder"]: what for what in what_ifs}
     alone = [str(folder) for folder in helps if folder not in {e.folder for e in explanations}]
     if alone:
@@ -79,9 +82,24 @@ def page(
         summary=_summary(frame),
         rows=[_row(record) for record in frame.to_dict("records")],
         problems=_problems(frame),
-        sections=[(e, what is not None, [] if what is None else _table(what)) for e, what in sections],
+        sections=[(e, what is not None, [] if what is None else _table(what), _askers(e)) for e, what in sections],
         advice={e.folder: what.attrs.get("advice", "") for e, what in sections if what is not None},
     )
+
+
+def _require_one_origin(
+    frame: pd.DataFrame, explanations: Sequence[Explanation], what_ifs: Sequence[pd.DataFrame]
+) -> None:
+    """Check that all figures of a page are of the same queries, as far as they say which."""
+    others: list[Mapping[Any, Any]] = [*(one.origin for one in explanations), *(one.attrs for one in what_ifs)]
+    for of in others:
+        for name, origin in (("dataset", "the dataset"), ("selection", "the selection")):
+            ours, theirs = frame.attrs.get(name), of.get(name)
+            if None not in (ours, theirs) and ours != theirs:
+                raise InvalidRequestError(
+                    f"The frame is of {origin} {ours}, but an explanation or what-if is of {theirs}: compute all with "
+                    "the same dataset and selection."
+                )
 
 
 def _summary(frame: pd.DataFrame) -> str:
@@ -89,8 +107,16 @@ def _summary(frame: pd.DataFrame) -> str:
     return (
         f"{len(frame):,} folders and tags, {_number(total['queries'])} queries, {_mb(total['bytes_served'])} MB "
         f"served. Fetched more often than an ideal cache would: {_mb(total['wasted_bytes'])} MB and "
-        f"{_seconds(total['wasted_dbtime'])} s of database time."
+        f"{_seconds(total['wasted_dbtime'])} s of database time.{_repeats(frame)}"
     )
+
+
+def _repeats(frame: pd.DataFrame) -> str:
+    """Return a sentence on repeated queries; empty if the figures have none, as those of older versions."""
+    if "repeated_dbtime" not in frame or frame["repeated_dbtime"].isna().all():
+        return ""
+    size, time = frame["repeated_bytes"].sum(), frame["repeated_dbtime"].sum()
+    return f" The same query again from a Squid or site, not cached: {_mb(size)} MB and {_seconds(time)} s."
 
 
 def _row(record: dict[Any, Any]) -> list[str]:
@@ -104,6 +130,8 @@ def _row(record: dict[Any, Any]) -> list[str]:
         _mb(record["bytes_served"]),
         _mb(record["wasted_bytes"]),
         _seconds(record["wasted_dbtime"]),
+        _mb(record.get("repeated_bytes", pd.NA)),
+        _seconds(record.get("repeated_dbtime", pd.NA)),
     ]
 
 
@@ -119,6 +147,23 @@ def _table(what: pd.DataFrame) -> list[list[str]]:
     return [
         [row["grid"], _number(row["requests"]), _mb(row["bytes"]), _seconds(row["dbtime"]), _number(row["estimated"])]
         for row in what.to_dict("records")
+    ]
+
+
+def _askers(explanation: Explanation) -> list[list[str]]:
+    """Return the Squids and sites that asked again, most database time first."""
+    frame = explanation.askers
+    if frame.empty:
+        return []
+    worst = frame[frame["repeated_queries"].fillna(0) > 0].head(_ASKERS)
+    return [
+        [
+            row["computingsite"] if pd.isna(row["squid"]) else row["squid"],
+            *(_number(row[name]) for name in ("uncached", "repeated_queries", "most_repeated")),
+            _mb(row["repeated_bytes"]),
+            _seconds(row["repeated_dbtime"]),
+        ]
+        for row in worst.to_dict("records")
     ]
 
 

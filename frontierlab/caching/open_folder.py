@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -18,7 +19,7 @@ from frontierlab.coolr import Source, connect
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import InvalidRequestError
-from frontierlab.selection import Selection
+from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings
 from frontierlab.storage.store import Datasets
 
@@ -46,6 +47,8 @@ class OpenFolder:
         The folder's IOV base, run-lumi or time.
     notes
         Why the figures of the dataset and selection are partial.
+    origin
+        ``dataset`` (name and identity) and ``selection`` (JSON): which queries they are.
     source
         The COOLR that has the payloads.
     stop
@@ -57,6 +60,7 @@ class OpenFolder:
     queries: pd.DataFrame
     base: str
     notes: list[str]
+    origin: dict[str, Any]
     source: Source
     stop: threading.Event
 
@@ -112,7 +116,9 @@ def open_folder(
     queries = different_queries(logs, folder, selection)
     with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
         base = ask_coolr(lambda: _iov_base(queries, folder, source), stop)
-        yield OpenFolder(folder, logs, queries, base, notes_of(period, selection), source, stop)
+        chosen = json.loads(as_selection(selection).to_json())
+        origin = {"dataset": [period.name, period.identity], "selection": chosen}
+        yield OpenFolder(folder, logs, queries, base, notes_of(period, selection), origin, source, stop)
 
 
 def _iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:

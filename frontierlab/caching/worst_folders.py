@@ -9,6 +9,7 @@ import pandas as pd
 from frontierlab.caching.counting import KEYS
 from frontierlab.caching.efficiencies import efficiency
 from frontierlab.caching.grids import what_if
+from frontierlab.caching.ranking import lost, ranked
 from frontierlab.coolr import Source
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
@@ -42,9 +43,9 @@ def worst(
     allow_incomplete: bool = False,
     progress: bool | ProgressCallback = True,
 ) -> pd.DataFrame:
-    """Name the folders and tags that waste the most database time, and what would help each.
+    """Name the folders and tags that lose the most database time, wasted or repeated, and what would help each.
 
-    A folder wastes at most the database time that it takes. So COOLR is asked for the folders that take most, until no
+    A folder loses at most the database time that it takes. So COOLR is asked for the folders that take most, until no
     other folder can be among the worst: mostly 8, at most 96.
 
     Parameters
@@ -57,11 +58,11 @@ def worst(
     Returns
     -------
     pandas.DataFrame
-        A row is a folder and tag, the most wasted database time first, with the columns of
+        A row is a folder and tag, the largest of wasted and repeated database time first, with the columns of
         `frontierlab.caching.efficiency`, and
 
         advice : string, what would help: ``attrs["advice"]`` of `frontierlab.caching.what_if`; null if that is not
-            known, and a note says why
+            known, and ``problem`` or a note says why
 
         ``attrs`` are those of `frontierlab.caching.efficiency`. ``attrs["notes"]`` also says for how many folders
         COOLR has no payloads, and whether others could be among the worst.
@@ -87,16 +88,19 @@ def worst(
         frames.append(efficiency(logs, settings, some if len(costs) else None, progress=progress, **more))
         asked += len(some)
         found = _ranked(frames)
-        silent = frames[-1].attrs["unavailable"] and found.empty
+        silent = frames[-1].attrs["unavailable"] and all(frame["wasted_dbtime"].isna().all() for frame in frames)
         if silent or asked == len(costs) or _least(found, count) >= costs["dbtime_ms"].iloc[asked]:
             break
     else:
         notes.append(f"Only the {asked} folders that take most database time were looked at, of {len(costs):,}.")
     chosen = found.head(count).reset_index(drop=True)
     notes += _problems(frames)
-    advice = []
+    advice: list[str | None] = []
     for row in chosen.to_dict("records"):
         check_cancelled()
+        if row["problem"]:
+            advice.append(None)
+            continue
         names: dict[str, Any] = {name: str(row[name]) for name in KEYS}
         try:
             advice.append(what_if(logs, settings, **names, **more).attrs["advice"])
@@ -111,15 +115,13 @@ def worst(
 
 
 def _ranked(frames: list[pd.DataFrame]) -> pd.DataFrame:
-    """Return the folders and tags that are known to waste database time, the worst first."""
+    """Return the folders and tags that are known to lose database time, the worst first."""
     found = pd.concat(frames, ignore_index=True) if len(frames) > 1 else frames[0]
-    found = found[(found["wasted_dbtime"] > 0).fillna(False)]
-    order = ["wasted_dbtime", "wasted_bytes", *KEYS]
-    return found.sort_values(order, ascending=[False, False, *[True] * len(KEYS)])
+    return ranked(found[(lost(found) > 0).fillna(False)])
 
 
 def _least(found: pd.DataFrame, count: int) -> float:
-    return float(found["wasted_dbtime"].iloc[count - 1]) if len(found) >= count else -1.0
+    return float(lost(found).iloc[count - 1]) if len(found) >= count else -1.0
 
 
 def _problems(frames: list[pd.DataFrame]) -> list[str]:

@@ -24,7 +24,7 @@ from frontierlab.cli.endings import (
     telling_warnings,
 )
 from frontierlab.cli.output import Output, OutputClosed, note
-from frontierlab.cli.selection_options import selection_of, selection_options
+from frontierlab.cli.selection_options import SelectionOption, selection_of, selection_options
 
 if TYPE_CHECKING:
     from frontierlab.settings import Settings
@@ -88,6 +88,8 @@ class Command(click.Command):
         What Ctrl-C leaves, and how to go on.
     selects
         Whether it takes a selection of queries; its function gets it as ``selection``.
+    without
+        Fields of a selection for which it has options of its own.
     results
         Whether it takes ``--json``.
     """
@@ -101,12 +103,14 @@ class Command(click.Command):
         unseen: str = "it could not be done; the standard error says why",
         interrupted: str = "Nothing was changed.",
         selects: bool = False,
+        without: Sequence[str] = (),
         results: bool = True,
         **more: Any,
     ) -> None:
         super().__init__(*args, **more)
         self.face, self.examples, self.finds = face, tuple(examples), finds
         self.interrupted, self.selects, self.unseen = interrupted, selects, unseen
+        self._without = frozenset(without)
         self.common: list[click.Parameter] = [
             _parameter(one) for one in (*([_JSON] if results else []), _CONFIGURATION, _DEBUG)
         ]
@@ -115,11 +119,14 @@ class Command(click.Command):
         """Return the command's own parameters, those of a selection, and those of all commands."""
         own = super().get_params(ctx)  # ends with --help
         own, help_option = own[: len(self.params)], own[len(self.params) :]
-        return [*own, *(selection_options() if self.selects else []), *self.common, *help_option]
+        return [*own, *self._selecting(), *self.common, *help_option]
+
+    def _selecting(self) -> list[SelectionOption]:
+        return [one for one in selection_options() if self.selects and one.keyword not in self._without]
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options in three sections."""
-        selecting = {option.name for option in selection_options()} if self.selects else set()
+        selecting = {option.name for option in self._selecting()}
         sections: dict[str, list[tuple[str, str]]] = {"Options": [], "Only these queries": [], "Common options": []}
         for parameter in self.get_params(ctx):
             own = parameter in self.params
@@ -151,7 +158,7 @@ class Command(click.Command):
         try:
             with ending_by_sigterm(), telling_warnings(ctx):
                 if self.selects:
-                    ctx.params["selection"] = selection_of(ctx.params)
+                    ctx.params["selection"] = selection_of(ctx.params, self._selecting())
                 code = super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit):  # wrong usage that only the command itself can see
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
@@ -76,8 +77,8 @@ def selection_options() -> tuple[SelectionOption, ...]:
     return tuple(SelectionOption(field.name) for field in fields(Selection))
 
 
-def selection_of(params: dict[str, Any]) -> Selection:
-    """Return the selection of the options of a call, and remove them from its parameters.
+def selection_of(params: dict[str, Any], options: Iterable[SelectionOption]) -> Selection:
+    """Return the selection of these options of a call, and remove them from its parameters.
 
     Raises
     ------
@@ -86,5 +87,5 @@ def selection_of(params: dict[str, Any]) -> Selection:
     """
     from frontierlab.selection import Selection
 
-    given = {option.keyword: params.pop(str(option.name)) for option in selection_options()}
+    given = {option.keyword: params.pop(str(option.name)) for option in options}
     return Selection(**{name: value for name, value in given.items() if value not in (None, ())})

@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from frontierlab.caching.causes import Worth
 from frontierlab.caching.folders import wanted_folders
 from frontierlab.errors import InvalidRequestError, JobError
 from frontierlab.jobs.arguments import checked_names
 from frontierlab.jobs.context import JobContext
 from frontierlab.jobs.kind import JobOutcome, Kind, result_of
 from frontierlab.jobs.records import JobRecord
+from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.losses import losses
@@ -57,12 +59,18 @@ class Caching(OnDatasets):
         return efficiency
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
-        """Check the dataset and the folders."""
+        """Check the dataset, the folders and thresholds, and whether figures of the selection can be stored."""
         if given.get("folders") is not None:
             given = {**given, "folders": wanted_folders(given["folders"])}
         if not isinstance(given.get("store", False), bool):
             raise InvalidRequestError(f"store={given['store']!r} is not valid: True or False.")
-        return super().arguments(settings, given)
+        Worth(*(given.get(name, 0) for name in ("worth_seconds", "worth_bytes")))
+        plain = super().arguments(settings, given)
+        if plain.get("store"):
+            from frontierlab.caching import history
+
+            history.require_storable(Selection.from_json(plain.get("selection") or {}))
+        return plain
 
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
         """Compute the figures and store them beside the record."""

@@ -163,6 +163,7 @@ def _caching(work: Work) -> Outcome:
         "without_payload_figures": lacking,
         "wasted_bytes": float(frame["wasted_bytes"].sum()),
         "wasted_dbtime": float(frame["wasted_dbtime"].sum()),
+        "repeated_dbtime": float(frame["repeated_dbtime"].sum()),
     }
     return Outcome(facts, remarks, state="partial" if frame.attrs["unavailable"] else "done")
 

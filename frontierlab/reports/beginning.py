@@ -12,6 +12,7 @@ import pandas as pd
 from frontierlab.caching import worst
 from frontierlab.caching.counting import KEYS
 from frontierlab.caching.notes import notes_of
+from frontierlab.caching.ranking import lost_in_words
 from frontierlab.diagnosis import Diagnosis, diagnose
 from frontierlab.diagnosis.figures import figures_of
 from frontierlab.diagnosis.page import shown
@@ -134,9 +135,8 @@ def _worst(logs: Logs, selection: Selection, settings: Settings, told: ProgressC
 
 
 def _folder(row: dict[Any, Any]) -> dict[str, str]:
-    seconds, megabytes = row["wasted_dbtime"] / 1e3, row["wasted_bytes"] / 1e6
     return {
         "name": " ".join(str(row[name]) for name in KEYS),
-        "text": f"{row['cause']}; {seconds:,.0f} s of database time wasted, {megabytes:,.0f} MB",
+        "text": f"{row['cause']}; {lost_in_words(row)}",
         "advice": "" if pd.isna(row["advice"]) else str(row["advice"]),
     }

@@ -41,10 +41,9 @@ def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, home: Path
     problems = {key for key, row in by_key(frame).items() if row["problem"]}
     assert problems == unknown  # a problem where the truth has no figures, and nowhere else
     assert {str(kind) for kind in frame.dtypes} == {"string", "Int64", "Float64"}
-    known = frame[frame["wasted_dbtime"].notna()]
-    order = list(zip(-known["wasted_dbtime"], -known["wasted_bytes"], strict=True))
+    pairs = [[frame[[f"{kind}_{cost}" for kind in ("wasted", "repeated")]].max(axis=1)] for cost in ("dbtime", "bytes")]
+    order = list(zip(*(-costs.fillna(-1) for [costs] in pairs), strict=True))
     assert order == sorted(order)
-    assert frame["wasted_dbtime"].isna().sum() == frame["wasted_dbtime"].tail(len(unknown)).isna().sum()
     assert not [*home.glob(".counting-*")]
 
 
@@ -80,9 +79,8 @@ def test_spark_gives_the_same_figures(
 def test_causes_overlaps_tasks_and_notes(dataset: Dataset, figures: pd.DataFrame) -> None:
     frame = figures
     pixel = by_key(frame)[(*PIXEL, PIXEL_TAG)]
-    assert pixel["cause"] == "many queries for few payloads"
-    assert frame.loc[frame["cause"] == "mostly empty answers", "nodefullpath"].tolist() == ["/PIXEL/PixMapOverlay"]
-    assert set(frame.loc[frame["problem"] != "", "cause"]) == {"not known"}
+    assert pixel["cause"] == "IOVs on no grid"
+    assert set(frame.loc[frame["problem"] != "", "cause"]) == {"nothing to gain"}
     assert set(frame.loc[frame["overlapping_rows"] > 0, "nodefullpath"]) == {"/LAR/BadChannelsOfl/BadChannels"}
     logs = dataset.to_pandas()
     mine = logs[(logs["nodefullpath"] == PIXEL[2]) & (logs["tagname"] == PIXEL_TAG) & (logs["db"] == PIXEL[0])]
@@ -93,7 +91,10 @@ def test_causes_overlaps_tasks_and_notes(dataset: Dataset, figures: pd.DataFrame
     time = mine.loc[(mine["taskid"] == task) & ~mine["cached"].fillna(False), "dbtime"].sum()
     assert pixel["worst_tasks"].split("; ")[0] == f"{task} ({count} different queries, {time} ms)"
     assert len(pixel["worst_tasks"].split("; ")) == 3
-    assert frame.attrs["notes"] == ["133 queries with an IOV do not name a folder; no row counts them."]
+    assert frame.attrs["notes"] == [
+        "133 queries with an IOV do not name a folder; no row counts them.",
+        "Of the queries that were not cached, 6 name neither Squid nor site; they count as no repeats.",
+    ]
 
 
 def test_a_selection_limits_the_figures_the_explanation_and_the_what_if(dataset: Dataset, archived: Settings) -> None:
@@ -162,7 +163,13 @@ def test_nulls_repeated_queries_and_bad_iovs(tmp_path: Path, archived: Settings)
     assert row["worst_tasks"] == "no task (3 different queries, 30 ms); 1 (1 different queries, 10 ms)"
     assert found["unknown"]["bytes_served"] == 7
     assert "is not known" in found["unknown"]["problem"]
-    assert frame.attrs["notes"] == ["2 queries with an IOV do not name a folder; no row counts them."]
+    assert (row["repeated_queries"], row["repeated_dbtime"], row["dbtime"]) == (0, 0, 40)
+    assert row["off_grid_queries"] == 3  # an IOV that is a point has no third
+    assert pd.isna(found["unknown"]["repeated_queries"])  # its one query names no Squid and no site
+    assert frame.attrs["notes"] == [
+        "2 queries with an IOV do not name a folder; no row counts them.",
+        "Of the queries that were not cached, 2 name neither Squid nor site; they count as no repeats.",
+    ]
 
 
 def test_only_failed_queries(tmp_path: Path, archived: Settings) -> None:
@@ -246,14 +253,14 @@ def test_invalid_lists_of_folders(dataset: Dataset, archived: Settings, folders:
 
 
 def test_notes_say_why_figures_are_partial(tmp_path: Path, archived: Settings) -> None:
-    part = make_dataset(tmp_path / "part", [asked(RUN)], missing=1)
+    part = make_dataset(tmp_path / "part", [asked(RUN, squid="s")], missing=1)
     with pytest.raises(DatasetError, match="allow_incomplete"):
         efficiency(part, archived, progress=False)
     frame = efficiency(part, archived, allow_incomplete=True, progress=False)
     assert frame.attrs["notes"] == ["The dataset part is incomplete: the figures cover only its complete parts."]
     cut = make_dataset(
         tmp_path / "cut",
-        [asked(RUN)],
+        [asked(RUN, squid="s")],
         request={"cached": False, "taskid": 7},
         limit={"limit_queries": 5, "available": 9, "cut_at": "2026-10-01T00:00:00.000Z", "cut_at_ms": 1},
     )
@@ -263,7 +270,7 @@ def test_notes_say_why_figures_are_partial(tmp_path: Path, archived: Settings) -
         "The dataset was extracted with taskid 7, not cached",
         "Other queries of the same folders are not in it",
     ]
-    selected = make_dataset(tmp_path / "selected", [asked(RUN)], request={"selection": {"schema": ["A"]}})
+    selected = make_dataset(tmp_path / "selected", [asked(RUN, squid="s")], request={"selection": {"schema": ["A"]}})
     assert efficiency(selected, archived, progress=False).attrs["notes"] == [
         "The dataset was extracted with schema A: the figures cover only such queries."
     ]

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from frontierlab import Dataset, sample
 from frontierlab.caching.charts import what_if_figure
+from frontierlab.caching.explanation import explain
 from frontierlab.caching.grids import AS_ASKED, GRIDS, estimate, snap, what_if
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.errors import CoolrError, InvalidRequestError
@@ -52,8 +53,20 @@ RUN_LUMI = st.builds(
 )
 TIMES = st.sampled_from([0, 1, MINUTE - 1, MINUTE, 5 * MINUTE - 1, 5 * MINUTE, 1_790_812_800 * 10**9, OPEN - 1, OPEN])
 BASES = {
-    "run-lumi": (RUN_LUMI, ("1 lumiblock", "5 lumiblocks", "4294967295 lumiblocks", "run", "1 run", "payload")),
-    "time": (TIMES, ("1 minute", "5 minutes", "153722867 minutes", "payload")),
+    "run-lumi": (
+        RUN_LUMI,
+        (
+            "1 lumiblock",
+            "5 lumiblocks",
+            "4294967295 lumiblocks",
+            "run",
+            "1 run",
+            "payload",
+            "athena",
+            "athena 3 lumiblocks",
+        ),
+    ),
+    "time": (TIMES, ("athena", "athena 7 minutes", "1 minute", "5 minutes", "153722867 minutes", "payload")),
 }
 
 
@@ -75,6 +88,8 @@ def cell_by_hand(grid: str, value: int, rows: list[tuple[int, int, int]]) -> tup
     if grid == "payload":
         ends = {0, *(end for row in rows for end in row[1:] if end < OPEN)}
         return max(end for end in ends if end <= value), min((end - 1 for end in ends if end > value), default=OPEN)
+    if grid.startswith("athena"):
+        raise AssertionError("the cell depends on the width")
     count = int(grid.split()[0]) if grid != "run" else 1
     if "lumiblock" in grid:
         run, lumi = divmod(value, LUMIS)
@@ -83,6 +98,23 @@ def cell_by_hand(grid: str, value: int, rows: list[tuple[int, int, int]]) -> tup
     width = LUMIS if "run" in grid else count * MINUTE
     first = value - value % width
     return first, min(first + width - 1, OPEN)
+
+
+def wide_by_hand(grid: str, since: int, until: int, rows: list[tuple[int, int, int]]) -> tuple[int, int]:
+    """Return the IOV that is asked for on a grid."""
+    if not grid.startswith("athena"):
+        return cell_by_hand(grid, since, rows)[0], cell_by_hand(grid, until, rows)[1]
+    width = until - since
+    if grid == "athena":
+        runs = since % LUMIS == 0 and (until + 1) % LUMIS == 0
+        if width < 3 or until == OPEN or runs or since % (width // 3) == 0:
+            return since, until
+    else:
+        width = int(grid.split()[1]) * (MINUTE if "minute" in grid else 1)
+    while since - since % (width // 3) + width < until:
+        width = min(2 * width, OPEN)
+    begin = since - since % (width // 3)
+    return begin, min(begin + width, OPEN)
 
 
 def rows_by_hand(since: int, until: int, rows: list[tuple[int, int, int]]) -> frozenset[tuple[int, int, int]]:
@@ -123,7 +155,7 @@ def test_estimates_equal_those_of_a_loop_over_the_queries(
     grid, queries, rows = case
     frame = asked(*queries).assign(bytes=lambda f: 10 * f["sqlhash"])
     result = estimate(frame, payloads(*rows), [grid])
-    wide = [(h, cell_by_hand(grid, s, rows)[0], cell_by_hand(grid, u, rows)[1]) for h, s, u in queries]
+    wide = [(h, *wide_by_hand(grid, s, u, rows)) for h, s, u in queries]
     assert result["grid"].tolist() == [AS_ASKED, grid]
     assert result["requests"].tolist() == [len(queries), len(set(wide))]
     for row, requests in zip(result["bytes"], (queries, sorted(set(wide))), strict=True):
@@ -182,7 +214,9 @@ def test_costs_that_were_never_logged_are_null() -> None:
     assert result[["bytes", "dbtime", "bytes_share", "dbtime_share"]].isna().all(axis=None)
 
 
-@pytest.mark.parametrize("grid", ["7 apples", "0 lumiblocks", "1.5 minutes", "-1 minutes", "2 runs", "", None, 7])
+@pytest.mark.parametrize(
+    "grid", ["7 apples", "0 lumiblocks", "1.5 minutes", "-1 minutes", "2 runs", "", None, 7, "athena 2 lumiblocks"]
+)
 def test_invalid_grids_are_refused_before_any_query(grid: Any) -> None:
     with pytest.raises(
         InvalidRequestError, match=re.escape(repr(grid)) + " is not a grid: give 'n lumiblocks', '1 run'"
@@ -213,28 +247,87 @@ def test_the_baseline_equals_the_truth_of_the_sample(
         known = truth.loc[tuple(where.values())]
         assert frame["requests"].iloc[0] == known["different_queries"]
         assert frame["requests"].iloc[-1] >= known["different_payloads_iov"]
-        assert (frame["requests"].diff().iloc[1:-1] <= 0).all()  # coarser and coarser
+        assert (frame["requests"].diff().iloc[2:-1] <= 0).all()  # after athena coarser and coarser
         assert frame["requests_share"].iloc[0] == 1
         assert str(frame.dtypes["bytes"]) == "Float64"
 
 
-def test_the_advice_names_numbers_and_assumptions(of_sample: Callable[..., pd.DataFrame]) -> None:
+def test_the_advice_names_the_cause_numbers_and_assumptions(
+    of_sample: Callable[..., pd.DataFrame], figures: pd.DataFrame
+) -> None:
     frame = of_sample(SCT, grids=["1 run", "1 run"])
     assert frame["grid"].tolist() == [AS_ASKED, "1 run"]
     left, every = frame["requests"].iloc[1], frame["requests"].iloc[0]
     advice = frame.attrs["advice"]
     assert "\n" not in advice
-    assert advice.startswith("/SCT/DAQ/Config/Chip (none): asking by cells of 1 run would leave ")
-    assert f"{left:,} of {every:,} different requests" in advice
+    assert advice.startswith("/SCT/DAQ/Config/Chip (none): ")
+    assert frame.attrs["cause"] == "IOVs on no grid"
+    known = figures.set_index(["db", "schema", "nodefullpath", "tagname"]).loc[tuple(SCT.values())]
+    off, different = known["off_grid_queries"], known["different_queries"]
+    assert f"{off:,} of {different:,} different queries begin at no multiple of a third of their width" in advice
+    assert f"Asking by cells of 1 run would leave {left:,} of {every:,} different requests" in advice
     assert "(assumed: one cache for all sites" in advice
-    only = of_sample(RUN3, grids=["payload"]).attrs["advice"]
-    assert "asking for the payload's own interval, which the client would have to know," in only
-    assert "no tried grid would help much" in of_sample(RUN3, grids=["1 lumiblock"]).attrs["advice"]
-    assert "no grid was tried" in of_sample(RUN3, grids=[]).attrs["advice"]
+    assert frame.attrs["repeats"] == {name: known[f"repeated_{name}"] for name in ("queries", "bytes", "dbtime")}
+    small = of_sample(RUN3, grids=["payload"]).attrs["advice"]
+    assert "nothing to gain. Most is lost by different queries for some payloads; without that, " in small
+    assert small.endswith("would be saved, less than 60 s and 1,000 MB.")
+    only = of_sample(RUN3, grids=["payload"], worth_seconds=1).attrs["advice"]
+    assert "Asking for the payload's own interval, which the client would have to know," in only
+    assert "No tried grid would help much" in of_sample(RUN3, grids=["1 lumiblock"], worth_seconds=1).attrs["advice"]
+    assert "No grid was tried" in of_sample(RUN3, grids=[], worth_seconds=1).attrs["advice"]
+
+
+def test_the_cause_of_a_what_if_is_that_of_the_figures(
+    of_sample: Callable[..., pd.DataFrame], figures: pd.DataFrame
+) -> None:
+    causes = figures.set_index(["db", "schema", "nodefullpath", "tagname"])["cause"]
+    for where in (RUN3, SCT, HV):
+        assert of_sample(where, grids=[]).attrs["cause"] == causes[tuple(where.values())]
+
+
+def logged(*rows: tuple[int, int, int], **fields: Any) -> list[dict[str, Any]]:
+    """Return log rows of `RUN3`, from how often, since and until; each 1 s and 1 MB."""
+    row = {**RUN3, "nodetime": "run-lumi", "sqlhash": 1, "squid": "s1", "dbtime": 1_000, "fsize": 10**6, **fields}
+    return [{**row, "since": since, "until": until} for count, since, until in rows for _ in range(count)]
+
+
+def test_advice_on_repeats_is_about_the_squid_and_says_what_would_be_saved(tmp_path: Path) -> None:
+    iov = 429_000 * LUMIS
+    rows = [
+        *logged((91, iov, iov + 30), (31, iov + 10, iov + 40)),
+        *logged((11, iov, iov + 30), squid=None, computingsite="SITE"),
+        *logged((20, iov, iov + 30), cached=True),
+    ]
+    frame = what_if(make_dataset(tmp_path / "again", rows), sample.settings(), **RUN3)
+    assert frame.attrs["cause"] == "same query not cached"
+    advice = frame.attrs["advice"]
+    assert "130 of 133 uncached queries came again from the same Squid or site." in advice
+    assert "at least 130.0 s of database time (97.7%) and 130.0 MB (97.7%) would be saved" in advice
+    assert "Most by the Squid s1: 120 repeats, one query 91 times, 120.0 s." in advice
+    why = explain(make_dataset(tmp_path / "why", rows), sample.settings(), **RUN3)
+    assert "130 queries came uncached again from the same Squid or site" in why.summary
+    assert why.askers[["computingsite", "repeated_queries"]].iloc[1].tolist() == ["SITE", 10]
+    frame = what_if(make_dataset(tmp_path / "site", rows[122:133] * 7), sample.settings(), **RUN3)
+    assert "Most by the site SITE: 76 repeats" in frame.attrs["advice"]
+
+
+def test_advice_on_many_queries_names_the_width_that_jobs_ask_by(tmp_path: Path) -> None:
+    iov = 429_000 * LUMIS
+    starts = [iov + 1_000 - (iov + 1_000) % 10 + 10 * i for i in range(100)]
+    rows = logged(*((1, start, start + 30) for start in starts))
+    frame = what_if(make_dataset(tmp_path / "many", rows), sample.settings(), **RUN3)
+    assert frame.attrs["cause"] == "many queries for few payloads"
+    assert "jobs ask by intervals of mostly 30 lumiblocks." in frame.attrs["advice"]
+    assert frame["requests"].iloc[:2].tolist() == [100, 100]  # they are on Athena's grid already
+    wide = what_if(make_dataset(tmp_path / "wide", rows), sample.settings(), grids=["athena 300 lumiblocks"], **RUN3)
+    assert "Asking on Athena's grid, 300 lumiblocks wide, would leave " in wide.attrs["advice"]
+    failed = rows[:1] + [{**row, "rejected": True} for row in rows]
+    advice = what_if(make_dataset(tmp_path / "failed", failed), sample.settings(), **RUN3).attrs["advice"]
+    assert "UPD4-02): 100 queries failed and 1 were served." in advice
 
 
 def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.DataFrame]) -> None:
-    with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are time: give 'n minutes' or 'payload'"):
+    with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are time: give 'n minutes', 'athena'"):
         of_sample(HV, grids=["10 lumiblocks"])
     with pytest.raises(InvalidRequestError, match="for a folder whose IOVs are run-lumi: give 'n lumiblocks'"):
         of_sample(SCT, grids=["10 minutes"])
@@ -243,7 +336,7 @@ def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.Dat
 def test_tags_without_queries_and_unknown_tags(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "none", [])
     frame = what_if(dataset, sample.settings(), **RUN3)
-    assert frame["requests"].tolist() == [0] * 5
+    assert frame["requests"].tolist() == [0] * 6
     assert frame["bytes_share"].isna().all()
     assert "no served query has an IOV" in frame.attrs["advice"]
     assert what_if_figure(frame).select_one(Label).text == "No served query of this folder and tag has an IOV."

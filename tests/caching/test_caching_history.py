@@ -7,6 +7,7 @@ from typing import Any
 
 import filelock
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from bokeh.models import HBar
 from bokeh.models.annotations import Label
@@ -205,6 +206,53 @@ def test_a_damaged_file_is_reported_and_other_files_are_read(folder_settings: Se
     assert len(found) == 3
     assert found.attrs["unreadable"][0][0].startswith("bad.parquet: ")
     assert "1 records cannot be read" in found.attrs["notes"][0]
+
+
+def test_files_of_an_older_version_are_read_and_kept(folder_settings: Settings, tmp_path: Path) -> None:
+    newer = ["selection", "repeated_by", "dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime"]
+    newer += ["off_grid_queries", "wasted_bytes_content", "wasted_dbtime_content"]
+    dataset = make_dataset(tmp_path / "day", [{"time": START}])
+    store(FIRST, dataset, folder_settings)
+    [path] = (folder_settings.data_dir / "caching").glob("*.parquet")
+    table = pq.read_table(path).drop_columns(newer)  # as it was written before these figures existed
+    pq.write_table(table, path)
+    found = read(folder_settings)
+    assert found.attrs["unreadable"] == []
+    assert list(found.columns) == COLUMNS.names
+    _same(found, FIRST)
+    assert found[newer].isna().all(axis=None)
+    store(results(("/B", "t1", 31, 100.0), repeated_dbtime=7), dataset, folder_settings)
+    again = read(folder_settings)
+    assert sorted(again["queries"]) == [10, 20, 31]
+    assert again["repeated_dbtime"].dropna().tolist() == [7]
+    changes = compare(found, results(("/B", "t1", 31, 100.0), repeated_dbtime=7))
+    assert changes["repeated_dbtime_before"].isna().all()
+    assert changes["repeated_dbtime_after"].dropna().tolist() == [7]
+    texts = [r.data_source.data["text"] for r in compare_figure(changes, figure_of="repeated_dbtime").renderers]
+    assert ["0.0 s" in text for text in texts] == [False, False, True, True]  # what was stored has none
+
+
+def test_figures_of_different_parts_are_not_compared(folder_settings: Settings, tmp_path: Path) -> None:
+    part, window = FIRST.copy(), FIRST.copy()
+    part.attrs["selection"] = {"taskid": [5], "since": "2026-10-01T00:00:00.000Z"}
+    window.attrs["selection"] = {"schema": ["A"], "since": "2026-10-01T00:00:00.000Z"}
+    with pytest.raises(InvalidRequestError, match=r"before is of all queries; after is of taskid 5\. Compute both"):
+        compare(FIRST, part)
+    assert compare(part, part).attrs["notes"] == [
+        "Both results are of a part of the queries: taskid 5.",
+        "before is of a window: from 2026-10-01 00:00 UTC.",
+        "after is of a window: from 2026-10-01 00:00 UTC.",
+    ]
+    assert compare(FIRST, window).attrs["notes"] == ["after is of a window: from 2026-10-01 00:00 UTC."]
+    extracted = make_dataset(tmp_path / "task", [{"time": START}], request={"taskid": 5})
+    store(FIRST, extracted, folder_settings)
+    with pytest.raises(InvalidRequestError, match="before is of taskid 5; after is of all queries"):
+        compare(read(folder_settings), FIRST)
+    computed = FIRST.copy()
+    computed.attrs["extracted"] = ['{"taskid": [5]}']
+    assert compare(read(folder_settings), computed).attrs["notes"] == [
+        "Both results are of a part of the queries: taskid 5."
+    ]
 
 
 def test_frames_without_figures_are_refused(folder_settings: Settings, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from bokeh.models import HBar
-from bokeh.models.annotations import Label
+from bokeh.models.annotations import Label, Title
 from playwright.sync_api import Browser
 
 from frontierlab import Dataset, Settings
@@ -66,6 +66,25 @@ def test_invalid_arguments_of_a_page(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_figures_of_different_queries_do_not_share_a_page(
+    figures: pd.DataFrame, explained: Callable[..., Explanation], tmp_path: Path
+) -> None:
+    figures.attrs["selection"] = {"taskid": [5]}
+    with pytest.raises(InvalidRequestError, match=r"The frame is of the selection \{'taskid': \[5\]\}, but an expl"):
+        page(figures, tmp_path / "page.html", explanations=[explained(RUN3)])
+    figures.attrs |= {"selection": {}, "dataset": ["sample", "another day"]}
+    with pytest.raises(InvalidRequestError, match=r"The frame is of the dataset \['sample', 'another day'\]"):
+        page(figures, tmp_path / "page.html", explanations=[explained(RUN3)])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_figure_of_a_selection_says_so() -> None:
+    frame = WASTE.copy()
+    frame.attrs |= {"dataset": ["day", "1"], "selection": {"taskid": [5]}}
+    texts = [getattr(title.text, "text", title.text) for title in waste_figure(frame).select(Title)]
+    assert any("The figures cover a part of the queries of day: taskid 5." in text for text in texts)
+
+
 def test_names_are_escaped_in_a_page(tmp_path: Path) -> None:
     evil = "</script><script>window.pwned=1</script>"
     frame = results((evil, evil, 10, 4_000.0), cause=evil, problem=evil)
@@ -96,10 +115,12 @@ def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
     for words in (
         "<h1>Pixel and LAr</h1>",
         "queries with an IOV do not name a folder",
-        "many queries for few payloads",
+        "nothing to gain",
+        "The same query again from a Squid or site, not cached: ",
+        "IOVs on no grid",
         "<h2>/PIXEL/PixCalib, tag PixCalib-RUN3-DATA-UPD4-02</h2>",
         "What would help",
-        "would leave",
+        "Who asks the same again",
         "folders and tags without payload figures",
         "MB are 10^6 bytes",
     ):

@@ -46,8 +46,8 @@ def test_what_was_not_looked_at_is_said(dataset, archived, monkeypatch):
 def test_a_silent_coolr_is_asked_for_few_folders(dataset, archived):
     silent = Silent()
     found = fl.caching.worst(dataset, archived, coolr=silent, progress=False)
-    assert found.empty
-    assert "advice" in found
+    assert (found["repeated_dbtime"] > 0).all()  # repeats are known without payloads
+    assert found["advice"].isna().all()
     assert len({names[:3] for names in silent.asked}) <= 8
     assert "folders and tags have no payload figures, the first: COOLR sleeps." in " ".join(found.attrs["notes"])
 

@@ -28,7 +28,7 @@ def assert_is_the_truth(frame: pd.DataFrame, truth: pd.DataFrame) -> None:
     found, expected = by_key(frame), by_key(truth)
     assert found.keys() == expected.keys()
     plain = ["queries", "different_queries", "cached", "uncached", "failed", "half_given", "backwards"]
-    plain.append("bytes_served")
+    plain += ["bytes_served", "dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime", "off_grid_queries"]
     for key, row in found.items():
         assert_is_true(row, expected[key], plain)
         rest = [name for name in truth.columns if name not in (*KEY, *plain)]

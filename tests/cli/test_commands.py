@@ -39,8 +39,6 @@ OWN = {
     "frontierlab diagnose": {"datasets", "output", "baselines"},
     "frontierlab overview": {"output"},
     "frontierlab caching efficiency": {"store"},
-    "frontierlab caching explain": {"since", "until"},
-    "frontierlab caching what-if": {"since", "until"},
     "frontierlab jobs submit": {"wait"},
     "frontierlab jobs wait": {"id"},
     "frontierlab jobs cancel": {"id"},

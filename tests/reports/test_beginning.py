@@ -47,8 +47,11 @@ def test_incidents_and_the_worst_folders_come_first(sample: fl.Dataset, settings
     worst = fl.caching.efficiency(sample, settings, progress=False).head(3)
     for row in worst.to_dict("records"):
         names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
-        seconds, megabytes = f"{row['wasted_dbtime'] / 1000:,.0f}", f"{row['wasted_bytes'] / 1e6:,.0f}"
-        line = f"{' '.join(names.values())} : {row['cause']}; {seconds} s of database time wasted, {megabytes} MB "
+        lost = []
+        for how in ("wasted", "repeated"):
+            seconds, megabytes = row[f"{how}_dbtime"] / 1000, row[f"{how}_bytes"] / 1e6
+            lost.append(f"{how}: {seconds:,.0f} s of database time, {megabytes:,.0f} MB")
+        line = f"{' '.join(names.values())} : {row['cause']}; {'; '.join(lost)} "
         places.append(text.index(line))
         assert f"{line}{fl.caching.what_if(sample, settings, **names).attrs['advice']}" in text
     assert [*places, text.index("documents read")] == sorted([*places, text.index("documents read")])

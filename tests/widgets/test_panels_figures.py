@@ -115,7 +115,7 @@ def test_the_message_about_figures_disappears_when_they_are_stale(panel, monkeyp
     panel.selection = Selection()
     panel.compute()
     assert panel.wait(LONG)
-    assert (panel.stale, panel.message) == ("", "1 folders and tags, the most wasted database time first.")
+    assert (panel.stale, panel.message) == ("", "1 folders and tags, the most wasted or repeated database time first.")
     panel.selection = Selection(cached=False)
     assert panel.message == ""
 

@@ -175,7 +175,7 @@ class CachingPanel(FiguresPanel):
             self.job = job.id
             self._take(figures, settings)
             if not self.stale:
-                self.message = f"{len(figures):,} folders and tags, the most wasted database time first."
+                self.message = f"{len(figures):,} folders and tags, the most wasted or repeated database time first."
 
         self.begin(compute, then, stage="beginning")
         self.tab = _TABS[0]

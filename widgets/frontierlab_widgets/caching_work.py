@@ -39,6 +39,14 @@ FOLDERS = (
         "wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", seconds, True
     ),
     TableColumn("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
+    TableColumn(
+        "repeated_dbtime",
+        "Repeated s",
+        "seconds in the database for the same query of a Squid, not cached",
+        seconds,
+        True,
+    ),
+    TableColumn("repeated_queries", "Repeats", "the same query of a Squid or site, not cached, again", number, True),
     TableColumn("efficiency_iov", "Efficiency", "different answers / different queries", "{:.1%}".format, True),
     TableColumn("queries", "Queries", "served queries that ask for a payload", number, True),
     TableColumn("different_queries", "Different", "how many of them were different", number, True),

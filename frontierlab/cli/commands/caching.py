@@ -9,14 +9,15 @@ import click
 from frontierlab.cli.command import Call, Command
 from frontierlab.cli.group import Group
 from frontierlab.cli.output import note, rows_of_frame
-from frontierlab.cli.types import DATASET, Time
+from frontierlab.cli.types import DATASET
 
 __all__ = ["command"]
 
 _FIRST = (
     *("nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov", "efficiency_iov"),
-    *("wasted_bytes", "wasted_dbtime", "cause"),
+    *("wasted_bytes", "wasted_dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime", "cause"),
 )
+_PLACE = ("db", "schema", "nodefullpath", "tagname")
 _OF_FOLDER = "--db CONDBR2 --schema ATLAS_COOLOFL_PIXEL --folder /PIXEL/PixCalib --tag PixCalib-RUN2-DATA-UPD4-12"
 
 
@@ -26,14 +27,12 @@ def command() -> None:
 
 
 def _of_folder(function: Any) -> Any:
-    """Give a command the options for a folder and tag, and for a window of time."""
+    """Give a command the options for a folder and tag."""
     options = [
         click.option("--db", required=True, help="Database instance of the folder, such as CONDBR2."),
         click.option("--schema", required=True, help="Schema of the folder."),
         click.option("--folder", "nodefullpath", required=True, help="Full path of the folder."),
         click.option("--tag", "tagname", required=True, help="Its tag; none for a folder without tags."),
-        click.option("--since", type=Time(), metavar="TIME", help="Only queries from this time on. UTC."),
-        click.option("--until", type=Time(), metavar="TIME", help="Only queries before this time."),
         click.option("--allow-incomplete", is_flag=True, help="Use what is stored of an incomplete dataset."),
     ]
     for option in reversed(options):
@@ -41,11 +40,21 @@ def _of_folder(function: Any) -> Any:
     return click.argument("dataset", type=DATASET)(function)
 
 
-def _with_selection(keywords: dict[str, Any]) -> dict[str, Any]:
-    from frontierlab.selection import Selection
+def _worth(function: Any) -> Any:
+    """Give a command the options for what a saving must reach."""
+    seconds = click.option(
+        "--worth-seconds",
+        type=click.FloatRange(min=0),
+        help="Seconds of database time that a saving must reach to be a cause.  [default: 60]",
+    )
+    size = click.option(
+        "--worth-bytes", type=click.FloatRange(min=0), help="Or bytes that it must reach.  [default: 1,000,000,000]"
+    )
+    return seconds(size(function))
 
-    selection = Selection(since=keywords.pop("since"), until=keywords.pop("until"))
-    return {**keywords, "selection": selection}
+
+def _given(**thresholds: float | None) -> dict[str, Any]:
+    return {name: value for name, value in thresholds.items() if value is not None}
 
 
 @command.command(
@@ -59,17 +68,28 @@ def _with_selection(keywords: dict[str, Any]) -> dict[str, Any]:
 @click.argument("dataset", type=DATASET)
 @click.option("--store", is_flag=True, help="Also store the figures in the history, to compare them over time.")
 @click.option("--allow-incomplete", is_flag=True, help="Use what is stored of an incomplete dataset.")
+@_worth
 @click.pass_obj
-def efficiency(call: Call, dataset: str, store: bool, allow_incomplete: bool, selection: Any) -> None:
+def efficiency(
+    call: Call,
+    dataset: str,
+    store: bool,
+    allow_incomplete: bool,
+    worth_seconds: float | None,
+    worth_bytes: float | None,
+    selection: Any,
+) -> None:
     """Rank folders and tags by what they waste.
 
     efficiency_iov: different answers for different queries, 1 at best. wasted_bytes and wasted_dbtime (ms): what
-    fetching each answer only once would have saved.
+    fetching each answer only once would have saved. repeated_queries, repeated_bytes and repeated_dbtime: the same
+    query from the same Squid or site, not cached, beyond the first.
     """
     from frontierlab.caching import efficiency as compute
     from frontierlab.caching import history
 
-    frame = compute(dataset, call.settings, selection=selection, allow_incomplete=allow_incomplete)
+    thresholds = _given(worth_seconds=worth_seconds, worth_bytes=worth_bytes)
+    frame = compute(dataset, call.settings, selection=selection, allow_incomplete=allow_incomplete, **thresholds)
     if store:
         note(f"{history.store(frame, dataset, call.settings):,} records are stored in the history.")
     rest = [name for name in frame.columns if name not in _FIRST]
@@ -81,6 +101,8 @@ def efficiency(call: Call, dataset: str, store: bool, allow_incomplete: bool, se
     cls=Command,
     face="frontierlab.caching.explain",
     examples=[f"frontierlab caching explain overlay {_OF_FOLDER}"],
+    selects=True,
+    without=_PLACE,
 )
 @_of_folder
 @click.pass_obj
@@ -92,7 +114,7 @@ def explain(call: Call, /, dataset: str, **keywords: Any) -> None:
     """
     from frontierlab.caching import explain as explained
 
-    why = explained(dataset, call.settings, **_with_selection(keywords))
+    why = explained(dataset, call.settings, **keywords)
     for text in why.notes:
         note(text)
     if call.out.as_json:
@@ -109,23 +131,36 @@ def explain(call: Call, /, dataset: str, **keywords: Any) -> None:
     cls=Command,
     face="frontierlab.caching.what_if",
     examples=[f"frontierlab caching what-if overlay {_OF_FOLDER} --grid '1 run' --grid payload"],
+    selects=True,
+    without=_PLACE,
 )
 @_of_folder
 @click.option(
     "--grid",
     "grids",
     multiple=True,
-    help="A grid of IOVs to try: '10 lumiblocks', '1 run', '10 minutes' or payload. Can be repeated.  [default: some]",
+    help="A grid of IOVs to try: '10 lumiblocks', '1 run', '10 minutes', athena, 'athena 60 minutes' or payload. "
+    "Can be repeated.  [default: some]",
 )
+@_worth
 @click.pass_obj
-def what_if(call: Call, /, dataset: str, grids: tuple[str, ...], **keywords: Any) -> None:
-    """Estimate what a coarser grid would leave.
+def what_if(
+    call: Call,
+    /,
+    dataset: str,
+    grids: tuple[str, ...],
+    worth_seconds: float | None,
+    worth_bytes: float | None,
+    **keywords: Any,
+) -> None:
+    """Estimate what a coarser grid would leave, and advise on the cause of the waste.
 
     The grid is that of the intervals of validity that clients ask for.
     """
     from frontierlab.caching import what_if as estimate
 
-    frame = estimate(dataset, call.settings, grids=grids or None, **_with_selection(keywords))
+    thresholds = _given(worth_seconds=worth_seconds, worth_bytes=worth_bytes)
+    frame = estimate(dataset, call.settings, grids=grids or None, **keywords, **thresholds)
     call.out.frame(frame)
     if frame.attrs.get("advice"):
         note(frame.attrs["advice"])

@@ -24,9 +24,11 @@ BLOCK = 4_000_000
 INTEGERS = (
     *("queries", "different_queries", "different_payloads_iov", "different_payloads_content", "empty_queries"),
     *("different_empty_queries", "cached", "uncached", "failed", "half_given", "backwards", "bytes_served"),
+    *("dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime", "off_grid_queries"),
 )
 FLOATS = (
     *("wasted_bytes", "wasted_dbtime", "wasted_bytes_squid", "wasted_dbtime_squid"),
+    *("wasted_bytes_content", "wasted_dbtime_content"),
     *("mean_payload_size", "efficiency_iov", "efficiency_content"),
 )
 
@@ -72,6 +74,15 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
             queries, failed or not, with only one of ``since`` and ``until``, and with both and ``until < since``.
         ``bytes_served``
             sum of ``fsize`` of the uncached queries: a cached answer has no body.
+        ``dbtime``
+            sum of ``dbtime`` of the uncached queries, ms.
+        ``repeated_queries``, ``repeated_bytes``, ``repeated_dbtime``
+            over pairs of a different query and who asked, the uncached queries but for one, and the sums of their
+            ``fsize`` and ``dbtime`` but for the largest. Who asked is the Squid, or the site if the Squid is missing;
+            queries with neither are left out. Null if there are uncached queries and all have neither.
+        ``off_grid_queries``
+            different queries whose ``since`` is no multiple of a third of ``until - since`` (rounded down; of a third
+            of 0 only ``since`` 0 is one), and whose IOV is not from the first lumiblock of a run to the last of a run.
         ``wasted_bytes``
             sum over non-empty answers by IOV: (different queries with this answer - 1) times the mean ``fsize`` of
             these queries' uncached answers (0 if all are cached), bytes.
@@ -82,6 +93,8 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
             the same over pairs of answer and Squid, because each Squid must fetch an answer once. Queries without a
             known Squid are left out. A query from several Squids counts once for each, so this can exceed
             ``wasted_bytes``.
+        ``wasted_bytes_content``, ``wasted_dbtime_content``
+            as ``wasted_bytes`` and ``wasted_dbtime``, over answers by content.
         ``mean_payload_size``
             mean ``fsize`` of uncached queries with a non-empty answer, bytes; null if there are none.
         ``efficiency_iov``, ``efficiency_content``
@@ -104,10 +117,10 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
 
 def _frame(logs: pa.Table) -> pd.DataFrame:
     """Return the needed columns of the logs as pandas: names as objects, integers as ``Int64``."""
-    used = [*GROUP, *QUERY, "cached", "disconn", "rejected", "procerror", "dbtime", "fsize", "squid"]
+    used = [*GROUP, *QUERY, "cached", "disconn", "rejected", "procerror", "dbtime", "fsize", "squid", "computingsite"]
     types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
     frame: pd.DataFrame = logs.select(used).to_pandas(types_mapper=types.get)
-    for name in (*GROUP, "squid"):
+    for name in (*GROUP, "squid", "computingsite"):
         frame[name] = frame[name].astype(object)
     frame["tagname"] = frame["tagname"].fillna("unknown")
     flags = frame[["cached", "disconn", "rejected", "procerror"]].fillna(False).astype(bool)
@@ -124,16 +137,46 @@ def _frame(logs: pa.Table) -> pd.DataFrame:
 def _counts(group: pd.DataFrame) -> dict[str, Any]:
     """Return the figures that do not need payloads."""
     served = group[group["served"]]
+    uncached = served[~served["cached"]]
     return {
         "queries": len(served),
         "different_queries": len(served[QUERY].drop_duplicates()),
         "cached": int(served["cached"].sum()),
-        "uncached": int((~served["cached"]).sum()),
+        "uncached": len(uncached),
         "failed": int((group["good"] & group["failure"]).sum()),
         "half_given": int(group["half"].sum()),
         "backwards": int(group["backward"].sum()),
-        "bytes_served": int(served.loc[~served["cached"], "fsize"].sum()),
+        "bytes_served": int(uncached["fsize"].sum()),
+        "dbtime": int(uncached["dbtime"].sum()),
+        "off_grid_queries": sum(
+            _off_grid(int(since), int(until)) for _, since, until in served[QUERY].drop_duplicates().to_numpy()
+        ),
+        **_repeats(uncached),
     }
+
+
+def _off_grid(since: int, until: int) -> bool:
+    """Return whether an IOV is on no grid."""
+    whole_runs = since % 2**32 == 0 and (until + 1) % 2**32 == 0
+    third = (until - since) // 3
+    return not whole_runs and (since % third != 0 if third else since != 0)
+
+
+def _repeats(uncached: pd.DataFrame) -> dict[str, Any]:
+    """Return what each Squid or site asked again."""
+    seen: dict[tuple[Any, ...], list[tuple[int, ...]]] = {}
+    columns = uncached[["squid", "computingsite", *QUERY, "fsize", "dbtime"]]
+    for squid, site, *query, size, time in columns.itertuples(index=False, name=None):
+        if not (pd.isna(squid) and pd.isna(site)):
+            asker = ("site", site) if pd.isna(squid) else ("squid", squid)
+            key = (*asker, *(None if pd.isna(value) else int(value) for value in query))
+            seen.setdefault(key, []).append(tuple(0 if pd.isna(value) else int(value) for value in (size, time)))
+    names = ("repeated_queries", "repeated_bytes", "repeated_dbtime")
+    if len(uncached) and not seen:
+        return dict.fromkeys(names)
+    sizes, times = ([[one[i] for one in costs] for costs in seen.values()] for i in (0, 1))
+    counts = sum(len(costs) - 1 for costs in seen.values())
+    return dict(zip(names, (counts, *(sum(sum(c) - max(c) for c in costs) for costs in (sizes, times))), strict=True))
 
 
 def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
@@ -144,7 +187,10 @@ def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
     by_iov, by_content = _sets(since, until, rows)
     found = int((by_iov >= 0).sum())
     answers, contents = len(set(by_iov[by_iov >= 0])), len(set(by_content[by_content >= 0]))
-    served = served.assign(query=number, answer=by_iov[number] if len(number) else number)
+    codes = {"answer": by_iov, "content": by_content}
+    served = served.assign(
+        query=number, **{name: code[number] if len(number) else number for name, code in codes.items()}
+    )
     empty = int((served["answer"] < 0).sum())
     served = served[served["answer"] >= 0]
     squids = ["answer", "squid"]
@@ -156,6 +202,8 @@ def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
         "different_empty_queries": len(different) - found,
         "wasted_bytes": _wasted(served, uncached, "fsize", ["answer"]),
         "wasted_dbtime": _wasted(uncached, uncached, "dbtime", ["answer"]),
+        "wasted_bytes_content": _wasted(served, uncached, "fsize", ["content"]),
+        "wasted_dbtime_content": _wasted(uncached, uncached, "dbtime", ["content"]),
         "wasted_bytes_squid": _wasted(served, uncached, "fsize", squids),
         "wasted_dbtime_squid": _wasted(uncached, uncached, "dbtime", squids),
         "mean_payload_size": uncached["fsize"].mean(),

@@ -1,0 +1,202 @@
+"""Advice on a folder and tag: what would help against its cause, and what that would save."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from frontierlab.caching import causes
+from frontierlab.caching.causes import Worth, gains_of
+from frontierlab.caching.queries import FolderTag
+
+__all__ = ["Facts", "advice_of"]
+
+_MUCH = 1.8  # of 2, the sum of two shares: a grid that leaves more does not help much
+_LUMIS = 2**32
+_SECOND = 10**9
+
+
+class Facts(NamedTuple):
+    """What is known of a folder and tag.
+
+    Parameters
+    ----------
+    row
+        Its figures, as `frontierlab.caching.causes.cause_of` takes them, with ``cause``.
+    queries
+        The frame of `frontierlab.caching.queries.different_queries`.
+    askers
+        The frame of `frontierlab.caching.queries.askers_of`.
+    base
+        The folder's IOV base, run-lumi or time.
+    worth
+        What a saving must reach.
+    """
+
+    row: Mapping[str, Any]
+    queries: pd.DataFrame
+    askers: pd.DataFrame
+    base: str
+    worth: Worth
+
+
+def advice_of(grids: pd.DataFrame, folder: FolderTag, facts: Facts) -> str:
+    """Return one line of advice: what the cause is, what would help, and what would be left or saved.
+
+    Parameters
+    ----------
+    grids
+        The frame of `frontierlab.caching.grids.estimate`.
+    folder
+        The folder and tag.
+    facts
+        What is known of it.
+    """
+    cause = str(facts.row["cause"])
+    place = f"{folder.nodefullpath} ({folder.tagname})"
+    if not grids["requests"].iloc[0]:
+        return f"{place}: no served query has an IOV, so that there is no advice."
+    return f"{place}: {_ADVICE[cause](facts, grids)}"
+
+
+def _repeated(facts: Facts, grids: pd.DataFrame) -> str:
+    row, worst = facts.row, facts.askers.iloc[0]
+    who = f"the Squid {worst['squid']}" if pd.notna(worst["squid"]) else f"the site {worst['computingsite']}"
+    return (
+        f"{row['repeated_queries']:,} of {row['uncached']:,} uncached queries came again from the same Squid or site. "
+        f"If these kept the answers, at least {_cost(row, 'repeated')} would be saved. Most by {who}: "
+        f"{worst['repeated_queries']:,} repeats, one query {worst['most_repeated']:,} times, "
+        f"{_seconds(worst['repeated_dbtime'])}. Ask the site whether its Squid stores answers of this size, and "
+        "whether jobs go around it. A coarser grid is no cure for this."
+    )
+
+
+def _many(facts: Facts, grids: pd.DataFrame) -> str:
+    asked = facts.row["different_queries"] - facts.row["different_empty_queries"]
+    return (
+        f"{asked:,} different queries got {facts.row['different_payloads_iov']:,} different payloads; jobs ask by "
+        f"intervals of mostly {_usual_width(facts)}. {_of_grids(grids)}"
+    )
+
+
+def _no_grid(facts: Facts, grids: pd.DataFrame) -> str:
+    off, every = facts.row["off_grid_queries"], facts.row["different_queries"]
+    own = grids[grids["grid"] == "athena"]
+    left = f" On Athena's grid with the same widths, {own['requests'].iloc[0]:,} would be left." if len(own) else ""
+    return (
+        f"{off:,} of {every:,} different queries begin at no multiple of a third of their width, as Athena asks "
+        f"(IOVDbSvc with CacheAlign 3), so that jobs do not ask alike.{left} {_of_grids(grids)}"
+    )
+
+
+def _contents(facts: Facts, grids: pd.DataFrame) -> str:
+    row = facts.row
+    gain = next(gain for gain in gains_of(row) if gain.cause == causes.CONTENTS)
+    return (
+        f"{row['different_payloads_iov']:,} different payloads have only {row['different_payloads_content']:,} "
+        f"different contents. Were an IOV written only when the content changes, and asked for alike, "
+        f"{_cost(row, '', gain.dbtime, gain.size)} more would be saved than by a cache of payloads. The detector's "
+        f"conditions experts can change that. {_of_grids(grids)}"
+    )
+
+
+def _empty(facts: Facts, grids: pd.DataFrame) -> str:
+    row = facts.row
+    return (
+        f"{row['empty_queries']:,} of {row['queries']:,} queries ask where the tag has no payload; they cost "
+        f"{_cost(row, 'empty')}. Check with the owners of the tasks whether tag and IOVs are the right ones."
+    )
+
+
+def _failed(facts: Facts, grids: pd.DataFrame) -> str:
+    failed, served = facts.row["failed"], facts.row["queries"]
+    return f"{failed:,} queries failed and {served:,} were served. Find out why they fail before changing how jobs ask."
+
+
+def _nothing(facts: Facts, grids: pd.DataFrame) -> str:
+    gains = gains_of(facts.row)
+    least = f"less than {facts.worth.seconds:,g} s and {facts.worth.size / 1e6:,g} MB"
+    if not gains:
+        return f"nothing to gain, its queries cost {least}."
+    saved = _cost(facts.row, "", gains[0].dbtime, gains[0].size)
+    return f"nothing to gain. Most is lost by {gains[0].cause}; without that, {saved} would be saved, {least}."
+
+
+def _fine(facts: Facts, grids: pd.DataFrame) -> str:
+    return f"it is cached well, or costs little. {_of_grids(grids)}"
+
+
+_ADVICE: dict[str, Callable[[Facts, pd.DataFrame], str]] = {
+    causes.REPEATED: _repeated,
+    causes.MANY: _many,
+    causes.SOME: _many,
+    causes.NO_GRID: _no_grid,
+    causes.CONTENTS: _contents,
+    causes.EMPTY: _empty,
+    causes.FAILED: _failed,
+    causes.NOTHING: _nothing,
+    causes.FINE: _fine,
+}
+
+
+def _of_grids(grids: pd.DataFrame) -> str:
+    """Return a sentence on the grid that leaves least."""
+    asked, tried = grids.iloc[0], grids.iloc[1:]
+    # the remaining shares of database time and bytes have equal weight
+    left = (tried["dbtime_share"] + tried["bytes_share"]).fillna(2 * tried["requests_share"]).to_numpy(float)
+    if not len(left):
+        return "No grid was tried."
+    fixed = np.flatnonzero(tried["grid"] != "payload")
+    number = int(left.argmin())
+    if len(fixed) and left[fixed].min() <= max(1.0, 1.5 * left[number]):  # of 2; needs no payloads
+        number = int(fixed[left[fixed].argmin()])
+    best = tried.iloc[number]
+    numbers = (
+        f"would leave {best['requests']:,} of {asked['requests']:,} different requests, "
+        f"{_percent(best['dbtime_share'])} of the database time and {_percent(best['bytes_share'])} of the bytes "
+        "(assumed: one cache for all sites, each different request fetched once; answers estimated from their rows: "
+        f"{best['estimated']:,})"
+    )
+    if best["grid"] == "payload":
+        return f"Asking for the payload's own interval, which the client would have to know, {numbers}."
+    if left[number] >= _MUCH:
+        return f"No tried grid would help much; the best one, {best['grid']}, {numbers}."
+    if str(best["grid"]).startswith("athena"):
+        wide = str(best["grid"]).removeprefix("athena").strip()
+        return f"Asking on Athena's grid{f', {wide} wide,' if wide else ' with the same widths'} {numbers}."
+    return f"Asking by cells of {best['grid']} {numbers}."
+
+
+def _usual_width(facts: Facts) -> str:
+    """Return the most frequent width of the IOVs that are asked for."""
+    width = int((facts.queries["until"] - facts.queries["since"]).mode().iloc[0])
+    if facts.base == "time":
+        return f"{width / _SECOND:,g} s"
+    if width >= _LUMIS - 1:
+        return f"{-(-width // _LUMIS):,} runs"
+    return f"{width:,} lumiblocks"
+
+
+def _cost(row: Mapping[str, Any], kind: str, dbtime: float | None = None, size: float | None = None) -> str:
+    """Return a cost in seconds and MB, with its share of the cost of the row."""
+    dbtime = float(row[f"{kind}_dbtime"] if dbtime is None else dbtime)
+    size = float(row[f"{kind}_bytes"] if size is None else size)
+    return (
+        f"{_seconds(dbtime)} of database time ({_share(dbtime, row['dbtime'])}) and {size / 1e6:,.1f} MB "
+        f"({_share(size, row['bytes_served'])})"
+    )
+
+
+def _seconds(milliseconds: Any) -> str:
+    return f"{milliseconds / 1e3:,.1f} s"
+
+
+def _share(part: float, whole: Any) -> str:
+    return _percent(part / whole if whole else pd.NA)
+
+
+def _percent(share: Any) -> str:
+    return "an unknown part" if pd.isna(share) else f"{share:.1%}"
