@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.caching import causes
+from frontierlab.caching.athena import SLICES
 from frontierlab.caching.causes import Worth, gains_of
 from frontierlab.caching.queries import FolderTag
 
@@ -84,11 +85,17 @@ def _many(facts: Facts, grids: pd.DataFrame) -> str:
 
 def _no_grid(facts: Facts, grids: pd.DataFrame) -> str:
     off, every = facts.row["off_grid_queries"], facts.row["different_queries"]
+    points = int((facts.queries["until"] - facts.queries["since"] < SLICES).sum())
+    how = f"begin at no multiple of a third of their width{f', and {points:,} ask for a point' if points else ''}"
+    if points == off:
+        how = "ask for a point of time or a lumiblock, not for an interval"
     own = grids[grids["grid"] == "athena"]
-    left = f" On Athena's grid with the same widths, {own['requests'].iloc[0]:,} would be left." if len(own) else ""
+    left = ""
+    if len(own) and points < off:
+        left = f" On Athena's grid with the same widths, {own['requests'].iloc[0]:,} would be left."
     return (
-        f"{off:,} of {every:,} different queries begin at no multiple of a third of their width, as Athena asks "
-        f"(IOVDbSvc with CacheAlign 3), so that jobs do not ask alike.{left} {_of_grids(grids)}"
+        f"{off:,} of {every:,} different queries {how}. Athena asks by a grid, so that jobs ask alike (IOVDbSvc with "
+        f"CacheAlign 3).{left} {_of_grids(grids)}"
     )
 
 

@@ -15,9 +15,11 @@ from numpy.typing import NDArray
 
 from frontierlab.schema import OPEN_IOV
 
-__all__ = ["covering", "is_off_grid", "own_grid"]
+__all__ = ["SLICES", "covering", "is_off_grid", "own_grid"]
 
-_SLICES = 3  # of a width: since is a multiple of a third of it
+SLICES = 3
+"""The parts of a width: an IOV begins at a multiple of a third of its width."""
+
 _LUMIS = 2**32 - 1  # the lower half of an IOV: the lumiblock
 _MOST_DOUBLINGS = 63
 
@@ -33,7 +35,7 @@ def is_off_grid(since: NDArray[np.int64], until: NDArray[np.int64]) -> NDArray[n
     since, until
         IOVs, both ends included, from 0 to 2^63-1.
     """
-    third = (until - since) // _SLICES
+    third = (until - since) // SLICES
     whole_runs = ((since & _LUMIS) == 0) & ((until & _LUMIS) == _LUMIS)
     off: NDArray[np.bool_] = np.where(third == 0, since != 0, since % np.maximum(third, 1) != 0) & ~whole_runs
     return off
@@ -45,7 +47,7 @@ def own_grid(since: NDArray[np.int64], until: NDArray[np.int64]) -> tuple[NDArra
     IOVs on a grid, narrower than 3, or with an open end stay as they are.
     """
     width = until - since
-    moved = is_off_grid(since, until) & (width >= _SLICES) & (until < OPEN_IOV)
+    moved = is_off_grid(since, until) & (width >= SLICES) & (until < OPEN_IOV)
     first, last = since.copy(), until.copy()
     first[moved], last[moved] = covering(since[moved], until[moved], width[moved])
     return first, last
@@ -66,7 +68,7 @@ def covering(
     first, last, width = since.copy(), until.copy(), width.copy()
     left = np.arange(len(since))
     for _ in range(_MOST_DOUBLINGS):
-        begin = since[left] - since[left] % (width[left] // _SLICES)
+        begin = since[left] - since[left] % (width[left] // SLICES)
         end = begin + np.minimum(width[left], OPEN_IOV - begin)
         enough = end >= until[left]
         done = left[enough]

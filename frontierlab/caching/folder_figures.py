@@ -90,9 +90,10 @@ def figures_of_folder(queries: pd.DataFrame, payloads: pa.Table, askers: pd.Data
     more = {"folder_hash": zeros, **dict.fromkeys(MOST, zeros), **dict.fromkeys(("squid", "site", "taskid"), nulls)}
     row = figures([pa.table({**columns, **more})], {0: payloads})[0]
     known = askers["repeated_queries"].notna()
-    repeats = askers.loc[known, [*_REPEATED]].sum() if known.any() or askers.empty else dict.fromkeys(_REPEATED)
+    some = known.any() or askers.empty
+    repeats = {name: int(askers.loc[known, name].sum()) if some else None for name in _REPEATED}
     counts = {"queries": int(queries["queries"].sum()), "uncached": int(queries["uncached"].sum()), "failed": failed}
-    return {**row, **counts, **dict(repeats), "bytes_served": int(columns["bytes"].to_numpy().sum()), "problem": ""}
+    return {**row, **counts, **repeats, "bytes_served": int(columns["bytes"].to_numpy().sum()), "problem": ""}
 
 
 def worst_tasks(tasks: pa.Table) -> str:

@@ -34,8 +34,8 @@ ATHENA = "athena"
 """Athena's grid with the widths that were asked for."""
 
 GRIDS = {
-    "run-lumi": (ATHENA, "10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
-    "time": (ATHENA, "10 minutes", "60 minutes", "1440 minutes", "payload"),
+    "run-lumi": (ATHENA, "athena 100 lumiblocks", "10 lumiblocks", "100 lumiblocks", "1 run", "payload"),
+    "time": (ATHENA, "athena 60 minutes", "10 minutes", "60 minutes", "1440 minutes", "payload"),
 }
 """The default grids to try, by the folder's IOV base."""
 

@@ -247,7 +247,7 @@ def test_the_baseline_equals_the_truth_of_the_sample(
         known = truth.loc[tuple(where.values())]
         assert frame["requests"].iloc[0] == known["different_queries"]
         assert frame["requests"].iloc[-1] >= known["different_payloads_iov"]
-        assert (frame["requests"].diff().iloc[2:-1] <= 0).all()  # after athena coarser and coarser
+        assert (frame["requests"].diff().iloc[4:-1] <= 0).all()  # after Athena's grids coarser and coarser
         assert frame["requests_share"].iloc[0] == 1
         assert str(frame.dtypes["bytes"]) == "Float64"
 
@@ -264,7 +264,7 @@ def test_the_advice_names_the_cause_numbers_and_assumptions(
     assert frame.attrs["cause"] == "IOVs on no grid"
     known = figures.set_index(["db", "schema", "nodefullpath", "tagname"]).loc[tuple(SCT.values())]
     off, different = known["off_grid_queries"], known["different_queries"]
-    assert f"{off:,} of {different:,} different queries begin at no multiple of a third of their width" in advice
+    assert f"{off:,} of {different:,} different queries " in advice
     assert f"Asking by cells of 1 run would leave {left:,} of {every:,} different requests" in advice
     assert "(assumed: one cache for all sites" in advice
     assert frame.attrs["repeats"] == {name: known[f"repeated_{name}"] for name in ("queries", "bytes", "dbtime")}
@@ -311,6 +311,24 @@ def test_advice_on_repeats_is_about_the_squid_and_says_what_would_be_saved(tmp_p
     assert "Most by the site SITE: 76 repeats" in frame.attrs["advice"]
 
 
+def test_advice_on_queries_on_no_grid_says_what_athenas_grid_would_leave(tmp_path: Path) -> None:
+    iov = 429_000 * LUMIS
+    rows = logged(*((1, iov + i + (iov + i) % 10 % 7 + 1, iov + i + (iov + i) % 10 % 7 + 31) for i in range(0, 400, 4)))
+    frame = what_if(make_dataset(tmp_path / "off", rows), sample.settings(), **RUN3)
+    assert frame.attrs["cause"] == "IOVs on no grid"
+    off = sum(row["since"] % 10 != 0 for row in rows)
+    assert (
+        f"{off} of 100 different queries begin at no multiple of a third of their width. Athena"
+        in frame.attrs["advice"]
+    )
+    left = frame.set_index("grid")["requests"]["athena"]
+    assert left < 100
+    assert f"On Athena's grid with the same widths, {left} would be left." in frame.attrs["advice"]
+    points = logged(*((1, iov + i, iov + i) for i in range(1, 100)))
+    advice = what_if(make_dataset(tmp_path / "points", points), sample.settings(), **RUN3).attrs["advice"]
+    assert "99 of 99 different queries ask for a point of time or a lumiblock, not for an interval." in advice
+
+
 def test_advice_on_many_queries_names_the_width_that_jobs_ask_by(tmp_path: Path) -> None:
     iov = 429_000 * LUMIS
     starts = [iov + 1_000 - (iov + 1_000) % 10 + 10 * i for i in range(100)]
@@ -336,7 +354,7 @@ def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.Dat
 def test_tags_without_queries_and_unknown_tags(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "none", [])
     frame = what_if(dataset, sample.settings(), **RUN3)
-    assert frame["requests"].tolist() == [0] * 6
+    assert frame["requests"].tolist() == [0] * 7
     assert frame["bytes_share"].isna().all()
     assert "no served query has an IOV" in frame.attrs["advice"]
     assert what_if_figure(frame).select_one(Label).text == "No served query of this folder and tag has an IOV."
