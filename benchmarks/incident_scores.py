@@ -10,11 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import pandas as pd
 
-__all__ = ["SCOPE", "Scores", "counts", "is_true", "overlap", "why_not"]
+__all__ = ["CONFIDENCES", "SCOPE", "Scores", "bands", "counts", "is_true", "overlap", "why_not"]
 
 SCOPE = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
 """The columns of a scope; the name of a task belongs to its id."""
@@ -22,7 +23,8 @@ SCOPE = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", 
 CHEAPEST, FEWEST, FAINTEST = 0.02, 50, 10.0
 FIRST = 10
 EDGE_BINS = 2
-SURE = 0.9
+CONFIDENCES = (0.0, 0.5, 0.7, 0.85, 0.95, 1.0)
+"""The limits of the bands of confidence: rows that are told at about 0.9 are those from 0.85 to 0.95."""
 
 
 def counts(truth: pd.DataFrame) -> pd.Series:
@@ -61,6 +63,23 @@ def why_not(truth: Mapping[str, Any], told: pd.DataFrame) -> str:
     if any(set(scope_of(row).items()) & whole for row in of_kind):
         return "another scope"
     return "not told"
+
+
+def bands(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each band of confidence: the number of rows, their mean confidence, and the share that is true.
+
+    Parameters
+    ----------
+    rows
+        A row that was told, with ``confidence`` and ``true``.
+    """
+    table = []
+    for low, high in pairwise(CONFIDENCES):
+        band = rows[(rows["confidence"] >= low) & ((rows["confidence"] < high) | (high == CONFIDENCES[-1]))]
+        if len(band):
+            mean, true = band["confidence"].mean(), band["true"].astype(bool).mean()
+            table.append({"confidence": f"{low} to {high}", "rows": len(band), "mean": mean, "share true": true})
+    return pd.DataFrame(table, columns=["confidence", "rows", "mean", "share true"])
 
 
 @dataclass
@@ -150,11 +169,11 @@ class Scores:
                 f"Rows on {len(self.quiet)} quiet days: {sum(self.quiet)} (wished: one in five days or fewer)."
             )
         rows = pd.DataFrame(self.rows, columns=["day", "kind", "true", "confidence"])
-        for low, high in ((SURE, 1.01), (0.7, SURE), (0.5, 0.7), (0.0, 0.5)):
-            band = rows[(rows["confidence"] >= low) & (rows["confidence"] < high)]
-            if len(band):
-                told = f"from {low}" if high > 1 else f"from {low} to {high}"
-                found.append(f"Confidence {told}: {band['true'].mean():.0%} of {len(band)} rows are true.")
+        for band in bands(rows).to_dict("records"):
+            found.append(
+                f"Confidence {band['confidence']} (on average {band['mean']:.0%}): {band['share true']:.0%} of "
+                f"{band['rows']} rows are true."
+            )
         if self.seconds:
             seconds = pd.Series(self.seconds)
             found.append(f"Seconds a call: median {seconds.median():.2f}, largest {seconds.max():.2f}.")

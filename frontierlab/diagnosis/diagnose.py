@@ -9,6 +9,9 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.diagnosis.baselines import Baseline
+from frontierlab.diagnosis.chronic import chronic
+from frontierlab.diagnosis.clearing import cleared, totals_explained
+from frontierlab.diagnosis.confidence import chance, clues_of
 from frontierlab.diagnosis.evidence import CUBES, Evidence
 from frontierlab.diagnosis.finding import KINDS, Finding, overlap, within
 from frontierlab.diagnosis.incident import Incident
@@ -26,8 +29,6 @@ from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 __all__ = ["diagnose"]
 
 _STEPS = len(CUBES) + 1 + 5 + 1  # statements, kinds, prices; a baseline is one more
-_CHRONIC = 30  # failures from which a task that always fails is told
-_CHRONIC_TIMES = 5  # the rate of all tasks
 
 
 def diagnose(
@@ -144,8 +145,10 @@ def _diagnosis(
     details = []
     for finding, price in priced:
         row = _row(finding, price, evidence, whole)
-        cleared = tuple(_cleared(finding, findings, evidence))
-        details.append(Incident(row, price.history, price.cost, price.currency, cleared))
+        clues = clues_of(finding, price, clock)
+        details.append(
+            Incident(row, price.history, price.cost, price.currency, cleared(finding, findings, price, evidence), clues)
+        )
     explained = [
         {
             "incident": findings.index(by),
@@ -155,12 +158,17 @@ def _diagnosis(
         for what, by in searched.explained
         if by in findings
     ]
+    explained += [
+        {"incident": place, "kind": "total", "text": text}
+        for place, (finding, price) in enumerate(priced)
+        for text in totals_explained(finding, price, whole, clock)
+    ]
     counts = pd.Series([one.kind for one in findings]).value_counts()
     looked = [{"kind": k, "series": searched.series.get(k, 0), "incidents": int(counts.get(k, 0))} for k in KINDS]
     cleared_rows = [(place, text) for place, one in enumerate(details) for text in one.cleared]
     return Diagnosis(
         incidents=frame_of([one.row for one in details]),
-        chronic=_chronic(evidence),
+        chronic=chronic(evidence.cubes, clock),
         looked_at=pd.DataFrame(looked),
         cleared=pd.DataFrame(cleared_rows, columns=["incident", "text"]),
         explained=pd.DataFrame(explained, columns=["incident", "kind", "text"]),
@@ -179,6 +187,8 @@ def _diagnosis(
 def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame) -> dict[str, Any]:
     clock = evidence.clock
     since, until = clock.time(finding.start), min(clock.time(finding.stop), evidence.until)
+    known = clock.knows_direction(finding.stop - finding.start)
+    changed = [] if known else [clock.time(at) for at in (finding.start, finding.stop) if 0 < at < clock.bins]
     scope = {name: value.item() if hasattr(value, "item") else value for name, value in finding.scope.items()}
     taskname = evidence.task_name(scope["taskid"]) if "taskid" in scope else None
     excess = {name: round(value) for name, value in price.excess.items()}
@@ -200,8 +210,8 @@ def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame
         "excess_bytes": excess["bytes"],
         "failures": excess["failures"],
         "share": _share(finding, price, whole),
-        "confidence": _confidence(finding, clock.bins),
-        "sentence": sentence(finding, since, until, taskname, price.cost, price.currency),
+        "confidence": chance(clues_of(finding, price, clock), knows_direction=known),
+        "sentence": sentence(finding, since, until, taskname, price.cost, price.currency, changed),
         "advice": advice(finding),
         "tell": tell(finding),
         "selection": evidence.narrowed(scope, since=since.to_pydatetime(), until=until.to_pydatetime()).to_json(),
@@ -224,52 +234,6 @@ def _share(finding: Finding, price: Price, whole: pd.DataFrame) -> float:
     if finding.kind == "silence":
         return float(min(1.0, own / min(all_of_it, own))) if own < 0 else 1.0
     return float(min(1.0, own / max(all_of_it, own, 1e-9)))
-
-
-def _confidence(finding: Finding, bins: int) -> float:
-    """Return how sure an incident is, from its likelihood and from how much of the data it fills."""
-    sure = 0.97 - 0.6 / (1 + finding.gain / 20)
-    if finding.stop - finding.start > 0.5 * bins:
-        sure *= 0.85  # it may be that the rest of the data is unusual
-    return float(np.clip(sure, 0.3, 0.97))
-
-
-def _cleared(finding: Finding, findings: Sequence[Finding], evidence: Evidence) -> list[str]:
-    """Return sentences on the neighbours that were as usual in that time."""
-    told = []
-    for cube, name, word in (("servers", "frontierserver", "servers"), ("sites", "computingsite", "sites")):
-        values = evidence.cubes[cube][name].dropna().unique()
-        if name in finding.scope and len(values) > 1:
-            of_kind = [one for one in findings if one.kind == finding.kind and overlap(one, finding) > 0]
-            others = {one.scope[name] for one in of_kind if name in one.scope} - {finding.scope[name]}
-            told.append(f"The other {len(values) - 1 - len(others)} {word} had nothing of this kind in that time.")
-    if "schema" in finding.scope:
-        schemas = evidence.cubes["folders"][["db", "schema"]].drop_duplicates().dropna()
-        names = {name: finding.scope[name] for name in ("db", "schema") if name in finding.scope}
-        inside = np.logical_and.reduce([(schemas[name] == value).to_numpy(dtype=bool) for name, value in names.items()])
-        rest = int((~inside).sum())
-        blamed = [
-            one for one in findings if one.kind == finding.kind and one is not finding and overlap(one, finding) > 0
-        ]
-        if rest and not blamed:
-            told.append(f"The other {rest} schemas had nothing of this kind in that time.")
-    return told
-
-
-def _chronic(evidence: Evidence) -> pd.DataFrame:
-    """Return the tasks that fail all the time."""
-    tasks = evidence.cubes["tasks"]
-    tasks = tasks[tasks["bin"] >= evidence.clock.start]
-    frame = tasks.assign(failures=tasks["disconn"] + tasks["procerror"], hour=tasks["bin"] // 3_600_000)
-    sums = frame.groupby("taskid")[["queries", "failures"]].sum()
-    hours = frame[frame["failures"] > 0].groupby("taskid")["hour"].nunique()
-    asked = frame.groupby("taskid")["hour"].nunique()
-    overall = sums["failures"].sum() / max(sums["queries"].sum(), 1)
-    often = (hours.reindex(asked.index, fill_value=0) / asked) > 0.6
-    rate = (sums["failures"] / sums["queries"]).astype("Float64")
-    chosen = sums[(sums["failures"] >= _CHRONIC) & (rate > _CHRONIC_TIMES * overall) & often]
-    found: pd.DataFrame = chosen.assign(rate=rate[chosen.index]).sort_values("failures", ascending=False).reset_index()
-    return found
 
 
 def _notes(evidence: Evidence) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -35,6 +36,7 @@ CUBES = (*_PLAIN, "exposed", "repeats")
 """The results that a search reads, by name."""
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
+_HOLDING = {"folders": _FOLDER, "servers": ["frontierserver"], "sites": ["computingsite"], "tasks": ["taskid"]}
 _LEAST_REPEATS = 0.002  # of all queries
 _MOST_KEYS = 400
 _MOST_TASKS = 60
@@ -178,25 +180,52 @@ class Evidence:
         found = self._ask("TASKNAME", {}, self.narrowed({"taskid": task}))["taskname"].iloc[0]
         return None if pd.isna(found) else str(found)
 
-    def of_scope(self, scope: Mapping[str, Any], by: str) -> pd.DataFrame:
-        """Return what the queries of a scope cost, a row a bin and a value of the column `by`; the baseline's too."""
-        return self._count("HISTORY", self._args, scope, by=by)
+    def history(self, scope: Mapping[str, Any]) -> pd.DataFrame:
+        """Return what the queries of a scope cost, a row a bin and some other names; the baseline's too.
+
+        It is read from a cube that has these names, or else asked for.
+        """
+        for name, columns in _HOLDING.items():
+            if {*scope} <= {*columns}:
+                cube = self.cubes[name]
+                mask = np.ones(len(cube), dtype=bool)
+                for column, value in scope.items():
+                    mask &= (cube[column] == value).fillna(False).to_numpy(dtype=bool)
+                return cube[mask]
+        return self._count("HISTORY", self._args, scope, by="frontierserver")
+
+    def inside(self, scope: Mapping[str, Any], start: int, stop: int, by: str) -> pd.DataFrame:
+        """Return what the queries of a scope cost in the bins ``[start, stop)``, a row a bin and a value of `by`."""
+        limits = self.clock.time(max(0, start)).to_pydatetime(), self.clock.time(stop).to_pydatetime()
+        chosen = self.selection
+        since = limits[0] if chosen.since is None else max(limits[0], chosen.since)
+        until = limits[1] if chosen.until is None else min(limits[1], chosen.until)
+        return self._ask("HISTORY", self._args, self.narrowed(scope, since=since, until=until), by=by)
 
     def narrowed(self, scope: Mapping[str, Any], **conditions: Any) -> Selection:
         """Return the selection of a scope."""
         return self.selection.but(**{name: _plain(value) for name, value in scope.items()}, **conditions)
 
-    def by_server(self, scope: Mapping[str, Any]) -> tuple[Floats, Floats | None]:
-        """Return the queries of a scope by server, in the order of the servers' names, and bin; and the baseline's."""
-        frame = self.of_scope(scope, "frontierserver")
-        names = Series(self.cubes["servers"], ("frontierserver",), self.clock).labels["frontierserver"]
+    def by_server(self, scope: Mapping[str, Any], start: int, stop: int) -> Floats:
+        """Return the queries of a scope by server, in the order of the servers' names, and bin; 0 in other bins."""
+        frame = self.inside(scope, start, stop, "frontierserver")
+        names = self._servers.labels["frontierserver"]
         place = frame["frontierserver"].map({name: row for row, name in enumerate(names)})
-        known, before = place.notna().to_numpy(), len(self.clock.before)
-        cells = before + self.clock.bins
-        flat = place[known].to_numpy(dtype=np.int64) * cells + self.clock.places(frame)[known] + before
+        known = place.notna().to_numpy()
+        flat = place[known].to_numpy(dtype=np.int64) * self.clock.bins + self.clock.places(frame)[known]
         values = frame["queries"].to_numpy(dtype=np.float64)[known]
-        sums = np.bincount(flat, values, len(names) * cells).astype(np.float64).reshape(len(names), -1)
-        return sums[:, before:], sums[:, :before] if before else None
+        sums = np.bincount(flat, values, len(names) * self.clock.bins)
+        return np.asarray(sums, dtype=np.float64).reshape(len(names), -1)
+
+    @cached_property
+    def _servers(self) -> Series:
+        return Series(self.cubes["servers"], ("frontierserver",), self.clock)
+
+    @property
+    def server_shares(self) -> Floats:
+        """The share of all queries that each server has, in the order of the servers' names."""
+        queries = self._servers["queries"].sum(axis=1)
+        return np.asarray(queries / max(queries.sum(), 1.0))
 
 
 def _bins_within(spans: Sequence[Span], start: int, width: int) -> Ints:

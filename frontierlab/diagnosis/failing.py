@@ -9,23 +9,25 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding
-from frontierlab.diagnosis.scan import Best, of_counts, scan
+from frontierlab.diagnosis.scan import Best, burst, of_counts, scan
 from frontierlab.diagnosis.series import Clock, Floats, Series
 
 __all__ = ["failures", "rejections"]
 
 LEAST_FACTOR = 2.0
+_LEAST_OF_LONG = 8.0  # of what fills more than half of the data
 LEAST_GAIN = 30.0
 LEAST_SHARE = 0.012
 """The least share of the day's failures, beyond what was expected."""
 
 _PRIOR = 20.0  # queries with the rate of all, that a group's own rate is counted with
-_PARTS = 8
-_MOST_OF = 0.7  # a rate that is high for more than this share of a group's queries is its normal one
+_PARTS = 12
+_MOST_OF = 0.8  # a rate that is high for more than this share of a group's queries is its normal one
 _FLOOR = 0.02  # failures that are always expected in a bin
 _MOST = 12
 _DISPERSION = 1.5
 _HOLDS = 0.85
+_FEWEST = 3.0
 _BY = (("taskid",), ("db", "schema", "nodefullpath"), ("frontierserver",), ("computingsite",))
 
 
@@ -96,7 +98,7 @@ class _OneForm:
         self._places = [one.place_of(rows) for one in every]
         self._least = max(20.0, LEAST_SHARE * self._number[self._at >= 0].sum())
         tasks = every[0]
-        rate = _normal(tasks.spread(rows, self._number, clock), tasks.queries, clock)
+        rate = _normal(tasks.spread(rows, self._number, clock), tasks.queries, clock, steady=False)
         known = set(exposed["taskid"].dropna().unique())
         self._of_known = rows["taskid"].isin(known).to_numpy(dtype=bool)
         # the failures that the tasks which always fail have in other groups, and the queries of all other tasks
@@ -131,7 +133,7 @@ class _OneForm:
         clock, now = self._clock, slice(len(self._clock.before), None)
         seen = one.spread(self._rows, self._number, clock)
         if which == 0:
-            expected = _normal(seen, one.queries, clock)[:, None] * one.queries
+            expected = _normal(seen, one.queries, clock, steady=False)[:, None] * one.queries
         else:
             rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), clock)
             others = self._others[which]
@@ -148,32 +150,38 @@ def _rising(
         return None
     seen, expected, queries = seen[large], expected[large] + _FLOOR, queries[large]
     # tasks with other rates come and go, so the number that fails varies more than by chance
-    one = scan(of_counts(seen, expected, _DISPERSION), LEAST_FACTOR)
+    evidence = of_counts(seen, expected, _DISPERSION)
+    one = scan(evidence, LEAST_FACTOR)
     if one is None or one.gain < LEAST_GAIN:
         return None
+    one = burst(evidence, one)
     there = float(seen[one.row, one.start : one.stop].sum())
     normal = float(expected[one.row, one.start : one.stop].sum())
     asked = queries[one.row]
     most = asked.sum() * (1.0 if clock.before else _MOST_OF)
+    if not clock.knows_direction(one.stop - one.start) and there < _LEAST_OF_LONG * normal:
+        return None
     if there - normal < least or asked[one.start : one.stop].sum() > most:
         return None
     return Best(int(large[one.row]), one.start, one.stop, one.factor, one.gain), there, normal
 
 
-def _normal(seen: Floats, queries: Floats, clock: Clock, quantile: float = 0.33) -> Floats:
+def _normal(seen: Floats, queries: Floats, clock: Clock, quantile: float = 0.28, *, steady: bool = True) -> Floats:
     """Return the normal rate of each group: that of the baseline where that has its queries, else of the data."""
     before = len(clock.before)
-    own = _rate(seen[:, before:], queries[:, before:], quantile)
+    own = _rate(seen[:, before:], queries[:, before:], quantile, steady=steady)
     if not before:
         return own
     known = queries[:, :before].sum(axis=1) >= _PARTS * _PRIOR
-    return np.where(known, _rate(seen[:, :before], queries[:, :before], clock.quantile(quantile)), own)
+    return np.where(known, _rate(seen[:, :before], queries[:, :before], clock.quantile(quantile), steady=steady), own)
 
 
-def _rate(seen: Floats, queries: Floats, quantile: float) -> Floats:
+def _rate(seen: Floats, queries: Floats, quantile: float, *, steady: bool) -> Floats:
     """Return the usual rate of each group: a low quantile of the rates of parts with the same number of queries.
 
-    A task that always fails has that rate in all parts, however unevenly it asks.
+    A task that always fails has that rate in all parts, however unevenly it asks; it is not `steady`: the parts of its
+    queries and those of the time must both be low. Of others one of them is enough, since most of their queries can be
+    in the time of an incident.
     """
     overall = seen.sum() / max(queries.sum(), 1.0)
     rates = np.empty(len(seen))
@@ -186,8 +194,8 @@ def _rate(seen: Floats, queries: Floats, quantile: float) -> Floats:
         hour = np.arange(len(asked)) * _PARTS // len(asked)
         n, k = np.bincount(hour, asked, _PARTS), np.bincount(hour, failed, _PARTS)
         some = n > 0.02 * n.sum()
-        of_time = np.quantile(((k + prior * _PRIOR) / (n + _PRIOR))[some], quantile - 0.1) if some.any() else 0.0
-        rates[row] = max(of_asked, of_time)
+        of_time = np.quantile(((k + prior * _PRIOR) / (n + _PRIOR))[some], quantile - 0.08) if some.any() else 0.0
+        rates[row] = min(of_asked, of_time) if steady and some.any() else max(of_asked, of_time)
     return rates
 
 
@@ -205,6 +213,8 @@ def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:
         if single is None and whole is None:
             break
         everywhere = whole is not None and (single is None or whole[0].gain > single[0].gain)
+        if single is not None and whole is not None and everywhere:
+            everywhere = _is_even(seen[:, before:], queries[:, before:], whole[0])
         best = whole if everywhere else single
         assert best is not None
         one, there, normal = best
@@ -219,6 +229,14 @@ def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:
         found.append(Finding("rejections", scope, one.start, one.stop, normal, there, "rejected queries", one.gain))
         seen[rows, span] *= normal / there
     return found
+
+
+def _is_even(seen: Floats, queries: Floats, one: Best) -> bool:
+    """Return whether most servers have their part: of the rejected queries as much as of all, more or less."""
+    held, asked = (values[:, one.start : one.stop].sum(axis=1) for values in (seen, queries))
+    some = asked * held.sum() > _FEWEST * asked.sum()  # servers that should have a few of them
+    part = held[some] > 0.3 * asked[some] * held.sum() / asked.sum()
+    return bool(some.sum() < 2 or part.mean() > 0.6)
 
 
 def _deviating(seen: Floats, queries: Floats, clock: Clock, least: float) -> tuple[Best, float, float] | None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Evidence, of_counts, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, level, rate_of
+from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour, rate_of
 
 __all__ = ["floods", "wrong_iovs"]
 
@@ -24,8 +24,13 @@ HOLDS = 0.85
 
 _NAMES = ("db", "schema", "nodefullpath", "tagname")
 _SMALL = 0.05  # of the answers: a folder with more has small payloads
+_LOW_HOURS = 0.15  # the quantile of the hours
+_WRONG = 0.7  # of the least share: wrong IOVs have hardly a normal number
 _ALSO = 0.5  # of the excess in different queries is one in queries; otherwise they are only new on this day
-_FRESH = 0.35  # of the queries that are too many are different, at least: a few thousand IOVs are asked for again
+_MOST_NEW = 0.75  # of the queries that are too many are different, at least
+_FRESH = 0.35  # of very many: the IOVs of a folder are some ten thousand, and are asked for again
+_IOVS = 7_500
+_LONGEST = 0.75  # of the bins: what is high for longer is normal
 _UNCACHED = 0.6  # of the excess
 _QUANTILE = 0.3186  # a quarter of normal values is within so many standard deviations
 _FLOOR = 0.05  # queries that are always expected in a bin
@@ -55,11 +60,22 @@ def floods(fresh: pd.DataFrame, folders: pd.DataFrame, clock: Clock, taken: Sequ
 def wrong_iovs(folders: pd.DataFrame, clock: Clock) -> list[Finding]:
     """Return the folders and tags that were asked for IOVs off Athena's grid, for nonsense, or for empty answers."""
     tags = Series(folders, _NAMES, clock)
-    small = level(tags.reference("small"), tags.reference("bodies"), clock)  # of folders with small payloads
-    frame = folders.assign(small=folders["small"].where(small[tags.place] < _SMALL, 0))
+    always = _always_small(tags, clock)
+    frame = folders.assign(small=folders["small"].where(always[tags.place] < _SMALL, 0))
     found: list[Finding] = []
     for how, measure in (("unaligned", "unaligned"), ("nonsense", "nonsense"), ("empty", "small")):
         found += _search("wrong_iov", how, frame, measure, f"{how} queries", clock, found)
+    return found
+
+
+def _always_small(tags: Series, clock: Clock) -> Floats:
+    """Return the share of small answers in the hours in which it is low: small payloads are small in every hour."""
+    small, bodies = by_hour(tags.reference("small"), clock), by_hour(tags.reference("bodies"), clock)
+    share = np.where(bodies > 0, small / np.where(bodies > 0, bodies, 1.0), np.nan)
+    found = np.ones(len(tags))
+    some = (bodies > 0).any(axis=1)
+    if some.any():
+        found[some] = np.nanquantile(share[some], _LOW_HOURS, axis=1)
     return found
 
 
@@ -76,7 +92,7 @@ def _search(
     frame = frame[frame["nodefullpath"].notna()].reset_index(drop=True)
     if frame.empty:
         return []
-    tags, least = Series(frame, _NAMES, clock), max(50.0, LEAST_SHARE * total)
+    tags, least = Series(frame, _NAMES, clock), max(50.0, LEAST_SHARE * total * (_WRONG if how else 1.0))
     seen = tags[measure].copy()
     for other in taken:
         seen[tags.rows_of(other.scope), max(0, other.start - 1) : other.stop + 1] = 0.0
@@ -97,7 +113,11 @@ def _search(
         there, normal = float(folder[row, span].sum()), float(expected[one.row, span].sum())
         rows = np.flatnonzero(place == row)
         seen[rows, max(0, one.start - 1) : one.stop + 1] = 0.0
-        if there - normal < _FRESH * least or not _also(tags, rows, span, there - normal, least, clock):
+        if there - normal < (least if how else min(_MOST_NEW * least, max(_FRESH * least, _IOVS))):
+            continue
+        if one.stop - one.start > _LONGEST * clock.bins and not clock.before:
+            continue
+        if not how and not _also(tags, rows, span, there - normal, least, clock):
             continue
         scope: dict[str, Any] = {name: labels[name][row] for name in _NAMES[:3]}
         tag = _tag(tags, tags[measure][rows, span].sum(axis=1), rows)

@@ -48,6 +48,8 @@ class Incident:
         The largest excess as a share of what a day has in all, and of what.
     cleared
         Sentences on what it does not lie in.
+    clues
+        The figures that its confidence is computed from; see `frontierlab.diagnosis.confidence`.
     """
 
     row: Mapping[str, Any]
@@ -55,6 +57,7 @@ class Incident:
     cost: float
     currency: str
     cleared: tuple[str, ...] = ()
+    clues: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def kind(self) -> str:

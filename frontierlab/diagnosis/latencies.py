@@ -7,28 +7,33 @@ folder that is asked more often does not make its schema slow.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from frontierlab.diagnosis.finding import Finding
-from frontierlab.diagnosis.scan import Evidence, of_logs, scan
+from frontierlab.diagnosis.finding import Finding, overlap
+from frontierlab.diagnosis.scan import Best, Evidence, burst, of_logs, scan
 from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour
 
 __all__ = ["LATENCIES", "Latency", "slower"]
 
 LEAST_FACTOR = 1.35
 LEAST_GAIN = 25.0
+_LEAST_OF_LONG = 1.5  # of what fills more than half of the data
+_LEAST_OF_MANY = 1.45  # of a whole schema, instance, or everything: what many series have in common wanders too
+
 WANDER = 0.1
 """The standard deviation by which the level of a series wanders within a day, in logarithms."""
 
 SCALE = 100.0  # the statements give hundredths, as whole numbers
+_AT_LEAST = 4  # values of an hour of a series with few
 _PER_HOUR = 15  # values from which an hour has a level
 _MOST = 12  # incidents of one kind
 _FEWEST = 20  # values in an interval
 _LONGEST = 0.75  # of the bins: what is high for longer is normal
+_HOLDS = 0.85  # of the evidence, from which one tag is named
 _PARENT = 2  # children that must deviate before a parent is named
 
 
@@ -105,7 +110,7 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
     clock
         The bins.
     wrong
-        Queries for wrong IOVs, whose answers are empty: they are not counted.
+        Queries for wrong IOVs; the times of those whose answers are empty are not counted.
     """
     frame = frame[frame[latency.count] > 0].reset_index(drop=True)
     if frame.empty:
@@ -115,7 +120,7 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
     total, squares = total / SCALE, squares / SCALE
     before = (series.usual(latency.count), series.usual(latency.total))
     variance = _within(count, total, squares)
-    for other in wrong:
+    for other in (one for one in wrong if one.how == "empty"):
         cells = np.ix_(series.rows_of(other.scope), np.arange(max(0, other.start - 1), min(clock.bins, other.stop + 1)))
         for values in (count, total, squares):
             values[cells] = 0.0
@@ -132,7 +137,29 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
         cells = np.ix_(rows, np.arange(max(0, finding.start - 1), min(clock.bins, finding.stop + 1)))
         for values in (count, total):
             values[cells] = 0.0  # medians are taken anew without what is explained
-    return found
+    return _without_tags(found)
+
+
+def _without_tags(found: list[Finding]) -> list[Finding]:
+    """Return findings in which one of a folder stands for those of several of its tags at a time."""
+    merged: list[Finding] = []
+    for one in sorted(found, key=lambda one: -one.gain):
+        scope = {name: value for name, value in one.scope.items() if name != "tagname"}
+        place = next(
+            (
+                n
+                for n, other in enumerate(merged)
+                if "tagname" in one.scope
+                and {name: value for name, value in other.scope.items() if name != "tagname"} == scope
+                and overlap(one, other) >= 0.5
+            ),
+            None,
+        )
+        if place is None:
+            merged.append(one)
+        else:
+            merged[place] = replace(merged[place], scope=scope)
+    return merged
 
 
 def _within(count: Floats, total: Floats, squares: Floats) -> Floats:
@@ -155,7 +182,8 @@ def _normal(count: Floats, total: Floats, before: tuple[Floats | None, Floats | 
 def _level(count: Floats, total: Floats, clock: Clock) -> Floats:
     """Return a low quantile of the means of the hours that have enough values, of each series."""
     n, s = by_hour(count, clock), by_hour(total, clock)
-    enough = n >= np.minimum(_PER_HOUR, np.maximum(n.max(axis=1, keepdims=True) / 2, 1))
+    most = n.max(axis=1, keepdims=True)
+    enough = n >= np.minimum(_PER_HOUR, np.maximum(most / 4, np.minimum(most, _AT_LEAST)))
     means = np.where(enough, s / np.where(n > 0, n, 1.0), np.nan)
     some = enough.any(axis=1)
     base = np.zeros(len(count))
@@ -186,20 +214,34 @@ def _best(
         usable = labels.notna().all(axis=1).to_numpy() if names else np.ones(1, dtype=bool)
         merged = evidence.together(place, len(labels))
         merged = Evidence(merged.seen * usable[:, None], merged.normal * usable[:, None], logs=True)
-        one = scan(merged, LEAST_FACTOR)
+        one = scan(merged, LEAST_FACTOR if len(names) > 1 or latency.names == names else _LEAST_OF_MANY)
         if one is None or one.gain < LEAST_GAIN or (best is not None and one.gain <= 1.02 * best[0]):
             continue
+        one = burst(merged, one)
         rows = np.flatnonzero(place == one.row)
-        if len(names) < len(latency.names) and _deviating(evidence, rows, one.start, one.stop) < _PARENT:
+        if len(names) < len(latency.names) and not _is_parent(latency, evidence, rows, one, count):
             continue
         weight = count[rows, one.start : one.stop].sum(axis=1)
         if weight.sum() < _FEWEST or one.stop - one.start > (1.0 if clock.before else _LONGEST) * clock.bins:
+            continue
+        if not clock.knows_direction(one.stop - one.start) and one.factor < _LEAST_OF_LONG:
             continue
         normal = float(np.exp((base[rows] * weight).sum() / max(weight.sum(), 1e-9)))
         scope = {name: labels[name].iloc[one.row] for name in names}
         finding = Finding(latency.kind, scope, one.start, one.stop, normal, normal * one.factor, latency.unit, one.gain)
         best = (one.gain, finding, rows)
     return None if best is None else best[1:]
+
+
+def _is_parent(latency: Latency, evidence: Evidence, rows: np.ndarray, one: Best, count: Floats) -> bool:
+    """Return whether a rise is that of several children: two deviate, and of tags none has nearly all of it."""
+    if _deviating(evidence, rows, one.start, one.stop) < _PARENT:
+        return False
+    if latency.names[-1] != "tagname":
+        return True
+    weight = evidence.seen[rows, one.start : one.stop].sum(axis=1).clip(0)
+    values = count[rows, one.start : one.stop].sum(axis=1)
+    return bool(weight.max() < _HOLDS * weight.sum() and (values >= _FEWEST / 2).sum() >= _PARENT)
 
 
 def _deviating(evidence: Evidence, rows: np.ndarray, start: int, stop: int) -> int:

@@ -105,7 +105,4 @@ def _row(totals: dict[Any, Any]) -> list[str]:
 
 
 def _chronic(diagnosis: Diagnosis) -> list[str]:
-    return [
-        f"Task {row['taskid']} fails all the time: {row['failures']:,} of {row['queries']:,} queries."
-        for row in diagnosis.chronic.to_dict("records")
-    ]
+    return [str(text) for text in diagnosis.chronic["text"]]

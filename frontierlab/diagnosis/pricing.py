@@ -58,7 +58,7 @@ class Price:
     def of(cls, finding: Finding, evidence: Evidence, per_day: dict[str, float]) -> Price:
         """Ask for the history of a scope, and return its price."""
         clock = evidence.clock
-        frame = evidence.of_scope(finding.scope, "frontierserver")
+        frame = evidence.history(finding.scope)
         both = {name: clock.sums(frame, name) for name in CURRENCIES}
         sums = {name: now for name, (now, _) in both.items()}
         excess = _excess(finding, both, clock)

@@ -17,7 +17,7 @@ __all__ = ["all_bypassed", "bypasses"]
 
 LEAST_FACTOR = 3.0
 LEAST_GAIN = 40.0
-LEAST_SHARE = 0.011
+LEAST_SHARE = 0.008
 """The least share of the day's queries that are too many."""
 
 HOLDS = 0.85
@@ -27,6 +27,7 @@ _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
 _FLOOR = 0.1
 _SEVERAL = 2  # folders of which the cache is bypassed at once: it is the whole cache
 _LEAST_OF_ALL = 1.6
+_LEAST_SHARE_OF_ALL = 0.011
 _QUANTILE = 0.3186  # a quarter of normal values is within so many standard deviations
 _UNCACHED = 0.8  # of the excess: more of everything has its share of cached queries
 _MOST = 8
@@ -124,7 +125,7 @@ def all_bypassed(
         return found
     series = Series(frame, [place], clock)
     seen, usual = series["repeated"].clip(0), series.usual("repeated")
-    least = max(50.0, LEAST_SHARE * total)
+    least = max(50.0, _LEAST_SHARE_OF_ALL * total)
     while len(found) < _MOST:
         expected = rate_of(seen, usual, clock)[:, None] + _FLOOR + np.zeros_like(seen)
         residual = np.abs(seen - expected) / np.sqrt(expected)

@@ -68,19 +68,24 @@ class Diagnosis:
         excess_queries, excess_dbtime_ms, excess_overhead_ms, excess_bytes, failures : Int64, what was more than
             expected; missing queries are negative. ``excess_overhead_ms`` is query time outside of the database
         share : Float64, of what was abnormal in that time, in the currency in which the incident costs most
-        confidence : Float64, from 0 to 1
+        confidence : Float64, the chance that the row is true, from 0 to 1, as fitted on days of the sample; at most 0.7
+            for what fills more than half of the data without a baseline, since it is not known which side is usual
         sentence, advice, tell : string, what happened, what helps, and whom to tell
         selection : string, JSON of a `frontierlab.Selection` of these queries
     chronic : pandas.DataFrame
-        A row is a task that fails all the time, so that it is no incident: ``taskid``, ``queries``, ``failures``,
-        ``rate``.
+        A row is what is bad in most hours, so that it is no incident of this day: a task that fails, a server that is
+        slower than the others, a folder and tag that are asked for wrong IOVs. ``kind`` (``failures``, ``slow_server``,
+        ``wrong_iov``); the names; ``queries``, ``failures``; ``rate`` (of its queries that fail or are wrong, or how
+        many times the other servers' time it needs); ``text``.
     looked_at : pandas.DataFrame
         A row is a kind: ``kind``, ``series`` (how many were searched), ``incidents``.
     cleared : pandas.DataFrame
-        A row is something that an incident does not lie in: ``incident`` (its row in `incidents`), ``text``.
+        A row is a test of what an incident does not lie in: ``incident`` (its row in `incidents`), ``text``. The other
+        servers, sites, schemas or folders are compared with their own usual rate, and its excess is looked at for
+        evenness over the servers; what is not as usual, or not even, is named.
     explained : pandas.DataFrame
-        A row is a deviation that another incident explains: ``incident`` (the row of that incident), ``kind``,
-        ``text``.
+        A row is a deviation that an incident explains: ``incident`` (the row of that incident), ``text``, and ``kind``:
+        that of the deviation, or ``total`` for a figure of all queries that was abnormal in that time.
     source, selection
         What was diagnosed, in words, and the selected queries.
     since, until

@@ -14,8 +14,12 @@ import numpy as np
 
 from frontierlab.diagnosis.series import Floats
 
-__all__ = ["Best", "Evidence", "of_counts", "of_logs", "scan"]
+__all__ = ["Best", "Evidence", "burst", "of_counts", "of_logs", "scan"]
 
+SPLITTING = 20.0
+"""How much likelier a stretch inside of an interval must be without the change than with it, for two bursts."""
+
+_STRETCH = 3  # bins
 FACTORS = (1.4, 2.0, 3.5, 8.0, 25.0)
 _TURNS = 3
 
@@ -84,6 +88,28 @@ def scan(evidence: Evidence, least: float) -> Best | None:
             if one.factor >= least and (best is None or one.gain > best.gain):
                 best = one
     return best
+
+
+def burst(evidence: Evidence, best: Best) -> Best:
+    """Return the larger of two bursts if an interval has a stretch of three normal bins or more; else the interval.
+
+    It is for rates and means, to which bins without queries say nothing: a gap in the data parts no burst.
+    """
+    part = best
+    while True:
+        a, b = evidence.weights(min(part.factor, 1e6))
+        span = slice(part.start, part.stop)
+        score = evidence.seen[part.row, span] * a - evidence.normal[part.row, span] * b
+        gains, starts, stops = _widest(-score[None, :])
+        first, last = part.start + int(starts[0]), part.start + int(stops[0])
+        sides = (part.start, first), (last, part.stop)
+        if gains[0] < SPLITTING or last - first < _STRETCH or any(left == right for left, right in sides):
+            return part
+        total = np.concatenate([[0.0], np.cumsum(score)])
+        gains_of = [float(total[right - part.start] - total[left - part.start]) for left, right in sides]
+        left, right = sides[int(np.argmax(gains_of))]
+        seen, normal = (float(values[part.row, left:right].sum()) for values in (evidence.seen, evidence.normal))
+        part = Best(part.row, left, right, evidence.factor(seen, normal), max(gains_of))
 
 
 def _refined(evidence: Evidence, row: int, start: int, stop: int) -> Best:

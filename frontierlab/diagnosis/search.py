@@ -1,4 +1,12 @@
-"""The search for all kinds of incidents, in an order in which what is explained is not told again."""
+"""The search for all kinds of incidents, in an order in which what is explained is not told again.
+
+It does not use `frontierlab.diagnosis.localise`. That names the sets of values that explain one deviation, given what
+was expected and seen: the time must be known. Here time and scope are found together, by the likeliest interval of each
+series (`scan`), since an incident of half an hour in one folder is nothing in the sums of a day. The scopes are few (a
+server, a folder, a schema, …) and known for each kind, and rules of the field choose between them: two children before
+a parent, mix is no cause, a failure rate belongs to its task. `localise` is for deviations of other tables, such as two
+days' queries by folder, site and task.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +22,7 @@ from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.floods import floods, wrong_iovs
 from frontierlab.diagnosis.latencies import LATENCIES, slower
 from frontierlab.diagnosis.repeats import all_bypassed, bypasses
-from frontierlab.diagnosis.series import Clock, Floats, rate_of
+from frontierlab.diagnosis.series import Floats, rate_of
 from frontierlab.diagnosis.volumes import loads, silences
 
 __all__ = ["Searched", "search"]
@@ -22,6 +30,8 @@ __all__ = ["Searched", "search"]
 _FOLDER = ("db", "schema", "nodefullpath")
 _MOST_OF = 0.5  # of the repeated queries
 _OWN_RATE = 0.04  # of added queries fail: more is another incident
+_OF_MIX = 2.0  # the largest factor that other queries than usual explain
+_MANY = 0.35  # of all queries
 _HOLDS = 0.7  # of the excess, from which one task is named
 
 
@@ -61,19 +71,22 @@ def search(evidence: Evidence, told: Callable[[str], object] = lambda word: None
     told("load")
     explained = np.zeros((cubes["servers"]["frontierserver"].nunique(dropna=False), clock.bins))
     for one in added:
-        explained += _excess(one, *evidence.by_server(one.scope), clock)
-    pressed = loads(cubes["servers"], cubes["tasks"], cubes["folders"], clock, explained, evidence.by_server)
+        explained += _excess(one, evidence)
+    pressed = loads(evidence, explained)
     explained_by += [(one, load) for one in added if (load := _is_part_of(one, pressed)) is not None]
     part = [one for one, _ in explained_by]
     added = [one for one in added if one not in part]
     added = [_with_task(one, evidence) if one.kind != "cache_bypass" else one for one in added]
     told("silence")
-    silent = silences(cubes["servers"], cubes["sites"], clock, explained)
+    silent = silences(cubes["servers"], cubes["sites"], clock, explained, repeated)
     told("latencies")
     slow = []
     for latency in LATENCIES:
         of_servers = latency.names == ("frontierserver",)
         slow += slower(latency, cubes["servers" if of_servers else "folders"], clock, () if of_servers else wrong)
+    mixed = [(one, cause) for one in slow if (cause := _mixed_by(one, added, evidence)) is not None]
+    explained_by += mixed
+    slow = [one for one in slow if one not in [part for part, _ in mixed]]
     told("failures")
     failed = failures(cubes, clock)
     explained_by += [(one, cause) for one in failed if (cause := _brought_by(one, added)) is not None]
@@ -109,13 +122,17 @@ def _series(evidence: Evidence) -> dict[str, int]:
     }
 
 
-def _excess(one: Finding, queries: Floats, usual: Floats | None, clock: Clock) -> Floats:
-    """Return the queries of a scope beyond its level, within the interval of a finding."""
-    normal = rate_of(queries, usual, clock, 0.4)[:, None]
-    extra = (queries - normal).clip(0)
-    mask = np.zeros(clock.bins)
-    mask[max(0, one.start - 1) : one.stop + 1] = 1.0
-    return np.asarray(extra * mask)
+def _excess(one: Finding, evidence: Evidence) -> Floats:
+    """Return the queries of a scope beyond its level, within the interval of a finding, by server and bin."""
+    clock, start, stop = evidence.clock, max(0, one.start - 1), min(one.stop + 1, evidence.clock.bins)
+    if "computingsite" in one.scope or "squid" in one.scope:
+        rate = one.normal / (one.stop - one.start)
+    else:
+        now, usual = clock.sums(evidence.history(one.scope), "queries")
+        rate = rate_of(now[None, :], None if usual is None else usual[None, :], clock, 0.4)[0]
+    extra = evidence.by_server(one.scope, start, stop)
+    extra[:, start:stop] -= rate * evidence.server_shares[:, None]
+    return extra.clip(0)
 
 
 def _is_part_of(one: Finding, pressed: list[Finding]) -> Finding | None:
@@ -136,17 +153,28 @@ def _wrong_ones(one: Finding, wrong: list[Finding]) -> Finding | None:
 
 def _asked_by(one: Finding, others: list[Finding], evidence: Evidence) -> Finding | None:
     """Return the incident of a folder whose queries are most of the repeated ones of a site or Squid."""
-    clock = evidence.clock
     name = "computingsite" if "computingsite" in one.scope else "squid"
     for other in others:
         start, stop = max(one.start, other.start), min(one.stop, other.stop)
         if start >= stop:
             continue
-        frame = evidence.of_scope({**other.scope, name: one.scope[name]}, "frontierserver")
-        at = clock.places(frame)
-        asked = float(frame["uncached"].to_numpy(dtype=float)[(at >= start) & (at < stop)].sum())
+        frame = evidence.inside({**other.scope, name: one.scope[name]}, start, stop, "frontierserver")
+        asked = float(frame["uncached"].sum())
         if asked >= _MOST_OF * (one.seen - one.normal):
             return other
+    return None
+
+
+def _mixed_by(one: Finding, added: list[Finding], evidence: Evidence) -> Finding | None:
+    """Return the incident whose queries are so many that all servers seem slower, by larger answers."""
+    if one.kind != "slow_server" or one.scope or one.factor > _OF_MIX:
+        return None
+    asked = evidence.clock.sums(evidence.cubes["servers"], "queries")[0][one.start : one.stop].sum()
+    for cause in added:
+        both = min(one.stop, cause.stop) - max(one.start, cause.start)
+        share = (cause.seen - cause.normal) * max(both, 0) / (cause.stop - cause.start) / max(asked, 1.0)
+        if share > _MANY and overlap(one, cause) >= 0.5:
+            return cause
     return None
 
 
@@ -163,15 +191,12 @@ def _brought_by(one: Finding, added: list[Finding]) -> Finding | None:
 
 def _with_task(one: Finding, evidence: Evidence) -> Finding:
     """Return a finding with the task that holds its excess, if one does."""
-    clock = evidence.clock
-    frame = evidence.of_scope(one.scope, "taskid")
-    at = clock.places(frame)
-    inside = (at >= one.start) & (at < one.stop)
+    frame = evidence.inside(one.scope, one.start, one.stop, "taskid")
     excess = one.seen - one.normal
-    there = frame[inside].dropna(subset=["taskid"]).groupby("taskid")["uncached"].sum()
+    there = frame.dropna(subset=["taskid"]).groupby("taskid")["uncached"].sum()
     if there.empty:
         return one
-    anonymous = float(frame[inside & frame["taskid"].isna().to_numpy()]["uncached"].sum())
+    anonymous = float(frame[frame["taskid"].isna()]["uncached"].sum())
     task: Any = there.idxmax()
     return (
         replace(one, scope={**one.scope, "taskid": int(task)}) if there[task] >= _HOLDS * (excess - anonymous) else one

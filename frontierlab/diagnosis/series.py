@@ -50,6 +50,10 @@ class Clock:
     bins: int
     before: tuple[int, ...] = ()
 
+    def knows_direction(self, length: int) -> bool:
+        """Return whether a deviation of so many bins is known to be unusual, and not the rest of the data."""
+        return bool(self.before) or length <= self.bins / 2
+
     def quantile(self, sustained: float) -> float:
         """Return the quantile of hours that is normal: the lower sustained level of the data, a baseline's median."""
         return 0.5 if self.before else sustained
@@ -142,7 +146,7 @@ def by_hour(values: Floats, clock: Clock) -> Floats:
     """Return sums over hours, or over a 24th of the bins if that is shorter; bins at the end are left out."""
     step = _hour(values, clock)
     whole = values.shape[1] // step * step
-    return np.asarray(values[:, :whole].reshape(len(values), -1, step).sum(axis=2))
+    return np.asarray(values[:, :whole].reshape(len(values), whole // step, step).sum(axis=2))
 
 
 def _hour(values: Floats, clock: Clock) -> int:
@@ -203,7 +207,10 @@ def _shape_of(queries: Floats, clock: Clock) -> Floats:
     some = spoken > 0.25 * spoken.max()  # silence is no part of the shape
     rates = by_hour(total * speaking, clock)[0][some] / spoken[some]
     hours = np.interp(np.arange(len(spoken)), np.flatnonzero(some), rates)
-    padded = np.pad(hours / np.median(hours), _SMOOTH // 2, mode="reflect")
+    whole_days = (
+        len(hours) * _hour(queries, clock) * clock.bin_ms % DAY_MS == 0
+    )  # the hours after the last are the first
+    padded = np.pad(hours / np.median(hours), _SMOOTH // 2, mode="wrap" if whole_days else "reflect")
     middle = np.median(np.lib.stride_tricks.sliding_window_view(padded, _SMOOTH), axis=1)
     smooth = np.convolve(np.pad(middle, 1, mode="edge"), np.ones(3) / 3, mode="valid").clip(0.3, 3.0)
     centres = (np.arange(len(smooth)) + 0.5) * _hour(queries, clock)

@@ -34,6 +34,12 @@ _SERVED = "NOT cached AND NOT failed"
 _PAYLOAD = f"{_SERVED} AND (since >= 0 OR until >= 0)"
 _FOLDER = "db, schema, nodefullpath, tagname"
 
+_COSTS = """\
+coalesce(sum(dbtime), 0) AS dbtime,
+       coalesce(sum(overhead), 0) AS overhead,
+       coalesce(sum(fsize), 0) AS bytes,
+       count_if(failed) AS failures"""
+
 # Athena asks for IOVs that begin at a multiple of a third of their width; a width that is 0 is not known, or open
 _THIRD = "greatest(floor((width - pmod(width, 3)) * 0.3333333333333333D + 0.5D), 1)"
 _OFF_GRID = f"width >= 3 AND pmod(since, {_THIRD}) <> 0"
@@ -68,9 +74,7 @@ FOLDERS = (
 SELECT bin, {_FOLDER},
        count(*) AS queries,
        count_if({_SERVED}) AS uncached,
-       coalesce(sum(dbtime), 0) AS dbtime,
-       coalesce(sum(overhead), 0) AS overhead,
-       coalesce(sum(fsize), 0) AS bytes,
+       {_COSTS},
        count_if({_SERVED} AND dbtime > 0) AS timed,
        coalesce(sum(floor(100 * ln(dbtime))) FILTER (WHERE {_SERVED} AND dbtime > 0), 0) AS log_dbtime,
        coalesce(sum(floor(100 * power(ln(dbtime), 2))) FILTER (WHERE {_SERVED} AND dbtime > 0), 0) AS log_dbtime_2,
@@ -81,8 +85,7 @@ SELECT bin, {_FOLDER},
        count_if({_PAYLOAD} AND ({_NONSENSE})) AS nonsense,
        count_if({_PAYLOAD} AND {_OFF_GRID}) AS unaligned,
        count_if(disconn) AS disconn,
-       count_if(procerror) AS procerror,
-       count_if(failed) AS failures
+       count_if(procerror) AS procerror
 FROM counted
 GROUP BY bin, {_FOLDER}"""
 )
@@ -90,13 +93,14 @@ GROUP BY bin, {_FOLDER}"""
 
 SERVERS = (
     _asked("frontierserver")
-    + """\
+    + f"""\
 SELECT bin, frontierserver,
        count(*) AS queries,
        count_if(rejected) AS rejected,
        count_if(disconn) AS disconn,
        count_if(procerror) AS procerror,
        coalesce(max(initthreads), 0) AS threads,
+       {_COSTS},
        count_if(NOT failed) AS timed,
        coalesce(sum(floor(100 * ln(overhead + 1))) FILTER (WHERE NOT failed), 0) AS log_overhead,
        coalesce(sum(floor(100 * power(ln(overhead + 1), 2))) FILTER (WHERE NOT failed), 0) AS log_overhead_2
@@ -107,9 +111,10 @@ GROUP BY bin, frontierserver"""
 
 SITES = (
     _asked("computingsite")
-    + """\
+    + f"""\
 SELECT bin, computingsite,
        count(*) AS queries,
+       {_COSTS},
        count_if(disconn) AS disconn,
        count_if(procerror) AS procerror
 FROM counted
@@ -119,9 +124,10 @@ GROUP BY bin, computingsite"""
 
 TASKS = (
     _asked("taskid")
-    + """\
+    + f"""\
 SELECT bin, taskid,
        count(*) AS queries,
+       {_COSTS},
        count_if(disconn) AS disconn,
        count_if(procerror) AS procerror
 FROM counted
@@ -219,10 +225,7 @@ HISTORY = (
     + f"""\
 SELECT bin, {{by}},
        count(*) AS queries,
-       coalesce(sum(dbtime), 0) AS dbtime,
-       coalesce(sum(overhead), 0) AS overhead,
-       coalesce(sum(fsize), 0) AS bytes,
-       count_if(failed) AS failures,
+       {_COSTS},
        count_if({_SERVED}) AS uncached
 FROM counted
 GROUP BY bin, {{by}}"""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from frontierlab.diagnosis.evidence import Evidence
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Best, of_counts, scan
 from frontierlab.diagnosis.series import Clock, Floats, Series, level, rate_of, shapes_of
@@ -30,30 +31,19 @@ _SILENT = 0.05  # of what is expected
 _MOST = 8
 _DAYS_DIFFER = 2.0  # the least factor against a baseline: the tasks of a day make it differ from others as a whole
 
-_ByServer: TypeAlias = Callable[[Mapping[str, Any]], "tuple[Floats, Floats | None]"]
 
-
-def loads(
-    servers: pd.DataFrame,
-    tasks: pd.DataFrame,
-    folders: pd.DataFrame,
-    clock: Clock,
-    explained: Floats,
-    by_server: _ByServer,
-) -> list[Finding]:
+def loads(evidence: Evidence, explained: Floats) -> list[Finding]:
     """Return where all servers, or one of them, had many more queries than usual.
 
     Parameters
     ----------
-    servers, tasks, folders
+    evidence
         The results of the statements.
-    clock
-        The bins.
     explained
         The queries of each bin that are explained already, by server in the order of the names.
-    by_server
-        Returns the queries of a scope, likewise, and those of the baseline.
     """
+    clock = evidence.clock
+    servers, tasks, folders = (evidence.cubes[name] for name in ("servers", "tasks", "folders"))
     of_servers = Series(servers, ("frontierserver",), clock)
     usable = of_servers.labels["frontierserver"].notna().to_numpy()
     seen, usual = (of_servers["queries"] - explained).clip(0), of_servers.usual("queries")
@@ -66,7 +56,7 @@ def loads(
     differ = _DAYS_DIFFER if clock.before else LEAST_FACTOR
     for _ in range(_MOST):
         shape, before = shapes_of(seen, usual, clock)
-        expected = _usual(seen, usual, shape, before, clock, 0.4) + 0.05
+        expected = _usual_of_servers(seen, usual, shape, before, clock, 0.4) + 0.05
         single = _rising(seen * usable[:, None], expected, least, max(LEAST_OF_SERVER, differ))
         whole = _rising(seen.sum(axis=0, keepdims=True), expected.sum(axis=0, keepdims=True), least, differ)
         one, everywhere = single, False
@@ -78,18 +68,19 @@ def loads(
         span = slice(one.start, one.stop)
         there, normal = float(seen[rows, span].sum()), float(expected[rows, span].sum())
         scope: dict[str, Any] = {} if everywhere else {"frontierserver": of_servers.labels["frontierserver"][one.row]}
-        task = _holder(of_tasks, one, there - normal, rows, by_server, clock)
-        around = slice(max(0, one.start - 1), one.stop + 1)
+        task = _holder(of_tasks, one, there - normal, rows, evidence)
+        around = slice(max(0, one.start - 1), min(one.stop + 1, clock.bins))
         if task is not None:  # its queries are an incident on all servers together
             scope, rows = task, np.arange(len(seen))
+            of_tasks["queries"][of_tasks.rows_of(task), around] = 0.0  # it explains nothing more in that time
             there = float(seen[:, span].sum())
             normal = float(expected[:, span].sum())
-            seen[:, around] = (seen - by_server(scope)[0])[:, around].clip(0)
+            seen = (seen - evidence.by_server(scope, around.start, around.stop)).clip(0)
             if there < differ * normal:
                 continue  # a task begins: no server has much more to do than usual, all together
         else:
             seen[np.ix_(rows, np.arange(clock.bins)[around])] = expected[np.ix_(rows, np.arange(clock.bins)[around])]
-        if task is None and _holder(of_folders, one, there - normal, rows, by_server, clock, 0.5):
+        if task is None and _holder(of_folders, one, there - normal, rows, evidence, 0.5):
             continue  # a folder's queries rose, not everybody's
         found.append(Finding("load", scope, one.start, one.stop, normal, there, "queries", one.gain))
     return found
@@ -113,34 +104,27 @@ def _is_even(seen: Floats, expected: Floats, usable: np.ndarray, one: Best) -> b
 
 
 def _holder(
-    series: Series,
-    one: Best,
-    excess: float,
-    rows: np.ndarray,
-    by_server: _ByServer,
-    clock: Clock,
-    share: float = HOLDS,
+    series: Series, one: Best, excess: float, rows: np.ndarray, evidence: Evidence, share: float = HOLDS
 ) -> dict[str, Any] | None:
     """Return the scope of the group that holds this share of an excess, on these servers too."""
     if not len(series):
         return None
-    extra = _extra(series["queries"], series.usual("queries"), one, clock)
+    clock, seen, length = evidence.clock, series["queries"], one.stop - one.start
+    rate = rate_of(seen, series.usual("queries"), clock, 0.4)
+    extra = seen[:, one.start : one.stop].sum(axis=1) - rate * length
     extra = np.where(series.labels.notna().all(axis=1), extra, -np.inf)
     row = int(np.argmax(extra))
     if extra[row] < share * excess:
         return None
     scope: dict[str, Any] = {str(name): value for name, value in series.labels.iloc[row].items()}
-    there = _extra(*by_server(scope), one, clock)[rows].sum()
-    return scope if there >= share * excess else None
+    there = evidence.by_server(scope, one.start, one.stop)[rows].sum()
+    normal = rate[row] * length * evidence.server_shares[rows].sum()
+    return scope if there - normal >= share * excess else None
 
 
-def _extra(seen: Floats, usual: Floats | None, one: Best, clock: Clock) -> Floats:
-    """Return what series have in an interval beyond their level."""
-    rate = rate_of(seen, usual, clock, 0.4)
-    return np.asarray(seen[:, one.start : one.stop].sum(axis=1) - rate * (one.stop - one.start))
-
-
-def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained: Floats) -> list[Finding]:
+def silences(
+    servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained: Floats, bypassed: Sequence[Finding]
+) -> list[Finding]:
     """Return where everything, a server or a site said nothing when it should.
 
     Parameters
@@ -151,6 +135,8 @@ def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained
         The bins.
     explained
         The queries of each bin that are explained already, by server in the order of the names.
+    bypassed
+        Sites that sent more than usual: that they stop is no silence.
     """
     of_servers = Series(servers, ("frontierserver",), clock)
     unexplained, before = (of_servers["queries"] - explained).clip(0), of_servers.usual("queries")
@@ -159,15 +145,18 @@ def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained
     total_before = None if before is None else before.sum(axis=0, keepdims=True)
     least = LEAST_SHARE * total.sum()
     found: list[Finding] = []
-    usual = _usual(total, total_before, shape, shape_before, clock)
+    usual = _usual_of_servers(total, total_before, shape, shape_before, clock)
     for start, stop, normal, seen in _gaps(total[0], usual[0], least):
         found.append(Finding("silence", {}, start, stop, normal, seen, "queries", normal))
     for frame, name in ((servers, "frontierserver"), (sites, "computingsite")):
         if frame[name][frame["bin"] >= clock.start].isna().all():
             continue  # the logs lack this column, unlike those of the baseline
         series = Series(frame, (name,), clock)
-        queries = series["queries"]
-        usual = _usual(queries, series.usual("queries"), shape, shape_before, clock)
+        queries = series["queries"].copy()
+        if name == "computingsite":
+            _take(bypassed, queries, series)
+        expect = _usual if name == "computingsite" else _usual_of_servers  # a site asks while a task is there
+        usual = expect(queries, series.usual("queries"), shape, shape_before, clock)
         some = np.maximum(queries.sum(axis=1), usual.sum(axis=1) if clock.before else 0.0) > least
         for row in np.flatnonzero(series.labels[name].notna() & some):
             for start, stop, normal, seen in _gaps(queries[row], usual[row], least):
@@ -177,12 +166,31 @@ def silences(servers: pd.DataFrame, sites: pd.DataFrame, clock: Clock, explained
     return found
 
 
+def _take(bypassed: Sequence[Finding], queries: Floats, series: Series) -> None:
+    """Take from sites the queries that they sent again and again."""
+    for one in bypassed:
+        if "computingsite" in one.scope:
+            rows, span = series.rows_of({"computingsite": one.scope["computingsite"]}), slice(one.start, one.stop)
+            extra = (one.seen - one.normal) / (one.stop - one.start)
+            queries[rows, span] = (queries[rows, span] - extra).clip(0)
+
+
 def _usual(
     now: Floats, usual: Floats | None, shape: Floats, before: Floats, clock: Clock, quantile: float = 0.5
 ) -> Floats:
     """Return what is expected of each series: its usual rate, with the shape of the day."""
     values = now if usual is None else usual
     rate = level(values, np.broadcast_to(before[None, :], values.shape), clock, quantile)
+    return np.asarray(rate[:, None] * shape[None, :])
+
+
+def _usual_of_servers(
+    now: Floats, usual: Floats | None, shape: Floats, before: Floats, clock: Clock, quantile: float = 0.5
+) -> Floats:
+    """Return what is expected of servers while they speak: one that is silent for most of a day was not meant to be."""
+    values = now if usual is None else usual
+    speaking = values > _SILENT * np.quantile(values, 0.8, axis=1, keepdims=True)
+    rate = level(values * speaking, before[None, :] * speaking, clock, quantile)
     return np.asarray(rate[:, None] * shape[None, :])
 
 

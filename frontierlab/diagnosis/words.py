@@ -80,9 +80,15 @@ def scope_in_words(scope: Mapping[str, Any], taskname: str | None = None, kind: 
 
 
 def sentence(
-    finding: Finding, since: pd.Timestamp, until: pd.Timestamp, taskname: str | None, cost: float, currency: str
+    finding: Finding,
+    since: pd.Timestamp,
+    until: pd.Timestamp,
+    taskname: str | None,
+    cost: float,
+    currency: str,
+    changed: Sequence[pd.Timestamp] = (),
 ) -> str:
-    """Return what happened, as a sentence."""
+    """Return what happened, as a sentence; `changed` are its change points if it is not known which side is usual."""
     event = _EVENTS[finding.kind].format(
         seen=f"{finding.seen:,.0f}",
         normal=f"{finding.normal:,.0f}",
@@ -100,7 +106,9 @@ def sentence(
     where = scope_in_words(finding.scope, taskname, finding.kind)
     end = f"{until:%H:%M}" if until.date() == since.date() else f"{until:%Y-%m-%d %H:%M}"
     when = f"{since:%Y-%m-%d %H:%M} to {end} UTC"
-    return f"{when}: {where} {event}. It cost {cost:.1%} {words[currency]}."
+    points = " and ".join(f"{time:%Y-%m-%d %H:%M}" for time in changed)
+    unsure = f" It fills more than half of the data: it changed at {points} UTC, but which side is usual is not known."
+    return f"{when}: {where} {event}. It cost {cost:.1%} {words[currency]}.{unsure * bool(changed)}"
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:

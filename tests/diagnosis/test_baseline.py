@@ -55,7 +55,7 @@ def test_the_normal_of_a_baseline_is_what_its_queries_are(settings):
     evidence = Evidence(logs, fl.Selection(), baseline="calm")
     clock = evidence.clock
     assert (len(clock.before), clock.bins) == (288, 288)
-    now, usual = clock.sums(evidence.of_scope({"frontierserver": SERVER}, "frontierserver"), "queries")
+    now, usual = clock.sums(evidence.history({"frontierserver": SERVER}), "queries")
     ours = calm[calm["frontierserver"] == SERVER]
     assert usual.sum() == len(ours)
     by_bin = ours.groupby(ours["time"].dt.floor("5min")).size()

@@ -1,14 +1,17 @@
 """A day with an incident of every kind: each is told, with its names, times and costs."""
 
 import json
+import math
 
 import pandas as pd
 import pytest
 
 import frontierlab as fl
 from benchmarks.incident_scores import is_true
+from frontierlab.diagnosis.clearing import cleared
 from frontierlab.diagnosis.evidence import CUBES, Evidence
-from frontierlab.diagnosis.finding import KINDS
+from frontierlab.diagnosis.finding import KINDS, Finding
+from frontierlab.diagnosis.pricing import Price, totals
 from frontierlab.diagnosis.result import COLUMNS
 from frontierlab.errors import Cancelled, InvalidRequestError
 from frontierlab.sample.world.incidents import Incident, make_day
@@ -176,3 +179,38 @@ def test_without_queries_there_is_no_diagnosis(tmp_path):
     with pytest.raises(InvalidRequestError, match="Selection"):
         fl.diagnose(dataset, selection="all", progress=False)
     assert len(fl.diagnose(dataset, progress=False)) == 0  # too little to tell anything of
+
+
+@pytest.mark.slow
+def test_neighbours_are_tested_and_evenness_is_told(day, diagnosis):
+    def texts(kind, frame=None):
+        place = next(n for n, one in enumerate(diagnosis) if one.kind == kind)
+        rows = diagnosis.cleared if frame is None else frame
+        return [*rows["text"][rows["incident"] == place]]
+
+    assert any("The 10 other servers were as usual" in text for text in texts("slow_server")), texts("slow_server")
+    assert any("other sites" in text for text in texts("cache_bypass"))
+    assert any("even over the 11 servers" in text for text in texts("slow_database"))
+    assert any("of the schema" in text for text in diagnosis.cleared["text"])
+    totals = diagnosis.explained[diagnosis.explained["kind"] == "total"]
+    assert any(text.startswith("Queries of all together") for text in texts("load", totals))
+    assert any(text.startswith("Database time of all together") for text in texts("slow_database", totals))
+
+
+@pytest.mark.slow
+def test_a_neighbour_that_is_not_as_usual_is_named(day):
+    """A server that is slow beside another one: the scope of the first clears nobody blindly."""
+    evidence = Evidence(fl.open_logs(day[0]), fl.Selection())
+    frame, bins = evidence.cubes["servers"], evidence.clock.places(evidence.cubes["servers"])
+    other = "frontier2.lyon.example"
+    odd = (frame["frontierserver"] == other) & (bins >= 120) & (bins < 150)
+    frame.loc[odd, "log_overhead"] += 100 * frame.loc[odd, "timed"]  # by e
+    scope = {"frontierserver": "frontier1.cern.example"}
+    slow = Finding("slow_server", scope, 120, 150, 20.0, 120.0, "ms outside of the database a query", 500.0)
+    per_day = totals(evidence.cubes["folders"], evidence.clock)
+    told = cleared(slow, [slow], Price.of(slow, evidence, per_day), evidence)
+    own, inside = frame["frontierserver"] == other, (bins >= 120) & (bins < 150)
+    sums = [frame.loc[own & part, ["log_overhead", "timed"]].sum() for part in (inside, (bins < 119) | (bins >= 151))]
+    during, outside = (float(one["log_overhead"] / one["timed"] / 100) for one in sums)
+    expected = f"{math.exp(during - outside):.2g}"
+    assert any(f"1 was not as usual in that time: {other} ({expected} times)" in text for text in told), told
