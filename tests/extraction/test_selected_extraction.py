@@ -117,7 +117,7 @@ def in_order(selection: Selection) -> Selection:
     )
 
 
-quiet = settings(max_examples=examples(12), deadline=None, suppress_health_check=[*HealthCheck])
+quiet = settings(max_examples=examples(5), deadline=None, suppress_health_check=[*HealthCheck])
 
 
 @given(st.data())

@@ -65,7 +65,7 @@ times = st.integers(START, START + 24 * HOUR) | st.sampled_from(
 )
 
 
-@hypothesis_settings(max_examples=examples(8))
+@hypothesis_settings(max_examples=examples(6))
 @given(ends=st.tuples(times, times), top=st.integers(1, 12), width=st.sampled_from([None, 60, 0.5, 86_400, 7_000]))
 def test_a_random_window_is_that_of_the_rows(settings, rows, ends, top, width):
     since, until = min(ends), max(ends) + 1
@@ -96,7 +96,7 @@ def selections(draw):
     return Selection(**where)
 
 
-@hypothesis_settings(max_examples=examples(20))
+@hypothesis_settings(max_examples=examples(12))
 @given(chosen=selections())
 def test_a_random_selection_is_that_of_the_rows(settings, rows, chosen):
     found = look(settings, selection=chosen, bin_seconds=3_600, top=5)

@@ -10,7 +10,7 @@ from frontierlab.sample import World
 from tests.support.waiting import wait_for
 
 LONG = 300  # seconds after which a test that waits has failed
-WORLD = World(20_000, seed=11)
+WORLD = World(8_000, seed=11)
 
 
 until = partial(wait_for, seconds=LONG)
