@@ -22,7 +22,7 @@ LONG = 600  # seconds after which a notebook has failed
 
 
 def test_every_notebook_has_a_test():
-    assert [path.stem for path in NOTEBOOKS] == ["caching", "explore", "extract", "quickstart", "report"]
+    assert [path.stem for path in NOTEBOOKS] == ["caching", "explore", "extract", "quickstart", "raw_logs", "report"]
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
@@ -37,7 +37,7 @@ def code_cells(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["caching", "explore", "extract"])
+@pytest.mark.parametrize("name", ["caching", "explore", "extract", "raw_logs"])
 def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
     """In this process: a kernel each would take longer."""
     monkeypatch.setattr(fl.plots, "output_notebook", lambda: None)
