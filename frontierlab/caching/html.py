@@ -17,7 +17,8 @@ from frontierlab.caching.explanation_chart import explain_figure
 from frontierlab.caching.frames import require_columns
 from frontierlab.caching.queries import FolderTag
 from frontierlab.errors import InvalidRequestError
-from frontierlab.pages.html import target_of, write_page
+from frontierlab.pages.html import write_page
+from frontierlab.pages.target import target_of
 
 __all__ = ["page"]
 

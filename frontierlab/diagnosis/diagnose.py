@@ -16,7 +16,7 @@ from frontierlab.diagnosis.evidence import CUBES, Evidence
 from frontierlab.diagnosis.finding import KINDS, Finding, overlap, within
 from frontierlab.diagnosis.incident import Incident
 from frontierlab.diagnosis.pricing import CURRENCIES, LEAST_COST, Price, totals
-from frontierlab.diagnosis.result import COLUMNS, Diagnosis, frame_of
+from frontierlab.diagnosis.result import COLUMNS, UNNAMED, Diagnosis, frame_of
 from frontierlab.diagnosis.search import Searched, search
 from frontierlab.diagnosis.words import advice, scope_in_words, sentence, tell
 from frontierlab.engines.opening import Source, as_logs
@@ -106,7 +106,7 @@ def diagnose(
         told("costs")
         priced = _priced(searched.findings, evidence)
         notes = [*evidence.notes, *logs.notes, *notes_of_extraction(logs, chosen), *_notes(evidence)]
-        name = "a Spark DataFrame" if logs.period is None else logs.period.name
+        name = UNNAMED if logs.period is None else logs.period.name
         found = _diagnosis(name, evidence, searched, priced, tuple(dict.fromkeys(notes)))
         report(meter.progress("done"))
         return found

@@ -10,7 +10,8 @@ import pandas as pd
 
 from frontierlab.diagnosis.figures import figures_of, incident_figure
 from frontierlab.diagnosis.finding import DIMENSIONS
-from frontierlab.pages.html import target_of, write_page
+from frontierlab.pages.html import write_page
+from frontierlab.pages.target import target_of
 
 if TYPE_CHECKING:
     from frontierlab.diagnosis.incident import Incident

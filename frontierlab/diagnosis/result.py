@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bokeh.models import Column
     from bokeh.plotting import figure as Figure
 
-__all__ = ["COLUMNS", "Diagnosis", "frame_of"]
+__all__ = ["COLUMNS", "Diagnosis", "UNNAMED", "frame_of"]
 
 COLUMNS = {
     "since": "datetime64[ms, UTC]",
@@ -39,6 +39,10 @@ COLUMNS = {
     **dict.fromkeys(("sentence", "advice", "tell", "selection"), "string"),
 }
 """The columns of `Diagnosis.incidents`, with their types."""
+
+
+UNNAMED = "a Spark DataFrame"
+"""What a diagnosis of a Spark DataFrame says that it is of."""
 
 
 def frame_of(rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
@@ -112,6 +116,11 @@ class Diagnosis:
     answered: Mapping[str, Any]
     total: pd.DataFrame = field(repr=False)
     details: tuple[Incident, ...] = field(repr=False)
+
+    @property
+    def unnamed(self) -> bool:
+        """Whether it is of a Spark DataFrame, which has no name."""
+        return self.source == UNNAMED
 
     def __len__(self) -> int:
         return len(self.details)

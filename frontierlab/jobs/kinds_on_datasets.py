@@ -15,6 +15,7 @@ from frontierlab.jobs.arguments import checked_names
 from frontierlab.jobs.context import JobContext
 from frontierlab.jobs.kind import JobOutcome, Kind, result_of
 from frontierlab.jobs.records import JobRecord
+from frontierlab.pages.target import target_of
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset, dataset_path
@@ -62,8 +63,7 @@ class Caching(OnDatasets):
         """Check the dataset, the folders and thresholds, and whether figures of the selection can be stored."""
         if given.get("folders") is not None:
             given = {**given, "folders": wanted_folders(given["folders"])}
-        if not isinstance(given.get("store", False), bool):
-            raise InvalidRequestError(f"store={given['store']!r} is not valid: True or False.")
+        _check_store(given)
         Worth(*(given.get(name, 0) for name in ("worth_seconds", "worth_bytes")))
         plain = super().arguments(settings, given)
         if plain.get("store"):
@@ -107,8 +107,7 @@ class Report(OnDatasets):
         """Check the dataset and the path."""
         if given.get("path") is not None:
             given = {**given, "path": Path(given["path"])}
-            if Path(given["path"]).is_dir():
-                raise InvalidRequestError(f"{given['path']} is a folder: give the path of a file in it.")
+            target_of(given["path"], "report.html")
         return super().arguments(settings, given)
 
     def run(self, record: JobRecord, settings: Settings, context: JobContext) -> JobOutcome:
@@ -123,9 +122,10 @@ class Report(OnDatasets):
 
 
 class Diagnosing(OnDatasets):
-    """Runs `frontierlab.diagnose`; the result is the frame of its incidents."""
+    """Runs `frontierlab.diagnose`; the result is the frame of its incidents. With ``store`` they join the history."""
 
     name = "diagnosis"
+    more = ("store",)
 
     def function(self) -> Callable[..., Any]:
         """Return `frontierlab.diagnose`."""
@@ -135,6 +135,7 @@ class Diagnosing(OnDatasets):
 
     def arguments(self, settings: Settings, given: dict[str, Any]) -> dict[str, Any]:
         """Check the datasets, and those of the baseline: what words mean is looked up when the job runs."""
+        _check_store(given)
         if (baseline := given.get("baseline")) in (None, "previous", "weekdays"):
             return super().arguments(settings, given)
         return super().arguments(settings, {**given, "baseline": _of_data_folder(baseline, settings, "baseline")})
@@ -152,6 +153,11 @@ class Diagnosing(OnDatasets):
         path = context.path(".parquet")
         with replacing(path) as temporary:
             found.incidents.to_parquet(temporary)
+        if record.arguments.get("store"):
+            from frontierlab.diagnosis import history
+
+            context.confirm_ownership()
+            history.store(found, settings)
         datasets = self.datasets(record, settings)
         told_of = [*found.notes, *warnings_of(datasets, settings)]
         return JobOutcome({"file": path.name}, [*dict.fromkeys(told_of)])
@@ -159,6 +165,11 @@ class Diagnosing(OnDatasets):
     def result(self, record: JobRecord, settings: Settings) -> pd.DataFrame:
         """Read the incidents."""
         return _stored_frame(record, settings)
+
+
+def _check_store(given: dict[str, Any]) -> None:
+    if not isinstance(given.get("store", False), bool):
+        raise InvalidRequestError(f"store={given['store']!r} is not valid: True or False.")
 
 
 def _stored_frame(record: JobRecord, settings: Settings) -> pd.DataFrame:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from frontierlab.diagnosis.recurrence import recurrence
 from frontierlab.errors import NightError
 from frontierlab.nights.listing import NightRow, night_rows
 from frontierlab.nights.records import NightStore
-from frontierlab.pages.html import target_of, write_page
+from frontierlab.pages.html import write_page
+from frontierlab.pages.target import target_of
 from frontierlab.settings import Settings
 from frontierlab.util.times import in_words, parse_time
 
@@ -51,7 +54,9 @@ def write_nights_page(settings: Settings | None = None, path: str | os.PathLike[
     store = NightStore(settings.data_dir)
     target = target_of(store.folder / "index.html" if path is None else path, "nights.html")
     rows = night_rows(settings)
-    nights = [_night(row, settings, store, target) for row in rows[:_MOST_NIGHTS]]
+    found = {row["day"]: _findings(row["day"], store) for row in rows[:_MOST_NIGHTS]}
+    days = _days_of_incidents(found.values())
+    nights = [_night(row, found[row["day"]], days, settings, target) for row in rows[:_MOST_NIGHTS]]
     more = f"{len(rows) - _MOST_NIGHTS:,} older nights are not shown." if len(rows) > _MOST_NIGHTS else ""
     return write_page(target, "nights.html", [], nights=nights, summary=_summary(rows), more=more)
 
@@ -66,8 +71,16 @@ def _summary(rows: list[NightRow]) -> str:
     return f"{days}: {what}. Findings and incidents: {found:,}."
 
 
-def _night(row: NightRow, settings: Settings, store: NightStore, target: Path) -> dict[str, Any]:
-    findings = _findings(row["day"], store)
+def _days_of_incidents(nights: Iterable[list[dict[str, Any]]]) -> Counter[str]:
+    """Return on how many days there were incidents of each kind and scope."""
+    return Counter(
+        key for found in nights for key in {recurrence(one) for one in found if one.get("severity") == "incident"}
+    )
+
+
+def _night(
+    row: NightRow, findings: list[dict[str, Any]], days: Counter[str], settings: Settings, target: Path
+) -> dict[str, Any]:
     kinds = Counter(str(one.get("severity", "finding")) for one in findings)
     counted = ", ".join(f"{number} {kind}{'s' * (number != 1)}" for kind, number in kinds.items())
     link = os.path.relpath(settings.data_dir / row["report"], target.parent) if row["report"] else ""
@@ -75,16 +88,18 @@ def _night(row: NightRow, settings: Settings, store: NightStore, target: Path) -
     return {
         **row,
         "queries": "" if row["queries"] is None else f"{row['queries']:,}",
-        "findings": [_sentence(one) for one in findings[:_MOST_FINDINGS]],
+        "findings": [_sentence(one, days) for one in findings[:_MOST_FINDINGS]],
         "counted": counted or ("" if row["findings"] is None and row["incidents"] is None else "nothing"),
         "more": f"and {rest:,} more" if rest > 0 else "",
         "link": quote(Path(link).as_posix()) if link else "",
     }
 
 
-def _sentence(finding: dict[str, Any]) -> str:
-    """Return the sentence of a finding, with its time; that of an incident has it already."""
+def _sentence(finding: dict[str, Any], days: Counter[str]) -> str:
+    """Return the sentence of a finding, with its time; that of an incident has it, and can have come on other days."""
     what = str(finding.get("what", finding))
+    if finding.get("severity") == "incident" and days[recurrence(finding)] > 1:
+        return f"{what} The same came on {days[recurrence(finding)]} of these days."
     if finding.get("severity") == "incident" or not {"since", "until"} <= finding.keys():
         return what
     since, until = (in_words(parse_time(finding[name])) for name in ("since", "until"))

@@ -185,9 +185,11 @@ def _checks(work: Work) -> Outcome:
 
 
 def _diagnosis(work: Work) -> Outcome:
-    from frontierlab.diagnosis import diagnose
+    from frontierlab.diagnosis import diagnose, history
 
     diagnosis = diagnose(work.dataset(), settings=work.settings, progress=work.progress)
+    work.require_ours()
+    history.store(diagnosis, work.settings)
     frame = diagnosis.incidents.assign(severity="incident", what=diagnosis.incidents["sentence"])
     return _found(frame.drop(columns="sentence"), list(diagnosis.notes))
 

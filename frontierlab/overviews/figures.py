@@ -13,7 +13,7 @@ from bokeh.models.widgets import Div
 
 from frontierlab import plots
 from frontierlab.filters.expressions import add_percent
-from frontierlab.pages.html import target_of
+from frontierlab.pages.target import target_of
 
 if TYPE_CHECKING:
     from frontierlab.overviews.result import Overview

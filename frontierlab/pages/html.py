@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,29 +13,10 @@ from bokeh.resources import Resources
 from jinja2 import Environment, PackageLoader
 
 from frontierlab._version import __version__
-from frontierlab.errors import InvalidRequestError
 from frontierlab.util.files import replacing
 from frontierlab.util.times import in_words
 
-__all__ = ["target_of", "write_page"]
-
-
-def target_of(path: str | os.PathLike[str], example: str) -> Path:
-    """Return the absolute path of the page to write.
-
-    Raises
-    ------
-    InvalidRequestError
-        `path` is a folder, or does not end in ``.html``; the message suggests the file name `example`.
-    """
-    target = Path(path).expanduser().absolute()
-    if target.is_dir():
-        raise InvalidRequestError(f"{target} is a folder: give the path of a file in it, such as {example}.")
-    if target.suffix.lower() != ".html":
-        raise InvalidRequestError(
-            f"{target.name} cannot be written: a page is HTML, so give a path that ends in .html, such as {example}."
-        )
-    return target
+__all__ = ["write_page"]
 
 
 def write_page(target: Path, template: str, figures: Sequence[Any], **values: Any) -> Path:

@@ -15,7 +15,8 @@ from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.covered import notes_of_window
 from frontierlab.filters.filter import Filter
 from frontierlab.filters.shown_times import ShownTimes, shown_times
-from frontierlab.pages.html import target_of, write_page
+from frontierlab.pages.html import write_page
+from frontierlab.pages.target import target_of
 from frontierlab.reports.beginning import PARTS, Beginning, begin
 from frontierlab.reports.chapters import CHAPTERS
 from frontierlab.reports.facts import facts, period_of, warnings

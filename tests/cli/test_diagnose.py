@@ -28,18 +28,30 @@ def dataset(empty: Path) -> fl.Dataset:
 
 @pytest.mark.slow
 def test_a_job_stores_the_incidents(dataset: fl.Dataset) -> None:
-    job = fl.jobs.submit("diagnosis", backend="inline", dataset="day")
+    job = fl.jobs.submit("diagnosis", backend="inline", dataset="day", store=True)
     pd.testing.assert_frame_equal(job.result(), fl.diagnose(dataset, progress=False).incidents)
     assert job.result()["frontierserver"].tolist() == ["frontier1.cern.example"]
+    stored = fl.diagnosis.history.read()
+    assert stored["sentence"].tolist() == job.result()["sentence"].tolist()
+    with pytest.raises(fl.errors.InvalidRequestError, match="store='yes' is not valid"):
+        fl.jobs.submit("diagnosis", backend="inline", dataset="day", store="yes")
 
 
 @pytest.mark.slow
 def test_the_command_tells_incidents_and_writes_the_page(dataset: fl.Dataset, run: Run, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
-    done = run("diagnose", "day", "--output", str(page))
+    assert run("diagnose", "--history").exit_code == 0
+    done = run("diagnose", "day", "--output", str(page), "--store")
     assert done.exit_code == 1, done.stderr
     assert "server frontier1.cern.example needed" in done.stdout
     assert page.exists()
+    listed = run("diagnose", "--history", "day", "--since", "2026-10-01T09:00")
+    assert (listed.exit_code, listed.stdout.splitlines()[-1]) == (1, "1 incident in 1 diagnosis")
+    assert listed.stdout.splitlines()[0] in done.stdout
+    (kept,) = map(json.loads, run("diagnose", "--history", "--json").stdout.splitlines())
+    assert (kept["dataset"], kept["kind"], kept["days"]) == ("day", "slow_server", 1)
+    assert run("diagnose", "--history", "day", "--store").exit_code == 2
+    assert run("diagnose").exit_code == 2
     (row,) = map(json.loads, run("diagnose", "day", "--json").stdout.splitlines())
     assert (row["kind"], row["frontierserver"]) == ("slow_server", "frontier1.cern.example")
     quiet = run("diagnose", "day", "--since", "2026-10-01", "--until", "2026-10-01T09:00")

@@ -12,7 +12,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError, NightError
-from frontierlab.nights.records import NightStore
+from frontierlab.nights.records import NightRecord, NightStore, StepRecord
 from frontierlab.nights.steps import STEPS
 from frontierlab.util.files import write_text
 from tests.support.logs import make_dataset
@@ -23,6 +23,23 @@ ALL = "catalogue extraction checks report caching"
 @pytest.fixture
 def settings(settings):
     return settings.model_copy(update={"periodic": (*ALL.split(),)})
+
+
+def test_the_page_says_which_incidents_came_again(settings, folder):
+    store = NightStore(settings.data_dir)
+    scope = {"kind": "iov_flood", "severity": "incident", "nodefullpath": "/PIXEL/PixCalib"}
+    with store.running():
+        for day, tasks in enumerate(([1], [2, 3], []), 1):
+            found = [{**scope, "taskid": task, "what": f"A flood of {task}."} for task in tasks]
+            found.append({"kind": "load", "severity": "incident", "taskid": day, "what": f"Load {day}."})
+            step = StepRecord(state="done", findings=found, facts={"found": len(found)})
+            store.write(
+                NightRecord(day=date(2026, 10, day), dataset="d", wanted=["diagnosis"], steps={"diagnosis": step})
+            )
+    page = fl.nights.write_nights_page(settings).read_text()
+    for task in (1, 2, 3):
+        assert f"A flood of {task}. The same came on 2 of these days." in page
+    assert page.count("The same came on") == 3
 
 
 def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
@@ -41,6 +58,9 @@ def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     assert done.findings == len(record.findings) >= len(found) > 0
     sentences = fl.diagnose(dataset, settings=settings, progress=False).incidents["sentence"].tolist()
     assert [one["what"] for one in record.findings if one["severity"] == "incident"] == sentences
+    kept = fl.diagnosis.history.read(settings)
+    assert kept["sentence"].tolist() == sorted(sentences)
+    assert [one[0] for one in kept.attrs["diagnosed"]] == [record.dataset]
     assert any(text.startswith("hit_ratio could not look: ") for text in record.step("checks").remarks)
     asked = dataset.manifest.request
     assert (asked["since"], asked["until"]) == ("2026-10-01T00:00:00.000Z", "2026-10-02T00:00:00.000Z")
