@@ -159,8 +159,9 @@ def _interruptible(one: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -
             one.close()
             done.set_result(result)
 
-    threading.Thread(target=run_and_close, name="frontierlab-duckdb", daemon=True).start()
+    thread = threading.Thread(target=run_and_close, name="frontierlab-duckdb", daemon=True)
     try:
+        thread.start()  # Ctrl-C can come before it returns, when the statement runs already
         while not wait([done], timeout=_LOOK).done:
             check_cancelled()
     except BaseException as left:  # Ctrl-C too

@@ -105,7 +105,11 @@ def in_spark(session: SparkSession, work: Callable[[], Result], what: str, *, de
     try:
         # this thread inherits the caller's job group, scheduler pool and tags
         thread = InheritableThread(call.run, session=session, name=tag, daemon=True)
-        thread.start()
+        try:
+            thread.start()
+        except BaseException as error:  # Ctrl-C, when the work runs already
+            leave(error)
+            raise
         call.wait(_watch(call, thread, context, what), leave, every=_LOOK)
         check_cancelled()
         result = call.result()
