@@ -19,7 +19,8 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,19 @@ def day(folder: Path, seed: int, queries: int, *, quiet: bool, days: int = 1) ->
     temporary.write_text(truth.to_json(orient="table", index=False), encoding="utf-8")
     temporary.rename(stored)
     return dataset, _read(stored)
+
+
+def make(folder: Path, chosen: Iterable[int], queries: int, *, quiet: bool, days: int, processes: int) -> None:
+    """Make the days that are not in the folder yet, several at a time."""
+    with get_context("spawn").Pool(processes) as pool:
+        work = [(folder, seed, queries, quiet, days) for seed in chosen]
+        for _ in pool.imap_unordered(_made, work):
+            pass
+
+
+def _made(work: tuple[Path, int, int, bool, int]) -> None:
+    folder, seed, queries, quiet, days = work
+    day(folder, seed, queries, quiet=quiet, days=days)
 
 
 def _generator() -> str:
@@ -126,10 +140,13 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "frontierlab-days")
     parser.add_argument("--show", action="store_true", help="print what was missed and what is false, day by day")
     parser.add_argument("--make", action="store_true", help="only make the days, and print their truth")
+    parser.add_argument("--processes", type=int, default=2, help="how many days are made at a time")
     options = parser.parse_args()
     if options.show and options.report:
         parser.error("--show with --report: whoever looks at single days of the report tunes with them")
     chosen = seeds(options.days, report=options.report)
+    sizes = {"quiet": options.quiet, "days": options.length, "processes": options.processes}
+    make(options.folder, chosen, options.queries, **sizes)
 
     def days() -> Iterator[tuple[str, Dataset, pd.DataFrame, int]]:
         for seed in chosen:

@@ -8,7 +8,7 @@ exceeds what was expected by 10 standard deviations. A row for one that does not
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -65,6 +65,11 @@ def why_not(truth: Mapping[str, Any], told: pd.DataFrame) -> str:
     return "not told"
 
 
+def near(edges: Sequence[float]) -> float:
+    """Return the share of edges that are within two bins of the truth."""
+    return sum(edge <= EDGE_BINS for edge in edges) / len(edges) if edges else float("nan")
+
+
 def bands(rows: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each band of confidence: the number of rows, their mean confidence, and the share that is true.
 
@@ -89,11 +94,12 @@ class Scores:
     Parameters
     ----------
     incidents
-        A record for each incident of the truth: its kind, whether it counts, whether it was found, and what was wrong.
+        A record for each incident of the truth: its kind, whether it counts, whether it was found, whether with its own
+        scope and not only an accepted one, how far each edge is from the truth (bins), and what was wrong.
     rows
         A record for each row that was told: its kind, whether it is true, and its confidence.
     edges
-        How far each edge of an incident that was found is from the truth, in bins.
+        How far each edge of an incident that was found and counts is from the truth, in bins.
     quiet
         The number of rows told on each quiet day.
     seconds
@@ -111,14 +117,17 @@ class Scores:
         self.seconds.append(seconds)
         bin_width = pd.Timedelta(minutes=5) * max(1.0, days)
         matches: dict[int, int] = {}
+        exact: dict[int, bool] = {}
+        far: dict[int, list[float]] = {}
         records = truth.to_dict("records")
         for place, row in enumerate(told.to_dict("records")):
             open_ones = [n for n in range(len(records)) if n not in matches and is_true(row, records[n])]
             best = max(open_ones, key=lambda n: overlap(row, records[n]), default=None)
             if best is not None:
                 matches[best] = place
-                ends = [abs(row[name] - records[best][name]) / bin_width for name in ("since", "until")]
-                self.edges += ends if bool(counts(truth)[best]) else []
+                far[best] = [abs(row[name] - records[best][name]) / bin_width for name in ("since", "until")]
+                exact[best] = scope_of(row) == dict(records[best]["accepted"][0])
+                self.edges += far[best] if bool(counts(truth)[best]) else []
             confidence = float(row.get("confidence", float("nan")))
             self.rows.append({"day": day, "kind": row["kind"], "true": best is not None, "confidence": confidence})
         if not len(truth):
@@ -126,13 +135,18 @@ class Scores:
         for number, (record, count) in enumerate(zip(records, counts(truth), strict=True)):
             found = matches.get(number, FIRST) < FIRST
             why = "" if found else why_not(record, told)
+            told_of = {"exact": found and exact[number], "edges": far[number] if found else [], "why": why}
             self.incidents.append(
-                {"day": day, "kind": record["kind"], "counts": bool(count), "found": found, "why": why}
+                {"day": day, "kind": record["kind"], "counts": bool(count), "found": found, **told_of}
             )
 
     def table(self) -> pd.DataFrame:
-        """Return a row per kind, and one for all: incidents that count, found, share; rows told, true, share; why."""
-        incidents = pd.DataFrame(self.incidents, columns=["day", "kind", "counts", "found", "why"])
+        """Return a row per kind, and one for all: of incidents that count, and of all rows that were told.
+
+        ``exact`` are those found with their own scope, and not only an accepted one; ``edges`` is the share of edges of
+        found ones that are within two bins.
+        """
+        incidents = pd.DataFrame(self.incidents, columns=["day", "kind", "counts", "found", "exact", "edges", "why"])
         rows = pd.DataFrame(self.rows, columns=["day", "kind", "true", "confidence"])
         counting = incidents[incidents["counts"].astype(bool)]
         table = []
@@ -148,6 +162,8 @@ class Scores:
                     "incidents": len(ours),
                     "found": int(ours["found"].sum()),
                     "share found": ours["found"].mean() if len(ours) else float("nan"),
+                    "exact": int(ours["exact"].sum()),
+                    "edges": near([edge for ends in ours["edges"] for edge in ends]),
                     "faint": len(faint),
                     "faint found": int(faint["found"].sum()),
                     "told": len(told),
@@ -162,8 +178,7 @@ class Scores:
         """Return the other figures, a sentence each."""
         found = []
         if self.edges:
-            near = sum(edge <= EDGE_BINS for edge in self.edges)
-            found.append(f"Edges within two bins: {near} of {len(self.edges)} ({near / len(self.edges):.0%}).")
+            found.append(f"Edges within two bins: {near(self.edges):.0%} of {len(self.edges)}.")
         if self.quiet:
             found.append(
                 f"Rows on {len(self.quiet)} quiet days: {sum(self.quiet)} (wished: one in five days or fewer)."

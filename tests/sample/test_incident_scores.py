@@ -31,7 +31,7 @@ def test_the_truth_itself_is_all_found_and_all_true():
     table = scores.table().set_index("kind")
     assert table.loc["all", ["incidents", "found", "told", "true"]].tolist() == [2, 2, 2, 2]
     assert scores.edges == [0, 0, 0, 0]
-    assert "Confidence from 0.9: 100% of 2 rows are true." in scores.sentences()
+    assert "Confidence 0.95 to 1.0 (on average 95%): 100% of 2 rows are true." in scores.sentences()
 
 
 @pytest.mark.parametrize(
