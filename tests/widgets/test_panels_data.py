@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from frontierlab_widgets import CachingPanel, ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
 from frontierlab_widgets.browser_files import MOST_UP
+from frontierlab_widgets.dataset_names import counted
 from frontierlab_widgets.extract_panel import PERIODS
 from frontierlab_widgets.panel import Phase
 from frontierlab_widgets.work import WorkStopped
@@ -659,9 +660,24 @@ class TestDatasets:
         for name in ("Download", "Write to path"):
             button(panel, name).click()
             assert panel.error == (
-                "The dataset day is incomplete. Finish its extraction first, with the same fields and name in the "
-                "extract panel."
+                "The dataset day is incomplete. Click Resume first: its extraction goes on where it stopped."
             )
+
+    def test_an_incomplete_dataset_is_resumed_with_its_request(self, settings, export):
+        schemas = fl.Selection(schema="ATLAS_COOLOFL_PIXEL")
+        whole = fl.extract(settings, source=export, name="whole", selection=schemas, progress=False)
+        path = fl.extract(settings, source=export, name="day", selection=schemas, progress=False).path
+        manifest = json.loads((path / "manifest.json").read_text())
+        (path / "manifest.json").write_text(json.dumps({**manifest, "state": "incomplete"}))
+        panel = DatasetsPanel(settings, dataset="whole")
+        assert button(panel, "Resume").disabled
+        panel.dataset = "day"
+        assert not button(panel, "Resume").disabled
+        button(panel, "Resume").click()
+        assert panel.wait(LONG)
+        assert (panel.error, panel.message) == ("", f"day is complete: {counted(whole.counts)}.")
+        assert button(panel, "Resume").disabled
+        assert fl.datasets.open_dataset("day", settings).counts == whole.counts
 
     def test_an_upload_has_a_name_field_of_its_own(self, settings, dataset, export):
         panel = DatasetsPanel(settings, dataset="day", new_name="night")
@@ -829,17 +845,16 @@ class TestDashboard:
         assert (board.error, board.panels["Extract"].error, board.dataset) == ("", "", "sample")
         assert len(jobs.jobs(settings)) == 1
 
-    def test_a_finished_extraction_changes_the_tab_only_from_extract(self, board, dataset):
+    def test_a_finished_extraction_is_told_with_a_link_and_moves_nobody(self, board, dataset):
         extract = board.panels["Extract"]
-        board.tab = "Jobs"
-        extract.dataset = "day"
-        assert (board.tab, board.dataset, board.panels["Caching"].dataset) == ("Jobs", "", "")
-        assert board.message.startswith("The dataset day is extracted: choose it")
-        board.dataset = "day"
-        assert board.message == ""
-        board.dataset, extract.dataset, board.tab = "", "", "Extract"
-        extract.dataset = "day"
-        assert (board.tab, board.dataset, board.message) == ("Explore", "day", "")
+        for tab in ("Extract", "Jobs"):
+            board.tab, board.dataset, extract.dataset = tab, "", ""
+            extract.dataset = "day"
+            assert (board.tab, board.dataset, board.panels["Caching"].dataset) == (tab, "", "")
+            assert board.message == "The dataset day is extracted."
+            button(board, "Look at it").click()
+            assert (board.tab, board.dataset, board.message) == ("Explore", "day", "")
+            assert board._link.layout.display == "none"
 
     def test_the_sample_waits_for_an_extraction(self, board, export):
         extract, go = board.panels["Extract"], threading.Event()
@@ -883,7 +898,7 @@ class TestDashboard:
         assert extract.wait(LONG)
         assert extract.message == (
             "Stopped. The dataset day is incomplete: 2,000 of its 2,000 documents are stored, and Extract with the "
-            "same fields resumes the extraction. The datasets panel can delete it."
+            "same fields resumes the extraction. Datasets has it, with Resume and Delete."
         )
         assert [row["cells"][:2] for row in board.panels["Datasets"]._table.rows] == [["day", "incomplete"]]
         fl.extract(settings, source=export, name="night", progress=False)

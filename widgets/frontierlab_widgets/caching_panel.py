@@ -44,6 +44,7 @@ from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
 from frontierlab_widgets.selection_fields import SelectionFields
 from frontierlab_widgets.table import Table
+from frontierlab_widgets.tabs import Tabs
 from frontierlab_widgets.work import Work
 
 __all__ = ["CachingPanel"]
@@ -118,7 +119,7 @@ class CachingPanel(FiguresPanel):
         self.click(buttons["Code"], self.fresh(self._open_code), uses=CHOICES, when=lambda: not self.stale)
         return row(*buttons.values())
 
-    def _build_tabs(self) -> widgets.Tab:
+    def _build_tabs(self) -> Tabs:
         self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
         self._told, self._advice = widgets.HTML(), widgets.HTML()
         self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
@@ -132,8 +133,9 @@ class CachingPanel(FiguresPanel):
         why = widgets.VBox([self._told, self._views["Why"]])
         helps = widgets.VBox([self._advice, self._grids, self._views["What would help"]])
         self._greyed_pages = (folders, self._code_box.content, waste, why, helps, self._past.comparison)
-        tabs = widgets.Tab([widgets.VBox([self._code_box, folders]), waste, why, helps, self._past], titles=_TABS)
-        tabs.observe(lambda change: setattr(self, "tab", _TABS[change["new"] or 0]), "selected_index")
+        pages = (widgets.VBox([self._code_box, folders]), waste, why, helps, self._past)
+        tabs = Tabs(dict(zip(_TABS, pages, strict=True)), "Caching")
+        traitlets.link((self, "tab"), (tabs.bar, "value"))
         return tabs
 
     # what to compute
@@ -343,7 +345,6 @@ class CachingPanel(FiguresPanel):
             self._draw_view(name)
 
     def _opened(self) -> None:
-        self._tabs.selected_index = _TABS.index(self.tab)
         if self.tab == "History":
             self._show_history()
 

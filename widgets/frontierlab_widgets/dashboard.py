@@ -19,6 +19,7 @@ from frontierlab_widgets.explore_panel import ExplorePanel
 from frontierlab_widgets.extract_panel import ExtractPanel
 from frontierlab_widgets.jobs_panel import JobsPanel
 from frontierlab_widgets.panel import Panel, row
+from frontierlab_widgets.tabs import Tabs
 
 __all__ = ["Dashboard"]
 
@@ -68,12 +69,12 @@ class Dashboard(Panel):
     def build(self) -> list[widgets.Widget]:
         """Build the panels, join them, and add the code and the state below."""
         problems = {name: self.configuration_problem if name == "Settings" else _SEE for name in _PANELS}
+        self._wanted = ""  # the dataset that is shown once it is extracted
         self.panels = {name: kind(self.settings, problem=problems[name]) for name, kind in _PANELS.items()}
         self.configuration_problem = ""  # the panels say it
         self._join()
-        self._tabs = widgets.Tab([*self.panels.values()], titles=[*self.panels])
-        self._tabs.observe(lambda change: setattr(self, "tab", [*_PANELS][change["new"] or 0]), "selected_index")
-        self.on(self._opened, "tab")
+        self._tabs = Tabs(self.panels, self.title)
+        traitlets.link((self, "tab"), (self._tabs.bar, "value"))
         sample = widgets.Button(
             description="Try it on the sample", tooltip="Extract the sample that comes with frontierlab, and look at it"
         )
@@ -89,7 +90,6 @@ class Dashboard(Panel):
         self.click(state, self._keep)
         self.click(reopen, lambda: self.restore(self._given.value))
         self.click(hide, lambda: setattr(self._box.layout, "display", "none"))
-        self._opened()
         return [row(sample, code, state, self._given, reopen), self._box, self.foot, self._tabs]
 
     def _join(self) -> None:
@@ -103,7 +103,7 @@ class Dashboard(Panel):
         one_of = (lambda text: read_text(text).single), str  # of a period, no row of the table is chosen
         traitlets.link((self, "dataset"), (datasets, "dataset"), transform=one_of)
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
-        self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it asks to choose a dataset
+        self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it offers to choose a dataset
         extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
         self.tick(self._look, _EVERY)  # lists datasets made elsewhere, in every tab
@@ -123,6 +123,7 @@ class Dashboard(Panel):
         if extract.name in known.loc[known["state"] == "complete", "name"].tolist():
             self._look_at(extract.name)
             return
+        self._wanted = "" if self.dataset else extract.name  # nobody is taken away from another dataset
         self.tab = "Extract"
         extract.look(then=extract.extract)
 
@@ -156,12 +157,13 @@ class Dashboard(Panel):
                 panel.restore(inner[name])
 
     def _extracted(self, name: str) -> None:
-        """Open an extracted dataset if the user is still at the extract panel; otherwise only name it in a message."""
-        if self.tab == "Extract":
+        """Say that a dataset is extracted, with a link to it; one that the user asked to look at is shown."""
+        self.panels["Datasets"].refresh()
+        if name and name == self._wanted:
             self._look_at(name)
-        else:
-            self.panels["Datasets"].refresh()
-            self.message = f"The dataset {name} is extracted: choose it in Datasets, Explore or Caching to look at it."
+        elif name:
+            self.say(f"The dataset {name} is extracted.", "Look at it", lambda: self._look_at(name))
+        self._wanted = ""
 
     def _look_at(self, name: str) -> None:
         self.panels["Datasets"].refresh()
@@ -177,9 +179,6 @@ class Dashboard(Panel):
     def _relisted(self) -> None:
         for name in ("Explore", "Caching"):
             self.panels[name].refresh()
-
-    def _opened(self) -> None:
-        self._tabs.selected_index = [*_PANELS].index(self.tab)
 
     def _keep(self) -> None:
         """Show the state as JSON; raise if a field is invalid, because the state would differ from the view."""

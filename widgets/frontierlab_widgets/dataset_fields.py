@@ -12,7 +12,7 @@ from frontierlab.storage.periods import Period
 from frontierlab.util.times import in_words
 from frontierlab_widgets.chosen_datasets import opened, read_text
 from frontierlab_widgets.panel import PANEL_LOCK, row
-from frontierlab_widgets.selection_fields import TIMES
+from frontierlab_widgets.time_fields import TIMES
 
 __all__ = ["CHOICES", "DatasetFields"]
 

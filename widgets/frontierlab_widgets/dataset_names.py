@@ -1,15 +1,19 @@
-"""Check the names of datasets in panels."""
+"""The names, counts and requests of datasets in panels."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from frontierlab import Settings
 from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.extraction.request import recorded_request
+from frontierlab.selection import Selection
 from frontierlab.storage import store as datasets
-from frontierlab.storage.dataset import dataset_path
+from frontierlab.storage.dataset import Dataset, dataset_path
+from frontierlab.storage.manifest import Counts
 
-__all__ = ["is_complete", "plain_name", "require_free"]
+__all__ = ["counted", "is_complete", "plain_name", "request_again", "require_free"]
 
 
 def plain_name(text: str) -> str:
@@ -66,3 +70,30 @@ def require_free(name: str, settings: Settings, field: str) -> None:
             f"There is a complete dataset {name} already. Type another name into the field {field}, or delete that "
             "dataset in the datasets panel."
         )
+
+
+def counted(counts: Counts) -> str:
+    """Write what became of the documents that were read."""
+    kept = f"{counts.kept:,} kept + {counts.left_out:,} left out + {counts.malformed:,} malformed"
+    return f"{counts.read:,} rows read = {kept}"
+
+
+def request_again(dataset: Dataset) -> dict[str, Any]:
+    """Return the arguments of the extraction that made an incomplete dataset, to resume it.
+
+    Raises
+    ------
+    DatasetError
+        The dataset was not extracted, or by another version.
+    """
+    asked = recorded_request(dataset.manifest)
+    return {
+        "since": asked.since,
+        "until": None if asked.until_is_now else asked.until,
+        "cached": asked.cached,
+        "taskid": asked.taskid,
+        "selection": Selection.from_json(asked.selection) if asked.selection else None,
+        "source": None if asked.index else asked.source,
+        **({"extra_fields": asked.extra_fields} if asked.extra_fields else {}),
+        **({} if asked.complete else {"complete": False}),
+    }

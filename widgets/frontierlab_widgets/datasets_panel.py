@@ -12,14 +12,15 @@ import pandas as pd
 import traitlets
 
 import frontierlab as fl
+from frontierlab import jobs
 from frontierlab.errors import FrontierlabError, InvalidRequestError
-from frontierlab.extraction.import_parquet import import_rows
 from frontierlab.storage.losses import losses
 from frontierlab_widgets.browser_files import MOST_UP, Download, Upload
 from frontierlab_widgets.code_box import Expression, call
-from frontierlab_widgets.dataset_names import plain_name, require_free
+from frontierlab_widgets.dataset_files import bring_in_file, marks_of_datasets, new_name_of
+from frontierlab_widgets.dataset_names import counted, plain_name, request_again
 from frontierlab_widgets.follow_job import follow
-from frontierlab_widgets.formatting import megabytes, moment, no_catalogue, notes, number, warning_box
+from frontierlab_widgets.formatting import megabytes, moment, notes, number, warning_box
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase, row
 from frontierlab_widgets.table import Table, TableColumn
 from frontierlab_widgets.work import Work
@@ -100,11 +101,12 @@ class DatasetsPanel(Panel):
             "Download": self.download,
             "Write to path": self.write,
             "Rename": self.rename,
+            "Resume": self.resume,
             "Delete": self.ask_to_delete,
             "Import path": self.bring_in,
         }
         for name, action in actions.items():
-            when = self._is_chosen if name in _ON_THE_CHOSEN else None
+            when = {"Resume": self._is_incomplete}.get(name, self._is_chosen if name in _ON_THE_CHOSEN else None)
             self.click(buttons[name], action, always=False, uses=_USED.get(name, ()), when=when)
         self.click(yes, self.delete, always=False)
         self.click(no, self._hide_question)
@@ -117,7 +119,7 @@ class DatasetsPanel(Panel):
         self.tick(self.look, _EVERY)
         with self.shown_errors():
             self.refresh()
-        first = ("Refresh", "Download", "Delete")
+        first = ("Refresh", "Resume", "Download", "Delete")
         return [
             self._table,
             self._problem,
@@ -138,13 +140,13 @@ class DatasetsPanel(Panel):
     def refresh(self) -> None:
         """List the datasets again."""
         if self.settings is not None:
-            known, listed = _marks(self.settings), fl.datasets.list_datasets(self.settings)
+            known, listed = marks_of_datasets(self.settings), fl.datasets.list_datasets(self.settings)
             with PANEL_LOCK:  # not earlier: reading a remote folder can be slow
                 self._known, self.listed = known, listed
 
     def look(self) -> None:
         """List the datasets again if any process has changed their folder; the check is cheap."""
-        if self.settings is not None and _marks(self.settings) != self._known:
+        if self.settings is not None and marks_of_datasets(self.settings) != self._known:
             self.refresh()
 
     def take(self, name: str, content: bytes) -> None:
@@ -155,7 +157,7 @@ class DatasetsPanel(Panel):
                 path = Path(folder) / name
                 path.write_bytes(content)
                 try:
-                    return _bring_in(path, target, settings, work)
+                    return bring_in_file(path, target, settings, work)
                 except FrontierlabError as error:  # the message names the user's file, not the temporary copy
                     raise InvalidRequestError(str(error).replace(f"{folder}/", "")) from error
 
@@ -163,7 +165,7 @@ class DatasetsPanel(Panel):
             self.require_valid("import_name")
             self.require_idle()
             settings = self.require_settings()
-            target = _name_of(self.import_name, name, settings)
+            target = new_name_of(self.import_name, name, settings)
             self._lost.value = ""
             self.begin(run, self._brought_in, stage="reading")
 
@@ -178,9 +180,9 @@ class DatasetsPanel(Panel):
         if not self.path:
             raise InvalidRequestError("Give the path of a Parquet or export file on the server, in the field path.")
         path, settings = Path(self.path).expanduser(), self.require_settings()
-        target = _name_of(self.import_name, path.name, settings)
+        target = new_name_of(self.import_name, path.name, settings)
         self._lost.value = ""
-        self.begin(lambda work: _bring_in(path, target, settings, work), self._brought_in, stage="reading")
+        self.begin(lambda work: bring_in_file(path, target, settings, work), self._brought_in, stage="reading")
 
     def download(self) -> None:
         """Download the chosen dataset as one Parquet file, off the main thread."""
@@ -218,6 +220,33 @@ class DatasetsPanel(Panel):
             stage="writing",
         )
 
+    def resume(self) -> None:
+        """Resume the extraction of the chosen dataset, as a job with the same request.
+
+        Raises
+        ------
+        InvalidRequestError
+            The dataset is complete.
+        DatasetError
+            Its request is not known, as that of an interrupted import.
+        """
+        name, settings = self._chosen_name(), self.require_settings()
+        dataset = fl.datasets.open_dataset(name, settings)
+        if dataset.state == "complete":
+            raise InvalidRequestError(f"The dataset {name} is complete: there is nothing to resume.")
+        given = request_again(dataset)
+
+        def run(work: Work) -> fl.Dataset:
+            done: fl.Dataset = follow(jobs.submit("extraction", settings=settings, name=name, **given), work)
+            return done
+
+        self.begin(run, self._resumed, stage="resuming")
+
+    def _resumed(self, dataset: fl.Dataset) -> None:
+        self.refresh()
+        self.message = f"{dataset.name} is complete: {counted(dataset.counts)}."
+        self._lost.value = warning_box(loss.text for loss in losses(dataset, self.require_settings()))
+
     def rename(self) -> None:
         """Rename the chosen dataset to the name in the field."""
         name = self._chosen_name()
@@ -245,7 +274,7 @@ class DatasetsPanel(Panel):
     def stopped_message(self, error: BaseException | None) -> str:
         """Say that the list shows what remains."""
         self.refresh()
-        return "Stopped. The table above shows the datasets that exist; an incomplete one can be deleted."
+        return "Stopped. The table above shows the datasets that exist; an incomplete one can be resumed or deleted."
 
     def code(self) -> str:
         """Return the code that opens the chosen dataset."""
@@ -262,12 +291,12 @@ class DatasetsPanel(Panel):
     def _brought_in(self, dataset: fl.Dataset) -> None:
         self.refresh()
         self.dataset = dataset.name
-        counts = dataset.counts
-        self.message = (
-            f"{dataset.name}: {counts.read:,} rows read = {counts.kept:,} kept + {counts.left_out:,} left out + "
-            f"{counts.malformed:,} malformed."
-        )
+        self.message = f"{dataset.name}: {counted(dataset.counts)}."
         self._lost.value = warning_box(loss.text for loss in losses(dataset, self.require_settings()))
+
+    def _is_incomplete(self) -> bool:
+        listed = self.listed
+        return listed is not None and "incomplete" in listed.loc[listed["name"] == self.dataset, "state"].tolist()
 
     def _is_chosen(self) -> bool:
         return bool(self.dataset)
@@ -282,8 +311,8 @@ class DatasetsPanel(Panel):
         dataset = fl.datasets.open_dataset(self._chosen_name(), self.require_settings())
         if dataset.state != "complete":
             raise InvalidRequestError(
-                f"The dataset {dataset.name} is incomplete. Finish its extraction first, with the same fields and name "
-                "in the extract panel."
+                f"The dataset {dataset.name} is incomplete. Click Resume first: its extraction goes on where it "
+                "stopped."
             )
         return dataset
 
@@ -301,6 +330,7 @@ class DatasetsPanel(Panel):
         self._really.layout.display = "none"
 
     def _show_listed(self) -> None:
+        self.allow()
         if self.listed is not None:
             self._table.show(self.listed, lambda record: "bad" if record["state"] == "damaged" else "")
         self._show_problem()
@@ -311,6 +341,7 @@ class DatasetsPanel(Panel):
 
 _TIPS = {
     "Refresh": "List the datasets again",
+    "Resume": "Extract what the chosen dataset lacks: its extraction goes on where it stopped",
     "Download": "The chosen dataset as one Parquet file, through the browser",
     "Delete": "Remove the chosen dataset for good",
     "Rename": "Give the chosen dataset this name",
@@ -327,51 +358,3 @@ _USED = {
 
 def _text(description: str, placeholder: str) -> widgets.Text:
     return widgets.Text(description=description, placeholder=placeholder, continuous_update=False, layout=_WIDE)
-
-
-def _name_of(given: str, file: str, settings: fl.Settings) -> str:
-    """Return the name of the new dataset: the given one, or the file's name without suffixes."""
-    name = given or file.split(".")[0]
-    require_free(name, settings, "as")
-    return name
-
-
-def _is_parquet(path: Path) -> bool:
-    """Return whether a path is a Parquet file or is named like one; a folder counts as Parquet files."""
-    if path.is_dir() or path.suffix == ".parquet":
-        return True
-    with path.open("rb") as file:
-        return file.read(4) == b"PAR1"
-
-
-def _marks(settings: fl.Settings) -> list[tuple[str, list[int]]]:
-    """Return marks that change when a dataset is made, continues, ends, is renamed or is deleted."""
-    folder = settings.data_dir / "datasets"
-    return [
-        (path.name, [_changed(file) for file in (path, path / "manifest.json", path / "parts")])
-        for path in sorted(folder.glob("[!.]*"))
-    ]
-
-
-def _changed(path: Path) -> int:
-    try:
-        return path.stat().st_mtime_ns
-    except OSError:
-        return 0
-
-
-def _bring_in(path: Path, name: str, settings: fl.Settings, work: Work) -> fl.Dataset:
-    if not path.exists():
-        raise InvalidRequestError(f"There is no file {path} on the server.")
-    is_parquet = _is_parquet(path)
-    can_build = not is_parquet and (settings.coolr_host is not None or settings.coolr_archive is not None)
-    if not settings.catalogue_path.exists() and not can_build:
-        raise InvalidRequestError(no_catalogue(settings.catalogue_path))
-    if is_parquet:
-        return import_rows(path.absolute(), name, settings)
-    job = fl.jobs.submit("extraction", settings=settings, source=path, name=name)
-    dataset: fl.Dataset = follow(job, work)
-    if dataset.counts.kept == 0:
-        dataset.delete()
-        raise InvalidRequestError(f"{path.name} holds no query logs. {' '.join(job.warnings)}")
-    return dataset

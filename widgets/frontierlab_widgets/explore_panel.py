@@ -35,6 +35,7 @@ from frontierlab_widgets.explore_work import (
 from frontierlab_widgets.formatting import error_box, notes
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.selection_fields import SelectionFields
+from frontierlab_widgets.tabs import TabBar
 
 __all__ = ["ExplorePanel"]
 
@@ -88,15 +89,14 @@ class ExplorePanel(ExploreExports):
         draw = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
         self._figures = BokehFigures()
         self._notes = widgets.HTML()
-        self._tabs = widgets.Tab([widgets.VBox() for _ in TABS], titles=tuple(TABS))
-        self._tabs.add_class("frontierlab-tab-bar")
+        self._tabs = TabBar([*TABS], "Plots")
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
         self.click(whole, self._picker.clear)
         self.click(draw, self.draw, uses=CHOICES)
         self._datasets = DatasetFields(self, self._against, self._undo, whole, draw)
         self._show_choices()
-        self.bind("tab", self._tabs_value())
+        tabs = self.bind("tab", self._tabs)
         self.observe(self._remember, "selection")
         exports = self.build_exports()
         about = self.watch_origin([self._notes, self._figures, self._below.content], "compare", "phase")
@@ -111,18 +111,10 @@ class ExplorePanel(ExploreExports):
             *exports,
             self.foot,
             self._notes,
-            self._tabs,
+            tabs,
             about,
             self._figures,
         ]
-
-    def _tabs_value(self) -> widgets.Widget:
-        """Return a widget whose value is the title of the open tab."""
-        value = widgets.Text(self.tab)
-        names = [*TABS]
-        self._tabs.observe(lambda change: setattr(value, "value", names[change["new"] or 0]), "selected_index")
-        value.observe(lambda change: setattr(self._tabs, "selected_index", names.index(change["new"])), "value")
-        return value
 
     # the selection
 

@@ -227,7 +227,7 @@ class ExtractPanel(Panel):
             return super().stopped_message(error)
         if is_complete(name, settings):
             return f"The dataset {name} was complete before the stop."
-        return f"Stopped. The dataset {name} is incomplete: {_going_on(path)} The datasets panel can delete it."
+        return f"Stopped. The dataset {name} is incomplete: {_going_on(path)} Datasets has it, with Resume and Delete."
 
     def code(self) -> str:
         """Return the code of the extraction."""

@@ -12,6 +12,7 @@ import pandas as pd
 
 from frontierlab.util.progress import Progress
 from frontierlab.util.times import in_words
+from frontierlab_widgets.panel_words import in_panel_words
 
 __all__ = [
     "UNEXPECTED",
@@ -77,11 +78,12 @@ def progress_line(progress: Progress) -> str:
 
 
 def sentence(error: BaseException) -> str:
-    """Write an error as a sentence. An unexpected error is named as such."""
+    """Write an error as a sentence, in the words of the panels. An unexpected error is named as such."""
     from frontierlab.errors import FrontierlabError
 
     text = str(error).strip()
     if isinstance(error, FrontierlabError):
+        text = in_panel_words(text)
         return text if text.endswith((".", "!", "?")) else f"{text}."
     return f"{UNEXPECTED}: {type(error).__name__}{f': {text}' if text else ''}. The kernel's log has the details."
 
@@ -108,4 +110,4 @@ def warning_box(sentences: Iterable[str]) -> str:
 
 def notes(sentences: Iterable[str]) -> str:
     """Return notes for the reader as HTML."""
-    return "".join(f'<div class="frontierlab-note">{escape(text)}</div>' for text in sentences)
+    return "".join(f'<div class="frontierlab-note">{escape(in_panel_words(text))}</div>' for text in sentences)

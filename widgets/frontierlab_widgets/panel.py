@@ -77,10 +77,13 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the current work")
         self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(visibility="hidden"))
         self._message = widgets.HTML()
+        self._link = widgets.Button(layout=widgets.Layout(display="none"))
+        self._linked: Callable[[], object] = lambda: None
         self._error = widgets.HTML()
-        self.foot = widgets.VBox([self._going, self._message, self._error])
+        self.foot = widgets.VBox([self._going, row(self._message, self._link), self._error])
         traitlets.dlink((self._kernel_status, "dark"), (self, "dark"))
         self.click(self._stop, self.stop)
+        self.click(self._link, lambda: self._linked())
         self.read_settings(settings, problem)
         self._problem_note = widgets.HTML()
         parts = self.build()
@@ -153,6 +156,24 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
             if one.widget.disabled is not off:
                 one.widget.disabled = off
 
+    def say(self, message: str, link: str = "", action: Callable[[], object] = lambda: None) -> None:
+        """Show a message, with a button that leads to what it is about: the user is told, not moved.
+
+        Parameters
+        ----------
+        message
+            A sentence or two.
+        link
+            Text of the button; empty for none. The button disappears with the message.
+        action
+            What a click on it does; its errors are shown in the panel.
+        """
+        with PANEL_LOCK:
+            self.message = message
+            self._linked = action
+            self._link.description = link
+            self._link.layout.display = "" if link and message else "none"
+
     def on(self, action: Callable[[], object], *traits: str) -> None:
         """Call an action whenever one of these traits changes; its errors are shown, and earlier ones stay."""
 
@@ -199,6 +220,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         quiet = f'<div role="status">{escape(self.message)}</div>' if self.message else ""
         if self._message.value != quiet:
             self._message.value = quiet
+            self._link.layout.display = "none"  # it led to what the former message was about
         error = error_box("" if self.error == self.configuration_problem else self.error)  # the note above says it
         if self._error.value != error:
             self._error.value = error

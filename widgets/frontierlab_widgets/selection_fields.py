@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
 from html import escape
 from typing import Any
 
 import ipywidgets as widgets
 import pandas as pd
 
-from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
-from frontierlab.util.times import format_time, parse_time
 from frontierlab_widgets.panel import PANEL_LOCK, row
+from frontierlab_widgets.time_fields import TimeFields
 
-__all__ = ["CACHED", "SelectionFields", "TIMES"]
-
-TIMES = ("since", "until")
-"""The picker's fields whose text can be invalid."""
+__all__ = ["CACHED", "SelectionFields"]
 
 _LEVELS = ("db", "schema", "nodefullpath")
 _NAMES = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
@@ -54,8 +49,8 @@ class SelectionFields(widgets.VBox):
             for level, name in _NAMES.items()
         }
         self._cached = widgets.Dropdown(description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px"))
-        self._times = {name: _time(f"{name} (UTC)") for name in TIMES}
-        self._shown: dict[str, datetime | None] = {}
+        self._time_fields = TimeFields(panel)
+        self._times = self._time_fields.fields
         self._search = widgets.Text(
             description="find a task", placeholder="number or name", style=_STYLE, layout=_layout("260px")
         )
@@ -66,15 +61,12 @@ class SelectionFields(widgets.VBox):
         for level, picker in self._pickers.items():
             picker.observe(lambda change, level=level: self._picked(level, change["new"]), "value")
         self._cached.observe(lambda change: self._change(cached=CACHED[change["new"]]), "value")
-        for name, field in self._times.items():
-            field.observe(lambda _, name=name: self._typed(name), "value")
         self._search.observe(lambda _: self._panel.guarded(self._offer_tasks), "value")
         self._tasks.observe(lambda change: self._change(taskid=change["new"] or None), "value")
         panel.observe(lambda _: self._panel.guarded(self._follow), "selection")
-        times = [panel.add_field(name, field) for name, field in self._times.items()]
         others = [] if folders_only else [self._cached]
         self.children = [
-            row(*self._pickers.values(), *others, *times),
+            row(*self._pickers.values(), *others, *self._time_fields.views),
             *([] if folders_only else [row(self._search, self._tasks)]),
             self._words,
         ]
@@ -93,8 +85,7 @@ class SelectionFields(widgets.VBox):
 
     def clear(self) -> None:
         """Clear all choices and the text in the fields."""
-        for name in TIMES:
-            self._panel.mark(name, "")
+        self._time_fields.forget()
         self._panel.selection = Selection()
         self._follow()
 
@@ -106,28 +97,6 @@ class SelectionFields(widgets.VBox):
     def _picked(self, level: str, value: Any) -> None:
         below = _LEVELS[_LEVELS.index(level) + 1 :]
         self._change(**{level: value or None}, **dict.fromkeys(below))
-
-    def _typed(self, name: str) -> None:
-        with PANEL_LOCK:
-            if not self._following:
-                self._panel.guarded(lambda: self._take_times(name))
-
-    def _take_times(self, edited: str) -> None:
-        """Read the times in the fields. An invalid time is marked at its field, and the selection stays."""
-        times, problems = {}, dict.fromkeys(TIMES, "")
-        for name, field in self._times.items():
-            try:
-                times[name] = parse_time(field.value) if field.value.strip() else None
-            except InvalidRequestError as error:
-                problems[name] = str(error)
-        try:
-            selection = self._panel.selection.but(**times)
-        except InvalidRequestError as error:  # since is not before until
-            problems[edited] = problems[edited] or str(error)
-            selection = self._panel.selection
-        for name, problem in problems.items():
-            self._panel.mark(name, problem)
-        self._panel.selection = selection
 
     def _follow(self) -> None:
         """Show the selection, and offer alternatives."""
@@ -141,22 +110,12 @@ class SelectionFields(widgets.VBox):
             for level in _LEVELS:
                 self._offer_level(level)
             self._cached.value = next(name for name, cached in CACHED.items() if cached is selection.cached)
-            for name in TIMES:
-                self._show_time(name, getattr(selection, name))
+            self._time_fields.follow()
             self._offer_tasks()
         finally:
             self._following = False
         words = selection.in_words()
         self._words.value = f'<span class="frontierlab-quiet">Selected: {escape(words or "all queries")}</span>'
-
-    def _show_time(self, name: str, moment: datetime | None) -> None:
-        """Show a time of the selection; invalid text stays until the time changes."""
-        if name in self._panel.invalid and self._shown.get(name) == moment:
-            return
-        self._shown[name] = moment
-        text = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
-        self._times[name].value = text
-        self._panel.mark(name, "")
 
     def _offer_level(self, level: str) -> None:
         picked = getattr(self._panel.selection, level)
@@ -211,13 +170,3 @@ def _layout(width: str) -> widgets.Layout:
 
 def _wide(level: str) -> widgets.Layout:
     return _layout({"db": "230px", "schema": "360px", "nodefullpath": "420px"}[level])
-
-
-def _time(description: str) -> widgets.Text:
-    return widgets.Text(
-        description=description,
-        placeholder="2026-10-01T12:30",
-        continuous_update=False,
-        style=_STYLE,
-        layout=_layout("260px"),
-    )

@@ -1,0 +1,75 @@
+"""Tabs: a bar with titles, and the pages of which it shows one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import anywidget
+import ipywidgets as widgets
+import traitlets
+
+__all__ = ["TabBar", "Tabs"]
+
+_STATIC = Path(__file__).parent / "static"
+
+
+class TabBar(anywidget.AnyWidget):
+    """A bar of titles, one of which is chosen, by mouse or keyboard.
+
+    The tabs of ipywidgets do nothing after a reload of the page if they are below other cells of a long notebook.
+
+    Parameters
+    ----------
+    titles
+        The titles.
+    label
+        What the bar chooses, for screen readers.
+
+    Attributes
+    ----------
+    value : str
+        The chosen title.
+    """
+
+    _esm = _STATIC / "tabs.js"
+    _css = _STATIC / "tabs.css"
+
+    titles: traitlets.List[str] = traitlets.List().tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+    value = traitlets.Unicode().tag(sync=True)
+
+    def __init__(self, titles: Sequence[str], label: str) -> None:
+        super().__init__(titles=[*titles], label=label, value=titles[0])
+
+
+class Tabs(widgets.VBox):
+    """A bar of titles, and the page of the chosen one below it.
+
+    Parameters
+    ----------
+    pages
+        The pages by title.
+    label
+        What the bar chooses, for screen readers.
+
+    Attributes
+    ----------
+    bar : TabBar
+        The bar.
+    """
+
+    def __init__(self, pages: Mapping[str, widgets.Widget], label: str) -> None:
+        self.bar = TabBar([*pages], label)
+        self._boxes = {title: widgets.VBox([page], layout=_page_layout()) for title, page in pages.items()}
+        self.bar.observe(self._show, "value")
+        super().__init__([self.bar, *self._boxes.values()], layout=_page_layout())
+        self._show()
+
+    def _show(self, _: object = None) -> None:
+        for title, box in self._boxes.items():
+            box.layout.display = "" if title == self.bar.value else "none"
+
+
+def _page_layout() -> widgets.Layout:
+    return widgets.Layout(width="100%", overflow="visible")
