@@ -16,7 +16,7 @@ KNOWN = (
     r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",
     r"^page error: Cannot read properties of undefined \(reading 'schema'\)$",  # Notebook 7's own
     r"^page error: Command 'filebrowser:open-path' not registered\.$",  # Notebook 7's own
-    r"403 \(Forbidden\) \(http://127\.0\.0\.1:\d+/static/notebook/\w+\.woff2\)$",  # a font of Notebook 7
+    r"403 \(Forbidden\) \(http://127\.0\.0\.1:\d+/static/(lab|notebook)/\w+\.woff2\)$",  # fonts of both
 )
 
 # Known errors in the log console that are not fixed yet.

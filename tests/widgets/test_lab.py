@@ -33,6 +33,62 @@ WATCH_DRAG = """() => {
     addEventListener("pointermove", () => { window.stillBeforeDrag ??= performance.now() - down }, true);
 }"""
 
+# The numbers on the page that are broken over two lines.
+BROKEN = """panel => [...panel.querySelectorAll(
+        "td.number, .frontierlab-tile b, .frontierlab-count, .frontierlab-bar-track + *")]
+    .filter((one) => one.checkVisibility() && one.firstChild)
+    .filter((one) => {
+        const range = document.createRange();
+        range.selectNodeContents(one);
+        return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1;
+    }).map((one) => one.textContent)"""
+
+# The tables that are cut off on the right and do not say so.
+CUT = """panel => [...panel.querySelectorAll(".frontierlab-table")].filter((one) => one.checkVisibility())
+    .filter((one) => {
+        const scroll = one.querySelector(".frontierlab-table-scroll");
+        return scroll.scrollWidth > scroll.clientWidth + 1 && !one.textContent.includes("scroll right");
+    }).map((one) => one.textContent.slice(0, 200))"""
+
+# What can be used or is a figure, and has no name for a screen reader.
+NAMELESS = """panel => [...panel.querySelectorAll("input, select, textarea, button, [role=grid], [role=tablist]")]
+    .filter((one) => one.checkVisibility())
+    .filter((one) => !(one.getAttribute("aria-label") || one.title || one.textContent.trim() && !one.matches("select")
+        || one.labels?.length && one.labels[0].textContent.trim() || one.placeholder))
+    .map((one) => one.outerHTML.slice(0, 200))"""
+
+# Texts with a contrast below 4.5 to what is behind them; what is disabled need not have it.
+PALE = """panel => {
+    const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+    const light = (colour) => {
+        const [r, g, b] = parts(colour).map((one) => one / 255)
+            .map((one) => one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const over = (top, below) => {
+        const [r, g, b, a = 1] = parts(top);
+        const under = parts(below);
+        return `rgb(${[r, g, b].map((one, at) => a * one + (1 - a) * under[at])})`;
+    };
+    const behind = (one) => {
+        const layers = [];
+        for (; one; one = one.parentElement) layers.push(getComputedStyle(one).backgroundColor);
+        return layers.reverse().reduce((below, top) => over(top, below), "rgb(255, 255, 255)");
+    };
+    const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
+    const found = new Set();
+    while (texts.nextNode()) {
+        const one = texts.currentNode.parentElement;
+        const isLeftOut = one.closest(":disabled, style, script, option, .bk-Figure");
+        if (!texts.currentNode.data.trim() || !one.checkVisibility() || isLeftOut) continue;
+        const ground = behind(one);
+        const [a, b] = [light(over(getComputedStyle(one).color, ground)), light(ground)];
+        const contrast = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        if (contrast < 4.5) found.add(`${contrast.toFixed(2)} ${one.className} ${texts.currentNode.data.slice(0, 40)}`);
+    }
+    return [...found];
+}"""
+
 # returns once the theme is loaded
 THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
 
@@ -122,8 +178,8 @@ def sample(jupyter: JupyterServer) -> fl.Settings:
     return settings
 
 
-class InSharedNotebook:
-    """What is the same in JupyterLab and in Notebook 7; the tests of a class share one notebook and its kernel."""
+class SharedNotebook:
+    """The tests of a class share one notebook and its kernel."""
 
     PAGE = ""
 
@@ -142,6 +198,10 @@ class InSharedNotebook:
         opened.known_in_log = []
         yield opened
         opened.check()
+
+
+class InSharedNotebook(SharedNotebook):
+    """What is the same in JupyterLab and in Notebook 7."""
 
     def test_a_figure_is_shown_in_a_cell(self, lab: Lab) -> None:
         lab.show(
@@ -539,33 +599,190 @@ class TestExplore:
 class TestNotebook7(InSharedNotebook):
     PAGE = "notebooks"
 
-    @pytest.mark.spark
-    def test_the_dashboard_leads_from_the_sample_to_the_worst_folder(self, lab: Lab) -> None:
+    def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(self, lab: Lab) -> None:
         lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
+        lab.page.evaluate("window.clicks = 0; addEventListener('click', () => { window.clicks += 1 }, true)")
         lab.button("Try it on the sample").click()
-        until_drawn(lab, len(ALL_FILTERS["Databases and schemas"]))
-        lab.panel.get_by_role("tab", name="Caching").click()
-        lab.button("Compute").click()
-        expect(lab.panel.get_by_text(re.compile(r"folders and tags, the most wasted"))).to_be_visible(timeout=LONG)
-        rows = lab.panel.get_by_role("row").filter(visible=True)
-        worst = rows.nth(1).locator("td").first.inner_text()
-        lab.panel.get_by_role("button", name="Queries").filter(visible=True).click()
-        numbers = [int(row.locator("td").nth(6).inner_text().replace(",", "")) for row in rows.all()[1:6]]
-        assert numbers == sorted(numbers, reverse=True)
-        lab.button("Explain the worst").click()
-        expect(lab.panel.get_by_text(f"{worst} is explained")).to_be_visible(timeout=LONG)
-        why = lab.panel.locator(".bk-Figure").filter(visible=True)
-        expect(why).to_have_count(3)
-        assert share(pixels(why.first), (0xD5, 0x5E, 0x00)) > 0.02  # asked again for the same payload
-        lab.panel.get_by_role("tab", name="What would help").click()
-        expect(lab.panel.get_by_text(re.compile(r"would leave"))).to_be_visible()
-        lab.panel.get_by_role("tab", name="Folders").filter(visible=True).click()
-        table, database = lab.panel.get_by_role("grid").filter(visible=True), lab.field("database").filter(visible=True)
-        database.select_option("CONDBR2")
-        stale = 'These figures are of dataset sample, all queries, not of the selection "db CONDBR2". Click Compute'
-        expect(lab.panel.get_by_text(stale)).to_be_visible()
-        expect(lab.button("Store")).to_be_disabled()
-        until_seen(0.45, table)
-        database.select_option("all")
-        expect(lab.button("Store")).to_be_enabled()
-        until_seen(1, table)
+        lab.button("Why, who, and what helps").first.click(timeout=LONG)
+        expect(lab.panel.get_by_text("is explained")).to_be_visible(timeout=LONG)
+        assert lab.page.evaluate("window.clicks") == 2
+        settings = fl.sample.settings(data_dir=lab.server.work / "fresh")
+        worst = fl.caching.efficiency("sample", settings, progress=False).iloc[0]
+        which = worst[["db", "schema", "nodefullpath", "tagname"]].to_dict()
+        why, helps = (ask("sample", settings, **which) for ask in (fl.caching.explain, fl.caching.what_if))
+        detail = lab.panel.locator(".frontierlab-detail")
+        for text in (*which.values(), why.summary, helps.attrs["advice"], str(why.tasks["taskid"].iloc[0])):
+            expect(detail.get_by_text(text).first).to_be_visible()
+        expect(lab.panel.get_by_role("tab", name="Waste")).to_have_attribute("aria-selected", "true")
+        expect(detail.locator(".bk-Figure").first).to_be_visible(timeout=LONG)
+        lab.page.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+        again = [share(pixels(figure), (0xD5, 0x5E, 0x00)) for figure in detail.locator(".bk-Figure").all()]
+        assert max(again) > 0.01, again  # asked again for the same payload
+
+    def test_a_filter_changes_the_figures_of_the_open_tab_and_is_taken_off(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Waste"); board')
+        figures = lab.panel.get_by_text("Figures of dataset sample")
+        expect(figures).to_contain_text("all queries", timeout=LONG)
+        count = lab.panel.locator(".frontierlab-count")
+        logs = fl.open_logs("sample", settings=sample)
+        part, whole = (
+            int(fl.filters.cost_per_schema(logs, selection, top=None)["queries"].sum())
+            for selection in (fl.Selection(db="CONDBR2"), fl.Selection())
+        )
+        lab.field("Add a filter").fill("database condbr")
+        option = lab.panel.locator("li[role=option]")
+        expect(option).to_have_count(1)
+        expect(option).to_contain_text(f"{part:,}")
+        lab.field("Add a filter").press("Enter")
+        expect(count).to_contain_text(f"{part:,} of {whole:,} queries")
+        expect(figures).to_contain_text("db CONDBR2", timeout=LONG)
+        rows = lab.panel.get_by_role("grid", name="Folders and tags").get_by_role("row")
+        assert {re.search(r"[A-Z]+2\d*", row.inner_text())[0] for row in rows.all()[1:6]} == {"CONDBR2"}
+        lab.button("Take off database: CONDBR2").click()
+        expect(count).to_contain_text(f"{whole:,} queries")
+        expect(figures).to_contain_text("all queries")
+
+
+class TestDashboard(SharedNotebook):
+    """The flow of the dashboard, in JupyterLab."""
+
+    PAGE = "lab/tree"
+
+    def test_tabs_work_after_a_reload_below_long_cells(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show("print('a long cell\\n' * 40)")
+        for _ in range(20):
+            lab.in_kernel("print('a long cell\\n' * 40)")
+        lab.in_kernel(START, "board = Dashboard(settings, tab='Data'); board")
+        lab.save_and_reload()
+        lab.page.evaluate(
+            """async () => {
+                const notebook = jupyterapp.shell.currentWidget.content;
+                await notebook.scrollToItem(notebook.widgets.length - 1, 'end');
+            }"""
+        )
+        for name in ("History", "Data", "Extract", "Jobs"):
+            tab = lab.panel.get_by_role("tab", name=name, exact=True)
+            tab.click()
+            expect(tab).to_have_attribute("aria-selected", "true")
+        expect(lab.button("Start a worker")).to_be_visible()
+        lab.panel.get_by_role("tab", name="Jobs").press("Home")
+        expect(lab.panel.get_by_role("tab", name="Extract")).to_be_focused()
+        expect(lab.button("Look first")).to_be_visible()
+
+    def test_after_a_restart_one_click_shows_the_last_view_again(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(
+            START,
+            "secret = fl.Settings(**{**dict(settings), 'es_user': 'me', 'es_pswd': 'hunter-2'})",
+            "board = Dashboard(secret, tab='Datasets'); board",
+        )
+        lab.field("dataset").select_option("sample")
+        lab.field("since").fill("2026-10-01T10:00")
+        lab.field("since").press("Tab")
+        chip = lab.panel.get_by_text("from 2026-10-01 10:00 UTC")
+        expect(chip.first).to_be_visible()
+        kept = sample.data_dir / "views"
+        until = time.monotonic() + LONG / 1_000
+        while not any("T10:00" in file.read_text() for file in kept.glob("last-*.json")):
+            assert time.monotonic() < until
+            lab.page.wait_for_timeout(50)
+        assert not [file for file in kept.iterdir() if "hunter" in file.read_text()]
+        lab.command("notebook:restart-kernel")
+        lab.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        ended = lab.panel.locator(".frontierlab-ended").filter(visible=True)
+        expect(ended).to_contain_text("The kernel was restarted")
+        table = lab.panel.get_by_role("grid").filter(visible=True)
+        assert opacity(table) >= 0.75  # legible
+        chains = "one => getComputedStyle(one, '::before').content"
+        for widget in lab.panel.locator(".jupyter-widgets-disconnected").all()[:20]:
+            assert widget.evaluate(chains) in ("none", "normal", '""')
+        lab.button("Copy this view").click()
+        expect(lab.button("Copied")).to_be_visible()
+        copied = lab.page.evaluate("navigator.clipboard.readText()")
+        assert '"dataset": "sample"' in copied
+        assert "hunter" not in copied
+        lab.until_connected()
+        lab.button("Restore this view").click()
+        again = lab.page.locator(".frontierlab-dashboard").filter(visible=True)
+        expect(again.locator(".frontierlab-ended").filter(visible=True)).to_have_count(0, timeout=LONG)
+        expect(again.get_by_label("dataset", exact=True)).to_have_value("sample", timeout=LONG)
+        expect(again.get_by_text("from 2026-10-01 10:00 UTC").first).to_be_visible()
+        expect(again.get_by_role("tab", name="Datasets", exact=True)).to_have_attribute("aria-selected", "true")
+        again.get_by_role("tab", name="Jobs", exact=True).click()  # it lives
+        expect(again.get_by_role("button", name="Start a worker")).to_be_visible()
+
+    def test_two_dashboards_see_datasets_made_elsewhere_and_one_resumes(self, lab: Lab, sample: fl.Settings) -> None:
+        World(600, seed=3).write(sample.data_dir / "dump.ndjson")
+        cell = "Dashboard(settings, tab='Datasets')"
+        lab.show(START, f"import ipywidgets; ipywidgets.VBox([{cell}, {cell}])")
+        boards = lab.page.locator(".frontierlab-dashboard")
+        expect(boards).to_have_count(2)
+        path = fl.extract(sample, source=sample.data_dir / "dump.ndjson", name="elsewhere", progress=False).path
+        manifest = path / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"complete"', '"incomplete"', 1))
+        for board in boards.all():
+            expect(board.get_by_role("row", name="elsewhere")).to_contain_text("incomplete")
+            expect(board.get_by_label("dataset", exact=True).locator("option", has_text="elsewhere")).to_have_count(1)
+        first, second = boards.all()
+        first.get_by_role("row", name="elsewhere").click()
+        first.get_by_role("button", name="Resume").click()
+        expect(first.get_by_text("elsewhere is complete:")).to_be_visible(timeout=LONG)
+        expect(second.get_by_role("row", name="elsewhere")).not_to_contain_text("incomplete")
+        for board in (first, second):  # what has finished is told, and moves nobody
+            expect(board.get_by_label("dataset", exact=True)).to_have_value("choose …")
+            expect(board.get_by_role("tab", name="Datasets", exact=True)).to_have_attribute("aria-selected", "true")
+        (sample.data_dir / "there.csv").touch()
+        first.get_by_label("path", exact=True).fill(str(sample.data_dir / "there.csv"))
+        first.get_by_label("path", exact=True).press("Tab")
+        first.get_by_role("button", name="Write to path").click()
+        expect(first.get_by_role("alert").filter(visible=True)).to_contain_text("Tick replace")
+        first.get_by_role("button", name="Look at it").click()
+        expect(first.get_by_label("dataset", exact=True)).to_have_value("elsewhere")
+        expect(second.get_by_label("dataset", exact=True)).to_have_value("choose …")
+        fl.datasets.delete_dataset("elsewhere", sample)
+
+    def test_a_click_on_a_bar_adds_a_chip_and_with_shift_leaves_it_out(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Explore"); board')
+        bars = lab.panel.locator("button.frontierlab-bar-row")
+        expect(bars).to_have_count(10, timeout=LONG)
+        lab.field("by").select_option("site")
+        lab.field("measure").select_option("database time")
+        bar = lab.panel.get_by_role("list", name="database time by site").locator("button").first
+        site = bar.locator(".frontierlab-bar-name > span").first.inner_text()
+        logs = fl.open_logs("sample", settings=sample)
+        costs = fl.filters.cost_per_site(logs, rank_by="dbtime_ms", top=None)
+        assert site == costs["computingsite"].iloc[0]
+        expect(bar).to_contain_text(f"{costs['dbtime_ms_percent'].iloc[0]:.1f} %")
+        bar.click(modifiers=["Shift"])
+        expect(lab.panel.get_by_text(f"site: not {site}")).to_be_visible()
+        left = int(costs.loc[costs["computingsite"].fillna("") != site, "queries"].sum())
+        expect(lab.panel.locator(".frontierlab-count")).to_contain_text(f"{left:,} of")
+        lab.button("Undo").click()
+        expect(lab.panel.locator(".frontierlab-chip")).to_have_count(0)
+        expect(bar).to_contain_text(site)
+        bar.focus()
+        lab.page.keyboard.press("ArrowDown")
+        lab.page.keyboard.press("Enter")
+        expect(lab.panel.locator(".frontierlab-chip")).to_contain_text(f"site: {costs['computingsite'].iloc[1]}")
+
+    def test_at_700_pixels_numbers_are_whole_and_everything_has_a_name_and_contrast(
+        self, lab: Lab, sample: fl.Settings
+    ) -> None:
+        lab.show(START, 'board = Dashboard(settings, dataset="sample"); board', width=700)
+        expect(lab.panel.get_by_text("against the time before")).to_be_visible(timeout=LONG)
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            lab.page.evaluate(THEME, theme)
+            for tab in ("Overview", "Waste", "Explore", "Data"):
+                lab.panel.get_by_role("tab", name=tab, exact=True).click()
+                shown = {"Waste": "Folders and tags", "Data": "Datasets"}.get(tab)
+                if shown:
+                    expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
+                assert lab.panel.evaluate(BROKEN) == []
+                assert lab.panel.evaluate(CUT) == []
+                assert lab.panel.evaluate(NAMELESS) == []
+                assert lab.panel.evaluate(PALE) == []
+                assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
+                assert lab.panel.evaluate("panel => panel.getBoundingClientRect().right <= innerWidth")
+        wide = lab.panel.get_by_text("more columns: scroll right").filter(visible=True)
+        lab.page.set_viewport_size({"width": 500, "height": 1_000})
+        expect(wide.first).to_be_visible()
+        lab.page.evaluate(THEME, "JupyterLab Light")

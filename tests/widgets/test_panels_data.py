@@ -49,6 +49,15 @@ def button(panel, name):
     return found[0]
 
 
+def ask_nothing(monkeypatch):
+    """Let the tabs of dashboards ask a dataset nothing by themselves."""
+    for panel in ("explore_panel.ExplorePanel.draw", "overview_panel.OverviewPanel.look"):
+        monkeypatch.setattr(f"frontierlab_widgets.{panel}", lambda panel: None)
+    monkeypatch.setattr("frontierlab_widgets.explore_tab.ExploreTab._ask", lambda panel: None)
+    monkeypatch.setattr("frontierlab_widgets.waste_tab.WasteTab._follow", lambda panel: None)
+    monkeypatch.setattr("frontierlab_widgets.header.Header._count_queries", lambda header, note: None)
+
+
 def walk(widget):
     yield widget
     for child in getattr(widget, "children", ()):
@@ -814,8 +823,8 @@ class TestCaching:
 class TestDashboard:
     @pytest.fixture
     def board(self, settings, monkeypatch):
-        """A dashboard whose extract panel does not begin by itself what other panels would do with Spark."""
-        monkeypatch.setattr("frontierlab_widgets.explore_panel.ExplorePanel.draw", lambda panel: None)
+        """A dashboard whose tabs do not ask a dataset by themselves."""
+        ask_nothing(monkeypatch)
         board = Dashboard(settings)
         yield board
         board.close()
@@ -847,21 +856,33 @@ class TestDashboard:
 
     def test_a_finished_extraction_is_told_with_a_link_and_moves_nobody(self, board, dataset):
         extract = board.panels["Extract"]
-        for tab in ("Extract", "Jobs"):
-            board.tab, board.dataset, extract.dataset = tab, "", ""
+        for section in ("Extract", "Jobs"):
+            board.tab, board.dataset, extract.dataset = section, "", ""
             extract.dataset = "day"
-            assert (board.tab, board.dataset, board.panels["Caching"].dataset) == (tab, "", "")
+            assert (board.tab, board.section, board.dataset) == ("Data", section, "")
+            assert board.panels["Caching"].dataset == ""
             assert board.message == "The dataset day is extracted."
-            button(board, "Look at it").click()
-            assert (board.tab, board.dataset, board.message) == ("Explore", "day", "")
+            assert (board._link.description, board._link.layout.display) == ("Look at it", "")
+            board._link.click()
+            assert (board.tab, board.dataset, board.message) == ("Overview", "day", "")
             assert board._link.layout.display == "none"
+
+    def test_an_import_and_a_chosen_row_move_nobody(self, board, dataset, export):
+        datasets = board.panels["Datasets"]
+        board.tab, board.dataset = "Datasets", "day"
+        datasets.path, datasets.import_name = str(export), "other"
+        datasets.bring_in()
+        assert datasets.wait(LONG)
+        assert (datasets.error, datasets.dataset, board.dataset, board.section) == ("", "other", "day", "Datasets")
+        button(datasets, "Look at it").click()
+        assert (board.dataset, board.tab) == ("other", "Overview")
 
     def test_the_sample_waits_for_an_extraction(self, board, export):
         extract, go = board.panels["Extract"], threading.Event()
         extract.source = str(export)
         extract.begin(lambda work: go.wait(LONG))
         button(board, "Try it on the sample").click()
-        assert "This panel is at work" in board.error
+        assert "This panel is at work" in board.panels["Overview"].error
         assert extract.source == str(export)
         go.set()
         assert extract.wait(LONG)
@@ -874,7 +895,7 @@ class TestDashboard:
         for name in ("Copy as code", "Keep this view"):
             button(board, name).click()
             assert "Correct the field 'since (UTC)' first" in board.error
-            assert board._box.layout.display == "none"
+            assert board._share.shown == ""
 
     def test_a_stopped_extraction_and_new_datasets_are_listed(self, board, settings, export, monkeypatch):
         begun, extract = threading.Event(), board.panels["Extract"]
@@ -925,7 +946,7 @@ class TestABrokenConfiguration:
         file.write_text("# ours\nes_port = 9201\nes_pages = many\n")
         monkeypatch.setenv("CONFIG_FILE", str(file))
         monkeypatch.setenv("XDG_DATA_HOME", str(data_dir))
-        monkeypatch.setattr("frontierlab_widgets.explore_panel.ExplorePanel.draw", lambda panel: None)
+        ask_nothing(monkeypatch)
         board = Dashboard()
         yield board
         board.close()
@@ -933,10 +954,11 @@ class TestABrokenConfiguration:
     def test_settings_name_file_and_line_and_the_other_tabs_refer_to_them(self, board):
         texts = [one.value for one in walk(board) if "frontierlab-error" in str(getattr(one, "value", ""))]
         said = [text for text in texts if "configuration.txt, line 3: unknown key" in text]
-        assert (len(said), len(texts)) == (1, 6)
+        assert (len(said), len(texts)) == (1, 8)
+        assert board._settings_box.layout.display == ""  # they are shown at once
         assert said == [board.panels["Settings"]._problem_note.value]
         assert "Correct it, and run this cell again. Or fill in all the fields" in said[0]
-        assert sum(self.SEE in text for text in texts) == 5
+        assert sum(self.SEE in text for text in texts) == 7
         assert {one.error for one in (board, *board.panels.values())} == {""}
 
     @pytest.mark.parametrize(
@@ -987,5 +1009,6 @@ def test_a_view_that_was_kept_before_a_tab_was_renamed_is_shown(settings):
         "panels": {"Connection": {"panel": "ConnectionPanel", "path": "a.txt"}},
     }
     board = Dashboard.from_state(state, settings)
-    assert (board.tab, board.panels["Settings"].path) == ("Settings", "a.txt")
+    assert (board.tab, board.panels["Settings"].path) == ("Overview", "a.txt")
+    assert board._settings_box.layout.display == ""
     board.close()

@@ -88,7 +88,7 @@ def test_a_late_history_is_dropped_and_a_failed_one_is_reported(data_dir, monkey
 @pytest.fixture
 def panel(tmp_path, monkeypatch):
     """A caching panel with a dataset day, and nothing that is computed."""
-    monkeypatch.setattr(CachingPanel, "_draw_view", lambda panel, name: None)
+    monkeypatch.setattr(CachingPanel, "_draw_waste", lambda panel: None)
     make_dataset(tmp_path / "datasets" / "day", [{"schema": "A"}])
     return CachingPanel(Settings(data_dir=tmp_path), dataset="day")
 
@@ -132,7 +132,7 @@ def test_figures_of_a_window_name_it_above_and_when_stored(panel) -> None:
     assert panel._notes.value == ""
     panel.store()
     assert panel.wait(LONG)
-    told = "1 records of dataset day, from 2026-10-01 06:00 UTC, are stored; History shows them."
+    told = "1 records of dataset day, from 2026-10-01 06:00 UTC, are stored."
     assert (panel.error, panel.message) == ("", told)
 
 

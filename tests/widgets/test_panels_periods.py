@@ -16,7 +16,7 @@ from frontierlab import Selection
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.util.times import format_time, from_milliseconds
 from tests.support.logs import START, make_dataset
-from tests.widgets.test_panels_data import button
+from tests.widgets.test_panels_data import ask_nothing, button
 
 LONG = 120
 DAY = 86_400_000
@@ -292,15 +292,17 @@ class TestCaching:
 
 
 def test_the_dashboard_shares_a_period_and_the_table_of_datasets_has_no_row_of_it(settings, monkeypatch):
-    monkeypatch.setattr(ExplorePanel, "draw", lambda panel: None)
+    ask_nothing(monkeypatch)
     board = Dashboard(settings, tab="Datasets")
     board.panels["Datasets"]._table.selected = "night-1"
-    board.panels["Caching"]._datasets.several.value = "night-?"
-    assert board.panels["Explore"].dataset == board.dataset == "night-?"
-    assert (board.panels["Datasets"].dataset, board.panels["Datasets"].error) == ("", "")
+    assert (board.tab, board.section, board.dataset) == ("Data", "Datasets", "")
+    board.header.datasets.several.value = "night-?"
+    assert {board.panels[name].dataset for name in ("Overview", "Explore", "Caching")} == {"night-?"}
+    assert (board.panels["Datasets"].dataset, board.panels["Datasets"].error) == ("night-1", "")
     again = Dashboard.from_state(json.dumps(board.state()), settings)
     assert again.state() == board.state()
     again.panels["Datasets"]._table.selected = "night-2"
+    button(again.panels["Datasets"], "Look at it").click()
     assert again.panels["Caching"].dataset == again.dataset == "night-2"
     board.close()
     again.close()

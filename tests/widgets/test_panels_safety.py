@@ -20,7 +20,8 @@ from frontierlab_widgets import (
     ExtractPanel,
     JobsPanel,
 )
-from frontierlab_widgets.caching_work import FOLDERS, KEYS
+from frontierlab_widgets.caching_detail import FolderDetail
+from frontierlab_widgets.caching_work import FOLDERS, KEYS, TASKS, WHAT_IF
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work
@@ -31,7 +32,7 @@ from frontierlab.caching.queries import FolderTag
 from frontierlab.errors import JobError
 from frontierlab.jobs import records
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore
-from tests.widgets.test_panels_data import button, walk
+from tests.widgets.test_panels_data import ask_nothing, button, walk
 
 LONG = 60
 HOSTILE = "<img src=x onerror=window.hacked=1>"
@@ -100,14 +101,18 @@ class TestHostileText:
             assert_is_text(panel)
 
     def test_in_caching_figures_and_an_explanation(self, settings, monkeypatch):
-        monkeypatch.setattr(CachingPanel, "_draw_view", lambda panel, name: None)
+        monkeypatch.setattr(CachingPanel, "_draw_waste", lambda panel: None)
+        monkeypatch.setattr(FolderDetail, "draw", lambda detail, *, dark: None)
         panel = CachingPanel(settings)
         figures = pd.DataFrame([dict.fromkeys([column.name for column in FOLDERS], 1) | dict.fromkeys(KEYS, HOSTILE)])
         figures.attrs = {"notes": [HOSTILE], "dataset": [HOSTILE, HOSTILE], "selection": {"schema": HOSTILE}}
         panel._take(figures, settings)
-        why = SimpleNamespace(folder=FolderTag(*[HOSTILE] * 4))
-        panel._show_explained({"why": why, "what": None, "problem": HOSTILE})
-        told = [panel._about, panel._notes, panel._message, panel._told, panel._advice]
+        why = SimpleNamespace(folder=FolderTag(*[HOSTILE] * 4), summary=HOSTILE)
+        tasks = pd.DataFrame([dict.fromkeys(["taskid", "name", *(one.name for one in TASKS)], 1)])
+        helps = pd.DataFrame({column.name: [1] for column in WHAT_IF})
+        helps.attrs = {"advice": HOSTILE}
+        panel._show_explained({"why": why, "what": helps, "problem": HOSTILE, "tasks": tasks})
+        told = [panel._about, panel._notes, panel._message, panel._detail.told, panel._detail.advice]
         assert all("&lt;img src=x" in one.value for one in told)
         panel.fail(JobError(HOSTILE))
         assert_is_text(panel)
@@ -179,7 +184,7 @@ class TestCode:
 
     @pytest.mark.parametrize("odd", ODD)
     def test_of_the_dashboard(self, settings, odd, monkeypatch):
-        monkeypatch.setattr("frontierlab_widgets.explore_panel.ExplorePanel.draw", lambda panel: None)
+        ask_nothing(monkeypatch)
         board = Dashboard(settings)
         board.panels["Datasets"].dataset = odd
         board.tab = "Datasets"

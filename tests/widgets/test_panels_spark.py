@@ -15,6 +15,7 @@ from bokeh.events import SelectionGeometry
 from bokeh.models import Axis, BoxSelectTool, Plot
 from frontierlab_widgets import CachingPanel, Dashboard, ExplorePanel
 from frontierlab_widgets.explore_work import ALL, TABS
+from frontierlab_widgets.overview_work import STEPS
 from frontierlab_widgets.panel import Phase
 
 import frontierlab as fl
@@ -328,11 +329,11 @@ class TestCaching:
         assert computed.error == ""
         assert computed.folder == computed.figures.loc[computed.figures["wasted_dbtime"].notna(), KEYS].iloc[0].tolist()
         assert json.loads(computed._table.selected) == computed.folder
-        assert computed.tab == "Why"
+        assert computed.tab == "Folders"
         assert "is explained" in computed.message
-        assert computed.folder[2] in computed._told.value
-        assert computed._grids.rows[0]["cells"][0] == "as asked"
-        assert "asking by" in computed._advice.value or "no grid" in computed._advice.value
+        assert computed.folder[2] in computed._detail.told.value
+        assert computed._detail.grids.rows[0]["cells"][0] == "as asked"
+        assert "asking by" in computed._detail.advice.value or "no grid" in computed._detail.advice.value
         computed._table.selected = ""
         assert computed.folder == []
 
@@ -397,22 +398,22 @@ class TestCaching:
         assert not computed._code_box.is_open
 
     def test_an_explanation_keeps_the_tab_and_ends_with_its_figures(self, computed):
-        computed.tab = "Folders"
+        detail = computed._detail
         computed._table.selected = computed._table.rows[0]["id"]
-        assert "is being explained" in computed._told.value
-        computed.tab = "Waste"
+        assert "is being explained" in detail.told.value
+        computed.tab = "History"
         assert computed.wait(LONG)
-        assert (computed.tab, computed.error) == ("Waste", "")
-        assert computed._views["Why"].layout.display == ""
-        computed._forget_explanation()  # as where it was stopped
+        assert (computed.tab, computed.error) == ("History", "")
+        assert detail.why.layout.display == ""
+        detail.forget()  # as where it was stopped
         button(computed, "Explain the worst").click()
         assert computed.wait(LONG)
-        assert computed._explained["why"].folder == tuple(computed.folder)
+        assert detail.found["why"].folder == tuple(computed.folder)
         figures = computed.figures
         computed.figures = figures.iloc[1:]
-        assert (computed.folder, computed._explained) == ([], {})
-        assert "Choose a row of the table" in computed._told.value
-        assert computed._views["Why"].layout.display == computed._grids.layout.display == "none"
+        assert (computed.folder, detail.found) == ([], {})
+        assert "Choose a row of the table" in detail.told.value
+        assert detail.why.layout.display == detail.grids.layout.display == "none"
         computed.figures = figures
 
     def test_choosing_a_row_does_not_interrupt_compute(self, computed):
@@ -455,10 +456,13 @@ class TestCaching:
         assert ast.literal_eval(tree.body[2].value) == dict(zip(KEYS, ['"', "\\", "'", "\n"], strict=True))
 
     def test_figures_are_stored_and_compared(self, computed):
+        computed.tab = "Folders"
         button(computed, "Store").click()
         assert computed.wait(LONG)
-        assert (computed.error, computed.tab) == ("", "History")
-        assert computed.message.endswith(" records of dataset day, all queries, are stored; History shows them.")
+        assert (computed.error, computed.tab) == ("", "Folders")  # told, not moved
+        assert computed.message.endswith(" records of dataset day, all queries, are stored.")
+        button(computed, "Show the history").click()
+        assert computed.tab == "History"
         assert computed._past.wait(LONG)
         (row,) = computed._past.stored.rows
         assert row["cells"][0] == "day"
@@ -479,15 +483,22 @@ class TestCaching:
 class TestDashboard:
     def test_the_panels_share_settings_dataset_and_selection(self, settings):
         board = Dashboard(settings)
-        assert list(board.panels) == ["Settings", "Extract", "Datasets", "Explore", "Caching", "Jobs"]
-        board.panels["Datasets"]._table.selected = "day"
-        assert board.panels["Explore"].dataset == board.panels["Caching"].dataset == board.dataset == "day"
+        assert list(board.panels) == [
+            *("Settings", "Overview", "Caching", "Explore", "History"),
+            *("Extract", "Datasets", "Jobs"),
+        ]
+        board.tab = "Explore"
+        board.header.datasets.listed.value = "day"
+        assert {board.panels[name].dataset for name in ("Overview", "Explore", "Caching")} == {"day"}
         assert board.panels["Explore"].wait(LONG)
-        board.panels["Explore"]._picker._pickers["db"].value = "CONDBR2"
+        board.header.chips._add("db", "CONDBR2")
         assert board.panels["Caching"].selection == board.selection == fl.Selection(db="CONDBR2")
         window = fl.Selection(db="CONDBR2", since="2026-10-01T06:00", until="2026-10-01T07:00")
         board.panels["Explore"].selection = window  # as a brush does
-        assert board.panels["Caching"]._picker._times["since"].value == "2026-10-01T06:00:00"
+        assert board.header._times.fields["since"].value == "2026-10-01T06:00:00"
+        board.header._undo.click()
+        assert board.selection == fl.Selection(db="CONDBR2")
+        board.selection = window
         assert "selection=selection" in board.panels["Caching"].code()
         changed = settings.model_copy(update={"es_port": 9999})
         board.panels["Settings"].settings = changed
@@ -501,9 +512,10 @@ class TestDashboard:
         board.panels["Extract"].since = "2026-10-01"
         again = Dashboard.from_state(json.dumps(board.state()), settings)
         assert again.state() == board.state()
+        assert (again.tab, again.dataset, again.selection) == ("Waste", "day", fl.Selection(db="CONDBR2"))
         for one in (board, again):
-            assert one.panels["Explore"].wait(LONG)
-        again._given.value = "{"
+            assert one.panels["Caching"].wait(LONG)
+        again._share._given.value = "{"
         button(again, "Open a view").click()
         assert "not the state of a panel" in again.error
 
@@ -511,16 +523,19 @@ class TestDashboard:
         board = Dashboard(settings)
         board.dataset, board.tab = "day", "Explore"
         button(board, "Copy as code").click()
-        assert board._code.code.startswith("import frontierlab as fl")
+        assert board._share.shown.startswith("import frontierlab as fl")
         assert board.panels["Explore"].wait(LONG)
         names = {}
-        exec(board._code.code, names)
-        assert names["frame"]["db"].notna().all()
+        exec(board._share.shown, names)
+        assert names["frame"].equals(board.panels["Explore"].frames["queries_over_time"])
+        board.close()
 
     def test_one_click_shows_the_sample(self, tmp_path):
         board = Dashboard(fl.Settings(data_dir=tmp_path))
         button(board, "Try it on the sample").click()
-        for panel in ("Extract", "Extract", "Explore"):  # the dry run, the extraction, the first tab
+        for panel in ("Extract", "Extract", "Overview"):  # the dry run, the extraction, the first tab
             assert board.panels[panel].wait(LONG)
-        assert board.panels["Explore"].phase is Phase.DONE
-        assert (board.dataset, board.tab) == ("sample", "Explore")
+        overview = board.panels["Overview"]
+        assert (board.dataset, board.tab, overview.phase) == ("sample", "Overview", Phase.DONE)
+        assert {name: step.error for name, step in overview.found.items()} == dict.fromkeys(STEPS)
+        board.close()

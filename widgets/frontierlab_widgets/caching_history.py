@@ -48,7 +48,7 @@ class HistoryView(widgets.VBox):
 
     def __init__(self, choose: Callable[[str], object], fail: Callable[[BaseException], object]) -> None:
         self._fail = fail
-        self.stored = Table(_COLUMNS, "id", "Nothing is stored yet.")
+        self.stored = Table(_COLUMNS, "id", "Nothing is stored yet.", label="Stored caching figures")
         self.compared: pd.DataFrame | None = None
         self._notes = widgets.HTML()
         self._told = widgets.HTML()

@@ -6,7 +6,6 @@ import json
 import tempfile
 from collections.abc import Mapping
 from functools import partial
-from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +22,14 @@ from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.util.literals import literal
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
+from frontierlab_widgets.caching_detail import FolderDetail
 from frontierlab_widgets.caching_history import HistoryView
 from frontierlab_widgets.caching_work import (
     FOLDERS,
     KEYS,
-    WHAT_IF,
     explain_folder,
     folder_id,
+    folder_selection,
     origin_of,
     other_notes,
 )
@@ -49,8 +49,8 @@ from frontierlab_widgets.work import Work
 
 __all__ = ["CachingPanel"]
 
-_NOT_EXPLAINED = "Choose a row of the table: the panel then works out why it wastes the cache."
-_TABS = ("Folders", "Waste", "Why", "What would help", "History")
+_TABS = ("Folders", "History")
+_FORMER_TABS = dict.fromkeys(("Waste", "Why", "What would help"), _TABS[0])  # which saved views can have
 
 
 class CachingPanel(FiguresPanel):
@@ -70,7 +70,7 @@ class CachingPanel(FiguresPanel):
     folder : list
         Database, schema, folder and tag of the chosen row; empty if none is chosen.
     tab : str
-        The open view.
+        The open view: Folders or History.
     """
 
     title = "Caching"
@@ -78,11 +78,17 @@ class CachingPanel(FiguresPanel):
     job = traitlets.Unicode().tag(saved=True)
     figures = traitlets.Instance(pd.DataFrame, allow_none=True)
     folder: traitlets.List[str] = traitlets.List().tag(saved=True)
-    tab = traitlets.Enum(_TABS, _TABS[0]).tag(saved=True)
+    tab = traitlets.Unicode(_TABS[0]).tag(saved=True)
+
+    @traitlets.validate("tab")
+    def _known_tab(self, proposal: Any) -> str:
+        tab = _FORMER_TABS.get(proposal["value"], proposal["value"])
+        if tab not in _TABS:
+            raise traitlets.TraitError(f"{tab!r} is no view of the caching panel. Valid: {', '.join(_TABS)}.")
+        return str(tab)
 
     def build(self) -> list[widgets.Widget]:
-        """Build the choice of queries, the buttons, and the five views."""
-        self._explained: dict[str, Any] = {}
+        """Build the choice of queries, the buttons, the table with the chosen folder beside it, and the history."""
         self._picker = SelectionFields(self, folders_only=True)
         whole = widgets.Button(description="Whole dataset", tooltip="Remove all choices except the dataset")
         self._download, self._notes = Download(), widgets.HTML()
@@ -120,23 +126,37 @@ class CachingPanel(FiguresPanel):
         return row(*buttons.values())
 
     def _build_tabs(self) -> Tabs:
-        self._table = Table(FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.")
-        self._told, self._advice = widgets.HTML(), widgets.HTML()
-        self._grids = Table(WHAT_IF, "grid", "Choose a row of the table first.")
+        self._table = Table(
+            FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.", label="Folders and tags"
+        )
         self._past = HistoryView(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
-        self._views = {name: BokehFigures() for name in ("Waste", "Why", "What would help")}
+        self._waste = BokehFigures()
+        self._one_task = widgets.Button(
+            description="Only this task", tooltip="Choose the queries of this folder by the chosen task"
+        )
+        self._detail = FolderDetail(lambda _: self.allow(), *self.build_links(), self._one_task)
+        self.click(self._one_task, self.only_task, when=lambda: bool(self._detail.tasks.selected))
         self._code, self._code_box = CodeBox(), ClosableBox()
         self.click(self._code_box.button, self._code_box.shut)
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
-        self._forget_explanation()
-        folders, waste = widgets.VBox([self._table]), widgets.VBox([self._views["Waste"]])
-        why = widgets.VBox([self._told, self._views["Why"]])
-        helps = widgets.VBox([self._advice, self._grids, self._views["What would help"]])
-        self._greyed_pages = (folders, self._code_box.content, waste, why, helps, self._past.comparison)
-        pages = (widgets.VBox([self._code_box, folders]), waste, why, helps, self._past)
-        tabs = Tabs(dict(zip(_TABS, pages, strict=True)), "Caching")
+        master = widgets.VBox([self._table, self._waste], layout=widgets.Layout(flex="1 1 440px", min_width="0"))
+        folders = widgets.HBox([master, self._detail], layout=widgets.Layout(flex_flow="row wrap", grid_gap="16px"))
+        self._greyed_pages = (folders, self._code_box.content, self._past.comparison)
+        tabs = Tabs({"Folders": widgets.VBox([self._code_box, folders]), "History": self._past}, "Caching")
         traitlets.link((self, "tab"), (tabs.bar, "value"))
         return tabs
+
+    def build_links(self) -> list[widgets.Widget]:
+        """Build buttons that lead from the chosen folder to other tabs."""
+        return []
+
+    def only_task(self) -> None:
+        """Choose the queries of the chosen folder by the chosen task."""
+        self.selection = self.of_folder().but(taskid=int(self._detail.tasks.selected))
+
+    def of_folder(self) -> fl.Selection:
+        """Return the selected queries of the chosen folder."""
+        return folder_selection(dict(zip(KEYS, self.folder, strict=True)), self.selection)
 
     # what to compute
 
@@ -188,10 +208,10 @@ class CachingPanel(FiguresPanel):
         known = figures[figures["wasted_dbtime"].notna()]
         if known.empty:
             raise InvalidRequestError("The payloads of these folders are not known; the column Problem says why.")
-        if not self._explained:
+        if not self._detail.found:
             self.folder = []  # it may be chosen already, with a stopped or failed explanation
         self._pick(folder_id(known.iloc[0]))
-        self.tab = "Why"
+        self.tab = _TABS[0]
 
     def store(self) -> None:
         """Store the computed figures for later comparison, off the main thread."""
@@ -199,10 +219,12 @@ class CachingPanel(FiguresPanel):
         what = self.computed_origin().in_words()
 
         def then(count: int) -> None:
-            self.message = f"{count:,} records of {what}, are stored; History shows them."
-            self._show_history()
+            self.say(f"{count:,} records of {what}, are stored.", "Show the history", self._show_stored)
+            self.read_history()
 
         self.begin(lambda _: history.store(figures, dataset, settings), then, stage="storing")
+
+    def _show_stored(self) -> None:
         self.tab = "History"
 
     def compare(self, stored: str) -> None:
@@ -212,7 +234,7 @@ class CachingPanel(FiguresPanel):
 
     def page(self) -> None:
         """Write an HTML page of the figures and explanations, and download it."""
-        figures, found = self._computed(), self._explained
+        figures, found = self._computed(), self._detail.found
         dataset = self.computed_dataset()
         with tempfile.TemporaryDirectory() as folder:
             path = fl.caching.page(
@@ -296,19 +318,20 @@ class CachingPanel(FiguresPanel):
     def _show_figures(self) -> None:
         figures = self.figures
         self.folder = []
-        self._forget_explanation()
+        self._detail.forget()
         self._past.forget()
         if figures is not None:
             ids = [folder_id(record) for _, record in figures.iterrows()]
             self._table.show(figures.assign(id=ids), lambda record: "bad" if record["problem"] else "")
             self._notes.value = notes(other_notes(figures))
-        self._draw_view("Waste")
+        self._draw_waste()
 
     def _pick(self, chosen: str) -> None:
         self.folder = json.loads(chosen) if chosen else []
 
     def _chosen(self) -> None:
         self._table.selected = json.dumps(self.folder) if self.folder else ""
+        self.allow()
         self._show_code()
         if self.folder:
             try:
@@ -322,52 +345,32 @@ class CachingPanel(FiguresPanel):
         dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
         run = partial(explain_folder, dataset, self.require_settings(), folder, self.computed_origin().selection)
         self.begin(run, self._show_explained, stage="explaining", replaceable=True)
-        self._forget_explanation(f"{' '.join(self.folder)} is being explained …")
-
-    def _forget_explanation(self, told: str = _NOT_EXPLAINED) -> None:
-        """Clear the explanation, because another folder is chosen or the figures have changed."""
-        self._explained = {}
-        self._told.value = self._advice.value = f"<p>{escape(told)}</p>"
-        for part in (self._grids, self._views["Why"], self._views["What would help"]):
-            part.layout.display = "none"
+        self._detail.forget(f"{' '.join(self.folder)} is being explained …")
 
     def _show_explained(self, found: dict[str, Any]) -> None:
-        self._explained = found
-        why, what = found["why"], found["what"]
-        problem = [found["problem"]] if found["problem"] else []
-        self._told.value = f"<h4>{escape(str(why.folder))}</h4>{notes(problem)}"
-        self._advice.value = notes(problem) if what is None else f"<p><b>{escape(what.attrs.get('advice', ''))}</b></p>"
-        if what is not None:
-            self._grids.show(what)
-            self._grids.layout.display = ""
-        self.message = f"{why.folder.nodefullpath} is explained: see the tabs Why and What would help."
-        for name in ("Why", "What would help"):
-            self._draw_view(name)
+        figures = pd.DataFrame(columns=[*KEYS, "cause"]) if self.figures is None else self.figures
+        ours = figures[(figures[[*KEYS]] == self.folder).all(axis=1)]
+        self._detail.show(found, " ".join(ours["cause"].astype("string")), dark=self.dark)
+        self.message = f"{found['why'].folder.nodefullpath} is explained."
+        self.allow()
 
     def _opened(self) -> None:
         if self.tab == "History":
-            self._show_history()
+            self.read_history()
 
-    def _show_history(self) -> None:
+    def read_history(self) -> None:
+        """Read the stored figures again, in a separate thread."""
         if self.settings is not None:
             self._past.read(self.settings)
 
     def _draw_all(self) -> None:
-        for name in self._views:
-            self._draw_view(name)
+        self._draw_waste()
+        self._detail.draw(dark=self.dark)
         self._past.draw(dark=self.dark)
 
-    def _draw_view(self, name: str) -> None:
-        """Draw a view anew: its earlier figures are in another document and may have another theme."""
-        drawn: list[Any] = []
-        if name == "Waste" and self.figures is not None:
-            drawn = [fl.caching.waste_figure(self.figures)]
-        elif name == "Why" and self._explained:
-            drawn = [fl.caching.explain_figure(self._explained["why"])]
-        elif name == "What would help" and self._explained and self._explained["what"] is not None:
-            drawn = [fl.caching.what_if_figure(self._explained["what"])]
-        if drawn:
-            self._views[name].show(drawn, dark=self.dark)
+    def _draw_waste(self) -> None:
+        if self.figures is not None:
+            self._waste.show([fl.caching.waste_figure(self.figures)], dark=self.dark)
 
     def _open_code(self) -> None:
         self._code_box.show("Code", self._code)

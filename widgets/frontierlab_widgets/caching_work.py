@@ -10,13 +10,27 @@ import pandas as pd
 import frontierlab as fl
 from frontierlab.caching.notes import note_of_part
 from frontierlab.errors import InvalidRequestError
+from frontierlab.schema import UNKNOWN_TAG
 from frontierlab_widgets.chosen_datasets import Source
 from frontierlab_widgets.formatting import number
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.table import TableColumn
 from frontierlab_widgets.work import Work
 
-__all__ = ["FOLDERS", "KEYS", "WHAT_IF", "explain_folder", "folder_id", "origin_of", "other_notes", "seconds"]
+__all__ = [
+    "FOLDERS",
+    "KEYS",
+    "TASKS",
+    "WHAT_IF",
+    "explain_folder",
+    "folder_id",
+    "folder_selection",
+    "origin_of",
+    "other_notes",
+    "seconds",
+]
+
+_SITES = 2  # that are named
 
 KEYS = ("db", "schema", "nodefullpath", "tagname")
 """The columns that identify a folder and tag."""
@@ -31,31 +45,60 @@ def _mb(value: Any) -> str:
     return f"{value / 1e6:,.1f}"
 
 
+def _where(record: dict[str, Any]) -> str:
+    return " ".join(str(record[key]) for key in ("db", "schema", "tagname"))
+
+
 FOLDERS = (
-    TableColumn("nodefullpath", "Folder"),
-    TableColumn("tagname", "Tag", "none: a folder without tags; unknown: the log does not say which"),
+    TableColumn("nodefullpath", "Folder", "below it: database, schema and tag", below=_where),
     TableColumn("cause", "Cause"),
     TableColumn(
-        "wasted_dbtime", "Wasted s", "seconds in the database that an ideal cache would have saved", seconds, True
+        "wasted_dbtime",
+        "Wasted s",
+        "seconds in the database that an ideal cache would have saved",
+        seconds,
+        True,
+        bar=True,
     ),
-    TableColumn("wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True),
+    TableColumn("efficiency_iov", "Efficiency", "different answers / different queries", "{:.1%}".format, True),
+    TableColumn(
+        "wasted_bytes", "Wasted MB", "MB (10^6 bytes) that an ideal cache would have saved", _mb, True, picked=False
+    ),
     TableColumn(
         "repeated_dbtime",
         "Repeated s",
         "seconds in the database for the same query of a Squid, not cached",
         seconds,
         True,
+        picked=False,
     ),
-    TableColumn("repeated_queries", "Repeats", "the same query of a Squid or site, not cached, again", number, True),
-    TableColumn("efficiency_iov", "Efficiency", "different answers / different queries", "{:.1%}".format, True),
-    TableColumn("queries", "Queries", "served queries that ask for a payload", number, True),
-    TableColumn("different_queries", "Different", "how many of them were different", number, True),
-    TableColumn("different_payloads_iov", "Payloads", "how many different answers they got", number, True),
-    TableColumn("db", "Database"),
-    TableColumn("schema", "Schema"),
-    TableColumn("problem", "Problem", "why there are no payload figures"),
+    TableColumn(
+        "repeated_queries",
+        "Repeats",
+        "the same query of a Squid or site, not cached, again",
+        number,
+        True,
+        picked=False,
+    ),
+    TableColumn("queries", "Queries", "served queries that ask for a payload", number, True, picked=False),
+    TableColumn("different_queries", "Different", "how many of them were different", number, True, picked=False),
+    TableColumn(
+        "different_payloads_iov", "Payloads", "how many different answers they got", number, True, picked=False
+    ),
+    TableColumn("tagname", "Tag", "none: without tags; unknown: the log does not say which", picked=False),
+    TableColumn("db", "Database", picked=False),
+    TableColumn("schema", "Schema", picked=False),
+    TableColumn("problem", "Problem", "why there are no payload figures", picked=False),
 )
 """The columns of the table of figures."""
+
+TASKS = (
+    TableColumn("task", "Task", "its PanDA id, and its name below it", below=lambda record: record["name"]),
+    TableColumn("sites", "Sites", "those that sent most of its queries of this folder"),
+    TableColumn("different_queries", "Different", "different queries", number, True),
+    TableColumn("dbtime", "Database s", "database time of its queries that were not cached", seconds, True, bar=True),
+)
+"""The columns of the table of tasks."""
 
 WHAT_IF = (
     TableColumn("grid", "Had clients asked by"),
@@ -96,8 +139,45 @@ def explain_folder(
     which: dict[str, Any] = {**folder, "selection": selection, "allow_incomplete": dataset.state != "complete"}
     with running:
         why = fl.caching.explain(dataset, settings, **which)
+        tasks = _tasks(why, dataset, settings, folder, selection)
         try:
             what, problem = fl.caching.what_if(dataset, settings, **which), ""
         except InvalidRequestError as error:
             what, problem = None, str(error)
-    return {"why": why, "what": what, "problem": problem}
+    return {"why": why, "what": what, "problem": problem, "tasks": tasks}
+
+
+def folder_selection(folder: dict[str, str], selection: fl.Selection) -> fl.Selection:
+    """Return the selected queries of a folder and tag; a tag that the log does not name is no condition."""
+    tag = {} if folder["tagname"] in ("none", UNKNOWN_TAG) else {"tagname": folder["tagname"]}
+    return selection.but(**{key: folder[key] for key in KEYS if key != "tagname"}, **tag)
+
+
+def _tasks(why: Any, dataset: Source, settings: Any, folder: dict[str, str], selection: fl.Selection) -> pd.DataFrame:
+    """Return the tasks of an explanation, with the sites that sent most of their queries of the folder."""
+    logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
+    found = fl.sql(
+        folder_selection(folder, selection).of(logs),
+        "SELECT taskid, computingsite, count(*) AS queries FROM logs WHERE computingsite IS NOT NULL "
+        "GROUP BY taskid, computingsite",
+    )
+    found = found.sort_values(["queries", "computingsite"], ascending=[False, True])
+    sites: dict[str, list[str]] = {}
+    for task, site in zip(_ids(found["taskid"]), found["computingsite"], strict=True):
+        sites.setdefault(task, []).append(site)
+    ids = _ids(why.tasks["taskid"])
+    frame: pd.DataFrame = why.tasks.assign(
+        task=[one or "(none named)" for one in ids],
+        name=why.tasks["taskname"].astype("string").fillna(""),
+        sites=[_few(sites.get(one, [])) for one in ids],
+        taskid=ids,
+    )
+    return frame
+
+
+def _ids(tasks: pd.Series[Any]) -> list[str]:
+    return ["" if pd.isna(task) else str(task) for task in tasks]
+
+
+def _few(sites: list[str]) -> str:
+    return ", ".join(sites[:_SITES]) + (f" and {len(sites) - _SITES} more" if len(sites) > _SITES else "")

@@ -217,11 +217,14 @@ class ConnectionPanel(Panel):
     def code(self) -> str:
         """Return the code that makes these settings; secrets are named, not shown."""
         self.require_settings()
-        changed = self._changed()
-        secrets = [name for name in changed if is_secret(Settings.model_fields[name])]
+        shown = self.without_secrets()
+        secrets = [name for name in self._changed() if name not in shown]
         told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
-        shown = {name: value for name, value in changed.items() if name not in secrets}
         return "\n".join([*told, call("settings = fl.Settings", **shown)])
+
+    def without_secrets(self) -> dict[str, Any]:
+        """Return the settings that differ from the default, but no secret."""
+        return {name: value for name, value in self._changed().items() if not is_secret(Settings.model_fields[name])}
 
     def _edited(self, name: str, value: Any) -> None:
         """Say that an edit is not applied yet, and whether it is valid."""

@@ -1,46 +1,68 @@
-"""All panels, with one shared selection."""
+"""A dashboard: one header, and five tabs that show the same view."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import ipywidgets as widgets
 import traitlets
 
 import frontierlab as fl
-from frontierlab_widgets.caching_panel import CachingPanel
+from frontierlab import Settings, jobs
+from frontierlab.errors import ConfigurationError, InvalidRequestError
 from frontierlab_widgets.chosen_datasets import read_text
-from frontierlab_widgets.code_box import CodeBox
+from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.connection_panel import ConnectionPanel
 from frontierlab_widgets.datasets_panel import DatasetsPanel
-from frontierlab_widgets.explore_panel import ExplorePanel
+from frontierlab_widgets.explore_tab import ExploreTab
 from frontierlab_widgets.extract_panel import ExtractPanel
+from frontierlab_widgets.header import Header
+from frontierlab_widgets.history_panel import HistoryPanel
 from frontierlab_widgets.jobs_panel import JobsPanel
-from frontierlab_widgets.panel import Panel, row
+from frontierlab_widgets.kept_views import LAST, ViewKeeper, forget_old_views, keep_view, last_view, new_key, read_view
+from frontierlab_widgets.overview_panel import OverviewPanel
+from frontierlab_widgets.panel import PANEL_LOCK, Panel
+from frontierlab_widgets.share_box import ShareBox
 from frontierlab_widgets.tabs import Tabs
+from frontierlab_widgets.waste_tab import WasteTab
 
 __all__ = ["Dashboard"]
 
-_EVERY = 2.0  # seconds between two checks of the folder of datasets
+_EVERY = 2.0  # seconds between two checks of the folders of datasets and jobs
 _SEE = "The configuration cannot be read: see Settings."
 _PANELS: dict[str, type[Panel]] = {
     "Settings": ConnectionPanel,
+    "Overview": OverviewPanel,
+    "Caching": WasteTab,
+    "Explore": ExploreTab,
+    "History": HistoryPanel,
     "Extract": ExtractPanel,
     "Datasets": DatasetsPanel,
-    "Explore": ExplorePanel,
-    "Caching": CachingPanel,
     "Jobs": JobsPanel,
 }
+_TABS = {"Overview": "Overview", "Waste": "Caching", "Explore": "Explore", "History": "History"}  # tab: panel
+_DATA = "Data"
+_SECTIONS = ("Extract", "Datasets", "Jobs")
+_FORMER = {"Connection": "Settings", "Caching": "Waste"}
+"""Earlier titles of tabs, which saved views and notebooks can have; those of Data are its sections today."""
+_VIEW = ("dataset", "selection", "compare")
 
 
-_FORMER = {"Connection": "Settings"}
-"""Earlier titles of tabs, which saved views can have."""
+class _Open:
+    """``Dashboard.open("name")``; of a dashboard itself, ``open`` is what ipywidgets calls so."""
+
+    def __get__(self, board: Dashboard | None, kind: type[Dashboard]) -> Callable[..., Any]:
+        method: Callable[..., Any] = kind.open_view if board is None else super(Dashboard, board).open
+        return method
 
 
 class Dashboard(Panel):
-    """All panels, with the same settings, dataset and selection.
+    """All panels, with one view: the same settings, dataset, selection and comparison.
+
+    The view is kept by itself in the folder ``views`` of the data folder, without settings and secrets: after a restart
+    of the kernel, one click shows it again.
 
     Parameters
     ----------
@@ -50,13 +72,19 @@ class Dashboard(Panel):
     Attributes
     ----------
     dataset : str
-        Name of the dataset in all panels, or several as a period in Explore and Caching; empty for none.
+        Name of the dataset in all tabs, or several as a period; empty for none.
     selection : Selection
         The selected queries of the dataset.
+    compare : str
+        What they are compared with; see `ExplorePanel`.
     tab : str
-        The open panel.
+        The open tab: Overview, Waste, Explore, History or Data. Titles of panels that are within a tab today open it.
+    section : str
+        The open section of the tab Data: Extract, Datasets or Jobs.
     panels : dict
-        The panels by the titles of their tabs.
+        The panels by their titles.
+    key : str
+        The name under which the view is kept by itself.
     """
 
     title = "Frontier"
@@ -64,49 +92,141 @@ class Dashboard(Panel):
 
     dataset = traitlets.Unicode().tag(saved=True)
     selection = traitlets.Instance(fl.Selection, ()).tag(saved=True)
-    tab = traitlets.Enum([*_PANELS], "Settings").tag(saved=True)
+    compare = traitlets.Unicode().tag(saved=True)
+    tab = traitlets.Unicode("Overview").tag(saved=True)
+    section = traitlets.Enum(_SECTIONS, "Datasets").tag(saved=True)
+    key = traitlets.Unicode()
+
+    _keeper: ViewKeeper | None = None
+
+    @traitlets.validate("tab")
+    def _known_tab(self, proposal: Any) -> str:
+        tab = _FORMER.get(proposal["value"], proposal["value"])
+        if tab in _SECTIONS:
+            self.section, tab = tab, _DATA
+        if tab == "Settings":
+            self.show_settings()
+            return self.tab
+        if tab not in (*_TABS, _DATA):
+            valid = ", ".join((*_TABS, _DATA))
+            raise traitlets.TraitError(f"{tab!r} is no tab of a dashboard. Valid: {valid}.")
+        return str(tab)
+
+    open = _Open()
+
+    @classmethod
+    def open_view(cls, name: str = LAST, settings: Settings | None = None) -> Self:
+        """Open a view that was kept by name, in Share or by `keep`; ``Dashboard.open`` is the same.
+
+        Parameters
+        ----------
+        name
+            Its name; ``last`` is the last view that a dashboard kept by itself.
+        settings
+            By default ``Settings()``.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is no such view; the message names those that there are. Or its file is damaged.
+        ConfigurationError
+            The configuration cannot be read.
+        """
+        chosen = settings or Settings()
+        board = cls.from_state(read_view(name, chosen), chosen)
+        if name.startswith(f"{LAST}-"):  # it goes on with the view of a kernel that has ended
+            board.key = name
+        return board
+
+    @classmethod
+    def reopen(cls, key: str, given: Mapping[str, Any]) -> Self:
+        """Show a view that a dashboard kept by itself, in a new kernel; the page calls this for *Restore this view*.
+
+        Parameters
+        ----------
+        key
+            The name under which it was kept.
+        given
+            The settings without secrets. A secret that the configuration lacks, such as a password that was typed,
+            must be typed again; until then, what needs it is left out too.
+
+        Raises
+        ------
+        InvalidRequestError
+            There is no such view.
+        ConfigurationError
+            The configuration cannot be read.
+        """
+        alone = {name: value for name, value in given.items() if name != "es_user"}  # it needs its password
+        try:
+            return cls.open_view(key, Settings(**given))
+        except ConfigurationError as error:
+            board = cls.open_view(key, Settings(**alone))
+            board.fail(error)
+            return board
 
     def build(self) -> list[widgets.Widget]:
-        """Build the panels, join them, and add the code and the state below."""
-        problems = {name: self.configuration_problem if name == "Settings" else _SEE for name in _PANELS}
+        """Build the panels, join them, and put the header above them."""
         self._wanted = ""  # the dataset that is shown once it is extracted
+        self.add_class("frontierlab-dashboard")
+        problems = {name: self.configuration_problem if name == "Settings" else _SEE for name in _PANELS}
         self.panels = {name: kind(self.settings, problem=problems[name]) for name, kind in _PANELS.items()}
         self.configuration_problem = ""  # the panels say it
-        self._join()
-        self._tabs = Tabs(self.panels, self.title)
+        self._going.layout.display = "none"  # work is in the panels
+        self._share = ShareBox(self)
+        self._settings_box = widgets.VBox([self.panels["Settings"]], layout=widgets.Layout(display="none"))
+        buttons = [
+            _button("Share", "Keep this view, mail it, or show the calls that do the same", self._share.toggle, self),
+            _button("Settings", "Show or hide the settings", self._toggle_settings, self),
+        ]
+        self._running = _button("Jobs", "Show the jobs", lambda: setattr(self, "tab", "Jobs"), self)
+        self.header = Header(self, lambda: self.panels["Explore"].undo(), *buttons, self._running)
+        data = Tabs({name: self.panels[name] for name in _SECTIONS}, "Data")
+        self._tabs = Tabs({**{tab: self.panels[name] for tab, name in _TABS.items()}, _DATA: data}, self.title)
         traitlets.link((self, "tab"), (self._tabs.bar, "value"))
-        sample = widgets.Button(
-            description="Try it on the sample", tooltip="Extract the sample that comes with frontierlab, and look at it"
-        )
-        code = widgets.Button(description="Copy as code", tooltip="Show the calls that do what the open panel does")
-        state = widgets.Button(description="Keep this view", tooltip="Show this view as JSON, to save or mail it")
-        self._given = widgets.Text(placeholder="a saved view, as JSON", continuous_update=False)
-        reopen = widgets.Button(description="Open a view", tooltip="Show the view that the JSON in the field describes")
-        hide = widgets.Button(description="Hide", tooltip="Hide the box with code or JSON")
-        self._code = CodeBox()
-        self._box = widgets.HBox([self._code, hide], layout=widgets.Layout(display="none"))
-        self.click(sample, self.try_sample)
-        self.click(code, lambda: self._show_text(self.code()))
-        self.click(state, self._keep)
-        self.click(reopen, lambda: self.restore(self._given.value))
-        self.click(hide, lambda: setattr(self._box.layout, "display", "none"))
-        return [row(sample, code, state, self._given, reopen), self._box, self.foot, self._tabs]
+        traitlets.link((self, "section"), (data.bar, "value"))
+        self._again = widgets.Button(layout=widgets.Layout(display="none"))
+        self.click(self._again, lambda: self.restore(read_view(LAST, self.require_settings())))
+        self._join()
+        self.key = new_key()
+        self._watch_view()
+        self._offer_last()
+        if self.settings is None:
+            self.show_settings()
+        return [self.header, self.foot, self._share, self._settings_box, self._again, self._tabs]
 
     def _join(self) -> None:
         """Join the shared traits of the panels; no panel knows another."""
         for panel in self.panels.values():
             traitlets.link((self, "settings"), (panel, "settings"))
-        for name in ("Explore", "Caching"):
-            traitlets.link((self, "dataset"), (self.panels[name], "dataset"))
-            traitlets.link((self, "selection"), (self.panels[name], "selection"))
+        for name in ("Overview", "Explore", "Caching"):
+            for trait in _VIEW:
+                if self.panels[name].has_trait(trait):
+                    traitlets.link((self, trait), (self.panels[name], trait))
+        overview, waste, explore = (self.panels[name] for name in ("Overview", "Caching", "Explore"))
+        overview.lead(
+            sample=self.try_sample,
+            extract=lambda: setattr(self, "tab", "Extract"),
+            open=lambda: setattr(self, "tab", "Datasets"),
+            figures=waste.take,
+            folder=self._show_folder,
+            incident=self._show_incident,
+        )
+        waste.lead(explore=lambda: setattr(self, "tab", "Explore"), history=lambda: setattr(self, "tab", "History"))
+        explore.lead(self.header.leave_out)
+        self.panels["History"].lead(self.look_at, waste.history_view)
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
-        one_of = (lambda text: read_text(text).single), str  # of a period, no row of the table is chosen
-        traitlets.link((self, "dataset"), (datasets, "dataset"), transform=one_of)
+        datasets.lead(self.look_at)
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
         self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it offers to choose a dataset
         extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
+        self.on(self._show_tab, "tab")
+        self.on(self._block, "invalid")
         self.tick(self._look, _EVERY)  # lists datasets made elsewhere, in every tab
+        self._show_tab()
+
+    # what the user asks for
 
     def try_sample(self) -> None:
         """Extract the sample, unless it is extracted already, and show it.
@@ -121,26 +241,61 @@ class Dashboard(Panel):
         extract.use_sample()
         known = fl.datasets.list_datasets(self.settings)
         if extract.name in known.loc[known["state"] == "complete", "name"].tolist():
-            self._look_at(extract.name)
+            self.look_at(extract.name)
             return
-        self._wanted = "" if self.dataset else extract.name  # nobody is taken away from another dataset
-        self.tab = "Extract"
+        self._wanted = extract.name
+        self.say("The sample is being extracted: it takes some seconds, and is shown then.")
         extract.look(then=extract.extract)
 
-    def code(self) -> str:
-        """Return the code of the open panel.
+    def look_at(self, name: str) -> None:
+        """Show a dataset, or several as a period, in the Overview."""
+        self.panels["Datasets"].refresh()
+        if read_text(name).single and name != self.dataset:
+            self.selection = fl.Selection()
+        self.dataset = name
+        self.tab = "Overview"
+
+    def show_settings(self) -> None:
+        """Show the settings."""
+        self._settings_box.layout.display = ""
+
+    def keep(self, name: str) -> None:
+        """Keep this view by name, for `open`; an earlier one of the name is replaced.
 
         Raises
         ------
         InvalidRequestError
-            A field of the open panel is invalid.
+            The name or a field is not valid, or the file cannot be written.
         """
-        panel = self.panels[self.tab]
+        self.require_all_valid()
+        keep_view(name, self.state(), self.require_settings())
+
+    def code(self) -> str:
+        """Return the code of the open tab.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field of the open tab is invalid.
+        """
+        panel = self.panels[self.open_panel()]
         panel.require_valid()
-        first = ["import frontierlab as fl", ""]
-        if self.tab != "Settings":
-            first.append(self.panels["Settings"].code())
-        return "\n".join([*first, panel.code()])
+        return "\n".join(["import frontierlab as fl", "", self.panels["Settings"].code(), panel.code()])
+
+    def open_panel(self) -> str:
+        """Return the title of the panel in the open tab."""
+        return self.section if self.tab == _DATA else _TABS[self.tab]
+
+    def require_all_valid(self) -> None:
+        """Raise if a field is invalid, because a state would differ from what is seen.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field is invalid; the message names it.
+        """
+        for panel in (self, *self.panels.values()):
+            panel.require_valid()
 
     def state(self) -> dict[str, Any]:
         """Return the state of all panels; see `Panel.state`."""
@@ -149,43 +304,124 @@ class Dashboard(Panel):
     def restore(self, state: Mapping[str, Any] | str) -> None:
         """Restore a state; see `Panel.from_state`."""
         given = self.read_state(state)
-        inner = {_FORMER.get(name, name): one for name, one in given.pop("panels", {}).items()}
-        tab = _FORMER.get(given.get("tab", self.tab), given.get("tab", self.tab))
-        super().restore({"panel": type(self).__name__, **given, "tab": tab})
+        inner = {_FORMER_PANELS.get(name, name): one for name, one in given.pop("panels", {}).items()}
+        super().restore({"panel": type(self).__name__, **{name: given[name] for name in sorted(given, key=_order)}})
         for name, panel in self.panels.items():
             if name in inner:
                 panel.restore(inner[name])
 
+    def close(self) -> None:
+        """Close the dashboard and its panels; the view is kept."""
+        if self._keeper is not None:  # it was built
+            self._keeper.end()
+            self.header.stop()
+        super().close()
+
+    # what follows
+
     def _extracted(self, name: str) -> None:
         """Say that a dataset is extracted, with a link to it; one that the user asked to look at is shown."""
+        if not name:
+            return
         self.panels["Datasets"].refresh()
-        if name and name == self._wanted:
-            self._look_at(name)
-        elif name:
-            self.say(f"The dataset {name} is extracted.", "Look at it", lambda: self._look_at(name))
+        if name == self._wanted and not self.dataset:
+            self.look_at(name)
+        else:
+            self.say(f"The dataset {name} is extracted.", "Look at it", lambda: self.look_at(name))
         self._wanted = ""
 
-    def _look_at(self, name: str) -> None:
-        self.panels["Datasets"].refresh()
-        self.dataset = name
+    def _show_folder(self, folder: list[str]) -> None:
+        self.tab = "Waste"
+        self.panels["Caching"].choose_folder(folder)
+
+    def _show_incident(self, selection: fl.Selection) -> None:
+        self.selection = selection
         self.tab = "Explore"
 
+    def _show_tab(self) -> None:
+        for tab, name in _TABS.items():
+            if self.panels[name].has_trait("shown"):
+                self.panels[name].shown = tab == self.tab
+        if self.tab == "History":
+            self.panels["Caching"].read_history()
+
+    def _block(self) -> None:
+        """An invalid field of the header is one of the tabs that use it."""
+        for name in ("Overview", "Caching", "Explore"):
+            panel = self.panels[name]
+            others = {field: text for field, text in panel.invalid.items() if field not in self._blocked}
+            panel.invalid = {**others, **self.invalid}
+        self._blocked = tuple(self.invalid)
+
+    _blocked: tuple[str, ...] = ()
+
+    def _toggle_settings(self) -> None:
+        hidden = self._settings_box.layout.display == "none"
+        self._settings_box.layout.display = "" if hidden else "none"
+
     def _look(self) -> None:
-        """List the datasets again if their folder has changed."""
+        """List the datasets again if their folder has changed, and count running jobs."""
         datasets = self.panels["Datasets"]
         with datasets.shown_errors():
             datasets.look()
+        if self.settings is not None:
+            with self.shown_errors():
+                going = sum(not job.record().has_ended for job in jobs.jobs(self.settings))
+                with PANEL_LOCK:
+                    self._running.description = f"Jobs: {going} running" if going else "Jobs"
 
     def _relisted(self) -> None:
-        for name in ("Explore", "Caching"):
+        self.header.refresh()
+        for name in ("Overview", "Explore", "Caching"):
             self.panels[name].refresh()
 
-    def _keep(self) -> None:
-        """Show the state as JSON; raise if a field is invalid, because the state would differ from the view."""
-        for panel in self.panels.values():
-            panel.require_valid()
-        self._show_text(json.dumps(self.state(), indent=1))
+    # the view that is kept by itself
 
-    def _show_text(self, text: str) -> None:
-        self._code.code = text
-        self._box.layout.display = ""
+    def _watch_view(self) -> None:
+        self._keeper = ViewKeeper(self._keep_last, self.fail)
+        for panel in (self, *self.panels.values()):
+            panel.observe(self._keeper.changed, panel.saved_traits())
+        self.observe(self._keeper.changed, ["key", "settings"])
+
+    def _keep_last(self) -> None:
+        """Keep the view in its file, and in the page for the case that the kernel ends."""
+        with PANEL_LOCK:
+            if self.settings is None or self.comm is None:
+                return
+            state, settings = self.state(), self.require_settings()
+            given = Expression(call("dict", **self.panels["Settings"].without_secrets()))
+            self._kernel_status.kept = json.dumps(state, indent=1)
+            self._kernel_status.again = "\n".join(
+                ["from frontierlab_widgets import Dashboard", call("Dashboard.reopen", self.key, given)]
+            )
+        keep_view(self.key, state, settings)
+        forget_old_views(settings)
+
+    def _offer_last(self) -> None:
+        """Offer the view that a dashboard of this data folder kept last, while none is chosen here."""
+        found = None if self.settings is None else last_view(self.settings)
+        if found is None:
+            return
+        try:
+            state = read_view(LAST, self.require_settings())
+        except InvalidRequestError:  # it is damaged: there is nothing to go on with
+            return
+        if state.get("dataset"):
+            self._again.description = f"Go on with {state['dataset']}, {state.get('tab', '')}"
+            self._again.tooltip = "Show the view that a dashboard of this data folder showed last"
+            self._again.layout.display = ""
+            self.observe(lambda _: setattr(self._again.layout, "display", "none"), "dataset")
+
+
+_FORMER_PANELS = {"Connection": "Settings"}
+
+
+def _order(name: str) -> int:
+    """The dataset comes before what is chosen of it, and the open tab last."""
+    return {"dataset": 0, "tab": 2}.get(name, 1)
+
+
+def _button(name: str, tooltip: str, action: Any, panel: Panel) -> widgets.Button:
+    made = widgets.Button(description=name, tooltip=tooltip)
+    panel.click(made, action)
+    return made

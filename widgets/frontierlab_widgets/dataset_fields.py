@@ -33,6 +33,8 @@ class DatasetFields(widgets.VBox):
         The panel.
     *others
         Further parts of the row.
+    compact
+        Show the field for several only on request, or if a period is chosen.
 
     Attributes
     ----------
@@ -44,10 +46,12 @@ class DatasetFields(widgets.VBox):
         The datasets that exist.
     """
 
-    def __init__(self, panel: Any, *others: widgets.Widget) -> None:
+    def __init__(self, panel: Any, *others: widgets.Widget, compact: bool = False) -> None:
         self._panel = panel
+        self._asked = False
         self.names: list[str] = []
-        self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout("240px"))
+        width = "210px" if compact else "240px"
+        self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout(width))
         self.several = widgets.Text(
             description="or several",
             placeholder="nightly-* since 2026-10-01 until 2026-11-01",
@@ -59,7 +63,14 @@ class DatasetFields(widgets.VBox):
         self._period = widgets.HTML()
         panel.choose("dataset", self.listed)
         field = panel.bind("dataset", self.several, read=self._read, show=_period_in)
-        super().__init__([row(self.listed, field, *others), self._period])
+        self._field, self._compact = field, compact
+        asked = widgets.Button(
+            description="Several…",
+            tooltip="Read several datasets as one period",
+            layout=widgets.Layout(display="" if compact else "none", width="90px"),
+        )
+        panel.click(asked, self._ask_for_several)
+        super().__init__([row(self.listed, asked, field, *others), self._period])
         panel.on(self.refresh, "settings", "dataset")
         self.refresh()
 
@@ -74,6 +85,13 @@ class DatasetFields(widgets.VBox):
             if self.several.value == _period_in(panel.dataset):  # otherwise a text that is not valid, which stays
                 panel.check_field("dataset")
             self._show_period()
+            if self._compact and not self._asked:
+                shown = bool(self.several.value) or "dataset" in panel.invalid
+                _show_field(self._field, shown)
+
+    def _ask_for_several(self) -> None:
+        self._asked = not self._asked
+        _show_field(self._field, self._asked or bool(self.several.value))
 
     def _read(self, text: str) -> str:
         """Return the value of the trait for a text in the field for several."""
@@ -102,6 +120,11 @@ def _in_words(period: Period) -> str:
     if period.since is not None and period.until is not None:
         parts.append(f"from {in_words(period.since).removesuffix(' UTC')} to {in_words(period.until)}")
     return f"{', '.join(parts)}."
+
+
+def _show_field(field: widgets.Widget, shown: bool) -> None:
+    """Show or hide a field."""
+    field.layout.display = "" if shown else "none"
 
 
 def _layout(width: str) -> widgets.Layout:

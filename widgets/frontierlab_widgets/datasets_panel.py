@@ -77,7 +77,8 @@ class DatasetsPanel(Panel):
 
     def build(self) -> list[widgets.Widget]:
         """Build the table, the actions on the chosen dataset, and the two kinds of import."""
-        self._table = Table(_COLUMNS, "name", "There is no dataset yet: extract one, or import a file below.")
+        empty = "There is no dataset yet: extract one, or import a file below."
+        self._table = Table(_COLUMNS, "name", empty, label="Datasets")
         self._problem = widgets.HTML()
         fields = {
             "new_name": self.bind("new_name", _text("new name", "for the chosen dataset"), read=plain_name),
@@ -105,6 +106,10 @@ class DatasetsPanel(Panel):
             "Delete": self.ask_to_delete,
             "Import path": self.bring_in,
         }
+        self._opening = widgets.Button(description="Look at it", tooltip="Show the chosen dataset in the Overview")
+        self._opening.layout.display = "none"  # a dashboard has that tab
+        self._open: Callable[[str], object] = lambda name: None
+        self.click(self._opening, lambda: self._open(self._chosen_name()), when=self._is_chosen)
         for name, action in actions.items():
             when = {"Resume": self._is_incomplete}.get(name, self._is_chosen if name in _ON_THE_CHOSEN else None)
             self.click(buttons[name], action, always=False, uses=_USED.get(name, ()), when=when)
@@ -123,7 +128,7 @@ class DatasetsPanel(Panel):
         return [
             self._table,
             self._problem,
-            row(*(buttons[name] for name in first), fields["new_name"], buttons["Rename"]),
+            row(self._opening, *(buttons[name] for name in first), fields["new_name"], buttons["Rename"]),
             self._really,
             row(
                 fields["path"],
@@ -136,6 +141,11 @@ class DatasetsPanel(Panel):
             self._lost,
             self._download,
         ]
+
+    def lead(self, open_dataset: Callable[[str], object]) -> None:
+        """Say what shows a dataset, and offer it for the chosen one."""
+        self._open = open_dataset
+        self._opening.layout.display = ""
 
     def refresh(self) -> None:
         """List the datasets again."""

@@ -89,7 +89,7 @@ class ExplorePanel(ExploreExports):
         draw = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
         self._figures = BokehFigures()
         self._notes = widgets.HTML()
-        self._tabs = TabBar([*TABS], "Plots")
+        self._tabs = TabBar(self.tabs(), "Plots")
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
         self.click(whole, self._picker.clear)
@@ -117,6 +117,10 @@ class ExplorePanel(ExploreExports):
         ]
 
     # the selection
+
+    def tabs(self) -> list[str]:
+        """Return the titles of the tabs."""
+        return [*TABS]
 
     def refresh(self) -> None:
         """Update the list of datasets."""
@@ -166,6 +170,10 @@ class ExplorePanel(ExploreExports):
 
     # the plots
 
+    def names_of(self, tab: str) -> Sequence[str]:
+        """Return the names of the plots of a tab, in their order."""
+        return TABS[tab]
+
     def chosen_origin(self, dataset: Source) -> Origin:
         """Return the origin of plots made from the current choice."""
         return origin_of(dataset, self.selection, self.settings, self.compare)
@@ -191,9 +199,12 @@ class ExplorePanel(ExploreExports):
         """Draw the current choice, unless its plots are already drawn."""
         self.check_origin()
         self._show_tab()
-        at_hand = self.origin is not None and not self.stale and self._drawn == self.tab and self._coming is None
-        if self.dataset and (not at_hand or self._is_drawing()):
+        if self.dataset and (not self._at_hand() or self._is_drawing()):
             self.draw()
+
+    def _at_hand(self) -> bool:
+        """Return whether the plots of the open tab and the current choice are drawn."""
+        return self.origin is not None and not self.stale and self._drawn == self.tab and self._coming is None
 
     def _show_tab(self) -> None:
         self._figures.layout.display = "" if self._drawn == self.tab else "none"
@@ -216,7 +227,7 @@ class ExplorePanel(ExploreExports):
             self.require_settings(),
             self.selection,
             self.compare,
-            TABS[self.tab],
+            self.names_of(self.tab),
             self._picker.contents,
         )
         tab = self.tab
@@ -235,7 +246,7 @@ class ExplorePanel(ExploreExports):
             self._coming, self._drawings = part.origin, {}
         self._drawings[part.name] = getattr(plots, part.name).drawing(part.frame)
         self._drawn = tab
-        self._show_figures(TABS[tab])
+        self._show_figures(self.names_of(tab))
         self.check_origin()
         self._show_stale()
 

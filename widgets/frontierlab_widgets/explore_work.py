@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import wait
 from datetime import timedelta
 from pathlib import Path
@@ -117,7 +117,7 @@ def run_filters(
     settings: Any,
     selection: fl.Selection,
     compare: str,
-    names: tuple[str, ...],
+    names: Sequence[str],
     known: Any,
     work: Work,
 ) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from frontierlab_widgets.panel_words import in_panel_words
 
 __all__ = [
     "UNEXPECTED",
+    "amount",
     "duration",
     "error_box",
     "megabytes",
@@ -51,6 +52,34 @@ def moment(value: Any) -> str:
 
 def _cut(value: datetime) -> datetime:
     return value.replace(microsecond=0)
+
+
+_UNITS = {"queries": "", "failures": "", "bytes": "B"}
+
+
+def amount(value: Any, measure: str = "queries") -> str:
+    """Write a number with at most four digits: thousands as k and M, bytes as kB, MB, GB, milliseconds as a time.
+
+    Parameters
+    ----------
+    value
+        The number; empty text if it is missing.
+    measure
+        ``queries``, ``failures`` or ``bytes``; others are milliseconds.
+    """
+    if value is None or pd.isna(value):
+        return ""
+    if measure not in _UNITS:
+        seconds = float(value) / 1e3
+        return f"{seconds:,.1f} s" if abs(seconds) < 600 else duration(seconds)
+    number, unit = float(value), _UNITS[measure]
+    for prefix in ("", "k", "M", "G", "T"):
+        if abs(number) < 999.95 or prefix == "T":
+            break
+        number /= 1_000
+    digits = 0 if not prefix else 1
+    space = " " if unit else ""
+    return f"{number:,.{digits}f}{space}{prefix}{unit}"
 
 
 def duration(seconds: float) -> str:

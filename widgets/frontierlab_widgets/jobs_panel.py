@@ -56,7 +56,7 @@ class JobsPanel(Panel):
 
     def build(self) -> list[widgets.Widget]:
         """Build the table and the details of the chosen job."""
-        self._table = Table(_COLUMNS, "id", "No job was submitted yet.")
+        self._table = Table(_COLUMNS, "id", "No job was submitted yet.", label="Jobs")
         self._more = widgets.HTML()
         self._about = widgets.HTML()
         self._cancel = widgets.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")

@@ -30,12 +30,18 @@ class KernelStatus(anywidget.AnyWidget):
     ----------
     dark
         Whether the page's theme is dark.
+    again
+        Python that shows the same view in a new kernel; empty if there is none. It holds no secret.
+    kept
+        The view as JSON; empty if there is none.
     """
 
     _esm = _STATIC / "panel.js"
     _css = _STATIC / "panel.css"
 
     dark = traitlets.Bool(False).tag(sync=True)
+    again = traitlets.Unicode().tag(sync=True)
+    kept = traitlets.Unicode().tag(sync=True)
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)

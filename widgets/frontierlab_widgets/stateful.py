@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import traitlets
 
@@ -18,6 +18,9 @@ __all__ = ["StatefulMixin"]
 class StatefulMixin(traitlets.HasTraits):
     """Saves the traits that are tagged ``saved``."""
 
+    saved_as: ClassVar[str] = ""
+    """The name of the class in a state; by default its own."""
+
     def saved_traits(self) -> list[str]:
         """Return the names of the traits that make up the state."""
         return sorted(self.traits(saved=True))
@@ -29,7 +32,7 @@ class StatefulMixin(traitlets.HasTraits):
         """
         values = {name: getattr(self, name) for name in self.saved_traits()}
         plain = {name: json.loads(v.to_json()) if isinstance(v, Selection) else v for name, v in values.items()}
-        return {"panel": type(self).__name__, **plain}
+        return {"panel": self.saved_as or type(self).__name__, **plain}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any] | str, settings: Settings | None = None) -> Self:
@@ -59,7 +62,7 @@ class StatefulMixin(traitlets.HasTraits):
         InvalidRequestError
             The state belongs to something else.
         """
-        name = type(self).__name__
+        name = self.saved_as or type(self).__name__
         try:
             given = dict(json.loads(state) if isinstance(state, str) else state)
         except (TypeError, ValueError) as error:

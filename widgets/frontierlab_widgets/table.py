@@ -32,6 +32,12 @@ class TableColumn:
         Formats a value; by default as it is. A column of formatted numbers is aligned right.
     number
         Whether the column holds numbers.
+    below
+        Writes a second, quiet line of the cell from the row; by default there is none.
+    bar
+        Whether a bar behind the number shows its part of the largest one.
+    picked
+        Whether the column is shown before the user picks columns.
     """
 
     name: str
@@ -39,6 +45,9 @@ class TableColumn:
     help: str = ""
     text: Callable[[Any], str] = str
     number: bool = False
+    below: Callable[[dict[str, Any]], str] | None = None
+    bar: bool = False
+    picked: bool = True
 
 
 class Table(anywidget.AnyWidget):
@@ -54,9 +63,13 @@ class Table(anywidget.AnyWidget):
         The column that identifies a row.
     empty
         The text of a table without rows.
+    label
+        What the rows are, for screen readers.
 
     Attributes
     ----------
+    hidden : list of str
+        Names of the columns that are not shown; the user picks columns, if some are hidden at first.
     selected : str
         The key of the chosen row; empty if none is chosen.
     search : str
@@ -74,11 +87,24 @@ class Table(anywidget.AnyWidget):
     selected = traitlets.Unicode().tag(sync=True)
     search = traitlets.Unicode().tag(sync=True)
     order = traitlets.List(["", ""]).tag(sync=True)
+    label = traitlets.Unicode().tag(sync=True)
+    hidden: traitlets.List[str] = traitlets.List().tag(sync=True)
+    can_pick = traitlets.Bool(False).tag(sync=True)
+    two_lines = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, columns: Sequence[TableColumn], key: str, empty: str = "There is nothing yet.") -> None:
+    def __init__(
+        self, columns: Sequence[TableColumn], key: str, empty: str = "There is nothing yet.", label: str = "Rows"
+    ) -> None:
+        hidden = [column.name for column in columns if not column.picked]
         super().__init__(
-            columns=[{"name": c.name, "title": c.title, "help": c.help, "number": c.number} for c in columns],
+            columns=[
+                {"name": c.name, "title": c.title, "help": c.help, "number": c.number, "bar": c.bar} for c in columns
+            ],
             empty=empty,
+            label=label,
+            hidden=hidden,
+            can_pick=bool(hidden),
+            two_lines=any(column.below is not None for column in columns),
         )
         self._columns = list(columns)
         self._key = key
@@ -98,7 +124,10 @@ class Table(anywidget.AnyWidget):
             values = [record[column.name] for column in self._columns]
             cells = [_text(value, column) for value, column in zip(values, self._columns, strict=True)]
             keys = [_sortable(value, column) for value, column in zip(values, self._columns, strict=True)]
-            rows.append({"id": str(record[self._key]), "cells": cells, "keys": keys, "mark": marks(record)})
+            below = ["" if column.below is None else column.below(record) for column in self._columns]
+            rows.append(
+                {"id": str(record[self._key]), "cells": cells, "below": below, "keys": keys, "mark": marks(record)}
+            )
         self.rows = rows
         if self.selected and self.selected not in {one["id"] for one in rows}:
             self.selected = ""

@@ -62,8 +62,18 @@ class Tabs(widgets.VBox):
     def __init__(self, pages: Mapping[str, widgets.Widget], label: str) -> None:
         self.bar = TabBar([*pages], label)
         self._boxes = {title: widgets.VBox([page], layout=_page_layout()) for title, page in pages.items()}
+        for box in self._boxes.values():
+            box.add_class("frontierlab-page")
         self.bar.observe(self._show, "value")
         super().__init__([self.bar, *self._boxes.values()], layout=_page_layout())
+        self._show()
+
+    def take_out(self, title: str) -> None:
+        """Remove a page, because it is shown elsewhere."""
+        box = self._boxes.pop(title)
+        box.children = []
+        self.bar.titles = [*self._boxes]
+        self.children = [self.bar, *self._boxes.values()]
         self._show()
 
     def _show(self, _: object = None) -> None:

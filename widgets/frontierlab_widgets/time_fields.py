@@ -27,6 +27,8 @@ class TimeFields:
         The panel with the selection.
     width
         CSS width of a field.
+    zone
+        What stands behind the names; the tooltips say that times are UTC.
 
     Attributes
     ----------
@@ -36,11 +38,11 @@ class TimeFields:
         What to show: the fields with room for a sentence.
     """
 
-    def __init__(self, panel: Any, width: str = "260px") -> None:
+    def __init__(self, panel: Any, width: str = "260px", zone: str = " (UTC)") -> None:
         self._panel = panel
         self._following = False
         self._shown: dict[str, datetime | None] = {}
-        self.fields = {name: _field(name, width) for name in TIMES}
+        self.fields = {name: _field(f"{name}{zone}", width) for name in TIMES}
         self.views = [panel.add_field(name, field) for name, field in self.fields.items()]
         for name, field in self.fields.items():
             field.observe(self._typed(name), "value")
@@ -93,9 +95,10 @@ class TimeFields:
         self._panel.selection = selection
 
 
-def _field(name: str, width: str) -> widgets.Text:
+def _field(label: str, width: str) -> widgets.Text:
     return widgets.Text(
-        description=f"{name} (UTC)",
+        description=label,
+        tooltip="UTC",
         placeholder="2026-10-01T12:30",
         continuous_update=False,
         style={"description_width": "initial"},

@@ -8,13 +8,63 @@ function render({ model, el }) {
   notice.className = "frontierlab-ended";
   notice.setAttribute("role", "alert");
   notice.hidden = true;
+  const told = document.createElement("span");
+  notice.append(told);
   el.append(notice);
+
+  const offer = (name, action) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.className = "jupyter-button";
+    button.textContent = name;
+    button.addEventListener("click", () => action(button));
+    notice.append(button);
+  };
+
+  // Run the code that shows the same view, and show what it displays in the place of this panel.
+  async function restore(button) {
+    button.disabled = true;
+    button.textContent = "Restoring …";
+    try {
+      const manager = model.widget_manager;
+      const kernel = session.session?.kernel;
+      if (!kernel) throw new Error("There is no kernel: start one first.");
+      let id;
+      let problem;
+      const future = kernel.requestExecute({ code: model.get("again"), store_history: false, stop_on_error: false });
+      future.onIOPub = ({ header, content }) => {
+        id ??= content.data?.["application/vnd.jupyter.widget-view+json"]?.model_id;
+        if (header.msg_type === "error") problem = `${content.ename}: ${content.evalue}`;
+      };
+      await future.done;
+      if (!id) throw new Error(problem ?? "The kernel showed nothing.");
+      const view = await manager.create_view(await manager.get_model(id));
+      const panel = el.closest(".frontierlab-panel");
+      const place = document.createElement("div");
+      panel.before(place);
+      view.luminoWidget.constructor.attach(view.luminoWidget, place); // as an output does
+      panel.hidden = true;
+      panel.style.display = "none";
+    } catch (error) {
+      told.textContent = `The view cannot be restored: ${error.message ?? error} Run the cell of the panel again. `;
+      button.disabled = false;
+      button.textContent = "Restore this view";
+    }
+  }
+
+  async function copy(button) {
+    const done = await navigator.clipboard?.writeText(model.get("kept")).then(() => true, () => false);
+    button.textContent = done ? "Copied" : "The browser does not allow it";
+  }
 
   const say = (what) => {
     if (!notice.hidden) return; // keep the first cause
-    notice.textContent =
+    const again = model.get("again") && session;
+    told.textContent =
       `${what} This panel shows what it last showed, and its controls do nothing. ` +
-      "Run its cell again; from_state() brings back a view that was kept.";
+      (again ? "" : "Run its cell again; from_state() brings back a view that was kept. ");
+    if (again) offer("Restore this view", restore);
+    if (model.get("kept")) offer("Copy this view", copy);
     notice.hidden = false;
     const panel = el.closest(".frontierlab-panel");
     panel.classList.add("frontierlab-panel-ended");

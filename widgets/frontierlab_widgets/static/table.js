@@ -23,8 +23,40 @@ function render({ model, el }) {
   const body = element("tbody");
   const table = element("table", {}, element("thead", {}, head), body);
   table.setAttribute("role", "grid");
-  const bar = element("div", { className: "frontierlab-table-bar" }, search, count);
-  el.append(bar, element("div", { className: "frontierlab-table-scroll" }, table));
+  table.setAttribute("aria-label", model.get("label"));
+  const picker = element("details", { className: "frontierlab-table-picker" });
+  const more = element("span", { className: "frontierlab-quiet" });
+  const bar = element("div", { className: "frontierlab-table-bar" }, search, count, ...(model.get("can_pick") ? [picker] : []), more);
+  const scroll = element("div", { className: "frontierlab-table-scroll" }, table);
+  el.append(bar, scroll);
+  if (model.get("two_lines")) table.classList.add("frontierlab-two-lines");
+
+  const shownColumns = () =>
+    model.get("columns").map((column, place) => ({ ...column, place })).filter(({ name }) => !model.get("hidden").includes(name));
+
+  // what is cut off on the right says so
+  const sayMore = () => {
+    more.textContent = scroll.scrollWidth > scroll.clientWidth + 1 ? "more columns: scroll right →" : "";
+  };
+  const sizes = new ResizeObserver(sayMore);
+  sizes.observe(scroll);
+  sizes.observe(table);
+
+  function drawPicker() {
+    const open = picker.open;
+    const boxes = model.get("columns").map(({ name, title, help }) => {
+      const box = element("input", { type: "checkbox", checked: !model.get("hidden").includes(name) });
+      box.addEventListener("change", () => {
+        const hidden = model.get("hidden").filter((one) => one !== name);
+        save("hidden", box.checked ? hidden : [...hidden, name]);
+      });
+      return element("label", { title: help }, box, ` ${title}`);
+    });
+    const focused = [...picker.querySelectorAll("input")].indexOf(document.activeElement);
+    picker.replaceChildren(element("summary", { textContent: "Columns" }), element("div", {}, ...boxes));
+    picker.open = open;
+    picker.querySelectorAll("input")[focused]?.focus();
+  }
 
   const save = (name, value) => {
     model.set(name, value);
@@ -34,7 +66,7 @@ function render({ model, el }) {
   function drawHead() {
     const [sorted, direction] = model.get("order");
     head.replaceChildren(
-      ...model.get("columns").map(({ name, title, help, number }) => {
+      ...shownColumns().map(({ name, title, help, number }) => {
         const mark = name === sorted ? (direction === "ascending" ? " ▲" : " ▼") : "";
         const button = element("button", { type: "button", textContent: title + mark, title: help });
         button.addEventListener("click", () => {
@@ -51,8 +83,8 @@ function render({ model, el }) {
 
   function chosenRows() {
     const words = model.get("search").toLowerCase().split(/\s+/).filter(Boolean);
-    const rows = model.get("rows").filter(({ cells }) => {
-      const text = cells.join(" ").toLowerCase();
+    const rows = model.get("rows").filter(({ cells, below }) => {
+      const text = [...cells, ...below].join(" ").toLowerCase();
       return words.every((word) => text.includes(word));
     });
     const [sorted, direction] = model.get("order");
@@ -66,8 +98,9 @@ function render({ model, el }) {
   }
 
   function drawRows() {
-    const columns = model.get("columns");
+    const columns = shownColumns();
     const rows = chosenRows();
+    const largest = columns.map(({ bar, place }) => (bar ? Math.max(0, ...model.get("rows").map(({ keys }) => keys[place] ?? 0)) : 0));
     const hadFocus = body.contains(document.activeElement);
     const all = model.get("rows").length;
     count.textContent =
@@ -77,14 +110,22 @@ function render({ model, el }) {
     const selected = model.get("selected");
     const reachable = rows.some(({ id }) => id === selected) ? selected : rows[0]?.id;
     body.replaceChildren(
-      ...rows.slice(0, SHOWN).map(({ id, cells, mark }) => {
+      ...rows.slice(0, SHOWN).map(({ id, cells, below, keys, mark }) => {
         const row = element("tr", { className: mark, tabIndex: id === reachable ? 0 : -1 });
         row.dataset.id = id;
         row.setAttribute("aria-selected", id === selected);
         row.append(
-          ...cells.map((text, place) =>
-            element("td", { className: columns[place].number ? "number" : "", textContent: text, title: text }),
-          ),
+          ...columns.map(({ number, place }, at) => {
+            const text = cells[place];
+            const cell = element("td", { className: number ? "number" : "", title: [text, below[place]].filter(Boolean).join("\n") });
+            cell.append(text);
+            if (below[place]) cell.append(element("span", { className: "frontierlab-below", textContent: below[place] }));
+            if (largest[at] > 0) {
+              cell.classList.add("frontierlab-with-bar");
+              cell.style.setProperty("--part", `${(100 * Math.max(0, keys[place] ?? 0)) / largest[at]}%`);
+            }
+            return cell;
+          }),
         );
         return row;
       }),
@@ -98,6 +139,7 @@ function render({ model, el }) {
   }
 
   function draw() {
+    drawPicker();
     if (search.value !== model.get("search")) search.value = model.get("search");
     drawHead();
     drawRows();
@@ -127,8 +169,9 @@ function render({ model, el }) {
     event.preventDefault();
     event.stopPropagation(); // the notebook uses these keys too
   });
-  for (const name of ["rows", "columns", "order", "search", "selected", "empty"]) model.on(`change:${name}`, draw);
+  for (const name of ["rows", "columns", "order", "search", "selected", "empty", "hidden"]) model.on(`change:${name}`, draw);
   draw();
+  return () => sizes.disconnect();
 }
 
 export default { render };

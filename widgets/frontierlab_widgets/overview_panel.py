@@ -1,0 +1,327 @@
+"""The first tab: what a dataset holds, when something went wrong, which folders waste most, and what changed."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from html import escape
+from typing import Any
+
+import ipywidgets as widgets
+import pandas as pd
+import traitlets
+
+from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.bokeh_figures import BokehFigures
+from frontierlab_widgets.caching_work import KEYS, seconds
+from frontierlab_widgets.chosen_datasets import Source, code_of
+from frontierlab_widgets.code_box import Expression, call
+from frontierlab_widgets.explore_work import origin_of
+from frontierlab_widgets.figures_panel import FiguresPanel
+from frontierlab_widgets.formatting import amount, error_box, notes, sentence
+from frontierlab_widgets.origin import Origin
+from frontierlab_widgets.overview_work import STEPS, WORST, Step, look_over, tiles
+from frontierlab_widgets.panel_words import in_panel_words
+
+__all__ = ["OverviewPanel"]
+
+_KEPT = 8  # views of which the results are kept
+_CHANGES = 6
+_CARDS = {
+    "sample": ("Try it on the sample", "A day of queries that comes with frontierlab. No server is needed."),
+    "extract": ("Extract from Elasticsearch", "Choose a period, look at it first, then store it as a dataset."),
+    "open": ("Open a file", "An export file or Parquet file, from here or from the server."),
+}
+
+
+class OverviewPanel(FiguresPanel):
+    """Tiles, the incidents of `frontierlab.diagnose`, the worst folders with advice, and what changed.
+
+    Parameters
+    ----------
+    settings
+        By default ``Settings()``.
+
+    Attributes
+    ----------
+    dataset, selection
+        See `FiguresPanel`.
+    compare : str
+        What the queries are compared with; see `ExplorePanel`.
+    shown : bool
+        Whether its tab is open: what is not seen is not asked.
+    found : dict
+        The `Step` of each step that is done, by its name.
+    """
+
+    title = "Overview"
+
+    compare = traitlets.Unicode().tag(saved=True)
+    shown = traitlets.Bool(True)
+    found = traitlets.Dict()
+
+    def build(self) -> list[widgets.Widget]:
+        """Build the cards, and the parts that the steps fill."""
+        self._leads: dict[str, Callable[..., object]] = {}
+        self._kept: OrderedDict[Origin, dict[str, Step]] = OrderedDict()
+        self._cards = widgets.HBox([*map(self._card, _CARDS)], layout=_wrapping())
+        self._tiles, self._notes, self._changed = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._worst = widgets.VBox(layout=widgets.Layout(grid_gap="8px"))
+        self._timeline, self._incidents = BokehFigures(), widgets.VBox()
+        heads = {name: widgets.HTML() for name in _HEADS}
+        self._heads = heads
+        columns = widgets.HBox(
+            [
+                _column("3 1 480px", heads["incidents"], self._timeline, self._incidents),
+                _column("2 1 340px", heads["folders"], self._worst, heads["changes"], self._changed),
+            ],
+            layout=_wrapping(),
+        )
+        self._all = widgets.VBox([self._notes, self._tiles, columns])
+        about = self.watch_origin([self._all], "compare")
+        self.on(self._follow, "dataset", "selection", "compare", "settings", "shown", "invalid")
+        self.on(self._darken, "dark")
+        self._show_all()
+        return [self._cards, self.foot, about, self._all]
+
+    def lead(self, **actions: Callable[..., object]) -> None:
+        """Say what the buttons do: ``sample``, ``extract``, ``open``, ``folder`` and ``incident``."""
+        self._leads.update(actions)
+
+    def chosen_origin(self, dataset: Source) -> Origin:
+        """Return the origin of results of the current choice."""
+        return origin_of(dataset, self.selection, self.settings, self.compare)
+
+    def how_to_refresh(self) -> str:
+        """Say how to get results of the current choice; they are being worked out."""
+        return "Those are being worked out."
+
+    def about_figures(self) -> str:
+        """Return nothing: the header says what the results are of."""
+        return ""
+
+    def refresh(self) -> None:
+        """Look again whether the dataset has changed."""
+        self.check_origin()
+        self._follow()
+
+    def code(self) -> str:
+        """Return the calls that give what the tab shows."""
+        lines, source = code_of(self.dataset)
+        settings, selection = Expression("settings"), Expression("selection")
+        return "\n".join(
+            [
+                *lines,
+                f"selection = fl.{self.selection!r}",
+                call("logs = fl.open_logs", source, settings=settings),
+                call("fl.filters.cost_per_schema", Expression("logs"), selection),
+                call("diagnosis = fl.diagnose", Expression("logs"), selection=selection, settings=settings),
+                "diagnosis.incidents, diagnosis.figure()",
+                call("folders = fl.caching.efficiency", source, settings, selection=selection),
+                "worst = folders.iloc[0][['db', 'schema', 'nodefullpath', 'tagname']].to_dict()".replace("'", '"'),
+                call("fl.caching.what_if", source, settings, Expression("**worst"), selection=selection),
+            ]
+        )
+
+    def look(self) -> None:
+        """Look at the current choice, off the main thread.
+
+        Raises
+        ------
+        InvalidRequestError
+            No dataset is chosen, or a field is not valid.
+        """
+        self.require_valid()
+        if not self.dataset:
+            raise InvalidRequestError("Choose a dataset first.")
+        asked = partial(look_over, self.dataset, self.require_settings(), self.selection, self.compare)
+        self.found = {}
+        self.begin(asked, self._looked, each=self._take, stage="opening the dataset", replaceable=True)
+
+    def _follow(self) -> None:
+        """Show what is known of the current choice, or look at it if the tab is open."""
+        self._cards.layout.display = "none" if self.dataset else ""
+        self._all.layout.display = "" if self.dataset else "none"
+        if not self.dataset or self.settings is None or self.invalid:
+            return
+        wanted = self.chosen_origin(self.chosen_dataset())
+        if wanted in self._kept:
+            self._kept.move_to_end(wanted)
+            if self.origin != wanted or len(self.found) < len(STEPS):
+                self._stop_looking()
+                self.found, self.origin = self._kept[wanted], wanted
+                self._show_all()
+        elif self.shown and not self._is_looking_at(wanted):
+            self._looking_at = wanted
+            self.look()
+
+    _looking_at: Origin | None = None
+
+    def _is_looking_at(self, wanted: Origin) -> bool:
+        return self._going_on() is not None and self._looking_at == wanted
+
+    def _stop_looking(self) -> None:
+        going = self._going_on()
+        if going is not None and going.replaceable:
+            self.stop()
+
+    def _take(self, step: Step) -> None:
+        self.found = {**self.found, step.name: step}
+        self.origin = step.origin
+        self._show_step(step.name)
+        self.check_origin()
+        if step.name == "folders" and step.error is None and "figures" in self._leads:
+            self._leads["figures"](step.result)
+
+    def _looked(self, done: dict[str, Any]) -> None:
+        self._notes.value = notes(done["notes"])
+        if all(step.error is None for step in self.found.values()):
+            self._kept[done["origin"]] = dict(self.found)
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)
+
+    # the parts
+
+    def _result(self, name: str) -> Any:
+        return self.found[name].result if name in self.found else None
+
+    def _failure(self, name: str) -> str:
+        failed = self.found[name].error if name in self.found else None
+        return "" if failed is None else error_box(sentence(failed))
+
+    def _show_all(self) -> None:
+        for name in STEPS:
+            self._show_step(name)
+
+    def _show_step(self, name: str) -> None:
+        if name == "numbers" or name == "folders":
+            numbers = self._result("numbers")
+            self._tiles.value = self._failure("numbers") if numbers is None else tiles(numbers, self._result("folders"))
+        if name in ("folders", "advice"):
+            self._show_worst()
+        if name == "incidents":
+            self._show_incidents()
+        if name == "changes":
+            self._show_changes()
+
+    def _head(self, name: str, more: str = "") -> None:
+        waiting = "" if name in self.found or not self.dataset else f' <span class="frontierlab-quiet">{_LATER}</span>'
+        self._heads[name].value = f"<h4>{_HEADS[name]}{waiting}</h4>{self._failure(name)}{more}"
+
+    def _replace(self, box: widgets.Widget, parts: list[widgets.Widget]) -> None:
+        """Show other parts in a box, and close the former ones."""
+        former, box.children = box.children, parts
+        for part in former:
+            for widget in part.children:
+                widget.close()
+            part.close()
+
+    def _show_worst(self) -> None:
+        figures, advice = self._result("folders"), self._result("advice") or []
+        self._head("folders")
+        records = [] if figures is None else figures.head(WORST).to_dict("records")
+        told = [*advice, *[""] * WORST]
+        self._replace(self._worst, [self._folder(*one) for one in zip(records, told, strict=False)])
+
+    def _folder(self, record: dict[Any, Any], advice: str) -> widgets.Widget:
+        where = " ".join(str(record[key]) for key in KEYS if key != "nodefullpath")
+        wasted = ""
+        if pd.notna(record["wasted_dbtime"]):
+            wasted = (
+                f"<p><b>{seconds(record['wasted_dbtime'])} s</b> of database time and "
+                f"<b>{amount(record['wasted_bytes'], 'bytes')}</b> wasted: {escape(str(record['cause']))}</p>"
+            )
+        told = advice.removeprefix(f"{record['nodefullpath']} ({record['tagname']}): ") or str(record["problem"] or "")
+        text = widgets.HTML(
+            f"<h5>{escape(str(record['nodefullpath']))}</h5>"
+            f'<p class="frontierlab-quiet">{escape(where)}</p>{wasted}<p>{escape(in_panel_words(told))}</p>'
+        )
+        button = widgets.Button(
+            description="Why, who, and what helps", tooltip=f"Explain {record['nodefullpath']}", icon="search"
+        )
+        self.click(button, partial(self._leads_to, "folder", [str(record[key]) for key in KEYS]))
+        return _card_of([text, button], "0 0 auto")
+
+    def _show_incidents(self) -> None:
+        found = self._result("incidents")
+        nothing = "" if found is None or len(found) else "<p>Nothing unusual was found.</p>"
+        self._head("incidents", nothing)
+        if found is None:
+            self._replace(self._incidents, [])
+            self._timeline.hide()
+            return
+        self._draw_timeline()
+        self._replace(self._incidents, [self._incident(place, one) for place, one in enumerate(found, 1)])
+
+    def _incident(self, place: int, incident: Any) -> widgets.Widget:
+        more = f"{in_panel_words(incident.advice)} Tell {incident.tell}."
+        text = widgets.HTML(
+            f'<p><b>{place}.</b> {escape(incident.sentence)} <span class="frontierlab-quiet">{escape(more)}</span></p>',
+            layout=widgets.Layout(flex="1 1 300px"),
+        )
+        button = widgets.Button(description="Show", tooltip=f"Choose the queries of incident {place}")
+        self.click(button, partial(self._leads_to, "incident", incident.selection))
+        return widgets.HBox([button, text], layout=widgets.Layout(align_items="flex-start", width="100%"))
+
+    def _draw_timeline(self) -> None:
+        found = self._result("incidents")
+        if found is not None:
+            whole = found.figure().children[0]  # the others are of single incidents
+            self._timeline.show([whole], dark=self.dark)
+
+    def _show_changes(self) -> None:
+        found = self._result("changes")
+        self._head("changes")
+        if found is None:
+            self._changed.value = ""
+            return
+        words, frame = found
+        told = [_change(record) for record in frame.head(_CHANGES).to_dict("records")]
+        more = f"<p>{len(frame) - _CHANGES} more.</p>" if len(frame) > _CHANGES else ""
+        listed = "".join(f"<li>{escape(one)}</li>" for one in told) or "<li>Nothing changed beyond chance.</li>"
+        self._changed.value = f'<p class="frontierlab-quiet">{escape(words)}</p><ul>{listed}</ul>{more}'
+
+    def _darken(self) -> None:
+        self._draw_timeline()
+
+    def _leads_to(self, name: str, *what: Any) -> None:
+        if name not in self._leads:
+            raise InvalidRequestError("This leads to another tab: open a Dashboard.")
+        self._leads[name](*what)
+
+    def _card(self, name: str) -> widgets.Widget:
+        title, text = _CARDS[name]
+        button = widgets.Button(description=title, button_style="primary" if name == "sample" else "")
+        self.click(button, partial(self._leads_to, name))
+        return _card_of([button, widgets.HTML(f"<p>{escape(text)}</p>")])
+
+
+_HEADS = {
+    "folders": "Folders that waste most",
+    "incidents": "What went wrong",
+    "changes": "What changed",
+}
+_LATER = "…"
+
+
+def _change(record: dict[str, Any]) -> str:
+    """Write a change as a sentence."""
+    keys = ("db", "schema", "nodefullpath", "tagname", "taskid", "taskname", "frontierserver", "computingsite", "squid")
+    name = " ".join(str(record[key]) for key in keys if pd.notna(record[key]))
+    rate = f"{record['rate_before']:,.0f} to {record['rate']:,.0f} queries an hour"
+    return f"{record['what']} {name}: {record['verdict']}, {rate}"
+
+
+def _column(flex: str, *parts: widgets.Widget) -> widgets.VBox:
+    return widgets.VBox([*parts], layout=widgets.Layout(flex=flex, min_width="0", max_width="100%"))
+
+
+def _wrapping() -> widgets.Layout:
+    return widgets.Layout(flex_flow="row wrap", grid_gap="8px", align_items="stretch")
+
+
+def _card_of(parts: list[widgets.Widget], flex: str = "1 1 280px") -> widgets.VBox:
+    made = widgets.VBox(parts, layout=widgets.Layout(flex=flex, min_width="0", max_width="100%"))
+    made.add_class("frontierlab-card")
+    return made

@@ -1,0 +1,130 @@
+"""What can be taken out of a dashboard: its view by name, as a file or as JSON, and its work as code."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import ipywidgets as widgets
+
+from frontierlab_widgets.browser_files import Download, Upload
+from frontierlab_widgets.code_box import CodeBox
+from frontierlab_widgets.kept_views import kept_views, read_view
+from frontierlab_widgets.panel import row
+
+__all__ = ["ShareBox"]
+
+_STYLE = {"description_width": "initial"}
+
+
+class ShareBox(widgets.VBox):
+    """Keep a view, open one, and copy what it does as code. The box is closed at first.
+
+    Parameters
+    ----------
+    panel
+        The dashboard.
+
+    Attributes
+    ----------
+    shown : str
+        The code or the JSON that is shown; empty if none is.
+    """
+
+    def __init__(self, panel: Any) -> None:
+        self._panel = panel
+        self._name = _text("name", "of this view")
+        self._names = widgets.Dropdown(description="kept views", style=_STYLE, layout=_layout())
+        self._given = _text("or JSON", "a view as JSON")
+        self._code = CodeBox()
+        self._box = widgets.VBox([self._code], layout=widgets.Layout(display="none"))
+        self._download = Download()
+        self._upload = Upload(self._take, panel.fail, ".json")
+        self._upload.label = "Open a view from a file"
+        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        actions = {
+            "Keep by name": self._keep,
+            "Open by name": lambda: panel.restore(read_view(self._names.value or "", panel.require_settings())),
+            "Copy as code": lambda: self._show(panel.code()),
+            "Keep this view": self._show_state,
+            "Save as a file": self._save,
+            "Open a view": lambda: panel.restore(self._given.value),
+            "Close": self.toggle,
+        }
+        for name, action in actions.items():
+            panel.click(buttons[name], action)
+        super().__init__(
+            [
+                row(self._name, buttons["Keep by name"], self._names, buttons["Open by name"]),
+                row(self._given, buttons["Open a view"], widgets.Label("or a file:"), self._upload),
+                row(*(buttons[name] for name in ("Copy as code", "Keep this view", "Save as a file", "Close"))),
+                self._box,
+                self._download,
+            ],
+            layout=widgets.Layout(display="none"),
+        )
+        self.add_class("frontierlab-box")
+
+    @property
+    def shown(self) -> str:
+        """The code or the JSON that is shown; empty if none is."""
+        return "" if self._box.layout.display == "none" else str(self._code.code)
+
+    def toggle(self) -> None:
+        """Open the box, or close it."""
+        hidden = self.layout.display == "none"
+        self.layout.display = "" if hidden else "none"
+        if hidden:
+            self._offer()
+
+    def _offer(self) -> None:
+        names = [] if self._panel.settings is None else kept_views(self._panel.settings)
+        self._names.options = names or [("none yet", "")]
+
+    def _keep(self) -> None:
+        name = self._name.value.strip()
+        self._panel.keep(name)
+        self._panel.message = f'The view is kept: Dashboard.open("{name}") shows it, also in another notebook.'
+        self._offer()
+
+    def _show_state(self) -> None:
+        self._panel.require_all_valid()
+        self._show(json.dumps(self._panel.state(), indent=1))
+
+    def _save(self) -> None:
+        self._panel.require_all_valid()
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / f"{self._name.value.strip() or 'view'}.json"
+            path.write_text(json.dumps(self._panel.state(), indent=1), encoding="utf-8")
+            self._download.give(path, path.name)
+        self._panel.message = f"{path.name} was given to the browser."
+
+    def _take(self, _: str, content: bytes) -> None:
+        self._panel.guarded(lambda: self._panel.restore(content.decode(errors="replace")))
+
+    def _show(self, text: str) -> None:
+        self._code.code = text
+        self._box.layout.display = ""
+
+
+_TIPS = {
+    "Keep by name": "Keep this view in the data folder, for everybody who uses it",
+    "Open by name": "Show the view of this name",
+    "Copy as code": "Show the calls that do what the open tab does",
+    "Keep this view": "Show this view as JSON, to save or mail it",
+    "Save as a file": "Give this view to the browser as a small file",
+    "Open a view": "Show the view that the JSON in the field describes",
+    "Close": "Close this box",
+}
+
+
+def _text(description: str, placeholder: str) -> widgets.Text:
+    return widgets.Text(
+        description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_layout()
+    )
+
+
+def _layout() -> widgets.Layout:
+    return widgets.Layout(width="260px", max_width="98%")
