@@ -510,11 +510,11 @@ class TestDashboard:
         board = Dashboard(settings)
         board.dataset, board.selection, board.tab = "day", fl.Selection(db="CONDBR2"), "Caching"
         board.panels["Extract"].since = "2026-10-01"
+        assert board.panels["Caching"].wait(LONG)  # the open tab computes its figures
         again = Dashboard.from_state(json.dumps(board.state()), settings)
+        assert again.panels["Caching"].wait(LONG)
         assert again.state() == board.state()
         assert (again.tab, again.dataset, again.selection) == ("Waste", "day", fl.Selection(db="CONDBR2"))
-        for one in (board, again):
-            assert one.panels["Caching"].wait(LONG)
         again._share._given.value = "{"
         button(again, "Open a view").click()
         assert "not the state of a panel" in again.error

@@ -349,7 +349,7 @@ class CachingPanel(FiguresPanel):
 
     def _show_explained(self, found: dict[str, Any]) -> None:
         figures = pd.DataFrame(columns=[*KEYS, "cause"]) if self.figures is None else self.figures
-        ours = figures[(figures[[*KEYS]] == self.folder).all(axis=1)]
+        ours = figures[(figures[[*KEYS]] == [*found["why"].folder]).all(axis=1)]
         self._detail.show(found, " ".join(ours["cause"].astype("string")), dark=self.dark)
         self.message = f"{found['why'].folder.nodefullpath} is explained."
         self.allow()

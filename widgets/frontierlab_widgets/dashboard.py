@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Mapping
+from typing import Any
 
 import ipywidgets as widgets
 import traitlets
 
 import frontierlab as fl
-from frontierlab import Settings, jobs
-from frontierlab.errors import ConfigurationError, InvalidRequestError
+from frontierlab import jobs
 from frontierlab_widgets.chosen_datasets import read_text
-from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.connection_panel import ConnectionPanel
 from frontierlab_widgets.datasets_panel import DatasetsPanel
 from frontierlab_widgets.explore_tab import ExploreTab
@@ -21,7 +18,7 @@ from frontierlab_widgets.extract_panel import ExtractPanel
 from frontierlab_widgets.header import Header
 from frontierlab_widgets.history_panel import HistoryPanel
 from frontierlab_widgets.jobs_panel import JobsPanel
-from frontierlab_widgets.kept_views import LAST, ViewKeeper, forget_old_views, keep_view, last_view, new_key, read_view
+from frontierlab_widgets.kept_mixin import KeptViews
 from frontierlab_widgets.overview_panel import OverviewPanel
 from frontierlab_widgets.panel import PANEL_LOCK, Panel
 from frontierlab_widgets.share_box import ShareBox
@@ -50,15 +47,7 @@ _FORMER = {"Connection": "Settings", "Caching": "Waste"}
 _VIEW = ("dataset", "selection", "compare")
 
 
-class _Open:
-    """``Dashboard.open("name")``; of a dashboard itself, ``open`` is what ipywidgets calls so."""
-
-    def __get__(self, board: Dashboard | None, kind: type[Dashboard]) -> Callable[..., Any]:
-        method: Callable[..., Any] = kind.open_view if board is None else super(Dashboard, board).open
-        return method
-
-
-class Dashboard(Panel):
+class Dashboard(KeptViews):
     """All panels, with one view: the same settings, dataset, selection and comparison.
 
     The view is kept by itself in the folder ``views`` of the data folder, without settings and secrets: after a restart
@@ -83,8 +72,6 @@ class Dashboard(Panel):
         The open section of the tab Data: Extract, Datasets or Jobs.
     panels : dict
         The panels by their titles.
-    key : str
-        The name under which the view is kept by itself.
     """
 
     title = "Frontier"
@@ -95,9 +82,6 @@ class Dashboard(Panel):
     compare = traitlets.Unicode().tag(saved=True)
     tab = traitlets.Unicode("Overview").tag(saved=True)
     section = traitlets.Enum(_SECTIONS, "Datasets").tag(saved=True)
-    key = traitlets.Unicode()
-
-    _keeper: ViewKeeper | None = None
 
     @traitlets.validate("tab")
     def _known_tab(self, proposal: Any) -> str:
@@ -111,59 +95,6 @@ class Dashboard(Panel):
             valid = ", ".join((*_TABS, _DATA))
             raise traitlets.TraitError(f"{tab!r} is no tab of a dashboard. Valid: {valid}.")
         return str(tab)
-
-    open = _Open()
-
-    @classmethod
-    def open_view(cls, name: str = LAST, settings: Settings | None = None) -> Self:
-        """Open a view that was kept by name, in Share or by `keep`; ``Dashboard.open`` is the same.
-
-        Parameters
-        ----------
-        name
-            Its name; ``last`` is the last view that a dashboard kept by itself.
-        settings
-            By default ``Settings()``.
-
-        Raises
-        ------
-        InvalidRequestError
-            There is no such view; the message names those that there are. Or its file is damaged.
-        ConfigurationError
-            The configuration cannot be read.
-        """
-        chosen = settings or Settings()
-        board = cls.from_state(read_view(name, chosen), chosen)
-        if name.startswith(f"{LAST}-"):  # it goes on with the view of a kernel that has ended
-            board.key = name
-        return board
-
-    @classmethod
-    def reopen(cls, key: str, given: Mapping[str, Any]) -> Self:
-        """Show a view that a dashboard kept by itself, in a new kernel; the page calls this for *Restore this view*.
-
-        Parameters
-        ----------
-        key
-            The name under which it was kept.
-        given
-            The settings without secrets. A secret that the configuration lacks, such as a password that was typed,
-            must be typed again; until then, what needs it is left out too.
-
-        Raises
-        ------
-        InvalidRequestError
-            There is no such view.
-        ConfigurationError
-            The configuration cannot be read.
-        """
-        alone = {name: value for name, value in given.items() if name != "es_user"}  # it needs its password
-        try:
-            return cls.open_view(key, Settings(**given))
-        except ConfigurationError as error:
-            board = cls.open_view(key, Settings(**alone))
-            board.fail(error)
-            return board
 
     def build(self) -> list[widgets.Widget]:
         """Build the panels, join them, and put the header above them."""
@@ -185,15 +116,11 @@ class Dashboard(Panel):
         self._tabs = Tabs({**{tab: self.panels[name] for tab, name in _TABS.items()}, _DATA: data}, self.title)
         traitlets.link((self, "tab"), (self._tabs.bar, "value"))
         traitlets.link((self, "section"), (data.bar, "value"))
-        self._again = widgets.Button(layout=widgets.Layout(display="none"))
-        self.click(self._again, lambda: self.restore(read_view(LAST, self.require_settings())))
         self._join()
-        self.key = new_key()
-        self._watch_view()
-        self._offer_last()
+        self.keep_views()
         if self.settings is None:
             self.show_settings()
-        return [self.header, self.foot, self._share, self._settings_box, self._again, self._tabs]
+        return [self.header, self.foot, self._share, self._settings_box, self.go_on, self._tabs]
 
     def _join(self) -> None:
         """Join the shared traits of the panels; no panel knows another."""
@@ -259,17 +186,6 @@ class Dashboard(Panel):
         """Show the settings."""
         self._settings_box.layout.display = ""
 
-    def keep(self, name: str) -> None:
-        """Keep this view by name, for `open`; an earlier one of the name is replaced.
-
-        Raises
-        ------
-        InvalidRequestError
-            The name or a field is not valid, or the file cannot be written.
-        """
-        self.require_all_valid()
-        keep_view(name, self.state(), self.require_settings())
-
     def code(self) -> str:
         """Return the code of the open tab.
 
@@ -286,17 +202,6 @@ class Dashboard(Panel):
         """Return the title of the panel in the open tab."""
         return self.section if self.tab == _DATA else _TABS[self.tab]
 
-    def require_all_valid(self) -> None:
-        """Raise if a field is invalid, because a state would differ from what is seen.
-
-        Raises
-        ------
-        InvalidRequestError
-            A field is invalid; the message names it.
-        """
-        for panel in (self, *self.panels.values()):
-            panel.require_valid()
-
     def state(self) -> dict[str, Any]:
         """Return the state of all panels; see `Panel.state`."""
         return {**super().state(), "panels": {name: panel.state() for name, panel in self.panels.items()}}
@@ -305,15 +210,20 @@ class Dashboard(Panel):
         """Restore a state; see `Panel.from_state`."""
         given = self.read_state(state)
         inner = {_FORMER_PANELS.get(name, name): one for name, one in given.pop("panels", {}).items()}
-        super().restore({"panel": type(self).__name__, **{name: given[name] for name in sorted(given, key=_order)}})
-        for name, panel in self.panels.items():
-            if name in inner:
-                panel.restore(inner[name])
+        self._restoring = True  # no tab begins to work before it has its own state
+        try:
+            self._show_tab()
+            super().restore({"panel": type(self).__name__, **{name: given[name] for name in sorted(given, key=_order)}})
+            for name, panel in self.panels.items():
+                if name in inner:
+                    panel.restore(inner[name])
+        finally:
+            self._restoring = False
+            self._show_tab()
 
     def close(self) -> None:
         """Close the dashboard and its panels; the view is kept."""
         if self._keeper is not None:  # it was built
-            self._keeper.end()
             self.header.stop()
         super().close()
 
@@ -341,7 +251,7 @@ class Dashboard(Panel):
     def _show_tab(self) -> None:
         for tab, name in _TABS.items():
             if self.panels[name].has_trait("shown"):
-                self.panels[name].shown = tab == self.tab
+                self.panels[name].shown = tab == self.tab and not self._restoring
         if self.tab == "History":
             self.panels["Caching"].read_history()
 
@@ -354,6 +264,7 @@ class Dashboard(Panel):
         self._blocked = tuple(self.invalid)
 
     _blocked: tuple[str, ...] = ()
+    _restoring = False
 
     def _toggle_settings(self) -> None:
         hidden = self._settings_box.layout.display == "none"
@@ -374,43 +285,6 @@ class Dashboard(Panel):
         self.header.refresh()
         for name in ("Overview", "Explore", "Caching"):
             self.panels[name].refresh()
-
-    # the view that is kept by itself
-
-    def _watch_view(self) -> None:
-        self._keeper = ViewKeeper(self._keep_last, self.fail)
-        for panel in (self, *self.panels.values()):
-            panel.observe(self._keeper.changed, panel.saved_traits())
-        self.observe(self._keeper.changed, ["key", "settings"])
-
-    def _keep_last(self) -> None:
-        """Keep the view in its file, and in the page for the case that the kernel ends."""
-        with PANEL_LOCK:
-            if self.settings is None or self.comm is None:
-                return
-            state, settings = self.state(), self.require_settings()
-            given = Expression(call("dict", **self.panels["Settings"].without_secrets()))
-            self._kernel_status.kept = json.dumps(state, indent=1)
-            self._kernel_status.again = "\n".join(
-                ["from frontierlab_widgets import Dashboard", call("Dashboard.reopen", self.key, given)]
-            )
-        keep_view(self.key, state, settings)
-        forget_old_views(settings)
-
-    def _offer_last(self) -> None:
-        """Offer the view that a dashboard of this data folder kept last, while none is chosen here."""
-        found = None if self.settings is None else last_view(self.settings)
-        if found is None:
-            return
-        try:
-            state = read_view(LAST, self.require_settings())
-        except InvalidRequestError:  # it is damaged: there is nothing to go on with
-            return
-        if state.get("dataset"):
-            self._again.description = f"Go on with {state['dataset']}, {state.get('tab', '')}"
-            self._again.tooltip = "Show the view that a dashboard of this data folder showed last"
-            self._again.layout.display = ""
-            self.observe(lambda _: setattr(self._again.layout, "display", "none"), "dataset")
 
 
 _FORMER_PANELS = {"Connection": "Settings"}
