@@ -450,7 +450,11 @@ class TestExplore:
 
     @pytest.mark.parametrize("tab", ALL_FILTERS)
     def test_every_plot_is_drawn(self, lab: Lab, tab: str) -> None:
-        lab.panel.get_by_role("tab", name=tab).click()
+        chosen = lab.panel.get_by_role("tab", name=tab)
+        if chosen.get_attribute("aria-selected") == "false":
+            former = lab.panel.locator(".bk-Figure").first.element_handle()
+            chosen.click()
+            former.wait_for_element_state("hidden", timeout=LONG)  # two tabs have the same number of plots
         for figure in until_drawn(lab, len(ALL_FILTERS[tab])):
             assert coloured(pixels(figure)) > 0.002, figure.inner_text()
 
