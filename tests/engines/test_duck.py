@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -27,7 +26,7 @@ from frontierlab.engines.translate import translate
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, StatementError
 from frontierlab.util.files import scratch_path
 from tests.support.logs import START, make_dataset
-from tests.support.waiting import wait_for
+from tests.support.waiting import until_duckdb_runs, wait_for
 
 LONG = "SELECT count(*) AS n FROM range(10000000) a, range(10000000) b WHERE (a.range * b.range) % 7 = 3"
 LARGE = "SELECT range AS n, hash(range) AS h FROM range(6000000) ORDER BY h DESC"
@@ -35,18 +34,6 @@ LARGE = "SELECT range AS n, hash(range) AS h FROM range(6000000) ORDER BY h DESC
 
 def ask(statement: str, table: Table | None = None, limits: Limits | None = None, **args: Any) -> pd.DataFrame:
     return duck.run({} if table is None else {"logs": table}, statement, args, limits=limits)
-
-
-def until_it_runs() -> None:
-    """Wait until DuckDB runs a statement that `ask` was given."""
-
-    def runs() -> bool:
-        frames = sys._current_frames()
-        ours = [one.ident for one in threading.enumerate() if one.name == "frontierlab-duckdb"]
-        stacks = [traceback.extract_stack(frames[ident]) for ident in ours if ident in frames]
-        return any("to_arrow_table" in (frame.line or "") for stack in stacks for frame in stack)
-
-    wait_for(runs, "a running statement")
 
 
 # ---- frames -----------------------------------------------------------------------------------------
@@ -131,7 +118,7 @@ def test_a_cancelled_statement_ends_at_once() -> None:
     running = cancellable()
 
     def cancel() -> None:
-        until_it_runs()
+        until_duckdb_runs()
         running.cancel()
 
     threading.Thread(target=cancel).start()
@@ -145,7 +132,7 @@ def test_a_cancelled_statement_ends_at_once() -> None:
 
 def test_an_interrupted_statement_ends_at_once() -> None:
     def press() -> None:
-        until_it_runs()
+        until_duckdb_runs()
         signal.raise_signal(signal.SIGINT)
 
     threading.Thread(target=press).start()
@@ -250,7 +237,7 @@ def test_threads_ask_at_once_each_its_own_tables(tmp_path: Path) -> None:
 def test_a_statement_goes_on_while_others_have_another_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool, cancellable() as work:
         running = pool.submit(contextvars.copy_context().run, ask, LONG, limits=Limits(spill_dir=tmp_path))
-        until_it_runs()
+        until_duckdb_runs()
         for folder in (None, tmp_path, None):
             assert ask("SELECT 1 AS n", limits=Limits(spill_dir=folder))["n"].tolist() == [1]
         assert not running.done()

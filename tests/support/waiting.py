@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -16,3 +19,15 @@ def wait_for(condition: Callable[[], T], what: str = "the expected condition", s
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
         time.sleep(0.01)
     return found
+
+
+def until_duckdb_runs() -> None:
+    """Wait until DuckDB runs a statement of another thread of this process."""
+
+    def runs() -> bool:
+        frames = sys._current_frames()
+        ours = [one.ident for one in threading.enumerate() if one.name == "frontierlab-duckdb"]
+        stacks = [traceback.extract_stack(frames[ident]) for ident in ours if ident in frames]
+        return any("to_arrow_table" in (frame.line or "") for stack in stacks for frame in stack)
+
+    wait_for(runs, "a running statement")
