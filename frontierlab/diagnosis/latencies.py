@@ -29,6 +29,10 @@ WANDER = 0.1
 
 SCALE = 100.0  # the statements give hundredths, as whole numbers
 _AT_LEAST = 4  # values of an hour of a series with few
+_BLOCKS = (1, 2, 4)  # hours
+_PER_BLOCK = 8  # values: a series with fewer has longer blocks
+_QUANTILE = 0.34
+_LOW = 0.41  # standard deviations by which this quantile is below the mean
 _PER_HOUR = 15  # values from which an hour has a level
 _MOST = 12  # incidents of one kind
 _FEWEST = 20  # values in an interval
@@ -127,7 +131,7 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
     scopes = [(names, *series.groups(names)) for names in latency.scopes]
     found: list[Finding] = []
     while len(found) < _MOST:
-        base = _normal(count, total, before, clock)
+        base = _normal(count, total, variance, before, clock)
         evidence = _evidence(count, total, base, variance)
         one = _best(latency, evidence, scopes, found, clock, base, count)
         if one is None:
@@ -170,26 +174,52 @@ def _within(count: Floats, total: Floats, squares: Floats) -> Floats:
     return np.asarray((spread.sum(axis=1) + 10 * pooled) / (free.sum(axis=1) + 10) + 1e-4)
 
 
-def _normal(count: Floats, total: Floats, before: tuple[Floats | None, Floats | None], clock: Clock) -> Floats:
+def _normal(
+    count: Floats, total: Floats, variance: Floats, before: tuple[Floats | None, Floats | None], clock: Clock
+) -> Floats:
     """Return the normal mean of each series: of the baseline where it has values of the series, else of the data."""
-    own = _level(count, total, clock)
+    own = _level(count, total, clock, variance)
     number, sums = before
     if number is None or sums is None:
         return own
-    return np.where(number.sum(axis=1) >= _PER_HOUR, _level(number, sums / SCALE, clock), own)
+    return np.where(number.sum(axis=1) >= _PER_HOUR, _level(number, sums / SCALE, clock, variance), own)
 
 
-def _level(count: Floats, total: Floats, clock: Clock) -> Floats:
-    """Return a low quantile of the means of the hours that have enough values, of each series."""
-    n, s = by_hour(count, clock), by_hour(total, clock)
-    most = n.max(axis=1, keepdims=True)
-    enough = n >= np.minimum(_PER_HOUR, np.maximum(most / 4, np.minimum(most, _AT_LEAST)))
-    means = np.where(enough, s / np.where(n > 0, n, 1.0), np.nan)
-    some = enough.any(axis=1)
-    base = np.zeros(len(count))
-    if some.any():
-        base[some] = np.nanquantile(means[some], clock.quantile(0.34), axis=1)
+def _level(count: Floats, total: Floats, clock: Clock, variance: Floats) -> Floats:
+    """Return the normal mean of each series: a low quantile of the means of its hours, or of longer times if few ask.
+
+    The means of few values spread, and their low quantile is too low by a known part of that spread.
+    """
+    quantile = clock.quantile(_QUANTILE)
+    hourly, sums = by_hour(count, clock), by_hour(total, clock)
+    base, left = np.zeros(len(count)), (count > 0).any(axis=1)
+    for hours in _BLOCKS:
+        n, s = _blocks(hourly, hours), _blocks(sums, hours)
+        usual = _median_of_some(n)  # not the most: an incident can ask a folder much more often
+        rows = left & ((usual >= _PER_BLOCK) | (hours == _BLOCKS[-1])) & (n > 0).any(axis=1)
+        enough = n >= np.minimum(_PER_HOUR, np.maximum(usual / 2, np.minimum(usual, _AT_LEAST)))[:, None]
+        means = np.where(enough, s / np.where(n > 0, n, 1.0), np.nan)
+        if rows.any():
+            spread = np.sqrt(variance[rows] / usual[rows])
+            low = _LOW * spread * (quantile < 0.5)
+            base[rows] = np.nanquantile(means[rows], quantile, axis=1) + low
+        left &= ~rows
     return base
+
+
+def _blocks(hourly: Floats, hours: int) -> Floats:
+    """Return sums over several hours; the last ones can be fewer."""
+    missing = -hourly.shape[1] % hours
+    return np.asarray(np.pad(hourly, ((0, 0), (0, missing))).reshape(len(hourly), -1, hours).sum(axis=2))
+
+
+def _median_of_some(n: Floats) -> Floats:
+    """Return the median of the numbers of each row that are not 0; 1 where all are."""
+    some = (n > 0).any(axis=1)
+    found = np.ones(len(n))
+    if some.any():
+        found[some] = np.nanmedian(np.where(n[some] > 0, n[some], np.nan), axis=1)
+    return found
 
 
 def _evidence(count: Floats, total: Floats, base: Floats, variance: Floats) -> Evidence:

@@ -126,6 +126,7 @@ def _refined(evidence: Evidence, row: int, start: int, stop: int) -> Best:
         if (int(starts[0]), int(stops[0])) == (start, stop):
             break
         start, stop = int(starts[0]), int(stops[0])
+    factor = evidence.factor(float(seen[0, start:stop].sum()), float(normal[0, start:stop].sum()))
     return Best(row, start, stop, factor, gain)
 
 

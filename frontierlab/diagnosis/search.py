@@ -146,9 +146,14 @@ def _is_part_of(one: Finding, pressed: list[Finding]) -> Finding | None:
 
 
 def _wrong_ones(one: Finding, wrong: list[Finding]) -> Finding | None:
-    """Return the wrong IOVs of the same folder: some of them are asked for again and again."""
-    same = (cause for cause in wrong if cause.scope["nodefullpath"] == one.scope["nodefullpath"])
-    return next((cause for cause in same if overlap(one, cause) >= 0.5), None)
+    """Return the wrong IOVs of the same folder that are as many: some of them are asked for again and again."""
+    for cause in wrong:
+        both = min(one.stop, cause.stop) - max(one.start, cause.start)
+        asked = (cause.seen - cause.normal) * max(both, 0) / (cause.stop - cause.start)
+        same = cause.scope["nodefullpath"] == one.scope.get("nodefullpath")
+        if same and overlap(one, cause) >= 0.5 and asked >= _MOST_OF * (one.seen - one.normal):
+            return cause
+    return None
 
 
 def _asked_by(one: Finding, others: list[Finding], evidence: Evidence) -> Finding | None:
