@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,12 +15,11 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock
 from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
-from frontierlab.rawlogs.squid.fields import NOTHING
+from frontierlab.rawlogs.squid.fields import FIELDS, NOTHING
 from frontierlab.rawlogs.squid.identities import (
     client_column,
     identity_columns,
     modified_column,
-    named,
     worker_column,
 )
 from frontierlab.rawlogs.squid.results import read_result
@@ -56,18 +55,35 @@ class Answers:
     without_task: int = 0
 
 
-def read_answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
-    """Return the answers among lines that were read.
+def read_answers(tables: Sequence[pa.Table], asked: Asked, pseudonyms: Pseudonyms) -> Answers:
+    """Return the answers among lines that were read, in the order of the lines.
 
     Parameters
     ----------
-    fields
-        Lines, with the columns of `fields.FIELDS`.
+    tables
+        Lines of a block, with the columns of `fields.FIELDS`.
     asked
         Decodes requests, each different one once.
     pseudonyms
         What replaces personal data.
     """
+    found = [_answers(table, asked, pseudonyms) for table in tables]
+    if not found:
+        return _answers(FIELDS.empty_table(), asked, pseudonyms)
+    if len(found) == 1:
+        return found[0]
+    rows = pa.concat_tables([one.rows for one in found]).unify_dictionaries().combine_chunks()
+    return Answers(
+        rows.take(pc.sort_indices(rows["number"])),
+        sum((one.others for one in found), Counter[str]()),
+        sum((one.results for one in found), Counter[str]()),
+        sum((one.unknown_results for one in found), Counter[str]()),
+        sum((one.unreadable for one in found), Counter[str]()),
+        sum(one.without_task for one in found),
+    )
+
+
+def _answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
     mine, others = _frontiers(fields)
     rows = fields.filter(pa.array(mine)) if not mine.all() else fields
     column = {name: _whole(rows[name]) for name in rows.column_names}
@@ -81,7 +97,7 @@ def read_answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answ
         **did,
         "worker": worker_column(column["ident"]),
         "client": client_column(column["client"], pseudonyms),
-        "method": named(column["method"], column["method"].dictionary_encode().dictionary.to_pylist()),
+        "method": column["method"].dictionary_encode().cast(NAME),
         "modified_since": modified_column(column["modified_since"]),
     }
     return Answers(pa.table(values), others, results, unknown, requests.unreadable, values["taskid"].null_count)
@@ -152,7 +168,10 @@ def _results(tags: pa.Array) -> tuple[dict[str, pa.Array], Counter[str], Counter
         if one.result_class == "unknown":
             unknown[one.result] += count
     columns: dict[str, pa.Array] = {
-        name: named(tags, [getattr(one, name) for one in found])
+        name: pa.array([getattr(one, name) for one in found], pa.string())
+        .dictionary_encode()
+        .take(encoded.indices)
+        .cast(NAME)
         for name in ("result", "result_class", "ending", "hierarchy", "peer")
     }
     for name in ("collapsed", "squid_hit", "sent_on"):

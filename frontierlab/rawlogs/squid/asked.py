@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from hashlib import blake2b
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,6 +20,7 @@ from frontierlab.schema import MISSING_IOV, NAME
 __all__ = ["Asked", "Requests"]
 
 _REMEMBERED = 200_000  # URLs, of about 500 bytes each: random URLs must not fill the memory
+_CHUNKS = 32  # of remembered rows
 _COMPLETED = ("db", "schema", "node_id", "nodefullpath", "tag_id", "tagname")
 _SCHEMA = pa.schema(
     [
@@ -35,6 +37,8 @@ _SCHEMA = pa.schema(
         ("sqlhash", pa.int64()),
         ("query_shape", pa.int64()),
         ("cache_key", pa.int64()),
+        ("refused", pa.string()),  # why the request cannot be decoded
+        ("nodetime", pa.string()),
     ]
 )
 _NAMES = ("request", "db", "schema", "nodefullpath", "nodetime", "tagname")
@@ -59,37 +63,61 @@ class Asked:
     def __init__(self, catalogue: Catalogue | None) -> None:
         self._catalogue = catalogue
         self._cool = CoolReader()
-        self._known: dict[bytes, tuple[tuple[Any, ...], str | None]] = {}
+        self._lock = Lock()
+        self._rows = _SCHEMA.empty_table()  # of the URLs that are remembered
+        self._places: dict[bytes, int] = {}  # of a URL's row, by the hash of the URL
 
     def columns(self, urls: pa.Array) -> Requests:
         """Return the columns of requests, from ``request`` to ``cache_key`` in `columns.SQUID_COLUMNS`."""
         encoded = urls.dictionary_encode()
-        found = [self._read(url) for url in encoded.dictionary.to_pylist()]
-        rows = [dict(zip(_SCHEMA.names, row, strict=True)) for row, _ in found]
-        different = pa.Table.from_pylist(rows, schema=_SCHEMA)
-        nodetime = pa.nulls(len(rows), pa.string())
-        if self._catalogue is not None:
-            different, nodetime = _completed(different, self._catalogue)
-        values = {name: different[name].combine_chunks() for name in _SCHEMA.names} | {"nodetime": nodetime}
+        rows = self._rows_of(encoded.dictionary.to_pylist())
+        values = {name: rows[name].combine_chunks() for name in rows.column_names}
         for name in _NAMES:
-            one = values[name] if pa.types.is_dictionary(values[name].type) else values[name].dictionary_encode()
-            values[name] = one.cast(NAME)
-        counts = np.bincount(np.asarray(encoded.indices), minlength=len(found)).tolist()
+            values[name] = values[name].dictionary_encode().cast(NAME)
         unreadable: Counter[str] = Counter()
-        for (_, refused), count in zip(found, counts, strict=True):
-            if refused is not None:
-                unreadable[refused] += count
+        refused = values.pop("refused")
+        if refused.null_count < len(refused):
+            counts = np.bincount(np.asarray(encoded.indices), minlength=len(refused)).tolist()
+            for why, count in zip(refused.to_pylist(), counts, strict=True):
+                unreadable.update({why: count} if why is not None else {})
         return Requests({name: column.take(encoded.indices) for name, column in values.items()}, unreadable)
 
-    def _read(self, url: str) -> tuple[tuple[Any, ...], str | None]:
-        digest = blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        known = self._known.get(digest)
-        if known is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            key = int.from_bytes(digest[:8], "big", signed=True)
-            known = self._known[digest] = self._decode(url, key)
-        return known
+    def _rows_of(self, urls: list[str]) -> pa.Table:
+        """Return a row for each URL; new ones are decoded and remembered."""
+        digests = [blake2b(url.encode("utf-8", "surrogatepass"), digest_size=16).digest() for url in urls]
+        with self._lock:
+            remembered = self._rows
+            places = [self._places.get(digest, -1) for digest in digests]
+        new = [number for number, place in enumerate(places) if place < 0]
+        if not new:
+            return remembered.take(pa.array(places, pa.int64()))
+        decoded = self._decoded([urls[number] for number in new], [digests[number] for number in new])
+        with self._lock:
+            if self._rows.num_rows + len(new) > _REMEMBERED:
+                self._rows, self._places = _SCHEMA.empty_table(), {}
+            first = self._rows.num_rows
+            self._rows = pa.concat_tables([self._rows, decoded])
+            if self._rows["request"].num_chunks > _CHUNKS:
+                self._rows = self._rows.combine_chunks()
+            self._places.update({digests[number]: first + place for place, number in enumerate(new)})
+        for place, number in enumerate(new):
+            places[number] = remembered.num_rows + place
+        return pa.concat_tables([remembered, decoded]).take(pa.array(places, pa.int64()))
+
+    def _decoded(self, urls: list[str], digests: list[bytes]) -> pa.Table:
+        rows = [
+            self._decode(url, int.from_bytes(key[:8], "big", signed=True))
+            for url, key in zip(urls, digests, strict=True)
+        ]
+        columns = zip(*((*values, refused) for values, refused in rows), strict=True)
+        read = _SCHEMA.remove(_SCHEMA.get_field_index("nodetime"))
+        table = pa.table(
+            [pa.array(column, type_) for column, type_ in zip(columns, read.types, strict=True)], schema=read
+        )
+        nodetime = pa.nulls(len(rows), pa.string())
+        if self._catalogue is not None:
+            table, nodetime = _completed(table, self._catalogue)
+        return table.append_column("nodetime", nodetime).select(_SCHEMA.names).cast(_SCHEMA)
 
     def _decode(self, url: str, key: int) -> tuple[tuple[Any, ...], str | None]:
         """Return the values of the columns, and why the request cannot be decoded."""

@@ -6,6 +6,7 @@ left to the slow reader (`odd_lines`): lines with a backslash, with blanks in th
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,16 @@ __all__ = ["read_lines"]
 Numbers = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-_HEAD, _REQUEST, _MIDDLE = 6, 3, 6  # words of the pieces: `client ident user [time zone] `, the request, ` 200 … `
+_QUOTES = {6: 2, 8: 3}  # in a line → its quoted fields behind the request
+_BLANK, _QUOTE, _BACKSLASH, _END = b' "\\\n'
+_OPENING, _COLON, _POINT, _ZERO = b"[:.0"
+_SECONDS, _MILLISECONDS = 21, 25  # characters of a time with its bracket
 _NATIVE_WORDS = 10
+_VERSION = re.compile(r"HTTP/[0-9.]+")
 _NUMBER = r"^[0-9]{1,18}$"
 
 
-def read_lines(lines: pa.Array) -> tuple[pa.Table, list[tuple[int, str]]]:
+def read_lines(lines: pa.Array) -> tuple[list[pa.Table], list[tuple[int, str]]]:
     """Read a block of lines.
 
     Parameters
@@ -37,85 +42,121 @@ def read_lines(lines: pa.Array) -> tuple[pa.Table, list[tuple[int, str]]]:
     Returns
     -------
     tuple
-        The lines that were read, with the columns of `fields.FIELDS`, in the order of the lines; and the number of each
-        other line with the reason why it is not one of an access log.
+        Tables of the lines that were read, with the columns of `fields.FIELDS`, each in the order of the lines; and
+        the number of each other line with the reason why it is not one of an access log.
     """
     if not len(lines):
-        return FIELDS.empty_table(), []
-    cut = pc.split_pattern(lines, '"')
-    starts = np.asarray(cut.offsets, dtype=np.int64)
-    counts = np.diff(starts)
-    plain = ~_mask(pc.match_substring(lines, "\\")) & (np.asarray(pc.binary_length(lines)) <= LONGEST)
+        return [], []
+    text = _Text(lines)
+    plain = np.diff(text.starts) <= LONGEST
+    plain[text.rows_with(_BACKSLASH)] = False
+    counts = np.bincount(text.rows_with(_QUOTE), minlength=len(lines))
     tables, read = [], np.zeros(len(lines), dtype=bool)
-    for pieces in (7, 9):
-        rows = np.flatnonzero(plain & (counts == pieces))
+    for quotes, quoted in _QUOTES.items():
+        rows = np.flatnonzero(plain & (counts == quotes))
         if len(rows):
-            tables.append(_awstats(cut.values, starts[rows] - starts[0], rows, quoted=(pieces - 3) // 2))
-    rows = np.flatnonzero(plain & (counts == 1))
+            tables.append(_awstats(text, rows, quotes, quoted))
+    rows = np.flatnonzero(plain & (counts == 0))
     if len(rows):
         tables.append(_native(lines.take(pa.array(rows)), rows))
     for table in tables:
         read[table["number"].to_numpy()] = True
     left = np.flatnonzero(~read)
     odd, refused = read_odd_lines(list(zip(left.tolist(), lines.take(pa.array(left)).to_pylist(), strict=True)))
-    found = pa.concat_tables([*tables, odd]).combine_chunks()
-    if len(tables) + bool(odd.num_rows) > 1:
-        found = found.take(pc.sort_indices(found["number"]))
-    return found, refused
+    return [table for table in (*tables, odd) if table.num_rows], refused
 
 
-def _awstats(values: pa.Array, starts: Numbers, rows: Numbers, quoted: int) -> pa.Table:
-    """Return the lines of a format with quoted fields; those that do not fit exactly are left out."""
+class _Text:
+    """The bytes of lines, and where blanks, quotes and ends of lines are in them.
 
-    def piece(place: int) -> pa.Array:
-        return values.take(pa.array(starts + place))
+    Parameters
+    ----------
+    lines
+        The lines. They are not copied.
+    """
 
-    good = np.ones(len(rows), dtype=bool)
-    for between in range(4, 2 * quoted + 2, 2):
-        good &= _mask(pc.equal(piece(between), " "))
-    good &= _mask(pc.equal(pc.ascii_rtrim_whitespace(piece(2 * quoted + 2)), ""))
-    words = [pc.split_pattern(piece(place), " ") for place in range(3)]
-    for one, count in zip(words, (_HEAD, _REQUEST, _MIDDLE), strict=True):
-        good &= np.asarray(one.value_lengths()) == count
-    if not good.all():
-        return _awstats(values, starts[good], rows[good], quoted) if good.any() else FIELDS.empty_table()
-    head, request, middle = (_columns(one, n) for one, n in zip(words, (_HEAD, _REQUEST, _MIDDLE), strict=True))
-    status, wire_bytes, tag, duration = middle[1:5]
-    local, ms, fits = _wall_times(head[3])
-    zone, zone_fits = _zones(head[4])
+    def __init__(self, lines: pa.Array) -> None:
+        _, offsets, data = lines.buffers()
+        self._data = data if data is not None else pa.py_buffer(b"")
+        self._places: dict[int, Numbers] = {}
+        self.bytes = np.frombuffer(self._data, np.uint8)
+        self.starts: Numbers = np.frombuffer(offsets, np.int32)[lines.offset : lines.offset + len(lines) + 1].astype(
+            np.int64
+        )
+
+    def places(self, character: int) -> Numbers:
+        """Return where a character is in the lines."""
+        if character not in self._places:
+            first = int(self.starts[0])
+            self._places[character] = np.flatnonzero(self.bytes[first : int(self.starts[-1])] == character) + first
+        return self._places[character]
+
+    def rows_with(self, character: int) -> Numbers:
+        """Return the number of the line of each place where a character is."""
+        found: Numbers = np.searchsorted(self.starts, self.places(character), side="right") - 1
+        return found
+
+    def cut(self, starts: Numbers, ends: Numbers) -> pa.Array:
+        """Return the texts between places, which follow each other."""
+        if not len(starts):
+            return pa.array([], pa.string())
+        # every other string of this array is a gap; no byte is copied before `take`
+        offsets = np.stack([starts, ends], axis=1).ravel().astype(np.int32)
+        both = pa.StringArray.from_buffers(len(offsets) - 1, pa.py_buffer(offsets), self._data)
+        return both.take(pa.array(np.arange(0, len(both), 2)))
+
+
+def _awstats(text: _Text, rows: Numbers, quotes: int, quoted: int) -> pa.Table:
+    """Return the lines of a format with quoted fields; those that do not fit exactly are left out.
+
+    Blanks are counted from the start of a line on: five before the request, two in it, five behind it.
+    """
+    blank = np.append(text.places(_BLANK), np.full(13, text.starts[-1] + 1))  # there is always a next one
+    quote = text.places(_QUOTE)
+    at = quote[np.searchsorted(quote, text.starts[rows])[:, None] + np.arange(quotes)]
+    space = blank[np.searchsorted(blank, text.starts[rows])[:, None] + np.arange(13)]
+    end = text.starts[rows + 1]
+    end = end - (text.bytes[end - 1] == _END)
+    good = (space[:, 4] == at[:, 0] - 1) & (space[:, 5] > at[:, 0]) & (space[:, 6] < at[:, 1])
+    good &= (space[:, 7] == at[:, 1] + 1) & (space[:, 11] == at[:, 2] - 1) & (at[:, -1] == end - 1)
+    for place in range(3, quotes - 1, 2):
+        good &= (at[:, place + 1] == at[:, place] + 2) & (text.bytes[at[:, place] + 1] == _BLANK)
+    good &= (space[:, :5] > np.column_stack([text.starts[rows], space[:, :4] + 1])).all(axis=1)  # no empty word
+    if not good.any():
+        return FIELDS.empty_table()
+    rows, at, space = rows[good], at[good], space[good]
+    status, wire_bytes, tag, duration = (text.cut(space[:, n] + 1, space[:, n + 1]) for n in range(7, 11))
+    local, ms, fits = _wall_times(text, space[:, 2] + 1, space[:, 3])
+    zone, zone_fits = _zones(text.cut(space[:, 3] + 1, space[:, 4]))
     fits &= zone_fits & _are_numbers(status, wire_bytes, duration)
-    fits &= _mask(pc.match_substring_regex(request[2], r"^HTTP/[0-9.]+$"))
-    fits &= _distinct(tag, lambda text: 0 < text.find(":") < len(text) - 1)
-    for ends in (head[5], middle[0], middle[5]):
-        fits &= _mask(pc.equal(ends, ""))
-    for needed in (*head[:3], request[0]):
-        fits &= _mask(pc.not_equal(needed, ""))
-    if not fits.all():
-        return _awstats(values, starts[fits], rows[fits], quoted) if fits.any() else FIELDS.empty_table()
-    first, none = piece(3), pa.repeat(NOTHING, len(rows))
+    fits &= _distinct(text.cut(space[:, 6] + 1, at[:, 1]), lambda version: _VERSION.fullmatch(version) is not None)
+    fits &= _distinct(tag, lambda word: 0 < word.find(":") < len(word) - 1)
+    fits &= space[:, 5] > at[:, 0] + 1
+    first, none = text.cut(at[:, 2] + 1, at[:, 3]), pa.repeat(NOTHING, len(rows))
     with_cvmfs = (ms >= 0) & (quoted == 3)
-    identity = _halves(first, with_cvmfs) if with_cvmfs.any() else first
     kind = pa.DictionaryArray.from_arrays(
         pa.array(np.where(with_cvmfs, 2, quoted - 2).astype(np.int32)), ["two", "three", "three with cvmfs"]
     )
-    return pa.table(
+    table = pa.table(
         [
             pa.array(rows),
             kind.dictionary_decode(),
-            head[0],
-            head[1],
+            text.cut(text.starts[rows], space[:, 0]),
+            text.cut(space[:, 0] + 1, space[:, 1]),
             pa.array(local + np.maximum(ms, 0)),
             zone,
-            request[0],
-            request[1],
-            *(pc.cast(numbers, pa.int64()) for numbers in (status, wire_bytes)),
+            text.cut(at[:, 0] + 1, space[:, 5]),
+            text.cut(space[:, 5] + 1, space[:, 6]),
+            _numbers(status, fits),
+            _numbers(wire_bytes, fits),
             tag,
-            pc.cast(duration, pa.int64()),
-            identity,
-            piece(5) if quoted == 2 else none,
+            _numbers(duration, fits),
+            _halves(first, with_cvmfs) if with_cvmfs.any() else first,
+            text.cut(at[:, 4] + 1, at[:, 5]) if quoted == 2 else none,
         ],
         schema=FIELDS,
     )
+    return table if fits.all() else table.filter(pa.array(fits))
 
 
 def _native(lines: pa.Array, rows: Numbers) -> pa.Table:
@@ -153,26 +194,37 @@ def _native(lines: pa.Array, rows: Numbers) -> pa.Table:
     )
 
 
-def _wall_times(texts: pa.Array) -> tuple[Numbers, Numbers, Mask]:
+def _wall_times(text: _Text, starts: Numbers, ends: Numbers) -> tuple[Numbers, Numbers, Mask]:
     """Return times such as ``[26/Nov/2026:19:18:33.123``: whole seconds in ms, their ms or -1, and what is a time."""
-    lengths = np.asarray(pc.binary_length(texts))
-    encoded = pc.utf8_slice_codeunits(texts, 0, 21).dictionary_encode()
-    known = [
-        (wall_ms(text[1:]) if text.startswith("[") and len(text) == 21 else None)
-        for text in encoded.dictionary.to_pylist()
-    ]
-    each = np.array([-1 if one is None else one for one in known], dtype=np.int64)
-    local = each[np.asarray(encoded.indices)]
-    fits = (local >= 0) & np.isin(lengths, (21, 25))
-    ms = np.full(len(local), -1, dtype=np.int64)
-    exact = np.flatnonzero(lengths == 25)
-    if len(exact):
-        rest = pc.utf8_slice_codeunits(texts.take(pa.array(exact)), 21)
-        right = _mask(pc.match_substring_regex(rest, r"^\.[0-9]{3}$"))
-        fits[exact[~right]] = False
-        digits = pc.utf8_slice_codeunits(rest.filter(pa.array(right)), 1)
-        ms[exact[right]] = np.asarray(pc.cast(digits, pa.int64()))
-    return local, ms, fits
+    lengths = ends - starts
+    fits = (lengths == _SECONDS) | (lengths == _MILLISECONDS)
+    fits &= text.bytes[starts] == _OPENING
+    minutes = text.cut(starts + 1, np.minimum(starts + 18, ends)).dictionary_encode()
+    known = [wall_ms(f"{one}:00") for one in minutes.dictionary.to_pylist()]
+    local = np.array([-1 if one is None else one for one in known], dtype=np.int64)[np.asarray(minutes.indices)]
+    fits &= local >= 0
+
+    def character(place: int) -> Numbers:
+        found: Numbers = text.bytes[np.minimum(starts + place, ends)].astype(np.int64)
+        return found
+
+    def digits(*places: int) -> Numbers:
+        number = np.zeros(len(starts), dtype=np.int64)
+        for place in places:
+            digit = character(place) - _ZERO
+            fits[used] &= ((digit >= 0) & (digit <= 9))[used]
+            number = 10 * number + digit
+        return number
+
+    used = np.ones(len(starts), dtype=bool)
+    seconds = digits(19, 20)
+    fits &= (character(18) == _COLON) & (seconds <= 60)
+    used = lengths == _MILLISECONDS
+    ms = np.full(len(starts), -1, dtype=np.int64)
+    if used.any():
+        ms[used] = digits(22, 23, 24)[used]
+        fits[used] &= (character(21) == _POINT)[used]
+    return local + 1000 * seconds, ms, fits
 
 
 def _zones(texts: pa.Array) -> tuple[pa.Array, Mask]:
@@ -204,6 +256,11 @@ def _are_numbers(*columns: pa.Array) -> Mask:
     for column in columns:
         good &= _mask(pc.match_substring_regex(column, _NUMBER))
     return good
+
+
+def _numbers(texts: pa.Array, fits: Mask) -> pa.Array:
+    """Return texts as numbers; those of lines that do not fit are 0."""
+    return pc.cast(texts if fits.all() else pc.if_else(pa.array(fits), texts, "0"), pa.int64())
 
 
 def _columns(words: pa.Array, count: int) -> list[pa.Array]:

@@ -2,39 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from frontierlab.rawlogs.personal import Pseudonyms, parse_frontier_id
+from frontierlab.rawlogs.personal import FrontierId, Pseudonyms, parse_frontier_id
 from frontierlab.rawlogs.squid.fields import NOTHING
 from frontierlab.schema import NAME, TIME
 from frontierlab.util.times import to_milliseconds
+
+_JOB = r"^\[(?P<taskid>[0-9]{1,18})_(?P<pandaid>[0-9]{1,18})\]?(?: |$)"
 
 __all__ = ["client_column", "identity_columns", "modified_column", "named", "worker_column"]
 
 
 def client_column(clients: pa.Array, pseudonyms: Pseudonyms) -> pa.Array:
     """Return the clients, each replaced once."""
-    return named(clients, [pseudonyms.host(text) for text in _different(clients)])
+    return named(clients, pseudonyms.host)
 
 
 def worker_column(idents: pa.Array) -> pa.Array:
     """Return the worker process of each line, which is logged where the ident stands; everything else is dropped."""
-    texts = _different(idents)
-    return named(idents, [text if text.startswith("kid") and text[3:].isdigit() else None for text in texts])
+    return named(idents, lambda text: text if text.startswith("kid") and text[3:].isdigit() else None)
 
 
 def identity_columns(identities: pa.Array, pseudonyms: Pseudonyms) -> dict[str, pa.Array]:
     """Return the columns ``taskid``, ``pandaid`` and ``agent`` of Frontier ids. Names of people are in none of them."""
-    encoded = identities.dictionary_encode()
-    found = [None if text == NOTHING else parse_frontier_id(text) for text in encoded.dictionary.to_pylist()]
-    agents = [None if one is None or one.taskid is not None else pseudonyms.scrubbed(one.agent) for one in found]
+    jobs = pc.extract_regex(identities, _JOB)  # nearly all: the others are taken apart one by one
+    taskid, pandaid = (pc.cast(pc.struct_field(jobs, name), pa.int64()) for name in ("taskid", "pandaid"))
+    encoded = pc.if_else(jobs.is_null(), identities, NOTHING).dictionary_encode()
+    texts = encoded.dictionary.to_pylist()
+    found = [FrontierId(NOTHING) if text == NOTHING else parse_frontier_id(text) for text in texts]
+    agents = [None if one.agent == NOTHING or one.taskid else pseudonyms.scrubbed(one.agent) for one in found]
+    agent = pa.array(agents, pa.string()).dictionary_encode().take(encoded.indices).cast(NAME)
     return {
-        "taskid": pa.array([one and one.taskid for one in found], pa.int64()).take(encoded.indices),
-        "pandaid": pa.array([one and one.pandaid for one in found], pa.int64()).take(encoded.indices),
-        "agent": named(identities, agents),
+        "taskid": pc.coalesce(taskid, pa.array([one.taskid for one in found], pa.int64()).take(encoded.indices)),
+        "pandaid": pc.coalesce(pandaid, pa.array([one.pandaid for one in found], pa.int64()).take(encoded.indices)),
+        "agent": agent,
     }
 
 
@@ -44,16 +50,11 @@ def modified_column(dates: pa.Array) -> pa.Array:
     return pa.array([_moment(text) for text in encoded.dictionary.to_pylist()], TIME).take(encoded.indices)
 
 
-def named(column: pa.Array, names: list[str | None]) -> pa.Array:
-    """Return a column of names: `names` has the one of each different text of `column`, in order of appearance."""
-    indices = np.asarray(column.dictionary_encode().indices)
-    encoded = pa.array(names, pa.string()).dictionary_encode()
-    return encoded.take(pa.array(indices)).cast(NAME)
-
-
-def _different(column: pa.Array) -> list[str]:
-    texts: list[str] = column.dictionary_encode().dictionary.to_pylist()
-    return texts
+def named(column: pa.Array, name_of: Callable[[str], str | None]) -> pa.Array:
+    """Return a column of names, each different text of `column` named once."""
+    encoded = column.dictionary_encode()
+    names = pa.array([name_of(text) for text in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
+    return names.take(encoded.indices).cast(NAME)
 
 
 def _moment(text: str) -> int | None:

@@ -227,14 +227,14 @@ class _Reader:
 
     def _parse(self, block: Block) -> _Parsed:
         lines = _lines_of(block.data)
-        fields, refused = read_lines(lines)
+        tables, refused = read_lines(lines)
         cut = {number - block.first for number in block.cut}
         if cut:  # the rest of such a line is gone, so that what was read of it is none
-            fields = fields.filter(pa.array(~np.isin(fields["number"].to_numpy(), list(cut))))
+            tables = [one.filter(pa.array(~np.isin(one["number"].to_numpy(), list(cut)))) for one in tables]
             refused = [one for one in refused if one[0] not in cut] + [(n, "a line that is too long") for n in cut]
         texts = lines.take(pa.array([number for number, _ in refused], pa.int64())).to_pylist()
         kept = [self.pseudonyms.scrubbed(text[:_SHOWN]).rstrip("\n").encode() for text in texts]
-        return _Parsed(block, len(lines), read_answers(fields, self.asked, self.pseudonyms), refused, kept)
+        return _Parsed(block, len(lines), read_answers(tables, self.asked, self.pseudonyms), refused, kept)
 
     def _count(self, parsed: _Parsed, file: Path) -> LineCounts:
         answers = parsed.answers

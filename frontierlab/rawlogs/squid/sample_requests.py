@@ -6,9 +6,9 @@ query soon after. A small model of a Squid, with lifetimes and faults, says whic
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from frontierlab.schema import MISSING_IOV
 
 __all__ = ["Answer", "SquidModel", "requests_of", "sql_of"]
 
-_REPEATS = 0.35  # of the geometric distribution: about two further requests for each query
+_REPEATS = 0.15  # of the geometric distribution: between five and six further requests for each query
 _SOON_MS = 20 * 60_000
 
 
@@ -33,7 +33,7 @@ class Answer(NamedTuple):
     duration: int
 
 
-def sql_of(row: pd.Series[Any]) -> str:
+def sql_of(row: Mapping[str, Any]) -> str:
     """Return COOL SQL for a row of the world's logs: of payloads, of the channels of a folder, or of the folders."""
     db, schema, node = row["db"], row["schema"], row["node_id"]
     if pd.isna(node):
@@ -63,16 +63,16 @@ def requests_of(world: World, rng: np.random.Generator) -> Iterator[pd.DataFrame
             rows[name] = rows[name].astype("Int64")
         rows = rows[rows["squid"].notna() & rows["schema"].notna()].reset_index(drop=True)
         rows["ms"] = rows["time"].astype("int64")
-        rows["url"] = [_url(row, urls) for _, row in rows.iterrows()]
+        rows["url"] = [_url(row, urls) for row in cast("list[dict[str, Any]]", rows.to_dict("records"))]
         repeats = rng.geometric(_REPEATS, len(rows)) - 1
         again = rows.loc[np.repeat(rows.index, repeats)].reset_index(drop=True)
         again["ms"] += rng.exponential(_SOON_MS, len(again)).astype("int64")
-        again["pandaid"] += rng.integers(1, 500, len(again))
+        again["pandaid"] += rng.integers(1, 50, len(again))
         again[["rejected", "disconn", "procerror"]] = False
         yield pd.concat([rows, again], ignore_index=True).sort_values("ms", kind="stable", ignore_index=True)
 
 
-def _url(row: pd.Series[Any], urls: dict[tuple[object, ...], str]) -> str:
+def _url(row: Mapping[str, Any], urls: dict[tuple[object, ...], str]) -> str:
     key = tuple(None if pd.isna(row[name]) else row[name] for name in ("db", "schema", "node_id", "tag_id"))
     key = (*key, row["since"], row["until"], row["sqlhash"] % 8)
     if key not in urls:

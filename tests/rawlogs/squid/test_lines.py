@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from frontierlab.rawlogs.squid.fast_lines import read_lines
+from frontierlab.rawlogs.squid import fast_lines
+from frontierlab.rawlogs.squid.fields import FIELDS
 from frontierlab.rawlogs.squid.odd_lines import LONGEST, read_odd_lines, wall_ms
 
 URL = "http://f.example.org:8000/atlr/Frontier/type=frontier_request:1:DEFAULT&encoding=BLOBzip5&p1=eNo_"
@@ -23,6 +24,15 @@ CVMFS = (
     f'10.0.0.1 - - [01/Oct/2026:12:00:00.250 +0000] "GET {URL} HTTP/1.0" 200 2048 TCP_HIT:HIER_NONE 3 "{ID} -" "-" "-"'
 )
 NATIVE = f"1790856000.250     30 10.0.0.1 TCP_MISS/200 2048 GET {URL} - HIER_DIRECT/10.9.8.7 text/xml"
+
+
+def read_lines(lines: pa.Array) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """The lines that were read in their order, and those that were not."""
+    tables, refused = fast_lines.read_lines(lines)
+    for table in tables:
+        numbers = table["number"].to_pylist()
+        assert numbers == sorted(numbers)
+    return pa.concat_tables([FIELDS.empty_table(), *tables]).sort_by("number"), refused
 
 
 def one(line: str) -> dict[str, object]:
