@@ -111,6 +111,23 @@ def test_every_version_is_read(tmp_path: Path, settings: Settings, version: str)
     assert plain(dataset.to_pandas(), columns) == truth(columns, world)
 
 
+@pytest.mark.parametrize("form", ["json", "logback"])
+def test_records_of_the_servlet_of_2025_are_read(tmp_path: Path, settings: Settings, form: str) -> None:
+    write_servlet_logs(WORLD, tmp_path / "logs", form=form)
+    dataset = read(tmp_path / "logs", settings)
+    frame = dataset.to_pandas()
+    asked = ["time", "db", "schema", "node_id", "nodefullpath", "tag_id", "since", "until", "querytime"]
+    assert plain(frame, asked) == truth(asked)
+    ran = frame[frame["outcome"] != "unknown"]
+    columns = [*asked, "disconn", "procerror", "dbtime", "fsize"]
+    assert not Counter(plain(ran, columns)) - Counter(truth(columns))
+    untold = frame[frame["outcome"] == "unknown"]
+    assert len(untold) == sum(map(bool, WORLD.logs()["cached"].to_pylist() + WORLD.logs()["rejected"].to_pylist()))
+    assert untold[["cached", "rejected", "dbtime"]].isna().all(axis=None)
+    lines = dataset.manifest.source["lines"]
+    assert lines["lines"] == lines["used"] + lines["continuations"]
+
+
 def test_lost_lines_and_killed_servlets_are_seen(tmp_path: Path, settings: Settings) -> None:
     write_servlet_logs(WORLD, tmp_path / "logs", lost=0.2, kills=2)
     frame = read(tmp_path / "logs", settings).to_pandas()

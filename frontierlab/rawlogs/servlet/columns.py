@@ -63,7 +63,8 @@ FLAGS_OF: dict[str, tuple[Outcome, ...]] = {
 """The outcomes for which a flag of the row is true.
 
 Only the first outcome of ``procerror`` is what Elasticsearch is known to flag so. The others are failures too, and
-would count as answers without a flag; the column ``outcome`` tells them apart.
+would count as answers without a flag; the column ``outcome`` tells them apart. All flags of ``unfinished`` and
+``unknown`` are null.
 """
 
 EXTRA_FIELDS: dict[str, str | None] = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Literal
 
-__all__ = ["Line", "Printed", "VERSIONS", "lines_of", "start_lines"]
+__all__ = ["Line", "Printed", "VERSIONS", "lines_of", "records_of", "start_lines"]
 
 VERSIONS = ("3.5", "3.13", "3.21", "3.27", "3.29", "3.30", "3.33", "3.42")
 """Versions that print differently from each other."""
@@ -112,6 +114,33 @@ def _released(when: int, threads: int, release: tuple[int, int]) -> list[Line]:
     if release < (3, 22):
         return []
     return [(when, "DB connection released" + f" remaining={threads - 1}" * (release >= (3, 29)))]
+
+
+def records_of(request: Printed, server: str, time: int, form: Literal["json", "logback"]) -> list[str]:
+    """Return the records that a servlet of 2025 logs of a request that began at `time`, in ms since the epoch."""
+    fields: dict[str, str] = {
+        "token": "frontier",
+        "requestURI": f"/atlr/Frontier{request.query}",
+        "requestQuery": "",
+        "startTime": str(time),
+        "query": request.sql,
+        "duration": str(request.querytime),
+    }
+    ran = request.outcome in ("served", "failed", "disconnected")
+    if ran:
+        fields |= {"queryTime": str(request.dbtime), "dbSize": str(request.size)}
+        error = {"failed": "ORA-01555: snapshot too old", "disconnected": "Broken pipe"}.get(request.outcome, "none")
+        fields |= {"dbError": error, "dbRows": str(request.size // 1_000), "dbDataTime": "0"}
+    if form == "logback":
+        moment = datetime.fromtimestamp((time + request.querytime) / 1000, UTC)
+        told = ", ".join(f"{name}={value}" for name, value in fields.items())
+        head = f"{moment:%Y-%m-%d %H:%M:%S},{moment.microsecond // 1000:03} INFO  [http-nio-8080-exec-1]"
+        return [f"{head} g.f.f.FrontierRequestFilter - Filter request completed!  {told} "]
+    record = {"level": "INFO", "logger": "gov.fnal.frontier.FrontierRequestFilter", "HOSTNAME": server, **fields}
+    lines = [json.dumps({"msg": "Filter request completed! ", **record})]
+    if ran:  # a second record repeats the first, with its numbers as numbers
+        lines.append(json.dumps({"msg": "Message with typed fields", **record, "durationMillisec": request.querytime}))
+    return lines
 
 
 def start_lines(version: str) -> list[str]:

@@ -21,6 +21,7 @@ from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS
 from frontierlab.rawlogs.servlet.heads import first_time
 from frontierlab.rawlogs.servlet.notes import notes_of
 from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, read_log
+from frontierlab.rawlogs.servlet.recorded import is_recorded
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
 from frontierlab.settings import Settings
 from frontierlab.storage.creating import creating
@@ -35,6 +36,7 @@ from frontierlab.util.times import format_time
 
 __all__ = ["begin_manifest", "find_servlet_logs", "read_servlet_logs"]
 
+_LOOKED_AT = 2_000  # lines at the beginning of a file that show what it is
 _WAIT = 0.2  # seconds between two reports of progress
 
 
@@ -132,12 +134,22 @@ def find_servlet_logs(paths: Paths) -> list[LogSet]:
         A path does not exist, no file was found, or none of them holds a line of a servlet near its beginning.
     """
     logs = find_logs(paths, lambda file: first_time(first_lines(file)))
-    if not any(first_time(first_lines(file, 2_000)) is not None for log in logs for file in log.files):
+    if not any(is_printed(log) or is_recorded(_first(log)) for log in logs):
         raise InvalidRequestError(
             f"No servlet log was found: the first lines of {', '.join(str(log.path) for log in logs[:5])} are not "
             "lines of a Frontier servlet. Such a line begins '<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> id=<n> '."
         )
     return logs
+
+
+def is_printed(log: LogSet) -> bool:
+    """Whether a log has lines that servlets print; a log with records alone has none."""
+    return any(first_time(first_lines(file, _LOOKED_AT)) is not None for file in log.files)
+
+
+def _first(log: LogSet) -> list[bytes]:
+    """Return the first lines of a log."""
+    return [line for file in log.files for line in first_lines(file, _LOOKED_AT)]
 
 
 def begin_manifest(
@@ -190,7 +202,10 @@ class _Work:
         folder = temporary_folder(self.target, number)
         host = next((host for part, host in self._hosts.items() if part in str(log.path)), None)
         with SliceWriter(folder, 0, LOG_SCHEMA) as writer:
-            reader = LogReader(writer, self._pseudonyms, self._catalogue, self._db_instances, host)
+            structured = not is_printed(log)
+            reader = LogReader(
+                writer, self._pseudonyms, self._catalogue, self._db_instances, host, structured=structured
+            )
             facts = read_log(log, reader, self.stop, self.meter.add)
         return commit_part(folder, self.target, number, [writer.outcome], self.manifest), facts
 

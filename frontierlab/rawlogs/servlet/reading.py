@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,9 +17,10 @@ from frontierlab.errors import Cancelled
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import LogSet
 from frontierlab.rawlogs.personal import Pseudonyms
-from frontierlab.rawlogs.servlet.requests import Grouper
+from frontierlab.rawlogs.servlet.recorded import RecordedLog
+from frontierlab.rawlogs.servlet.requests import Grouped, Grouper
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
-from frontierlab.rawlogs.servlet.scanning import Scanner
+from frontierlab.rawlogs.servlet.scanning import Messages, Scanner
 from frontierlab.storage.parts import SliceWriter
 
 __all__ = ["LogFacts", "LogReader", "read_log"]
@@ -83,6 +84,60 @@ def _counted(column: pa.ChunkedArray) -> Counter[str]:
     return Counter({str(one["values"] or "not logged"): one["counts"] for one in pc.value_counts(column).to_pylist()})
 
 
+class Source(Protocol):
+    """What makes rows of the blocks of one log."""
+
+    @property
+    def counts(self) -> LineCounts:
+        """What became of the lines."""
+
+    @property
+    def restarts(self) -> int:
+        """Number of restarts that were seen."""
+
+    @property
+    def stray(self) -> int:
+        """Number of late messages whose request had ended before."""
+
+    def read(self, block: Block, *, last: bool) -> Made:
+        """Return the rows of requests that are over; `last` says that it is the last block of its file."""
+
+    def finish(self) -> Made:
+        """Return the rows of all other requests."""
+
+
+class PrintedLog:
+    """A log of the lines that servlets print; a `Source`."""
+
+    def __init__(self, aside: SetAside, pseudonyms: Pseudonyms, host: str | None) -> None:
+        self.scanner = Scanner(aside)
+        self.grouper = Grouper(self.scanner)
+        self._maker = RowMaker(self.scanner, pseudonyms, host)
+        self.stray = 0
+
+    @property
+    def counts(self) -> LineCounts:
+        """What became of the lines."""
+        return self.scanner.counts
+
+    @property
+    def restarts(self) -> int:
+        """Number of restarts that were seen."""
+        return self.grouper.restarts
+
+    def read(self, block: Block, *, last: bool) -> Made:
+        """Return the rows of requests that are over."""
+        return self._made(self.grouper.add(self.scanner.read(block, last=last)))
+
+    def finish(self) -> Made:
+        """Return the rows of all other requests."""
+        return self._made(self.grouper.add(Messages.empty(), last=True))
+
+    def _made(self, grouped: Grouped) -> Made:
+        self.stray += grouped.stray
+        return self._maker.make(grouped.requests)
+
+
 class LogReader:
     """Makes rows of the blocks of one log, and writes them.
 
@@ -93,6 +148,8 @@ class LogReader:
     pseudonyms, catalogue, db_instances, host
         What replaces personal data; what names folders and tags; the instances whose queries are kept; the name of the
         log's machine, or None.
+    structured
+        Whether the log has the records of a servlet of 2025 instead of printed lines.
     """
 
     def __init__(
@@ -102,32 +159,24 @@ class LogReader:
         catalogue: Catalogue | None,
         db_instances: Sequence[str],
         host: str | None = None,
+        *,
+        structured: bool = False,
     ) -> None:
         self.writer = writer
         self.facts = LogFacts()
         self._aside = SetAside(pseudonyms.scrubbed)
-        self.scanner = Scanner(self._aside)
-        self.grouper = Grouper(self.scanner)
-        self._maker = RowMaker(self.scanner, pseudonyms, host)
+        kind: type[RecordedLog] | type[PrintedLog] = RecordedLog if structured else PrintedLog
+        self.source: Source = kind(self._aside, pseudonyms, host)
         self._catalogue, self._db_instances = catalogue, db_instances
         self._rows: list[pa.Table] = []
 
     def add(self, block: Block, *, last: bool) -> None:
         """Read a block; `last` says that it is the last one of its file."""
-        self._store(self._grouped(block, last=last))
-
-    def _grouped(self, block: Block, *, last: bool) -> Made:
-        grouped = self.grouper.add(self.scanner.read(block, last=last))
-        self.facts.stray += grouped.stray
-        return self._maker.make(grouped.requests)
+        self._store(self.source.read(block, last=last))
 
     def finish(self) -> LogFacts:
         """Write what is left; return what was seen."""
-        from frontierlab.rawlogs.servlet.scanning import Messages
-
-        grouped = self.grouper.add(Messages.empty(), last=True)
-        self.facts.stray += grouped.stray
-        self._store(self._maker.make(grouped.requests))
+        self._store(self.source.finish())
         self.flush()
         return self.facts
 
@@ -137,8 +186,8 @@ class LogReader:
             rows = pa.concat_tables(self._rows).unify_dictionaries().combine_chunks()
             self._rows = []
             self.writer.write(rows)
-        self.facts.lines = self.scanner.counts
-        self.facts.restarts = self.grouper.restarts
+        self.facts.lines = self.source.counts
+        self.facts.restarts, self.facts.stray = self.source.restarts, self.source.stray
 
     def _store(self, made: Made) -> None:
         done = make_dataset_rows(made.rows, self._db_instances, self._catalogue, LOG_SCHEMA)

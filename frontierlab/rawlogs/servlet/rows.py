@@ -23,7 +23,7 @@ from frontierlab.rawlogs.servlet.scanning import Scanner
 from frontierlab.rawlogs.servlet.starts import Start, StartReader
 from frontierlab.schema import NAME, TIME, arrow_schema, extra_columns
 
-__all__ = ["LOG_SCHEMA", "Made", "RowMaker"]
+__all__ = ["LOG_SCHEMA", "Made", "RowMaker", "error_of", "table_of"]
 
 LOG_SCHEMA = arrow_schema(extra_columns(EXTRA_FIELDS))
 """The Arrow schema of the rows of servlet logs."""
@@ -71,6 +71,11 @@ class Made:
     requests: int
     left_out: Counter[str]
 
+    @classmethod
+    def none(cls) -> Made:
+        """Return no rows."""
+        return cls(_BEFORE_NAMES.empty_table(), 0, Counter())
+
 
 class RowMaker:
     """Makes rows of the requests of one log.
@@ -94,7 +99,7 @@ class RowMaker:
     def make(self, requests: Requests) -> Made:
         """Return the rows of some requests, in their order."""
         if not len(requests):
-            return Made(_BEFORE_NAMES.empty_table(), 0, Counter())
+            return Made.none()
         table = _Requests(requests)
         starts: list[Start | None] = [None] * len(requests)
         for number, text in table.texts(Kind.START):
@@ -102,11 +107,10 @@ class RowMaker:
         asked, left_out = self._asked(table, starts)
         row_of = np.array([number for number, _, _, _ in asked], np.int64)
         payload = np.array([place for _, place, _, _ in asked], np.int64)
-        rows = _Rows(table, row_of, payload)
-        columns = rows.measured() | self._of_requests(table, starts, row_of)
-        columns |= _of_queries([(query, number) for _, _, query, number in asked])
-        arrays = [_array(columns[field.name], field.type) for field in _BEFORE_NAMES]
-        return Made(pa.Table.from_arrays(arrays, schema=_BEFORE_NAMES), len(requests), left_out)
+        measured = _Rows(table, row_of, payload).measured()
+        columns = measured | self._of_requests(table, starts, row_of)
+        rows = table_of(columns, [(query, number) for _, _, query, number in asked])
+        return Made(rows, len(requests), left_out)
 
     def _asked(
         self, table: _Requests, starts: Sequence[Start | None]
@@ -253,12 +257,13 @@ class _Rows:
         dbtime = np.where(by_clock, ended - began, dbtime)
         dbtime = np.where((dbtime < 0) & idle & (outcome != Outcome.NOT_MODIFIED), 0, dbtime)
         size = self._values(Kind.ROWS, messages.second)
+        untold = np.isin(outcome, (Outcome.UNFINISHED, Outcome.UNKNOWN))
         of = self._row_of
         kept = messages.kind == Kind.KEEPALIVE
         return {
             "outcome": _named(OUTCOMES, outcome),
             "error": error,
-            **{flag: np.isin(outcome, of_flag) for flag, of_flag in FLAGS_OF.items()},
+            **{flag: pa.array(np.isin(outcome, told), mask=untold) for flag, told in FLAGS_OF.items()},
             "payload": self._payload,
             "querytime": _null(table.last(Kind.STOP, messages.second)[of]),
             "dbtime": _null(dbtime),
@@ -288,7 +293,7 @@ class _Rows:
                 (aborted if gone else failed)[rows[0]] |= rows[0] >= 0
             for row in rows:
                 if row >= 0 and error[row] is None:
-                    error[row] = _error(text)
+                    error[row] = error_of(text)
         answered = self._values(Kind.ROWS, messages.second) >= 0
 
         def has(*kinds: Kind) -> NDArray[np.bool_]:
@@ -324,7 +329,7 @@ def _is_abort(text: bytes) -> bool:
     return _ABORTED in (trace.partition(b"\n")[0] or text)
 
 
-def _error(text: bytes) -> str | None:
+def error_of(text: bytes) -> str | None:
     """Return Oracle's number of an error, or the class of the exception; nothing that could be personal."""
     head = text[:4_000]
     found = _ORACLE.search(head)
@@ -343,6 +348,13 @@ def _from_url(start: Start | None) -> list[bytes]:
     except RequestUrlError:
         return []
     return [sql.encode("utf-8", "surrogatepass") for sql in request.sql]
+
+
+def table_of(columns: dict[str, Any], asked: Sequence[tuple[Asked, int]]) -> pa.Table:
+    """Return rows from their columns, and from what was asked, with the hash of its SQL."""
+    columns = columns | _of_queries(asked)
+    arrays = [_array(columns[field.name], field.type) for field in _BEFORE_NAMES]
+    return pa.Table.from_arrays(arrays, schema=_BEFORE_NAMES)
 
 
 def _of_queries(asked: Sequence[tuple[Asked, int]]) -> dict[str, Any]:

@@ -25,7 +25,8 @@ Mask = NDArray[np.bool_]
 
 _NAME = 80  # longest name of a server
 _ZONE = 24  # longest name of a time zone
-_HEADS = (8, 24, 64)  # bytes by which messages are told apart: if few do not tell, more
+_HEADS = (8, 12, 24, 64)  # bytes by which messages are told apart: if few do not tell, more
+_LONGER = {width: {prefix[:width] for prefix, _ in PREFIXES if len(prefix) > width} for width in _HEADS}
 _UNCLEAR = -1
 _REMEMBERED = 100_000  # beginnings of messages
 _TAIL = 112  # bytes behind the end of a block that windows may reach
@@ -218,8 +219,7 @@ class Scanner:
         """Return the kind of messages that begin so; `_UNCLEAR` if a longer beginning can tell them apart."""
         kind = self._kinds.get(head)
         if kind is None:
-            longer = len(head) == width < _HEADS[-1] and any(prefix.startswith(head) for prefix, _ in PREFIXES)
-            kind = _UNCLEAR if longer else int(kind_of(head))
+            kind = _UNCLEAR if head in _LONGER[width] else int(kind_of(head))
             if len(self._kinds) < _REMEMBERED:
                 self._kinds[head] = kind
         return kind

@@ -18,7 +18,7 @@ import pyarrow as pa
 from frontierlab.errors import InvalidRequestError
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.request_urls import encode_p1
-from frontierlab.rawlogs.servlet.printing import VERSIONS, Printed, lines_of, start_lines
+from frontierlab.rawlogs.servlet.printing import VERSIONS, Printed, lines_of, records_of, start_lines
 from frontierlab.sample.world.draws import HASHES, MISSING, Columns
 from frontierlab.sample.world.folders import DATABASES, FOLDERS
 from frontierlab.sample.world.names import NAMES
@@ -35,6 +35,7 @@ def write_servlet_logs(
     folder: str | os.PathLike[str],
     *,
     version: str = "3.42",
+    form: Literal["printed", "json", "logback"] = "printed",
     verbosity: int = 1,
     zone: str = "UTC",
     reloads: int = 0,
@@ -60,6 +61,9 @@ def write_servlet_logs(
     version
         Version of the servlet, such as those in `frontierlab.rawlogs.servlet.printing.VERSIONS`. What an old one does
         not print is missing: before 3.12 nothing tells of answers from the cache, before 3.25 nothing of rejections.
+    form
+        ``printed`` lines; or the records of a servlet of 2025, as ``json`` or in lines of ``logback``. Records name
+        nobody who asked, and only that a request had no query of the database, not why.
     verbosity
         From 2 on, lines have the place in the servlet's source.
     zone
@@ -98,12 +102,19 @@ def write_servlet_logs(
         machines.setdefault(server.split(".", 1)[1], []).append(number)
     columns = _sorted(world)
     style = _Style(version, verbosity, ZoneInfo(zone), lost, noise, with_url)
+    if form != "printed" and not with_url:
+        raise InvalidRequestError("Records hold the whole request: with_url=False is for printed lines.")
     written = []
     for machine, servers in machines.items():
         path = Path(folder) / machine / "catalina.out"
         path.parent.mkdir(parents=True, exist_ok=True)
         rows = np.flatnonzero(np.isin(columns["frontierserver"], servers))
-        _write(path, _printed(columns, rows, servers, style, reloads, kills), len(rows), files, compression)
+        lines = (
+            _printed(columns, rows, servers, style, reloads, kills)
+            if form == "printed"
+            else _recorded(columns, rows, style, form)
+        )
+        _write(path, lines, len(rows), files, compression)
         written.append(path)
     return written
 
@@ -199,6 +210,14 @@ def _printed(
         if draws[place, 2] < style.noise:
             yield f"{_NOISE}\n"
     yield from machine.until(None)
+
+
+def _recorded(c: Columns, rows: np.ndarray[Any, Any], style: _Style, form: Literal["json", "logback"]) -> Iterator[str]:
+    """Yield the records of one machine."""
+    for place, row in enumerate(rows.tolist()):
+        server = NAMES["frontierserver"][int(c["frontierserver"][row])]
+        for record in records_of(_request(c, row, place, style), server, int(c["@timestamp"][row]), form):
+            yield f"{record}\n"
 
 
 def _begin(machine: _Machine, server: str, time: int) -> None:
