@@ -135,7 +135,7 @@ class _Pieces:
 
 
 def _plain(data: bytes) -> bytes:
-    if b"\r\n" in data:
+    if b"\r" in data:
         data = data.replace(b"\r\n", b"\n")
     return data.translate(None, b"\0") if b"\0" in data else data
 

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
+from hashlib import blake2b
 from typing import NamedTuple
 
-from frontierlab.rawlogs.cool_sql import CoolQuery, CoolReader
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from frontierlab.rawlogs.cool_sql import CoolQuery, read_cool_sql
+from frontierlab.rawlogs.servlet.texts import Texts, numbers
 from frontierlab.rawlogs.sql_text import sql_hash
 
-__all__ = ["Asked", "QueryReader"]
+__all__ = ["Asked", "AskedAll", "NO_WIDTH", "QueryReader"]
+
+Integers = NDArray[np.int64]
 
 _SPLIT = b"IOV_SINCE<="
 _LONG = re.compile(rb"(?<![\w.])(\d{3,19})(?![\w.])")
 _MOST = 2**63 - 1
 _OTHERS = (1_234_567, 7_654_321)
-_HEADS, _PATTERNS, _TEXTS = 5_000, 20_000, 4_000  # that are remembered; a text has about 2 kB
+_PATTERNS, _TEXTS = 5_000, 4_000  # that are remembered; a text has about 2 kB
+_NONE = -1
+NO_WIDTH = -(2**62)
+"""The width of an IOV that has none."""
 
 
 class Asked(NamedTuple):
@@ -35,95 +47,175 @@ class Asked(NamedTuple):
 
 
 class _Pattern(NamedTuple):
-    """What all texts ask for that differ in their long numbers alone, and which of these numbers are which.
+    """What all texts ask for that differ in the numbers of the IOV alone.
 
-    ``roles`` has for each number 0, the beginning of the IOV, or 1, its end.
+    Parameters
+    ----------
+    asked
+        What one of them asks for.
+    pieces
+        The rest of the texts, from the first limit of the IOV on, without these numbers.
+    roles
+        For each number 0, the beginning of the IOV, or 1, its end.
     """
 
     asked: Asked
+    pieces: tuple[bytes, ...]
     roles: tuple[int, ...]
-    since: int
-    until: int
+
+
+@dataclass(frozen=True)
+class AskedAll:
+    """What many texts ask for.
+
+    Parameters
+    ----------
+    asked
+        Different answers.
+    codes
+        The number of the answer of each text.
+    since, until, width
+        The IOV of each text, instead of the one in its answer; `NO_WIDTH` where there is none.
+    hashes
+        The hash of each text.
+    """
+
+    asked: list[Asked]
+    codes: Integers
+    since: Integers
+    until: Integers
+    width: Integers
+    hashes: Integers
+
+    def take(self, which: NDArray[np.bool_]) -> AskedAll:
+        """Return what some of the texts ask for."""
+        columns = (values[which] for values in (self.codes, self.since, self.until, self.width, self.hashes))
+        return AskedAll(self.asked, *columns)
 
 
 class QueryReader:
     """Reads SQL texts. Most differ from an earlier one in the numbers of the IOV alone, which are at their end.
 
     Texts are told apart by everything before the first limit of the IOV, and by what is left of the rest without its
-    long numbers; only for a new combination `CoolReader` is asked.
+    numbers; only for a new combination is the text parsed.
     """
 
     def __init__(self) -> None:
-        self._cool = CoolReader()
-        self._heads: dict[bytes, int] = {}
-        self._patterns: dict[tuple[int | bytes, ...], _Pattern] = {}
+        self._patterns: dict[tuple[bytes, ...], _Pattern | None] = {}
+        self._roles: dict[tuple[bytes, ...], tuple[int, ...]] = {}
         self._texts: dict[bytes, Asked] = {}
 
     def read(self, text: bytes) -> Asked:
-        """Return what a text asks for."""
-        place = text.find(_SPLIT)
-        if place < 0:
-            return self._known(text)
-        pieces = _LONG.split(text[place:])
-        numbers = pieces[1::2]
-        key = (self._head(text[:place]), *pieces[::2])
-        pattern = self._patterns.get(key)
-        if pattern is None:
-            return self._first(text, key, numbers)
-        pair = numbers[pattern.since], numbers[pattern.until]
-        if numbers != [pair[role] for role in pattern.roles]:
-            return self._known(text)
-        since, until = int(pair[0]), int(pair[1])
-        if since > until or until > _MOST:
-            return self._known(text)
-        return pattern.asked._replace(since=since, until=until, width=until - since)
-
-    def _head(self, head: bytes) -> int:
-        number = self._heads.get(head)
-        if number is None:
-            if len(self._heads) >= _HEADS:
-                self._heads.clear()
-                self._patterns.clear()
-            number = self._heads[head] = len(self._heads)
-        return number
-
-    def _first(self, text: bytes, key: tuple[int | bytes, ...], numbers: list[bytes]) -> Asked:
-        """Read a text of a new pattern, and remember which of its numbers are the IOV, if that is certain."""
-        asked = self._known(text)
-        ends = [str(asked.since).encode(), str(asked.until).encode()]
-        # only where each of the numbers is an end of the IOV, so that no other value can hide among them
-        if asked.not_cool is None and ends[0] != ends[1] and set(numbers) == set(ends):
-            roles = tuple(ends.index(number) for number in numbers)
-            if self._confirmed(text, key, roles, asked):
-                if len(self._patterns) >= _PATTERNS:
-                    self._patterns.clear()
-                self._patterns[key] = _Pattern(asked, roles, roles.index(0), roles.index(1))
-        return asked
-
-    def _confirmed(self, text: bytes, key: tuple[int | bytes, ...], roles: tuple[int, ...], asked: Asked) -> bool:
-        """Whether the text with two other numbers asks for these, and for nothing else that is new."""
-        head = text[: text.find(_SPLIT)]
-        others = [str(number).encode() for number in _OTHERS]
-        numbers = [*(others[role] for role in roles), b""]
-        body = b"".join(bytes(piece) + number for piece, number in zip(key[1:], numbers, strict=True))
-        since, until = _OTHERS
-        return self._slowly(head + body) == asked._replace(since=since, until=until, width=until - since)
-
-    def _known(self, text: bytes) -> Asked:
+        """Return what one text asks for."""
         asked = self._texts.get(text)
         if asked is None:
             if len(self._texts) >= _TEXTS:
                 self._texts.clear()
-            asked = self._texts[text] = self._slowly(text)
+            asked = self._texts[text] = _slowly(text)
         return asked
 
-    def _slowly(self, text: bytes) -> Asked:
-        return _asked(self._cool.read(text.decode("utf-8", "backslashreplace")))
+    def read_all(self, array: pa.LargeBinaryArray) -> AskedAll:
+        """Return what many texts ask for: the same as `read` of each, but done for many at once."""
+        texts = Texts(array)
+        place = texts.find(_SPLIT)
+        place = np.where(place < 0, texts.end, place)
+        heads = texts.cut(texts.begin, place).dictionary_encode()
+        code = heads.indices.to_numpy().astype(np.int64)
+        examples = np.zeros(len(heads.dictionary), np.int64)
+        examples[code[::-1]] = np.arange(len(code) - 1, -1, -1)
+        patterns = [self._pattern(texts[k], int(place[k] - texts.begin[k])) for k in examples.tolist()]
+        asked: list[Asked] = []
+        codes = np.full(len(texts), _NONE, np.int64)
+        since, until = np.full(len(texts), _NONE, np.int64), np.full(len(texts), _NONE, np.int64)
+        alike: dict[tuple[tuple[bytes, ...], tuple[int, ...]], list[int]] = {}
+        number_of = np.full(len(patterns), _NONE, np.int64)
+        for number, pattern in enumerate(patterns):
+            if pattern is not None:
+                number_of[number] = len(asked)
+                asked.append(pattern.asked)
+                alike.setdefault((pattern.pieces, pattern.roles), []).append(number)
+        for (pieces, roles), numbers_ in alike.items():
+            rows = np.flatnonzero(np.isin(code, numbers_))
+            fits, pair = _fitting(texts, place[rows], pieces, roles, rows)
+            codes[rows[fits]] = number_of[code[rows[fits]]]
+            since[rows[fits]], until[rows[fits]] = pair[0][fits], pair[1][fits]
+        width = until - since
+        for k in np.flatnonzero(codes < 0).tolist():
+            one = self.read(texts[k])
+            codes[k], since[k], until[k] = len(asked), one.since, one.until
+            width[k] = NO_WIDTH if one.width is None else one.width
+            asked.append(one)
+        return AskedAll(asked, codes, since, until, width, _hashes(array))
+
+    def _pattern(self, text: bytes, place: int) -> _Pattern | None:
+        """Return the pattern of a text; None if its IOV is not certain, so that each text is read by itself."""
+        pieces = _LONG.split(text[place:])
+        key = (text[:place], *pieces[::2])
+        if key in self._patterns:
+            return self._patterns[key]
+        if len(self._patterns) >= _PATTERNS:
+            self._patterns.clear()
+            self._roles.clear()
+        asked = self.read(text)
+        ends = [str(asked.since).encode(), str(asked.until).encode()]
+        roles: tuple[int, ...] | None = None
+        # only where each of the numbers is an end of the IOV, so that no other value can hide among them
+        if asked.not_cool is None and set(pieces[1::2]) == set(ends):
+            if ends[0] == ends[1]:  # which number is which was told by another text
+                if (roles := self._roles.get(key[1:])) is None:
+                    return None
+            else:
+                roles = self._roles[key[1:]] = tuple(ends.index(number) for number in pieces[1::2])
+        self._patterns[key] = None if roles is None else self._confirmed(text, place, pieces, roles, asked)
+        return self._patterns[key]
 
     @staticmethod
-    def hash(text: bytes) -> int:
-        """Return the hash of a text, for the column ``sqlhash``."""
-        return sql_hash(text.decode("utf-8", "backslashreplace"))
+    def _confirmed(
+        text: bytes, place: int, pieces: list[bytes], roles: tuple[int, ...], asked: Asked
+    ) -> _Pattern | None:
+        others = [*(str(_OTHERS[role]).encode() for role in roles), b""]
+        other = text[:place] + b"".join(piece + number for piece, number in zip(pieces[::2], others, strict=True))
+        since, until = _OTHERS
+        # with two other numbers, the text must ask for these, and for nothing else that is new
+        if _slowly(other) != asked._replace(since=since, until=until, width=until - since):
+            return None
+        return _Pattern(asked, tuple(pieces[::2]), roles)
+
+
+def _fitting(
+    texts: Texts, at: Integers, pieces: tuple[bytes, ...], roles: tuple[int, ...], rows: Integers
+) -> tuple[NDArray[np.bool_], list[Integers]]:
+    """Return which texts have the pieces from these places on, with one pair of numbers between them, and the pairs."""
+    fits = np.ones(len(rows), bool)
+    pair: list[Integers | None] = [None, None]
+    for piece, role in zip(pieces, [*roles, None], strict=True):
+        fits &= texts.has_at(at, piece)
+        at = at + len(piece)
+        if role is None:
+            break
+        value, at = numbers(texts.view, at)
+        known = pair[role]
+        if known is None:
+            pair[role] = value
+        else:
+            fits &= known == value
+        fits &= value >= 100  # shorter numbers belong to the pieces
+    since, until = (value if value is not None else np.zeros(len(rows), np.int64) for value in pair)
+    fits &= (at == texts.end[rows]) & (since <= until)
+    return fits, [since, until]
+
+
+def _hashes(array: pa.LargeBinaryArray) -> Integers:
+    """Return the hashes of texts, as `frontierlab.rawlogs.sql_hash` of each."""
+    texts = array.to_pylist()
+    if not b"".join(texts).isascii():
+        return np.array([sql_hash(text.decode("utf-8", "backslashreplace")) for text in texts], np.int64)
+    digests = b"".join([blake2b(text, digest_size=8).digest() for text in texts])
+    return np.frombuffer(digests, ">i8").astype(np.int64)
+
+
+def _slowly(text: bytes) -> Asked:
+    return _asked(read_cool_sql(text.decode("utf-8", "backslashreplace")))
 
 
 def _asked(query: CoolQuery) -> Asked:

@@ -14,12 +14,15 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
 from frontierlab.errors import RequestUrlError
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
-from frontierlab.rawlogs.servlet.queries import Asked, QueryReader
+from frontierlab.rawlogs.servlet.queries import QueryReader
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, error_of, table_of
 
 __all__ = ["RecordedLog", "is_recorded"]
@@ -121,21 +124,19 @@ class RecordedLog:
     def _made(self, records: list[_Record]) -> Made:
         if not records:
             return Made.none()
-        asked: list[tuple[Asked, int]] = []
         rows: list[tuple[_Record, int]] = []
+        texts: list[bytes] = []
         left_out: Counter[str] = Counter()
         for record in records:
-            texts = _sql(record.fields)
-            if not texts:
-                left_out["a request whose query is not in the log"] += 1
-            for place, text in enumerate(texts):
-                found = self._queries.read(text)
-                if found.not_cool is not None:
-                    left_out["not a query of COOL"] += 1
-                    continue
-                asked.append((found, self._queries.hash(text)))
-                rows.append((record, place))
-        return Made(table_of(self._columns(rows), asked), len(records), left_out)
+            found = _sql(record.fields)
+            left_out["a request whose query is not in the log"] += not found
+            texts += found
+            rows += [(record, place) for place in range(len(found))]
+        asked = self._queries.read_all(pa.array(texts, pa.large_binary()))
+        cool = np.array([one.not_cool is None for one in asked.asked], bool)[asked.codes]
+        left_out["not a query of COOL"] = int((~cool).sum())
+        rows = [row for row, one in zip(rows, cool.tolist(), strict=True) if one]
+        return Made(table_of(self._columns(rows), asked.take(cool)), len(records), +left_out)
 
     def _columns(self, rows: list[tuple[_Record, int]]) -> dict[str, Any]:
         """Return the columns of rows; what records do not say is null."""

@@ -86,6 +86,19 @@ class _Server:
         if len(self.started) > 8 * _BACK:
             self.started = {one for one in self.started if one > self.highest - 2 * _BACK}
 
+    def goes_on(self, requests: Integers) -> bool:
+        """Note many starts, if none of them can tell of a restart; otherwise return False, and note nothing."""
+        highest = np.maximum.accumulate(np.maximum(requests, self.highest))
+        known = np.fromiter(self.started, np.int64, len(self.started))
+        if (requests < highest - _BACK).any() or len(np.unique(requests)) < len(requests):
+            return False
+        if np.isin(requests, known).any():
+            return False
+        self.highest = int(highest[-1])
+        self.started.update(requests[requests > self.highest - 2 * _BACK].tolist())
+        self.started = {one for one in self.started if one > self.highest - 2 * _BACK}
+        return True
+
 
 class Grouped:
     """What a step of grouping gave: whole requests, and how many late messages had no request any more."""
@@ -132,13 +145,13 @@ class Grouper:
         kept = ~np.repeat(over, np.diff(whole.first))
         waiting = np.flatnonzero(kept)
         waiting = waiting[np.argsort(messages.place[waiting], kind="stable")]
-        self._waiting, self._generations = messages.take(waiting), generations[waiting]
+        self._waiting, self._generations = messages.take(waiting).compact(), generations[waiting]
         stray = over & ((whole.kinds & ~sum(1 << kind for kind in AFTER_STOP)) == 0)
         return Grouped(_chosen(whole, over & ~stray), int(np.diff(whole.first)[stray].sum()))
 
     def _generations_of(self, new: Messages) -> Integers:
         """Return for each message how often its server was seen to restart before; only few messages tell of that."""
-        told = (new.kind == Kind.START) | (new.kind == Kind.INITIALIZING) | (new.kind == Kind.SERVER)
+        told = (new.kind == Kind.INITIALIZING) | (new.kind == Kind.SERVER) | self._restarting(new)
         changes: dict[int, tuple[list[int], list[int]]] = {}
         for k in np.flatnonzero(told).tolist():
             number, kind = int(new.server[k]), int(new.kind[k])
@@ -161,10 +174,22 @@ class Grouper:
             generations[of] = np.array(values)[np.searchsorted(places, of, side="right") - 1]
         return generations
 
+    def _restarting(self, new: Messages) -> Mask:
+        """Return the start lines that must be looked at one by one; those of servers that plainly go on are noted."""
+        starts = new.kind == Kind.START
+        for number in np.unique(new.server[starts]).tolist():
+            of = starts & (new.server == number)
+            begins = np.any((new.server == number) & ((new.kind == Kind.INITIALIZING) | (new.kind == Kind.SERVER)))
+            if not begins and self._servers.setdefault(number, _Server()).goes_on(new.request[of]):
+                starts &= ~of
+        return starts
+
     def _init(self, number: int, server: _Server, new: Messages, k: int) -> None:
         """Note what a servlet says when it begins; the server's name comes after the first line."""
         if new.kind[k] == Kind.INITIALIZING:
-            self._version = (new.text[k] or b"").rpartition(b" ")[2].decode("ascii", "backslashreplace")
+            self._version = (
+                new.texts_of(np.array([k]))[0].as_py().rpartition(b" ")[2].decode("ascii", "backslashreplace")
+            )
             self._unnamed += 1
         if self._unnamed and self._scanner.servers.names[number] != NOT_SET:
             self._unnamed -= 1

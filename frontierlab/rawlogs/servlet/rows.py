@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +17,11 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
 from frontierlab.rawlogs.servlet.messages import Kind, bits
-from frontierlab.rawlogs.servlet.queries import Asked, QueryReader
+from frontierlab.rawlogs.servlet.queries import NO_WIDTH, AskedAll, QueryReader
 from frontierlab.rawlogs.servlet.requests import Requests
 from frontierlab.rawlogs.servlet.scanning import Scanner
 from frontierlab.rawlogs.servlet.starts import Start, StartReader
+from frontierlab.rawlogs.servlet.texts import Texts
 from frontierlab.schema import NAME, TIME, arrow_schema, extra_columns
 
 __all__ = ["LOG_SCHEMA", "Made", "RowMaker", "error_of", "table_of"]
@@ -101,56 +102,59 @@ class RowMaker:
         if not len(requests):
             return Made.none()
         table = _Requests(requests)
-        starts: list[Start | None] = [None] * len(requests)
-        for number, text in table.texts(Kind.START):
-            starts[number] = self._starts.read(text)
-        asked, left_out = self._asked(table, starts)
-        row_of = np.array([number for number, _, _, _ in asked], np.int64)
-        payload = np.array([place for _, place, _, _ in asked], np.int64)
+        which, texts = table.texts(Kind.START)
+        starts = self._starts.read_all(texts)
+        start_of = np.full(len(requests), _NONE, np.int64)
+        start_of[which] = np.arange(len(which))
+        row_of, payload, asked, left_out = self._asked(table, start_of)
         measured = _Rows(table, row_of, payload).measured()
-        columns = measured | self._of_requests(table, starts, row_of)
-        rows = table_of(columns, [(query, number) for _, _, query, number in asked])
-        return Made(rows, len(requests), left_out)
+        columns = measured | self._of_requests(table, starts, start_of, row_of)
+        return Made(table_of(columns, asked), len(requests), left_out)
 
-    def _asked(
-        self, table: _Requests, starts: Sequence[Start | None]
-    ) -> tuple[list[tuple[int, int, Asked, int]], Counter[str]]:
-        """Return for each row its request, payload, what was asked, and the hash of the SQL."""
-        asked: list[tuple[int, int, Asked, int]] = []
+    def _asked(self, table: _Requests, start_of: Integers) -> tuple[Integers, Integers, AskedAll, Counter[str]]:
+        """Return for each row its request, its payload and what was asked; and what is no row."""
+        of, texts = table.texts(Kind.SQL)
+        lines = Texts(texts)
+        whole = lines.view[np.maximum(lines.end - 1, 0)] == ord("]")
+        broken = np.bincount(of, ~whole, len(table.requests)) > 0  # lines of the log are missing
+        place = np.arange(len(of)) - np.searchsorted(of, of)
+        queries = lines.cut(lines.begin + len(b"SQL ["), np.where(whole, lines.end - 1, lines.end))
+        kept = ~broken[of]
+        of, place, queries = of[kept], place[kept], queries.filter(pa.array(kept))
         left_out: Counter[str] = Counter()
-        read, hashed = self._queries.read, self._queries.hash
-        texts: dict[int, list[bytes]] = {}
-        for number, text in table.texts(Kind.SQL):
-            texts.setdefault(number, []).append(text)
-        for number, start in enumerate(starts):
-            logged = texts.get(number)
-            if logged is None or not all(text.endswith(b"]") for text in logged):
-                queries = _from_url(start)  # lines of the log are missing
-            else:
-                queries = [text[5:-1] for text in logged]
-            for place, query in enumerate(queries):
-                found = read(query)
-                if found.not_cool is None:
-                    asked.append((number, place, found, hashed(query)))
-                else:
-                    left_out["not a query of COOL"] += 1
-            if not queries:
-                left_out[table.without_query(number)] += 1
-        return asked, left_out
+        without = np.bincount(of, minlength=len(table.requests)) == 0
+        found: list[tuple[int, int, bytes]] = []
+        for number in np.flatnonzero(without).tolist():
+            urls = _from_url(table.start(start_of, number, self._starts))
+            found += [(number, count, query) for count, query in enumerate(urls)]
+            left_out[table.without_query(number)] += not urls
+        if found:
+            of = np.append(of, [number for number, _, _ in found])
+            place = np.append(place, [count for _, count, _ in found])
+            queries = pa.concat_arrays([queries, pa.array([query for _, _, query in found], pa.large_binary())])
+            order = np.argsort(of, kind="stable")
+            of, place, queries = of[order], place[order], queries.take(pa.array(order))
+        asked = self._queries.read_all(queries)
+        cool = np.array([one.not_cool is None for one in asked.asked], bool)[asked.codes]
+        left_out["not a query of COOL"] = int((~cool).sum())
+        return of[cool], place[cool], asked.take(cool), +left_out
 
-    def _of_requests(self, table: _Requests, starts: Sequence[Start | None], row_of: Integers) -> dict[str, Any]:
+    def _of_requests(
+        self, table: _Requests, starts: dict[str, pa.Array], start_of: Integers, row_of: Integers
+    ) -> dict[str, Any]:
         """Return the columns that all queries of a request share."""
-        of = [starts[number] for number in row_of.tolist()]
+        which = start_of[row_of]
+        begun = which >= 0
+        told = {name: column.take(pa.array(which, mask=~begun)) for name, column in starts.items()}
         first = table.requests.first[:-1][row_of]
         messages = table.requests.messages
         servers, zones = self._scanner.servers.names, self._scanner.zones.names
         files = [str(file) for file in self._scanner.files]
         server = _named(servers, messages.server[first])
-        begun = np.array([start is not None for start in of], bool)
         stopped = table.has(Kind.STOP)[row_of]
         seen = np.where(begun, np.where(stopped, 0, 2), np.where(stopped, 1, 3))
         return {
-            "frontierserver": server if self._host is None else [self._host] * len(of),
+            "frontierserver": server if self._host is None else [self._host] * len(row_of),
             "time": messages.time[first],
             "zone": _named(zones, messages.zone[first]),
             "utc_offset": messages.offset[first],
@@ -159,16 +163,9 @@ class RowMaker:
             "request_id": messages.request[first],
             "generation": table.requests.generation[row_of],
             "seen": _named(["whole", "no start", "no stop", "neither"], seen),
-            "servlet_version": [None if start is None else start.version for start in of],
-            "initthreads": [None if start is None else start.threads for start in of],
-            "squid": [None if start is None else start.squid for start in of],
-            "client": [None if start is None else start.client for start in of],
-            "taskid": [None if start is None else start.asker.taskid for start in of],
-            "pandaid": [None if start is None else start.asker.pandaid for start in of],
-            "asker": [None if start is None else start.asker.asker for start in of],
-            "account": [None if start is None else start.asker.account for start in of],
-            "taskname": [None] * len(of),
-            "computingsite": [None] * len(of),
+            **told,
+            "taskname": [None] * len(row_of),
+            "computingsite": [None] * len(row_of),
         }
 
 
@@ -185,10 +182,18 @@ class _Requests:
         found: NDArray[np.bool_] = np.not_equal(self.kinds & bits(*kinds), 0)
         return found
 
-    def texts(self, kind: Kind) -> list[tuple[int, bytes]]:
-        """Return the texts of a kind of message, each with the number of its request."""
+    def texts(self, kind: Kind) -> tuple[Integers, pa.LargeBinaryArray]:
+        """Return the texts of a kind of message, and the number of the request of each."""
         which = np.flatnonzero(self.requests.messages.kind == kind)
-        return list(zip(self.of[which].tolist(), self.requests.messages.text[which].tolist(), strict=True))
+        return self.of[which], self.requests.messages.texts_of(which)
+
+    def start(self, start_of: Integers, number: int, reader: StartReader) -> Start | None:
+        """Read the start line of one request; None if it is missing."""
+        if start_of[number] < 0:
+            return None
+        low, high = self.requests.first[number : number + 2]
+        place = low + int(np.flatnonzero(self.requests.messages.kind[low:high] == Kind.START)[-1])
+        return reader.read(self.requests.messages.texts_of(np.array([place]))[0].as_py())
 
     def last(self, kind: Kind, values: Integers) -> Integers:
         """Return the value of the last message of a kind in each request; -1 without one."""
@@ -282,8 +287,9 @@ class _Rows:
         aborted, failed = np.zeros(len(of), bool), np.zeros(len(of), bool)
         earliest = np.full(len(table.requests), 2**30, np.int64)  # payload that failed, of each request
         messages = table.requests.messages
-        for k in np.flatnonzero(np.isin(messages.kind, _ERRORS)).tolist():
-            text, kind = messages.text[k] or b"", messages.kind[k]
+        errors = np.flatnonzero(np.isin(messages.kind, _ERRORS))
+        for k, text in zip(errors.tolist(), messages.texts_of(errors).to_pylist(), strict=True):
+            kind = messages.kind[k]
             gone = kind == Kind.DISCONNECTED or (kind == Kind.PROCESSING_ERROR and _is_abort(text))
             rows = [int(self._row_number[k])]
             if kind not in (Kind.PROCESSING_ERROR, Kind.DISCONNECTED):
@@ -350,30 +356,36 @@ def _from_url(start: Start | None) -> list[bytes]:
     return [sql.encode("utf-8", "surrogatepass") for sql in request.sql]
 
 
-def table_of(columns: dict[str, Any], asked: Sequence[tuple[Asked, int]]) -> pa.Table:
-    """Return rows from their columns, and from what was asked, with the hash of its SQL."""
+def table_of(columns: dict[str, Any], asked: AskedAll) -> pa.Table:
+    """Return rows from their columns, and from what was asked."""
     columns = columns | _of_queries(asked)
     arrays = [_array(columns[field.name], field.type) for field in _BEFORE_NAMES]
     return pa.Table.from_arrays(arrays, schema=_BEFORE_NAMES)
 
 
-def _of_queries(asked: Sequence[tuple[Asked, int]]) -> dict[str, Any]:
+def _of_queries(asked: AskedAll) -> dict[str, Any]:
     """Return the columns of what was asked."""
-    columns: dict[str, Callable[[Asked], Any]] = {
-        "db": lambda one: one.db,
-        "schema": lambda one: one.schema,
-        "node_id": lambda one: one.node_id,
-        "nodefullpath": lambda one: one.node,
-        "tag_id": lambda one: one.tag_id,
-        "tagname": lambda one: one.tag,
-        "since": lambda one: one.since,
-        "until": lambda one: one.until,
-        "queryiov": lambda one: one.width,
-        "channel": lambda one: one.channel,
-        "fingerprint": lambda one: one.fingerprint,
+    codes = pa.array(asked.codes)
+    columns: dict[str, tuple[str, pa.DataType]] = {
+        "db": ("db", pa.string()),
+        "schema": ("schema", pa.string()),
+        "node_id": ("node_id", pa.int64()),
+        "nodefullpath": ("node", pa.string()),
+        "tag_id": ("tag_id", pa.int64()),
+        "tagname": ("tag", pa.string()),
+        "channel": ("channel", pa.int64()),
+        "fingerprint": ("fingerprint", pa.string()),
     }
-    found: dict[str, Any] = {name: [value(one) for one, _ in asked] for name, value in columns.items()}
-    return found | {"sqlhash": [number for _, number in asked]}
+    found: dict[str, Any] = {
+        name: pa.array([getattr(one, field) for one in asked.asked], type_).take(codes)
+        for name, (field, type_) in columns.items()
+    }
+    return found | {
+        "since": asked.since,
+        "until": asked.until,
+        "queryiov": pa.array(asked.width, mask=asked.width == NO_WIDTH),
+        "sqlhash": asked.hashes,
+    }
 
 
 def _named(names: Sequence[str], codes: Integers) -> pa.DictionaryArray:
@@ -390,7 +402,9 @@ def _array(values: Any, type_: pa.DataType) -> pa.Array:
     if type_ == TIME:
         return pa.array(values, pa.int64()).cast(TIME)
     if isinstance(values, pa.Array):
+        if type_ == NAME and not pa.types.is_dictionary(values.type):
+            return values.dictionary_encode()
         return values if values.type == type_ else values.cast(type_)
     if type_ == NAME:
-        return pa.array(values, pa.string()).dictionary_encode()
+        return pa.array(values, pa.string()).dictionary_encode().cast(NAME)
     return pa.array(values, type_)

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
 from frontierlab.rawlogs.servlet.messages import PREFIXES, WITH_TEXT, WITH_TRACE, Kind, kind_of
+from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, distinct, lengths, numbers, windows
 
 __all__ = ["Messages", "Scanner"]
 
@@ -29,7 +31,7 @@ _HEADS = (8, 12, 24, 64)  # bytes by which messages are told apart: if few do no
 _LONGER = {width: {prefix[:width] for prefix, _ in PREFIXES if len(prefix) > width} for width in _HEADS}
 _UNCLEAR = -1
 _REMEMBERED = 100_000  # beginnings of messages
-_TAIL = 112  # bytes behind the end of a block that windows may reach
+_TAIL = PADDING
 _OPEN = 4 * 2**20  # a longer message is cut
 _STAMP = b"dd/dd/dd dd:dd:dd.ddd "
 _LOGBACK = b"dddd-dd-dd dd:dd:dd,ddd "
@@ -67,8 +69,9 @@ class Messages:
         Numbers in the message; -1 if there is none: of a start and a stop the threads, and of a stop the ms; of rows
         the rows and their size; of an acquired connection the active ones and the ms; of a finished query and of
         transferred data the ms; of an error the number of the payload.
-    text
-        The text of messages that are `WITH_TEXT`, with the further lines; otherwise None.
+    text, texts
+        The number of the message's text in an array of texts: with the further lines, if the message is `WITH_TEXT`;
+        otherwise empty.
     """
 
     place: Integers
@@ -82,26 +85,41 @@ class Messages:
     kind: Integers
     first: Integers
     second: Integers
-    text: NDArray[Any]
+    text: Integers
+    texts: pa.LargeBinaryArray
 
     def __len__(self) -> int:
         return len(self.place)
 
     def take(self, which: NDArray[Any]) -> Messages:
         """Return some of the messages: those that a mask or a list of numbers names."""
-        return Messages(*(getattr(self, one.name)[which] for one in fields(self)))
+        return Messages(*(getattr(self, name)[which] for name in _COLUMNS), texts=self.texts)
+
+    def texts_of(self, which: NDArray[Any]) -> pa.LargeBinaryArray:
+        """Return the texts of some of the messages."""
+        return self.texts.take(pa.array(self.text[which]))
+
+    def compact(self) -> Messages:
+        """Return the same messages without the texts of others."""
+        columns = (getattr(self, name) for name in _COLUMNS[:-1])
+        return Messages(*columns, text=np.arange(len(self)), texts=self.texts_of(np.arange(len(self))))
 
     @classmethod
     def empty(cls) -> Messages:
         """Return no messages."""
-        return cls(*(np.zeros(0, object if one.name == "text" else np.int64) for one in fields(cls)))
+        return cls(*(np.zeros(0, np.int64) for _ in _COLUMNS), texts=pa.array([], pa.large_binary()))
 
     @classmethod
     def together(cls, first: Messages, second: Messages) -> Messages:
         """Return the messages of both, those of the first before."""
         if not len(first):
             return second
-        return cls(*(np.concatenate([getattr(first, one.name), getattr(second, one.name)]) for one in fields(cls)))
+        columns = [np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS[:-1]]
+        text = np.concatenate([first.text, second.text + len(first.texts)])
+        return cls(*columns, text=text, texts=pa.concat_arrays([first.texts, second.texts]))
+
+
+_COLUMNS = [one.name for one in fields(Messages) if one.name != "texts"]
 
 
 class _Names:
@@ -122,7 +140,7 @@ class _Names:
         """Return the numbers of many names; equal ones are looked up once."""
         if not len(begin):
             return np.zeros(0, np.int64)
-        codes, examples = _distinct(data, begin, length)
+        codes, examples = distinct(data, begin, length)
         known = [self.number(data[begin[k] : begin[k] + length[k]].tobytes()) for k in examples.tolist()]
         return np.array(known, np.int64)[codes]
 
@@ -199,7 +217,8 @@ class Scanner:
             kind=kind,
             first=numbers[0],
             second=numbers[1],
-            text=np.full(len(own), None, object),
+            text=np.arange(len(own)),
+            texts=pa.array([], pa.large_binary()),
         )
 
     def _kinds_of(self, view: Bytes, at: Integers, feeds: Integers) -> Integers:
@@ -210,7 +229,7 @@ class Scanner:
             if not len(rows):
                 break
             length = np.minimum(feeds[rows] - at[rows], width)
-            codes, examples = _distinct(view, at[rows], length)
+            codes, examples = distinct(view, at[rows], length)
             heads = [view[at[rows[k]] : at[rows[k]] + length[k]].tobytes() for k in examples.tolist()]
             kinds[rows] = np.array([self._kind_of_head(head, width) for head in heads], np.int64)[codes]
         return kinds
@@ -249,8 +268,8 @@ class Scanner:
         lines = np.flatnonzero((messages.kind == Kind.SQL) & (ends > own + 1))
         lines = lines[view[feeds[own[lines]] - 1] != ord("]")]
         upto[lines] = _through(closed, own[lines] + 1, ends[lines])
-        for k in np.flatnonzero(_TOLD[messages.kind]).tolist():
-            messages.text[k] = data[at[k] : feeds[upto[k] - 1]]
+        if len(own):
+            messages.texts = cut_out(view, at, np.where(_TOLD[messages.kind], feeds[upto - 1], at))
         goes_on = self._continued(own, empty, closed, total)
         outside = np.ones(total, bool)
         outside[:goes_on] = False
@@ -333,16 +352,16 @@ class _Heads:
 def _heads(view: Bytes, begin: Integers, feeds: Integers) -> _Heads:
     """Read the heads of lines: ``<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> <id> [<File.java> +<line> ]``."""
     count = len(begin)
-    name = _length(view, begin, _NAME)
+    name = lengths(view, begin, _NAME)
     at = np.minimum(begin + name + 1, len(view) - _TAIL)
-    stamp = _windows(view, at, len(_STAMP))
+    stamp = windows(view, at, len(_STAMP))
     digits = stamp[:, _DIGITS] - 48
     found = (name > 0) & (feeds - begin > 40) & (stamp[:, _SIGNS] == _SIGN_VALUES).all(1) & (digits < 10).all(1)
     rows = np.flatnonzero(found)
     good = at[rows]
     zone_at = good + len(_STAMP)
-    zone = _length(view, zone_at, _ZONE)
-    shift = _windows(view, zone_at + zone + 1, 6)
+    zone = lengths(view, zone_at, _ZONE)
+    shift = windows(view, zone_at + zone + 1, 6)
     sign = np.where(shift[:, 0] == ord("-"), -1, 1)
     hours = shift[:, 1:5].astype(np.int64) - 48
     fine = (
@@ -370,7 +389,7 @@ def _heads(view: Bytes, begin: Integers, feeds: Integers) -> _Heads:
 
 def _logback(view: Bytes, begin: Integers) -> Mask:
     """Whether lines begin with the time that logback prints: those of a servlet of 2025 repeat its other lines."""
-    stamp = _windows(view, begin, len(_LOGBACK))
+    stamp = windows(view, begin, len(_LOGBACK))
     is_digit = (stamp >= ord("0")) & (stamp <= ord("9"))
     wanted = np.frombuffer(_LOGBACK, np.uint8)
     fits: Mask = np.logical_and.reduce(np.where(wanted == ord("d"), is_digit, stamp == wanted), axis=1)
@@ -393,11 +412,11 @@ def _times(digits: Integers) -> tuple[Integers, Mask]:
 def _ids(view: Bytes, at: Integers) -> tuple[Integers, Integers, Mask]:
     """Return the ids of requests (-1 for the servlet itself), where messages begin, and whether an id stands there."""
     is_request = (view[at] == ord("i")) & (view[at + 1] == ord("d")) & (view[at + 2] == ord("="))
-    number, behind = _number(view, np.where(is_request, at + 3, len(view) - 1))
+    number, behind = numbers(view, np.where(is_request, at + 3, len(view) - 1))
     is_request &= number >= 0
     keepalive = is_request & (view[behind] == ord("-"))
     behind = np.where(keepalive, behind + 3, behind)
-    words = _length(view, at, 40)
+    words = lengths(view, at, 40)
     is_init = ~is_request & (words > 0) & (view[at] == ord("F")) & (view[at + 8] == ord("I"))
     behind = np.where(is_request, behind, at + words)
     known = (is_request | is_init) & (view[behind] == 32)
@@ -409,7 +428,7 @@ def _ids(view: Bytes, at: Integers) -> tuple[Integers, Integers, Mask]:
 def _past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
     """Return where messages begin behind ``<File.java> +<line> ``, which high verbosity prints."""
     message = np.minimum(message, len(view) - _TAIL)
-    word = _length(view, message, 60)
+    word = lengths(view, message, 60)
     end = message + word
     java = word > 5
     for back, sign in enumerate(reversed(b".java")):
@@ -418,7 +437,7 @@ def _past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
     rows = np.flatnonzero(java)
     if not len(rows):
         return message
-    number, behind = _number(view, np.minimum(end[rows] + 2, len(view) - 1))
+    number, behind = numbers(view, np.minimum(end[rows] + 2, len(view) - 1))
     good = (number >= 0) & (view[behind] == 32)
     behind = behind + 1
     behind += view[np.minimum(behind, len(view) - 1)] == 32
@@ -435,75 +454,25 @@ def _numbers(view: Bytes, message: Integers, kind: Integers) -> tuple[Integers, 
         return np.flatnonzero(kind == kind_)
 
     rows = of(Kind.STOP)
-    first[rows], behind = _number(view, message[rows] + len(b"stop threads="))
+    first[rows], behind = numbers(view, message[rows] + len(b"stop threads="))
     elapsed = view[np.minimum(behind + 1, len(view) - 1)] == ord("e")  # " elapsed msecs=" up to 3.7
-    second[rows], _ = _number(view, behind + np.where(elapsed, len(b" elapsed msecs="), len(b" msecs=")))
+    second[rows], _ = numbers(view, behind + np.where(elapsed, len(b" elapsed msecs="), len(b" msecs=")))
     rows = of(Kind.ROWS)
-    first[rows], behind = _number(view, message[rows] + len(b"rows="))
-    second[rows], _ = _number(view, behind + len(b", full size="))
+    first[rows], behind = numbers(view, message[rows] + len(b"rows="))
+    second[rows], _ = numbers(view, behind + len(b", full size="))
     rows = of(Kind.ACQUIRED)
-    first[rows], behind = _number(view, message[rows] + len(b"DB connection acquired active="))
-    second[rows], _ = _number(view, behind + len(b" msecs="))
+    first[rows], behind = numbers(view, message[rows] + len(b"DB connection acquired active="))
+    second[rows], _ = numbers(view, behind + len(b" msecs="))
     for one, begin in (
         (Kind.FINISHED, b"DB query finished msecs="),
         (Kind.TRANSFERRED, b"DB data transferred msecs="),
     ):
         rows = of(one)
-        second[rows], _ = _number(view, message[rows] + len(begin))
+        second[rows], _ = numbers(view, message[rows] + len(begin))
     for one, begin in (
         (Kind.PROCESSING_ERROR, b"Error while processing payload "),
         (Kind.DISCONNECTED, b"Client disconnected while processing payload "),
     ):
         rows = of(one)
-        first[rows], _ = _number(view, message[rows] + len(begin))
+        first[rows], _ = numbers(view, message[rows] + len(begin))
     return first, second
-
-
-def _number(view: Bytes, at: Integers) -> tuple[Integers, Integers]:
-    """Return the numbers that begin at these places, -1 where none does, and the places behind them."""
-    at = np.minimum(at, len(view) - 1)
-    value, behind = np.full(len(at), -1, np.int64), at.copy()
-    rows = np.arange(len(at))
-    for _ in range(18):
-        digit = view[behind[rows]].astype(np.int64) - 48
-        is_digit = (digit >= 0) & (digit < 10)
-        rows, digit = rows[is_digit], digit[is_digit]
-        if not len(rows):
-            break
-        value[rows] = np.maximum(value[rows], 0) * 10 + digit
-        behind[rows] += 1
-    return value, behind
-
-
-def _windows(view: Bytes, at: Integers, width: int) -> NDArray[np.uint8]:
-    """Return the bytes from these places on, one line for each."""
-    return np.lib.stride_tricks.sliding_window_view(view, width)[np.minimum(at, len(view) - width)]
-
-
-def _length(view: Bytes, at: Integers, most: int) -> Integers:
-    """Return how many bytes there are before the next blank; 0 if it is further than `most`."""
-    length = np.zeros(len(at), np.int64)
-    rows = np.arange(len(at))
-    for begin in range(0, most, 16):  # most words are short
-        blanks = _windows(view, at[rows] + begin, 16) == 32
-        there = blanks.any(1)
-        length[rows[there]] = begin + blanks[there].argmax(1)
-        rows = rows[~there]
-        if not len(rows):
-            break
-    return length
-
-
-def _distinct(view: Bytes, begin: Integers, length: Integers) -> tuple[Integers, Integers]:
-    """Number equal byte strings of at most `_NAME` bytes; return the number of each, and an example of each number."""
-    import pandas as pd
-
-    codes = pd.factorize(length)[0]
-    for step in range(0, int(length.max(initial=0)), 8):
-        words = _windows(view, begin + step, 8).copy()
-        words[np.arange(8)[None, :] >= (length - step)[:, None]] = 0
-        of_words, found = pd.factorize(words.view(np.uint64)[:, 0])
-        codes = pd.factorize(codes * len(found) + of_words)[0]
-    examples = np.zeros(codes.max(initial=-1) + 1, np.int64)
-    examples[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    return codes.astype(np.int64), examples

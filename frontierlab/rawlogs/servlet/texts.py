@@ -1,0 +1,128 @@
+"""Many texts at once: their bytes as one array, for steps that work on all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+__all__ = ["PADDING", "Texts", "cut_out", "distinct", "lengths", "numbers", "windows"]
+
+Integers = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+
+PADDING = 112
+"""Bytes behind the end of the texts that windows may reach."""
+
+
+class Texts:
+    """Texts of an Arrow array of bytes, with the places of each in one array of all bytes.
+
+    Parameters
+    ----------
+    array
+        The texts, none of them null.
+    """
+
+    def __init__(self, array: pa.LargeBinaryArray) -> None:
+        self.array = array
+        count = len(array)
+        _, offsets, data = array.buffers()
+        places = np.frombuffer(offsets, np.int64, count + 1, array.offset * 8) if count else np.zeros(1, np.int64)
+        low, high = int(places[0]), int(places[-1])
+        used = np.frombuffer(data, np.uint8, high - low, low) if high > low else np.zeros(0, np.uint8)
+        self.view: Bytes = np.concatenate([used, np.zeros(PADDING, np.uint8)])
+        self.begin: Integers = places[:-1] - low
+        self.end: Integers = places[1:] - low
+
+    def __len__(self) -> int:
+        return len(self.begin)
+
+    def __getitem__(self, number: int) -> bytes:
+        return self.view[self.begin[number] : self.end[number]].tobytes()
+
+    def cut(self, begin: Integers, end: Integers) -> pa.LargeBinaryArray:
+        """Return a part of each text."""
+        return cut_out(self.view, begin, end)
+
+    def find(self, what: bytes) -> Integers:
+        """Return where a text first occurs in each; -1 where it does not."""
+        place = pc.find_substring(self.array, what).to_numpy().astype(np.int64)
+        return np.where(place < 0, -1, place + self.begin)
+
+    def has_at(self, at: Integers, what: bytes) -> NDArray[np.bool_]:
+        """Whether a text stands at these places."""
+        found: NDArray[np.bool_] = np.ones(len(at), bool)
+        for first in range(0, len(what), PADDING):
+            part = np.frombuffer(what[first : first + PADDING], np.uint8)
+            found &= (windows(self.view, at + first, len(part)) == part).all(1)
+        return found
+
+
+def cut_out(view: Bytes, begin: Integers, end: Integers) -> pa.LargeBinaryArray:
+    """Return stretches of bytes, which follow one another and do not overlap, as an array of texts."""
+    count = len(begin)
+    if not count:
+        return pa.array([], pa.large_binary())
+    offsets = np.empty(2 * count, np.int64)
+    offsets[::2], offsets[1::2] = begin, end
+    # every second text is the gap between two stretches
+    buffers = [None, pa.py_buffer(offsets), pa.py_buffer(view)]
+    whole = pa.Array.from_buffers(pa.large_binary(), 2 * count - 1, buffers)
+    return whole.take(pa.array(np.arange(0, 2 * count - 1, 2)))
+
+
+def windows(view: Bytes, at: Integers, width: int) -> NDArray[np.uint8]:
+    """Return the bytes from these places on, one line for each."""
+    # as one item for each place, which is copied at once; as lines of bytes, each byte would be copied by itself
+    items: NDArray[np.void] = np.ndarray(len(view) - width + 1, f"V{width}", view, strides=(1,))
+    return items[np.minimum(at, len(view) - width)].view(np.uint8).reshape(len(at), width)
+
+
+def lengths(view: Bytes, at: Integers, most: int) -> Integers:
+    """Return how many bytes there are before the next blank; 0 if it is further than `most`."""
+    length = np.zeros(len(at), np.int64)
+    rows = np.arange(len(at))
+    for begin in range(0, most, 16):  # most words are short
+        blanks = windows(view, at[rows] + begin, 16) == 32
+        there = blanks.any(1)
+        length[rows[there]] = begin + blanks[there].argmax(1)
+        rows = rows[~there]
+        if not len(rows):
+            break
+    return length
+
+
+def numbers(view: Bytes, at: Integers) -> tuple[Integers, Integers]:
+    """Return the numbers of at most 18 digits at these places, -1 where none begins, and the places behind them."""
+    at = np.minimum(at, len(view) - 1)
+    digits = windows(view, at, 18) - np.uint8(48)
+    width = np.where((digits < 10).all(1), 18, (digits >= 10).argmax(1))
+    value = np.zeros(len(at), np.int64)
+    for place in range(int(width.max(initial=0))):
+        value = np.where(place < width, value * 10 + digits[:, place], value)
+    return np.where(width > 0, value, -1), at + width
+
+
+def distinct(view: Bytes, begin: Integers, length: Integers) -> tuple[Integers, Integers]:
+    """Number equal short texts; return the number of each, and an example of each number."""
+    import pandas as pd
+
+    codes = pd.factorize(length)[0]
+    for step in range(0, int(length.max(initial=0)), 8):
+        words = windows(view, begin + step, 8).copy()
+        words[np.arange(8)[None, :] >= (length - step)[:, None]] = 0
+        of_words, found = pd.factorize(words.view(np.uint64)[:, 0])
+        codes = pd.factorize(codes * len(found) + of_words)[0]
+    examples = np.zeros(codes.max(initial=-1) + 1, np.int64)
+    examples[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return codes.astype(np.int64), examples
+
+
+def spread(texts: pa.LargeBinaryArray, value_of: Any, type_: pa.DataType) -> pa.Array:
+    """Return for each text the value that a function gives for it; equal texts are asked for once."""
+    encoded = texts.dictionary_encode()
+    return pa.array([value_of(text) for text in encoded.dictionary.to_pylist()], type_).take(encoded.indices)
