@@ -51,41 +51,12 @@ CHANNEL = re.compile(r"COOL_C2\.CHANNEL_ID=(\d+)")
 TAG = re.compile(r"USER_TAG_ID=(\d+)")
 UNTIL = re.compile(r"COOL_I3\.IOV_SINCE<=(\d+)")
 SINCE = re.compile(r"COOL_I3\.IOV_UNTIL>(\d+)")
-COLUMNS = [
-    "time",
-    "taskid",
-    "pandaid",
-    "db",
-    "schema",
-    "node_id",
-    "nodefullpath",
-    "tag_id",
-    "tagname",
-    "since",
-    "until",
-    "queryiov",
-    "cached",
-    "disconn",
-    "procerror",
-    "rejected",
-    "querytime",
-    "dbtime",
-    "fsize",
-    "frontierserver",
-    "sqlhash",
-    "initthreads",
-    "squid",
-    "servlet_version",
-    "request_id",
-    "channel",
-    "rows",
-    "acquire_ms",
-    "active_connections",
-    "keepalives",
-    "account",
-    "client",
-    "line",
-]
+NAMES = """
+time taskid pandaid db schema node_id nodefullpath tag_id tagname since until queryiov cached disconn procerror rejected
+querytime dbtime fsize frontierserver sqlhash initthreads squid servlet_version request_id channel rows acquire_ms
+active_connections keepalives account client line
+"""
+COLUMNS = NAMES.split()
 FLAGS = ("cached", "disconn", "procerror", "rejected")
 
 

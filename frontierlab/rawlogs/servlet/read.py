@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import threading
@@ -12,7 +13,7 @@ from pathlib import Path
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.coolr import refresh as catalogues
-from frontierlab.errors import InvalidRequestError
+from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.extraction.request import Request
 from frontierlab.rawlogs.lines import first_lines
 from frontierlab.rawlogs.log_files import LogSet, Paths, find_logs
@@ -26,11 +27,14 @@ from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
 from frontierlab.settings import Settings
 from frontierlab.storage.creating import creating
 from frontierlab.storage.dataset import Dataset, dataset_path
-from frontierlab.storage.locks import this_writer
+from frontierlab.storage.housekeeping import begin, require_new
+from frontierlab.storage.locks import fenced, this_writer, writing
 from frontierlab.storage.losses import warn_of_losses
 from frontierlab.storage.manifest import Manifest, Outcome, PlannedPart
-from frontierlab.storage.parts import SliceWriter, commit_part, temporary_folder
+from frontierlab.storage.parts import SliceWriter, commit_part, remove_leftovers, temporary_folder
+from frontierlab.storage.totals import mark_complete
 from frontierlab.util.cancelling import check_cancelled
+from frontierlab.util.files import reason
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.util.times import format_time
 
@@ -48,6 +52,9 @@ def read_servlet_logs(
     hosts: Mapping[str, str] | None = None,
     complete: bool = True,
     keep_personal_data: bool = False,
+    follow: bool = False,
+    seconds: float | None = None,
+    part_seconds: float = 60.0,
     progress: bool | ProgressCallback = True,
 ) -> Dataset:
     """Read logs of Frontier servlets (Tomcat's ``catalina.out``) into a dataset.
@@ -83,6 +90,15 @@ def read_servlet_logs(
     keep_personal_data
         True stores accounts and addresses as they were logged; otherwise keyed hashes replace them
         (`frontierlab.rawlogs.Pseudonyms`).
+    follow
+        True goes on at the end of the logs with what is written there, through rotation and truncation. The dataset
+        grows by parts; until it is complete, ``open_logs(…, allow_incomplete=True)`` asks the stored ones. Ctrl-C or
+        `frontierlab.cancellable` stop it: what was read is stored first, and the same call goes on there, also after
+        the process was killed. Only printed lines can be followed, not records of a servlet of 2025.
+    seconds
+        How long to follow; then the dataset is complete. By default without end.
+    part_seconds
+        About how often a part is stored while following, in seconds.
     progress
         True shows a bar, False nothing. A function is called with a `Progress` a few times a second in this thread; it
         stops the reading by raising an error.
@@ -102,7 +118,8 @@ def read_servlet_logs(
     DatasetError
         A dataset of this name exists or is being written, or the disk is full.
     Cancelled
-        The reading was cancelled (`frontierlab.cancellable`). After any error, and after Ctrl-C, no dataset is left.
+        The reading was cancelled (`frontierlab.cancellable`). After any error, and after Ctrl-C, no dataset is left,
+        unless the logs are followed.
 
     Examples
     --------
@@ -113,6 +130,12 @@ def read_servlet_logs(
     logs = find_servlet_logs(paths)
     pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
     catalogue, problems = catalogues.current(settings, progress) if complete else (None, [])
+    if follow:
+        dataset = _follow(
+            target, logs, settings, (catalogue, problems), pseudonyms, hosts, seconds, part_seconds, progress
+        )
+        warn_of_losses(dataset, settings)
+        return dataset
     with creating(target, lambda path: begin_manifest(path, logs, settings, problems, complete=complete)) as manifest:
         work = _Work(target, manifest, pseudonyms, catalogue, settings.db_instances, dict(hosts or {}))
         facts = _read_all(logs, work, progress)
@@ -179,6 +202,69 @@ def begin_manifest(
     )
 
 
+def _follow(
+    target: Path,
+    logs: Sequence[LogSet],
+    settings: Settings,
+    catalogue: tuple[Catalogue | None, list[str]],
+    pseudonyms: Pseudonyms,
+    hosts: Mapping[str, str] | None,
+    seconds: float | None,
+    part_seconds: float,
+    progress: bool | ProgressCallback,
+) -> Dataset:
+    """Follow logs into a dataset; return it when the time is over."""
+    from frontierlab.rawlogs.servlet.following import Follower
+
+    if records := [str(log.path) for log in logs if not is_printed(log)]:
+        raise InvalidRequestError(f"{', '.join(records)}: only printed lines of a servlet can be followed.")
+    try:
+        with writing(target):
+            manifest = _followed(target, logs, settings, catalogue)
+            named = {log.path: _host(log, hosts or {}) for log in logs}
+            follower = Follower(target, manifest, logs, pseudonyms, catalogue[0], settings.db_instances, named)
+            facts = follower.run(seconds, part_seconds, progress)
+            manifest.notes[:0] = notes_of(facts, settings.loss_warning_share)
+            manifest.notes.append(pseudonyms.remark)
+            manifest.partial += facts.problems
+            mark_complete(target, manifest)
+    except OSError as error:
+        raise DatasetError(
+            f"{target} cannot be written: {reason(error, target)}. The stored parts are kept; the same call goes on."
+        ) from error
+    return Dataset(target)
+
+
+def _followed(
+    target: Path, logs: Sequence[LogSet], settings: Settings, catalogue: tuple[Catalogue | None, list[str]]
+) -> Manifest:
+    """Return the manifest of a dataset that follows these logs: a new one, or that of a run that was stopped."""
+    fresh = begin_manifest(target, logs, settings, catalogue[1], complete=catalogue[0] is not None)
+    fresh.source["following"] = True
+    if not (target / "manifest.json").exists():
+        require_new(target)
+        begin(target, fresh)
+        return fresh
+    manifest = Manifest.read(target)
+    if manifest.state == "complete" or not manifest.source.get("following"):
+        raise DatasetError(f"The dataset {target.name} exists already. Choose another name, or delete it first.")
+    if manifest.request != json.loads(fresh.model_dump_json())["request"]:
+        raise DatasetError(
+            f"The dataset {target.name} follows {manifest.request['source']}, or with other settings. Give the same "
+            "paths and settings to go on, or choose another name."
+        )
+    with fenced(target, manifest):
+        remove_leftovers(target)
+        manifest.writer = this_writer()
+        manifest.write(target)
+    return manifest
+
+
+def _host(log: LogSet, hosts: Mapping[str, str]) -> str | None:
+    """Return the name of the machine of a log."""
+    return next((host for part, host in hosts.items() if part in str(log.path)), None)
+
+
 class _Work:
     """Reads logs into parts of one dataset; each log is a part."""
 
@@ -200,7 +286,7 @@ class _Work:
     def read(self, number: int, log: LogSet) -> tuple[Outcome, LogFacts]:
         """Read one log into the part with this number."""
         folder = temporary_folder(self.target, number)
-        host = next((host for part, host in self._hosts.items() if part in str(log.path)), None)
+        host = _host(log, self._hosts)
         with SliceWriter(folder, 0, LOG_SCHEMA) as writer:
             structured = not is_printed(log)
             reader = LogReader(

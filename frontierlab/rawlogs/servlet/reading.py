@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -70,6 +70,18 @@ class LogFacts:
             self.versions + other.versions,
             self.problems + other.problems,
         )
+
+    def as_record(self) -> dict[str, Any]:
+        """Return the facts as a plain dict for JSON."""
+        return {one.name: getattr(self, one.name) for one in fields(self)} | {"lines": self.lines.as_record()}
+
+    @classmethod
+    def of_record(cls, record: dict[str, Any]) -> LogFacts:
+        """Return the facts of a record that `as_record` made."""
+        counters = {name: Counter(record[name]) for name in ("outcomes", "askers", "zones", "versions")}
+        lines = record["lines"]
+        counts = LineCounts(**lines | {"set_aside": Counter(lines["set_aside"])})
+        return cls(**record | counters | {"lines": counts})
 
     def note(self, rows: pa.Table) -> None:
         """Count the rows of a dataset."""

@@ -8,8 +8,10 @@ start line comes, and where anything but a late message follows a stop.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.servlet.messages import AFTER_STOP, Kind
@@ -121,6 +123,19 @@ class Grouper:
         self.restarts = 0
         self._version = ""
 
+    def state(self) -> tuple[dict[str, Any], pa.Table]:
+        """Return what `restore` needs to go on in another process: a plain dict for JSON, and the waiting messages."""
+        servers = {number: [one.generation, one.highest, sorted(one.started)] for number, one in self._servers.items()}
+        told = {"servers": servers, "unnamed": self._unnamed, "version": self._version, "restarts": self.restarts}
+        return told, self._waiting.as_table().append_column("generation", pa.array(self._generations))
+
+    def restore(self, state: dict[str, Any], waiting: pa.Table) -> None:
+        """Go on where another grouper was when it gave this state."""
+        self._servers = {int(number): _Server(one[0], one[1], set(one[2])) for number, one in state["servers"].items()}
+        self._unnamed, self._version, self.restarts = state["unnamed"], state["version"], state["restarts"]
+        self._generations = waiting["generation"].to_numpy()
+        self._waiting = Messages.of_table(waiting)
+
     def add(self, new: Messages, *, last: bool = False) -> Grouped:
         """Take further messages; return the requests that are over.
 
@@ -182,7 +197,8 @@ class Grouper:
             begins = np.any((new.server == number) & ((new.kind == Kind.INITIALIZING) | (new.kind == Kind.SERVER)))
             if not begins and self._servers.setdefault(number, _Server()).goes_on(new.request[of]):
                 starts &= ~of
-        return starts
+        found: Mask = starts
+        return found
 
     def _init(self, number: int, server: _Server, new: Messages, k: int) -> None:
         """Note what a servlet says when it begins; the server's name comes after the first line."""
@@ -234,11 +250,11 @@ def _over(requests: Requests) -> Mask:
         messages.request[last[:-1]] == messages.request[last[1:]]
     )
     followed[:-1] = same
-    over = followed | (stopped & (silent > _LATE_MS)) | (silent > _DEAD_MS)
+    over: Mask = followed | (stopped & (silent > _LATE_MS)) | (silent > _DEAD_MS)
     left = np.diff(requests.first)[~over].sum()
     if left > _MOST_WAITING:  # a log of requests that never stop must not fill the memory
         over |= silent >= np.median(silent[~over])
-    return over  # type: ignore[no-any-return]
+    return over
 
 
 def _chosen(requests: Requests, which: Mask) -> Requests:

@@ -7,6 +7,8 @@ expressions does the same ten times more slowly.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
@@ -93,7 +95,7 @@ class Messages:
 
     def take(self, which: NDArray[Any]) -> Messages:
         """Return some of the messages: those that a mask or a list of numbers names."""
-        return Messages(*(getattr(self, name)[which] for name in _COLUMNS), texts=self.texts)
+        return Messages(**{name: getattr(self, name)[which] for name in _COLUMNS}, texts=self.texts)
 
     def texts_of(self, which: NDArray[Any]) -> pa.LargeBinaryArray:
         """Return the texts of some of the messages."""
@@ -101,22 +103,38 @@ class Messages:
 
     def compact(self) -> Messages:
         """Return the same messages without the texts of others."""
-        columns = (getattr(self, name) for name in _COLUMNS[:-1])
-        return Messages(*columns, text=np.arange(len(self)), texts=self.texts_of(np.arange(len(self))))
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        columns |= {"text": np.arange(len(self)), "texts": self.texts_of(np.arange(len(self)))}
+        return Messages(**columns)
+
+    def as_table(self) -> pa.Table:
+        """Return the messages as a table, to be stored."""
+        columns = {name: getattr(self, name) for name in _COLUMNS if name != "text"}
+        return pa.table(columns | {"text": self.texts_of(np.arange(len(self)))})
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Messages:
+        """Return the messages of a table that `as_table` made."""
+        columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS if name != "text"}
+        texts = pa.concat_arrays([pa.array([], pa.large_binary()), *table["text"].chunks])
+        return cls(**columns, text=np.arange(table.num_rows), texts=texts)
 
     @classmethod
     def empty(cls) -> Messages:
         """Return no messages."""
-        return cls(*(np.zeros(0, np.int64) for _ in _COLUMNS), texts=pa.array([], pa.large_binary()))
+        columns: dict[str, Any] = {name: np.zeros(0, np.int64) for name in _COLUMNS}
+        return cls(**columns, texts=pa.array([], pa.large_binary()))
 
     @classmethod
     def together(cls, first: Messages, second: Messages) -> Messages:
         """Return the messages of both, those of the first before."""
         if not len(first):
             return second
-        columns = [np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS[:-1]]
-        text = np.concatenate([first.text, second.text + len(first.texts)])
-        return cls(*columns, text=text, texts=pa.concat_arrays([first.texts, second.texts]))
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS
+        }
+        columns["text"][len(first) :] += len(first.texts)
+        return cls(**columns, texts=pa.concat_arrays([first.texts, second.texts]))
 
 
 _COLUMNS = [one.name for one in fields(Messages) if one.name != "texts"]
@@ -125,9 +143,9 @@ _COLUMNS = [one.name for one in fields(Messages) if one.name != "texts"]
 class _Names:
     """Numbers for names that are bytes in a block."""
 
-    def __init__(self) -> None:
-        self.names: list[str] = []
-        self._numbers: dict[bytes, int] = {}
+    def __init__(self, names: Iterable[str] = ()) -> None:
+        self.names: list[str] = [*names]
+        self._numbers: dict[bytes, int] = {name.encode(): number for number, name in enumerate(self.names)}
 
     def number(self, name: bytes) -> int:
         found = self._numbers.get(name)
@@ -163,6 +181,27 @@ class Scanner:
         self._rest: tuple[bytes, int] = (b"", 0)  # the last message of the block before, and its line
         self._open: Kind | None = None  # the kind of a message at the end of a file that goes on in the next one
 
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs to go on in another process, as a plain dict for JSON."""
+        rest, line = self._rest
+        return {
+            "counts": self.counts.as_record(),
+            "servers": self.servers.names,
+            "zones": self.zones.names,
+            "files": [str(file) for file in self.files],
+            "rest": [rest.decode("latin-1"), line],
+            "open": self._open,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another scanner was when it gave this state."""
+        counts = state["counts"]
+        self.counts = LineCounts(**counts | {"set_aside": Counter(counts["set_aside"])})
+        self.servers, self.zones = _Names(state["servers"]), _Names(state["zones"])
+        self.files = [Path(file) for file in state["files"]]
+        self._rest = (state["rest"][0].encode("latin-1"), state["rest"][1])
+        self._open = None if state["open"] is None else Kind(state["open"])
+
     def read(self, block: Block, *, last: bool) -> Messages:
         """Return the messages of a block; the last one waits for the next block of its file.
 
@@ -178,6 +217,8 @@ class Scanner:
             self._rest = (b"", 0)
         rest, line = self._rest
         data, first = rest + block.data, line if rest else block.first
+        if not data:
+            return Messages.empty()
         return self._scan(data, first, block.cut, last=last)
 
     def _scan(self, data: bytes, first: int, cut: tuple[int, ...], *, last: bool) -> Messages:

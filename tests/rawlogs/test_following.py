@@ -1,0 +1,137 @@
+"""Following servlet logs that are being written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import frontierlab as fl
+from frontierlab.errors import Cancelled, DatasetError
+from frontierlab.rawlogs import read_servlet_logs, write_servlet_logs
+from frontierlab.sample import World
+from frontierlab.settings import Settings
+from frontierlab.storage.dataset import Dataset
+
+WORLD = World(200, seed=5, malformed=0, faithful=True)
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return fl.sample.settings(data_dir=tmp_path / "data", loss_warning_share=0.001)
+
+
+@pytest.fixture
+def whole(tmp_path: Path, settings: Settings) -> tuple[list[bytes], pd.DataFrame]:
+    """The lines of one machine's log, and its rows as they are read in one go."""
+    write_servlet_logs(WORLD, tmp_path / "source", reloads=1)
+    log = tmp_path / "source/cern.example/catalina.out"
+    dataset = read_servlet_logs(log, settings, name="whole", progress=False, keep_personal_data=True)
+    return log.read_bytes().splitlines(keepends=True), dataset.to_pandas()
+
+
+def follow(path: Path, settings: Settings, steps: list[Callable[[], object]], **more: object) -> Dataset:
+    """Follow a log, and do a step each time that all of it was read."""
+    left = iter(steps)
+
+    def step(progress: object) -> None:
+        next(left, lambda: None)()
+
+    return read_servlet_logs(
+        path, settings, name="followed", follow=True, keep_personal_data=True, progress=step, **more
+    )
+
+
+def same(dataset: Dataset, frame: pd.DataFrame) -> None:
+    names = [name for name in frame if name not in ("log", "line", "generation")]
+    rows = [
+        sorted(one[names].astype("string").fillna("null").itertuples(index=False, name=None))
+        for one in (dataset.to_pandas(), frame)
+    ]
+    assert rows[0] == rows[1]
+
+
+def append(path: Path, lines: list[bytes]) -> None:
+    with path.open("ab") as file:
+        file.write(b"".join(lines))
+
+
+def test_a_log_is_followed_through_rotation_and_truncation(tmp_path: Path, settings: Settings, whole) -> None:
+    lines, frame = whole
+    log = tmp_path / "live/catalina.out"
+    log.parent.mkdir()
+    append(log, lines[:200])
+    append(log, [lines[200][:40]])  # a line that is not whole yet
+
+    def rotate() -> None:
+        append(log, [lines[200][40:], *lines[201:500]])
+        log.rename(log.with_name("catalina.out.1"))
+        append(log, lines[500:600])
+
+    def truncate() -> None:
+        log.write_bytes(b"")
+        append(log, lines[600:650])
+
+    running = fl.cancellable()
+    steps = [lambda: None, rotate, lambda: None, truncate, lambda: append(log, lines[650:])]
+    steps += [lambda: None, running.cancel]
+    with running, pytest.raises(Cancelled):
+        follow(log, settings, steps, part_seconds=0.0)
+    stopped = Dataset(settings.data_dir / "datasets/followed")
+    assert stopped.state == "incomplete"
+    assert len(stopped.manifest.plan) > 2
+    assert 0 < stopped.to_arrow(allow_incomplete=True).num_rows <= len(frame)
+    same(follow(log, settings, [], seconds=0), frame)
+
+
+def test_following_goes_on_after_a_stop_and_after_a_kill(tmp_path: Path, settings: Settings, whole) -> None:
+    lines, frame = whole
+    log = tmp_path / "live/catalina.out"
+    log.parent.mkdir()
+    append(log, lines[:300])
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def die() -> None:
+        raise MemoryError  # like a process that is killed: nothing of the open part is stored
+
+    with pytest.raises(KeyboardInterrupt):
+        follow(log, settings, [stop])
+    append(log, lines[300:400])
+    log.rename(log.with_name("catalina.out.1"))  # while nobody follows
+    append(log, lines[400:500])
+    with pytest.raises(MemoryError):
+        follow(log, settings, [die])
+    append(log, lines[500:])
+    dataset = follow(log, settings, [], seconds=0)
+    same(dataset, frame)
+    assert dataset.state == "complete"
+    told = dataset.manifest.source["lines"]
+    assert told["lines"] == len(lines) == told["used"] + told["continuations"]
+    with pytest.raises(DatasetError, match="exists already"):
+        follow(log, settings, [], seconds=0)
+
+
+def test_two_cannot_follow_into_one_dataset(tmp_path: Path, settings: Settings, whole) -> None:
+    lines, _ = whole
+    log = tmp_path / "catalina.out"
+    append(log, lines)
+    failed: list[BaseException] = []
+
+    def second() -> None:
+        def again() -> None:
+            try:
+                follow(log, settings, [], seconds=0)
+            except DatasetError as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=again)
+        thread.start()
+        thread.join(60)
+
+    follow(log, settings, [second], seconds=0)
+    assert "in use" in str(failed[0])
