@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from frontierlab.coolr import Source as Coolr
 from frontierlab.diagnosis.baselines import Baseline
 from frontierlab.diagnosis.chronic import chronic
 from frontierlab.diagnosis.clearing import cleared, totals_explained
@@ -15,10 +16,11 @@ from frontierlab.diagnosis.confidence import chance, clues_of
 from frontierlab.diagnosis.evidence import CUBES, Evidence
 from frontierlab.diagnosis.finding import KINDS, Finding, overlap, within
 from frontierlab.diagnosis.incident import Incident
+from frontierlab.diagnosis.payloads import Payloads, ask_for_floods, not_a_flood
 from frontierlab.diagnosis.pricing import CURRENCIES, LEAST_COST, Price, totals
 from frontierlab.diagnosis.result import COLUMNS, UNNAMED, Diagnosis, frame_of
 from frontierlab.diagnosis.search import Searched, search
-from frontierlab.diagnosis.words import advice, scope_in_words, sentence, tell
+from frontierlab.diagnosis.words import advice, payloads_in_words, scope_in_words, sentence, tell
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.selection import Selection, as_selection
@@ -37,6 +39,7 @@ def diagnose(
     baseline: Baseline | None = None,
     selection: Selection | None = None,
     settings: Settings | None = None,
+    coolr: Coolr | None = None,
     progress: bool | ProgressCallback = True,
 ) -> Diagnosis:
     """Find what went wrong in a day or another period: incidents with their names, times, costs and what helps.
@@ -50,7 +53,12 @@ def diagnose(
 
     Each statement counts the queries once, by time bin and some names. What is normal is that of the baseline; without
     one, it is the lower sustained level of the data itself. Either is of the same folder, server, site or task, with
-    the shape of the day. Nothing is asked of COOLR.
+    the shape of the day.
+
+    COOLR is asked for the payloads of the folders that were flooded with different IOVs, in the time of the flood. They
+    decide whether it is one: if more than half as many payloads as queries differ, it is told in `Diagnosis.notes`
+    alone. A flood is told with its payloads, and with the IOV grid that would help. If COOLR does not answer in 30 s,
+    or the settings name none, the different queries alone decide.
 
     An incident is told if it costs 1.2 % of what a day has in all, in queries, database time, query time outside of
     the database, bytes or failed queries. Without a baseline, what lasts for more than three quarters of the data is
@@ -68,7 +76,9 @@ def diagnose(
     selection
         The queries to diagnose; by default all.
     settings
-        By default ``Settings()``; they name the data folder and the engine.
+        By default ``Settings()``; they name the data folder, the engine and COOLR.
+    coolr
+        The source of payloads; by default that of `settings`.
     progress
         True shows a bar, False nothing. A function is called with a `Progress` after each step, in this thread; it
         stops the diagnosis by raising an error.
@@ -105,9 +115,14 @@ def diagnose(
         searched = search(evidence, told)
         told("costs")
         priced = _priced(searched.findings, evidence)
-        notes = [*evidence.notes, *logs.notes, *notes_of_extraction(logs, chosen), *_notes(evidence)]
+        answers = ask_for_floods([one for one, _ in priced], evidence, logs, settings or Settings(), coolr)
+        doubted = {place for place, one in answers.of.items() if not one.are_few}
+        answers.notes.extend(not_a_flood(priced[place][0], answers.of[place]) for place in sorted(doubted))
+        payloads = [answers.of.get(place) for place in range(len(priced)) if place not in doubted]
+        priced = [one for place, one in enumerate(priced) if place not in doubted]
+        notes = [*answers.notes, *evidence.notes, *logs.notes, *notes_of_extraction(logs, chosen), *_notes(evidence)]
         name = UNNAMED if logs.period is None else logs.period.name
-        found = _diagnosis(name, evidence, searched, priced, tuple(dict.fromkeys(notes)))
+        found = _diagnosis(name, evidence, searched, priced, payloads, tuple(dict.fromkeys(notes)))
         report(meter.progress("done"))
         return found
 
@@ -137,14 +152,21 @@ def _diagnosis(
     evidence: Evidence,
     searched: Searched,
     priced: Sequence[tuple[Finding, Price]],
+    payloads: Sequence[Payloads | None],
     notes: tuple[str, ...],
 ) -> Diagnosis:
     clock = evidence.clock
     findings = [finding for finding, _ in priced]
     whole = _history_of_all(evidence)
     details = []
-    for finding, price in priced:
+    for (finding, price), answered in zip(priced, payloads, strict=True):
         row = _row(finding, price, evidence, whole)
+        if answered is not None:
+            row |= {
+                "payloads": answered.payloads,
+                "sentence": f"{row['sentence']} {payloads_in_words(answered.queries, answered.payloads)}",
+                "advice": advice(finding, answered.advice),
+            }
         clues = clues_of(finding, price, clock)
         details.append(
             Incident(row, price.history, price.cost, price.currency, cleared(finding, findings, price, evidence), clues)

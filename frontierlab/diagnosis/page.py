@@ -88,6 +88,7 @@ def _numbers(row: Any) -> list[tuple[str, str]]:
         ("time", f"{row['since']:%Y-%m-%d %H:%M} to {row['until']:%Y-%m-%d %H:%M} UTC{ongoing}"),
         ("seen", f"{row['seen']:,.0f} {row['unit']}; normal {row['normal']:,.0f}{factor}"),
         ("queries", f"{row['queries']:,}"),
+        *([] if row["payloads"] is None else [("different payloads", f"{row['payloads']:,}")]),
         ("more than expected", ", ".join(excess) or "nothing"),
         ("share", f"{row['share']:.0%} of what was abnormal in that time"),
         ("confidence", f"{row['confidence']:.2f}"),

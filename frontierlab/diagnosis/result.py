@@ -33,7 +33,7 @@ COLUMNS = {
     **dict.fromkeys(("taskname", "frontierserver", "computingsite", "squid"), "string"),
     **dict.fromkeys(("normal", "seen", "factor"), "Float64"),
     "unit": "string",
-    **dict.fromkeys(("queries", "excess_queries"), "Int64"),
+    **dict.fromkeys(("queries", "payloads", "excess_queries"), "Int64"),
     **dict.fromkeys(("excess_dbtime_ms", "excess_overhead_ms", "excess_bytes", "failures"), "Int64"),
     **dict.fromkeys(("share", "confidence"), "Float64"),
     **dict.fromkeys(("sentence", "advice", "tell", "selection"), "string"),
@@ -69,6 +69,8 @@ class Diagnosis:
         normal, seen, factor : Float64, what was expected, what was there, and their quotient (null if nothing was
             expected); unit : string, of the first two
         queries : Int64, queries in the scope and time
+        payloads : Int64, different payloads of the different queries of a flood (`frontierlab.caching.efficiency`), of
+            its tag that was asked most; null if COOLR was not asked
         excess_queries, excess_dbtime_ms, excess_overhead_ms, excess_bytes, failures : Int64, what was more than
             expected; missing queries are negative. ``excess_overhead_ms`` is query time outside of the database
         share : Float64, of what was abnormal in that time, in the currency in which the incident costs most

@@ -9,7 +9,7 @@ import pandas as pd
 
 from frontierlab.diagnosis.finding import DIMENSIONS, Finding
 
-__all__ = ["ADVICE", "TELL", "advice", "scope_in_words", "sentence", "summary", "tell"]
+__all__ = ["ADVICE", "TELL", "advice", "payloads_in_words", "scope_in_words", "sentence", "summary", "tell"]
 
 _EVENTS = {
     "iov_flood": "was asked for {seen} different IOVs that were new on that day (normal: {normal})",
@@ -127,8 +127,15 @@ def _lower(text: str) -> str:
     return text[0].lower() + text[1:] if text in {*_EVERYTHING.values(), _ALL} else text
 
 
-def advice(finding: Finding) -> str:
-    """Return what would help."""
+def payloads_in_words(queries: int, payloads: int) -> str:
+    """Return a sentence on the payloads of a flood."""
+    return f"Its {queries:,} different queries with an answer had {payloads:,} different payloads."
+
+
+def advice(finding: Finding, of_coolr: str = "") -> str:
+    """Return what would help; with the payloads known, which IOV grid."""
+    if of_coolr:
+        return f"Ask the task's owner for queries on a coarser IOV grid. {of_coolr}"
     return ADVICE[finding.kind]
 
 

@@ -1,0 +1,82 @@
+"""COOLR decides whether a flood of different IOVs asked for few payloads, and says which grid would help."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+import frontierlab as fl
+from frontierlab.coolr.calls import Unavailable
+from frontierlab.coolr.responses import PAYLOADS
+
+PIXEL = {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_PIXEL", "nodefullpath": "/PIXEL/PixCalib"}
+TAG = "PixCalib-RUN2-DATA-UPD4-12"
+HOUR = {"since": "2026-10-01T09:55", "until": "2026-10-01T10:55"}
+
+
+class Coolr:
+    """A COOLR of one folder that has these rows, or does not answer; it notes what it was asked for."""
+
+    def __init__(self, rows: pa.Table | None = None) -> None:
+        self.rows = rows
+        self.asked: list[Any] = []
+
+    def payloads(self, *names: Any) -> pa.Table:
+        self.asked.append(names)
+        if self.rows is None:
+            raise Unavailable("COOLR sleeps.")
+        return self.rows
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
+    return fl.sample.settings(data_dir=tmp_path_factory.mktemp("payloads"))
+
+
+@pytest.fixture(scope="module")
+def sample(settings: fl.Settings) -> fl.Dataset:
+    return fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
+
+
+@pytest.mark.slow
+def test_a_flood_is_told_with_its_payloads_and_the_grid_that_helps(sample: fl.Dataset, settings: fl.Settings) -> None:
+    (flood,) = (one for one in fl.diagnose(sample, settings=settings, progress=False) if one.kind == "iov_flood")
+    names = {name: flood.row[name] for name in (*PIXEL, "tagname")}
+    assert names == {**PIXEL, "tagname": TAG}
+    figures = (
+        fl.caching.efficiency(sample, settings, [(*PIXEL.values(),)], selection=flood.selection, progress=False)
+        .set_index("tagname")
+        .loc[TAG]
+    )
+    assert flood.row["payloads"] == figures["different_payloads_iov"] > 0
+    asked = figures["different_queries"] - figures["different_empty_queries"]
+    assert f"Its {asked:,} different queries with an answer had {flood.row['payloads']:,} different" in flood.sentence
+    helps = fl.caching.what_if(sample, settings, selection=flood.selection, **names)
+    assert flood.advice.endswith(helps.attrs["advice"])
+
+
+@pytest.mark.slow
+def test_a_silent_coolr_costs_the_diagnosis_nothing_else(sample: fl.Dataset, settings: fl.Settings) -> None:
+    silent = Coolr()
+    found = fl.diagnose(sample, settings=settings, coolr=silent, progress=False)
+    alone = fl.diagnose(sample, progress=False)  # these settings name no COOLR
+    pd.testing.assert_frame_equal(found.incidents, alone.incidents)
+    assert "iov_flood" in set(found.incidents["kind"])
+    assert found.incidents["payloads"].isna().all()
+    (note,) = {*found.notes} - {*alone.notes}
+    assert note.startswith(f"COOLR does not say how many payloads {' '.join([*PIXEL.values(), TAG])} has: ")
+    assert note.endswith("COOLR sleeps.")
+    assert {names[:4] for names in silent.asked} == {(*PIXEL.values(), TAG)}  # the folder of the incident alone
+
+
+@pytest.mark.slow
+def test_as_many_payloads_as_queries_are_no_flood(sample: fl.Dataset, settings: fl.Settings) -> None:
+    part = fl.Selection(**PIXEL, tagname=TAG, **HOUR).of(fl.open_logs(sample))
+    asked = fl.sql(part, "SELECT DISTINCT iov_since FROM logs WHERE iov_since >= 0 ORDER BY iov_since")
+    begins = asked["iov_since"].tolist()
+    columns = [[0] * len(begins), begins, [*begins[1:], 2**63 - 1], [str(since) for since in begins]]
+    each = Coolr(pa.table(dict(zip(PAYLOADS.names, columns, strict=True)), schema=PAYLOADS))
+    found = fl.diagnose(sample, settings=settings, coolr=each, progress=False)
+    assert "iov_flood" not in set(found.incidents["kind"])
+    assert any(f"different queries of {TAG} had" in note and "no flood" in note for note in found.notes)
