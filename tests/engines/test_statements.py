@@ -140,7 +140,8 @@ def with_spark(logs: DataFrame, asked: Asked) -> pd.DataFrame:
 def test_statements_have_the_same_frame_with_both_engines(running: SparkSession, dataset: Dataset) -> None:
     logs = open_logs(dataset, session=running).to_spark()
     draw = random.Random(3)
-    asked = [one for name in filters.__all__ for one in of_filters(name, a_selection(draw))]
+    # those of rows are compared with plain Python in both engines, see test_filters_agree.py
+    asked = [one for name in filters.__all__ for one in of_filters(name, a_selection(draw)) if one.shape]
     asked += of_others(Selection(min_querytime=0))
     assert {one.shape for one in asked} == {"", *(shape.name for shape in SHAPES)}
     for one in asked:
