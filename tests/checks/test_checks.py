@@ -47,6 +47,7 @@ def test_nothing_is_found_where_nothing_is_wrong(tmp_path: Path) -> None:
     assert "nothing found" in found._repr_html_()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_planted_fault_is_found_by_its_check_alone(tmp_path: Path, name: str) -> None:
     plant, expected = FAULTS[name]

@@ -99,6 +99,7 @@ def test_no_query_is_no_output_and_a_word(overlay: Path, run: Run) -> None:
     assert done.stderr.endswith("No query matches.\n")
 
 
+@pytest.mark.slow
 def test_changes_between_windows(rows: pd.DataFrame, run: Run) -> None:
     found = records(run("changes", "overlay", *WINDOW, "--rank-by", "failures", "--json"), (0, 1))
     servers = [row for row in found if row["what"] == "server" and row["part"] == "named"]
@@ -112,6 +113,7 @@ def test_changes_between_windows(rows: pd.DataFrame, run: Run) -> None:
         assert row["failures_before"] == (mine & before & failed).sum()
 
 
+@pytest.mark.slow
 def test_significant_changes_are_findings(overlay: Path, run: Run) -> None:
     found = records(run("changes", "overlay", *WINDOW, "--top", "all", "--json"), (1,))
     taken = [row for row in found if row["part"] == "named" and row["significant"]]
@@ -128,11 +130,13 @@ def test_significant_changes_are_findings(overlay: Path, run: Run) -> None:
         assert run("changes", "overlay", *WINDOW, "--what", kind).exit_code == (kind in kinds)
 
 
+@pytest.mark.slow
 def test_changes_between_a_dataset_and_itself_are_none(overlay: Path, run: Run) -> None:
     assert run("changes", "overlay", "overlay").exit_code == 0
     assert run("changes", "overlay", "overlay", "--compare", "-1d").exit_code == 2
 
 
+@pytest.mark.slow
 def test_changes_say_what_the_data_do_not_cover(overlay: Path, run: Run) -> None:
     done = run("changes", "overlay", *WINDOW, "--compare", "-1d")
     assert done.exit_code == 2
@@ -163,6 +167,7 @@ def test_stored_figures_come_back(overlay: Path, run: Run) -> None:
     assert [row["grid"] for row in grids] == ["as asked", "payload"]
 
 
+@pytest.mark.slow
 def test_several_datasets_are_asked_as_one(empty: Path, run: Run) -> None:
     for name, *window in (["half-1", "--until", "2026-10-01T12:00"], ["half-2", "--since", "2026-10-01T12:00"]):
         done = run("extract", name, "--source", str(fl.sample.path()), *window)

@@ -14,6 +14,7 @@ from tests.cli.conftest import Run
 WINDOW = ("--since", "2026-10-01T10:00", "--until", "2026-10-01T11:00")
 
 
+@pytest.mark.slow
 def test_findings_are_those_of_the_function_and_the_code_is_1(overlay: Path, run: Run) -> None:
     done = run("checks", "overlay", *WINDOW, "--json")
     assert done.exit_code == 1, done.stderr

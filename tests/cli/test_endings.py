@@ -98,6 +98,7 @@ def test_malformed_documents_are_told_with_the_command_that_lists_them(
     assert all(one["reason"] and json.loads(one["document"]) for one in listed)
 
 
+@pytest.mark.slow
 def test_a_loss_is_a_finding_that_is_told(run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_LIMIT_QUERIES", "1000")
     done = run("extract", "cut", "--source", str(fl.sample.path()), "--json")
@@ -184,6 +185,7 @@ def test_a_closed_pipe_is_silent(overlay: Path) -> None:
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.slow
 def test_a_reader_that_leaves_early_is_silent(overlay: Path) -> None:
     command = [*FRONTIERLAB, "sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 5000", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
@@ -205,6 +207,7 @@ def test_a_full_disk_is_an_error_that_says_so() -> None:
     assert done.stderr == "Error: The result cannot be written to the standard output: No space left on device.\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [[], ["--json"]])
 def test_a_terminal_without_unicode(options: list[str], overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")

@@ -34,6 +34,7 @@ def test_arguments_are_json_or_text(empty: Path, run: Run) -> None:
     assert (request["taskid"], request["cached"]) == (41003836, False)
 
 
+@pytest.mark.slow
 def test_warnings_of_a_job_are_findings(empty: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_LIMIT_QUERIES", "100")
     arguments = ["name=cut", f"source={fl.sample.path()}"]

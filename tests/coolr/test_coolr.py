@@ -105,6 +105,7 @@ def test_a_range_gives_the_rows_that_overlap_it(client, world, key):
             assert_is_the_world(client.payloads(*key, since, until), world, key, since, until)
 
 
+@pytest.mark.slow
 def test_every_folder_and_tag_of_the_world(client, world):
     for key in by_tag(world):
         assert_is_the_world(client.payloads(*key, 0, OPEN_IOV), world, key, 0, OPEN_IOV)
@@ -391,6 +392,7 @@ def test_invalid_ranges_are_refused(client, ends):
 # ---- calls that fail
 
 
+@pytest.mark.slow
 def test_one_failed_call_in_five_loses_nothing(server, client, world):
     server.troubles.append(Trouble(status=503, rate=0.2))
     for key in by_tag(world):

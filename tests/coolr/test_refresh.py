@@ -81,6 +81,7 @@ def test_the_catalogue_equals_the_worlds(server, settings):
     assert server.busiest <= 4
 
 
+@pytest.mark.slow
 def test_the_catalogue_is_refreshed_when_old_or_by_force(server, settings):
     first = quiet(settings)
     again = quiet(settings)
@@ -126,6 +127,7 @@ def test_progress_counts_schemas_folders_and_tags(settings):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("when", "place"),
     [
@@ -226,6 +228,7 @@ def test_an_unwritable_folder_is_named(data_dir, monkeypatch):
         quiet(settings, force=True)
 
 
+@pytest.mark.slow
 def test_a_reader_never_sees_half_a_catalogue(settings):
     quiet(settings)
     found = []
@@ -333,6 +336,7 @@ def test_a_silent_server_is_not_called_for_every_folder(server, settings, monkey
     assert server.count() - count < CALLS - folders + 20
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_catalogue(settings, monkeypatch):
     quiet(settings)
     before = settings.catalogue_path.read_bytes()

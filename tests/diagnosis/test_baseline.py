@@ -90,6 +90,7 @@ def test_a_baseline_without_the_selected_queries_is_an_error(tmp_path):
         fl.diagnose("now", baseline="before", selection=chosen, settings=settings, progress=False)
 
 
+@pytest.mark.slow
 def test_gaps_of_a_baseline_are_told_and_its_whole_bins_count_alone(tmp_path):
     settings, start = fl.Settings(data_dir=tmp_path), datetime(2026, 10, 1, 0, 2, tzinfo=UTC)
     for name, first, hours in (("before", start, 12), ("now", start + timedelta(days=1, minutes=-2), 24)):

@@ -178,6 +178,7 @@ def test_what_memory_cannot_hold_goes_to_the_disk_and_is_removed(tmp_path: Path)
     assert pq.read_schema(tmp_path / "out.parquet").types == [pa.int64(), pa.int64()]
 
 
+@pytest.mark.slow
 def test_without_space_on_the_disk_the_error_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil._ntuple_diskusage(10**12, 10**12 - 2**30, 2**30)  # type: ignore[attr-defined]
     monkeypatch.setattr("frontierlab.engines.instance.shutil.disk_usage", lambda _: full)
@@ -224,6 +225,7 @@ def test_less_memory_waits_for_a_statement_that_has_more(tmp_path: Path, monkeyp
 # ---- threads and processes --------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_threads_ask_at_once_each_its_own_tables(tmp_path: Path) -> None:
     tables = [Table.of(make_dataset(tmp_path / f"logs{n}", [{"fsize": n}] * (n + 1))) for n in range(8)]
 
@@ -234,6 +236,7 @@ def test_threads_ask_at_once_each_its_own_tables(tmp_path: Path) -> None:
         assert list(pool.map(total, range(64))) == [n % 8 * (n % 8 + 1) for n in range(64)]
 
 
+@pytest.mark.slow
 def test_a_statement_goes_on_while_others_have_another_folder(tmp_path: Path) -> None:
     with ThreadPoolExecutor(1) as pool, cancellable() as work:
         running = pool.submit(contextvars.copy_context().run, ask, LONG, limits=Limits(spill_dir=tmp_path))
@@ -263,6 +266,7 @@ def test_a_forked_process_has_its_own_duckdb() -> None:
     assert answer.stdout.split() == ["7", "7"]
 
 
+@pytest.mark.slow
 def test_a_builtin_statement_loads_neither_sqlglot_nor_spark() -> None:
     script = (
         "import sys\n"

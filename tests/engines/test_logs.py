@@ -61,6 +61,7 @@ def test_a_name_a_dataset_several_and_a_period_can_be_opened(data: Settings) -> 
     assert repr(part) == "<Logs of a part of one, with duckdb: 26 columns>"
 
 
+@pytest.mark.slow
 def test_each_question_takes_what_can_be_opened(data: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_DATA_DIR", str(data.data_dir))
     one = fl.datasets.open_dataset("one")
@@ -153,6 +154,7 @@ def test_spark_is_not_tried_in_place_of_duckdb(data: Settings, monkeypatch: pyte
 # ---- a selection of logs ----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(SHARED, max_examples=examples(80))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1))
 def test_a_selection_has_the_selected_queries(data: st.DataObject, seed: int) -> None:
@@ -169,6 +171,7 @@ def test_a_selection_has_the_selected_queries(data: st.DataObject, seed: int) ->
         pd.testing.assert_frame_equal(*frames)
 
 
+@pytest.mark.slow
 def test_values_of_a_selection_never_become_sql(tmp_path: Path) -> None:
     names = [*NASTY, "getvariable('x')", "$schema", "'); DROP VIEW logs; --", "a\x01b"]
     logs = fl.open_logs(make_dataset(tmp_path / "names", [{"schema": name} for name in names]))

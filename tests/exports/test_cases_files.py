@@ -248,6 +248,7 @@ COMPRESSED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COMPRESSED)
 def test_each_compression_is_read_by_its_content(read, name):
     assert tasks(read(COMPRESSED[name])) == [*range(20)]
@@ -354,6 +355,7 @@ def test_repeated_ids_are_kept_without_drop_duplicates(data_dir, tmp_path):
     assert any("1 documents of the file have the _index and _id" in note for note in dataset.manifest.notes)
 
 
+@pytest.mark.slow
 def test_repeated_documents_over_many_parts_and_a_limit(data_dir, tmp_path):
     numbers = random.Random(1).choices(range(4_000), k=9_000)
     documents = [hit(n) | {"_source": document(n, **{"@timestamp": 1_790_812_800_000 + n})} for n in numbers]

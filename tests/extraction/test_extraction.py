@@ -38,6 +38,7 @@ def extract(settings, export, **options):
     return fl.extract(settings, name="d", source=export, progress=False, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("style", ["plain", "elasticdump"])
 @pytest.mark.parametrize("suffix", ["", ".gz", ".zst"])
 def test_rows_of_an_export_file_are_those_of_the_world(settings, world, tmp_path, style, suffix):
@@ -46,10 +47,12 @@ def test_rows_of_an_export_file_are_those_of_the_world(settings, world, tmp_path
     assert_is_the_world(extract(settings, path), world)
 
 
+@pytest.mark.slow
 def test_the_shipped_sample_becomes_a_dataset(settings):
     assert_is_the_world(extract(settings, fl.sample.path()), World())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_parts")
 def test_number_of_parts_follows_from_the_size_of_the_file(settings, world, export):
     dataset = extract(settings, export)
@@ -115,6 +118,7 @@ def test_conflicts_between_id_and_name_are_in_the_manifest(settings, export):
     assert all("tag_id" in text or "node_id" in text for text in conflicts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limit", [1, 500, 2_500])
 def test_limit_keeps_the_earliest_documents_and_warns(data_dir, world, export, limit):
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=limit)
@@ -129,6 +133,7 @@ def test_limit_keeps_the_earliest_documents_and_warns(data_dir, world, export, l
     assert dataset.manifest.left_out["beyond limit_queries"] >= readable - limit
 
 
+@pytest.mark.slow
 def test_dry_run_describes_the_extraction_and_writes_nothing(settings, export, data_dir):
     dry = fl.extract(settings, source=export, dry_run=True, **DAY)
     assert dry.documents == 4_000
@@ -330,6 +335,7 @@ def test_parquet_file_is_refused_as_export_file(settings, tmp_path):
         extract(settings, fl.sample.path("catalogue.parquet"))
 
 
+@pytest.mark.slow
 def test_settings_may_be_the_path_of_a_configuration_file(tmp_path, data_dir):
     config, catalogue = tmp_path / "c.txt", fl.sample.path("catalogue.parquet")
     config.write_text(f"data_dir = here\ncoolr_file = {catalogue}\nlimit_queries = 30000\n")

@@ -62,6 +62,7 @@ def grow_old(settings):
     os.utime(settings.catalogue_path, (then, then))
 
 
+@pytest.mark.slow
 def test_missing_catalogue_is_built_first(server, settings, world, export):
     records: list[Progress] = []
     dataset = extract(settings, export, progress=records.append)
@@ -116,6 +117,7 @@ def test_unknown_coolr_host_gives_a_short_message(data_dir, export, monkeypatch)
     assert "complete=False" in told.value.__notes__[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trouble", [{"status": 403}, {"lie": "garbled"}, {"delay": FOR_EVER}])
 def test_old_catalogue_is_used_with_a_warning_if_the_refresh_fails(server, settings, world, export, trouble):
     fl.catalogues.refresh(settings, progress=False)
@@ -130,6 +132,7 @@ def test_old_catalogue_is_used_with_a_warning_if_the_refresh_fails(server, setti
     assert problem.startswith("The catalogue is of 20")
 
 
+@pytest.mark.slow
 def test_old_catalogue_is_used_if_the_refresh_takes_too_long(server, settings, world, export, monkeypatch):
     fl.catalogues.refresh(settings, progress=False)
     grow_old(settings)
@@ -144,12 +147,14 @@ def test_old_catalogue_is_used_if_the_refresh_takes_too_long(server, settings, w
     assert extract(settings, export, "again").manifest.catalogue == []
 
 
+@pytest.mark.slow
 def test_gaps_in_coolr_give_a_warning(server, settings, export):
     server.troubles.append(Trouble(when="^tags.*PixCalib", status=403))
     with pytest.warns(OldCatalogue, match=r"did not give \d+ lists of the catalogue. The first: .* answered 403"):
         extract(settings, export)
 
 
+@pytest.mark.slow
 def test_job_keeps_the_warning_about_the_catalogue(server, settings, export):
     fl.catalogues.refresh(settings, progress=False)
     grow_old(settings)
@@ -160,6 +165,7 @@ def test_job_keeps_the_warning_about_the_catalogue(server, settings, export):
     assert [text for text in job.warnings if "could not be refreshed" in text]
 
 
+@pytest.mark.slow
 def test_dry_run_builds_no_catalogue(server, settings, export):
     dry = extract(settings, export, dry_run=True)
     assert "There is no catalogue yet: the extraction builds it" in str(dry)
@@ -172,6 +178,7 @@ def test_dry_run_builds_no_catalogue(server, settings, export):
     assert "the extraction refreshes it" in str(extract(settings, export, dry_run=True))
 
 
+@pytest.mark.slow
 def test_one_of_two_extractions_builds_the_catalogue(server, settings, world, export):
     waits, done = threading.Event(), {}
 
@@ -195,6 +202,7 @@ def test_one_of_two_extractions_builds_the_catalogue(server, settings, world, ex
         assert_is_the_world(dataset, world)
 
 
+@pytest.mark.slow
 def test_extraction_can_be_stopped_while_the_catalogue_is_built(server, settings, world, export):
     server.troubles.append(Trouble(when="^tags", delay=FOR_EVER))
 
@@ -209,6 +217,7 @@ def test_extraction_can_be_stopped_while_the_catalogue_is_built(server, settings
     assert_is_the_world(extract(settings, export), world)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_parts")
 def test_a_resumed_extraction_keeps_the_catalogue_that_it_began_with(server, settings, world, export):
     def stop(record: Progress) -> None:

@@ -127,6 +127,7 @@ def test_mask_of_rows_is_that_of_an_independent_implementation(data: st.DataObje
     assert selected(table(logs.rows), selection).to_pylist() == [selects(selection)(row) for row in logs.rows]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @given(data=st.data())
 @quiet
@@ -205,6 +206,7 @@ class TestRequests:
         assert one == two
         assert one.selection == {"schema": ["A", "B", None]}
 
+    @pytest.mark.slow
     def test_another_selection_does_not_resume(self, settings: fl.Settings, export: Path) -> None:
         class Stop(Exception):
             pass
@@ -222,6 +224,7 @@ class TestRequests:
             fl.extract(few, name="d", source=export, selection=where.but(min_querytime=11), progress=False)
         check(fl.extract(few, name="d", source=export, selection=where, progress=False), "standard", where)
 
+    @pytest.mark.slow
     def test_limit_counts_the_selected_documents_of_a_file(self, data_dir: Path, export: Path) -> None:
         where = Selection(cached=True)
         there = len(in_plain_python("standard", where))

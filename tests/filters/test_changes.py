@@ -63,6 +63,7 @@ def found(frame: pd.DataFrame, what: str, *columns: str) -> list[tuple[Any, ...]
     return [tuple(map(plain, row)) for row in kind.itertuples(index=False)]
 
 
+@pytest.mark.slow
 def test_what_appears_and_disappears_is_said(logs: Logs) -> None:
     frame = fl.what_changed((logs, BEFORE), (logs, NOW))
     assert frame["what"].unique().tolist() == ["schema", "folder", "tag", "task", "server", "site", "squid"]
@@ -96,6 +97,7 @@ def test_shares_can_be_compared_too(logs: Logs) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_top_adds_up_other_groups_by_bytes_and_failures(logs: Logs) -> None:
     by_bytes = fl.what_changed((logs, BEFORE), (logs, NOW), rank_by="bytes", top=1)
     assert found(by_bytes, "folder", "bytes_before", "bytes", "bytes_change", "part", "groups", "verdict") == [
@@ -107,6 +109,7 @@ def test_top_adds_up_other_groups_by_bytes_and_failures(logs: Logs) -> None:
     assert found(by_failures, "folder", "failures_change")[0] == ("CONDBR2", "A", "/b", 1)
 
 
+@pytest.mark.slow
 def test_a_side_without_queries(logs: Logs) -> None:
     nothing = fl.Selection(db="nix")
     new = fl.what_changed((logs, nothing), logs)
@@ -148,6 +151,7 @@ def flood(tmp_path_factory: pytest.TempPathFactory) -> Logs:
     return fl.open_logs(make_dataset(tmp_path_factory.mktemp("flood") / "day", rows, request=DAY))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank_by", ["queries", "bytes", "dbtime_ms", "querytime_ms"])
 def test_a_flood_puts_no_innocent_folder_first(flood: Logs, rank_by: Any) -> None:
     frame = fl.what_changed((flood, MORNING), (flood, NOON), rank_by=rank_by)
@@ -200,6 +204,7 @@ def test_rates_are_of_the_time_that_the_data_cover(flood: Logs) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_gap_between_datasets_is_no_decrease(flood: Logs, tmp_path: Path) -> None:
     rows = [row for n in range(8) for row in steady(f"F{n}", 20 * (n + 1), range(24))]
     days = []
@@ -244,6 +249,7 @@ def test_the_statement_shows_both_sides_and_runs_by_hand_in_spark(running: Spark
     assert {row.side for row in answer} == {"before"}
 
 
+@pytest.mark.slow
 def test_datasets_are_opened(tmp_path: Path) -> None:
     one = make_dataset(tmp_path / "one", [{"nodefullpath": "/a"}])
     two = make_dataset(tmp_path / "two", [{"nodefullpath": "/a"}, {"nodefullpath": "/a"}])
@@ -280,6 +286,7 @@ def sides(data: st.DataObject, logs: World) -> tuple[fl.Selection, fl.Selection]
     return before, now
 
 
+@pytest.mark.slow
 @settings(SHARED, max_examples=examples(100))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1), what=kinds)
 def test_the_statement_counts_both_sides(data: st.DataObject, seed: int, what: list[str]) -> None:
@@ -302,6 +309,7 @@ def test_the_statement_counts_both_sides(data: st.DataObject, seed: int, what: l
         assert {key: tuple(counts) for key, counts in got.items()} == changed(logs.rows, before, now, keys)
 
 
+@pytest.mark.slow
 @settings(SHARED, max_examples=examples(12))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1), by=ranked, top=tops)
 def test_the_frame_agrees_with_another_way_to_count(data: st.DataObject, seed: int, by: Any, top: int | None) -> None:
@@ -319,6 +327,7 @@ def test_the_frame_agrees_with_another_way_to_count_in_spark(
     agrees(frame, logs, *sides(data, logs), by, top)
 
 
+@pytest.mark.slow
 def test_names_that_look_like_code_are_only_names(tmp_path: Path) -> None:
     names = ["{now}", ":since", *NASTY]
     data = [{"db": name, "schema": name, "nodefullpath": name} for name in names]
@@ -408,6 +417,7 @@ def assert_rates(
 # ---- the figure ------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_figure_shows_more_and_less_of_each_kind(logs: Logs) -> None:
     frame = fl.what_changed((logs, BEFORE), (logs, NOW), rank_by="bytes")
     copy = frame.copy()
@@ -428,6 +438,7 @@ def test_the_figure_shows_more_and_less_of_each_kind(logs: Logs) -> None:
     assert plot.x_range.end > 100
 
 
+@pytest.mark.slow
 def test_an_empty_figure_says_why(logs: Logs) -> None:
     nothing = fl.Selection(db="nix")
     for a, b, by, reason in (

@@ -109,6 +109,7 @@ def test_a_query_of_the_threshold_is_long(logs: Logs) -> None:
     assert frame.attrs["threshold_ms"] == 999
 
 
+@pytest.mark.slow
 def test_no_match_gives_an_empty_frame_with_the_same_types(logs: Logs) -> None:
     for name in NAMES:
         asked = getattr(filters, name)

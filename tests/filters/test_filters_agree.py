@@ -77,6 +77,7 @@ def agrees(frame: pd.DataFrame, expected: Rows) -> None:
                 assert (None if pd.isna(value) else value) == right, column
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @settings(SHARED, max_examples=examples(8))
 @given(data=st.data())
@@ -98,6 +99,7 @@ def test_the_frame_of_a_filter_is_the_same_in_spark(
     agrees(getattr(filters, name)(frame, selection, **keywords), answer(name, logs.rows, selection, **keywords))
 
 
+@pytest.mark.slow
 def test_names_that_look_like_code_are_only_names(tmp_path: Path) -> None:
     data = [
         {"db": n, "schema": n, "nodefullpath": n, "tagname": n, "frontierserver": n, "cached": False} for n in NASTY

@@ -43,6 +43,7 @@ def comparisons(draw: st.DrawFn) -> tuple[Selection, Any, int]:
     return selection, how, shift
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @settings(SHARED, max_examples=examples(4))
 @given(seed=st.integers(3, WORLDS - 1), comparison=comparisons())

@@ -39,6 +39,7 @@ def extracted(folder: Path, rows: Rows, since: int, until: int, **more: Any) -> 
     return make_dataset(folder / f"d{next(numbers)}", inside[:half], inside[half:], request=asked, **more)
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], max_examples=examples(60))
 @given(data=st.data(), covered=st.lists(windows, min_size=1, max_size=4), window=st.none() | windows)
 def test_a_query_counts_once(
@@ -132,6 +133,7 @@ def test_figures_of_days_are_those_of_their_rows(days: Settings, engine: str, re
     assert found.iloc[0].tolist() == [len(expected), len(b), 5 * len(c)]
 
 
+@pytest.mark.slow
 def test_days_are_compared_with_other_days(days: Settings) -> None:
     first, others = (fl.datasets.period(names, settings=days) for names in ("a", ["b", "c"]))
     frame = filters.queries_per_schema(first, compare=others)

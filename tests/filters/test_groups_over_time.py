@@ -103,6 +103,7 @@ def test_other_servers_have_the_largest_and_the_mean_over_their_queries(tmp_path
     assert "notes" not in frame.attrs
 
 
+@pytest.mark.slow
 def test_logs_without_threads_or_sites_say_so(tmp_path: Path) -> None:
     logs = logs_of(tmp_path, {"frontierserver": "one"}, {"frontierserver": "one", "time": LATER, "squid": "s"})
     frame = filters.threads_over_time(logs)

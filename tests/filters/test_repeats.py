@@ -43,6 +43,7 @@ def test_a_query_that_two_squids_of_a_site_ask_is_repeated_by_the_site_alone(tmp
     assert frame[["computingsite", "repeats", "dbtime_ms"]].to_numpy().tolist() == [["CERN", 1, 4]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [{"sqlhash": 8}, {"sqlhash": None}, {"since": 4}, {"until": 10}, {"tagname": "U"}, {"tagname": None}, {"db": "X"},

@@ -70,6 +70,7 @@ def test_a_catalogue_is_refreshed(data_dir, settings):
     assert refreshed.failures == ()
 
 
+@pytest.mark.slow
 def test_jobs_are_found_again_newest_first(settings, export):
     assert jobs.jobs(settings) == []
     first = jobs.submit("extraction", settings=settings, backend="inline", name="a", source=export)
@@ -81,6 +82,7 @@ def test_jobs_are_found_again_newest_first(settings, export):
     assert found.result().name == "a"
 
 
+@pytest.mark.slow
 def test_another_process_follows_and_cancels(settings, waiting):
     job = jobs.submit("catalogue", settings=settings)
     waiting.begun.acquire(timeout=LONG)
@@ -94,6 +96,7 @@ def test_another_process_follows_and_cancels(settings, waiting):
     assert job.state == "cancelled"
 
 
+@pytest.mark.slow
 def test_a_cancelled_extraction_keeps_its_stored_parts(data_dir, tmp_path, monkeypatch):
     settings = fl.sample.settings(data_dir=data_dir, part_documents=2_000)
     path = tmp_path / "large.ndjson"

@@ -26,6 +26,7 @@ def few(monkeypatch):
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
 
 
+@pytest.mark.slow
 def test_caching_figures_are_read_back_unchanged(settings, dataset):
     here = fl.caching.efficiency(dataset, settings, progress=False)
     job = jobs.submit("caching", settings=settings, backend="thread", dataset=dataset, store=True)
@@ -40,6 +41,7 @@ def test_caching_figures_are_read_back_unchanged(settings, dataset):
     assert len(fl.caching.history.read(settings)) == len(here)
 
 
+@pytest.mark.slow
 def test_caching_figures_of_some_folders(settings, dataset):
     here = fl.caching.efficiency(dataset, settings, progress=False)
     folder = tuple(here.loc[0, ["db", "schema", "nodefullpath"]])
@@ -54,6 +56,7 @@ def test_caching_figures_of_some_folders(settings, dataset):
         jobs.submit("caching", settings=settings, backend="inline", dataset="d", store="yes")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_a_report_is_written(settings, dataset, tmp_path):
     job = jobs.submit("report", settings=settings, backend="thread", dataset=dataset, path=tmp_path / "r.html")
@@ -63,6 +66,7 @@ def test_a_report_is_written(settings, dataset, tmp_path):
         jobs.submit("report", settings=settings, backend="inline", dataset=dataset, path=tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_a_report_of_a_selection(settings, dataset):
     selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")

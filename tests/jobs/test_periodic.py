@@ -44,6 +44,7 @@ def test_a_catalogue_refreshed_by_hand_does_not_drop_the_night(settings, submitt
     assert submit_periodic(settings) is not None
 
 
+@pytest.mark.slow
 def test_a_night_is_a_job_like_others(data_dir, export, tmp_path):
     settings = fl.sample.settings(data_dir=data_dir, periodic="extraction caching", job_backend="inline")
     source = export.rename(tmp_path / "dump-2026-10-01.ndjson").with_name("dump-%Y-%m-%d.ndjson")

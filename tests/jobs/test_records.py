@@ -113,6 +113,7 @@ def test_two_processes_change_one_record_and_lose_nothing(settings):
     assert store.read(id).attempts == 40
 
 
+@pytest.mark.slow
 def test_short_waits_notice_too_that_the_local_redis_has_ended(settings, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.job._ALONE", 1)
     monkeypatch.setattr("frontierlab.jobs.job._GAP", 0.2)

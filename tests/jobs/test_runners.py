@@ -25,6 +25,7 @@ from tests.support.jobs import LONG, stop, until_idle
 from tests.support.waiting import wait_for
 
 
+@pytest.mark.slow
 def test_jobs_of_a_process_that_exits_have_failed(settings):
     code = """
 import sys, time, frontierlab as fl
@@ -127,6 +128,7 @@ print(context.reason)
 """
 
 
+@pytest.mark.slow
 def test_a_stopped_runner_does_not_end_the_job_of_its_successor(settings, tmp_path):
     store = JobStore(settings)
     id = store.create(kind="catalogue", arguments={}, backend="thread", patience=2).id
@@ -200,6 +202,7 @@ print(job.id)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_script_ends_even_if_its_job_waits_for_coolr(settings):
     command = [sys.executable, "-c", ABANDONED, settings.data_dir]
@@ -207,6 +210,7 @@ def test_a_script_ends_even_if_its_job_waits_for_coolr(settings):
     assert jobs.open_job(done.stdout.strip(), settings).error == backends._PROCESS_ENDED
 
 
+@pytest.mark.slow
 def test_a_forked_process_runs_only_its_own_jobs(settings, export):
     jobs.submit("extraction", settings=settings, backend="thread", name="first", source=export).result(LONG)
     before = backends.backend_of("thread")

@@ -42,6 +42,7 @@ def test_the_page_says_which_incidents_came_again(settings, folder):
     assert page.count("The same came on") == 3
 
 
+@pytest.mark.slow
 def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     more = {"check_failed_per_server": 1, "periodic": (*settings.periodic, "diagnosis")}
     settings = settings.model_copy(update=more)
@@ -121,6 +122,7 @@ def test_a_day_without_queries_is_extracted_again(settings, night, steps, tmp_pa
     assert steps.calls[-3:] == [("checks", 1), ("report", 1), ("caching", 1)]
 
 
+@pytest.mark.slow
 def test_only_the_last_days_are_made_up_for(settings, night, steps):
     few = settings.model_copy(update={"periodic_catch_up_days": 3})
     night(2, few)
@@ -130,6 +132,7 @@ def test_only_the_last_days_are_made_up_for(settings, night, steps):
     assert rows["missing"].tolist()[3] == "No night worked on this day."
 
 
+@pytest.mark.slow
 def test_a_step_at_which_its_process_ends_costs_the_other_steps_nothing(settings, night, steps):
     class Killed(BaseException):
         pass
@@ -239,6 +242,7 @@ def test_days_of_the_former_version_keep_their_name(settings, night, steps):
     assert not (settings.data_dir / "datasets" / "nightly-2026-10-04").exists()
 
 
+@pytest.mark.slow
 def test_only_complete_nights_of_datasets_that_nights_made_are_thinned(settings, night, steps, exports):
     keep = settings.model_copy(update={"periodic_keep_days": 2})
 
@@ -265,6 +269,7 @@ def test_only_complete_nights_of_datasets_that_nights_made_are_thinned(settings,
     assert len(states) == 6
 
 
+@pytest.mark.slow
 def test_a_night_of_a_wrong_date_removes_no_rows(settings, night, steps):
     settings = settings.model_copy(update={"periodic_keep_days": 3})
     for day in (2, 3):
@@ -289,6 +294,7 @@ def test_a_record_keeps_no_more_than_json(settings, night, steps, folder):
     ]
 
 
+@pytest.mark.slow
 def test_an_earlier_dataset_that_is_no_night_s_costs_the_checks_nothing(settings, night, exports):
     settings = settings.model_copy(update={"periodic": ("extraction", "checks")})
     for name, file, more in (("01", "01", {"cached": False}), ("02", "03", {}), ("03", "03", {})):

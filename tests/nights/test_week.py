@@ -23,6 +23,7 @@ def states(done):
     return {record.day.day: {name: record.step(name).state for name in record.wanted} for record in done.records}
 
 
+@pytest.mark.slow
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_week_ends_as_it_should(data_dir, night, coolr, monkeypatch):
     settings = fl.Settings(

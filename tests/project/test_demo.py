@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import sys
 
+import pytest
+
 import frontierlab as fl
 from frontierlab import demo
 
 
+@pytest.mark.slow
 def test_each_wait_is_announced(monkeypatch, tmp_path):
     shown = io.BytesIO()  # behind a buffer, as a pipe is
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="utf-8"))

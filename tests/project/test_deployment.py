@@ -61,6 +61,7 @@ def test_the_image_copies_only_named_files_and_runs_without_privileges():
     assert "USER 1000:1000" in lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", ["worker", "beat"])
 def test_the_programs_know_the_commands_of_the_containers(services, service):
     program, *options = services[service]["command"]

@@ -38,6 +38,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frontierlab.reports.report.begin", lambda *_: Beginning())
 
 
+@pytest.mark.slow
 def test_a_report_is_written_into_the_datasets_folder(tmp_path: Path) -> None:
     dataset = make_dataset(
         tmp_path / "day",
@@ -170,6 +171,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progr
     return report(dataset, window, compare="previous", progress=told.append), told
 
 
+@pytest.mark.slow
 def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[Progress]]) -> None:
     path, told = compared
     text = path.read_text("utf-8")
