@@ -49,13 +49,14 @@ def button(panel, name):
     return found[0]
 
 
-def ask_nothing(monkeypatch):
-    """Let the tabs of dashboards ask a dataset nothing by themselves."""
+def ask_nothing(monkeypatch, *, count=False):
+    """Let the tabs of dashboards ask a dataset nothing by themselves; the header counts only on request."""
     for panel in ("explore_panel.ExplorePanel.draw", "overview_panel.OverviewPanel.look"):
         monkeypatch.setattr(f"frontierlab_widgets.{panel}", lambda panel: None)
     monkeypatch.setattr("frontierlab_widgets.explore_tab.ExploreTab._ask", lambda panel: None)
     monkeypatch.setattr("frontierlab_widgets.waste_tab.WasteTab._follow", lambda panel: None)
-    monkeypatch.setattr("frontierlab_widgets.header.Header._count_queries", lambda header, note: None)
+    if not count:
+        monkeypatch.setattr("frontierlab_widgets.header.Header._count_queries", lambda header, note: None)
 
 
 def walk(widget):

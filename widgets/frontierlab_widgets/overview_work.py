@@ -29,14 +29,14 @@ __all__ = ["STEPS", "Step", "WORST", "changes_of", "look_over", "tiles", "totals
 WORST = 3
 """How many of the worst folders the Overview shows."""
 
-STEPS = ("numbers", "folders", "advice", "incidents", "changes")
+STEPS = ("numbers", "folders", "incidents", "advice", "changes")
 """The steps in their order: what is asked, and what is waited for."""
 
 _WAITING = {
     "numbers": "counting queries",
     "folders": "finding the folders that waste most",
-    "advice": "trying what would help these folders",
     "incidents": "looking for incidents",
+    "advice": "trying what would help these folders",
     "changes": "comparing with the time before",
 }
 
@@ -69,8 +69,8 @@ def look_over(
         ask: dict[str, Callable[[], Any]] = {
             "numbers": lambda: totals(logs, selection),
             "folders": partial(_folders, dataset, settings, selection),
-            "advice": lambda: _advice(found.get("folders"), dataset, settings, selection),
             "incidents": partial(_incidents, logs, settings, selection, work),
+            "advice": lambda: _advice(found.get("folders"), dataset, settings, selection),
             "changes": lambda: changes_of(dataset, logs, settings, selection, compare),
         }
         for step in STEPS:
