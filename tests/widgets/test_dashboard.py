@@ -300,3 +300,22 @@ def test_an_overview_keeps_what_it_found_and_leads_to_the_folder_and_the_inciden
     assert board.selection.taskid == (task,)
     assert board.selection.nodefullpath == (worst["nodefullpath"],)
     board.close()
+
+
+def test_history_has_stored_incidents_and_leads_to_their_queries(settings, monkeypatch):
+    ask_nothing(monkeypatch)
+    diagnosis = fl.diagnose("day", settings=settings, progress=False)
+    fl.diagnosis.history.store(diagnosis, settings)
+    board = Dashboard(settings, tab="History")
+    history = board.panels["History"]
+    assert history.wait(LONG)
+    assert (history.error, len(history._past.rows)) == ("", len(diagnosis))
+    assert len(diagnosis) > 0
+    assert button(history, "Show its queries").disabled
+    row = history._past.rows[-1]  # the first one in time
+    history._past.selected = row["id"]
+    button(history, "Show its queries").click()
+    shown = [one for one in diagnosis if one.selection == board.selection]
+    assert row["cells"][2] in [one.sentence for one in shown]
+    assert (board.dataset, board.tab, history.error) == ("day", "Explore", "")
+    board.close()

@@ -141,7 +141,7 @@ class Dashboard(KeptViews):
         )
         waste.lead(explore=lambda: setattr(self, "tab", "Explore"), history=lambda: setattr(self, "tab", "History"))
         explore.lead(self.header.leave_out)
-        self.panels["History"].lead(self.look_at, waste.history_view)
+        self.panels["History"].lead(self.look_at, self._show_past_incident, waste.history_view)
         extract, datasets = self.panels["Extract"], self.panels["Datasets"]
         datasets.lead(self.look_at)
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
@@ -247,6 +247,11 @@ class Dashboard(KeptViews):
     def _show_incident(self, selection: fl.Selection) -> None:
         self.selection = selection
         self.tab = "Explore"
+
+    def _show_past_incident(self, dataset: str, selection: fl.Selection) -> None:
+        fl.datasets.open_dataset(dataset, self.require_settings())  # it can be gone
+        self.dataset = dataset
+        self._show_incident(selection)
 
     def _show_tab(self) -> None:
         for tab, name in _TABS.items():

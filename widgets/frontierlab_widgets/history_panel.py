@@ -1,4 +1,4 @@
-"""What was kept over weeks: nights with their incidents and reports, and stored caching figures."""
+"""What was kept over weeks: nights with their reports, incidents, and caching figures."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import traitlets
 import frontierlab as fl
 from frontierlab.errors import FrontierlabError
 from frontierlab_widgets.code_box import Expression, call
-from frontierlab_widgets.formatting import notes, number
+from frontierlab_widgets.formatting import moment, notes, number
 from frontierlab_widgets.panel import PANEL_LOCK, Panel
+from frontierlab_widgets.panel_words import in_panel_words
 from frontierlab_widgets.table import Table, TableColumn
 from frontierlab_widgets.view_work import Latest
 
@@ -29,9 +30,20 @@ _NIGHTS = (
     TableColumn("report", "Report", "path of its page", picked=False),
 )
 
+_INCIDENTS = (
+    TableColumn("since", "Since", "UTC", moment),
+    TableColumn("kind", "Kind"),
+    TableColumn("sentence", "What happened"),
+    TableColumn("days", "Days", "on which incidents of the same kind and scope are stored", number, True),
+    TableColumn("dataset", "Dataset"),
+    TableColumn("until", "Until", "UTC", moment, picked=False),
+    TableColumn("advice", "Advice", "", in_panel_words, picked=False),
+    TableColumn("tell", "Tell", picked=False),
+)
+
 
 class HistoryPanel(Panel):
-    """The nights of the data folder, and the stored caching figures.
+    """The nights of the data folder, the stored incidents, and the stored caching figures.
 
     Parameters
     ----------
@@ -42,6 +54,8 @@ class HistoryPanel(Panel):
     ----------
     night : str
         The day of the chosen night, such as 2026-10-01; empty if none is chosen.
+    incidents : DataFrame or None
+        The result of `frontierlab.diagnosis.history.read`; None before it is read.
     shown : bool
         Whether its tab is open: what is not seen is not read.
     """
@@ -49,10 +63,11 @@ class HistoryPanel(Panel):
     title = "History"
 
     night = traitlets.Unicode().tag(saved=True)
+    incidents = traitlets.Instance(pd.DataFrame, allow_none=True)
     shown = traitlets.Bool(False)
 
     def build(self) -> list[widgets.Widget]:
-        """Build the two tables."""
+        """Build the three tables."""
         self._latest = Latest(self.fail)
         self._nights = Table(
             _NIGHTS,
@@ -60,12 +75,17 @@ class HistoryPanel(Panel):
             "No night has worked in this data folder: set periodic in the settings.",
             label="Nights",
         )
-        self._remarks = widgets.HTML()
+        self._past = Table(_INCIDENTS, "id", "No incident is stored: nights store theirs.", label="Incidents")
+        self._show_past = widgets.Button(description="Show its queries", tooltip="Choose the queries of this incident")
+        self._lead_to: Any = lambda dataset, selection: None
+        self._remarks, self._lacks = widgets.HTML(), widgets.HTML()
         self._stored = widgets.VBox()
         self._look = widgets.Button(description="Look at it", tooltip="Choose the dataset of this night")
         self._frame = pd.DataFrame()
         self._open: Any = lambda name: None
         self.click(self._look, lambda: self._open(self._dataset()), when=lambda: bool(self._dataset()))
+        self.click(self._show_past, self._choose_incident, when=lambda: bool(self._past.selected))
+        self._past.observe(lambda _: self.allow(), "selected")
         traitlets.link((self, "night"), (self._nights, "selected"))
         self.on(self._chosen, "night")
         self.on(self.refresh, "settings", "shown")
@@ -73,20 +93,26 @@ class HistoryPanel(Panel):
             widgets.HTML("<h4>Nights</h4>"),
             self._nights,
             widgets.HBox([self._look, self._remarks]),
+            widgets.HTML("<h4>Incidents</h4>"),
+            self._lacks,
+            self._past,
+            self._show_past,
             widgets.HTML("<h4>Stored caching figures</h4>"),
             self._stored,
         ]
 
-    def lead(self, open_dataset: Any, stored: widgets.Widget) -> None:
-        """Say what opens a dataset, and show the stored figures of the caching panel."""
-        self._open = open_dataset
+    def lead(self, open_dataset: Any, show_incident: Any, stored: widgets.Widget) -> None:
+        """Say what opens a dataset and what shows queries of one, and show the stored figures of the caching panel."""
+        self._open, self._lead_to = open_dataset, show_incident
         self._stored.children = [stored]
 
     def refresh(self) -> None:
-        """Read the nights again, off the main thread."""
+        """Read nights and incidents again, off the main thread."""
         settings = self.settings
         if settings is not None and self.shown:
-            self._latest.begin(lambda: fl.nights.list_nights(settings), self._show_nights)
+            self._latest.begin(
+                lambda: (fl.nights.list_nights(settings), fl.diagnosis.history.read(settings)), self._show_read
+            )
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the nights are read; see `WorkMixin.wait`."""
@@ -95,10 +121,21 @@ class HistoryPanel(Panel):
     def code(self) -> str:
         """Return the calls that give these tables."""
         settings = Expression("settings")
-        return "\n".join([call("fl.nights.list_nights", settings), call("fl.caching.history.read", settings)])
+        calls = ("fl.nights.list_nights", "fl.diagnosis.history.read", "fl.caching.history.read")
+        return "\n".join(call(one, settings) for one in calls)
 
-    def _show_nights(self, frame: pd.DataFrame) -> None:
+    def _choose_incident(self) -> None:
+        assert self.incidents is not None
+        incident = self.incidents.loc[int(self._past.selected)]
+        self._lead_to(str(incident["dataset"]), fl.Selection.from_json(str(incident["selection"])))
+
+    def _show_read(self, found: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+        frame, incidents = found
         with PANEL_LOCK, self.shown_errors():
+            self.incidents = incidents.reset_index(drop=True)
+            newest = self.incidents.iloc[::-1]
+            self._past.show(newest.assign(id=newest.index.astype(str)))
+            self._lacks.value = notes(incidents.attrs.get("notes", ()))
             self._frame = frame.assign(id=[f"{day:%Y-%m-%d}" for day in frame["day"]])
             self._nights.show(self._frame, lambda one: "bad" if one["state"] in ("incomplete", "damaged") else "")
             self._chosen()
