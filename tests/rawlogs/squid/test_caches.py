@@ -1,6 +1,7 @@
 """What caches did and would have done: the model against a naive one, and figures against plain counts."""
 
 from datetime import timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 
 from frontierlab import Settings, extract, filters, sample
 from frontierlab.caching.grids import GRIDS
+from frontierlab.coolr import connect
 from frontierlab.errors import InvalidRequestError
 from frontierlab.rawlogs import encode_request, squid
 from frontierlab.rawlogs.cool_writing import payload_sql
 from frontierlab.rawlogs.squid import plots, read_squid_logs
 from frontierlab.rawlogs.squid.replay import FETCHED, FOREVER, REVALIDATED, THERE, lifetime_of, replay
+from frontierlab.schema import OPEN_IOV
 from tests.rawlogs.squid.conftest import Written
 from tests.rawlogs.squid.test_reading import write
 
@@ -144,9 +147,28 @@ def test_what_cannot_be_replayed_is_refused(squids: Written) -> None:
     assert "no served request" in frame.attrs["advice"]
 
 
-def test_the_grid_of_payloads_needs_coolr(squids: Written) -> None:
-    frame = squid.what_if_at_squids(squids.logs, squids.settings, **FOLDER, grids=["payload"])
-    assert frame["sent_on"].iloc[2] < frame["sent_on"].iloc[1]
+def test_queries_between_the_same_bounds_of_payloads_share_a_copy(tmp_path: Path, settings: Settings) -> None:
+    with connect(settings) as coolr:
+        rows = coolr.payloads(*FOLDER.values(), 0, OPEN_IOV, "run-lumi")
+    bounds = sorted({*rows["since"].to_pylist(), *rows["until"].to_pylist()})
+    start = next(first for first, last in pairwise(bounds) if first > 0 and last - first > 3)
+    lines = [asking(n, start + n, start + n) for n in range(3)] + [asking(3, start - 1, start - 1)]
+    write(tmp_path / "logs", "access.log", *lines)
+    logs = read_squid_logs(tmp_path / "logs", settings, name="payloads")
+    frame = squid.what_if_at_squids(logs, settings, **FOLDER, grids=["payload"]).set_index("grid")
+    assert frame["fetched"].to_dict() == {"as logged": 4, "as asked": 4, "payload": 2}
+
+
+def test_athenas_grid_is_among_the_choices(tmp_path: Path, settings: Settings) -> None:
+    first = 430_000 << 32
+    # the same width of 9, moved by 1: on Athena's grid all begin at a multiple of 3
+    lines = [asking(n, first + n, first + n + 9) for n in range(3)]
+    write(tmp_path / "logs", "access.log", *lines)
+    logs = read_squid_logs(tmp_path / "logs", settings, name="athena")
+    frame = squid.what_if_at_squids(logs, **FOLDER).set_index("grid")
+    since = {first + n - (first + n) % 3 for n in range(3)}
+    assert frame.loc["athena", "fetched"] == len(since)
+    assert frame.loc["as asked", "fetched"] == 3
 
 
 def test_squids_stand_beside_what_frontier_saw(squids: Written) -> None:
