@@ -8,11 +8,14 @@ from __future__ import annotations
 import contextlib
 import json
 import tempfile
-import warnings
 import zlib
 from base64 import b64encode
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
 
 from frontierlab.errors import RequestUrlError
 from frontierlab.rawlogs import (
@@ -21,13 +24,17 @@ from frontierlab.rawlogs import (
     decode_p1,
     decode_request,
     encode_request,
-    read_servlet_logs,
-    read_squid_logs,
     write_servlet_logs,
 )
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
+from frontierlab.rawlogs.lines import Block
+from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.rawlogs.sql_text import canonical, split
 from frontierlab.rawlogs.squid import write_squid_logs
+from frontierlab.rawlogs.squid.answers import dated, read_answers
+from frontierlab.rawlogs.squid.asked import Asked
+from frontierlab.rawlogs.squid.clock import Clock, zone_of
+from frontierlab.rawlogs.squid.fast_lines import read_lines
 from frontierlab.sample import World
 from frontierlab.settings import Settings
 
@@ -79,29 +86,49 @@ def personal(data: bytes) -> None:
     assert " 203.0.113.77 " not in PSEUDONYMS.scrubbed(f"{text} 203.0.113.77 {text}")
 
 
+class Rows:
+    """Stands for the writer of a dataset's part: it counts."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def write(self, rows: pa.Table) -> None:
+        self.counts["rows"] += rows.num_rows
+
+    def add_malformed(self, kept: list[Any]) -> None:
+        self.counts["malformed"] += len(kept)
+
+    def count(self, *, read: int, left_out: Counter[str], malformed: Counter[str], conflicts: Counter[str]) -> None:
+        self.counts["read"] += read
+        self.counts["left out"] += left_out.total()
+        self.counts["malformed"] += malformed.total()
+
+
 def servlet_log(data: bytes) -> None:
-    """Read bytes as a servlet log: each line is accounted for."""
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # that lines were set aside
-        log = Path(folder, "catalina.out")
-        log.write_bytes(SERVLET_LOG + data)
-        settings = Settings(data_dir=Path(folder, "data"), personal_data_key=KEY)
-        dataset = read_servlet_logs(log, settings, name="fuzzed", complete=False, progress=False)
-        lines, counts = dataset.manifest.source["lines"], dataset.counts
-        assert lines["lines"] == lines["used"] + lines["continuations"] + sum(lines["set_aside"].values())
-        assert counts.read == counts.kept + counts.left_out + counts.malformed
+    """Read bytes as a servlet log, in two blocks: each line and each query is accounted for."""
+    rows: Any = Rows()
+    reader = LogReader(rows, PSEUDONYMS, None, Settings.model_fields["db_instances"].default)
+    half = data.rfind(b"\n", 0, len(data) // 2) + 1
+    first = SERVLET_LOG + data[:half]
+    reader.add(Block(first, Path("catalina.out"), 1), last=False)
+    rest = data[half:] + (b"" if data[half:].endswith(b"\n") else b"\n")
+    reader.add(Block(rest, Path("catalina.out"), 1 + first.count(b"\n")), last=True)
+    facts = reader.finish()
+    assert facts.lines.add_up
+    assert facts.lines.lines == first.count(b"\n") + rest.count(b"\n")
+    assert rows.counts["read"] == rows.counts["rows"] + rows.counts["left out"] + rows.counts["malformed"]
 
 
 def squid_log(data: bytes) -> None:
-    """Read bytes as a Squid's access log: each line is accounted for."""
-    with tempfile.TemporaryDirectory() as folder:
-        log = Path(folder, "access.log")
-        log.write_bytes(data)
-        settings = Settings(data_dir=Path(folder, "data"), personal_data_key=KEY)
-        logs = read_squid_logs(log, settings, name="fuzzed", complete=False, timezone="Europe/Zurich")
-        lines = logs.manifest.lines
-        assert lines["lines"] == lines["used"] + lines["continuations"] + sum(lines["set_aside"].values())
-        assert lines["used"] == logs.manifest.rows + sum(logs.manifest.others.values())
+    """Read bytes as lines of a Squid's access log: each line is accounted for."""
+    text = data.decode("utf-8", "backslashreplace")
+    lines = pa.array([f"{line}\n" for line in text.split("\n")], pa.string())
+    fields, refused = read_lines(lines)
+    answers = read_answers(fields, Asked(None), PSEUDONYMS)
+    place = {"squid": "a", "computingsite": None, "file": "access.log"}
+    rows = dated(answers, Clock(zone_of("Europe/Zurich")), place, 1)
+    assert rows.num_rows == answers.rows.num_rows
+    assert len(lines) == rows.num_rows + answers.others.total() + len(refused)
 
 
 def urls() -> list[bytes]:
