@@ -55,9 +55,10 @@ class CoolQuery(NamedTuple):
     channels
         The channels asked for, as (first, last), both included, sorted; None for all channels.
     asks_payload
-        Whether the answer has columns of the payload; a count has none.
+        Whether the answer has columns of the payload; a count has none. None if ``unclear`` names the tables.
     unclear
-        What the query limits or names in a way that is not read, such as ``channel`` or ``several folders``.
+        What the query limits or names in a way that is not read, such as ``channel`` or ``several folders``;
+        ``tables`` if COOL's tables are read only within other parts of the query.
     """
 
     fingerprint: str

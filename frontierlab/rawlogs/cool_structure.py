@@ -102,7 +102,7 @@ class Structure(NamedTuple):
     tables: tuple[str, ...]
     folder: int | None
     limits: tuple[Limit, ...]
-    asks_payload: bool
+    asks_payload: bool | None
     unclear: tuple[str, ...]
 
 
@@ -141,6 +141,7 @@ def read_structure(text: str) -> Structure:
         )
         if len(values) > 1
     ]
+    unclear += [] if own else ["tables"]
     kinds = sorted({table.kind for table in own.values()})
     return Structure(
         instance=_only(table.instance for table in tables),
@@ -149,7 +150,7 @@ def read_structure(text: str) -> Structure:
         tables=tuple(kinds),
         folder=_only(table.folder for table in tables if table.folder is not None),
         limits=tuple(limit for select in selects for limit in _limits(select, own)),
-        asks_payload=_asks_payload(selects, own),
+        asks_payload=_asks_payload(selects, own) if own else None,
         unclear=tuple(unclear),
     )
 
@@ -243,14 +244,21 @@ def _limit(condition: exp.Expr, own: dict[str, _Table]) -> Iterator[Limit]:
 
 def _limited(condition: exp.Expr, own: dict[str, _Table]) -> set[str]:
     """Return the roles of columns that a condition limits in a way that is not read."""
-    if isinstance(condition, exp.Binary) and all(
-        isinstance(side, exp.Column) for side in (condition.left, condition.right)
-    ):
-        return set()  # a join of two tables
-    if isinstance(condition, (exp.GTE, exp.GT)) and _role(condition.left, own) == "until":
-        return set()  # the lower limit of IOV_SINCE: since which row of a channel the answer starts
-    roles = {_role(column, own) for column in _columns(condition)}
+    if isinstance(condition, exp.Binary):
+        left, right = condition.left, condition.right
+        if isinstance(left, exp.Column) and isinstance(right, exp.Column):
+            return set()  # a join of two tables
+        larger = left if isinstance(condition, (exp.GTE, exp.GT)) else right
+        if isinstance(condition, (exp.GTE, exp.GT, exp.LTE, exp.LT)) and _role(larger, own) == "until":
+            return set()  # the lower limit of IOV_SINCE: with which row of a channel the answer starts
+    roles = {_role(column, own) or _unknown_role(column, own) for column in _columns(condition)}
     return {role for role in roles if role is not None}
+
+
+def _unknown_role(column: exp.Column, own: dict[str, _Table]) -> str | None:
+    """Return the role that a column may have whose table is not known, such as that of a subquery."""
+    role, _ = _ROLES.get(column.name.upper(), (None, None))
+    return role if column.table and column.table.upper() not in own else None
 
 
 def _columns(condition: exp.Expr) -> Iterator[exp.Column]:
@@ -303,7 +311,7 @@ def _role(column: exp.Expr, own: dict[str, _Table]) -> str | None:
     if column.table:
         table = own.get(column.table.upper())
         return role if table is not None and table.kind in kinds else None
-    return role if not own or any(table.kind in kinds for table in own.values()) else None
+    return role if any(table.kind in kinds for table in own.values()) else None
 
 
 def _slot(value: exp.Expr) -> int | None:

@@ -225,12 +225,42 @@ def test_channels(condition, channels):
         ("COOL_C2.CHANNEL_ID=:channel", ("channel",)),
         ('COOL_C2.CHANNEL_ID=:"channel"', ("channel",)),
         ("COOL_C2.CHANNEL_ID=1.5", ("channel",)),
+        ("OTHER.CHANNEL_ID=1", ("channel",)),
     ],
 )
 def test_what_is_not_read_is_named(condition, unclear):
     found = read_cool_sql(LAR.replace("WHERE ", f"WHERE {condition} AND ", 1))
     assert (found.channels, found.tag_ids, found.unclear) == (None, (), unclear)
     assert (found.since, found.until) == (SINCE, UNTIL)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        f"WITH X AS ({TRT}) SELECT * FROM X WHERE CHANNEL_ID=5",
+        f"SELECT (SELECT COUNT(*) FROM ({TRT})) FROM DUAL",
+        f"SELECT * FROM DUAL WHERE 1 IN ({TRT})",
+    ],
+)
+def test_tables_within_other_parts_are_not_taken_for_those_of_the_answer(sql):
+    found = read_cool_sql(sql)
+    assert (found.instance, found.folder, found.table_kind, found.asks_payload) == ("CONDBR2", 16, None, None)
+    assert (found.channels, found.since, found.tag_ids) == (None, None, ())
+    assert "tables" in found.unclear
+
+
+def test_conditions_around_a_query_count_too():
+    assert read_cool_sql(f"SELECT * FROM ({TRT}) WHERE CHANNEL_ID=5").channel == 5
+    around = read_cool_sql(f"SELECT * FROM ({TRT}) X WHERE X.CHANNEL_ID=5")
+    assert (around.channels, around.unclear, around.tag_id) == (None, ("channel",), 1)
+
+
+def test_sides_of_a_condition_can_be_exchanged():
+    turned = BEAMSPOT.replace("COOL_I3.IOV_UNTIL>1348314788265984", "1348314788265984<COOL_I3.IOV_UNTIL")
+    turned = turned.replace("COOL_I3.IOV_SINCE<=1348314788265994", "1348314788265994>=COOL_I3.IOV_SINCE")
+    first, lower, rest = re.split(r"(COOL_I3\.IOV_SINCE>=COALESCE\(.*,1348314788265984\))", turned)
+    turned = f"{first}{lower.removeprefix('COOL_I3.IOV_SINCE>=')}<=COOL_I3.IOV_SINCE{rest}"
+    assert asked(turned) == asked(BEAMSPOT)
 
 
 def test_binds_of_other_clients():
