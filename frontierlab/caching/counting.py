@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import copy_context
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 import pandas as pd
 import pyarrow as pa
@@ -26,6 +26,7 @@ from frontierlab.selection import Selection, as_selection
 from frontierlab.util.cancelling import Cancellable, cancellable, check_cancelled
 
 __all__ = [
+    "Asker",
     "Background",
     "Counted",
     "KEYS",
@@ -58,11 +59,15 @@ PIECE = 1_000_000
 
 _SLICE_MB = 256  # of DuckDB's memory, in which it counts a slice of PIECE queries that all differ
 
+# a site and a Squid of the same name have different hashes
+_ASKER = """\
+IF(squid IS NULL AND computingsite IS NULL, NULL, xxhash64(coalesce(squid, computingsite), squid IS NULL))"""
+
 _ASKED = """\
 WITH named AS (
   SELECT db, schema, nodefullpath, coalesce(tagname, :unknown) AS tagname, nodetime, taskid, sqlhash,
-         IF(squid IS NULL, NULL, xxhash64(squid)) AS squid,
-         IF(squid IS NULL AND computingsite IS NOT NULL, xxhash64(computingsite), NULL) AS site,
+         squid IS NULL AND computingsite IS NULL AS nobody,
+         {asker} AS asker,
          coalesce(iov_since, :missing) AS since, coalesce(iov_until, :missing) AS until, fsize, dbtime,
          coalesce(cached, false) AS cached,
          coalesce(disconn, false) OR coalesce(rejected, false) OR coalesce(procerror, false) AS failed
@@ -82,7 +87,7 @@ SELECT db, schema, nodefullpath, tagname, nodetime, folder_hash,
        count_if((since < 0) != (until < 0)) AS half_given,
        count_if(until >= 0 AND until < since) AS backwards,
        coalesce(sum(fsize) FILTER (WHERE counts AND NOT failed AND NOT cached), 0) AS bytes_served,
-       count_if(counts AND NOT failed AND NOT cached AND squid IS NULL AND site IS NULL) AS no_asker,
+       count_if(counts AND NOT failed AND NOT cached AND nobody) AS no_asker,
        min(since) FILTER (WHERE counts AND NOT failed) AS first,
        max(until) FILTER (WHERE counts AND NOT failed) AS last
 FROM asked
@@ -90,7 +95,7 @@ GROUP BY db, schema, nodefullpath, tagname, nodetime, folder_hash"""
 
 _QUERIES = """\
 SELECT folder_hash, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sqlhash, since, until,
-       squid, site, taskid,
+       asker, taskid,
        count(*) AS queries,
        count_if(NOT cached) AS uncached,
        coalesce(sum(fsize) FILTER (WHERE NOT cached), 0) AS bytes,
@@ -101,12 +106,12 @@ SELECT folder_hash, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sql
        coalesce(max(dbtime) FILTER (WHERE NOT cached), 0) AS most_dbtime
 FROM asked
 WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL{some}
-GROUP BY folder_hash, sqlhash, since, until, squid, site, taskid"""
+GROUP BY folder_hash, sqlhash, since, until, asker, taskid"""
 
 _ASKERS = """\
-SELECT coalesce(squid, computingsite) AS name, xxhash64(coalesce(squid, computingsite)) AS asker
+SELECT coalesce(squid, computingsite) AS name, squid IS NULL AS is_site, {asker} AS asker
 FROM {{logs}}{condition}
-GROUP BY 1, 2"""
+GROUP BY 1, 2, 3"""
 
 # DuckDB's memory does not hold all different queries of a month, and its hash tables cannot all go to the disk
 _SOME = """
@@ -114,11 +119,21 @@ _SOME = """
   AND pmod(xxhash64(sqlhash, since, until), :slices) < :next_slices"""
 
 
+class Asker(NamedTuple):
+    """Who sends queries: a Squid, or a site where the Squid is not known."""
+
+    name: str
+    is_site: bool
+
+    def __str__(self) -> str:
+        return f"site {self.name}" if self.is_site else self.name
+
+
 class Counted:
     """The different queries of a dataset, in a folder of Parquet files written by `count_queries`.
 
-    A row is a folder and tag (``folder_hash``), a query (`QUERY`), and the Squid (``squid``) and task (``taskid``)
-    that sent the query, with `SUMS` and `MOST`. Where the Squid is not known, ``site`` is the site.
+    A row is a folder and tag (``folder_hash``), a query (`QUERY`), and the Squid (``asker``; the site if the Squid is
+    not known) and task (``taskid``) that sent the query, with `SUMS` and `MOST`.
 
     Parameters
     ----------
@@ -148,7 +163,7 @@ class Counted:
             yield self._table((pc.field("folder_hash") == folder_hash) & (pc.field("slice") == number))
 
     def _table(self, condition: pc.Expression) -> pa.Table:
-        columns = ["folder_hash", *QUERY, "squid", "site", "taskid", *SUMS, *MOST]
+        columns = ["folder_hash", *QUERY, "asker", "taskid", *SUMS, *MOST]
         if self._rows is None:
             return pa.schema([(name, pa.int64()) for name in columns]).empty_table()
         return self._rows.to_table(columns=columns, filter=condition)
@@ -220,7 +235,7 @@ def count_folders(logs: Logs, paths: Sequence[str] = (), selection: Selection | 
         first, last : Int64, the range of IOVs of the served queries; null without such queries
     """
     condition, args = _condition(paths, selection)
-    statement = _ASKED.format(condition=condition) + _FOLDERS
+    statement = _ASKED.format(condition=condition, asker=_ASKER) + _FOLDERS
     frame = ask({"logs": logs}, statement, args, description="caching: folders")
     frame = frame.sort_values("nodetime")  # the engine returns groups in any order
     how = dict.fromkeys(frame.columns[6:-2], "sum") | {"nodetime": "first", "first": "min", "last": "max"}
@@ -256,7 +271,7 @@ def count_queries(
         As in `frontierlab.engines.ask`; `target` can then hold some files.
     """
     condition, args = _condition(paths, selection)
-    asked, args = _ASKED.format(condition=condition), {**args, "slices": slices}
+    asked, args = _ASKED.format(condition=condition, asker=_ASKER), {**args, "slices": slices}
     if slices == 1:
         by = write({"logs": logs}, asked + _QUERIES.format(some=""), target, args, description="caching: queries")
         return Counted(target, slices, by)
@@ -276,13 +291,14 @@ def count_queries(
     return Counted(target, slices, answered(*each))
 
 
-def name_askers(logs: Logs, paths: Sequence[str] = (), selection: Selection | None = None) -> dict[int, str]:
-    """Return the names of the Squids, and of the sites whose Squid is not known, by the hashes of `count_queries`."""
+def name_askers(logs: Logs, paths: Sequence[str] = (), selection: Selection | None = None) -> dict[int, Asker]:
+    """Return the Squids, and the sites whose Squid is not known, by the hashes of `count_queries`."""
     condition, args = _condition(paths, selection)
     args = {name: value for name, value in args.items() if name not in ("unknown", "missing")}
-    frame = ask({"logs": logs}, _ASKERS.format(condition=condition), args, description="caching: Squids and sites")
-    known = frame.dropna(subset=["name"])
-    return dict(zip(known["asker"].astype("int64"), known["name"], strict=True))
+    statement = _ASKERS.format(condition=condition, asker=_ASKER)
+    frame = ask({"logs": logs}, statement, args, description="caching: Squids and sites").dropna(subset=["name"])
+    rows = frame[["asker", "name", "is_site"]].itertuples(index=False, name=None)
+    return {int(asker): Asker(str(name), bool(is_site)) for asker, name, is_site in rows}
 
 
 def _condition(paths: Sequence[str], selection: Selection | None) -> tuple[str, Mapping[str, Any]]:

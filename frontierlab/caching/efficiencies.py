@@ -14,7 +14,7 @@ import pyarrow as pa
 
 from frontierlab.caching import counting
 from frontierlab.caching.causes import WORTH_BYTES, WORTH_SECONDS, Worth, cause_of
-from frontierlab.caching.counting import KEYS, Background, Counted, count_folders, count_queries, name_askers
+from frontierlab.caching.counting import KEYS, Asker, Background, Counted, count_folders, count_queries, name_askers
 from frontierlab.caching.folder_figures import figures
 from frontierlab.caching.folders import Folder, chosen, wanted_folders
 from frontierlab.caching.history_records import extracted_parts
@@ -205,10 +205,10 @@ def efficiency(
         target, slices = place / "queries", max(1, -(-sum(map(_most_rows, period.datasets)) // counting.PIECE))
         queries = work.submit(lambda: count_queries(logs, target, slices, paths, selection))
         found = work.wait(work.submit(lambda: count_folders(logs, paths, selection)), lambda: report(begin))
-        names = work.wait(work.submit(lambda: name_askers(logs, paths, selection)), lambda: report(begin))
+        askers = work.wait(work.submit(lambda: name_askers(logs, paths, selection)), lambda: report(begin))
         counts, notes = chosen(found, wanted, logs, strict=not isinstance(folders, pd.DataFrame))
         wait_for = partial(work.wait, queries)
-        rows = [*_rows(counts.to_dict("records"), wait_for, names, source, report, stop)]
+        rows = [*_rows(counts.to_dict("records"), wait_for, askers, source, report, stop)]
         rows = [{**row, "cause": cause_of(row, worth)} for row in rows]
         frame = _frame(rows)
         by = answered(found.attrs[ANSWERED], wait_for(lambda: None).answered)
@@ -242,7 +242,7 @@ def _until_cancelled(report: ProgressCallback, cancelled: threading.Event | None
 def _rows(
     folders: list[dict[Any, Any]],
     queries: Callable[[Callable[[], object]], Counted],
-    names: Mapping[int, str],
+    askers: Mapping[int, Asker],
     source: Source,
     report: ProgressCallback,
     stop: threading.Event,
@@ -262,7 +262,7 @@ def _rows(
         hashes = [one["folder_hash"] for one in batch]
         pieces = counted.pieces(*hashes) if len(batch) == 1 else [counted.read(hashes)]
         known = {hash_: None if isinstance(got, CoolrError) else got for hash_, got in received.items()}
-        found = figures(pieces, known, names)
+        found = figures(pieces, known, askers)
         for one in batch:
             got = received[one["folder_hash"]]
             row = {**one, **found[one["folder_hash"]], "problem": str(got) if isinstance(got, CoolrError) else ""}

@@ -13,21 +13,21 @@ import pyarrow.compute as pc
 
 from frontierlab.caching.answer_sets import Integers, find_answers, overlapping, regions
 from frontierlab.caching.athena import is_off_grid
-from frontierlab.caching.counting import MOST, QUERY, SUMS
+from frontierlab.caching.counting import MOST, QUERY, SUMS, Asker
 
 __all__ = ["figures", "figures_of_folder", "worst_tasks"]
 
 _NAMED = 3  # tasks, and Squids, in a row
 _REGION = ["folder_hash", "region"]
-_ASKER = ["folder_hash", "squid", "site"]
+_ASKER = ["folder_hash", "asker"]
 _SUMMED = ("different", "costly", "off_grid", *SUMS)
 _REPEATED = ("repeated_queries", "repeated_dbtime", "repeated_bytes")
-_COLUMNS = (*_REGION, "squid", "site", "taskid", "since", "until", *_SUMMED, *_REPEATED)
+_COLUMNS = (*_REGION, "asker", "taskid", "since", "until", *_SUMMED, *_REPEATED)
 _NO_ROWS = pa.schema([(name, pa.int64()) for name in _COLUMNS]).empty_table()
 
 
 def figures(
-    pieces: Iterable[pa.Table], payloads: Mapping[int, pa.Table | None], names: Mapping[int, str] | None = None
+    pieces: Iterable[pa.Table], payloads: Mapping[int, pa.Table | None], askers: Mapping[int, Asker] | None = None
 ) -> dict[int, dict[str, Any]]:
     """Return the figures of folders and tags, by their hashes; see `frontierlab.caching.efficiency`.
 
@@ -41,22 +41,24 @@ def figures(
         piece is in memory at once; all rows of a query are in the same piece.
     payloads
         The payload rows by hash; None if unknown: figures that need payloads are then left out.
-    names
-        Names of Squids and sites, from `frontierlab.caching.counting.name_askers`.
+    askers
+        The Squids and sites, from `frontierlab.caching.counting.name_askers`; needed if the pieces have any.
     """
+    askers = askers or {}
+    squids_only = pa.array([hash_ for hash_, asker in askers.items() if not asker.is_site], pa.int64())
     by_region, by_squid, by_task, by_asker = [], [], [], []
     for piece in pieces:
         piece = piece.append_column("region", pa.array(_find_regions(piece, payloads)))
         once = _once_an_asker(piece)
         by_asker.append(_count_repeats(once))
         by_region.append(_count_different(_add_up_equal(once, _REGION), _REGION))
-        by_squid.append(_count_different(once.filter(once["squid"].is_valid()), [*_REGION, "squid"]))
+        by_squid.append(_count_different(once.filter(pc.is_in(once["asker"], squids_only)), [*_REGION, "asker"]))
         of_task = ["folder_hash", "taskid"]
         by_task.append(_count_different(_add_up_equal(piece, of_task), of_task))
     queries = _split_by_folder(_add_up(by_region, _REGION), "region")
-    squids = _split_by_folder(_add_up(by_squid, [*_REGION, "squid"]), "region")
+    squids = _split_by_folder(_add_up(by_squid, [*_REGION, "asker"]), "region")
     tasks = _split_by_folder(_add_up(by_task, ["folder_hash", "taskid"]), "taskid")
-    askers = _split_by_folder(_sum_repeats(pa.concat_tables(by_asker) if by_asker else _NO_ROWS), "squid")
+    repeats = _split_by_folder(_sum_repeats(pa.concat_tables(by_asker) if by_asker else _NO_ROWS), "asker")
     found: dict[int, dict[str, Any]] = {}
     for folder_hash, rows in payloads.items():
         mine = queries.get(folder_hash, _NO_ROWS)
@@ -65,7 +67,7 @@ def figures(
             "off_grid_queries": _sum(mine, "off_grid"),
             "dbtime": _sum(mine, "dbtime"),
             "worst_tasks": worst_tasks(tasks.get(folder_hash, _NO_ROWS)),
-            **_figures_of_repeats(askers.get(folder_hash, _NO_ROWS), names or {}),
+            **_figures_of_repeats(repeats.get(folder_hash, _NO_ROWS), askers),
         }
         if rows is not None:
             found[folder_hash] |= _figures_of_answers(mine, squids.get(folder_hash, _NO_ROWS), rows)
@@ -87,7 +89,7 @@ def figures_of_folder(queries: pd.DataFrame, payloads: pa.Table, askers: pd.Data
     names = {"bodies": "sized", **{name: name for name in (*QUERY, "queries", "uncached", "bytes", "dbtime", "timed")}}
     columns = {name: pa.array(queries[old].fillna(0) if name in SUMS else queries[old]) for name, old in names.items()}
     zeros, nulls = pa.array(np.zeros(len(queries), np.int64)), pa.nulls(len(queries), pa.int64())
-    more = {"folder_hash": zeros, **dict.fromkeys(MOST, zeros), **dict.fromkeys(("squid", "site", "taskid"), nulls)}
+    more = {"folder_hash": zeros, **dict.fromkeys(MOST, zeros), **dict.fromkeys(("asker", "taskid"), nulls)}
     row = figures([pa.table({**columns, **more})], {0: payloads})[0]
     known = askers["repeated_queries"].notna()
     some = known.any() or askers.empty
@@ -104,18 +106,16 @@ def worst_tasks(tasks: pa.Table) -> str:
     return "; ".join(f"{name} ({cost})" for name, cost in [*zip(names, costs, strict=True)][:_NAMED])
 
 
-def _figures_of_repeats(askers: pa.Table, names: Mapping[int, str]) -> dict[str, Any]:
+def _figures_of_repeats(repeats: pa.Table, askers: Mapping[int, Asker]) -> dict[str, Any]:
     """Return the figures of repeats by Squid or site; they are not known if no uncached query names one."""
-    uncached = [row for row in askers.to_pylist() if row["uncached"]]
-    rows = [row for row in uncached if row["squid"] is not None or row["site"] is not None]
+    uncached = [row for row in repeats.to_pylist() if row["uncached"]]
+    rows = [row for row in uncached if row["asker"] is not None]
     if uncached and not rows:
         return {**dict.fromkeys(_REPEATED), "repeated_by": ""}
     found = []
     for row in rows:
         if row["repeated_queries"]:
-            name = names.get(row["site"] if row["squid"] is None else row["squid"], "?")
-            place = f"site {name}" if row["squid"] is None else name
-            text = f"{place} ({row['repeated_queries']} repeats, {row['repeated_dbtime']} ms)"
+            text = f"{askers[row['asker']]} ({row['repeated_queries']} repeats, {row['repeated_dbtime']} ms)"
             found.append((-row["repeated_dbtime"], -row["repeated_queries"], text))
     texts = [text for *_, text in sorted(found)[:_NAMED]]
     sums = {name: sum(row[name] for row in rows) for name in _REPEATED}
@@ -129,7 +129,7 @@ def _figures_of_answers(queries: pa.Table, squids: pa.Table, payloads: pa.Table)
     empty = queries.filter(pa.array(got.by_iov < 0))
     totals, by_content = _sums_of_groups(queries, got.by_iov), _sums_of_groups(queries, got.by_content)
     answer = got.by_iov[np.searchsorted(queries["region"].to_numpy(), squids["region"].to_numpy())]
-    squid = pd.factorize(squids["squid"].to_numpy())[0]
+    squid = pd.factorize(squids["asker"].to_numpy())[0]
     by_squid = _sums_of_groups(squids, np.where(answer < 0, -1, answer * (squid.max(initial=0) + 1) + squid))
     different, bodies = totals["different"].sum(), totals["bodies"].sum()
     return {

@@ -11,7 +11,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import Dataset, Settings, sample
-from frontierlab.caching.counting import Counted, count_folders, count_queries, name_askers
+from frontierlab.caching.counting import Asker, Counted, count_folders, count_queries, name_askers
 from frontierlab.caching.efficiencies import efficiency
 from frontierlab.caching.explanation import Explanation, explain
 from frontierlab.caching.queries import FolderTag, different_queries
@@ -54,14 +54,16 @@ def figures(_figures: pd.DataFrame) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="package")
-def _counts(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, Counted, dict[int, str]]:
+def _counts(
+    dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[pd.DataFrame, Counted, dict[int, Asker]]:
     logs = fl.open_logs(dataset)
     queries = count_queries(logs, tmp_path_factory.mktemp("counted") / "queries", 1)
     return count_folders(logs), queries, name_askers(logs)
 
 
 @pytest.fixture
-def counted(_counts: tuple[pd.DataFrame, Counted, dict[int, str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def counted(_counts: tuple[pd.DataFrame, Counted, dict[int, Asker]], monkeypatch: pytest.MonkeyPatch) -> None:
     """``efficiency()`` takes what Spark has counted of the sample already."""
     monkeypatch.setattr("frontierlab.caching.efficiencies.count_folders", lambda *_: _counts[0].copy())
     monkeypatch.setattr("frontierlab.caching.efficiencies.count_queries", lambda *_: _counts[1])
