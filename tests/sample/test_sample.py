@@ -362,6 +362,9 @@ def group_figures(rows, payloads, tag):
         "half_given": half,
         "backwards": backwards,
         "bytes_served": sum(r["fsize"] or 0 for r in bodies),
+        "dbtime": sum(r["dbtime"] or 0 for r in bodies),
+        "off_grid_queries": sum(not on_grid(since, until) for _, since, until in {query(r) for r in served}),
+        **repeats(bodies),
     }
     answers = {q: answer(q, payloads or []) for q in {query(r) for r in served}}
     by_iov = {frozenset((r["channel"], r["since"], r["until"]) for r in a) for a in answers.values() if a}
@@ -379,12 +382,42 @@ def group_figures(rows, payloads, tag):
         "efficiency_iov": len(by_iov) / found if found else None,
         "efficiency_content": len(by_content) / found if found else None,
     }
-    for suffix, parts in (("", lambda r: (group[query(r)],)), ("_squid", lambda r: (group[query(r)], r["squid"]))):
-        usable = [r for r in good if not suffix or r["squid"] is not None]
+    content = {q: frozenset((r["channel"], r["content"]) for r in a) for q, a in answers.items()}
+    suffixes = {
+        "": lambda r: group[query(r)],
+        "_squid": lambda r: (group[query(r)], r["squid"]),
+        "_content": lambda r: content[query(r)],
+    }
+    for suffix, parts in suffixes.items():
+        usable = [r for r in good if suffix != "_squid" or r["squid"] is not None]
         after["wasted_bytes" + suffix] = wasted(usable, usable, "fsize", parts)
         after["wasted_dbtime" + suffix] = wasted(usable, [r for r in usable if not r["cached"]], "dbtime", parts)
     known = payloads is not None or (tag != "unknown" and not served)
     return {**figures, **(after if known else dict.fromkeys(after))}
+
+
+def on_grid(since, until):
+    width = until - since
+    first_of_run, last_of_run = since % 2**32 == 0, until % 2**32 == 2**32 - 1
+    return since == 0 or (width >= 3 and since % (width // 3) == 0) or (first_of_run and last_of_run)
+
+
+def repeats(bodies):
+    """Go through the uncached queries, and count those that a Squid, or a site, had asked for before."""
+    dearest, found = {}, dict.fromkeys(("repeated_queries", "repeated_bytes", "repeated_dbtime"), 0)
+    for r in bodies:
+        asker = (r["squid"], None if r["squid"] is not None else r["computingsite"])
+        if asker == (None, None):
+            continue
+        size, time = r["fsize"] or 0, r["dbtime"] or 0
+        if (asker, query(r)) in dearest:
+            most_size, most_time = dearest[asker, query(r)]
+            found["repeated_queries"] += 1
+            found["repeated_bytes"] += min(size, most_size)
+            found["repeated_dbtime"] += min(time, most_time)
+            size, time = max(size, most_size), max(time, most_time)
+        dearest[asker, query(r)] = size, time
+    return found if dearest or not bodies else dict.fromkeys(found)
 
 
 def query(row):
