@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.squid.fields import FIELDS, NATIVE_ZONE, NOTHING
-from frontierlab.rawlogs.squid.odd_lines import LONGEST, frontier_half, read_odd_lines, wall_ms
+from frontierlab.rawlogs.squid.odd_lines import BYTES, DURATION, LONGEST, STATUS, frontier_half, read_odd_lines, wall_ms
 
 __all__ = ["read_lines"]
 
@@ -28,7 +28,6 @@ _OPENING, _COLON, _POINT, _ZERO = b"[:.0"
 _SECONDS, _MILLISECONDS = 21, 25  # characters of a time with its bracket
 _NATIVE_WORDS = 10
 _VERSION = re.compile(r"HTTP/[0-9.]+")
-_NUMBER = r"^[0-9]{1,18}$"
 
 
 def read_lines(lines: pa.Array) -> tuple[list[pa.Table], list[tuple[int, str]]]:
@@ -128,7 +127,7 @@ def _awstats(text: _Text, rows: Numbers, quotes: int, quoted: int) -> pa.Table:
     status, wire_bytes, tag, duration = (text.cut(space[:, n] + 1, space[:, n + 1]) for n in range(7, 11))
     local, ms, fits = _wall_times(text, space[:, 2] + 1, space[:, 3])
     zone, zone_fits = _zones(text.cut(space[:, 3] + 1, space[:, 4]))
-    fits &= zone_fits & _are_numbers(status, wire_bytes, duration)
+    fits &= zone_fits & _are_numbers((status, STATUS), (wire_bytes, BYTES), (duration, DURATION))
     fits &= _distinct(text.cut(space[:, 6] + 1, at[:, 1]), lambda version: _VERSION.fullmatch(version) is not None)
     fits &= _distinct(tag, lambda word: 0 < word.find(":") < len(word) - 1)
     fits &= space[:, 5] > at[:, 0] + 1
@@ -166,8 +165,9 @@ def _native(lines: pa.Array, rows: Numbers) -> pa.Table:
     if not good.all():
         return _native(lines.filter(pa.array(good)), rows[good]) if good.any() else FIELDS.empty_table()
     time, duration, client, tag, wire_bytes, method, url, _, hierarchy, _ = _columns(words, _NATIVE_WORDS)
-    good = _mask(pc.match_substring_regex(time, r"^[0-9]{10}\.[0-9]{3}$")) & _are_numbers(duration, wire_bytes)
-    good &= _mask(pc.match_substring_regex(tag, r"^[^/]+/[0-9]{1,18}$"))
+    good = _mask(pc.match_substring_regex(time, r"^[0-9]{10}\.[0-9]{3}$"))
+    good &= _are_numbers((duration, DURATION), (wire_bytes, BYTES))
+    good &= _mask(pc.match_substring_regex(tag, rf"^[^/]+/[0-9]{{1,{STATUS}}}$"))
     if not good.all():
         return _native(lines.filter(pa.array(good)), rows[good]) if good.any() else FIELDS.empty_table()
     result, status = _columns(pc.split_pattern(tag, "/"), 2)
@@ -251,10 +251,11 @@ def _distinct(texts: pa.Array, test: Any) -> Mask:
     return np.asarray(passed[np.asarray(encoded.indices)])
 
 
-def _are_numbers(*columns: pa.Array) -> Mask:
-    good = np.ones(len(columns[0]), dtype=bool)
-    for column in columns:
-        good &= _mask(pc.match_substring_regex(column, _NUMBER))
+def _are_numbers(*columns: tuple[pa.Array, int]) -> Mask:
+    """Return in which lines each column has a number of so many digits at most."""
+    good = np.ones(len(columns[0][0]), dtype=bool)
+    for column, digits in columns:
+        good &= _mask(pc.match_substring_regex(column, rf"^[0-9]{{1,{digits}}}$"))
     return good
 
 

@@ -74,7 +74,7 @@ def fetch_ratio(logs: SquidSource, selection: Selection | None = None, **where: 
     largest = frame.groupby(["week", "computingsite"])["fetches_per_request"].transform("max")
     frame["of_site"] = largest.astype("Float64").mask(frame["computingsite"].isna(), frame["fetches_per_request"])
     frame["step"] = sum(((frame["of_site"] >= limit).astype("Int64") for limit in LIMITS), pd.Series(0, frame.index))
-    frame["week"] = pd.to_datetime(frame["week"].astype("int64"), unit="ms", utc=True).astype("datetime64[ms, UTC]")
+    frame["week"] = pd.Series(frame["week"].to_numpy("int64").view("datetime64[ms]")).dt.tz_localize("UTC")
     types = {"requests": "Int64", "fetches": "Int64", "half_hours": "Int64", "step": "Int64"}
     order = [*keys, "half_hours", "requests", "fetches", "fetches_per_request", "of_site", "step"]
     frame = frame.astype(types)[order]

@@ -11,23 +11,27 @@ import pyarrow as pa
 
 from frontierlab.rawlogs.squid.fields import FIELDS, NATIVE_ZONE, NOTHING
 
-__all__ = ["LONGEST", "read_odd_lines", "wall_ms"]
+__all__ = ["BYTES", "DURATION", "LONGEST", "STATUS", "read_odd_lines", "wall_ms"]
 
 LONGEST = 65_536
 """The longest line that is read, in characters: Squid itself writes shorter ones."""
+
+STATUS, BYTES, DURATION = 5, 13, 10
+"""The most digits of a status, of bytes (10 TB) and of a duration in ms (116 days): more would be no such number."""
 
 _WALL = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d"
 _TIME = rf"\[(?P<time>{_WALL})(?:\.(?P<ms>\d{{3}}))? (?P<zone>[+-]\d{{4}})\]"
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _LINE = re.compile(
     rf'(?P<client>[^ "]+) (?P<ident>[^ "]+) (?P<user>[^ "]+) {_TIME} "(?P<method>[^ "]+) (?P<url>[^"]*) HTTP/[0-9.]+" '
-    rf"(?P<status>\d{{1,18}}) (?P<bytes>\d{{1,18}}) (?P<tag>[^ :\"]+:[^ \"]+) (?P<duration>\d{{1,18}})"
+    rf"(?P<status>\d{{1,{STATUS}}}) (?P<bytes>\d{{1,{BYTES}}}) (?P<tag>[^ :\"]+:[^ \"]+) "
+    rf"(?P<duration>\d{{1,{DURATION}}})"
     rf"(?P<quoted>(?: {_QUOTED}){{2,3}})",
     re.ASCII,
 )
 _NATIVE = re.compile(
-    r"(?P<seconds>\d{10})\.(?P<ms>\d{3})\s+(?P<duration>\d{1,18})\s+(?P<client>\S+)\s+"
-    r"(?P<tag>[^\s/]+)/(?P<status>\d{1,18})\s+(?P<bytes>\d{1,18})\s+(?P<method>\S+)\s+(?P<url>\S+)\s+"
+    rf"(?P<seconds>\d{{10}})\.(?P<ms>\d{{3}})\s+(?P<duration>\d{{1,{DURATION}}})\s+(?P<client>\S+)\s+"
+    rf"(?P<tag>[^\s/]+)/(?P<status>\d{{1,{STATUS}}})\s+(?P<bytes>\d{{1,{BYTES}}})\s+(?P<method>\S+)\s+(?P<url>\S+)\s+"
     r"(?P<user>\S+)\s+(?P<hierarchy>\S+)\s+(?P<type>\S+)",
     re.ASCII,
 )
@@ -68,7 +72,7 @@ def wall_ms(text: str) -> int | None:
     try:
         day, month, year = int(text[:2]), _MONTHS[text[3:6]], int(text[7:11])
         clock = int(text[12:14]), int(text[15:17]), int(text[18:20])
-        if not (year >= 1970 and 1 <= day <= calendar.monthrange(year, month)[1]):
+        if not (1970 <= year < 9_999 and 1 <= day <= calendar.monthrange(year, month)[1]):
             return None
     except (ValueError, KeyError, calendar.IllegalMonthError):
         return None

@@ -174,7 +174,7 @@ def _answered(row: dict[str, Any], number: int, model: SquidModel, format_: str)
     end = row["ms"] + answer.duration
     shown = end if format_ in ("native", "three with cvmfs") else end - end % 1000
     body = answer.status == 200 and not pd.isna(row["fsize"])
-    named = format_ != "native" and not pd.isna(row["taskid"])
+    named = format_ != "native" and not (pd.isna(row["taskid"]) or pd.isna(row["pandaid"]))
     node, tag = row["node_id"], row["tag_id"]
     payload = not pd.isna(node) and row["since"] != -1 and row["until"] != -1
     return {
@@ -212,7 +212,7 @@ def _frame(truth: list[dict[str, Any]]) -> pd.DataFrame:
 
 def _identity(row: dict[str, Any]) -> str:
     """Return the Frontier id: of a job, with its account and subject; or what a Varnish makes of it."""
-    if pd.isna(row["taskid"]):
+    if pd.isna(row["taskid"]) or pd.isna(row["pandaid"]):
         return "varnish"
     number = int(row["pandaid"]) % 300
     name = 'CN=Ada \\"the first\\" Example' if number == 7 else f"CN=Ada Example {number}"

@@ -89,6 +89,9 @@ def test_a_url_can_hold_a_blank() -> None:
         (THREE.replace("01/Oct", "01/Foo"), "a time that does not exist"),
         (THREE.replace(" 2048 ", " - "), "no line of a known format"),
         (THREE.replace(URL, "x" * (LONGEST + 1)), "a line that is too long"),
+        (THREE.replace("DIRECT 30 ", "DIRECT 99999999999 "), "no line of a known format"),
+        (NATIVE.replace("  30 ", "  99999999999 "), "no line of a known format"),
+        (THREE.replace(" 2048 ", " 99999999999999 "), "no line of a known format"),
     ],
 )
 def test_other_lines_are_refused_with_the_reason(line: str, why: str) -> None:
@@ -131,5 +134,7 @@ def test_times_on_the_wall_are_those_of_the_calendar(moment: object) -> None:
 
     assert isinstance(moment, datetime)
     text = f"{moment:%d/%b/}{moment.year:04d}{moment:%H:%M:%S}"[:11] + f":{moment:%H:%M:%S}"
-    expected = round(moment.replace(microsecond=0, tzinfo=UTC).timestamp()) * 1000 if moment.year >= 1970 else None
+    expected = (
+        round(moment.replace(microsecond=0, tzinfo=UTC).timestamp()) * 1000 if 1970 <= moment.year < 9999 else None
+    )
     assert wall_ms(text) == expected

@@ -15,6 +15,7 @@ import pytest
 
 from frontierlab import Settings, cancellable
 from frontierlab.errors import Cancelled, CatalogueError, DatasetError, InvalidRequestError
+from frontierlab.rawlogs import squid
 from frontierlab.rawlogs.squid import (
     delete_squid_logs,
     list_squid_logs,
@@ -279,6 +280,22 @@ def test_an_empty_log_has_no_rows(tmp_path: Path, settings: Settings) -> None:
     logs = read_squid_logs(tmp_path / "logs", settings, name="empty")
     assert logs.to_pandas().empty
     assert logs.manifest.lines["lines"] == 0
+    assert squid.hit_ratio_over_time(logs).empty
+    assert squid.hit_ratio_per_task(logs).attrs["without_task"] == {"requests": 0, "percent": None}
+    assert squid.fetch_ratio(logs).empty
+    assert squid.what_caches_did(logs).empty
+
+
+def test_times_that_no_clock_shows_spoil_no_question(tmp_path: Path, settings: Settings) -> None:
+    far = (
+        THREE.replace("2026", "9998"),
+        THREE.replace("01/Oct/2026", "01/Jan/1970"),
+        NATIVE.replace("1790856000", "9" * 10),
+    )
+    write(tmp_path / "logs", "access.log", *far, THREE.replace("DIRECT 30 ", "DIRECT 9999999999 "))
+    logs = read_squid_logs(tmp_path / "logs", settings, name="far", complete=False)
+    assert squid.hit_ratio_per_squid(logs)["requests"].sum() == 4
+    assert squid.fetch_ratio(logs)["requests"].sum() == 4
 
 
 def test_ids_of_other_agents_are_told_without_names(tmp_path: Path, settings: Settings) -> None:
