@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from frontierlab.catalogue import Catalogue
 
-__all__ = ["NamedRows", "name_rows"]
+__all__ = ["NamedRows", "name_rows", "unnamed"]
 
 
 class NamedRows(NamedTuple):
@@ -49,11 +49,14 @@ def name_rows(rows: pa.Table, catalogue: Catalogue) -> NamedRows:
         The catalogue, as ``Catalogue.read(settings.catalogue_path)`` gives it.
     """
     completed = catalogue.complete(rows)
-    return NamedRows(
-        completed.rows,
-        _counted(completed.rows, "node_id", "nodefullpath", "{db} {schema} folder {node_id}"),
-        _counted(completed.rows, "tag_id", "tagname", "{db} {schema} folder {node_id} tag {tag_id}"),
-        completed.conflicts,
+    return NamedRows(completed.rows, *unnamed(completed.rows), completed.conflicts)
+
+
+def unnamed(rows: pa.Table) -> tuple[Counter[str], Counter[str]]:
+    """Return the numbers of rows whose folder, and whose tag, has a number but no name, as in `NamedRows`."""
+    return (
+        _counted(rows, "node_id", "nodefullpath", "{db} {schema} folder {node_id}"),
+        _counted(rows, "tag_id", "tagname", "{db} {schema} folder {node_id} tag {tag_id}"),
     )
 
 

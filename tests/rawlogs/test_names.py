@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-import pyarrow as pa
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
+import frontierlab as fl
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
-from frontierlab.rawlogs import name_rows
+from frontierlab.rawlogs import name_rows, read_servlet_logs, write_servlet_logs
+from frontierlab.sample import World
 
 FOLDERS = [
     ("CONDBR2", "S", "/A", 3, "run-lumi", "A-1", 20),
@@ -46,3 +51,24 @@ def test_no_rows_have_no_unknown_names():
     assert named.rows.num_rows == 0
     assert not named.unknown_folders
     assert not named.unknown_tags
+
+
+def test_a_dataset_of_servlet_logs_says_which_names_the_catalogue_lacks(tmp_path: Path):
+    settings = fl.sample.settings(data_dir=tmp_path, coolr_file=tmp_path / "catalogue.parquet", coolr_archive=None)
+    whole = Catalogue.read(fl.sample.path("catalogue.parquet")).table
+    path = "/RPC/TRIGGER/CM_THR_ETA"
+    lacking = pc.equal(whole["node"], path)
+    ((db, schema, number),) = {
+        (row["db"], row["schema"], row["node_id"])
+        for row in whole.filter(lacking).to_pylist()
+        if row["db"] == "OFLP200"
+    }
+    Catalogue(whole.filter(pc.invert(lacking))).write(tmp_path / "catalogue.parquet")
+    world = World(200, seed=5, malformed=0, faithful=True)
+    write_servlet_logs(world, tmp_path / "logs")
+    dataset = read_servlet_logs(tmp_path / "logs", settings, name="logs", progress=False)
+    rows = dataset.to_pandas()
+    unnamed = rows[rows["node_id"].notna() & rows["nodefullpath"].isna()]
+    count = int(((unnamed["db"] == db) & (unnamed["schema"] == schema) & (unnamed["node_id"] == number)).sum())
+    assert count > 0
+    assert any(f"{db} {schema} folder {number} ({count:,})" in note for note in dataset.manifest.notes)

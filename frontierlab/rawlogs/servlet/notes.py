@@ -26,6 +26,12 @@ def notes_of(facts: LogFacts, most: float) -> list[str]:
         )
     if asked := facts.outcomes[OUTCOMES[Outcome.NOT_MODIFIED]]:
         notes.append(f"{asked:,} queries were not modified by Oracle's word: no body was sent, and cached is false.")
+    if facts.unknown:
+        told = ", ".join(f"{name} ({count:,})" for name, count in facts.unknown.most_common(5))
+        more = f", and {len(facts.unknown) - 5:,} more" if len(facts.unknown) > 5 else ""
+        notes.append(
+            f"The catalogue lacks the names of folders or tags; these queries have their numbers: {told}{more}."
+        )
     if len(facts.zones) > 1:
         zones = ", ".join(f"{zone} min {count:,}" for zone, count in facts.zones.most_common(10))
         notes.append(f"The logs have several zones and offsets from UTC: {zones}.")

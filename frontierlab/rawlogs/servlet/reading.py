@@ -16,6 +16,7 @@ from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.errors import Cancelled
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import LogSet
+from frontierlab.rawlogs.names import unnamed
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
 from frontierlab.rawlogs.servlet.requests import Grouped, Grouper
@@ -26,6 +27,7 @@ from frontierlab.storage.parts import SliceWriter
 __all__ = ["LogFacts", "LogReader", "read_log"]
 
 _GROUP = 65_536  # rows of a row group
+_NAMES = 10_000  # names that are counted
 
 
 @dataclass
@@ -44,6 +46,8 @@ class LogFacts:
         Numbers of rows by zone and offset of the log's own times.
     versions
         Numbers of rows by version of the servlet.
+    unknown
+        Numbers of rows by folder or tag that has a number and that the catalogue lacks.
     problems
         Sentences about files that could not be read to their end.
     """
@@ -56,6 +60,7 @@ class LogFacts:
     askers: Counter[str] = field(default_factory=Counter)
     zones: Counter[str] = field(default_factory=Counter)
     versions: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
     def __add__(self, other: LogFacts) -> LogFacts:
@@ -68,6 +73,7 @@ class LogFacts:
             self.askers + other.askers,
             self.zones + other.zones,
             self.versions + other.versions,
+            self.unknown + other.unknown,
             self.problems + other.problems,
         )
 
@@ -78,7 +84,7 @@ class LogFacts:
     @classmethod
     def of_record(cls, record: dict[str, Any]) -> LogFacts:
         """Return the facts of a record that `as_record` made."""
-        counters = {name: Counter(record[name]) for name in ("outcomes", "askers", "zones", "versions")}
+        counters = {name: Counter(record[name]) for name in ("outcomes", "askers", "zones", "versions", "unknown")}
         lines = record["lines"]
         counts = LineCounts(**lines | {"set_aside": Counter(lines["set_aside"])})
         return cls(**record | counters | {"lines": counts})
@@ -150,6 +156,15 @@ class PrintedLog:
         return self._maker.make(grouped.requests)
 
 
+def _bounded(counts: Counter[str]) -> Counter[str]:
+    """Return counts by name; where a damaged log gives very many names, the rare ones are counted together."""
+    if len(counts) <= _NAMES:
+        return counts
+    kept = Counter(dict(counts.most_common(_NAMES // 2)))
+    kept["others"] += counts.total() - kept.total()
+    return kept
+
+
 class LogReader:
     """Makes rows of the blocks of one log, and writes them.
 
@@ -210,6 +225,8 @@ class LogReader:
         self.facts.requests += made.requests
         if done.rows.num_rows:
             self.facts.note(done.rows)
+            if self._catalogue is not None:
+                self.facts.unknown = _bounded(self.facts.unknown + sum(unnamed(done.rows), Counter()))
             self._rows.append(done.rows)
         if sum(rows.num_rows for rows in self._rows) >= _GROUP:
             self.flush()
