@@ -117,7 +117,7 @@ def take(lab: Lab) -> None:
     keep(lab.panel, "jobs")
     lab.button("Settings").click()
     lab.button("Test").click()
-    lab.panel.get_by_text("Spark: connected").wait_for()
+    lab.panel.get_by_text("Spark: not configured").wait_for()
     drawn(lab)
     keep(lab.panel, "connection")
 

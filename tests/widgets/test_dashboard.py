@@ -319,3 +319,16 @@ def test_history_has_stored_incidents_and_leads_to_their_queries(settings, monke
     assert row["cells"][2] in [one.sentence for one in shown]
     assert (board.dataset, board.tab, history.error) == ("day", "Explore", "")
     board.close()
+
+
+def test_a_step_of_the_overview_that_fails_costs_the_others_nothing(settings):
+    board = Dashboard(settings.model_copy(update={"coolr_archive": None, "coolr_host": None}), dataset="day")
+    overview = board.panels["Overview"]
+    assert overview.wait(LONG)
+    errors = {name: step.error for name, step in overview.found.items()}
+    assert "coolr_host" in str(errors.pop("folders"))
+    assert errors == dict.fromkeys({*STEPS} - {"folders"})
+    assert "coolr_host" in overview._heads["folders"].value
+    assert "frontierlab-tile" in overview._tiles.value
+    assert len(overview._incidents.children) == len(overview.found["incidents"].result)
+    board.close()

@@ -672,6 +672,7 @@ class TestDashboard(SharedNotebook):
         lab.panel.get_by_role("tab", name="Jobs").press("Home")
         expect(lab.panel.get_by_role("tab", name="Extract")).to_be_focused()
         expect(lab.button("Look first")).to_be_visible()
+        assert (lab.server.work / lab.name).stat().st_size < 2_000_000
 
     def test_after_a_restart_one_click_shows_the_last_view_again(self, lab: Lab, sample: fl.Settings) -> None:
         lab.show(
@@ -767,6 +768,9 @@ class TestDashboard(SharedNotebook):
         lab.page.keyboard.press("ArrowDown")
         lab.page.keyboard.press("Enter")
         expect(lab.panel.locator(".frontierlab-chip")).to_contain_text(f"site: {costs['computingsite'].iloc[1]}")
+        lab.page.set_viewport_size({"width": 1_300, "height": 600})
+        lab.panel.locator(".bk-Figure").filter(visible=True).first.scroll_into_view_if_needed()
+        expect(lab.panel.locator(".frontierlab-header")).to_be_in_viewport(ratio=0.9)  # it stays
 
     def test_at_700_pixels_numbers_are_whole_and_everything_has_a_name_and_contrast(
         self, lab: Lab, sample: fl.Settings

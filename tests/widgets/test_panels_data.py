@@ -841,6 +841,7 @@ class TestDashboard:
         button(board, "Try it on the sample").click()
         assert extract.wait(LONG)
         assert "nowhere.ndjson" in extract.error
+        assert (board.error, board.message) == (extract.error, "")  # the tab of the click says it too
         extract.source, extract.name = str(export), "mine"  # another request, only looked at
         button(board, "Look first").click()
         assert extract.wait(LONG)

@@ -15,12 +15,13 @@ from frontierlab_widgets.connection_panel import ConnectionPanel
 from frontierlab_widgets.datasets_panel import DatasetsPanel
 from frontierlab_widgets.explore_tab import ExploreTab
 from frontierlab_widgets.extract_panel import ExtractPanel
+from frontierlab_widgets.formatting import progress_line
 from frontierlab_widgets.header import Header
 from frontierlab_widgets.history_panel import HistoryPanel
 from frontierlab_widgets.jobs_panel import JobsPanel
 from frontierlab_widgets.kept_mixin import KeptViews
 from frontierlab_widgets.overview_panel import OverviewPanel
-from frontierlab_widgets.panel import PANEL_LOCK, Panel
+from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase
 from frontierlab_widgets.share_box import ShareBox
 from frontierlab_widgets.tabs import Tabs
 from frontierlab_widgets.waste_tab import WasteTab
@@ -147,6 +148,7 @@ class Dashboard(KeptViews):
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
         self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it offers to choose a dataset
         extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
+        extract.observe(lambda _: self._tell_sample(), ["phase", "progress"])
         datasets.observe(lambda _: self.guarded(self._relisted), "listed")
         self.on(self._show_tab, "tab")
         self.on(self._block, "invalid")
@@ -171,7 +173,6 @@ class Dashboard(KeptViews):
             self.look_at(extract.name)
             return
         self._wanted = extract.name
-        self.say("The sample is being extracted: it takes some seconds, and is shown then.")
         extract.look(then=extract.extract)
 
     def look_at(self, name: str) -> None:
@@ -239,6 +240,17 @@ class Dashboard(KeptViews):
         else:
             self.say(f"The dataset {name} is extracted.", "Look at it", lambda: self.look_at(name))
         self._wanted = ""
+
+    def _tell_sample(self) -> None:
+        """Tell how far the extraction of the sample is that was asked for, or why there is none."""
+        extract = self.panels["Extract"]
+        with PANEL_LOCK:
+            if not self._wanted:
+                return
+            if extract.phase in (Phase.FAILED, Phase.STOPPED):
+                self._wanted, self.message, self.error = "", extract.message, extract.error
+            elif extract.progress is not None:
+                self.message = f"The sample is being extracted ({progress_line(extract.progress)}); it is shown then."
 
     def _show_folder(self, folder: list[str]) -> None:
         self.tab = "Waste"
