@@ -59,9 +59,10 @@ def list_(call: Call) -> None:
     examples=[
         "frontierlab rawlogs servlet night servlets",
         "frontierlab rawlogs servlet night 'servlets/*/catalina.out*' --json",
+        "frontierlab rawlogs servlet live servlets --follow --seconds 1",
     ],
     finds="lines were set aside: warnings say which",
-    interrupted=_GONE,
+    interrupted="Nothing was stored, unless the logs are followed: then parts stay, and the same command goes on.",
 )
 @click.argument("name")
 @_PATHS
@@ -72,6 +73,11 @@ def list_(call: Call) -> None:
     metavar="PART=NAME",
     help="Name of the machine of logs with PART in their path. Can be repeated.  [default: the server's name in the "
     "lines]",
+)
+@click.option("--follow", is_flag=True, help="Go on reading what is written to the logs.")
+@click.option("--seconds", type=float, help="How long to follow.  [default: until it is stopped]")
+@click.option(
+    "--part-seconds", type=float, default=60.0, show_default=True, help="About how often a part is stored, in seconds."
 )
 @_COMPLETE
 @_PERSONAL
