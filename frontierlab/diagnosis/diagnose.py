@@ -233,7 +233,7 @@ def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame
         "failures": excess["failures"],
         "share": _share(finding, price, whole),
         "confidence": chance(clues_of(finding, price, clock), knows_direction=known),
-        "sentence": sentence(finding, since, until, taskname, price.cost, price.currency, changed),
+        "sentence": sentence(finding, since, until, taskname, price.cost, price.currency, price.queries, changed),
         "advice": advice(finding),
         "tell": tell(finding),
         "selection": evidence.narrowed(scope, since=since.to_pydatetime(), until=until.to_pydatetime()).to_json(),

@@ -83,10 +83,11 @@ def _scope(incident: Incident) -> list[tuple[str, str]]:
 def _numbers(row: Any) -> list[tuple[str, str]]:
     factor = "" if row["factor"] is None else f", {row['factor']:,.1f} times as much"
     excess = [f"{row[name] / unit:,.{digits}f} {word}" for name, (word, unit, digits) in _EXCESS.items() if row[name]]
+    at_servers = " at servers, without those of other incidents" if row["kind"] == "load" else ""
     ongoing = ", and goes on" if row["ongoing"] else ""
     return [
         ("time", f"{row['since']:%Y-%m-%d %H:%M} to {row['until']:%Y-%m-%d %H:%M} UTC{ongoing}"),
-        ("seen", f"{row['seen']:,.0f} {row['unit']}; normal {row['normal']:,.0f}{factor}"),
+        ("seen", f"{row['seen']:,.0f} {row['unit']}{at_servers}; normal {row['normal']:,.0f}{factor}"),
         ("queries", f"{row['queries']:,}"),
         *([] if row["payloads"] is None else [("different payloads", f"{row['payloads']:,}")]),
         ("more than expected", ", ".join(excess) or "nothing"),

@@ -19,7 +19,7 @@ _EVENTS = {
     "rejections": "rejected {seen} queries (normal: {normal})",
     "failures": "had {seen} failed queries of the kind {how} (normal: {normal})",
     "payload_growth": "had answers {factor} times as large as usual ({seen} bytes, normal {normal})",
-    "load": "brought {seen} queries to the servers, {factor} times the usual number",
+    "load": "brought {queries} queries; servers had {factor} times their usual number, without other incidents",
     "silence": "said nothing: {missing} queries are missing",
     "wrong_iov": "was asked for {seen} IOVs that are {how} (normal: {normal})",
 }
@@ -55,6 +55,8 @@ TELL = {
 
 _HOW = {"unaligned": "not on Athena's grid", "nonsense": "nonsense", "empty": "without a payload"}
 _FAILURE = {"taskid": "the owners of the task", "computingsite": "the administrators of the site"}
+_FOLDER = ("db", "schema", "nodefullpath")
+_OF_FOLDERS = ("iov_flood", "wrong_iov")
 _ALL = "All queries together"
 _EVERYTHING = {
     "iov_flood": "All folders together",
@@ -86,6 +88,7 @@ def sentence(
     taskname: str | None,
     cost: float,
     currency: str,
+    queries: float,
     changed: Sequence[pd.Timestamp] = (),
 ) -> str:
     """Return what happened, as a sentence; `changed` are its change points if it is not known which side is usual."""
@@ -94,6 +97,7 @@ def sentence(
         normal=f"{finding.normal:,.0f}",
         factor=f"{min(finding.factor, 999):.1f}",
         how=_HOW.get(finding.how, finding.how),
+        queries=f"{queries:,.0f}",
         missing=f"{finding.normal - finding.seen:,.0f}",
     )
     words = {
@@ -103,12 +107,18 @@ def sentence(
         "bytes": "of a day's bytes",
         "failures": "of a day's failed queries",
     }
-    where = scope_in_words(finding.scope, taskname, finding.kind)
+    where, mostly = scope_in_words(finding.scope, taskname, finding.kind), ""
+    if finding.kind in _OF_FOLDERS:  # their numbers are those of the folder, of which the tag and task hold most
+        where = scope_in_words({name: finding.scope[name] for name in _FOLDER if name in finding.scope})
+        most = [f"of the tag {finding.scope['tagname']}"] if "tagname" in finding.scope else []
+        if "taskid" in finding.scope:
+            most.append(f"by {scope_in_words({'taskid': finding.scope['taskid']}, taskname)}")
+        mostly = f", mostly {' '.join(most)}" if most else ""
     end = f"{until:%H:%M}" if until.date() == since.date() else f"{until:%Y-%m-%d %H:%M}"
     when = f"{since:%Y-%m-%d %H:%M} to {end} UTC"
     points = " and ".join(f"{time:%Y-%m-%d %H:%M}" for time in changed)
     unsure = f" It fills more than half of the data: it changed at {points} UTC, but which side is usual is not known."
-    return f"{when}: {where} {event}. It cost {cost:.1%} {words[currency]}.{unsure * bool(changed)}"
+    return f"{when}: {where} {event}{mostly}. It cost {cost:.1%} {words[currency]}.{unsure * bool(changed)}"
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
