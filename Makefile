@@ -29,8 +29,8 @@ test: lint ## Check everything: lint, then all tests, with real services
 	$(BIN)/python scripts/run_tests.py
 
 test-fast: export TEST_FAST = 1
-test-fast: $(READY) ## Run the tests that need no service, with a tenth of the random examples, in about a minute
-	$(BIN)/python -m pytest -q -n 2 -m "not (elasticsearch or redis or worker or spark or browser or jupyter or slow)"
+test-fast: $(READY) ## Run the tests that need no service, with a tenth of the random examples, in a minute and a half
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not (elasticsearch or redis or worker or spark or browser or jupyter or slow)"
 
 test-es9: export TEST_ES_VERSION = 9.4.3
 test-es9: $(READY) ## Run the tests that need Elasticsearch with version 9 (needs a JDK 21 or newer)
