@@ -136,17 +136,17 @@ def test_a_second_worker_shares_the_redis(shared):
     assert broker_file(shared).read_text() == url
 
 
-def test_the_command_says_whether_a_worker_runs(shared, settings):
-    def asked(folder):
-        environment = {**os.environ, "FRONTIERLAB_DATA_DIR": str(folder)}
-        command = [sys.executable, "-m", "frontierlab.jobs", "--check"]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    nobody = asked(settings.data_dir)
-    assert (nobody.returncode, nobody.stdout[:18]) == (1, "There is no broker")
-    done = asked(shared.data_dir)
-    assert done.returncode == 0
-    assert f"frontierlab {fl.__version__}" in done.stdout
+def test_the_command_says_whether_a_worker_runs(shared, settings, monkeypatch, capsys):
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        monkeypatch.setenv("FRONTIERLAB_DATA_DIR", str(settings.data_dir))
+        assert local_services.main(["--check"]) == 1
+        assert capsys.readouterr().out.startswith("There is no broker")
+        monkeypatch.setenv("FRONTIERLAB_DATA_DIR", str(shared.data_dir))
+        assert local_services.main(["--check"]) == 0
+        assert f"frontierlab {fl.__version__}" in capsys.readouterr().out
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def serving(settings):
