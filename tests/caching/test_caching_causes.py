@@ -84,6 +84,7 @@ def _rows(random: np.random.Generator) -> Iterable[dict[str, Any]]:
             }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_figures_of_random_logs_equal_brute_force(tmp_path: Path, archived: Settings, seed: int) -> None:
     random = np.random.default_rng(seed)

@@ -28,6 +28,7 @@ def rows(overlay: Path) -> pd.DataFrame:
     return fl.datasets.open_dataset("overlay").to_pandas()
 
 
+@pytest.mark.slow
 def test_queries_of_a_selection_are_those_that_pandas_counts(rows: pd.DataFrame, run: Run) -> None:
     chosen = rows[
         (rows["time"] >= "2026-10-01T12:00Z")
@@ -152,6 +153,7 @@ def test_a_comparison_needs_a_window(overlay: Path, run: Run) -> None:
     assert "--compare previous needs a window" in done.stderr
 
 
+@pytest.mark.slow
 def test_stored_figures_come_back(overlay: Path, run: Run) -> None:
     computed = records(run("caching", "efficiency", "overlay", "--db", "CONDBR2", "--store", "--json"))
     stored = records(run("caching", "history", "--dataset", "overlay", "--json"))

@@ -204,6 +204,7 @@ def frontier_index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("FRONTIERLAB_ES_INDEX", index)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("args", "loads"), [(["--help"], 0), (["extract", "--help"], 0), (["datasets"], 1)])
 def test_help_and_lists_load_nothing_heavy(args: list[str], loads: int, overlay: Path) -> None:
     heavy = ["pandas", "pyspark", "bokeh", "celery", "sqlglot", "duckdb", *([] if loads else ["pyarrow", "numpy"])]

@@ -86,6 +86,7 @@ def test_a_package_that_is_missing(
     assert done.stderr.startswith(f"Error: {said}")
 
 
+@pytest.mark.slow
 def test_malformed_documents_are_told_with_the_command_that_lists_them(
     run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -175,6 +176,7 @@ def test_an_extraction_that_is_interrupted_can_go_on(
     assert done.stdout.startswith("long: 60,000 documents read")
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_silent(overlay: Path) -> None:
     reading, writing = os.pipe()
     os.close(reading)
@@ -197,6 +199,7 @@ def test_a_reader_that_leaves_early_is_silent(overlay: Path) -> None:
         assert running.wait(timeout=120) == 141
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("overlay")
 def test_a_full_disk_is_an_error_that_says_so() -> None:
     with Path("/dev/full").open("w") as full:

@@ -25,6 +25,7 @@ def test_a_job_is_listed_and_shown(job: fl.jobs.Job, run: Run) -> None:
     assert run("jobs", "wait", job.id).exit_code == 0
 
 
+@pytest.mark.slow
 def test_arguments_are_json_or_text(empty: Path, run: Run) -> None:
     arguments = ["name=second", f"source={fl.sample.path()}", "taskid=41003836", "cached=false"]
     done = run("jobs", "submit", "extraction", *arguments, "--backend", "inline", "--wait", "--json")

@@ -171,6 +171,7 @@ def test_one_failed_call_in_five_loses_nothing(server, settings):
     assert done.failures == ()
 
 
+@pytest.mark.slow
 def test_a_suddenly_empty_list_keeps_the_old_rows(server, settings):
     quiet(settings)
     everything = server.catalogue
@@ -192,6 +193,7 @@ def test_a_suddenly_empty_list_keeps_the_old_rows(server, settings):
     assert len(rows(done.catalogue.table, db="MONP200")) == 1  # what is really gone is gone
 
 
+@pytest.mark.slow
 def test_total_failure_keeps_the_old_catalogue(server, settings):
     server.troubles.append(Trouble(status=403))
     with pytest.raises(
@@ -289,6 +291,7 @@ def test_a_second_refresh_waits_and_uses_the_first_result(server, settings, forc
     assert server.count() == 0
 
 
+@pytest.mark.slow
 def test_a_catalogue_of_other_database_instances_is_not_fresh(server, settings):
     some = settings.model_copy(update={"db_instances": ("CONDBR2", "COMP200")})
     assert {*quiet(some).catalogue.table["db"].to_pylist()} == {"CONDBR2", "COMP200"}
@@ -324,6 +327,7 @@ def test_a_refresh_of_a_server_that_never_answers_is_stopped(server, settings):
     assert quiet(settings).catalogue.table.equals(expected())
 
 
+@pytest.mark.slow
 def test_a_silent_server_is_not_called_for_every_folder(server, settings, monkeypatch):
     quiet(settings)
     monkeypatch.setattr(retry, "ATTEMPTS", 1)

@@ -80,6 +80,7 @@ def test_a_baseline_that_is_missing_or_cannot_be_one_is_an_error(settings):
         diagnose(3)
 
 
+@pytest.mark.slow
 def test_a_baseline_without_the_selected_queries_is_an_error(tmp_path):
     settings = fl.Settings(data_dir=tmp_path)
     for name, day, schema in (("before", 1, "ATLAS_COOLOFL_SCT"), ("now", 2, "ATLAS_COOLOFL_PIXEL")):

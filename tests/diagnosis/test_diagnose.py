@@ -172,6 +172,7 @@ def test_both_engines_read_the_same(tmp_path, running):
         pd.testing.assert_frame_equal(ours[whole], theirs[whole])
 
 
+@pytest.mark.slow
 def test_without_queries_there_is_no_diagnosis(tmp_path):
     dataset, _ = make_day(tmp_path / "day", SEED, 500, quiet=True)
     with pytest.raises(InvalidRequestError, match="no queries of the selection"):

@@ -103,6 +103,7 @@ KINDS = st.lists(st.one_of(DOCUMENTS, DOCUMENTS, USUAL.map(written), st.binary(m
 ORDERS = st.lists(st.integers(0, 7), min_size=17, max_size=40)
 
 
+@pytest.mark.slow
 @given(KINDS, ORDERS)
 @settings(max_examples=examples(200))
 def test_fast_and_lenient_reader_agree(kinds, order):
@@ -155,6 +156,7 @@ def test_one_unusual_document_leaves_the_others_to_the_fast_reader(monkeypatch, 
     assert len(alone) <= (1 if place else 17)  # the first of a page is also what the shape is guessed from
 
 
+@pytest.mark.slow
 def test_page_of_malformed_documents_only():
     page = READER.read(MALFORMED * 4)
     assert page.rows.num_rows == 0
@@ -253,6 +255,7 @@ def test_first_of_two_equal_keys_counts():
     assert only(b'{"@timestamp":"%s","taskid":1,"taskid":2}' % DAY.encode())["taskid"] == 1
 
 
+@pytest.mark.slow
 def test_text_that_is_not_a_json_document_is_malformed():
     for raw in (
         b"",

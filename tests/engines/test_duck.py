@@ -212,6 +212,7 @@ def test_a_full_disk_does_not_matter_to_what_fits_into_memory(tmp_path: Path, mo
     assert ask("SELECT 1 AS n", limits=Limits(spill_dir=tmp_path))["n"].tolist() == [1]
 
 
+@pytest.mark.slow
 def test_less_memory_waits_for_a_statement_that_has_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     full = shutil._ntuple_diskusage(10**12, 10**12, 0)  # type: ignore[attr-defined]
     monkeypatch.setattr("frontierlab.engines.instance.shutil.disk_usage", lambda _: full)

@@ -256,6 +256,7 @@ def test_a_failing_statement_is_the_same_error(logs: Logs) -> None:
     assert issubclass(StatementError, SparkError)
 
 
+@pytest.mark.slow
 def test_a_statement_is_cancelled_at_once(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
     many = ", ".join(f"{{logs}} AS l{n}" for n in range(40))  # 2^40 rows
     endless = f"SELECT count(*) AS n FROM {many} WHERE l1.fsize = l2.dbtime OR l3.fsize = l4.fsize"

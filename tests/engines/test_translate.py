@@ -112,6 +112,7 @@ def test_names_with_quotes_stay_names() -> None:
     assert translate("SELECT logs.user FROM logs") == 'SELECT "logs"."user" AS "user" FROM "logs"'
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("statement", [f"SELECT {'+'.join(['1'] * 5000)} AS a", f"SELECT {'(' * 900}1{')' * 900} AS a"])
 def test_a_statement_that_is_nested_too_deeply_is_refused(statement: str) -> None:
     with pytest.raises(InvalidRequestError, match=r'nested too deeply.*engine="spark"'):

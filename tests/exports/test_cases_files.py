@@ -101,6 +101,7 @@ def test_an_array_is_read_with_every_digit(read):
     assert rows["until"].to_pylist() == [OPEN, UNTIL]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [
@@ -176,6 +177,7 @@ def test_file_without_documents_is_refused_and_described(refused, content, match
 # ---- encodings
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be"])
 @pytest.mark.parametrize("marked", [True, False])
 def test_each_encoding_is_read_with_a_byte_order_mark_or_without(read, encoding, marked):

@@ -60,6 +60,7 @@ def test_number_of_parts_follows_from_the_size_of_the_file(settings, world, expo
     assert_is_the_world(dataset, world)
 
 
+@pytest.mark.slow
 def test_numbers_written_as_text_are_numbers(settings, tmp_path):
     world = World(3_000, numbers_as_strings=True)
     world.write(tmp_path / "dump.ndjson")
@@ -68,6 +69,7 @@ def test_numbers_written_as_text_are_numbers(settings, tmp_path):
     assert dataset.manifest.converted["sqlsin"] > 1_000
 
 
+@pytest.mark.slow
 def test_documents_outside_period_and_filters_are_left_out_and_counted(settings, world, export):
     period = {"since": "2026-10-01T06:00", "until": "2026-10-01T14:00:00+02:00"}
     dataset = extract(settings, export, cached=False, taskid=None, **period)
@@ -82,6 +84,7 @@ def test_documents_outside_period_and_filters_are_left_out_and_counted(settings,
     assert dataset.manifest.request["until"] == "2026-10-01T12:00:00.000Z"
 
 
+@pytest.mark.slow
 def test_filter_by_task(settings, world, export):
     logs = world.logs()
     taskid = logs["taskid"].value_counts()[0]["values"].as_py()
@@ -103,6 +106,7 @@ def test_extra_fields_become_columns(settings, tmp_path):
     assert dataset.schema.names[-3:] == ["dn", "tries", "when"]
 
 
+@pytest.mark.slow
 def test_rows_are_not_completed_without_a_catalogue(settings, export, data_dir):
     other = fl.Settings(data_dir=data_dir)
     with pytest.raises(CatalogueError, match=r"no catalogue at .*coolr_file.*complete=False"):
@@ -112,6 +116,7 @@ def test_rows_are_not_completed_without_a_catalogue(settings, export, data_dir):
     assert dataset.to_arrow(["nodetime"])["nodetime"].null_count == dataset.counts.kept
 
 
+@pytest.mark.slow
 def test_conflicts_between_id_and_name_are_in_the_manifest(settings, export):
     conflicts = extract(settings, export).manifest.conflicts
     assert sum(conflicts.values()) > 10
@@ -179,6 +184,7 @@ def test_address_and_index_are_required_without_a_file(data_dir):
         fl.extract(fl.sample.settings(data_dir=data_dir, es_address="localhost"), name="d")
 
 
+@pytest.mark.slow
 def test_complete_dataset_is_not_changed(settings, export):
     before = extract(settings, export)
     text = (before.path / "manifest.json").read_text()
@@ -230,6 +236,7 @@ def test_extraction_of_a_changed_file_is_not_resumed(settings, data_dir, tmp_pat
         extract(settings, changed)
 
 
+@pytest.mark.slow
 def test_a_dataset_that_is_being_written_is_locked(settings, export):
     def report(progress):
         with pytest.raises(DatasetError, match=r"d is in use: process \d+ on .* is writing it"):

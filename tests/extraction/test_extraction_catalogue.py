@@ -77,6 +77,7 @@ def test_missing_catalogue_is_built_first(server, settings, world, export):
     assert server.count() == 2 * count
 
 
+@pytest.mark.slow
 def test_catalogue_is_built_from_an_archive(data_dir, world, export):
     settings = Settings(coolr_archive=fl.sample.path("payloads.parquet").parent, data_dir=data_dir)
     assert_is_the_world(extract(settings, export), world)

@@ -194,6 +194,7 @@ def test_column_of_an_unusable_type_is_refused_and_named(settings, tmp_path, nam
     assert not list((settings.data_dir / "datasets").glob("[!.]*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("sql", "name", "expected"),
     [
@@ -490,6 +491,7 @@ def test_a_damaged_file_in_the_middle_leaves_nothing_behind(settings, tmp_path, 
     assert not [file for file in (settings.data_dir / "datasets").iterdir() if file.is_dir()]
 
 
+@pytest.mark.slow
 def test_many_small_files_become_few_row_groups_in_flat_memory(settings, tmp_path, monkeypatch):
     folder = tmp_path / "logs"
     folder.mkdir()

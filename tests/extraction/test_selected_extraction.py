@@ -252,6 +252,7 @@ class TestRequests:
         with pytest.warns(NothingKept, match=r"None of 1,500 documents .*outside the selection [\d,]+"):
             fl.extract(settings, name="d", source=export, selection=Selection(schema="X"), progress=False)
 
+    @pytest.mark.slow
     def test_exported_dataset_keeps_its_selection_when_imported(
         self, settings: fl.Settings, export: Path, tmp_path: Path
     ) -> None:

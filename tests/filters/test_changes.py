@@ -174,6 +174,7 @@ def test_a_flood_puts_no_innocent_folder_first(flood: Logs, rank_by: Any) -> Non
     assert failures.loc[failures["significant"], "nodefullpath"].tolist() == ["/F2"]
 
 
+@pytest.mark.slow
 def test_a_flood_that_ended_is_as_significant(flood: Logs) -> None:
     there, back = (
         fl.what_changed(*sides, what=["folder"]).set_index("nodefullpath")

@@ -269,6 +269,7 @@ def test_a_cost_takes_the_earlier_name_of_what_ranks_it(logs: Logs) -> None:
         filters.cost_per_node.sql(by="bytes")
 
 
+@pytest.mark.slow
 def test_every_cost_ranks_and_shares_of_nothing_are_null(logs: Logs) -> None:
     none = filters.cost_per_schema(logs, cached=True)
     assert records(none, "queries", "queries_percent", "bytes", "bytes_percent") == [(1, 100, 0, None)]

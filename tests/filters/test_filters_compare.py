@@ -53,6 +53,7 @@ def test_a_comparison_is_both_answers_side_by_side(
     compared(world(seed).logs, name, world(seed).rows, comparison)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("by", ["server", "schema", "site"])
 @settings(SHARED, max_examples=4)
 @given(seed=st.integers(3, WORLDS - 1), comparison=comparisons())

@@ -24,6 +24,7 @@ def numbers(row: dict[str, Any]) -> list[int]:
     return [row[name] for name in NUMBERS]
 
 
+@pytest.mark.slow
 def test_a_squid_that_keeps_nothing_is_first_with_what_its_repeats_cost(tmp_path: Path) -> None:
     broken = {**QUERY, "squid": "broken", "computingsite": "CERN", "cached": False, "dbtime": 10, "fsize": 100}
     good = [{**broken, "squid": "good", "since": n, "dbtime": 900} for n in range(5)]
@@ -70,6 +71,7 @@ def test_cached_failed_and_unknown_queries_are_told_apart(tmp_path: Path) -> Non
     assert numbers(row) == [4, 1, 2, 1, 2, 3, 2, 5]
 
 
+@pytest.mark.slow
 def test_queries_that_ask_for_no_payload_have_rows_of_their_own(tmp_path: Path) -> None:
     query = {**QUERY, "squid": "s", "cached": False, "dbtime": 5}
     none = query | {"since": -1, "until": None}
@@ -93,6 +95,7 @@ def test_others_and_those_without_a_squid_add_up(tmp_path: Path) -> None:
     assert sum(row["queries"] for row in found) == len(rows)
 
 
+@pytest.mark.slow
 def test_a_selection_and_a_comparison_hold_within_each_query(tmp_path: Path) -> None:
     query = {**QUERY, "squid": "s", "cached": False, "dbtime": 5}
     times = [START, START + 1_000, START + 60_000, START + 61_000, START + 62_000]

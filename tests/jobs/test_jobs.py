@@ -24,6 +24,7 @@ from tests.support.extractions import assert_is_the_world
 from tests.support.jobs import LONG, until_idle
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["inline", "thread"])
 def test_an_extraction_becomes_a_dataset(settings, export, backend):
     job = jobs.submit("extraction", settings=settings, backend=backend, name="d", source=export)
@@ -39,6 +40,7 @@ def test_an_extraction_becomes_a_dataset(settings, export, backend):
     assert repr(job) == f"<Job {job.id}: succeeded, submitted by {job.who}>"
 
 
+@pytest.mark.slow
 def test_the_settings_name_the_default_back_end(data_dir, export):
     assert fl.Settings().job_backend == "thread"
     settings = fl.sample.settings(data_dir=data_dir, job_backend="inline")
@@ -46,6 +48,7 @@ def test_the_settings_name_the_default_back_end(data_dir, export):
     assert (job.backend, job.state) == ("inline", "succeeded")
 
 
+@pytest.mark.slow
 def test_a_job_has_the_warnings_of_its_extraction(data_dir, export):
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=500)
     job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
@@ -53,6 +56,7 @@ def test_a_job_has_the_warnings_of_its_extraction(data_dir, export):
     assert job.warnings[0].startswith("limit_queries (500) cut d at 2026-10-01T")
 
 
+@pytest.mark.slow
 def test_a_report_job_warns_of_gaps_in_its_dataset(data_dir, export, tmp_path, monkeypatch):
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=500)
     with pytest.warns(fl.losses.LimitReached):
@@ -158,6 +162,7 @@ def test_a_result_that_takes_too_long_is_an_error(settings, waiting):
         job.result(0.05)
 
 
+@pytest.mark.slow
 def test_an_expected_error_fails_the_job_without_a_traceback(settings, export):
     for _ in range(2):
         job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)

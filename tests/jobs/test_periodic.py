@@ -61,6 +61,7 @@ def test_a_night_is_a_job_like_others(data_dir, export, tmp_path):
         jobs.submit("night", settings=settings, take_over=True)
 
 
+@pytest.mark.slow
 def test_a_night_that_is_cancelled_stops_at_its_step(data_dir, monkeypatch, export):
     settings = fl.sample.settings(data_dir=data_dir, periodic="extraction caching", job_backend="inline")
 

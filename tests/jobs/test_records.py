@@ -99,6 +99,7 @@ def test_a_process_is_not_mistaken_for_another_with_the_same_pid(settings):
     assert written(settings, state="running", heartbeat=now, process=elsewhere).state == "running"
 
 
+@pytest.mark.slow
 def test_two_processes_change_one_record_and_lose_nothing(settings):
     store, id = JobStore(settings), written(settings).id
 
@@ -181,6 +182,7 @@ def test_records_of_ended_jobs_are_read_once_and_again_after_a_change(settings, 
         ended[8].record()
 
 
+@pytest.mark.slow
 def test_a_damaged_record_is_shown_as_failed(settings, export):
     job = jobs.submit("extraction", settings=settings, backend="inline", name="d", source=export)
     path = JobStore(settings).path(job.id)

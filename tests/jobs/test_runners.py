@@ -171,6 +171,7 @@ def test_a_job_is_cancelled_even_if_its_work_does_not_stop(settings, monkeypatch
     assert (job.state, job.record().result) == ("cancelled", None)
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_for_a_moment_costs_heartbeats_only(settings, waiting, monkeypatch):
     monkeypatch.setitem(JobContext.__init__.__kwdefaults__, "beat", 0.05)
     job = jobs.submit("catalogue", settings=settings)

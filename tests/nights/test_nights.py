@@ -80,6 +80,7 @@ def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     assert 'href="../datasets/nightly-2026-10-01/report.html"' in (folder / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_each_step_fails_alone_and_the_next_night_repeats_it(settings, night, steps):
     steps.errors = {"report": RuntimeError("a bug"), "catalogue": OSError(errno.EACCES, "Permission denied")}
     first = night(2, settings)
@@ -94,6 +95,7 @@ def test_each_step_fails_alone_and_the_next_night_repeats_it(settings, night, st
     assert steps.calls == [("catalogue", 2), ("checks", 2), ("report", 2), ("caching", 2), ("report", 1)]
 
 
+@pytest.mark.slow
 def test_without_a_source_the_night_says_so_and_is_made_up_for(settings, night, steps, tmp_path):
     silent = settings.model_copy(update={"es_address": "127.0.0.1:9", "es_index": ("a",), "es_retry_seconds": 0.0})
     first = night(2, silent, source=tmp_path / "none-%Y-%m-%d.ndjson")
@@ -110,6 +112,7 @@ def test_without_a_source_the_night_says_so_and_is_made_up_for(settings, night, 
     assert night(3, settings).missing() == []
 
 
+@pytest.mark.slow
 def test_a_day_without_queries_is_extracted_again(settings, night, steps, tmp_path, exports):
     export = tmp_path / "dump-2026-10-01.ndjson"
     export.write_text('{"@timestamp": "2026-11-01T00:00:00Z"}\n')
@@ -218,6 +221,7 @@ def test_a_damaged_record_is_told_and_made_anew(settings, night, steps, folder):
     assert night(2, settings).missing() == []
 
 
+@pytest.mark.slow
 def test_a_dataset_that_was_deleted_is_not_extracted_again(settings, night, steps):
     night(2, settings)
     fl.datasets.delete_dataset("nightly-2026-10-01", settings)
@@ -226,6 +230,7 @@ def test_a_dataset_that_was_deleted_is_not_extracted_again(settings, night, step
     assert {day for _, day in steps.calls} == {2}
 
 
+@pytest.mark.slow
 def test_figures_of_a_replaced_dataset_are_made_again(settings, night, steps, exports):
     night(2, settings)
     fl.datasets.delete_dataset("nightly-2026-10-01", settings)
@@ -235,6 +240,7 @@ def test_figures_of_a_replaced_dataset_are_made_again(settings, night, steps, ex
     assert steps.calls == [("checks", 1), ("report", 1), ("caching", 1)]
 
 
+@pytest.mark.slow
 def test_days_of_the_former_version_keep_their_name(settings, night, steps):
     make_dataset(settings.data_dir / "datasets" / "day-2026-10-04", [{}])
     assert night(6, settings).records[1].dataset == "day-2026-10-04"

@@ -95,6 +95,7 @@ def test_a_figure_states_what_it_shows(
     assert caplog.text == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("draw", "frame"), EACH)
 @pytest.mark.parametrize(
     ("words", "reason"), [(WORDS, "No query matches this selection."), ("", "There are no queries in these logs.")]

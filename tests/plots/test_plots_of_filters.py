@@ -146,6 +146,7 @@ def test_a_cost_says_that_nothing_has_no_shares(frames: Frames) -> None:
     assert plots.cost_per_server.drawing(frame).words.endswith("\n0 in all, so without shares: failures")
 
 
+@pytest.mark.slow
 def test_figures_over_time_are_linked(frames: Frames) -> None:
     figures = [getattr(plots, name)(frames[name]["alone"]) for name in NAMES]
     assert plots.link(figures) is figures

@@ -45,6 +45,7 @@ def drawing_of(name: str, data: st.DataObject) -> Drawing:
     return drawing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @settings(max_examples=examples(5), suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())

@@ -103,6 +103,7 @@ def test_a_report_warns_of_missing_files(tmp_path: Path) -> None:
         report(whole)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_an_incomplete_and_an_empty_dataset_have_reports(tmp_path: Path) -> None:
     index = {"source": "https://es:9200", "index": ["frontier-new-2026-09", "frontier_sql"]}
@@ -118,6 +119,7 @@ def test_an_incomplete_and_an_empty_dataset_have_reports(tmp_path: Path) -> None
     assert "no queries</dd>" in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_a_long_period_has_wider_bins(tmp_path: Path) -> None:
     day = 86_400_000
@@ -127,6 +129,7 @@ def test_a_long_period_has_wider_bins(tmp_path: Path) -> None:
     assert "far outside" not in text
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("few")
 def test_plots_over_time_show_where_the_queries_are(tmp_path: Path) -> None:
     rows = [*({"time": START + 1000 * n} for n in range(5)), {"time": 0}]

@@ -46,6 +46,7 @@ def twin(tmp_path_factory):
     return amounts(make_day(tmp_path_factory.mktemp("twin") / "twin", SEED, QUERIES, incidents=0)[0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", INCIDENT_KINDS)
 def test_the_excess_is_the_difference_from_the_day_without_the_incident(kind, twin, tmp_path):
     dataset, truth = make_day(tmp_path / "day", SEED, QUERIES, incidents=[one_of(kind)])
@@ -179,6 +180,7 @@ def test_a_dataset_that_exists_is_not_replaced(tmp_path):
     assert [path.name for path in tmp_path.iterdir() if path.is_dir()] == ["day"]
 
 
+@pytest.mark.slow
 def test_an_incident_with_empty_answers_has_them_by_the_payloads_too(tmp_path):
     settings = sample.settings(data_dir=tmp_path, **sample.make_conditions(tmp_path / "conditions"))
     begun = next(one for one in all_folders() if one.shape == "begun" and one.asks == "run")

@@ -311,6 +311,7 @@ def test_logs_have_the_hard_cases():
 # ---- the truth
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2])
 def test_truth_equals_the_figures_of_loops(seed):
     world = World(1_500, seed=seed, malformed=0.05)
@@ -445,6 +446,7 @@ def wasted(rows, counted, cost, part):
     return sum((len(q) - 1) * sum(costs[k]) / len(costs[k]) for k, q in different.items() if costs[k])
 
 
+@pytest.mark.slow
 def test_folders_queried_by_event_waste_the_most():
     truth = sample_truth().set_index("nodefullpath")
     busy = truth[truth["queries"] > 1_000]

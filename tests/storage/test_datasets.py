@@ -133,6 +133,7 @@ def todays_layout(dataset) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(names, object))
 
 
+@pytest.mark.slow
 def test_parquet_file_of_the_existing_tool_becomes_the_same_dataset(settings, dataset, tmp_path):
     frame = todays_layout(dataset)
     frame["batch"] = 1
@@ -245,6 +246,7 @@ def test_a_damaged_dataset_can_be_deleted_once(settings, dataset):
         fl.datasets.delete_dataset("day", settings)
 
 
+@pytest.mark.slow
 def test_imported_export_keeps_its_request(data_dir, world, tmp_path):
     settings = fl.sample.settings(data_dir=data_dir, limit_queries=1_000)
     world.write(tmp_path / "dump.ndjson")
@@ -282,6 +284,7 @@ def test_renamed_dataset_is_the_same_dataset(settings, dataset, world):
     assert not dataset.path.exists()
 
 
+@pytest.mark.slow
 def test_taken_or_invalid_name_changes_nothing(settings, dataset, world, tmp_path):
     fl.extract(settings, name="night", source=tmp_path / "dump.ndjson", progress=False)
     for name in ("day", "night"):

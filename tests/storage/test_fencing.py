@@ -267,6 +267,7 @@ def test_wait_for_a_hanging_reader_can_be_cancelled(settings, export, monkeypatc
     assert_whole(extract(settings, export))
 
 
+@pytest.mark.slow
 def test_killed_reader_releases_its_part(settings, export):
     number = cancelled(settings, export)
     code = f"""
@@ -334,6 +335,7 @@ def test_lock_is_released_after_an_error(settings, tmp_path):
     assert "File exists" in str(kept.value)
 
 
+@pytest.mark.slow
 def test_leftovers_of_a_deletion_do_not_block_others(settings, export, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(shutil, "rmtree", lambda *_, **__: None)  # as on a network folder, where open files stay

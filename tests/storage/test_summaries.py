@@ -141,6 +141,7 @@ def test_dataset_with_a_missing_summary_falls_back_to_rows(tmp_path: Path, asked
     assert frame[["cached", "not_cached"]].to_numpy().tolist() == [[1, 1]]
 
 
+@pytest.mark.slow
 def test_an_extraction_of_many_parts_has_one_summary_of_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "2000")
     dataset = extract(fl.sample.settings(data_dir=tmp_path), source=fl.sample.path(), name="d", progress=False)
@@ -219,6 +220,7 @@ def rows_of(logs: Logs) -> Logs:
     return logs.where("\nWHERE time IS NOT NULL", {})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::frontierlab.filters.extracted.NotExtracted")  # of times without a query
 @settings(SHARED, max_examples=examples(150))
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), seed=SEEDS, selection=selections)
@@ -273,6 +275,7 @@ any_question = st.builds(
 )
 
 
+@pytest.mark.slow
 @settings(SHARED, max_examples=examples(200))
 @given(question=any_question, seed=SEEDS, selection=selections)
 def test_any_question_has_the_same_answer_with_summaries(
@@ -307,6 +310,7 @@ def test_needs_of_a_question_decide_about_the_summary(question: Question, summar
     assert next((shape.name for shape in SHAPES if shape_answers(shape, every, rest)), None) == summary
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", filters.__all__)
 def test_filters_declare_all_columns_that_they_need(logs: Logs, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every column in a filter's SQL is in what it says that it needs."""
@@ -329,6 +333,7 @@ def test_filters_declare_all_columns_that_they_need(logs: Logs, name: str, monke
         assert words & {IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS} <= columns | {"taskname"}, name
 
 
+@pytest.mark.slow
 def test_a_summary_of_many_pieces_stays_small(tmp_path: Path) -> None:
     summariser = Summariser()
     for number in range(50):

@@ -40,6 +40,7 @@ def answers(logs):
     return found
 
 
+@pytest.mark.slow
 def test_what_a_summary_answers_is_answered_and_the_rest_names_the_dataset(dataset, settings):
     before, counts, size = answers(dataset), dataset.counts, dataset.size()
     malformed = len(dataset.malformed())
@@ -94,6 +95,7 @@ def days(folder):
     return [make_dataset(folder / f"day-{n}", rows(n, 100 + n), request=asked[n]) for n in range(3)]
 
 
+@pytest.mark.slow
 def test_a_period_of_thinned_and_whole_datasets_is_read_as_one(tmp_path, settings):
     first, second, _ = days(settings.data_dir / "datasets")
     thin(first)
