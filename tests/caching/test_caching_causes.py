@@ -20,9 +20,10 @@ from frontierlab.caching.causes import CAUSES, Worth, cause_of, gains_of
 from frontierlab.caching.efficiencies import efficiency
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.errors import InvalidRequestError
+from frontierlab.sample import make_conditions, make_day
 from frontierlab.sample.world.truth import figures
 from frontierlab.schema import OPEN_IOV
-from tests.caching.truth import PIXEL, RUN, asked, assert_is_the_truth
+from tests.caching.truth import KEY, PIXEL, RUN, asked, assert_is_the_truth
 from tests.support.logs import make_dataset, table
 
 FOLDERS = 200
@@ -221,3 +222,16 @@ def test_iovs_on_the_grid(pairs: list[list[int]], width: int) -> None:
     for begin, end, one, other in zip(since.tolist(), until.tolist(), first.tolist(), last.tolist(), strict=True):
         wide = next(w for k in range(64) if (w := min(width << k, OPEN_IOV)) + begin - begin % (w // 3) >= end)
         assert (one, other) == (begin - begin % (wide // 3), min(begin - begin % (wide // 3) + wide, OPEN_IOV))
+
+
+def test_causes_name_what_was_planted_in_a_day(tmp_path: Path) -> None:
+    dataset, truth = make_day(tmp_path / "day", seed=11, queries=20_000, incidents=6)
+    settings = Settings(data_dir=tmp_path, **make_conditions(tmp_path / "conditions"))
+    frame = efficiency(dataset, settings, worth_seconds=0.5, worth_bytes=1e12, progress=False)
+    expected = {"cache_bypass": "same query not cached", "iov_flood": "many queries for few payloads"}
+    assert set(truth["kind"]) == set(expected)
+    for incident in truth.to_dict("records"):
+        of_folder = (frame[["db", "schema", "nodefullpath"]] == [incident[n] for n in KEY[:3]]).all(axis=1)
+        row = frame[of_folder].nlargest(1, "dbtime").iloc[0]
+        assert row["cause"] == expected[incident["kind"]]
+        assert row["cause"] == "many queries for few payloads" or incident["squid"] in row["repeated_by"].split()[0]
