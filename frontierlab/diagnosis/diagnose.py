@@ -100,6 +100,11 @@ def diagnose(
         A statement failed, or Spark does not start.
     Cancelled
         A `frontierlab.cancellable` block around the call was cancelled. Nothing was written.
+
+    Notes
+    -----
+    Time and scope are found together, by the likeliest interval of each series. `frontierlab.diagnosis.localise` is not
+    used for that: it explains a deviation whose time is known.
     """
     chosen = as_selection(selection)
     logs = as_logs(dataset, settings=settings)
