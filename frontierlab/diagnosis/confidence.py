@@ -25,22 +25,22 @@ FIGURES = ("gain", "cost", "factor", "bins", "queries")
 """The figures of a row: logarithms, about 0 for the faintest rows that are told."""
 
 WEIGHTS: dict[str, float] = {
-    "always": 1.10,
-    "gain": 1.11,
-    "cost": 0.80,
-    "factor": -0.65,
-    "bins": -0.23,
-    "queries": -0.48,
-    "iov_flood": -0.66,
-    "cache_bypass": -0.31,
-    "slow_database": 0.08,
-    "slow_server": 0.42,
-    "rejections": 0.03,
-    "failures": 0.29,
-    "payload_growth": -0.18,
-    "load": -0.04,
-    "silence": 0.10,
-    "wrong_iov": 0.27,
+    "always": 0.02,
+    "gain": 0.69,
+    "cost": 1.70,
+    "factor": -0.18,
+    "bins": 0.41,
+    "queries": -0.56,
+    "iov_flood": -1.15,
+    "cache_bypass": 0.36,
+    "slow_database": 0.24,
+    "slow_server": 0.24,
+    "rejections": 0.04,
+    "failures": -0.40,
+    "payload_growth": 0.46,
+    "load": -0.10,
+    "silence": 0.08,
+    "wrong_iov": 0.23,
 }
 """The weights of `FIGURES` and of kinds; ``always`` is added to all. What is not here has the weight 0."""
 
