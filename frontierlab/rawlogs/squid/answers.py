@@ -84,10 +84,11 @@ def read_answers(tables: Sequence[pa.Table], asked: Asked, pseudonyms: Pseudonym
 
 
 def _answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
-    mine, others = _frontiers(fields)
-    rows = fields.filter(pa.array(mine)) if not mine.all() else fields
+    mine, urls, others = _frontiers(fields)
+    rows = fields.drop_columns(["url"])
+    rows = rows.filter(pa.array(mine)) if not mine.all() else rows
     column = {name: _whole(rows[name]) for name in rows.column_names}
-    requests = asked.columns(column["url"])
+    requests = asked.columns(urls)
     who = identity_columns(column["identity"], pseudonyms)
     did, results, unknown = _results(column["tag"])
     values: dict[str, pa.Array] = {
@@ -130,26 +131,31 @@ def dated(answers: Answers, clock: Clock, place: Mapping[str, str | None], first
     return pa.table([columns[name] for name in SQUID_SCHEMA.names], schema=SQUID_SCHEMA)
 
 
-def _frontiers(fields: pa.Table) -> tuple[NDArray[np.bool_], Counter[str]]:
-    """Return which lines are requests for Frontier, and the numbers of the others by what they are."""
-    url, method = _whole(fields["url"]), _whole(fields["method"])
-    named_so = pc.match_substring_regex(url, r"[/?&]type=(frontier_|cert_request)")
-    has_id = pc.not_equal(_whole(fields["identity"]), NOTHING)
-    mine = np.asarray(pc.or_(named_so, has_id).to_numpy(zero_copy_only=False))
-    others: Counter[str] = Counter()
-    if not mine.all():
-        left = pa.array(~mine)
-        others = _kinds(url.filter(left), method.filter(left))
-    return mine.astype(bool), others
+def _frontiers(fields: pa.Table) -> tuple[NDArray[np.bool_], pa.DictionaryArray, Counter[str]]:
+    """Return which lines are requests for Frontier, their URLs, and the numbers of the others by what they are."""
+    url = _whole(fields["url"]).dictionary_encode()
+    places, different = np.asarray(url.indices), url.dictionary
+    named_so = _mask(pc.match_substring_regex(different, r"[/?&]type=(frontier_|cert_request)"))
+    mine = named_so[places] | _mask(pc.not_equal(_whole(fields["identity"]), NOTHING))
+    if mine.all():
+        return mine, url, Counter()
+    used, again = np.unique(places[mine], return_inverse=True)
+    urls = pa.DictionaryArray.from_arrays(pa.array(again.astype(np.int32)), different.take(pa.array(used)))
+    left = pa.array(~mine)
+    return mine, urls, _kinds(different.take(url.indices.filter(left)), _whole(fields["method"]).filter(left))
+
+
+def _mask(found: pa.Array) -> NDArray[np.bool_]:
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
 
 
 def _kinds(urls: pa.Array, methods: pa.Array) -> Counter[str]:
     """Return the numbers of requests that are not Frontier's, by what they are."""
     found: Counter[str] = Counter()
-    left = np.asarray(pc.not_equal(methods, "CONNECT").to_numpy(zero_copy_only=False), dtype=bool)
+    left = _mask(pc.not_equal(methods, "CONNECT"))
     found["tunnel"] = len(left) - int(left.sum())
     for part, kind in _OTHERS:
-        these = left & np.asarray(pc.match_substring(urls, part).to_numpy(zero_copy_only=False), dtype=bool)
+        these = left & _mask(pc.match_substring(urls, part))
         found[kind] += int(these.sum())
         left &= ~these
     found["other"] = int(left.sum())

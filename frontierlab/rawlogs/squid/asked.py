@@ -67,9 +67,14 @@ class Asked:
         self._rows = _SCHEMA.empty_table()  # of the URLs that are remembered
         self._places: dict[bytes, int] = {}  # of a URL's row, by the hash of the URL
 
-    def columns(self, urls: pa.Array) -> Requests:
-        """Return the columns of requests, from ``request`` to ``cache_key`` in `columns.SQUID_COLUMNS`."""
-        encoded = urls.dictionary_encode()
+    def columns(self, encoded: pa.DictionaryArray) -> Requests:
+        """Return the columns of requests, from ``request`` to ``cache_key`` in `columns.SQUID_COLUMNS`.
+
+        Parameters
+        ----------
+        encoded
+            The URLs; each one of the dictionary is used.
+        """
         rows = self._rows_of(encoded.dictionary.to_pylist())
         values = {name: rows[name].combine_chunks() for name in rows.column_names}
         for name in _NAMES:
