@@ -142,3 +142,13 @@ def test_what_was_seen_is_counted(diagnosis: Diagnosis, rows: pd.DataFrame) -> N
 def test_nothing_needs_the_network(diagnosis: Diagnosis, tmp_path: Path) -> None:
     text = diagnosis.to_html(tmp_path / "page.html").read_text("utf-8")
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=", text)
+
+
+@pytest.mark.slow
+def test_a_gap_between_datasets_is_no_silence(settings: fl.Settings) -> None:
+    for name, since, until in (("early", "2026-10-01T00:00", "2026-10-01T08:00"), ("late", "2026-10-01T12:00", None)):
+        fl.extract(settings, source=fl.sample.path(), name=name, since=since, until=until, progress=False)
+    day = fl.datasets.period(["early", "late"], settings=settings)
+    found = fl.diagnose(day, settings=settings, progress=False)
+    assert "No dataset covers the time from 2026-10-01 08:00 to 2026-10-01 12:00 UTC." in found.notes
+    assert "silence" not in set(found.incidents["kind"])
