@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 
 import frontierlab_widgets
@@ -462,3 +464,24 @@ def test_stale_figures_name_the_chosen_selection(selection, expected):
     computed, chosen = (Origin("day", "1", one) for one in (fl.Selection(), selection))
     assert computed.differs(chosen) == expected
     assert not expected or chosen.differs(computed) == "not of all queries"
+
+
+def test_work_is_stopped_and_waited_for_at_the_end_of_the_process(tmp_path):
+    script = f"""
+import pathlib
+from frontierlab_widgets.work import Work
+
+def run(work):
+    work.stopping.wait(60)
+    pathlib.Path({str(tmp_path / "ended")!r}).touch()
+
+class Panel:
+    def __del__(self, work=Work(run, lambda *_: None, lambda *_: None)):
+        work.when_stopped(lambda: None)
+        work.stop()  # as a panel does that is closed when the interpreter ends
+
+panel = Panel()
+Work(run, lambda *_: None, lambda *_: None).start()
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=LONG, check=True, capture_output=True, text=True)
+    assert (done.stderr, (tmp_path / "ended").exists()) == ("", True)

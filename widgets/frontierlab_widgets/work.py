@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
+import sys
 import threading
+import time
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +16,22 @@ from frontierlab.util.progress import Progress
 __all__ = ["Work", "WorkStopped"]
 
 _LOG = logging.getLogger("frontierlab_widgets")
+
+_LOCK = threading.Lock()
+_RUNNING: weakref.WeakSet[Work] = weakref.WeakSet()
+_EXIT_SECONDS = 3.0  # longest wait at the end of the process: a thread that is killed within DuckDB aborts the process
+
+
+@atexit.register
+def _end_all() -> None:
+    """Stop what is running, and wait for it a moment."""
+    with _LOCK:
+        running = [*_RUNNING]
+    for work in running:
+        work.stop()
+    until = time.monotonic() + _EXIT_SECONDS
+    for work in running:
+        work.join(max(0.0, until - time.monotonic()))
 
 
 class WorkStopped(Exception):
@@ -65,6 +85,8 @@ class Work:
 
     def start(self) -> None:
         """Start the work."""
+        with _LOCK:
+            _RUNNING.add(self)
         self._thread.start()
 
     def stop(self) -> None:
@@ -121,11 +143,17 @@ class Work:
             result = self._run(self)
         except BaseException as caught:  # the panel decides how to show it
             error = caught
-        self._finish(self, result, error)
+        try:
+            self._finish(self, result, error)
+        finally:
+            with _LOCK:
+                _RUNNING.discard(self)
 
     @staticmethod
     def _call(end: Callable[[], object]) -> None:
-        """Call a function that may never return, in a separate thread."""
+        """Call a function that may never return, in a separate thread; not while the process ends: no thread starts."""
+        if sys.is_finalizing():
+            return
 
         def ended() -> None:
             try:
