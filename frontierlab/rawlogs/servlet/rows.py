@@ -296,7 +296,8 @@ class _Rows:
                 rows = self._rows_of(int(table.of[k]))
             else:
                 earliest[table.of[k]] = min(earliest[table.of[k]], self._place[k])
-                (aborted if gone else failed)[rows[0]] |= rows[0] >= 0
+                if rows[0] >= 0:
+                    (aborted if gone else failed)[rows[0]] = True
             for row in rows:
                 if row >= 0 and error[row] is None:
                     error[row] = error_of(text)
@@ -315,14 +316,14 @@ class _Rows:
             (Outcome.NOT_ACQUIRED, has(Kind.ACQUIRE_ERROR) & ~answered),
             (Outcome.LAST_MODIFIED, has(Kind.TIME_ERROR, Kind.CACHED_TIME_ERROR) & ~answered),
             (Outcome.SERVED, answered),
-            (Outcome.INTERNAL_ERROR, has(Kind.INTERNAL_ERROR, Kind.FATAL)),
             (Outcome.NOT_REACHED, self._payload > earliest[of]),
+            (Outcome.INTERNAL_ERROR, has(Kind.INTERNAL_ERROR, Kind.FATAL)),
             (Outcome.UNFINISHED, ~has(Kind.STOP)),
         ]
-        return (
-            np.select([condition for _, condition in conditions], [o for o, _ in conditions], Outcome.UNKNOWN),
-            error,
-        )
+        outcome = np.select([holds for _, holds in conditions], [one for one, _ in conditions], Outcome.UNKNOWN)
+        for row in np.flatnonzero(np.isin(outcome, (Outcome.SERVED, Outcome.NOT_REACHED))).tolist():
+            error[row] = None  # that of another payload, or one after the answer
+        return outcome, error
 
     def _rows_of(self, request: int) -> list[int]:
         low, high = np.searchsorted(self._row_of, [request, request + 1])

@@ -177,7 +177,7 @@ class Scanner:
         self.servers, self.zones = _Names(), _Names()
         self.files: list[Path] = []
         self._aside = aside
-        self._kinds: dict[bytes, int] = {}
+        self._kinds: dict[tuple[int, bytes], int] = {}
         self._rest: tuple[bytes, int] = (b"", 0)  # the last message of the block before, and its line
         self._open: Kind | None = None  # the kind of a message at the end of a file that goes on in the next one
 
@@ -277,11 +277,11 @@ class Scanner:
 
     def _kind_of_head(self, head: bytes, width: int) -> int:
         """Return the kind of messages that begin so; `_UNCLEAR` if a longer beginning can tell them apart."""
-        kind = self._kinds.get(head)
+        kind = self._kinds.get((width, head))
         if kind is None:
             kind = _UNCLEAR if head in _LONGER[width] else int(kind_of(head))
             if len(self._kinds) < _REMEMBERED:
-                self._kinds[head] = kind
+                self._kinds[width, head] = kind
         return kind
 
     def _account(
@@ -304,8 +304,12 @@ class Scanner:
         empty = np.flatnonzero(begin == feeds)
         closed = np.flatnonzero((feeds > begin) & (view[feeds - 1] == ord("]")))
         upto = own + 1  # the line behind the last one of each message
-        traced = np.flatnonzero(_TRACED[messages.kind] & (ends > own + 1))
+        followed = _TRACED[messages.kind] & (ends > own + 1)
+        has_trace = view[np.maximum(feeds[own] - 1, 0)] == ord(":")
+        traced = np.flatnonzero(followed & has_trace)
         upto[traced] = _through(empty, own[traced] + 1, ends[traced])
+        told = np.flatnonzero(followed & ~has_trace)  # a text of Oracle, which can have lines of its own
+        upto[told] = _before(np.flatnonzero(~_goes_on(view, begin)), own[told] + 1, ends[told]) if len(told) else 0
         lines = np.flatnonzero((messages.kind == Kind.SQL) & (ends > own + 1))
         lines = lines[view[feeds[own[lines]] - 1] != ord("]")]
         upto[lines] = _through(closed, own[lines] + 1, ends[lines])
@@ -326,7 +330,8 @@ class Scanner:
         self._open = None
         if last and len(own) and upto[-1] == total:
             ended = view[feeds[-1] - 1] == ord("]") if messages.kind[-1] == Kind.SQL else begin[-1] == feeds[-1]
-            if (messages.kind[-1] == Kind.SQL or _TRACED[messages.kind[-1]]) and not ended:
+            opens = messages.kind[-1] == Kind.SQL or (_TRACED[messages.kind[-1]] and has_trace[-1])
+            if opens and not ended:
                 self._open = Kind(int(messages.kind[-1]))
         aside = int(outside.sum())
         self.counts.lines += total
@@ -362,6 +367,18 @@ class Scanner:
 def _message_ends(own: Integers, total: int) -> Integers:
     """Return for each line that begins a message the next such line, or the end."""
     return np.concatenate([own[1:], [total]]).astype(np.int64) if len(own) else own
+
+
+def _before(ends: Integers, begin: Integers, before: Integers) -> Integers:
+    """Return the first of `ends` from `begin` on, but at most `before`."""
+    return np.maximum(_through(ends, begin, before + 1) - 1, begin)
+
+
+def _goes_on(view: Bytes, begin: Integers) -> Mask:
+    """Whether lines look like further lines of an error: indented, or an error of Oracle."""
+    oracle = (windows(view, begin, 4) == np.frombuffer(b"ORA-", np.uint8)).all(1)
+    found: Mask = oracle | np.isin(view[begin], (9, 32))
+    return found
 
 
 def _through(ends: Integers, begin: Integers, before: Integers) -> Integers:
