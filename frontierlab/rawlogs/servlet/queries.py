@@ -102,6 +102,7 @@ class QueryReader:
 
     def __init__(self) -> None:
         self._patterns: dict[tuple[bytes, ...], _Pattern | None] = {}
+        self._of_head: dict[bytes, _Pattern] = {}
         self._roles: dict[tuple[bytes, ...], tuple[int, ...]] = {}
         self._texts: dict[bytes, Asked] = {}
 
@@ -123,7 +124,10 @@ class QueryReader:
         code = heads.indices.to_numpy().astype(np.int64)
         examples = np.zeros(len(heads.dictionary), np.int64)
         examples[code[::-1]] = np.arange(len(code) - 1, -1, -1)
-        patterns = [self._pattern(texts[k], int(place[k] - texts.begin[k])) for k in examples.tolist()]
+        patterns = [
+            self._of_head.get(head) or self._pattern(texts[k], len(head))
+            for head, k in zip(heads.dictionary.to_pylist(), examples.tolist(), strict=True)
+        ]
         asked: list[Asked] = []
         codes = np.full(len(texts), _NONE, np.int64)
         since, until = np.full(len(texts), _NONE, np.int64), np.full(len(texts), _NONE, np.int64)
@@ -155,6 +159,7 @@ class QueryReader:
             return self._patterns[key]
         if len(self._patterns) >= _PATTERNS:
             self._patterns.clear()
+            self._of_head.clear()
             self._roles.clear()
         asked = self.read(text)
         ends = [str(asked.since).encode(), str(asked.until).encode()]
@@ -166,8 +171,11 @@ class QueryReader:
                     return None
             else:
                 roles = self._roles[key[1:]] = tuple(ends.index(number) for number in pieces[1::2])
-        self._patterns[key] = None if roles is None else self._confirmed(text, place, pieces, roles, asked)
-        return self._patterns[key]
+        pattern = None if roles is None else self._confirmed(text, place, pieces, roles, asked)
+        self._patterns[key] = pattern
+        if pattern is not None:
+            self._of_head[text[:place]] = pattern  # texts with another rest do not fit it, and are read by themselves
+        return pattern
 
     @staticmethod
     def _confirmed(

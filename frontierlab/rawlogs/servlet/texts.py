@@ -14,6 +14,7 @@ __all__ = ["PADDING", "Texts", "cut_out", "distinct", "lengths", "numbers", "win
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
+_DIGITS = 20  # 19 digits can be a number of int64
 PADDING = 112
 """Bytes behind the end of the texts that windows may reach."""
 
@@ -97,14 +98,15 @@ def lengths(view: Bytes, at: Integers, most: int) -> Integers:
 
 
 def numbers(view: Bytes, at: Integers) -> tuple[Integers, Integers]:
-    """Return the numbers of at most 18 digits at these places, -1 where none begins, and the places behind them."""
+    """Return the numbers at these places, and the places behind them; -1 where none begins, or none that fits int64."""
     at = np.minimum(at, len(view) - 1)
-    digits = windows(view, at, 18) - np.uint8(48)
-    width = np.where((digits < 10).all(1), 18, (digits >= 10).argmax(1))
-    value = np.zeros(len(at), np.int64)
-    for place in range(int(width.max(initial=0))):
-        value = np.where(place < width, value * 10 + digits[:, place], value)
-    return np.where(width > 0, value, -1), at + width
+    digits = windows(view, at, _DIGITS) - np.uint8(48)
+    width = np.where((digits < 10).all(1), _DIGITS, (digits >= 10).argmax(1))
+    value = np.zeros(len(at), np.uint64)
+    for place in range(min(int(width.max(initial=0)), _DIGITS - 1)):
+        value = np.where(place < width, value * np.uint64(10) + digits[:, place], value)
+    good = (width > 0) & (width < _DIGITS) & (value < 2**63)
+    return np.where(good, value, 0).astype(np.int64) - ~good, at + width
 
 
 def distinct(view: Bytes, begin: Integers, length: Integers) -> tuple[Integers, Integers]:
