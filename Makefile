@@ -64,6 +64,7 @@ bench: $(READY) ## Measure extraction from a real Elasticsearch, caching figures
 	$(BIN)/python -m benchmarks.extraction
 	$(BIN)/python -m benchmarks.overview
 	$(BIN)/python -m benchmarks.caching
+	$(BIN)/python -m benchmarks.servlet_logs
 	$(BIN)/python -m benchmarks.jobs
 	$(BIN)/python -m benchmarks.filters
 	$(BIN)/python -m benchmarks.engines

@@ -322,8 +322,9 @@ class Scanner:
         np.add.at(steps, own, 1)
         np.add.at(steps, upto, -1)
         outside &= np.cumsum(steps)[:total] == 0
-        logback = outside & _logback(view, begin)
-        outside &= ~logback
+        others = np.flatnonzero(outside)
+        logback = others[_logback(view, begin[others])]
+        outside[logback] = False
         if cut:
             outside[[number - first for number in cut if 0 <= number - first < total]] = True
         self._set_aside(data, np.flatnonzero(outside), begin, feeds, first, cut)
@@ -335,7 +336,7 @@ class Scanner:
                 self._open = Kind(int(messages.kind[-1]))
         aside = int(outside.sum())
         self.counts.lines += total
-        used = len(own) + int(logback.sum())
+        used = len(own) + len(logback)
         self.counts.used += used
         self.counts.continuations += total - used - aside
 
