@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import filelock
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,17 +28,15 @@ from frontierlab.caching.history_records import (
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.connection import ElasticOptions
 from frontierlab.elastic.queries import search_body
-from frontierlab.errors import DatasetError, ElasticsearchError, FrontierlabError, InvalidRequestError
+from frontierlab.errors import ElasticsearchError, FrontierlabError, InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
+from frontierlab.storage.history_files import history_file, read_history_files, replacing_history_file
 from frontierlab.storage.periods import Period
 from frontierlab.storage.store import Datasets, as_period
-from frontierlab.util.files import replacing
 
 __all__ = ["compare", "compare_figure", "read", "require_storable", "store"]
 
-_LONGEST_WAIT = 60.0  # seconds to wait for another process that stores
-_LONGEST = 150  # letters of the datasets' names in the name of a file
 _TYPES = {pa.string(): pd.StringDtype(), pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype()}
 _Found = tuple[list[dict[str, Any]], list[tuple[str, str]]]  # records; reason and text of unreadable documents
 
@@ -150,26 +145,12 @@ def _store_in_index(records: list[dict[str, Any]], settings: Settings) -> None:
 
 def _store_in_folder(records: list[dict[str, Any]], folder: Path) -> None:
     record = records[0]
-    period = hashlib.blake2b(f"{record['period_since']} {record['period_until']}".encode(), digest_size=6).hexdigest()
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", record["dataset"])  # of a dataset, or of a period
-    if name != record["dataset"]:
-        name = f"{name[:_LONGEST]}-{hashlib.blake2b(record['dataset'].encode(), digest_size=6).hexdigest()}"
-    path = folder / f"{name}-{period}.parquet"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(folder / ".lock", timeout=_LONGEST_WAIT):
-            former = rows_of_file(path) if path.exists() else []
-            now = pa.Table.from_pylist(records, schema=COLUMNS).to_pylist()
-            kept = {tuple(row[key] for key in KEYS): row for row in (*former, *now)}
-            with replacing(path) as temporary:
-                pq.write_table(pa.Table.from_pylist(list(kept.values()), schema=COLUMNS), temporary)
-    except filelock.Timeout:
-        raise DatasetError(
-            f"The history in {folder} has been written by another process for {_LONGEST_WAIT:g} seconds. Nothing was "
-            "stored; the same call stores it later."
-        ) from None
-    except (OSError, ValueError) as error:  # Arrow errors are ValueErrors
-        raise DatasetError(f"The history {path} cannot be read or written, and is left as it was: {error}.") from error
+    path = history_file(folder, record["dataset"], record["period_since"], record["period_until"])
+    with replacing_history_file(path) as temporary:
+        former = rows_of_file(path) if path.exists() else []
+        now = pa.Table.from_pylist(records, schema=COLUMNS).to_pylist()
+        kept = {tuple(row[key] for key in KEYS): row for row in (*former, *now)}
+        pq.write_table(pa.Table.from_pylist(list(kept.values()), schema=COLUMNS), temporary)
 
 
 def read(
@@ -222,14 +203,8 @@ def read(
 
 
 def _from_folder(folder: Path) -> _Found:
-    found: list[dict[str, Any]] = []
-    unreadable = []
-    for path in sorted(folder.glob("*.parquet")):
-        try:
-            found += rows_of_file(path)
-        except (pa.ArrowException, OSError, ValueError) as error:
-            unreadable.append((f"{path.name}: {error}", str(path)))
-    return found, unreadable
+    files, unreadable = read_history_files(folder, rows_of_file)
+    return [row for rows in files for row in rows], unreadable
 
 
 def _from_index(settings: Settings) -> _Found:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import filelock
+import pyarrow as pa
 
 from frontierlab.errors import DatasetError
 from frontierlab.util.files import replacing
@@ -62,6 +63,6 @@ def read_history_files(folder: Path, read: Callable[[Path], _Content]) -> tuple[
             found.append(read(path))
         except FileNotFoundError:  # removed meanwhile
             continue
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
             unreadable.append((f"{path.name}: {error}", str(path)))
     return found, unreadable

@@ -334,7 +334,7 @@ def test_locked_or_damaged_files_are_left_unchanged(
     store(FIRST, dataset, folder_settings)
     [path] = (folder_settings.data_dir / "caching").glob("*.parquet")
     before = path.read_bytes()
-    monkeypatch.setattr("frontierlab.caching.history._LONGEST_WAIT", 0.1)
+    monkeypatch.setattr("frontierlab.storage.history_files._LONGEST_WAIT", 0.1)
     with (
         filelock.FileLock(path.with_name(".lock"), is_singleton=False),
         pytest.raises(DatasetError, match=r"written by another process for 0\.1 seconds\. Nothing was stored"),
