@@ -6,9 +6,17 @@ wordings were read in the servlet's source.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
 from enum import IntEnum
+from typing import Any
 
-__all__ = ["AFTER_STOP", "Kind", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "kind_of"]
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+__all__ = ["AFTER_STOP", "Kind", "Messages", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "kind_of"]
+
+Integers = NDArray[np.int64]
 
 
 class Kind(IntEnum):
@@ -141,3 +149,96 @@ def kind_of(message: bytes) -> Kind:
 def bits(*kinds: Kind) -> int:
     """Return the integer that stands for a set of kinds."""
     return sum(1 << kind for kind in kinds)
+
+
+@dataclass
+class Messages:
+    """Messages of a log, in the order of its lines; all arrays have one entry per message.
+
+    Parameters
+    ----------
+    place
+        The number of the message's line among all lines of the log, from 0.
+    file, line
+        The number of its file in the log, and of its first line there, from 1.
+    server
+        The number of the server's name.
+    request
+        The id of the request; -1 if the servlet itself says it.
+    time, offset
+        UTC in milliseconds since the epoch; and minutes that the log's zone was ahead of UTC.
+    zone
+        The number of the zone's name.
+    kind
+        A `Kind`.
+    first, second
+        Numbers in the message; -1 if there is none: of a start and a stop the threads, and of a stop the ms; of rows
+        the rows and their size; of an acquired connection the active ones and the ms; of a finished query and of
+        transferred data the ms; of an error the number of the payload.
+    text, texts
+        The number of the message's text in an array of texts: with the further lines, if the message is `WITH_TEXT`;
+        otherwise empty.
+    """
+
+    place: Integers
+    file: Integers
+    line: Integers
+    server: Integers
+    request: Integers
+    time: Integers
+    offset: Integers
+    zone: Integers
+    kind: Integers
+    first: Integers
+    second: Integers
+    text: Integers
+    texts: pa.LargeBinaryArray
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, which: NDArray[Any]) -> Messages:
+        """Return some of the messages: those that a mask or a list of numbers names."""
+        return Messages(**{name: getattr(self, name)[which] for name in _COLUMNS}, texts=self.texts)
+
+    def texts_of(self, which: NDArray[Any]) -> pa.LargeBinaryArray:
+        """Return the texts of some of the messages."""
+        return self.texts.take(pa.array(self.text[which]))
+
+    def compact(self) -> Messages:
+        """Return the same messages without the texts of others."""
+        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
+        columns |= {"text": np.arange(len(self)), "texts": self.texts_of(np.arange(len(self)))}
+        return Messages(**columns)
+
+    def as_table(self) -> pa.Table:
+        """Return the messages as a table, to be stored."""
+        columns = {name: getattr(self, name) for name in _COLUMNS if name != "text"}
+        return pa.table(columns | {"text": self.texts_of(np.arange(len(self)))})
+
+    @classmethod
+    def of_table(cls, table: pa.Table) -> Messages:
+        """Return the messages of a table that `as_table` made."""
+        columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS if name != "text"}
+        texts = pa.concat_arrays([pa.array([], pa.large_binary()), *table["text"].chunks])
+        return cls(**columns, text=np.arange(table.num_rows), texts=texts)
+
+    @classmethod
+    def empty(cls) -> Messages:
+        """Return no messages."""
+        columns: dict[str, Any] = {name: np.zeros(0, np.int64) for name in _COLUMNS}
+        return cls(**columns, texts=pa.array([], pa.large_binary()))
+
+    @classmethod
+    def together(cls, first: Messages, second: Messages) -> Messages:
+        """Return the messages of both, those of the first before."""
+        if not len(first):
+            return second
+        columns: dict[str, Any] = {
+            name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS
+        }
+        columns["text"][len(first) :] += len(first.texts)
+        return cls(**columns, texts=pa.concat_arrays([first.texts, second.texts]))
+
+
+_COLUMNS = [one.name for one in fields(Messages) if one.name != "texts"]

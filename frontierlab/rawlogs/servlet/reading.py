@@ -18,10 +18,11 @@ from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import LogSet
 from frontierlab.rawlogs.names import unnamed
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
 from frontierlab.rawlogs.servlet.requests import Grouped, Grouper
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
-from frontierlab.rawlogs.servlet.scanning import Messages, Scanner
+from frontierlab.rawlogs.servlet.scanning import Scanner
 from frontierlab.storage.parts import SliceWriter
 
 __all__ = ["LogFacts", "LogReader", "read_log"]

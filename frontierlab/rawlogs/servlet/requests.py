@@ -14,8 +14,8 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from frontierlab.rawlogs.servlet.messages import AFTER_STOP, Kind
-from frontierlab.rawlogs.servlet.scanning import NOT_SET, Messages, Scanner
+from frontierlab.rawlogs.servlet.messages import AFTER_STOP, Kind, Messages
+from frontierlab.rawlogs.servlet.scanning import NOT_SET, Scanner
 
 __all__ = ["Grouped", "Grouper", "Requests"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from frontierlab.errors import RequestUrlError
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
+from frontierlab.rawlogs.servlet.failures import error_of, is_abort
 from frontierlab.rawlogs.servlet.messages import Kind, bits
 from frontierlab.rawlogs.servlet.queries import NO_WIDTH, AskedAll, QueryReader
 from frontierlab.rawlogs.servlet.requests import Requests
@@ -24,7 +24,7 @@ from frontierlab.rawlogs.servlet.starts import Start, StartReader
 from frontierlab.rawlogs.servlet.texts import Texts
 from frontierlab.schema import NAME, TIME, arrow_schema, extra_columns
 
-__all__ = ["LOG_SCHEMA", "Made", "RowMaker", "error_of", "table_of"]
+__all__ = ["LOG_SCHEMA", "Made", "RowMaker", "table_of"]
 
 LOG_SCHEMA = arrow_schema(extra_columns(EXTRA_FIELDS))
 """The Arrow schema of the rows of servlet logs."""
@@ -40,9 +40,6 @@ _ERRORS = (
     Kind.INTERNAL_ERROR,
     Kind.FATAL,
 )
-_ORACLE = re.compile(rb"\bORA-\d{5}\b")
-_CLASS = re.compile(rb"(?:^|[\s:])(?:[a-z_]\w*\.)*([A-Z]\w*(?:Exception|Error|Throwable))\b")
-_ABORTED = b"ClientAbortException"
 _WITHOUT_BODY = (
     Outcome.NOT_MODIFIED_CACHED,
     Outcome.NOT_MODIFIED,
@@ -290,7 +287,7 @@ class _Rows:
         errors = np.flatnonzero(np.isin(messages.kind, _ERRORS))
         for k, text in zip(errors.tolist(), messages.texts_of(errors).to_pylist(), strict=True):
             kind = messages.kind[k]
-            gone = kind == Kind.DISCONNECTED or (kind == Kind.PROCESSING_ERROR and _is_abort(text))
+            gone = kind == Kind.DISCONNECTED or (kind == Kind.PROCESSING_ERROR and is_abort(text))
             rows = [int(self._row_number[k])]
             if kind not in (Kind.PROCESSING_ERROR, Kind.DISCONNECTED):
                 rows = self._rows_of(int(table.of[k]))
@@ -328,22 +325,6 @@ class _Rows:
     def _rows_of(self, request: int) -> list[int]:
         low, high = np.searchsorted(self._row_of, [request, request + 1])
         return list(range(int(low), int(high)))
-
-
-def _is_abort(text: bytes) -> bool:
-    """Whether the trace of an error begins with the exception of a client that went away (before 3.30)."""
-    _, _, trace = text.partition(b"\n")
-    return _ABORTED in (trace.partition(b"\n")[0] or text)
-
-
-def error_of(text: bytes) -> str | None:
-    """Return Oracle's number of an error, or the class of the exception; nothing that could be personal."""
-    head = text[:4_000]
-    found = _ORACLE.search(head)
-    if found is not None:
-        return found[0].decode()
-    named = _CLASS.search(head.partition(b":")[2])
-    return None if named is None else named[1].decode("ascii", "backslashreplace")[:100]
 
 
 def _from_url(start: Start | None) -> list[bytes]:

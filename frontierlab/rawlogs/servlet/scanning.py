@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,126 +17,28 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
-from frontierlab.rawlogs.servlet.messages import PREFIXES, WITH_TEXT, WITH_TRACE, Kind, kind_of
-from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, distinct, lengths, numbers, windows
+from frontierlab.rawlogs.servlet.heads import Heads, is_logback, numbers_in, read_heads
+from frontierlab.rawlogs.servlet.messages import PREFIXES, WITH_TEXT, WITH_TRACE, Kind, Messages, kind_of
+from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, distinct, windows
 
-__all__ = ["Messages", "Scanner"]
+__all__ = ["NOT_SET", "Scanner"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_NAME = 80  # longest name of a server
-_ZONE = 24  # longest name of a time zone
 _HEADS = (8, 12, 24, 64)  # bytes by which messages are told apart: if few do not tell, more
 _LONGER = {width: {prefix[:width] for prefix, _ in PREFIXES if len(prefix) > width} for width in _HEADS}
 _UNCLEAR = -1
 _REMEMBERED = 100_000  # beginnings of messages
 _TAIL = PADDING
 _OPEN = 4 * 2**20  # a longer message is cut
-_STAMP = b"dd/dd/dd dd:dd:dd.ddd "
-_LOGBACK = b"dddd-dd-dd dd:dd:dd,ddd "
-_DIGITS = np.array([k for k, sign in enumerate(_STAMP) if sign == ord("d")])
-_SIGNS = np.array([k for k, sign in enumerate(_STAMP) if sign != ord("d")])
-_SIGN_VALUES = np.frombuffer(_STAMP, np.uint8)[_SIGNS]
 _TRACED = np.zeros(64, bool)
 _TRACED[list(WITH_TRACE)] = True
 _TOLD = np.zeros(64, bool)
 _TOLD[list(WITH_TEXT)] = True
 NOT_SET = "not_set"
-
-
-@dataclass
-class Messages:
-    """Messages of a log, in the order of its lines; all arrays have one entry per message.
-
-    Parameters
-    ----------
-    place
-        The number of the message's line among all lines of the log, from 0.
-    file, line
-        The number of its file in the log, and of its first line there, from 1.
-    server
-        The number of the server's name.
-    request
-        The id of the request; -1 if the servlet itself says it.
-    time, offset
-        UTC in milliseconds since the epoch; and minutes that the log's zone was ahead of UTC.
-    zone
-        The number of the zone's name.
-    kind
-        A `Kind`.
-    first, second
-        Numbers in the message; -1 if there is none: of a start and a stop the threads, and of a stop the ms; of rows
-        the rows and their size; of an acquired connection the active ones and the ms; of a finished query and of
-        transferred data the ms; of an error the number of the payload.
-    text, texts
-        The number of the message's text in an array of texts: with the further lines, if the message is `WITH_TEXT`;
-        otherwise empty.
-    """
-
-    place: Integers
-    file: Integers
-    line: Integers
-    server: Integers
-    request: Integers
-    time: Integers
-    offset: Integers
-    zone: Integers
-    kind: Integers
-    first: Integers
-    second: Integers
-    text: Integers
-    texts: pa.LargeBinaryArray
-
-    def __len__(self) -> int:
-        return len(self.place)
-
-    def take(self, which: NDArray[Any]) -> Messages:
-        """Return some of the messages: those that a mask or a list of numbers names."""
-        return Messages(**{name: getattr(self, name)[which] for name in _COLUMNS}, texts=self.texts)
-
-    def texts_of(self, which: NDArray[Any]) -> pa.LargeBinaryArray:
-        """Return the texts of some of the messages."""
-        return self.texts.take(pa.array(self.text[which]))
-
-    def compact(self) -> Messages:
-        """Return the same messages without the texts of others."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        columns |= {"text": np.arange(len(self)), "texts": self.texts_of(np.arange(len(self)))}
-        return Messages(**columns)
-
-    def as_table(self) -> pa.Table:
-        """Return the messages as a table, to be stored."""
-        columns = {name: getattr(self, name) for name in _COLUMNS if name != "text"}
-        return pa.table(columns | {"text": self.texts_of(np.arange(len(self)))})
-
-    @classmethod
-    def of_table(cls, table: pa.Table) -> Messages:
-        """Return the messages of a table that `as_table` made."""
-        columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS if name != "text"}
-        texts = pa.concat_arrays([pa.array([], pa.large_binary()), *table["text"].chunks])
-        return cls(**columns, text=np.arange(table.num_rows), texts=texts)
-
-    @classmethod
-    def empty(cls) -> Messages:
-        """Return no messages."""
-        columns: dict[str, Any] = {name: np.zeros(0, np.int64) for name in _COLUMNS}
-        return cls(**columns, texts=pa.array([], pa.large_binary()))
-
-    @classmethod
-    def together(cls, first: Messages, second: Messages) -> Messages:
-        """Return the messages of both, those of the first before."""
-        if not len(first):
-            return second
-        columns: dict[str, Any] = {
-            name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS
-        }
-        columns["text"][len(first) :] += len(first.texts)
-        return cls(**columns, texts=pa.concat_arrays([first.texts, second.texts]))
-
-
-_COLUMNS = [one.name for one in fields(Messages) if one.name != "texts"]
+"""The server's name in lines before the servlet has read it."""
 
 
 class _Names:
@@ -225,7 +126,7 @@ class Scanner:
         view = np.frombuffer(data + bytes(_TAIL), np.uint8)
         feeds = np.flatnonzero(view[: len(data)] == 10)
         begin = np.concatenate([[0], feeds[:-1] + 1]).astype(np.int64)
-        heads = _heads(view, begin, feeds)
+        heads = read_heads(view, begin, feeds)
         own = np.flatnonzero(heads.found)
         if cut:
             own = own[~np.isin(own + first, cut)]
@@ -241,11 +142,11 @@ class Scanner:
         return messages
 
     def _messages(
-        self, view: Bytes, begin: Integers, feeds: Integers, heads: _Heads, own: Integers, first: int
+        self, view: Bytes, begin: Integers, feeds: Integers, heads: Heads, own: Integers, first: int
     ) -> Messages:
         kind = self._kinds_of(view, heads.message, feeds[own])
         kind[(heads.request < 0) & (kind != Kind.INITIALIZING)] = Kind.SERVER
-        numbers = _numbers(view, heads.message, kind)
+        numbers = numbers_in(view, heads.message, kind)
         return Messages(
             place=self.counts.lines + own,
             file=np.full(len(own), len(self.files) - 1, np.int64),
@@ -323,7 +224,7 @@ class Scanner:
         np.add.at(steps, upto, -1)
         outside &= np.cumsum(steps)[:total] == 0
         others = np.flatnonzero(outside)
-        logback = others[_logback(view, begin[others])]
+        logback = others[is_logback(view, begin[others])]
         outside[logback] = False
         if cut:
             outside[[number - first for number in cut if 0 <= number - first < total]] = True
@@ -389,149 +290,3 @@ def _through(ends: Integers, begin: Integers, before: Integers) -> Integers:
     at = np.searchsorted(ends, begin)
     found = np.where(at < len(ends), ends[np.minimum(at, len(ends) - 1)] + 1, before)
     return np.minimum(found, before)
-
-
-@dataclass
-class _Heads:
-    """What stands before the message in lines, and whether it stands there."""
-
-    found: Mask
-    name: Integers
-    zone_at: Integers
-    zone: Integers
-    time: Integers
-    offset: Integers
-    request: Integers
-    message: Integers
-
-    def take(self, which: Integers) -> _Heads:
-        return _Heads(*(getattr(self, one.name)[which] for one in fields(self)))
-
-
-def _heads(view: Bytes, begin: Integers, feeds: Integers) -> _Heads:
-    """Read the heads of lines: ``<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> <id> [<File.java> +<line> ]``."""
-    count = len(begin)
-    name = lengths(view, begin, _NAME)
-    at = np.minimum(begin + name + 1, len(view) - _TAIL)
-    stamp = windows(view, at, len(_STAMP))
-    digits = stamp[:, _DIGITS] - 48
-    found = (name > 0) & (feeds - begin > 40) & (stamp[:, _SIGNS] == _SIGN_VALUES).all(1) & (digits < 10).all(1)
-    rows = np.flatnonzero(found)
-    good = at[rows]
-    zone_at = good + len(_STAMP)
-    zone = lengths(view, zone_at, _ZONE)
-    shift = windows(view, zone_at + zone + 1, 6)
-    sign = np.where(shift[:, 0] == ord("-"), -1, 1)
-    hours = shift[:, 1:5].astype(np.int64) - 48
-    fine = (
-        (zone > 0)
-        & np.isin(shift[:, 0], (ord("+"), ord("-")))
-        & (shift[:, 5] == 32)
-        & ((hours >= 0) & (hours < 10)).all(1)
-    )
-    offset = sign * ((hours[:, 0] * 10 + hours[:, 1]) * 60 + hours[:, 2] * 10 + hours[:, 3])
-    time, real = _times(digits[rows].astype(np.int64))
-    after = zone_at + zone + 7
-    request, message, is_id = _ids(view, np.minimum(after, len(view) - _TAIL))
-    fine &= real & is_id & (message <= feeds[rows]) & (np.abs(offset) < 24 * 60)
-    message = np.minimum(_past_place(view, message, feeds[rows]), feeds[rows])
-    found[rows] = fine
-
-    def whole(values: Integers) -> Integers:
-        wide = np.zeros(count, np.int64)
-        wide[rows] = values
-        return wide
-
-    columns = (zone_at, zone, time - offset * 60_000, offset, request, message)
-    return _Heads(found, name, *(whole(values) for values in columns))
-
-
-def _logback(view: Bytes, begin: Integers) -> Mask:
-    """Whether lines begin with the time that logback prints: those of a servlet of 2025 repeat its other lines."""
-    stamp = windows(view, begin, len(_LOGBACK))
-    is_digit = (stamp >= ord("0")) & (stamp <= ord("9"))
-    wanted = np.frombuffer(_LOGBACK, np.uint8)
-    fits: Mask = np.logical_and.reduce(np.where(wanted == ord("d"), is_digit, stamp == wanted), axis=1)
-    return fits
-
-
-def _times(digits: Integers) -> tuple[Integers, Mask]:
-    """Return ms since the epoch from the digits of ``MMddyyHHmmssSSS``, and whether it is a time."""
-    pair = digits[:, 0:12:2] * 10 + digits[:, 1:12:2]
-    month, day, year, hour, minute, second = (pair[:, k] for k in range(6))
-    real = (month >= 1) & (month <= 12) & (day >= 1) & (hour < 24) & (minute < 60) & (second < 61)
-    safe = np.where(real, month, 1)
-    months = ((2000 + year - 1970) * 12 + safe - 1).astype("datetime64[M]")
-    days = months.astype("datetime64[D]").astype(np.int64) + day - 1
-    real &= days < (months + 1).astype("datetime64[D]").astype(np.int64)
-    millis = digits[:, 12] * 100 + digits[:, 13] * 10 + digits[:, 14]
-    return ((days * 24 + hour) * 60 + minute) * 60_000 + second * 1_000 + millis, real
-
-
-def _ids(view: Bytes, at: Integers) -> tuple[Integers, Integers, Mask]:
-    """Return the ids of requests (-1 for the servlet itself), where messages begin, and whether an id stands there."""
-    is_request = (view[at] == ord("i")) & (view[at + 1] == ord("d")) & (view[at + 2] == ord("="))
-    number, behind = numbers(view, np.where(is_request, at + 3, len(view) - 1))
-    is_request &= number >= 0
-    keepalive = is_request & (view[behind] == ord("-"))
-    behind = np.where(keepalive, behind + 3, behind)
-    words = lengths(view, at, 40)
-    is_init = ~is_request & (words > 0) & (view[at] == ord("F")) & (view[at + 8] == ord("I"))
-    behind = np.where(is_request, behind, at + words)
-    known = (is_request | is_init) & (view[behind] == 32)
-    message = behind + 1
-    message += view[np.minimum(message, len(view) - 1)] == 32  # servlets 3.19 to 3.22 print two blanks
-    return np.where(is_request, number, -1), message, known
-
-
-def _past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
-    """Return where messages begin behind ``<File.java> +<line> ``, which high verbosity prints."""
-    message = np.minimum(message, len(view) - _TAIL)
-    word = lengths(view, message, 60)
-    end = message + word
-    java = word > 5
-    for back, sign in enumerate(reversed(b".java")):
-        java &= view[np.maximum(end - 1 - back, 0)] == sign
-    java &= view[np.minimum(end + 1, len(view) - 1)] == ord("+")
-    rows = np.flatnonzero(java)
-    if not len(rows):
-        return message
-    number, behind = numbers(view, np.minimum(end[rows] + 2, len(view) - 1))
-    good = (number >= 0) & (view[behind] == 32)
-    behind = behind + 1
-    behind += view[np.minimum(behind, len(view) - 1)] == 32
-    moved = message.copy()
-    moved[rows[good]] = behind[good]
-    return moved
-
-
-def _numbers(view: Bytes, message: Integers, kind: Integers) -> tuple[Integers, Integers]:
-    """Return the two numbers of each message; see `Messages`."""
-    first, second = np.full(len(kind), -1, np.int64), np.full(len(kind), -1, np.int64)
-
-    def of(kind_: Kind) -> Integers:
-        return np.flatnonzero(kind == kind_)
-
-    rows = of(Kind.STOP)
-    first[rows], behind = numbers(view, message[rows] + len(b"stop threads="))
-    elapsed = view[np.minimum(behind + 1, len(view) - 1)] == ord("e")  # " elapsed msecs=" up to 3.7
-    second[rows], _ = numbers(view, behind + np.where(elapsed, len(b" elapsed msecs="), len(b" msecs=")))
-    rows = of(Kind.ROWS)
-    first[rows], behind = numbers(view, message[rows] + len(b"rows="))
-    second[rows], _ = numbers(view, behind + len(b", full size="))
-    rows = of(Kind.ACQUIRED)
-    first[rows], behind = numbers(view, message[rows] + len(b"DB connection acquired active="))
-    second[rows], _ = numbers(view, behind + len(b" msecs="))
-    for one, begin in (
-        (Kind.FINISHED, b"DB query finished msecs="),
-        (Kind.TRANSFERRED, b"DB data transferred msecs="),
-    ):
-        rows = of(one)
-        second[rows], _ = numbers(view, message[rows] + len(begin))
-    for one, begin in (
-        (Kind.PROCESSING_ERROR, b"Error while processing payload "),
-        (Kind.DISCONNECTED, b"Client disconnected while processing payload "),
-    ):
-        rows = of(one)
-        first[rows], _ = numbers(view, message[rows] + len(begin))
-    return first, second
