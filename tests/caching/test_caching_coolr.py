@@ -105,6 +105,7 @@ def test_a_failing_coolr_changes_no_figure(
     assert_is_the_truth(again, truth)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("counted")
 def test_a_missing_field_is_the_problem_of_its_row(
     dataset: Dataset, server: CoolrServer, data_dir: Path, half: pd.DataFrame
@@ -136,6 +137,7 @@ def test_rows_of_another_folder_are_detected(
     assert sum("for the same IOVs" in problem or "different answers" in problem for problem in problems) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("counted")
 def test_a_slow_coolr_gives_the_same_figures(dataset: Dataset, data_dir: Path, half: pd.DataFrame) -> None:
     with CoolrServer(sample_world(), delay=0.05) as server:

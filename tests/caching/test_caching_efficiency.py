@@ -30,6 +30,7 @@ from tests.support.logs import make_dataset
 # ---- the sample
 
 
+@pytest.mark.slow
 def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, home: Path, truth: pd.DataFrame) -> None:
     frame = figures
     assert tuple(frame.columns) == COLUMNS
@@ -97,6 +98,7 @@ def test_causes_overlaps_tasks_and_notes(dataset: Dataset, figures: pd.DataFrame
     ]
 
 
+@pytest.mark.slow
 def test_a_selection_limits_the_figures_the_explanation_and_the_what_if(dataset: Dataset, archived: Settings) -> None:
     window = fl.Selection(schema=PIXEL[1], since="2026-10-01T06:00", until="2026-10-01T12:00")
     frame = efficiency("sample", archived, selection=window, progress=False)
@@ -121,6 +123,7 @@ def test_a_selection_limits_the_figures_the_explanation_and_the_what_if(dataset:
     assert why.notes == what.attrs["notes"] == [part]
 
 
+@pytest.mark.slow
 def test_figures_do_not_depend_on_the_size_of_pieces(
     dataset: Dataset, archived: Settings, truth: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -286,6 +289,7 @@ def test_missing_coolr_is_an_error_before_counting(dataset: Dataset, home: Path)
 # ---- progress, and imports
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("counted")
 def test_progress_reports_counting_then_folders(dataset: Dataset, archived: Settings, truth: pd.DataFrame) -> None:
     records = []
@@ -306,6 +310,7 @@ def test_modules_do_not_hide_functions_of_the_package() -> None:
     assert all(inspect.isfunction(getattr(fl.caching, name)) for name in names)
 
 
+@pytest.mark.slow
 def test_importing_loads_neither_spark_nor_bokeh() -> None:
     heavy = ("pyspark", "bokeh")
     code = f"import sys, frontierlab as fl; fl.caching.efficiency; print([m for m in {heavy} if m in sys.modules])"

@@ -113,6 +113,7 @@ def test_many_runs_share_bins() -> None:
     assert set(np.diff(axis.edges())) == {5.0}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", [RUN3, SCT, HV, OVERLAP], ids=lambda where: where["nodefullpath"])
 def test_explanation_agrees_with_the_truth_of_the_sample(
     explained: Callable[..., Explanation], truth: pd.DataFrame, where: Mapping[str, str], caplog: Any
@@ -137,6 +138,7 @@ def test_explanation_agrees_with_the_truth_of_the_sample(
     assert len(parts(drawn)) == 3
 
 
+@pytest.mark.slow
 def test_bokeh_gets_no_number_that_is_inexact_as_a_float(explained: Callable[..., Explanation]) -> None:
     for where in (SCT, HV):
         found = explained(where)

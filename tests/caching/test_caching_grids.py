@@ -148,6 +148,7 @@ def costs_by_hand(
     return total
 
 
+@pytest.mark.slow
 @given(cases())
 def test_estimates_equal_those_of_a_loop_over_the_queries(
     case: tuple[str, list[tuple[int, int, int]], list[tuple[int, int, int]]],
@@ -236,6 +237,7 @@ def of_sample(dataset: Dataset, queried: None) -> Callable[..., pd.DataFrame]:
     return lambda where, **options: what_if(dataset, sample.settings(), **where, **options)
 
 
+@pytest.mark.slow
 def test_the_baseline_equals_the_truth_of_the_sample(
     of_sample: Callable[..., pd.DataFrame], truth: pd.DataFrame
 ) -> None:
@@ -252,6 +254,7 @@ def test_the_baseline_equals_the_truth_of_the_sample(
         assert str(frame.dtypes["bytes"]) == "Float64"
 
 
+@pytest.mark.slow
 def test_the_advice_names_the_cause_numbers_and_assumptions(
     of_sample: Callable[..., pd.DataFrame], figures: pd.DataFrame
 ) -> None:

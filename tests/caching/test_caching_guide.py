@@ -14,6 +14,7 @@ from frontierlab import Dataset, Settings
 GUIDE = Path(__file__).parents[2] / "docs" / "concepts" / "waste.md"
 
 
+@pytest.mark.slow
 def test_the_examples_of_the_guide_give_what_it_shows(
     dataset: Dataset, archived: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

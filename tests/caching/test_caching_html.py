@@ -110,6 +110,7 @@ def written(
     return page(frame, tmp_path / "page.html", explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
 
 
+@pytest.mark.slow
 def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
     text = written.read_text(encoding="utf-8")
     for words in (

@@ -33,6 +33,7 @@ def day(halves: Settings) -> Period:
     return fl.datasets.period(["night", "noon"], settings=halves)
 
 
+@pytest.mark.slow
 def test_figures_of_two_halves_are_those_of_the_whole(
     day: Period, halves: Settings, truth: pd.DataFrame, figures: pd.DataFrame, dataset: Dataset
 ) -> None:
@@ -45,6 +46,7 @@ def test_figures_of_two_halves_are_those_of_the_whole(
     assert "08:00 to 2026-10-01 14:00 UTC: its queries are counted once, from night." in day.notes[0]
 
 
+@pytest.mark.slow
 def test_a_folder_of_two_halves_is_that_of_the_whole(
     day: Period, halves: Settings, archived: Settings, dataset: Dataset
 ) -> None:

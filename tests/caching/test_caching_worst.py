@@ -36,6 +36,7 @@ def test_they_are_the_first_of_all(dataset, archived, figures, monkeypatch, coun
     assert not any("Only the" in note for note in found.attrs["notes"])
 
 
+@pytest.mark.slow
 def test_what_was_not_looked_at_is_said(dataset, archived, monkeypatch):
     monkeypatch.setattr("frontierlab.caching.worst_folders._ASKED", (1, 2))
     found = fl.caching.worst(dataset, archived, 50, progress=False)

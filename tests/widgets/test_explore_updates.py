@@ -91,6 +91,7 @@ def sent(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return messages
 
 
+@pytest.mark.slow
 def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
     former, view, messages = figures(panel), panel._figures.view, sent(panel, monkeypatch)
     panel.selection = CONDITIONS
@@ -107,6 +108,7 @@ def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkey
     assert drawn(panel) == expected(panel)
 
 
+@pytest.mark.slow
 def test_what_is_saved_and_exported_is_of_the_last_choice(panel: ExplorePanel, tmp_path) -> None:
     before = drawn(panel)
     panel.selection = CONDITIONS
@@ -145,6 +147,7 @@ class Held:
         monkeypatch.setattr(explore_work.filters, name, ask)
 
 
+@pytest.mark.slow
 def test_of_two_choices_the_later_is_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
     held = Held(monkeypatch, NAMES[1], CONDITIONS)
     panel.selection = CONDITIONS
@@ -160,6 +163,7 @@ def test_of_two_choices_the_later_is_shown(panel: ExplorePanel, monkeypatch: pyt
     assert [figure.above[1].text for figure in figures(panel)] == ["db OFLP200"] * 3
 
 
+@pytest.mark.slow
 def test_the_first_figure_is_shown_while_others_are_still_to_come(
     panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +190,7 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     assert drawn(panel) == expected(panel)
 
 
+@pytest.mark.slow
 def test_a_zoom_or_a_muted_line_of_the_page_is_undone_by_a_choice(panel: ExplorePanel) -> None:
     (plot, *_), view = figures(panel), panel._figures.view
     line = plot.renderers[0]
@@ -214,6 +219,7 @@ class CountedRefreshes:
         monkeypatch.setattr(BokehFigures, "refresh", refresh)
 
 
+@pytest.mark.slow
 def test_quick_choices_do_not_wait_for_the_saved_state_of_the_earlier(settings, monkeypatch) -> None:
     monkeypatch.setitem(TABS, TAB, NAMES)
     monkeypatch.setattr(work_mixin, "REST_SECONDS", 3.0)
@@ -234,6 +240,7 @@ def test_quick_choices_do_not_wait_for_the_saved_state_of_the_earlier(settings, 
     assert drawn(panel) == expected(panel)
 
 
+@pytest.mark.slow
 def test_a_stop_leaves_in_the_saved_state_what_is_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
     before = drawn(panel)
     held = Held(monkeypatch, NAMES[1], CONDITIONS)
@@ -246,6 +253,7 @@ def test_a_stop_leaves_in_the_saved_state_what_is_shown(panel: ExplorePanel, mon
     assert drawn(panel) == {**before, NAMES[0]: expected(panel)[NAMES[0]]}
 
 
+@pytest.mark.slow
 def test_what_a_frame_lacks_is_told_once_and_with_its_numbers(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [{"time": START + n, "db": "CONDBR2", "schema": "A"} for n in range(3)]
     make_dataset(tmp_path / "datasets" / "part", rows, request={"selection": {"db": ["CONDBR2"]}})

@@ -105,6 +105,7 @@ def test_an_invalid_field_is_marked_and_disables_its_buttons(panel):
     assert not panel.button.disabled
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [3, 4])
 def test_setting_the_trait_corrects_its_field(panel, number):
     panel.field.value = "many"

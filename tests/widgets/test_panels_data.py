@@ -169,6 +169,7 @@ class TestConnection:
         assert "es_api_key and es_user are both given" in panel.error
         assert panel.settings is settings
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "value", "valid"),
         [
@@ -281,6 +282,7 @@ class TestExtract:
         assert "'yesterday' is not a time: write 2026-10-01" in panel.invalid["since"]
         assert panel.since == "2026-10-01"
 
+    @pytest.mark.slow
     def test_only_the_chosen_schema_and_folders_are_extracted(self, settings, export):
         panel = ExtractPanel(settings, source=str(export), name="part", schema="ATLAS_COOLOFL_PIXEL")
         fields = {w.description: w for w in walk(panel) if hasattr(w, "value") and hasattr(w, "description")}
@@ -583,6 +585,7 @@ class TestDatasets:
         assert (panel.dataset, panel._table.rows) == ("", [])
         assert panel.message == "night is deleted."
 
+    @pytest.mark.slow
     def test_files_are_uploaded(self, settings, dataset, export, tmp_path):
         panel = DatasetsPanel(settings)
         panel._upload._received(None, {"name": "dump.ndjson", "size": 1}, [memoryview(export.read_bytes())])
@@ -673,6 +676,7 @@ class TestDatasets:
                 "The dataset day is incomplete. Click Resume first: its extraction goes on where it stopped."
             )
 
+    @pytest.mark.slow
     def test_an_incomplete_dataset_is_resumed_with_its_request(self, settings, export):
         schemas = fl.Selection(schema="ATLAS_COOLOFL_PIXEL")
         whole = fl.extract(settings, source=export, name="whole", selection=schemas, progress=False)
@@ -689,6 +693,7 @@ class TestDatasets:
         assert button(panel, "Resume").disabled
         assert fl.datasets.open_dataset("day", settings).counts == whole.counts
 
+    @pytest.mark.slow
     def test_an_upload_has_a_name_field_of_its_own(self, settings, dataset, export):
         panel = DatasetsPanel(settings, dataset="day", new_name="night")
         content = memoryview(export.read_bytes())
@@ -835,6 +840,7 @@ class TestDashboard:
         original = fl.sample.path
         monkeypatch.setattr(fl.sample, "path", lambda *name: original(*name) if name else path)
 
+    @pytest.mark.slow
     def test_an_unreadable_sample_leaves_nothing_behind(self, board, settings, export, monkeypatch):
         extract = board.panels["Extract"]
         self.take_for_the_sample(settings.data_dir / "nowhere.ndjson", monkeypatch)
@@ -849,6 +855,7 @@ class TestDashboard:
         assert jobs.jobs(settings) == []
         assert fl.datasets.list_datasets(settings).empty
 
+    @pytest.mark.slow
     def test_the_sample_is_looked_at_and_extracted(self, board, settings, export, monkeypatch):
         self.take_for_the_sample(export, monkeypatch)
         button(board, "Try it on the sample").click()
@@ -856,6 +863,7 @@ class TestDashboard:
         assert (board.error, board.panels["Extract"].error, board.dataset) == ("", "", "sample")
         assert len(jobs.jobs(settings)) == 1
 
+    @pytest.mark.slow
     def test_a_finished_extraction_is_told_with_a_link_and_moves_nobody(self, board, dataset):
         extract = board.panels["Extract"]
         for section in ("Extract", "Jobs"):
@@ -869,6 +877,7 @@ class TestDashboard:
             assert (board.tab, board.dataset, board.message) == ("Overview", "day", "")
             assert board._link.layout.display == "none"
 
+    @pytest.mark.slow
     def test_an_import_and_a_chosen_row_move_nobody(self, board, dataset, export):
         datasets = board.panels["Datasets"]
         board.tab, board.dataset = "Datasets", "day"
@@ -879,6 +888,7 @@ class TestDashboard:
         button(datasets, "Look at it").click()
         assert (board.dataset, board.tab) == ("other", "Overview")
 
+    @pytest.mark.slow
     def test_the_sample_waits_for_an_extraction(self, board, export):
         extract, go = board.panels["Extract"], threading.Event()
         extract.source = str(export)
@@ -899,6 +909,7 @@ class TestDashboard:
             assert "Correct the field 'since (UTC)' first" in board.error
             assert board._share.shown == ""
 
+    @pytest.mark.slow
     def test_a_stopped_extraction_and_new_datasets_are_listed(self, board, settings, export, monkeypatch):
         begun, extract = threading.Event(), board.panels["Extract"]
 
@@ -963,6 +974,7 @@ class TestABrokenConfiguration:
         assert sum(self.SEE in text for text in texts) == 7
         assert {one.error for one in (board, *board.panels.values())} == {""}
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("tab", "name"),
         [("Extract", "Look first"), ("Datasets", "Delete"), ("Jobs", "Start a worker"), ("Caching", "Compute")],
@@ -975,6 +987,7 @@ class TestABrokenConfiguration:
             button(panel, "Delete it").click()
         assert (panel.error, panel.phase) == (self.SEE, Phase.READY)
 
+    @pytest.mark.slow
     def test_the_sample_can_be_tried(self, board, data_dir, export, monkeypatch):
         original = fl.sample.path
         monkeypatch.setattr(fl.sample, "path", lambda *name: original(*name) if name else export)

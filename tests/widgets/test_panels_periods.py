@@ -157,6 +157,7 @@ def explored(settings):
 
 
 class TestExplore:
+    @pytest.mark.slow
     def test_all_queries_of_the_period_are_counted_and_gaps_are_named(self, explored, settings):
         frame = explored.frames[NAMES[0]]
         rows = in_pandas(settings, "2026-10-01T12:00", "2026-10-03")
@@ -169,6 +170,7 @@ class TestExplore:
         assert explored._notes.value.count("No dataset covers") == 1
         assert explored._picker.contents["folders"]["queries"].sum() == 432
 
+    @pytest.mark.slow
     def test_figures_are_bound_to_the_period_that_made_them(self, explored):
         assert explored.origin.in_words() == f"{WORDS}, all queries"
         explored.stop()
@@ -185,6 +187,7 @@ class TestExplore:
         explored.dataset = "night-1, night-2 since 2026-10-01T12:00 until 2026-10-03"  # the same in other words
         assert explored.stale == ""
 
+    @pytest.mark.slow
     def test_code_numbers_and_report_are_of_the_period(self, explored, settings, monkeypatch):
         names = {"fl": fl, "settings": settings}
         explored.plot = NAMES[0]
@@ -203,11 +206,13 @@ class TestExplore:
         assert sent == [f"{stem}-{NAMES[0]}.csv", f"{stem}.html"]
         assert explored.message == f"{stem}.html was given to the browser."
 
+    @pytest.mark.slow
     def test_a_state_is_restored(self, explored, settings):
         again = ExplorePanel.from_state(json.dumps(explored.state()), settings)
         assert again.wait(LONG)
         assert (again.dataset, again.origin, again._datasets.several.value) == (FIRST, explored.origin, FIRST)
 
+    @pytest.mark.slow
     def test_a_period_can_be_compared_with_another(self, settings):
         panel = ExplorePanel(settings, dataset="night-1", compare="dataset:night-2, night-4", tab=TAB)
         assert panel.wait(LONG)
@@ -216,6 +221,7 @@ class TestExplore:
         assert frame["cached_before"].sum() == 2 * frame["cached"].sum() == 144
         assert 'compare=fl.datasets.period(["night-2", "night-4"], settings=settings)' in panel.code()
 
+    @pytest.mark.slow
     def test_a_comparison_without_a_window_keeps_the_figures_grey(self, explored):
         shown = explored._figures.view.page.children
         explored.compare = "-1d"
@@ -236,6 +242,7 @@ class TestExplore:
         assert frame["cached_before"].sum() == 18  # the period begins at noon
         assert "cover 50 % of the time from 2026-10-01 06:00 to 2026-10-01 18:00 UTC" in explored._notes.value
 
+    @pytest.mark.slow
     def test_figures_stay_where_all_filters_fail(self, explored, monkeypatch):
         shown = explored._figures.view.page.children
 
@@ -261,6 +268,7 @@ class TestCaching:
         assert (panel.phase, panel.error, panel.stale) == (Phase.DONE, "", "")
         return panel
 
+    @pytest.mark.slow
     def test_figures_code_and_page_are_of_the_period(self, computed, settings, monkeypatch):
         assert computed.figures["queries"].sum() == 216
         assert f"Figures of {WORDS}, all queries." in computed._about.value
