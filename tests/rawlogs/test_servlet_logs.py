@@ -95,6 +95,18 @@ def test_extracting_the_documents_and_reading_the_logs_agree(tmp_path: Path, set
     for question in (fl.filters.queries_per_schema, fl.filters.uncached_by_kind, fl.filters.payload_per_schema):
         frames = [question(fl.open_logs(one), db="CONDBR2") for one in (logs, documents)]
         pd.testing.assert_frame_equal(*frames)
+    figures = [fl.caching.efficiency(one, settings, progress=False) for one in (logs, documents)]
+    names = [name for name in figures[0] if name != "repeated_by"]
+    assert plain(figures[0], names) == plain(figures[1], names)
+    assert len(figures[0]) > 20
+
+
+def test_a_machine_can_be_named_for_its_logs(tmp_path: Path, settings: Settings) -> None:
+    write_servlet_logs(World(60, malformed=0, faithful=True), tmp_path / "logs")
+    frame = read(tmp_path / "logs", settings, hosts={"logs/cern": "lpad1"}).to_pandas()
+    here = frame["log"].str.contains("cern")
+    assert set(frame.loc[here, "frontierserver"]) == {"lpad1"}
+    assert set(frame.loc[~here, "frontierserver"].str.split(".").str[1]) == {"lyon", "triumf"}
 
 
 @pytest.mark.parametrize("version", VERSIONS)
