@@ -44,6 +44,8 @@ def test_the_command_tells_incidents_and_writes_the_page(dataset: fl.Dataset, ru
     done = run("diagnose", "day", "--output", str(page), "--store")
     assert done.exit_code == 1, done.stderr
     assert "server frontier1.cern.example needed" in done.stdout
+    (incident,) = fl.diagnose("day", progress=False)
+    assert f"{incident.sentence}\n   {incident.advice} Tell {incident.tell}.\n" in done.stdout
     assert page.exists()
     listed = run("diagnose", "--history", "day", "--since", "2026-10-01T09:00")
     assert (listed.exit_code, listed.stdout.splitlines()[-1]) == (1, "1 incident in 1 diagnosis")
