@@ -36,7 +36,7 @@ OWN = {
     "frontierlab sql": {"dataset"},
     "frontierlab changes": {"dataset", "later", "compare", "fail_over"},
     "frontierlab checks": {"datasets", "index"},
-    "frontierlab diagnose": {"datasets", "output", "baselines"},
+    "frontierlab diagnose": {"datasets", "output", "baselines", "store", "history"},
     "frontierlab overview": {"output"},
     "frontierlab caching efficiency": {"store"},
     "frontierlab jobs submit": {"wait"},
@@ -173,6 +173,12 @@ def test_an_example_works(
         run("nights", "run", "--now", "2026-10-02", "--source", "dump.ndjson.zst")
     if words[1:3] == ["caching", "history"]:
         run("caching", "efficiency", "overlay", "--store")
+    if "--baseline" in words:  # the sample's faults are at ten o'clock
+        for name, since, until in (("earlier", "03:00", "08:00"), ("nightly-2026-10-02", "08:00", "13:00")):
+            window = {"since": f"2026-10-01T{since}", "until": f"2026-10-01T{until}"}
+            fl.extract(name=name, source="dump.ndjson.zst", progress=False, **window)
+    if "--history" in words:
+        run("diagnose", "overlay", "--store")
     if words[1] == "rawlogs":
         fl.rawlogs.write_servlet_logs(World(50, malformed=0), desk / "servlets")
         fl.rawlogs.squid.write_squid_logs(World(50), desk / "squids", timezone="Europe/Zurich", faults=0)
