@@ -37,16 +37,35 @@ WORTH_SECONDS = 60.0
 WORTH_BYTES = 1e9
 """The bytes from which on a saving is worth the effort, if nothing else is given."""
 
-FAILED = "mostly failed queries"
-NOT_KNOWN = "not known"
-NOTHING = "nothing to gain"
-FINE = "fine"
 REPEATED = "same query not cached"
+"""One Squid or site asks the same again, and its cache does not keep the answer."""
+
 MANY = "many queries for few payloads"
-SOME = "different queries for some payloads"
+"""Different queries, on a grid, got the same answers."""
+
 NO_GRID = "IOVs on no grid"
+"""Different queries got the same answers, and most of their IOVs are on no grid."""
+
+SOME = "different queries for some payloads"
+"""Different queries got the same answers, though less than half of them."""
+
 CONTENTS = "few contents under many IOVs"
+"""Answers of different IOVs have the same content."""
+
 EMPTY = "mostly empty answers"
+"""Most queries found no payload."""
+
+FAILED = "mostly failed queries"
+"""More queries failed than were served."""
+
+NOT_KNOWN = "not known"
+"""The payloads are not known, and the queries cost enough to look at."""
+
+NOTHING = "nothing to gain"
+"""Badly cached, and too small to be worth the effort."""
+
+FINE = "fine"
+"""Well cached."""
 
 CAUSES = (REPEATED, MANY, NO_GRID, SOME, CONTENTS, EMPTY, FAILED, NOT_KNOWN, NOTHING, FINE)
 """The causes of ``frontierlab.caching.efficiency``."""

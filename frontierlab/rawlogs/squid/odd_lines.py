@@ -16,8 +16,14 @@ __all__ = ["BYTES", "DURATION", "LONGEST", "STATUS", "read_odd_lines", "wall_ms"
 LONGEST = 65_536
 """The longest line that is read, in characters: Squid itself writes shorter ones."""
 
-STATUS, BYTES, DURATION = 5, 13, 10
-"""The most digits of a status, of bytes (10 TB) and of a duration in ms (116 days): more would be no such number."""
+STATUS = 5
+"""The most digits of a status."""
+
+BYTES = 13
+"""The most digits of bytes: 10 TB."""
+
+DURATION = 10
+"""The most digits of a duration in milliseconds: 116 days."""
 
 _WALL = r"\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d:\d\d"
 _TIME = rf"\[(?P<time>{_WALL})(?:\.(?P<ms>\d{{3}}))? (?P<zone>[+-]\d{{4}})\]"
