@@ -103,6 +103,8 @@ class Dashboard(KeptViews):
         self.add_class("frontierlab-dashboard")
         problems = {name: self.configuration_problem if name == "Settings" else _SEE for name in _PANELS}
         self.panels = {name: kind(self.settings, problem=problems[name]) for name, kind in _PANELS.items()}
+        for panel in self.panels.values():
+            panel.share_style()  # a notebook that is saved has the style once
         self.configuration_problem = ""  # the panels say it
         self._going.layout.display = "none"  # work is in the panels
         self._share = ShareBox(self)

@@ -192,6 +192,10 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
 
         self._timers.append(PeriodicTimer(self._kernel_status, act, seconds))
 
+    def share_style(self) -> None:
+        """Leave the style to the panel around this one, before either is shown."""
+        self._kernel_status.set_trait("_css", "")
+
     def close(self) -> None:
         """Close the panel and its widgets. A job continues, and the jobs panel shows it; other work is stopped."""
         for timer in self._timers:
