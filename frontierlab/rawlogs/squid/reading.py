@@ -25,10 +25,10 @@ from frontierlab.rawlogs.squid.answers import Answers, dated, read_answers
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock, zone_of
 from frontierlab.rawlogs.squid.fast_lines import read_lines
+from frontierlab.rawlogs.squid.part_writer import PartWriter
 from frontierlab.rawlogs.squid.stored import (
     MALFORMED,
     SMALL_SHARE,
-    PartWriter,
     SquidLogs,
     SquidManifest,
     creating_squid_logs,

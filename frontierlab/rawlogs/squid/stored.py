@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -21,14 +20,13 @@ from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.locks import writing
-from frontierlab.util.files import reason, scratch_folder, sync, write_text
+from frontierlab.util.files import reason, scratch_folder, write_text
 from frontierlab.util.times import from_milliseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "PartWriter",
     "SquidLogs",
     "SquidManifest",
     "SquidSource",
@@ -45,9 +43,6 @@ SMALL_SHARE = 0.01
 
 MALFORMED = "set-aside.ndjson"
 _MANIFEST = "manifest.json"
-_PART_ROWS = 4_000_000
-_GROUP_ROWS = 122_880  # rows; DuckDB's own default
-_PLAIN = {"cache_key", "line", "end_time", "time", "wire_bytes", "duration_ms", "pandaid", "since", "until"}
 
 
 class SquidManifest(BaseModel):
@@ -366,69 +361,6 @@ def creating_squid_logs(path: Path, finish: Callable[[], SquidManifest]) -> Iter
             f"{path} cannot be written: {reason(error, path)}. Its files were removed. When the cause is gone, repeat "
             "the call."
         ) from error
-
-
-class PartWriter:
-    """Writes rows as Parquet parts; use as a context manager: files are flushed to the disk at the end.
-
-    Parameters
-    ----------
-    folder
-        The folder of the parts.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._number, self._rows, self._waiting = folder, 0, 0, 0
-        self._tables: list[pa.Table] = []
-        self._writer: pq.ParquetWriter | None = None
-        self.since: int | None = None
-        self.until: int | None = None
-        self.rows = 0
-
-    def __enter__(self) -> PartWriter:
-        return self
-
-    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
-        if error is not None:
-            with suppress(OSError, pa.ArrowException):  # keep the first error: a full disk, say, fails here again
-                self._close()
-            return
-        self._write()
-        self._close()
-
-    def write(self, rows: pa.Table) -> None:
-        """Write rows; small tables are gathered."""
-        if not rows.num_rows:
-            return
-        times = pc.min_max(rows["time"].cast(pa.int64())).as_py()
-        self.since = times["min"] if self.since is None else min(self.since, times["min"])
-        self.until = times["max"] if self.until is None else max(self.until, times["max"])
-        self.rows += rows.num_rows
-        self._tables.append(rows)
-        self._waiting += rows.num_rows
-        if self._waiting >= _GROUP_ROWS:
-            self._write()
-
-    def _write(self) -> None:
-        if not self._tables:
-            return
-        rows = pa.concat_tables(self._tables).unify_dictionaries()
-        self._tables, self._waiting = [], 0
-        if self._writer is None:
-            self._path = self._folder / f"{self._number:05d}.parquet"
-            names = [name for name in SQUID_SCHEMA.names if name not in _PLAIN]
-            self._writer = pq.ParquetWriter(self._path, SQUID_SCHEMA, compression="zstd", use_dictionary=names)
-        self._writer.write_table(rows, row_group_size=_GROUP_ROWS)
-        self._rows += rows.num_rows
-        if self._rows >= _PART_ROWS:
-            self._close()
-
-    def _close(self) -> None:
-        if self._writer is not None:
-            writer, self._writer = self._writer, None
-            writer.close()
-            sync(self._path)
-            self._number, self._rows = self._number + 1, 0
 
 
 def now() -> str:
