@@ -32,6 +32,9 @@ Ints: TypeAlias = NDArray[np.int64]
 
 _PLAIN = ("folders", "servers", "sites", "tasks", "failures", "fresh", "misses", "first_misses")
 
+_FIRST = ("fresh", "first_misses")
+_PART = 8_000_000  # queries of which the different ones are counted at once
+
 CUBES = (*_PLAIN, "exposed", "repeats")
 """The results that a search reads, by name."""
 
@@ -98,7 +101,7 @@ class Evidence:
         self.cubes: dict[str, pd.DataFrame] = {}
         for name in _PLAIN:
             told(name)
-            self.cubes[name] = self._count(name.upper(), self._args)
+            self.cubes[name] = self._first(name) if name in _FIRST else self._count(name.upper(), self._args)
         if baseline is not None and (self.cubes["folders"]["bin"] >= start).all():
             raise InvalidRequestError(
                 f"The baseline has no queries{_of(selection)}: it says nothing of what is normal."
@@ -145,6 +148,21 @@ class Evidence:
             first += self.clock.bin_ms * len(bins)
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
+    def _first(self, name: str) -> pd.DataFrame:
+        """Count different queries where each was asked first: a part of them at a time, of very many."""
+        frames = [self._count(name.upper(), {**self._args, **args}, part=part) for part, args in self._parts()]
+        if len(frames) == 1:
+            return frames[0]
+        columns = [column for column in frames[0] if column != "fresh"]
+        whole = pd.concat(frames, ignore_index=True)
+        return whole.groupby(columns, dropna=False, sort=False)["fresh"].sum().reset_index()
+
+    def _parts(self) -> list[tuple[str, dict[str, int]]]:
+        """Return the condition of each part of the different queries, and its parameters; one part is all of them."""
+        count = -(-self.queries // _PART)
+        named = [{"parts": count, "part": part} for part in range(count)]
+        return [("", {})] if count == 1 else [(statements.PART, args) for args in named]
+
     def _exposed(self) -> pd.DataFrame:
         """Return all queries of the tasks of which most queries failed: their failures follow them everywhere."""
         tasks = self.cubes["tasks"]
@@ -159,7 +177,9 @@ class Evidence:
     def _repeats(self) -> pd.DataFrame:
         """Return the queries by bin that one Squid of one site sent often without a cached answer."""
         least = max(30, int(_LEAST_REPEATS * self.queries))
-        keys = self._ask("REPEATED", {**self._args, "least": least})
+        args = {**self._args, "least": least}
+        frames = [self._ask("REPEATED", {**args, **more}, part=part) for part, more in self._parts()]
+        keys = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
         columns = ["bin", *_FOLDER, "computingsite", "squid", "queries"]
         if keys.empty:
             return keys.assign(bin=pd.Series(dtype="Int64"))[columns]

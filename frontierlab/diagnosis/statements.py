@@ -15,6 +15,7 @@ __all__ = [
     "FRESH",
     "HISTORY",
     "MISSES",
+    "PART",
     "PERIOD",
     "REPEATED",
     "REPEATS",
@@ -62,6 +63,9 @@ WITH asked AS (
 )
 """
 
+
+PART = " AND pmod(xxhash64(sqlhash, since, until), :parts) = :part"
+"""A part of the different queries: those of very many logs do not fit into memory at once."""
 
 PERIOD = """\
 SELECT min(time) AS first, max(time) AS last, count(*) AS queries
@@ -162,7 +166,7 @@ FRESH = (
     + f""", queries AS (
   SELECT {_FOLDER}, min(bin) AS bin
   FROM counted
-  WHERE {_PAYLOAD} AND NOT ({_NONSENSE}) AND NOT ({_OFF_GRID})
+  WHERE {_PAYLOAD} AND NOT ({_NONSENSE}) AND NOT ({_OFF_GRID}){{part}}
   GROUP BY {_FOLDER}, xxhash64(sqlhash, since, until)
 )
 SELECT bin, {_FOLDER}, count(*) AS fresh
@@ -185,7 +189,7 @@ FIRST_MISSES = (
     + f""", queries AS (
   SELECT computingsite, squid, min(bin) AS bin
   FROM counted
-  WHERE {_PAYLOAD}
+  WHERE {_PAYLOAD}{{part}}
   GROUP BY computingsite, squid, xxhash64(sqlhash, since, until)
 )
 SELECT bin, computingsite, squid, count(*) AS fresh
@@ -199,7 +203,7 @@ REPEATED = (
     + f"""\
 SELECT {_FOLDER}, computingsite, squid, sqlhash, since, until, count(*) AS queries
 FROM counted
-WHERE {_PAYLOAD}
+WHERE {_PAYLOAD}{{part}}
 GROUP BY {_FOLDER}, computingsite, squid, sqlhash, since, until
 HAVING count(*) >= :least"""
 )
