@@ -11,7 +11,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 from frontierlab.rawlogs.cool_values import Values, evaluated
-from frontierlab.rawlogs.sql_text import Canonical, Slot, canonical, parsable, split, without_binds
+from frontierlab.rawlogs.sql_text import Canonical, Slot, canonical, parsable, split, sql_hash, without_binds
 
 if TYPE_CHECKING:
     from frontierlab.rawlogs.cool_structure import Structure
@@ -81,6 +81,16 @@ class CoolQuery(NamedTuple):
     def is_cool(self) -> bool:
         """Whether this is a COOL query."""
         return self.not_cool is None
+
+    @property
+    def shape(self) -> int | None:
+        """A hash of all that is asked but the IOV, the ``sqlhash`` of rows with an IOV; None if some of it is unclear.
+
+        Queries with the same shape and the same IOV are the same query.
+        """
+        if not self.is_cool or self.unclear:
+            return None
+        return sql_hash(repr((self.fingerprint, self.tag_ids, self.tag_name, self.channels, self.folder, self.node)))
 
     @property
     def tag_id(self) -> int | None:

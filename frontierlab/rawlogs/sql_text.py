@@ -128,8 +128,9 @@ class Canonical(NamedTuple):
 
 
 def sql_hash(text: str) -> int:
-    """Return a 64-bit number for exactly this text, the ``sqlhash`` of raw logs.
+    """Return a 64-bit number for exactly this text.
 
+    It is the ``sqlhash`` of queries whose IOV is not known; see `frontierlab.rawlogs.CoolQuery.shape` for others.
     It is the same in every process and version, but another one than in Elasticsearch, whose hash is not known.
     """
     return int.from_bytes(blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "big", signed=True)

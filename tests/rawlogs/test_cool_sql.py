@@ -423,3 +423,14 @@ def test_long_and_deep_text_takes_time_that_grows_with_it(text):
 def test_cut_queries_are_read_or_said_to_be_no_cool_query(sql, start, length):
     found = CoolReader().read(sql[: start % len(sql)] + sql[start % len(sql) + length :])
     assert found.is_cool or found.asks_payload is None
+
+
+def test_queries_that_differ_in_their_iov_alone_have_the_same_shape() -> None:
+    query = read_cool_sql(BEAMSPOT)
+    assert None not in (query.shape, query.since, query.until)
+    later = BEAMSPOT.replace(str(query.since), "1234567").replace(str(query.until), "2345678")
+    assert (read_cool_sql(later).since, read_cool_sql(later).until) == (1234567, 2345678)
+    assert read_cool_sql(later).shape == query.shape
+    assert read_cool_sql(BEAMSPOT.replace("USER_TAG_ID=20", "USER_TAG_ID=77")).shape != query.shape
+    assert read_cool_sql(BEAMSPOT.replace("CHANNEL_ID=0", "CHANNEL_ID=1")).shape != query.shape
+    assert read_cool_sql("SELECT 1 FROM DUAL").shape is None

@@ -98,6 +98,10 @@ def test_extracting_the_documents_and_reading_the_logs_agree(tmp_path: Path, set
     figures = [fl.caching.efficiency(one, settings, progress=False) for one in (logs, documents)]
     names = [name for name in figures[0] if name != "repeated_by"]
     assert plain(figures[0], names) == plain(figures[1], names)
+    worst = figures[0].iloc[0][["db", "schema", "nodefullpath", "tagname"]].to_dict()
+    grids = [fl.caching.what_if(one, settings, **worst) for one in (logs, documents)]
+    pd.testing.assert_frame_equal(*grids, check_like=True)
+    assert grids[0]["requests"].iloc[-1] < grids[0]["requests"].iloc[0]
     assert len(figures[0]) > 20
 
 

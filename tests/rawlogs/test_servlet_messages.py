@@ -210,7 +210,7 @@ def test_many_queries_are_read_as_each_of_them(texts: list[str]) -> None:
                 width=None if width == NO_WIDTH else width,
             )
             assert found == reader.read(text.encode())
-            assert many.hashes[number] == sql_hash(text)
+            assert many.hashes[number] == (sql_hash(text) if found.shape is None else found.shape)
 
 
 IDS = st.sampled_from(

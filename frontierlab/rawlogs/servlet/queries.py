@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from hashlib import blake2b
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +43,7 @@ class Asked(NamedTuple):
     channel: int | None
     fingerprint: str
     not_cool: str | None
+    shape: int | None
 
 
 class _Pattern(NamedTuple):
@@ -77,7 +77,7 @@ class AskedAll:
     since, until, width
         The IOV of each text, instead of the one in its answer; `NO_WIDTH` where there is none.
     hashes
-        The hash of each text.
+        The hash of all that each text asks for but the IOV; of the text itself where that is not known.
     """
 
     asked: list[Asked]
@@ -149,7 +149,7 @@ class QueryReader:
             codes[k], since[k], until[k] = len(asked), one.since, one.until
             width[k] = NO_WIDTH if one.width is None else one.width
             asked.append(one)
-        return AskedAll(asked, codes, since, until, width, _hashes(array))
+        return AskedAll(asked, codes, since, until, width, _hashes(array, asked, codes))
 
     def _pattern(self, text: bytes, place: int) -> _Pattern | None:
         """Return the pattern of a text; None if its IOV is not certain, so that each text is read by itself."""
@@ -213,13 +213,14 @@ def _fitting(
     return fits, [since, until]
 
 
-def _hashes(array: pa.LargeBinaryArray) -> Integers:
-    """Return the hashes of texts, as `frontierlab.rawlogs.sql_hash` of each."""
-    texts = array.to_pylist()
-    if not b"".join(texts).isascii():
-        return np.array([sql_hash(text.decode("utf-8", "backslashreplace")) for text in texts], np.int64)
-    digests = b"".join([blake2b(text, digest_size=8).digest() for text in texts])
-    return np.frombuffer(digests, ">i8").astype(np.int64)
+def _hashes(array: pa.LargeBinaryArray, asked: list[Asked], codes: Integers) -> Integers:
+    """Return the hash of each query: of its shape, or of its text where it has none."""
+    shapes = np.array([one.shape or 0 for one in asked], np.int64)
+    hashes = shapes[codes] if asked else np.empty(0, np.int64)
+    exact = np.flatnonzero(np.array([one.shape is None for one in asked], bool)[codes])
+    for k in exact.tolist():
+        hashes[k] = sql_hash(array[k].as_py().decode("utf-8", "backslashreplace"))
+    return hashes
 
 
 def _slowly(text: bytes) -> Asked:
@@ -242,4 +243,5 @@ def _asked(query: CoolQuery) -> Asked:
         query.channel,
         query.fingerprint,
         query.not_cool,
+        query.shape if all(fits) else None,
     )

@@ -65,7 +65,8 @@ def read_servlet_logs(
     is used, so the repeated hour at the end of summer time is right. ``querytime`` is the whole request, ``dbtime``
     Oracle's execution of the query, both ms. ``fsize`` is the payload before compression, bytes. What became of a query
     is in ``outcome``; the flags follow from it (`frontierlab.rawlogs.servlet.columns.FLAGS_OF`). Folders and tags come
-    from the SQL, their names from the catalogue. ``sqlhash`` is another hash than that of Elasticsearch.
+    from the SQL, their names from the catalogue. ``sqlhash`` is a hash of all that a query asks for but its
+    IOV (of the exact text where that is not known), and another number than that of Elasticsearch.
 
     A request's key is the log, the server, the restart generation and the id. Its start or its stop may be missing. All
     versions of the servlet since 3.1 are read, and verbosity 2 and more. Memory does not grow with the logs; several

@@ -137,8 +137,8 @@ class Asked:
         query, hash_ = self._cool.read(payload.text), sql_hash(payload.text)
         if not query.is_cool:
             return _nothing("sql", key, hash_), None
-        shape = sql_hash(repr((query.fingerprint, query.tag_ids, query.tag_name, query.channels, query.folder)))
         given = query.since is not None and query.until is not None
+        shape = hash_ if query.shape is None else query.shape
         return (
             "sql",
             query.instance,
@@ -150,7 +150,7 @@ class Asked:
             query.since if given else MISSING_IOV,
             query.until if given else MISSING_IOV,
             query.asks_payload,
-            hash_,
+            shape if given else hash_,
             shape,
             key,
         ), None
