@@ -24,6 +24,7 @@ __all__ = ["main"]
 
 _WIDGETS = "application/vnd.jupyter.widget-state+json"
 
+_START = 180  # seconds for a kernel to start: papermill's 60 are short on a busy machine
 _PATIENCE = 5  # seconds for papermill to end its kernel
 _OUTPUTS = 60  # seconds for the outputs of a finished cell: nbclient's 4 are too few on a busy machine
 
@@ -57,6 +58,7 @@ def _execute(arguments: dict[str, Any]) -> None:
         language="python",
         kernel_manager_class=ThisInterpreter,
         iopub_timeout=_OUTPUTS,
+        start_timeout=_START,
     )
 
 

@@ -38,7 +38,9 @@ _LOAD = """\
 
 
 def output_notebook() -> None:
-    """Show figures in this notebook from now on: `bokeh.io.show` of a figure, for example.
+    """Show figures in the cells that follow: `bokeh.io.show` of a figure, for example.
+
+    A figure of the same cell may not be shown: it waits a second for BokehJS, which JupyterLab runs after the cell.
 
     It replaces `bokeh.io.output_notebook` with inline resources: no network is needed, and a saved notebook has its
     figures without a kernel. BokehJS is in it once, compressed: 0.5 MB instead of 8 MB. The browser must be of 2023 or

@@ -99,7 +99,7 @@ def of_others(selection: Selection) -> Iterator[Asked]:
     statement = statement_of_changes(selection, Selection(db="CONDBR2"))
     yield Asked(statement.text, statement.args, tables=("before", "now"))
     condition, args = counting._condition(["/a", "/b"], selection)
-    asked = counting._ASKED.format(condition=condition)
+    asked = counting._ASKED.format(condition=condition, asker=counting._ASKER)
     yield Asked(asked + counting._FOLDERS, args, hashes=True)
     different = counting._QUERIES.format(some=counting._SOME)
     limits = {"slices": 3, "first_slice": 0, "next_slices": 3}

@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+import uuid
 from pathlib import Path
 from typing import Any, Self
 
@@ -152,8 +153,9 @@ class JupyterServer:
 
     def address(self, name: str, page: str = "lab/tree") -> str:
         """Return the URL that opens a notebook; `page` is ``lab/tree``, or ``notebooks`` for Notebook 7."""
-        query = "reset&token=" if page.startswith("lab") else "token="
-        return f"{self.url}/{page}/{name}?{query}{self.token}"
+        # with a workspace of its own, so that a reload does not open what another page has open
+        page = page.replace("lab/", f"lab/workspaces/{uuid.uuid4().hex}/")
+        return f"{self.url}/{page}/{name}?token={self.token}"
 
     def kill_kernel(self, kernel: str) -> None:
         """Kill a kernel, as in a crash."""

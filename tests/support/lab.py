@@ -16,6 +16,7 @@ KNOWN = (
     r"Failed to load resource: the server responded with a status of 404.*(workspaces|favicon|custom\.css)",
     r"^page error: Cannot read properties of undefined \(reading 'schema'\)$",  # Notebook 7's own
     r"^page error: Command 'filebrowser:open-path' not registered\.$",  # Notebook 7's own
+    r"^Could not restore the debugger state: Canceled future",  # a page that is reloaded early
     r"403 \(Forbidden\) \(http://127\.0\.0\.1:\d+/static/(lab|notebook)/\w+\.woff2\)$",  # fonts of both
 )
 

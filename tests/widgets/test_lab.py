@@ -206,8 +206,9 @@ class InSharedNotebook(SharedNotebook):
     def test_a_figure_is_shown_in_a_cell(self, lab: Lab) -> None:
         lab.show(
             "import frontierlab as fl; from bokeh.io import show; from bokeh.plotting import figure",
-            "fl.plots.output_notebook(); plot = figure(height=200); plot.line([1, 2], [1, 2]); show(plot)",
+            "fl.plots.output_notebook()",
         )
+        lab.in_kernel("plot = figure(height=200); plot.line([1, 2], [1, 2]); show(plot)")
         expect(lab.page.locator(".jp-OutputArea-output .bk-Figure")).to_have_count(1)
 
     def test_an_error_of_a_callback_fails_a_test(self, lab: Lab) -> None:
