@@ -104,7 +104,7 @@ class Evidence:
             self.cubes[name] = self._first(name) if name in _FIRST else self._count(name.upper(), self._args)
         if baseline is not None and (self.cubes["folders"]["bin"] >= start).all():
             raise InvalidRequestError(
-                f"The baseline has no queries{_of(selection)} before the time that is diagnosed: it says nothing of what is "
+                f"The baseline has no queries{_of(selection)} before the diagnosed time: it says nothing of what is "
                 "normal. Give datasets of an earlier time."
             )
         told("exposed")
