@@ -27,7 +27,7 @@ from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.summaries import SHAPES, TIMES
 from tests.support.logs import START, make_dataset
 
-HASHES = ["folder_hash", "slice", "squid"]  # columns of statements of caching; the engines have different hashes
+HASHES = ["folder_hash", "slice", "asker"]  # columns of statements of caching; the engines have different hashes
 NAMES = ["A", "B", "it's", "", None, "日本"]
 
 
