@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["AFTER_STOP", "Kind", "Messages", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "kind_of"]
+__all__ = ["AFTER_STOP", "ERRORS", "Kind", "Messages", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "kind_of"]
 
 Integers = NDArray[np.int64]
 
@@ -111,7 +111,7 @@ PREFIXES: tuple[tuple[bytes, Kind], ...] = (
 AFTER_STOP = (Kind.FATAL, Kind.LATE)
 """Messages that may follow after a request has stopped."""
 
-WITH_TRACE = (
+ERRORS = (
     Kind.PROCESSING_ERROR,
     Kind.DISCONNECTED,
     Kind.ACQUIRE_ERROR,
@@ -120,24 +120,13 @@ WITH_TRACE = (
     Kind.INIT_ERROR,
     Kind.INTERNAL_ERROR,
     Kind.FATAL,
-    Kind.NOTE,
-    Kind.LATE,
 )
+"""Messages that tell of a failure."""
+
+WITH_TRACE = (*ERRORS, Kind.NOTE, Kind.LATE)
 """Messages that further lines may belong to, up to an empty line: a stack trace, or a text of Oracle."""
 
-WITH_TEXT = (
-    Kind.START,
-    Kind.SQL,
-    Kind.PROCESSING_ERROR,
-    Kind.DISCONNECTED,
-    Kind.ACQUIRE_ERROR,
-    Kind.CACHED_TIME_ERROR,
-    Kind.TIME_ERROR,
-    Kind.INIT_ERROR,
-    Kind.INTERNAL_ERROR,
-    Kind.FATAL,
-    Kind.INITIALIZING,
-)
+WITH_TEXT = (*ERRORS, Kind.START, Kind.SQL, Kind.INITIALIZING)
 """Messages whose text is read; of the others the kind and the numbers are enough."""
 
 

@@ -16,7 +16,7 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
 from frontierlab.rawlogs.servlet.failures import error_of, is_abort
-from frontierlab.rawlogs.servlet.messages import Kind, bits
+from frontierlab.rawlogs.servlet.messages import ERRORS, Kind, bits
 from frontierlab.rawlogs.servlet.queries import NO_WIDTH, AskedAll, QueryReader
 from frontierlab.rawlogs.servlet.requests import Requests
 from frontierlab.rawlogs.servlet.scanning import Scanner
@@ -30,16 +30,6 @@ LOG_SCHEMA = arrow_schema(extra_columns(EXTRA_FIELDS))
 """The Arrow schema of the rows of servlet logs."""
 
 _BEFORE_NAMES = pa.schema([field for field in LOG_SCHEMA if field.name != "nodetime"])
-_ERRORS = (
-    Kind.PROCESSING_ERROR,
-    Kind.DISCONNECTED,
-    Kind.ACQUIRE_ERROR,
-    Kind.CACHED_TIME_ERROR,
-    Kind.TIME_ERROR,
-    Kind.INIT_ERROR,
-    Kind.INTERNAL_ERROR,
-    Kind.FATAL,
-)
 _WITHOUT_BODY = (
     Outcome.NOT_MODIFIED_CACHED,
     Outcome.NOT_MODIFIED,
@@ -284,7 +274,7 @@ class _Rows:
         aborted, failed = np.zeros(len(of), bool), np.zeros(len(of), bool)
         earliest = np.full(len(table.requests), 2**30, np.int64)  # payload that failed, of each request
         messages = table.requests.messages
-        errors = np.flatnonzero(np.isin(messages.kind, _ERRORS))
+        errors = np.flatnonzero(np.isin(messages.kind, ERRORS))
         for k, text in zip(errors.tolist(), messages.texts_of(errors).to_pylist(), strict=True):
             kind = messages.kind[k]
             gone = kind == Kind.DISCONNECTED or (kind == Kind.PROCESSING_ERROR and is_abort(text))
