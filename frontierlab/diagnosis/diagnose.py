@@ -21,7 +21,15 @@ from frontierlab.diagnosis.pricing import CURRENCIES, LEAST_COST, Price, totals
 from frontierlab.diagnosis.result import COLUMNS, UNNAMED, Diagnosis, frame_of
 from frontierlab.diagnosis.search import Searched, search
 from frontierlab.diagnosis.series import Clock
-from frontierlab.diagnosis.words import advice, payloads_in_words, scope_in_words, sentence, tell
+from frontierlab.diagnosis.words import (
+    NAMES_TASKS,
+    advice,
+    cost_in_words,
+    payloads_in_words,
+    scope_in_words,
+    sentence,
+    tell,
+)
 from frontierlab.engines.opening import Source, as_logs
 from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.selection import Selection, as_selection
@@ -236,6 +244,8 @@ def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame
     scope = {name: value.item() if hasattr(value, "item") else value for name, value in finding.scope.items()}
     taskname = evidence.task_name(scope["taskid"]) if "taskid" in scope else None
     excess = {name: round(value) for name, value in price.excess.items()}
+    cost = cost_in_words(finding.kind, price.shares, price.currency, evidence.until - clock.time(0))
+    asks = finding.kind in NAMES_TASKS and "taskid" not in scope
     return dict.fromkeys(COLUMNS) | {
         **scope,
         "since": since,
@@ -255,9 +265,9 @@ def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame
         "failures": excess["failures"],
         "share": _share(finding, price, whole),
         "confidence": chance(clues_of(finding, price, clock), knows_direction=known),
-        "sentence": sentence(finding, since, until, taskname, price.cost, price.currency, price.queries, changed),
+        "sentence": sentence(finding, since, until, taskname, cost, price.queries, changed),
         "advice": advice(finding),
-        "tell": tell(finding),
+        "tell": tell(finding, evidence.largest_tasks(finding) if asks else {}),
         "selection": evidence.narrowed(scope, since=since.to_pydatetime(), until=until.to_pydatetime()).to_json(),
     }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from frontierlab.diagnosis import statements
 from frontierlab.diagnosis.baselines import Baseline, Piece, baseline_of
+from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.series import Clock, Floats, Series
 from frontierlab.engines.asking import ANSWERED, Answered, answered, ask
 from frontierlab.engines.logs import Logs
@@ -43,6 +44,7 @@ _HOLDING = {"folders": _FOLDER, "servers": ["frontierserver"], "sites": ["comput
 _LEAST_REPEATS = 0.002  # of all queries
 _MOST_KEYS = 400
 _MOST_TASKS = 60
+_MOST_NAMED, _LEAST_NAMED = 3, 0.1  # tasks that are told of an incident that names none
 
 
 class Evidence:
@@ -200,6 +202,17 @@ class Evidence:
         """Return the name of a task; None if the logs do not give it."""
         found = self._ask("TASKNAME", {}, self.narrowed({"taskid": task}))["taskname"].iloc[0]
         return None if pd.isna(found) else str(found)
+
+    def largest_tasks(self, finding: Finding) -> dict[int, float]:
+        """Return the tasks that sent most queries of a finding, at most `_MOST_NAMED`, with their shares of these.
+
+        Small tasks are left out, of less than a tenth.
+        """
+        frame = self.inside(finding.scope, finding.start, finding.stop, "taskid")
+        counts = frame.groupby("taskid")["queries"].sum()
+        shares = (counts / max(float(frame["queries"].sum()), 1.0)).nlargest(_MOST_NAMED)
+        tasks = shares[shares >= _LEAST_NAMED]
+        return dict(zip((int(task) for task in tasks.index.tolist()), tasks.tolist(), strict=True))
 
     def history(self, scope: Mapping[str, Any]) -> pd.DataFrame:
         """Return what the queries of a scope cost, a row a bin and some other names; the baseline's too.

@@ -42,17 +42,22 @@ class Price:
         The queries in its scope and interval.
     excess
         The excess in each of `CURRENCIES`; missing queries are negative.
-    cost
-        The largest of them as a share of what the data has in a day.
+    shares
+        The same as shares of what the data has in a day; never negative.
     currency
-        The currency in which it is largest.
+        The currency in which the share is largest.
     """
 
     history: pd.DataFrame
     queries: float
     excess: dict[str, float]
-    cost: float
+    shares: dict[str, float]
     currency: str
+
+    @property
+    def cost(self) -> float:
+        """The largest share."""
+        return self.shares[self.currency]
 
     @classmethod
     def of(cls, finding: Finding, evidence: Evidence, per_day: dict[str, float]) -> Price:
@@ -67,7 +72,7 @@ class Price:
         times = pd.to_datetime(clock.start + clock.bin_ms * np.arange(clock.bins), unit="ms", utc=True)
         history = pd.DataFrame({"time": times, **sums})
         queries = float(sums["queries"][finding.start : finding.stop].sum())
-        return cls(history, queries, excess, shares[currency], currency)
+        return cls(history, queries, excess, shares, currency)
 
 
 def totals(folders: pd.DataFrame, clock: Clock) -> dict[str, float]:

@@ -149,7 +149,7 @@ class Diagnosis:
     def head(self) -> str:
         """What was diagnosed, and how many incidents there are, in a line."""
         count = f"{len(self)} incident{'s' * (len(self) != 1)}"
-        chosen = self.selection.in_words()
+        chosen = self.selection.but(since=None, until=None).in_words()  # the time is told anyway
         return (
             f"{self.source}: {count} in {self.queries:,} queries from {self.since:%Y-%m-%d %H:%M} to "
             f"{self.until:%Y-%m-%d %H:%M} UTC{f', {chosen}' * bool(chosen)}"

@@ -9,17 +9,27 @@ import pandas as pd
 
 from frontierlab.diagnosis.finding import DIMENSIONS, Finding
 
-__all__ = ["ADVICE", "TELL", "advice", "payloads_in_words", "scope_in_words", "sentence", "summary", "tell"]
+__all__ = [
+    "ADVICE",
+    "NAMES_TASKS",
+    "advice",
+    "cost_in_words",
+    "payloads_in_words",
+    "scope_in_words",
+    "sentence",
+    "summary",
+    "tell",
+]
 
 _EVENTS = {
-    "iov_flood": "was asked for {seen} different IOVs that were new on that day (normal: {normal})",
+    "iov_flood": "was asked for {seen} different IOVs not asked for before (normal: {normal})",
     "cache_bypass": "sent the same queries again and again without a cached answer: {seen} (normal: {normal})",
     "slow_database": "needed {factor} times the usual database time a query",
     "slow_server": "needed {factor} times the usual time a query outside of the database, for cached queries too",
     "rejections": "rejected {seen} queries (normal: {normal})",
     "failures": "had {seen} failed queries of the kind {how} (normal: {normal})",
     "payload_growth": "had answers {factor} times as large as usual ({seen} bytes, normal {normal})",
-    "load": "brought {queries} queries; servers had {factor} times their usual number, without other incidents",
+    "load": "brought {queries} queries; servers had {factor} times their usual number (not counting other incidents)",
     "silence": "said nothing: {missing} queries are missing",
     "wrong_iov": "was asked for {seen} IOVs that are {how} (normal: {normal})",
 }
@@ -39,23 +49,34 @@ ADVICE = {
 }
 """What helps, by kind."""
 
-TELL = {
-    "iov_flood": "the owners of the task and the experts of the folder",
-    "cache_bypass": "the administrators of the site",
+_TELL = {
+    "iov_flood": "{task}, and the experts of the folder",
+    "cache_bypass": "{site}",
     "slow_database": "the database administrators",
-    "slow_server": "the administrators of the server",
-    "rejections": "the administrators of the server",
-    "failures": "the administrators of the servers",
+    "slow_server": "{server}",
+    "rejections": "{server}",
+    "failures": "{server}",
     "payload_growth": "the experts of the folder",
-    "load": "the owners of the task and those who run Frontier",
+    "load": "{task}, and those who run Frontier",
     "silence": "the administrators of the service, and of its logs",
-    "wrong_iov": "the owners of the task",
+    "wrong_iov": "{task}",
 }
-"""Whom to tell, by kind."""
-
 _HOW = {"unaligned": "not on Athena's grid", "nonsense": "nonsense", "empty": "without a payload"}
-_FAILURE = {"taskid": "the owners of the task", "computingsite": "the administrators of the site"}
+_FAILURE = {"taskid": "{task}", "computingsite": "{site}"}
+_MEASURES = {
+    "queries": "queries",
+    "dbtime": "database time",
+    "overhead": "query time outside of the database",
+    "bytes": "bytes",
+    "failures": "failed queries",
+}
+_OWN = {"iov_flood": "dbtime", "cache_bypass": "dbtime", "wrong_iov": "dbtime", "load": "queries"}
+_PLACES = {"computingsite": "site", "squid": "Squid"}
+_SHORTEST_DAY, _LONGEST_DAY = pd.Timedelta(hours=23), pd.Timedelta(hours=25)
 _FOLDER = ("db", "schema", "nodefullpath")
+NAMES_TASKS = ("iov_flood", "load", "wrong_iov")
+"""The kinds of which the owners of tasks are told."""
+
 _OF_FOLDERS = ("iov_flood", "wrong_iov")
 _ALL = "All queries together"
 _EVERYTHING = {
@@ -86,12 +107,14 @@ def sentence(
     since: pd.Timestamp,
     until: pd.Timestamp,
     taskname: str | None,
-    cost: float,
-    currency: str,
+    cost: str,
     queries: float,
     changed: Sequence[pd.Timestamp] = (),
 ) -> str:
-    """Return what happened, as a sentence; `changed` are its change points if it is not known which side is usual."""
+    """Return what happened, as a sentence that ends with `cost`.
+
+    `changed` are the change points of an incident of which it is not known which side is usual.
+    """
     event = _EVENTS[finding.kind].format(
         seen=f"{finding.seen:,.0f}",
         normal=f"{finding.normal:,.0f}",
@@ -100,13 +123,6 @@ def sentence(
         queries=f"{queries:,.0f}",
         missing=f"{finding.normal - finding.seen:,.0f}",
     )
-    words = {
-        "queries": "of a day's queries",
-        "dbtime": "of a day's database time",
-        "overhead": "of a day's query time outside of the database",
-        "bytes": "of a day's bytes",
-        "failures": "of a day's failed queries",
-    }
     where, mostly = scope_in_words(finding.scope, taskname, finding.kind), ""
     if finding.kind in _OF_FOLDERS:  # their numbers are those of the folder, of which the tag and task hold most
         where = scope_in_words({name: finding.scope[name] for name in _FOLDER if name in finding.scope})
@@ -118,7 +134,33 @@ def sentence(
     when = f"{since:%Y-%m-%d %H:%M} to {end} UTC"
     points = " and ".join(f"{time:%Y-%m-%d %H:%M}" for time in changed)
     unsure = f" It fills more than half of the data: it changed at {points} UTC, but which side is usual is not known."
-    return f"{when}: {where} {event}{mostly}. It cost {cost:.1%} {words[currency]}.{unsure * bool(changed)}"
+    return f"{when}: {where} {event}{mostly}. {cost}{unsure * bool(changed)}"
+
+
+def cost_in_words(kind: str, shares: Mapping[str, float], currency: str, length: pd.Timedelta) -> str:
+    """Return what an incident cost: in the currency of its kind, and in the one where it cost most.
+
+    Parameters
+    ----------
+    kind
+        The kind of the incident.
+    shares
+        Its excess as a share of what the data has in a day, by currency.
+    currency
+        The currency where it cost most.
+    length
+        The time that the data covers. The shares are of all data if that is no longer than a day.
+    """
+    own = _OWN.get(kind, currency)
+    whose, its = "an average day's", "its"
+    if length < _SHORTEST_DAY:
+        whose, its = "all", "all"
+    elif length <= _LONGEST_DAY:
+        whose = "the day's"
+    cost = f"{shares[own]:.1%} of {whose} {_MEASURES[own]}"
+    if own != currency:
+        cost += f", and {shares[currency]:.1%} of {its} {_MEASURES[currency]}"
+    return f"It cost {cost}{' in these data' * (length < _SHORTEST_DAY)}."
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -149,8 +191,19 @@ def advice(finding: Finding, of_coolr: str = "") -> str:
     return ADVICE[finding.kind]
 
 
-def tell(finding: Finding) -> str:
-    """Return whom to tell."""
+def tell(finding: Finding, tasks: Mapping[int, float]) -> str:
+    """Return whom to tell; `tasks` are the largest tasks of an incident that names none, with their shares."""
+    scope, text = finding.scope, _TELL[finding.kind]
     if finding.kind == "failures":
-        return next((who for name, who in _FAILURE.items() if name in finding.scope), TELL["failures"])
-    return TELL[finding.kind]
+        text = next((who for name, who in _FAILURE.items() if name in scope), text)
+    owners = "the owners of the tasks"
+    if "taskid" in scope:
+        owners = f"the owners of the task {scope['taskid']}"
+    elif tasks:
+        named = ", ".join(f"{task} ({share:.0%})" for task, share in tasks.items())
+        owners = f"the owners of the largest task{'s' * (len(tasks) > 1)} by queries: {named}"
+    of_site = next((f"{word} {scope[name]}" for name, word in _PLACES.items() if name in scope), "sites")
+    of_server = f"server {scope['frontierserver']}" if "frontierserver" in scope else "servers"
+    return text.format(
+        task=owners, site=f"the administrators of the {of_site}", server=f"the administrators of the {of_server}"
+    )

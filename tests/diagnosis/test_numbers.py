@@ -14,12 +14,13 @@ from frontierlab.diagnosis.finding import DIMENSIONS
 
 COSTS = ("queries", "dbtime", "overhead", "bytes", "failures")
 CURRENCIES = {
-    "queries": "of a day's queries",
-    "dbtime": "of a day's database time",
-    "overhead": "of a day's query time outside of the database",
-    "bytes": "of a day's bytes",
-    "failures": "of a day's failed queries",
+    "queries": "of the day's queries",
+    "dbtime": "of the day's database time",
+    "overhead": "of the day's query time outside of the database",
+    "bytes": "of the day's bytes",
+    "failures": "of the day's failed queries",
 }
+OWN = {"load": "queries", "iov_flood": "dbtime", "wrong_iov": "dbtime", "cache_bypass": "dbtime"}
 EXCESS = dict(zip(COSTS, ("queries", "dbtime_ms", "overhead_ms", "bytes", ""), strict=True))
 
 
@@ -110,8 +111,14 @@ def test_the_cost_is_the_excess_as_a_share_of_the_day(diagnosis: Diagnosis, rows
         name = f"excess_{EXCESS[one.currency]}" if EXCESS[one.currency] else "failures"
         share = abs(one.row[name]) / day[one.currency]
         assert one.cost == pytest.approx(share, rel=0.01)
-        (said,) = re.findall(r"It cost ([\d.]+)% (of a day's [a-z ]+)\.", one.sentence)
-        assert said == (f"{100 * one.cost:.1f}", CURRENCIES[one.currency])
+        (said,) = re.findall(r"It cost ([^.]+(?:\.\d[^.]*)*)\.", one.sentence)
+        most = f"{100 * one.cost:.1f}% {CURRENCIES[one.currency]}"
+        own = OWN.get(one.kind, one.currency)
+        if own != one.currency:
+            excess = abs(one.row[f"excess_{EXCESS[own]}"]) / day[own]
+            its = most.replace("the day's", "its")
+            most = f"{100 * excess:.1f}% {CURRENCIES[own]}, and {its}"
+        assert said == most
 
 
 @pytest.mark.slow
@@ -152,3 +159,14 @@ def test_a_gap_between_datasets_is_no_silence(settings: fl.Settings) -> None:
     found = fl.diagnose(day, settings=settings, progress=False)
     assert "No dataset covers the time from 2026-10-01 08:00 to 2026-10-01 12:00 UTC." in found.notes
     assert "silence" not in set(found.incidents["kind"])
+
+
+@pytest.mark.slow
+def test_the_largest_tasks_of_an_incident_without_a_task_are_named(diagnosis: Diagnosis, settings: fl.Settings) -> None:
+    (flood,) = [one for one in diagnosis if one.kind == "iov_flood"]
+    assert flood.row["taskid"] is None
+    rows = fl.filters.cost_per_task(fl.open_logs("sample", settings=settings), flood.selection, top=None)
+    counts = rows.dropna(subset=["taskid"]).set_index("taskid")["queries"].nlargest(3)
+    shares = counts / rows["queries"].sum()
+    named = ", ".join(f"{task} ({share:.0%})" for task, share in shares[shares >= 0.1].items())
+    assert flood.tell == f"the owners of the largest tasks by queries: {named}, and the experts of the folder"
