@@ -2,6 +2,7 @@ from . import squid as squid
 from .cool_sql import CoolQuery as CoolQuery
 from .cool_sql import CoolReader as CoolReader
 from .cool_sql import read_cool_sql as read_cool_sql
+from .kinds import kind_of_log as kind_of_log
 from .names import NamedRows as NamedRows
 from .names import name_rows as name_rows
 from .personal import FrontierId as FrontierId

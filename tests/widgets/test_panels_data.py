@@ -871,7 +871,7 @@ class TestDashboard:
             extract.dataset = "day"
             assert (board.tab, board.section, board.dataset) == ("Data", section, "")
             assert board.panels["Caching"].dataset == ""
-            assert board.message == "The dataset day is extracted."
+            assert board.message == "The dataset day is complete."
             assert (board._link.description, board._link.layout.display) == ("Look at it", "")
             board._link.click()
             assert (board.tab, board.dataset, board.message) == ("Overview", "day", "")

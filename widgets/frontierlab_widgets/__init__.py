@@ -17,6 +17,7 @@ __all__ = [
     "JobsPanel",
     "Panel",
     "Phase",
+    "RawLogsPanel",
 ]
 
 _PLACES = {
@@ -29,6 +30,7 @@ _PLACES = {
     "JobsPanel": "jobs_panel",
     "Panel": "panel",
     "Phase": "panel",
+    "RawLogsPanel": "raw_logs_panel",
 }
 
 

@@ -22,6 +22,7 @@ from frontierlab_widgets.jobs_panel import JobsPanel
 from frontierlab_widgets.kept_mixin import KeptViews
 from frontierlab_widgets.overview_panel import OverviewPanel
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase
+from frontierlab_widgets.raw_logs_panel import RawLogsPanel
 from frontierlab_widgets.share_box import ShareBox
 from frontierlab_widgets.tabs import Tabs
 from frontierlab_widgets.waste_tab import WasteTab
@@ -37,12 +38,13 @@ _PANELS: dict[str, type[Panel]] = {
     "Explore": ExploreTab,
     "History": HistoryPanel,
     "Extract": ExtractPanel,
+    "Raw logs": RawLogsPanel,
     "Datasets": DatasetsPanel,
     "Jobs": JobsPanel,
 }
 _TABS = {"Overview": "Overview", "Waste": "Caching", "Explore": "Explore", "History": "History"}  # tab: panel
 _DATA = "Data"
-_SECTIONS = ("Extract", "Datasets", "Jobs")
+_SECTIONS = ("Extract", "Raw logs", "Datasets", "Jobs")
 _FORMER = {"Connection": "Settings", "Caching": "Waste"}
 """Earlier titles of tabs, which saved views and notebooks can have; those of Data are its sections today."""
 _VIEW = ("dataset", "selection", "compare")
@@ -70,7 +72,7 @@ class Dashboard(KeptViews):
     tab : str
         The open tab: Overview, Waste, Explore, History or Data. Titles of panels that are within a tab today open it.
     section : str
-        The open section of the tab Data: Extract, Datasets or Jobs.
+        The open section of the tab Data: Extract, Raw logs, Datasets or Jobs.
     panels : dict
         The panels by their titles.
     """
@@ -145,8 +147,9 @@ class Dashboard(KeptViews):
         waste.lead(explore=lambda: setattr(self, "tab", "Explore"), history=lambda: setattr(self, "tab", "History"))
         explore.lead(self.header.leave_out)
         self.panels["History"].lead(self.look_at, self._show_past_incident, waste.history_view)
-        extract, datasets = self.panels["Extract"], self.panels["Datasets"]
-        datasets.lead(self.look_at)
+        extract, raw, datasets = (self.panels[name] for name in ("Extract", "Raw logs", "Datasets"))
+        datasets.lead(self.look_at, self._take_raw_logs)
+        raw.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
         extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
         self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it offers to choose a dataset
         extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
@@ -233,15 +236,25 @@ class Dashboard(KeptViews):
     # what follows
 
     def _extracted(self, name: str) -> None:
-        """Say that a dataset is extracted, with a link to it; one that the user asked to look at is shown."""
+        """Say that a dataset is complete, with a link to it; one that the user asked to look at is shown."""
         if not name:
             return
         self.panels["Datasets"].refresh()
         if name == self._wanted and not self.dataset:
             self.look_at(name)
         else:
-            self.say(f"The dataset {name} is extracted.", "Look at it", lambda: self.look_at(name))
+            self.say(f"The dataset {name} is complete.", "Look at it", lambda: self.look_at(name))
         self._wanted = ""
+
+    def _take_raw_logs(self, file: str, content: bytes | None) -> None:
+        """Hand over a file that was to be imported and is a raw log, and say where it is read."""
+        raw = self.panels["Raw logs"]
+        if content is None:
+            raw.paths = file
+            raw.look()
+        else:
+            raw.take(file, content)
+        self.say(f"{file} is a raw log.", "Read it in Raw logs", lambda: setattr(self, "tab", "Raw logs"))
 
     def _tell_sample(self) -> None:
         """Tell how far the extraction of the sample is that was asked for, or why there is none."""

@@ -7,12 +7,13 @@ from pathlib import Path
 import frontierlab as fl
 from frontierlab.errors import InvalidRequestError
 from frontierlab.extraction.import_parquet import import_rows
+from frontierlab.rawlogs.kinds import kind_of_log
 from frontierlab_widgets.dataset_names import require_free
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import no_catalogue
 from frontierlab_widgets.work import Work
 
-__all__ = ["bring_in_file", "marks_of_datasets", "new_name_of"]
+__all__ = ["bring_in_file", "is_raw_log", "marks_of_datasets", "new_name_of"]
 
 
 def new_name_of(given: str, file: str, settings: fl.Settings) -> str:
@@ -28,6 +29,11 @@ def _is_parquet(path: Path) -> bool:
         return True
     with path.open("rb") as file:
         return file.read(4) == b"PAR1"
+
+
+def is_raw_log(path: Path) -> bool:
+    """Return whether a file is a log of a servlet or a Squid; an export is none."""
+    return path.is_file() and not _is_parquet(path) and kind_of_log(path) is not None
 
 
 def marks_of_datasets(settings: fl.Settings) -> list[tuple[str, list[int]]]:

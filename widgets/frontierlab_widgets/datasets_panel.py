@@ -17,7 +17,7 @@ from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.storage.losses import losses
 from frontierlab_widgets.browser_files import MOST_UP, Download, Upload
 from frontierlab_widgets.code_box import Expression, call
-from frontierlab_widgets.dataset_files import bring_in_file, marks_of_datasets, new_name_of
+from frontierlab_widgets.dataset_files import bring_in_file, is_raw_log, marks_of_datasets, new_name_of
 from frontierlab_widgets.dataset_names import counted, plain_name, request_again
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import megabytes, moment, notes, number, warning_box
@@ -39,7 +39,6 @@ _COLUMNS = (
 _WIDE = widgets.Layout(width="340px", max_width="98%")
 _NARROW = widgets.Layout(width="90px")
 _EVERY = 2.0  # seconds between two checks of the folder
-_ACCEPT = ".parquet,.ndjson,.json,.jsonl,.gz,.zst,.xz,.bz2,.lz4,.zip"
 
 
 class DatasetsPanel(Panel):
@@ -87,7 +86,7 @@ class DatasetsPanel(Panel):
             "replace": self.bind("replace", widgets.Checkbox(description="replace", indent=False, layout=_NARROW)),
         }
         self._download = Download()
-        self._upload = Upload(self.take, self.fail, _ACCEPT)
+        self._upload = Upload(self.take, self.fail, "")  # any name: rotated logs end in numbers
         self._lost = widgets.HTML()
         self._confirm = widgets.HTML()
         self._doomed = ""
@@ -109,6 +108,7 @@ class DatasetsPanel(Panel):
         self._opening = widgets.Button(description="Look at it", tooltip="Show the chosen dataset in the Overview")
         self._opening.layout.display = "none"  # a dashboard has that tab
         self._open: Callable[[str], object] = lambda name: None
+        self._hand_over: Callable[[str, bytes | None], object] = _refuse_raw_logs
         self.click(self._opening, lambda: self._open(self._chosen_name()), when=self._is_chosen)
         for name, action in actions.items():
             when = {"Resume": self._is_incomplete}.get(name, self._is_chosen if name in _ON_THE_CHOSEN else None)
@@ -137,14 +137,19 @@ class DatasetsPanel(Panel):
                 buttons["Write to path"],
                 fields["replace"],
             ),
-            row(widgets.Label(f"Or import a file from your machine, up to {MOST_UP / 1e6:g} MB:"), self._upload),
+            row(
+                widgets.Label(
+                    f"Or import an export, Parquet file or raw log from your machine, up to {MOST_UP / 1e6:g} MB:"
+                ),
+                self._upload,
+            ),
             self._lost,
             self._download,
         ]
 
-    def lead(self, open_dataset: Callable[[str], object]) -> None:
-        """Say what shows a dataset, and offer it for the chosen one."""
-        self._open = open_dataset
+    def lead(self, open_dataset: Callable[[str], object], take_raw_logs: Callable[[str, bytes | None], object]) -> None:
+        """Say what shows a dataset, and offer it for the chosen one; and what takes a raw log that was given here."""
+        self._open, self._hand_over = open_dataset, take_raw_logs
         self._opening.layout.display = ""
 
     def refresh(self) -> None:
@@ -162,12 +167,12 @@ class DatasetsPanel(Panel):
     def take(self, name: str, content: bytes) -> None:
         """Import a file that was uploaded through the browser, off the main thread."""
 
-        def run(work: Work) -> fl.Dataset:
+        def run(work: Work) -> fl.Dataset | None:
             with tempfile.TemporaryDirectory() as folder:
                 path = Path(folder) / name
                 path.write_bytes(content)
                 try:
-                    return bring_in_file(path, target, settings, work)
+                    return None if is_raw_log(path) else bring_in_file(path, target, settings, work)
                 except FrontierlabError as error:  # the message names the user's file, not the temporary copy
                     raise InvalidRequestError(str(error).replace(f"{folder}/", "")) from error
 
@@ -177,7 +182,7 @@ class DatasetsPanel(Panel):
             settings = self.require_settings()
             target = new_name_of(self.import_name, name, settings)
             self._lost.value = ""
-            self.begin(run, self._brought_in, stage="reading")
+            self.begin(run, lambda done: self._brought_in(done, name, content), stage="reading")
 
     def bring_in(self) -> None:
         """Import the file at the path, off the main thread.
@@ -192,7 +197,11 @@ class DatasetsPanel(Panel):
         path, settings = Path(self.path).expanduser(), self.require_settings()
         target = new_name_of(self.import_name, path.name, settings)
         self._lost.value = ""
-        self.begin(lambda work: bring_in_file(path, target, settings, work), self._brought_in, stage="reading")
+
+        def run(work: Work) -> fl.Dataset | None:
+            return None if is_raw_log(path) else bring_in_file(path, target, settings, work)
+
+        self.begin(run, lambda done: self._brought_in(done, str(path), None), stage="reading")
 
     def download(self) -> None:
         """Download the chosen dataset as one Parquet file, off the main thread."""
@@ -298,7 +307,10 @@ class DatasetsPanel(Panel):
         self.message = f"The dataset is called {dataset.name} now."
         return dataset.name
 
-    def _brought_in(self, dataset: fl.Dataset) -> None:
+    def _brought_in(self, dataset: fl.Dataset | None, file: str, content: bytes | None) -> None:
+        if dataset is None:
+            self._hand_over(file, content)
+            return
         self.refresh()
         self.dataset = dataset.name
         self.message = f"{dataset.name}: {counted(dataset.counts)}."
@@ -347,6 +359,10 @@ class DatasetsPanel(Panel):
 
     def _allow_upload(self) -> None:
         self._upload.disabled = self.phase is Phase.WORKING or "import_name" in self.invalid
+
+
+def _refuse_raw_logs(file: str, _: bytes | None) -> None:
+    raise InvalidRequestError(f"{file} is a log of a servlet or a Squid. The panel of raw logs reads it.")
 
 
 _TIPS = {
