@@ -29,6 +29,7 @@ test: lint ## Check everything: lint, then all tests, with real services
 	$(BIN)/python scripts/run_tests.py
 
 test-fast: export TEST_FAST = 1
+test-fast: export PYTHONDONTWRITEBYTECODE =
 test-fast: $(READY) ## Run the tests that need no service, with a tenth of the random examples, in a minute and a half
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile -m "not (elasticsearch or redis or worker or spark or browser or jupyter or slow)"
 

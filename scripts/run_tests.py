@@ -1,12 +1,13 @@
 """Run all tests in processes side by side, since most tests wait for Spark, a browser or a server.
 
-Each test runs in one of the processes, and each service starts once; the end of the run checks that. The first
+Each test runs in one of the processes, and each service starts once; the end of the run checks both. The first
 process writes to the terminal, and the output of the others follows when they have ended.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,7 @@ sys.path.insert(0, str(PROJECT))
 from tests.services.chromium import ADDRESS, ChromiumServer  # noqa: E402
 from tests.services.jupyter import RUNNING, JupyterServer  # noqa: E402
 from tests.services.starts import FILE, summary  # noqa: E402
+from tests.support import division  # noqa: E402
 
 # Only one process uses Elasticsearch, Redis or the Spark session; Chromium and JupyterLab are started here, for all.
 PROCESSES = {
@@ -28,10 +30,24 @@ PROCESSES = {
     "servers": "elasticsearch or redis",
     "rest": "not (spark or browser or jupyter or elasticsearch or redis)",
 }
+# Collecting all tests takes seconds of processor time, so a process of services collects only the files that name its
+# marks, or the fixture that sets one. The rest collects all files, so the end of the run notices a test that was lost.
+NAMED = {
+    "spark": re.compile(r"\bmark\.(spark|browser|jupyter)\b|\bjupyter\b"),
+    "servers": re.compile(r"\bmark\.(elasticsearch|redis)\b"),
+}
 # The rest needs a processor all the time; one process of it would still run long after the others have ended.
 OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile"]}
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
+
+
+def files(name: str) -> list[str]:
+    """Return the files that a process collects; none means all."""
+    if name not in NAMED:
+        return []
+    tests = sorted((PROJECT / "tests").rglob("test_*.py"))
+    return [str(file.relative_to(PROJECT)) for file in tests if NAMED[name].search(file.read_text())]
 
 
 def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -40,7 +56,7 @@ def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Po
     with (folder / name).open("wb") as output:
         shown = None if name == next(iter(PROCESSES)) else output
         return subprocess.Popen(
-            [*command, "--durations=10", *OPTIONS.get(name, [])],
+            [*command, "--durations=10", *OPTIONS.get(name, []), *files(name)],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -86,15 +102,20 @@ def main() -> int:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="frontierlab-tests-")))
         starts = folder / "starts"
         os.environ[FILE] = str(starts)
+        divided = folder / "division"
+        divided.mkdir()
+        os.environ[division.FOLDER] = str(divided)
+        os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile all modules and tests anew
         chromium, jupyter = stack.enter_context(ChromiumServer()), stack.enter_context(JupyterServer())
         environment = os.environ | {ADDRESS: chromium.address, RUNNING: jupyter.description}
         processes = {name: start(name, folder, environment) for name in PROCESSES}
         status = finish(processes, folder)
         services, once = summary(starts)
-    print(f"{services}\nall tests took {time.monotonic() - begun:.0f} s")  # noqa: T201
+        tests, problems = division.number(divided), division.problems(divided)
     if not once:
-        print("a service was started more than once for the run: see tests/services/starts.py")  # noqa: T201
-    return status or (0 if once else 1)
+        problems.append("a service was started more than once for the run: see tests/services/starts.py")
+    print("\n".join([services, f"all {tests} tests took {time.monotonic() - begun:.0f} s", *problems]))  # noqa: T201
+    return status or (1 if problems else 0)
 
 
 if __name__ == "__main__":

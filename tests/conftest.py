@@ -21,6 +21,7 @@ from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
 from tests.services.redis import RedisServer
 from tests.services.starts import SPARK, noted
+from tests.support import division
 from tests.support.examples import examples
 
 SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
@@ -53,6 +54,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.enable_socket)
         elif not item.get_closest_marker("allow_hosts"):
             item.add_marker(pytest.mark.disable_socket)
+    division.note(division.COLLECTED, (item.nodeid for item in items))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    division.note(division.RAN, [item.nodeid])
 
 
 @pytest.fixture(autouse=True)

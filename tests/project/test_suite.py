@@ -15,6 +15,7 @@ from scripts import run_tests
 from scripts.run_tests import PROCESSES
 from tests.conftest import SERVICES
 from tests.services import starts
+from tests.support import division
 
 PROJECT = Path(__file__).parents[2]
 SERVERS = {"ChromiumServer", "ElasticsearchServer", "JupyterServer", "RedisServer"}
@@ -97,6 +98,25 @@ def test_each_test_runs_in_one_process() -> None:
         marks = dict(zip(SERVICES, given, strict=True))
         chosen = [name for name, markers in PROCESSES.items() if eval(markers, {}, marks)]
         assert len(chosen) == 1, marks
+
+
+def test_a_test_that_no_process_ran_or_two_ran_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(division.FOLDER, str(tmp_path))
+    assert division.problems(tmp_path) == ["no test was collected"]
+    for tests in (["a", "b", "c"], ["a", "b"]):  # two processes, of which one collects all
+        division.note(division.COLLECTED, tests)
+    division.note(division.RAN, ["a", "b", "c"])
+    assert (division.number(tmp_path), division.problems(tmp_path)) == (3, [])
+    division.note(division.COLLECTED, ["lost"])
+    division.note(division.RAN, ["b"])
+    assert division.problems(tmp_path) == [
+        "1 tests ran in no process:\n  lost",
+        "1 tests ran more than once:\n  b",
+    ]
+
+
+def test_one_process_collects_all_files() -> None:
+    assert [name for name in PROCESSES if run_tests.files(name) == []] == ["rest"]
 
 
 def test_no_service_is_used_in_two_processes() -> None:
