@@ -15,6 +15,8 @@ __all__ = ["LostJobs"]
 
 _log = logging.getLogger(__name__)
 
+_LOCK_SECONDS = 1.0  # the worker takes no message while it waits for a record that a stopped process has locked
+
 
 class LostJobs:
     """The lost jobs of a data folder, for a worker that looks for them repeatedly.
@@ -80,7 +82,7 @@ class LostJobs:
     def _send(self, id: str, left: datetime) -> bool:
         refused = (self._broker.ticket(id) or "").startswith(REFUSED)
         try:
-            with self._store.changing(id) as record:
+            with self._store.changing(id, _LOCK_SECONDS) as record:
                 if (refused and record.state == "queued") or record.has_ended or not _is_lost(record, left):
                     return False  # another worker has sent it meanwhile, or no worker finds it
                 before, record.sent = record.sent, datetime.now(UTC)

@@ -224,21 +224,28 @@ class JobStore:
         return record
 
     @contextmanager
-    def changing(self, id: str) -> Iterator[JobRecord]:
+    def changing(self, id: str, patience: float | None = None) -> Iterator[JobRecord]:
         """Give a job's record to change. It is written atomically at the end, unless the body raises.
+
+        Parameters
+        ----------
+        id
+            The job.
+        patience
+            Seconds to wait for a process that has the lock of the record; by default 20.
 
         Raises
         ------
         JobError
             There is no such job, or another process keeps its lock.
         """
-        lock = filelock.FileLock(self.path(id, ".lock"), timeout=_LOCK_SECONDS)
+        patience = _LOCK_SECONDS if patience is None else patience
+        lock = filelock.FileLock(self.path(id, ".lock"), timeout=patience)
         try:
             lock.acquire()
         except filelock.Timeout:
             raise JobError(
-                f"Another process has held the lock of the job {id} for {_LOCK_SECONDS:g} s: {lock.lock_file}. Try "
-                "again."
+                f"Another process has held the lock of the job {id} for {patience:g} s: {lock.lock_file}. Try again."
             ) from None
         try:
             try:

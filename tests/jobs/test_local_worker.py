@@ -32,6 +32,7 @@ from frontierlab.jobs.local_services import LocalServices
 from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from tests.support.extractions import assert_is_the_world
+from tests.support.jobs import show_jobs, stop
 
 pytestmark = pytest.mark.worker
 LONG = 300
@@ -44,6 +45,15 @@ def settings(data_dir):
     yield found
     for process in programs_of(found):
         process.kill()
+
+
+@pytest.fixture(autouse=True)
+def jobs_are_shown(request):
+    """Print the records and logs of the data folders after each test, for the report of a failure."""
+    used = [request.getfixturevalue(name) for name in ("shared", "settings") if name in request.fixturenames]
+    yield
+    for settings in used:
+        show_jobs(settings.data_dir)
 
 
 def local(folder):
@@ -165,7 +175,7 @@ def celery_of(settings):
 
 def test_queued_jobs_survive_ended_and_killed_programs(settings):
     command = serving(settings)
-    celery_of(settings).send_signal(signal.SIGSTOP)
+    stop(celery_of(settings).pid)  # before it can take the message
     job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
     celery_of(settings).kill()
     said, _ = command.communicate(timeout=LONG)

@@ -122,7 +122,9 @@ def test_jobs_whose_submitter_ended_before_it_sent_them_are_sent(store, job):
 
 
 def test_a_locked_record_does_not_keep_other_jobs_lost(store, job, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.records._LOCK_SECONDS", 0.1)
+    """A process may be stopped while it has the lock: the worker does not wait for that long at each look."""
+    monkeypatch.setattr("frontierlab.jobs.records._LOCK_SECONDS", 3_600)
+    monkeypatch.setattr("frontierlab.jobs.lost_jobs._LOCK_SECONDS", 0.1)
     other, locked = job(), job()
     with FileLock(store.path(locked, ".lock")):
         assert resend_lost_jobs(QueueOf(), store) == [other]

@@ -21,7 +21,7 @@ from frontierlab.jobs.runner import claim
 from frontierlab.util.files import write_text
 from frontierlab.util.progress import Progress
 from tests.services.processes import in_fork
-from tests.support.jobs import LONG, stop, until_idle
+from tests.support.jobs import LONG, stop_without_lock, until_idle
 from tests.support.waiting import wait_for
 
 
@@ -136,7 +136,7 @@ def test_a_stopped_runner_does_not_end_the_job_of_its_successor(settings, tmp_pa
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         wait_for((tmp_path / "begun").exists)
-        stop(child.pid, store.path(id, ".lock"))
+        stop_without_lock(child.pid, store.path(id, ".lock"))
         wait_for(lambda: store.read(id).is_lost())
         context = JobContext(store, id, settings)
         assert claim(context) == "mine"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from contextlib import suppress
+from pathlib import Path
 
 import filelock
 
@@ -42,19 +44,46 @@ def until_idle():
     wait_for(backends.backend_of("thread").is_idle)
 
 
-def stop(pid, lock):
-    """Stop a process, as Ctrl-Z does, at a moment when it does not hold a lock."""
+def stop(pid):
+    """Stop a process, as Ctrl-Z does, and wait until each of its threads has stopped.
+
+    The signal reaches a thread when the system next runs it; until then it can take a lock or a message.
+    """
+    os.kill(pid, signal.SIGSTOP)
+    wait_for(lambda: all(state in "Tt" for state in _states_of_threads(pid)), f"the stop of process {pid}")
+
+
+def stop_without_lock(pid, lock):
+    """Stop a process at a moment when it does not hold a lock."""
 
     def is_stopped():
-        os.kill(pid, signal.SIGSTOP)
+        stop(pid)
         try:
-            with filelock.FileLock(lock, timeout=0.2):
+            with filelock.FileLock(lock, timeout=0):
                 return True
         except filelock.Timeout:
             os.kill(pid, signal.SIGCONT)
             return False
 
     wait_for(is_stopped)
+
+
+def _states_of_threads(pid):
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
+            yield (thread / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+
+
+def show_jobs(data_dir):
+    """Print the records of the jobs of a data folder, and the logs of its own workers, for the report of a failure."""
+    for path in sorted((data_dir / "jobs").glob("*.json")) + sorted((data_dir / "jobs").glob("*.log")):
+        print_end(path)
+
+
+def print_end(path, most=20_000):
+    """Print the end of a file."""
+    with suppress(FileNotFoundError):
+        print(f"--- {path}\n{path.read_text(errors='replace')[-most:]}")  # noqa: T201
 
 
 def written(settings, **fields):

@@ -8,6 +8,7 @@ import pytest
 
 import frontierlab as fl
 from tests.services.redis import Worker
+from tests.support.jobs import print_end, show_jobs
 from tests.support.workers import WORLD
 
 
@@ -38,8 +39,8 @@ def settings(configure):
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Start workers, which end with the test."""
+def start(tmp_path, data_dir):
+    """Start workers, which end with the test; a report of a failure has their logs and the records of the jobs."""
     workers = []
 
     def begin(name="w", *options, forked=True, **more):
@@ -50,6 +51,9 @@ def start(tmp_path):
     yield begin
     for worker in workers:
         worker.kill()
+    show_jobs(data_dir)
+    for log in dict.fromkeys(worker.log for worker in workers):
+        print_end(log)
 
 
 @pytest.fixture(scope="module")

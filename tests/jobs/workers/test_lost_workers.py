@@ -15,7 +15,7 @@ from frontierlab.errors import JobError
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.records import JobStore
 from tests.support.extractions import assert_is_the_world
-from tests.support.jobs import stop
+from tests.support.jobs import stop_without_lock
 from tests.support.workers import HELD, LONG, SLEEPER, WORLD, a_notebook, asleep, changed, until, until_read
 
 pytestmark = pytest.mark.redis
@@ -72,7 +72,7 @@ def test_a_stopped_worker_leaves_the_job_to_its_successor(settings, start, tmp_p
     first = start("first", "--pool=solo", program=SLEEPER)
     job = jobs.submit("catalogue", settings=settings)
     assert asleep(tmp_path) == first.pid
-    stop(first.pid, JobStore(settings).path(job.id, ".lock"))
+    stop_without_lock(first.pid, JobStore(settings).path(job.id, ".lock"))
     second = start("second", "--pool=solo", program=SLEEPER)
     assert asleep(tmp_path) == second.pid
     os.kill(first.pid, signal.SIGCONT)
