@@ -101,7 +101,7 @@ def test_logs_of_squids_show_hit_ratios(settings, logs):
     panel = RawLogsPanel(keyed, paths=str(logs / "squids"), sites="CERN")
     assert "Their key is personal_data_key, as the settings of this panel have it" in panel._personal.value
     assert KEY not in panel._personal.value
-    button(panel, "Look first").click()
+    button(panel, "Look at them").click()
     assert panel.wait(LONG)
     shown = [name for name, field in panel._fields_of.items() if field.layout.display != "none"]
     assert {"timezone", "squids", "sites"} <= {*shown}
@@ -130,7 +130,7 @@ def test_logs_of_squids_show_hit_ratios(settings, logs):
     names = {"fl": fl, "settings": keyed}
     exec(panel.code().replace('"night"', '"again"'), names)
     assert names["logs"].manifest.rows == stored.manifest.rows
-    button(panel.squid_logs, "Delete").click()
+    button(panel.squid_logs, "Delete these").click()
     button(panel.squid_logs, "Delete them").click()
     assert panel.wait(LONG)
     assert panel.squid_logs.layout.display == ""  # the others
@@ -196,11 +196,11 @@ def test_personal_data_are_kept_only_for_one_reading_that_says_so(settings, log)
 
 def test_errors_speak_of_fields(settings, data_dir, log):
     panel = RawLogsPanel(settings)
-    assert button(panel, "Look first").disabled
+    assert button(panel, "Look at them").disabled
     with pytest.raises(InvalidRequestError, match="in the field files, or upload one"):
         panel.look()
     panel.paths = str(log)
-    with pytest.raises(InvalidRequestError, match="Click Look first before Read"):
+    with pytest.raises(InvalidRequestError, match="Click Look at them before Read"):
         panel.read()
     panel.look()
     assert panel.wait(LONG)

@@ -102,7 +102,7 @@ class RawLogsPanel(Panel):
         self._upload = Upload(self.take, self.fail, "")
         self._upload.label = "Upload a log"
         self._fields_of = self._bound_fields()
-        look = widgets.Button(description="Look first", tooltip="Say what the files are; nothing is stored")
+        look = widgets.Button(description="Look at them", tooltip="Say what the files are; nothing is stored")
         self._go = widgets.Button(description="Read", button_style="primary", tooltip="Read and store them, as a job")
         drop = widgets.Button(description="Forget uploads", tooltip="Read none of the files from your machine")
         self._waiting, self._told, self._personal = widgets.HTML(), widgets.HTML(), widgets.HTML()
@@ -206,7 +206,7 @@ class RawLogsPanel(Panel):
         self.require_valid(*_FILES, *_OPTIONS, "name")
         self.require_idle()
         if self.found is None:
-            raise InvalidRequestError("Click Look first before Read: it says what the files are.")
+            raise InvalidRequestError("Click Look at them before Read: it says what the files are.")
         if not self.name:
             raise InvalidRequestError("Give a name, such as that of the day or the machine.")
         settings, name, kind = self.require_settings(), self.name, self.found.kind

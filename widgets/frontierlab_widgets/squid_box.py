@@ -58,7 +58,9 @@ class SquidBox(widgets.VBox):
         show = widgets.Button(
             description="Hit ratios", tooltip="What the Squids did with requests, over time and where"
         )
-        delete = widgets.Button(description="Delete", button_style="danger", tooltip="Remove the chosen Squid logs")
+        delete = widgets.Button(
+            description="Delete these", button_style="danger", tooltip="Remove the chosen Squid logs"
+        )
         yes, no = (
             widgets.Button(description="Delete them", button_style="danger"),
             widgets.Button(description="Keep them"),
