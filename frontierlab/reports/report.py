@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from frontierlab import filters, plots
 from frontierlab.engines.logs import Logs
 from frontierlab.engines.opening import logs_of_datasets
-from frontierlab.errors import Thinned
+from frontierlab.errors import InvalidRequestError, Thinned
 from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.covered import notes_of_window
 from frontierlab.filters.filter import Filter
@@ -100,7 +100,8 @@ def report(
         The dataset does not exist, was deleted, renamed or replaced meanwhile, or was thinned and `path` is not given:
         the report in its folder, which was made of its rows, is kept.
     InvalidRequestError
-        `path` is a folder or does not end in ``.html``, or `selection` or `compare` is invalid.
+        `path` is a folder or does not end in ``.html``, `selection` or `compare` is invalid, or `selection` has no
+        query. Nothing was written.
     StatementError, SparkError
         A statement failed, or Spark does not start.
     """
@@ -124,6 +125,8 @@ def report(
             beginning = begin(logs, shown.selection, settings, tell, incomplete)
             tell("plots", len(PARTS))
         chapters, counted, left_out = _chapters(logs, selection, other, outcome, shown, tell)
+    if not counted and "queries_per_db" not in left_out and other is None and selection != Selection():
+        raise InvalidRequestError(f"There are no queries of the selection ({selection.in_words()}): nothing to report.")
     if other is not None:
         try:
             chapters["What changed"] = [section_of_changes((other.logs, other.selection), (logs, selection))]

@@ -165,8 +165,16 @@ def test_stored_figures_come_back(overlay: Path, run: Run) -> None:
     (why,) = records(run("caching", "explain", "overlay", *of_folder, "--json"))
     assert why["totals"]["queries"] == worst["queries"]
     assert sum(row["queries"] for row in why["tasks"]) >= worst["queries"]
-    grids = records(run("caching", "what-if", "overlay", *of_folder, "--grid", "payload", "--json"))
-    assert [row["grid"] for row in grids] == ["as asked", "payload"]
+    (tried,) = records(run("caching", "what-if", "overlay", *of_folder, "--grid", "payload", "--json"))
+    assert [row["grid"] for row in tried["grids"]] == ["as asked", "payload"]
+    assert tried["advice"].startswith(worst["nodefullpath"])
+    told = run("caching", "what-if", "overlay", *of_folder, "--grid", "payload")
+    assert told.stdout.endswith(f"\n{tried['advice']}\n")
+    few = run("caching", "efficiency", "overlay", "--db", "CONDBR2", "--top", "2", "--json")
+    assert records(few) == computed[:2]
+    assert f"the 2 worst of {len(computed)} folders and tags" in few.stderr
+    nowhere = run("caching", "history", "--dataset", "nowhere")
+    assert (nowhere.stdout, nowhere.stderr.count("No figures of the dataset nowhere are stored.")) == ("", 1)
 
 
 @pytest.mark.slow

@@ -38,7 +38,7 @@ OWN = {
     "frontierlab checks": {"datasets", "index"},
     "frontierlab diagnose": {"datasets", "output", "baselines", "store", "history"},
     "frontierlab overview": {"output"},
-    "frontierlab caching efficiency": {"store"},
+    "frontierlab caching efficiency": {"store", "top"},
     "frontierlab jobs submit": {"wait"},
     "frontierlab jobs wait": {"id"},
     "frontierlab jobs cancel": {"id"},

@@ -199,6 +199,15 @@ def test_a_report_that_is_stopped_leaves_the_earlier_one(tmp_path: Path) -> None
     assert [p.name for p in dataset.path.iterdir() if "report" in p.name] == ["report.html"]
 
 
+@pytest.mark.usefixtures("few")
+def test_a_selection_without_queries_leaves_the_earlier_report(tmp_path: Path) -> None:
+    dataset = make_dataset(tmp_path / "day", ROWS)
+    (dataset.path / "report.html").write_text("earlier")
+    with pytest.raises(InvalidRequestError, match=r"no queries of the selection \(schema ATLAS_COOLOFL_PIXL\)"):
+        report(dataset, Selection(schema="ATLAS_COOLOFL_PIXL"), findings=False)
+    assert (dataset.path / "report.html").read_text() == "earlier"
+
+
 def test_a_window_to_compare_with_needs_a_selection_with_one(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path / "day", ROWS)
     with pytest.raises(InvalidRequestError, match="needs a window to compare: give since=… and until=…"):

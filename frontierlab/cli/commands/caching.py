@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import click
 
 from frontierlab.cli.command import Call, Command
 from frontierlab.cli.group import Group
-from frontierlab.cli.output import note, rows_of_frame
+from frontierlab.cli.output import is_terminal, note, notes_of, rows_of_frame
 from frontierlab.cli.types import DATASET
 
 __all__ = ["command"]
@@ -17,6 +18,8 @@ _FIRST = (
     *("nodefullpath", "tagname", "queries", "different_queries", "different_payloads_iov", "efficiency_iov"),
     *("wasted_bytes", "wasted_dbtime", "repeated_queries", "repeated_bytes", "repeated_dbtime", "cause"),
 )
+_STORED = {"dataset": "dataset", "folder": "nodefullpath", "tag": "tagname"}
+_SHOWN = 20
 _PLACE = ("db", "schema", "nodefullpath", "tagname")
 _OF_FOLDER = "--db CONDBR2 --schema ATLAS_COOLOFL_PIXEL --folder /PIXEL/PixCalib --tag PixCalib-RUN2-DATA-UPD4-12"
 
@@ -68,12 +71,18 @@ def _given(**thresholds: float | None) -> dict[str, Any]:
 @click.argument("dataset", type=DATASET)
 @click.option("--store", is_flag=True, help="Also store the figures in the history, to compare them over time.")
 @click.option("--allow-incomplete", is_flag=True, help="Use what is stored of an incomplete dataset.")
+@click.option(
+    "--top",
+    type=click.IntRange(min=1),
+    help="Print the worst folders and tags only.  [default: 20 on a terminal, else all]",
+)
 @_worth
 @click.pass_obj
 def efficiency(
     call: Call,
     dataset: str,
     store: bool,
+    top: int | None,
     allow_incomplete: bool,
     worth_seconds: float | None,
     worth_bytes: float | None,
@@ -87,13 +96,20 @@ def efficiency(
     """
     from frontierlab.caching import efficiency as compute
     from frontierlab.caching import history
+    from frontierlab.selection import Selection
 
     thresholds = _given(worth_seconds=worth_seconds, worth_bytes=worth_bytes)
     frame = compute(dataset, call.settings, selection=selection, allow_incomplete=allow_incomplete, **thresholds)
     if store:
         note(f"{history.store(frame, dataset, call.settings):,} records are stored in the history.")
     rest = [name for name in frame.columns if name not in _FIRST]
-    call.out.frame(frame[[*_FIRST, *rest]], "No query has an interval of validity.")
+    if top is None and not call.out.as_json and is_terminal(sys.stdout):
+        top = _SHOWN
+    shown = frame[[*_FIRST, *rest]].iloc[:top]
+    chosen = f"of the selection ({selection.in_words()}) " * (selection != Selection())
+    call.out.frame(shown, f"No query {chosen}has an interval of validity.")
+    if len(shown) < len(frame):
+        note(f"These are the {len(shown):,} worst of {len(frame):,} folders and tags; --top gives another number.")
 
 
 @command.command(
@@ -155,15 +171,20 @@ def what_if(
 ) -> None:
     """Estimate what a coarser grid would leave, and advise on the cause of the waste.
 
-    The grid is that of the intervals of validity that clients ask for.
+    The grid is that of the intervals of validity that clients ask for. With --json it is an object: the advice, and the
+    grids.
     """
     from frontierlab.caching import what_if as estimate
 
     thresholds = _given(worth_seconds=worth_seconds, worth_bytes=worth_bytes)
     frame = estimate(dataset, call.settings, grids=grids or None, **keywords, **thresholds)
-    call.out.frame(frame)
-    if frame.attrs.get("advice"):
-        note(frame.attrs["advice"])
+    advice = frame.attrs.get("advice", "")
+    if call.out.as_json:
+        notes_of(frame)
+        call.out.record({"advice": advice, "grids": rows_of_frame(frame)}, "")
+    else:
+        call.out.frame(frame)
+        call.out.text(f"\n{advice}" * bool(advice))
 
 
 @command.command(
@@ -181,5 +202,7 @@ def history(call: Call, /, **which: Any) -> None:
     from frontierlab.caching.history import read
 
     frame = read(call.settings, **which)
+    given = ", ".join(f"{name} {which[key]}" for name, key in _STORED.items() if which[key] is not None)
     first = ["period_since", "period_until", "dataset", *_FIRST]
-    call.out.frame(frame[[*first, *(name for name in frame.columns if name not in first)]], "No figures are stored.")
+    rest = [name for name in frame.columns if name not in first]
+    call.out.frame(frame[[*first, *rest]], f"No figures{f' of the {given}' * bool(given)} are stored.")

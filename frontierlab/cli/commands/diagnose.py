@@ -66,7 +66,8 @@ def command(
     if history:
         if store or baselines or output is not None or len(datasets) > 1:
             raise click.UsageError("--history lists what is stored: it takes one DATASET at most, and no other option.")
-        return _list(call, kept.read(call.settings, selection=selection, dataset=next(iter(datasets), None)))
+        name = next(iter(datasets), None)
+        return _list(call, kept.read(call.settings, selection=selection, dataset=name), name)
     if not datasets:
         raise click.UsageError("Name one or several datasets to diagnose, or give --history.")
     baseline: Any = [*baselines] if len(baselines) > 1 else baselines[0] if baselines else None
@@ -86,8 +87,10 @@ def command(
     return FINDINGS if len(found) else NOTHING
 
 
-def _list(call: Call, frame: pd.DataFrame) -> int:
+def _list(call: Call, frame: pd.DataFrame, dataset: str | None) -> int:
     """List stored incidents: sentences in a terminal or a pipe, all columns as JSON."""
+    if not frame.attrs["diagnosed"]:
+        note(f"No diagnosis{f' of the dataset {dataset}' * (dataset is not None)} is stored: --store stores one.")
     for text in frame.attrs["notes"]:
         note(text)
     if call.out.as_json:
