@@ -14,7 +14,13 @@ import pyarrow.compute as pc
 
 from frontierlab.catalogue import Catalogue
 
-__all__ = ["NamedRows", "name_rows", "unnamed"]
+__all__ = ["FOLDER", "NamedRows", "TAG", "name_rows", "unnamed"]
+
+FOLDER = "{db} {schema} folder {node_id}"
+"""How a folder is told that has a number and no name."""
+
+TAG = "{db} {schema} folder {node_id} tag {tag_id}"
+"""How a tag is told that has a number and no name."""
 
 
 class NamedRows(NamedTuple):
@@ -55,8 +61,8 @@ def name_rows(rows: pa.Table, catalogue: Catalogue) -> NamedRows:
 def unnamed(rows: pa.Table) -> tuple[Counter[str], Counter[str]]:
     """Return the numbers of rows whose folder, and whose tag, has a number but no name, as in `NamedRows`."""
     return (
-        _counted(rows, "node_id", "nodefullpath", "{db} {schema} folder {node_id}"),
-        _counted(rows, "tag_id", "tagname", "{db} {schema} folder {node_id} tag {tag_id}"),
+        _counted(rows, "node_id", "nodefullpath", FOLDER),
+        _counted(rows, "tag_id", "tagname", TAG),
     )
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FrontierId", "Pseudonyms", "parse_frontier_id"]
 
+_REMEMBERED = 50_000  # hosts
 _BYTES = 10  # of a hash: two of 10^9 values have the same one with a probability below 10^-6
 _ID = re.compile(
     r"(?P<agent>.*?) (?P<client>\d+\.\S*) (?P<pid>\d+) (?P<account>[^\s()]+)\((?P<uid>\d+)\)(?: (?P<who>.*))?",
@@ -118,6 +119,7 @@ class Pseudonyms:
         self.random = key is None
         given = secrets.token_bytes(32) if key is None else key.encode() if isinstance(key, str) else key
         self._key = blake2b(given, digest_size=32).digest()
+        self._hosts: dict[str, str] = {}  # the same ones are named again and again
 
     @classmethod
     def of(cls, settings: Settings, *, keep_personal_data: bool = False) -> Pseudonyms:
@@ -164,9 +166,15 @@ class Pseudonyms:
 
         Client addresses, ``raddr``, ``via`` and ``x-forwarded-for`` have equal hashes for the same host.
         """
-        if value is None or value.lower() in _OWN:
+        if value is None or self.keeps:
             return value
-        return self.hashed(value.strip("[]").lower() if not self.keeps else value, "host")
+        found = self._hosts.get(value)
+        if found is None:
+            if len(self._hosts) >= _REMEMBERED:
+                self._hosts.clear()
+            own = value.lower() in _OWN
+            found = self._hosts[value] = value if own else self.hashed(value.strip("[]").lower(), "host") or ""
+        return found
 
     def forwarded_for(self, value: str | None) -> str | None:
         """Return an ``x-forwarded-for`` header with each address replaced."""

@@ -29,7 +29,7 @@ NO_WIDTH = -(2**62)
 
 
 class Asked(NamedTuple):
-    """What a query asks for, as columns of a row."""
+    """What a query asks for, as columns of a row; see `frontierlab.rawlogs.CoolQuery`."""
 
     db: str | None
     schema: str | None
@@ -44,6 +44,7 @@ class Asked(NamedTuple):
     fingerprint: str
     not_cool: str | None
     shape: int | None
+    asks_payload: bool | None
 
 
 class _Pattern(NamedTuple):
@@ -244,4 +245,5 @@ def _asked(query: CoolQuery) -> Asked:
         query.fingerprint,
         query.not_cool,
         query.shape if all(fits) else None,
+        query.asks_payload,
     )

@@ -15,7 +15,7 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock
 from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
-from frontierlab.rawlogs.squid.fields import FIELDS, NOTHING
+from frontierlab.rawlogs.squid.fields import FIELDS, NOTHING, mask_of
 from frontierlab.rawlogs.squid.identities import (
     client_column,
     identity_columns,
@@ -98,7 +98,7 @@ def _answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
         **did,
         "worker": worker_column(column["ident"]),
         "client": client_column(column["client"], pseudonyms),
-        "method": column["method"].dictionary_encode().cast(NAME),
+        "method": column["method"].cast(NAME),
         "modified_since": modified_column(column["modified_since"]),
     }
     return Answers(pa.table(values), others, results, unknown, requests.unreadable, values["taskid"].null_count)
@@ -133,40 +133,36 @@ def dated(answers: Answers, clock: Clock, place: Mapping[str, str | None], first
 
 def _frontiers(fields: pa.Table) -> tuple[NDArray[np.bool_], pa.DictionaryArray, Counter[str]]:
     """Return which lines are requests for Frontier, their URLs, and the numbers of the others by what they are."""
-    url = _whole(fields["url"]).dictionary_encode()
+    url, identity = _whole(fields["url"]), _whole(fields["identity"])
     places, different = np.asarray(url.indices), url.dictionary
-    named_so = _mask(pc.match_substring_regex(different, r"[/?&]type=(frontier_|cert_request)"))
-    mine = named_so[places] | _mask(pc.not_equal(_whole(fields["identity"]), NOTHING))
+    named_so = mask_of(pc.match_substring_regex(different, r"[/?&]type=(frontier_|cert_request)"))
+    mine = named_so[places] | mask_of(pc.not_equal(identity.dictionary, NOTHING))[np.asarray(identity.indices)]
     if mine.all():
         return mine, url, Counter()
     used, again = np.unique(places[mine], return_inverse=True)
     urls = pa.DictionaryArray.from_arrays(pa.array(again.astype(np.int32)), different.take(pa.array(used)))
     left = pa.array(~mine)
-    return mine, urls, _kinds(different.take(url.indices.filter(left)), _whole(fields["method"]).filter(left))
-
-
-def _mask(found: pa.Array) -> NDArray[np.bool_]:
-    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)
+    methods = _whole(fields["method"]).filter(left).dictionary_decode()
+    return mine, urls, _kinds(different.take(url.indices.filter(left)), methods)
 
 
 def _kinds(urls: pa.Array, methods: pa.Array) -> Counter[str]:
     """Return the numbers of requests that are not Frontier's, by what they are."""
     found: Counter[str] = Counter()
-    left = _mask(pc.not_equal(methods, "CONNECT"))
+    left = mask_of(pc.not_equal(methods, "CONNECT"))
     found["tunnel"] = len(left) - int(left.sum())
     for part, kind in _OTHERS:
-        these = left & _mask(pc.match_substring(urls, part))
+        these = left & mask_of(pc.match_substring(urls, part))
         found[kind] += int(these.sum())
         left &= ~these
     found["other"] = int(left.sum())
     return +found
 
 
-def _results(tags: pa.Array) -> tuple[dict[str, pa.Array], Counter[str], Counter[str]]:
+def _results(tags: pa.DictionaryArray) -> tuple[dict[str, pa.Array], Counter[str], Counter[str]]:
     """Return the columns of what the Squid did, and the numbers of results: all, and the unknown ones."""
-    encoded = tags.dictionary_encode()
-    found = [read_result(*text.split(":", 1)) for text in encoded.dictionary.to_pylist()]
-    counts = np.bincount(np.asarray(encoded.indices), minlength=len(found)).tolist()
+    found = [read_result(*text.split(":", 1)) for text in tags.dictionary.to_pylist()]
+    counts = np.bincount(np.asarray(tags.indices), minlength=len(found)).tolist()
     results: Counter[str] = Counter()
     unknown: Counter[str] = Counter()
     for one, count in zip(found, counts, strict=True):
@@ -176,12 +172,12 @@ def _results(tags: pa.Array) -> tuple[dict[str, pa.Array], Counter[str], Counter
     columns: dict[str, pa.Array] = {
         name: pa.array([getattr(one, name) for one in found], pa.string())
         .dictionary_encode()
-        .take(encoded.indices)
+        .take(tags.indices)
         .cast(NAME)
         for name in ("result", "result_class", "ending", "hierarchy", "peer")
     }
     for name in ("collapsed", "squid_hit", "sent_on"):
-        columns[name] = pa.array([getattr(one, name) for one in found], pa.bool_()).take(encoded.indices)
+        columns[name] = pa.array([getattr(one, name) for one in found], pa.bool_()).take(tags.indices)
     return columns, results, unknown
 
 

@@ -225,7 +225,7 @@ def _requests(logs: list[SquidLogs], selection: Selection) -> tuple[pd.DataFrame
     """Return the served requests with an IOV, the number of those that were not served, and the IOV base."""
     where, args = selection.where("iov_since >= 0 AND iov_until >= iov_since")
     columns = (
-        "squid, unix_millis(time) AS ms, query_shape, cache_key, iov_since, iov_until, result_class, status, ending, "
+        "squid, unix_millis(time) AS ms, sqlhash, cache_key, iov_since, iov_until, result_class, status, ending, "
         "sent_on, wire_bytes, nodetime"
     )
     text = f"SELECT {columns} FROM {{logs}}{where} ORDER BY squid, end_time, file, line"
@@ -272,7 +272,7 @@ def _each_squid(requests: pd.DataFrame, grids: Sequence[str], payloads: pa.Table
     tables = [_counted(AS_LOGGED, squids, names, sent_on & ~again, again, wire)]
     for grid in grids:
         first, last = snap(grid, since, until, payloads)
-        cell = pd.DataFrame({"squid": squids, "shape": requests["query_shape"], "first": first, "last": last})
+        cell = pd.DataFrame({"squid": squids, "shape": requests["sqlhash"], "first": first, "last": last})
         keys = cell.groupby([*cell.columns], sort=False, dropna=False).ngroup().to_numpy()
         does = replay(np.asarray(keys, np.int64), ms, lifetime.milliseconds, forced, held)
         largest = requests["wire_bytes"].groupby(keys).transform("max").to_numpy(np.int64)

@@ -29,8 +29,9 @@ SQUID_COLUMNS: tuple[Column, ...] = (
     Column("since", None, INTEGER, "start of the IOV, in the folder's IOV base; -1 if none"),
     Column("until", None, INTEGER, "end of the IOV, in the folder's IOV base; -1 if none"),
     Column("payload", None, FLAG, "whether the query asks for payloads"),
-    Column("sqlhash", None, INTEGER, "hash of the SQL text, as in servlet logs"),
-    Column("query_shape", None, INTEGER, "hash of the query without its IOV: equal where queries differ in it alone"),
+    Column(
+        "sqlhash", None, INTEGER, "hash of the query without its IOV, as in servlet logs; of the text without an IOV"
+    ),
     Column("cache_key", None, INTEGER, "hash of the URL, by which the Squid caches"),
     Column("result", None, NAME, "the result tag as logged, such as TCP_MEM_HIT; never null"),
     Column("result_class", None, NAME, "its class; see frontierlab.rawlogs.squid.results"),

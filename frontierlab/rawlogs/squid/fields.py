@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-__all__ = ["FIELDS", "FORMATS", "NATIVE_ZONE", "NOTHING"]
+__all__ = ["FIELDS", "FORMATS", "NATIVE_ZONE", "NOTHING", "mask_of"]
 
 FORMATS = ("two", "three", "three with cvmfs", "native")
 """The formats, named after their quoted fields.
@@ -20,22 +22,29 @@ NATIVE_ZONE = "epoch"
 NOTHING = "-"
 """What Squid writes for a field without a value."""
 
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+
 FIELDS = pa.schema(
     [
         ("number", pa.int64()),  # of the line in its block, from 0
-        ("format", pa.string()),
-        ("client", pa.string()),
-        ("ident", pa.string()),  # or kidN, the worker
+        ("format", _TEXT),
+        ("client", _TEXT),
+        ("ident", _TEXT),  # or kidN, the worker
         ("local_ms", pa.int64()),  # end of the answer by the clock on the wall; ms since 1970-01-01T00:00 there
-        ("zone", pa.string()),  # as written, such as +0000; `NATIVE_ZONE` if local_ms is UTC
-        ("method", pa.string()),
-        ("url", pa.string()),
+        ("zone", _TEXT),  # as written, such as +0000; `NATIVE_ZONE` if local_ms is UTC
+        ("method", _TEXT),
+        ("url", _TEXT),
         ("status", pa.int64()),
         ("wire_bytes", pa.int64()),
-        ("tag", pa.string()),  # such as TCP_HIT:HIER_NONE
+        ("tag", _TEXT),  # such as TCP_HIT:HIER_NONE
         ("duration_ms", pa.int64()),
-        ("identity", pa.string()),  # the Frontier id, or -
-        ("modified_since", pa.string()),  # or -
+        ("identity", _TEXT),  # the Frontier id, or -
+        ("modified_since", _TEXT),  # or -
     ]
 )
-"""The columns of lines as they were read. A row is a line."""
+"""The columns of lines as they were read. A row is a line; each different text of a column is there once."""
+
+
+def mask_of(found: pa.Array) -> NDArray[np.bool_]:
+    """Return a column of booleans as an array; null is not allowed."""
+    return np.asarray(found.to_numpy(zero_copy_only=False), dtype=bool)

@@ -13,48 +13,47 @@ from frontierlab.rawlogs.squid.fields import NOTHING
 from frontierlab.schema import NAME, TIME
 from frontierlab.util.times import to_milliseconds
 
+_NOBODY = FrontierId(NOTHING)
 _JOB = r"^\[(?P<taskid>[0-9]{1,18})_(?P<pandaid>[0-9]{1,18})\]?(?: |$)"
 
 __all__ = ["client_column", "identity_columns", "modified_column", "named", "worker_column"]
 
 
-def client_column(clients: pa.Array, pseudonyms: Pseudonyms) -> pa.Array:
+def client_column(clients: pa.DictionaryArray, pseudonyms: Pseudonyms) -> pa.Array:
     """Return the clients, each replaced once."""
     return named(clients, pseudonyms.host)
 
 
-def worker_column(idents: pa.Array) -> pa.Array:
+def worker_column(idents: pa.DictionaryArray) -> pa.Array:
     """Return the worker process of each line, which is logged where the ident stands; everything else is dropped."""
     return named(idents, lambda text: text if text.startswith("kid") and text[3:].isdigit() else None)
 
 
-def identity_columns(identities: pa.Array, pseudonyms: Pseudonyms) -> dict[str, pa.Array]:
+def identity_columns(identities: pa.DictionaryArray, pseudonyms: Pseudonyms) -> dict[str, pa.Array]:
     """Return the columns ``taskid``, ``pandaid`` and ``agent`` of Frontier ids. Names of people are in none of them."""
-    jobs = pc.extract_regex(identities, _JOB)  # nearly all: the others are taken apart one by one
+    different = identities.dictionary
+    jobs = pc.extract_regex(different, _JOB)  # nearly all: the others are taken apart one by one
     taskid, pandaid = (pc.cast(pc.struct_field(jobs, name), pa.int64()) for name in ("taskid", "pandaid"))
-    encoded = pc.if_else(jobs.is_null(), identities, NOTHING).dictionary_encode()
-    texts = encoded.dictionary.to_pylist()
-    found = [FrontierId(NOTHING) if text == NOTHING else parse_frontier_id(text) for text in texts]
+    texts = pc.if_else(jobs.is_null(), different, NOTHING).to_pylist()
+    found = [_NOBODY if text == NOTHING else parse_frontier_id(text) for text in texts]
     agents = [None if one.agent == NOTHING or one.taskid else pseudonyms.scrubbed(one.agent) for one in found]
-    agent = pa.array(agents, pa.string()).dictionary_encode().take(encoded.indices).cast(NAME)
-    return {
-        "taskid": pc.coalesce(taskid, pa.array([one.taskid for one in found], pa.int64()).take(encoded.indices)),
-        "pandaid": pc.coalesce(pandaid, pa.array([one.pandaid for one in found], pa.int64()).take(encoded.indices)),
-        "agent": agent,
+    columns = {
+        "taskid": pc.coalesce(taskid, pa.array([one.taskid for one in found], pa.int64())),
+        "pandaid": pc.coalesce(pandaid, pa.array([one.pandaid for one in found], pa.int64())),
+        "agent": pa.array(agents, pa.string()).dictionary_encode().cast(NAME),
     }
+    return {name: column.take(identities.indices) for name, column in columns.items()}
 
 
-def modified_column(dates: pa.Array) -> pa.Array:
+def modified_column(dates: pa.DictionaryArray) -> pa.Array:
     """Return the dates of If-Modified-Since; a text that is no date is null."""
-    encoded = dates.dictionary_encode()
-    return pa.array([_moment(text) for text in encoded.dictionary.to_pylist()], TIME).take(encoded.indices)
+    return pa.array([_moment(text) for text in dates.dictionary.to_pylist()], TIME).take(dates.indices)
 
 
-def named(column: pa.Array, name_of: Callable[[str], str | None]) -> pa.Array:
+def named(column: pa.DictionaryArray, name_of: Callable[[str], str | None]) -> pa.Array:
     """Return a column of names, each different text of `column` named once."""
-    encoded = column.dictionary_encode()
-    names = pa.array([name_of(text) for text in encoded.dictionary.to_pylist()], pa.string()).dictionary_encode()
-    return names.take(encoded.indices).cast(NAME)
+    names = pa.array([name_of(text) for text in column.dictionary.to_pylist()], pa.string()).dictionary_encode()
+    return names.take(column.indices).cast(NAME)
 
 
 def _moment(text: str) -> int | None:

@@ -194,8 +194,8 @@ class SquidLogs:
             raise InvalidRequestError(
                 f"Squid logs have no column {', '.join(unknown)}. Their columns: {', '.join(SQUID_SCHEMA.names)}."
             )
-        wanted = list(columns) if columns is not None else None
-        schema = SQUID_SCHEMA if wanted is None else pa.schema([SQUID_SCHEMA.field(name) for name in wanted])
+        wanted = list(columns) if columns is not None else SQUID_SCHEMA.names  # older files have more
+        schema = pa.schema([SQUID_SCHEMA.field(name) for name in wanted])
         tables = [pq.read_table(file, columns=wanted).cast(schema) for file in self.files()]
         return pa.concat_tables(tables).unify_dictionaries() if tables else schema.empty_table()
 

@@ -4,6 +4,7 @@ import errno
 import gzip
 import json
 import re
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -254,6 +255,18 @@ def test_missing_files_are_named(tmp_path: Path, settings: Settings) -> None:
     assert "is damaged" in list_squid_logs(settings)["problem"].iloc[0]
     with pytest.raises(DatasetError, match="is damaged"):
         open_squid_logs("one", settings)
+
+
+def test_logs_that_were_stored_with_a_further_column_are_opened(squids: Written, tmp_path: Path) -> None:
+    settings = squids.settings.model_copy(update={"data_dir": tmp_path})
+    copy = tmp_path / "squid_logs" / "day"
+    shutil.copytree(squids.logs.path, copy)
+    for file in (copy / "parts").glob("*.parquet"):
+        table = pq.read_table(file)
+        pq.write_table(table.append_column("query_shape", table["sqlhash"]), file)
+    logs = open_squid_logs("day", settings)
+    assert logs.to_arrow().equals(squids.logs.to_arrow())
+    pd.testing.assert_frame_equal(squid.hit_ratio_per_squid(logs), squid.hit_ratio_per_squid(squids.logs))
 
 
 def test_a_catalogue_is_needed_for_names_alone(tmp_path: Path, data_dir: Path) -> None:
