@@ -58,6 +58,7 @@ PIECE = 1_000_000
 """About how many served queries are in this process's memory at once."""
 
 _SLICE_MB = 256  # of DuckDB's memory, in which it counts a slice of PIECE queries that all differ
+_SPARE = 1.3  # slices have about the same number of rows, because hashes divide them
 
 # a site and a Squid of the same name have different hashes
 _ASKER = """\
@@ -79,7 +80,7 @@ WITH named AS (
 """
 
 _FOLDERS = """\
-SELECT db, schema, nodefullpath, tagname, nodetime, folder_hash,
+SELECT db, schema, nodefullpath, tagname, nodetime, xxhash64(db, schema, nodefullpath, tagname) AS folder_hash,
        count_if(counts AND NOT failed) AS queries,
        count_if(counts AND NOT failed AND cached) AS cached,
        count_if(counts AND NOT failed AND NOT cached) AS uncached,
@@ -91,7 +92,7 @@ SELECT db, schema, nodefullpath, tagname, nodetime, folder_hash,
        min(since) FILTER (WHERE counts AND NOT failed) AS first,
        max(until) FILTER (WHERE counts AND NOT failed) AS last
 FROM asked
-GROUP BY db, schema, nodefullpath, tagname, nodetime, folder_hash"""
+GROUP BY db, schema, nodefullpath, tagname, nodetime"""
 
 _QUERIES = """\
 SELECT folder_hash, pmod(xxhash64(sqlhash, since, until), :slices) AS slice, sqlhash, since, until,
@@ -109,9 +110,8 @@ WHERE counts AND NOT failed AND schema IS NOT NULL AND nodefullpath IS NOT NULL{
 GROUP BY folder_hash, sqlhash, since, until, asker, taskid"""
 
 _ASKERS = """\
-SELECT coalesce(squid, computingsite) AS name, squid IS NULL AS is_site, {asker} AS asker
-FROM {{logs}}{condition}
-GROUP BY 1, 2, 3"""
+SELECT DISTINCT coalesce(squid, computingsite) AS name, squid IS NULL AS is_site, {asker} AS asker
+FROM (SELECT squid, computingsite FROM {{logs}}{condition} GROUP BY squid, computingsite)"""
 
 # DuckDB's memory does not hold all different queries of a month, and its hash tables cannot all go to the disk
 _SOME = """
@@ -156,6 +156,10 @@ class Counted:
         column = pc.field("folder_hash")
         condition = (column >= hashes[0]) & (column <= hashes[-1]) & column.isin(hashes)
         return self._table(condition).sort_by("folder_hash")
+
+    def count(self) -> int:
+        """Return the number of rows."""
+        return 0 if self._rows is None else int(self._rows.count_rows())
 
     def pieces(self, folder_hash: int) -> Iterator[pa.Table]:
         """Yield the queries of one folder and tag in pieces; all rows of a query are in the same piece."""
@@ -275,19 +279,23 @@ def count_queries(
     if slices == 1:
         by = write({"logs": logs}, asked + _QUERIES.format(some=""), target, args, description="caching: queries")
         return Counted(target, slices, by)
-    step = max(1, logs.limits.memory_mb // _SLICE_MB) if isinstance(logs, DuckLogs) else slices
+    most = PIECE * logs.limits.memory_mb // _SLICE_MB if isinstance(logs, DuckLogs) else slices * PIECE
     statement = f"{asked}{_QUERIES.format(some=_SOME)}\nSORT BY folder_hash, slice"  # the rows of a piece are together
     target.mkdir()
-    each = [
-        write(
+    each: list[Answered] = []
+    first, rows_of_slice = 0, PIECE  # until the first slices are counted, all their queries could differ
+    while first < slices:
+        stop = min(slices, first + max(1, most // rows_of_slice))
+        by = write(
             {"logs": logs},
             statement,
             target / f"{first:06d}",
-            {**args, "first_slice": first, "next_slices": first + step},
-            description=f"caching: queries, from slice {first + 1} of {slices} on",
+            {**args, "first_slice": first, "next_slices": stop},
+            description=f"caching: queries, slices {first + 1} to {stop} of {slices}",
         )
-        for first in range(0, slices, step)
-    ]
+        each.append(by)
+        first = stop
+        rows_of_slice = min(PIECE, max(1, int(_SPARE * Counted(target, slices, by).count() / stop)))
     return Counted(target, slices, answered(*each))
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,7 +28,7 @@ from frontierlab.storage.store import Datasets
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["AS_ASKED", "ATHENA", "GRIDS", "estimate", "parse_grid", "snap", "what_if"]
+__all__ = ["AS_ASKED", "ATHENA", "Asked", "GRIDS", "estimate", "parse_grid", "snap", "what_if", "what_if_of"]
 
 ATHENA = "athena"
 """Athena's grid with the widths that were asked for."""
@@ -144,11 +144,7 @@ def what_if(
     folder, worth = FolderTag(db, schema, nodefullpath, tagname), Worth(worth_seconds, worth_bytes)
     for grid in grids or ():
         parse_grid(grid)  # before any query runs
-    if tagname == UNKNOWN_TAG:
-        raise InvalidRequestError(
-            f"These queries of {nodefullpath} have an unknown tag, so their payloads cannot be determined: give a "
-            "tagname other than 'unknown'."
-        )
+    _require_tag(folder)
     with open_folder(
         dataset,
         settings,
@@ -162,18 +158,78 @@ def what_if(
         for grid in tried:
             parse_grid(grid, opened.base)
         askers, failed = askers_of(opened.logs, folder, selection), failed_queries(opened.logs, folder, selection)
-        payloads = opened.payloads(*_widest_range(opened.queries, tried))
-    frame = estimate(opened.queries, payloads, tried)
-    row = figures_of_folder(opened.queries, payloads, askers, failed)
+        asked = Asked(folder, opened.queries, askers, failed, opened.base, opened.payloads)
+        frame = what_if_of(asked, tried, worth)
+    frame.attrs |= opened.origin | {"notes": opened.notes}
+    return frame
+
+
+class Asked(NamedTuple):
+    """What is known of a folder and tag to try grids on it.
+
+    Parameters
+    ----------
+    folder
+        The folder and tag.
+    queries, askers
+        The frames of `frontierlab.caching.queries.different_queries` and `askers_of`.
+    failed
+        The number of its queries that failed.
+    base
+        Its IOV base, run-lumi or time.
+    payloads
+        Returns the payloads that determine the answers of queries in a range; both ends are included.
+    """
+
+    folder: FolderTag
+    queries: pd.DataFrame
+    askers: pd.DataFrame
+    failed: int
+    base: str
+    payloads: Callable[[int, int], pa.Table]
+
+
+def what_if_of(asked: Asked, grids: Sequence[str] | None, worth: Worth) -> pd.DataFrame:
+    """Return the frame of `what_if` for a folder and tag whose queries are counted already.
+
+    Its ``attrs`` have ``advice``, ``cause``, ``folder`` and ``repeats``.
+
+    Parameters
+    ----------
+    asked
+        What is known of the folder and tag.
+    grids
+        The grids to try, which fit its IOV base; None for those of `GRIDS`.
+    worth
+        What a saving must reach to be a cause.
+
+    Raises
+    ------
+    InvalidRequestError
+        The tag is not known.
+    """
+    folder, queries = asked.folder, asked.queries
+    _require_tag(folder)
+    tried = [*dict.fromkeys(GRIDS[asked.base] if grids is None else grids)]
+    payloads = asked.payloads(*_widest_range(queries, tried))
+    frame = estimate(queries, payloads, tried)
+    row = figures_of_folder(queries, payloads, asked.askers, asked.failed)
     row["cause"] = cause_of(row, worth)
-    frame.attrs = dict(opened.origin) | {
-        "advice": advice_of(frame, folder, Facts(row, opened.queries, askers, opened.base, worth)),
+    frame.attrs = {
+        "advice": advice_of(frame, folder, Facts(row, queries, asked.askers, asked.base, worth)),
         "cause": row["cause"],
         "folder": folder,
-        "notes": opened.notes,
         "repeats": {name: row[f"repeated_{name}"] for name in ("queries", "bytes", "dbtime")},
     }
     return frame
+
+
+def _require_tag(folder: FolderTag) -> None:
+    if folder.tagname == UNKNOWN_TAG:
+        raise InvalidRequestError(
+            f"These queries of {folder.nodefullpath} have an unknown tag, so their payloads cannot be determined: give "
+            "a tagname other than 'unknown'."
+        )
 
 
 def parse_grid(grid: str, base: str | None = None) -> tuple[str, int]:

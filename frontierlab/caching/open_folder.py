@@ -26,7 +26,7 @@ from frontierlab.storage.store import Datasets
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["OpenFolder", "open_folder"]
+__all__ = ["OpenFolder", "iov_base", "open_folder"]
 
 _BASES = ("run-lumi", "time")
 
@@ -115,17 +115,24 @@ def open_folder(
     logs, period = logs_of_datasets(dataset, session=session, settings=settings, allow_incomplete=allow_incomplete)
     queries = different_queries(logs, folder, selection)
     with connect(settings, cancelled=stop) if coolr is None else nullcontext(coolr) as source:
-        base = ask_coolr(lambda: _iov_base(queries, folder, source), stop)
+        base = ask_coolr(lambda: iov_base(_base_in(queries), folder, source), stop)
         chosen = json.loads(as_selection(selection).to_json())
         origin = {"dataset": [period.name, period.identity], "selection": chosen}
         yield OpenFolder(folder, logs, queries, base, notes_of(period, selection), origin, source, stop)
 
 
-def _iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:
-    """Return the IOV base of a folder from the logs, or else from COOLR."""
-    known = queries["is_time"].dropna()
-    if len(known):
-        return "time" if known.iloc[0] else "run-lumi"
+def iov_base(known: str | None, folder: FolderTag, source: Source) -> str:
+    """Return the IOV base of a folder, run-lumi or time: what the logs say, or else COOLR.
+
+    Raises
+    ------
+    InvalidRequestError
+        Neither knows it.
+    CoolrError
+        COOLR does not answer.
+    """
+    if known in _BASES:
+        return known
     nodes = {node.nodefullpath: node.nodetime for node in source.nodes(folder.db, folder.schema)}
     base = nodes.get(folder.nodefullpath)
     if base not in _BASES:
@@ -134,3 +141,9 @@ def _iov_base(queries: pd.DataFrame, folder: FolderTag, source: Source) -> str:
             f"{folder.schema} in COOLR name it. The rows of efficiency() show the folders and tags that were asked for."
         )
     return str(base)
+
+
+def _base_in(queries: pd.DataFrame) -> str | None:
+    """Return the IOV base that the logs name; None if they do not."""
+    known = queries["is_time"].dropna()
+    return None if known.empty else _BASES[bool(known.iloc[0])]

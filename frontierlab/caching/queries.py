@@ -11,7 +11,7 @@ from frontierlab.engines.logs import Logs
 from frontierlab.schema import UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection
 
-__all__ = ["FolderTag", "askers_of", "different_queries", "failed_queries", "served"]
+__all__ = ["FolderTag", "askers_of", "different_queries", "failed_queries", "served", "sorted_askers"]
 
 _ASKED = (
     "db = :of_db",
@@ -115,6 +115,11 @@ def askers_of(logs: Logs, folder: FolderTag, selection: Selection | None = None)
     frame = ask(
         {"logs": logs}, _ASKERS.format(where=where), args, description=f"Squids and sites that asked for {folder}"
     )
+    return sorted_askers(frame)
+
+
+def sorted_askers(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of `askers_of` in their order; what no Squid and site sent has no repeats."""
     nobody = frame["squid"].isna() & frame["computingsite"].isna()
     repeats = ["repeated_queries", "most_repeated", "repeated_bytes", "repeated_dbtime"]
     frame.loc[nobody, repeats] = pd.NA

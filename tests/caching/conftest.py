@@ -65,9 +65,9 @@ def _counts(
 @pytest.fixture
 def counted(_counts: tuple[pd.DataFrame, Counted, dict[int, Asker]], monkeypatch: pytest.MonkeyPatch) -> None:
     """``efficiency()`` takes what Spark has counted of the sample already."""
-    monkeypatch.setattr("frontierlab.caching.efficiencies.count_folders", lambda *_: _counts[0].copy())
-    monkeypatch.setattr("frontierlab.caching.efficiencies.count_queries", lambda *_: _counts[1])
-    monkeypatch.setattr("frontierlab.caching.efficiencies.name_askers", lambda *_: _counts[2])
+    monkeypatch.setattr("frontierlab.caching.computing.count_folders", lambda *_: _counts[0].copy())
+    monkeypatch.setattr("frontierlab.caching.computing.count_queries", lambda *_: _counts[1])
+    monkeypatch.setattr("frontierlab.caching.computing.name_askers", lambda *_: _counts[2])
 
 
 @pytest.fixture(scope="package")
