@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from frontierlab.caching.causes import WORTH_BYTES, WORTH_SECONDS, Worth
-from frontierlab.caching.computing import COLUMNS, compute
+from frontierlab.caching.computing import compute
 from frontierlab.caching.folders import Folder
 from frontierlab.coolr import Source
 from frontierlab.engines.logs import Logs
@@ -21,7 +21,7 @@ from frontierlab.util.progress import ProgressCallback
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["COLUMNS", "efficiency"]
+__all__ = ["efficiency"]
 
 
 def efficiency(

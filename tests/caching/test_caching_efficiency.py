@@ -18,7 +18,8 @@ from pyspark.sql import SparkSession
 import frontierlab as fl
 from frontierlab import Dataset, Settings, sample
 from frontierlab.caching import counting
-from frontierlab.caching.efficiencies import COLUMNS, efficiency
+from frontierlab.caching.computing import COLUMNS
+from frontierlab.caching.efficiencies import efficiency
 from frontierlab.caching.explanation import Explanation, explain
 from frontierlab.caching.grids import what_if
 from frontierlab.catalogue import Catalogue, find_folders
