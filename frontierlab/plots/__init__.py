@@ -7,6 +7,8 @@ Counts that span decades get a logarithmic axis and are drawn as dots or lines, 
 stacked bars on a logarithmic axis are misleading. Over time, a box select marks a range (event
 ``SelectionGeometry``) and shows the range above the figure. Bins without a
 value are gaps in a line. At most 20 groups have a line; the words above the figure count those that have none.
+``form`` of the figures with one line per group draws them as a heat map: a row of cells per group, and the number as
+their colour; ``auto`` does so for more than 8 groups.
 
 All functions take:
 

@@ -21,11 +21,15 @@ from bokeh.models import (
     CustomJS,
     FixedTicker,
     HoverTool,
+    LinearColorMapper,
+    LogColorMapper,
     NumeralTickFormatter,
     Range1d,
 )
-from bokeh.models.annotations import BoxAnnotation, Label, LegendItem, Span, Title
+from bokeh.models.annotations import BoxAnnotation, ColorBar, Label, LegendItem, Span, Title
+from bokeh.palettes import viridis
 from bokeh.plotting import figure
+from bokeh.transform import transform
 
 from frontierlab.plots.style import (
     LINE,
@@ -41,7 +45,10 @@ from frontierlab.plots.style import (
 
 __all__ = [
     "Axis",
+    "Colours",
     "Drawing",
+    "HEAT",
+    "HEAT_IN_THE_DARK",
     "Mark",
     "PlotFunction",
     "as_plot",
@@ -54,6 +61,12 @@ __all__ = [
 ]
 
 P = ParamSpec("P")
+
+HEAT_IN_THE_DARK: tuple[str, ...] = tuple(viridis(64))
+"""The colours of numbers on a dark page, from the lowest to the highest; they are told apart without red and green."""
+
+HEAT: tuple[str, ...] = HEAT_IN_THE_DARK[::-1]
+"""The colours of numbers on a light page: the highest is the darkest."""
 
 _SAY_RANGE = """
     if (cb_obj.final && cb_obj.geometry.type == "rect") {
@@ -98,6 +111,25 @@ class Axis(NamedTuple):
     grid: bool = True
 
 
+class Colours(NamedTuple):
+    """Numbers as colours: the column ``value`` of all marks, explained by a colour bar.
+
+    Parameters
+    ----------
+    label
+        The label of the colour bar.
+    low, high
+        The numbers of its ends.
+    kind
+        Its scale.
+    """
+
+    label: str
+    low: float
+    high: float
+    kind: Literal["linear", "log"] = "linear"
+
+
 class Mark(NamedTuple):
     """Marks of one kind: the rows of some data, drawn as steps, bars, dots or boxes.
 
@@ -111,12 +143,15 @@ class Mark(NamedTuple):
         The arguments of the method: constants, and names of columns.
     muted
         Properties of the marks while they are muted, beside those in `look`.
+    name
+        What ``$name`` in hover texts is.
     """
 
     kind: str
     data: Mapping[str, Any]
     look: Mapping[str, Any]
     muted: Mapping[str, Any] = {}
+    name: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,11 +175,14 @@ class Drawing:
     tips
         Lines of the hover text: names, and what stands beside them.
     bins
-        Whether the marks that the mouse meets are bins: it meets them above and below, too, with a line there.
+        Whether the marks that the mouse meets are bins: there is a line at the mouse, and without `colours` the mouse
+        meets them above and below, too.
     brush
         Whether a range can be selected.
     band
         The ends of a shaded range.
+    colours
+        The numbers as colours; None if the marks have colours of their own.
     nothing
         Why nothing is drawn; empty if something is.
     """
@@ -161,6 +199,7 @@ class Drawing:
     bins: bool = False
     brush: bool = False
     band: tuple[float, float] | None = None
+    colours: Colours | None = None
     nothing: str = field(default="", kw_only=True)
 
     def structure(self) -> tuple[Any, ...]:
@@ -175,6 +214,7 @@ class Drawing:
             self.bins,
             self.brush,
             self.band is None,
+            None if self.colours is None else self.colours.kind,
         )
 
 
@@ -229,24 +269,30 @@ def make(drawing: Drawing) -> figure:
     """Return a new figure of a drawing."""
     kinds = {"x_axis_type": drawing.x.kind, "y_axis_type": drawing.y.kind}
     plot = new_figure(drawing.title, "", **kinds, x_range=Range1d(), y_range=Range1d())
-    plot.frame_align = drawing.x.kind == "datetime"  # long names in one figure take no room from the others
+    # long names in one figure take no room from the others
+    plot.frame_align = drawing.x.kind == "datetime" and drawing.y.names is None
     if drawing.nothing:
         plot.xaxis.visible = plot.yaxis.visible = plot.grid.visible = plot.toolbar.visible = False
         plot.add_layout(Label(x=0.5, y=0.5, text_align="center", text_baseline="middle"))
     for axis, line, grid in ((drawing.x, plot.xaxis[0], plot.xgrid[0]), (drawing.y, plot.yaxis[0], plot.ygrid[0])):
         dress_axis(axis, line, grid)
+    colour = (
+        {} if drawing.colours is None else {"fill_color": transform("value", _add_colour_bar(plot, drawing.colours))}
+    )
     sources: dict[int, ColumnDataSource] = {}
     for mark in drawing.marks:
         source = sources.setdefault(id(mark.data), ColumnDataSource(dict(mark.data)))
-        renderer = getattr(plot, mark.kind)(source=source, **mark.look)
+        renderer = getattr(plot, mark.kind)(source=source, **mark.look, **colour)
         renderer.muted_glyph.update(**mark.muted)
     drawn = plot.renderers
     if drawing.legend:
         plot.above[0].items = [LegendItem(renderers=[drawn[n] for n in marks]) for _, marks in drawing.legend]
     if drawing.hover:
-        plot.add_tools(
-            HoverTool(renderers=[drawn[n] for n in drawing.hover], mode="vline" if drawing.bins else "mouse")
-        )
+        mode: Literal["vline", "mouse"] = "vline" if drawing.bins and drawing.colours is None else "mouse"
+        tool = HoverTool(renderers=[drawn[n] for n in drawing.hover], mode=mode)
+        if drawing.colours is not None:
+            tool.formatters = {"@left": "datetime", "@right": "datetime"}
+        plot.add_tools(tool)
     if drawing.bins:
         plot.add_tools(CrosshairTool(overlay=Span(dimension="height", line_alpha=0.3)))
     if drawing.band is not None:
@@ -258,6 +304,16 @@ def make(drawing: Drawing) -> figure:
         plot.add_tools(BoxSelectTool(dimensions="width", persistent=True))
     _fill(plot, drawing)
     return cast("figure", plot)
+
+
+def _add_colour_bar(plot: Any, colours: Colours) -> Any:
+    """Add a colour bar below a figure, and return what makes colours of numbers."""
+    mapper = (LogColorMapper if colours.kind == "log" else LinearColorMapper)(palette=HEAT)
+    form = NumeralTickFormatter(format="0,0[.]0")
+    bar = ColorBar(color_mapper=mapper, formatter=form, orientation="horizontal", height=10, padding=4, margin=0)
+    bar.update(title_text_font_style="normal", title_text_font_size="12px", major_label_text_font_size="12px")
+    plot.add_layout(bar, "below")
+    return mapper
 
 
 def update(plot: figure, former: Drawing, drawing: Drawing) -> bool:
@@ -309,6 +365,12 @@ def _fill(plot: Any, drawing: Drawing) -> None:
         renderer.muted = False
         renderer.data_source.selected.indices = []
         _fill_source(renderer.data_source, mark.data)
+        if mark.name:
+            renderer.name = mark.name
+    if drawing.colours is not None:
+        (bar,) = (one for one in plot.below if isinstance(one, ColorBar))
+        bar.title = plain(drawing.colours.label)
+        bar.color_mapper.update(low=drawing.colours.low, high=drawing.colours.high)
     for item, (name, _) in zip(legend.items, drawing.legend, strict=True):
         item.label = value(short(name))
     legend.ncols = legend_columns(names)

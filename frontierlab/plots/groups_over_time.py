@@ -9,6 +9,7 @@ import pandas as pd
 from frontierlab.filters.expressions import FAILURES
 from frontierlab.filters.groups_over_time import AnswersBy, CachedBy, FailuresBy
 from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.heatmap import Form
 from frontierlab.plots.series import NAMES, Number, group_of, groups_over_time
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import COLOURS, Scale, check_frame, format_number, words_of
@@ -28,7 +29,9 @@ _KINDS = (
 
 
 @as_plot
-def failures_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
+def failures_over_time(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", form: Form = "lines"
+) -> Drawing:
     """Draw the failed queries over time: one line per kind, or one line per server, task, site, Squid or folder.
 
     See `frontierlab.plots` for the parameters.
@@ -40,7 +43,7 @@ def failures_over_time(frame: pd.DataFrame, *, selection: str | None = None, sca
         group = group_of(frame, [choice for choice in get_args(FailuresBy) if choice != "kind"])
         number = Number("failures", axis, "queries", lambda rows, suffix: _of_queries(rows, "failures", suffix))
         title = f"{title}, by {NAMES.get(group, group)}"
-        return groups_over_time(frame, name, group, number, title=title, selection=selection, scale=scale)
+        return groups_over_time(frame, name, group, number, title=title, selection=selection, scale=scale, form=form)
     words = words_of(frame, selection)
     if frame.empty:
         return nothing(title, words)
@@ -56,7 +59,9 @@ def failures_over_time(frame: pd.DataFrame, *, selection: str | None = None, sca
 
 
 @as_plot
-def threads_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
+def threads_over_time(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", form: Form = "lines"
+) -> Drawing:
     """Draw the most simultaneous threads over time, one line per server; hover texts give the mean.
 
     See `frontierlab.plots` for the parameters.
@@ -79,12 +84,15 @@ def threads_over_time(frame: pd.DataFrame, *, selection: str | None = None, scal
         title=title,
         selection=selection,
         scale=scale,
+        form=form,
         needed=["with_initthreads", "mean"],
     )
 
 
 @as_plot
-def bytes_per_answer_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
+def bytes_per_answer_over_time(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", form: Form = "lines"
+) -> Drawing:
     """Draw the mean size of the answers over time, one line per tag of a folder, or per folder.
 
     See `frontierlab.plots` for the parameters.
@@ -106,12 +114,13 @@ def bytes_per_answer_over_time(frame: pd.DataFrame, *, selection: str | None = N
         title=title,
         selection=selection,
         scale=scale,
+        form=form,
         needed=["answers", "bytes"],
     )
 
 
 @as_plot
-def cached_share_over_time(frame: pd.DataFrame, *, selection: str | None = None) -> Drawing:
+def cached_share_over_time(frame: pd.DataFrame, *, selection: str | None = None, form: Form = "lines") -> Drawing:
     """Draw the share of cached queries over time, one line per site, Squid or server.
 
     See `frontierlab.plots` for the parameters.
@@ -132,6 +141,7 @@ def cached_share_over_time(frame: pd.DataFrame, *, selection: str | None = None)
         title=title,
         selection=selection,
         scale="linear",
+        form=form,
         needed=["queries", "cached"],
     )
 

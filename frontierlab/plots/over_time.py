@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.heatmap import Form
 from frontierlab.plots.series import Number, groups_over_time
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, Scale, check_frame, known, words_of
@@ -42,28 +43,32 @@ def bytes_over_time(frame: pd.DataFrame, *, selection: str | None = None, scale:
 
 
 @as_plot
-def long_queries_per_schema(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
+def long_queries_per_schema(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", form: Form = "lines"
+) -> Drawing:
     """Draw the long queries over time, one line per schema.
 
     See `frontierlab.plots` for the parameters.
     """
-    return _long(frame, "long_queries_per_schema", "schema", selection, scale)
+    return _long(frame, "long_queries_per_schema", "schema", selection, scale, form)
 
 
 @as_plot
-def long_queries_per_node(frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto") -> Drawing:
+def long_queries_per_node(
+    frame: pd.DataFrame, *, selection: str | None = None, scale: Scale = "auto", form: Form = "lines"
+) -> Drawing:
     """Draw the long queries over time, one line per folder.
 
     See `frontierlab.plots` for the parameters.
     """
-    return _long(frame, "long_queries_per_node", "folder", selection, scale)
+    return _long(frame, "long_queries_per_node", "folder", selection, scale, form)
 
 
-def _long(frame: pd.DataFrame, name: str, group: str, selection: str | None, scale: Scale) -> Drawing:
+def _long(frame: pd.DataFrame, name: str, group: str, selection: str | None, scale: Scale, form: Form) -> Drawing:
     threshold = f"{frame.attrs.get('threshold_ms', 1000):,} ms"
     title = f"Long queries ({threshold} or more) per {group}"
     number = Number("queries", "long queries in {bin}", "queries")
-    return groups_over_time(frame, name, group, number, title=title, selection=selection, scale=scale)
+    return groups_over_time(frame, name, group, number, title=title, selection=selection, scale=scale, form=form)
 
 
 def _drawn(

@@ -10,6 +10,7 @@ import pandas as pd
 from frontierlab.filters.expressions import GROUPS
 from frontierlab.filters.top import OTHER, unnamed
 from frontierlab.plots.drawing import Drawing, nothing
+from frontierlab.plots.heatmap import MOST, Form, heatmap, is_heatmap
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import COLOURS, Scale, check_frame, task_labels, words_of
 
@@ -64,12 +65,13 @@ def groups_over_time(
     title: str,
     selection: str | None,
     scale: Scale,
+    form: Form,
     needed: Sequence[str] = (),
 ) -> Drawing:
-    """Draw one line per group over time.
+    """Draw one line per group over time, or one row of coloured cells.
 
-    At most 20 groups are drawn, so that each line has a colour and dashes of its own; the words above the figure give
-    the number of those that are not drawn.
+    At most 20 groups have a line, so that each has a colour and dashes of its own, and at most 60 a row; the words
+    above the figure give the number of those that are not drawn.
 
     Parameters
     ----------
@@ -85,6 +87,8 @@ def groups_over_time(
         The title, and the selection in words.
     scale
         The scale of numbers; see `frontierlab.plots.style.is_log`.
+    form
+        Lines or cells; see `frontierlab.plots.heatmap.Form`.
     needed
         Further columns that the texts need.
 
@@ -99,20 +103,23 @@ def groups_over_time(
     drawn = frame.filter(items=[number.column, f"{number.column}_before"])
     if frame.empty or drawn.isna().to_numpy().all():
         return nothing(title, words, number.lacking if len(frame) else "")
-    wide, lines, more = _apart(frame, keys, number)
+    count = int((frame["time"] == frame["time"].iloc[0]).sum())
+    cells = is_heatmap(form, count)
+    wide, lines, more = _apart(frame, keys, number, MOST if cells else _MOST)
     if more:
         called = NAMES.get(group, group)
         words = f"{words}\n{more:,} smaller {called}{'s are' if more != 1 else ' is'} not drawn".strip()
-    return over_time(wide, lines, title=title, words=words, axis=number.axis, unit=number.unit, scale=scale)
+    draw = heatmap if cells else over_time
+    return draw(wide, lines, title=title, words=words, axis=number.axis, unit=number.unit, scale=scale)
 
 
-def _apart(frame: pd.DataFrame, keys: Sequence[str], number: Number) -> tuple[pd.DataFrame, list[Line], int]:
+def _apart(frame: pd.DataFrame, keys: Sequence[str], number: Number, most: int) -> tuple[pd.DataFrame, list[Line], int]:
     """Return a frame with columns for each group, the lines of these columns, and how many groups have none."""
     # every bin has all groups, in the same order
     count = int((frame["time"] == frame["time"].iloc[0]).sum())
     heads = frame.iloc[:count].reset_index(drop=True)
     alone = heads.index[heads["part"] != OTHER]
-    places = heads.index.difference(alone[_MOST:])
+    places = heads.index.difference(alone[most:])
     labels = _labels(heads, keys)
     columns: dict[str, Any] = {"time": frame["time"].iloc[::count].array}
     lines = []

@@ -12,7 +12,7 @@ import pandas as pd
 from frontierlab.plots.drawing import Axis, Drawing, Mark
 from frontierlab.plots.style import FLOOR, Scale, drawn, format_number, is_log
 
-__all__ = ["Line", "over_time", "stepped"]
+__all__ = ["Line", "bins_of", "over_time", "stepped", "texts_of"]
 
 _HEIGHT = 360  # pixels
 _ROOM = 0.05  # above the highest value, as a part of the axis
@@ -36,11 +36,7 @@ def over_time(
     A box select marks a range of time (event ``SelectionGeometry``; its limits are milliseconds
     from the epoch, UTC), and shows the range above the figure.
     """
-    frame = frame.assign(time=pd.to_datetime(frame["time"], utc=True).dt.as_unit("ms"))
-    frame = frame.sort_values("time", ignore_index=True)
-    left = frame["time"].astype("int64").to_numpy() / 1
-    seconds = frame.attrs.get("bin_seconds") or (float(left[1] - left[0]) / 1000 if len(left) > 1 else 300)
-    right = left + 1000 * seconds
+    frame, left, right, seconds = bins_of(frame)
     texts = {
         "from": frame["time"].dt.strftime("%Y-%m-%d %H:%M:%S").tolist(),
         "to": (frame["time"] + pd.Timedelta(seconds=seconds)).dt.strftime("%Y-%m-%d %H:%M:%S UTC").tolist(),
@@ -59,6 +55,17 @@ def over_time(
         axis=axis.format(bin=f"{seconds:g} s"),
         brush=True,
     )
+
+
+def bins_of(frame: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray[Any, Any], np.ndarray[Any, Any], float]:
+    """Return the bins in order, their ends (ms from the epoch, UTC), and their width in seconds."""
+    attrs = frame.attrs
+    frame = frame.assign(time=pd.to_datetime(frame["time"], utc=True).dt.as_unit("ms"))
+    frame = frame.sort_values("time", ignore_index=True)
+    frame.attrs = attrs
+    left = frame["time"].astype("int64").to_numpy() / 1
+    seconds = attrs.get("bin_seconds") or (float(left[1] - left[0]) / 1000 if len(left) > 1 else 300)
+    return frame, left, left + 1000 * seconds, seconds
 
 
 def stepped(
@@ -117,7 +124,7 @@ def stepped(
     floor = _floor(frame[columns]) if log else 0.0
     bins: dict[str, Any] = {**texts, "left": left, "right": right, "top": tops, "bottom": np.full(len(left), floor)}
     for line in lines:
-        bins[f"{line.column}_text"] = _texts(frame, line.column, unit)
+        bins[f"{line.column}_text"] = texts_of(frame, line.column, unit)
     look = {"left": "left", "right": "right", "top": "top", "bottom": "bottom", "alpha": 0, "hover_alpha": 0.1}
     label = f"{axis} (logarithmic{', from zero' if floor == FLOOR else ''})" if log else axis
     y = Axis(label, floor, _end(float(highest.max()), floor), kind="log" if log else "linear", form="0,0[.]0")
@@ -158,7 +165,8 @@ def _step(edges: np.ndarray[Any, Any], counts: pd.Series[Any], line: Line, log: 
     return Mark("step", {"x": x, "y": y}, look, {"line_alpha": 0.1})
 
 
-def _texts(frame: pd.DataFrame, column: str, unit: str) -> list[str]:
+def texts_of(frame: pd.DataFrame, column: str, unit: str) -> list[str]:
+    """Return the hover texts of a column: its own if it has some, else its numbers with the unit; then those before."""
     now, then = (_formatted(frame, f"{column}{suffix}", unit) for suffix in ("", "_before"))
     return [f"{text}; before {before}" for text, before in zip(now, then, strict=True)] if then else now
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 from bokeh.models import LogScale, Quad, Step
-from bokeh.models.annotations import Label, Legend, Title
+from bokeh.models.annotations import ColorBar, Label, Legend, Title
 
 from frontierlab import filters, plots
+from frontierlab.errors import InvalidRequestError
+from frontierlab.plots.drawing import make, update
 from frontierlab.storage.store import Dataset
 from tests.support.logs import START, make_dataset
 
@@ -114,3 +117,84 @@ def test_a_frame_that_was_stored_is_drawn_alike(tmp_path: Path, by: Any) -> None
     found, wanted = (plots.failures_over_time(one) for one in (again, frame))
     assert steps(found) == steps(wanted)
     assert legend(found) == legend(wanted)
+
+
+def cells(drawing: Any) -> dict[str, dict[tuple[float, float], float]]:
+    """The numbers of a heat map: by name of the row, by the bin's ends."""
+    return {
+        mark.name: {
+            (left, right): number
+            for left, right, number in zip(mark.data["left"], mark.data["right"], mark.data["value"], strict=True)
+        }
+        for mark in drawing.marks
+    }
+
+
+def many(folder: Path) -> Dataset:
+    """Long queries of 12 schemas, some without a name, over an hour."""
+    rows: list[dict[str, Any]] = [
+        {"schema": f"S{n:02}", "querytime": 1000, "time": START + BIN * (k % 12) + k}
+        for n in range(12)
+        for k in range(3 * n + 1)
+    ]
+    return dataset(folder, *rows, *({"schema": None, "querytime": 1000} for _ in range(2)))
+
+
+def test_a_heat_map_has_every_number_of_the_frame_in_its_place(tmp_path: Path) -> None:
+    frame = filters.long_queries_per_schema(many(tmp_path), top=9)
+    drawing = plots.long_queries_per_schema.drawing(frame, form="heatmap")
+    shown = frame[frame["queries"] > 0]
+    expected: dict[str, dict[tuple[float, float], float]] = {}
+    for row in shown.to_dict("records"):
+        name = {"other": f"({row['groups']} others)", "missing": "(none named)"}.get(row["part"], row["schema"])
+        left = row["time"].timestamp() * 1000
+        expected.setdefault(name, {})[left, left + BIN] = row["queries"]
+    assert cells(drawing) == expected
+    assert [*drawing.y.names.values()][-2:] == ["(3 others)", "(none named)"]  # each named group stays what it is
+    assert [mark.data["top"][0] for mark in drawing.marks] == [n - 0.46 for n in range(11)]
+    assert (drawing.y.start, drawing.y.end) == (10.5, -0.5)  # the largest at the top
+    assert drawing.colours is not None
+    assert (drawing.colours.high, drawing.colours.label) == (
+        shown["queries"].max(),
+        "long queries in 300 s; blank: none",
+    )
+    assert drawing.marks[0].data["text"][0] == f"{shown['queries'].iloc[0]} queries"
+    assert (drawing.x.label, drawing.brush) == ("time (UTC)", True)
+
+
+def test_a_heat_map_is_drawn_if_there_are_many_groups_or_if_it_is_chosen(tmp_path: Path) -> None:
+    asked = many(tmp_path)
+    for top, form, expected in ((3, "auto", False), (9, "auto", True), (9, "lines", False), (3, "heatmap", True)):
+        frame = filters.long_queries_per_schema(asked, top=top)
+        drawing = plots.long_queries_per_schema.drawing(frame, form=form)
+        assert (drawing.colours is not None) is expected
+    with pytest.raises(InvalidRequestError, match="form='dots': give lines, heatmap or auto"):
+        plots.long_queries_per_schema(frame, form="dots")
+
+
+def test_a_heat_map_of_shares_shows_zero_and_leaves_out_bins_without_queries(tmp_path: Path) -> None:
+    rows = [
+        {"frontierserver": "one", "cached": False},
+        {"frontierserver": "one", "cached": True, "time": START + 2 * BIN},
+    ]
+    frame = filters.cached_share_over_time(dataset(tmp_path, *rows), by="server")
+    drawing = plots.cached_share_over_time.drawing(frame, form="heatmap")
+    assert cells(drawing) == {"one": {(START, START + BIN): 0.0, (START + 2 * BIN, START + 3 * BIN): 100.0}}
+    assert drawing.colours is not None
+    assert (drawing.colours.low, drawing.colours.high) == (0, 100)
+
+
+def test_a_heat_map_that_is_updated_equals_a_new_one(tmp_path: Path) -> None:
+    asked = many(tmp_path)
+    former, latter = (
+        plots.long_queries_per_schema.drawing(
+            filters.long_queries_per_schema(asked, top=9, threshold_ms=ms), form="heatmap"
+        )
+        for ms in (1000, 900)
+    )
+    plot = make(former)
+    hours: Any = replace(latter, colours=latter.colours._replace(high=99.0) if latter.colours else None)
+    assert update(plot, former, hours)
+    (bar,) = plot.select(ColorBar)
+    assert (bar.color_mapper.high, bar.title) == (99.0, "long queries in 300 s; blank: none")
+    assert {one.name for one in plot.renderers} >= {"S11", "(3 others)", "(none named)"}

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from bokeh.document import Document
+from bokeh.models import ColorBar
 from frontierlab_widgets import ExplorePanel, explore_work, work_mixin
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.explore_work import TABS
@@ -17,7 +18,7 @@ from ipywidgets.embed import embed_data
 
 import frontierlab as fl
 from frontierlab import Selection, plots
-from frontierlab.plots.drawing import make
+from frontierlab.plots.drawing import HEAT_IN_THE_DARK, make
 from tests.support.logs import START, make_dataset
 from tests.widgets.test_panels_data import button
 
@@ -271,3 +272,34 @@ def test_what_a_frame_lacks_is_told_once_and_with_its_numbers(tmp_path, monkeypa
     panel.selection = CONDITIONS  # all of these are there
     assert panel.wait(LONG)
     assert panel.error == panel._notes.value == ""
+
+
+def test_many_series_become_a_heat_map_without_another_question(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = [
+        {"schema": f"S{n:02}", "querytime": 1_500, "time": START + 60_000 * k} for n in range(12) for k in range(n + 1)
+    ]
+    make_dataset(tmp_path / "datasets" / "day", rows)
+    name = "long_queries_per_schema"
+    monkeypatch.setitem(TABS, TAB, (name,))
+    panel = ExplorePanel(fl.Settings(data_dir=tmp_path), dataset="day", tab=TAB)
+    assert panel.wait(LONG)
+    assert (panel.error, panel._drawings[name].colours is not None) == ("", True)
+    (figure,) = figures(panel)
+    assert {mark.name for mark in panel._drawings[name].marks} == {*(f"S{n:02}" for n in range(2, 12)), "(2 others)"}
+    monkeypatch.setattr(panel, "draw", lambda: pytest.fail("nothing is asked again"))
+    panel.form = "lines"
+    assert panel._drawings[name].colours is None
+    assert 'form="lines"' in panel.code()
+    assert figures(panel)[0] is not figure
+    panel.form = "heatmap"
+    panel.dark = True
+    (figure,) = figures(panel)
+    (bar,) = figure.select(ColorBar)
+    assert (bar.color_mapper.palette, bar.title_text_color) == (HEAT_IN_THE_DARK, "#dddddd")
+    monkeypatch.setattr(panel, "draw", lambda: None)
+    width = 1_000 * panel.frames[name].attrs["bin_seconds"]
+    panel.brush(START + 0.4 * width, START + 2.6 * width)  # as the box select of the heat map gives it
+    first, last = (round(ms / width) for ms in (START + 0.4 * width, START + 2.6 * width))
+    assert (panel.selection.since, panel.selection.until) == tuple(
+        pd.Timestamp(width * n, unit="ms", tz="UTC") for n in (first, last)
+    )

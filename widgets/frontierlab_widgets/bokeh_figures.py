@@ -17,11 +17,11 @@ from bokeh.core.json_encoder import serialize_json
 from bokeh.core.serialization import Serializer, UnknownReferenceError
 from bokeh.document import Document
 from bokeh.layouts import column
-from bokeh.models import Axis, CrosshairTool, Grid, LayoutDOM, Plot, Text
+from bokeh.models import Axis, ContinuousColorMapper, CrosshairTool, Grid, LayoutDOM, Plot, Text
 from bokeh.models.annotations import ColorBar, Label, Legend, Title
 from jupyter_bokeh import BokehModel
 
-from frontierlab.plots.drawing import Drawing, make, share_time, update
+from frontierlab.plots.drawing import HEAT_IN_THE_DARK, Drawing, make, share_time, update
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 
 __all__ = ["BokehFigures", "darken"]
@@ -291,6 +291,8 @@ def darken(page: Any) -> None:
                 model.minor_tick_line_color = _LINE
         elif isinstance(model, Grid):
             model.grid_line_alpha = 0.2
+        elif isinstance(model, ContinuousColorMapper):
+            model.palette = HEAT_IN_THE_DARK
         elif isinstance(model, Title | Label | Text):
             model.text_color = _LIGHT
         elif isinstance(model, Legend):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import tempfile
 from functools import partial
 from html import escape
@@ -11,7 +12,7 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
-from frontierlab import filters
+from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.chosen_datasets import code_of, file_stem
@@ -32,7 +33,12 @@ from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.formatting import notes
 from frontierlab_widgets.panel import row
 
-__all__ = ["ExploreExports"]
+__all__ = ["FORMS", "ExploreExports"]
+
+FORMS = {"as is legible": "auto", "lines": "lines", "a heat map": "heatmap"}
+"""How plots draw a series a group over time, by label; see `frontierlab.plots`."""
+
+_FORMED = frozenset(name for name in TABS[ALL] if "form" in inspect.signature(getattr(plots, name)).parameters)
 
 
 class ExploreExports(FiguresPanel):
@@ -44,6 +50,8 @@ class ExploreExports(FiguresPanel):
         What the plots are compared with; see `ExplorePanel`.
     plot : str
         The plot whose numbers, SQL and code can be shown.
+    form : str
+        How plots draw a series a group over time: ``lines``, ``heatmap``, or ``auto`` (a heat map if there are many).
     below : str
         What is shown of that plot: Numbers, SQL or Code; empty for nothing.
     frames : dict
@@ -52,6 +60,7 @@ class ExploreExports(FiguresPanel):
 
     compare = traitlets.Unicode().tag(saved=True)
     plot = traitlets.Enum([*TABS[ALL]], TABS[ALL][0]).tag(saved=True)
+    form = traitlets.Enum([*FORMS.values()], "auto").tag(saved=True)
     below = traitlets.Enum(["", "Numbers", "SQL", "Code"], "")
     frames = traitlets.Dict()
 
@@ -60,6 +69,11 @@ class ExploreExports(FiguresPanel):
         choice = widgets.Dropdown(
             description="plot", options=[(title_of(name), name) for name in TABS[ALL]], style=_STYLE
         )
+        labels = {form: label for label, form in FORMS.items()}
+        series = widgets.Dropdown(
+            description="series as", options=[*FORMS], style=_STYLE, layout=widgets.Layout(width="190px")
+        )
+        forms = self.bind("form", series, read=FORMS.__getitem__, show=labels.__getitem__)
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         self._download = Download()
         self._code = CodeBox()
@@ -70,8 +84,8 @@ class ExploreExports(FiguresPanel):
         for name, action in of_figures.items():
             self.click(buttons[name], self.fresh(action), uses=CHOICES, when=self.has_figures)
         self.click(buttons["HTML report"], self.report, always=False, uses=CHOICES)
-        self.on(self._show_below, "below", "plot", "frames", "stale")
-        return [row(self.bind("plot", choice), *buttons.values()), self._below, self._download]
+        self.on(self._show_below, "below", "plot", "frames", "stale", "form")
+        return [row(self.bind("plot", choice), forms, *buttons.values()), self._below, self._download]
 
     def sql(self) -> str:
         """Return the SQL of the chosen plot, with the values of its parameters."""
@@ -88,9 +102,13 @@ class ExploreExports(FiguresPanel):
             call("logs = fl.open_logs", logs, settings=Expression("settings")),
             f"selection = fl.{self.selection!r}",
             call(f"frame = fl.filters.{self.plot}", Expression("logs"), Expression("selection"), **keywords),
-            call(f"fl.plots.{self.plot}", Expression("frame")),
+            call(f"fl.plots.{self.plot}", Expression("frame"), **self.form_of(self.plot)),
         ]
         return "\n".join(lines)
+
+    def form_of(self, plot: str) -> dict[str, str]:
+        """Return the argument of a plot that chooses between lines and a heat map; none if it has no such choice."""
+        return {"form": self.form} if plot in _FORMED else {}
 
     def export(self, kind: str) -> None:
         """Download the numbers of the chosen plot as ``csv`` or ``parquet``."""

@@ -58,6 +58,8 @@ class ExplorePanel(ExploreExports):
         The selected queries.
     tab : str
         The open tab: one of the chapters of a report, or all plots.
+    form : str
+        See `ExploreExports`.
     compare : str
         What the plots are compared with: empty for nothing, ``previous``, ``-7d`` or another window that filters
         accept, or ``dataset:`` and another dataset or period.
@@ -104,6 +106,7 @@ class ExplorePanel(ExploreExports):
         self.on(self._picker.forget, "dataset")
         self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
         self.on(self._darken, "dark")
+        self.on(self._reform, "form")
         self._undo.disabled = True
         return [
             self._datasets,
@@ -244,7 +247,7 @@ class ExplorePanel(ExploreExports):
         """Show the figure of a frame; the figures of the tab that are still to come are grey."""
         if self._coming is not part.origin:
             self._coming, self._drawings = part.origin, {}
-        self._drawings[part.name] = getattr(plots, part.name).drawing(part.frame)
+        self._drawings[part.name] = self._drawing(part.name, part.frame)
         self._drawn = tab
         self._show_figures(self.names_of(tab))
         self.check_origin()
@@ -287,6 +290,19 @@ class ExplorePanel(ExploreExports):
         wanted = {name: self._drawings.get(name) for name in names or self.frames}
         self._figures.draw(wanted, dark=self.dark, prepare=self._let_brush)
         self._show_tab()
+
+    def _drawing(self, name: str, frame: Any) -> Drawing:
+        drawing: Drawing = getattr(plots, name).drawing(frame, **self.form_of(name))
+        return drawing
+
+    def _reform(self) -> None:
+        """Draw the frames that are there in the chosen form; nothing is asked again, unless some are still to come."""
+        if self._coming is not None:
+            self.draw()
+            return
+        self._drawings = {name: self._drawing(name, frame) for name, frame in self.frames.items()}
+        self._show_figures()
+        self._figures.refresh()
 
     def _darken(self) -> None:
         self._show_figures([*self._drawings])
