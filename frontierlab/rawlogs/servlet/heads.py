@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from frontierlab.rawlogs.servlet.messages import Kind
 from frontierlab.rawlogs.servlet.texts import PADDING, lengths, numbers, windows
 
-__all__ = ["HEAD", "Heads", "first_time", "is_logback", "numbers_in", "read_heads"]
+__all__ = ["HEAD", "Heads", "first_time", "is_logback", "numbers_in", "past_place", "read_heads"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -70,7 +70,7 @@ class Heads:
 
 
 def read_heads(view: Bytes, begin: Integers, feeds: Integers) -> Heads:
-    """Read the heads of lines: ``<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> <id> [<File.java> +<line> ]``."""
+    """Read the heads of lines: ``<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> <id> ``."""
     count = len(begin)
     name = lengths(view, begin, _NAME)
     at = np.minimum(begin + name + 1, len(view) - PADDING)
@@ -95,7 +95,7 @@ def read_heads(view: Bytes, begin: Integers, feeds: Integers) -> Heads:
     after = zone_at + zone + 7
     request, message, is_id = _ids(view, np.minimum(after, len(view) - PADDING))
     fine &= real & is_id & (message <= feeds[rows]) & (np.abs(offset) < 24 * 60)
-    message = np.minimum(_past_place(view, message, feeds[rows]), feeds[rows])
+    message = np.minimum(message, feeds[rows])
     found[rows] = fine
 
     def whole(values: Integers) -> Integers:
@@ -145,12 +145,15 @@ def _ids(view: Bytes, at: Integers) -> tuple[Integers, Integers, Mask]:
     return np.where(is_request, number, -1), message, known
 
 
-def _past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
-    """Return where messages begin behind ``<File.java> +<line> ``, which high verbosity prints."""
+def past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
+    """Return where messages begin behind ``<File.java> +<line> ``, which high verbosity prints.
+
+    Names of Java's files begin with a capital letter.
+    """
     message = np.minimum(message, len(view) - PADDING)
     word = lengths(view, message, 60)
     end = message + word
-    java = word > 5
+    java = (word > 5) & (view[message] >= ord("A")) & (view[message] <= ord("Z"))
     for back, sign in enumerate(reversed(b".java")):
         java &= view[np.maximum(end - 1 - back, 0)] == sign
     java &= view[np.minimum(end + 1, len(view) - 1)] == ord("+")
@@ -163,7 +166,7 @@ def _past_place(view: Bytes, message: Integers, feeds: Integers) -> Integers:
     behind += view[np.minimum(behind, len(view) - 1)] == 32
     moved = message.copy()
     moved[rows[good]] = behind[good]
-    return moved
+    return np.minimum(moved, feeds)
 
 
 def numbers_in(view: Bytes, message: Integers, kind: Integers) -> tuple[Integers, Integers]:

@@ -207,7 +207,7 @@ class Grouper:
                 new.texts_of(np.array([k]))[0].as_py().rpartition(b" ")[2].decode("ascii", "backslashreplace")
             )
             self._unnamed += 1
-        if self._unnamed and self._scanner.servers.names[number] != NOT_SET:
+        if self._unnamed and self._scanner.servers[number] != NOT_SET:
             self._unnamed -= 1
             self.versions[number] = self._version
             if server.started:

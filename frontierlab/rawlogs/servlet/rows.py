@@ -135,7 +135,7 @@ class RowMaker:
         told = {name: column.take(pa.array(which, mask=~begun)) for name, column in starts.items()}
         first = table.requests.first[:-1][row_of]
         messages = table.requests.messages
-        servers, zones = self._scanner.servers.names, self._scanner.zones.names
+        servers, zones = self._scanner.servers, self._scanner.zones
         files = [str(file) for file in self._scanner.files]
         server = _named(servers, messages.server[first])
         stopped = table.has(Kind.STOP)[row_of]

@@ -8,18 +8,19 @@ expressions does the same ten times more slowly.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
-from frontierlab.rawlogs.servlet.heads import Heads, is_logback, numbers_in, read_heads
-from frontierlab.rawlogs.servlet.messages import PREFIXES, WITH_TEXT, WITH_TRACE, Kind, Messages, kind_of
-from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, distinct, windows
+from frontierlab.rawlogs.servlet.heads import is_logback, numbers_in
+from frontierlab.rawlogs.servlet.kinds import KindReader
+from frontierlab.rawlogs.servlet.layouts import HeadReader
+from frontierlab.rawlogs.servlet.messages import WITH_TEXT, WITH_TRACE, Kind, Messages
+from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, windows
 
 __all__ = ["NOT_SET", "Scanner"]
 
@@ -27,11 +28,6 @@ Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 Mask = NDArray[np.bool_]
 
-_HEADS = (8, 12, 24, 64)  # bytes by which messages are told apart: if few do not tell, more
-_LONGER = {width: {prefix[:width] for prefix, _ in PREFIXES if len(prefix) > width} for width in _HEADS}
-_UNCLEAR = -1
-_REMEMBERED = 100_000  # beginnings of messages
-_TAIL = PADDING
 _OPEN = 4 * 2**20  # a longer message is cut
 _TRACED = np.zeros(64, bool)
 _TRACED[list(WITH_TRACE)] = True
@@ -39,29 +35,6 @@ _TOLD = np.zeros(64, bool)
 _TOLD[list(WITH_TEXT)] = True
 NOT_SET = "not_set"
 """The server's name in lines before the servlet has read it."""
-
-
-class _Names:
-    """Numbers for names that are bytes in a block."""
-
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        self.names: list[str] = [*names]
-        self._numbers: dict[bytes, int] = {name.encode(): number for number, name in enumerate(self.names)}
-
-    def number(self, name: bytes) -> int:
-        found = self._numbers.get(name)
-        if found is None:
-            found = self._numbers[name] = len(self.names)
-            self.names.append(name.decode("utf-8", "backslashreplace"))
-        return found
-
-    def of(self, data: Bytes, begin: Integers, length: Integers) -> Integers:
-        """Return the numbers of many names; equal ones are looked up once."""
-        if not len(begin):
-            return np.zeros(0, np.int64)
-        codes, examples = distinct(data, begin, length)
-        known = [self.number(data[begin[k] : begin[k] + length[k]].tobytes()) for k in examples.tolist()]
-        return np.array(known, np.int64)[codes]
 
 
 class Scanner:
@@ -75,20 +48,29 @@ class Scanner:
 
     def __init__(self, aside: SetAside) -> None:
         self.counts = LineCounts()
-        self.servers, self.zones = _Names(), _Names()
         self.files: list[Path] = []
+        self._heads, self._kinds = HeadReader(), KindReader()
         self._aside = aside
-        self._kinds: dict[tuple[int, bytes], int] = {}
         self._rest: tuple[bytes, int] = (b"", 0)  # the last message of the block before, and its line
         self._open: Kind | None = None  # the kind of a message at the end of a file that goes on in the next one
+
+    @property
+    def servers(self) -> Sequence[str]:
+        """The names of servers, by their numbers."""
+        return self._heads.servers.names
+
+    @property
+    def zones(self) -> Sequence[str]:
+        """The names of time zones, by their numbers."""
+        return self._heads.zones.names
 
     def state(self) -> dict[str, Any]:
         """Return what `restore` needs to go on in another process, as a plain dict for JSON."""
         rest, line = self._rest
         return {
             "counts": self.counts.as_record(),
-            "servers": self.servers.names,
-            "zones": self.zones.names,
+            "servers": self.servers,
+            "zones": self.zones,
             "files": [str(file) for file in self.files],
             "rest": [rest.decode("latin-1"), line],
             "open": self._open,
@@ -98,7 +80,7 @@ class Scanner:
         """Go on where another scanner was when it gave this state."""
         counts = state["counts"]
         self.counts = LineCounts(**counts | {"set_aside": Counter(counts["set_aside"])})
-        self.servers, self.zones = _Names(state["servers"]), _Names(state["zones"])
+        self._heads = HeadReader(state["servers"], state["zones"])
         self.files = [Path(file) for file in state["files"]]
         self._rest = (state["rest"][0].encode("latin-1"), state["rest"][1])
         self._open = None if state["open"] is None else Kind(state["open"])
@@ -117,108 +99,83 @@ class Scanner:
             self.files.append(block.file)
             self._rest = (b"", 0)
         rest, line = self._rest
-        data, first = rest + block.data, line if rest else block.first
-        if not data:
+        data = b"".join((rest, block.data, bytes(PADDING)))
+        if len(data) == PADDING:
             return Messages.empty()
-        return self._scan(data, first, block.cut, last=last)
+        return self._scan(np.frombuffer(data, np.uint8), line if rest else block.first, block.cut, last=last)
 
-    def _scan(self, data: bytes, first: int, cut: tuple[int, ...], *, last: bool) -> Messages:
-        view = np.frombuffer(data + bytes(_TAIL), np.uint8)
-        feeds = np.flatnonzero(view[: len(data)] == 10)
+    def _scan(self, view: Bytes, first: int, cut: tuple[int, ...], *, last: bool) -> Messages:
+        size = len(view) - PADDING
+        feeds = np.flatnonzero(view[:size] == 10)
         begin = np.concatenate([[0], feeds[:-1] + 1]).astype(np.int64)
-        heads = read_heads(view, begin, feeds)
+        heads = self._heads.read(view, begin, feeds)
         own = np.flatnonzero(heads.found)
         if cut:
             own = own[~np.isin(own + first, cut)]
-        ends = _message_ends(own, len(begin))
         self._rest = (b"", 0)
-        if not last and len(own) and len(data) - begin[own[-1]] < _OPEN:
+        if not last and len(own) and size - begin[own[-1]] < _OPEN:
             here = int(own[-1])  # the last message may go on in the next block
-            self._rest = (data[begin[here] :], first + here)
-            own, ends, begin, feeds = own[:-1], ends[:-1], begin[:here], feeds[:here]
+            self._rest = (view[begin[here] : size].tobytes(), first + here)
+            own, begin, feeds = own[:-1], begin[:here], feeds[:here]
         heads = heads.take(own)
-        messages = self._messages(view, begin, feeds, heads, own, first)
-        self._account(data, view, messages, heads.message, own, ends, begin, feeds, first, cut, last=last)
-        return messages
-
-    def _messages(
-        self, view: Bytes, begin: Integers, feeds: Integers, heads: Heads, own: Integers, first: int
-    ) -> Messages:
-        kind = self._kinds_of(view, heads.message, feeds[own])
+        kind, at = self._kinds.read(view, heads.message, feeds[own])
         kind[(heads.request < 0) & (kind != Kind.INITIALIZING)] = Kind.SERVER
-        numbers = numbers_in(view, heads.message, kind)
-        return Messages(
+        upto = self._account(view, kind, own, begin, feeds, first, cut, last=last)
+        told = np.flatnonzero(_TOLD[kind])
+        text = np.zeros(len(own), np.int64)
+        text[told] = np.arange(1, len(told) + 1)
+        numbers = numbers_in(view, at, kind)
+        messages = Messages(
             place=self.counts.lines + own,
             file=np.full(len(own), len(self.files) - 1, np.int64),
             line=first + own,
-            server=self.servers.of(view, begin[own], heads.name),
+            server=heads.server,
             request=heads.request,
             time=heads.time,
             offset=heads.offset,
-            zone=self.zones.of(view, heads.zone_at, heads.zone),
+            zone=heads.zone,
             kind=kind,
             first=numbers[0],
             second=numbers[1],
-            text=np.arange(len(own)),
-            texts=pa.array([], pa.large_binary()),
+            text=text,
+            texts=cut_out(view, np.append(0, at[told]), np.append(0, feeds[upto[told] - 1])),
         )
-
-    def _kinds_of(self, view: Bytes, at: Integers, feeds: Integers) -> Integers:
-        """Return the kinds of messages. Their first bytes tell most apart; equal ones are looked up once."""
-        kinds = np.full(len(at), _UNCLEAR, np.int64)
-        for width in _HEADS:
-            rows = np.flatnonzero(kinds == _UNCLEAR)
-            if not len(rows):
-                break
-            length = np.minimum(feeds[rows] - at[rows], width)
-            codes, examples = distinct(view, at[rows], length)
-            heads = [view[at[rows[k]] : at[rows[k]] + length[k]].tobytes() for k in examples.tolist()]
-            kinds[rows] = np.array([self._kind_of_head(head, width) for head in heads], np.int64)[codes]
-        return kinds
-
-    def _kind_of_head(self, head: bytes, width: int) -> int:
-        """Return the kind of messages that begin so; `_UNCLEAR` if a longer beginning can tell them apart."""
-        kind = self._kinds.get((width, head))
-        if kind is None:
-            kind = _UNCLEAR if head in _LONGER[width] else int(kind_of(head))
-            if len(self._kinds) < _REMEMBERED:
-                self._kinds[width, head] = kind
-        return kind
+        self.counts.lines += len(begin)
+        return messages
 
     def _account(
         self,
-        data: bytes,
         view: Bytes,
-        messages: Messages,
-        at: Integers,
+        kind: Integers,
         own: Integers,
-        ends: Integers,
         begin: Integers,
         feeds: Integers,
         first: int,
         cut: tuple[int, ...],
         *,
         last: bool,
-    ) -> None:
-        """Give further lines to their messages, set the others aside, and keep the texts that are read."""
+    ) -> Integers:
+        """Give further lines to their messages, and set the others aside; return the line behind each message."""
         total = len(begin)
+        self.counts.used += len(own)
+        upto = own + 1
+        if len(own) == total and not last:
+            self._open = None
+            return upto
+        ends = np.append(own[1:], total)[: len(own)]
         empty = np.flatnonzero(begin == feeds)
         closed = np.flatnonzero((feeds > begin) & (view[feeds - 1] == ord("]")))
-        upto = own + 1  # the line behind the last one of each message
-        followed = _TRACED[messages.kind] & (ends > own + 1)
+        followed = _TRACED[kind] & (ends > own + 1)
         has_trace = view[np.maximum(feeds[own] - 1, 0)] == ord(":")
         traced = np.flatnonzero(followed & has_trace)
         upto[traced] = _through(empty, own[traced] + 1, ends[traced])
         told = np.flatnonzero(followed & ~has_trace)  # a text of Oracle, which can have lines of its own
         upto[told] = _before(np.flatnonzero(~_goes_on(view, begin)), own[told] + 1, ends[told]) if len(told) else 0
-        lines = np.flatnonzero((messages.kind == Kind.SQL) & (ends > own + 1))
+        lines = np.flatnonzero((kind == Kind.SQL) & (ends > own + 1))
         lines = lines[view[feeds[own[lines]] - 1] != ord("]")]
         upto[lines] = _through(closed, own[lines] + 1, ends[lines])
-        if len(own):
-            messages.texts = cut_out(view, at, np.where(_TOLD[messages.kind], feeds[upto - 1], at))
-        goes_on = self._continued(own, empty, closed, total)
         outside = np.ones(total, bool)
-        outside[:goes_on] = False
+        outside[: self._continued(own, empty, closed, total)] = False
         steps = np.zeros(total + 1, np.int64)
         np.add.at(steps, own, 1)
         np.add.at(steps, upto, -1)
@@ -228,18 +185,15 @@ class Scanner:
         outside[logback] = False
         if cut:
             outside[[number - first for number in cut if 0 <= number - first < total]] = True
-        self._set_aside(data, np.flatnonzero(outside), begin, feeds, first, cut)
+        self._set_aside(view, np.flatnonzero(outside), begin, feeds, first, cut)
         self._open = None
         if last and len(own) and upto[-1] == total:
-            ended = view[feeds[-1] - 1] == ord("]") if messages.kind[-1] == Kind.SQL else begin[-1] == feeds[-1]
-            opens = messages.kind[-1] == Kind.SQL or (_TRACED[messages.kind[-1]] and has_trace[-1])
-            if opens and not ended:
-                self._open = Kind(int(messages.kind[-1]))
-        aside = int(outside.sum())
-        self.counts.lines += total
-        used = len(own) + len(logback)
-        self.counts.used += used
-        self.counts.continuations += total - used - aside
+            ended = view[feeds[-1] - 1] == ord("]") if kind[-1] == Kind.SQL else begin[-1] == feeds[-1]
+            if (kind[-1] == Kind.SQL or (_TRACED[kind[-1]] and has_trace[-1])) and not ended:
+                self._open = Kind(int(kind[-1]))
+        self.counts.used += len(logback)
+        self.counts.continuations += total - len(own) - len(logback) - int(outside.sum())
+        return upto
 
     def _continued(self, own: Integers, empty: Integers, closed: Integers, total: int) -> int:
         """Return how many lines at the beginning belong to the last message of the file before."""
@@ -250,7 +204,7 @@ class Scanner:
         return int(_through(ends, np.array([0]), before)[0])
 
     def _set_aside(
-        self, data: bytes, outside: Integers, begin: Integers, feeds: Integers, first: int, cut: tuple[int, ...]
+        self, view: Bytes, outside: Integers, begin: Integers, feeds: Integers, first: int, cut: tuple[int, ...]
     ) -> None:
         reasons = {number - first: "longer than 4 MiB" for number in cut}
         plain = "not a line of a servlet"
@@ -262,13 +216,8 @@ class Scanner:
                     self._aside.count(name, rest.count(name))
                     self.counts.set_aside[name] += rest.count(name)
                 return
-            self._aside.add(reason, self.files[-1], first + k, data[begin[k] : min(feeds[k], begin[k] + 2_000)])
+            self._aside.add(reason, self.files[-1], first + k, view[begin[k] : min(feeds[k], begin[k] + 2_000)].tobytes())
             self.counts.set_aside[reason] += 1
-
-
-def _message_ends(own: Integers, total: int) -> Integers:
-    """Return for each line that begins a message the next such line, or the end."""
-    return np.concatenate([own[1:], [total]]).astype(np.int64) if len(own) else own
 
 
 def _before(ends: Integers, begin: Integers, before: Integers) -> Integers:

@@ -9,12 +9,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["PADDING", "Texts", "cut_out", "distinct", "lengths", "numbers", "windows"]
+__all__ = ["PADDING", "Texts", "cut_out", "distinct", "leading_digits", "lengths", "numbers", "spread", "windows", "words"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
 
+Words = NDArray[np.uint64]
+
 _DIGITS = 20  # 19 digits can be a number of int64
+_TENS = np.array([10**digits for digits in range(9)], np.uint64)
+_LOW, _HIGH, _SIX = (np.uint64(byte * 0x0101010101010101) for byte in (0x0F, 0xF0, 0x06))
 PADDING = 112
 """Bytes behind the end of the texts that windows may reach."""
 
@@ -97,16 +101,40 @@ def lengths(view: Bytes, at: Integers, most: int) -> Integers:
     return length
 
 
+def words(view: Bytes, at: Integers) -> Words:
+    """Return the eight bytes from each place on as one number, whose lowest byte is the first one."""
+    items: Words = np.ndarray(len(view) - 7, "<u8", view, strides=(1,))
+    return items[np.minimum(at, len(view) - 8)]
+
+
+def leading_digits(word: Words) -> tuple[Words, Integers]:
+    """Return the numbers with which words begin, and how many digits each has, at most 8."""
+    digits = word ^ np.uint64(0x3030303030303030)
+    others = (digits | ((digits & _LOW) + _SIX)) & _HIGH  # bits only in bytes that are no digits
+    lowest = others & (~others + np.uint64(1))
+    count = (np.frexp(lowest.astype(np.float64))[1].astype(np.int64) - 1) >> 3
+    count[lowest == 0] = 8
+    # the first digit becomes the lowest byte after zeros; then pairs, fours and all eight are put together
+    value = digits << ((8 - count) * 8).astype(np.uint64)
+    value = value * np.uint64(10) + (value >> np.uint64(8))
+    pairs = np.uint64(0x000000FF000000FF)
+    low = (value & pairs) * np.uint64(100 + (1_000_000 << 32))
+    high = ((value >> np.uint64(16)) & pairs) * np.uint64(1 + (10_000 << 32))
+    return (low + high) >> np.uint64(32), count
+
+
 def numbers(view: Bytes, at: Integers) -> tuple[Integers, Integers]:
     """Return the numbers at these places, and the places behind them; -1 where none begins, or none that fits int64."""
     at = np.minimum(at, len(view) - 1)
-    digits = windows(view, at, _DIGITS) - np.uint8(48)
-    width = np.where((digits < 10).all(1), _DIGITS, (digits >= 10).argmax(1))
-    value = np.zeros(len(at), np.uint64)
-    for place in range(min(int(width.max(initial=0)), _DIGITS - 1)):
-        value = np.where(place < width, value * np.uint64(10) + digits[:, place], value)
+    value, width = leading_digits(words(view, at))
+    rows = np.flatnonzero(width == 8)
+    while len(rows):
+        more, digits = leading_digits(words(view, at[rows] + width[rows]))
+        value[rows] = value[rows] * _TENS[digits] + more
+        width[rows] += digits
+        rows = rows[(digits == 8) & (width[rows] < _DIGITS)]
     good = (width > 0) & (width < _DIGITS) & (value < 2**63)
-    return np.where(good, value, 0).astype(np.int64) - ~good, at + width
+    return np.where(good, value, 0).astype(np.int64) - ~good, at + np.minimum(width, _DIGITS)
 
 
 def distinct(view: Bytes, begin: Integers, length: Integers) -> tuple[Integers, Integers]:
