@@ -72,20 +72,27 @@ class Heads:
 def read_heads(view: Bytes, begin: Integers, feeds: Integers) -> Heads:
     """Read the heads of lines: ``<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> <id> ``."""
     count = len(begin)
-    name = lengths(view, begin, _NAME)
+    name = lengths(view, begin, _NAME + 1)
     at = np.minimum(begin + name + 1, len(view) - PADDING)
     stamp = windows(view, at, len(_STAMP))
     digits = stamp[:, _DIGITS] - 48
-    found = (name > 0) & (feeds - begin > 40) & (stamp[:, _SIGNS] == _SIGN_VALUES).all(1) & (digits < 10).all(1)
+    found = (
+        (name > 0)
+        & (name <= _NAME)
+        & (feeds - begin > 40)
+        & (stamp[:, _SIGNS] == _SIGN_VALUES).all(1)
+        & (digits < 10).all(1)
+    )
     rows = np.flatnonzero(found)
     good = at[rows]
     zone_at = good + len(_STAMP)
-    zone = lengths(view, zone_at, _ZONE)
+    zone = lengths(view, zone_at, _ZONE + 1)
     shift = windows(view, zone_at + zone + 1, 6)
     sign = np.where(shift[:, 0] == ord("-"), -1, 1)
     hours = shift[:, 1:5].astype(np.int64) - 48
     fine = (
         (zone > 0)
+        & (zone <= _ZONE)
         & np.isin(shift[:, 0], (ord("+"), ord("-")))
         & (shift[:, 5] == 32)
         & ((hours >= 0) & (hours < 10)).all(1)

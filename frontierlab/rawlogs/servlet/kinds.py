@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +18,8 @@ Bytes = NDArray[np.uint8]
 Words = NDArray[np.uint64]
 
 _WIDTHS = (5, 12, 16, 24)  # bytes by which messages are told apart: if few do not tell, more
-_WHOLE = 96  # bytes of messages that none of these tells
+_LONGEST = max(len(prefix) for prefix, _ in PREFIXES)
+_LOOKED_AT = 256  # messages that may show new beginnings
 _UNCLEAR = -1
 _MOST = 2_000  # beginnings that are known, of each width
 _MIX = tuple(np.uint64(odd) for odd in (0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9))
@@ -38,28 +41,44 @@ class KindReader:
         message, feeds
             Where messages begin, and the line feeds of their lines.
         """
-        kinds = np.full(len(message), _UNCLEAR, np.int64)
-        rows = np.arange(len(message))
+        kinds, message = np.full(len(message), _UNCLEAR, np.int64), message.copy()
+        left = self._known(view, message, np.arange(len(message)), kinds)
+        while len(left):
+            looked_at, left = left[:_LOOKED_AT], left[_LOOKED_AT:]
+            learned = self._learn(view, message[looked_at])
+            self._slowly(view, message, feeds, looked_at, kinds)
+            if not learned:
+                self._slowly(view, message, feeds, left, kinds)
+                break
+            left = self._known(view, message, left, kinds)
+        return kinds, message
+
+    def _known(self, view: Bytes, message: Integers, rows: Integers, kinds: Integers) -> Integers:
+        """Set the kinds of those messages whose beginnings are known; return the others."""
         for known in self._beginnings:
             kinds[rows] = known.kinds(view, message[rows])
             rows = rows[kinds[rows] == _UNCLEAR]
-        if not len(rows):
-            return kinds, message
-        moved = past_place(view, message[rows], feeds[rows])
-        for k, low, high in zip(rows.tolist(), moved.tolist(), feeds[rows].tolist(), strict=True):
-            kinds[k] = kind_of(view[low : min(high, low + _WHOLE)].tobytes())
-        self._learn(view, message[rows[moved == message[rows]]])
-        message = message.copy()
-        message[rows] = moved
-        return kinds, message
+        return rows
 
-    def _learn(self, view: Bytes, message: Integers) -> None:
-        """Learn the shortest beginnings that tell the kinds of some messages for certain."""
-        for beginning in {view[low : low + _WIDTHS[-1]].tobytes() for low in message[:_MOST].tolist()}:
+    @staticmethod
+    def _slowly(view: Bytes, message: Integers, feeds: Integers, rows: Integers, kinds: Integers) -> None:
+        """Set the kinds of messages one by one, and where they begin."""
+        message[rows] = past_place(view, message[rows], feeds[rows])
+        for k, low, high in zip(rows.tolist(), message[rows].tolist(), feeds[rows].tolist(), strict=True):
+            kinds[k] = _kind_of(view[low : min(high, low + _LONGEST)].tobytes())
+
+    def _learn(self, view: Bytes, message: Integers) -> bool:
+        """Learn the shortest beginnings that tell kinds for certain; return whether any of these messages had one."""
+        learned = False
+        for text in {view[low : low + _WIDTHS[-1]].tobytes() for low in message.tolist()}:
             for known in self._beginnings:
-                if (kind := _certain(beginning[: known.width])) is not None:
-                    known.add(beginning[: known.width], kind)
+                if (kind := _certain(text[: known.width])) is not None:
+                    learned |= known.add(text[: known.width], kind)
                     break
+        return learned
+
+
+_kind_of = lru_cache(10_000)(kind_of)
 
 
 def _certain(beginning: bytes) -> int | None:
@@ -83,11 +102,13 @@ class _Beginnings:
         self._kind_of: dict[bytes, int] = {}
         self._sorted: tuple[Words, Integers, list[Words]] | None = None
 
-    def add(self, beginning: bytes, kind: int) -> None:
-        """Learn a beginning."""
-        if len(self._kind_of) < _MOST:
-            self._kind_of[beginning] = kind
-            self._sorted = None
+    def add(self, beginning: bytes, kind: int) -> bool:
+        """Learn a beginning; return whether it was new."""
+        if beginning in self._kind_of or len(self._kind_of) >= _MOST:
+            return False
+        self._kind_of[beginning] = kind
+        self._sorted = None
+        return True
 
     def kinds(self, view: Bytes, at: Integers) -> Integers:
         """Return the kinds of the messages at these places; `_UNCLEAR` where none is known."""

@@ -157,9 +157,7 @@ class HeadReader:
         )
         return self._learned(view, at[:_LOOKED_AT], some, names, zones)
 
-    def _learned(
-        self, view: Bytes, begin: Integers, heads: Heads, servers: Integers, zones: Integers
-    ) -> list[_Layout]:
+    def _learned(self, view: Bytes, begin: Integers, heads: Heads, servers: Integers, zones: Integers) -> list[_Layout]:
         new = []
         for k in np.flatnonzero(heads.request[: len(begin)] >= 0).tolist():
             if len(self._layouts) >= _MOST:

@@ -120,37 +120,34 @@ class QueryReader:
         """Return what many texts ask for: the same as `read` of each, but done for many at once."""
         texts = Texts(array)
         place = texts.find(_SPLIT)
-        place = np.where(place < 0, texts.end, place)
+        whole = place < 0
+        place = np.where(whole, texts.end, place)
         heads = texts.cut(texts.begin, place).dictionary_encode()
-        code = heads.indices.to_numpy().astype(np.int64)
-        examples = np.zeros(len(heads.dictionary), np.int64)
-        examples[code[::-1]] = np.arange(len(code) - 1, -1, -1)
-        patterns = [
-            self._of_head.get(head) or self._pattern(texts[k], len(head))
-            for head, k in zip(heads.dictionary.to_pylist(), examples.tolist(), strict=True)
-        ]
-        asked: list[Asked] = []
-        codes = np.full(len(texts), _NONE, np.int64)
-        since, until = np.full(len(texts), _NONE, np.int64), np.full(len(texts), _NONE, np.int64)
-        alike: dict[tuple[tuple[bytes, ...], tuple[int, ...]], list[int]] = {}
-        number_of = np.full(len(patterns), _NONE, np.int64)
-        for number, pattern in enumerate(patterns):
+        head = heads.indices.to_numpy().astype(np.int64)
+        found = _Found(len(texts))
+        for rows in _alike(head, np.flatnonzero(whole)):  # texts without such a limit are equal if their heads are
+            text = texts[rows[0]]
+            one = self.read(text)
+            found.put(rows, found.number(one, sql_hash(_text(text)) if one.shape is None else one.shape), one)
+        alike: dict[tuple[tuple[bytes, ...], tuple[int, ...]], list[tuple[int, Integers]]] = {}
+        for rows in _alike(head, np.flatnonzero(~whole)):
+            first = rows[0]
+            size = int(place[first] - texts.begin[first])
+            pattern = self._of_head.get(texts[first][:size]) or self._pattern(texts[first], size)
             if pattern is not None:
-                number_of[number] = len(asked)
-                asked.append(pattern.asked)
-                alike.setdefault((pattern.pieces, pattern.roles), []).append(number)
-        for (pieces, roles), numbers_ in alike.items():
-            rows = np.flatnonzero(np.isin(code, numbers_))
+                number = found.number(pattern.asked, pattern.asked.shape)
+                alike.setdefault((pattern.pieces, pattern.roles), []).append((number, rows))
+        for (pieces, roles), groups in alike.items():
+            rows = np.concatenate([rows for _, rows in groups])
+            numbers_ = np.repeat([number for number, _ in groups], [len(rows) for _, rows in groups])
             fits, pair = _fitting(texts, place[rows], pieces, roles, rows)
-            codes[rows[fits]] = number_of[code[rows[fits]]]
-            since[rows[fits]], until[rows[fits]] = pair[0][fits], pair[1][fits]
-        width = until - since
-        for k in np.flatnonzero(codes < 0).tolist():
+            found.codes[rows[fits]] = numbers_[fits]
+            found.since[rows[fits]], found.until[rows[fits]] = pair[0][fits], pair[1][fits]
+            found.width[rows[fits]] = (pair[1] - pair[0])[fits]
+        for k in np.flatnonzero(found.codes == _NONE).tolist():
             one = self.read(texts[k])
-            codes[k], since[k], until[k] = len(asked), one.since, one.until
-            width[k] = NO_WIDTH if one.width is None else one.width
-            asked.append(one)
-        return AskedAll(asked, codes, since, until, width, _hashes(array, asked, codes))
+            found.put(np.array([k]), found.number(one, one.shape), one)
+        return found.all(texts)
 
     def _pattern(self, text: bytes, place: int) -> _Pattern | None:
         """Return the pattern of a text; None if its IOV is not certain, so that each text is read by itself."""
@@ -214,18 +211,48 @@ def _fitting(
     return fits, [since, until]
 
 
-def _hashes(array: pa.LargeBinaryArray, asked: list[Asked], codes: Integers) -> Integers:
-    """Return the hash of each query: of its shape, or of its text where it has none."""
-    shapes = np.array([one.shape or 0 for one in asked], np.int64)
-    hashes = shapes[codes] if asked else np.empty(0, np.int64)
-    exact = np.flatnonzero(np.array([one.shape is None for one in asked], bool)[codes])
-    for k in exact.tolist():
-        hashes[k] = sql_hash(array[k].as_py().decode("utf-8", "backslashreplace"))
-    return hashes
+class _Found:
+    """What was found of many texts, while it is being found; see `AskedAll`."""
+
+    def __init__(self, texts: int) -> None:
+        self.asked: list[Asked] = []
+        self.codes = np.full(texts, _NONE, np.int64)
+        self.since, self.until = np.full(texts, _NONE, np.int64), np.full(texts, _NONE, np.int64)
+        self.width = np.full(texts, NO_WIDTH, np.int64)
+        self._hashes: list[int | None] = []
+
+    def number(self, asked: Asked, hash_: int | None) -> int:
+        """Return the number of an answer with its hash; None if each of its texts has another one."""
+        self.asked.append(asked)
+        self._hashes.append(hash_)
+        return len(self.asked) - 1
+
+    def put(self, rows: Integers, number: int, asked: Asked) -> None:
+        """Set the answer of equal texts."""
+        self.codes[rows], self.since[rows], self.until[rows] = number, asked.since, asked.until
+        self.width[rows] = NO_WIDTH if asked.width is None else asked.width
+
+    def all(self, texts: Texts) -> AskedAll:
+        """Return what was found, with the hash of each query."""
+        hashes = np.array([one or 0 for one in self._hashes], np.int64)[self.codes]
+        exact = np.flatnonzero(np.array([one is None for one in self._hashes], bool)[self.codes])
+        for k in exact.tolist():
+            hashes[k] = sql_hash(_text(texts[k]))
+        return AskedAll(self.asked, self.codes, self.since, self.until, self.width, hashes)
+
+
+def _alike(codes: Integers, rows: Integers) -> list[Integers]:
+    """Return the rows that have the same code together, each group in order."""
+    order = rows[np.argsort(codes[rows], kind="stable")]
+    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
+
+
+def _text(text: bytes) -> str:
+    return text.decode("utf-8", "backslashreplace")
 
 
 def _slowly(text: bytes) -> Asked:
-    return _asked(read_cool_sql(text.decode("utf-8", "backslashreplace")))
+    return _asked(read_cool_sql(_text(text)))
 
 
 def _asked(query: CoolQuery) -> Asked:

@@ -216,7 +216,9 @@ class Scanner:
                     self._aside.count(name, rest.count(name))
                     self.counts.set_aside[name] += rest.count(name)
                 return
-            self._aside.add(reason, self.files[-1], first + k, view[begin[k] : min(feeds[k], begin[k] + 2_000)].tobytes())
+            self._aside.add(
+                reason, self.files[-1], first + k, view[begin[k] : min(feeds[k], begin[k] + 2_000)].tobytes()
+            )
             self.counts.set_aside[reason] += 1
 
 

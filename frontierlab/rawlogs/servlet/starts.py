@@ -101,7 +101,8 @@ class StartReader:
         version = lengths(lines.view, version_at, 40)
         behind = version_at + version
         threads, after = numbers(lines.view, behind + len(_THREADS))
-        address, named = lines.find(b" raddr "), lines.find(b" frontier-id: ")
+        address = lines.find(b" raddr ")
+        named = lines.find(b" frontier-id: ", np.where(address < 0, lines.end, address))
         plain = (version > 0) & lines.has_at(behind, _THREADS) & (threads >= 0) & (lines.view[after] == 32)
         plain &= (address > 0) & (named > address)
         named = np.where(plain, named + len(b" frontier-id: "), lines.end)

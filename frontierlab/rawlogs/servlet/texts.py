@@ -6,10 +6,20 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-__all__ = ["PADDING", "Texts", "cut_out", "distinct", "leading_digits", "lengths", "numbers", "spread", "windows", "words"]
+__all__ = [
+    "PADDING",
+    "Texts",
+    "cut_out",
+    "distinct",
+    "leading_digits",
+    "lengths",
+    "numbers",
+    "spread",
+    "windows",
+    "words",
+]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -38,8 +48,9 @@ class Texts:
         _, offsets, data = array.buffers()
         places = np.frombuffer(offsets, np.int64, count + 1, array.offset * 8) if count else np.zeros(1, np.int64)
         low, high = int(places[0]), int(places[-1])
-        used = np.frombuffer(data, np.uint8, high - low, low) if high > low else np.zeros(0, np.uint8)
-        self.view: Bytes = np.concatenate([used, np.zeros(PADDING, np.uint8)])
+        used = memoryview(data)[low:high] if high > low else b""
+        self.data = b"".join((used, bytes(PADDING)))
+        self.view: Bytes = np.frombuffer(self.data, np.uint8)
         self.begin: Integers = places[:-1] - low
         self.end: Integers = places[1:] - low
 
@@ -47,16 +58,18 @@ class Texts:
         return len(self.begin)
 
     def __getitem__(self, number: int) -> bytes:
-        return self.view[self.begin[number] : self.end[number]].tobytes()
+        return self.data[self.begin[number] : self.end[number]]
 
     def cut(self, begin: Integers, end: Integers) -> pa.LargeBinaryArray:
         """Return a part of each text."""
         return cut_out(self.view, begin, end)
 
-    def find(self, what: bytes) -> Integers:
-        """Return where a text first occurs in each; -1 where it does not."""
-        place = pc.find_substring(self.array, what).to_numpy().astype(np.int64)
-        return np.where(place < 0, -1, place + self.begin)
+    def find(self, what: bytes, begin: Integers | None = None) -> Integers:
+        """Return where a text first occurs in each, from its beginning or another place on; -1 where it does not."""
+        find = self.data.find  # three times as fast as Arrow's search
+        low = self.begin if begin is None else begin
+        places = [find(what, *ends) for ends in zip(low.tolist(), self.end.tolist(), strict=True)]
+        return np.array(places, np.int64)
 
     def has_at(self, at: Integers, what: bytes) -> NDArray[np.bool_]:
         """Whether a text stands at these places."""
