@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from frontierlab.diagnosis.incident import Incident
     from frontierlab.diagnosis.result import Diagnosis
 
-__all__ = ["day_figure", "figures_of", "incident_figure", "timeline"]
+__all__ = ["day_figure", "figures_of", "incident_figure", "queries_figure", "timeline"]
 
 _SHOWN = {
     "slow_database": ("dbtime", "queries", "database time, ms a query", "ms"),
@@ -55,16 +55,18 @@ def incident_figure(incident: Incident, number: int | None = None) -> Figure:
 
 def timeline(diagnosis: Diagnosis) -> Figure:
     """Return all queries over time with the incidents shaded, each with its number."""
-    frame = diagnosis.total[["time", "queries"]].assign(
-        queries=lambda rows: rows["queries"].round().astype("Int64"),
-    )
-    amount, _, axis, unit = _QUERIES
     title = "Queries over time, and the incidents" if len(diagnosis) else "Queries over time: nothing unusual"
-    plot = _drawn(
-        frame, Line(amount, "all queries", COLOURS[0]), title, diagnosis.selection.in_words(), axis, unit, _TALL
-    )
+    plot = queries_figure(diagnosis.total, title, diagnosis.selection.in_words())
     _shade(plot, [*diagnosis])
     _add_bars(plot, [*diagnosis])
+    return plot
+
+
+def queries_figure(frame: pd.DataFrame, title: str, words: str) -> Figure:
+    """Return a figure of ``queries`` over ``time``: a row of the frame is a bin, and ``time`` is its start."""
+    rows = frame[["time", "queries"]].assign(queries=lambda rows: rows["queries"].round().astype("Int64"))
+    amount, _, axis, unit = _QUERIES
+    plot = _drawn(rows, Line(amount, "all queries", COLOURS[0]), title, words, axis, unit, _TALL)
     return cast("Figure", plot)
 
 

@@ -193,11 +193,16 @@ def _contents(logs: Any, settings: Any) -> dict[str, Any]:
         raise WorkStopped from None
 
 
-def origin_of(dataset: Source, selection: fl.Selection, settings: Any, compare: str) -> Origin:
-    """Return the origin of plots, with that of the dataset that they are compared with."""
+def origin_of(
+    dataset: Source, selection: fl.Selection, settings: Any, compare: str, names: tuple[str, ...] = ("data_dir",)
+) -> Origin:
+    """Return the origin of plots, with that of the dataset that they are compared with.
+
+    `names` are the settings that they depend on.
+    """
     compared = (compare, other_logs(compare, settings).identity) if compare.startswith(OTHER) else (compare,)
     source = dataset.name, dataset.identity, window_of(dataset)
-    return Origin.of(source, selection, settings, ("data_dir",), compared)
+    return Origin.of(source, selection, settings, names, compared)
 
 
 def _bin_seconds(dataset: Source, selection: fl.Selection) -> int:

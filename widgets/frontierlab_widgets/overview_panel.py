@@ -2,31 +2,39 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from html import escape
-from typing import Any
+from typing import Any, NamedTuple
 
 import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
+from frontierlab.diagnosis.figures import queries_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_work import KEYS, seconds
 from frontierlab_widgets.chosen_datasets import Source, code_of
 from frontierlab_widgets.code_box import Expression, call
-from frontierlab_widgets.explore_work import origin_of
 from frontierlab_widgets.figures_panel import FiguresPanel
 from frontierlab_widgets.formatting import amount, error_box, notes, sentence
+from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.overview_work import STEPS, WORST, Step, look_over, tiles
+from frontierlab_widgets.overview_work import STEPS, WORST, Step, look_over, origin_of, tiles
 from frontierlab_widgets.panel_words import in_panel_words
 
 __all__ = ["OverviewPanel"]
 
-_KEPT = 8  # views of which the results are kept
+
+class _Looked(NamedTuple):
+    """The steps of a view that are done, by name, and its notes in HTML."""
+
+    found: dict[str, Step]
+    notes: str
+
+
+_KEPT: KeptResults[_Looked] = KeptResults(8)
 _CHANGES = 6
 _CARDS = {
     "sample": ("Try it on the sample", "A day of queries that comes with frontierlab. No server is needed."),
@@ -64,7 +72,6 @@ class OverviewPanel(FiguresPanel):
     def build(self) -> list[widgets.Widget]:
         """Build the cards, and the parts that the steps fill."""
         self._leads: dict[str, Callable[..., object]] = {}
-        self._kept: OrderedDict[Origin, dict[str, Step]] = OrderedDict()
         self._cards = widgets.HBox([*map(self._card, _CARDS)], layout=_wrapping())
         self._tiles, self._notes, self._changed = widgets.HTML(), widgets.HTML(), widgets.HTML()
         self._worst = widgets.VBox(layout=widgets.Layout(grid_gap="8px"))
@@ -146,12 +153,12 @@ class OverviewPanel(FiguresPanel):
         if not self.dataset or self.settings is None or self.invalid:
             return
         wanted = self.chosen_origin(self.chosen_dataset())
-        if wanted in self._kept:
-            self._kept.move_to_end(wanted)
+        if (known := _KEPT.get(wanted)) is not None:
             if self.origin != wanted or len(self.found) < len(STEPS):
                 self._stop_looking()
-                self.found, self.origin = self._kept[wanted], wanted
+                self.found, self.origin, self._notes.value = known.found, wanted, known.notes
                 self._show_all()
+                self._hand_on(known.found["folders"])
         elif self.shown and not self._is_looking_at(wanted):
             self._looking_at = wanted
             self.look()
@@ -171,15 +178,16 @@ class OverviewPanel(FiguresPanel):
         self.origin = step.origin
         self._show_step(step.name)
         self.check_origin()
+        self._hand_on(step)
+
+    def _hand_on(self, step: Step) -> None:
         if step.name == "folders" and step.error is None and "figures" in self._leads:
             self._leads["figures"](step.result)
 
     def _looked(self, done: dict[str, Any]) -> None:
         self._notes.value = notes(done["notes"])
         if all(step.error is None for step in self.found.values()):
-            self._kept[done["origin"]] = dict(self.found)
-            while len(self._kept) > _KEPT:
-                self._kept.popitem(last=False)
+            _KEPT.keep(done["origin"], _Looked(dict(self.found), self._notes.value))
 
     # the parts
 
@@ -200,6 +208,8 @@ class OverviewPanel(FiguresPanel):
             self._tiles.value = self._failure("numbers") if numbers is None else tiles(numbers, self._result("folders"))
         if name in ("folders", "advice"):
             self._show_worst()
+        if name == "timeline" and "incidents" not in self.found:
+            self._draw_timeline()
         if name == "incidents":
             self._show_incidents()
         if name == "changes":
@@ -244,15 +254,13 @@ class OverviewPanel(FiguresPanel):
         return _card_of([text, button], "0 0 auto")
 
     def _show_incidents(self) -> None:
+        """Show the incidents, and draw them over time."""
         found = self._result("incidents")
         nothing = "" if found is None or len(found) else "<p>Nothing unusual was found.</p>"
         self._head("incidents", nothing)
-        if found is None:
-            self._replace(self._incidents, [])
-            self._timeline.hide()
-            return
         self._draw_timeline()
-        self._replace(self._incidents, [self._incident(place, one) for place, one in enumerate(found, 1)])
+        incidents = [] if found is None else [self._incident(place, one) for place, one in enumerate(found, 1)]
+        self._replace(self._incidents, incidents)
 
     def _incident(self, place: int, incident: Any) -> widgets.Widget:
         more = f"{in_panel_words(incident.advice)} Tell {incident.tell}."
@@ -265,10 +273,15 @@ class OverviewPanel(FiguresPanel):
         return widgets.HBox([button, text], layout=widgets.Layout(align_items="flex-start", width="100%"))
 
     def _draw_timeline(self) -> None:
-        found = self._result("incidents")
+        """Draw the queries over time, with the incidents as soon as they are known."""
+        found, counted = self._result("incidents"), self._result("timeline")
         if found is not None:
-            whole = found.figure().children[0]  # the others are of single incidents
-            self._timeline.show([whole], dark=self.dark)
+            self._timeline.show([found.timeline()], dark=self.dark)
+        elif counted is not None and len(counted):
+            words = self.selection.in_words()
+            self._timeline.show([queries_figure(counted, "Queries over time", words)], dark=self.dark)
+        else:
+            self._timeline.hide()
 
     def _show_changes(self) -> None:
         found = self._result("changes")

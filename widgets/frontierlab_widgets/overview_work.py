@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from contextvars import copy_context
 from datetime import datetime
 from functools import partial
 from html import escape
@@ -12,28 +15,37 @@ import pandas as pd
 
 import frontierlab as fl
 from frontierlab import filters
+from frontierlab.caching.causes import Worth
+from frontierlab.caching.computing import Computed, compute
+from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr import Cancelled as CoolrCancelled
+from frontierlab.diagnosis.evidence import BIN_MS, MOST_BINS
 from frontierlab.diagnosis.result import Diagnosis
-from frontierlab.errors import Cancelled, FrontierlabError, InvalidRequestError
+from frontierlab.errors import Cancelled, FrontierlabError, InvalidRequestError, StatementError
 from frontierlab.util.progress import Progress, ProgressMeter
-from frontierlab.util.times import from_milliseconds
+from frontierlab.util.times import from_milliseconds, to_milliseconds
 from frontierlab_widgets.caching_work import KEYS
 from frontierlab_widgets.chosen_datasets import Source, incomplete, opened
-from frontierlab_widgets.explore_work import lacks_window, origin_of, other_logs
+from frontierlab_widgets.explore_work import lacks_window, other_logs
+from frontierlab_widgets.explore_work import origin_of as origin_of_plots
 from frontierlab_widgets.formatting import amount, number
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work, WorkStopped
 
-__all__ = ["STEPS", "Step", "WORST", "changes_of", "look_over", "tiles", "totals"]
+__all__ = ["STEPS", "Step", "WORST", "changes_of", "look_over", "origin_of", "over_time", "tiles", "totals"]
 
 WORST = 3
 """How many of the worst folders the Overview shows."""
 
-STEPS = ("numbers", "folders", "incidents", "advice", "changes")
-"""The steps in their order: what is asked, and what is waited for."""
+_FIRST = ("numbers", "timeline")
+_LANES = (("incidents",), ("folders", "advice", "changes"))  # side by side: a statement alone leaves a processor idle
+
+STEPS = (*_FIRST, *(step for lane in _LANES for step in lane))
+"""The steps: what is asked, and what is waited for."""
 
 _WAITING = {
     "numbers": "counting queries",
+    "timeline": "counting queries over time",
     "folders": "finding the folders that waste most",
     "incidents": "looking for incidents",
     "advice": "trying what would help these folders",
@@ -50,6 +62,11 @@ class Step(NamedTuple):
     origin: Origin
 
 
+def origin_of(dataset: Source, selection: fl.Selection, settings: Any, compare: str) -> Origin:
+    """Return the origin of an Overview: that of plots, and the source of payloads."""
+    return origin_of_plots(dataset, selection, settings, compare, ("data_dir", "coolr_host", "coolr_archive"))
+
+
 def look_over(
     name: str,
     settings: Any,
@@ -57,35 +74,119 @@ def look_over(
     compare: str,
     work: Work,
 ) -> dict[str, Any]:
-    """Ask everything that the Overview shows of a dataset or period; each step is handed over when it is there."""
+    """Ask everything that the Overview shows of a dataset or period; each step is handed over when it is there.
+
+    The steps that take long are asked side by side. One whose statement fails meanwhile is asked once more at the end,
+    when it has the memory for itself.
+    """
     running = fl.cancellable()
     work.when_stopped(running.cancel)
     dataset = opened(name, settings)
-    meter = ProgressMeter("looking", len(STEPS))
-    found: dict[str, Any] = {}
-    with running:
+    with running, ExitStack() as stack:
         logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
-        origin = origin_of(dataset, selection, settings, compare)
+        folders = _Folders(dataset, settings, selection, stack)
         ask: dict[str, Callable[[], Any]] = {
             "numbers": lambda: totals(logs, selection),
-            "folders": partial(_folders, dataset, settings, selection),
+            "timeline": lambda: over_time(logs, selection, dataset),
+            "folders": folders.figures,
             "incidents": partial(_incidents, logs, settings, selection, work),
-            "advice": lambda: _advice(found.get("folders"), dataset, settings, selection),
+            "advice": folders.advice,
             "changes": lambda: changes_of(dataset, logs, settings, selection, compare),
         }
-        for step in STEPS:
-            work.report(meter.progress(_WAITING[step]))
-            result, error = None, None
+        steps = _Steps(ask, origin_of(dataset, selection, settings, compare), work)
+        steps.do(_FIRST)
+        with ThreadPoolExecutor(len(_LANES), "overview") as pool:
+            lanes = [pool.submit(copy_context().run, steps.do, lane) for lane in _LANES]
+            if any(lane.exception() is not None for lane in wait(lanes, return_when=FIRST_EXCEPTION).done):
+                running.cancel()  # the other lane
+        for lane in lanes:
+            lane.result()
+        steps.again()
+    return {"origin": steps.origin, "notes": incomplete(dataset)}
+
+
+class _Steps:
+    """Does steps, and hands their results over."""
+
+    def __init__(self, ask: Mapping[str, Callable[[], Any]], origin: Origin, work: Work) -> None:
+        self.origin = origin
+        self._ask, self._work = ask, work
+        self._meter = ProgressMeter("looking", len(ask))
+        self._failed: list[str] = []
+
+    def do(self, names: tuple[str, ...]) -> None:
+        """Do steps one after the other."""
+        for name in names:
+            self._work.report(self._meter.progress(_WAITING[name]))
+            step = self._done(name)
+            if isinstance(step.error, StatementError) and name not in _FIRST:
+                self._failed.append(name)  # it can have had too little memory beside the others
+            else:
+                self._work.hand_over(step)
+            self._meter.add(1)
+
+    def again(self) -> None:
+        """Do those once more whose statement failed."""
+        for name in sorted(self._failed, key=STEPS.index):
+            self._work.report(self._meter.progress(_WAITING[name]))
+            self._work.hand_over(self._done(name))
+
+    def _done(self, name: str) -> Step:
+        result, error = None, None
+        try:
+            result = self._ask[name]()
+        except (Cancelled, CoolrCancelled):
+            raise WorkStopped from None
+        except FrontierlabError as failed:
+            error = failed
+        return Step(name, result, error, self.origin)
+
+
+class _Folders:
+    """The caching figures of all folders, and the advice on the worst of them from the same counts."""
+
+    def __init__(self, dataset: Source, settings: Any, selection: fl.Selection, stack: ExitStack) -> None:
+        self._dataset, self._settings, self._selection, self._stack = dataset, settings, selection, stack
+        self._computed: Computed | None = None
+
+    def figures(self) -> pd.DataFrame:
+        self._computed = self._stack.enter_context(
+            compute(
+                self._dataset,
+                self._settings,
+                selection=self._selection,
+                worth=Worth(),
+                allow_incomplete=self._dataset.state != "complete",
+                progress=False,
+            )
+        )
+        return self._computed.frame
+
+    def advice(self) -> list[str]:
+        """Return the advice for each of the worst folders; what cannot be tried says why."""
+        computed = self._computed
+        if computed is None:  # the figures failed
+            return []
+        told = []
+        for record in computed.frame.head(WORST).to_dict("records"):
             try:
-                result = ask[step]()
-            except (Cancelled, CoolrCancelled):
-                raise WorkStopped from None
-            except FrontierlabError as failed:
-                error = failed
-            found[step] = result
-            work.hand_over(Step(step, result, error, origin))
-            meter.add(1)
-    return {"origin": origin, "notes": incomplete(dataset)}
+                told.append(computed.advice(FolderTag(*(str(record[key]) for key in KEYS))))
+            except InvalidRequestError as error:
+                told.append(str(error))
+        return told
+
+
+def over_time(logs: Any, selection: fl.Selection, dataset: Source) -> pd.DataFrame:
+    """Return the number of queries over time, from the filter `queries_over_time`: ``time`` and ``queries``.
+
+    The bins are those of a diagnosis.
+    """
+    outcome, width = dataset.outcome(), BIN_MS
+    if outcome.since is not None and outcome.until is not None:
+        since, until = _ends(dataset, selection)
+        width *= max(1, -(-(to_milliseconds(until) - to_milliseconds(since)) // (BIN_MS * MOST_BINS)))
+    frame = filters.queries_over_time(logs, selection, bin_seconds=width / 1000)
+    return frame[["time"]].assign(queries=frame[["cached", "not_cached", "unknown"]].sum(axis=1))
 
 
 def totals(logs: Any, selection: fl.Selection) -> dict[str, int]:
@@ -162,27 +263,6 @@ def _ends(dataset: Source, selection: fl.Selection) -> tuple[datetime, datetime]
 def _changed(before: Any, now: Any) -> pd.DataFrame:
     found: pd.DataFrame = fl.what_changed(before, now, top=5)
     return found[found["significant"].fillna(False).astype(bool)]
-
-
-def _folders(dataset: Source, settings: Any, selection: fl.Selection) -> pd.DataFrame:
-    return fl.caching.efficiency(
-        dataset, settings, selection=selection, allow_incomplete=dataset.state != "complete", progress=False
-    )
-
-
-def _advice(figures: pd.DataFrame | None, dataset: Source, settings: Any, selection: fl.Selection) -> list[str]:
-    """Return the advice for each of the worst folders; what cannot be tried says why."""
-    told = []
-    for record in () if figures is None else figures.head(WORST).to_dict("records"):
-        which: dict[str, Any] = {key: record[key] for key in KEYS}
-        try:
-            found = fl.caching.what_if(
-                dataset, settings, **which, selection=selection, allow_incomplete=dataset.state != "complete"
-            )
-            told.append(str(found.attrs["advice"]))
-        except InvalidRequestError as error:
-            told.append(str(error))
-    return told
 
 
 def _incidents(logs: Any, settings: Any, selection: fl.Selection, work: Work) -> Diagnosis:
