@@ -42,11 +42,11 @@ _QUERY = (
 
 _TABLES: set[int] = set()
 
-KEYWORDS: dict[str, st.SearchStrategy[Any]] = {
-    "top": st.sampled_from([None, 1, 2, 3]),
-    "bin_seconds": st.sampled_from([300, 1, 0.25, 86_400]),
-    "threshold_ms": st.sampled_from([0, 999, 1000]),
-    "bin_ms": st.sampled_from([100, 1, 10_000]),
+KEYWORDS: dict[str, list[Any]] = {
+    "top": [None, 1, 2, 3],
+    "bin_seconds": [300, 1, 0.25, 86_400],
+    "threshold_ms": [0, 999, 1000],
+    "bin_ms": [100, 1, 10_000],
 }
 
 
@@ -125,27 +125,30 @@ def _name(draw: random.Random) -> str:
     return "".join(chr(draw.choice([draw.randint(1, 0xD7FF), draw.randint(0xE000, 0x10FFFF)])) for _ in range(3))
 
 
-times = st.integers(START, START + HOURS) | st.sampled_from(LIMITS)
+# Hypothesis draws one number for each question, and Python's generator the rest of it: to draw each value costs as much
+# time as the statement.
+numbers = st.integers(0, 2**64 - 1)
+
+
+def _time(draw: random.Random) -> int:
+    return draw.choice([draw.randint(START, START + HOURS), draw.choice(LIMITS)])
 
 
 @functools.cache
-def _values(seed: int, column: str) -> st.SearchStrategy[list[Any]]:
-    seen = {row[column] for row in world(seed).rows} or {None}
-    value = st.sampled_from([*seen, *([7, 2**60] if column == "taskid" else ["elsewhere", *NASTY[:3]])])
-    return st.lists(value, min_size=1, max_size=6)
+def _values(seed: int, column: str) -> list[Any]:
+    seen = dict.fromkeys(row[column] for row in world(seed).rows) or [None]
+    return [*seen, *([7, 2**60] if column == "taskid" else ["elsewhere", *NASTY[:3]])]
 
 
-@st.composite
-def selections(draw: st.DrawFn, seed: int) -> Selection:
-    """Draw a selection; most of its values occur in the logs of the seed."""
+def _selection(draw: random.Random, seed: int) -> Selection:
     where: dict[str, Any] = {}
-    for column in draw(st.lists(st.sampled_from(LISTED), max_size=2, unique=True)):
-        where[column] = draw(_values(seed, column))
-    where["cached"] = draw(st.sampled_from([None, None, None, True, False]))
-    if not where["cached"] and draw(st.integers(0, 4)) == 0:
-        where["kind"] = draw(st.lists(st.sampled_from(QUERY_KINDS), min_size=1, max_size=3))
-    where["min_querytime"] = draw(st.sampled_from([None, None, None, 0, 1000]))
-    since, until = draw(st.none() | times), draw(st.none() | times)
+    for column in draw.sample(LISTED, draw.randint(0, 2)):
+        where[column] = draw.choices(_values(seed, column), k=draw.randint(1, 6))
+    where["cached"] = draw.choice([None, None, None, True, False])
+    if not where["cached"] and draw.random() < 0.2:
+        where["kind"] = draw.choices(QUERY_KINDS, k=draw.randint(1, 3))
+    where["min_querytime"] = draw.choice([None, None, None, 0, 1000])
+    since, until = (draw.choice([None, _time(draw)]) for _ in range(2))
     if since is not None:
         where["since"] = moment(since)
     if until is not None and (since is None or since < until):
@@ -154,13 +157,25 @@ def selections(draw: st.DrawFn, seed: int) -> Selection:
 
 
 @st.composite
-def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[World, Selection, dict[str, Any]]:
-    """Draw logs (unless they are given), a selection of them, and the filter's own keywords."""
-    logs = logs or world(draw(st.integers(0, WORLDS - 1)))
+def selections(draw: st.DrawFn, seed: int) -> Selection:
+    """Draw a selection; most of its values occur in the logs of the seed."""
+    return _selection(random.Random(draw(numbers)), seed)
+
+
+@functools.cache
+def _choices(name: str) -> dict[str, list[Any]]:
+    """Return the values that are tried of each keyword of a filter."""
     asked: Any = getattr(filters, name)
     own = inspect.signature(asked).parameters
-    keywords = {keyword: draw(values) for keyword, values in KEYWORDS.items() if keyword in own}
-    for keyword in ("by", "rank_by"):
-        if keyword in own:
-            keywords[keyword] = draw(st.sampled_from(get_args(get_type_hints(inspect.unwrap(asked))[keyword])))
-    return logs, draw(selections(logs.seed)), keywords
+    types = get_type_hints(inspect.unwrap(asked))
+    by = {keyword: [*get_args(types[keyword])] for keyword in ("by", "rank_by") if keyword in own}
+    return {keyword: values for keyword, values in KEYWORDS.items() if keyword in own} | by
+
+
+@st.composite
+def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[World, Selection, dict[str, Any]]:
+    """Draw logs (unless they are given), a selection of them, and the filter's own keywords."""
+    chance = random.Random(draw(numbers))
+    logs = logs or world(chance.randrange(WORLDS))
+    keywords = {keyword: chance.choice(values) for keyword, values in _choices(name).items()}
+    return logs, _selection(chance, logs.seed), keywords
