@@ -10,7 +10,7 @@ they need. Known are github.com/shaido987/riskloc (``riskloc``, ``autoroot``, ``
 Each case is answered in a process of its own, which has loaded the program before, and which is ended after the bound.
 All seconds are those of the processor, so that a busy machine favours nobody. Those of a case are of the program
 alone, without reading its files; a case that ran into the bound counts as that long, and one that failed as its time
-up to then.
+up to then. Cases that the file of answers holds already are left out, so that a run can be stopped and go on.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def main() -> None:
     with (cases / "injection_info.csv").open() as lines:
         numbers = [int(row["timestamp"]) for row in csv.DictReader(lines)][: given.most]
     answers.parent.mkdir(parents=True, exist_ok=True)
-    done: list[dict[str, Any]] = []
-    for number in numbers:
+    done: list[dict[str, Any]] = json.loads(answers.read_text()) if answers.exists() else []
+    for number in sorted({*numbers} - {answer["timestamp"] for answer in done}):
         done.append(bounded(program, cases, number, given.seconds, given.gigabytes))
         answers.write_text(json.dumps(done, indent=1))
 

@@ -265,23 +265,26 @@ class _Search:
         return rows
 
     def _part_of(self, whole: _Set) -> _Set | None:
-        """Return the best part of a set, if its parts that have changed explain it better than the whole does."""
+        """Return the best part of a set, if some parts that have changed explain it better than the whole does."""
         measures = self._model.measures[:, whole.rows]
         evidence = self._model.evidence(measures)
         values = self._table.values[:, whole.rows]
         target = evidence.sum() - self._price_of(whole.axes)
         best: tuple[float, Cuboid, int] | None = None
+        better = False
         for cuboid in self._lattice.cuboids:
             if not set(cuboid.axes) > set(whole.axes):
                 continue
             codes, places = np.unique(cuboid.codes(values), return_inverse=True)
             gains = np.bincount(places, weights=evidence) - self._price(cuboid)
-            total = float(gains[gains > 0].sum())
-            if total > target:
-                code = codes[int(np.argmax(gains))]
+            better = better or float(gains[gains > 0].sum()) > target
+            largest = int(np.argmax(gains))
+            # Of all cuboids: the one whose parts explain most can cut through sets that others name as a whole.
+            if best is None or gains[largest] > best[0]:
+                code = codes[largest]
                 place = int(code if cuboid.keys is None else np.searchsorted(cuboid.keys, code))
-                target, best = total, (total, cuboid, place)
-        return None if best is None else self._measured(best[1], best[2])
+                best = float(gains[largest]), cuboid, place
+        return self._measured(best[1], best[2]) if better and best is not None else None
 
     def _price_of(self, axes: tuple[int, ...]) -> float:
         return next(self._price(cuboid) for cuboid in self._lattice.cuboids if cuboid.axes == axes)

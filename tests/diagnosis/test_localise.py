@@ -61,6 +61,22 @@ def test_sets_of_one_dimension_are_not_replaced_by_their_parent():
     assert all(one == {"schema": "schema2", "server": one["server"]} for one in sets(found))
 
 
+def test_sets_that_cross_each_other_are_told_as_a_whole():
+    """Rows that two causes have changed do not make either of them fall apart."""
+    frame = table({"schema": 6, "server": 5, "task": 8, "site": 5, "squid": 6, "folder": 5}, zeros=0)
+    planted = [
+        *({"schema": f"schema{schema}", "folder": f"folder{folder}"} for schema, folder in ((0, 0), (1, 0), (3, 2))),
+        *({"server": f"server{server}", "squid": f"squid{squid}"} for server, squid in ((0, 0), (0, 5), (3, 1))),
+        {"schema": "schema4"},
+    ]
+    for one, factor in zip(planted, (0.4, 0.4, 0.4, 0.55, 0.55, 0.55, 0.25), strict=True):
+        plant(frame, factor, **one)
+    names = ["schema", "server", "task", "site", "squid", "folder"]
+    found = sets(localise(frame, names, "observed", "expected"))
+    assert len(found) == len(planted)
+    assert all(one in planted for one in found)
+
+
 def test_a_decrease_is_found():
     frame = table()
     plant(frame, 0.2, task="task3")
