@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -15,44 +15,41 @@ from frontierlab import Dataset, connections, extract, jobs, sample
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.extraction.dry_run import DryRun
 from frontierlab.extraction.part_runner import resumption
+from frontierlab.overviews.overview import overview
+from frontierlab.overviews.result import Overview
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.losses import losses
 from frontierlab.storage.manifest import Manifest
 from frontierlab.storage.parts import read_outcome
-from frontierlab.util.times import format_time, in_words, parse_time
+from frontierlab.util.times import in_words, parse_time
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.dataset_names import is_complete, plain_name, require_free
+from frontierlab_widgets.extract_fields import (
+    PERIODS,
+    STYLE,
+    WIDE,
+    in_columns,
+    listed,
+    names_in,
+    read_task,
+    read_time,
+    text_field,
+    written,
+)
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import megabytes, no_catalogue, notes, warning_box
+from frontierlab_widgets.live_look import LiveLook
 from frontierlab_widgets.panel import Panel, row
 from frontierlab_widgets.selection_fields import CACHED
 from frontierlab_widgets.work import Work
 
-__all__ = ["ExtractPanel"]
+__all__ = ["PERIODS", "ExtractPanel"]
 
-_WIDE = widgets.Layout(width="340px", max_width="98%")
-_STYLE = {"description_width": "90px"}
 _CHOOSE = "choose …"
 _SELECTED = {"db": "database", "schema": "schema", "nodefullpath": "folder"}
 _REQUEST = ("since", "until", "cached", "taskid", *_SELECTED, "source")
-
-
-def _midnight(now: datetime) -> datetime:
-    return now.replace(hour=0, minute=0)
-
-
-PERIODS: dict[str, Callable[[datetime], tuple[datetime | None, datetime | None]]] = {
-    "last hour": lambda now: (now - timedelta(hours=1), now),
-    "last 6 hours": lambda now: (now - timedelta(hours=6), now),
-    "last 24 hours": lambda now: (now - timedelta(days=1), now),
-    "today": lambda now: (_midnight(now), now),
-    "yesterday": lambda now: (_midnight(now) - timedelta(days=1), _midnight(now)),
-    "last 7 days": lambda now: (now - timedelta(days=7), now),
-    "all there is": lambda now: (None, None),
-}
-"""The quick choices: from the time of the click, in whole minutes, to since and until (UTC)."""
 
 
 class ExtractPanel(Panel):
@@ -83,6 +80,8 @@ class ExtractPanel(Panel):
         The result of the dry run; None before it, and after a change of the request.
     dataset : str
         Name of the dataset that was extracted last; empty before.
+    live : LiveLook
+        What the index holds over time, after *Look at the index*: a range of it becomes the period.
     """
 
     title = "Extract"
@@ -102,24 +101,27 @@ class ExtractPanel(Panel):
     def build(self) -> list[widgets.Widget]:
         """Build the fields, the two buttons, and the line with the result of the dry run."""
         self._extracting = ""  # name of the dataset that is or was extracted
-        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=_STYLE, layout=_WIDE)
+        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=STYLE, layout=WIDE)
         self._period = period
-        since = _text("since (UTC)", "2026-10-01 or 2026-10-01T12:30")
-        until = _text("until (UTC)", "2026-10-02; empty: now")
-        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=_STYLE, layout=_WIDE)
-        task = _text("task id", "all")
-        name = _text("name", "of the dataset, such as overlay")
-        source = _text("export file", "server path; empty: Elasticsearch")
+        since = text_field("since (UTC)", "2026-10-01 or 2026-10-01T12:30")
+        until = text_field("until (UTC)", "2026-10-02; empty: now")
+        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=STYLE, layout=WIDE)
+        task = text_field("task id", "all")
+        name = text_field("name", "of the dataset, such as overlay")
+        source = text_field("export file", "server path; empty: Elasticsearch")
         names = {which: name for name, which in CACHED.items()}
         fields = {
-            "since": self.bind("since", since, read=_time),
-            "until": self.bind("until", until, read=_time),
+            "since": self.bind("since", since, read=read_time),
+            "until": self.bind("until", until, read=read_time),
             "cached": self.bind("cached", cached, read=CACHED.__getitem__, show=names.__getitem__),
-            "taskid": self.bind("taskid", task, read=_task, show=lambda value: "" if value is None else str(value)),
-            **{trait: self.bind(trait, _text(word, "all"), read=_listed) for trait, word in _SELECTED.items()},
+            "taskid": self.bind("taskid", task, read=read_task, show=lambda value: "" if value is None else str(value)),
+            **{trait: self.bind(trait, text_field(word, "all"), read=listed) for trait, word in _SELECTED.items()},
             "name": self.bind("name", name, read=plain_name),
             "source": self.bind("source", source, read=str.strip),
         }
+        over = widgets.Button(description="Look at the index", tooltip="Show its queries over time; nothing is stored")
+        self.live = LiveLook(self, self._brushed, self._unbrush)
+        self._looked: dict[str, Any] = {}
         look = widgets.Button(description="Look first", tooltip="Count the documents; nothing is stored")
         self._go = widgets.Button(description="Extract", button_style="primary", tooltip="Store them as a dataset")
         of_sample = widgets.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
@@ -127,14 +129,20 @@ class ExtractPanel(Panel):
         self.click(look, self.look, always=False, uses=_REQUEST)
         self.click(self._go, self.extract, always=False, uses=[*_REQUEST, "name"], when=self._is_known)
         self.click(of_sample, self.use_sample, always=False)
+        self.click(over, self.look_over, always=False, uses=_REQUEST, when=lambda: not self.source)
+        self.observe(lambda _: self.allow(), "source")
+        self.on(self._follow_look, *_REQUEST, "settings")
+        self.on(self.live.draw, "dark")
         period.observe(lambda change: self.guarded(lambda: self._choose(change["new"])), "value")
         self.on(self._forget, *_REQUEST, "settings")
         self.on(self._show_found, "found")
         self.observe(lambda _: self.allow(), ["found", "name"])
         return [
-            widgets.GridBox([period, *fields.values()], layout=_columns()),
-            row(look, self._go, of_sample),
+            widgets.GridBox([period, *fields.values()], layout=in_columns()),
+            row(over, look, self._go, of_sample),
             self._told,
+            self.foot,
+            self.live,
         ]
 
     def use_sample(self) -> None:
@@ -143,6 +151,36 @@ class ExtractPanel(Panel):
         self.since, self.until, self.cached, self.taskid = "", "", None, None
         self.db, self.schema, self.nodefullpath = "", "", ""
         self.source, self.name = str(sample.path()), self.name or "sample"
+
+    def look_over(self) -> None:
+        """Look at what the index holds over time, off the main thread; a range of it can be chosen as the period.
+
+        Raises
+        ------
+        InvalidRequestError
+            A field is invalid, no index is set, an export file is chosen, or the panel is working. Nothing was started.
+        """
+        self.require_valid(*_REQUEST)
+        self.require_idle()
+        if self.source:
+            raise InvalidRequestError("An export file has no index: click Look first, or empty the field export file.")
+        self._require_source()
+        given, settings = self._given(), self.require_settings()
+
+        def run(work: Work) -> Overview:
+            chosen = given["selection"] or Selection()
+            chosen = chosen.but(cached=given["cached"], taskid=given["taskid"])
+            return overview(
+                settings, since=given["since"], until=given["until"], selection=chosen, progress=work.report
+            )
+
+        def show(found: Overview) -> None:
+            self._looked = {**given, "settings": settings}
+            self.live.show(found)
+            self._follow_look()
+
+        self._extracting = ""
+        self.begin(run, show, at_rest=self.live.refresh, stage="looking at the index")
 
     def look(self, then: Callable[[], object] = lambda: None) -> None:
         """Run a dry run, off the main thread.
@@ -235,7 +273,7 @@ class ExtractPanel(Panel):
         return call("dataset = fl.extract", Expression("settings"), name=self.name or "…", **given)
 
     def _given(self) -> dict[str, Any]:
-        names = {trait: _names(getattr(self, trait)) for trait in _SELECTED if getattr(self, trait)}
+        names = {trait: names_in(getattr(self, trait)) for trait in _SELECTED if getattr(self, trait)}
         return {
             "since": self.since or None,
             "until": self.until or None,
@@ -258,11 +296,24 @@ class ExtractPanel(Panel):
                 "settings panel (Elasticsearch), or give the path of an export file here."
             )
 
+    def _brushed(self, since: datetime, until: datetime) -> None:
+        self.since, self.until = written(since), written(until)
+
+    def _unbrush(self) -> None:
+        self.since, self.until = self._looked["since"] or "", self._looked["until"] or ""
+
+    def _follow_look(self) -> None:
+        """Count the queries of the period in the look, or say that the look is of others."""
+        now = {**self._given(), "settings": self.settings}
+        others = any(now[name] != self._looked.get(name) for name in now if name not in ("since", "until"))
+        stale = "These are other queries than the fields choose now: click Look at the index again." if others else ""
+        self.live.follow(self.since, self.until, stale)
+
     def _choose(self, period: str) -> None:
         if period == _CHOOSE:
             return
         since, until = PERIODS[period](datetime.now(UTC).replace(second=0, microsecond=0))
-        self.since, self.until = ("" if moment is None else _written(moment) for moment in (since, until))
+        self.since, self.until = ("" if moment is None else written(moment) for moment in (since, until))
         self._period.value = period  # the change of the times has cleared the period
 
     def _forget(self) -> None:
@@ -315,42 +366,3 @@ def _going_on(path: Path) -> str:
     return resumption(
         "Extract with the same fields", plan, {number: one for number, one in found.items() if one is not None}
     )
-
-
-def _text(description: str, placeholder: str) -> widgets.Text:
-    return widgets.Text(
-        description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_WIDE
-    )
-
-
-def _columns() -> widgets.Layout:
-    """Return the layout of fields in up to three columns, as many as the page has room for."""
-    columns = "repeat(auto-fill, minmax(min(346px, 100%), 1fr))"
-    return widgets.Layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
-
-
-def _time(text: str) -> str:
-    return _written(parse_time(text)) if text.strip() else ""
-
-
-def _written(moment: datetime) -> str:
-    """Write a time as short as possible without loss."""
-    return format_time(moment).removesuffix("Z").removesuffix(".000").removesuffix(":00").removesuffix("T00:00")
-
-
-def _names(text: str) -> list[str]:
-    return [one.strip() for one in text.split(",") if one.strip()]
-
-
-def _listed(text: str) -> str:
-    return ", ".join(_names(text))
-
-
-def _task(text: str) -> int | None:
-    if not text.strip():
-        return None
-    if not text.strip().isdecimal():
-        raise InvalidRequestError(
-            f"task id {text!r} is not valid: give a whole number, or leave it empty for all tasks."
-        )
-    return int(text)
