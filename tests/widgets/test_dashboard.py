@@ -184,6 +184,33 @@ class TestHeader:
         assert {name: panel.invalid for name, panel in board.panels.items()} == {name: {} for name in board.panels}
 
 
+def test_what_nobody_opens_is_not_made_and_keeps_its_place_in_a_view(settings, monkeypatch):
+    ask_nothing(monkeypatch)
+    board = Dashboard(settings)
+    always = {"Overview", "Caching", "Explore", "Datasets"}
+    assert {*board.panels.made()} == always
+    board.tab = "Data"
+    assert {*board.panels.made()} == always
+    board.tab = "Extract"
+    assert {*board.panels.made()} == {*always, "Extract"}
+    assert board._sections._boxes["Extract"].children == (board.panels["Extract"],)
+    board.panels["Extract"].since = "2026-10-01"
+    button(board, "Settings").click()
+    assert board._settings_box.children == (board.panels["Settings"],)
+    board.settings = settings.model_copy(update={"es_page": 7})
+    board.tab = "Overview"
+    state = board.state()
+    again = Dashboard.from_state(json.dumps(state), settings)
+    assert {*again.panels.made()} == always
+    assert again.state() == state  # also of panels that are not made yet
+    assert again.panels["Extract"].since == "2026-10-01"
+    assert board.panels["Jobs"].settings.es_page == 7
+    with pytest.raises(InvalidRequestError, match="nothing, which JobsPanel does not know"):
+        again.restore({**state, "panels": {"Jobs": {"panel": "JobsPanel", "nothing": 1}}})
+    for one in (board, again):
+        one.close()
+
+
 class TestKeptViews:
     def test_a_view_is_kept_by_name_and_opened_in_another_dashboard(self, board, settings):
         board.selection, board.tab = fl.Selection(db="CONDBR2"), "Data"

@@ -965,13 +965,14 @@ class TestABrokenConfiguration:
         board.close()
 
     def test_settings_name_file_and_line_and_the_other_tabs_refer_to_them(self, board):
+        assert len([*board.panels.values()]) == 9
         texts = [one.value for one in walk(board) if "frontierlab-error" in str(getattr(one, "value", ""))]
         said = [text for text in texts if "configuration.txt, line 3: unknown key" in text]
-        assert (len(said), len(texts)) == (1, 8)
+        assert (len(said), len(texts)) == (1, 9)
         assert board._settings_box.layout.display == ""  # they are shown at once
         assert said == [board.panels["Settings"]._problem_note.value]
         assert "Correct it, and run this cell again. Or fill in all the fields" in said[0]
-        assert sum(self.SEE in text for text in texts) == 7
+        assert sum(self.SEE in text for text in texts) == 8
         assert {one.error for one in (board, *board.panels.values())} == {""}
 
     @pytest.mark.slow

@@ -485,7 +485,7 @@ class TestDashboard:
         board = Dashboard(settings)
         assert list(board.panels) == [
             *("Settings", "Overview", "Caching", "Explore", "History"),
-            *("Extract", "Datasets", "Jobs"),
+            *("Extract", "Raw logs", "Datasets", "Jobs"),
         ]
         board.tab = "Explore"
         board.header.datasets.listed.value = "day"

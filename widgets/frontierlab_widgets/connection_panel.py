@@ -22,6 +22,7 @@ from frontierlab_widgets.code_box import call
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import moment, sentence, warning_box
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
+from frontierlab_widgets.plain_settings import changed_settings, default_of, without_secrets
 from frontierlab_widgets.work import Work, WorkStopped
 
 __all__ = ["ConnectionPanel"]
@@ -125,7 +126,7 @@ class ConnectionPanel(Panel):
         """Remove secrets and the user of a password from the settings; files that hold secrets are kept."""
         if self.settings is not None:
             secrets = [name for name, field in self._fields.items() if isinstance(field, widgets.Password)]
-            self.settings = self.settings.model_copy(update={name: _default(name) for name in [*secrets, "es_user"]})
+            self.settings = self.settings.model_copy(update={name: default_of(name) for name in [*secrets, "es_user"]})
             self.message = "Passwords, keys and Spark's options are not used any more."
 
     def use_sample(self) -> None:
@@ -152,7 +153,7 @@ class ConnectionPanel(Panel):
             if not self._replace.value:
                 raise InvalidRequestError(f"There is a file {self.path} already. Tick replace, or name another file.")
             _require_readable(path)
-        path = create_config_file(self.path, overwrite=self._replace.value, **self._changed())
+        path = create_config_file(self.path, overwrite=self._replace.value, **changed_settings(self.settings))
         self.message = f"Saved in {path}, readable by you only."
 
     def test(self) -> None:
@@ -217,14 +218,10 @@ class ConnectionPanel(Panel):
     def code(self) -> str:
         """Return the code that makes these settings; secrets are named, not shown."""
         self.require_settings()
-        shown = self.without_secrets()
-        secrets = [name for name in self._changed() if name not in shown]
+        shown = without_secrets(self.settings)
+        secrets = [name for name in changed_settings(self.settings) if name not in shown]
         told = [f"# {name} comes from the configuration file or FRONTIERLAB_{name.upper()}" for name in secrets]
         return "\n".join([*told, call("settings = fl.Settings", **shown)])
-
-    def without_secrets(self) -> dict[str, Any]:
-        """Return the settings that differ from the default, but no secret."""
-        return {name: value for name, value in self._changed().items() if not is_secret(Settings.model_fields[name])}
 
     def _edited(self, name: str, value: Any) -> None:
         """Say that an edit is not applied yet, and whether it is valid."""
@@ -234,12 +231,6 @@ class ConnectionPanel(Panel):
                 return
             self.message = "Changes are not applied yet."
             self.mark(name, _problem(name, value))
-
-    def _changed(self) -> dict[str, Any]:
-        """Return the settings that differ from the default."""
-        ours = self.settings
-        found = {} if ours is None else {name: getattr(ours, name) for name in Settings.model_fields}
-        return {name: value for name, value in found.items() if value != _default(name)}
 
     def _written(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
@@ -251,7 +242,7 @@ class ConnectionPanel(Panel):
                     values[name] = getattr(self.settings, name)
             else:
                 text = field.value.strip() if isinstance(field.value, str) else field.value
-                values[name] = _default(name) if text == "" else text
+                values[name] = default_of(name) if text == "" else text
         if values.get("es_user") is None and self._fields["es_pswd"].value == "":
             values["es_pswd"] = None  # the password goes with the user
         if self._fields["es_api_key"].value == "" and values.get("es_user") is not None:
@@ -268,7 +259,7 @@ class ConnectionPanel(Panel):
         settings = self.settings
         self._take_secrets()
         for name, field in self._fields.items():
-            value = _default(name) if settings is None else getattr(settings, name)
+            value = default_of(name) if settings is None else getattr(settings, name)
             if isinstance(field, widgets.Password):
                 of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names of options are not secret
                 field.placeholder = f"{_KEPT}{of}" if value else "none"
@@ -319,10 +310,6 @@ def _require_readable(path: Path) -> None:
             f"{path} cannot be read, and replacing it would lose what it says: {sentence(error)} Correct it, or save "
             "under another name in the field path."
         ) from error
-
-
-def _default(name: str) -> Any:
-    return Settings.model_fields[name].get_default(call_default_factory=True)
 
 
 def _field(name: str) -> widgets.Widget:

@@ -20,6 +20,7 @@ from frontierlab_widgets.header import Header
 from frontierlab_widgets.history_panel import HistoryPanel
 from frontierlab_widgets.jobs_panel import JobsPanel
 from frontierlab_widgets.kept_mixin import KeptViews
+from frontierlab_widgets.lazy_panels import LazyPanels
 from frontierlab_widgets.overview_panel import OverviewPanel
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase
 from frontierlab_widgets.raw_logs_panel import RawLogsPanel
@@ -48,6 +49,9 @@ _SECTIONS = ("Extract", "Raw logs", "Datasets", "Jobs")
 _FORMER = {"Connection": "Settings", "Caching": "Waste"}
 """Earlier titles of tabs, which saved views and notebooks can have; those of Data are its sections today."""
 _VIEW = ("dataset", "selection", "compare")
+_WITH_VIEW = ("Overview", "Caching", "Explore")
+_ALWAYS = ("Overview", "Caching", "Explore", "Datasets")
+"""The panels that are made with the dashboard; the others are made when they are opened."""
 
 
 class Dashboard(KeptViews):
@@ -73,8 +77,8 @@ class Dashboard(KeptViews):
         The open tab: Overview, Waste, Explore, History or Data. Titles of panels that are within a tab today open it.
     section : str
         The open section of the tab Data: Extract, Raw logs, Datasets or Jobs.
-    panels : dict
-        The panels by their titles.
+    panels : Mapping
+        The panels by their titles. A panel that nobody has opened yet is made when it is looked up.
     """
 
     title = "Frontier"
@@ -103,62 +107,83 @@ class Dashboard(KeptViews):
         """Build the panels, join them, and put the header above them."""
         self._wanted = ""  # the dataset that is shown once it is extracted
         self.add_class("frontierlab-dashboard")
-        problems = {name: self.configuration_problem if name == "Settings" else _SEE for name in _PANELS}
-        self.panels = {name: kind(self.settings, problem=problems[name]) for name, kind in _PANELS.items()}
-        for panel in self.panels.values():
-            panel.share_style()  # a notebook that is saved has the style once
-        self.configuration_problem = ""  # the panels say it
+        problem, self.configuration_problem = self.configuration_problem, ""  # the panels say it
+        self.panels = LazyPanels(
+            _PANELS,
+            lambda name, kind: kind(self.settings, problem=problem if name == "Settings" else _SEE),
+            self._join,
+        )
         self._going.layout.display = "none"  # work is in the panels
         self._share = ShareBox(self)
-        self._settings_box = widgets.VBox([self.panels["Settings"]], layout=widgets.Layout(display="none"))
+        self._settings_box = widgets.VBox(layout=widgets.Layout(display="none"))
         buttons = [
             _button("Share", "Keep this view, mail it, or show the calls that do the same", self._share.toggle, self),
             _button("Settings", "Show or hide the settings", self._toggle_settings, self),
         ]
         self._running = _button("Jobs", "Show the jobs", lambda: setattr(self, "tab", "Jobs"), self)
         self.header = Header(self, lambda: self.panels["Explore"].undo(), *buttons, self._running)
-        data = Tabs({name: self.panels[name] for name in _SECTIONS}, "Data")
-        self._tabs = Tabs({**{tab: self.panels[name] for tab, name in _TABS.items()}, _DATA: data}, self.title)
+        self._sections = Tabs(dict.fromkeys(_SECTIONS), "Data")
+        self._tabs = Tabs({**dict.fromkeys(_TABS), _DATA: self._sections}, self.title)
         traitlets.link((self, "tab"), (self._tabs.bar, "value"))
-        traitlets.link((self, "section"), (data.bar, "value"))
-        self._join()
+        traitlets.link((self, "section"), (self._sections.bar, "value"))
         self.keep_views()
+        for name in _ALWAYS:
+            self.panels[name]
+        self._begin()
         if self.settings is None:
             self.show_settings()
         return [self.header, self.foot, self._share, self._settings_box, self.go_on, self._tabs]
 
-    def _join(self) -> None:
-        """Join the shared traits of the panels; no panel knows another."""
-        for panel in self.panels.values():
-            traitlets.link((self, "settings"), (panel, "settings"))
-        for name in ("Overview", "Explore", "Caching"):
-            for trait in _VIEW:
-                if self.panels[name].has_trait(trait):
-                    traitlets.link((self, trait), (self.panels[name], trait))
-        overview, waste, explore = (self.panels[name] for name in ("Overview", "Caching", "Explore"))
-        overview.lead(
-            sample=self.try_sample,
-            extract=lambda: setattr(self, "tab", "Extract"),
-            open=lambda: setattr(self, "tab", "Datasets"),
-            figures=waste.take,
-            folder=self._show_folder,
-            incident=self._show_incident,
-        )
-        waste.lead(explore=lambda: setattr(self, "tab", "Explore"), history=lambda: setattr(self, "tab", "History"))
-        explore.lead(self.header.leave_out)
-        self.panels["History"].lead(self.look_at, self._show_past_incident, waste.history_view)
-        extract, raw, datasets = (self.panels[name] for name in ("Extract", "Raw logs", "Datasets"))
-        datasets.lead(self.look_at, self._take_raw_logs)
-        raw.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
-        extract.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
+    def _begin(self) -> None:
+        """Follow what the user and others do; the panels that are always there are made."""
         self.observe(lambda _: setattr(self, "message", ""), "dataset")  # it offers to choose a dataset
-        extract.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
-        extract.observe(lambda _: self._tell_sample(), ["phase", "progress"])
-        datasets.observe(lambda _: self.guarded(self._relisted), "listed")
-        self.on(self._show_tab, "tab")
+        self.on(self._show_tab, "tab", "section")
         self.on(self._block, "invalid")
         self.tick(self._look, _EVERY)  # lists datasets made elsewhere, in every tab
         self._show_tab()
+
+    def _join(self, name: str, panel: Any) -> None:
+        """Put a new panel in its place, and join the traits that it shares; no panel knows another."""
+        panel.share_style()  # a notebook that is saved has the style once
+        traitlets.link((self, "settings"), (panel, "settings"))
+        for trait in _VIEW if name in _WITH_VIEW else ():
+            if panel.has_trait(trait):
+                traitlets.link((self, trait), (panel, trait))
+        self.watch_view(panel)
+        if name == "Settings":
+            self._settings_box.children = [panel]
+        elif name in _SECTIONS:
+            self._sections.fill(name, panel)
+        else:
+            self._tabs.fill(next(tab for tab, one in _TABS.items() if one == name), panel)
+        self._lead(name, panel)
+
+    def _lead(self, name: str, panel: Any) -> None:
+        """Tell a panel what its links and buttons lead to, and follow what it brings."""
+        to = {tab: lambda tab=tab: setattr(self, "tab", tab) for tab in ("Extract", "Datasets", "Explore", "History")}
+        if name == "Overview":
+            panel.lead(
+                sample=self.try_sample,
+                extract=to["Extract"],
+                open=to["Datasets"],
+                figures=lambda figures: self.panels["Caching"].take(figures),
+                folder=self._show_folder,
+                incident=self._show_incident,
+            )
+        elif name == "Caching":
+            panel.lead(explore=to["Explore"], history=to["History"])
+        elif name == "Explore":
+            panel.lead(self.header.leave_out)
+        elif name == "History":
+            panel.lead(self.look_at, self._show_past_incident, self.panels["Caching"].history_view)
+        elif name == "Datasets":
+            panel.lead(self.look_at, self._take_raw_logs)
+            panel.observe(lambda _: self.guarded(self._relisted), "listed")
+        elif name in ("Extract", "Raw logs"):
+            panel.observe(lambda change: self.guarded(lambda: self._extracted(change["new"])), "dataset")
+            panel.observe(lambda _: self._look(), "phase")  # lists an incomplete dataset after a stop
+        if name == "Extract":
+            panel.observe(lambda _: self._tell_sample(), ["phase", "progress"])
 
     # what the user asks for
 
@@ -190,6 +215,7 @@ class Dashboard(KeptViews):
 
     def show_settings(self) -> None:
         """Show the settings."""
+        self.panels["Settings"]
         self._settings_box.layout.display = ""
 
     def code(self) -> str:
@@ -210,7 +236,7 @@ class Dashboard(KeptViews):
 
     def state(self) -> dict[str, Any]:
         """Return the state of all panels; see `Panel.state`."""
-        return {**super().state(), "panels": {name: panel.state() for name, panel in self.panels.items()}}
+        return {**super().state(), "panels": self.panels.states()}
 
     def restore(self, state: Mapping[str, Any] | str) -> None:
         """Restore a state; see `Panel.from_state`."""
@@ -220,9 +246,9 @@ class Dashboard(KeptViews):
         try:
             self._show_tab()
             super().restore({"panel": type(self).__name__, **{name: given[name] for name in sorted(given, key=_order)}})
-            for name, panel in self.panels.items():
+            for name in self.panels:
                 if name in inner:
-                    panel.restore(inner[name])
+                    self.panels.restore(name, inner[name])
         finally:
             self._restoring = False
             self._show_tab()
@@ -281,15 +307,18 @@ class Dashboard(KeptViews):
         self._show_incident(selection)
 
     def _show_tab(self) -> None:
+        if not self._restoring:
+            self.panels[self.open_panel()]
+        made = self.panels.made()
         for tab, name in _TABS.items():
-            if self.panels[name].has_trait("shown"):
-                self.panels[name].shown = tab == self.tab and not self._restoring
+            if name in made and made[name].has_trait("shown"):
+                made[name].shown = tab == self.tab and not self._restoring
         if self.tab == "History":
             self.panels["Caching"].read_history()
 
     def _block(self) -> None:
         """An invalid field of the header is one of the tabs that use it."""
-        for name in ("Overview", "Caching", "Explore"):
+        for name in _WITH_VIEW:
             panel = self.panels[name]
             others = {field: text for field, text in panel.invalid.items() if field not in self._blocked}
             panel.invalid = {**others, **self.invalid}
@@ -299,8 +328,10 @@ class Dashboard(KeptViews):
     _restoring = False
 
     def _toggle_settings(self) -> None:
-        hidden = self._settings_box.layout.display == "none"
-        self._settings_box.layout.display = "" if hidden else "none"
+        if self._settings_box.layout.display == "none":
+            self.show_settings()
+        else:
+            self._settings_box.layout.display = "none"
 
     def _look(self) -> None:
         """List the datasets again if their folder has changed, and count running jobs."""
@@ -315,7 +346,7 @@ class Dashboard(KeptViews):
 
     def _relisted(self) -> None:
         self.header.refresh()
-        for name in ("Overview", "Explore", "Caching"):
+        for name in _WITH_VIEW:
             self.panels[name].refresh()
 
 

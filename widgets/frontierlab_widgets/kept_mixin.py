@@ -13,7 +13,9 @@ from frontierlab import Settings
 from frontierlab.errors import ConfigurationError, InvalidRequestError
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.kept_views import LAST, ViewKeeper, forget_old_views, keep_view, last_view, new_key, read_view
+from frontierlab_widgets.lazy_panels import LazyPanels
 from frontierlab_widgets.panel import PANEL_LOCK, Panel
+from frontierlab_widgets.plain_settings import without_secrets
 
 __all__ = ["KeptViews"]
 
@@ -37,7 +39,7 @@ class KeptViews(Panel):
         Goes on with the view that was kept last; hidden if there is none.
     """
 
-    panels: Mapping[str, Any]
+    panels: LazyPanels
     key = traitlets.Unicode()
 
     _keeper: ViewKeeper | None = None
@@ -114,7 +116,7 @@ class KeptViews(Panel):
         InvalidRequestError
             A field is invalid; the message names it.
         """
-        for panel in (self, *self.panels.values()):
+        for panel in (self, *self.panels.made().values()):
             panel.require_valid()
 
     def keep_views(self) -> None:
@@ -133,9 +135,13 @@ class KeptViews(Panel):
 
     def _watch_view(self) -> None:
         self._keeper = ViewKeeper(self._keep_last, self.fail)
-        for panel in (self, *self.panels.values()):
-            panel.observe(self._keeper.changed, panel.saved_traits())
+        self.watch_view(self)
         self.observe(self._keeper.changed, ["key", "settings"])
+
+    def watch_view(self, panel: Panel) -> None:
+        """Keep the view after each change of a panel that is part of it."""
+        assert self._keeper is not None
+        panel.observe(self._keeper.changed, panel.saved_traits())
 
     def _keep_last(self) -> None:
         """Keep the view in its file, and in the page for the case that the kernel ends."""
@@ -143,7 +149,7 @@ class KeptViews(Panel):
             if self.settings is None or self.comm is None:
                 return
             state, settings = self.state(), self.require_settings()
-            given = Expression(call("dict", **self.panels["Settings"].without_secrets()))
+            given = Expression(call("dict", **without_secrets(settings)))
             self._kernel_status.kept = json.dumps(state, indent=1)
             self._kernel_status.again = "\n".join(
                 ["from frontierlab_widgets import Dashboard", call("Dashboard.reopen", self.key, given)]

@@ -38,6 +38,7 @@ from frontierlab_widgets.work import Work
 __all__ = ["RawLogsPanel"]
 
 _WIDE = widgets.Layout(width="340px", max_width="98%")
+_AS_LONG = widgets.Layout(width="max-content", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _FILES = ("paths", "kind")
 _OPTIONS = ("hosts", "timezone", "squids", "sites")
@@ -151,7 +152,10 @@ class RawLogsPanel(Panel):
         return {
             "kind": self.bind("kind", choice, read=KINDS.__getitem__, show=kinds.__getitem__),
             **{name: self.bind(name, texts[name], read=read[name]) for name in texts},
-            **{name: self.bind(name, widgets.Checkbox(description=text, indent=False)) for name, text in boxes.items()},
+            **{
+                name: self.bind(name, widgets.Checkbox(description=text, indent=False, layout=_AS_LONG))
+                for name, text in boxes.items()
+            },
         }
 
     def take(self, name: str, content: bytes) -> None:

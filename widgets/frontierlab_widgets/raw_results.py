@@ -44,7 +44,8 @@ def told_of(result: Dataset | SquidLogs, remarks: Sequence[str], settings: Setti
     if isinstance(result, Dataset):
         lost += [loss.text for loss in losses(result, settings)]
     others = [text for text in remarks if text not in lost]
-    return f"{warning_box(in_panel_words(text) for text in lost if text)}{notes(others)}{set_aside_table(result)}"
+    warned = warning_box(dict.fromkeys(in_panel_words(text) for text in lost if text))
+    return f"{warned}{notes(others)}{set_aside_table(result)}"
 
 
 def set_aside_table(result: Dataset | SquidLogs) -> str:
@@ -60,7 +61,7 @@ def set_aside_table(result: Dataset | SquidLogs) -> str:
         for one in _first_lines(result)
     )
     return (
-        f"<h4>Lines set aside</h4><ul>{told}</ul><div class='frontierlab-numbers'>"
+        f"<h4>Lines set aside</h4><ul>{told}</ul><div class='frontierlab-lines'>"
         f"<table aria-label='The first lines set aside'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
         "</div>"
     )

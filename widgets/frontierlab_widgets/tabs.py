@@ -49,7 +49,7 @@ class Tabs(widgets.VBox):
     Parameters
     ----------
     pages
-        The pages by title.
+        The pages by title; None is for one that `fill` brings later.
     label
         What the bar chooses, for screen readers.
 
@@ -59,14 +59,20 @@ class Tabs(widgets.VBox):
         The bar.
     """
 
-    def __init__(self, pages: Mapping[str, widgets.Widget], label: str) -> None:
+    def __init__(self, pages: Mapping[str, widgets.Widget | None], label: str) -> None:
         self.bar = TabBar([*pages], label)
-        self._boxes = {title: widgets.VBox([page], layout=_page_layout()) for title, page in pages.items()}
+        self._boxes = {
+            title: widgets.VBox([] if page is None else [page], layout=_page_layout()) for title, page in pages.items()
+        }
         for box in self._boxes.values():
             box.add_class("frontierlab-page")
         self.bar.observe(self._show, "value")
         super().__init__([self.bar, *self._boxes.values()], layout=_page_layout())
         self._show()
+
+    def fill(self, title: str, page: widgets.Widget) -> None:
+        """Show a page below its title."""
+        self._boxes[title].children = [page]
 
     def take_out(self, title: str) -> None:
         """Remove a page, because it is shown elsewhere."""
