@@ -1,15 +1,18 @@
 """COOL SQL: what a query asks for, from its text.
 
 COOL writes its queries in few shapes, which differ in values alone. So `read_cool_sql` cuts the values out of a text,
-and parses a shape only when it is new; a known shape costs microseconds. What is not understood stays None and is named
+and reads a shape only when it is new; a known shape costs microseconds. Shapes that differ in the folder alone are
+parsed once. What is not understood stays None and is named
 in ``unclear``; nothing is guessed.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
+from frontierlab.rawlogs.cool_templates import named, template_of
 from frontierlab.rawlogs.cool_values import Values, evaluated
 from frontierlab.rawlogs.sql_text import Canonical, Slot, canonical, parsable, split, sql_hash, without_binds
 
@@ -123,7 +126,8 @@ class CoolReader:
     def __init__(self, megabytes: float = 16.0) -> None:
         self.parsed = 0  # number of times that sqlglot was asked
         self._shapes: _Bounded[tuple[str, ...], _Shape] = _Bounded(int(megabytes * 750_000))
-        self._structures: _Bounded[str, Structure | str] = _Bounded(int(megabytes * 250_000))
+        self._structures: _Bounded[str, Structure | str] = _Bounded(int(megabytes * 200_000))
+        self._templates: _Bounded[str, Structure] = _Bounded(int(megabytes * 50_000))
         self._lock = Lock()
 
     def read(self, text: str) -> CoolQuery:
@@ -157,11 +161,22 @@ class CoolReader:
 
         if COOL_TABLE.search("\n".join(shape.tokens)) is None:
             return "it reads no table of COOL"
-        self.parsed += 1
+        template = template_of(shape.tokens)
         try:
-            return read_structure(" ".join(parsable(shape, values)))
+            if template is None:
+                return self._parse(" ".join(parsable(shape, values)), read_structure)
+            text = " ".join(parsable(shape._replace(tokens=template[0]), values))
+            structure = self._templates.get(text)
+            if structure is None:
+                structure = self._parse(text, read_structure)
+                self._templates.put(text, structure, len(text))
+            return named(structure, template[1])
         except NotCool as reason:
             return str(reason)
+
+    def _parse(self, text: str, read_structure: Callable[[str], Structure]) -> Structure:
+        self.parsed += 1
+        return read_structure(text)
 
 
 def read_cool_sql(text: str) -> CoolQuery:

@@ -14,7 +14,9 @@ import pyarrow.compute as pc
 
 from frontierlab.catalogue import Catalogue
 
-__all__ = ["FOLDER", "NamedRows", "TAG", "name_rows", "unnamed"]
+__all__ = ["FOLDER", "NamedRows", "TAG", "in_words", "name_rows", "unnamed"]
+
+_TOLD = 5
 
 FOLDER = "{db} {schema} folder {node_id}"
 """How a folder is told that has a number and no name."""
@@ -56,6 +58,12 @@ def name_rows(rows: pa.Table, catalogue: Catalogue) -> NamedRows:
     """
     completed = catalogue.complete(rows)
     return NamedRows(completed.rows, *unnamed(completed.rows), completed.conflicts)
+
+
+def in_words(unknown: Counter[str]) -> str:
+    """Return the folders and tags without a name that most rows have, with the numbers of rows."""
+    told = ", ".join(f"{name} ({count:,})" for name, count in unknown.most_common(_TOLD))
+    return told + (f", and {len(unknown) - _TOLD:,} more" if len(unknown) > _TOLD else "")
 
 
 def unnamed(rows: pa.Table) -> tuple[Counter[str], Counter[str]]:

@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontierlab.rawlogs import CoolReader, read_cool_sql, sql_hash
+from frontierlab.rawlogs.cool_structure import read_structure
 from frontierlab.rawlogs.cool_values import LAST_CHANNEL
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
-from frontierlab.rawlogs.sql_text import canonical, split
+from frontierlab.rawlogs.sql_text import canonical, parsable, split, without_binds
 from tests.support.examples import examples
 
 BEAMSPOT, TRIGGER, SCT, LAR, TRT = json.loads((Path(__file__).parent / "cool_queries.json").read_text())
@@ -352,6 +353,40 @@ def test_a_shape_is_parsed_once():
         reader.read(payload_sql("CONDBR2", "ATLAS_COOLOFL_TRT", 16, number, number + 10, tag_id=number))
         reader.read(payload_sql("CONDBR2", "ATLAS_COOLOFL_TRT", 16, number, number + 10, tag_id=number).lower())
         reader.read(TRIGGER)
+    assert reader.parsed == 1
+
+
+ORDERS = "SELECT * FROM A.CONDBR2_F0003_IOVS X, A.CONDBR2_F0004_IOVS Y WHERE X.CHANNEL_ID=1 AND Y.USER_TAG_ID=2"
+WITH_NODES = (
+    'SELECT * FROM "S_COOL".CONDBR2_F0003_IOVS A, "S_COOL".CONDBR2_NODES B WHERE B.NODE_ID=3 AND A.USER_TAG_ID=1'
+)
+ALIASED = "SELECT CONDBR2.CHANNEL_ID, S.PEDESTAL FROM S.CONDBR2_F0003_IOVS CONDBR2 WHERE CONDBR2.USER_TAG_ID=1"
+BARE = "SELECT CONDBR2_F0003_IOVS.PEDESTAL FROM CONDBR2_F0003_IOVS WHERE CONDBR2_F0003_IOVS.IOV_UNTIL>5"
+
+
+@pytest.mark.parametrize(
+    "sql", [*COOL, ORDERS, WITH_NODES, ALIASED, BARE, ORDERS.replace("A.CONDBR2_F0004", "B.OFLP200_F0003")]
+)
+def test_queries_of_other_folders_are_read_as_if_each_were_parsed(sql):
+    reader, others = CoolReader(), [re.sub("F00", "F12", sql), sql.replace("CONDBR2", "OFLP200"), sql]
+    for other in others:
+        shape = canonical(without_binds(other)[0])
+        values = split(other)[1]
+        found = reader.read(other)
+        plain = read_structure(" ".join(parsable(shape, values)))
+        assert found.is_cool
+        for name in ("instance", "schema", "table_kind", "tables", "folder", "asks_payload"):
+            if name != "folder" or plain.folder is not None:
+                assert getattr(found, name) == getattr(plain, name), name
+        assert found.unclear[: len(plain.unclear)] == plain.unclear
+
+
+def test_queries_that_differ_in_their_folder_are_parsed_once():
+    reader = CoolReader()
+    folders = [("CONDBR2", "ATLAS_COOLOFL_DCS", 14), ("OFLP200", "ATLAS_COOLOFL_MDT", 1412)]
+    found = [reader.read(payload_sql(*folder, 1, 2, tag_id=3, channel=4)) for folder in folders]
+    assert [(one.instance, one.schema, one.folder) for one in found] == folders
+    assert len({one.fingerprint for one in found}) == 2
     assert reader.parsed == 1
 
 

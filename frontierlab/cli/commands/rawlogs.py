@@ -25,8 +25,13 @@ _PERSONAL = click.option(
     help="Store accounts and addresses as they were logged.  [default: replace them by hashes with the setting "
     "personal_data_key]",
 )
+_FOLLOW = click.option("--follow", is_flag=True, help="Go on reading what is written to the logs.")
+_SECONDS = click.option("--seconds", type=float, help="How long to follow.  [default: until it is stopped]")
+_PART_SECONDS = click.option(
+    "--part-seconds", type=float, default=60.0, show_default=True, help="About how often a part is stored, in seconds."
+)
 _PATHS = click.argument("paths", metavar="PATH...", nargs=-1, required=True)
-_GONE = "Nothing was stored. The same command reads the logs again."
+_PARTS_STAY = "Nothing was stored, unless the logs are followed: then parts stay, and the same command goes on."
 
 
 @click.group("rawlogs", cls=Group, default="list")
@@ -62,7 +67,7 @@ def list_(call: Call) -> None:
         "frontierlab rawlogs servlet live servlets --follow --seconds 1",
     ],
     finds="lines were set aside: warnings say which",
-    interrupted="Nothing was stored, unless the logs are followed: then parts stay, and the same command goes on.",
+    interrupted=_PARTS_STAY,
 )
 @click.argument("name")
 @_PATHS
@@ -74,11 +79,9 @@ def list_(call: Call) -> None:
     help="Name of the machine of logs with PART in their path. Can be repeated.  [default: the server's name in the "
     "lines]",
 )
-@click.option("--follow", is_flag=True, help="Go on reading what is written to the logs.")
-@click.option("--seconds", type=float, help="How long to follow.  [default: until it is stopped]")
-@click.option(
-    "--part-seconds", type=float, default=60.0, show_default=True, help="About how often a part is stored, in seconds."
-)
+@_FOLLOW
+@_SECONDS
+@_PART_SECONDS
 @_COMPLETE
 @_PERSONAL
 @click.pass_obj
@@ -101,9 +104,12 @@ def servlet(call: Call, /, name: str, paths: tuple[str, ...], hosts: tuple[str, 
     "squid",
     cls=Command,
     face="frontierlab.rawlogs.read_squid_logs",
-    examples=["frontierlab rawlogs squid october squids --timezone Europe/Zurich"],
+    examples=[
+        "frontierlab rawlogs squid october squids --timezone Europe/Zurich",
+        "frontierlab rawlogs squid live squids --follow --seconds 1",
+    ],
     finds="lines were set aside: they are in malformed lines of the Squid logs",
-    interrupted=_GONE,
+    interrupted=_PARTS_STAY,
 )
 @click.argument("name")
 @_PATHS
@@ -123,6 +129,9 @@ def servlet(call: Call, /, name: str, paths: tuple[str, ...], hosts: tuple[str, 
 @click.option(
     "--site", "sites", multiple=True, metavar="SQUID=SITE", help="The site of a Squid, by its name. Can be repeated."
 )
+@_FOLLOW
+@_SECONDS
+@_PART_SECONDS
 @_COMPLETE
 @_PERSONAL
 @click.pass_obj
@@ -135,7 +144,7 @@ def squid(
     more |= {"squids": _pairs(squids, "--squid"), "sites": _pairs(sites, "--site"), "progress": True}
     logs = read_squid_logs([*paths], call.settings, name=name, **more)
     lines, found = logs.manifest.lines, logs.manifest
-    for text in found.notes:
+    for text in logs.notes:
         note(text)
     others = sum(found.others.values())
     call.out.record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from frontierlab.rawlogs.names import in_words
 from frontierlab.rawlogs.servlet.columns import FLAGS_OF, OUTCOMES, Outcome
 from frontierlab.rawlogs.servlet.reading import LogFacts
 
@@ -27,10 +28,9 @@ def notes_of(facts: LogFacts, most: float) -> list[str]:
     if asked := facts.outcomes[OUTCOMES[Outcome.NOT_MODIFIED]]:
         notes.append(f"{asked:,} queries were not modified by Oracle's word: no body was sent, and cached is false.")
     if facts.unknown:
-        told = ", ".join(f"{name} ({count:,})" for name, count in facts.unknown.most_common(5))
-        more = f", and {len(facts.unknown) - 5:,} more" if len(facts.unknown) > 5 else ""
         notes.append(
-            f"The catalogue lacks the names of folders or tags; these queries have their numbers: {told}{more}."
+            "The catalogue lacks the names of folders or tags; these queries have their numbers: "
+            f"{in_words(facts.unknown)}."
         )
     if len(facts.zones) > 1:
         zones = ", ".join(f"{zone} min {count:,}" for zone, count in facts.zones.most_common(10))

@@ -116,10 +116,9 @@ class Tail:
         assert self._file is not None
         self._file.seek(self.offset)
         rest = self._file.read(LONGEST)
-        number, self.line = self.line, 1
         whole = bool(rest) and not self._skips and not keep_open  # a last line without a line feed
-        self._add(Block(_plain(rest) + b"\n" if whole else b"", self.path, number), True)
-        self.offset, self._skips = 0, False
+        self._add(Block(_plain(rest) + b"\n" if whole else b"", self.path, self.line), True)
+        self.offset, self.line, self._skips = 0, 1, False
         if not keep_open:
             self.close()
 

@@ -41,8 +41,8 @@ class Answers:
         and ``local_ms``, ``zone`` and ``number`` (of the line in its block, from 0).
     others
         Numbers of the other lines, by what they are.
-    results, unknown_results, unreadable
-        Numbers of rows, as in `stored.SquidManifest`.
+    results, unknown_results, unreadable, unknown
+        Numbers of rows, as in `facts.SquidFacts`.
     without_task
         Number of rows without a task.
     """
@@ -52,6 +52,7 @@ class Answers:
     results: Counter[str] = field(default_factory=Counter)
     unknown_results: Counter[str] = field(default_factory=Counter)
     unreadable: Counter[str] = field(default_factory=Counter)
+    unknown: Counter[str] = field(default_factory=Counter)
     without_task: int = 0
 
 
@@ -73,12 +74,14 @@ def read_answers(tables: Sequence[pa.Table], asked: Asked, pseudonyms: Pseudonym
     if len(found) == 1:
         return found[0]
     rows = pa.concat_tables([one.rows for one in found]).unify_dictionaries().combine_chunks()
+    rows = rows.take(pc.sort_indices(rows["number"]))
     return Answers(
-        rows.take(pc.sort_indices(rows["number"])),
+        rows,
         sum((one.others for one in found), Counter[str]()),
         sum((one.results for one in found), Counter[str]()),
         sum((one.unknown_results for one in found), Counter[str]()),
         sum((one.unreadable for one in found), Counter[str]()),
+        sum((one.unknown for one in found), Counter[str]()),
         sum(one.without_task for one in found),
     )
 
@@ -101,7 +104,8 @@ def _answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
         "method": column["method"].cast(NAME),
         "modified_since": modified_column(column["modified_since"]),
     }
-    return Answers(pa.table(values), others, results, unknown, requests.unreadable, values["taskid"].null_count)
+    counted = (others, results, unknown, requests.unreadable, requests.unknown)
+    return Answers(pa.table(values), *counted, values["taskid"].null_count)
 
 
 def dated(answers: Answers, clock: Clock, place: Mapping[str, str | None], first: int) -> pa.Table:
@@ -178,7 +182,7 @@ def _results(tags: pa.DictionaryArray) -> tuple[dict[str, pa.Array], Counter[str
     }
     for name in ("collapsed", "squid_hit", "sent_on"):
         columns[name] = pa.array([getattr(one, name) for one in found], pa.bool_()).take(tags.indices)
-    return columns, results, unknown
+    return columns, +results, +unknown  # without tags of lines that are no requests for Frontier
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

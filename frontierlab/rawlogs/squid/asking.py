@@ -22,7 +22,7 @@ from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
 from frontierlab.rawlogs.squid.stored import SquidLogs, SquidSource, as_squid_logs
 from frontierlab.selection import Selection
 
-__all__ = ["SELECTED_BY", "SquidFilter", "as_squid_filter", "ask_squids", "chosen"]
+__all__ = ["SELECTED_BY", "SquidFilter", "as_squid_filter", "ask_squids", "chosen", "left_out_note", "notes_of"]
 
 SELECTED_BY = (
     "since",
@@ -36,6 +36,9 @@ SELECTED_BY = (
     "squid",
 )
 """The fields of a `frontierlab.Selection` that Squid logs have; the others are Frontier's own."""
+
+
+_WORDS = {"denied": "denied or redirected", "not_understood": "not understood", "tunnels": "tunnels"}
 
 
 class SquidFilter(Protocol):
@@ -121,6 +124,7 @@ def as_squid_filter(build: Callable[..., Question]) -> SquidFilter:
         if "without_task" in frame:
             none, all_ = int(frame["without_task"].sum()), int(frame["requests"].sum())
             frame.attrs["without_task"] = {"requests": none, "percent": 100 * none / all_ if all_ else None}
+            frame.attrs["notes"] += left_out_note({name: int(frame[name].sum()) for name in _WORDS})
         return frame
 
     def sql(selection: Selection | None = None, **keywords: Any) -> Statement:
@@ -135,6 +139,17 @@ def as_squid_filter(build: Callable[..., Question]) -> SquidFilter:
     run.__signature__ = inspect.Signature(shown, return_annotation="pd.DataFrame")  # type: ignore[attr-defined]
     run.sql = sql  # type: ignore[attr-defined]
     return cast("SquidFilter", run)
+
+
+def left_out_note(counts: Mapping[str, int]) -> list[str]:
+    """Return a sentence about answers that are no requests to the cache, by the columns of hit ratios; none without."""
+    told = ", ".join(f"{words} {counts[name]:,}" for name, words in _WORDS.items() if counts[name])
+    if not told:
+        return []
+    return [
+        f"{sum(counts.values()):,} answers are no requests to the cache, and are not among the requests: {told}. "
+        "results_of_squids has them by result tag."
+    ]
 
 
 def notes_of(logs: list[SquidLogs]) -> list[str]:

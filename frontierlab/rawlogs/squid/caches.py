@@ -89,7 +89,7 @@ def what_caches_did(
         window = _window(opened, found).but(squid=None, taskid=None)
         theirs = cost_per_tag(frontier, window, top=None)[[*_TAG, *names]].rename(columns=names)
         frame = _joined(frame, theirs)
-    frame.attrs = {"filter": "what_caches_did", "selection": found.in_words(), "notes": notes_of(opened)}
+    frame.attrs = {"filter": "what_caches_did", "selection": found.in_words(), "notes": [*squids.attrs["notes"]]}
     if frontier is not None:
         frame.attrs["notes"] += [
             "Frontier's logs have queries of all Squids that send to its servers, and none that a cache before the "

@@ -7,6 +7,7 @@ host's clock is in UTC. So the reader is told the host's zone. A zone other than
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -63,6 +64,14 @@ class Clock:
         self._second_pass = False
         self._latest = -1  # ms on the wall within the hour that comes twice
         self.unsure = 0
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs, as a plain dict for JSON."""
+        return {"second_pass": self._second_pass, "latest": self._latest, "unsure": self.unsure}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on as a clock that gave this state."""
+        self._second_pass, self._latest, self.unsure = state["second_pass"], state["latest"], state["unsure"]
 
     def to_utc(self, local_ms: Numbers, zones: pa.Array) -> Numbers:
         """Return times in ms since the epoch, UTC.

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from frontierlab.rawlogs.squid.asking import ask_squids, chosen, notes_of
-from frontierlab.rawlogs.squid.hit_ratios import REQUEST
+from frontierlab.rawlogs.squid.asking import ask_squids, chosen, left_out_note, notes_of
+from frontierlab.rawlogs.squid.hit_ratios import LEFT_OUT, REQUEST
 from frontierlab.rawlogs.squid.stored import SquidSource, as_squid_logs
 from frontierlab.selection import Selection
 
@@ -57,12 +57,16 @@ def fetch_ratio(logs: SquidSource, selection: Selection | None = None, **where: 
         As filters raise them.
     """
     found, opened = chosen(selection, where), as_squid_logs(logs)
-    condition, args = found.where(REQUEST)
+    condition, args = found.where()
+    left_out = ", ".join(f"count_if(result_class = '{class_}') AS {name}" for name, class_ in LEFT_OUT.items())
     text = (
         "SELECT computingsite, squid, unix_millis(time) - pmod(unix_millis(time), :bin_ms) AS bin, "
-        f"count(*) AS requests, count_if(sent_on) AS fetches FROM {{logs}}{condition} GROUP BY 1, 2, 3"
+        f"count_if({REQUEST}) AS requests, count_if(sent_on AND {REQUEST}) AS fetches, {left_out} "
+        f"FROM {{logs}}{condition} GROUP BY 1, 2, 3"
     )
     bins = ask_squids(opened, text, {**args, "bin_ms": _BIN_MS}, description="fetch_ratio")
+    note = left_out_note({name: int(bins[name].sum()) for name in LEFT_OUT})
+    bins = bins[bins["requests"] > 0]
     bins["week"] = bins["bin"] - (bins["bin"] - _MONDAY_MS) % _WEEK_MS
     keys = ["week", "computingsite", "squid"]
     grouped = bins.groupby(keys, dropna=False, sort=True)
@@ -78,5 +82,5 @@ def fetch_ratio(logs: SquidSource, selection: Selection | None = None, **where: 
     types = {"requests": "Int64", "fetches": "Int64", "half_hours": "Int64", "step": "Int64"}
     order = [*keys, "half_hours", "requests", "fetches", "fetches_per_request", "of_site", "step"]
     frame = frame.astype(types)[order]
-    frame.attrs = {"filter": "fetch_ratio", "selection": found.in_words(), "notes": notes_of(opened)}
+    frame.attrs = {"filter": "fetch_ratio", "selection": found.in_words(), "notes": notes_of(opened) + note}
     return frame

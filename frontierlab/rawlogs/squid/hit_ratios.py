@@ -16,6 +16,7 @@ from frontierlab.rawlogs.squid.asking import as_squid_filter
 from frontierlab.rawlogs.squid.results import ANSWERED_THERE, NOT_ASKED
 
 __all__ = [
+    "LEFT_OUT",
     "MEASURES",
     "Rank",
     "hit_ratio_over_time",
@@ -52,12 +53,16 @@ _OF_CLASS = {
     "unknown": "unknown",
 }
 
+LEFT_OUT = {"denied": "denied", "not_understood": "none", "tunnels": "tunnel"}
+"""The columns of answers that are no requests to the cache, and their classes."""
+
 MEASURES: dict[str, Measure] = {
     "requests": Count(REQUEST),
     "answered_there": Count(THERE),
     "sent_on": Count(f"sent_on AND {REQUEST}"),
     "squid_hits": Count(f"squid_hit AND {REQUEST}"),
     **{name: Count(f"result_class = '{class_}'") for name, class_ in _OF_CLASS.items()},
+    **{name: Count(f"result_class = '{class_}'") for name, class_ in LEFT_OUT.items()},
     "aborted": Count(f"ending = 'aborted' AND {REQUEST}"),
     "without_task": Count(f"taskid IS NULL AND {REQUEST}"),
     "wire_bytes": Sum("wire_bytes", where=REQUEST),
@@ -80,13 +85,15 @@ def hit_ratio_over_time(*, bin_seconds: float = 300) -> Question:
         A row is a bin of the times when requests came; empty bins are there too.
 
         time : datetime64[ms, UTC], start of the bin
-        requests : Int64, requests for Frontier; without those that a Squid denied or did not understand, and tunnels
+        requests : Int64, requests for Frontier, without the three kinds of answers below that are no requests
         answered_there : Int64, those answered from the cache without asking a server: hits, cached errors, and old
             copies that were sent without asking
         sent_on : Int64, those that went to a server or another cache, as a request or as a question about a copy
         squid_hits : Int64, hits as Squid itself counts: revalidations, cached errors and old copies are among them
         negative_hits, revalidated, replaced, stale, failed, forced, missed, unknown : Int64, requests by class
             (`frontierlab.rawlogs.squid.results.CLASSES`)
+        denied, not_understood, tunnels : Int64, answers that are not among the requests: refused or redirected by the
+            Squid (``TCP_DENIED``), without a request that it understood, and tunnels
         aborted : Int64, requests whose client went away
         without_task : Int64, requests that name no task, as those through Varnish
         wire_bytes : Int64, bytes sent to clients, headers included and mostly compressed: they cannot be compared with
@@ -94,7 +101,8 @@ def hit_ratio_over_time(*, bin_seconds: float = 300) -> Question:
         hit_percent, squid_hit_percent, revalidated_percent : Float64, % of the requests; null without requests
         fetches_per_request : Float64, ``sent_on`` by ``requests``, the f/r of WLCG's monitor in this bin
 
-        ``attrs["without_task"]`` is the number of requests without a task, and its share in %.
+        ``attrs["without_task"]`` is the number of requests without a task, and its share in %. ``attrs["notes"]`` says
+        how many answers are not among the requests.
     """
     bins = TimeBins(bin_seconds)
     return Question(MEASURES, bins=bins, derive=_derived, facts={"bin_seconds": bin_seconds})

@@ -26,10 +26,13 @@ class PartWriter:
     ----------
     folder
         The folder of the parts.
+    first
+        The number of the first part. A file of this name, which no manifest has, is replaced.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._number, self._rows, self._waiting = folder, 0, 0, 0
+    def __init__(self, folder: Path, first: int = 0) -> None:
+        self._folder, self._number, self._rows, self._waiting = folder, first, 0, 0
+        self.names: list[str] = []
         self._tables: list[pa.Table] = []
         self._writer: pq.ParquetWriter | None = None
         self.since: int | None = None
@@ -67,6 +70,7 @@ class PartWriter:
         self._tables, self._waiting = [], 0
         if self._writer is None:
             self._path = self._folder / f"{self._number:05d}.parquet"
+            self.names.append(self._path.name)
             names = [name for name in SQUID_SCHEMA.names if name not in _PLAIN]
             self._writer = pq.ParquetWriter(self._path, SQUID_SCHEMA, compression="zstd", use_dictionary=names)
         self._writer.write_table(rows, row_group_size=_GROUP_ROWS)

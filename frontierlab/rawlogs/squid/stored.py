@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,17 +17,22 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from frontierlab._version import __version__
 from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.rawlogs.lines import SetAside
 from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
+from frontierlab.rawlogs.squid.facts import SMALL_SHARE, SquidFacts
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.locks import writing
 from frontierlab.util.files import reason, scratch_folder, write_text
-from frontierlab.util.times import from_milliseconds
+from frontierlab.util.times import format_time, from_milliseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
+    "MALFORMED",
+    "PARTS",
+    "SMALL_SHARE",
     "SquidLogs",
     "SquidManifest",
     "SquidSource",
@@ -34,14 +40,15 @@ __all__ = [
     "creating_squid_logs",
     "delete_squid_logs",
     "list_squid_logs",
+    "now",
     "open_squid_logs",
     "squid_logs_path",
+    "write_malformed",
+    "write_manifest",
 ]
 
-SMALL_SHARE = 0.01
-"""If a larger share of lines was set aside, that is the first thing that the logs say of themselves."""
-
 MALFORMED = "set-aside.ndjson"
+PARTS = "parts"
 _MANIFEST = "manifest.json"
 
 
@@ -71,10 +78,17 @@ class SquidManifest(BaseModel):
         Those of them whose tag is not known.
     unreadable
         Numbers of requests whose URL cannot be decoded, by reason.
+    unknown
+        Numbers of requests by folder or tag that has a number and that the catalogue lacks.
     since, until
         Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
     notes
         Sentences that a reader of the figures should know.
+    parts, aside
+        The Parquet files and the files of lines that were set aside, in order, of logs that are or were followed; None
+        if they are all in their place.
+    following
+        Where each log was when the last part was stored, while logs are followed; None when they are complete.
     """
 
     model_config = ConfigDict(extra="allow")
@@ -92,9 +106,30 @@ class SquidManifest(BaseModel):
     results: dict[str, int] = Field(default_factory=dict)
     unknown_results: dict[str, int] = Field(default_factory=dict)
     unreadable: dict[str, int] = Field(default_factory=dict)
+    unknown: dict[str, int] = Field(default_factory=dict)
     since: int | None = None
     until: int | None = None
     notes: list[str] = Field(default_factory=list)
+    parts: list[str] | None = None
+    aside: list[str] | None = None
+    following: dict[str, Any] | None = None
+
+    @classmethod
+    def of_facts(cls, facts: SquidFacts, remark: str, **more: Any) -> SquidManifest:
+        """Return the manifest of logs of which this is known.
+
+        Parameters
+        ----------
+        facts
+            What was counted.
+        remark
+            What was done with personal data.
+        **more
+            The other fields.
+        """
+        record = facts.as_record()
+        counted = {name: record[name] for name in record if name in cls.model_fields}
+        return cls(**{"created": now(), **counted, "notes": [*facts.notes(), remark], **more})
 
 
 class SquidLogs:
@@ -152,7 +187,11 @@ class SquidLogs:
     @property
     def notes(self) -> list[str]:
         """Sentences that a reader of the figures should know; the most important first."""
-        return [*self.manifest.notes]
+        if self.manifest.following is None:
+            return [*self.manifest.notes]
+        until = self.manifest.until
+        last = "none yet" if until is None else f"up to {format_time(from_milliseconds(until))}"
+        return [f"These logs are being followed: what is stored are the requests {last}.", *self.manifest.notes]
 
     @property
     def schema(self) -> pa.Schema:
@@ -167,7 +206,8 @@ class SquidLogs:
         DatasetError
             The logs were deleted or replaced, or files are missing or damaged.
         """
-        found = sorted((self.path / "parts").glob("*.parquet"))
+        folder, parts = self.path / PARTS, self.manifest.parts
+        found = sorted(folder.glob("*.parquet")) if parts is None else [folder / name for name in parts]
         try:
             rows = sum(pq.read_metadata(file).num_rows for file in found)
         except (OSError, pa.ArrowInvalid) as error:
@@ -214,11 +254,12 @@ class SquidLogs:
         """
         import pandas as pd
 
-        file = self.path / MALFORMED
         columns = {"file": "string", "line": "Int64", "reason": "string", "text": "string"}
-        if not file.exists():
+        files = [self.path / name for name in (self.manifest.aside or [MALFORMED])]
+        frames = [pd.read_json(one, lines=True, dtype=False, convert_dates=False) for one in files if one.exists()]
+        if not frames:
             return pd.DataFrame({name: pd.Series([], dtype=type_) for name, type_ in columns.items()})
-        return pd.read_json(file, lines=True, dtype=False, convert_dates=False)[[*columns]].astype(columns)
+        return pd.concat(frames, ignore_index=True)[[*columns]].astype(columns)
 
 
 SquidSource: TypeAlias = SquidLogs | str | Iterable[SquidLogs | str]
@@ -352,15 +393,29 @@ def creating_squid_logs(path: Path, finish: Callable[[], SquidManifest]) -> Iter
         with writing(path), scratch_folder(path.parent, f".{path.name}.writing-") as folder:
             if any(path.iterdir()):
                 raise DatasetError(f"{path} is not empty. Choose another name, or delete that folder first.")
-            (folder / "parts").mkdir()
+            (folder / PARTS).mkdir()
             yield folder
-            write_text(folder / _MANIFEST, finish().model_dump_json(indent=1))
+            write_manifest(folder, finish())
             folder.rename(path)  # the empty folder that `writing` made
     except OSError as error:
         raise DatasetError(
             f"{path} cannot be written: {reason(error, path)}. Its files were removed. When the cause is gone, repeat "
             "the call."
         ) from error
+
+
+def write_manifest(folder: Path, manifest: SquidManifest) -> None:
+    """Write a manifest in one step."""
+    write_text(folder / _MANIFEST, manifest.model_dump_json(indent=1))
+
+
+def write_malformed(aside: SetAside, path: Path) -> None:
+    """Write the lines that were set aside and kept since the last call; no file without any."""
+    kept, _ = aside.take()
+    if kept:
+        with path.open("w", encoding="utf-8") as file:
+            for why, record in kept:
+                file.write(json.dumps({"reason": why, **json.loads(record)}, ensure_ascii=False) + "\n")
 
 
 def now() -> str:

@@ -21,6 +21,7 @@ SQUID_HITS = HITS | {"TCP_NEGATIVE_HIT", "TCP_REFRESH_UNMODIFIED", "TCP_REFRESH_
 
 def counted(rows: pd.DataFrame) -> dict[str, object]:
     """What the filters count, in plain Python."""
+    denied = int((rows["result"] == "TCP_DENIED").sum())
     rows = rows[rows["result"] != "TCP_DENIED"]
     result = rows["result"]
     requests = len(rows)
@@ -41,6 +42,9 @@ def counted(rows: pd.DataFrame) -> dict[str, object]:
         "forced": int((result == "TCP_CLIENT_REFRESH_MISS").sum()),
         "missed": int(result.isin({"TCP_MISS", "TCP_MISS_ABORTED"}).sum()),
         "unknown": int((result == "TCP_NEW_IDEA").sum()),
+        "denied": denied,
+        "not_understood": 0,
+        "tunnels": 0,
         "aborted": int(result.str.endswith("_ABORTED").sum()),
         "without_task": int(rows["taskid"].isna().sum()),
         "wire_bytes": int(rows["wire_bytes"].sum()),
@@ -97,6 +101,31 @@ def test_the_share_without_a_task_stands_beside_figures_per_task(squids: Written
     assert frame.attrs["without_task"] == {"requests": none, "percent": pytest.approx(100 * none / len(truth))}
     drawing = plots.hit_ratio_per_task.drawing(frame)
     assert f"{100 * none / len(truth):.1f} % of the requests name no task" in drawing.words
+
+
+def test_what_is_left_out_of_the_requests_is_said(squids: Written, tmp_path: Path, settings: Settings) -> None:
+    truth = squids.truth.answers
+    denied = truth[truth["result"] == "TCP_DENIED"]
+    assert len(denied) > 0
+    told = f"{len(denied):,} answers are no requests to the cache, and are not among the requests: denied or redirected"
+    for frame in (
+        squid.hit_ratio_over_time(squids.logs),
+        squid.hit_ratio_per_tag(squids.logs, top=2),
+        squid.what_caches_did(squids.logs),
+        squid.fetch_ratio(squids.logs),
+    ):
+        assert sum(note.startswith(told) for note in frame.attrs["notes"]) == 1
+    name = truth["squid"].iloc[0]
+    of_squid = squid.hit_ratio_per_site(squids.logs, squid=name)
+    assert of_squid["denied"].sum() == (denied["squid"] == name).sum()
+    lines = [line(0, "NONE_NONE", "HIER_NONE"), line(31, "TCP_TUNNEL", "HIER_DIRECT"), line(62, "TCP_HIT", "HIER_NONE")]
+    write(tmp_path / "logs", "access.log", *lines)
+    logs = read_squid_logs(tmp_path / "logs", settings, name="others", complete=False)
+    note = "2 answers are no requests to the cache, and are not among the requests: not understood 1, tunnels 1. "
+    assert any(one.startswith(note) for one in squid.hit_ratio_per_squid(logs).attrs["notes"])
+    frame = squid.fetch_ratio(logs)
+    assert frame[["half_hours", "requests", "fetches"]].to_numpy().tolist() == [[1, 1, 0]]
+    assert any(one.startswith(note) for one in frame.attrs["notes"])
 
 
 def test_a_selection_selects(squids: Written) -> None:

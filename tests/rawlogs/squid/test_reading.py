@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from frontierlab import Settings, cancellable
+from frontierlab.catalogue import Catalogue
 from frontierlab.errors import Cancelled, CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.rawlogs import squid
 from frontierlab.rawlogs.squid import (
@@ -28,7 +30,7 @@ from frontierlab.rawlogs.squid import (
 from frontierlab.rawlogs.squid.fields import FORMATS
 from frontierlab.sample.world.world import World
 from frontierlab.storage.locks import writing
-from tests.rawlogs.squid.conftest import Written
+from tests.rawlogs.squid.conftest import ZONE, Written
 from tests.rawlogs.squid.test_lines import CVMFS, ID, NATIVE, THREE, TWO, URL
 
 TOLD = [
@@ -255,6 +257,40 @@ def test_missing_files_are_named(tmp_path: Path, settings: Settings) -> None:
     assert "is damaged" in list_squid_logs(settings)["problem"].iloc[0]
     with pytest.raises(DatasetError, match="is damaged"):
         open_squid_logs("one", settings)
+
+
+def test_folders_and_tags_that_the_catalogue_lacks_are_counted_and_said(
+    squids: Written, tmp_path: Path, settings: Settings
+) -> None:
+    rows = squids.logs.to_pandas(["db", "schema", "node_id", "nodefullpath", "tag_id", "tagname"])
+    whole = Catalogue.read(settings.catalogue_path)
+    folder = rows.dropna().groupby(["db", "schema", "node_id"], observed=True).size().idxmax()
+    others = rows.dropna(subset=["tag_id"])
+    others = others[(others["tag_id"] > 0) & (others["node_id"] != folder[2])]
+    tag = others.groupby(["db", "schema", "node_id", "tag_id"], observed=True).size().idxmax()
+    table = whole.table.to_pandas()
+    gone = [(table[["db", "schema", "node_id"]] == folder).all(axis=1)]
+    gone += [(table[["db", "schema", "node_id", "tag_id"]] == tag).all(axis=1)]
+    assert all(one.any() for one in gone)
+    path = tmp_path / "catalogue.parquet"
+    Catalogue(pa.Table.from_pandas(table[~(gone[0] | gone[1])], preserve_index=False)).write(path)
+    less = settings.model_copy(update={"coolr_file": path})
+    logs = read_squid_logs(squids.folder / "logs", less, name="less", timezone=ZONE)
+    found = logs.to_pandas([*rows.columns]).astype("string").fillna("none")
+    keys = [*found[["db", "schema", "node_id", "tag_id"]].itertuples(index=False, name=None)]
+    of_folder = [
+        key[:3] == tuple(map(str, folder)) and name == "none"
+        for key, name in zip(keys, found["nodefullpath"], strict=True)
+    ]
+    of_tag = [key == tuple(map(str, tag)) and name == "none" for key, name in zip(keys, found["tagname"], strict=True)]
+    assert sum(of_folder) > 100
+    assert sum(of_tag) > 10
+    unknown = logs.manifest.unknown
+    named = f"{folder[0]} {folder[1]} folder {folder[2]}"
+    assert unknown[named] == sum(of_folder)
+    assert unknown[f"{tag[0]} {tag[1]} folder {tag[2]} tag {tag[3]}"] == sum(of_tag)
+    assert any(f"{named} ({sum(of_folder):,})" in note for note in logs.notes)
+    assert named not in squids.logs.manifest.unknown
 
 
 def test_logs_that_were_stored_with_a_further_column_are_opened(squids: Written, tmp_path: Path) -> None:

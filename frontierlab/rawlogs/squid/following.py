@@ -1,0 +1,282 @@
+"""Following access logs of Squids that are being written, into Squid logs that grow by parts."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+from frontierlab.errors import Cancelled, DatasetError
+from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
+from frontierlab.rawlogs.log_files import find_logs
+from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.tails import Tail
+from frontierlab.rawlogs.squid.answers import dated
+from frontierlab.rawlogs.squid.asked import Asked
+from frontierlab.rawlogs.squid.clock import Clock
+from frontierlab.rawlogs.squid.facts import SquidFacts
+from frontierlab.rawlogs.squid.parsing import Parsed, parse
+from frontierlab.rawlogs.squid.part_writer import PartWriter
+from frontierlab.rawlogs.squid.places import Place, file_record
+from frontierlab.rawlogs.squid.stored import PARTS, SquidLogs, SquidManifest, now, write_malformed, write_manifest
+from frontierlab.storage.locks import writing
+from frontierlab.util.cancelling import check_cancelled
+from frontierlab.util.files import reason
+from frontierlab.util.progress import ProgressCallback, ProgressMeter
+
+__all__ = ["follow_squid_logs"]
+
+_LOOK = 0.2  # seconds between two looks at files, and at whether to stop
+
+
+def follow_squid_logs(
+    path: Path,
+    request: dict[str, Any],
+    places: Sequence[Place],
+    hidden: tzinfo,
+    asked: Asked,
+    pseudonyms: Pseudonyms,
+    seconds: float | None,
+    part_seconds: float,
+    report: ProgressCallback,
+) -> None:
+    """Follow logs into the Squid logs at `path`, new ones or those of a run that was stopped.
+
+    Raises
+    ------
+    DatasetError
+        There are complete Squid logs of this name, or they follow other logs; or the disk is full. What was stored is
+        kept.
+    KeyboardInterrupt, Cancelled
+        It was stopped; what was read is stored before.
+    """
+    try:
+        with writing(path):
+            manifest = _begun(path, request)
+            follower = _Follower(path, manifest, places, hidden, asked, pseudonyms)
+            follower.run(seconds, part_seconds, report)
+    except OSError as error:
+        raise DatasetError(
+            f"{path} cannot be written: {reason(error, path)}. The stored parts are kept; the same call goes on."
+        ) from error
+
+
+def _begun(path: Path, request: dict[str, Any]) -> SquidManifest:
+    """Return the manifest of logs that are followed: a new one, or that of a run that was stopped."""
+    if not (path / "manifest.json").exists():
+        if any(path.iterdir()):
+            raise DatasetError(f"{path} is not empty. Choose another name, or delete that folder first.")
+        manifest = SquidManifest(name=path.name, created=now(), request=request, parts=[], aside=[], following={})
+        (path / PARTS).mkdir()
+        write_manifest(path, manifest)
+        return manifest
+    manifest = SquidLogs(path).manifest
+    if manifest.following is None or manifest.parts is None:
+        raise DatasetError(f"The Squid logs {path.name} exist already. Choose another name, or delete them first.")
+    if manifest.request != request:
+        raise DatasetError(
+            f"The Squid logs {path.name} follow {', '.join(manifest.request['paths'])}, or with other settings. Give "
+            "the same paths and settings to go on, or choose another name."
+        )
+    for left in (path / PARTS).iterdir():  # written, but not noted before the process ended: that is read again
+        if left.name not in manifest.parts:
+            left.unlink()
+    return manifest
+
+
+@dataclass
+class _Log:
+    """A log that is followed."""
+
+    place: Place
+    clock: Clock
+    tail: Tail = field(init=False)
+    counts: LineCounts = field(default_factory=LineCounts)
+    state: dict[str, Any] | None = None  # of the tail, behind the last block that was taken
+
+    @property
+    def path(self) -> Path:
+        return self.place.log.path
+
+    def as_record(self) -> dict[str, Any]:
+        return {"tail": self.state, "clock": self.clock.state(), "lines": self.counts.as_record()}
+
+
+class _Follower:
+    """Reads logs that grow, and stores a part now and then, with where each log was.
+
+    A block is taken in two steps: it is parsed when its tail gives it, and counted when the tail has gone on. So what
+    is stored always agrees with where the logs were, also when Ctrl-C comes in between.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        manifest: SquidManifest,
+        places: Sequence[Place],
+        hidden: tzinfo,
+        asked: Asked,
+        pseudonyms: Pseudonyms,
+    ) -> None:
+        self._path, self._manifest = path, manifest
+        self._asked, self._pseudonyms = asked, pseudonyms
+        self._facts, self._aside, self._meter = SquidFacts(), SetAside(), ProgressMeter("following", None)
+        self._parsed: tuple[_Log, Parsed] | None = None
+        self._whole = False  # whether what was counted is all before the places of the tails
+        self._writer: PartWriter | None = None
+        self._logs = [_Log(place, Clock(hidden)) for place in places]
+        for log in self._logs:
+            log.tail = Tail(log.path, lambda block, last, log=log: self._add(log, block))  # type: ignore[misc]
+
+    def run(self, seconds: float | None, part_seconds: float, report: ProgressCallback) -> None:
+        """Follow the logs until the time is over."""
+        self._report = report
+        ends = None if seconds is None else time.monotonic() + seconds
+        try:
+            self._go_on() if self._manifest.following else self._begin()
+            self._whole = True
+            stored = time.monotonic()
+            while True:
+                grew = [self._read(log) for log in self._logs]
+                check_cancelled()
+                if ends is not None and time.monotonic() >= ends:
+                    self._finish()
+                    return
+                if time.monotonic() - stored >= part_seconds:
+                    self._store()
+                    stored = time.monotonic()
+                if not any(grew):
+                    report(self._meter.progress())
+                    time.sleep(_LOOK)
+        except (KeyboardInterrupt, Cancelled):
+            if self._whole:
+                self._store()
+            raise
+        finally:
+            self._drop()
+            for log in self._logs:
+                log.tail.close()
+
+    def _begin(self) -> None:
+        """Read the files before those that are followed."""
+        for log in self._logs:
+            for file in log.place.log.files:
+                if file != log.path:
+                    for block in blocks(file, problems=self._facts.problems):
+                        self._add(log, block)
+            self._take()
+
+    def _go_on(self) -> None:
+        """Go on where the last part ended."""
+        assert self._manifest.following is not None
+        try:
+            self._facts = SquidFacts.of_record(self._manifest.following["facts"])
+            for log in self._logs:
+                known = self._manifest.following["logs"][str(log.path)]
+                log.clock.restore(known["clock"])
+                lines = known["lines"]
+                log.counts = LineCounts(**lines | {"set_aside": Counter(lines["set_aside"])})
+                log.state = known["tail"]
+                if log.state and log.state["identity"] and (lost := log.tail.resume(log.state, _files_of(log.path))):
+                    self._facts.problems.append(lost)
+        except (KeyError, TypeError) as error:
+            raise DatasetError(
+                f"The Squid logs {self._path.name} cannot be followed further: where they were is not readable "
+                f"({error!r}). Delete them, and follow the logs again."
+            ) from error
+        self._take()
+
+    def _read(self, log: _Log) -> bool:
+        grew = log.tail.read()
+        self._take()
+        log.state = log.tail.state()
+        return grew
+
+    def _add(self, log: _Log, block: Block) -> None:
+        """Parse a block; the one before is behind its tail now."""
+        self._take()
+        check_cancelled()
+        if block.data:
+            self._parsed = log, parse(block, self._asked, self._pseudonyms)
+
+    def _take(self) -> None:
+        """Count and write the block that was parsed, and note where its log is."""
+        if self._parsed is None:
+            return
+        log, parsed = self._parsed
+        was_whole, self._whole = self._whole, False
+        if self._writer is None:
+            assert self._manifest.parts is not None
+            self._writer = PartWriter(self._path / PARTS, len(self._manifest.parts))
+        columns = log.place.columns(parsed.block.file)
+        self._writer.write(dated(parsed.answers, log.clock, columns, parsed.block.first))
+        parsed.set_aside(self._aside)
+        counts = parsed.counts()
+        log.counts += counts
+        self._facts.add(parsed.answers, counts)
+        log.state, self._parsed = log.tail.state(), None
+        self._whole = was_whole
+        self._meter.add(parsed.lines)
+        self._report(self._meter.progress())
+
+    def _store(self, *, complete: bool = False) -> None:
+        """Store what was read since the last part."""
+        writer, old = self._writer, self._manifest
+        if writer is None and not complete:
+            return
+        self._whole = False
+        assert old.parts is not None
+        assert old.aside is not None
+        parts, aside, rows, times = [*old.parts], [*old.aside], old.rows, [old.since, old.until]
+        if writer is not None:
+            writer.__exit__(None)
+            parts, rows = parts + writer.names, rows + writer.rows
+            times += [writer.since, writer.until]
+        known = [moment for moment in times if moment is not None]
+        name = f"set-aside-{len(aside):05d}.ndjson"
+        write_malformed(self._aside, self._path / name)
+        aside += [name] if (self._path / name).exists() else []
+        self._facts.unsure = sum(log.clock.unsure for log in self._logs)
+        logs = {str(log.path): log.as_record() for log in self._logs}
+        self._manifest = SquidManifest.of_facts(
+            self._facts,
+            self._pseudonyms.remark,
+            name=old.name,
+            created=old.created,
+            request=old.request,
+            files=[file_record(log.path, log.place, log.counts) for log in self._logs],
+            rows=rows,
+            since=min(known, default=None),
+            until=max(known, default=None),
+            parts=parts,
+            aside=aside,
+            following=None if complete else {"facts": self._facts.as_record(), "logs": logs},
+        )
+        write_manifest(self._path, self._manifest)
+        self._writer, self._whole = None, True
+
+    def _finish(self) -> None:
+        """Read the last lines, also those that no line feed ends, and store the last part."""
+        for log in self._logs:
+            log.tail.end()
+        self._take()
+        self._store(complete=True)
+
+    def _drop(self) -> None:
+        """Remove a part that was not stored."""
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            writer.__exit__(Cancelled, None)
+            for name in {*writer.names} - {*(self._manifest.parts or [])}:
+                (self._path / PARTS / name).unlink(missing_ok=True)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Return the files of a log that lie beside the one that is followed, the oldest first; that one is the last."""
+    beside = [file for file in path.parent.iterdir() if file.is_file()]
+    found = [file for log in (find_logs(beside) if beside else []) if log.path == path for file in log.files]
+    return [*(file for file in found if file != path), path]
