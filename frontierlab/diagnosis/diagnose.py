@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -160,6 +160,10 @@ def _in_gaps(finding: Finding, gaps: Sequence[Span], clock: Clock) -> bool:
 def _priced(findings: Sequence[Finding], evidence: Evidence) -> list[tuple[Finding, Price]]:
     """Return what costs enough, the most costly first; one row for what is the same incident."""
     per_day = totals(evidence.cubes["folders"], evidence.clock)
+    evidence.prepare(
+        [one.scope for one in findings if one.kind != "silence" and {*one.scope} != {"frontierserver"}],
+        "frontierserver",
+    )
     priced = []
     for finding in findings:
         check_cancelled()
@@ -188,9 +192,10 @@ def _diagnosis(
     clock = evidence.clock
     findings = [finding for finding, _ in priced]
     whole = _history_of_all(evidence)
+    names = evidence.task_names(one.scope["taskid"] for one in findings if "taskid" in one.scope)
     details = []
     for (finding, price), answered in zip(priced, payloads, strict=True):
-        row = _row(finding, price, evidence, whole)
+        row = _row(finding, price, evidence, whole, names)
         if answered is not None:
             row |= {
                 "payloads": answered.payloads,
@@ -236,13 +241,15 @@ def _diagnosis(
     )
 
 
-def _row(finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame) -> dict[str, Any]:
+def _row(
+    finding: Finding, price: Price, evidence: Evidence, whole: pd.DataFrame, names: Mapping[int, str]
+) -> dict[str, Any]:
     clock = evidence.clock
     since, until = clock.time(finding.start), min(clock.time(finding.stop), evidence.until)
     known = clock.knows_direction(finding.stop - finding.start)
     changed = [] if known else [clock.time(at) for at in (finding.start, finding.stop) if 0 < at < clock.bins]
     scope = {name: value.item() if hasattr(value, "item") else value for name, value in finding.scope.items()}
-    taskname = evidence.task_name(scope["taskid"]) if "taskid" in scope else None
+    taskname = names.get(scope["taskid"]) if "taskid" in scope else None
     excess = {name: round(value) for name, value in price.excess.items()}
     cost = cost_in_words(finding.kind, price.shares, price.currency, evidence.until - clock.time(0))
     asks = finding.kind in NAMES_TASKS and "taskid" not in scope

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -12,9 +13,12 @@ from numpy.typing import NDArray
 
 from frontierlab.diagnosis import statements
 from frontierlab.diagnosis.baselines import Baseline, Piece, baseline_of
+from frontierlab.diagnosis.different import Different, count_different
 from frontierlab.diagnosis.finding import Finding
+from frontierlab.diagnosis.held import AT_ONCE, Held, between, members
 from frontierlab.diagnosis.series import Clock, Floats, Series
 from frontierlab.engines.asking import ANSWERED, Answered, answered, ask
+from frontierlab.engines.keeping import kept
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
@@ -31,15 +35,13 @@ MOST_BINS = 576
 
 Ints: TypeAlias = NDArray[np.int64]
 
-_PLAIN = ("folders", "servers", "sites", "tasks", "failures", "fresh", "misses", "first_misses")
+_PLAIN = ("folders", "servers", "misses", "tasks", "failures")
 
-_FIRST = ("fresh", "first_misses")
-_PART = 8_000_000  # queries of which the different ones are counted at once
-
-CUBES = (*_PLAIN, "exposed", "repeats")
+CUBES = (*_PLAIN, "sites", "exposed", "fresh", "first_misses", "repeats")
 """The results that a search reads, by name."""
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
+_ASKER = ["computingsite", "squid"]
 _HOLDING = {"folders": _FOLDER, "servers": ["frontierserver"], "sites": ["computingsite"], "tasks": ["taskid"]}
 _LEAST_REPEATS = 0.002  # of all queries
 _MOST_KEYS = 400
@@ -103,16 +105,26 @@ class Evidence:
         self.cubes: dict[str, pd.DataFrame] = {}
         for name in _PLAIN:
             told(name)
-            self.cubes[name] = self._first(name) if name in _FIRST else self._count(name.upper(), self._args)
+            self.cubes[name] = self._count(name.upper(), self._args)
         if baseline is not None and (self.cubes["folders"]["bin"] >= start).all():
             raise InvalidRequestError(
                 f"The baseline has no queries{_of(selection)} before the diagnosed time: it says nothing of what is "
                 "normal. Give datasets of an earlier time."
             )
+        self._held: list[Held] = []
+        told("sites")
+        self.cubes["sites"] = self._sites()
         told("exposed")
         self.cubes["exposed"] = self._exposed()
+        told("fresh")
+        different = self._different()
+        for name in ("fresh", "first_misses"):
+            told(name)
+            self.cubes[name] = self._named(getattr(different, name))
         told("repeats")
-        self.cubes["repeats"] = self._repeats()
+        self.cubes["repeats"] = self._repeats(different.repeated)
+        for name, column in (("folders", "folder"), ("misses", "asker")):
+            del self.cubes[name][column]
 
     @property
     def answered(self) -> Answered:
@@ -127,44 +139,81 @@ class Evidence:
         logs: Logs | None = None,
         **parts: str,
     ) -> pd.DataFrame:
-        where, values = (selection or self.selection).where()
-        statement = getattr(statements, name).format(where=where.replace("\n", "\n  "), **parts)
+        statement, values = self._statement(name, selection or self.selection, **parts)
         tables = {"logs": logs or self._logs}
         frame = ask(tables, statement, {**args, **values}, description=f"diagnosis: {name.lower()}")
         self._by.append(frame.attrs[ANSWERED])
         return frame
 
+    @staticmethod
+    def _statement(name: str, selection: Selection, **parts: str) -> tuple[str, dict[str, Any]]:
+        where, values = selection.where()
+        return getattr(statements, name).format(where=where.replace("\n", "\n  "), **parts), values
+
     def _count(
         self, name: str, args: Mapping[str, Any], scope: Mapping[str, Any] | None = None, **parts: str
     ) -> pd.DataFrame:
         """Count by bin, in a baseline too: its whole bins come one after the other before the data."""
-        scope = scope or {}
-        frames = [self._ask(name, args, self.narrowed(scope), self._logs, **parts)]
-        first = self.clock.start - self.clock.bin_ms * len(self.clock.before)
-        for piece, bins in self._pieces:
-            selection = piece.selection.but(**{column: _plain(value) for column, value in scope.items()})
-            frame = self._ask(name, args, selection, piece.logs, **parts)
-            place = pd.Series(np.arange(len(bins)), index=bins).reindex(frame["bin"])
-            known = place.notna().to_numpy()
-            moved = first + self.clock.bin_ms * place[known].to_numpy(dtype=np.int64)
-            frames.append(frame[known].assign(bin=moved).astype({"bin": frame["bin"].dtype}))
-            first += self.clock.bin_ms * len(bins)
+        plain = {column: _plain(value) for column, value in (scope or {}).items()}
+        frames = [self._ask(name, args, self.narrowed(plain), self._logs, **parts)]
+        for piece, bins, first in self._earlier():
+            frame = self._ask(name, args, piece.selection.but(**plain), piece.logs, **parts)
+            frames.append(self._moved(frame, bins, first))
         return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
-    def _first(self, name: str) -> pd.DataFrame:
-        """Count different queries where each was asked first: a part of them at a time, of very many."""
-        frames = [self._count(name.upper(), {**self._args, **args}, part=part) for part, args in self._parts()]
-        if len(frames) == 1:
-            return frames[0]
-        columns = [column for column in frames[0] if column != "fresh"]
-        whole = pd.concat(frames, ignore_index=True)
-        return whole.groupby(columns, dropna=False, sort=False)["fresh"].sum().reset_index()
+    def _earlier(self) -> Iterator[tuple[Piece, Ints, int]]:
+        """Yield the pieces of the baseline, with the starts of their bins, and the first bin that they have here."""
+        first = self.clock.start - self.clock.bin_ms * len(self.clock.before)
+        for piece, bins in self._pieces:
+            yield piece, bins, first
+            first += self.clock.bin_ms * len(bins)
 
-    def _parts(self) -> list[tuple[str, dict[str, int]]]:
-        """Return the condition of each part of the different queries, and its parameters; one part is all of them."""
-        count = -(-self.queries // _PART)
-        named = [{"parts": count, "part": part} for part in range(count)]
-        return [("", {})] if count == 1 else [(statements.PART, args) for args in named]
+    def _moved(self, frame: pd.DataFrame, bins: Ints, first: int) -> pd.DataFrame:
+        """Return the rows in the bins of a piece, with the bins that these have here."""
+        place = pd.Series(np.arange(len(bins)), index=bins).reindex(frame["bin"])
+        known = place.notna().to_numpy()
+        moved = first + self.clock.bin_ms * place[known].to_numpy(dtype=np.int64)
+        return frame[known].assign(bin=moved).astype({"bin": frame["bin"].dtype})
+
+    def _different(self) -> Different:
+        """Return the different queries: where each was first asked for, in the data and in each piece of a baseline."""
+        least = max(30, int(_LEAST_REPEATS * self.queries))
+        found = self._different_of(self._logs, self.selection, self.queries, least)
+        frames = {name: [getattr(found, name)] for name in ("fresh", "first_misses")}
+        for piece, bins, first in self._earlier():
+            queries = int(self._ask("PERIOD", {}, piece.selection, piece.logs)["queries"].iloc[0])
+            earlier = self._different_of(piece.logs, piece.selection, queries, least)
+            for name, each in frames.items():
+                each.append(self._moved(getattr(earlier, name), bins, first))
+        return Different(
+            **{name: pd.concat(each, ignore_index=True) for name, each in frames.items()}, repeated=found.repeated
+        )
+
+    def _different_of(self, logs: Logs, selection: Selection, queries: int, least: int) -> Different:
+        @contextmanager
+        def keep(source: Logs, name: str, args: dict[str, int], part: str) -> Iterator[list[Logs]]:
+            ours = source is logs
+            statement, values = self._statement(name, selection if ours else Selection())
+            given = {**self._args, **args, **values} if ours else args
+            with kept(source, statement, given, description=f"diagnosis: {name.lower()}", part=part) as (each, by):
+                yield each
+            self._by.append(by)
+
+        def asked(source: Logs, name: str, args: dict[str, int]) -> pd.DataFrame:
+            return self._ask(name, args, Selection(), source)
+
+        return count_different(logs, queries, least, keep, asked)
+
+    def _named(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """Return counts with the names of their folders or askers in place of the hashes."""
+        cube, key, names = ("folders", "folder", _FOLDER) if "folder" in frame else ("misses", "asker", _ASKER)
+        known = self.cubes[cube][[key, *names]].drop_duplicates(key)
+        return frame.merge(known, on=key)[["bin", *names, "fresh"]]
+
+    def _sites(self) -> pd.DataFrame:
+        """Return the queries of each site: those of its Squids."""
+        frame = self.cubes["misses"].drop(columns=["squid", "asker", "uncached"])
+        return frame.groupby(["bin", "computingsite"], dropna=False).sum().reset_index()
 
     def _exposed(self) -> pd.DataFrame:
         """Return all queries of the tasks of which most queries failed: their failures follow them everywhere."""
@@ -174,34 +223,70 @@ class Evidence:
         )
         odd = failed["failed"] - 2 * failed["queries"] * (failed["failed"].sum() / max(failed["queries"].sum(), 1))
         most = odd[odd > 5].nlargest(_MOST_TASKS).index
-        values = {f"task_{place}": int(task) for place, task in enumerate(most)} or {"task_0": -1}
+        if not len(most):
+            none = self.cubes["failures"].head(0).drop(columns=["disconn", "procerror"])
+            return none.assign(queries=pd.Series(dtype="Int64"))
+        values = {f"task_{place}": int(task) for place, task in enumerate(most)}
         return self._count("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
 
-    def _repeats(self) -> pd.DataFrame:
+    def _repeats(self, repeated: pd.DataFrame) -> pd.DataFrame:
         """Return the queries by bin that one Squid of one site sent often without a cached answer."""
-        least = max(30, int(_LEAST_REPEATS * self.queries))
-        args = {**self._args, "least": least}
-        frames = [self._ask("REPEATED", {**args, **more}, part=part) for part, more in self._parts()]
-        keys = frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-        columns = ["bin", *_FOLDER, "computingsite", "squid", "queries"]
+        columns = ["bin", *_FOLDER, *_ASKER, "queries"]
+        keys = repeated.nlargest(_MOST_KEYS, "queries")
         if keys.empty:
-            return keys.assign(bin=pd.Series(dtype="Int64"))[columns]
-        keys = keys.nlargest(_MOST_KEYS, "queries")
-        values: dict[str, Any] = {}
-        for name, column in (("hash", "sqlhash"), ("begin", "since")):
-            values |= {f"{name}_{place}": int(value) for place, value in enumerate(keys[column].dropna().unique())}
-        lists = {
-            f"{name}s": ", ".join(f":{one}" for one in values if one.startswith(f"{name}_"))
-            for name in ("hash", "begin")
-        }
-        frame = self._count("REPEATS", {**self._args, **values}, hashes=lists["hashs"], begins=lists["begins"])
-        key = [*_FOLDER, "computingsite", "squid", "sqlhash", "since", "until"]
+            texts = {name: pd.Series(dtype="string") for name in columns[1:-1]}
+            return pd.DataFrame({"bin": pd.Series(dtype="Int64"), **texts, "queries": pd.Series(dtype="Int64")})
+        values = {f"query_{place}": int(value) for place, value in enumerate(keys["query"].unique())}
+        named = ", ".join(f":{name}" for name in values)
+        frame = self._count("REPEATS", {**self._args, **values}, queries=named)
+        key = ["folder", "asker", "query"]
         return frame.merge(keys[key], on=key)[columns]
 
-    def task_name(self, task: int) -> str | None:
-        """Return the name of a task; None if the logs do not give it."""
-        found = self._ask("TASKNAME", {}, self.narrowed({"taskid": task}))["taskname"].iloc[0]
-        return None if pd.isna(found) else str(found)
+    def task_names(self, tasks: Iterable[int]) -> dict[int, str]:
+        """Return the names of tasks; one without a name in the logs is left out."""
+        wanted = tuple(sorted({int(task) for task in tasks}))
+        if not wanted:
+            return {}
+        found = self._ask("TASKNAMES", {}, self.narrowed({"taskid": wanted})).dropna()
+        return {int(task): str(name) for task, name in zip(found["taskid"], found["taskname"], strict=True)}
+
+    def prepare(
+        self,
+        scopes: Iterable[Mapping[str, Any]],
+        *by: str,
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> None:
+        """Count several scopes at once, so that `history` and `inside` need not ask for each.
+
+        Parameters
+        ----------
+        scopes
+            The scopes.
+        *by
+            Names that the counts are parted by: ``frontierserver``, ``taskid``.
+        start, stop
+            The bins ``[start, stop)``; by default all, and those of the baseline.
+        """
+        wanted: list[Mapping[str, Any]] = []
+        for scope in scopes:
+            if scope and scope not in wanted:
+                wanted.append(scope)
+        limits = None if start is None or stop is None else (max(0, start), stop)
+        for first in range(0, len(wanted), AT_ONCE):
+            some = [{name: _plain(value) for name, value in one.items()} for one in wanted[first : first + AT_ONCE]]
+            number, values = members(some)
+            given = {**self._args, **values}
+            named = ", ".join(by)
+            edges: tuple[int | None, int | None] = (None, None)
+            if limits is None:
+                frame = self._count("MEMBERS", given, members=number, by=named)
+            else:
+                frame = self._ask("MEMBERS", given, self._between(*limits), members=number, by=named)
+                edges = self._edges(*limits)
+            bits = frame["members"].to_numpy(dtype=np.int64)
+            for place, scope in enumerate(some):
+                self._held.append(Held(scope, *edges, by, frame[(bits >> place) & 1 == 1]))
 
     def largest_tasks(self, finding: Finding) -> dict[int, float]:
         """Return the tasks that sent most queries of a finding, at most `_MOST_NAMED`, with their shares of these.
@@ -217,24 +302,52 @@ class Evidence:
     def history(self, scope: Mapping[str, Any]) -> pd.DataFrame:
         """Return what the queries of a scope cost, a row a bin and some other names; the baseline's too.
 
-        It is read from a cube that has these names, or else asked for.
+        It is read from a cube that has these names, or from what was counted already, or else asked for.
         """
         for name, columns in _HOLDING.items():
             if {*scope} <= {*columns}:
-                cube = self.cubes[name]
-                mask = np.ones(len(cube), dtype=bool)
-                for column, value in scope.items():
-                    mask &= (cube[column] == value).fillna(False).to_numpy(dtype=bool)
-                return cube[mask]
+                return self._of_cube(name, scope)
+        for held in self._held:
+            if held.scope == scope and held.start is None:
+                return held.frame
         return self._count("HISTORY", self._args, scope, by="frontierserver")
 
     def inside(self, scope: Mapping[str, Any], start: int, stop: int, by: str) -> pd.DataFrame:
-        """Return what the queries of a scope cost in the bins ``[start, stop)``, a row a bin and a value of `by`."""
-        limits = self.clock.time(max(0, start)).to_pydatetime(), self.clock.time(stop).to_pydatetime()
+        """Return what the queries of a scope cost in the bins ``[start, stop)``, a row a bin and a value of `by`.
+
+        It is read from what was counted already, or else asked for, with a bin more on both sides, and kept.
+        """
+        start = max(0, start)
+        edges = self._edges(start, stop)
+        if by == "frontierserver" and {*scope} <= {by}:
+            return between(self._of_cube("servers", scope), *edges)
+        for held in self._held:
+            if (found := held.part(scope, *edges, by)) is not None:
+                return found
+        wider = max(0, start - 1), stop + 1
+        selection = self._between(*wider).but(**{name: _plain(value) for name, value in scope.items()})
+        frame = self._ask("HISTORY", self._args, selection, by=by)
+        self._held.append(Held(scope, *self._edges(*wider), (by,), frame))
+        return self.inside(scope, start, stop, by)
+
+    def _of_cube(self, name: str, scope: Mapping[str, Any]) -> pd.DataFrame:
+        cube = self.cubes[name]
+        mask = np.ones(len(cube), dtype=bool)
+        for column, value in scope.items():
+            mask &= (cube[column] == value).fillna(False).to_numpy(dtype=bool)
+        return cube[mask]
+
+    def _edges(self, start: int, stop: int) -> tuple[int, int]:
+        return self.clock.start + self.clock.bin_ms * start, self.clock.start + self.clock.bin_ms * stop
+
+    def _between(self, start: int, stop: int) -> Selection:
+        """Return the diagnosed queries in the bins ``[start, stop)``."""
+        since, until = (self.clock.time(at).to_pydatetime() for at in (max(0, start), stop))
         chosen = self.selection
-        since = limits[0] if chosen.since is None else max(limits[0], chosen.since)
-        until = limits[1] if chosen.until is None else min(limits[1], chosen.until)
-        return self._ask("HISTORY", self._args, self.narrowed(scope, since=since, until=until), by=by)
+        return chosen.but(
+            since=since if chosen.since is None else max(since, chosen.since),
+            until=until if chosen.until is None else min(until, chosen.until),
+        )
 
     def narrowed(self, scope: Mapping[str, Any], **conditions: Any) -> Selection:
         """Return the selection of a scope."""

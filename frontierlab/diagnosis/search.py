@@ -69,6 +69,9 @@ def search(evidence: Evidence, told: Callable[[str], object] = lambda word: None
     repeated += [one for one, cause in zip(everywhere, causes, strict=True) if cause is None]
     added = [*wrong, *repeated, *flooded]
     told("load")
+    if added:
+        limits = {"start": min(one.start for one in added) - 1, "stop": max(one.stop for one in added) + 1}
+        evidence.prepare([one.scope for one in added], "frontierserver", "taskid", **limits)
     explained = np.zeros((cubes["servers"]["frontierserver"].nunique(dropna=False), clock.bins))
     for one in added:
         explained += _excess(one, evidence)

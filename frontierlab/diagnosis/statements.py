@@ -8,20 +8,22 @@ from __future__ import annotations
 from frontierlab.selection import QUERY_KINDS
 
 __all__ = [
+    "DIFFERENT",
+    "DIFFERENT_OF_PART",
     "EXPOSED",
     "FAILURES",
     "FIRST_MISSES",
     "FOLDERS",
     "FRESH",
     "HISTORY",
+    "MEMBERS",
     "MISSES",
-    "PART",
+    "PARTED",
     "PERIOD",
     "REPEATED",
     "REPEATS",
     "SERVERS",
-    "SITES",
-    "TASKNAME",
+    "TASKNAMES",
     "TASKS",
 ]
 
@@ -46,6 +48,11 @@ _THIRD = "greatest(floor((width - pmod(width, 3)) * 0.3333333333333333D + 0.5D),
 _OFF_GRID = f"width >= 3 AND pmod(since, {_THIRD}) <> 0"
 _NONSENSE = f"until < since OR since >= {_FARTHEST}"
 
+# hashes of names are the same in all statements of one engine
+_FOLDER_HASH = f"xxhash64({_FOLDER})"
+_ASKER = "xxhash64(computingsite, computingsite IS NULL, squid)"
+_QUERY = "xxhash64(sqlhash, since, until)"
+
 
 def _asked(*names: str) -> str:
     """Return the subqueries with what the statements need of each query; ``{where}`` is the selection."""
@@ -64,9 +71,6 @@ WITH asked AS (
 """
 
 
-PART = " AND pmod(xxhash64(sqlhash, since, until), :parts) = :part"
-"""A part of the different queries: those of very many logs do not fit into memory at once."""
-
 PERIOD = """\
 SELECT min(time) AS first, max(time) AS last, count(*) AS queries
 FROM {{logs}}{where}"""
@@ -75,7 +79,7 @@ FROM {{logs}}{where}"""
 FOLDERS = (
     _asked("db", "schema", "nodefullpath", "tagname")
     + f"""\
-SELECT bin, {_FOLDER},
+SELECT bin, {_FOLDER}, {_FOLDER_HASH} AS folder,
        count(*) AS queries,
        count_if({_SERVED}) AS uncached,
        {_COSTS},
@@ -113,19 +117,6 @@ GROUP BY bin, frontierserver"""
 )
 """Queries of each server."""
 
-SITES = (
-    _asked("computingsite")
-    + f"""\
-SELECT bin, computingsite,
-       count(*) AS queries,
-       {_COSTS},
-       count_if(disconn) AS disconn,
-       count_if(procerror) AS procerror
-FROM counted
-GROUP BY bin, computingsite"""
-)
-"""Queries of each site."""
-
 TASKS = (
     _asked("taskid")
     + f"""\
@@ -161,68 +152,93 @@ GROUP BY bin, db, schema, nodefullpath, taskid, frontierserver, computingsite"""
 )
 """All queries of some tasks, by the same names as `FAILURES`."""
 
-FRESH = (
-    _asked("db", "schema", "nodefullpath", "tagname")
-    + f""", queries AS (
-  SELECT {_FOLDER}, min(bin) AS bin
-  FROM counted
-  WHERE {_PAYLOAD} AND NOT ({_NONSENSE}) AND NOT ({_OFF_GRID}){{part}}
-  GROUP BY {_FOLDER}, xxhash64(sqlhash, since, until)
-)
-SELECT bin, {_FOLDER}, count(*) AS fresh
-FROM queries
-GROUP BY bin, {_FOLDER}"""
-)
-"""Different queries of a folder and tag, in the bin in which each was asked first."""
-
 MISSES = (
     _asked("computingsite", "squid")
     + f"""\
-SELECT bin, computingsite, squid, count(*) AS queries, count_if({_PAYLOAD}) AS uncached
+SELECT bin, computingsite, squid, {_ASKER} AS asker,
+       count(*) AS queries,
+       {_COSTS},
+       count_if(disconn) AS disconn,
+       count_if(procerror) AS procerror,
+       count_if({_PAYLOAD}) AS uncached
 FROM counted
 GROUP BY bin, computingsite, squid"""
 )
-"""Queries of each Squid, and those for payloads."""
+"""Queries of each Squid and site, and how many of them were for payloads."""
 
-FIRST_MISSES = (
-    _asked("computingsite", "squid")
-    + f""", queries AS (
-  SELECT computingsite, squid, min(bin) AS bin
-  FROM counted
-  WHERE {_PAYLOAD}{{part}}
-  GROUP BY computingsite, squid, xxhash64(sqlhash, since, until)
-)
-SELECT bin, computingsite, squid, count(*) AS fresh
-FROM queries
-GROUP BY bin, computingsite, squid"""
-)
-"""Different queries of a Squid, in the bin in which each was first not cached: the misses that a cache must have."""
-
-REPEATED = (
+_KEYED = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
-    + f"""\
-SELECT {_FOLDER}, computingsite, squid, sqlhash, since, until, count(*) AS queries
-FROM counted
-WHERE {_PAYLOAD}{{part}}
-GROUP BY {_FOLDER}, computingsite, squid, sqlhash, since, until
-HAVING count(*) >= :least"""
+    + f""", keyed AS (
+  SELECT bin, {_FOLDER_HASH} AS folder, {_ASKER} AS asker, {_QUERY} AS query,
+         NOT ({_NONSENSE}) AND NOT ({_OFF_GRID}) AS on_grid
+  FROM counted
+  WHERE {_PAYLOAD}
 )
-"""The queries that one Squid of one site sent often without a cached answer."""
+"""
+)
+_DIFFERENT = """\
+SELECT folder, asker, query, min(bin) AS first, min(IF(on_grid, bin, NULL)) AS first_on_grid, count(*) AS queries
+FROM {source}
+GROUP BY folder, asker, query"""
+
+DIFFERENT = _KEYED + _DIFFERENT.format(source="keyed")
+"""The different queries for payloads of each folder and tag and each Squid: when each was asked first, and how often.
+
+What names them is hashed: numbers are grouped in less time and memory than texts."""
+
+PARTED = f"""{_KEYED}\
+SELECT folder, asker, query, bin, on_grid, pmod(query, :parts) AS part
+FROM keyed"""
+"""All queries for payloads, in parts by their hash: the different ones of very many do not fit into memory at once."""
+
+DIFFERENT_OF_PART = _DIFFERENT.format(source="{{logs}}")
+"""`DIFFERENT` of a part."""
+
+FRESH = """\
+WITH queries AS (
+  SELECT folder, min(first_on_grid) AS bin
+  FROM {{logs}}
+  WHERE first_on_grid IS NOT NULL
+  GROUP BY folder, query
+)
+SELECT bin, folder, count(*) AS fresh
+FROM queries
+GROUP BY bin, folder"""
+"""Of `DIFFERENT`: different queries of a folder and tag, in the bin in which each was asked first."""
+
+FIRST_MISSES = """\
+WITH queries AS (
+  SELECT asker, min(first) AS bin
+  FROM {{logs}}
+  GROUP BY asker, query
+)
+SELECT bin, asker, count(*) AS fresh
+FROM queries
+GROUP BY bin, asker"""
+"""Of `DIFFERENT`: different queries of a Squid, in the bin in which each was first not cached: a cache misses these."""
+
+REPEATED = """\
+SELECT folder, asker, query, queries
+FROM {{logs}}
+WHERE queries >= :least"""
+"""Of `DIFFERENT`: the queries that one Squid of one site sent often without a cached answer."""
 
 REPEATS = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
     + f"""\
-SELECT bin, {_FOLDER}, computingsite, squid, sqlhash, since, until, count(*) AS queries
+SELECT bin, {_FOLDER}, computingsite, squid,
+       {_FOLDER_HASH} AS folder, {_ASKER} AS asker, {_QUERY} AS query, count(*) AS queries
 FROM counted
-WHERE {_PAYLOAD} AND sqlhash IN ({{hashes}}) AND since IN ({{begins}})
-GROUP BY bin, {_FOLDER}, computingsite, squid, sqlhash, since, until"""
+WHERE {_PAYLOAD} AND {_QUERY} IN ({{queries}})
+GROUP BY bin, {_FOLDER}, computingsite, squid, {_QUERY}"""
 )
 """The queries that were often repeated, by the Squid that sent them."""
 
-TASKNAME = """\
-SELECT max(taskname) AS taskname
-FROM {{logs}}{where}"""
-"""The name of a task; the last one in the alphabet if it has several."""
+TASKNAMES = """\
+SELECT taskid, max(taskname) AS taskname
+FROM {{logs}}{where}
+GROUP BY taskid"""
+"""The names of tasks; the last one in the alphabet if a task has several."""
 
 HISTORY = (
     _asked("frontierserver", "computingsite", "taskid")
@@ -235,3 +251,16 @@ FROM counted
 GROUP BY bin, {{by}}"""
 )
 """What some servers, sites or tasks were asked for."""
+
+MEMBERS = (
+    _asked("frontierserver", "taskid", "{members} AS members")
+    + f"""\
+SELECT bin, {{by}}, members,
+       count(*) AS queries,
+       {_COSTS},
+       count_if({_SERVED}) AS uncached
+FROM counted
+WHERE members > 0
+GROUP BY bin, {{by}}, members"""
+)
+"""The same of several scopes at once: ``members`` is a number with a bit for each scope that a query is in."""

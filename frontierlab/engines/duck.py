@@ -87,14 +87,24 @@ def write(
     *,
     description: str | None = None,
     limits: Limits | None = None,
+    part: str = "",
 ) -> None:
     """Run one statement and write its result to a Parquet file, without holding it in memory.
 
-    Parameters and errors are those of `run`. If the call raises, `target` can hold part of a file.
+    The other parameters and the errors are those of `run`. If the call raises, `target` can hold part of a file.
+
+    Parameters
+    ----------
+    target
+        The file.
+    part
+        A column by whose values the rows are parted: `target` is then a folder with a folder of files for each value,
+        without this column.
     """
 
     def to_file(answer: duckdb.DuckDBPyRelation) -> None:
-        answer.write_parquet(str(target), compression="zstd", row_group_size=_ROW_GROUP)
+        by = [part] if part else None
+        answer.write_parquet(str(target), compression="zstd", row_group_size=_ROW_GROUP, partition_by=by)
 
     _asked(tables, statement, args, description, limits, to_file)
 

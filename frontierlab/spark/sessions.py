@@ -208,6 +208,8 @@ def _defaults(master: str) -> dict[str, str]:
         "spark.ui.showConsoleProgress": "false",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Java never compiles longer methods: a statement with many sums would be interpreted row by row
+        "spark.sql.codegen.hugeMethodLimit": "8000",
         # by default, Spark starts a job to list more than 32 files each time logs are opened
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
         # by default, Spark makes a folder spark-warehouse in the notebook's folder

@@ -3,7 +3,7 @@
 import pandas as pd
 
 import frontierlab as fl
-from frontierlab.diagnosis import evidence
+from frontierlab.diagnosis import different
 from frontierlab.diagnosis.evidence import Evidence
 from frontierlab.sample.world.incidents import make_day
 
@@ -11,7 +11,7 @@ from frontierlab.sample.world.incidents import make_day
 def test_parts_add_up_to_the_whole(tmp_path, monkeypatch):
     logs = fl.open_logs(make_day(tmp_path / "day", 3, 2_000)[0])
     whole = Evidence(logs, fl.Selection()).cubes
-    monkeypatch.setattr(evidence, "_PART", 700)
+    monkeypatch.setattr(different, "PART", 700)
     parts = Evidence(logs, fl.Selection()).cubes
     for name in ("fresh", "first_misses"):
         columns = [column for column in whole[name] if column != "fresh"]
