@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from frontierlab.diagnosis import statements
-from frontierlab.diagnosis.baselines import Baseline, Piece, baseline_of
+from frontierlab.diagnosis.baselines import Baseline, baseline_of
 from frontierlab.diagnosis.different import Different, count_different
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.held import AT_ONCE, Held, between, members
+from frontierlab.diagnosis.reading import Ints, Reading, plain
 from frontierlab.diagnosis.series import Clock, Floats, Series
-from frontierlab.engines.asking import ANSWERED, Answered, answered, ask
 from frontierlab.engines.keeping import kept
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
@@ -33,8 +31,6 @@ BIN_MS = 300_000
 MOST_BINS = 576
 """The largest number of bins: two days of five minutes."""
 
-Ints: TypeAlias = NDArray[np.int64]
-
 _PLAIN = ("folders", "servers", "misses", "tasks", "failures")
 
 CUBES = (*_PLAIN, "sites", "exposed", "fresh", "first_misses", "repeats")
@@ -49,7 +45,7 @@ _MOST_TASKS = 60
 _MOST_NAMED, _LEAST_NAMED = 3, 0.1  # tasks that are told of an incident that names none
 
 
-class Evidence:
+class Evidence(Reading):
     """The counts of some logs that a diagnosis reads.
 
     Parameters
@@ -80,10 +76,9 @@ class Evidence:
         baseline: Baseline | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self._logs, self.selection = logs, selection
-        self._by: list[Answered] = []
+        super().__init__(logs, selection)
         told("period")
-        period = self._ask("PERIOD", {})
+        period = self.ask("PERIOD", {})
         self.queries = int(period["queries"].iloc[0])
         if not self.queries:
             raise InvalidRequestError(f"There are no queries{_of(selection)}: nothing can be diagnosed.")
@@ -94,18 +89,18 @@ class Evidence:
         self.until = pd.Timestamp(until).ceil("min")
         self._args = {"start": start, "bin_ms": width}
         self.notes: tuple[str, ...] = ()
-        self._pieces: list[tuple[Piece, Ints]] = []
+        self.pieces = []
         if baseline is not None:
             told("baseline")
             whole = baseline_of(logs, selection, baseline, Span(start, stop), settings)
             self.notes = whole.notes
-            self._pieces = [(piece, _bins_within(piece.spans, start, width)) for piece in whole.pieces]
-        before = [int(bin_) for _, bins in self._pieces for bin_ in bins]
+            self.pieces = [(piece, _bins_within(piece.spans, start, width)) for piece in whole.pieces]
+        before = [int(bin_) for _, bins in self.pieces for bin_ in bins]
         self.clock = Clock(start, width, max(1, -(-(stop - start) // width)), tuple(before))
         self.cubes: dict[str, pd.DataFrame] = {}
         for name in _PLAIN:
             told(name)
-            self.cubes[name] = self._count(name.upper(), self._args)
+            self.cubes[name] = self.count(name.upper(), self._args)
         if baseline is not None and (self.cubes["folders"]["bin"] >= start).all():
             raise InvalidRequestError(
                 f"The baseline has no queries{_of(selection)} before the diagnosed time: it says nothing of what is "
@@ -126,65 +121,16 @@ class Evidence:
         for name, column in (("folders", "folder"), ("misses", "asker")):
             del self.cubes[name][column]
 
-    @property
-    def answered(self) -> Answered:
-        """What answered the statements."""
-        return answered(*self._by)
-
-    def _ask(
-        self,
-        name: str,
-        args: Mapping[str, Any],
-        selection: Selection | None = None,
-        logs: Logs | None = None,
-        **parts: str,
-    ) -> pd.DataFrame:
-        statement, values = self._statement(name, selection or self.selection, **parts)
-        tables = {"logs": logs or self._logs}
-        frame = ask(tables, statement, {**args, **values}, description=f"diagnosis: {name.lower()}")
-        self._by.append(frame.attrs[ANSWERED])
-        return frame
-
-    @staticmethod
-    def _statement(name: str, selection: Selection, **parts: str) -> tuple[str, dict[str, Any]]:
-        where, values = selection.where()
-        return getattr(statements, name).format(where=where.replace("\n", "\n  "), **parts), values
-
-    def _count(
-        self, name: str, args: Mapping[str, Any], scope: Mapping[str, Any] | None = None, **parts: str
-    ) -> pd.DataFrame:
-        """Count by bin, in a baseline too: its whole bins come one after the other before the data."""
-        plain = {column: _plain(value) for column, value in (scope or {}).items()}
-        frames = [self._ask(name, args, self.narrowed(plain), self._logs, **parts)]
-        for piece, bins, first in self._earlier():
-            frame = self._ask(name, args, piece.selection.but(**plain), piece.logs, **parts)
-            frames.append(self._moved(frame, bins, first))
-        return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-
-    def _earlier(self) -> Iterator[tuple[Piece, Ints, int]]:
-        """Yield the pieces of the baseline, with the starts of their bins, and the first bin that they have here."""
-        first = self.clock.start - self.clock.bin_ms * len(self.clock.before)
-        for piece, bins in self._pieces:
-            yield piece, bins, first
-            first += self.clock.bin_ms * len(bins)
-
-    def _moved(self, frame: pd.DataFrame, bins: Ints, first: int) -> pd.DataFrame:
-        """Return the rows in the bins of a piece, with the bins that these have here."""
-        place = pd.Series(np.arange(len(bins)), index=bins).reindex(frame["bin"])
-        known = place.notna().to_numpy()
-        moved = first + self.clock.bin_ms * place[known].to_numpy(dtype=np.int64)
-        return frame[known].assign(bin=moved).astype({"bin": frame["bin"].dtype})
-
     def _different(self) -> Different:
         """Return the different queries: where each was first asked for, in the data and in each piece of a baseline."""
         least = max(30, int(_LEAST_REPEATS * self.queries))
         found = self._different_of(self._logs, self.selection, self.queries, least)
         frames = {name: [getattr(found, name)] for name in ("fresh", "first_misses")}
-        for piece, bins, first in self._earlier():
-            queries = int(self._ask("PERIOD", {}, piece.selection, piece.logs)["queries"].iloc[0])
+        for piece, bins, first in self.earlier():
+            queries = int(self.ask("PERIOD", {}, piece.selection, piece.logs)["queries"].iloc[0])
             earlier = self._different_of(piece.logs, piece.selection, queries, least)
             for name, each in frames.items():
-                each.append(self._moved(getattr(earlier, name), bins, first))
+                each.append(self.moved(getattr(earlier, name), bins, first))
         return Different(
             **{name: pd.concat(each, ignore_index=True) for name, each in frames.items()}, repeated=found.repeated
         )
@@ -193,14 +139,14 @@ class Evidence:
         @contextmanager
         def keep(source: Logs, name: str, args: dict[str, int], part: str) -> Iterator[list[Logs]]:
             ours = source is logs
-            statement, values = self._statement(name, selection if ours else Selection())
+            statement, values = self.statement_of(name, selection if ours else Selection())
             given = {**self._args, **args, **values} if ours else args
             with kept(source, statement, given, description=f"diagnosis: {name.lower()}", part=part) as (each, by):
                 yield each
             self._by.append(by)
 
         def asked(source: Logs, name: str, args: dict[str, int]) -> pd.DataFrame:
-            return self._ask(name, args, Selection(), source)
+            return self.ask(name, args, Selection(), source)
 
         return count_different(logs, queries, least, keep, asked)
 
@@ -227,7 +173,7 @@ class Evidence:
             none = self.cubes["failures"].head(0).drop(columns=["disconn", "procerror"])
             return none.assign(queries=pd.Series(dtype="Int64"))
         values = {f"task_{place}": int(task) for place, task in enumerate(most)}
-        return self._count("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
+        return self.count("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
 
     def _repeats(self, repeated: pd.DataFrame) -> pd.DataFrame:
         """Return the queries by bin that one Squid of one site sent often without a cached answer."""
@@ -238,7 +184,7 @@ class Evidence:
             return pd.DataFrame({"bin": pd.Series(dtype="Int64"), **texts, "queries": pd.Series(dtype="Int64")})
         values = {f"query_{place}": int(value) for place, value in enumerate(keys["query"].unique())}
         named = ", ".join(f":{name}" for name in values)
-        frame = self._count("REPEATS", {**self._args, **values}, queries=named)
+        frame = self.count("REPEATS", {**self._args, **values}, queries=named)
         key = ["folder", "asker", "query"]
         return frame.merge(keys[key], on=key)[columns]
 
@@ -247,7 +193,7 @@ class Evidence:
         wanted = tuple(sorted({int(task) for task in tasks}))
         if not wanted:
             return {}
-        found = self._ask("TASKNAMES", {}, self.narrowed({"taskid": wanted})).dropna()
+        found = self.ask("TASKNAMES", {}, self.narrowed({"taskid": wanted})).dropna()
         return {int(task): str(name) for task, name in zip(found["taskid"], found["taskname"], strict=True)}
 
     def prepare(
@@ -274,15 +220,15 @@ class Evidence:
                 wanted.append(scope)
         limits = None if start is None or stop is None else (max(0, start), stop)
         for first in range(0, len(wanted), AT_ONCE):
-            some = [{name: _plain(value) for name, value in one.items()} for one in wanted[first : first + AT_ONCE]]
+            some = [{name: plain(value) for name, value in one.items()} for one in wanted[first : first + AT_ONCE]]
             number, values = members(some)
             given = {**self._args, **values}
             named = ", ".join(by)
             edges: tuple[int | None, int | None] = (None, None)
             if limits is None:
-                frame = self._count("MEMBERS", given, members=number, by=named)
+                frame = self.count("MEMBERS", given, members=number, by=named)
             else:
-                frame = self._ask("MEMBERS", given, self._between(*limits), members=number, by=named)
+                frame = self.ask("MEMBERS", given, self._between(*limits), members=number, by=named)
                 edges = self._edges(*limits)
             bits = frame["members"].to_numpy(dtype=np.int64)
             for place, scope in enumerate(some):
@@ -310,7 +256,7 @@ class Evidence:
         for held in self._held:
             if held.scope == scope and held.start is None:
                 return held.frame
-        return self._count("HISTORY", self._args, scope, by="frontierserver")
+        return self.count("HISTORY", self._args, scope, by="frontierserver")
 
     def inside(self, scope: Mapping[str, Any], start: int, stop: int, by: str) -> pd.DataFrame:
         """Return what the queries of a scope cost in the bins ``[start, stop)``, a row a bin and a value of `by`.
@@ -325,8 +271,8 @@ class Evidence:
             if (found := held.part(scope, *edges, by)) is not None:
                 return found
         wider = max(0, start - 1), stop + 1
-        selection = self._between(*wider).but(**{name: _plain(value) for name, value in scope.items()})
-        frame = self._ask("HISTORY", self._args, selection, by=by)
+        selection = self._between(*wider).but(**{name: plain(value) for name, value in scope.items()})
+        frame = self.ask("HISTORY", self._args, selection, by=by)
         self._held.append(Held(scope, *self._edges(*wider), (by,), frame))
         return self.inside(scope, start, stop, by)
 
@@ -348,10 +294,6 @@ class Evidence:
             since=since if chosen.since is None else max(since, chosen.since),
             until=until if chosen.until is None else min(until, chosen.until),
         )
-
-    def narrowed(self, scope: Mapping[str, Any], **conditions: Any) -> Selection:
-        """Return the selection of a scope."""
-        return self.selection.but(**{name: _plain(value) for name, value in scope.items()}, **conditions)
 
     def by_server(self, scope: Mapping[str, Any], start: int, stop: int) -> Floats:
         """Return the queries of a scope by server, in the order of the servers' names, and bin; 0 in other bins."""
@@ -396,10 +338,6 @@ def _limits(logs: Logs, selection: Selection, period: pd.DataFrame) -> tuple[Any
 
 def _utc(milliseconds: int) -> pd.Timestamp:
     return pd.Timestamp(milliseconds, unit="ms", tz="UTC")
-
-
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
 
 
 def _of(selection: Selection) -> str:
