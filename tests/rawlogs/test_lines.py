@@ -122,7 +122,7 @@ def test_a_missing_path_or_an_empty_folder_is_refused(tmp_path: Path) -> None:
 
 
 def test_lines_set_aside_are_counted_and_the_first_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lines, "_OF_A_REASON", 2)
+    monkeypatch.setattr(lines, "OF_A_REASON", 2)
     aside = SetAside()
     for number in range(1, 6):
         aside.add("not a line", Path("a.out"), number, b"\xff bad")

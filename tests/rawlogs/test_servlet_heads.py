@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from frontierlab.rawlogs.lines import Block, SetAside
+from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.heads import HEAD
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
-from frontierlab.rawlogs.servlet.scanning import Scanner
+from frontierlab.rawlogs.servlet.scanning import BlockScanner, Scanner
 from frontierlab.rawlogs.servlet.texts import PADDING, numbers
 
 PLACE = re.compile(rb"[A-Z]\S{0,53}\.java \+\d+ {1,2}")
@@ -89,10 +90,12 @@ def one_by_one(line: bytes) -> tuple[str, int, int, str, int, int] | None:
 @settings(max_examples=60)
 @given(st.lists(st.lists(LINES, min_size=1, max_size=40), max_size=3))
 def test_lines_read_many_at_a_time_are_read_as_each_of_them(blocks: list[list[str]]) -> None:
-    scanner, number = Scanner(SetAside()), 1
+    scanner, pieces, number = Scanner(SetAside()), BlockScanner(Pseudonyms("a key of the test")), 1
     for lines in blocks:  # the second and third block have beginnings that are known by then
         data = [line.encode() for line in lines]
-        found = scanner.read(Block(b"".join(line + b"\n" for line in data), Path("log"), number), last=True)
+        piece = scanner.cut(Block(b"".join(line + b"\n" for line in data), Path("log"), number), last=True)
+        assert piece is not None
+        found = scanner.put(pieces.scan(piece))
         told = [
             (scanner.servers[server], time, offset, scanner.zones[zone], request, kind)
             for server, time, offset, zone, request, kind in zip(

@@ -247,9 +247,9 @@ def test_many_start_lines_are_read_as_each_of_them(lines: list[tuple[str, list[s
 def test_each_message_is_recognised_by_its_beginning(prefix: bytes, kind: Kind) -> None:
     assert kind_of(prefix + b" 1") == kind
     head = HEAD.format(server=0, minute=0, second=0, number=7).encode()
-    from frontierlab.rawlogs.lines import SetAside
-    from frontierlab.rawlogs.servlet.scanning import Scanner
+    from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece
+    from frontierlab.rawlogs.servlet.texts import PADDING
 
     text = b"".join(head + prefix + more + b"\n" for more in (b"", b" 1", b"x" * 80))
-    found = Scanner(SetAside()).read(Block(text, Path("log"), 1), last=True)
+    found = BlockScanner(Pseudonyms("a key of the test")).scan(Piece(text + bytes(PADDING), last=True)).messages
     assert [Kind(one) for one in found.kind.tolist()] == [kind_of(prefix + more) for more in (b"", b" 1", b"x" * 80)]

@@ -54,6 +54,11 @@ class Names:
         known = [self.number(data[begin[k] : begin[k] + length[k]].tobytes()) for k in examples.tolist()]
         return np.array(known, np.int64)[codes]
 
+    def renamed(self, names: list[str], numbers: Integers) -> Integers:
+        """Return the numbers that names have here, from those that they have in another list."""
+        known = [self.number(name.encode("utf-8", "surrogatepass")) for name in names]
+        return np.array([*known, 0], np.int64)[numbers]
+
 
 @dataclass
 class NamedHeads:

@@ -6,7 +6,7 @@ wordings were read in the servlet's source.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["AFTER_STOP", "ERRORS", "Kind", "Messages", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "kind_of"]
+__all__ = ["AFTER_STOP", "ERRORS", "Kind", "Messages", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "joined", "kind_of"]
 
 Integers = NDArray[np.int64]
 
@@ -126,8 +126,8 @@ ERRORS = (
 WITH_TRACE = (*ERRORS, Kind.NOTE, Kind.LATE)
 """Messages that further lines may belong to, up to an empty line: a stack trace, or a text of Oracle."""
 
-WITH_TEXT = (*ERRORS, Kind.START, Kind.SQL, Kind.INITIALIZING)
-"""Messages whose text is read; of the others the kind and the numbers are enough."""
+WITH_TEXT = (*ERRORS, Kind.INITIALIZING)
+"""Messages whose text is kept; starts and SQL are read at once, and of the others the kind and the numbers are enough."""
 
 
 def kind_of(message: bytes) -> Kind:
@@ -164,9 +164,13 @@ class Messages:
         Numbers in the message; -1 if there is none: of a start and a stop the threads, and of a stop the ms; of rows
         the rows and their size; of an acquired connection the active ones and the ms; of a finished query and of
         transferred data the ms; of an error the number of the payload.
-    text, texts
-        The number of the message's text in an array of texts: with the further lines, if the message is `WITH_TEXT`;
-        otherwise empty.
+    text
+        The number of what the message says beyond that: of a start among the `starts`, of SQL among the `queries`, of
+        any other message among the `texts`.
+    texts
+        Texts with their further lines, if a message is `WITH_TEXT`; an empty one for the others.
+    starts, queries
+        What start lines and SQL say, as `frontierlab.rawlogs.servlet.details` reads them.
     """
 
     place: Integers
@@ -182,52 +186,89 @@ class Messages:
     second: Integers
     text: Integers
     texts: pa.LargeBinaryArray
+    starts: pa.Table
+    queries: pa.Table
 
     def __len__(self) -> int:
         return len(self.place)
 
     def take(self, which: NDArray[Any]) -> Messages:
         """Return some of the messages: those that a mask or a list of numbers names."""
-        return Messages(**{name: getattr(self, name)[which] for name in _COLUMNS}, texts=self.texts)
+        return replace(self, **{name: getattr(self, name)[which] for name in _COLUMNS})
 
     def texts_of(self, which: NDArray[Any]) -> pa.LargeBinaryArray:
-        """Return the texts of some of the messages."""
+        """Return the texts of some of the messages, none of them a start or SQL."""
         return self.texts.take(pa.array(self.text[which]))
 
     def compact(self) -> Messages:
-        """Return the same messages without the texts of others."""
-        columns: dict[str, Any] = {name: getattr(self, name) for name in _COLUMNS}
-        columns |= {"text": np.arange(len(self)), "texts": self.texts_of(np.arange(len(self)))}
-        return Messages(**columns)
+        """Return the same messages without what others say."""
+        parts, text = {}, self.text.copy()
+        for name, rows in self._parts():
+            parts[name] = getattr(self, name).take(pa.array(self.text[rows]))
+            text[rows] = np.arange(len(rows))
+        return replace(self, text=text, **parts)
+
+    def _parts(self) -> list[tuple[str, Integers]]:
+        """Return the numbers of the messages of which `texts`, `starts` and `queries` say more."""
+        return [
+            ("starts", np.flatnonzero(self.kind == Kind.START)),
+            ("queries", np.flatnonzero(self.kind == Kind.SQL)),
+            ("texts", np.flatnonzero((self.kind != Kind.START) & (self.kind != Kind.SQL))),
+        ]
 
     def as_table(self) -> pa.Table:
         """Return the messages as a table, to be stored."""
-        columns = {name: getattr(self, name) for name in _COLUMNS if name != "text"}
-        return pa.table(columns | {"text": self.texts_of(np.arange(len(self)))})
+        table = pa.table({name: getattr(self, name) for name in _COLUMNS if name != "text"})
+        for part, rows in self._parts():
+            told = np.zeros(len(self), bool)
+            told[rows] = True
+            of = getattr(self, part).take(pa.array(self.text, mask=~told))
+            for name, column in [("text", of)] if part == "texts" else zip(of.column_names, of.columns, strict=True):
+                table = table.append_column(f"{part}.{name}", column)
+        return table
 
     @classmethod
     def of_table(cls, table: pa.Table) -> Messages:
         """Return the messages of a table that `as_table` made."""
         columns: dict[str, Any] = {name: table[name].to_numpy() for name in _COLUMNS if name != "text"}
-        texts = pa.concat_arrays([pa.array([], pa.large_binary()), *table["text"].chunks])
-        return cls(**columns, text=np.arange(table.num_rows), texts=texts)
+        found = replace(cls.empty(), **columns, text=np.zeros(table.num_rows, np.int64))
+        parts: dict[str, Any] = {}
+        for part, rows in found._parts():
+            names = [name for name in table.column_names if name.startswith(f"{part}.")]
+            of = table.select(names).take(pa.array(rows)).rename_columns([name.partition(".")[2] for name in names])
+            parts[part] = pa.concat_arrays([cls.empty().texts, *of["text"].chunks]) if part == "texts" else of
+            found.text[rows] = np.arange(len(rows))
+        return replace(found, **parts)
 
     @classmethod
     def empty(cls) -> Messages:
         """Return no messages."""
         columns: dict[str, Any] = {name: np.zeros(0, np.int64) for name in _COLUMNS}
-        return cls(**columns, texts=pa.array([], pa.large_binary()))
+        return cls(**columns, texts=pa.array([], pa.large_binary()), starts=pa.table({}), queries=pa.table({}))
 
     @classmethod
     def together(cls, first: Messages, second: Messages) -> Messages:
         """Return the messages of both, those of the first before."""
         if not len(first):
             return second
+        if not len(second):
+            return first
         columns: dict[str, Any] = {
             name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS
         }
-        columns["text"][len(first) :] += len(first.texts)
-        return cls(**columns, texts=pa.concat_arrays([first.texts, second.texts]))
+        parts: dict[str, Any] = {"texts": pa.concat_arrays([first.texts, second.texts])}
+        for name, rows in second._parts():
+            columns["text"][len(first) + rows] += len(getattr(first, name))
+            if name != "texts":
+                parts[name] = joined(getattr(first, name), getattr(second, name))
+        return cls(**columns, **parts)
 
 
-_COLUMNS = [one.name for one in fields(Messages) if one.name != "texts"]
+def joined(first: pa.Table, second: pa.Table) -> pa.Table:
+    """Return the rows of two tables with the same columns, in one piece; one of them may have no columns and no rows."""
+    if not first.num_rows or not second.num_rows:
+        return first if first.num_rows else second
+    return pa.concat_tables([first, second]).unify_dictionaries().combine_chunks()
+
+
+_COLUMNS = [one.name for one in fields(Messages) if one.type == "Integers"]

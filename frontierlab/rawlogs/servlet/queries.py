@@ -28,6 +28,18 @@ NO_WIDTH = -(2**62)
 """The width of an IOV that has none."""
 
 
+_COLUMNS: tuple[tuple[str, str, pa.DataType], ...] = (
+    ("db", "db", pa.string()),
+    ("schema", "schema", pa.string()),
+    ("node_id", "node_id", pa.int64()),
+    ("nodefullpath", "node", pa.string()),
+    ("tag_id", "tag_id", pa.int64()),
+    ("tagname", "tag", pa.string()),
+    ("channel", "channel", pa.int64()),
+    ("fingerprint", "fingerprint", pa.string()),
+)
+
+
 class Asked(NamedTuple):
     """What a query asks for, as columns of a row; see `frontierlab.rawlogs.CoolQuery`."""
 
@@ -92,6 +104,26 @@ class AskedAll:
         """Return what some of the texts ask for."""
         columns = (values[which] for values in (self.codes, self.since, self.until, self.width, self.hashes))
         return AskedAll(self.asked, *columns)
+
+    @property
+    def cool(self) -> NDArray[np.bool_]:
+        """Whether each text is a query of COOL."""
+        found: NDArray[np.bool_] = np.array([one.not_cool is None for one in self.asked], bool)[self.codes]
+        return found
+
+    def columns(self) -> dict[str, pa.Array]:
+        """Return what was asked as columns of a dataset's rows, one row for each text."""
+        codes = pa.array(self.codes)
+        columns: dict[str, pa.Array] = {}
+        for name, field, type_ in _COLUMNS:
+            values = pa.array([getattr(one, field) for one in self.asked], type_)
+            columns[name] = _named(values, codes) if type_ == pa.string() else values.take(codes)
+        return columns | {
+            "since": pa.array(self.since),
+            "until": pa.array(self.until),
+            "queryiov": pa.array(self.width, mask=self.width == NO_WIDTH),
+            "sqlhash": pa.array(self.hashes),
+        }
 
 
 class QueryReader:
@@ -239,6 +271,12 @@ class _Found:
         for k in exact.tolist():
             hashes[k] = sql_hash(_text(texts[k]))
         return AskedAll(self.asked, self.codes, self.since, self.until, self.width, hashes)
+
+
+def _named(values: pa.StringArray, codes: pa.Int64Array) -> pa.DictionaryArray:
+    """Return names by their codes; equal ones once."""
+    encoded = values.dictionary_encode()
+    return pa.DictionaryArray.from_arrays(encoded.indices.take(codes), encoded.dictionary)
 
 
 def _alike(codes: Integers, rows: Integers) -> list[Integers]:

@@ -22,7 +22,7 @@ from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
 from frontierlab.rawlogs.servlet.requests import Grouped, Grouper
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
-from frontierlab.rawlogs.servlet.scanning import Scanner
+from frontierlab.rawlogs.servlet.scanning import BlockScanner, Scanned, Scanner
 from frontierlab.storage.parts import SliceWriter
 
 __all__ = ["LogFacts", "LogReader", "read_log"]
@@ -131,7 +131,8 @@ class PrintedLog:
     def __init__(self, aside: SetAside, pseudonyms: Pseudonyms, host: str | None) -> None:
         self.scanner = Scanner(aside)
         self.grouper = Grouper(self.scanner)
-        self._maker = RowMaker(self.scanner, pseudonyms, host)
+        self._pieces = BlockScanner(pseudonyms)
+        self._maker = RowMaker(self.scanner, host)
         self.stray = 0
 
     @property
@@ -146,7 +147,12 @@ class PrintedLog:
 
     def read(self, block: Block, *, last: bool) -> Made:
         """Return the rows of requests that are over."""
-        return self._made(self.grouper.add(self.scanner.read(block, last=last)))
+        piece = self.scanner.cut(block, last=last)
+        return Made.none() if piece is None else self.put(self._pieces.scan(piece))
+
+    def put(self, seen: Scanned) -> Made:
+        """Take what the next piece of the log holds; return the rows of requests that are over."""
+        return self._made(self.grouper.add(self.scanner.put(seen)))
 
     def finish(self) -> Made:
         """Return the rows of all other requests."""

@@ -14,7 +14,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-import numpy as np
 import pyarrow as pa
 
 from frontierlab.errors import RequestUrlError
@@ -134,10 +133,10 @@ class RecordedLog:
             texts += found
             rows += [(record, place) for place in range(len(found))]
         asked = self._queries.read_all(pa.array(texts, pa.large_binary()))
-        cool = np.array([one.not_cool is None for one in asked.asked], bool)[asked.codes]
+        cool = asked.cool
         left_out["not a query of COOL"] = int((~cool).sum())
         rows = [row for row, one in zip(rows, cool.tolist(), strict=True) if one]
-        return Made(table_of(self._columns(rows), asked.take(cool)), len(records), +left_out)
+        return Made(table_of(self._columns(rows), asked.take(cool).columns()), len(records), +left_out)
 
     def _columns(self, rows: list[tuple[_Record, int]]) -> dict[str, Any]:
         """Return the columns of rows; what records do not say is null."""

@@ -12,16 +12,14 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.errors import RequestUrlError
-from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
 from frontierlab.rawlogs.servlet.failures import error_of, is_abort
-from frontierlab.rawlogs.servlet.messages import ERRORS, Kind, bits
-from frontierlab.rawlogs.servlet.queries import NO_WIDTH, AskedAll, QueryReader
+from frontierlab.rawlogs.servlet.details import query_table
+from frontierlab.rawlogs.servlet.messages import ERRORS, Kind, bits, joined
+from frontierlab.rawlogs.servlet.queries import QueryReader
 from frontierlab.rawlogs.servlet.requests import Requests
 from frontierlab.rawlogs.servlet.scanning import Scanner
-from frontierlab.rawlogs.servlet.starts import Start, StartReader
-from frontierlab.rawlogs.servlet.texts import Texts
 from frontierlab.schema import NAME, TIME, arrow_schema, extra_columns
 
 __all__ = ["LOG_SCHEMA", "Made", "RowMaker", "table_of"]
@@ -37,6 +35,7 @@ _WITHOUT_BODY = (
     Outcome.REFUSED,
     Outcome.NOT_ACQUIRED,
 )
+_OF_STARTS = ["servlet_version", "initthreads", "squid", "client", "asker", "taskid", "pandaid", "account"]
 _NONE = -1
 Integers = NDArray[np.int64]
 
@@ -72,16 +71,13 @@ class RowMaker:
     ----------
     scanner
         What read the messages: it knows the names of servers, zones and files.
-    pseudonyms
-        What replaces personal data.
     host
         The name of the machine whose log it is, for ``frontierserver``; None for the name in the lines.
     """
 
-    def __init__(self, scanner: Scanner, pseudonyms: Pseudonyms, host: str | None = None) -> None:
+    def __init__(self, scanner: Scanner, host: str | None = None) -> None:
         self._scanner = scanner
         self._host = host
-        self._starts = StartReader(pseudonyms)
         self._queries = QueryReader()
 
     def make(self, requests: Requests) -> Made:
@@ -89,50 +85,54 @@ class RowMaker:
         if not len(requests):
             return Made.none()
         table = _Requests(requests)
-        which, texts = table.texts(Kind.START)
-        starts = self._starts.read_all(texts)
-        start_of = np.full(len(requests), _NONE, np.int64)
-        start_of[which] = np.arange(len(which))
+        start_of = table.last(Kind.START, requests.messages.text)
         row_of, payload, asked, left_out = self._asked(table, start_of)
         measured = _Rows(table, row_of, payload).measured()
-        columns = measured | self._of_requests(table, starts, start_of, row_of)
+        columns = measured | self._of_requests(table, start_of, row_of)
         return Made(table_of(columns, asked), len(requests), left_out)
 
-    def _asked(self, table: _Requests, start_of: Integers) -> tuple[Integers, Integers, AskedAll, Counter[str]]:
+    def _asked(
+        self, table: _Requests, start_of: Integers
+    ) -> tuple[Integers, Integers, dict[str, pa.ChunkedArray], Counter[str]]:
         """Return for each row its request, its payload and what was asked; and what is no row."""
-        of, texts = table.texts(Kind.SQL)
-        lines = Texts(texts)
-        whole = lines.view[np.maximum(lines.end - 1, 0)] == ord("]")
-        broken = np.bincount(of, ~whole, len(table.requests)) > 0  # lines of the log are missing
+        messages = table.requests.messages
+        which = np.flatnonzero(messages.kind == Kind.SQL)
+        of, told = table.of[which], messages.queries.take(pa.array(messages.text[which]))
         place = np.arange(len(of)) - np.searchsorted(of, of)
-        queries = lines.cut(lines.begin + len(b"SQL ["), np.where(whole, lines.end - 1, lines.end))
-        kept = ~broken[of]
-        of, place, queries = of[kept], place[kept], queries.filter(pa.array(kept))
+        if len(of):  # without requests whose SQL lacks lines of the log
+            kept = np.bincount(of, ~told["whole"].to_numpy(), len(table.requests))[of] == 0
+            of, place, told = of[kept], place[kept], told.filter(pa.array(kept)).drop_columns("whole")
         left_out: Counter[str] = Counter()
         without = np.bincount(of, minlength=len(table.requests)) == 0
         found: list[tuple[int, int, bytes]] = []
         for number in np.flatnonzero(without).tolist():
-            urls = _from_url(table.start(start_of, number, self._starts))
+            urls = _from_url(messages.starts, int(start_of[number]))
             found += [(number, count, query) for count, query in enumerate(urls)]
             left_out[table.without_query(number)] += not urls
         if found:
             of = np.append(of, [number for number, _, _ in found])
             place = np.append(place, [count for _, count, _ in found])
-            queries = pa.concat_arrays([queries, pa.array([query for _, _, query in found], pa.large_binary())])
+            told = joined(told, query_table(self._queries, pa.array([sql for _, _, sql in found], pa.large_binary())))
             order = np.argsort(of, kind="stable")
-            of, place, queries = of[order], place[order], queries.take(pa.array(order))
-        asked = self._queries.read_all(queries)
-        cool = np.array([one.not_cool is None for one in asked.asked], bool)[asked.codes]
+            of, place, told = of[order], place[order], told.take(pa.array(order))
+        if not len(of):
+            told = query_table(self._queries, pa.array([], pa.large_binary()))
+        cool = told["cool"].to_numpy()
         left_out["not a query of COOL"] = int((~cool).sum())
-        return of[cool], place[cool], asked.take(cool), +left_out
+        told = told.filter(pa.array(cool))
+        return of[cool], place[cool], dict(zip(told.column_names, told.columns, strict=True)), +left_out
 
     def _of_requests(
-        self, table: _Requests, starts: dict[str, pa.Array], start_of: Integers, row_of: Integers
+        self, table: _Requests, start_of: Integers, row_of: Integers
     ) -> dict[str, Any]:
         """Return the columns that all queries of a request share."""
         which = start_of[row_of]
         begun = which >= 0
-        told = {name: column.take(pa.array(which, mask=~begun)) for name, column in starts.items()}
+        starts = table.requests.messages.starts
+        told: dict[str, Any] = dict.fromkeys(_OF_STARTS, [None] * len(row_of))
+        if starts.num_rows:
+            rows = starts.select(_OF_STARTS).take(pa.array(which, mask=~begun))
+            told = dict(zip(_OF_STARTS, rows.columns, strict=True))
         first = table.requests.first[:-1][row_of]
         messages = table.requests.messages
         servers, zones = self._scanner.servers, self._scanner.zones
@@ -168,19 +168,6 @@ class _Requests:
         """Whether each request has a message of one of these kinds."""
         found: NDArray[np.bool_] = np.not_equal(self.kinds & bits(*kinds), 0)
         return found
-
-    def texts(self, kind: Kind) -> tuple[Integers, pa.LargeBinaryArray]:
-        """Return the texts of a kind of message, and the number of the request of each."""
-        which = np.flatnonzero(self.requests.messages.kind == kind)
-        return self.of[which], self.requests.messages.texts_of(which)
-
-    def start(self, start_of: Integers, number: int, reader: StartReader) -> Start | None:
-        """Read the start line of one request; None if it is missing."""
-        if start_of[number] < 0:
-            return None
-        low, high = self.requests.first[number : number + 2]
-        place = low + int(np.flatnonzero(self.requests.messages.kind[low:high] == Kind.START)[-1])
-        return reader.read(self.requests.messages.texts_of(np.array([place]))[0].as_py())
 
     def last(self, kind: Kind, values: Integers) -> Integers:
         """Return the value of the last message of a kind in each request; -1 without one."""
@@ -317,47 +304,23 @@ class _Rows:
         return list(range(int(low), int(high)))
 
 
-def _from_url(start: Start | None) -> list[bytes]:
+def _from_url(starts: pa.Table, number: int) -> list[bytes]:
     """Return the SQL in the URL of a request whose SQL lines are missing or cut."""
-    if start is None or not start.query:
+    url = starts["url"][number].as_py() if number >= 0 else None
+    if not url:
         return []
     try:
-        request = decode_request(start.query.decode("ascii", "backslashreplace"))
+        request = decode_request(url.decode("ascii", "backslashreplace"))
     except RequestUrlError:
         return []
     return [sql.encode("utf-8", "surrogatepass") for sql in request.sql]
 
 
-def table_of(columns: dict[str, Any], asked: AskedAll) -> pa.Table:
-    """Return rows from their columns, and from what was asked."""
-    columns = columns | _of_queries(asked)
+def table_of(columns: dict[str, Any], asked: dict[str, Any]) -> pa.Table:
+    """Return rows from their columns, and from those of what was asked."""
+    columns = columns | asked
     arrays = [_array(columns[field.name], field.type) for field in _BEFORE_NAMES]
     return pa.Table.from_arrays(arrays, schema=_BEFORE_NAMES)
-
-
-def _of_queries(asked: AskedAll) -> dict[str, Any]:
-    """Return the columns of what was asked."""
-    codes = pa.array(asked.codes)
-    columns: dict[str, tuple[str, pa.DataType]] = {
-        "db": ("db", pa.string()),
-        "schema": ("schema", pa.string()),
-        "node_id": ("node_id", pa.int64()),
-        "nodefullpath": ("node", pa.string()),
-        "tag_id": ("tag_id", pa.int64()),
-        "tagname": ("tag", pa.string()),
-        "channel": ("channel", pa.int64()),
-        "fingerprint": ("fingerprint", pa.string()),
-    }
-    found: dict[str, Any] = {
-        name: pa.array([getattr(one, field) for one in asked.asked], type_).take(codes)
-        for name, (field, type_) in columns.items()
-    }
-    return found | {
-        "since": asked.since,
-        "until": asked.until,
-        "queryiov": pa.array(asked.width, mask=asked.width == NO_WIDTH),
-        "sqlhash": asked.hashes,
-    }
 
 
 def _named(names: Sequence[str], codes: Integers) -> pa.DictionaryArray:
@@ -373,6 +336,8 @@ def _array(values: Any, type_: pa.DataType) -> pa.Array:
     """Return a column of its type."""
     if type_ == TIME:
         return pa.array(values, pa.int64()).cast(TIME)
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
     if isinstance(values, pa.Array):
         if type_ == NAME and not pa.types.is_dictionary(values.type):
             return values.dictionary_encode()

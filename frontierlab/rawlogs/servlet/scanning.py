@@ -2,27 +2,32 @@
 
 Nothing here goes line by line. The bytes of a block are an array, and each step works on all lines at once: where lines
 begin, whether the fixed signs of a time stand where they must, the digits of times and numbers. A loop over regular
-expressions does the same ten times more slowly.
+expressions does the same ten times more slowly. What is done with a piece of a log needs no other piece, so that
+several processes can do it.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from pickle import PickleBuffer
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
-from frontierlab.rawlogs.servlet.heads import is_logback, numbers_in
+from frontierlab.rawlogs.lines import OF_A_REASON, Block, LineCounts, SetAside, line_feeds
+from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.details import DetailReader
+from frontierlab.rawlogs.servlet.heads import HEAD, is_logback, numbers_in, read_heads
 from frontierlab.rawlogs.servlet.kinds import KindReader
-from frontierlab.rawlogs.servlet.layouts import HeadReader
+from frontierlab.rawlogs.servlet.layouts import HeadReader, Names
 from frontierlab.rawlogs.servlet.messages import WITH_TEXT, WITH_TRACE, Kind, Messages
 from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, windows
 
-__all__ = ["NOT_SET", "Scanner"]
+__all__ = ["BlockScanner", "NOT_SET", "Piece", "Scanned", "Scanner"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -37,111 +42,106 @@ NOT_SET = "not_set"
 """The server's name in lines before the servlet has read it."""
 
 
-class Scanner:
-    """Reads the blocks of one log, in order.
+class Piece(NamedTuple):
+    """Some whole messages of a log, to be scanned by any `BlockScanner`.
 
     Parameters
     ----------
-    aside
-        Gets the lines that are no part of a message.
+    data
+        The lines, and `PADDING` zeros.
+    cut
+        The numbers, from 0, of lines that were too long and are not whole.
+    last
+        Whether the file ends here.
+    goes_on
+        The kind of a message at the end of the file before that goes on here; None if there is none.
     """
 
-    def __init__(self, aside: SetAside) -> None:
-        self.counts = LineCounts()
-        self.files: list[Path] = []
-        self._heads, self._kinds = HeadReader(), KindReader()
-        self._aside = aside
-        self._rest: tuple[bytes, int] = (b"", 0)  # the last message of the block before, and its line
-        self._open: Kind | None = None  # the kind of a message at the end of a file that goes on in the next one
+    data: bytes | PickleBuffer
+    cut: tuple[int, ...] = ()
+    last: bool = False
+    goes_on: int | None = None
 
-    @property
-    def servers(self) -> Sequence[str]:
-        """The names of servers, by their numbers."""
-        return self._heads.servers.names
 
-    @property
-    def zones(self) -> Sequence[str]:
-        """The names of time zones, by their numbers."""
-        return self._heads.zones.names
+@dataclass
+class Scanned:
+    """What a piece holds.
 
-    def state(self) -> dict[str, Any]:
-        """Return what `restore` needs to go on in another process, as a plain dict for JSON."""
-        rest, line = self._rest
-        return {
-            "counts": self.counts.as_record(),
-            "servers": self.servers,
-            "zones": self.zones,
-            "files": [str(file) for file in self.files],
-            "rest": [rest.decode("latin-1"), line],
-            "open": self._open,
-        }
+    Parameters
+    ----------
+    messages
+        The messages; ``place``, ``file`` and ``line`` are the number of the line in the piece, from 0.
+    servers, zones
+        The names whose numbers the messages have.
+    counts
+        What became of the lines.
+    aside
+        Lines that were set aside, the first ones of each reason: reason, number of the line, text.
+    goes_on
+        The kind of a message that goes on in the next file, or None.
+    """
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on where another scanner was when it gave this state."""
-        counts = state["counts"]
-        self.counts = LineCounts(**counts | {"set_aside": Counter(counts["set_aside"])})
-        self._heads = HeadReader(state["servers"], state["zones"])
-        self.files = [Path(file) for file in state["files"]]
-        self._rest = (state["rest"][0].encode("latin-1"), state["rest"][1])
-        self._open = None if state["open"] is None else Kind(state["open"])
+    messages: Messages
+    servers: list[str]
+    zones: list[str]
+    counts: LineCounts
+    aside: list[tuple[str, int, bytes]] = field(default_factory=list)
+    goes_on: int | None = None
 
-    def read(self, block: Block, *, last: bool) -> Messages:
-        """Return the messages of a block; the last one waits for the next block of its file.
 
-        Parameters
-        ----------
-        block
-            The next lines.
-        last
-            Whether it is the last block of its file.
-        """
-        if not self.files or self.files[-1] != block.file:
-            self.files.append(block.file)
-            self._rest = (b"", 0)
-        rest, line = self._rest
-        data = b"".join((rest, block.data, bytes(PADDING)))
-        if len(data) == PADDING:
-            return Messages.empty()
-        return self._scan(np.frombuffer(data, np.uint8), line if rest else block.first, block.cut, last=last)
+class BlockScanner:
+    """Scans pieces of logs, each by itself; remembers only what makes the next one faster.
 
-    def _scan(self, view: Bytes, first: int, cut: tuple[int, ...], *, last: bool) -> Messages:
-        size = len(view) - PADDING
-        feeds = np.flatnonzero(view[:size] == 10)
+    Parameters
+    ----------
+    pseudonyms
+        What replaces personal data.
+    """
+
+    def __init__(self, pseudonyms: Pseudonyms) -> None:
+        self._heads, self._kinds, self._details = HeadReader(), KindReader(), DetailReader(pseudonyms)
+
+    def scan(self, piece: Piece) -> Scanned:
+        """Return what a piece holds."""
+        view = np.frombuffer(piece.data, np.uint8)
+        feeds = np.flatnonzero(view[:-PADDING] == 10)
         begin = np.concatenate([[0], feeds[:-1] + 1]).astype(np.int64)
         heads = self._heads.read(view, begin, feeds)
         own = np.flatnonzero(heads.found)
-        if cut:
-            own = own[~np.isin(own + first, cut)]
-        self._rest = (b"", 0)
-        if not last and len(own) and size - begin[own[-1]] < _OPEN:
-            here = int(own[-1])  # the last message may go on in the next block
-            self._rest = (view[begin[here] : size].tobytes(), first + here)
-            own, begin, feeds = own[:-1], begin[:here], feeds[:here]
+        if piece.cut:
+            own = own[~np.isin(own, piece.cut)]
         heads = heads.take(own)
         kind, at = self._kinds.read(view, heads.message, feeds[own])
         kind[(heads.request < 0) & (kind != Kind.INITIALIZING)] = Kind.SERVER
-        upto = self._account(view, kind, own, begin, feeds, first, cut, last=last)
+        seen = Scanned(Messages.empty(), [], [], LineCounts(len(begin)))
+        ends = feeds[self._account(view, kind, own, begin, feeds, piece, seen) - 1]
         told = np.flatnonzero(_TOLD[kind])
         text = np.zeros(len(own), np.int64)
         text[told] = np.arange(1, len(told) + 1)
+        for one in (Kind.START, Kind.SQL):
+            text[kind == one] = np.arange(np.count_nonzero(kind == one))
+        starts, queries = self._details.read(view, at, ends, kind, heads.server, heads.request)
         numbers = numbers_in(view, at, kind)
-        messages = Messages(
-            place=self.counts.lines + own,
-            file=np.full(len(own), len(self.files) - 1, np.int64),
-            line=first + own,
-            server=heads.server,
+        server, seen.servers = _used(heads.server, self._heads.servers.names)
+        zone, seen.zones = _used(heads.zone, self._heads.zones.names)
+        seen.messages = Messages(
+            place=own,
+            file=own,
+            line=own,
+            server=server,
             request=heads.request,
             time=heads.time,
             offset=heads.offset,
-            zone=heads.zone,
+            zone=zone,
             kind=kind,
             first=numbers[0],
             second=numbers[1],
             text=text,
-            texts=cut_out(view, np.append(0, at[told]), np.append(0, feeds[upto[told] - 1])),
+            texts=cut_out(view, np.append(0, at[told]), np.append(0, ends[told])),
+            starts=starts,
+            queries=queries,
         )
-        self.counts.lines += len(begin)
-        return messages
+        return seen
 
     def _account(
         self,
@@ -150,17 +150,14 @@ class Scanner:
         own: Integers,
         begin: Integers,
         feeds: Integers,
-        first: int,
-        cut: tuple[int, ...],
-        *,
-        last: bool,
+        piece: Piece,
+        seen: Scanned,
     ) -> Integers:
         """Give further lines to their messages, and set the others aside; return the line behind each message."""
         total = len(begin)
-        self.counts.used += len(own)
+        seen.counts.used = len(own)
         upto = own + 1
-        if len(own) == total and not last:
-            self._open = None
+        if len(own) == total and not piece.last:
             return upto
         ends = np.append(own[1:], total)[: len(own)]
         empty = np.flatnonzero(begin == feeds)
@@ -175,7 +172,7 @@ class Scanner:
         lines = lines[view[feeds[own[lines]] - 1] != ord("]")]
         upto[lines] = _through(closed, own[lines] + 1, ends[lines])
         outside = np.ones(total, bool)
-        outside[: self._continued(own, empty, closed, total)] = False
+        outside[: self._continued(piece.goes_on, own, empty, closed, total)] = False
         steps = np.zeros(total + 1, np.int64)
         np.add.at(steps, own, 1)
         np.add.at(steps, upto, -1)
@@ -183,43 +180,167 @@ class Scanner:
         others = np.flatnonzero(outside)
         logback = others[is_logback(view, begin[others])]
         outside[logback] = False
-        if cut:
-            outside[[number - first for number in cut if 0 <= number - first < total]] = True
-        self._set_aside(view, np.flatnonzero(outside), begin, feeds, first, cut)
-        self._open = None
-        if last and len(own) and upto[-1] == total:
+        outside[[*piece.cut]] = True
+        self._set_aside(view, np.flatnonzero(outside), begin, feeds, piece, seen)
+        if piece.last and len(own) and upto[-1] == total:
             ended = view[feeds[-1] - 1] == ord("]") if kind[-1] == Kind.SQL else begin[-1] == feeds[-1]
             if (kind[-1] == Kind.SQL or (_TRACED[kind[-1]] and has_trace[-1])) and not ended:
-                self._open = Kind(int(kind[-1]))
-        self.counts.used += len(logback)
-        self.counts.continuations += total - len(own) - len(logback) - int(outside.sum())
+                seen.goes_on = int(kind[-1])
+        seen.counts.used += len(logback)
+        seen.counts.continuations = total - len(own) - len(logback) - int(outside.sum())
         return upto
 
-    def _continued(self, own: Integers, empty: Integers, closed: Integers, total: int) -> int:
+    @staticmethod
+    def _continued(goes_on: int | None, own: Integers, empty: Integers, closed: Integers, total: int) -> int:
         """Return how many lines at the beginning belong to the last message of the file before."""
-        if self._open is None:
+        if goes_on is None:
             return 0
         before = np.array([own[0] if len(own) else total])
-        ends = closed if self._open == Kind.SQL else empty
+        ends = closed if goes_on == Kind.SQL else empty
         return int(_through(ends, np.array([0]), before)[0])
 
+    @staticmethod
     def _set_aside(
-        self, view: Bytes, outside: Integers, begin: Integers, feeds: Integers, first: int, cut: tuple[int, ...]
+        view: Bytes, outside: Integers, begin: Integers, feeds: Integers, piece: Piece, seen: Scanned
     ) -> None:
-        reasons = {number - first: "longer than 4 MiB" for number in cut}
-        plain = "not a line of a servlet"
-        for done, k in enumerate(outside.tolist()):
-            reason = reasons.get(k, plain)
-            if reason is plain and not self._aside.wants(plain):
-                rest = [reasons.get(other, plain) for other in outside[done:].tolist()]
-                for name in set(rest):
-                    self._aside.count(name, rest.count(name))
-                    self.counts.set_aside[name] += rest.count(name)
-                return
-            self._aside.add(
-                reason, self.files[-1], first + k, view[begin[k] : min(feeds[k], begin[k] + 2_000)].tobytes()
-            )
-            self.counts.set_aside[reason] += 1
+        too_long = set(piece.cut)
+        for k in outside.tolist():
+            reason = "longer than 4 MiB" if k in too_long else "not a line of a servlet"
+            seen.counts.set_aside[reason] += 1
+            if seen.counts.set_aside[reason] <= OF_A_REASON:
+                seen.aside.append((reason, k, view[begin[k] : min(feeds[k], begin[k] + 2_000)].tobytes()))
+
+
+class Scanner:
+    """Reads the blocks of one log, in order: cuts them into pieces, and puts together what each piece holds.
+
+    Parameters
+    ----------
+    aside
+        Gets the lines that are no part of a message.
+    """
+
+    def __init__(self, aside: SetAside) -> None:
+        self.counts = LineCounts()
+        self.files: list[Path] = []
+        self._servers, self._zones = Names(), Names()
+        self._aside = aside
+        self._rest = Block(b"", Path(), 0)  # the last message of the block before
+        self._goes_on: int | None = None  # the kind of a message at the end of a file that goes on in the next one
+        self._firsts: deque[tuple[int, int]] = deque()  # of the pieces that are being scanned: file, first line
+
+    @property
+    def servers(self) -> Sequence[str]:
+        """The names of servers, by their numbers."""
+        return self._servers.names
+
+    @property
+    def zones(self) -> Sequence[str]:
+        """The names of time zones, by their numbers."""
+        return self._zones.names
+
+    def state(self) -> dict[str, Any]:
+        """Return what `restore` needs to go on in another process, as a plain dict for JSON."""
+        return {
+            "counts": self.counts.as_record(),
+            "servers": self.servers,
+            "zones": self.zones,
+            "files": [str(file) for file in self.files],
+            "rest": [self._rest.data.decode("latin-1"), self._rest.first, *self._rest.cut],
+            "goes_on": self._goes_on,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where another scanner was when it gave this state."""
+        counts = state["counts"]
+        self.counts = LineCounts(**counts | {"set_aside": Counter(counts["set_aside"])})
+        self._servers, self._zones = Names(state["servers"]), Names(state["zones"])
+        self.files = [Path(file) for file in state["files"]]
+        rest, first, *cut = state["rest"]
+        self._rest = Block(rest.encode("latin-1"), self.files[-1] if self.files else Path(), first, tuple(cut))
+        self._goes_on = state["goes_on"]
+
+    def cut(self, block: Block, *, last: bool) -> Piece | None:
+        """Return the whole messages of a block; None if there are none. Its last message waits for the next block.
+
+        The piece that ends a file must be put in with `put` before the next file is begun.
+
+        Parameters
+        ----------
+        block
+            The next lines.
+        last
+            Whether it is the last block of its file.
+        """
+        if not self.files or self.files[-1] != block.file:
+            self.files.append(block.file)
+            self._rest = Block(b"", block.file, block.first)
+        first = self._rest.first if self._rest.data else block.first
+        cut = self._rest.cut + block.cut
+        data = b"".join((self._rest.data, block.data, bytes(PADDING)))
+        self._rest = Block(b"", block.file, 0)
+        if len(data) == PADDING:
+            return None
+        if not last and (size := _last_message(data, first, cut)):
+            low = len(data) - PADDING - size
+            line = first + line_feeds(memoryview(data)[:low])
+            self._rest = Block(data[low:-PADDING], block.file, line, tuple(number for number in cut if number >= line))
+            if not low:
+                return None
+            cut = tuple(number for number in cut if number < line)
+            data = b"".join((memoryview(data)[:low], bytes(PADDING)))
+        self._firsts.append((len(self.files) - 1, first))
+        goes_on, self._goes_on = self._goes_on, None
+        return Piece(data, tuple(number - first for number in cut), last, goes_on)
+
+    def put(self, seen: Scanned) -> Messages:
+        """Take what the next piece holds, in the order in which they were cut; return its messages."""
+        file, first = self._firsts.popleft()
+        for reason, line, text in seen.aside:
+            self._aside.add(reason, self.files[file], first + line, text)
+        kept = Counter(reason for reason, _, _ in seen.aside)
+        for reason, lines in (seen.counts.set_aside - kept).items():
+            self._aside.count(reason, lines)
+        messages = seen.messages
+        messages = replace(
+            messages,
+            place=self.counts.lines + messages.line,
+            file=np.full(len(messages), file, np.int64),
+            line=first + messages.line,
+            server=self._servers.renamed(seen.servers, messages.server),
+            zone=self._zones.renamed(seen.zones, messages.zone),
+        )
+        self.counts += seen.counts
+        if seen.goes_on is not None:
+            self._goes_on = seen.goes_on
+        return messages
+
+
+def _last_message(data: bytes, first: int, cut: tuple[int, ...]) -> int:
+    """Return how many bytes the last message has that begins in a block; 0 if none begins in its last 4 MiB."""
+    end = len(data) - PADDING
+    lowest = max(end - _OPEN, 0)
+    number = first + line_feeds(memoryview(data)[:end]) if cut else 0
+    feed = end - 1
+    while feed > lowest:
+        begin = data.rfind(b"\n", 0, feed) + 1
+        number -= 1
+        if begin <= lowest and lowest:
+            return 0
+        if HEAD.match(data, begin, feed) and number not in cut:
+            view = np.frombuffer(data, np.uint8)
+            if read_heads(view, np.array([begin]), np.array([feed])).found[0]:
+                return end - begin
+        feed = begin - 1
+    return 0
+
+
+def _used(numbers: Integers, names: Sequence[str]) -> tuple[Integers, list[str]]:
+    """Return numbers of the used names alone, and these names."""
+    used = np.flatnonzero(np.bincount(numbers, minlength=1))
+    new = np.zeros(len(names) + 1, np.int64)
+    new[used] = np.arange(len(used))
+    return new[numbers], [names[number] for number in used.tolist()] if len(numbers) else []
 
 
 def _before(ends: Integers, begin: Integers, before: Integers) -> Integers:

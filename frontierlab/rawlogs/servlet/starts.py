@@ -91,6 +91,12 @@ class StartReader:
             self._client(forwarded.partition(b",")[0].strip() or address),
         )
 
+    @staticmethod
+    def url(text: bytes) -> bytes:
+        """Return the query string or path of a start line, which holds the request's parameters."""
+        words = text.partition(b" raddr ")[0].split(b" ", 4)
+        return words[4] if len(words) == 5 else b""
+
     def read_all(self, texts: pa.LargeBinaryArray) -> dict[str, pa.Array]:
         """Read many start lines; return columns with the names of `frontierlab.rawlogs.servlet.columns` and the schema.
 
