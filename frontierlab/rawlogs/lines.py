@@ -29,7 +29,6 @@ OF_A_REASON = 1_000
 """How many lines are kept that were set aside for the same reason."""
 
 
-
 class Block(NamedTuple):
     """Some whole lines of a file.
 

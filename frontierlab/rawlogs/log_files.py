@@ -10,12 +10,14 @@ from pathlib import Path
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["LogSet", "Paths", "find_logs"]
+__all__ = ["COMPRESSION", "LogSet", "Paths", "find_logs"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A log file, a folder of them, a pattern such as ``/logs/*/catalina.out*``, or several of these."""
 
-_COMPRESSION = re.compile(r"\.(?:gz|zst|zstd|xz|bz2|lz4)$", re.IGNORECASE)
+COMPRESSION = re.compile(r"\.(?:gz|zst|zstd|xz|bz2|lz4)$", re.IGNORECASE)
+"""What the name of a compressed file ends with."""
+
 _DATE = re.compile(r"[._-](?P<date>\d{4}-?\d\d-?\d\d(?:[-_.T]?\d{1,6}){0,2}?)(?P<end>\.(?:log|out|txt|json))?$")
 _NUMBER = re.compile(r"[._-](?P<number>\d{1,5})(?P<end>\.(?:log|out|txt|json))?$")
 
@@ -97,7 +99,7 @@ def _expanded(path: Path) -> Iterable[Path]:
 
 def _named(file: Path) -> _Named:
     """Read the name of a file: ``catalina.out.3.gz``, ``catalina.2026-10-01.log``, ``access.log-20261001.zst``, …"""
-    name = _COMPRESSION.sub("", file.name)
+    name = COMPRESSION.sub("", file.name)
     compressed = name != file.name
     if (dated := _DATE.search(name)) and dated.start() > 0:
         return _Named(file, file.with_name(_without(name, dated)), (0, dated["date"], 0), compressed)

@@ -14,7 +14,18 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["AFTER_STOP", "ERRORS", "Kind", "Messages", "PREFIXES", "WITH_TEXT", "WITH_TRACE", "bits", "joined", "kind_of"]
+__all__ = [
+    "AFTER_STOP",
+    "ERRORS",
+    "Kind",
+    "Messages",
+    "PREFIXES",
+    "WITH_TEXT",
+    "WITH_TRACE",
+    "bits",
+    "joined",
+    "kind_of",
+]
 
 Integers = NDArray[np.int64]
 
@@ -127,7 +138,7 @@ WITH_TRACE = (*ERRORS, Kind.NOTE, Kind.LATE)
 """Messages that further lines may belong to, up to an empty line: a stack trace, or a text of Oracle."""
 
 WITH_TEXT = (*ERRORS, Kind.INITIALIZING)
-"""Messages whose text is kept; starts and SQL are read at once, and of the others the kind and the numbers are enough."""
+"""Messages whose text is kept. Starts and SQL are read at once; of the others the kind and the numbers are enough."""
 
 
 def kind_of(message: bytes) -> Kind:
@@ -265,7 +276,7 @@ class Messages:
 
 
 def joined(first: pa.Table, second: pa.Table) -> pa.Table:
-    """Return the rows of two tables with the same columns, in one piece; one of them may have no columns and no rows."""
+    """Return the rows of two tables with the same columns; one of them may have no columns if it has no rows."""
     if not first.num_rows or not second.num_rows:
         return first if first.num_rows else second
     return pa.concat_tables([first, second]).unify_dictionaries().combine_chunks()

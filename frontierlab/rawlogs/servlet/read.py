@@ -8,6 +8,7 @@ import secrets
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,14 +17,16 @@ from frontierlab.coolr import refresh as catalogues
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.extraction.request import Request
 from frontierlab.rawlogs.lines import first_lines
-from frontierlab.rawlogs.log_files import LogSet, Paths, find_logs
+from frontierlab.rawlogs.log_files import COMPRESSION, LogSet, Paths, find_logs
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.processes import Processes, processors
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS
 from frontierlab.rawlogs.servlet.heads import first_time
 from frontierlab.rawlogs.servlet.notes import notes_of
 from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, read_log
 from frontierlab.rawlogs.servlet.recorded import is_recorded
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
+from frontierlab.rawlogs.servlet.scanning import Piece, Scanned, scanning
 from frontierlab.settings import Settings
 from frontierlab.storage.creating import creating
 from frontierlab.storage.dataset import Dataset, dataset_path
@@ -41,6 +44,8 @@ from frontierlab.util.times import format_time
 __all__ = ["begin_manifest", "find_servlet_logs", "read_servlet_logs"]
 
 _LOOKED_AT = 2_000  # lines at the beginning of a file that show what it is
+_SHARED = 64 * 2**20  # bytes of text for which processes are worth their start
+_COMPRESSED = 8  # times smaller a compressed log is
 _WAIT = 0.2  # seconds between two reports of progress
 
 
@@ -266,6 +271,15 @@ def _host(log: LogSet, hosts: Mapping[str, str]) -> str | None:
     return next((host for part, host in hosts.items() if part in str(log.path)), None)
 
 
+def _text_size(file: Path) -> int:
+    """Return about how many bytes of text a file has, compressed or not."""
+    try:
+        size = file.stat().st_size
+    except OSError:
+        return 0  # the reading says so
+    return size * _COMPRESSED if COMPRESSION.search(file.name) else size
+
+
 class _Work:
     """Reads logs into parts of one dataset; each log is a part."""
 
@@ -283,6 +297,13 @@ class _Work:
         self.meter = ProgressMeter("reading", None)
         self._pseudonyms, self._catalogue, self._db_instances = pseudonyms, catalogue, db_instances
         self._hosts = hosts
+        self.processes: Processes[Piece, Scanned] | None = None
+
+    def sharing(self, logs: Sequence[LogSet]) -> AbstractContextManager[object]:
+        """Return what starts processes for large logs, and ends them."""
+        if processors() > 1 and sum(_text_size(file) for log in logs for file in log.files) >= _SHARED:
+            self.processes = Processes(processors(), scanning, self._pseudonyms)
+        return self.processes or nullcontext()
 
     def read(self, number: int, log: LogSet) -> tuple[Outcome, LogFacts]:
         """Read one log into the part with this number."""
@@ -293,14 +314,15 @@ class _Work:
             reader = LogReader(
                 writer, self._pseudonyms, self._catalogue, self._db_instances, host, structured=structured
             )
-            facts = read_log(log, reader, self.stop, self.meter.add)
+            facts = read_log(log, reader, self.stop, self.meter.add, self.processes)
         return commit_part(folder, self.target, number, [writer.outcome], self.manifest), facts
 
 
 def _read_all(logs: Sequence[LogSet], work: _Work, progress: bool | ProgressCallback) -> LogFacts:
     """Read all logs, several at a time; put them into the plan, and return what was seen."""
     done: list[Future[tuple[Outcome, LogFacts]]] = []
-    with reporting(progress, "bytes") as report, ThreadPoolExecutor(min(len(logs), os.cpu_count() or 1)) as pool:
+    threads = ThreadPoolExecutor(min(len(logs), os.cpu_count() or 1))
+    with reporting(progress, "bytes") as report, work.sharing(logs), threads as pool:
         try:
             done = [pool.submit(work.read, number, log) for number, log in enumerate(logs)]
             left = set(done)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, fields
+from pickle import PickleBuffer
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -18,15 +20,18 @@ from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import LogSet
 from frontierlab.rawlogs.names import unnamed
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.processes import Processes
 from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
 from frontierlab.rawlogs.servlet.requests import Grouped, Grouper
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
-from frontierlab.rawlogs.servlet.scanning import BlockScanner, Scanned, Scanner
+from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece, Scanned, Scanner
 from frontierlab.storage.parts import SliceWriter
 
 __all__ = ["LogFacts", "LogReader", "read_log"]
 
+_SIZE = 8 * 2**20  # bytes of a block
+_LOOK = 0.2  # seconds between two looks at whether to stop
 _GROUP = 65_536  # rows of a row group
 _NAMES = 10_000  # names that are counted
 
@@ -208,6 +213,11 @@ class LogReader:
         """Read a block; `last` says that it is the last one of its file."""
         self._store(self.source.read(block, last=last))
 
+    def put(self, seen: Scanned) -> None:
+        """Take what the next piece of a printed log holds, which another process has scanned."""
+        assert isinstance(self.source, PrintedLog)
+        self._store(self.source.put(seen))
+
     def finish(self) -> LogFacts:
         """Write what is left; return what was seen."""
         self._store(self.source.finish())
@@ -239,7 +249,13 @@ class LogReader:
             self.flush()
 
 
-def read_log(log: LogSet, reader: LogReader, stop: threading.Event, read: Callable[[int], Any]) -> LogFacts:
+def read_log(
+    log: LogSet,
+    reader: LogReader,
+    stop: threading.Event,
+    read: Callable[[int], Any],
+    processes: Processes[Piece, Scanned] | None = None,
+) -> LogFacts:
     """Read all files of a log.
 
     Parameters
@@ -250,6 +266,8 @@ def read_log(log: LogSet, reader: LogReader, stop: threading.Event, read: Callab
         Set from another thread to stop.
     read
         Called with the number of bytes of each block.
+    processes
+        What scans the pieces of printed logs; None does so in this thread.
 
     Raises
     ------
@@ -257,14 +275,64 @@ def read_log(log: LogSet, reader: LogReader, stop: threading.Event, read: Callab
         `stop` was set.
     InvalidRequestError
         A file cannot be read, or is not text.
+    DatasetError
+        One of the processes has ended.
     """
+    if processes is not None and isinstance(reader.source, PrintedLog):
+        return _read_shared(log, reader, reader.source.scanner, stop, read, processes)
     for file in log.files:
-        for block, last in _with_last(blocks(file, problems=reader.facts.problems)):
-            if stop.is_set():
-                raise Cancelled("The reading of logs was stopped.")
+        for block, last in _with_last(blocks(file, _SIZE, reader.facts.problems)):
+            _go_on(stop)
             reader.add(block, last=last)
             read(len(block.data))
     return reader.finish()
+
+
+def _read_shared(
+    log: LogSet,
+    reader: LogReader,
+    scanner: Scanner,
+    stop: threading.Event,
+    read: Callable[[int], Any],
+    processes: Processes[Piece, Scanned],
+) -> LogFacts:
+    """Read all files of a log; processes scan its pieces, a bounded number of them at a time."""
+    waiting: deque[tuple[Future[Scanned], int]] = deque()
+
+    def take() -> None:
+        future, size = waiting.popleft()
+        reader.put(_answer(future, stop))
+        read(size)
+
+    try:
+        for file in log.files:
+            for block, last in _with_last(blocks(file, _SIZE, reader.facts.problems)):
+                _go_on(stop)
+                piece = scanner.cut(block, last=last)
+                if piece is not None:
+                    shared = piece._replace(data=PickleBuffer(piece.data))
+                    waiting.append((processes.submit(shared), len(block.data)))
+                while len(waiting) > processes.count:
+                    take()
+            while waiting:  # the next file may begin with lines of this one's last message
+                take()
+    finally:
+        for future, _ in waiting:
+            future.cancel()
+    return reader.finish()
+
+
+def _answer(future: Future[Scanned], stop: threading.Event) -> Scanned:
+    while True:
+        try:
+            return future.result(_LOOK)
+        except TimeoutError:
+            _go_on(stop)
+
+
+def _go_on(stop: threading.Event) -> None:
+    if stop.is_set():
+        raise Cancelled("The reading of logs was stopped.")
 
 
 def _with_last(some: Iterator[Block]) -> Iterator[tuple[Block, bool]]:

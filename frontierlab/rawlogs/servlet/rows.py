@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from frontierlab.errors import RequestUrlError
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
-from frontierlab.rawlogs.servlet.failures import error_of, is_abort
 from frontierlab.rawlogs.servlet.details import query_table
+from frontierlab.rawlogs.servlet.failures import error_of, is_abort
 from frontierlab.rawlogs.servlet.messages import ERRORS, Kind, bits, joined
 from frontierlab.rawlogs.servlet.queries import QueryReader
 from frontierlab.rawlogs.servlet.requests import Requests
@@ -122,9 +122,7 @@ class RowMaker:
         told = told.filter(pa.array(cool))
         return of[cool], place[cool], dict(zip(told.column_names, told.columns, strict=True)), +left_out
 
-    def _of_requests(
-        self, table: _Requests, start_of: Integers, row_of: Integers
-    ) -> dict[str, Any]:
+    def _of_requests(self, table: _Requests, start_of: Integers, row_of: Integers) -> dict[str, Any]:
         """Return the columns that all queries of a request share."""
         which = start_of[row_of]
         begun = which >= 0

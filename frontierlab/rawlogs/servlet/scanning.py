@@ -9,7 +9,7 @@ several processes can do it.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from pickle import PickleBuffer
@@ -27,7 +27,7 @@ from frontierlab.rawlogs.servlet.layouts import HeadReader, Names
 from frontierlab.rawlogs.servlet.messages import WITH_TEXT, WITH_TRACE, Kind, Messages
 from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, windows
 
-__all__ = ["BlockScanner", "NOT_SET", "Piece", "Scanned", "Scanner"]
+__all__ = ["BlockScanner", "NOT_SET", "Piece", "Scanned", "Scanner", "scanning"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -209,6 +209,11 @@ class BlockScanner:
             seen.counts.set_aside[reason] += 1
             if seen.counts.set_aside[reason] <= OF_A_REASON:
                 seen.aside.append((reason, k, view[begin[k] : min(feeds[k], begin[k] + 2_000)].tobytes()))
+
+
+def scanning(pseudonyms: Pseudonyms) -> Callable[[Piece], Scanned]:
+    """Return a function that scans pieces, for `frontierlab.rawlogs.processes.Processes`."""
+    return BlockScanner(pseudonyms).scan
 
 
 class Scanner:

@@ -28,6 +28,7 @@ Words = NDArray[np.uint64]
 
 _DIGITS = 20  # 19 digits can be a number of int64
 _TENS = np.array([10**digits for digits in range(9)], np.uint64)
+_MASKS = np.array([2 ** (8 * count) - 1 for count in range(9)], np.uint64)  # of the first bytes of a word
 _LOW, _HIGH, _SIX = (np.uint64(byte * 0x0101010101010101) for byte in (0x0F, 0xF0, 0x06))
 PADDING = 112
 """Bytes behind the end of the texts that windows may reach."""
@@ -152,17 +153,14 @@ def numbers(view: Bytes, at: Integers) -> tuple[Integers, Integers]:
 
 def distinct(view: Bytes, begin: Integers, length: Integers) -> tuple[Integers, Integers]:
     """Number equal short texts; return the number of each, and an example of each number."""
-    import pandas as pd
-
-    codes = pd.factorize(length)[0]
+    codes = np.unique(length, return_inverse=True)[1]
     for step in range(0, int(length.max(initial=0)), 8):
-        words = windows(view, begin + step, 8).copy()
-        words[np.arange(8)[None, :] >= (length - step)[:, None]] = 0
-        of_words, found = pd.factorize(words.view(np.uint64)[:, 0])
-        codes = pd.factorize(codes * len(found) + of_words)[0]
-    examples = np.zeros(codes.max(initial=-1) + 1, np.int64)
-    examples[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
-    return codes.astype(np.int64), examples
+        left = np.clip(length - step, 0, 8)
+        word = words(view, begin + step) & _MASKS[left]
+        found, of_words = np.unique(word, return_inverse=True)
+        codes = np.unique(codes * len(found) + of_words, return_inverse=True)[1]
+    examples = np.unique(codes, return_index=True)[1]
+    return codes.astype(np.int64), examples.astype(np.int64)
 
 
 def spread(texts: pa.LargeBinaryArray, value_of: Any, type_: pa.DataType) -> pa.Array:

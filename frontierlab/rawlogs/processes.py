@@ -1,0 +1,242 @@
+"""Processes that share work whose threads would wait for the interpreter's lock.
+
+Each is started by a command of its own, not by `multiprocessing`: so scripts need no guard around their main part, and
+notebooks and workers of jobs can use them too. Work and answers go through pipes, pickled; large buffers, such as the
+columns of tables, are copied as they are. Nothing is in the arguments of a process, which others can see.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any, BinaryIO, Generic, Self, TypeVar
+
+from frontierlab.errors import DatasetError
+
+__all__ = ["Processes", "processors", "serve"]
+
+_END = 5.0  # seconds in which a process ends that has no work any more
+_PIPE = 2**20  # bytes that a pipe holds, where the system allows it
+_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux
+_COMMAND = "from frontierlab.rawlogs.processes import serve; serve()"
+Job = TypeVar("Job")
+Answer = TypeVar("Answer")
+
+
+def processors() -> int:
+    """Return how many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+class Processes(Generic[Job, Answer]):
+    """Processes that answer jobs; leaving the ``with`` block ends them.
+
+    When the block is left by an error, they are killed at once. They also end by themselves when this process dies,
+    however it dies. Ctrl-C does not reach them.
+
+    Parameters
+    ----------
+    count
+        How many.
+    make
+        Called once in each process; returns the function that answers a job. It must be found by its name there.
+    arguments
+        The arguments of `make`; they can hold secrets.
+    """
+
+    def __init__(self, count: int, make: Callable[..., Callable[[Job], Answer]], *arguments: Any) -> None:
+        self.count = count
+        self._first = (make, arguments)
+        self._jobs: SimpleQueue[tuple[Job, Future[Answer]] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._lost: DatasetError | None = None
+        self.children: list[subprocess.Popen[bytes]] = []
+        self._threads: list[threading.Thread] = []
+
+    def __enter__(self) -> Self:
+        try:
+            for _ in range(self.count):
+                child = _started()
+                self.children.append(child)
+                thread = threading.Thread(target=self._serve, args=(child,), daemon=True)
+                thread.start()
+                self._threads.append(thread)
+        except BaseException:
+            self._end(kill=True)
+            raise
+        return self
+
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
+        self._end(kill=error is not None)
+
+    def submit(self, job: Job) -> Future[Answer]:
+        """Give a job to the next process that is free.
+
+        Raises
+        ------
+        DatasetError
+            A process has ended. The jobs that wait raise the same.
+        """
+        future: Future[Answer] = Future()
+        with self._lock:
+            if self._lost is not None:
+                raise self._lost
+            self._jobs.put((job, future))
+        return future
+
+    def _serve(self, child: subprocess.Popen[bytes]) -> None:
+        """Send jobs to a process and take its answers, in a thread of its own."""
+        assert child.stdin is not None
+        assert child.stdout is not None
+        future: Future[Answer] | None = None
+        try:
+            _send(child.stdin, self._first)
+            while (item := self._jobs.get()) is not None:
+                job, future = item
+                if future.set_running_or_notify_cancel():
+                    _send(child.stdin, job)
+                    good, answer = _receive(child.stdout)
+                    (future.set_result if good else future.set_exception)(answer)
+        except Exception as error:
+            lost = _ended(child, error)
+            with self._lock:
+                self._lost = self._lost or lost
+            if future is not None and not future.done():
+                future.set_exception(lost)
+            self._refuse(lost)
+
+    def _refuse(self, lost: DatasetError) -> None:
+        """Let the jobs fail that no process has begun."""
+        with suppress(Empty):
+            while (item := self._jobs.get_nowait()) is not None:
+                if item[1].set_running_or_notify_cancel():
+                    item[1].set_exception(lost)
+
+    def _end(self, *, kill: bool) -> None:
+        for child in self.children:
+            if kill:
+                child.kill()
+        for _ in self._threads:
+            self._jobs.put(None)
+        for thread in self._threads:
+            thread.join(_END)
+        for child in self.children:
+            with suppress(OSError):  # it has ended, and what was not sent cannot be
+                if child.stdin is not None:
+                    child.stdin.close()
+        for child in self.children:
+            try:
+                child.wait(_END)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+            if child.stdout is not None:
+                child.stdout.close()
+
+
+def _started() -> subprocess.Popen[bytes]:
+    """Start a process that finds the same modules as this one."""
+    path = os.pathsep.join(dict.fromkeys(place or str(Path.cwd()) for place in sys.path))
+    others = {name: value for name, value in os.environ.items() if not name.startswith(("CONFIG_FILE", "FRONTIERLAB_"))}
+    child = subprocess.Popen(
+        [sys.executable, "-c", _COMMAND],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        bufsize=0,
+        env=others | {"PYTHONPATH": path},
+        start_new_session=True,  # Ctrl-C must not reach it: this process ends it
+    )
+    if sys.platform == "linux":
+        import fcntl
+
+        for pipe in (child.stdin, child.stdout):
+            with suppress(OSError):  # the user's pipes may hold less
+                fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE)  # type: ignore[arg-type]
+    return child
+
+
+def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
+    """Say that a process was lost."""
+    how = f"failed ({type(error).__name__}: {error})"
+    if isinstance(error, (EOFError, OSError)):
+        with suppress(subprocess.TimeoutExpired):
+            child.wait(_END)
+        code = child.returncode
+        how = "does not answer" if code is None else f"ended with status {code}"
+        if code is not None and code < 0:
+            how = f"was ended by the signal {signal.Signals(-code).name}"
+    return DatasetError(
+        f"A process that helped to read {how}. If it was SIGKILL, the machine may have been short of memory. "
+        "Nothing of this reading is kept; start it again."
+    )
+
+
+def serve() -> None:
+    """Answer jobs until there are no more: the main function of such a process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    source, target = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
+    os.dup2(2, 1)  # what a library prints must not get among the answers
+    with suppress(EOFError, BrokenPipeError):
+        make, arguments = _receive(source)
+        work = make(*arguments)
+        while True:
+            job = _receive(source)
+            try:
+                answer: tuple[bool, Any] = (True, work(job))
+            except Exception as error:
+                answer = (False, _portable(error))
+            _send(target, answer)
+
+
+def _portable(error: Exception) -> Exception:
+    """Return an error that can be sent."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
+def _send(file: Any, message: object) -> None:
+    buffers: list[pickle.PickleBuffer] = []
+    head = pickle.dumps(message, 5, buffer_callback=buffers.append)
+    parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
+    _write(file, memoryview(struct.pack(f"<{len(parts) + 1}Q", len(parts), *(part.nbytes for part in parts))))
+    for part in parts:
+        _write(file, part)
+
+
+def _write(file: BinaryIO, data: memoryview) -> None:
+    while data.nbytes:
+        data = data[file.write(data) :]
+
+
+def _receive(file: Any) -> Any:
+    (count,) = struct.unpack("<Q", _read(file, 8))
+    head, *buffers = [_read(file, size) for size in struct.unpack(f"<{count}Q", _read(file, 8 * count))]
+    return pickle.loads(head, buffers=buffers)
+
+
+def _read(file: Any, size: int) -> memoryview:
+    import numpy as np
+
+    data = memoryview(np.empty(size, np.uint8))  # a bytearray would be filled with zeros first
+    left = data
+    while left.nbytes:
+        done = file.readinto(left)
+        if not done:
+            raise EOFError("the other side has closed the pipe")
+        left = left[done:]
+    return data
