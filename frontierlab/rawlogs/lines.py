@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.encodings import text_blocks
-from frontierlab.storage.losses import lines_lost
 
 __all__ = ["BLOCK", "Block", "LONGEST", "LineCounts", "OF_A_REASON", "SetAside", "blocks", "first_lines", "line_feeds"]
 
@@ -207,6 +206,8 @@ class LineCounts:
 
     def warning(self, most: float) -> str:
         """Return a sentence if a larger share than `most` was set aside; otherwise an empty text."""
+        from frontierlab.storage.losses import lines_lost
+
         return lines_lost(self.lines, self.set_aside, most)
 
 

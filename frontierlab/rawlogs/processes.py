@@ -229,11 +229,9 @@ def _receive(file: Any) -> Any:
     return pickle.loads(head, buffers=buffers)
 
 
-def _read(file: Any, size: int) -> memoryview:
-    import numpy as np
-
-    data = memoryview(np.empty(size, np.uint8))  # a bytearray would be filled with zeros first
-    left = data
+def _read(file: Any, size: int) -> bytearray:
+    data = bytearray(size)
+    left = memoryview(data)
     while left.nbytes:
         done = file.readinto(left)
         if not done:

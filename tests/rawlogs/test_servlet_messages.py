@@ -19,6 +19,7 @@ from frontierlab.rawlogs.servlet.printing import Printed, lines_of
 from frontierlab.rawlogs.servlet.queries import NO_WIDTH, QueryReader
 from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.rawlogs.servlet.starts import Asker, StartReader
+from frontierlab.rawlogs.servlet.texts import Texts
 from frontierlab.rawlogs.sql_text import sql_hash
 
 OUTCOMES = {
@@ -230,7 +231,7 @@ def test_many_start_lines_are_read_as_each_of_them(lines: list[tuple[str, list[s
         for one, headers, version, threads in lines
     ] + ["servlet_version:3.42 start thr"]
     reader = StartReader(Pseudonyms("a key of the test"))
-    many = reader.read_all(pa.array([text.encode() for text in texts], pa.large_binary()))
+    many = reader.read_all(Texts.of(pa.array([text.encode() for text in texts], pa.large_binary())))
     for number, text in enumerate(texts):
         start = reader.read(text.encode())
         told = {name: column[number].as_py() for name, column in many.items()}
@@ -251,5 +252,7 @@ def test_each_message_is_recognised_by_its_beginning(prefix: bytes, kind: Kind) 
     from frontierlab.rawlogs.servlet.texts import PADDING
 
     text = b"".join(head + prefix + more + b"\n" for more in (b"", b" 1", b"x" * 80))
-    found = BlockScanner(Pseudonyms("a key of the test")).scan(Piece(text + bytes(PADDING), last=True)).messages
+    found = (
+        BlockScanner(Pseudonyms("a key of the test")).scan(Piece(text + bytes(PADDING), len(text), last=True)).messages
+    )
     assert [Kind(one) for one in found.kind.tolist()] == [kind_of(prefix + more) for more in (b"", b" 1", b"x" * 80)]

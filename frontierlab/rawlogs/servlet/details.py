@@ -10,12 +10,11 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.messages import Kind
 from frontierlab.rawlogs.servlet.queries import QueryReader
 from frontierlab.rawlogs.servlet.starts import StartReader
-from frontierlab.rawlogs.servlet.texts import Texts, cut_out
+from frontierlab.rawlogs.servlet.texts import Texts
 
 __all__ = ["DetailReader", "query_table"]
 
 Integers = NDArray[np.int64]
-Bytes = NDArray[np.uint8]
 _SQL = b"SQL ["
 
 
@@ -33,14 +32,20 @@ class DetailReader:
         self._queries = QueryReader()
 
     def read(
-        self, view: Bytes, at: Integers, ends: Integers, kind: Integers, server: Integers, request: Integers
+        self,
+        data: bytes | bytearray,
+        at: Integers,
+        ends: Integers,
+        kind: Integers,
+        server: Integers,
+        request: Integers,
     ) -> tuple[pa.Table, pa.Table]:
         """Return what start lines say, and what SQL asks for.
 
         Parameters
         ----------
-        view
-            The bytes of a block.
+        data
+            The bytes of a block, and `PADDING` others.
         at, ends, kind, server, request
             Of each of its messages: where it begins and ends, its kind, the number of its server, and its id.
 
@@ -54,23 +59,22 @@ class DetailReader:
         """
         starts = np.flatnonzero(kind == Kind.START)
         sql = np.flatnonzero(kind == Kind.SQL)
-        whole = view[np.maximum(ends[sql] - 1, 0)] == ord("]")
-        texts = cut_out(view, at[starts], ends[starts])
+        whole = np.frombuffer(data, np.uint8)[np.maximum(ends[sql] - 1, 0)] == ord("]")
+        texts = Texts(data, at[starts], ends[starts])
         columns = self._starts.read_all(texts)
         needed = ~_with_sql(kind, server, request, sql[~whole])[starts]
         columns["url"] = self._urls(texts, needed)
-        texts = cut_out(view, at[sql] + len(_SQL), np.where(whole, ends[sql] - 1, ends[sql]))
+        texts = Texts(data, at[sql] + len(_SQL), np.where(whole, ends[sql] - 1, ends[sql]))
         queries = query_table(self._queries, texts)
         return pa.table(columns), queries.append_column("whole", pa.array(whole))
 
-    def _urls(self, texts: pa.LargeBinaryArray, needed: NDArray[np.bool_]) -> pa.Array:
-        lines = Texts(texts.filter(pa.array(needed)))
-        urls = [self._starts.url(lines[number]) for number in range(len(lines))]
+    def _urls(self, texts: Texts, needed: NDArray[np.bool_]) -> pa.Array:
+        urls = [self._starts.url(texts[number]) for number in np.flatnonzero(needed).tolist()]
         places = np.cumsum(needed) - 1
         return pa.array(urls, pa.large_binary()).take(pa.array(places, mask=~needed))
 
 
-def query_table(reader: QueryReader, texts: pa.LargeBinaryArray) -> pa.Table:
+def query_table(reader: QueryReader, texts: pa.LargeBinaryArray | Texts) -> pa.Table:
     """Return what SQL texts ask for: the columns of `AskedAll.columns`, and ``cool``: whether it is a query of COOL."""
     asked = reader.read_all(texts)
     return pa.table(asked.columns() | {"cool": pa.array(asked.cool)})

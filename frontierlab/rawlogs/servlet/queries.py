@@ -148,9 +148,9 @@ class QueryReader:
             asked = self._texts[text] = _slowly(text)
         return asked
 
-    def read_all(self, array: pa.LargeBinaryArray) -> AskedAll:
+    def read_all(self, array: pa.LargeBinaryArray | Texts) -> AskedAll:
         """Return what many texts ask for: the same as `read` of each, but done for many at once."""
-        texts = Texts(array)
+        texts = array if isinstance(array, Texts) else Texts.of(array)
         place = texts.find(_SPLIT)
         whole = place < 0
         place = np.where(whole, texts.end, place)

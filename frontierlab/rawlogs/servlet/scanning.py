@@ -48,7 +48,9 @@ class Piece(NamedTuple):
     Parameters
     ----------
     data
-        The lines, and `PADDING` zeros.
+        The lines, and at least `PADDING` other bytes.
+    size
+        How many bytes the lines have.
     cut
         The numbers, from 0, of lines that were too long and are not whole.
     last
@@ -57,7 +59,8 @@ class Piece(NamedTuple):
         The kind of a message at the end of the file before that goes on here; None if there is none.
     """
 
-    data: bytes | PickleBuffer
+    data: bytes | bytearray | memoryview | PickleBuffer
+    size: int
     cut: tuple[int, ...] = ()
     last: bool = False
     goes_on: int | None = None
@@ -103,8 +106,9 @@ class BlockScanner:
 
     def scan(self, piece: Piece) -> Scanned:
         """Return what a piece holds."""
+        assert isinstance(piece.data, (bytes, bytearray))
         view = np.frombuffer(piece.data, np.uint8)
-        feeds = np.flatnonzero(view[:-PADDING] == 10)
+        feeds = np.flatnonzero(view[: piece.size] == 10)
         begin = np.concatenate([[0], feeds[:-1] + 1]).astype(np.int64)
         heads = self._heads.read(view, begin, feeds)
         own = np.flatnonzero(heads.found)
@@ -120,7 +124,7 @@ class BlockScanner:
         text[told] = np.arange(1, len(told) + 1)
         for one in (Kind.START, Kind.SQL):
             text[kind == one] = np.arange(np.count_nonzero(kind == one))
-        starts, queries = self._details.read(view, at, ends, kind, heads.server, heads.request)
+        starts, queries = self._details.read(piece.data, at, ends, kind, heads.server, heads.request)
         numbers = numbers_in(view, at, kind)
         server, seen.servers = _used(heads.server, self._heads.servers.names)
         zone, seen.zones = _used(heads.zone, self._heads.zones.names)
@@ -213,7 +217,15 @@ class BlockScanner:
 
 def scanning(pseudonyms: Pseudonyms) -> Callable[[Piece], Scanned]:
     """Return a function that scans pieces, for `frontierlab.rawlogs.processes.Processes`."""
-    return BlockScanner(pseudonyms).scan
+    scanner = BlockScanner(pseudonyms)
+
+    def scan(piece: Piece) -> Scanned:
+        assert isinstance(piece.data, memoryview)  # what became of the bytes on their way
+        whole = piece.data.obj
+        assert isinstance(whole, bytearray)
+        return scanner.scan(piece._replace(data=whole))
+
+    return scan
 
 
 class Scanner:
@@ -286,17 +298,17 @@ class Scanner:
         self._rest = Block(b"", block.file, 0)
         if len(data) == PADDING:
             return None
+        low = len(data) - PADDING
         if not last and (size := _last_message(data, first, cut)):
-            low = len(data) - PADDING - size
+            low -= size
             line = first + line_feeds(memoryview(data)[:low])
             self._rest = Block(data[low:-PADDING], block.file, line, tuple(number for number in cut if number >= line))
             if not low:
                 return None
             cut = tuple(number for number in cut if number < line)
-            data = b"".join((memoryview(data)[:low], bytes(PADDING)))
         self._firsts.append((len(self.files) - 1, first))
         goes_on, self._goes_on = self._goes_on, None
-        return Piece(data, tuple(number - first for number in cut), last, goes_on)
+        return Piece(data, low, tuple(number - first for number in cut), last, goes_on)
 
     def put(self, seen: Scanned) -> Messages:
         """Take what the next piece holds, in the order in which they were cut; return its messages."""

@@ -97,12 +97,11 @@ class StartReader:
         words = text.partition(b" raddr ")[0].split(b" ", 4)
         return words[4] if len(words) == 5 else b""
 
-    def read_all(self, texts: pa.LargeBinaryArray) -> dict[str, pa.Array]:
+    def read_all(self, lines: Texts) -> dict[str, pa.Array]:
         """Read many start lines; return columns with the names of `frontierlab.rawlogs.servlet.columns` and the schema.
 
         The same as `read` of each, but steps are done for all lines at once.
         """
-        lines = Texts(texts)
         version_at = lines.begin + len(b"servlet_version:")
         version = lengths(lines.view, version_at, 40)
         behind = version_at + version

@@ -35,31 +35,35 @@ PADDING = 112
 
 
 class Texts:
-    """Texts of an Arrow array of bytes, with the places of each in one array of all bytes.
+    """Texts among the bytes of one buffer.
 
     Parameters
     ----------
-    array
-        The texts, none of them null.
+    data
+        The buffer, with at least `PADDING` bytes behind the last text.
+    begin, end
+        Where each text begins and ends; they follow one another and do not overlap.
     """
 
-    def __init__(self, array: pa.LargeBinaryArray) -> None:
-        self.array = array
+    def __init__(self, data: bytes | bytearray, begin: Integers, end: Integers) -> None:
+        self.data, self.begin, self.end = data, begin, end
+        self.view: Bytes = np.frombuffer(data, np.uint8)
+
+    @classmethod
+    def of(cls, array: pa.LargeBinaryArray) -> Texts:
+        """Return the texts of an Arrow array without nulls."""
         count = len(array)
         _, offsets, data = array.buffers()
         places = np.frombuffer(offsets, np.int64, count + 1, array.offset * 8) if count else np.zeros(1, np.int64)
         low, high = int(places[0]), int(places[-1])
         used = memoryview(data)[low:high] if high > low else b""
-        self.data = b"".join((used, bytes(PADDING)))
-        self.view: Bytes = np.frombuffer(self.data, np.uint8)
-        self.begin: Integers = places[:-1] - low
-        self.end: Integers = places[1:] - low
+        return cls(b"".join((used, bytes(PADDING))), places[:-1] - low, places[1:] - low)
 
     def __len__(self) -> int:
         return len(self.begin)
 
     def __getitem__(self, number: int) -> bytes:
-        return self.data[self.begin[number] : self.end[number]]
+        return bytes(self.data[self.begin[number] : self.end[number]])
 
     def cut(self, begin: Integers, end: Integers) -> pa.LargeBinaryArray:
         """Return a part of each text."""
