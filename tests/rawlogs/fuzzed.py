@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import tempfile
 import zlib
 from base64 import b64encode
@@ -29,12 +30,13 @@ from frontierlab.rawlogs import (
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.servlet.reading import LogReader
+from frontierlab.rawlogs.servlet.tails import Tail
 from frontierlab.rawlogs.sql_text import canonical, split
 from frontierlab.rawlogs.squid import write_squid_logs
-from frontierlab.rawlogs.squid.answers import dated, read_answers
+from frontierlab.rawlogs.squid.answers import dated
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock, zone_of
-from frontierlab.rawlogs.squid.fast_lines import read_lines
+from frontierlab.rawlogs.squid.parsing import parse
 from frontierlab.sample import World
 from frontierlab.settings import Settings
 
@@ -42,6 +44,8 @@ KEY = "a key for fuzzing only"
 SERVLET_LOG = b"FrontierProd 10/01/26 03:40:07.536 UTC +0000 FrontierInit max threads: 100\n"
 PSEUDONYMS = Pseudonyms(KEY)
 READER = CoolReader(megabytes=1)
+ASKED = Asked(None)
+PIECES = re.compile(rb"[\xf8-\xfb]|[^\xf8-\xfb]+")
 REAL = json.loads((Path(__file__).parent / "cool_queries.json").read_text())
 FRONTIER_ID = "[31415926_5012345678] 2.9.1 4711 atlprd12(40012) /DC=ch/DC=cern/CN=jdoe/CN=Jane Doe"
 
@@ -121,14 +125,76 @@ def servlet_log(data: bytes) -> None:
 
 def squid_log(data: bytes) -> None:
     """Read bytes as lines of a Squid's access log: each line is accounted for."""
-    text = data.decode("utf-8", "backslashreplace")
-    lines = pa.array([f"{line}\n" for line in text.split("\n")], pa.string())
-    fields, refused = read_lines(lines)
-    answers = read_answers(fields, Asked(None), PSEUDONYMS)
+    block = Block(data + b"\n", Path("access.log"), 1)
+    parsed = parse(block, Asked(None), PSEUDONYMS)
     place = {"squid": "a", "computingsite": None, "file": "access.log"}
-    rows = dated(answers, Clock(zone_of("Europe/Zurich")), place, 1)
-    assert rows.num_rows == answers.rows.num_rows
-    assert len(lines) == rows.num_rows + answers.others.total() + len(refused)
+    rows = dated(parsed.answers, Clock(zone_of("Europe/Zurich")), place, 1)
+    assert rows.num_rows == parsed.answers.rows.num_rows
+    assert parsed.counts().add_up
+    assert parsed.lines == parsed.counts().lines == block.data.count(b"\n")
+
+
+EVENTS = {0xF8: "rotate", 0xF9: "truncate", 0xFA: "stop", 0xFB: "stop and rotate"}
+"""Bytes that no text has, and what happens to a followed log where they stand."""
+
+
+def following(data: bytes) -> None:
+    """Follow a log through rotation, truncation and restarts of the reader: each byte comes once, in whole lines."""
+    found: list[Block] = []
+    expected = b""
+    with tempfile.TemporaryDirectory() as folder:
+        path, rotated = Path(folder, "access.log"), []
+        path.write_bytes(b"")
+        tail = Tail(path, lambda block, last: found.append(block))
+        tail.read()
+        written = b""  # to the file that is there now
+        for piece in PIECES.findall(data[:20_000]):
+            event = EVENTS.get(piece[0])
+            if event is None:
+                written += piece
+                with path.open("ab") as file:
+                    file.write(piece)
+            if event in ("stop", "stop and rotate"):
+                state = json.loads(json.dumps(tail.state()))
+                tail.close()
+            if event in ("rotate", "stop and rotate"):
+                rotated.append(path.rename(Path(folder, f"access.log.{1_000 - len(rotated)}")))
+                path.write_bytes(b"")
+                expected, written = expected + whole(written), b""
+            if event == "truncate":
+                expected, written = expected + written[: written.rfind(b"\n") + 1], b""
+                path.write_bytes(b"")
+            if event in ("stop", "stop and rotate"):
+                tail = Tail(path, lambda block, last: found.append(block))
+                assert not state["identity"] or tail.resume(state, [*rotated, path]) == ""
+            tail.read()
+        tail.end()
+    assert b"".join(block.data for block in found) == plain(expected + whole(written))
+    for block in found:
+        if block.data:
+            assert parse(block, ASKED, PSEUDONYMS).counts().add_up
+
+
+def whole(written: bytes) -> bytes:
+    """Return what is read of a file at its end: its last line also without a line feed."""
+    return written + b"\n" if written and not written.endswith(b"\n") else written
+
+
+def plain(written: bytes) -> bytes:
+    """Return lines as they are read: without carriage returns at their ends, and without zeros."""
+    return written.replace(b"\r\n", b"\n").replace(b"\0", b"")
+
+
+def followed() -> list[bytes]:
+    """Return logs, with events in them."""
+    lines = [line for log in squid_logs() for line in log.splitlines(keepends=True)][:12]
+    events = [bytes([event]) for event in EVENTS]
+    mixed = [line[:40] + event + line[40:] for line, event in zip(lines, events * 3, strict=False)]
+    return [
+        b"".join(lines),
+        b"".join(mixed),
+        b"".join(line + event for line, event in zip(lines, events, strict=False)),
+    ]
 
 
 def urls() -> list[bytes]:
@@ -185,5 +251,6 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], Callable[[], list[bytes]]]] = 
     "personal": (personal, people),
     "servlet_log": (servlet_log, servlet_logs),
     "squid_log": (squid_log, squid_logs),
+    "following": (following, followed),
 }
 """The functions by name, with what makes examples of that for which they are."""

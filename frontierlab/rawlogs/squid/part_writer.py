@@ -17,6 +17,7 @@ __all__ = ["PartWriter"]
 _PART_ROWS = 4_000_000
 _GROUP_ROWS = 122_880  # rows; DuckDB's own default
 _PLAIN = {"cache_key", "line", "end_time", "time", "wire_bytes", "duration_ms", "pandaid", "since", "until"}
+_SOUGHT = ["time", "squid", "computingsite", "taskid"]  # columns by whose ends whole groups of rows are passed over
 
 
 class PartWriter:
@@ -72,7 +73,8 @@ class PartWriter:
             self._path = self._folder / f"{self._number:05d}.parquet"
             self.names.append(self._path.name)
             names = [name for name in SQUID_SCHEMA.names if name not in _PLAIN]
-            self._writer = pq.ParquetWriter(self._path, SQUID_SCHEMA, compression="zstd", use_dictionary=names)
+            options = {"compression": "zstd", "use_dictionary": names, "write_statistics": _SOUGHT}
+            self._writer = pq.ParquetWriter(self._path, SQUID_SCHEMA, **options)
         self._writer.write_table(rows, row_group_size=_GROUP_ROWS)
         self._rows += rows.num_rows
         if self._rows >= _PART_ROWS:

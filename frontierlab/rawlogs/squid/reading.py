@@ -38,7 +38,7 @@ from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 
 __all__ = ["read_squid_logs"]
 
-_BLOCK = 4 * 2**20  # bytes; a few blocks for each processor are in memory
+_BLOCK = 8 * 2**20  # bytes; a few blocks for each processor are in memory
 
 
 def read_squid_logs(
