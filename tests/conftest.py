@@ -31,8 +31,8 @@ SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA)
 
-settings.register_profile("local", deadline=None, max_examples=examples(100))
-settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("local", deadline=None, max_examples=examples(50))
+settings.register_profile("ci", settings.get_profile("local"), derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 
 
@@ -100,6 +100,13 @@ def data_dir(tmp_path: Path) -> Path:
 def settings(data_dir: Path) -> Settings:
     """Settings of the sample, for an empty data folder."""
     return sample.settings(data_dir=data_dir)
+
+
+@pytest.fixture
+def few_chapters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports of two figures, where a test is about what is around them: a whole one takes seconds."""
+    few = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
+    monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", few)
 
 
 @pytest.fixture(scope="session")

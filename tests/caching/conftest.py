@@ -18,19 +18,19 @@ from frontierlab.caching.queries import FolderTag, different_queries
 from tests.support.world import sample_truth
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The data folder of the sample's dataset."""
     return tmp_path_factory.mktemp("home")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def archived(home: Path) -> Settings:
     """Settings with the sample's archive of COOLR."""
     return sample.settings(data_dir=home)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def dataset(archived: Settings) -> Dataset:
     """The sample as a dataset."""
     return fl.extract(archived, source=sample.path(), name="sample", progress=False)
@@ -42,7 +42,7 @@ def truth() -> pd.DataFrame:
     return sample_truth()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def _figures(dataset: Dataset, archived: Settings) -> pd.DataFrame:
     return efficiency(dataset, archived, progress=False)
 
@@ -53,7 +53,7 @@ def figures(_figures: pd.DataFrame) -> pd.DataFrame:
     return _figures.copy()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def _counts(
     dataset: Dataset, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[pd.DataFrame, Counted, dict[int, Asker]]:
@@ -70,7 +70,7 @@ def counted(_counts: tuple[pd.DataFrame, Counted, dict[int, Asker]], monkeypatch
     monkeypatch.setattr("frontierlab.caching.computing.name_askers", lambda *_: _counts[2])
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def _queries() -> dict[FolderTag, pd.DataFrame]:
     return {}
 
@@ -88,7 +88,7 @@ def queried(_queries: dict[FolderTag, pd.DataFrame], monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("frontierlab.caching.open_folder.different_queries", once)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def explained(dataset: Dataset, archived: Settings) -> Callable[..., Explanation]:
     """Return explanations of folders and tags of the sample; each is made once."""
     known: dict[FolderTag, Explanation] = {}

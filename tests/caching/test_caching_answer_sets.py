@@ -70,7 +70,7 @@ def conditions(draw):
     return list(dict.fromkeys(rows)), [(min(pair) + shift, max(pair) + shift) for pair in pairs]
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(conditions())
 @example(([(0, 0, 100, "A"), (1, 10, 20, "B")], [(5, 5), (15, 15), (25, 25)]))
 @example(([(0, 0, 10, "A"), (0, 10, 20, "B"), (0, 20, 30, "A")], [(5, 25), (5, 15), (15, 25), (5, 5), (25, 25)]))
@@ -111,7 +111,7 @@ def test_no_queries_and_no_payloads():
     assert nothing.rows(1).tolist() == []
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(conditions())
 def test_queries_of_a_region_get_the_same_answer(case):
     rows, queries = case
@@ -133,7 +133,7 @@ def test_answers_do_not_depend_on_the_size_of_chunks(monkeypatch):
     assert whole.by_content.tolist() == pieces.by_content.tolist()
 
 
-@settings(max_examples=examples(300))
+@settings(max_examples=examples(100))
 @given(conditions())
 def test_overlapping_rows_are_counted(case):
     rows, _ = case

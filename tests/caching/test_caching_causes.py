@@ -26,7 +26,7 @@ from frontierlab.schema import OPEN_IOV
 from tests.caching.truth import KEY, PIXEL, RUN, asked, assert_is_the_truth
 from tests.support.logs import make_dataset, table
 
-FOLDERS = 200
+FOLDERS = 100
 TAGS = ("t", "none")
 
 

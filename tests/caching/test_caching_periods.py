@@ -72,6 +72,7 @@ def test_figures_are_stored_under_the_name_and_time_of_the_period(day: Period, h
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_chapters")
 def test_jobs_take_periods(day: Period, halves: Settings) -> None:
     window = fl.datasets.period("n*", "2026-10-01T03:00", "2026-10-01T20:00", settings=halves)
     by_names, by_pattern, by_window = (
@@ -96,6 +97,7 @@ def test_jobs_take_periods(day: Period, halves: Settings) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_chapters")
 def test_a_report_names_its_gaps_and_is_written_where_one_says(halves: Settings, tmp_path: Path) -> None:
     gap = fl.datasets.period("*", "2026-09-30", "2026-10-01T09:00", settings=halves)
     text = fl.report(gap, path=tmp_path / "page.html", settings=halves).read_text(encoding="utf-8")

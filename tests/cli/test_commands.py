@@ -166,6 +166,8 @@ def test_an_example_works(
     if needs(example) == [pytest.mark.elasticsearch]:
         request.getfixturevalue("frontier_index")
         fl.datasets.delete_dataset("overlay")
+    if words[1] == "report":
+        request.getfixturevalue("few_chapters")
     if words[1] == "jobs":
         run("jobs", "submit", "catalogue", "--backend", "inline")
     if words[1] == "nights":

@@ -105,7 +105,7 @@ ORDERS = st.lists(st.integers(0, 7), min_size=17, max_size=40)
 
 @pytest.mark.slow
 @given(KINDS, ORDERS)
-@settings(max_examples=examples(200))
+@settings(max_examples=examples(100))
 def test_fast_and_lenient_reader_agree(kinds, order):
     documents = [kinds[number % len(kinds)] for number in order]
     page = READER.read(documents)

@@ -155,7 +155,7 @@ def test_spark_is_not_tried_in_place_of_duckdb(data: Settings, monkeypatch: pyte
 
 
 @pytest.mark.slow
-@settings(SHARED, max_examples=examples(80))
+@settings(SHARED, max_examples=examples(50))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1))
 def test_a_selection_has_the_selected_queries(data: st.DataObject, seed: int) -> None:
     logs, first, second = world(seed), data.draw(selections(seed)), data.draw(selections(seed))

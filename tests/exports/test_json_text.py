@@ -81,7 +81,7 @@ FORMS = [
 
 
 @pytest.mark.slow
-@settings(max_examples=examples(60))
+@settings(max_examples=examples(25))
 @given(documents=DOCUMENTS, indent=st.none() | st.integers(0, 2), size=st.integers(1, 300))
 @example(documents=[{"@timestamp": DAY, "a": [{"@timestamp": DAY}, {"b": 1}]}] * 3, indent=None, size=7)
 @pytest.mark.parametrize("form", FORMS)

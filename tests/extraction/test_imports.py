@@ -321,7 +321,7 @@ def _written(path, columns, how, draw):
 
 
 @pytest.mark.slow
-@hypothesis_settings(max_examples=examples(200), suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=examples(80), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_same_rows_written_by_any_tool_are_read_alike(tmp_path, data):
     drawn = {

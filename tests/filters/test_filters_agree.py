@@ -79,7 +79,7 @@ def agrees(frame: pd.DataFrame, expected: Rows) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=examples(8))
+@settings(SHARED, max_examples=examples(4))
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> None:
     logs, selection, keywords = data.draw(questions(name))

@@ -45,7 +45,7 @@ def comparisons(draw: st.DrawFn) -> tuple[Selection, Any, int]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=examples(4))
+@settings(SHARED, max_examples=examples(3))
 @given(seed=st.integers(3, WORLDS - 1), comparison=comparisons())
 def test_a_comparison_is_both_answers_side_by_side(
     name: str, seed: int, comparison: tuple[Selection, Any, int]

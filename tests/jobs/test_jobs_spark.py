@@ -15,15 +15,8 @@ LONG = 300  # seconds after which a test that waits has failed
 
 
 @pytest.fixture
-def dataset(settings):
-    return fl.extract(settings, name="d", source=fl.sample.path(), progress=False)
-
-
-@pytest.fixture
-def few(monkeypatch):
-    """Reports of two plots, where a test is about the job."""
-    some = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
-    monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", some)
+def dataset(settings, export):
+    return fl.extract(settings, name="d", source=export, progress=False)
 
 
 @pytest.mark.slow
@@ -57,7 +50,7 @@ def test_caching_figures_of_some_folders(settings, dataset):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_chapters")
 def test_a_report_is_written(settings, dataset, tmp_path):
     job = jobs.submit("report", settings=settings, backend="thread", dataset=dataset, path=tmp_path / "r.html")
     assert job.result(LONG) == tmp_path / "r.html"
@@ -67,7 +60,7 @@ def test_a_report_is_written(settings, dataset, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few")
+@pytest.mark.usefixtures("few_chapters")
 def test_a_report_of_a_selection(settings, dataset):
     selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")
     job = jobs.submit("report", settings=settings, backend="inline", dataset=dataset, selection=selection)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import duckdb
 import pandas as pd
 import pyarrow as pa
@@ -23,10 +25,21 @@ def world():
     return World(5_000, seed=8, malformed=0.01)
 
 
+@pytest.fixture(scope="module")
+def extracted(world, tmp_path_factory):
+    """A folder with the export file of the world, and the dataset of it in a data folder."""
+    folder = tmp_path_factory.mktemp("extracted")
+    world.write(folder / "dump.ndjson")
+    settings = fl.sample.settings(data_dir=folder / "data", loss_warning_share=0.03)
+    fl.extract(settings, name="day", source=folder / "dump.ndjson", progress=False)
+    return folder
+
+
 @pytest.fixture
-def dataset(settings, world, tmp_path):
-    world.write(tmp_path / "dump.ndjson")
-    return fl.extract(settings, name="day", source=tmp_path / "dump.ndjson", progress=False)
+def dataset(settings, extracted, tmp_path):
+    shutil.copytree(extracted / "data", settings.data_dir, dirs_exist_ok=True)
+    shutil.copy(extracted / "dump.ndjson", tmp_path)
+    return fl.datasets.open_dataset("day", settings)
 
 
 def test_the_list_has_name_state_rows_period_and_size(settings, dataset, world):

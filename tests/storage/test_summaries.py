@@ -222,7 +222,7 @@ def rows_of(logs: Logs) -> Logs:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::frontierlab.filters.extracted.NotExtracted")  # of times without a query
-@settings(SHARED, max_examples=examples(150))
+@settings(SHARED, max_examples=examples(60))
 @given(name=st.sampled_from(sorted(FROM_A_SUMMARY)), seed=SEEDS, selection=selections)
 def test_summary_and_rows_give_the_same_answer(
     random_datasets: Callable[..., Dataset], name: str, seed: int, selection: Selection
@@ -276,7 +276,7 @@ any_question = st.builds(
 
 
 @pytest.mark.slow
-@settings(SHARED, max_examples=examples(200))
+@settings(SHARED, max_examples=examples(100))
 @given(question=any_question, seed=SEEDS, selection=selections)
 def test_any_question_has_the_same_answer_with_summaries(
     random_datasets: Callable[..., Dataset], question: Question, seed: int, selection: Selection
@@ -324,8 +324,8 @@ def test_filters_declare_all_columns_that_they_need(logs: Logs, name: str, monke
         return found, statement
 
     monkeypatch.setattr(Question, "put_to", noted)
-    for field in ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid"):
-        getattr(filters, name)(logs, **{field: [None, "a"]})
+    fields = ("schema", "nodefullpath", "tagname", "frontierserver", "computingsite", "squid")
+    getattr(filters, name)(logs, **{field: [None, "a"] for field in fields})
     getattr(filters, name)(logs, db="a", taskid=1, kind="rejected", min_querytime=7)
     getattr(filters, name)(logs, since="2026-10-01", until="2026-10-02", cached=True)
     for columns, text in asked:
