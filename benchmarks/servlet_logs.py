@@ -2,8 +2,9 @@
 
 ``python -m benchmarks.servlet_logs`` writes about 1 GB of logs of the sample world, reads them in turns with
 `frontierlab.rawlogs.read_servlet_logs` and with the parser below, and prints a table. Each reads all logs in a process
-of its own and writes Parquet; the first starts further processes, whose processor time counts too. The parser makes the same rows with about the same columns, but it knows no restarts, no
-missing lines, no failures, and no version but the one of the logs; and it accounts for no line.
+of its own and writes Parquet; the first starts further processes, whose processor time counts too. The parser makes the
+same rows with about the same columns, but it knows no restarts, no missing lines, no failures, and no version but the
+one of the logs; and it accounts for no line.
 """
 
 from __future__ import annotations
