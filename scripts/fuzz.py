@@ -83,11 +83,13 @@ def with_damaged_examples(name: str, seconds: int, folder: Path) -> int:
     seeds = make_seeds()
     resource.setrlimit(resource.RLIMIT_AS, (MEGABYTES * 4 * 10**6, MEGABYTES * 4 * 10**6))
     draw = random.Random()
-    end, tried = time.monotonic() + seconds, 0
-    while time.monotonic() < end:
+    end, tried, watched = time.monotonic() + seconds, 0, 0.0
+    while (now := time.monotonic()) < end:
         data = damaged(draw, seeds)
         (folder / "running").write_bytes(data)
-        faulthandler.dump_traceback_later(SECONDS, exit=True)
+        if now - watched > 1:  # starting the watch costs more than most inputs
+            faulthandler.dump_traceback_later(SECONDS, exit=True)
+            watched = now
         try:
             target(data)
         except BaseException:

@@ -38,7 +38,8 @@ from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 
 __all__ = ["read_squid_logs"]
 
-_BLOCK = 8 * 2**20  # bytes; a few blocks for each processor are in memory
+_BLOCK = 8 * 2**20  # bytes; one block for each thread, and one more, is in memory
+_THREADS = 8  # that decode URLs, which more of them would not do any faster
 
 
 def read_squid_logs(
@@ -180,7 +181,7 @@ class _Reader:
         self.files = [file_record(state.path, state.place, state.counts) for state in states]
 
     def _in_order(self, states: Sequence[_File]) -> Iterator[tuple[_File, Parsed]]:
-        threads = free_threads()
+        threads = min(free_threads(), _THREADS)
         waiting: deque[tuple[_File, Future[Parsed]]] = deque()
         with ThreadPoolExecutor(threads, "frontierlab-squid") as pool:
             try:

@@ -20,6 +20,7 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.errors import Cancelled, CatalogueError, DatasetError, InvalidRequestError
 from frontierlab.rawlogs import squid
 from frontierlab.rawlogs.squid import (
+    asked,
     delete_squid_logs,
     list_squid_logs,
     open_squid_logs,
@@ -181,6 +182,20 @@ def test_blocks_do_not_change_what_is_read(tmp_path: Path, settings: Settings, m
     assert whole.manifest.lines["lines"] == truth.lines
     places = ["file", "line", "reason"]
     pd.testing.assert_frame_equal(small.malformed()[places], whole.malformed()[places])
+
+
+def test_urls_that_were_forgotten_are_decoded_again(
+    squids: Written, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name, path = max(squids.truth.paths.items(), key=lambda one: one[1].stat().st_size)
+    monkeypatch.setattr(asked, "_REMEMBERED", 20)
+    monkeypatch.setattr(reading, "_BLOCK", 5_000)
+    found = read_squid_logs(path, settings, name="few", timezone=ZONE).to_pandas()
+    rows = squids.logs.to_pandas()
+    rows = rows[rows["squid"] == name].reset_index(drop=True)
+    columns = ["time", "request", "db", "nodefullpath", "tagname", "since", "until", "payload", "sqlhash", "cache_key"]
+    assert found["cache_key"].nunique() > 20
+    pd.testing.assert_frame_equal(found[columns].astype("string"), rows[columns].astype("string"))
 
 
 def test_stored_logs_can_be_listed_opened_and_deleted(squids: Written) -> None:
