@@ -231,7 +231,7 @@ class ExplorePanel(ExploreExports):
             self.selection,
             self.compare,
             self.names_of(self.tab),
-            self._picker.contents,
+            None if self._picker.left_out else self._picker.contents or {},
         )
         tab = self.tab
         self.begin(
@@ -254,7 +254,8 @@ class ExplorePanel(ExploreExports):
         self._show_stale()
 
     def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
-        self._picker.offer(answer["contents"])
+        if answer["contents"] is not None:
+            self._picker.offer(answer["contents"])
         if not answer["frames"]:
             raise FrontierlabError(" ".join(answer["errors"]))  # the earlier figures stay, and are grey
         lacks = dict.fromkeys([*answer["notes"], *notes_of(answer["frames"].values())])  # each once

@@ -118,7 +118,7 @@ def run_filters(
     selection: fl.Selection,
     compare: str,
     names: Sequence[str],
-    known: Any,
+    known: dict[str, Any] | None,
     work: Work,
 ) -> dict[str, Any]:
     """Open the dataset or period and run the filters; a failed filter gives a message beside the other results.
@@ -126,7 +126,7 @@ def run_filters(
     Each result is handed over as a `Part` as soon as it is there.
 
     The result has its ``origin``. Contents of the dataset that are already ``known`` are used again if they are of the
-    same dataset.
+    same dataset; None is for contents that nobody needs.
     """
     running = fl.cancellable()
     work.when_stopped(running.cancel)
@@ -153,7 +153,7 @@ def run_filters(
                 if str(error) not in errors:
                     errors.append(str(error))
             meter.add(1)
-        if known is None or known["of"] != (dataset.name, dataset.identity):
+        if known is not None and known.get("of") != (dataset.name, dataset.identity):
             work.report(Progress("counting what can be chosen", 0, None, 0.0, None))
             known = _contents(logs, settings)
             known["of"] = (dataset.name, dataset.identity)

@@ -37,11 +37,19 @@ class SelectionFields(widgets.VBox):
         The panel with the selection.
     folders_only
         Leave out tasks and whether queries were cached; a selection of these is shown as text and still applies.
+
+    Attributes
+    ----------
+    contents : dict or None
+        What is offered; None for nothing.
+    left_out : bool
+        Whether the view of the panel does without these widgets; they then follow nothing.
     """
 
     def __init__(self, panel: Any, *, folders_only: bool = False) -> None:
         super().__init__()
         self.contents: dict[str, pd.DataFrame] | None = None
+        self.left_out = False
         self._panel = panel
         self._following = False
         self._pickers = {
@@ -101,7 +109,8 @@ class SelectionFields(widgets.VBox):
     def _follow(self) -> None:
         """Show the selection, and offer alternatives."""
         with PANEL_LOCK:
-            self._show()
+            if not self.left_out:
+                self._show()
 
     def _show(self) -> None:
         selection = self._panel.selection

@@ -40,6 +40,7 @@ class WasteTab(CachingPanel):
         """Build the panel without its own choice of queries, and without its history, which has a tab of its own."""
         self._kept: OrderedDict[Origin, tuple[str, pd.DataFrame]] = OrderedDict()
         parts = [part for part in super().build() if part not in (self._datasets, self._picker)]
+        self._picker.left_out = True
         self._tabs.bar.layout.display = "none"
         self._tabs.take_out("History")
         self.on(self._follow, "shown", "dataset", "selection", "settings", "invalid", "phase")
