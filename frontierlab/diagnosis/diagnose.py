@@ -13,6 +13,7 @@ from frontierlab.diagnosis.baselines import Baseline
 from frontierlab.diagnosis.chronic import chronic
 from frontierlab.diagnosis.clearing import cleared, totals_explained
 from frontierlab.diagnosis.confidence import chance, clues_of
+from frontierlab.diagnosis.events import causes_of, consequences, events_of
 from frontierlab.diagnosis.evidence import CUBES, Evidence
 from frontierlab.diagnosis.finding import KINDS, Finding, overlap, within
 from frontierlab.diagnosis.incident import Incident
@@ -194,8 +195,10 @@ def _diagnosis(
     whole = _history_of_all(evidence)
     names = evidence.task_names(one.scope["taskid"] for one in findings if "taskid" in one.scope)
     details = []
-    for (finding, price), answered in zip(priced, payloads, strict=True):
-        row = _row(finding, price, evidence, whole, names)
+    causes = causes_of(priced, whole)
+    events = events_of(causes)
+    for place, ((finding, price), answered) in enumerate(zip(priced, payloads, strict=True)):
+        row = _row(finding, price, evidence, whole, names) | {"event": events[place]}
         if answered is not None:
             row |= {
                 "payloads": answered.payloads,
@@ -203,9 +206,8 @@ def _diagnosis(
                 "advice": advice(finding, answered.advice),
             }
         clues = clues_of(finding, price, clock)
-        details.append(
-            Incident(row, price.history, price.cost, price.currency, cleared(finding, findings, price, evidence), clues)
-        )
+        clear = cleared(finding, findings, price, evidence)
+        details.append(Incident(row, price.history, price.cost, price.currency, clear, clues, causes[place]))
     explained = [
         {
             "incident": findings.index(by),
@@ -215,6 +217,7 @@ def _diagnosis(
         for what, by in searched.explained
         if by in findings
     ]
+    explained += consequences(findings, causes)
     explained += [
         {"incident": place, "kind": "total", "text": text}
         for place, (finding, price) in enumerate(priced)

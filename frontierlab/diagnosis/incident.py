@@ -50,6 +50,8 @@ class Incident:
         Sentences on what it does not lie in.
     clues
         The figures that its confidence is computed from; see `frontierlab.diagnosis.confidence`.
+    cause
+        The place in `Diagnosis.incidents` of the incident that it is likely a consequence of; None if none is known.
     """
 
     row: Mapping[str, Any]
@@ -58,6 +60,7 @@ class Incident:
     currency: str
     cleared: tuple[str, ...] = ()
     clues: Mapping[str, float] = field(default_factory=dict, repr=False)
+    cause: int | None = None
 
     @property
     def kind(self) -> str:
@@ -78,6 +81,11 @@ class Incident:
     def tell(self) -> str:
         """Whom to tell."""
         return str(self.row["tell"])
+
+    @property
+    def belongs_to(self) -> str:
+        """A sentence that names the incident that it is likely a consequence of; empty if none is known."""
+        return "" if self.cause is None else f"Likely a consequence of incident {self.cause + 1}."
 
     @property
     def selection(self) -> Selection:

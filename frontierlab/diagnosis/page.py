@@ -36,6 +36,8 @@ def shown(incident: Incident, number: int) -> dict[str, Any]:
         "number": number,
         "kind": incident.kind,
         "sentence": incident.sentence,
+        "belongs_to": incident.belongs_to,
+        "cause": None if incident.cause is None else incident.cause + 1,
         "advice": incident.advice,
         "tell": incident.tell,
         "cleared": incident.cleared,
@@ -71,7 +73,7 @@ def write_incident(incident: Incident, path: str | os.PathLike[str]) -> Path:
         "diagnosis.html",
         [incident_figure(incident)],
         title=f"What happened: {incident.kind}",
-        incidents=[shown(incident, 1)],
+        incidents=[shown(incident, 1) | {"cause": None}],  # the page does not have the other one
     )
 
 

@@ -37,6 +37,7 @@ COLUMNS = {
     **dict.fromkeys(("excess_dbtime_ms", "excess_overhead_ms", "excess_bytes", "failures"), "Int64"),
     **dict.fromkeys(("share", "confidence"), "Float64"),
     **dict.fromkeys(("sentence", "advice", "tell", "selection"), "string"),
+    "event": "Int64",
 }
 """The columns of `Diagnosis.incidents`, with their types."""
 
@@ -78,6 +79,8 @@ class Diagnosis:
             for what fills more than half of the data without a baseline, since it is not known which side is usual
         sentence, advice, tell : string, what happened, what helps, and whom to tell
         selection : string, JSON of a `frontierlab.Selection` of these queries
+        event : Int64, from 1 on; incidents that are likely consequences of one another have the same number, as a load
+            and the rejections that it leads to. The event of the most costly incident is the first
     chronic : pandas.DataFrame
         A row is what is bad in most hours, so that it is no incident of this day: a task that fails, a server that is
         slower than the others, a folder and tag that are asked for wrong IOVs. ``kind`` (``failures``, ``slow_server``,
@@ -91,7 +94,8 @@ class Diagnosis:
         evenness over the servers; what is not as usual, or not even, is named.
     explained : pandas.DataFrame
         A row is a deviation that an incident explains: ``incident`` (the row of that incident), ``text``, and ``kind``:
-        that of the deviation, or ``total`` for a figure of all queries that was abnormal in that time.
+        that of the deviation, or ``total`` for a figure of all queries that was abnormal in that time. Incidents that
+        are likely consequences of another are among them (`Incident.cause`).
     source, selection
         What was diagnosed, in words, and the selected queries.
     since, until
@@ -137,7 +141,7 @@ class Diagnosis:
         return f"<Diagnosis of {self.head}>"
 
     def __str__(self) -> str:
-        lines = [one.sentence for one in self.details] or ["Nothing unusual was found."]
+        lines = [f"{one.sentence} {one.belongs_to}".rstrip() for one in self.details] or ["Nothing unusual was found."]
         return "\n".join([self.head, *(f"{place}. {line}" for place, line in enumerate(lines, 1)), *self.notes])
 
     @property
@@ -158,8 +162,8 @@ class Diagnosis:
     def _repr_html_(self) -> str:
         """Return the sentences for a notebook."""
         rows = "".join(
-            f"<li><b>{html.escape(one.kind)}</b>: {html.escape(one.sentence)} <i>{html.escape(one.advice)} Tell "
-            f"{html.escape(one.tell)}.</i></li>"
+            f"<li><b>{html.escape(one.kind)}</b>: {html.escape(one.sentence)} {html.escape(one.belongs_to)} "
+            f"<i>{html.escape(one.advice)} Tell {html.escape(one.tell)}.</i></li>"
             for one in self.details
         )
         notes = "".join(f"<li>{html.escape(one)}</li>" for one in self.notes)

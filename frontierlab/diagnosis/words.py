@@ -14,6 +14,7 @@ __all__ = [
     "NAMES_TASKS",
     "advice",
     "cost_in_words",
+    "in_a_sentence",
     "payloads_in_words",
     "scope_in_words",
     "sentence",
@@ -168,13 +169,13 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     named = []
     for row in rows:
         scope = {name: row[name] for name in DIMENSIONS if row[name] is not None}
-        named.append(f"{row['kind']} ({_lower(scope_in_words(scope, kind=str(row['kind'])))})")
+        named.append(f"{row['kind']} ({in_a_sentence(scope_in_words(scope, kind=str(row['kind'])))})")
     if not named:
         return "Nothing unusual was found."
     return f"{len(named)} incident{'s' * (len(named) != 1)}: {', '.join(named)}."
 
 
-def _lower(text: str) -> str:
+def in_a_sentence(text: str) -> str:
     """Return a text as a part of a sentence; names keep their letters."""
     return text[0].lower() + text[1:] if text in {*_EVERYTHING.values(), _ALL} else text
 

@@ -78,7 +78,10 @@ def command(
             note(text)
         call.out.rows(rows_of_frame(found.incidents), list(found.incidents.columns), "Nothing unusual was found.")
     else:
-        lines = [f"{number}. {one.sentence}\n   {one.advice} Tell {one.tell}." for number, one in enumerate(found, 1)]
+        lines = [
+            f"{number}. {one.sentence}{f' {one.belongs_to}'.rstrip()}\n   {one.advice} Tell {one.tell}."
+            for number, one in enumerate(found, 1)
+        ]
         call.out.text("\n".join([found.head, *(lines or ["Nothing unusual was found."]), *found.notes, ""]))
     if output is not None:
         note(f"Written: {found.to_html(output)}")
