@@ -27,11 +27,13 @@ def link(figures: Sequence[figure]) -> Sequence[figure]:
     Sequence[figure]
         The same figures.
     """
-    timed: list[Any] = [plot for plot in figures if plot.select(DatetimeAxis)]
+    # not plot.select: it goes through all models of a figure
+    timed: list[Any] = [plot for plot in figures if any(isinstance(axis, DatetimeAxis) for axis in plot.xaxis)]
     if timed:
         whole = Range1d(start=min(p.x_range.start for p in timed), end=max(p.x_range.end for p in timed))
         line = Span(dimension="height", line_alpha=0.3)
         for plot in timed:
             plot.x_range = whole
-            plot.select_one(CrosshairTool).overlay = line
+            (crosshair,) = (tool for tool in plot.tools if isinstance(tool, CrosshairTool))
+            crosshair.overlay = line
     return figures

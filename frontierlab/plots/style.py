@@ -192,7 +192,7 @@ def plain(text: str) -> str | PlainText:
 
 def legend_of(plot: Any) -> Any:
     """Return a figure's legend."""
-    return plot.select_one(Legend)
+    return next(one for one in plot.above if isinstance(one, Legend))
 
 
 def add_to_legend(plot: Any, *named: tuple[str, Sequence[Any]]) -> None:
