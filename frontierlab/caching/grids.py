@@ -15,7 +15,7 @@ from frontierlab.caching.answer_sets import Integers, find_answers
 from frontierlab.caching.athena import covering, own_grid
 from frontierlab.caching.causes import WORTH_BYTES, WORTH_SECONDS, Worth, cause_of
 from frontierlab.caching.folder_figures import figures_of_folder
-from frontierlab.caching.open_folder import open_folder
+from frontierlab.caching.open_folder import OpenFolder, open_folder
 from frontierlab.caching.queries import FolderTag, askers_of, failed_queries
 from frontierlab.coolr import Source
 from frontierlab.engines.logs import Logs
@@ -28,7 +28,10 @@ from frontierlab.storage.store import Datasets
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["AS_ASKED", "ATHENA", "Asked", "GRIDS", "estimate", "parse_grid", "snap", "what_if", "what_if_of"]
+__all__ = [
+    *("AS_ASKED", "ATHENA", "Asked", "GRIDS", "estimate", "parse_grid", "snap"),
+    *("what_if", "what_if_of", "what_if_opened"),
+]
 
 ATHENA = "athena"
 """Athena's grid with the widths that were asked for."""
@@ -154,12 +157,30 @@ def what_if(
         session=session,
         allow_incomplete=allow_incomplete,
     ) as opened:
-        tried = list(dict.fromkeys(GRIDS[opened.base] if grids is None else grids))
-        for grid in tried:
-            parse_grid(grid, opened.base)
-        askers, failed = askers_of(opened.logs, folder, selection), failed_queries(opened.logs, folder, selection)
-        asked = Asked(folder, opened.queries, askers, failed, opened.base, opened.payloads)
-        frame = what_if_of(asked, tried, worth)
+        return what_if_opened(opened, grids, selection, worth)
+
+
+def what_if_opened(
+    opened: OpenFolder, grids: Sequence[str] | None, selection: Selection | None, worth: Worth
+) -> pd.DataFrame:
+    """Return the frame of `what_if` for a folder and tag that is open with this selection.
+
+    Raises
+    ------
+    InvalidRequestError, CoolrError, Cancelled
+        As `what_if` raises them.
+    """
+    for grid in grids or ():
+        parse_grid(grid, opened.base)
+    asked = Asked(
+        opened.folder,
+        opened.queries,
+        askers_of(opened.logs, opened.folder, selection),
+        failed_queries(opened.logs, opened.folder, selection),
+        opened.base,
+        opened.payloads,
+    )
+    frame = what_if_of(asked, grids, worth)
     frame.attrs |= opened.origin | {"notes": opened.notes}
     return frame
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from frontierlab.caching import what_if
 from frontierlab.caching.answer_sets import find_answers
+from frontierlab.caching.causes import Worth
+from frontierlab.caching.grids import what_if_opened
 from frontierlab.caching.open_folder import open_folder
 from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr import Source
@@ -96,8 +97,8 @@ def _payloads(
         if not len(since):
             return Payloads(folder, 0, 0, "")
         answers = find_answers(since, until, opened.payloads(int(since.min()), int(until.max()))).by_iov
+        advice = what_if_opened(opened, None, selection, Worth()).attrs["advice"]
     asked = answers[answers >= 0]
-    advice = what_if(logs, settings, **folder._asdict(), **given).attrs["advice"]
     return Payloads(folder, len(asked), len(np.unique(asked)), advice)
 
 

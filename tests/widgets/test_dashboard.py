@@ -305,6 +305,20 @@ class TestKeptViews:
         assert read_view("last", settings) == {"panel": keys[-1]}
 
 
+def test_what_can_be_added_is_counted_when_it_is_looked_at(settings, monkeypatch):
+    ask_nothing(monkeypatch, count=True)
+    board = Dashboard(settings, dataset="day")
+    assert board.header.wait(LONG)
+    assert board.header.chips.choices == []
+    board.header.chips._received(None, {"ask": "choices"}, None)
+    assert board.header.wait(LONG)
+    assert {"db", "taskid", "squid"} <= {one["column"] for one in board.header.chips.choices}
+    board.header.refresh()  # from now on they are counted again by themselves
+    assert board.header.wait(LONG)
+    assert board.header.chips.choices
+    board.close()
+
+
 def test_an_overview_keeps_what_it_found_and_leads_to_the_folder_and_the_incident(settings):
     board = Dashboard(settings, dataset="day")
     overview, waste = board.panels["Overview"], board.panels["Caching"]

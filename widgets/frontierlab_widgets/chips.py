@@ -41,6 +41,8 @@ class Chips(anywidget.AnyWidget):
         Called with the id of a chip.
     add
         Called with the column and the value of a choice.
+    ask
+        Called when the choices are needed and there are none.
 
     Attributes
     ----------
@@ -59,9 +61,11 @@ class Chips(anywidget.AnyWidget):
     choices: traitlets.List[dict[str, Any]] = traitlets.List().tag(sync=True)
     note = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, take_off: Callable[[str], object], add: Callable[[str, str], object]) -> None:
+    def __init__(
+        self, take_off: Callable[[str], object], add: Callable[[str, str], object], ask: Callable[[], object]
+    ) -> None:
         super().__init__()
-        self._take_off, self._add = take_off, add
+        self._take_off, self._add, self._ask = take_off, add, ask
         self.on_msg(self._received)
 
     def _received(self, _: Any, content: dict[str, Any], buffers: Any) -> None:
@@ -69,6 +73,8 @@ class Chips(anywidget.AnyWidget):
             self._take_off(content["off"])
         elif "add" in content:
             self._add(*content["add"])
+        elif "ask" in content:
+            self._ask()
 
 
 def chips_of(selection: Selection, known: Mapping[str, Sequence[Any]] | None = None) -> list[dict[str, str]]:

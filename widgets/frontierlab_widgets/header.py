@@ -60,6 +60,7 @@ class Header(widgets.VBox):
         self._panel = panel
         self.counted: Counted | None = None
         self._of = ""  # the dataset of the choices
+        self._wants_choices = False  # from the first look at them on
         self._values: dict[str, list[Any]] = {}
         self._counts, self._choices = Latest(self._not_counted), Latest(self._not_counted)
         self._times = TimeFields(panel, "200px", zone="")
@@ -70,6 +71,7 @@ class Header(widgets.VBox):
         self.chips = Chips(
             lambda chip: panel.guarded(lambda: self._take_off(chip)),
             lambda column, value: panel.guarded(lambda: self._add(column, value)),
+            lambda: panel.guarded(self._count_choices),
         )
         self._undo = widgets.Button(description="Undo", tooltip="Take the last choice of queries back")
         whole = widgets.Button(description="All queries", tooltip="Take all filters off")
@@ -109,7 +111,16 @@ class Header(widgets.VBox):
         self._counts.begin(partial(count_view, *asked), lambda found: self._show_count(found, note))
         if self._of != panel.dataset:
             self._of, self.chips.choices, self._values = panel.dataset, [], {}
-            self._choices.begin(partial(count_choices, panel.dataset, panel.settings), self._offer)
+            self._choices.stop()
+            if self._wants_choices:
+                self._count_choices()
+
+    def _count_choices(self) -> None:
+        """Count what filters can be added for: it takes as long as several plots, so not before it is looked at."""
+        self._wants_choices = True
+        if self._of:
+            self.chips.note = "What can be added is being counted."
+            self._choices.begin(partial(count_choices, self._of, self._panel.settings), self._offer)
 
     def refresh(self) -> None:
         """Offer the datasets that exist now, and count again."""

@@ -14,7 +14,7 @@ import traitlets
 from frontierlab.diagnosis.figures import queries_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.bokeh_figures import BokehFigures
-from frontierlab_widgets.caching_work import KEYS, seconds
+from frontierlab_widgets.caching_work import KEYS
 from frontierlab_widgets.chosen_datasets import Source, code_of
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.figures_panel import FiguresPanel
@@ -236,16 +236,18 @@ class OverviewPanel(FiguresPanel):
 
     def _folder(self, record: dict[Any, Any], advice: str) -> widgets.Widget:
         where = " ".join(str(record[key]) for key in KEYS if key != "nodefullpath")
-        wasted = ""
+        lost = ""
         if pd.notna(record["wasted_dbtime"]):
-            wasted = (
-                f"<p><b>{seconds(record['wasted_dbtime'])} s</b> of database time and "
-                f"<b>{amount(record['wasted_bytes'], 'bytes')}</b> wasted: {escape(str(record['cause']))}</p>"
+            more = pd.notna(record["repeated_dbtime"]) and record["repeated_dbtime"] > record["wasted_dbtime"]
+            how = "repeated" if more else "wasted"  # it is ranked by the larger
+            lost = (
+                f"<p><b>{amount(record[f'{how}_dbtime'], 'dbtime_ms')}</b> of database time and "
+                f"<b>{amount(record[f'{how}_bytes'], 'bytes')}</b> {how}: {escape(str(record['cause']))}</p>"
             )
         told = advice.removeprefix(f"{record['nodefullpath']} ({record['tagname']}): ") or str(record["problem"] or "")
         text = widgets.HTML(
             f"<h5>{escape(str(record['nodefullpath']))}</h5>"
-            f'<p class="frontierlab-quiet">{escape(where)}</p>{wasted}<p>{escape(in_panel_words(told))}</p>'
+            f'<p class="frontierlab-quiet">{escape(where)}</p>{lost}<p>{escape(in_panel_words(told))}</p>'
         )
         button = widgets.Button(
             description="Why, who, and what helps", tooltip=f"Explain {record['nodefullpath']}", icon="search"

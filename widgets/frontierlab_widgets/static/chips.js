@@ -65,7 +65,7 @@ function render({ model, el }) {
       return row;
     });
     const rest = all.length > SHOWN ? `${all.length - SHOWN} more: type a part of the name. ` : "";
-    const told = rest + model.get("note") + (all.length ? "" : "Nothing here has this name.");
+    const told = rest + model.get("note") + (all.length || !model.get("choices").length ? "" : "Nothing here has this name.");
     list.replaceChildren(...rows, ...(told ? [element("li", { className: "frontierlab-quiet", textContent: told })] : []));
     field.setAttribute("aria-activedescendant", active >= 0 ? `${list.id}-${active}` : "");
     list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
@@ -84,7 +84,10 @@ function render({ model, el }) {
     open(false);
   }
 
-  field.addEventListener("focus", () => open(true));
+  field.addEventListener("focus", () => {
+    if (model.get("choices").length === 0) model.send({ ask: "choices" }); // they are counted when they are needed
+    open(true);
+  });
   field.addEventListener("blur", () => open(false));
   field.addEventListener("input", () => {
     active = field.value ? 0 : -1;
