@@ -16,6 +16,8 @@ from playwright.sync_api import Locator, sync_playwright
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from frontierlab.rawlogs import write_servlet_logs  # noqa: E402
+from frontierlab.sample import World  # noqa: E402
 from tests.services.chromium import ChromiumServer  # noqa: E402
 from tests.services.jupyter import JupyterServer  # noqa: E402
 from tests.support.lab import Lab  # noqa: E402
@@ -67,6 +69,12 @@ def drawn(lab: Lab) -> None:
     lab.page.wait_for_timeout(1_000)
 
 
+def raw_log(folder: Path) -> Path:
+    """Write the log of a servlet of the sample world, with some lines of others."""
+    write_servlet_logs(World(400, seed=5, malformed=0, faithful=True), folder, noise=0.05)
+    return next(folder.rglob("catalina.out"))
+
+
 def take(lab: Lab) -> None:
     """Go through all tabs, as a new user would."""
     lab.page.set_default_timeout(LONG)
@@ -90,6 +98,10 @@ def take(lab: Lab) -> None:
     tab(lab, "Over time")
     drawn(lab)
     keep(lab.panel, "explore-over-time")
+    tab(lab, "One plot")
+    lab.field("plot").select_option("long queries per node")
+    drawn(lab)
+    keep(lab.panel, "explore-heatmap")
     lab.command("apputils:change-theme", theme="JupyterLab Dark")
     lab.page.wait_for_timeout(4_000)
     drawn(lab)
@@ -110,6 +122,13 @@ def take(lab: Lab) -> None:
     lab.button("Look first").click()
     lab.panel.get_by_text("documents, from").wait_for()
     keep(lab.panel, "extract")
+    tab(lab, "Raw logs")
+    lab.panel.get_by_label("Upload a log").set_input_files(raw_log(lab.server.work / "logs"))
+    lab.panel.get_by_text("1 log of Frontier servlets").wait_for()
+    lab.button("Read").click()
+    lab.panel.get_by_text("lines = ").wait_for()
+    drawn(lab)
+    keep(lab.panel, "raw-logs")
     tab(lab, "Jobs")
     lab.panel.get_by_role("grid", name="Jobs").wait_for()
     lab.panel.get_by_role("row").filter(visible=True).nth(1).click()

@@ -24,6 +24,7 @@ __all__ = [
     "PAYLOAD_SERIES",
     "Scale",
     "Series",
+    "TITLE_SIZE",
     "add_to_legend",
     "check_frame",
     "drawn",
@@ -60,6 +61,9 @@ FLOOR = 0.5
 _SPAN = 1000  # a bar of a thousandth of the largest is invisible
 LINE = 15
 """The height of a line of text, in pixels."""
+
+TITLE_SIZE = "15px"
+"""The size of the titles of figures."""
 
 LEGEND_GAP = 10
 """The gap between rows of the legend, in pixels."""
@@ -172,7 +176,7 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     plot.add_layout(legend, "above")
     lines = plain("\n".join(wrapped(words)))
     plot.add_layout(Title(text=lines, text_font_style="normal", text_font_size="12px"), "above")
-    plot.add_layout(Title(text=title, text_font_size="15px"), "above")
+    plot.add_layout(Title(text=title, text_font_size=TITLE_SIZE), "above")
     plot.axis.major_label_text_font_size = "12px"
     plot.axis.axis_label_text_font_size = "12px"
     plot.axis.axis_label_text_font_style = "normal"

@@ -51,10 +51,11 @@ CUT = """panel => [...panel.querySelectorAll(".frontierlab-table")].filter((one)
     }).map((one) => one.textContent.slice(0, 200))"""
 
 # What can be used or is a figure, and has no name for a screen reader.
-NAMELESS = """panel => [...panel.querySelectorAll("input, select, textarea, button, [role=grid], [role=tablist]")]
+NAMELESS = """panel => [...panel.querySelectorAll(
+        "input, select, textarea, button, table, [role=grid], [role=tablist], [role=list], [role=figure]")]
     .filter((one) => one.checkVisibility())
-    .filter((one) => !(one.getAttribute("aria-label") || one.title || one.textContent.trim() && !one.matches("select")
-        || one.labels?.length && one.labels[0].textContent.trim() || one.placeholder))
+    .filter((one) => !(one.getAttribute("aria-label") || one.title || one.matches("button") && one.textContent.trim()
+        || one.labels?.length && one.labels[0].textContent.trim()))
     .map((one) => one.outerHTML.slice(0, 200))"""
 
 # Texts with a contrast below 4.5 to what is behind them; what is disabled need not have it.
@@ -88,6 +89,28 @@ PALE = """panel => {
     }
     return [...found];
 }"""
+
+# A panel with a table that its work updates.
+UPDATED = """
+import ipywidgets, pandas as pd
+from frontierlab_widgets import Panel
+from frontierlab_widgets.table import Table, TableColumn
+
+class Updated(Panel):
+    def build(self):
+        self.table, self.rows = Table([TableColumn("name", "Name")], "name", label="Names"), list("abcd")
+        go = ipywidgets.Button(description="Go")
+        self.click(go, self.go, always=False)
+        self.show()
+        return [self.table, go]
+    def show(self):
+        self.table.show(pd.DataFrame({"name": self.rows}))
+    def go(self):
+        self.rows = ["new", *self.rows]
+        self.begin(lambda work: work.stopping.wait(0.5), lambda _: self.show())
+
+Updated(fl.Settings(data_dir="data"))
+"""
 
 # returns once the theme is loaded
 THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
@@ -281,6 +304,22 @@ class TestJupyterLab(InSharedNotebook):
         assert pixels(lab.panel).mean() < 80
         lab.page.evaluate(THEME, "JupyterLab Light")
         assert fl.datasets.open_dataset("sample", sample).state == "complete"
+
+    def test_an_update_leaves_the_focus_where_it_was(self, lab: Lab) -> None:
+        lab.show(START, UPDATED)
+        names = lab.panel.get_by_role("grid", name="Names")
+        names.get_by_role("row", name="a").focus()
+        lab.page.keyboard.press("ArrowDown")
+        lab.page.keyboard.press("ArrowDown")
+        expect(names.get_by_role("row", name="c")).to_be_focused()
+        lab.button("Go").evaluate("button => button.click()")  # a real click would take the focus
+        expect(names.get_by_role("row")).to_have_count(6)
+        expect(names.get_by_role("row", name="c")).to_be_focused()
+        lab.button("Go").focus()
+        lab.page.keyboard.press("Enter")
+        expect(lab.button("Go")).to_be_disabled()
+        expect(names.get_by_role("row")).to_have_count(7)
+        expect(lab.button("Go")).to_be_focused()
 
     def test_files_are_uploaded_and_downloaded(self, lab: Lab, sample: fl.Settings, tmp_path) -> None:
         lab.show(START, "panel = DatasetsPanel(settings); panel")
@@ -780,9 +819,9 @@ class TestDashboard(SharedNotebook):
         expect(lab.panel.get_by_text("against the time before")).to_be_visible(timeout=LONG)
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
             lab.page.evaluate(THEME, theme)
-            for tab in ("Overview", "Waste", "Explore", "Data"):
+            for tab in ("Overview", "Waste", "Explore", "History", "Data", "Extract", "Raw logs", "Jobs"):
                 lab.panel.get_by_role("tab", name=tab, exact=True).click()
-                shown = {"Waste": "Folders and tags", "Data": "Datasets"}.get(tab)
+                shown = {"Waste": "Folders and tags", "Data": None, "Jobs": "Jobs", "History": "Incidents"}.get(tab)
                 if shown:
                     expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
                 assert lab.panel.evaluate(BROKEN) == []
@@ -791,6 +830,8 @@ class TestDashboard(SharedNotebook):
                 assert lab.panel.evaluate(PALE) == []
                 assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
                 assert lab.panel.evaluate("panel => panel.getBoundingClientRect().right <= innerWidth")
+                if tab == "Explore":
+                    expect(lab.panel.get_by_role("figure", name="Queries over time")).to_be_visible(timeout=LONG)
         wide = lab.panel.get_by_text("more columns: scroll right").filter(visible=True)
         lab.page.set_viewport_size({"width": 500, "height": 1_000})
         expect(wide.first).to_be_visible()

@@ -22,6 +22,7 @@ from bokeh.models.annotations import ColorBar, Label, Legend, Title
 from jupyter_bokeh import BokehModel
 
 from frontierlab.plots.drawing import HEAT_IN_THE_DARK, Drawing, make, share_time, update
+from frontierlab.plots.style import TITLE_SIZE
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 
 __all__ = ["BokehFigures", "darken"]
@@ -127,6 +128,7 @@ class _Drawn(anywidget.AnyWidget):
     _esm = Path(__file__).parent / "static" / "bokeh.js"
 
     view = traitlets.Instance(BokehModel, allow_none=True).tag(sync=True, **widgets.widget_serialization)
+    label = traitlets.Unicode().tag(sync=True)
 
     def __init__(self) -> None:
         super().__init__(layout=widgets.Layout(width="100%"))
@@ -189,6 +191,7 @@ class BokehFigures(widgets.VBox):
         if dark:
             darken(page)
         Document().add_root(page)
+        self._drawn.label = _label(figures)
         if self.view is None:
             self.view = self._drawn.view = _View(page, layout=widgets.Layout(width="100%"))
         else:
@@ -248,6 +251,7 @@ class BokehFigures(widgets.VBox):
                     update(one.figure, one.drawing, drawings[name])
             if figures != self.view.page.children:
                 self.view.page.children = figures
+        self._drawn.label = _label(figures)
 
     def refresh(self) -> None:
         """Let pages that show the figures for the first time, and saved notebooks, have what is shown now."""
@@ -264,6 +268,12 @@ class BokehFigures(widgets.VBox):
             self.view.close()
         self._drawn.close()
         super().close()
+
+
+def _label(figures: Sequence[Any]) -> str:
+    """Name figures for screen readers: their titles."""
+    titles = [title.text for one in figures for title in one.select(Title) if title.text_font_size == TITLE_SIZE]
+    return "; ".join(str(getattr(text, "text", text)) for text in titles if text)
 
 
 def _share_time(shown: Sequence[_Shown]) -> None:

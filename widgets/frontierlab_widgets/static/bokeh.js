@@ -128,6 +128,10 @@ function render({ model, el }) {
   const turn = inTurn(el, () => view?._document?.is_idle ?? true);
   let last = 0; // the number of the last draw; a draw that another has overtaken is dropped
 
+  const name = () => {
+    el.setAttribute("role", "figure");
+    el.setAttribute("aria-label", model.get("label") || "Figures");
+  };
   const say = (text) => {
     const told = document.createElement("p");
     told.setAttribute("role", "status");
@@ -177,6 +181,8 @@ function render({ model, el }) {
   };
   model.on("msg:custom", take);
   model.on("change:view", draw);
+  model.on("change:label", name);
+  name();
   draw();
   return () => {
     last += 1;
@@ -184,6 +190,7 @@ function render({ model, el }) {
     if (asked.by === model) asked.at = -Infinity; // nobody takes its answer now
     model.off("msg:custom", take);
     model.off("change:view", draw);
+    model.off("change:label", name);
     view?.remove();
   };
 }

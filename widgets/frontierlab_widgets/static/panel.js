@@ -85,6 +85,23 @@ function render({ model, el }) {
   observer.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   theme();
 
+  // A button is disabled while its panel works, and loses the focus by that: it gets it back, unless the user went on.
+  let left = null;
+  const onFocus = ({ target }) => {
+    left = target.matches("button") && target.closest(".frontierlab-panel")?.contains(el) ? target : null;
+  };
+  const buttons = new MutationObserver(() => {
+    if (left?.isConnected && !left.disabled && [document.body, null].includes(document.activeElement)) left.focus();
+  });
+  const around = new ResizeObserver(() => {
+    const panel = el.closest(".frontierlab-panel"); // not there while this is drawn
+    if (!panel) return;
+    panel.addEventListener("focusin", onFocus);
+    buttons.observe(panel, { attributes: true, attributeFilter: ["disabled"], subtree: true });
+    around.disconnect();
+  });
+  around.observe(el);
+
   let shown = false;
   const look = () => {
     const was = shown;
@@ -107,6 +124,8 @@ function render({ model, el }) {
   return () => {
     observer.disconnect();
     sizes.disconnect();
+    around.disconnect();
+    buttons.disconnect();
     document.removeEventListener("visibilitychange", onLook);
     model.off("msg:custom", onAsked);
     session?.statusChanged.disconnect(onStatus);

@@ -65,6 +65,7 @@ function render({ model, el }) {
 
   function drawHead() {
     const [sorted, direction] = model.get("order");
+    const focused = [...head.querySelectorAll("button")].indexOf(document.activeElement);
     head.replaceChildren(
       ...shownColumns().map(({ name, title, help, number }) => {
         const mark = name === sorted ? (direction === "ascending" ? " ▲" : " ▼") : "";
@@ -79,6 +80,7 @@ function render({ model, el }) {
         return cell;
       }),
     );
+    head.querySelectorAll("button")[focused]?.focus();
   }
 
   function chosenRows() {
@@ -101,14 +103,15 @@ function render({ model, el }) {
     const columns = shownColumns();
     const rows = chosenRows();
     const largest = columns.map(({ bar, place }) => (bar ? Math.max(0, ...model.get("rows").map(({ keys }) => keys[place] ?? 0)) : 0));
-    const hadFocus = body.contains(document.activeElement);
+    const focused = body.contains(document.activeElement) ? document.activeElement.closest("tr").dataset.id : undefined;
     const all = model.get("rows").length;
     count.textContent =
       (rows.length === all ? `${all}` : `${rows.length} of ${all}`) +
       (all === 1 ? " row" : " rows") +
       (rows.length > SHOWN ? `; the first ${SHOWN} are shown: search for others` : "");
     const selected = model.get("selected");
-    const reachable = rows.some(({ id }) => id === selected) ? selected : rows[0]?.id;
+    const there = (wanted) => rows.some(({ id }) => id === wanted);
+    const reachable = [focused, selected].find(there) ?? rows[0]?.id; // an update moves nobody
     body.replaceChildren(
       ...rows.slice(0, SHOWN).map(({ id, cells, below, keys, mark }) => {
         const row = element("tr", { className: mark, tabIndex: id === reachable ? 0 : -1 });
@@ -130,7 +133,7 @@ function render({ model, el }) {
         return row;
       }),
     );
-    if (hadFocus) body.querySelector("tr[tabindex='0']")?.focus();
+    if (focused !== undefined) body.querySelector("tr[tabindex='0']")?.focus();
     if (!rows.length) {
       const cell = element("td", { colSpan: columns.length || 1, className: "frontierlab-quiet" });
       cell.textContent = all ? "Nothing here matches the search." : model.get("empty");
