@@ -15,7 +15,7 @@ function render({ model, el }) {
 
   function draw() {
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.id : undefined;
-    list.setAttribute("aria-label", model.get("label"));
+    list.setAttribute("aria-label", model.get("label") || "Bars");
     list.replaceChildren(
       ...model.get("bars").map(({ id, name, above, text, share }, place) => {
         const track = element("span", { className: "frontierlab-bar-track" }, element("span", { className: "frontierlab-bar" }));
