@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -11,7 +12,7 @@ import pandas as pd
 from frontierlab.errors import InvalidRequestError
 from frontierlab.plots.drawing import Axis, Colours, Drawing, Mark
 from frontierlab.plots.stepped import Line, bins_of, texts_of
-from frontierlab.plots.style import Scale, is_log, short
+from frontierlab.plots.style import LINE, Scale, is_log, short
 
 __all__ = ["MANY", "MOST", "Form", "heatmap", "is_heatmap"]
 
@@ -24,8 +25,9 @@ MANY = 8
 MOST = 60
 """Rows of a heat map, at most."""
 
-_ROW, _TALL_ROW = 20, 32  # pixels; a long name has two lines
-_AROUND = 130  # pixels of titles, time axis and colour bar
+_ROW, _TALL_ROW = 20, 34  # pixels; a long name has two lines
+_AROUND = 175  # pixels of titles, time axis and colour bar
+_TITLE = 32  # characters of a line: long names leave a narrow page little room for the title
 
 
 def is_heatmap(form: Form, groups: int) -> bool:
@@ -68,8 +70,9 @@ def heatmap(
     marks = [_row(frame, place, line, left, right, unit, zeros=shares) for place, line in enumerate(rows)]
     tall = any("\n" in short(line.name) for line in rows)
     label = f"{axis.format(bin=f'{seconds:g} s')}{' (logarithmic)' if log else ''}; blank: none"
+    lines = textwrap.wrap(title, _TITLE)
     return Drawing(
-        title,
+        "\n".join(lines),
         words,
         Axis("time (UTC)", left[0], right[-1], kind="datetime", grid=False),
         Axis(
@@ -80,7 +83,7 @@ def heatmap(
             names={place: line.name for place, line in enumerate(rows)},
             grid=False,
         ),
-        _AROUND + (_TALL_ROW if tall else _ROW) * len(rows),
+        _AROUND + LINE * (len(lines) - 1) + (_TALL_ROW if tall else _ROW) * len(rows),
         marks=marks,
         hover=range(len(marks)),
         tips=[("", "$name"), ("from", "@left{%F %T}"), ("to", "@right{%F %T} UTC"), ("", "@text")],

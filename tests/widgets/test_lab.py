@@ -308,13 +308,13 @@ class TestJupyterLab(InSharedNotebook):
     def test_an_update_leaves_the_focus_where_it_was(self, lab: Lab) -> None:
         lab.show(START, UPDATED)
         names = lab.panel.get_by_role("grid", name="Names")
-        names.get_by_role("row", name="a").focus()
+        names.get_by_role("row", name="a", exact=True).focus()
         lab.page.keyboard.press("ArrowDown")
         lab.page.keyboard.press("ArrowDown")
-        expect(names.get_by_role("row", name="c")).to_be_focused()
+        expect(names.get_by_role("row", name="c", exact=True)).to_be_focused()
         lab.button("Go").evaluate("button => button.click()")  # a real click would take the focus
         expect(names.get_by_role("row")).to_have_count(6)
-        expect(names.get_by_role("row", name="c")).to_be_focused()
+        expect(names.get_by_role("row", name="c", exact=True)).to_be_focused()
         lab.button("Go").focus()
         lab.page.keyboard.press("Enter")
         expect(lab.button("Go")).to_be_disabled()

@@ -171,7 +171,7 @@ def test_lines_set_aside_are_told_with_their_places_and_without_names(settings, 
     assert panel.error == ""
     assert "30 set aside." in panel.message
     count = len(log.read_bytes().splitlines())
-    for text in (f"30 of {count + 30:,} lines", "<li>30: not a line of a servlet</li>", f">{count + 1}</td>"):
+    for text in (f"30 of {count + 30:,} lines", "Lines set aside: 30 not a line of a servlet", f">{count + 1}</td>"):
         assert text in panel._told.value
     assert "malformed()" not in panel._told.value
     assert "Some One" not in panel._told.value

@@ -273,7 +273,7 @@ class BokehFigures(widgets.VBox):
 def _label(figures: Sequence[Any]) -> str:
     """Name figures for screen readers: their titles."""
     titles = [title.text for one in figures for title in one.select(Title) if title.text_font_size == TITLE_SIZE]
-    return "; ".join(str(getattr(text, "text", text)) for text in titles if text)
+    return "; ".join(str(getattr(text, "text", text)).replace("\n", " ") for text in titles if text)
 
 
 def _share_time(shown: Sequence[_Shown]) -> None:

@@ -38,7 +38,7 @@ from frontierlab_widgets.work import Work
 __all__ = ["RawLogsPanel"]
 
 _WIDE = widgets.Layout(width="340px", max_width="98%")
-_AS_LONG = widgets.Layout(width="max-content", max_width="98%")
+_AS_LONG = widgets.Layout(width="390px", max_width="98%")
 _STYLE = {"description_width": "90px"}
 _FILES = ("paths", "kind")
 _OPTIONS = ("hosts", "timezone", "squids", "sites")

@@ -53,7 +53,7 @@ def set_aside_table(result: Dataset | SquidLogs) -> str:
     reasons = lines_of(result)["set_aside"]
     if not reasons:
         return ""
-    told = "".join(f"<li>{count:,}: {escape(reason)}</li>" for reason, count in reasons.items())
+    told = ", ".join(f"{count:,} {escape(reason)}" for reason, count in reasons.items())
     head = "".join(f"<th>{name}</th>" for name in ("File", "Line", "Reason", "Text"))
     rows = "".join(
         f"<tr><td>{escape(str(one['file']))}</td><td class='number'>{one['line']}</td>"
@@ -61,9 +61,9 @@ def set_aside_table(result: Dataset | SquidLogs) -> str:
         for one in _first_lines(result)
     )
     return (
-        f"<h4>Lines set aside</h4><ul>{told}</ul><div class='frontierlab-lines'>"
+        f"<details><summary>Lines set aside: {told}</summary><div class='frontierlab-lines'>"
         f"<table aria-label='The first lines set aside'><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        "</div>"
+        "</div></details>"
     )
 
 
