@@ -712,7 +712,6 @@ class TestDashboard(SharedNotebook):
         lab.panel.get_by_role("tab", name="Jobs").press("Home")
         expect(lab.panel.get_by_role("tab", name="Extract")).to_be_focused()
         expect(lab.button("Look first")).to_be_visible()
-        assert (lab.server.work / lab.name).stat().st_size < 1_500_000
 
     def test_after_a_restart_one_click_shows_the_last_view_again(self, lab: Lab, sample: fl.Settings) -> None:
         lab.show(

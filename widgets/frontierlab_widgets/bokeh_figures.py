@@ -272,8 +272,9 @@ class BokehFigures(widgets.VBox):
 
 def _label(figures: Sequence[Any]) -> str:
     """Name figures for screen readers: their titles."""
-    titles = [title.text for one in figures for title in one.select(Title) if title.text_font_size == TITLE_SIZE]
-    return "; ".join(str(getattr(text, "text", text)).replace("\n", " ") for text in titles if text)
+    models = [model for one in figures for model in one.references() if isinstance(model, Title)]
+    titles = [getattr(one.text, "text", one.text) for one in models if one.text_font_size == TITLE_SIZE]
+    return "; ".join(sorted(str(title).replace("\n", " ") for title in titles if title))
 
 
 def _share_time(shown: Sequence[_Shown]) -> None:
