@@ -272,9 +272,16 @@ class BokehFigures(widgets.VBox):
 
 def _label(figures: Sequence[Any]) -> str:
     """Name figures for screen readers: their titles."""
-    models = [model for one in figures for model in one.references() if isinstance(model, Title)]
-    titles = [getattr(one.text, "text", one.text) for one in models if one.text_font_size == TITLE_SIZE]
-    return "; ".join(sorted(str(title).replace("\n", " ") for title in titles if title))
+    titles = [getattr(title.text, "text", title.text) for one in figures for title in _titles(one)]
+    return "; ".join(str(title).replace("\n", " ") for title in titles if title)
+
+
+def _titles(one: Any) -> Iterator[Title]:
+    for title in getattr(one, "above", ()):
+        if isinstance(title, Title) and title.text_font_size == TITLE_SIZE:
+            yield title
+    for child in getattr(one, "children", ()):
+        yield from _titles(child)
 
 
 def _share_time(shown: Sequence[_Shown]) -> None:
