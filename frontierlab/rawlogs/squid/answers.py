@@ -15,7 +15,7 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock
 from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
-from frontierlab.rawlogs.squid.fields import FIELDS, NOTHING, mask_of
+from frontierlab.rawlogs.squid.fields import FIELDS, NOTHING, compacted, mask_of
 from frontierlab.rawlogs.squid.identities import (
     client_column,
     identity_columns,
@@ -87,9 +87,10 @@ def read_answers(tables: Sequence[pa.Table], asked: Asked, pseudonyms: Pseudonym
 
 
 def _answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
+    fields = compacted(fields)
     mine, urls, others = _frontiers(fields)
     rows = fields.drop_columns(["url"])
-    rows = rows.filter(pa.array(mine)) if not mine.all() else rows
+    rows = compacted(rows.filter(pa.array(mine))) if not mine.all() else rows
     column = {name: _whole(rows[name]) for name in rows.column_names}
     requests = asked.columns(urls)
     who = identity_columns(column["identity"], pseudonyms)
@@ -182,7 +183,7 @@ def _results(tags: pa.DictionaryArray) -> tuple[dict[str, pa.Array], Counter[str
     }
     for name in ("collapsed", "squid_hit", "sent_on"):
         columns[name] = pa.array([getattr(one, name) for one in found], pa.bool_()).take(tags.indices)
-    return columns, +results, +unknown  # without tags of lines that are no requests for Frontier
+    return columns, results, unknown
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

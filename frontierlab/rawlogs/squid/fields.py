@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["FIELDS", "FORMATS", "NATIVE_ZONE", "NOTHING", "mask_of"]
+__all__ = ["FIELDS", "FORMATS", "NATIVE_ZONE", "NOTHING", "compacted", "mask_of"]
 
 FORMATS = ("two", "three", "three with cvmfs", "native")
 """The formats, named after their quoted fields.
@@ -43,6 +43,22 @@ FIELDS = pa.schema(
     ]
 )
 """The columns of lines as they were read. A row is a line; each different text of a column is there once."""
+
+
+def compacted(lines: pa.Table) -> pa.Table:
+    """Return lines whose columns of texts have no text that no line has: those of lines that were left out are gone."""
+    for place, name in enumerate(lines.column_names):
+        column = lines[name].combine_chunks() if pa.types.is_dictionary(lines[name].type) else None
+        if column is None or not isinstance(column, pa.DictionaryArray):
+            continue
+        places = np.asarray(column.indices)
+        used = np.zeros(len(column.dictionary), dtype=bool)
+        used[places] = True
+        if not used.all():
+            moved = pa.array((np.cumsum(used) - 1)[places].astype(np.int32))
+            found = pa.DictionaryArray.from_arrays(moved, column.dictionary.filter(pa.array(used)))
+            lines = lines.set_column(place, FIELDS.field(name), found)
+    return lines
 
 
 def mask_of(found: pa.Array) -> NDArray[np.bool_]:

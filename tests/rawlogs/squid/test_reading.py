@@ -137,6 +137,22 @@ def test_formats_can_change_within_a_file(tmp_path: Path, settings: Settings) ->
     assert repr(logs).startswith("2 of 6 lines")
 
 
+def test_lines_that_were_left_out_leave_nothing_in_what_is_counted(tmp_path: Path, settings: Settings) -> None:
+    other = "http://f:8000/atlr/Frontier?type=frontier_request:1&p1=other"
+    wrong = [
+        THREE.replace("TCP_MISS:HIER_DIRECT", "TCP_MISS"),
+        THREE.replace(" 2048 TCP_MISS", " x TCP_ODD").replace(URL, other),
+        THREE.replace("[01/Oct", "[01\xe9Oct"),
+    ]
+    cvmfs = THREE.replace(URL, "http://s/cvmfs/x").replace(ID, "-").replace("TCP_MISS", "TCP_HIT")
+    write(tmp_path / "logs", "access.log", *wrong, THREE, cvmfs)
+    found = read_squid_logs(tmp_path / "logs", settings, name="odd").manifest
+    assert found.results == {"TCP_MISS": 1}
+    assert sum(found.unreadable.values()) == len(found.unreadable) == 1
+    assert found.others == {"cvmfs": 1}
+    assert sum(found.lines["set_aside"].values()) == 3
+
+
 def test_bytes_that_are_no_text_spoil_one_line_alone(tmp_path: Path, settings: Settings) -> None:
     path = write(tmp_path / "logs", "access.log", THREE, THREE)
     path.write_bytes(
