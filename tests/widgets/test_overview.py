@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pandas as pd
 import pytest
 from frontierlab_widgets import overview_work
 from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.overview_panel import OverviewPanel
-from frontierlab_widgets.overview_work import STEPS
+from frontierlab_widgets.overview_work import STEPS, changes_of, over_time, totals
 
 import frontierlab as fl
 from frontierlab.errors import StatementError
 from frontierlab.sample import World
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 LONG = 60
 
@@ -115,3 +120,17 @@ def test_a_statement_that_fails_beside_others_is_asked_again_alone(
     assert str(panel.found["changes"].error) == "a column overflows"
     assert "a column overflows" in panel._heads["changes"].value
     panel.close()
+
+
+@pytest.mark.spark
+def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings, running: SparkSession) -> None:
+    dataset, selection = fl.datasets.open_dataset("day", settings), fl.Selection(db="CONDBR2")
+    logs = {"duckdb": fl.open_logs(dataset, settings=settings), "spark": fl.open_logs(dataset, session=running)}
+    assert {engine: one.engine for engine, one in logs.items()} == {engine: engine for engine in logs}
+    numbers = {engine: totals(each, selection) for engine, each in logs.items()}
+    assert numbers["spark"] == numbers["duckdb"]
+    over = {engine: over_time(each, selection, dataset) for engine, each in logs.items()}
+    pd.testing.assert_frame_equal(over["spark"], over["duckdb"])
+    changed = {engine: changes_of(dataset, each, settings, selection, "") for engine, each in logs.items()}
+    assert changed["spark"][0] == changed["duckdb"][0]
+    pd.testing.assert_frame_equal(changed["spark"][1], changed["duckdb"][1])
