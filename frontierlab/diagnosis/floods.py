@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,7 +24,10 @@ HOLDS = 0.85
 """The share of a folder's excess from which one of its tags is named."""
 
 _NAMES = ("db", "schema", "nodefullpath", "tagname")
-_SMALL = 0.05  # of the answers: a folder with more has small payloads
+_SMALL = 0.05  # of the answers: so many are small by chance
+_MOST_SMALL = 0.25  # of the answers: a folder with more has small payloads
+_NEARLY_ALL = 0.7  # of the answers of such a folder are small while it is asked for what is empty
+_TIMES = 1.5  # the usual share, of a folder of which some payloads are small
 _LOW_HOURS = 0.15  # the quantile of the hours
 _WRONG = 0.7  # of the least share: wrong IOVs have hardly a normal number
 _ALSO = 0.5  # of the excess in different queries is one in queries; otherwise they are only new on this day
@@ -60,12 +64,31 @@ def floods(fresh: pd.DataFrame, folders: pd.DataFrame, clock: Clock, taken: Sequ
 def wrong_iovs(folders: pd.DataFrame, clock: Clock) -> list[Finding]:
     """Return the folders and tags that were asked for IOVs off Athena's grid, for nonsense, or for empty answers."""
     tags = Series(folders, _NAMES, clock)
-    always = _always_small(tags, clock)
-    frame = folders.assign(small=folders["small"].where(always[tags.place] < _SMALL, 0))
+    share = _always_small(tags, clock)[tags.place]
+    some = np.where((share >= _SMALL) & (share < _MOST_SMALL), _TIMES * share * folders["bodies"].to_numpy(float), 0.0)
+    small = np.where(share < _MOST_SMALL, folders["small"].to_numpy(float), 0.0)
+    frame = folders.assign(small=(small - some).clip(0))
     found: list[Finding] = []
-    for how, measure in (("unaligned", "unaligned"), ("nonsense", "nonsense"), ("empty", "small")):
+    for how, measure in (("unaligned", "unaligned"), ("nonsense", "nonsense")):
         found += _search("wrong_iov", how, frame, measure, f"{how} queries", clock, found)
-    return found
+    empty = _search("wrong_iov", "empty", frame, "small", "empty queries", clock, found)
+    frame = frame.assign(usual=np.minimum(small, some))
+    return [*found, *(whole for one in empty if (whole := _with_usual(one, frame, clock)) is not None)]
+
+
+def _with_usual(one: Finding, frame: pd.DataFrame, clock: Clock) -> Finding | None:
+    """Return a finding with the answers that are usually small: they were seen too, and are normal.
+
+    None if they are many, and large answers came as well: the folder was asked otherwise.
+    """
+    place = clock.places(frame)
+    inside = (place >= one.start) & (place < one.stop)
+    for name in _NAMES[:3]:
+        inside &= (frame[name] == one.scope[name]).fillna(False).to_numpy(dtype=bool)
+    usual, bodies = (float(frame[name].to_numpy(float)[inside].sum()) for name in ("usual", "bodies"))
+    if usual and one.seen + usual < _NEARLY_ALL * bodies:
+        return None
+    return replace(one, seen=round(one.seen + usual, 3), normal=one.normal + usual)
 
 
 def _always_small(tags: Series, clock: Clock) -> Floats:
