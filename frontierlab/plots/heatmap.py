@@ -14,7 +14,7 @@ from frontierlab.plots.drawing import Axis, Colours, Drawing, Mark
 from frontierlab.plots.stepped import Line, bins_of, texts_of
 from frontierlab.plots.style import LINE, Scale, is_log, short
 
-__all__ = ["MANY", "MOST", "Form", "heatmap", "is_heatmap"]
+__all__ = ["Form", "MANY", "MOST", "heatmap", "is_heatmap"]
 
 Form = Literal["lines", "heatmap", "auto"]
 """How groups over time are drawn: a line each, a row of coloured cells each, or whichever is legible."""

@@ -16,6 +16,7 @@ from frontierlab.rawlogs.squid.fast_lines import read_lines
 __all__ = ["LogKind", "kind_of_log"]
 
 LogKind: TypeAlias = Literal["servlet", "squid"]
+"""What wrote a log: a Frontier servlet, or a Squid."""
 
 _LOOKED_AT = 2_000  # lines; what Tomcat says at its start stands before a servlet's first line
 _OF_A_SQUID = 200  # lines; the first one of an access log is one of a Squid, unless it was cut by the rotation
