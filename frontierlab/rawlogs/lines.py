@@ -137,7 +137,9 @@ def line_feeds(data: bytes | memoryview) -> int:
     """Return the number of line feeds; a tenth of the time of ``data.count``."""
     import numpy as np
 
-    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+    view = np.frombuffer(data, np.uint8)
+    # in pieces that stay in the processor's cache
+    return sum(int(np.count_nonzero(view[low : low + _PIECE] == ord("\n"))) for low in range(0, len(view), _PIECE))
 
 
 def _plain(data: bytes) -> bytes:

@@ -26,6 +26,8 @@ from frontierlab.errors import DatasetError
 __all__ = ["Processes", "processors", "serve"]
 
 _END = 5.0  # seconds in which a process ends that has no work any more
+_LARGE = 2**20  # bytes of a buffer that is sent by itself
+_ALIGNED = 64  # where columns begin
 _PIPE = 2**20  # bytes that a pipe holds, where the system allows it
 _SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux
 _COMMAND = "from frontierlab.rawlogs.processes import serve; serve()"
@@ -210,12 +212,20 @@ def _portable(error: Exception) -> Exception:
 
 
 def _send(file: Any, message: object) -> None:
+    """Write a message: a header, all small buffers in one piece, then the large ones.
+
+    Each read and write may wait for the interpreter's lock on the other side, so they are few.
+    """
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(message, 5, buffer_callback=buffers.append)
     parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
-    _write(file, memoryview(struct.pack(f"<{len(parts) + 1}Q", len(parts), *(part.nbytes for part in parts))))
+    small = [piece for part in parts if part.nbytes < _LARGE for piece in (part, bytes(-part.nbytes % _ALIGNED))]
+    sizes = struct.pack(f"<{len(parts)}Q", *(part.nbytes for part in parts))
+    header = struct.pack("<QQ", len(sizes), sum(piece.nbytes for piece in map(memoryview, small)))
+    _write(file, memoryview(b"".join((header, sizes, *small))))
     for part in parts:
-        _write(file, part)
+        if part.nbytes >= _LARGE:
+            _write(file, part)
 
 
 def _write(file: BinaryIO, data: memoryview) -> None:
@@ -224,9 +234,17 @@ def _write(file: BinaryIO, data: memoryview) -> None:
 
 
 def _receive(file: Any) -> Any:
-    (count,) = struct.unpack("<Q", _read(file, 8))
-    head, *buffers = [_read(file, size) for size in struct.unpack(f"<{count}Q", _read(file, 8 * count))]
-    return pickle.loads(head, buffers=buffers)
+    described, together = struct.unpack("<QQ", _read(file, 16))
+    block = memoryview(_read(file, described + together))
+    parts: list[memoryview | bytearray] = []
+    place = described
+    for (size,) in struct.iter_unpack("<Q", block[:described]):
+        if size >= _LARGE:
+            parts.append(_read(file, size))
+        else:
+            parts.append(block[place : place + size])
+            place += size + -size % _ALIGNED
+    return pickle.loads(parts[0], buffers=parts[1:])
 
 
 def _read(file: Any, size: int) -> bytearray:

@@ -102,10 +102,17 @@ class Rows:
     def add_malformed(self, kept: list[Any]) -> None:
         self.counts["malformed"] += len(kept)
 
-    def count(self, *, read: int, left_out: Counter[str], malformed: Counter[str], conflicts: Counter[str]) -> None:
+    def count(
+        self,
+        *,
+        read: int = 0,
+        left_out: Counter[str],
+        malformed: Counter[str] | None = None,
+        conflicts: Counter[str] | None = None,
+    ) -> None:
         self.counts["read"] += read
         self.counts["left out"] += left_out.total()
-        self.counts["malformed"] += malformed.total()
+        self.counts["malformed"] += (malformed or Counter()).total()
 
 
 def servlet_log(data: bytes) -> None:

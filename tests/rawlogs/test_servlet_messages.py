@@ -48,10 +48,17 @@ class Kept:
     def add_malformed(self, documents: list[tuple[str, bytes]]) -> None:
         self.counted["malformed"] += len(documents)
 
-    def count(self, *, read: int, left_out: Counter[str], malformed: Counter[str], conflicts: Counter[str]) -> None:
+    def count(
+        self,
+        *,
+        read: int = 0,
+        left_out: Counter[str],
+        malformed: Counter[str] | None = None,
+        conflicts: Counter[str] | None = None,
+    ) -> None:
         self.counted["read"] += read
         self.counted["left out"] += left_out.total()
-        self.counted["malformed"] += malformed.total()
+        self.counted["malformed"] += (malformed or Counter()).total()
 
 
 def read(text: bytes, sizes: list[int]) -> tuple[list[dict[str, Any]], LogReader]:

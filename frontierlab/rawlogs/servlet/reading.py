@@ -153,7 +153,7 @@ class PrintedLog:
     def read(self, block: Block, *, last: bool) -> Made:
         """Return the rows of requests that are over."""
         piece = self.scanner.cut(block, last=last)
-        return Made.none() if piece is None else self.put(self._pieces.scan(piece))
+        return Made.none() if piece is None else self.put(self._pieces.scan_for_requests(piece))
 
     def put(self, seen: Scanned) -> Made:
         """Take what the next piece of the log holds; return the rows of requests that are over."""
@@ -229,22 +229,24 @@ class LogReader:
         if self._rows:
             rows = pa.concat_tables(self._rows).unify_dictionaries().combine_chunks()
             self._rows = []
-            self.writer.write(rows)
+            done = make_dataset_rows(rows, self._db_instances, self._catalogue, LOG_SCHEMA)
+            self.writer.count(left_out=done.left_out, conflicts=done.conflicts)
+            if done.rows.num_rows:
+                self.facts.note(done.rows)
+                if self._catalogue is not None:
+                    self.facts.unknown = _bounded(self.facts.unknown + sum(unnamed(done.rows), Counter()))
+                self.writer.write(done.rows)
         self.facts.lines = self.source.counts
         self.facts.restarts, self.facts.stray = self.source.restarts, self.source.stray
 
     def _store(self, made: Made) -> None:
-        done = make_dataset_rows(made.rows, self._db_instances, self._catalogue, LOG_SCHEMA)
         kept, more = self._aside.take()
         self.writer.add_malformed(kept)
         read = made.rows.num_rows + made.left_out.total() + len(kept) + more.total()
-        self.writer.count(read=read, left_out=made.left_out + done.left_out, malformed=more, conflicts=done.conflicts)
+        self.writer.count(read=read, left_out=made.left_out, malformed=more)
         self.facts.requests += made.requests
-        if done.rows.num_rows:
-            self.facts.note(done.rows)
-            if self._catalogue is not None:
-                self.facts.unknown = _bounded(self.facts.unknown + sum(unnamed(done.rows), Counter()))
-            self._rows.append(done.rows)
+        if made.rows.num_rows:
+            self._rows.append(made.rows)
         if sum(rows.num_rows for rows in self._rows) >= _GROUP:
             self.flush()
 

@@ -22,6 +22,7 @@ from frontierlab.rawlogs.lines import OF_A_REASON, Block, LineCounts, SetAside, 
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.details import DetailReader
 from frontierlab.rawlogs.servlet.heads import HEAD, is_logback, numbers_in, read_heads
+from frontierlab.rawlogs.servlet.idle import without_idle
 from frontierlab.rawlogs.servlet.kinds import KindReader
 from frontierlab.rawlogs.servlet.layouts import HeadReader, Names
 from frontierlab.rawlogs.servlet.messages import WITH_TEXT, WITH_TRACE, Kind, Messages
@@ -147,6 +148,11 @@ class BlockScanner:
         )
         return seen
 
+    def scan_for_requests(self, piece: Piece) -> Scanned:
+        """Return what a piece holds, without messages that change nothing of any request."""
+        seen = self.scan(piece)
+        return replace(seen, messages=without_idle(seen.messages))
+
     def _account(
         self,
         view: Bytes,
@@ -222,8 +228,9 @@ def scanning(pseudonyms: Pseudonyms) -> Callable[[Piece], Scanned]:
     def scan(piece: Piece) -> Scanned:
         assert isinstance(piece.data, memoryview)  # what became of the bytes on their way
         whole = piece.data.obj
-        assert isinstance(whole, bytearray)
-        return scanner.scan(piece._replace(data=whole))
+        if not isinstance(whole, bytearray) or len(whole) != piece.data.nbytes:
+            whole = bytes(piece.data)  # a small piece
+        return scanner.scan_for_requests(piece._replace(data=whole))
 
     return scan
 
