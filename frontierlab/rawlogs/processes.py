@@ -219,10 +219,10 @@ def _send(file: Any, message: object) -> None:
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(message, 5, buffer_callback=buffers.append)
     parts = [memoryview(head), *(buffer.raw() for buffer in buffers)]
-    small = [piece for part in parts if part.nbytes < _LARGE for piece in (part, bytes(-part.nbytes % _ALIGNED))]
+    small = [part for part in parts if part.nbytes < _LARGE]
+    together = b"".join(piece for part in small for piece in (part, bytes(-part.nbytes % _ALIGNED)))
     sizes = struct.pack(f"<{len(parts)}Q", *(part.nbytes for part in parts))
-    header = struct.pack("<QQ", len(sizes), sum(piece.nbytes for piece in map(memoryview, small)))
-    _write(file, memoryview(b"".join((header, sizes, *small))))
+    _write(file, memoryview(struct.pack("<QQ", len(sizes), len(together)) + sizes + together))
     for part in parts:
         if part.nbytes >= _LARGE:
             _write(file, part)

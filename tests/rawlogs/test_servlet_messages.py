@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pyarrow as pa
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet import reading
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
 from frontierlab.rawlogs.servlet.printing import Printed, lines_of
 from frontierlab.rawlogs.servlet.queries import NO_WIDTH, QueryReader
@@ -66,10 +68,11 @@ def read(text: bytes, sizes: list[int]) -> tuple[list[dict[str, Any]], LogReader
     kept = Kept()
     reader = LogReader(kept, Pseudonyms("a key of the test"), None, ["CONDBR2"])  # type: ignore[arg-type]
     lines, number, turn = text.splitlines(keepends=True), 1, 0
-    while lines:
-        size = sizes[turn % len(sizes)]
-        reader.add(Block(b"".join(lines[:size]), Path("log"), number), last=size >= len(lines))
-        lines, number, turn = lines[size:], number + size, turn + 1
+    with mock.patch.object(reading, "_TOGETHER", 1):  # requests are put together after each block
+        while lines:
+            size = sizes[turn % len(sizes)]
+            reader.add(Block(b"".join(lines[:size]), Path("log"), number), last=size >= len(lines))
+            lines, number, turn = lines[size:], number + size, turn + 1
     facts = reader.finish()
     assert facts.lines.add_up
     assert facts.lines.lines == text.count(b"\n")

@@ -6,6 +6,7 @@ wordings were read in the servlet's source.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from enum import IntEnum
 from typing import Any
@@ -258,28 +259,32 @@ class Messages:
         return cls(**columns, texts=pa.array([], pa.large_binary()), starts=pa.table({}), queries=pa.table({}))
 
     @classmethod
-    def together(cls, first: Messages, second: Messages) -> Messages:
-        """Return the messages of both, those of the first before."""
-        if not len(first):
-            return second
-        if not len(second):
-            return first
-        columns: dict[str, Any] = {
-            name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in _COLUMNS
-        }
-        parts: dict[str, Any] = {"texts": pa.concat_arrays([first.texts, second.texts])}
-        for name, rows in second._parts():
-            columns["text"][len(first) + rows] += len(getattr(first, name))
-            if name != "texts":
-                parts[name] = joined(getattr(first, name), getattr(second, name))
-        return cls(**columns, **parts)
+    def together(cls, several: Sequence[Messages]) -> Messages:
+        """Return all messages, in their order."""
+        some = [one for one in several if len(one)]
+        if len(some) < 2:
+            return some[0] if some else cls.empty()
+        columns: dict[str, Any] = {name: np.concatenate([getattr(one, name) for one in some]) for name in _COLUMNS}
+        place, before = 0, {"texts": 0, "starts": 0, "queries": 0}
+        for one in some:
+            for name, rows in one._parts():
+                columns["text"][place + rows] += before[name]
+            place += len(one)
+            before = {name: count + len(getattr(one, name)) for name, count in before.items()}
+        return cls(
+            **columns,
+            texts=pa.concat_arrays([one.texts for one in some]),
+            starts=joined([one.starts for one in some]),
+            queries=joined([one.queries for one in some]),
+        )
 
 
-def joined(first: pa.Table, second: pa.Table) -> pa.Table:
-    """Return the rows of two tables with the same columns; one of them may have no columns if it has no rows."""
-    if not first.num_rows or not second.num_rows:
-        return first if first.num_rows else second
-    return pa.concat_tables([first, second]).unify_dictionaries().combine_chunks()
+def joined(tables: Sequence[pa.Table]) -> pa.Table:
+    """Return the rows of tables with the same columns, in one piece; those without rows may have no columns."""
+    some = [one for one in tables if one.num_rows]
+    if len(some) < 2:
+        return some[0] if some else tables[0]
+    return pa.concat_tables(some).unify_dictionaries().combine_chunks()
 
 
 _COLUMNS = [one.name for one in fields(Messages) if one.type == "Integers"]

@@ -23,7 +23,7 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.processes import Processes
 from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
-from frontierlab.rawlogs.servlet.requests import Grouped, Grouper
+from frontierlab.rawlogs.servlet.requests import Grouper
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
 from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece, Scanned, Scanner
 from frontierlab.storage.parts import SliceWriter
@@ -32,6 +32,7 @@ __all__ = ["LogFacts", "LogReader", "read_log"]
 
 _SIZE = 8 * 2**20  # bytes of a block
 _LOOK = 0.2  # seconds between two looks at whether to stop
+_TOGETHER = 50_000  # messages that are put into requests together
 _GROUP = 65_536  # rows of a row group
 _NAMES = 10_000  # names that are counted
 
@@ -126,6 +127,9 @@ class Source(Protocol):
     def read(self, block: Block, *, last: bool) -> Made:
         """Return the rows of requests that are over; `last` says that it is the last block of its file."""
 
+    def flush(self) -> Made:
+        """Return the rows of requests that are over and that `read` has not returned yet."""
+
     def finish(self) -> Made:
         """Return the rows of all other requests."""
 
@@ -138,6 +142,7 @@ class PrintedLog:
         self.grouper = Grouper(self.scanner)
         self._pieces = BlockScanner(pseudonyms)
         self._maker = RowMaker(self.scanner, host)
+        self._new: list[Messages] = []  # that no request has got yet
         self.stray = 0
 
     @property
@@ -157,13 +162,20 @@ class PrintedLog:
 
     def put(self, seen: Scanned) -> Made:
         """Take what the next piece of the log holds; return the rows of requests that are over."""
-        return self._made(self.grouper.add(self.scanner.put(seen)))
+        self._new.append(self.scanner.put(seen))
+        return self.flush() if sum(map(len, self._new)) >= _TOGETHER else Made.none()
+
+    def flush(self) -> Made:
+        """Return the rows of requests that are over, of all that was read."""
+        return self._made(last=False) if self._new else Made.none()
 
     def finish(self) -> Made:
         """Return the rows of all other requests."""
-        return self._made(self.grouper.add(Messages.empty(), last=True))
+        return self._made(last=True)
 
-    def _made(self, grouped: Grouped) -> Made:
+    def _made(self, *, last: bool) -> Made:
+        new, self._new = Messages.together(self._new), []
+        grouped = self.grouper.add(new, last=last)
         self.stray += grouped.stray
         return self._maker.make(grouped.requests)
 
@@ -225,7 +237,8 @@ class LogReader:
         return self.facts
 
     def flush(self) -> None:
-        """Write the rows that wait for a whole row group."""
+        """Write the rows that wait for others."""
+        self._take(self.source.flush())
         if self._rows:
             rows = pa.concat_tables(self._rows).unify_dictionaries().combine_chunks()
             self._rows = []
@@ -240,6 +253,11 @@ class LogReader:
         self.facts.restarts, self.facts.stray = self.source.restarts, self.source.stray
 
     def _store(self, made: Made) -> None:
+        self._take(made)
+        if sum(rows.num_rows for rows in self._rows) >= _GROUP:
+            self.flush()
+
+    def _take(self, made: Made) -> None:
         kept, more = self._aside.take()
         self.writer.add_malformed(kept)
         read = made.rows.num_rows + made.left_out.total() + len(kept) + more.total()
@@ -247,8 +265,6 @@ class LogReader:
         self.facts.requests += made.requests
         if made.rows.num_rows:
             self._rows.append(made.rows)
-        if sum(rows.num_rows for rows in self._rows) >= _GROUP:
-            self.flush()
 
 
 def read_log(

@@ -148,7 +148,7 @@ class Grouper:
         """
         generations = self._generations_of(new)
         asked = (new.request >= 0) & (new.kind != Kind.INITIALIZING)
-        messages = Messages.together(self._waiting, new.take(asked))
+        messages = Messages.together([self._waiting, new.take(asked)])
         generations = np.concatenate([self._generations, generations[asked]])
         if not len(messages):
             return Grouped(Requests(messages, np.zeros(1, np.int64), generations), 0)

@@ -112,7 +112,8 @@ class RowMaker:
         if found:
             of = np.append(of, [number for number, _, _ in found])
             place = np.append(place, [count for _, count, _ in found])
-            told = joined(told, query_table(self._queries, pa.array([sql for _, _, sql in found], pa.large_binary())))
+            texts = pa.array([sql for _, _, sql in found], pa.large_binary())
+            told = joined([told, query_table(self._queries, texts)])
             order = np.argsort(of, kind="stable")
             of, place, told = of[order], place[order], told.take(pa.array(order))
         if not len(of):
