@@ -27,8 +27,11 @@ from tests.support.examples import examples
 SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
 
 # Java's second compiler costs more than it saves in sessions and servers that live for minutes: half of their CPU time.
-# So do the threads that collect garbage beside the program.
-QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC"
+# So do the threads that collect garbage beside the program, and the check of classes that come with Spark itself.
+QUICK_JAVA = (
+    "-XX:TieredStopAtLevel=1 -XX:-UseG1GC -XX:+UseSerialGC "
+    "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
+)
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA)
 
 settings.register_profile("local", deadline=None, max_examples=examples(50))

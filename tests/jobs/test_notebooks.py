@@ -19,6 +19,7 @@ from frontierlab import jobs
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 LONG = 600  # seconds after which a notebook has failed
+IN_ONE_PROCESS = pytest.mark.browser  # the test in the browser and those of the same executed notebooks
 
 
 def test_every_notebook_has_a_test():
@@ -111,7 +112,7 @@ def outputs_of(job):
     return book, [output for cell in book.cells if cell.cell_type == "code" for output in cell.outputs]
 
 
-@pytest.mark.slow
+@IN_ONE_PROCESS
 @pytest.mark.parametrize("name", ["quickstart", "report"])
 def test_notebooks_run_in_a_kernel(executed, name):
     # the outputs speak: an error in a cell fails here, and so does an empty table or figure
@@ -122,7 +123,7 @@ def test_notebooks_run_in_a_kernel(executed, name):
     assert not errors
 
 
-@pytest.mark.slow
+@IN_ONE_PROCESS
 def test_the_quick_start_begins_with_what_happened_and_is_small(executed):
     _, outputs = outputs_of(executed["quickstart"])
     settings = fl.sample.settings(data_dir=executed["quickstart"].arguments["parameters"]["data_dir"])
@@ -141,7 +142,7 @@ def scripts_of(outputs):
     return ["".join(one["application/javascript"]) for one in data if "application/javascript" in one]
 
 
-@pytest.mark.browser
+@IN_ONE_PROCESS
 def test_figures_of_an_executed_notebook_need_no_kernel(executed, browser):
     _, outputs = outputs_of(executed["quickstart"])
     page = browser.new_page()
@@ -157,7 +158,7 @@ def test_figures_of_an_executed_notebook_need_no_kernel(executed, browser):
     assert problems == []
 
 
-@pytest.mark.slow
+@IN_ONE_PROCESS
 def test_the_executed_report_has_its_parameters_and_needs_no_kernel(executed):
     book, outputs = outputs_of(executed["report"])
     (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]

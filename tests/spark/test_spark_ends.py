@@ -84,10 +84,11 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
             """
             import os, signal, threading, time
             import frontierlab as fl
-            from frontierlab.spark import calls as spark_calls
+            from frontierlab.spark import calls as spark_calls, sessions
             from tests.spark.test_spark_statements import ENDLESS, active_jobs
             from tests.support.waiting import wait_for
 
+            sessions.warm_up = lambda session: None  # both sessions answer little
             spark_calls.SILENT_SECONDS = spark_calls._PULSE = spark_calls.ENDING_SECONDS = 1
             session = fl.spark.session()
             java, frame = session.sparkContext._gateway.proc.pid, session.range(1)

@@ -76,7 +76,8 @@ class Lab:
         self.known_in_log = [*KNOWN_IN_LOG]
         self._read_of_log = 0
         self._size = {"width": width, "height": height}
-        self.context = browser.new_context(viewport=self._size, accept_downloads=True)
+        # a bar that moves without an end takes more of the processor than most tests
+        self.context = browser.new_context(viewport=self._size, accept_downloads=True, reduced_motion="reduce")
         self.context.grant_permissions(["clipboard-read", "clipboard-write"])
         self.page: Page = self.context.new_page()
         self.page.set_default_timeout(60_000)

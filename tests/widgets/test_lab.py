@@ -17,6 +17,7 @@ import frontierlab as fl
 from frontierlab.reports.chapters import ALL_FILTERS
 from frontierlab.sample import World
 from tests.services.elasticsearch import ElasticsearchServer
+from tests.services.flaky import Delay, FlakyProxy
 from tests.services.jupyter import JupyterServer
 from tests.support.lab import Lab
 
@@ -422,20 +423,32 @@ class TestJupyterLab(InSharedNotebook):
         lab.in_kernel("fl.datasets.list_datasets = usual")
 
 
+@pytest.fixture
+def slow(elasticsearch_server: ElasticsearchServer) -> Iterator[FlakyProxy]:
+    """A proxy of Elasticsearch that answers each search after a quarter of a second."""
+    with FlakyProxy(elasticsearch_server.url, elasticsearch_server.ca_certs) as proxy:
+        proxy.faults.append(Delay(when="POST /_search", seconds=0.25, times=None))
+        yield proxy
+
+
 @pytest.mark.elasticsearch
 def test_an_extraction_shows_its_progress_and_can_be_stopped(
-    jupyter: JupyterServer, browser: Browser, elasticsearch_server: ElasticsearchServer, es, index: str
+    jupyter: JupyterServer,
+    browser: Browser,
+    slow: FlakyProxy,
+    elasticsearch_server: ElasticsearchServer,
+    es,
+    index: str,
 ) -> None:
-    fl.sample.load(es, World(40_000, seed=6, indexable=True), index)
+    fl.sample.load(es, World(4_000, seed=6, indexable=True), index)
     variables = {
-        "ES_ADDRESS": elasticsearch_server.url,
+        "ES_ADDRESS": slow.url,
         "ES_USER": elasticsearch_server.user,
         "ES_PSWD": elasticsearch_server.password,
-        "ES_CA_CERTS": elasticsearch_server.ca_certs,
         "ES_INDEX": index,
-        "ES_PAGE": "250",
+        "ES_PAGE": "100",
         "ES_SLICES": "1",
-        "PART_DOCUMENTS": "4000",
+        "PART_DOCUMENTS": "1000",
     }
     file = jupyter.folder / "home" / "es.txt"
     file.write_text("\n".join(f"{name} = {value}" for name, value in variables.items()))
@@ -447,20 +460,21 @@ def test_an_extraction_shows_its_progress_and_can_be_stopped(
             lab.field(label).fill(text)
             lab.field(label).press("Tab")
         lab.button("Look first").click()
-        expect(lab.panel.get_by_text("40,000 documents, from")).to_be_visible(timeout=LONG)
+        expect(lab.panel.get_by_text("4,000 documents, from")).to_be_visible(timeout=LONG)
         lab.button("Extract").click()
-        line = lab.panel.get_by_text(re.compile(r"reading, [\d,]+ of 40,000, [\d,.]+ a second, .* left"))
+        line = lab.panel.get_by_text(re.compile(r"reading, [\d,]+ of 4,000, [\d,.]+ a second, .* left"))
         line.wait_for()
         first = line.inner_text()
         expect(line).not_to_have_text(first)
         lab.button("Stop").click()
         expect(lab.panel.get_by_text("The dataset day is incomplete")).to_be_visible(timeout=LONG)
         stopped = fl.datasets.open_dataset("day", fl.Settings(data_dir=jupyter.work / "extracted"))
-        assert (stopped.state, stopped.counts.read < 40_000) == ("incomplete", True)
+        assert (stopped.state, stopped.counts.read < 4_000) == ("incomplete", True)
+        slow.faults.clear()
         lab.button("Look first").click()
-        expect(lab.panel.get_by_text("40,000 documents, from")).to_be_visible(timeout=LONG)
+        expect(lab.panel.get_by_text("4,000 documents, from")).to_be_visible(timeout=LONG)
         lab.button("Extract").click()
-        expect(lab.panel.get_by_text("day is complete: 40,000 documents read")).to_be_visible(timeout=LONG)
+        expect(lab.panel.get_by_text("day is complete: 4,000 documents read")).to_be_visible(timeout=LONG)
 
 
 @pytest.mark.spark
