@@ -845,6 +845,14 @@ class TestDashboard(SharedNotebook):
                 assert lab.panel.evaluate("panel => panel.getBoundingClientRect().right <= innerWidth")
                 if tab == "Explore":
                     expect(lab.panel.get_by_role("figure", name="Queries over time")).to_be_visible(timeout=LONG)
+            for box in ("Share", "Settings"):
+                lab.button(box).click()
+            expect(lab.field("es_address")).to_be_visible()
+            for what in (NAMELESS, PALE):
+                assert lab.panel.evaluate(what) == []
+            for box in ("Share", "Settings"):
+                lab.button(box).click()
+            expect(lab.field("es_address")).to_be_hidden()
         wide = lab.panel.get_by_text("more columns: scroll right").filter(visible=True)
         lab.page.set_viewport_size({"width": 500, "height": 1_000})
         expect(wide.first).to_be_visible()

@@ -23,6 +23,7 @@ from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import moment, sentence, warning_box
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
 from frontierlab_widgets.plain_settings import changed_settings, default_of, without_secrets
+from frontierlab_widgets.tabs import Tabs
 from frontierlab_widgets.work import Work, WorkStopped
 
 __all__ = ["ConnectionPanel"]
@@ -75,8 +76,8 @@ class ConnectionPanel(Panel):
         for name, field in self._fields.items():
             field.observe(lambda change, name=name: self._edited(name, change["new"]), "value")
         marked = {name: self.add_field(name, field) for name, field in self._fields.items()}
-        groups = widgets.Tab([widgets.VBox([marked[n] for n in names]) for names in _grouped().values()])
-        groups.titles = tuple(_grouped())
+        pages = {title: widgets.VBox([marked[n] for n in names]) for title, names in _grouped().items()}
+        groups = Tabs(pages, "Settings")
         apply = widgets.Button(
             description="Apply", button_style="primary", tooltip="Take these settings for all panels"
         )
