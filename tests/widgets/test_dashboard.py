@@ -391,5 +391,6 @@ def test_a_step_of_the_overview_that_fails_costs_the_others_nothing(settings):
     assert errors == dict.fromkeys({*STEPS} - {"folders"})
     assert "coolr_host" in overview._heads["folders"].value
     assert "frontierlab-tile" in overview._tiles.value
+    assert "being worked out" not in overview._tiles.value
     assert len(overview._incidents.children) == len(overview.found["incidents"].result)
     board.close()

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
+from frontierlab.caching.causes import FINE, NOTHING
 from frontierlab.diagnosis.figures import queries_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.bokeh_figures import BokehFigures
@@ -204,8 +205,9 @@ class OverviewPanel(FiguresPanel):
 
     def _show_step(self, name: str) -> None:
         if name == "numbers" or name == "folders":
-            numbers = self._result("numbers")
-            self._tiles.value = self._failure("numbers") if numbers is None else tiles(numbers, self._result("folders"))
+            numbers, failed = self._result("numbers"), bool(self._failure("folders"))
+            made = "" if numbers is None else tiles(numbers, self._result("folders"), failed=failed)
+            self._tiles.value = made or self._failure("numbers")
         if name in ("folders", "advice"):
             self._show_worst()
         if name == "timeline" and "incidents" not in self.found:
@@ -240,11 +242,13 @@ class OverviewPanel(FiguresPanel):
         if pd.notna(record["wasted_dbtime"]):
             more = pd.notna(record["repeated_dbtime"]) and record["repeated_dbtime"] > record["wasted_dbtime"]
             how = "repeated" if more else "wasted"  # it is ranked by the larger
+            cause = "" if record["cause"] in (FINE, NOTHING) else f": {record['cause']}"  # the advice says these
             lost = (
                 f"<p><b>{amount(record[f'{how}_dbtime'], 'dbtime_ms')}</b> of database time and "
-                f"<b>{amount(record[f'{how}_bytes'], 'bytes')}</b> {how}: {escape(str(record['cause']))}</p>"
+                f"<b>{amount(record[f'{how}_bytes'], 'bytes')}</b> {how}{escape(cause)}</p>"
             )
         told = advice.removeprefix(f"{record['nodefullpath']} ({record['tagname']}): ") or str(record["problem"] or "")
+        told = told[:1].upper() + told[1:]
         text = widgets.HTML(
             f"<h5>{escape(str(record['nodefullpath']))}</h5>"
             f'<p class="frontierlab-quiet">{escape(where)}</p>{lost}<p>{escape(in_panel_words(told))}</p>'

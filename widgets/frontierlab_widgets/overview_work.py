@@ -200,11 +200,14 @@ def totals(logs: Any, selection: fl.Selection) -> dict[str, int]:
     }
 
 
-def tiles(numbers: Mapping[str, int], figures: pd.DataFrame | None) -> str:
-    """Return the numbers as tiles, in HTML; the exact values are their titles."""
+def tiles(numbers: Mapping[str, int], figures: pd.DataFrame | None, *, failed: bool = False) -> str:
+    """Return the numbers as tiles, in HTML, with their exact values.
+
+    Without figures of folders, the tile of what is wasted says that they are being worked out, or have `failed`.
+    """
     known = numbers["cached"] + numbers["not_cached"]
     cached = f"{100 * numbers['cached'] / known:.1f} %" if known else "unknown"
-    wasted, folders = "…", "is being worked out"
+    wasted, folders = ("unknown", "see the folders below") if failed else ("…", "is being worked out")
     if figures is not None:
         wasted = amount(figures["wasted_dbtime"].sum(), "dbtime_ms")
         folders = f"{number(len(figures))} folders and tags"
