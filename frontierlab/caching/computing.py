@@ -112,7 +112,7 @@ class Computed:
         """
         same = (self.counts[[*KEYS]] == pd.Series(folder._asdict())).all(axis=1)
         (count,) = self.counts[same].to_dict("records")
-        rows = pa.concat_tables(self.queries.pieces(count["folder_hash"]))
+        rows = self.queries.read([count["folder_hash"]])
         known = None if pd.isna(count["nodetime"]) else str(count["nodetime"])
         base = ask_coolr(lambda: iov_base(known, folder, self.source), self.stop)
 
