@@ -189,11 +189,11 @@ class Evidence(Reading):
         return frame.merge(keys[key], on=key)[columns]
 
     def task_names(self, tasks: Iterable[int]) -> dict[int, str]:
-        """Return the names of tasks; one without a name in the logs is left out."""
+        """Return the names of tasks, of several the last in the alphabet; one that the logs do not name is left out."""
         wanted = tuple(sorted({int(task) for task in tasks}))
         if not wanted:
             return {}
-        found = self.ask("TASKNAMES", {}, self.narrowed({"taskid": wanted})).dropna()
+        found = self.ask("TASKNAMES", {}, self.narrowed({"taskid": wanted})).dropna().sort_values("taskname")
         return {int(task): str(name) for task, name in zip(found["taskid"], found["taskname"], strict=True)}
 
     def prepare(

@@ -34,8 +34,8 @@ def kept(
     """Yield the result of one statement as logs that further statements can be put to, and what answered.
 
     DuckDB writes it to Parquet files in its folder for intermediate results, which are removed at the end; what a
-    killed process has left there is removed by the next call. Spark keeps it in memory and on the disks of its
-    executors, and frees it some time after it is no longer used.
+    killed process has left there is removed by the next call. Spark keeps it on the disks of its executors,
+    and removes it some time after it is no longer used.
 
     Parameters
     ----------
@@ -72,8 +72,11 @@ def kept(
     session = frame.sparkSession
 
     def keep() -> DataFrame:
+        from pyspark import StorageLevel
+
         # not persist(): Spark does not find what it has kept of a statement with a WITH clause
-        return session.sql(statement, args=dict(args), logs=with_iov_names(frame)).localCheckpoint()
+        result = session.sql(statement, args=dict(args), logs=with_iov_names(frame))
+        return result.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
 
     with answering(logs) as told:
         held = in_spark(session, keep, description, description=description)
