@@ -1,7 +1,7 @@
 """Processes that share work whose threads would wait for the interpreter's lock.
 
 Each is started by a command of its own, not by `multiprocessing`: so scripts need no guard around their main part, and
-notebooks and workers of jobs can use them too. Work and answers go through pipes, pickled; large buffers, such as the
+notebooks and workers of jobs can use them too. Work and answers go through sockets, pickled; large buffers, such as the
 columns of tables, are copied as they are. Nothing is in the arguments of a process, which others can see.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -19,7 +20,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import Any, BinaryIO, Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 from frontierlab.errors import DatasetError
 
@@ -28,8 +29,6 @@ __all__ = ["Processes", "processors", "serve"]
 _END = 5.0  # seconds in which a process ends that has no work any more
 _LARGE = 2**20  # bytes of a buffer that is sent by itself
 _ALIGNED = 64  # where columns begin
-_PIPE = 2**20  # bytes that a pipe holds, where the system allows it
-_SET_PIPE_SIZE = 1031  # F_SETPIPE_SZ of Linux
 _COMMAND = "from frontierlab.rawlogs.processes import serve; serve()"
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
@@ -65,14 +64,16 @@ class Processes(Generic[Job, Answer]):
         self._lock = threading.Lock()
         self._lost: DatasetError | None = None
         self.children: list[subprocess.Popen[bytes]] = []
+        self._ends: list[socket.socket] = []  # of the sockets to them
         self._threads: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         try:
             for _ in range(self.count):
-                child = _started()
+                child, end = _started()
                 self.children.append(child)
-                thread = threading.Thread(target=self._serve, args=(child,), daemon=True)
+                self._ends.append(end)
+                thread = threading.Thread(target=self._serve, args=(child, end), daemon=True)
                 thread.start()
                 self._threads.append(thread)
         except BaseException:
@@ -98,18 +99,16 @@ class Processes(Generic[Job, Answer]):
             self._jobs.put((job, future))
         return future
 
-    def _serve(self, child: subprocess.Popen[bytes]) -> None:
+    def _serve(self, child: subprocess.Popen[bytes], end: socket.socket) -> None:
         """Send jobs to a process and take its answers, in a thread of its own."""
-        assert child.stdin is not None
-        assert child.stdout is not None
         future: Future[Answer] | None = None
         try:
-            _send(child.stdin, self._first)
+            _send(end, self._first)
             while (item := self._jobs.get()) is not None:
                 job, future = item
                 if future.set_running_or_notify_cancel():
-                    _send(child.stdin, job)
-                    good, answer = _receive(child.stdout)
+                    _send(end, job)
+                    good, answer = _receive(end)
                     (future.set_result if good else future.set_exception)(answer)
         except Exception as error:
             lost = _ended(child, error)
@@ -134,39 +133,34 @@ class Processes(Generic[Job, Answer]):
             self._jobs.put(None)
         for thread in self._threads:
             thread.join(_END)
-        for child in self.children:
-            with suppress(OSError):  # it has ended, and what was not sent cannot be
-                if child.stdin is not None:
-                    child.stdin.close()
+        for end in self._ends:
+            end.close()
         for child in self.children:
             try:
                 child.wait(_END)
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
-            if child.stdout is not None:
-                child.stdout.close()
 
 
-def _started() -> subprocess.Popen[bytes]:
-    """Start a process that finds the same modules as this one."""
+def _started() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Start a process that finds the same modules as this one; return it and the socket to it."""
     path = os.pathsep.join(dict.fromkeys(place or str(Path.cwd()) for place in sys.path))
     others = {name: value for name, value in os.environ.items() if not name.startswith(("CONFIG_FILE", "FRONTIERLAB_"))}
-    child = subprocess.Popen(
-        [sys.executable, "-c", _COMMAND],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        bufsize=0,
-        env=others | {"PYTHONPATH": path},
-        start_new_session=True,  # Ctrl-C must not reach it: this process ends it
-    )
-    if sys.platform == "linux":
-        import fcntl
-
-        for pipe in (child.stdin, child.stdout):
-            with suppress(OSError):  # the user's pipes may hold less
-                fcntl.fcntl(pipe, _SET_PIPE_SIZE, _PIPE)  # type: ignore[arg-type]
-    return child
+    ours, theirs = socket.socketpair()
+    with theirs:
+        try:
+            child = subprocess.Popen(
+                [sys.executable, "-c", _COMMAND],
+                stdin=theirs,
+                stdout=subprocess.DEVNULL,
+                env=others | {"PYTHONPATH": path},
+                start_new_session=True,  # Ctrl-C must not reach it: this process ends it
+            )
+        except BaseException:
+            ours.close()
+            raise
+    return child, ours
 
 
 def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
@@ -188,18 +182,16 @@ def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
 def serve() -> None:
     """Answer jobs until there are no more: the main function of such a process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    source, target = os.fdopen(os.dup(0), "rb", 0), os.fdopen(os.dup(1), "wb", 0)
-    os.dup2(2, 1)  # what a library prints must not get among the answers
-    with suppress(EOFError, BrokenPipeError):
-        make, arguments = _receive(source)
+    with socket.socket(fileno=os.dup(0)) as end, suppress(EOFError, ConnectionError):
+        make, arguments = _receive(end)
         work = make(*arguments)
         while True:
-            job = _receive(source)
+            job = _receive(end)
             try:
                 answer: tuple[bool, Any] = (True, work(job))
             except Exception as error:
                 answer = (False, _portable(error))
-            _send(target, answer)
+            _send(end, answer)
 
 
 def _portable(error: Exception) -> Exception:
@@ -211,10 +203,10 @@ def _portable(error: Exception) -> Exception:
     return error
 
 
-def _send(file: Any, message: object) -> None:
-    """Write a message: a header, all small buffers in one piece, then the large ones.
+def _send(end: socket.socket, message: object) -> None:
+    """Send a message: a header, all small buffers in one piece, then the large ones.
 
-    Each read and write may wait for the interpreter's lock on the other side, so they are few.
+    Each call on the other side may have to wait for the interpreter's lock, so there are few.
     """
     buffers: list[pickle.PickleBuffer] = []
     head = pickle.dumps(message, 5, buffer_callback=buffers.append)
@@ -222,37 +214,32 @@ def _send(file: Any, message: object) -> None:
     small = [part for part in parts if part.nbytes < _LARGE]
     together = b"".join(piece for part in small for piece in (part, bytes(-part.nbytes % _ALIGNED)))
     sizes = struct.pack(f"<{len(parts)}Q", *(part.nbytes for part in parts))
-    _write(file, memoryview(struct.pack("<QQ", len(sizes), len(together)) + sizes + together))
+    end.sendall(struct.pack("<QQ", len(sizes), len(together)) + sizes + together)
     for part in parts:
         if part.nbytes >= _LARGE:
-            _write(file, part)
+            end.sendall(part)
 
 
-def _write(file: BinaryIO, data: memoryview) -> None:
-    while data.nbytes:
-        data = data[file.write(data) :]
-
-
-def _receive(file: Any) -> Any:
-    described, together = struct.unpack("<QQ", _read(file, 16))
-    block = memoryview(_read(file, described + together))
+def _receive(end: socket.socket) -> Any:
+    described, together = struct.unpack("<QQ", _read(end, 16))
+    block = memoryview(_read(end, described + together))
     parts: list[memoryview | bytearray] = []
     place = described
     for (size,) in struct.iter_unpack("<Q", block[:described]):
         if size >= _LARGE:
-            parts.append(_read(file, size))
+            parts.append(_read(end, size))
         else:
             parts.append(block[place : place + size])
             place += size + -size % _ALIGNED
     return pickle.loads(parts[0], buffers=parts[1:])
 
 
-def _read(file: Any, size: int) -> bytearray:
+def _read(end: socket.socket, size: int) -> bytearray:
     data = bytearray(size)
     left = memoryview(data)
     while left.nbytes:
-        done = file.readinto(left)
+        done = end.recv_into(left, left.nbytes, socket.MSG_WAITALL)
         if not done:
-            raise EOFError("the other side has closed the pipe")
+            raise EOFError("the other side has closed the socket")
         left = left[done:]
     return data
