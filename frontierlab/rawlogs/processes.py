@@ -152,7 +152,7 @@ def _started() -> tuple[subprocess.Popen[bytes], socket.socket]:
         try:
             child = subprocess.Popen(
                 [sys.executable, "-c", _COMMAND],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 env=others | {"PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C must not reach it: this process ends it
