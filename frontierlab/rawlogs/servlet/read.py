@@ -75,7 +75,7 @@ def read_servlet_logs(
 
     A request's key is the log, the server, the restart generation and the id. Its start or its stop may be missing. All
     versions of the servlet since 3.1 are read, and verbosity 2 and more. Memory does not grow with the logs; several
-    logs are read at the same time.
+    logs are read at the same time, and processes scan pieces of logs that are large together.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def read_servlet_logs(
     InvalidRequestError, ConfigurationError, CatalogueError
         An argument or setting is not valid, a file cannot be read, or no file holds lines of a servlet.
     DatasetError
-        A dataset of this name exists or is being written, or the disk is full.
+        A dataset of this name exists or is being written, the disk is full, or one of the processes was killed.
     Cancelled
         The reading was cancelled (`frontierlab.cancellable`). After any error, and after Ctrl-C, no dataset is left,
         unless the logs are followed.
