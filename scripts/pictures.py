@@ -39,8 +39,9 @@ WINDOW = {"width": 1_400, "height": 2_400}
 ANONYMOUS = """
 (panel, root) => {
     const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
-    while (texts.nextNode()) texts.currentNode.data = texts.currentNode.data.replaceAll(root, "…");
-    for (const field of panel.querySelectorAll("input")) field.value = field.value.replaceAll(root, "…");
+    const plain = (text) => text.replaceAll(root, "…").replace(/\\/tmp\\/[^\\s'"\\/]+/g, "…");
+    while (texts.nextNode()) texts.currentNode.data = plain(texts.currentNode.data);
+    for (const field of panel.querySelectorAll("input:not([type=file])")) field.value = plain(field.value);
 }
 """
 

@@ -28,7 +28,10 @@ _WORDS = (
         r"extract\(\) builds it from there, as does frontierlab\.catalogues\.refresh\(settings\)",
         "an extraction builds it from there, as does Build the catalogue in the settings",
     ),
-    (r" dataset\.malformed\(\) returns the lines with their places\.", " The first of them are below."),
+    (
+        r" dataset\.malformed\(\) returns the lines with their places\.",
+        " Raw logs lists the first of them when it has read them.",
+    ),
     (r", as keep_personal_data=True asks", ", as you asked"),
     (r" In the connection panel these are fields of COOLR\.", ""),
     (r" Without (a catalogue|one), extract\(…, complete=False\) leaves ids and names as they were logged\.", ""),
