@@ -68,22 +68,10 @@ def read_answers(tables: Sequence[pa.Table], asked: Asked, pseudonyms: Pseudonym
     pseudonyms
         What replaces personal data.
     """
-    found = [_answers(table, asked, pseudonyms) for table in tables]
-    if not found:
-        return _answers(FIELDS.empty_table(), asked, pseudonyms)
-    if len(found) == 1:
-        return found[0]
-    rows = pa.concat_tables([one.rows for one in found]).unify_dictionaries().combine_chunks()
-    rows = rows.take(pc.sort_indices(rows["number"]))
-    return Answers(
-        rows,
-        sum((one.others for one in found), Counter[str]()),
-        sum((one.results for one in found), Counter[str]()),
-        sum((one.unknown_results for one in found), Counter[str]()),
-        sum((one.unreadable for one in found), Counter[str]()),
-        sum((one.unknown for one in found), Counter[str]()),
-        sum(one.without_task for one in found),
-    )
+    if len(tables) == 1:
+        return _answers(tables[0], asked, pseudonyms)
+    fields = pa.concat_tables([FIELDS.empty_table(), *tables]).unify_dictionaries().combine_chunks()
+    return _answers(fields.take(pc.sort_indices(fields["number"])), asked, pseudonyms)
 
 
 def _answers(fields: pa.Table, asked: Asked, pseudonyms: Pseudonyms) -> Answers:
