@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import ExitStack
 from contextvars import copy_context
 from datetime import datetime
@@ -95,14 +96,30 @@ def look_over(
         }
         steps = _Steps(ask, origin_of(dataset, selection, settings, compare), work)
         steps.do(_FIRST)
-        with ThreadPoolExecutor(len(_LANES), "overview") as pool:
-            lanes = [pool.submit(copy_context().run, steps.do, lane) for lane in _LANES]
-            if any(lane.exception() is not None for lane in wait(lanes, return_when=FIRST_EXCEPTION).done):
-                running.cancel()  # the other lane
+        lanes = [_begun(partial(copy_context().run, steps.do, lane)) for lane in _LANES]
+        if any(lane.exception() is not None for lane in wait(lanes, return_when=FIRST_EXCEPTION).done):
+            running.cancel()  # the other lane
+        wait(lanes)
         for lane in lanes:
             lane.result()
         steps.again()
     return {"origin": steps.origin, "notes": incomplete(dataset)}
+
+
+def _begun(call: Callable[[], None]) -> Future[None]:
+    """Call a function in a thread for whose end the process does not wait."""
+    done: Future[None] = Future()
+
+    def run() -> None:
+        try:
+            call()
+        except BaseException as error:
+            done.set_exception(error)
+        else:
+            done.set_result(None)
+
+    threading.Thread(target=run, name="overview", daemon=True).start()
+    return done
 
 
 class _Steps:
