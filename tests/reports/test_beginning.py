@@ -43,7 +43,9 @@ def test_incidents_and_the_worst_folders_come_first(sample: fl.Dataset, settings
     places = [text.index(one.sentence) for one in found]
     for number, one in enumerate(found, 1):
         assert f"{one.advice} Tell {one.tell}." in text
-        assert source.count(f'href="#incident-{number}"') == source.count(f'id="incident-{number}"') == 1
+        assert source.count(f'href="#incident-{number}">Evidence') == source.count(f'id="incident-{number}"') == 1
+        consequences = sum(other.cause == number - 1 for other in found)
+        assert source.count(f'href="#incident-{number}">Likely') == consequences
     worst = fl.caching.efficiency(sample, settings, progress=False).head(3)
     for row in worst.to_dict("records"):
         names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
