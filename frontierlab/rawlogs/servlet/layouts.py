@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from frontierlab.rawlogs.servlet.heads import Heads, read_heads
 from frontierlab.rawlogs.servlet.texts import distinct, leading_digits, words
 
-__all__ = ["HeadReader", "Names", "NamedHeads"]
+__all__ = ["HeadReader", "NamedHeads", "Names"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
