@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 
 from frontierlab import Dataset, Settings
-from frontierlab.rawlogs.squid.stored import SMALL_SHARE, SquidLogs
+from frontierlab.rawlogs.squid.facts import SMALL_SHARE
+from frontierlab.rawlogs.squid.stored import SquidLogs
 from frontierlab.storage.losses import lines_lost, losses
 from frontierlab_widgets.formatting import notes, warning_box
 from frontierlab_widgets.panel_words import in_panel_words

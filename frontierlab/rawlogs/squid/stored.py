@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = [
     "MALFORMED",
     "PARTS",
-    "SMALL_SHARE",
     "SquidLogs",
     "SquidManifest",
     "SquidSource",
@@ -48,7 +47,11 @@ __all__ = [
 ]
 
 MALFORMED = "set-aside.ndjson"
+"""The file of the lines that were set aside, in the folder of Squid logs."""
+
 PARTS = "parts"
+"""The folder of the Parquet files, in the folder of Squid logs."""
+
 _MANIFEST = "manifest.json"
 
 
