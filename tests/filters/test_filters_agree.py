@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 from frontierlab import Selection, filters, open_logs
@@ -19,7 +19,7 @@ from frontierlab.engines import Logs
 from tests.support import duck
 from tests.support.examples import examples
 from tests.support.logs import make_dataset
-from tests.support.random_logs import NASTY, World, questions
+from tests.support.random_logs import NASTY, World, questions, several_questions
 from tests.support.reference_answers import answer
 from tests.support.reference_filters import ASKED, Rows
 
@@ -35,15 +35,16 @@ def test_every_filter_has_an_independent_implementation() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=examples(200))
+@settings(SHARED, max_examples=examples(20))
 @given(data=st.data())
 def test_the_statement_of_a_filter_counts_the_same(name: str, data: st.DataObject) -> None:
-    logs, selection, keywords = data.draw(questions(name))
-    found = duck.fetch(getattr(filters, name).sql(selection, **keywords), logs=logs.table)
-    asked = ASKED[name](**keywords)
-    by = len(asked.keys) + (asked.bins is not None)
-    assert len({row[:by] for row in found}) == len(found)
-    same({row[:by]: row[by:] for row in found}, asked.statement(logs.rows, selection))
+    for logs, selection, keywords in data.draw(several_questions(name, 10)):
+        note(f"{logs}, {selection!r}, {keywords}")  # the last of these lines is the question that failed
+        found = duck.fetch(getattr(filters, name).sql(selection, **keywords), logs=logs.table)
+        asked = ASKED[name](**keywords)
+        by = len(asked.keys) + (asked.bins is not None)
+        assert len({row[:by] for row in found}) == len(found)
+        same({row[:by]: row[by:] for row in found}, asked.statement(logs.rows, selection))
 
 
 def same(found: dict[Any, tuple[Any, ...]], wanted: dict[Any, tuple[Any, ...]]) -> None:

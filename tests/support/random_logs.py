@@ -172,10 +172,23 @@ def _choices(name: str) -> dict[str, list[Any]]:
     return {keyword: values for keyword, values in KEYWORDS.items() if keyword in own} | by
 
 
+Asked = tuple[World, Selection, dict[str, Any]]
+
+
 @st.composite
-def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> tuple[World, Selection, dict[str, Any]]:
+def questions(draw: st.DrawFn, name: str, logs: World | None = None) -> Asked:
     """Draw logs (unless they are given), a selection of them, and the filter's own keywords."""
+    return _question(random.Random(draw(numbers)), name, logs)
+
+
+@st.composite
+def several_questions(draw: st.DrawFn, name: str, number: int) -> list[Asked]:
+    """Draw some questions at once, for tests in which an example of Hypothesis takes longer than a question."""
     chance = random.Random(draw(numbers))
+    return [_question(chance, name) for _ in range(number)]
+
+
+def _question(chance: random.Random, name: str, logs: World | None = None) -> Asked:
     logs = logs or world(chance.randrange(WORLDS))
     keywords = {keyword: chance.choice(values) for keyword, values in _choices(name).items()}
     return logs, _selection(chance, logs.seed), keywords
