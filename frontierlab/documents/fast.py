@@ -105,6 +105,14 @@ class DocumentReader:
         page.rows = self._renamed(rows)
         return page
 
+    def close(self) -> None:
+        """Close the connections to DuckDB that no thread uses. The next read opens one again.
+
+        Without it they are closed when nothing refers to the reader any more.
+        """
+        while self._idle:
+            self._idle.pop().close()
+
     def _taken_apart(self, documents: Sequence[bytes]) -> pa.Table:
         """Split documents into the JSON texts of their fields; null where a document lacks a field.
 

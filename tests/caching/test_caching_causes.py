@@ -224,6 +224,7 @@ def test_iovs_on_the_grid(pairs: list[list[int]], width: int) -> None:
         assert (one, other) == (begin - begin % (wide // 3), min(begin - begin % (wide // 3) + wide, OPEN_IOV))
 
 
+@pytest.mark.slow
 def test_causes_name_what_was_planted_in_a_day(tmp_path: Path) -> None:
     dataset, truth = make_day(tmp_path / "day", seed=11, queries=20_000, incidents=6)
     settings = Settings(data_dir=tmp_path, **make_conditions(tmp_path / "conditions"))

@@ -205,6 +205,7 @@ def test_dataset_without_queries_for_payloads(tmp_path: Path, archived: Settings
 # ---- a choice of folders, and notes
 
 
+@pytest.mark.slow
 def test_one_folder_is_counted_alone(dataset: Dataset, archived: Settings, truth: pd.DataFrame) -> None:
     frame = efficiency(dataset, archived, [PIXEL], progress=False)
     expected = truth[(truth[KEY[:3]] == PIXEL).all(axis=1)]

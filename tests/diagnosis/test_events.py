@@ -75,6 +75,7 @@ def test_queries_for_a_folder_slow_down_its_own_database_alone():
     assert events(LOAD, flood, told("slow_database", {"schema": "ATLAS_COOLOFL_PIXEL"})) == [1, 1, 1]
 
 
+@pytest.mark.slow
 def test_the_sample_tells_its_overload_as_one_event(tmp_path):
     settings = fl.sample.settings(data_dir=tmp_path)
     fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)

@@ -135,6 +135,13 @@ def test_malformed_document_does_not_change_the_other_rows(place):
         assert [raw for _, raw in page.malformed] == [malformed]
 
 
+def test_a_closed_reader_reads_again():
+    reader = DocumentReader(EXTRA)
+    first = meaning(reader.read(plain()))
+    reader.close()
+    assert meaning(reader.read(plain())) == first
+
+
 def test_long_page_with_some_malformed_documents():
     documents = plain(3_000)
     for number in range(0, 3_000, 250):

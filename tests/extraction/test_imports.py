@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -27,6 +28,7 @@ from tests.support.examples import examples
 from tests.support.logs import START
 
 READER = DocumentReader()
+atexit.register(READER.close)  # Hypothesis keeps what its tests use beyond the end, and DuckDB reports that as leaks
 DAY = pa.array([START], pa.timestamp("ms", "UTC"))
 UNTIL = 2**63 - 1
 

@@ -28,6 +28,7 @@ def test_the_dockerfile_is_clean():
     run(PROGRAMS / "hadolint", ROOT / "deploy/Dockerfile")
 
 
+@pytest.mark.slow
 def test_the_compose_file_is_valid():
     run(PROGRAMS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", COMPOSE)
 

@@ -531,6 +531,7 @@ class TestDashboard:
         assert names["frame"].equals(board.panels["Explore"].frames["queries_over_time"])
         board.close()
 
+    @pytest.mark.slow
     def test_one_click_shows_the_sample(self, tmp_path):
         board = Dashboard(fl.Settings(data_dir=tmp_path))
         button(board, "Try it on the sample").click()
