@@ -17,6 +17,7 @@ PART = 8_000_000
 """Queries of which DuckDB finds the different ones at once."""
 
 Keep: TypeAlias = "Callable[[Logs, str, dict[str, int], str], AbstractContextManager[list[Logs]]]"
+"""Keeps the result of a statement of logs with its parameters, in parts by a column if one is named."""
 Ask: TypeAlias = "Callable[[Logs, str, dict[str, int]], pd.DataFrame]"
 
 
