@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 import frontierlab as fl
 from frontierlab.errors import Cancelled, DatasetError
 from frontierlab.rawlogs import read_servlet_logs, write_servlet_logs
+from frontierlab.rawlogs.lines import Block
+from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.sample import World
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset
@@ -114,6 +117,32 @@ def test_following_goes_on_after_a_stop_and_after_a_kill(tmp_path: Path, setting
     assert told["lines"] == len(lines) == told["used"] + told["continuations"]
     with pytest.raises(DatasetError, match="exists already"):
         follow(log, settings, [], seconds=0)
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_ctrl_c_in_the_midst_of_a_block_loses_and_doubles_nothing(
+    tmp_path: Path, settings: Settings, whole, monkeypatch, blocks: int
+) -> None:
+    """Two files are older than the one that is followed, and each is one block."""
+    lines, frame = whole
+    log = tmp_path / "live/catalina.out"
+    log.parent.mkdir()
+    for name, some in (("catalina.out.2", lines[:200]), ("catalina.out.1", lines[200:400]), (log.name, lines[400:])):
+        append(log.with_name(name), some)
+    taken = 0
+
+    def add(self: LogReader, block: Block, *, last: bool, before=LogReader.add) -> None:
+        nonlocal taken
+        taken += 1
+        if taken == blocks:
+            signal.raise_signal(signal.SIGINT)
+        before(self, block, last=last)
+
+    monkeypatch.setattr(LogReader, "add", add)
+    with pytest.raises(KeyboardInterrupt):
+        follow(log.parent, settings, [])
+    same(follow(log.parent, settings, [], seconds=0), frame)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_two_cannot_follow_into_one_dataset(tmp_path: Path, settings: Settings, whole) -> None:

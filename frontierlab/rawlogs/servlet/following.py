@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from frontierlab.storage.locks import fenced
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, commit_part, part_folder, temporary_folder
 from frontierlab.util.cancelling import check_cancelled
+from frontierlab.util.interrupts import interrupted_between
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 
 __all__ = ["Follower"]
@@ -64,6 +65,8 @@ class Follower:
         self.meter = ProgressMeter("following", None)
         self._number = len(manifest.plan)
         self._open: tuple[Path, ExitStack] | None = None
+        self._interrupted: Callable[[], None] = lambda: None
+        self._ending = False
         # parts that were stored, but not noted before the process ended, are read again
         for left in path.glob("parts/[0-9]*"):
             if int(left.name) >= self._number:
@@ -93,32 +96,42 @@ class Follower:
         Raises
         ------
         KeyboardInterrupt, Cancelled
-            It was stopped; what was read is stored before.
+            It was stopped. What was read since the files that are followed were reached is stored before; until then
+            nothing is, and the next call begins there again. Ctrl-C acts between two blocks.
         """
         ends = None if seconds is None else time.monotonic() + seconds
-        with reporting(progress, "bytes") as report:
+        with reporting(progress, "bytes") as report, interrupted_between() as self._interrupted:
             try:
                 self._begin()
-                stored = time.monotonic()
-                while True:
-                    grew = [tail.read() for tail in self._tails]
-                    report(self.meter.progress())
-                    check_cancelled()
-                    now = time.monotonic()
-                    if ends is not None and now >= ends:
-                        return self._finish()
-                    if now - stored >= part_seconds:
-                        self._store()
-                        stored = now
-                    if not any(grew):
-                        time.sleep(_LOOK)
-            except (KeyboardInterrupt, Cancelled):
-                self._store()
-                raise
+                return self._follow(ends, part_seconds, report)
             finally:
                 self._drop()
                 for tail in self._tails:
                     tail.close()
+
+    def _follow(self, ends: float | None, part_seconds: float, report: ProgressCallback) -> LogFacts:
+        stored = time.monotonic()
+        try:
+            while True:
+                grew = [tail.read() for tail in self._tails]
+                report(self.meter.progress())
+                self._check()
+                now = time.monotonic()
+                if ends is not None and now >= ends:
+                    return self._finish()
+                if now - stored >= part_seconds:
+                    self._store()
+                    stored = now
+                if not any(grew):
+                    time.sleep(_LOOK)
+        except (KeyboardInterrupt, Cancelled):
+            self._store()
+            raise
+
+    def _check(self) -> None:
+        if not self._ending:  # the end of a log is put to no state that a later run can go on from
+            check_cancelled()
+            self._interrupted()
 
     def _begin(self) -> None:
         """Go on where the last part ended; or read the files before those that are followed."""
@@ -132,11 +145,11 @@ class Follower:
                     if before is not None:
                         self._add(reader, before, False)
                     before = block
-                    check_cancelled()
                 if before is not None:
                     self._add(reader, before, True)
 
     def _add(self, reader: LogReader, block: Block, last: bool) -> None:
+        self._check()  # the tail goes on behind a block after this call, so nothing is half done here
         self._part()
         reader.add(block, last=last)
         self.meter.add(len(block.data))
@@ -220,6 +233,7 @@ class Follower:
 
     def _finish(self) -> LogFacts:
         """Write the requests that are not over, and store the last part."""
+        self._ending = True
         self._part()
         for tail in self._tails:
             tail.end()

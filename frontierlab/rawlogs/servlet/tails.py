@@ -143,10 +143,10 @@ class Tail:
     def _deliver(self, data: bytes) -> None:
         if self._skips:  # the end of a line whose beginning was given
             data = data[data.index(b"\n") + 1 :]
-            self._skips = False
         if data:
             self._add(Block(_plain(data), self.path, self.line), False)
             self.line += data.count(b"\n")
+        self._skips = False
 
     def _skip(self, data: bytes) -> None:
         """Give the beginning of a line that is too long, once."""
