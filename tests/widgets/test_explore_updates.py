@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from bokeh.document import Document
 from bokeh.models import ColorBar
-from frontierlab_widgets import ExplorePanel, explore_work, work_mixin
+from frontierlab_widgets import ExplorePanel, explore_panel, explore_work, work_mixin
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.explore_work import TABS
 from frontierlab_widgets.panel import Phase
@@ -20,6 +20,7 @@ import frontierlab as fl
 from frontierlab import Selection, plots
 from frontierlab.plots.drawing import HEAT_IN_THE_DARK, make
 from tests.support.logs import START, make_dataset
+from tests.support.waiting import wait_for
 from tests.widgets.test_panels_data import button
 
 LONG = 120
@@ -94,6 +95,7 @@ def sent(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 
 @pytest.mark.slow
 def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explore_panel, "PAUSE", 0.0)
     former, view, messages = figures(panel), panel._figures.view, sent(panel, monkeypatch)
     panel.selection = CONDITIONS
     assert panel.wait(LONG)
@@ -102,10 +104,49 @@ def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkey
     assert figures(panel)[:2] == former[:2]  # the same figures
     assert figures(panel)[2] is not former[2]  # with fewer lines it is a new one, in its place
     patches = [json.loads(one["patch"]) for one in messages if "patch" in one]
-    assert len(patches) == 3  # a figure each, as soon as its frame is there
+    assert len(patches) == 3  # without a pause a figure each, as soon as its frame is there
     assert len({figure.x_range for figure in figures(panel)}) == 1
     words = [figure.above[1].text for figure in figures(panel)]
     assert words == ["db CONDBR2"] * 3
+    assert drawn(panel) == expected(panel)
+
+
+@pytest.mark.slow
+def test_figures_that_come_soon_after_another_are_shown_together(
+    panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore_panel, "PAUSE", 2.0 * LONG)
+    messages = sent(panel, monkeypatch)
+    panel.selection = CONDITIONS
+    assert panel.wait(LONG)
+    assert panel.error == panel.stale == ""
+    assert len([one for one in messages if "patch" in one]) == 2
+    assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2"] * 3
+    assert drawn(panel) == expected(panel)
+    messages.clear()
+    held = Held(monkeypatch, NAMES[2], Selection())
+    panel.selection = Selection()
+    assert held.reached.wait(LONG)
+    assert [figure.above[1].text for figure in figures(panel)] == ["", "db CONDBR2", "db CONDBR2"]
+    panel.stop()
+    held.go.set()
+    assert panel.wait(LONG)
+    assert [figure.above[1].text for figure in figures(panel)] == ["", "", "db CONDBR2"]  # nothing that came is lost
+    assert drawn(panel)[NAMES[1]] == expected(panel)[NAMES[1]]
+
+
+@pytest.mark.slow
+def test_a_figure_that_comes_soon_after_another_does_not_wait_for_the_next(
+    panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explore_panel, "PAUSE", 0.2)
+    held = Held(monkeypatch, NAMES[2], CONDITIONS)
+    panel.selection = CONDITIONS
+    assert held.reached.wait(LONG)
+    wait_for(lambda: figures(panel)[1].above[1].text == "db CONDBR2")
+    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "1", "0.45"]
+    held.go.set()
+    assert panel.wait(LONG)
     assert drawn(panel) == expected(panel)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
@@ -35,11 +37,14 @@ from frontierlab_widgets.explore_work import (
 from frontierlab_widgets.formatting import error_box, notes
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.selection_fields import SelectionFields
+from frontierlab_widgets.shown_errors import PANEL_LOCK
 from frontierlab_widgets.tabs import TabBar
 
 __all__ = ["ExplorePanel"]
 
 _PAST = 50
+PAUSE = 1.0
+"""Seconds between two drawings of figures that come one by one: each time the page lays out all figures anew."""
 
 
 class ExplorePanel(ExploreExports):
@@ -82,6 +87,8 @@ class ExplorePanel(ExploreExports):
         self._drawn = ""  # the tab whose figures are shown
         self._drawings: dict[str, Drawing] = {}
         self._coming: Origin | None = None  # of the figures that are new, until all are
+        self._shown_at = float("-inf")  # when those were last shown, by the monotonic clock
+        self._held = False  # whether some of them are not shown yet
         self._against = widgets.Dropdown(
             description="compare with", style=_STYLE, layout=widgets.Layout(width="250px", max_width="98%")
         )
@@ -238,20 +245,45 @@ class ExplorePanel(ExploreExports):
             asked,
             lambda answer: self._asked(answer, tab),
             each=lambda part: self._take(part, tab),
-            at_rest=self._figures.refresh,
+            at_rest=self._rest,
             stage="opening the dataset",
             replaceable=True,
         )
 
     def _take(self, part: Part, tab: str) -> None:
-        """Show the figure of a frame; the figures of the tab that are still to come are grey."""
+        """Show the figure of a frame, a little later if one was shown just before.
+
+        The figures of the tab that are still to come are grey.
+        """
         if self._coming is not part.origin:
-            self._coming, self._drawings = part.origin, {}
+            self._coming, self._drawings, self._drawn = part.origin, {}, tab
+            self._shown_at, self._held = float("-inf"), False
         self._drawings[part.name] = self._drawing(part.name, part.frame)
-        self._drawn = tab
-        self._show_figures(self.names_of(tab))
+        pause = self._shown_at + PAUSE - time.monotonic()
+        if pause <= 0:
+            self._show_coming()
+        elif not self._held:
+            self._held = True
+            later = threading.Timer(pause, self._show_held, [part.origin])
+            later.daemon = True
+            later.start()
+
+    def _show_coming(self) -> None:
+        self._held = False
+        self._show_figures(self.names_of(self._drawn))
+        self._shown_at = time.monotonic()
         self.check_origin()
         self._show_stale()
+
+    def _show_held(self, origin: Origin) -> None:
+        with PANEL_LOCK, self.shown_errors():
+            if self._held and self._coming is origin:
+                self._show_coming()
+
+    def _rest(self) -> None:
+        if self._held and self._coming is not None:  # the work was stopped
+            self._show_coming()
+        self._figures.refresh()
 
     def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
         if answer["contents"] is not None:
@@ -264,7 +296,7 @@ class ExplorePanel(ExploreExports):
         if self.plot not in self.frames:
             self.plot = next(iter(self.frames))
         self._show_figures()
-        self._coming = None
+        self._coming, self._held = None, False
         self.origin = answer["origin"]  # last: until everything is shown, the figures are stale
         self.check_origin()
 
