@@ -11,12 +11,19 @@ import pytest
 
 from frontierlab import jobs
 from frontierlab.errors import JobError
+from frontierlab.jobs.backends import backend_of
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.records import JobStore
 from tests.support.extractions import assert_is_the_world
 from tests.support.workers import LONG, SLEEPER, WORLD, asleep, until
 
 pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(autouse=True)
+def no_earlier_failures(monkeypatch):
+    """Forget which brokers did not answer in earlier tests: this process would not ask them for seconds."""
+    monkeypatch.setattr(backend_of("celery"), "_away", {})
 
 
 def test_a_redis_that_comes_back_with_its_data_loses_nothing(settings, start, export, redis_server):
@@ -88,6 +95,7 @@ def test_a_job_without_a_worker_is_an_error_after_a_while(settings, export, monk
 
 def test_a_broker_that_never_answers_is_an_error(configure, export, monkeypatch):
     monkeypatch.setattr("frontierlab.jobs.broker._PATIENCE", 0.2)
+    monkeypatch.setattr("kombu.utils.functional.sleep", lambda seconds: None)  # 6 s between its attempts
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings = configure(broker_url=f"redis://:sesame@127.0.0.1:{silent.getsockname()[1]}/0")
         for _ in range(3):

@@ -86,7 +86,8 @@ def test_a_stopped_worker_leaves_the_job_to_its_successor(settings, start, tmp_p
 POISON = changed("kinds.CatalogueRefresh.run = lambda *_: os.kill(os.getpid(), signal.SIGKILL)")
 
 
-def test_a_job_that_ends_its_worker_each_time_is_given_up(settings, start):
+def test_a_job_that_ends_its_worker_each_time_is_given_up(configure, start):
+    settings = configure(job_lost_seconds=2)
     start(program=POISON)
     job = jobs.submit("catalogue", settings=settings)
     with pytest.raises(

@@ -174,7 +174,7 @@ def test_beat_sends_the_periodic_task(configure, start, tmp_path):
     [entry] = schedule(configure(periodic="catalogue", periodic_hour=3)).values()
     assert (entry["schedule"].hour, entry["schedule"].minute) == ({3}, {0})
     assert schedule(fl.Settings()) == {}
-    start("beat", command="beat", ready="beat: Starting", forked=False)
+    start("beat", command="beat", ready="beat: Starting")
     until(lambda: list((tmp_path / "data/jobs").glob("beat*")), "the file in which beat keeps what it sent")
     worker = start()
     code = "from frontierlab.celery_tasks import app; app.send_task('frontierlab.periodic')"
