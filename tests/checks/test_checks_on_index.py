@@ -89,7 +89,7 @@ def filled(es: Elasticsearch) -> Iterator[str]:
         {"_index": f"test-checks-{kind}", "_source": document(kind, row)}
         for kind, row in zip(chosen, rows, strict=True)
     ]
-    helpers.bulk(es, actions, refresh=True)
+    helpers.bulk(es, actions, chunk_size=5_000, refresh=True)
     yield "test-checks-*"
     es.indices.delete(index=[f"test-checks-{kind}" for kind in kinds])
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import bisect
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -59,7 +61,7 @@ def _plain(value: Any) -> Any:
 
 def assert_true(found: Overview, rows: Rows, selection: Selection, *, bin_seconds: float) -> None:
     """Check all frames of an overview against the rows of the same window, `selection` with its times."""
-    chosen = [row for row in rows if reference.selects(selection)(row)]
+    chosen = [*filter(reference.selects(selection), rows)]
     assert found.queries == len(chosen)
     for name, (filter_name, keys) in TABLES.items():
         assert_table(getattr(found, name), filter_name, keys, rows, selection, found.top)
@@ -68,20 +70,32 @@ def assert_true(found: Overview, rows: Rows, selection: Selection, *, bin_second
     over_time = plain(found.over_time)
     expected = answer("queries_over_time", rows, selection, bin_seconds=bin_seconds)
     assert [{key: row[key] for key in ("time", "cached", "not_cached", "unknown")} for row in over_time] == expected
+    inside = in_bins(chosen, [row["time"] for row in over_time], 1000 * bin_seconds)
     for row in over_time:
-        inside = [r for r in chosen if 0 <= r["time"] - row["time"] < 1000 * bin_seconds]
-        uncached = [r for r in inside if r["cached"] is False]
+        uncached = [r for r in inside[row["time"]] if r["cached"] is False]
         assert row["bytes"] == sum(r["fsize"] or 0 for r in uncached)
         assert row["kB"] == row["bytes"] / 1000
         for kind in ("disconn", "rejected", "procerror", "first query"):
             assert row[kind.replace(" ", "_")] == sum(reference.kind(r) == kind for r in uncached)
 
 
+def in_bins(rows: Rows, begins: Sequence[int], width: float) -> dict[int, Rows]:
+    """Divide rows between bins, which are in order of time; a row before or after all bins, or in a gap, is in none."""
+    found: dict[int, Rows] = {begin: [] for begin in begins}
+    for row in rows:
+        place = bisect.bisect_right(begins, row["time"]) - 1
+        if place >= 0 and row["time"] - begins[place] < width:
+            found[begins[place]].append(row)
+    return found
+
+
 def assert_table(
     frame: pd.DataFrame, filter_name: str, keys: Sequence[str], rows: Rows, selection: Selection, top: int
 ) -> None:
     """Check a table: the groups, order and parts of the filter, and all numbers of each row."""
-    chosen = [row for row in rows if reference.selects(selection)(row)]
+    groups: dict[tuple[Any, ...], Rows] = defaultdict(list)
+    for one in filter(reference.selects(selection), rows):
+        groups[tuple(one[name] for name in keys)].append(one)
     expected = answer(filter_name, rows, selection, top=top)
     labels = [*keys, *(["taskname"] if "taskid" in keys else []), "part", "groups"]
     found = plain(frame)
@@ -90,15 +104,16 @@ def assert_table(
     ], filter_name
     named = [tuple(row[key] for key in keys) for row in found if row["part"] == "named"]
     for row in found:
-        members = [one for one in chosen if _in_part(row, named, keys)(one)]
+        members = [one for key in filter(_in_part(row, named, keys), groups) for one in groups[key]]
         assert {name: row[name] for name in numbers([])} == numbers(members), (filter_name, row)
 
 
 def _in_part(
     row: Mapping[str, Any], named: Sequence[tuple[Any, ...]], keys: Sequence[str]
-) -> Callable[[Mapping[str, Any]], bool]:
-    def test(one: Mapping[str, Any]) -> bool:
-        key = tuple(one[name] for name in keys)
+) -> Callable[[tuple[Any, ...]], bool]:
+    """Return a function that tells whether the queries of a key are in a row of a table."""
+
+    def test(key: tuple[Any, ...]) -> bool:
         if row["part"] == "named":
             return key == tuple(row[name] for name in keys)
         return key[-1] is None if row["part"] == "missing" else key[-1] is not None and key not in named
