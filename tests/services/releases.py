@@ -35,6 +35,8 @@ RELEASES = {
         java=(17, 23),  # needs the security manager, which was removed in 24
         module="java.base",
         main=(
+            "-XX:TieredStopAtLevel=1",  # of the launcher, which only starts the server
+            "-XX:+UseSerialGC",
             "-Dcli.name=server",
             "-Dcli.script={home}/bin/elasticsearch",
             "-Dcli.libs=lib/tools/server-cli",
