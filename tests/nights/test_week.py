@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import re
 
 import pandas as pd
@@ -23,13 +24,26 @@ def states(done):
     return {record.day.day: {name: record.step(name).state for name in record.wanted} for record in done.records}
 
 
+@pytest.fixture
+def night(night):
+    """Do a night, before which the catalogue becomes a day older."""
+
+    def run(day, settings, **more):
+        if (path := settings.catalogue_path).exists():
+            earlier = path.stat().st_mtime - 86_400
+            os.utime(path, (earlier, earlier))
+        return night(day, settings, **more)
+
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.allow_hosts(["127.0.0.1"])
 def test_a_week_ends_as_it_should(data_dir, night, coolr, monkeypatch):
     settings = fl.Settings(
         data_dir=data_dir,
         coolr_host=coolr.host,
-        coolr_refresh_hours=0,
+        coolr_refresh_hours=12,
         coolr_answer_seconds=2,
         coolr_timeout=5,
         periodic=" ".join(STEPS),
