@@ -1,7 +1,7 @@
 """Every plot function, with the frame that its filter returns."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,13 +16,28 @@ from bokeh.resources import CDN, INLINE
 from playwright.sync_api import Browser
 
 from frontierlab import Selection, filters, open_logs, plots
+from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.reports.chapters import ALL_FILTERS
 from tests.support.logs import START, make_dataset
 
 NAMES = list(filters.__all__)
 WINDOW = Selection(since="2026-10-01T01:00", until="2026-10-01T02:00", db="CONDBR2")
-Frames = dict[str, dict[str, pd.DataFrame]]
+QUESTIONS: dict[str, dict[str, Any]] = {"alone": {}, "compared": {"compare": "previous"}, "empty": {"taskid": 99}}
+
+
+class Answers(dict[str, pd.DataFrame]):
+    """What a filter answers to the questions; each is asked when a test first needs its answer."""
+
+    def __init__(self, ask: Callable[..., pd.DataFrame], logs: Logs) -> None:
+        self._ask, self._logs = ask, logs
+
+    def __missing__(self, kind: str) -> pd.DataFrame:
+        self[kind] = self._ask(self._logs, WINDOW, **QUESTIONS[kind])
+        return self[kind]
+
+
+Frames = dict[str, Answers]
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +68,7 @@ def frames(tmp_path_factory: pytest.TempPathFactory) -> Frames:
         for n in range(720)
     ]
     logs = open_logs(make_dataset(tmp_path_factory.mktemp("plots") / "logs", rows))
-    found: Frames = {}
-    for name in NAMES:
-        ask = getattr(filters, name)
-        found[name] = {"alone": ask(logs, WINDOW), "compared": ask(logs, WINDOW, compare="previous")}
-        found[name]["empty"] = ask(logs, WINDOW, taskid=99)
-    return found
+    return {name: Answers(getattr(filters, name), logs) for name in NAMES}
 
 
 def titles(plot: Any) -> list[str]:
