@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import pytest
 from bokeh.core.validation import check_integrity
+from bokeh.document import Document
 from bokeh.embed import file_html
 from bokeh.models import BoxSelectTool, CrosshairTool, DatetimeAxis, GlyphRenderer, HoverTool, Step
 from bokeh.models.annotations import Label, Legend, Title
@@ -186,7 +187,11 @@ def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path,
     page.on("pageerror", lambda error: problems.append(str(error)))
     figures: list[Any] = [getattr(plots, name)(frames[name]["compared"]) for name in names]
     path = tmp_path / "figures.html"
-    path.write_text(file_html(figures, INLINE, "figures"), encoding="utf-8")
+    document = Document()
+    with document.models.freeze():  # or all models are looked up again for each figure
+        for plot in figures:
+            document.add_root(plot)
+    path.write_text(file_html(document, INLINE, "figures"), encoding="utf-8")
     page.goto(path.as_uri())
     page.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     # a figure is unreadable if titles and legend leave no room for its inner frame
