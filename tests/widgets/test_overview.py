@@ -11,7 +11,7 @@ import pytest
 from frontierlab_widgets import overview_work
 from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.overview_panel import OverviewPanel
-from frontierlab_widgets.overview_work import STEPS, changes_of, over_time, totals
+from frontierlab_widgets.overview_work import STEPS, Step, changes_of, origin_of, over_time, totals
 
 import frontierlab as fl
 from frontierlab.errors import StatementError
@@ -134,3 +134,20 @@ def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings
     changed = {engine: changes_of(dataset, each, settings, selection, "") for engine, each in logs.items()}
     assert changed["spark"][0] == changed["duckdb"][0]
     pd.testing.assert_frame_equal(changed["spark"][1], changed["duckdb"][1])
+
+
+def test_incidents_that_are_one_event_are_told_so(settings: fl.Settings) -> None:
+    fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
+    found = fl.diagnose("sample", settings=settings, progress=False)
+    assert found.incidents["event"].nunique() == 1 < len(found)
+    panel = OverviewPanel(settings)
+    origin = origin_of(fl.datasets.open_dataset("sample", settings), fl.Selection(), settings, "")
+    panel.found = {"incidents": Step("incidents", found, None, origin)}
+    panel._show_incidents()
+    assert f"{len(found)} incidents, likely of 1 event" in panel._heads["incidents"].value
+    told = [row.children[1].value for row in panel._incidents.children]
+    (cause,) = [place for place, one in enumerate(found) if one.cause is None]
+    assert ["Likely a consequence of incident" in text for text in told] == [
+        place != cause for place in range(len(told))
+    ]
+    panel.close()

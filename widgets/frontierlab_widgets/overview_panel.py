@@ -12,6 +12,7 @@ import pandas as pd
 import traitlets
 
 from frontierlab.caching.causes import FINE, NOTHING
+from frontierlab.diagnosis import Diagnosis
 from frontierlab.diagnosis.figures import queries_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.bokeh_figures import BokehFigures
@@ -262,16 +263,16 @@ class OverviewPanel(FiguresPanel):
     def _show_incidents(self) -> None:
         """Show the incidents, and draw them over time."""
         found = self._result("incidents")
-        nothing = "" if found is None or len(found) else "<p>Nothing unusual was found.</p>"
-        self._head("incidents", nothing)
+        self._head("incidents", "" if found is None else f"<p>{_counted(found)}</p>")
         self._draw_timeline()
         incidents = [] if found is None else [self._incident(place, one) for place, one in enumerate(found, 1)]
         self._replace(self._incidents, incidents)
 
     def _incident(self, place: int, incident: Any) -> widgets.Widget:
         more = f"{in_panel_words(incident.advice)} Tell {incident.tell}."
+        told = escape(f"{incident.sentence} {incident.belongs_to}".rstrip())
         text = widgets.HTML(
-            f'<p><b>{place}.</b> {escape(incident.sentence)} <span class="frontierlab-quiet">{escape(more)}</span></p>',
+            f'<p><b>{place}.</b> {told} <span class="frontierlab-quiet">{escape(more)}</span></p>',
             layout=widgets.Layout(flex="1 1 300px"),
         )
         button = widgets.Button(description="Show", tooltip=f"Choose the queries of incident {place}")
@@ -322,6 +323,17 @@ _HEADS = {
     "changes": "What changed",
 }
 _LATER = "…"
+
+
+def _counted(found: Diagnosis) -> str:
+    """Say how many incidents there are, and whether some of them are one event."""
+    if not len(found):
+        return "Nothing unusual was found."
+    incidents, events = len(found), found.incidents["event"].nunique()
+    counted = f"{incidents} incident{'s' * (incidents > 1)}"
+    if events == incidents:
+        return f"{counted}."
+    return f"{counted}, likely of {events} event{'s' * (events > 1)}: see what each is a consequence of."
 
 
 def _change(record: dict[str, Any]) -> str:
