@@ -38,7 +38,7 @@ NAMED = {
 }
 # The rest needs a processor all the time; one process of it would still run long after the others have ended.
 OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile"]}
-# The rest can use two processors, so it ends last: what the others leave idle is its own, and nothing is idle at the end.
+# The rest can use two processors, so it ends last: it takes what the others leave idle, and nothing is idle at the end.
 NICENESS = {"rest": 5}
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
