@@ -38,8 +38,6 @@ NAMED = {
 }
 # The rest needs a processor all the time; one process of it would still run long after the others have ended.
 OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile"]}
-# The rest can use two processors, so it ends last: it takes what the others leave idle, and nothing is idle at the end.
-NICENESS = {"rest": 5}
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
 
@@ -54,8 +52,7 @@ def files(name: str) -> list[str]:
 
 def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the tests of one process, with its own cache of pytest."""
-    command = ["nice", "-n", str(NICENESS.get(name, 0)), sys.executable]
-    command += ["-m", "pytest", "-m", PROCESSES[name], "-o", f"cache_dir=.pytest_cache/{name}"]
+    command = [sys.executable, "-m", "pytest", "-m", PROCESSES[name], "-o", f"cache_dir=.pytest_cache/{name}"]
     with (folder / name).open("wb") as output:
         shown = None if name == next(iter(PROCESSES)) else output
         return subprocess.Popen(

@@ -54,8 +54,9 @@ def cancellable() -> Cancellable:
     After `Cancellable.cancel`, a filter in the ``with`` block raises `frontierlab.errors.Cancelled`. So do filters that
     start in the block later, and all other functions that put a question to logs. The exception comes when DuckDB or
     Spark has stopped, mostly within 0.1 s, and after 5 s at the latest. If it still works then, a background thread
-    keeps telling it to stop. Blocks can be nested: the outer block also cancels the work of the inner block. A block
-    belongs to one thread (to its `contextvars.Context`).
+    keeps telling it to stop. A task of Spark sees that only when it passes on a row: a join without a condition of
+    equality can load its processor for long after the exception. Blocks can be nested: the outer block also cancels the
+    work of the inner block. A block belongs to one thread (to its `contextvars.Context`).
     """
     return Cancellable()
 

@@ -258,7 +258,9 @@ def test_a_failing_statement_is_the_same_error(logs: Logs) -> None:
 
 @pytest.mark.slow
 def test_a_statement_is_cancelled_at_once(logs: Logs, monkeypatch: pytest.MonkeyPatch) -> None:
-    many = ", ".join(f"{{logs}} AS l{n}" for n in range(40))  # 2^40 rows
+    # A task of Spark sees only when it gives a row that it is cancelled: of more tables it would work for hours.
+    tables = 40 if logs.engine == "duckdb" else 27
+    many = ", ".join(f"{{logs}} AS l{n}" for n in range(tables))  # of two rows each
     endless = f"SELECT count(*) AS n FROM {many} WHERE l1.fsize = l2.dbtime OR l3.fsize = l4.fsize"
     running = fl.cancellable()
 
