@@ -14,9 +14,10 @@ import pyarrow.compute as pc
 
 from frontierlab.catalogue import Catalogue
 
-__all__ = ["FOLDER", "NamedRows", "TAG", "in_words", "name_rows", "unnamed"]
+__all__ = ["FOLDER", "NamedRows", "TAG", "bounded", "in_words", "name_rows", "unnamed"]
 
 _TOLD = 5
+_NAMES = 10_000  # names that are counted
 
 FOLDER = "{db} {schema} folder {node_id}"
 """How a folder is told that has a number and no name."""
@@ -58,6 +59,15 @@ def name_rows(rows: pa.Table, catalogue: Catalogue) -> NamedRows:
     """
     completed = catalogue.complete(rows)
     return NamedRows(completed.rows, *unnamed(completed.rows), completed.conflicts)
+
+
+def bounded(counts: Counter[str]) -> Counter[str]:
+    """Return counts by name; where a damaged log gives very many names, the rare ones are counted together."""
+    if len(counts) <= _NAMES:
+        return counts
+    kept = Counter(dict(counts.most_common(_NAMES // 2)))
+    kept["others"] += counts.total() - kept.total()
+    return kept
 
 
 def in_words(unknown: Counter[str]) -> str:

@@ -23,6 +23,7 @@ from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.rawlogs.servlet.starts import Asker, StartReader
 from frontierlab.rawlogs.servlet.texts import Texts
 from frontierlab.rawlogs.sql_text import sql_hash
+from tests.rawlogs.fuzzed import Rows
 
 OUTCOMES = {
     "served": "served",
@@ -37,30 +38,16 @@ SQL = channels_sql("CONDBR2", "ATLAS_COOLONL_SCT", 26)
 HEAD = "Prod{server} 10/25/26 02:{minute:02}:{second:02}.000 CEST +0200 id={number} "
 
 
-class Kept:
-    """Keeps what a reader writes."""
+class Kept(Rows):
+    """Keeps the rows too."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.rows: list[dict[str, Any]] = []
-        self.counted: Counter[str] = Counter()
 
     def write(self, rows: pa.Table) -> None:
+        super().write(rows)
         self.rows += rows.to_pylist()
-
-    def add_malformed(self, documents: list[tuple[str, bytes]]) -> None:
-        self.counted["malformed"] += len(documents)
-
-    def count(
-        self,
-        *,
-        read: int = 0,
-        left_out: Counter[str],
-        malformed: Counter[str] | None = None,
-        conflicts: Counter[str] | None = None,
-    ) -> None:
-        self.counted["read"] += read
-        self.counted["left out"] += left_out.total()
-        self.counted["malformed"] += (malformed or Counter()).total()
 
 
 def read(text: bytes, sizes: list[int]) -> tuple[list[dict[str, Any]], LogReader]:
@@ -76,8 +63,8 @@ def read(text: bytes, sizes: list[int]) -> tuple[list[dict[str, Any]], LogReader
     facts = reader.finish()
     assert facts.lines.add_up
     assert facts.lines.lines == text.count(b"\n")
-    assert kept.counted["malformed"] == facts.lines.set_aside.total()
-    assert kept.counted["read"] == len(kept.rows) + kept.counted["left out"] + kept.counted["malformed"]
+    assert kept.counts["malformed"] == facts.lines.set_aside.total()
+    assert kept.counts["read"] == len(kept.rows) + kept.counts["left out"] + kept.counts["malformed"]
     return kept.rows, reader
 
 

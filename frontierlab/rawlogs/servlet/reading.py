@@ -18,7 +18,7 @@ from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.errors import Cancelled
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import LogSet
-from frontierlab.rawlogs.names import unnamed
+from frontierlab.rawlogs.names import bounded, unnamed
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.processes import Processes
 from frontierlab.rawlogs.servlet.messages import Messages
@@ -34,7 +34,6 @@ _SIZE = 8 * 2**20  # bytes of a block
 _LOOK = 0.2  # seconds between two looks at whether to stop
 _TOGETHER = 50_000  # messages that are put into requests together
 _GROUP = 65_536  # rows of a row group
-_NAMES = 10_000  # names that are counted
 
 
 @dataclass
@@ -180,15 +179,6 @@ class PrintedLog:
         return self._maker.make(grouped.requests)
 
 
-def _bounded(counts: Counter[str]) -> Counter[str]:
-    """Return counts by name; where a damaged log gives very many names, the rare ones are counted together."""
-    if len(counts) <= _NAMES:
-        return counts
-    kept = Counter(dict(counts.most_common(_NAMES // 2)))
-    kept["others"] += counts.total() - kept.total()
-    return kept
-
-
 class LogReader:
     """Makes rows of the blocks of one log, and writes them.
 
@@ -247,7 +237,7 @@ class LogReader:
             if done.rows.num_rows:
                 self.facts.note(done.rows)
                 if self._catalogue is not None:
-                    self.facts.unknown = _bounded(self.facts.unknown + sum(unnamed(done.rows), Counter()))
+                    self.facts.unknown = bounded(self.facts.unknown + sum(unnamed(done.rows), Counter()))
                 self.writer.write(done.rows)
         self.facts.lines = self.source.counts
         self.facts.restarts, self.facts.stray = self.source.restarts, self.source.stray

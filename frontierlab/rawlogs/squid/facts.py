@@ -7,15 +7,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from frontierlab.rawlogs.lines import LineCounts
-from frontierlab.rawlogs.names import in_words
+from frontierlab.rawlogs.names import bounded, in_words
 from frontierlab.rawlogs.squid.answers import Answers
 
 __all__ = ["SMALL_SHARE", "SquidFacts"]
 
 SMALL_SHARE = 0.01
 """If a larger share of lines was set aside, that is the first thing that the logs say of themselves."""
-
-_NAMES = 10_000  # names that are counted
 
 
 @dataclass
@@ -57,8 +55,8 @@ class SquidFacts:
         self.lines += lines
         for name in ("others", "results", "unknown_results", "unreadable", "unknown"):
             getattr(self, name).update(getattr(answers, name))
-        self.unknown = _bounded(self.unknown)
-        self.unreadable = _bounded(self.unreadable)
+        self.unknown = bounded(self.unknown)
+        self.unreadable = bounded(self.unreadable)
         self.without_task += answers.without_task
 
     def as_record(self) -> dict[str, Any]:
@@ -95,12 +93,3 @@ class SquidFacts:
                 f"{in_words(self.unknown)}."
             )
         return notes
-
-
-def _bounded(counts: Counter[str]) -> Counter[str]:
-    """Return counts by name; where a damaged log gives very many names, the rare ones are counted together."""
-    if len(counts) <= _NAMES:
-        return counts
-    kept = Counter(dict(counts.most_common(_NAMES // 2)))
-    kept["others"] += counts.total() - kept.total()
-    return kept
