@@ -13,7 +13,7 @@ from bokeh.models.annotations import BoxAnnotation, Label
 from bokeh.plotting import figure as Figure
 
 from frontierlab.plots import link
-from frontierlab.plots.drawing import make
+from frontierlab.plots.making import make
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import COLOURS
 

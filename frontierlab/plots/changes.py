@@ -11,8 +11,8 @@ from bokeh.plotting import figure
 
 from frontierlab.filters.changes_statement import CHANGE_KEYS
 from frontierlab.filters.top import NAMED
-from frontierlab.plots.drawing import dress_axis, fill_axis
 from frontierlab.plots.grouped import limited, rows_axis
+from frontierlab.plots.making import dress_axis, fill_axis
 from frontierlab.plots.style import (
     COLOURS,
     add_to_legend,

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frontierlab.plots.drawing import Drawing, as_plot
+from frontierlab.plots.drawing import Drawing
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.style import COLOURS, Series, check_frame, task_labels, words_of
 
 __all__ = [

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frontierlab.plots.drawing import Drawing, as_plot
+from frontierlab.plots.drawing import Drawing
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, PAYLOAD_SERIES, Scale, Series
 
 __all__ = [

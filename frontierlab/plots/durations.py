@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from frontierlab.plots.drawing import Axis, Drawing, as_plot, nothing
+from frontierlab.plots.drawing import Axis, Drawing, nothing
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.stepped import Line, stepped
 from frontierlab.plots.style import CACHED_SERIES, Scale, check_frame, format_number, known, words_of
 

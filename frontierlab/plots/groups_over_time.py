@@ -8,8 +8,9 @@ import pandas as pd
 
 from frontierlab.filters.expressions import FAILURES
 from frontierlab.filters.groups_over_time import AnswersBy, CachedBy, FailuresBy
-from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.drawing import Drawing, nothing
 from frontierlab.plots.heatmap import Form
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.series import NAMES, Number, group_of, groups_over_time
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import COLOURS, Scale, check_frame, format_number, words_of

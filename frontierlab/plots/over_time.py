@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.drawing import Drawing, nothing
 from frontierlab.plots.heatmap import Form
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.series import Number, groups_over_time
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, Scale, check_frame, known, words_of

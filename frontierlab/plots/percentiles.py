@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.drawing import Drawing, nothing
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import COLOURS, Scale, Series, check_frame, words_of
 

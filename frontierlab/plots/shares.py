@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from frontierlab.plots.drawing import Drawing, as_plot
+from frontierlab.plots.drawing import Drawing
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.style import CACHED_SERIES, COLOURS, Series
 
 __all__ = ["bytes_share_per_node", "bytes_share_per_schema", "cached_share_per_node", "cached_share_per_schema"]

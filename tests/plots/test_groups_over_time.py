@@ -15,7 +15,7 @@ from bokeh.models.annotations import ColorBar, Label, Legend, Title
 
 from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
-from frontierlab.plots.drawing import make, update
+from frontierlab.plots.making import make, update
 from frontierlab.storage.store import Dataset
 from tests.support.logs import START, make_dataset
 

@@ -14,7 +14,8 @@ from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
 from frontierlab import filters, plots
-from frontierlab.plots.drawing import Drawing, make, share_time, update
+from frontierlab.plots.drawing import Drawing, share_time
+from frontierlab.plots.making import make, update
 from tests.support.examples import examples
 from tests.support.random_logs import questions
 

@@ -28,9 +28,9 @@ from frontierlab.rawlogs import (
     write_servlet_logs,
 )
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
+from frontierlab.rawlogs.growing_file import GrowingFile
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.servlet.reading import LogReader
-from frontierlab.rawlogs.servlet.tails import Tail
 from frontierlab.rawlogs.sql_text import canonical, split
 from frontierlab.rawlogs.squid import write_squid_logs
 from frontierlab.rawlogs.squid.answers import dated
@@ -152,7 +152,7 @@ def following(data: bytes) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path, rotated = Path(folder, "access.log"), []
         path.write_bytes(b"")
-        tail = Tail(path, lambda block, last: found.append(block))
+        tail = GrowingFile(path, lambda block, last: found.append(block))
         tail.read()
         written = b""  # to the file that is there now
         for piece in PIECES.findall(data[:20_000]):
@@ -172,7 +172,7 @@ def following(data: bytes) -> None:
                 expected, written = expected + written[: written.rfind(b"\n") + 1], b""
                 path.write_bytes(b"")
             if event in ("stop", "stop and rotate"):
-                tail = Tail(path, lambda block, last: found.append(block))
+                tail = GrowingFile(path, lambda block, last: found.append(block))
                 assert not state["identity"] or tail.resume(state, [*rotated, path]) == ""
             tail.read()
         tail.end()

@@ -15,7 +15,7 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.heads import HEAD
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
 from frontierlab.rawlogs.servlet.scanning import BlockScanner, Scanner
-from frontierlab.rawlogs.servlet.texts import PADDING, numbers
+from frontierlab.rawlogs.texts import PADDING, numbers
 
 PLACE = re.compile(rb"[A-Z]\S{0,53}\.java \+\d+ {1,2}")
 

@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from frontierlab.rawlogs.cool_columns import NO_WIDTH, QueryReader
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet import reading
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
 from frontierlab.rawlogs.servlet.printing import Printed, lines_of
-from frontierlab.rawlogs.servlet.queries import NO_WIDTH, QueryReader
 from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.rawlogs.servlet.starts import Asker, StartReader
-from frontierlab.rawlogs.servlet.texts import Texts
 from frontierlab.rawlogs.sql_text import sql_hash
+from frontierlab.rawlogs.texts import Texts
 from tests.rawlogs.fuzzed import Rows
 
 OUTCOMES = {
@@ -246,7 +246,7 @@ def test_each_message_is_recognised_by_its_beginning(prefix: bytes, kind: Kind) 
     assert kind_of(prefix + b" 1") == kind
     head = HEAD.format(server=0, minute=0, second=0, number=7).encode()
     from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece
-    from frontierlab.rawlogs.servlet.texts import PADDING
+    from frontierlab.rawlogs.texts import PADDING
 
     text = b"".join(head + prefix + more + b"\n" for more in (b"", b" 1", b"x" * 80))
     found = (

@@ -18,7 +18,7 @@ from ipywidgets.embed import embed_data
 
 import frontierlab as fl
 from frontierlab import Selection, plots
-from frontierlab.plots.drawing import HEAT_IN_THE_DARK, make
+from frontierlab.plots.making import HEAT_IN_THE_DARK, make
 from tests.support.logs import START, make_dataset
 from tests.support.waiting import wait_for
 from tests.widgets.test_panels_data import button

@@ -21,7 +21,8 @@ from bokeh.models import Axis, ContinuousColorMapper, CrosshairTool, Grid, Layou
 from bokeh.models.annotations import ColorBar, Label, Legend, Title
 from jupyter_bokeh import BokehModel
 
-from frontierlab.plots.drawing import HEAT_IN_THE_DARK, Drawing, make, share_time, update
+from frontierlab.plots.drawing import Drawing, share_time
+from frontierlab.plots.making import HEAT_IN_THE_DARK, make, update
 from frontierlab.plots.style import TITLE_SIZE
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 

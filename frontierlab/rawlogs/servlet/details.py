@@ -6,11 +6,11 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from frontierlab.rawlogs.cool_columns import QueryReader
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.messages import Kind
-from frontierlab.rawlogs.servlet.queries import QueryReader
 from frontierlab.rawlogs.servlet.starts import StartReader
-from frontierlab.rawlogs.servlet.texts import Texts
+from frontierlab.rawlogs.texts import Texts
 
 __all__ = ["DetailReader", "query_table"]
 

@@ -15,13 +15,13 @@ import pyarrow.parquet as pq
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError
+from frontierlab.rawlogs.growing_file import GrowingFile
 from frontierlab.rawlogs.lines import Block, blocks, first_lines
 from frontierlab.rawlogs.log_files import LogSet, find_logs
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.heads import first_time
 from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, PrintedLog
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
-from frontierlab.rawlogs.servlet.tails import Tail
 from frontierlab.storage.locks import fenced
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, commit_part, part_folder, temporary_folder
@@ -77,7 +77,7 @@ class Follower:
             for log in logs
         ]
         self._tails = [
-            Tail(log.files[-1], lambda block, last, reader=reader: self._add(reader, block, last))  # type: ignore[misc]
+            GrowingFile(log.files[-1], lambda block, last, reader=reader: self._add(reader, block, last))  # type: ignore[misc]
             for log, reader in zip(logs, self._readers, strict=True)
         ]
 

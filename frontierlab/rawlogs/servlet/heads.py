@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.servlet.messages import Kind
-from frontierlab.rawlogs.servlet.texts import PADDING, lengths, numbers, windows
+from frontierlab.rawlogs.texts import PADDING, lengths, numbers, windows
 
 __all__ = ["HEAD", "Heads", "first_time", "is_logback", "numbers_in", "past_place", "read_heads"]
 

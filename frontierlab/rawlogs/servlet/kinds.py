@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from frontierlab.rawlogs.servlet.heads import past_place
 from frontierlab.rawlogs.servlet.messages import PREFIXES, kind_of
-from frontierlab.rawlogs.servlet.texts import words
+from frontierlab.rawlogs.texts import words
 
 __all__ = ["KindReader"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.servlet.heads import Heads, read_heads
-from frontierlab.rawlogs.servlet.texts import distinct, leading_digits, words
+from frontierlab.rawlogs.texts import distinct, leading_digits, words
 
 __all__ = ["HeadReader", "NamedHeads", "Names"]
 

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import pyarrow as pa
 
 from frontierlab.errors import RequestUrlError
+from frontierlab.rawlogs.cool_columns import QueryReader
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
 from frontierlab.rawlogs.servlet.failures import error_of
-from frontierlab.rawlogs.servlet.queries import QueryReader
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, table_of
 
 __all__ = ["RecordedLog", "is_recorded"]

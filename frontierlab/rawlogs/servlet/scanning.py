@@ -26,7 +26,7 @@ from frontierlab.rawlogs.servlet.idle import without_idle
 from frontierlab.rawlogs.servlet.kinds import KindReader
 from frontierlab.rawlogs.servlet.layouts import HeadReader, Names
 from frontierlab.rawlogs.servlet.messages import WITH_TEXT, WITH_TRACE, Kind, Messages
-from frontierlab.rawlogs.servlet.texts import PADDING, cut_out, windows
+from frontierlab.rawlogs.texts import PADDING, cut_out, windows
 
 __all__ = ["BlockScanner", "NOT_SET", "Piece", "Scanned", "Scanner", "scanning"]
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.personal import FrontierId, Pseudonyms
-from frontierlab.rawlogs.servlet.texts import Texts, lengths, numbers, spread
+from frontierlab.rawlogs.texts import Texts, lengths, numbers, spread
 
 __all__ = ["Asker", "Start", "StartReader"]
 

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import RequestUrlError
+from frontierlab.rawlogs.cool_columns import NO_WIDTH, QueryReader
 from frontierlab.rawlogs.names import FOLDER, TAG
 from frontierlab.rawlogs.request_urls import decode_p1, decode_request
-from frontierlab.rawlogs.servlet.queries import NO_WIDTH, QueryReader
 from frontierlab.schema import MISSING_IOV, NAME
 
 __all__ = ["Asked", "Requests"]

@@ -11,18 +11,20 @@ from pathlib import Path
 from typing import Any
 
 from frontierlab.errors import Cancelled, DatasetError
+from frontierlab.rawlogs.growing_file import GrowingFile
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import find_logs
 from frontierlab.rawlogs.personal import Pseudonyms
-from frontierlab.rawlogs.servlet.tails import Tail
 from frontierlab.rawlogs.squid.answers import dated
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock
+from frontierlab.rawlogs.squid.creating import write_malformed
 from frontierlab.rawlogs.squid.facts import SquidFacts
+from frontierlab.rawlogs.squid.manifest import PARTS, SquidManifest, now, write_manifest
 from frontierlab.rawlogs.squid.parsing import Parsed, parse
 from frontierlab.rawlogs.squid.part_writer import PartWriter
 from frontierlab.rawlogs.squid.places import Place, file_record
-from frontierlab.rawlogs.squid.stored import PARTS, SquidLogs, SquidManifest, now, write_malformed, write_manifest
+from frontierlab.rawlogs.squid.stored import SquidLogs
 from frontierlab.storage.locks import writing
 from frontierlab.util.cancelling import check_cancelled
 from frontierlab.util.files import reason
@@ -94,7 +96,7 @@ class _Log:
 
     place: Place
     clock: Clock
-    tail: Tail = field(init=False)
+    tail: GrowingFile = field(init=False)
     counts: LineCounts = field(default_factory=LineCounts)
     state: dict[str, Any] | None = None  # of the tail, behind the last block that was taken
 
@@ -130,7 +132,7 @@ class _Follower:
         self._writer: PartWriter | None = None
         self._logs = [_Log(place, Clock(hidden)) for place in places]
         for log in self._logs:
-            log.tail = Tail(log.path, lambda block, last, log=log: self._add(log, block))  # type: ignore[misc]
+            log.tail = GrowingFile(log.path, lambda block, last, log=log: self._add(log, block))  # type: ignore[misc]
 
     def run(self, seconds: float | None, part_seconds: float, report: ProgressCallback) -> None:
         """Follow the logs until the time is over."""

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 from frontierlab.filters.top import NAMED
-from frontierlab.plots.drawing import Drawing, as_plot, nothing
+from frontierlab.plots.drawing import Drawing, nothing
 from frontierlab.plots.grouped import grouped
+from frontierlab.plots.making import as_plot
 from frontierlab.plots.stepped import Line, over_time
 from frontierlab.plots.style import COLOURS, Scale, Series, check_frame, words_of
 

@@ -14,24 +14,18 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.rawlogs.lines import LineCounts, SetAside, blocks
 from frontierlab.rawlogs.log_files import Paths, find_logs
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.processes import processors
 from frontierlab.rawlogs.squid.answers import dated
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.clock import Clock, zone_of
+from frontierlab.rawlogs.squid.creating import creating_squid_logs, write_malformed
 from frontierlab.rawlogs.squid.facts import SquidFacts
 from frontierlab.rawlogs.squid.following import follow_squid_logs
+from frontierlab.rawlogs.squid.manifest import MALFORMED, PARTS, SquidManifest
 from frontierlab.rawlogs.squid.parsing import Parsed, parse
 from frontierlab.rawlogs.squid.part_writer import PartWriter
 from frontierlab.rawlogs.squid.places import Place, file_record, places_of
-from frontierlab.rawlogs.squid.stored import (
-    MALFORMED,
-    PARTS,
-    SquidLogs,
-    SquidManifest,
-    creating_squid_logs,
-    free_threads,
-    squid_logs_path,
-    write_malformed,
-)
+from frontierlab.rawlogs.squid.stored import SquidLogs, squid_logs_path
 from frontierlab.settings import Settings
 from frontierlab.util.cancelling import check_cancelled
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
@@ -181,7 +175,7 @@ class _Reader:
         self.files = [file_record(state.path, state.place, state.counts) for state in states]
 
     def _in_order(self, states: Sequence[_File]) -> Iterator[tuple[_File, Parsed]]:
-        threads = min(free_threads(), _THREADS)
+        threads = min(processors(), _THREADS)
         waiting: deque[tuple[_File, Future[Parsed]]] = deque()
         with ThreadPoolExecutor(threads, "frontierlab-squid") as pool:
             try:

@@ -1,138 +1,37 @@
-"""Squid logs on the disk: a folder of Parquet parts with a manifest, written in one go."""
+"""Squid logs on the disk: a folder of Parquet parts with a manifest."""
 
 from __future__ import annotations
 
-import json
-import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
-from frontierlab._version import __version__
 from frontierlab.errors import DatasetError, InvalidRequestError
-from frontierlab.rawlogs.lines import SetAside
 from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
-from frontierlab.rawlogs.squid.facts import SMALL_SHARE, SquidFacts
+from frontierlab.rawlogs.squid.facts import SMALL_SHARE
+from frontierlab.rawlogs.squid.manifest import MALFORMED, MANIFEST, PARTS, SquidManifest
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.locks import writing
-from frontierlab.util.files import reason, scratch_folder, write_text
 from frontierlab.util.times import format_time, from_milliseconds
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = [
-    "MALFORMED",
-    "PARTS",
     "SquidLogs",
-    "SquidManifest",
     "SquidSource",
     "as_squid_logs",
-    "creating_squid_logs",
     "delete_squid_logs",
     "list_squid_logs",
-    "now",
     "open_squid_logs",
     "squid_logs_path",
-    "write_malformed",
-    "write_manifest",
 ]
-
-MALFORMED = "set-aside.ndjson"
-"""The file of the lines that were set aside, in the folder of Squid logs."""
-
-PARTS = "parts"
-"""The folder of the Parquet files, in the folder of Squid logs."""
-
-_MANIFEST = "manifest.json"
-
-
-class SquidManifest(BaseModel):
-    """What Squid logs say of themselves; stored as ``manifest.json``. There is none before they are complete.
-
-    Parameters
-    ----------
-    format
-        The format of the manifest and the files.
-    name, created
-        The name; when they were read, ISO 8601, UTC.
-    request
-        The arguments of the reader.
-    files
-        The files in the order of reading, each with its Squid, site and counts of lines.
-    lines
-        Lines: ``lines = used + continuations + set_aside``, always; see `frontierlab.rawlogs.lines.LineCounts`.
-    others
-        Used lines that are no requests for Frontier, by what they are: ``cvmfs``, ``tunnel``, ``manager``, ``other``.
-        They are counted and not stored: the rows are the other used lines.
-    rows, without_task
-        The answers to requests for Frontier; and how many of them name no task.
-    results
-        Numbers of answers by result tag, as logged.
-    unknown_results
-        Those of them whose tag is not known.
-    unreadable
-        Numbers of requests whose URL cannot be decoded, by reason.
-    unknown
-        Numbers of requests by folder or tag that has a number and that the catalogue lacks.
-    since, until
-        Times of the first and the last row, UTC milliseconds since the epoch; None without rows.
-    notes
-        Sentences that a reader of the figures should know.
-    parts, aside
-        The Parquet files and the files of lines that were set aside, in order, of logs that are or were followed; None
-        if they are all in their place.
-    following
-        Where each log was when the last part was stored, while logs are followed; None when they are complete.
-    """
-
-    model_config = ConfigDict(extra="allow")
-
-    format: Literal[1] = 1
-    frontierlab: str = __version__
-    name: str
-    created: str
-    request: dict[str, Any] = Field(default_factory=dict)
-    files: list[dict[str, Any]] = Field(default_factory=list)
-    lines: dict[str, Any] = Field(default_factory=dict)
-    others: dict[str, int] = Field(default_factory=dict)
-    rows: int = 0
-    without_task: int = 0
-    results: dict[str, int] = Field(default_factory=dict)
-    unknown_results: dict[str, int] = Field(default_factory=dict)
-    unreadable: dict[str, int] = Field(default_factory=dict)
-    unknown: dict[str, int] = Field(default_factory=dict)
-    since: int | None = None
-    until: int | None = None
-    notes: list[str] = Field(default_factory=list)
-    parts: list[str] | None = None
-    aside: list[str] | None = None
-    following: dict[str, Any] | None = None
-
-    @classmethod
-    def of_facts(cls, facts: SquidFacts, remark: str, **more: Any) -> SquidManifest:
-        """Return the manifest of logs of which this is known.
-
-        Parameters
-        ----------
-        facts
-            What was counted.
-        remark
-            What was done with personal data.
-        **more
-            The other fields.
-        """
-        record = facts.as_record()
-        counted = {name: record[name] for name in record if name in cls.model_fields}
-        return cls(**{"created": now(), **counted, "notes": [*facts.notes(), remark], **more})
 
 
 class SquidLogs:
@@ -158,13 +57,13 @@ class SquidLogs:
     def __init__(self, path: Path, settings: Settings | None = None) -> None:
         self.path, self.settings = path, settings or Settings()
         try:
-            self.manifest = SquidManifest.model_validate_json((path / _MANIFEST).read_bytes())
+            self.manifest = SquidManifest.model_validate_json((path / MANIFEST).read_bytes())
         except FileNotFoundError:
-            raise DatasetError(f"{path} holds no Squid logs: it has no {_MANIFEST}.") from None
+            raise DatasetError(f"{path} holds no Squid logs: it has no {MANIFEST}.") from None
         except OSError as error:
-            raise DatasetError(f"{path / _MANIFEST} cannot be read: {error.strerror}.") from error
+            raise DatasetError(f"{path / MANIFEST} cannot be read: {error.strerror}.") from error
         except ValidationError as error:
-            raise DatasetError(f"{path / _MANIFEST} is damaged: {error.errors()[0]['msg']}.") from error
+            raise DatasetError(f"{path / MANIFEST} is damaged: {error.errors()[0]['msg']}.") from error
 
     def __repr__(self) -> str:
         m = self.manifest
@@ -310,7 +209,7 @@ def open_squid_logs(name: str, settings: Settings | None = None) -> SquidLogs:
     """
     settings = settings or Settings()
     path = squid_logs_path(name, settings.data_dir)
-    if not (path / _MANIFEST).exists():
+    if not (path / MANIFEST).exists():
         names = ", ".join(_names(settings.data_dir)) or "none yet"
         raise DatasetError(f"There are no Squid logs {name!r} in {path.parent}. Valid: {names}.")
     return SquidLogs(path, settings)
@@ -364,68 +263,9 @@ def delete_squid_logs(name: str, settings: Settings | None = None) -> None:
     if not path.is_dir():
         raise DatasetError(f"There are no Squid logs {name!r} in {path.parent}.")
     with writing(path):
-        (path / _MANIFEST).unlink(missing_ok=True)  # first: what is half deleted cannot be opened
+        (path / MANIFEST).unlink(missing_ok=True)  # first: what is half deleted cannot be opened
         shutil.rmtree(path)
 
 
 def _names(data_dir: Path) -> list[str]:
-    return sorted(path.parent.name for path in (data_dir / "squid_logs").glob(f"[!.]*/{_MANIFEST}"))
-
-
-@contextmanager
-def creating_squid_logs(path: Path, finish: Callable[[], SquidManifest]) -> Iterator[Path]:
-    """Yield an empty folder to write in; at the end it gets its manifest and takes the place of `path`, by one rename.
-
-    After an error, whatever it is, nothing of it is left. What a killed process left is removed by the next one.
-
-    Parameters
-    ----------
-    path
-        The folder of the Squid logs.
-    finish
-        Returns the manifest, when the block is done.
-
-    Raises
-    ------
-    DatasetError
-        There are Squid logs already, another process writes them, or the disk does not take them.
-    """
-    if (path / _MANIFEST).exists():
-        raise DatasetError(f"The Squid logs {path.name} exist already. Choose another name, or delete them first.")
-    try:
-        with writing(path), scratch_folder(path.parent, f".{path.name}.writing-") as folder:
-            if any(path.iterdir()):
-                raise DatasetError(f"{path} is not empty. Choose another name, or delete that folder first.")
-            (folder / PARTS).mkdir()
-            yield folder
-            write_manifest(folder, finish())
-            folder.rename(path)  # the empty folder that `writing` made
-    except OSError as error:
-        raise DatasetError(
-            f"{path} cannot be written: {reason(error, path)}. Its files were removed. When the cause is gone, repeat "
-            "the call."
-        ) from error
-
-
-def write_manifest(folder: Path, manifest: SquidManifest) -> None:
-    """Write a manifest in one step."""
-    write_text(folder / _MANIFEST, manifest.model_dump_json(indent=1))
-
-
-def write_malformed(aside: SetAside, path: Path) -> None:
-    """Write the lines that were set aside and kept since the last call; no file without any."""
-    kept, _ = aside.take()
-    if kept:
-        with path.open("w", encoding="utf-8") as file:
-            for why, record in kept:
-                file.write(json.dumps({"reason": why, **json.loads(record)}, ensure_ascii=False) + "\n")
-
-
-def now() -> str:
-    """Return the current time, ISO 8601, UTC."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def free_threads() -> int:
-    """Return the number of processors that this process can use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return sorted(path.parent.name for path in (data_dir / "squid_logs").glob(f"[!.]*/{MANIFEST}"))

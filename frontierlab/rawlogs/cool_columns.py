@@ -1,4 +1,4 @@
-"""What many SQL texts ask for, without reading each of them anew."""
+"""What many SQL texts ask for, as columns, without reading each of them anew."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from frontierlab.rawlogs.cool_sql import CoolQuery, read_cool_sql
-from frontierlab.rawlogs.servlet.texts import Texts, numbers
 from frontierlab.rawlogs.sql_text import sql_hash
+from frontierlab.rawlogs.texts import Texts, numbers
 
 __all__ = ["Asked", "AskedAll", "NO_WIDTH", "QueryReader"]
 

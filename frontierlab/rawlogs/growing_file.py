@@ -1,4 +1,4 @@
-"""The end of a log that is being written: what was added, through rotation and truncation."""
+"""A log file that is being written: what is added to it, through rotation and truncation."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any, BinaryIO
 from frontierlab.errors import InvalidRequestError
 from frontierlab.rawlogs.lines import BLOCK, LONGEST, Block, blocks
 
-__all__ = ["Tail"]
+__all__ = ["GrowingFile"]
 
 _HEAD = 1_000  # bytes of a line that is too long
 
 
-class Tail:
+class GrowingFile:
     """Reads what is added to a file, whole lines at a time.
 
     When another file takes the path (rotation), the old one is read to its end first. When the file becomes shorter
