@@ -12,6 +12,7 @@ from frontierlab_widgets import overview_work
 from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.overview_panel import OverviewPanel
 from frontierlab_widgets.overview_work import STEPS, Step, changes_of, origin_of, over_time, totals
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab.errors import StatementError
@@ -150,4 +151,24 @@ def test_incidents_that_are_one_event_are_told_so(settings: fl.Settings) -> None
     assert ["Likely a consequence of incident" in text for text in told] == [
         place != cause for place in range(len(told))
     ]
+    panel.close()
+
+
+def test_a_folder_keeps_its_button_when_its_advice_comes(settings: fl.Settings) -> None:
+    """A click on a button that was replaced meanwhile would be lost."""
+    panel = OverviewPanel(settings)
+    cards: list[tuple[Widget, ...]] = []
+
+    def note(change: dict[str, dict[str, Step]]) -> None:
+        if "advice" in change["new"]:
+            cards.append(panel._worst.children)  # of the folders alone: the advice is shown after this
+
+    panel.observe(note, "found")
+    panel.dataset = "day"
+    assert panel.wait(LONG)
+    assert len(panel._worst.children) == 3
+    assert cards[0] == panel._worst.children
+    assert all(card.comm is not None for card in cards[0])
+    advice = panel.found["advice"].result
+    assert all(any(text[-40:] in card.children[0].value for card in cards[0]) for text in advice)
     panel.close()

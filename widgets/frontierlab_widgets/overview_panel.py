@@ -76,6 +76,7 @@ class OverviewPanel(FiguresPanel):
         self._leads: dict[str, Callable[..., object]] = {}
         self._cards = widgets.HBox([*map(self._card, _CARDS)], layout=_wrapping())
         self._tiles, self._notes, self._changed = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._worst_folders: list[list[str]] = []
         self._worst = widgets.VBox(layout=widgets.Layout(grid_gap="8px"))
         self._timeline, self._incidents = BokehFigures(), widgets.VBox()
         heads = {name: widgets.HTML() for name in _HEADS}
@@ -234,31 +235,20 @@ class OverviewPanel(FiguresPanel):
         figures, advice = self._result("folders"), self._result("advice") or []
         self._head("folders")
         records = [] if figures is None else figures.head(WORST).to_dict("records")
+        folders = [[str(record[key]) for key in KEYS] for record in records]
+        if folders != self._worst_folders:
+            self._replace(self._worst, [self._folder(folder) for folder in folders])
+            self._worst_folders = folders
         told = [*advice, *[""] * WORST]
-        self._replace(self._worst, [self._folder(*one) for one in zip(records, told, strict=False)])
+        for card, *shown in zip(self._worst.children, records, told, strict=False):
+            card.children[0].value = _folder_text(*shown)
 
-    def _folder(self, record: dict[Any, Any], advice: str) -> widgets.Widget:
-        where = " ".join(str(record[key]) for key in KEYS if key != "nodefullpath")
-        lost = ""
-        if pd.notna(record["wasted_dbtime"]):
-            more = pd.notna(record["repeated_dbtime"]) and record["repeated_dbtime"] > record["wasted_dbtime"]
-            how = "repeated" if more else "wasted"  # it is ranked by the larger
-            cause = "" if record["cause"] in (FINE, NOTHING) else f": {record['cause']}"  # the advice says these
-            lost = (
-                f"<p><b>{amount(record[f'{how}_dbtime'], 'dbtime_ms')}</b> of database time and "
-                f"<b>{amount(record[f'{how}_bytes'], 'bytes')}</b> {how}{escape(cause)}</p>"
-            )
-        told = advice.removeprefix(f"{record['nodefullpath']} ({record['tagname']}): ") or str(record["problem"] or "")
-        told = told[:1].upper() + told[1:]
-        text = widgets.HTML(
-            f"<h5>{escape(str(record['nodefullpath']))}</h5>"
-            f'<p class="frontierlab-quiet">{escape(where)}</p>{lost}<p>{escape(in_panel_words(told))}</p>'
-        )
-        button = widgets.Button(
-            description="Why, who, and what helps", tooltip=f"Explain {record['nodefullpath']}", icon="search"
-        )
-        self.click(button, partial(self._leads_to, "folder", [str(record[key]) for key in KEYS]))
-        return _card_of([text, button], "0 0 auto")
+    def _folder(self, folder: list[str]) -> widgets.Widget:
+        """Return the card of a folder. It stays when its advice comes: a click on a closed button is lost."""
+        name = folder[KEYS.index("nodefullpath")]
+        button = widgets.Button(description="Why, who, and what helps", tooltip=f"Explain {name}", icon="search")
+        self.click(button, partial(self._leads_to, "folder", folder))
+        return _card_of([widgets.HTML(), button], "0 0 auto")
 
     def _show_incidents(self) -> None:
         """Show the incidents, and draw them over time."""
@@ -334,6 +324,26 @@ def _counted(found: Diagnosis) -> str:
     if events == incidents:
         return f"{counted}."
     return f"{counted}, likely of {events} event{'s' * (events > 1)}: see what each is a consequence of."
+
+
+def _folder_text(record: dict[Any, Any], advice: str) -> str:
+    """Say in HTML what a folder wastes, and what would help."""
+    where = " ".join(str(record[key]) for key in KEYS if key != "nodefullpath")
+    lost = ""
+    if pd.notna(record["wasted_dbtime"]):
+        more = pd.notna(record["repeated_dbtime"]) and record["repeated_dbtime"] > record["wasted_dbtime"]
+        how = "repeated" if more else "wasted"  # it is ranked by the larger
+        cause = "" if record["cause"] in (FINE, NOTHING) else f": {record['cause']}"  # the advice says these
+        lost = (
+            f"<p><b>{amount(record[f'{how}_dbtime'], 'dbtime_ms')}</b> of database time and "
+            f"<b>{amount(record[f'{how}_bytes'], 'bytes')}</b> {how}{escape(cause)}</p>"
+        )
+    told = advice.removeprefix(f"{record['nodefullpath']} ({record['tagname']}): ") or str(record["problem"] or "")
+    told = told[:1].upper() + told[1:]
+    return (
+        f"<h5>{escape(str(record['nodefullpath']))}</h5>"
+        f'<p class="frontierlab-quiet">{escape(where)}</p>{lost}<p>{escape(in_panel_words(told))}</p>'
+    )
 
 
 def _change(record: dict[str, Any]) -> str:
