@@ -7,7 +7,7 @@ READY := .venv/.ready$(addprefix -,$(notdir $(PYTHON)))
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
 
-.PHONY: help demo lab worker test test-fast test-es9 test-lowest test-loaded lint format bench docs pictures constraints clean
+.PHONY: help demo lab worker test test-fast test-es9 test-lowest test-loaded lint style types programs format bench docs pictures constraints clean
 .DEFAULT_GOAL := help
 
 help: ## List the targets
@@ -23,10 +23,11 @@ worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no b
 	@scripts/setup.sh redis
 	$(BIN)/python -m frontierlab.jobs
 
-test: lint ## Check everything: lint, then all tests, with real services
-	@scripts/setup.sh java redis maven chromium
+test: ## Check everything: lint and all tests, with real services
+	@$(MAKE) --no-print-directory --jobs=2 style programs
+	@scripts/setup.sh redis
 	$(BIN)/python -m tests.services.releases
-	$(BIN)/python scripts/run_tests.py
+	$(BIN)/python scripts/run_tests.py make --no-print-directory types
 
 test-fast: export TEST_FAST = 1
 test-fast: export PYTHONDONTWRITEBYTECODE =
@@ -50,11 +51,19 @@ test-loaded: $(READY) ## Run the tests of Spark, JupyterLab and jobs three times
 	$(BIN)/python -m tests.services.releases
 	$(BIN)/python scripts/loaded.py
 
-lint: $(READY) ## Check style, types and the order of rooms
+lint: style types ## Check style, types and the order of rooms
+
+style: $(READY)
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
+
+types: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+# What tests need besides .venv, and can be installed while that is made.
+programs:
+	@scripts/setup.sh java maven chromium
 
 format: $(READY) ## Put the code into its form
 	$(BIN)/ruff check --fix

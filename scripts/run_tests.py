@@ -1,5 +1,7 @@
 """Run all tests in processes side by side, since most tests wait for Spark, a browser or a server.
 
+    python scripts/run_tests.py [a command that runs beside the tests, such as a check of types]
+
 Each test runs in one of the processes, and each service starts once; the end of the run checks both. The first
 process writes to the terminal, and the output of the others follows when they have ended.
 """
@@ -38,6 +40,9 @@ NAMED = {
 }
 # The rest needs a processor all the time; one process of it would still run long after the others have ended.
 OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile"]}
+# What waits for services goes first, and what only needs a processor takes what is left: the run ends earlier.
+LATER = ["nice", "-n", "5"]
+BESIDE = "beside"  # the process of the command that runs beside the tests
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
 
@@ -53,10 +58,16 @@ def files(name: str) -> list[str]:
 def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the tests of one process, with its own cache of pytest."""
     command = [sys.executable, "-m", "pytest", "-m", PROCESSES[name], "-o", f"cache_dir=.pytest_cache/{name}"]
+    command += ["--durations=10", *OPTIONS.get(name, []), *files(name)]
+    return launch(name, [*LATER, *command] if name not in NAMED else command, folder, environment)
+
+
+def launch(name: str, command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process; its output goes to a file, except that of the first of `PROCESSES`."""
     with (folder / name).open("wb") as output:
         shown = None if name == next(iter(PROCESSES)) else output
         return subprocess.Popen(
-            [*command, "--durations=10", *OPTIONS.get(name, []), *files(name)],
+            command,
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -92,8 +103,8 @@ def finish(processes: dict[str, subprocess.Popen[bytes]], folder: Path) -> int:
     return next((process.returncode for process in processes.values() if process.returncode != 0), int(late))
 
 
-def main() -> int:
-    """Run the tests, and return the exit status."""
+def main(beside: list[str]) -> int:
+    """Run the tests, and a command beside them if one is given; return the exit status."""
     begun = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the processes are ended too
     # A shell lets its background programs ignore Ctrl-C, and the tests of Ctrl-C would wait for it in vain.
@@ -109,6 +120,8 @@ def main() -> int:
         chromium, jupyter = stack.enter_context(ChromiumServer()), stack.enter_context(JupyterServer())
         environment = os.environ | {ADDRESS: chromium.address, RUNNING: jupyter.description}
         processes = {name: start(name, folder, environment) for name in PROCESSES}
+        if beside:
+            processes[BESIDE] = launch(BESIDE, [*LATER, *beside], folder, dict(os.environ))
         status = finish(processes, folder)
         services, once = summary(starts)
         tests, problems = division.number(divided), division.problems(divided)
@@ -119,4 +132,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

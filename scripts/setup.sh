@@ -16,7 +16,8 @@ install() {
         exit 1
     fi
     echo "setup: $why: installing $*" >&2
-    local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -qq)
+    # two scripts of this kind can run side by side, and apt-get waits for no other
+    local apt=("${sudo[@]}" env DEBIAN_FRONTEND=noninteractive flock scripts apt-get -qq)
     "${apt[@]}" install -y --no-install-recommends "$@" </dev/null >/dev/null 2>&1 ||
         { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } </dev/null >/dev/null
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import itertools
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -91,6 +92,16 @@ def test_a_killed_process_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFi
     killed = "import os, signal; print('begun'); os.kill(os.getpid(), signal.SIGKILL)"
     assert run_tests.finish(started(tmp_path, killed=killed, ends="print('ended')"), tmp_path) != 0
     assert capsys.readouterr().out.split() == ["begun", "ended"]
+
+
+def test_a_command_beside_the_tests_is_shown_and_can_fail_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = [sys.executable, "-c", "import sys; print('checked', file=sys.stderr); sys.exit(3)"]
+    beside = run_tests.launch(run_tests.BESIDE, command, tmp_path, dict(os.environ))
+    tests = started(tmp_path, tests="print('tested')")
+    assert run_tests.finish({**tests, run_tests.BESIDE: beside}, tmp_path) == 3
+    assert capsys.readouterr().out.split() == ["tested", "checked"]
 
 
 def test_each_test_runs_in_one_process() -> None:
