@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["SNIFFED", "decompressed"]
+__all__ = ["SNIFFED", "decompressed", "is_compressed"]
 
 SNIFFED = 600
 """Number of bytes at the start of a file that show its kind; the mark of a tar archive is at 257."""
@@ -112,6 +112,11 @@ def decompressed(path: Path, content: str = _JSON) -> Generator[bytes]:
             yield from pieces
     except OSError as error:
         raise InvalidRequestError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def is_compressed(start: bytes) -> bool:
+    """Whether a file that begins with these bytes is compressed; `SNIFFED` bytes are enough."""
+    return bool(_compressed(start))
 
 
 def _valid(content: str) -> str:

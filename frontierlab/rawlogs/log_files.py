@@ -10,7 +10,7 @@ from pathlib import Path
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["COMPRESSION", "LogSet", "Paths", "find_logs"]
+__all__ = ["COMPRESSION", "LogSet", "Paths", "files_of", "find_logs"]
 
 Paths = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 """A log file, a folder of them, a pattern such as ``/logs/*/catalina.out*``, or several of these."""
@@ -80,6 +80,33 @@ def find_logs(paths: Paths, began: Callable[[Path], int | None] = lambda file: N
         named = _named(file)
         logs.setdefault(named.log, []).append(named)
     return [_ordered(path, found, began) for path, found in sorted(logs.items())]
+
+
+def files_of(path: Path, began: Callable[[Path], int | None] = lambda file: None) -> tuple[Path, ...]:
+    """Return the files of a log that are there now, the oldest first, without compressed copies.
+
+    Parameters
+    ----------
+    path
+        The path of the log without the signs of rotation, as in `LogSet`.
+    began
+        As for `find_logs`.
+
+    Raises
+    ------
+    InvalidRequestError
+        The folder cannot be read.
+    """
+    real: dict[Path, Path] = {}
+    try:
+        for file in sorted(path.parent.iterdir()):
+            if _named(file).log == path and file.is_file():
+                real.setdefault(file.resolve(), file)
+    except FileNotFoundError:
+        return ()  # of the folder, which may come again
+    except OSError as error:
+        raise InvalidRequestError(f"{path.parent} cannot be read: {error.strerror or error}.") from error
+    return _ordered(path, [_named(file) for file in real.values()], began).files
 
 
 def _expanded(path: Path) -> Iterable[Path]:

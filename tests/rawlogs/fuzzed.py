@@ -6,6 +6,7 @@ The tests give them random bytes for some seconds; ``python scripts/fuzz.py`` do
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import re
 import tempfile
@@ -28,8 +29,9 @@ from frontierlab.rawlogs import (
     write_servlet_logs,
 )
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
-from frontierlab.rawlogs.growing_file import GrowingFile
+from frontierlab.rawlogs.growing_log import GrowingLog
 from frontierlab.rawlogs.lines import Block
+from frontierlab.rawlogs.log_files import LogSet
 from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.rawlogs.sql_text import canonical, split
 from frontierlab.rawlogs.squid import write_squid_logs
@@ -141,7 +143,14 @@ def squid_log(data: bytes) -> None:
     assert parsed.lines == parsed.counts().lines == block.data.count(b"\n")
 
 
-EVENTS = {0xF8: "rotate", 0xF9: "truncate", 0xFA: "stop", 0xFB: "stop and rotate"}
+EVENTS = {
+    0xF8: "rotate",
+    0xF9: "truncate",
+    0xFA: "stop",
+    0xFB: "stop and rotate",
+    0xFC: "copy and truncate",
+    0xFD: "stop and compress",
+}
 """Bytes that no text has, and what happens to a followed log where they stand."""
 
 
@@ -150,10 +159,10 @@ def following(data: bytes) -> None:
     found: list[Block] = []
     expected = b""
     with tempfile.TemporaryDirectory() as folder:
-        path, rotated = Path(folder, "access.log"), []
+        path, rotated = Path(folder, "access.log"), 0
         path.write_bytes(b"")
-        tail = GrowingFile(path, lambda block, last: found.append(block))
-        tail.read()
+        log = followed_log(path, found)
+        log.read()
         written = b""  # to the file that is there now
         for piece in PIECES.findall(data[:20_000]):
             event = EVENTS.get(piece[0])
@@ -161,25 +170,44 @@ def following(data: bytes) -> None:
                 written += piece
                 with path.open("ab") as file:
                     file.write(piece)
-            if event in ("stop", "stop and rotate"):
-                state = json.loads(json.dumps(tail.state()))
-                tail.close()
+            known = len(written[: written.rfind(b"\n") + 1]) >= 32  # so that a copy is recognised
+            if event and not known:
+                event = {"copy and truncate": "truncate", "stop and compress": "stop and rotate"}.get(event, event)
+            if event and event.startswith("stop"):
+                state = json.loads(json.dumps(log.state()))
+                log.close()
+            if event in ("copy and truncate", "stop and compress"):  # with a line that was not read yet
+                written += b" more\n"
+                rotated += 1
+                name, text = f"access.log.{1_000 - rotated}", written
+                if event == "stop and compress":
+                    path.unlink()
+                    name, text = f"{name}.gz", gzip.compress(written)
+                Path(folder, name).write_bytes(text)
+                path.write_bytes(b"")
+                expected, written = expected + written, b""
             if event in ("rotate", "stop and rotate"):
-                rotated.append(path.rename(Path(folder, f"access.log.{1_000 - len(rotated)}")))
+                rotated += 1
+                path.rename(Path(folder, f"access.log.{1_000 - rotated}"))
                 path.write_bytes(b"")
                 expected, written = expected + whole(written), b""
             if event == "truncate":
                 expected, written = expected + written[: written.rfind(b"\n") + 1], b""
                 path.write_bytes(b"")
-            if event in ("stop", "stop and rotate"):
-                tail = GrowingFile(path, lambda block, last: found.append(block))
-                assert not state["identity"] or tail.resume(state, [*rotated, path]) == ""
-            tail.read()
-        tail.end()
+            if event and event.startswith("stop"):
+                log = followed_log(path, found)
+                log.resume(state)
+            log.read()
+        log.end()
     assert b"".join(block.data for block in found) == plain(expected + whole(written))
     for block in found:
         if block.data:
             assert parse(block, ASKED, PSEUDONYMS).counts().add_up
+
+
+def followed_log(path: Path, found: list[Block]) -> GrowingLog:
+    """Return a log that adds its blocks to a list."""
+    return GrowingLog(LogSet(path, (path,)), lambda block, last: found.append(block), lambda sentence: None)
 
 
 def whole(written: bytes) -> bytes:

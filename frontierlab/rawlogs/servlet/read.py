@@ -14,17 +14,15 @@ from pathlib import Path
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.coolr import refresh as catalogues
-from frontierlab.errors import DatasetError, InvalidRequestError
+from frontierlab.errors import DatasetError
 from frontierlab.extraction.request import Request
-from frontierlab.rawlogs.lines import first_lines
 from frontierlab.rawlogs.log_files import COMPRESSION, LogSet, Paths, find_logs
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.processes import Processes, processors
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS
-from frontierlab.rawlogs.servlet.heads import first_time
+from frontierlab.rawlogs.servlet.finding import began, find_servlet_logs, form_of
 from frontierlab.rawlogs.servlet.notes import notes_of
 from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, read_log
-from frontierlab.rawlogs.servlet.recorded import is_recorded
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
 from frontierlab.rawlogs.servlet.scanning import Piece, Scanned, scanning
 from frontierlab.settings import Settings
@@ -41,9 +39,8 @@ from frontierlab.util.files import reason
 from frontierlab.util.progress import ProgressCallback, ProgressMeter, reporting
 from frontierlab.util.times import format_time
 
-__all__ = ["begin_manifest", "find_servlet_logs", "read_servlet_logs"]
+__all__ = ["begin_manifest", "read_servlet_logs"]
 
-_LOOKED_AT = 2_000  # lines at the beginning of a file that show what it is
 _SHARED = 64 * 2**20  # bytes of text for which processes are worth their start
 _COMPRESSED = 8  # times smaller a compressed log is
 _WAIT = 0.2  # seconds between two reports of progress
@@ -100,7 +97,8 @@ def read_servlet_logs(
         True goes on at the end of the logs with what is written there, through rotation and truncation. The dataset
         grows by parts; until it is complete, ``open_logs(…, allow_incomplete=True)`` asks the stored ones. Ctrl-C or
         `frontierlab.cancellable` stop it: what was read is stored first, and the same call goes on there, also after
-        the process was killed. Only printed lines can be followed, not records of a servlet of 2025.
+        the process was killed. Logs can be empty at first. What each has, printed lines or records of a servlet of
+        2025, is told from its first lines.
     seconds
         How long to follow; then the dataset is complete. By default without end.
     part_seconds
@@ -133,15 +131,16 @@ def read_servlet_logs(
     """
     settings = settings if isinstance(settings, Settings) else Settings(settings)
     target = dataset_path(name, settings.data_dir)
-    logs = find_servlet_logs(paths)
     pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
-    catalogue, problems = catalogues.current(settings, progress) if complete else (None, [])
     if follow:
-        dataset = _follow(
-            target, logs, settings, (catalogue, problems), pseudonyms, hosts, seconds, part_seconds, progress
-        )
+        goes_on = (target / "manifest.json").exists()  # what the logs are was told when it began
+        logs = find_logs(paths, began) if goes_on else find_servlet_logs(paths, follow=True)
+        current = catalogues.current(settings, progress) if complete else (None, [])
+        dataset = _follow(target, logs, settings, current, pseudonyms, hosts, seconds, part_seconds, progress)
         warn_of_losses(dataset, settings)
         return dataset
+    logs = find_servlet_logs(paths)
+    catalogue, problems = catalogues.current(settings, progress) if complete else (None, [])
     with creating(target, lambda path: begin_manifest(path, logs, settings, problems, complete=complete)) as manifest:
         work = _Work(target, manifest, pseudonyms, catalogue, settings.db_instances, dict(hosts or {}))
         facts = _read_all(logs, work, progress)
@@ -152,33 +151,6 @@ def read_servlet_logs(
     dataset = Dataset(target)
     warn_of_losses(dataset, settings)
     return dataset
-
-
-def find_servlet_logs(paths: Paths) -> list[LogSet]:
-    """Find servlet logs, their rotated files in the order of their first lines.
-
-    Raises
-    ------
-    InvalidRequestError
-        A path does not exist, no file was found, or none of them holds a line of a servlet near its beginning.
-    """
-    logs = find_logs(paths, lambda file: first_time(first_lines(file)))
-    if not any(is_printed(log) or is_recorded(_first(log)) for log in logs):
-        raise InvalidRequestError(
-            f"No servlet log was found: the first lines of {', '.join(str(log.path) for log in logs[:5])} are not "
-            "lines of a Frontier servlet. Such a line begins '<server> MM/dd/yy HH:mm:ss.SSS <zone> <+hhmm> id=<n> '."
-        )
-    return logs
-
-
-def is_printed(log: LogSet) -> bool:
-    """Whether a log has lines that servlets print; a log with records alone has none."""
-    return any(first_time(first_lines(file, _LOOKED_AT)) is not None for file in log.files)
-
-
-def _first(log: LogSet) -> list[bytes]:
-    """Return the first lines of a log."""
-    return [line for file in log.files for line in first_lines(file, _LOOKED_AT)]
 
 
 def begin_manifest(
@@ -220,19 +192,15 @@ def _follow(
     progress: bool | ProgressCallback,
 ) -> Dataset:
     """Follow logs into a dataset; return it when the time is over."""
-    from frontierlab.rawlogs.servlet.following import Follower
+    from frontierlab.rawlogs.servlet.following import FollowedLog, Follower
 
-    if records := [str(log.path) for log in logs if not is_printed(log)]:
-        raise InvalidRequestError(f"{', '.join(records)}: only printed lines of a servlet can be followed.")
     try:
         with writing(target):
             manifest = _followed(target, logs, settings, catalogue)
-            named = {log.path: _host(log, hosts or {}) for log in logs}
-            follower = Follower(target, manifest, logs, pseudonyms, catalogue[0], settings.db_instances, named)
-            facts = follower.run(seconds, part_seconds, progress)
-            manifest.notes[:0] = notes_of(facts, settings.loss_warning_share)
-            manifest.notes.append(pseudonyms.remark)
-            manifest.partial += facts.problems
+            named = [FollowedLog(log, form_of(log.files), _host(log, hosts or {})) for log in logs]
+            share = settings.loss_warning_share
+            follower = Follower(target, manifest, named, pseudonyms, catalogue[0], settings.db_instances, share)
+            follower.run(seconds, part_seconds, progress)
             mark_complete(target, manifest)
     except OSError as error:
         raise DatasetError(
@@ -310,7 +278,7 @@ class _Work:
         folder = temporary_folder(self.target, number)
         host = _host(log, self._hosts)
         with SliceWriter(folder, 0, LOG_SCHEMA) as writer:
-            structured = not is_printed(log)
+            structured = form_of(log.files) != "printed"
             reader = LogReader(
                 writer, self._pseudonyms, self._catalogue, self._db_instances, host, structured=structured
             )

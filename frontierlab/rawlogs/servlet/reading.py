@@ -132,6 +132,12 @@ class Source(Protocol):
     def finish(self) -> Made:
         """Return the rows of all other requests."""
 
+    def state(self) -> tuple[dict[str, Any], pa.Table]:
+        """Return what `restore` needs in another process: a plain dict for JSON, and what waits for further lines."""
+
+    def restore(self, state: dict[str, Any], waiting: pa.Table) -> None:
+        """Go on where another source was when it gave this state."""
+
 
 class PrintedLog:
     """A log of the lines that servlets print; a `Source`."""
@@ -172,6 +178,17 @@ class PrintedLog:
         """Return the rows of all other requests."""
         return self._made(last=True)
 
+    def state(self) -> tuple[dict[str, Any], pa.Table]:
+        """Return the requests that are not over, and the rest of the state; see `Source`."""
+        grouper, waiting = self.grouper.state()
+        return {"scanner": self.scanner.state(), "grouper": grouper, "stray": self.stray}, waiting
+
+    def restore(self, state: dict[str, Any], waiting: pa.Table) -> None:
+        """Go on where another source was when it gave this state."""
+        self.scanner.restore(state["scanner"])
+        self.grouper.restore(state["grouper"], waiting)
+        self.stray = state["stray"]
+
     def _made(self, *, last: bool) -> Made:
         new, self._new = Messages.together(self._new), []
         grouped = self.grouper.add(new, last=last)
@@ -206,10 +223,15 @@ class LogReader:
         self.writer = writer
         self.facts = LogFacts()
         self._aside = SetAside(pseudonyms.scrubbed)
-        kind: type[RecordedLog] | type[PrintedLog] = RecordedLog if structured else PrintedLog
-        self.source: Source = kind(self._aside, pseudonyms, host)
+        self._given = self._aside, pseudonyms, host
+        self.set_form(structured=structured)
         self._catalogue, self._db_instances = catalogue, db_instances
         self._rows: list[pa.Table] = []
+
+    def set_form(self, *, structured: bool) -> None:
+        """Say what the log has, before the first block, if that was not known when the reader was made."""
+        kind: type[RecordedLog] | type[PrintedLog] = RecordedLog if structured else PrintedLog
+        self.source: Source = kind(*self._given)
 
     def add(self, block: Block, *, last: bool) -> None:
         """Read a block; `last` says that it is the last one of its file."""

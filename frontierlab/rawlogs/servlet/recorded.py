@@ -7,6 +7,7 @@ The format was read in the servlet's source; no such log was seen.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -74,7 +75,7 @@ class RecordedLog:
         self.counts = LineCounts()
         self._aside, self._host = aside, host
         self._queries = QueryReader()
-        self._recent: dict[tuple[str, str, str], None] = {}
+        self._recent: dict[str, None] = {}  # hashes of requests
         self._known_before = False
 
     def read(self, block: Block, *, last: bool) -> Made:
@@ -98,6 +99,17 @@ class RecordedLog:
         """Return no rows: each record is whole."""
         return Made.none()
 
+    def state(self) -> tuple[dict[str, Any], pa.Table]:
+        """Return the state; no row waits. See `frontierlab.rawlogs.servlet.reading.Source`."""
+        told = {"counts": self.counts.as_record(), "recent": [*self._recent], "known_before": self._known_before}
+        return told, pa.table({})
+
+    def restore(self, state: dict[str, Any], waiting: pa.Table) -> None:
+        """Go on where another source was when it gave this state."""
+        counts = state["counts"]
+        self.counts = LineCounts(**counts | {"set_aside": Counter(counts["set_aside"])})
+        self._recent, self._known_before = dict.fromkeys(state["recent"]), state["known_before"]
+
     def _put_aside(self, reason: str, block: Block, number: int, line: bytes) -> None:
         self._aside.add(reason, block.file, number, line)
         self.counts.set_aside[reason] += 1
@@ -117,7 +129,8 @@ class RecordedLog:
         self.counts.used += 1
         if fields is None:
             return {}, None
-        key = (fields.get("requestURI", ""), fields.get("requestQuery", ""), fields["startTime"])
+        told = "\n".join((fields.get("requestURI", ""), fields.get("requestQuery", ""), fields["startTime"]))
+        key = hashlib.blake2b(told.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
         if key in self._recent:
             return {}, None  # the same request again, with its numbers as numbers
         if len(self._recent) >= _RECENT:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from frontierlab.errors import Cancelled, DatasetError
-from frontierlab.rawlogs.growing_file import GrowingFile
-from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
-from frontierlab.rawlogs.log_files import find_logs
+from frontierlab.rawlogs.growing_log import GrowingLog
+from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.squid.answers import dated
 from frontierlab.rawlogs.squid.asked import Asked
@@ -96,22 +95,22 @@ class _Log:
 
     place: Place
     clock: Clock
-    tail: GrowingFile = field(init=False)
+    growing: GrowingLog = field(init=False)
     counts: LineCounts = field(default_factory=LineCounts)
-    state: dict[str, Any] | None = None  # of the tail, behind the last block that was taken
+    state: dict[str, Any] = field(default_factory=dict)  # of the growing log, behind the last block that was taken
 
     @property
     def path(self) -> Path:
         return self.place.log.path
 
     def as_record(self) -> dict[str, Any]:
-        return {"tail": self.state, "clock": self.clock.state(), "lines": self.counts.as_record()}
+        return {"growing": self.state, "clock": self.clock.state(), "lines": self.counts.as_record()}
 
 
 class _Follower:
     """Reads logs that grow, and stores a part now and then, with where each log was.
 
-    A block is taken in two steps: it is parsed when its tail gives it, and counted when the tail has gone on. So what
+    A block is taken in two steps: it is parsed when its log gives it, and counted when the log has gone on. So what
     is stored always agrees with where the logs were, also when Ctrl-C comes in between.
     """
 
@@ -128,29 +127,30 @@ class _Follower:
         self._asked, self._pseudonyms = asked, pseudonyms
         self._facts, self._aside, self._meter = SquidFacts(), SetAside(), ProgressMeter("following", None)
         self._parsed: tuple[_Log, Parsed] | None = None
-        self._whole = False  # whether what was counted is all before the places of the tails
+        self._whole = False  # whether what was counted is all before the places of the logs
         self._writer: PartWriter | None = None
         self._logs = [_Log(place, Clock(hidden)) for place in places]
         for log in self._logs:
-            log.tail = GrowingFile(log.path, lambda block, last, log=log: self._add(log, block))  # type: ignore[misc]
+            self._follow(log)
 
     def run(self, seconds: float | None, part_seconds: float, report: ProgressCallback) -> None:
         """Follow the logs until the time is over."""
-        self._report = report
+        self._report, self._part_seconds, self._stored = report, part_seconds, time.monotonic()
         ends = None if seconds is None else time.monotonic() + seconds
         try:
-            self._go_on() if self._manifest.following else self._begin()
+            if self._manifest.following:
+                self._go_on()
+            else:
+                for log in self._logs:
+                    log.state = log.growing.state()
             self._whole = True
-            stored = time.monotonic()
             while True:
                 grew = [self._read(log) for log in self._logs]
                 check_cancelled()
                 if ends is not None and time.monotonic() >= ends:
                     self._finish()
                     return
-                if time.monotonic() - stored >= part_seconds:
-                    self._store()
-                    stored = time.monotonic()
+                self._store_if_due()
                 if not any(grew):
                     report(self._meter.progress())
                     time.sleep(_LOOK)
@@ -161,16 +161,14 @@ class _Follower:
         finally:
             self._drop()
             for log in self._logs:
-                log.tail.close()
+                log.growing.close()
 
-    def _begin(self) -> None:
-        """Read the files before those that are followed."""
-        for log in self._logs:
-            for file in log.place.log.files:
-                if file != log.path:
-                    for block in blocks(file, problems=self._facts.problems):
-                        self._add(log, block)
-            self._take()
+    def _follow(self, log: _Log) -> None:
+        log.growing = GrowingLog(
+            log.place.log,
+            lambda block, last: self._add(log, block),
+            lambda sentence: self._facts.problems.append(sentence),
+        )
 
     def _go_on(self) -> None:
         """Go on where the last part ended."""
@@ -182,9 +180,8 @@ class _Follower:
                 log.clock.restore(known["clock"])
                 lines = known["lines"]
                 log.counts = LineCounts(**lines | {"set_aside": Counter(lines["set_aside"])})
-                log.state = known["tail"]
-                if log.state and log.state["identity"] and (lost := log.tail.resume(log.state, _files_of(log.path))):
-                    self._facts.problems.append(lost)
+                log.state = known["growing"]
+                log.growing.resume(log.state)
         except (KeyError, TypeError) as error:
             raise DatasetError(
                 f"The Squid logs {self._path.name} cannot be followed further: where they were is not readable "
@@ -193,15 +190,17 @@ class _Follower:
         self._take()
 
     def _read(self, log: _Log) -> bool:
-        grew = log.tail.read()
+        grew = log.growing.read()
         self._take()
-        log.state = log.tail.state()
+        log.state = log.growing.state()
         return grew
 
     def _add(self, log: _Log, block: Block) -> None:
-        """Parse a block; the one before is behind its tail now."""
+        """Parse a block; its log is behind the one before now."""
         self._take()
         check_cancelled()
+        if self._whole:
+            self._store_if_due()
         if block.data:
             self._parsed = log, parse(block, self._asked, self._pseudonyms)
 
@@ -220,13 +219,18 @@ class _Follower:
         counts = parsed.counts()
         log.counts += counts
         self._facts.add(parsed.answers, counts)
-        log.state, self._parsed = log.tail.state(), None
+        log.state, self._parsed = log.growing.state(), None
         self._whole = was_whole
         self._meter.add(parsed.lines)
         self._report(self._meter.progress())
 
+    def _store_if_due(self) -> None:
+        if time.monotonic() - self._stored >= self._part_seconds:
+            self._store()
+
     def _store(self, *, complete: bool = False) -> None:
         """Store what was read since the last part."""
+        self._stored = time.monotonic()
         writer, old = self._writer, self._manifest
         if writer is None and not complete:
             return
@@ -264,7 +268,7 @@ class _Follower:
     def _finish(self) -> None:
         """Read the last lines, also those that no line feed ends, and store the last part."""
         for log in self._logs:
-            log.tail.end()
+            log.growing.end()
         self._take()
         self._store(complete=True)
 
@@ -275,10 +279,3 @@ class _Follower:
             writer.__exit__(Cancelled, None)
             for name in {*writer.names} - {*(self._manifest.parts or [])}:
                 (self._path / PARTS / name).unlink(missing_ok=True)
-
-
-def _files_of(path: Path) -> list[Path]:
-    """Return the files of a log that lie beside the one that is followed, the oldest first; that one is the last."""
-    beside = [file for file in path.parent.iterdir() if file.is_file()]
-    found = [file for log in (find_logs(beside) if beside else []) if log.path == path for file in log.files]
-    return [*(file for file in found if file != path), path]

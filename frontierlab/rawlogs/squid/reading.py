@@ -80,9 +80,8 @@ def read_squid_logs(
     complete
         Whether to name folders and tags from the catalogue. False needs no catalogue; then they have numbers alone.
     follow
-        Go on reading what is written to the logs, through rotation and truncation; of each log, the file without a sign
-        of rotation is followed. A part is stored now and then, which `open_squid_logs` shows. When it is stopped, the
-        same call goes on where it was.
+        Go on reading what is written to the logs, through rotation and truncation. A part is stored now and then, which
+        `open_squid_logs` shows. When it is stopped, the same call goes on where it was.
     seconds
         How long to follow; None is until it is stopped (Ctrl-C, `frontierlab.cancellable`).
     part_seconds
