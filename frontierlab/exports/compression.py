@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["SNIFFED", "decompressed", "is_compressed"]
+__all__ = ["SNIFFED", "compression_of", "decompressed", "is_compressed"]
 
 SNIFFED = 600
 """Number of bytes at the start of a file that show its kind; the mark of a tar archive is at 257."""
@@ -100,7 +100,7 @@ def decompressed(path: Path, content: str = _JSON) -> Generator[bytes]:
         with path.open("rb") as file:
             start = file.read(SNIFFED)
             _require_text(path, start, content)
-            name = _compression(file, start)
+            name = compression_of(file, start)
             file.seek(0)
             pieces = _pieces(path, file, name)
             if name:
@@ -165,7 +165,7 @@ def _compressed(start: bytes) -> str:
     return "zlib" if is_zlib else ""
 
 
-def _compression(file: BinaryIO, start: bytes) -> str:
+def compression_of(file: BinaryIO, start: bytes) -> str:
     """Return the name of the file's compression, or an empty text; skips leading frames of Zstandard and lz4."""
     place = 0
     while len(start) >= 8 and start[1:4] == b"\x2a\x4d\x18" and 0x50 <= start[0] <= 0x5F:

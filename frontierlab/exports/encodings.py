@@ -7,11 +7,12 @@ import itertools
 import re
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from frontierlab.errors import InvalidRequestError
-from frontierlab.exports.compression import SNIFFED, decompressed
+from frontierlab.exports.compression import SNIFFED, compression_of, decompressed
 
-__all__ = ["text_blocks"]
+__all__ = ["plain_text_at", "text_blocks"]
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
@@ -68,6 +69,27 @@ def text_blocks(path: Path, size: int, content: str = "JSON text") -> Generator[
             f"{path} cannot be read to its end: its {encoding.upper()} text ends within a character, or has bytes that "
             f"are not a character ({error.reason}). Export the file again."
         ) from None
+
+
+def plain_text_at(file: BinaryIO) -> int | None:
+    """Return where the text of a file begins that is UTF-8 and not compressed, behind its byte order mark.
+
+    Parameters
+    ----------
+    file
+        The file, open at any place, which is changed. Whether it holds text at all is not looked at.
+
+    Returns
+    -------
+    int
+        None for every other file.
+    """
+    file.seek(0)
+    start = file.read(SNIFFED)
+    if compression_of(file, start):
+        return None
+    encoding, mark = _encoding(start)
+    return mark if encoding == "utf-8" else None
 
 
 def _encoding(start: bytes) -> tuple[str, int]:

@@ -12,7 +12,19 @@ from typing import NamedTuple
 from frontierlab.errors import InvalidRequestError
 from frontierlab.exports.encodings import text_blocks
 
-__all__ = ["BLOCK", "Block", "LONGEST", "LineCounts", "OF_A_REASON", "SetAside", "blocks", "first_lines", "line_feeds"]
+__all__ = [
+    "BLOCK",
+    "Block",
+    "LONGEST",
+    "LineCounts",
+    "OF_A_REASON",
+    "SetAside",
+    "are_plain",
+    "blocks",
+    "first_lines",
+    "line_feeds",
+    "plain_lines",
+]
 
 BLOCK = 16 * 2**20
 """About how many bytes a block has."""
@@ -51,7 +63,9 @@ class Block(NamedTuple):
     cut: tuple[int, ...] = ()
 
 
-def blocks(file: Path, size: int = BLOCK, problems: list[str] | None = None) -> Iterator[Block]:
+def blocks(
+    file: Path, size: int = BLOCK, problems: list[str] | None = None, text: Iterator[bytes] | None = None, line: int = 1
+) -> Iterator[Block]:
     """Yield the lines of a log file, plain or compressed, in blocks of about `size` bytes.
 
     At most about ``size + 2 * LONGEST`` bytes are in memory, however long a line is.
@@ -64,16 +78,20 @@ def blocks(file: Path, size: int = BLOCK, problems: list[str] | None = None) -> 
         About how many bytes a block has.
     problems
         Gets a sentence if the file is damaged after its beginning; the lines before are yielded. If None, this raises.
+    text
+        The text of the file from the beginning of a line on, if not from its own beginning.
+    line
+        The number of that line.
 
     Raises
     ------
     InvalidRequestError
         The file cannot be read, is not text, or is damaged.
     """
-    pieces = _Pieces(file)
+    pieces = _Pieces(file, line)
     try:
-        for text in text_blocks(file, min(size, _PIECE), "a log"):
-            pieces.add(text)
+        for piece in text_blocks(file, min(size, _PIECE), "a log") if text is None else text:
+            pieces.add(piece)
             if pieces.size >= size:
                 yield from pieces.whole()
     except InvalidRequestError as error:
@@ -88,8 +106,8 @@ def blocks(file: Path, size: int = BLOCK, problems: list[str] | None = None) -> 
 class _Pieces:
     """Pieces of a file that were read and not yielded; of a line that is too long only the beginning."""
 
-    def __init__(self, file: Path) -> None:
-        self.number = 1  # of the first line that was not yielded
+    def __init__(self, file: Path, line: int) -> None:
+        self.number = line  # of the first line that was not yielded
         self.size = 0
         self.begun = False
         self._file = file
@@ -131,6 +149,22 @@ class _Pieces:
             cut = (self.number,) if self._waiting > LONGEST else ()
             yield Block(_plain(b"".join(self._part)) + b"\n", self._file, self.number, cut)
             self.number += 1
+
+
+def plain_lines(data: bytes) -> tuple[bytes, tuple[int, ...]]:
+    """Return lines of a file as blocks have them, and the numbers, from 0, of those that were too long and are cut."""
+    view = memoryview(data)
+    text = (bytes(view[at : at + _PIECE]) for at in range(0, len(data), _PIECE))
+    found = list(blocks(Path(), len(data), text=text, line=0))
+    return b"".join(block.data for block in found), tuple(number for block in found for number in block.cut)
+
+
+def are_plain(data: bytes | bytearray, size: int) -> bool:
+    """Whether `plain_lines` would give the same bytes; they are looked at only where that is quick."""
+    if data.find(b"\r", 0, size) >= 0 or data.find(b"\0", 0, size) >= 0:
+        return False
+    half = LONGEST // 2  # a line that is too long has at least one whole half without its end
+    return all(data.find(b"\n", at, at + half) >= 0 for at in range(0, size - half, half))
 
 
 def line_feeds(data: bytes | memoryview) -> int:

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
@@ -26,10 +27,12 @@ from frontierlab.errors import DatasetError
 
 __all__ = ["Processes", "processors", "serve"]
 
+_GIVEN = 2  # jobs that a process has: it does not wait for its next one
 _END = 5.0  # seconds in which a process ends that has no work any more
 _LARGE = 2**20  # bytes of a buffer that is sent by itself
 _ALIGNED = 64  # where columns begin
-_COMMAND = "from frontierlab.rawlogs.processes import serve; serve()"
+# without taking the modules and the memory apart, which takes longer than the start of most commands
+_COMMAND = "import os; from frontierlab.rawlogs.processes import serve; serve(); os._exit(0)"
 Job = TypeVar("Job")
 Answer = TypeVar("Answer")
 
@@ -66,6 +69,8 @@ class Processes(Generic[Job, Answer]):
         self.children: list[subprocess.Popen[bytes]] = []
         self._ends: list[socket.socket] = []  # of the sockets to them
         self._threads: list[threading.Thread] = []
+        self._own: Callable[[Job], Answer] | None = None  # what answers jobs in this process
+        self._helping = threading.Lock()
 
     def __enter__(self) -> Self:
         try:
@@ -99,24 +104,68 @@ class Processes(Generic[Job, Answer]):
             self._jobs.put((job, future))
         return future
 
+    def help(self) -> bool:
+        """Answer a job here that no process has begun; return whether there was one, and no other thread does so."""
+        if not self._helping.acquire(blocking=False):
+            return False  # two threads would wait for each other: for the interpreter's lock
+        try:
+            try:
+                item = self._jobs.get_nowait()
+            except Empty:
+                return False
+            if item is None:  # the end, for the thread of a process
+                self._jobs.put(None)
+                return False
+            job, future = item
+            if future.set_running_or_notify_cancel():
+                self._answer_here(job, future)
+            return True
+        finally:
+            self._helping.release()
+
+    def _answer_here(self, job: Job, future: Future[Answer]) -> None:
+        try:
+            if self._own is None:
+                make, arguments = self._first
+                self._own = make(*arguments)
+            future.set_result(self._own(job))
+        except Exception as error:
+            future.set_exception(error)
+
     def _serve(self, child: subprocess.Popen[bytes], end: socket.socket) -> None:
         """Send jobs to a process and take its answers, in a thread of its own."""
-        future: Future[Answer] | None = None
+        given: deque[Future[Answer]] = deque()
         try:
             _send(end, self._first)
-            while (item := self._jobs.get()) is not None:
-                job, future = item
-                if future.set_running_or_notify_cancel():
-                    _send(end, job)
+            goes_on = True
+            while goes_on or given:
+                goes_on = goes_on and self._give(end, given)
+                if given:
                     good, answer = _receive(end)
+                    future = given.popleft()
                     (future.set_result if good else future.set_exception)(answer)
         except Exception as error:
             lost = _ended(child, error)
             with self._lock:
                 self._lost = self._lost or lost
-            if future is not None and not future.done():
+            for future in given:
                 future.set_exception(lost)
             self._refuse(lost)
+
+    def _give(self, end: socket.socket, given: deque[Future[Answer]]) -> bool:
+        """Send a process its jobs: one to do and one to begin with at once; return False if there will be no more."""
+        while len(given) < _GIVEN:
+            try:
+                item = self._jobs.get(block=not given)
+            except Empty:
+                return True
+            if item is None:
+                return False
+            job, future = item
+            if future.set_running_or_notify_cancel():
+                given.append(future)
+                _send(end, job)
+        return True
 
     def _refuse(self, lost: DatasetError) -> None:
         """Let the jobs fail that no process has begun."""
@@ -185,13 +234,24 @@ def serve() -> None:
     with socket.socket(fileno=os.dup(0)) as end, suppress(EOFError, ConnectionError):
         make, arguments = _receive(end)
         work = make(*arguments)
-        while True:
-            job = _receive(end)
+        jobs: SimpleQueue[tuple[Any] | None] = SimpleQueue()
+        threading.Thread(target=_receive_all, args=(end, jobs), daemon=True).start()
+        while (item := jobs.get()) is not None:
             try:
-                answer: tuple[bool, Any] = (True, work(job))
+                answer: tuple[bool, Any] = (True, work(item[0]))
             except Exception as error:
                 answer = (False, _portable(error))
             _send(end, answer)
+
+
+def _receive_all(end: socket.socket, jobs: SimpleQueue[tuple[Any] | None]) -> None:
+    """Receive jobs while another one is done: the other side never waits for this one to take a job."""
+    try:
+        with suppress(EOFError, OSError):
+            while True:
+                jobs.put((_receive(end),))
+    finally:
+        jobs.put(None)
 
 
 def _portable(error: Exception) -> Exception:

@@ -30,6 +30,15 @@ def test_jobs_are_answered_and_errors_come_back() -> None:
     assert {child.poll() for child in processes.children} == {0}
 
 
+def test_jobs_that_wait_are_answered_here_too() -> None:
+    processes: Processes[float, float] = Processes(1, partial, math.sqrt)  # that is not started
+    answers = [processes.submit(number) for number in (4, -1)]
+    assert [processes.help() for _ in range(3)] == [True, True, False]
+    assert answers[0].result(0) == 2
+    with pytest.raises(ValueError, match="math domain"):
+        answers[1].result(0)
+
+
 def test_large_arrays_come_through_as_they_are() -> None:
     array = np.arange(2_000_000)
     with Processes(1, partial, np.negative) as processes:

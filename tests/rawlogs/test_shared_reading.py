@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,11 @@ import pytest
 import frontierlab as fl
 from frontierlab.errors import Cancelled, DatasetError
 from frontierlab.rawlogs import processes, read_servlet_logs, write_servlet_logs
-from frontierlab.rawlogs.servlet import read, reading
+from frontierlab.rawlogs.servlet import read, sharing
 from frontierlab.sample import World
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset
+from frontierlab.storage.losses import PartialSource
 
 WORLD = World(300, seed=3, malformed=0, faithful=True)
 
@@ -40,7 +42,7 @@ def settings(tmp_path: Path) -> Settings:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(read, "_SHARED", 0)
     monkeypatch.setattr(read, "processors", lambda: 2)
-    monkeypatch.setattr(reading, "_SIZE", 20_000)
+    monkeypatch.setattr(sharing, "_SIZE", 20_000)
     monkeypatch.setattr(Watched, "started", [], raising=False)
     monkeypatch.setattr(read, "Processes", Watched)
 
@@ -61,11 +63,15 @@ def test_logs_that_processes_scan_give_the_same_rows(
     lines[answer + 1 : answer + 1] = trace
     cut = answer + 3  # a file ends within the stack trace
     log.with_name("catalina.out.1.gz").write_bytes(gzip.compress(b"".join(lines[:cut])))
-    log.write_bytes(b"".join(lines[cut:]))
+    # a line that is too long, line ends of Windows, zeros of a truncation, no last line feed
+    lines[cut + 900 : cut + 900] = [head + b"y" * 4_500_000 + b"\n", b"z" * 30_000 + b"\n"]
+    rest = b"".join(lines[cut:])
+    half = rest.index(b"\n", len(rest) // 2) + 1
+    log.write_bytes(rest[:half] + b"\0" * 5_000 + rest[half:].replace(b"\n", b"\r\n").removesuffix(b"\r\n"))
     together = ask(tmp_path / "logs", settings, "together")
-    assert [child.poll() for child in Watched.started[0].children] == [0, 0]
+    assert [child.poll() for child in Watched.started[0].children] == [0]
     monkeypatch.setattr(read, "processors", lambda: 1)
-    monkeypatch.setattr(reading, "_SIZE", 7_000)
+    monkeypatch.setattr(sharing, "_SIZE", 7_000)
     alone = ask(tmp_path / "logs", settings, "alone")
     assert len(Watched.started) == 1
     assert "ORA-01555" in set(alone.to_pandas()["error"])
@@ -75,6 +81,38 @@ def test_logs_that_processes_scan_give_the_same_rows(
     assert together.manifest.source["lines"] == alone.manifest.source["lines"]
     assert together.counts == alone.counts
     assert together.malformed().equals(alone.malformed())
+
+
+def test_a_log_that_is_rotated_or_truncated_while_it_is_read(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_servlet_logs(WORLD, tmp_path / "logs")
+    log = next((tmp_path / "logs").rglob("catalina.out"))
+    whole = ask(tmp_path / "logs", settings, "whole").to_pandas().sort_values(["log", "line"], ignore_index=True)
+
+    class Rotated(Watched):
+        def submit(self, job: Any) -> Future[Any]:
+            if job.data.path == str(log) and not job.data.offset:
+                log.rename(log.with_name("moved"))
+                log.write_bytes(b"another file\n")
+            return super().submit(job)
+
+    monkeypatch.setattr(read, "Processes", Rotated)
+    rotated = ask(tmp_path / "logs", settings, "rotated").to_pandas().sort_values(["log", "line"], ignore_index=True)
+    pd.testing.assert_frame_equal(rotated, whole, check_categorical=False)
+    log.with_name("moved").rename(log)
+
+    class Truncated(Watched):
+        def submit(self, job: Any) -> Future[Any]:
+            if job.data.path == str(log) and not job.data.offset:
+                os.truncate(log, 30_000)
+            return super().submit(job)
+
+    monkeypatch.setattr(read, "Processes", Truncated)
+    with pytest.warns(PartialSource, match="became shorter while it was read"):
+        cut = ask(tmp_path / "logs", settings, "cut")
+    assert 0 < cut.counts.kept < len(whole)
+    assert len(cut.manifest.partial) == 1
 
 
 def test_when_a_process_is_killed_an_error_says_so_and_nothing_is_left(

@@ -22,9 +22,10 @@ from frontierlab.rawlogs.processes import Processes, processors
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS
 from frontierlab.rawlogs.servlet.finding import began, find_servlet_logs, form_of
 from frontierlab.rawlogs.servlet.notes import notes_of
-from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, read_log
+from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
 from frontierlab.rawlogs.servlet.scanning import Piece, Scanned, scanning
+from frontierlab.rawlogs.servlet.sharing import read_log
 from frontierlab.settings import Settings
 from frontierlab.storage.creating import creating
 from frontierlab.storage.dataset import Dataset, dataset_path
@@ -270,7 +271,7 @@ class _Work:
     def sharing(self, logs: Sequence[LogSet]) -> AbstractContextManager[object]:
         """Return what starts processes for large logs, and ends them."""
         if processors() > 1 and sum(_text_size(file) for log in logs for file in log.files) >= _SHARED:
-            self.processes = Processes(processors(), scanning, self._pseudonyms)
+            self.processes = Processes(processors() - 1, scanning, self._pseudonyms)  # this one scans too
         return self.processes or nullcontext()
 
     def read(self, number: int, log: LogSet) -> tuple[Outcome, LogFacts]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from pickle import PickleBuffer
 from typing import Any, Protocol
 
 import pyarrow as pa
@@ -15,12 +12,9 @@ import pyarrow.compute as pc
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.documents.dataset_rows import make_dataset_rows
-from frontierlab.errors import Cancelled
-from frontierlab.rawlogs.lines import Block, LineCounts, SetAside, blocks
-from frontierlab.rawlogs.log_files import LogSet
+from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
 from frontierlab.rawlogs.names import bounded, unnamed
 from frontierlab.rawlogs.personal import Pseudonyms
-from frontierlab.rawlogs.processes import Processes
 from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
 from frontierlab.rawlogs.servlet.requests import Grouper
@@ -28,10 +22,8 @@ from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
 from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece, Scanned, Scanner
 from frontierlab.storage.parts import SliceWriter
 
-__all__ = ["LogFacts", "LogReader", "read_log"]
+__all__ = ["LogFacts", "LogReader", "PrintedLog"]
 
-_SIZE = 8 * 2**20  # bytes of a block
-_LOOK = 0.2  # seconds between two looks at whether to stop
 _TOGETHER = 50_000  # messages that are put into requests together
 _GROUP = 65_536  # rows of a row group
 
@@ -163,7 +155,11 @@ class PrintedLog:
     def read(self, block: Block, *, last: bool) -> Made:
         """Return the rows of requests that are over."""
         piece = self.scanner.cut(block, last=last)
-        return Made.none() if piece is None else self.put(self._pieces.scan_for_requests(piece))
+        return Made.none() if piece is None else self.put(self.scan(piece))
+
+    def scan(self, piece: Piece) -> Scanned:
+        """Return what a piece of the log holds."""
+        return self._pieces.scan_for_requests(piece)
 
     def put(self, seen: Scanned) -> Made:
         """Take what the next piece of the log holds; return the rows of requests that are over."""
@@ -277,100 +273,3 @@ class LogReader:
         self.facts.requests += made.requests
         if made.rows.num_rows:
             self._rows.append(made.rows)
-
-
-def read_log(
-    log: LogSet,
-    reader: LogReader,
-    stop: threading.Event,
-    read: Callable[[int], Any],
-    processes: Processes[Piece, Scanned] | None = None,
-) -> LogFacts:
-    """Read all files of a log.
-
-    Parameters
-    ----------
-    log, reader
-        The log, and what reads its blocks.
-    stop
-        Set from another thread to stop.
-    read
-        Called with the number of bytes of each block.
-    processes
-        What scans the pieces of printed logs; None does so in this thread.
-
-    Raises
-    ------
-    Cancelled
-        `stop` was set.
-    InvalidRequestError
-        A file cannot be read, or is not text.
-    DatasetError
-        One of the processes has ended.
-    """
-    if processes is not None and isinstance(reader.source, PrintedLog):
-        return _read_shared(log, reader, reader.source.scanner, stop, read, processes)
-    for file in log.files:
-        for block, last in _with_last(blocks(file, _SIZE, reader.facts.problems)):
-            _go_on(stop)
-            reader.add(block, last=last)
-            read(len(block.data))
-    return reader.finish()
-
-
-def _read_shared(
-    log: LogSet,
-    reader: LogReader,
-    scanner: Scanner,
-    stop: threading.Event,
-    read: Callable[[int], Any],
-    processes: Processes[Piece, Scanned],
-) -> LogFacts:
-    """Read all files of a log; processes scan its pieces, a bounded number of them at a time."""
-    waiting: deque[tuple[Future[Scanned], int]] = deque()
-
-    def take() -> None:
-        future, size = waiting.popleft()
-        reader.put(_answer(future, stop))
-        read(size)
-
-    try:
-        for file in log.files:
-            for block, last in _with_last(blocks(file, _SIZE, reader.facts.problems)):
-                _go_on(stop)
-                piece = scanner.cut(block, last=last)
-                if piece is not None:
-                    shared = piece._replace(data=PickleBuffer(piece.data))
-                    waiting.append((processes.submit(shared), len(block.data)))
-                while len(waiting) > processes.count:
-                    take()
-            while waiting:  # the next file may begin with lines of this one's last message
-                take()
-    finally:
-        for future, _ in waiting:
-            future.cancel()
-    return reader.finish()
-
-
-def _answer(future: Future[Scanned], stop: threading.Event) -> Scanned:
-    while True:
-        try:
-            return future.result(_LOOK)
-        except TimeoutError:
-            _go_on(stop)
-
-
-def _go_on(stop: threading.Event) -> None:
-    if stop.is_set():
-        raise Cancelled("The reading of logs was stopped.")
-
-
-def _with_last(some: Iterator[Block]) -> Iterator[tuple[Block, bool]]:
-    """Yield each block, and whether it is the last one."""
-    before: Block | None = None
-    for block in some:
-        if before is not None:
-            yield before, False
-        before = block
-    if before is not None:
-        yield before, True

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from frontierlab.rawlogs.lines import OF_A_REASON, Block, LineCounts, SetAside, line_feeds
+from frontierlab.rawlogs.lines import OF_A_REASON, Block, LineCounts, SetAside, are_plain, line_feeds, plain_lines
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.servlet.details import DetailReader
 from frontierlab.rawlogs.servlet.heads import HEAD, is_logback, numbers_in, read_heads
@@ -26,9 +26,10 @@ from frontierlab.rawlogs.servlet.idle import without_idle
 from frontierlab.rawlogs.servlet.kinds import KindReader
 from frontierlab.rawlogs.servlet.layouts import HeadReader, Names
 from frontierlab.rawlogs.servlet.messages import WITH_TEXT, WITH_TRACE, Kind, Messages
+from frontierlab.rawlogs.stretches import Stretch, read_stretch
 from frontierlab.rawlogs.texts import PADDING, cut_out, windows
 
-__all__ = ["BlockScanner", "NOT_SET", "Piece", "Scanned", "Scanner", "scanning"]
+__all__ = ["BlockScanner", "NOT_SET", "Piece", "Scanned", "Scanner", "last_message", "piece_of", "scanning"]
 
 Integers = NDArray[np.int64]
 Bytes = NDArray[np.uint8]
@@ -49,7 +50,7 @@ class Piece(NamedTuple):
     Parameters
     ----------
     data
-        The lines, and at least `PADDING` other bytes.
+        The lines, and at least `PADDING` other bytes; or where they are read.
     size
         How many bytes the lines have.
     cut
@@ -60,7 +61,7 @@ class Piece(NamedTuple):
         The kind of a message at the end of the file before that goes on here; None if there is none.
     """
 
-    data: bytes | bytearray | memoryview | PickleBuffer
+    data: bytes | bytearray | memoryview | PickleBuffer | Stretch
     size: int
     cut: tuple[int, ...] = ()
     last: bool = False
@@ -222,17 +223,32 @@ class BlockScanner:
 
 
 def scanning(pseudonyms: Pseudonyms) -> Callable[[Piece], Scanned]:
-    """Return a function that scans pieces, for `frontierlab.rawlogs.processes.Processes`."""
+    """Return a function that scans pieces, for `frontierlab.rawlogs.processes.Processes`.
+
+    The function raises `frontierlab.rawlogs.stretches.Moved` where a piece cannot be read any more.
+    """
     scanner = BlockScanner(pseudonyms)
 
     def scan(piece: Piece) -> Scanned:
-        assert isinstance(piece.data, memoryview)  # what became of the bytes on their way
-        whole = piece.data.obj
-        if not isinstance(whole, bytearray) or len(whole) != piece.data.nbytes:
-            whole = bytes(piece.data)  # a small piece
+        if isinstance(piece.data, Stretch):
+            return scanner.scan_for_requests(piece_of(read_stretch(piece.data, 1 + PADDING), piece))
+        assert isinstance(piece.data, (memoryview, PickleBuffer))  # sent, or used here
+        raw = piece.data if isinstance(piece.data, memoryview) else piece.data.raw()
+        whole = raw.obj
+        if not isinstance(whole, (bytes, bytearray)) or len(whole) != raw.nbytes:
+            whole = bytes(raw)  # a small piece
         return scanner.scan_for_requests(piece._replace(data=whole))
 
     return scan
+
+
+def piece_of(data: bytes | bytearray, piece: Piece) -> Piece:
+    """Return a piece with its lines, from the bytes of the file and `PADDING` and one other bytes behind them."""
+    size = len(data) - PADDING - 1
+    if size and are_plain(data, size) and data[size - 1] == ord("\n"):
+        return piece._replace(data=data, size=size)
+    lines, cut = plain_lines(bytes(memoryview(data)[:size]))  # the last line of a file gets its line feed
+    return piece._replace(data=lines + bytes(PADDING), size=len(lines), cut=cut)
 
 
 class Scanner:
@@ -251,7 +267,9 @@ class Scanner:
         self._aside = aside
         self._rest = Block(b"", Path(), 0)  # the last message of the block before
         self._goes_on: int | None = None  # the kind of a message at the end of a file that goes on in the next one
-        self._firsts: deque[tuple[int, int]] = deque()  # of the pieces that are being scanned: file, first line
+        # of the pieces that are being scanned: the file, and the first line, None if that follows the piece before
+        self._firsts: deque[tuple[int, int | None]] = deque()
+        self.line = 1  # behind the last piece that was put in
 
     @property
     def servers(self) -> Sequence[str]:
@@ -317,9 +335,30 @@ class Scanner:
         goes_on, self._goes_on = self._goes_on, None
         return Piece(data, low, tuple(number - first for number in cut), last, goes_on)
 
+    def refer(self, stretch: Stretch, *, last: bool) -> Piece:
+        """Return the piece of a file that any process reads by itself; otherwise as `cut`.
+
+        Parameters
+        ----------
+        stretch
+            The next whole messages; see `last_message`.
+        last
+            Whether the file ends with them.
+        """
+        file = Path(stretch.path)
+        begins = self.files[-1:] != [file]
+        if begins:
+            self.files.append(file)
+            self._rest = Block(b"", file, 1)
+        self._firsts.append((len(self.files) - 1, 1 if begins else None))
+        goes_on, self._goes_on = self._goes_on, None
+        return Piece(stretch, stretch.size, last=last, goes_on=goes_on)
+
     def put(self, seen: Scanned) -> Messages:
         """Take what the next piece holds, in the order in which they were cut; return its messages."""
-        file, first = self._firsts.popleft()
+        file, told = self._firsts.popleft()
+        first = self.line if told is None else told
+        self.line = first + seen.counts.lines
         for reason, line, text in seen.aside:
             self._aside.add(reason, self.files[file], first + line, text)
         kept = Counter(reason for reason, _, _ in seen.aside)
@@ -351,12 +390,31 @@ def _last_message(data: bytes, first: int, cut: tuple[int, ...]) -> int:
         number -= 1
         if begin <= lowest and lowest:
             return 0
-        if HEAD.match(data, begin, feed) and number not in cut:
-            view = np.frombuffer(data, np.uint8)
-            if read_heads(view, np.array([begin]), np.array([feed])).found[0]:
-                return end - begin
+        if number not in cut and _is_head(data, begin, feed):
+            return end - begin
         feed = begin - 1
     return 0
+
+
+def last_message(tail: bytes) -> int:
+    """Return how many bytes the last message has that begins behind the first line feed of some bytes; 0 without one.
+
+    For `frontierlab.rawlogs.stretches.Stretches`: the last line need not be whole, and bytes are those of the file.
+    """
+    feed = tail.rfind(b"\n")
+    while (begin := tail.rfind(b"\n", 0, max(feed, 0)) + 1) > 0:
+        line = tail[begin:feed].removesuffix(b"\r").translate(None, b"\0")
+        if _is_head(line + b"\n" + bytes(PADDING), 0, len(line)):
+            return len(tail) - begin
+        feed = begin - 1
+    return 0
+
+
+def _is_head(data: bytes, begin: int, feed: int) -> bool:
+    """Whether a line begins a message."""
+    if not HEAD.match(data, begin, feed):
+        return False
+    return bool(read_heads(np.frombuffer(data, np.uint8), np.array([begin]), np.array([feed])).found[0])
 
 
 def _used(numbers: Integers, names: Sequence[str]) -> tuple[Integers, list[str]]:
