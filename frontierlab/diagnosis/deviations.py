@@ -22,6 +22,7 @@ _OTHER = 0.02  # the share of a group's rows that another cause has changed
 _RANGE = 4.0  # relative deviations are from -2 to 2
 _SHARP = 0.01  # the smallest spread of relative deviations in a group
 _LEAST = 0.5  # the smallest change of a group, in spreads of the noise: a group that is only more even is no cause
+_CLEAR = 2.0  # the change of a group, in spreads of the noise, from which it counts how even its rows are
 _PRIOR = 1.0  # rows with the spread of the noise that a group's spread is counted with
 _TURNS = 8
 
@@ -105,8 +106,14 @@ class Relative:
         wide = np.log(_WIDE) + _log_gauss(deviation, 0.0, _WIDER * self._noise)
         return np.asarray(np.logaddexp(np.logaddexp(near, wide), np.log(self._odd / _RANGE)))
 
-    def _spread(self, variance: Floats, rows: Floats) -> Floats:
-        return np.sqrt((rows * variance + _PRIOR * self._noise**2) / (rows + _PRIOR) + _SHARP**2)
+    def _spread(self, mean: Floats, variance: Floats, rows: Floats) -> Floats:
+        """Return the spread that groups are taken to have.
+
+        A cause can leave its rows more even than the noise. A few rows that are on one side of the noise by chance are
+        more even too: their change alone says whether there is a cause.
+        """
+        spread = np.sqrt((rows * variance + _PRIOR * self._noise**2) / (rows + _PRIOR) + _SHARP**2)
+        return np.where(mean > _CLEAR * self._noise, spread, np.maximum(spread, self._noise))
 
     def gain(self, sums: Floats) -> Floats:
         """Return the gain of groups from the sums of `measures`."""
@@ -114,7 +121,7 @@ class Relative:
         rows = np.maximum(rows, 1e-9)
         mean = first / rows
         variance = np.maximum(second / rows - mean**2, 0.0)
-        spread = self._spread(variance, rows)
+        spread = self._spread(mean, variance, rows)
         changed = -rows * (np.log(spread * np.sqrt(2 * np.pi)) + variance / (2 * spread**2))
         return np.where((mean > _LEAST * self._noise) & (rows > 0.5), changed - normal, 0.0)
 
@@ -133,7 +140,7 @@ class Relative:
             total = weight.sum()
             mean = (weight * deviation).sum() / total
             variance = np.asarray((weight * (deviation - mean) ** 2).sum() / total)
-            spread = float(self._spread(variance, np.asarray(total)))
+            spread = float(self._spread(mean, variance, np.asarray(total)))
             near = np.log1p(-_OTHER) + _log_gauss(deviation, mean, spread)
             changed = np.logaddexp(near, np.log(_OTHER / _RANGE))
             new = 1 / (1 + np.exp(np.clip(normal - near, -50, 50)))
