@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,10 +11,9 @@ import pandas as pd
 
 from frontierlab.diagnosis.baselines import Baseline, baseline_of
 from frontierlab.diagnosis.different import Different, count_different
-from frontierlab.diagnosis.finding import Finding
-from frontierlab.diagnosis.held import AT_ONCE, Held, between, members
-from frontierlab.diagnosis.reading import Ints, Reading, plain
-from frontierlab.diagnosis.series import Clock, Floats, Series
+from frontierlab.diagnosis.reading import Ints
+from frontierlab.diagnosis.scopes import Scopes
+from frontierlab.diagnosis.series import Clock
 from frontierlab.engines.keeping import kept
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
@@ -38,14 +36,12 @@ CUBES = (*_PLAIN, "sites", "exposed", "fresh", "first_misses", "repeats")
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
 _ASKER = ["computingsite", "squid"]
-_HOLDING = {"folders": _FOLDER, "servers": ["frontierserver"], "sites": ["computingsite"], "tasks": ["taskid"]}
 _LEAST_REPEATS = 0.002  # of all queries
 _MOST_KEYS = 400
 _MOST_TASKS = 60
-_MOST_NAMED, _LEAST_NAMED = 3, 0.1  # tasks that are told of an incident that names none
 
 
-class Evidence(Reading):
+class Evidence(Scopes):
     """The counts of some logs that a diagnosis reads.
 
     Parameters
@@ -97,7 +93,6 @@ class Evidence(Reading):
             self.pieces = [(piece, _bins_within(piece.spans, start, width)) for piece in whole.pieces]
         before = [int(bin_) for _, bins in self.pieces for bin_ in bins]
         self.clock = Clock(start, width, max(1, -(-(stop - start) // width)), tuple(before))
-        self.cubes: dict[str, pd.DataFrame] = {}
         for name in _PLAIN:
             told(name)
             self.cubes[name] = self.count(name.upper(), self._args)
@@ -106,7 +101,6 @@ class Evidence(Reading):
                 f"The baseline has no queries{_of(selection)} before the diagnosed time: it says nothing of what is "
                 "normal. Give datasets of an earlier time."
             )
-        self._held: list[Held] = []
         told("sites")
         self.cubes["sites"] = self._sites()
         told("exposed")
@@ -195,126 +189,6 @@ class Evidence(Reading):
             return {}
         found = self.ask("TASKNAMES", {}, self.narrowed({"taskid": wanted})).dropna().sort_values("taskname")
         return {int(task): str(name) for task, name in zip(found["taskid"], found["taskname"], strict=True)}
-
-    def prepare(
-        self,
-        scopes: Iterable[Mapping[str, Any]],
-        *by: str,
-        start: int | None = None,
-        stop: int | None = None,
-    ) -> None:
-        """Count several scopes at once, so that `history` and `inside` need not ask for each.
-
-        Parameters
-        ----------
-        scopes
-            The scopes.
-        *by
-            Names that the counts are parted by: ``frontierserver``, ``taskid``.
-        start, stop
-            The bins ``[start, stop)``; by default all, and those of the baseline.
-        """
-        wanted: list[Mapping[str, Any]] = []
-        for scope in scopes:
-            if scope and scope not in wanted:
-                wanted.append(scope)
-        limits = None if start is None or stop is None else (max(0, start), stop)
-        for first in range(0, len(wanted), AT_ONCE):
-            some = [{name: plain(value) for name, value in one.items()} for one in wanted[first : first + AT_ONCE]]
-            number, values = members(some)
-            given = {**self._args, **values}
-            named = ", ".join(by)
-            edges: tuple[int | None, int | None] = (None, None)
-            if limits is None:
-                frame = self.count("MEMBERS", given, members=number, by=named)
-            else:
-                frame = self.ask("MEMBERS", given, self._between(*limits), members=number, by=named)
-                edges = self._edges(*limits)
-            bits = frame["members"].to_numpy(dtype=np.int64)
-            for place, scope in enumerate(some):
-                self._held.append(Held(scope, *edges, by, frame[(bits >> place) & 1 == 1]))
-
-    def largest_tasks(self, finding: Finding) -> dict[int, float]:
-        """Return the tasks that sent most queries of a finding, at most `_MOST_NAMED`, with their shares of these.
-
-        Small tasks are left out, of less than a tenth.
-        """
-        frame = self.inside(finding.scope, finding.start, finding.stop, "taskid")
-        counts = frame.groupby("taskid")["queries"].sum()
-        shares = (counts / max(float(frame["queries"].sum()), 1.0)).nlargest(_MOST_NAMED)
-        tasks = shares[shares >= _LEAST_NAMED]
-        return dict(zip((int(task) for task in tasks.index.tolist()), tasks.tolist(), strict=True))
-
-    def history(self, scope: Mapping[str, Any]) -> pd.DataFrame:
-        """Return what the queries of a scope cost, a row a bin and some other names; the baseline's too.
-
-        It is read from a cube that has these names, or from what was counted already, or else asked for.
-        """
-        for name, columns in _HOLDING.items():
-            if {*scope} <= {*columns}:
-                return self._of_cube(name, scope)
-        for held in self._held:
-            if held.scope == scope and held.start is None:
-                return held.frame
-        return self.count("HISTORY", self._args, scope, by="frontierserver")
-
-    def inside(self, scope: Mapping[str, Any], start: int, stop: int, by: str) -> pd.DataFrame:
-        """Return what the queries of a scope cost in the bins ``[start, stop)``, a row a bin and a value of `by`.
-
-        It is read from what was counted already, or else asked for, with a bin more on both sides, and kept.
-        """
-        start = max(0, start)
-        edges = self._edges(start, stop)
-        if by == "frontierserver" and {*scope} <= {by}:
-            return between(self._of_cube("servers", scope), *edges)
-        for held in self._held:
-            if (found := held.part(scope, *edges, by)) is not None:
-                return found
-        wider = max(0, start - 1), stop + 1
-        selection = self._between(*wider).but(**{name: plain(value) for name, value in scope.items()})
-        frame = self.ask("HISTORY", self._args, selection, by=by)
-        self._held.append(Held(scope, *self._edges(*wider), (by,), frame))
-        return self.inside(scope, start, stop, by)
-
-    def _of_cube(self, name: str, scope: Mapping[str, Any]) -> pd.DataFrame:
-        cube = self.cubes[name]
-        mask = np.ones(len(cube), dtype=bool)
-        for column, value in scope.items():
-            mask &= (cube[column] == value).fillna(False).to_numpy(dtype=bool)
-        return cube[mask]
-
-    def _edges(self, start: int, stop: int) -> tuple[int, int]:
-        return self.clock.start + self.clock.bin_ms * start, self.clock.start + self.clock.bin_ms * stop
-
-    def _between(self, start: int, stop: int) -> Selection:
-        """Return the diagnosed queries in the bins ``[start, stop)``."""
-        since, until = (self.clock.time(at).to_pydatetime() for at in (max(0, start), stop))
-        chosen = self.selection
-        return chosen.but(
-            since=since if chosen.since is None else max(since, chosen.since),
-            until=until if chosen.until is None else min(until, chosen.until),
-        )
-
-    def by_server(self, scope: Mapping[str, Any], start: int, stop: int) -> Floats:
-        """Return the queries of a scope by server, in the order of the servers' names, and bin; 0 in other bins."""
-        frame = self.inside(scope, start, stop, "frontierserver")
-        names = self._servers.labels["frontierserver"]
-        place = frame["frontierserver"].map({name: row for row, name in enumerate(names)})
-        known = place.notna().to_numpy()
-        flat = place[known].to_numpy(dtype=np.int64) * self.clock.bins + self.clock.places(frame)[known]
-        values = frame["queries"].to_numpy(dtype=np.float64)[known]
-        sums = np.bincount(flat, values, len(names) * self.clock.bins)
-        return np.asarray(sums, dtype=np.float64).reshape(len(names), -1)
-
-    @cached_property
-    def _servers(self) -> Series:
-        return Series(self.cubes["servers"], ("frontierserver",), self.clock)
-
-    @property
-    def server_shares(self) -> Floats:
-        """The share of all queries that each server has, in the order of the servers' names."""
-        queries = self._servers["queries"].sum(axis=1)
-        return np.asarray(queries / max(queries.sum(), 1.0))
 
 
 def _bins_within(spans: Sequence[Span], start: int, width: int) -> Ints:
