@@ -34,17 +34,19 @@ from frontierlab.storage.dataset import Dataset
 TUNING, REPORT, LAST_TUNING = 1, 10_000, 1_000
 
 
-def seeds(days: int, *, report: bool) -> range:
-    """Return the seeds of some days: to tune with, or for a report.
+def seeds(days: int, *, report: bool, first: int | None = None) -> range:
+    """Return the seeds of some days, from `first` on: to tune with, or for a report.
 
     Raises
     ------
     ValueError
-        There are not so many seeds to tune with.
+        There are not so many seeds to tune with, or those for a report begin with one to tune with.
     """
-    first = REPORT if report else TUNING
+    first = first if first is not None else REPORT if report else TUNING
+    if report and first < REPORT:
+        raise ValueError(f"Seeds of a report begin at {REPORT:,}: --first {first} is no such seed.")
     if not report and first + days > LAST_TUNING:
-        raise ValueError(f"There are {LAST_TUNING - TUNING} days to tune with: ask for fewer, or for --report.")
+        raise ValueError(f"There are {LAST_TUNING - first} days to tune with: ask for fewer, or for --report.")
     return range(first, first + days)
 
 
@@ -136,6 +138,7 @@ def main() -> None:
     parser.add_argument("--length", type=int, default=1, help="days in a dataset")
     parser.add_argument("--quiet", action="store_true", help="quiet days")
     parser.add_argument("--report", action="store_true", help="seeds that nobody tunes with")
+    parser.add_argument("--first", type=int, help="the first seed, so that a report can be of days that none was of")
     parser.add_argument("--function", default="frontierlab:diagnose", help="module:name of what diagnoses")
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()) / "frontierlab-days")
     parser.add_argument("--show", action="store_true", help="print what was missed and what is false, day by day")
@@ -144,7 +147,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.show and options.report:
         parser.error("--show with --report: whoever looks at single days of the report tunes with them")
-    chosen = seeds(options.days, report=options.report)
+    chosen = seeds(options.days, report=options.report, first=options.first)
     sizes = {"quiet": options.quiet, "days": options.length, "processes": options.processes}
     make(options.folder, chosen, options.queries, **sizes)
 

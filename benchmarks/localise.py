@@ -9,7 +9,8 @@ by the same rule; `benchmarks/localise_peers.py` has those programs answer.
 
 Answers are a JSON list with a record a case, as Squeeze writes it: ``timestamp`` (the number of the case),
 ``root_cause`` (its sets, ``a=a1&b=b2;c=c3``) and ``elapsed_time`` (seconds). A case without an answer, or with an
-``ending`` (what stopped the program), counts as one without a set.
+``ending`` (what stopped the program), counts as one without a set; if there are any, a second line is of the others
+alone.
 """
 
 from __future__ import annotations
@@ -88,16 +89,19 @@ def measured(kind: Kind, seed: int, cases: int, *, verbose: bool) -> Score:
     return score
 
 
-def scored(folder: Path, answers: Path, cases: int) -> Score:
-    """Score the answers of another program to the first cases that were written."""
+def scored(folder: Path, answers: Path, cases: int) -> tuple[Score, Score]:
+    """Score the answers of another program to the first cases that were written: to all, and to those that it ended."""
     given = {int(answer["timestamp"]): answer for answer in json.loads(answers.read_text())}
-    score = Score()
+    whole, ended = Score(), Score()
     for case in pd.read_csv(folder / "injection_info.csv").head(cases).to_dict("records"):
         answer = given.get(int(case["timestamp"]), {"ending": "without an answer"})
+        told = str(case["set"]), answer.get("root_cause") or "", answer.get("elapsed_time") or 0.0
+        whole.add(*told)
         if ending := answer.get("ending"):
-            score.endings[ending] += 1
-        score.add(str(case["set"]), answer.get("root_cause") or "", answer.get("elapsed_time") or 0.0)
-    return score
+            whole.endings[ending] += 1
+        else:
+            ended.add(*told)
+    return whole, ended
 
 
 def main() -> None:
@@ -116,7 +120,10 @@ def main() -> None:
     if given.write is not None:
         write(given.write, kind, given.seed, given.cases)
     elif given.score is not None:
-        print(f"{given.score[1].stem}: {scored(*given.score, given.cases)}")
+        whole, ended = scored(*given.score, given.cases)
+        print(f"{given.score[1].stem}: {whole}")
+        if ended.cases < whole.cases:
+            print(f"{given.score[1].stem}, of the cases that it answered: {ended}")
     else:
         print(f"{given.kind}: {measured(kind, given.seed, given.cases, verbose=given.verbose)}")
 

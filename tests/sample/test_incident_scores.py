@@ -84,5 +84,8 @@ def test_rows_on_quiet_days_are_counted():
 def test_seeds_of_reports_are_never_tuned_with():
     assert not {*seeds(999, report=False)} & {*seeds(10_000, report=True)}
     assert seeds(40, report=True)[0] == REPORT
+    assert seeds(3, report=True, first=REPORT + 7) == range(REPORT + 7, REPORT + 10)
+    with pytest.raises(ValueError, match="--first 9999 is no such seed"):
+        seeds(3, report=True, first=9_999)
     with pytest.raises(ValueError, match="999 days to tune with"):
         seeds(1_000, report=False)
