@@ -54,6 +54,7 @@ class SparkCluster:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.executor.memory": f"{self.memory // 2}m",
+            "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # it lives for seconds
         }
 
     def processes(self) -> list[psutil.Process]:
