@@ -28,6 +28,7 @@ from frontierlab.errors import DatasetError
 __all__ = ["Processes", "processors", "serve"]
 
 _GIVEN = 2  # jobs that a process has: it does not wait for its next one
+_PATIENCE = 300.0  # seconds; a piece of a log takes one
 _END = 5.0  # seconds in which a process ends that has no work any more
 _LARGE = 2**20  # bytes of a buffer that is sent by itself
 _ALIGNED = 64  # where columns begin
@@ -48,7 +49,8 @@ class Processes(Generic[Job, Answer]):
     """Processes that answer jobs; leaving the ``with`` block ends them.
 
     When the block is left by an error, they are killed at once. They also end by themselves when this process dies,
-    however it dies. Ctrl-C does not reach them.
+    however it dies. Ctrl-C does not reach them. One that neither takes nor sends a byte for `patience` seconds while it
+    has a job, such as a stopped one, is lost like one that has ended.
 
     Parameters
     ----------
@@ -61,7 +63,7 @@ class Processes(Generic[Job, Answer]):
     """
 
     def __init__(self, count: int, make: Callable[..., Callable[[Job], Answer]], *arguments: Any) -> None:
-        self.count = count
+        self.count, self.patience = count, _PATIENCE
         self._first = (make, arguments)
         self._jobs: SimpleQueue[tuple[Job, Future[Answer]] | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -95,7 +97,7 @@ class Processes(Generic[Job, Answer]):
         Raises
         ------
         DatasetError
-            A process has ended. The jobs that wait raise the same.
+            A process has ended, or did not answer in time. The jobs that wait raise the same.
         """
         future: Future[Answer] = Future()
         with self._lock:
@@ -136,16 +138,19 @@ class Processes(Generic[Job, Answer]):
         """Send jobs to a process and take its answers, in a thread of its own."""
         given: deque[Future[Answer]] = deque()
         try:
+            end.settimeout(self.patience)
             _send(end, self._first)
             goes_on = True
             while goes_on or given:
                 goes_on = goes_on and self._give(end, given)
                 if given:
+                    end.settimeout(self.patience)
                     good, answer = _receive(end)
                     future = given.popleft()
                     (future.set_result if good else future.set_exception)(answer)
         except Exception as error:
             lost = _ended(child, error)
+            child.kill()  # nothing waits for it any more, and a stopped one does not end by itself
             with self._lock:
                 self._lost = self._lost or lost
             for future in given:
@@ -164,6 +169,7 @@ class Processes(Generic[Job, Answer]):
             job, future = item
             if future.set_running_or_notify_cancel():
                 given.append(future)
+                end.settimeout(self.patience)
                 _send(end, job)
         return True
 
@@ -215,6 +221,12 @@ def _started() -> tuple[subprocess.Popen[bytes], socket.socket]:
 def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
     """Say that a process was lost."""
     how = f"failed ({type(error).__name__}: {error})"
+    if isinstance(error, TimeoutError):
+        why = "it is stopped (SIGSTOP)" if _is_stopped(child) else "it hangs, or the machine has no time for it"
+        return DatasetError(
+            f"A process that helped to read has not answered in time: {why}. Nothing of this reading is kept. Look at "
+            "what stops processes on this machine, or how busy it is, and start the reading again."
+        )
     if isinstance(error, (EOFError, OSError)):
         with suppress(subprocess.TimeoutExpired):
             child.wait(_END)
@@ -226,6 +238,13 @@ def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
         f"A process that helped to read {how}. If it was SIGKILL, the machine may have been short of memory. "
         "Nothing of this reading is kept; start it again."
     )
+
+
+def _is_stopped(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a process was stopped, and not continued."""
+    with suppress(ChildProcessError):
+        return os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
 
 
 def serve() -> None:

@@ -66,6 +66,18 @@ def test_a_process_that_is_killed_is_an_error_and_no_hang() -> None:
             processes.submit(0)
 
 
+def test_a_process_that_is_stopped_is_an_error_and_no_hang() -> None:
+    with Processes(1, partial, bytes.upper) as processes:
+        processes.submit(b"a").result(60)
+        processes.patience = 0.05  # for what it is given from now on
+        os.kill(processes.children[0].pid, signal.SIGSTOP)
+        small, large = processes.submit(b"a"), processes.submit(bytes(2**23))
+        for future in (small, large):
+            with pytest.raises(DatasetError, match=r"it is stopped \(SIGSTOP\).*start the reading again"):
+                future.result(60)
+    assert processes.children[0].returncode == -signal.SIGKILL
+
+
 def test_an_error_ends_processes_at_once() -> None:
     began = time.monotonic()
     running = []
