@@ -41,7 +41,10 @@ _CHANGES = 6
 _CARDS = {
     "sample": ("Try it on the sample", "A day of queries that comes with frontierlab. No server is needed."),
     "extract": ("Extract from Elasticsearch", "Choose a period, look at it first, then store it as a dataset."),
-    "open": ("Open a file", "An export file or Parquet file, from here or from the server."),
+    "open": (
+        "Open a file",
+        "An export, a Parquet file, or raw logs of servlets or Squids, here or on the server.",
+    ),
 }
 
 
