@@ -13,7 +13,6 @@ import os
 import random
 import threading
 import time
-import warnings
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from frontierlab.util.files import is_temporary, reason, replacing
+from frontierlab.util.warned import warn
 
 __all__ = ["AnswersNotKept", "Cache", "CachedResponse"]
 
@@ -108,7 +108,7 @@ class Cache:
         except OSError as error:
             if not self._broken:
                 self._broken = True
-                warnings.warn(
+                warn(
                     f"Answers of COOLR cannot be kept in {self._folder}: {reason(error, self._folder)}. They are used, "
                     "and requested again the next time.",
                     AnswersNotKept,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from frontierlab.storage.overlaps import QUIET_MS
 from frontierlab.storage.periods import several
 from frontierlab.storage.spans import Span, minus
 from frontierlab.util.times import in_words, to_milliseconds
+from frontierlab.util.warned import warn
 
 __all__ = ["CoveredWindow", "compared_windows", "covered_window", "notes_of_window"]
 
@@ -117,7 +117,7 @@ def notes_of_window(logs: Logs, selection: Selection, *, asking: bool = True, st
     found = covered_window(logs, selection)
     note = found.in_words()
     if note and not found.covered:
-        warnings.warn(note, NotExtracted, stacklevel=stacklevel)
+        warn(note, NotExtracted, stacklevel=stacklevel)
     return [note] if note else []
 
 

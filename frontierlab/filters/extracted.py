@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Literal
 
 from frontierlab.engines.logs import Logs
 from frontierlab.selection import LISTED, Selection
 from frontierlab.storage.periods import several
+from frontierlab.util import warned
 
 __all__ = ["NotExtracted", "lacks_all", "notes_of_extraction", "part_extracted"]
 
@@ -75,5 +75,5 @@ def notes_of_extraction(logs: Logs, selection: Selection, *, warn: bool = True, 
         lacks = "none of this selection is there" if found == "none" else "other queries of this selection are missing"
         notes.append(f"{several(names)} {'has' if len(names) == 1 else 'have'} only queries with {words}: {lacks}.")
     if warn and notes and lacks_all(logs, selection):
-        warnings.warn(" ".join(notes), NotExtracted, stacklevel=stacklevel)
+        warned.warn(" ".join(notes), NotExtracted, stacklevel=stacklevel)
     return notes

@@ -10,6 +10,7 @@ from frontierlab.errors import FrontierlabError
 from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.kinds import KINDS
 from frontierlab.jobs.processes import Process
+from frontierlab.util.warned import collected_warnings
 
 __all__ = ["Claim", "MOST_ATTEMPTS", "claim", "run_claimed"]
 
@@ -55,7 +56,7 @@ def run_claimed(context: JobContext) -> None:
     record = context.store.read(context.id)
     try:
         context.raise_if_stopped()
-        with context.questions:
+        with context.questions, collected_warnings() as warned:
             outcome = KINDS[record.kind].run(record, context.settings, context)
     except (JobStopped, FrontierlabError) as error:
         if context.reason or not context.cancelled.is_set():
@@ -68,4 +69,5 @@ def run_claimed(context: JobContext) -> None:
         context.end(state="failed", error=f"The job was interrupted by {type(error).__name__}.")
         raise
     else:
-        context.end(state="succeeded", result=outcome.result, warnings=outcome.warnings)
+        told = outcome.warnings + [text for text in warned if not any(one in text for one in outcome.warnings)]
+        context.end(state="succeeded", result=outcome.result, warnings=[*dict.fromkeys(told)])

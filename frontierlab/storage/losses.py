@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset
+from frontierlab.util.warned import warn
 
 __all__ = [
     "DocumentsLost",
@@ -155,7 +155,7 @@ def lines_lost(lines: int, set_aside: Mapping[str, int], most: float) -> str:
 def warn_of_losses(dataset: Dataset, settings: Settings, *, stacklevel: int = 3) -> None:
     """Warn of what a dataset lacks; by default at the line that called this function's caller."""
     for loss in losses(dataset, settings):
-        warnings.warn(loss.text, loss.category, stacklevel=stacklevel)
+        warn(loss.text, loss.category, stacklevel=stacklevel)
 
 
 def _reasons(counts: Mapping[str, int]) -> str:

@@ -32,6 +32,20 @@ def test_servlet_logs_become_a_dataset(settings: Settings, tmp_path: Path, monke
     assert "read" in again.error
 
 
+def test_what_a_followed_log_lacks_is_a_warning_of_its_job_and_no_failure(settings: Settings, tmp_path: Path) -> None:
+    """Warnings are errors in tests: one that were raised after the dataset is complete would fail the job."""
+    fl.rawlogs.write_servlet_logs(World(60, seed=5, malformed=0, faithful=True), tmp_path / "logs")
+    log = next((tmp_path / "logs").rglob("catalina.out"))
+    with log.open("ab") as file:
+        file.write(30 * b"no line of a servlet\n")
+    given = {"paths": log, "name": "read", "follow": True, "seconds": 0}
+    job = fl.jobs.submit("servlet_logs", settings=settings, backend="inline", **given)
+    assert (job.state, job.result().state) == ("succeeded", "complete")
+    assert sum("lines" in text and "could not be read" in text for text in job.warnings) == 1
+    with pytest.warns(fl.losses.DocumentsLost):
+        fl.rawlogs.read_servlet_logs(log, settings, name="called", progress=False)
+
+
 def test_squid_logs_are_stored(settings: Settings, tmp_path: Path) -> None:
     truth = write_squid_logs(World(60), tmp_path / "logs", faults=0)
     given = {"paths": tmp_path / "logs", "name": "read", "sites": truth.sites, "timezone": "UTC"}

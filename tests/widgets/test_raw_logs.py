@@ -160,7 +160,6 @@ def test_what_the_files_are_is_told_or_chosen(settings, logs, tmp_path):
     assert "No log file was found" in panel.error
 
 
-@pytest.mark.filterwarnings("ignore::frontierlab.losses.DocumentsLost")
 def test_lines_set_aside_are_told_with_their_places_and_without_names(settings, log):
     bad = b"cern.example what is this line of someone(1234) Some One\n"
     panel = RawLogsPanel(settings, name="odd")
