@@ -169,7 +169,7 @@ class Follower:
         Raises
         ------
         KeyboardInterrupt, Cancelled
-            It was stopped. What was read is stored before. Ctrl-C acts between two blocks.
+            It was stopped. What was read is stored before, also if `progress` stops it. Ctrl-C acts between two blocks.
         """
         ends = None if seconds is None else time.monotonic() + seconds
         self._part_seconds, self._stored = part_seconds, time.monotonic()
@@ -189,7 +189,7 @@ class Follower:
         try:
             while True:
                 grew = [log.look() for log in self._logs]
-                report(self.meter.progress())
+                self._tell(report)
                 self._check()
                 if ends is not None and time.monotonic() >= ends:
                     self._finish()
@@ -198,6 +198,13 @@ class Follower:
                 if not any(grew):
                     time.sleep(_LOOK)
         except (KeyboardInterrupt, Cancelled):
+            self._store()
+            raise
+
+    def _tell(self, report: ProgressCallback) -> None:
+        try:
+            report(self.meter.progress())
+        except Exception:  # the caller's way to stop
             self._store()
             raise
 

@@ -53,7 +53,7 @@ def follow_squid_logs(
         There are complete Squid logs of this name, or they follow other logs; or the disk is full. What was stored is
         kept.
     KeyboardInterrupt, Cancelled
-        It was stopped; what was read is stored before.
+        It was stopped; what was read is stored before, also if `report` stops it.
     """
     try:
         with writing(path):
@@ -152,7 +152,7 @@ class _Follower:
                     return
                 self._store_if_due()
                 if not any(grew):
-                    report(self._meter.progress())
+                    self._tell()
                     time.sleep(_LOOK)
         except (KeyboardInterrupt, Cancelled):
             if self._whole:
@@ -162,6 +162,14 @@ class _Follower:
             self._drop()
             for log in self._logs:
                 log.growing.close()
+
+    def _tell(self) -> None:
+        try:
+            self._report(self._meter.progress())
+        except Exception:  # the caller's way to stop
+            if self._whole:
+                self._store()
+            raise
 
     def _follow(self, log: _Log) -> None:
         log.growing = GrowingLog(
@@ -222,7 +230,7 @@ class _Follower:
         log.state, self._parsed = log.growing.state(), None
         self._whole = was_whole
         self._meter.add(parsed.lines)
-        self._report(self._meter.progress())
+        self._tell()
 
     def _store_if_due(self) -> None:
         if time.monotonic() - self._stored >= self._part_seconds:

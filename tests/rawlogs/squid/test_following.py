@@ -59,7 +59,7 @@ def stop() -> None:
 
 
 def die() -> None:
-    raise MemoryError  # like a process that is killed: nothing of the open part is stored
+    raise SystemExit  # like a process that is killed: nothing of the open part is stored
 
 
 def assert_same(found: SquidLogs, expected: SquidLogs) -> None:
@@ -131,7 +131,7 @@ def test_following_goes_on_after_a_stop_and_after_a_kill(tmp_path: Path, setting
     append(log, lines[100:150])
     log.rename(log.with_name("access.log.1"))  # while nobody follows
     append(log, lines[150:200])
-    with pytest.raises(MemoryError):
+    with pytest.raises(SystemExit):
         follow(log, settings, [(100, die)])
     assert open_squid_logs("followed", settings).manifest == stopped.manifest
     left = settings.data_dir / "squid_logs/followed/parts/00001.parquet"
