@@ -138,13 +138,13 @@ class Processes(Generic[Job, Answer]):
         """Send jobs to a process and take its answers, in a thread of its own."""
         given: deque[Future[Answer]] = deque()
         try:
-            end.settimeout(self.patience)
+            _bound(end, self.patience)
             _send(end, self._first)
             goes_on = True
             while goes_on or given:
                 goes_on = goes_on and self._give(end, given)
                 if given:
-                    end.settimeout(self.patience)
+                    _bound(end, self.patience)
                     good, answer = _receive(end)
                     future = given.popleft()
                     (future.set_result if good else future.set_exception)(answer)
@@ -169,7 +169,7 @@ class Processes(Generic[Job, Answer]):
             job, future = item
             if future.set_running_or_notify_cancel():
                 given.append(future)
-                end.settimeout(self.patience)
+                _bound(end, self.patience)
                 _send(end, job)
         return True
 
@@ -221,7 +221,7 @@ def _started() -> tuple[subprocess.Popen[bytes], socket.socket]:
 def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
     """Say that a process was lost."""
     how = f"failed ({type(error).__name__}: {error})"
-    if isinstance(error, TimeoutError):
+    if isinstance(error, BlockingIOError):  # see _bound
         why = "it is stopped (SIGSTOP)" if _is_stopped(child) else "it hangs, or the machine has no time for it"
         return DatasetError(
             f"A process that helped to read has not answered in time: {why}. Nothing of this reading is kept. Look at "
@@ -238,6 +238,16 @@ def _ended(child: subprocess.Popen[bytes], error: Exception) -> DatasetError:
         f"A process that helped to read {how}. If it was SIGKILL, the machine may have been short of memory. "
         "Nothing of this reading is kept; start it again."
     )
+
+
+def _bound(end: socket.socket, seconds: float) -> None:
+    """Let each call of a socket fail that moves no byte for so long.
+
+    The system watches the time: with a timeout of Python's, a call would end after each small piece.
+    """
+    whole, rest = divmod(seconds, 1)
+    for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+        end.setsockopt(socket.SOL_SOCKET, option, struct.pack("@ll", int(whole), int(rest * 1e6)))
 
 
 def _is_stopped(child: subprocess.Popen[bytes]) -> bool:
