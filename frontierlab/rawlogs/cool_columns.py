@@ -151,7 +151,7 @@ class QueryReader:
     def read_all(self, array: pa.LargeBinaryArray | Texts) -> AskedAll:
         """Return what many texts ask for: the same as `read` of each, but done for many at once."""
         texts = array if isinstance(array, Texts) else Texts.of(array)
-        place = texts.find(_SPLIT)
+        place = texts.find(_SPLIT, by=_SPLIT.index(b"<"))
         whole = place < 0
         place = np.where(whole, texts.end, place)
         heads = texts.cut(texts.begin, place).dictionary_encode()

@@ -69,12 +69,32 @@ class Texts:
         """Return a part of each text."""
         return cut_out(self.view, begin, end)
 
-    def find(self, what: bytes, begin: Integers | None = None) -> Integers:
-        """Return where a text first occurs in each, from its beginning or another place on; -1 where it does not."""
-        find = self.data.find  # three times as fast as Arrow's search
+    def find(self, what: bytes, begin: Integers | None = None, by: int | None = None) -> Integers:
+        """Return where a text first occurs in each, from its beginning or another place on; -1 where it does not.
+
+        Parameters
+        ----------
+        what
+            The text.
+        begin
+            Where the search begins in each, at most at its end; None for their beginnings.
+        by
+            The place of a byte in `what` whose first occurrence in most of the texts is that of `what`, for speed.
+        """
         low = self.begin if begin is None else begin
-        places = [find(what, *ends) for ends in zip(low.tolist(), self.end.tolist(), strict=True)]
-        return np.array(places, np.int64)
+        if by is None:
+            return self._found(what, low, self.end)  # three times as fast as Arrow's search
+        at = self._found(what[by : by + 1], low, self.end)
+        place = np.where(at < 0, at, at - by)
+        odd = (place < low) | (place + len(what) > self.end) | ~self.has_at(np.maximum(place, 0), what)
+        odd &= at >= 0
+        if odd.any():  # the byte is somewhere else before
+            place[odd] = self._found(what, low[odd], self.end[odd])
+        return place
+
+    def _found(self, what: bytes, low: Integers, high: Integers) -> Integers:
+        find = self.data.find
+        return np.array([find(what, *ends) for ends in zip(low.tolist(), high.tolist(), strict=True)], np.int64)
 
     def has_at(self, at: Integers, what: bytes) -> NDArray[np.bool_]:
         """Whether a text stands at these places."""

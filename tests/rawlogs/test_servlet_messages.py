@@ -192,7 +192,9 @@ NUMBERS = st.one_of(st.integers(0, 2**63 - 1), st.sampled_from([0, 1, 99, 100, 1
             st.none() | st.integers(0, 2_000),
             st.sampled_from([3, 12]),
         )
-        | st.sampled_from([SQL, "SELECT 1 FROM DUAL", "SELECT x WHERE IOV_SINCE<=123 é"]),
+        | st.sampled_from(
+            [SQL, "SELECT 1 FROM DUAL", "SELECT x WHERE IOV_SINCE<=123 é", "SELECT x WHERE 1<2 AND IOV_SINCE<=7"]
+        ),
         max_size=8,
     )
 )
@@ -215,17 +217,27 @@ IDS = st.sampled_from(
     ["[12_34] 2.10 7 me(1) /CN=Me", "varnish", "missing", "client 2.10 7 me(1) My Name", "[12_34] x", "odd via: x"]
 )
 HEADERS = st.lists(
-    st.sampled_from([" via: 1.0 squid.site:3128 (squid/4)", " Via: odd", " x-forwarded-for: 10.0.0.1, 10.0.0.2", " "]),
+    st.sampled_from(
+        [" via: 1.0 squid.site:3128 (squid/4)", " Via: odd", " x-forwarded-for: 10.0.0.1, 10.0.0.2", " ", ": "]
+    ),
     max_size=3,
 )
+QUERIES = st.sampled_from(["/q", "/q", "", "/q /r", "raddr", " raddr ", "/q raddr x"])
+ADDRESSES = st.sampled_from(["::1", "::1", "", "f00::1", "frontier-id:", "a frontier-id: b"])
 
 
 @settings(max_examples=60)
-@given(st.lists(st.tuples(IDS, HEADERS, st.sampled_from(["3.42", ""]), st.sampled_from(["7", "x"])), max_size=6))
-def test_many_start_lines_are_read_as_each_of_them(lines: list[tuple[str, list[str], str, str]]) -> None:
+@given(
+    st.lists(
+        st.tuples(IDS, HEADERS, st.sampled_from(["3.42", ""]), st.sampled_from(["7", "x"]), QUERIES, ADDRESSES),
+        max_size=6,
+    )
+)
+def test_many_start_lines_are_read_as_each_of_them(lines: list[tuple[str, list[str], str, str, str, str]]) -> None:
     texts = [
-        f"servlet_version:{version} start threads:{threads} query /q raddr ::1 frontier-id: {one}{''.join(headers)}"
-        for one, headers, version, threads in lines
+        f"servlet_version:{version} start threads:{threads} query {query} raddr {address} frontier-id: {one}"
+        f"{''.join(headers)}"
+        for one, headers, version, threads, query, address in lines
     ] + ["servlet_version:3.42 start thr"]
     reader = StartReader(Pseudonyms("a key of the test"))
     many = reader.read_all(Texts.of(pa.array([text.encode() for text in texts], pa.large_binary())))
@@ -239,6 +251,15 @@ def test_many_start_lines_are_read_as_each_of_them(lines: list[tuple[str, list[s
             "client": start.client,
             **dict(zip(Asker._fields, start.asker, strict=True)),
         }
+
+
+@given(st.lists(st.text("ab<", max_size=12), max_size=4))
+def test_a_text_is_found_by_one_of_its_bytes_as_without(some: list[str]) -> None:
+    texts = Texts.of(pa.array([text.encode() for text in some], pa.large_binary()))
+    found = [text.find("a<b") for text in some]
+    for by in (None, 0, 1, 2):
+        places = texts.find(b"a<b", by=by)
+        assert [place - begin if place >= 0 else -1 for place, begin in zip(places, texts.begin, strict=True)] == found
 
 
 @pytest.mark.parametrize(("prefix", "kind"), PREFIXES)

@@ -18,6 +18,7 @@ __all__ = ["Asker", "Start", "StartReader"]
 _JOB = re.compile(rb"\[(\d{1,18})_(\d{1,18})\] \d+\.\S* \d{1,18} ([^\s()]+)\(\d+\)(?: |$)")
 _JOBS = r"(?s)^\[(?P<task>\d{1,18})_(?P<job>\d{1,18})\] \d+\.\S* \d{1,18} (?P<account>[^\s()]+)\(\d+\)(?: [^\n]*)?$"
 _THREADS = b" start threads:"
+_QUERY, _ADDRESS, _NAMED = b" query ", b" raddr ", b" frontier-id: "
 _REMEMBERED = 50_000
 T = TypeVar("T")
 
@@ -106,18 +107,20 @@ class StartReader:
         version = lengths(lines.view, version_at, 40)
         behind = version_at + version
         threads, after = numbers(lines.view, behind + len(_THREADS))
-        address = lines.find(b" raddr ")
-        named = lines.find(b" frontier-id: ", np.where(address < 0, lines.end, address))
+        address, named = _places(lines, after)
         plain = (version > 0) & lines.has_at(behind, _THREADS) & (threads >= 0) & (lines.view[after] == 32)
         plain &= (address > 0) & (named > address)
         named = np.where(plain, named + len(b" frontier-id: "), lines.end)
         rest = lines.cut(named, lines.end)
         lower = pc.ascii_lower(rest.view(pa.large_string()))
         header = {}
+        colons = np.zeros(len(lines), np.int64)
         for name in (" via: ", " x-forwarded-for: "):
-            plain &= pc.less_equal(pc.count_substring(lower, name), 1).to_numpy(zero_copy_only=False)
             place = pc.find_substring(lower, name).to_numpy().astype(np.int64)
             header[name] = np.where(place < 0, lines.end, named + place)
+            colons += place >= 0
+        # neither header is there twice, nor anything like one
+        plain &= pc.count_substring(lower, ": ").to_numpy() == colons
         via, forwarded = header.values()
         first, second = np.minimum(via, forwarded), np.maximum(via, forwarded)
         via_at = np.minimum(via + len(b" via: "), lines.end)
@@ -218,6 +221,26 @@ class StartReader:
             found = self._pseudonyms.host(address.decode("utf-8", "backslashreplace"))
             _remember(self._clients, address, found)
         return found or None
+
+
+def _places(lines: Texts, after: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return where `` raddr `` and then `` frontier-id: `` first stand in start lines; -1 where they do not.
+
+    Parameters
+    ----------
+    lines
+        The lines.
+    after
+        The places behind the numbers of threads.
+    """
+    # a query has no blank, so the next one ends it; unless the query is empty
+    query = lines.has_at(after, _QUERY) & ~lines.has_at(after + len(_QUERY) - 1, _ADDRESS)
+    behind = np.where(query, np.minimum(after + len(_QUERY), lines.end), lines.begin)
+    address = lines.find(_ADDRESS, behind, by=0)
+    behind = address + len(_ADDRESS)
+    behind -= lines.has_at(np.maximum(behind - 1, 0), _NAMED)  # an empty address
+    named = lines.find(_NAMED, np.where(address < 0, lines.end, np.minimum(behind, lines.end)), by=0)
+    return address, named
 
 
 def _ascii(text: bytes) -> str:
