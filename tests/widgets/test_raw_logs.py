@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 import threading
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from frontierlab_widgets.work import WorkStopped
 import frontierlab as fl
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.sample import World
+from tests.support.waiting import wait_for
 from tests.widgets.test_panels_data import ask_nothing, button
 
 LONG = 60
@@ -38,6 +41,12 @@ def logs(tmp_path_factory: pytest.TempPathFactory, world: World) -> Path:
 @pytest.fixture
 def log(logs: Path) -> Path:
     return next((logs / "servlets").rglob("catalina.out"))
+
+
+def lines_in(text: str) -> int:
+    """Return the number of lines that a text accounts for."""
+    found = re.search(r"([\d,]+) lines =", text)
+    return int(found[1].replace(",", "")) if found else 0
 
 
 def left_behind(settings: fl.Settings) -> list[Path]:
@@ -219,6 +228,47 @@ def test_errors_speak_of_fields(settings, data_dir, log):
     bare.read()
     assert bare.wait(LONG)
     assert (bare.error, bare.dataset) == ("", "bare")
+
+
+def test_a_log_is_followed_until_a_stop_and_completed_later(settings, log, tmp_path, monkeypatch):
+    """Stop keeps what was read, another panel (as after a restart) goes on, and Complete gives all rows."""
+    lines = log.read_bytes().splitlines(keepends=True)
+    live = tmp_path / "live/catalina.out"
+    live.parent.mkdir()
+    live.write_bytes(b"".join(lines[:100]))
+    following = partial(fl.rawlogs.read_servlet_logs, part_seconds=0.2)
+    monkeypatch.setattr("frontierlab.jobs.kinds_of_raw_logs.ReadServletLogs.function", lambda _: following)
+    panel = RawLogsPanel(settings, paths=str(live), name="live")
+    panel.look()
+    assert panel.wait(LONG)
+    panel._inputs["follow"].widget.value = True
+    assert "read as they come, until Stop" in panel._following.value
+    button(panel, "Follow").click()
+    wait_for(lambda: lines_in(panel._told.value) > 50)
+    with live.open("ab") as file:
+        file.write(b"".join(lines[100:200]))
+    wait_for(lambda: lines_in(panel._told.value) > 150)
+    panel.stop()
+    assert panel.wait(LONG)
+    assert panel.phase is Phase.STOPPED
+    assert panel.message.startswith("Stopped. live has ")
+    assert 150 < lines_in(panel.message) <= 200  # the last message may go on
+    datasets = DatasetsPanel(settings)
+    datasets.dataset = "live"
+    with pytest.raises(InvalidRequestError, match="Follow goes on with it, and Complete ends it"):
+        datasets.resume()
+    live.rename(live.with_name("catalina.out.1"))
+    live.write_bytes(b"".join(lines[200:]))
+    again = RawLogsPanel.from_state(json.dumps(panel.state()), settings)
+    assert again.follow
+    assert "Follow goes on where it was" in again._following.value
+    again._inputs["follow"].widget.value = False
+    assert "seconds=0" in again.code()
+    button(again, "Complete").click()
+    assert again.wait(LONG)
+    assert (again.error, again.dataset, again._go.description) == ("", "live", "Read")
+    whole = fl.rawlogs.read_servlet_logs(log, settings, name="truth", progress=False)
+    assert fl.datasets.open_dataset("live", settings).counts == whole.counts
 
 
 def test_a_stop_leaves_nothing(settings, log, monkeypatch):

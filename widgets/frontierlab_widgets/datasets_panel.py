@@ -253,6 +253,11 @@ class DatasetsPanel(Panel):
         dataset = fl.datasets.open_dataset(name, settings)
         if dataset.state == "complete":
             raise InvalidRequestError(f"The dataset {name} is complete: there is nothing to resume.")
+        if dataset.manifest.source.get("following"):
+            raise InvalidRequestError(
+                f"The dataset {name} follows raw logs. In Data, Raw logs, give {dataset.manifest.request['source']} "
+                f"and the name {name}: Follow goes on with it, and Complete ends it."
+            )
         given = request_again(dataset)
 
         def run(work: Work) -> fl.Dataset:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from frontierlab.errors import JobError
@@ -19,8 +20,17 @@ ALONE = 60.0
 """Seconds for which a queued job without a worker is followed."""
 
 
-def follow(job: Job, work: Work) -> Any:
+def follow(job: Job, work: Work, each: Callable[[], object] = lambda: None) -> Any:
     """Report the progress of a job until it ends, and return its result; a stop cancels the job.
+
+    Parameters
+    ----------
+    job
+        The job.
+    work
+        The panel's work.
+    each
+        Called after each look at the job.
 
     Raises
     ------
@@ -44,4 +54,5 @@ def follow(job: Job, work: Work) -> Any:
             raise JobError(f"The job {job.id} stays queued: {why} The jobs panel can start a worker or cancel it.")
         queued = Progress(record.state, 0, None, 0.0, None, " ".join(alone))
         work.report(queued if record.progress is None else Progress(**record.progress))
+        each()
     return job.result()

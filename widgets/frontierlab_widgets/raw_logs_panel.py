@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -13,7 +13,6 @@ from frontierlab import Dataset, Settings, jobs
 from frontierlab.errors import CatalogueError, InvalidRequestError, JobError
 from frontierlab.jobs import Job
 from frontierlab.rawlogs.kinds import LogKind
-from frontierlab.rawlogs.squid.clock import zone_of
 from frontierlab.rawlogs.squid.stored import SquidLogs, squid_logs_path
 from frontierlab_widgets.browser_files import MOST_UP, Upload
 from frontierlab_widgets.code_box import Expression, call
@@ -21,6 +20,7 @@ from frontierlab_widgets.dataset_names import plain_name, require_free
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import megabytes, no_catalogue, notes, warning_box
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase, row
+from frontierlab_widgets.raw_fields import PAIRS, STYLE, TEXTS, WIDE, checked, grid, text_field, zone
 from frontierlab_widgets.raw_files import (
     KINDS,
     MOST,
@@ -31,15 +31,14 @@ from frontierlab_widgets.raw_files import (
     pairs,
     paths_in,
 )
+from frontierlab_widgets.raw_following import Parts, about_following, growing, kind_of, so_far, told_so_far
 from frontierlab_widgets.raw_results import read_in_words, told_of
 from frontierlab_widgets.squid_box import SquidBox
 from frontierlab_widgets.work import Work
 
 __all__ = ["RawLogsPanel"]
 
-_WIDE = widgets.Layout(width="340px", max_width="98%")
 _AS_LONG = widgets.Layout(width="390px", max_width="98%")
-_STYLE = {"description_width": "90px"}
 _FILES = ("paths", "kind")
 _OPTIONS = ("hosts", "timezone", "squids", "sites")
 _OF_KIND = {"servlet": ("hosts",), "squid": ("timezone", "squids", "sites")}
@@ -49,7 +48,8 @@ class RawLogsPanel(Panel):
     """Look at raw logs, read them as a job, and say what was read and what was set aside.
 
     Logs of servlets become a dataset; logs of Squids are stored for themselves, since most answers of a Squid are no
-    query of a server. *Read* is enabled once the same files were looked at.
+    query of a server. *Read* is enabled once the same files were looked at. With `follow` it is *Follow*: what is
+    written to the logs is read until a stop, and *Follow* goes on later; without it, *Complete* reads the rest.
 
     Parameters
     ----------
@@ -76,6 +76,8 @@ class RawLogsPanel(Panel):
         Whether folders and tags get their names from the catalogue.
     keep_personal_data : bool
         Whether accounts and addresses are stored as they were logged.
+    follow : bool
+        Whether new lines are read as they come, until a stop.
     found : FoundLogs or None
         What there is to read; None before a look, and after a change of the files.
     dataset : str
@@ -93,6 +95,7 @@ class RawLogsPanel(Panel):
     squids = traitlets.Unicode().tag(saved=True)
     sites = traitlets.Unicode().tag(saved=True)
     complete = traitlets.Bool(True).tag(saved=True)
+    follow = traitlets.Bool(False).tag(saved=True)
     keep_personal_data = traitlets.Bool(False)  # asked for each time: a saved view does not decide it
     found = traitlets.Instance(FoundLogs, allow_none=True)
     dataset = traitlets.Unicode()
@@ -107,28 +110,32 @@ class RawLogsPanel(Panel):
         self._go = widgets.Button(description="Read", button_style="primary", tooltip="Read and store them, as a job")
         drop = widgets.Button(description="Forget uploads", tooltip="Read none of the files from your machine")
         self._waiting, self._told, self._personal = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._following, self._grows = widgets.HTML(), False
         self.click(look, self.look, always=False, uses=_FILES, when=lambda: bool(self.paths or self.uploads))
-        known = lambda: self.found is not None and bool(self.name)  # noqa: E731
+        known = lambda: bool(self.name) and (self.found is not None or self._grows)  # noqa: E731
         self.click(self._go, self.read, always=False, uses=[*_FILES, *_OPTIONS, "name"], when=known)
         self.click(drop, lambda: setattr(self, "uploads", {}), always=False, when=lambda: bool(self.uploads))
         self.squid_logs = SquidBox(self)
         self.on(self._forget, "paths", "uploads", "kind")
         self.on(self._show_found, "found")
         self.on(self._show_personal, "settings", "keep_personal_data")
+        self.on(self._show_following, "settings", "name", "follow", "phase")
         self.observe(lambda _: self.allow(), ["found", "name", "paths", "uploads"])
         self.observe(lambda _: setattr(self._upload, "disabled", self.phase is Phase.WORKING), "phase")
         self._show_personal()
         self._show_found()
+        self._show_following()
         fields = self._fields_of
         files = ("paths", "kind", "name")
         return [
             widgets.HTML(f"<p>{escape(_ABOUT)}</p>"),
-            _grid(*(fields[name] for name in files)),
+            grid(*(fields[name] for name in files)),
             row(widgets.Label(f"Or from your machine, up to {MOST_UP / 1e6:g} MB a file:"), self._upload, drop),
             self._waiting,
-            _grid(*(fields[name] for name in _OPTIONS)),
-            row(fields["complete"], fields["keep_personal_data"]),
+            grid(*(fields[name] for name in _OPTIONS)),
+            row(fields["complete"], fields["keep_personal_data"], fields["follow"]),
             self._personal,
+            self._following,
             row(look, self._go),
             self.foot,
             self._told,
@@ -137,17 +144,18 @@ class RawLogsPanel(Panel):
 
     def _bound_fields(self) -> dict[str, widgets.Widget]:
         kinds = {kind: label for label, kind in KINDS.items()}
-        choice = widgets.Dropdown(description="logs of", options=[*KINDS], style=_STYLE, layout=_WIDE)
-        texts = {name: _text(*words) for name, words in _TEXTS.items()}
+        choice = widgets.Dropdown(description="logs of", options=[*KINDS], style=STYLE, layout=WIDE)
+        texts = {name: text_field(*words) for name, words in TEXTS.items()}
         boxes = {
             "complete": "name folders and tags from the catalogue",
             "keep_personal_data": "store accounts and addresses as they were logged",
+            "follow": "follow (new lines as they come)",
         }
-        read = {
+        read: dict[str, Callable[[str], Any]] = {
             "paths": str.strip,
             "name": plain_name,
-            "timezone": _zone,
-            **{name: _checked(what) for name, what in _PAIRS.items()},
+            "timezone": zone,
+            **{name: checked(what) for name, what in PAIRS.items()},
         }
         return {
             "kind": self.bind("kind", choice, read=KINDS.__getitem__, show=kinds.__getitem__),
@@ -209,30 +217,37 @@ class RawLogsPanel(Panel):
         """
         self.require_valid(*_FILES, *_OPTIONS, "name")
         self.require_idle()
-        if self.found is None:
+        settings, name = self.require_settings(), self.name
+        before = growing(name, settings, None if self.found is None else self.found.kind)
+        if self.found is None and before is None:
             raise InvalidRequestError("Click Look at them before Read: it says what the files are.")
-        if not self.name:
+        if not name:
             raise InvalidRequestError("Give a name, such as that of the day or the machine.")
-        settings, name, kind = self.require_settings(), self.name, self.found.kind
-        (paths, uploads, _), options = self._files(), self._options(kind)
+        kind: LogKind = kind_of(before) if before is not None else self.found.kind  # type: ignore[union-attr]
+        (paths, uploads, _), options = self._files(), self._options(kind, follows=self.follow or before is not None)
+        if uploads and "follow" in options:
+            raise InvalidRequestError("Files from your machine do not grow here: forget them, and give their paths.")
         if self.complete and not settings.catalogue_path.exists() and not _can_build(settings, kind):
             raise CatalogueError(f"{no_catalogue(settings.catalogue_path)} {_WITHOUT}")
-        self._reading = name
-        self._told.value = ""
+        self._reading, self._told.value = name, ""
 
         def run(work: Work) -> tuple[Dataset | SquidLogs, list[str]]:
-            _require_free(name, kind, settings)
+            if before is None:
+                _require_free(name, kind, settings)
             with on_disk(uploads, settings) as here:
                 given = {"paths": [*paths, *map(str, here)], "name": name, **options}
                 job = jobs.submit(f"{kind}_logs", settings=settings, **given)
-                return _followed(job, work, ends=bool(here)), job.warnings
+                parts = Parts(name, settings, kind, work.hand_over)
+                return _followed(job, work, parts.look, ends=bool(here)), job.warnings
 
-        self.begin(run, lambda done: self._read(*done), stage="beginning")
+        self.begin(run, lambda done: self._read(*done), each=self._show_part, stage="beginning")
 
     def stopped_message(self, error: BaseException | None) -> str:
-        """Say that nothing is stored after a stop."""
+        """Say that nothing is stored after a stop, or what is stored of logs that are followed."""
         if not self._reading:
             return super().stopped_message(error)
+        if (stored := growing(self._reading, self.settings)) is not None:
+            return f"Stopped. {so_far(stored)}"
         return f"Stopped. Nothing of {self._reading} is stored; Read begins again."
 
     def code(self) -> str:
@@ -240,7 +255,7 @@ class RawLogsPanel(Panel):
         kind = self.kind or (self.found.kind if self.found is not None else "servlet")
         result = {"servlet": "dataset", "squid": "logs"}[kind]
         paths = [*paths_in(self.paths), *self.uploads]
-        given = {"name": self.name or "…", **self._options(kind)}
+        given = {"name": self.name or "…", **self._options(kind, follows=self.follow or self._grows)}
         return call(f"{result} = fl.rawlogs.read_{kind}_logs", paths, Expression("settings"), **given)
 
     def _files(self) -> tuple[list[str], dict[str, bytes], LogKind | None]:
@@ -249,14 +264,16 @@ class RawLogsPanel(Panel):
             raise InvalidRequestError("Give the path of a log in the field files, or upload one from your machine.")
         return paths, {**self.uploads}, self.kind
 
-    def _options(self, kind: LogKind) -> dict[str, Any]:
+    def _options(self, kind: LogKind, *, follows: bool) -> dict[str, Any]:
         """Return the arguments of the reader that are not its defaults."""
         given: dict[str, Any] = {} if self.complete else {"complete": False}
+        if follows:
+            given |= {"follow": True} if self.follow else {"follow": True, "seconds": 0}
         if self.keep_personal_data:
             given["keep_personal_data"] = True
         if kind == "servlet":
-            return {**given, **({"hosts": pairs(self.hosts, _PAIRS["hosts"])} if self.hosts else {})}
-        named = {name: pairs(getattr(self, name), _PAIRS[name]) for name in ("squids", "sites") if getattr(self, name)}
+            return {**given, **({"hosts": pairs(self.hosts, PAIRS["hosts"])} if self.hosts else {})}
+        named = {name: pairs(getattr(self, name), PAIRS[name]) for name in ("squids", "sites") if getattr(self, name)}
         return {**given, "timezone": self.timezone, **named}
 
     def _suggest(self, file: str) -> None:
@@ -274,6 +291,21 @@ class RawLogsPanel(Panel):
             self.dataset = result.name
         else:
             self.squid_logs.refresh(result.name)
+
+    def _show_part(self, stored: Dataset | SquidLogs) -> None:
+        self._told.value = told_so_far(stored)
+        if isinstance(stored, SquidLogs):
+            self.squid_logs.refresh()
+
+    def _show_following(self) -> None:
+        if self.phase is Phase.WORKING:
+            return
+        stored = growing(self.name, self.settings)
+        self._grows = stored is not None
+        text = about_following(stored, self.settings, follow=self.follow)
+        self._following.value = f'<p class="frontierlab-quiet">{escape(text)}</p>' if text else ""
+        self._go.description = "Follow" if self.follow else "Complete" if self._grows else "Read"
+        self.allow()
 
     def _forget(self) -> None:
         self.found = None
@@ -295,10 +327,10 @@ class RawLogsPanel(Panel):
         self._personal.value = shown
 
 
-def _followed(job: Job, work: Work, *, ends: bool) -> Any:
+def _followed(job: Job, work: Work, each: Callable[[], object], *, ends: bool) -> Any:
     """Follow a job; one that is not followed to its end is cancelled if its files are removed now."""
     try:
-        return follow(job, work)
+        return follow(job, work, each)
     except JobError:
         if ends and not job.record().has_ended:
             job.cancel()
@@ -318,51 +350,8 @@ def _can_build(settings: Settings, kind: LogKind) -> bool:
     return kind == "servlet" and (settings.coolr_host is not None or settings.coolr_archive is not None)
 
 
-def _text(description: str, placeholder: str, tooltip: str) -> widgets.Text:
-    return widgets.Text(
-        description=description,
-        placeholder=placeholder,
-        tooltip=tooltip,
-        continuous_update=False,
-        style=_STYLE,
-        layout=_WIDE,
-    )
-
-
-def _grid(*fields: widgets.Widget) -> widgets.GridBox:
-    columns = "repeat(auto-fill, minmax(min(346px, 100%), 1fr))"
-    layout = widgets.Layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
-    return widgets.GridBox(fields, layout=layout)
-
-
-def _zone(text: str) -> str:
-    zone_of(text.strip() or "UTC")
-    return text.strip() or "UTC"
-
-
-def _checked(what: str) -> Any:
-    def read(text: str) -> str:
-        pairs(text, what)
-        return text.strip()
-
-    return read
-
-
 _ABOUT = (
     "Logs of Frontier servlets (catalina.out) become a dataset; access logs of Squids show hit ratios. Rotated and "
     "compressed files are put in order."
 )
 _WITHOUT = "Or untick 'name folders and tags from the catalogue': they have numbers then."
-_PAIRS: Mapping[str, str] = {
-    "hosts": "PART=NAME, part of a path and the machine's name, such as lpad1=lpad1.cern.ch",
-    "squids": "the Squid's name, or PATTERN=NAME, such as */squid1/*=squid1",
-    "sites": "the site, or SQUID=SITE, such as squid1=CERN",
-}
-_TEXTS = {
-    "paths": ("files", "/logs/*/catalina.out*", "Log files, folders and patterns on the server, with commas between"),
-    "name": ("name", "such as night", "Of the dataset, or of the Squid logs"),
-    "hosts": ("machines", "lpad1=lpad1.cern.ch", f"Machines by path; empty: names in the lines. {_PAIRS['hosts']}"),
-    "timezone": ("time zone", "Europe/Zurich", "Of the Squids' hosts: most formats write local time, and +0000 to it"),
-    "squids": ("Squid", "empty: told from the paths", f"Write {_PAIRS['squids']}"),
-    "sites": ("site", "empty: none", f"Write {_PAIRS['sites']}"),
-}

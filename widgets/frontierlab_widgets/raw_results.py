@@ -17,24 +17,28 @@ from frontierlab.storage.losses import lines_lost, losses
 from frontierlab_widgets.formatting import notes, warning_box
 from frontierlab_widgets.panel_words import in_panel_words
 
-__all__ = ["read_in_words", "told_of"]
+__all__ = ["accounted", "lines_of", "read_in_words", "told_of"]
 
 _SHOWN = 20  # lines
 
 
 def read_in_words(result: Dataset | SquidLogs) -> str:
     """Say what was read, with what became of each line."""
-    lines = lines_of(result)
-    aside = sum(lines["set_aside"].values())
-    used, further = lines["used"], lines["continuations"]
-    accounted = f"{lines['lines']:,} lines = {used:,} used + {further:,} continued + {aside:,} set aside."
+    lines = accounted(lines_of(result))
     if isinstance(result, Dataset):
         counts = result.counts
         left = f" ({counts.left_out:,} left out)" if counts.left_out else ""
-        return f"{result.name} is complete: {counts.kept:,} queries{left}. {accounted}"
+        return f"{result.name} is complete: {counts.kept:,} queries{left}. {lines}"
     others = sum(result.manifest.others.values())
     answers = f"{result.manifest.rows:,} answers to requests for Frontier, {others:,} lines of others"
-    return f"{result.name} is stored: {answers}. {accounted}"
+    return f"{result.name} is stored: {answers}. {lines}"
+
+
+def accounted(lines: Mapping[str, Any]) -> str:
+    """Say what became of each line."""
+    aside = sum(lines["set_aside"].values())
+    used, further = lines["used"], lines["continuations"]
+    return f"{lines['lines']:,} lines = {used:,} used + {further:,} continued + {aside:,} set aside."
 
 
 def told_of(result: Dataset | SquidLogs, remarks: Sequence[str], settings: Settings) -> str:
@@ -69,9 +73,11 @@ def set_aside_table(result: Dataset | SquidLogs) -> str:
 
 
 def lines_of(result: Dataset | SquidLogs) -> Mapping[str, Any]:
-    """Return the counts of lines."""
-    lines: Mapping[str, Any] = result.manifest.source["lines"] if isinstance(result, Dataset) else result.manifest.lines
-    return lines
+    """Return the counts of lines; none of logs that are followed, before the first part is stored."""
+    if isinstance(result, Dataset):
+        lines: Mapping[str, Any] = result.manifest.source.get("lines", {})
+        return lines
+    return result.manifest.lines
 
 
 def _first_lines(result: Dataset | SquidLogs) -> list[dict[Any, Any]]:
