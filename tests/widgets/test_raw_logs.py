@@ -274,7 +274,7 @@ def test_a_log_is_followed_until_a_stop_and_completed_later(settings, log, tmp_p
 def test_a_stop_leaves_nothing(settings, log, monkeypatch):
     begun = threading.Event()
 
-    def slow(job, work):
+    def slow(job, work, each):
         begun.set()
         assert work.stopping.wait(LONG)
         job.cancel()
