@@ -30,6 +30,8 @@ __all__ = ["Processes", "processors", "serve"]
 _GIVEN = 2  # jobs that a process has: it does not wait for its next one
 _PATIENCE = 300.0  # seconds; a piece of a log takes one
 _END = 5.0  # seconds in which a process ends that has no work any more
+# the C library gives memory back after each job and asks for the same again, unless told that so much may stay
+_KEPT = {name: str(2**26) for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_")}
 _LARGE = 2**20  # bytes of a buffer that is sent by itself
 _ALIGNED = 64  # where columns begin
 # without taking the modules and the memory apart, which takes longer than the start of most commands
@@ -209,7 +211,7 @@ def _started() -> tuple[subprocess.Popen[bytes], socket.socket]:
                 [sys.executable, "-c", _COMMAND],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
-                env=others | {"PYTHONPATH": path},
+                env=_KEPT | others | {"PYTHONPATH": path},
                 start_new_session=True,  # Ctrl-C must not reach it: this process ends it
             )
         except BaseException:

@@ -267,6 +267,7 @@ class _Work:
         self._pseudonyms, self._catalogue, self._db_instances = pseudonyms, catalogue, db_instances
         self._hosts = hosts
         self.processes: Processes[Piece, Scanned] | None = None
+        self._turn = threading.Lock()
 
     def sharing(self, logs: Sequence[LogSet]) -> AbstractContextManager[object]:
         """Return what starts processes for large logs, and ends them."""
@@ -283,7 +284,7 @@ class _Work:
             reader = LogReader(
                 writer, self._pseudonyms, self._catalogue, self._db_instances, host, structured=structured
             )
-            facts = read_log(log, reader, self.stop, self.meter.add, self.processes)
+            facts = read_log(log, reader, self.stop, self.meter.add, self.processes, self._turn)
         return commit_part(folder, self.target, number, [writer.outcome], self.manifest), facts
 
 

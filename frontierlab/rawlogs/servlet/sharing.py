@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 from frontierlab.errors import Cancelled, InvalidRequestError
 from frontierlab.rawlogs.lines import Block, LineCounts, blocks, first_lines
-from frontierlab.rawlogs.log_files import LogSet
+from frontierlab.rawlogs.log_files import COMPRESSION, LogSet
 from frontierlab.rawlogs.processes import Processes
 from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, PrintedLog
@@ -37,6 +37,7 @@ def read_log(
     stop: threading.Event,
     read: Callable[[int], Any],
     processes: Processes[Piece, Scanned] | None = None,
+    turn: threading.Lock | None = None,
 ) -> LogFacts:
     """Read all files of a log.
 
@@ -50,6 +51,9 @@ def read_log(
         Called with the number of bytes of each block.
     processes
         What scans the pieces of printed logs; None does so in this thread.
+    turn
+        Held while pieces of plain files are given to processes. Of several logs that are read at the same time, one is
+        put together then: threads that do so would wait for each other, and each needs memory for its rows.
 
     Raises
     ------
@@ -61,7 +65,7 @@ def read_log(
         One of the processes has ended.
     """
     if processes is not None and isinstance(reader.source, PrintedLog):
-        _Shared(reader, reader.source, stop, read, processes).read(log)
+        _Shared(reader, reader.source, stop, read, processes, turn or threading.Lock()).read(log)
     else:
         for file in log.files:
             for block, last in _with_last(blocks(file, _SIZE, reader.facts.problems)):
@@ -81,8 +85,10 @@ class _Shared:
         stop: threading.Event,
         read: Callable[[int], Any],
         processes: Processes[Piece, Scanned],
+        turn: threading.Lock,
     ) -> None:
         self._reader, self._source, self._stop, self._read, self._processes = reader, source, stop, read, processes
+        self._turn, self._has_turn = turn, False
         self._most = 1 + _AHEAD * processes.count
         self._waiting: deque[tuple[Future[Scanned], Piece, int]] = deque()  # in order, with the bytes of the file
         self._file: BinaryIO | None = None  # the one that is being read
@@ -91,15 +97,28 @@ class _Shared:
     def read(self, log: LogSet) -> None:
         """Read all files."""
         try:
+            if not any(COMPRESSION.search(file.name) for file in log.files):
+                self._take_turn()  # threads that decompress do not wait for each other
             for file in log.files:
-                if not self._plain(file):
+                if not self._plain(file, at_last=file == log.files[-1]):
                     self._blocks(blocks(file, _SIZE, self._reader.facts.problems))
                 self._take_all()  # the next file may begin with lines of this one's last message
         finally:
+            self._end_turn()
             for future, _, _ in self._waiting:
                 future.cancel()
 
-    def _plain(self, path: Path) -> bool:
+    def _take_turn(self) -> None:
+        while not self._turn.acquire(timeout=_LOOK):
+            _go_on(self._stop)
+        self._has_turn = True
+
+    def _end_turn(self) -> None:
+        if self._has_turn:
+            self._has_turn = False
+            self._turn.release()
+
+    def _plain(self, path: Path, *, at_last: bool) -> bool:
         """Read a plain file; return False for another one, of which nothing is read."""
         if not first_lines(path, 1):
             return False  # empty, or not to be read: the other way says why
@@ -113,6 +132,8 @@ class _Shared:
                 for stretch, done in stretches:
                     self._submit(self._source.scanner.refer(stretch, last=done), stretch.size)
                     begun = True
+                if done and at_last:
+                    self._end_turn()  # processes go on with the next log, while the rows of this one are written
                 self._take_all()
                 if not done:  # lines that do not fit into stretches
                     line = self._source.scanner.line if begun else 1
