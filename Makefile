@@ -26,7 +26,6 @@ worker: $(READY) ## Run jobs: a worker, and a Redis where the settings name no b
 test: ## Check everything: lint and all tests, with real services
 	@$(MAKE) --no-print-directory --jobs=2 style programs
 	@scripts/setup.sh redis
-	$(BIN)/python -m tests.services.releases
 	$(BIN)/python scripts/run_tests.py make --no-print-directory types
 
 test-fast: export TEST_FAST = 1

@@ -38,10 +38,13 @@ NAMED = {
     "spark": re.compile(r"\bmark\.(spark|browser|jupyter)\b|\bjupyter\b"),
     "servers": re.compile(r"\bmark\.(elasticsearch|redis)\b"),
 }
-# The rest needs a processor all the time; one process of it would still run long after the others have ended.
-OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile"]}
+# The rest needs a processor all the time; one process of it would still run long after the others have ended. Its files
+# keep their order, or those of one long test that waits would come last, when nobody uses what they leave idle.
+OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]}
 # What waits for services goes first, and what only needs a processor takes what is left: the run ends earlier.
 LATER = ["nice", "-n", "5"]
+# The download of Elasticsearch, if it is needed, delays only the tests that use it.
+BEFORE = {"servers": "tests.services.releases"}
 BESIDE = "beside"  # the process of the command that runs beside the tests
 LONGEST = 3_600  # seconds; each test has its own bound
 ENDING = 60  # seconds for a process to show what has failed
@@ -59,6 +62,8 @@ def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Po
     """Start the tests of one process, with its own cache of pytest."""
     command = [sys.executable, "-m", "pytest", "-m", PROCESSES[name], "-o", f"cache_dir=.pytest_cache/{name}"]
     command += ["--durations=10", *OPTIONS.get(name, []), *files(name)]
+    if name in BEFORE:
+        command = ["sh", "-c", '"$0" -m "$1" && shift && exec "$0" "$@"', sys.executable, BEFORE[name], *command[1:]]
     return launch(name, [*LATER, *command] if name not in NAMED else command, folder, environment)
 
 
