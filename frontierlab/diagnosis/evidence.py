@@ -15,7 +15,7 @@ from frontierlab.diagnosis.reading import Ints
 from frontierlab.diagnosis.scopes import Scopes
 from frontierlab.diagnosis.series import Clock
 from frontierlab.engines.keeping import kept
-from frontierlab.engines.logs import Logs
+from frontierlab.engines.logs import DuckLogs, Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
@@ -29,13 +29,17 @@ BIN_MS = 300_000
 MOST_BINS = 576
 """The largest number of bins: two days of five minutes."""
 
-_PLAIN = ("folders", "servers", "misses", "tasks", "failures")
-
-CUBES = (*_PLAIN, "sites", "exposed", "fresh", "first_misses", "repeats")
+CUBES = ("folders", "servers", "tasks", "misses", "sites", "failures", "exposed", "fresh", "first_misses", "repeats")
 """The results that a search reads, by name."""
 
 _FOLDER = ["db", "schema", "nodefullpath", "tagname"]
 _ASKER = ["computingsite", "squid"]
+_SUMS = ["queries", "dbtime", "overhead", "bytes", "failures", "disconn", "procerror"]
+_TALLIED = {
+    "servers": ["bin", "frontierserver", *_SUMS, "rejected", "threads", "timed", "log_overhead", "log_overhead_2"],
+    "tasks": ["bin", "taskid", *_SUMS],
+    "misses": ["bin", *_ASKER, "asker", *_SUMS, "uncached"],
+}
 _LEAST_REPEATS = 0.002  # of all queries
 _MOST_KEYS = 400
 _MOST_TASKS = 60
@@ -93,18 +97,26 @@ class Evidence(Scopes):
             self.pieces = [(piece, _bins_within(piece.spans, start, width)) for piece in whole.pieces]
         before = [int(bin_) for _, bins in self.pieces for bin_ in bins]
         self.clock = Clock(start, width, max(1, -(-(stop - start) // width)), tuple(before))
-        for name in _PLAIN:
-            told(name)
-            self.cubes[name] = self.count(name.upper(), self._args)
+        told("folders")
+        self.cubes["folders"] = self.count("FOLDERS", self._args)
         if baseline is not None and (self.cubes["folders"]["bin"] >= start).all():
             raise InvalidRequestError(
                 f"The baseline has no queries{_of(selection)} before the diagnosed time: it says nothing of what is "
                 "normal. Give datasets of an earlier time."
             )
+        for name in _TALLIED:
+            told(name)
+        tallies = self.count("TALLIES", self._args)
+        for name, columns in _TALLIED.items():
+            rows = (tallies["what"] == name).to_numpy(dtype=bool)
+            self.cubes[name] = tallies.loc[rows, columns].reset_index(drop=True)
         told("sites")
         self.cubes["sites"] = self._sites()
+        told("failures")
+        failed, exposed = self._failed()
+        self.cubes["failures"] = failed
         told("exposed")
-        self.cubes["exposed"] = self._exposed()
+        self.cubes["exposed"] = exposed
         told("fresh")
         different = self._different()
         for name in ("fresh", "first_misses"):
@@ -131,7 +143,7 @@ class Evidence(Scopes):
 
     def _different_of(self, logs: Logs, selection: Selection, queries: int, least: int) -> Different:
         @contextmanager
-        def keep(source: Logs, name: str, args: dict[str, int], part: str) -> Iterator[list[Logs]]:
+        def keep(source: DuckLogs, name: str, args: dict[str, int], part: str) -> Iterator[list[DuckLogs]]:
             ours = source is logs
             statement, values = self.statement_of(name, selection if ours else Selection())
             given = {**self._args, **args, **values} if ours else args
@@ -140,7 +152,8 @@ class Evidence(Scopes):
             self._by.append(by)
 
         def asked(source: Logs, name: str, args: dict[str, int]) -> pd.DataFrame:
-            return self.ask(name, args, Selection(), source)
+            ours = source is logs
+            return self.ask(name, {**self._args, **args} if ours else args, selection if ours else Selection(), source)
 
         return count_different(logs, queries, least, keep, asked)
 
@@ -155,19 +168,26 @@ class Evidence(Scopes):
         frame = self.cubes["misses"].drop(columns=["squid", "asker", "uncached"])
         return frame.groupby(["bin", "computingsite"], dropna=False).sum().reset_index()
 
-    def _exposed(self) -> pd.DataFrame:
-        """Return all queries of the tasks of which most queries failed: their failures follow them everywhere."""
+    def _failed(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Return the failed queries, and all queries of the tasks of which most queries failed.
+
+        The failures of these tasks follow them everywhere.
+        """
         tasks = self.cubes["tasks"]
         failed = (
             tasks.assign(failed=tasks["disconn"] + tasks["procerror"]).groupby("taskid")[["failed", "queries"]].sum()
         )
         odd = failed["failed"] - 2 * failed["queries"] * (failed["failed"].sum() / max(failed["queries"].sum(), 1))
-        most = odd[odd > 5].nlargest(_MOST_TASKS).index
-        if not len(most):
-            none = self.cubes["failures"].head(0).drop(columns=["disconn", "procerror"])
-            return none.assign(queries=pd.Series(dtype="Int64"))
-        values = {f"task_{place}": int(task) for place, task in enumerate(most)}
-        return self.count("EXPOSED", {**self._args, **values}, tasks=", ".join(f":{name}" for name in values))
+        most = [int(task) for task in odd[odd > 5].nlargest(_MOST_TASKS).index]
+        values = {f"task_{place}": task for place, task in enumerate(most)}
+        named = ", ".join(f":{name}" for name in values) or "NULL"
+        frame = self.count("FAILED", {**self._args, **values}, tasks=named)
+        exposed = frame["taskid"].isin(most).to_numpy(dtype=bool)
+        some = (frame["disconn"] + frame["procerror"] > 0).to_numpy(dtype=bool)
+        return (
+            frame[some].drop(columns="queries").reset_index(drop=True),
+            frame[exposed].drop(columns=["disconn", "procerror"]).reset_index(drop=True),
+        )
 
     def _repeats(self, repeated: pd.DataFrame) -> pd.DataFrame:
         """Return the queries by bin that one Squid of one site sent often without a cached answer."""

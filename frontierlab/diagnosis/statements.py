@@ -9,22 +9,20 @@ from frontierlab.selection import QUERY_KINDS
 
 __all__ = [
     "DIFFERENT",
+    "DIFFERENT_AT_ONCE",
     "DIFFERENT_OF_PART",
-    "EXPOSED",
-    "FAILURES",
+    "FAILED",
     "FIRST_MISSES",
     "FOLDERS",
     "FRESH",
     "HISTORY",
     "MEMBERS",
-    "MISSES",
     "PARTED",
     "PERIOD",
     "REPEATED",
     "REPEATS",
-    "SERVERS",
+    "TALLIES",
     "TASKNAMES",
-    "TASKS",
 ]
 
 SMALL = 400
@@ -99,72 +97,39 @@ GROUP BY bin, {_FOLDER}"""
 )
 """Queries of each folder and tag: their numbers, times and sizes, and how they were asked."""
 
-SERVERS = (
-    _asked("frontierserver")
+TALLIES = (
+    _asked("frontierserver", "taskid", "computingsite", "squid")
     + f"""\
-SELECT bin, frontierserver,
+SELECT CASE WHEN grouping(frontierserver) = 0 THEN 'servers'
+            WHEN grouping(taskid) = 0 THEN 'tasks' ELSE 'misses' END AS what,
+       bin, frontierserver, taskid, computingsite, squid, {_ASKER} AS asker,
        count(*) AS queries,
+       {_COSTS},
        count_if(rejected) AS rejected,
        count_if(disconn) AS disconn,
        count_if(procerror) AS procerror,
        coalesce(max(initthreads), 0) AS threads,
-       {_COSTS},
        count_if(NOT failed) AS timed,
        coalesce(sum(floor(100 * ln(overhead + 1))) FILTER (WHERE NOT failed), 0) AS log_overhead,
-       coalesce(sum(floor(100 * power(ln(overhead + 1), 2))) FILTER (WHERE NOT failed), 0) AS log_overhead_2
+       coalesce(sum(floor(100 * power(ln(overhead + 1), 2))) FILTER (WHERE NOT failed), 0) AS log_overhead_2,
+       count_if({_PAYLOAD}) AS uncached
 FROM counted
-GROUP BY bin, frontierserver"""
+GROUP BY GROUPING SETS ((bin, frontierserver), (bin, taskid), (bin, computingsite, squid))"""
 )
-"""Queries of each server."""
+"""Queries of each server, of each task, and of each Squid and site: one reading of the rows counts all three."""
 
-TASKS = (
-    _asked("taskid")
-    + f"""\
-SELECT bin, taskid,
-       count(*) AS queries,
-       {_COSTS},
-       count_if(disconn) AS disconn,
-       count_if(procerror) AS procerror
-FROM counted
-GROUP BY bin, taskid"""
-)
-"""Queries of each task."""
-
-FAILURES = (
+FAILED = (
     _asked("db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite")
     + """\
 SELECT bin, db, schema, nodefullpath, taskid, frontierserver, computingsite,
+       count(*) AS queries,
        count_if(disconn) AS disconn,
        count_if(procerror) AS procerror
 FROM counted
-WHERE disconn OR procerror
+WHERE disconn OR procerror OR taskid IN ({tasks})
 GROUP BY bin, db, schema, nodefullpath, taskid, frontierserver, computingsite"""
 )
-"""Failed queries, by the names that a failure can belong to."""
-
-EXPOSED = (
-    _asked("db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite")
-    + """\
-SELECT bin, db, schema, nodefullpath, taskid, frontierserver, computingsite, count(*) AS queries
-FROM counted
-WHERE taskid IN ({tasks})
-GROUP BY bin, db, schema, nodefullpath, taskid, frontierserver, computingsite"""
-)
-"""All queries of some tasks, by the same names as `FAILURES`."""
-
-MISSES = (
-    _asked("computingsite", "squid")
-    + f"""\
-SELECT bin, computingsite, squid, {_ASKER} AS asker,
-       count(*) AS queries,
-       {_COSTS},
-       count_if(disconn) AS disconn,
-       count_if(procerror) AS procerror,
-       count_if({_PAYLOAD}) AS uncached
-FROM counted
-GROUP BY bin, computingsite, squid"""
-)
-"""Queries of each Squid and site, and how many of them were for payloads."""
+"""Failed queries, and all queries of some tasks, by the names that a failure can belong to."""
 
 _KEYED = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
@@ -222,6 +187,29 @@ SELECT folder, asker, query, queries
 FROM {{logs}}
 WHERE queries >= :least"""
 """Of `DIFFERENT`: the queries that one Squid of one site sent often without a cached answer."""
+
+DIFFERENT_AT_ONCE = f"""{_KEYED}, different AS (
+{_DIFFERENT.format(source="keyed")}
+), marked AS (
+  SELECT folder, asker, query, first, first_on_grid, IF(queries >= :least, queries, NULL) AS often,
+         IF(queries >= :least, folder, NULL) AS its_folder, IF(queries >= :least, asker, NULL) AS its_asker,
+         IF(queries >= :least, query, NULL) AS its_query
+  FROM different
+), found AS (
+  SELECT CASE WHEN grouping(folder) = 0 THEN 'fresh' WHEN grouping(asker) = 0 THEN 'first_misses'
+              ELSE 'repeated' END AS what,
+         CASE WHEN grouping(folder) = 0 THEN min(first_on_grid) WHEN grouping(asker) = 0 THEN min(first) END AS bin,
+         coalesce(folder, its_folder) AS folder, coalesce(asker, its_asker) AS asker, its_query AS query,
+         often AS queries
+  FROM marked
+  GROUP BY GROUPING SETS ((folder, query), (asker, query), (its_folder, its_asker, its_query, often))
+)
+SELECT what, bin, folder, asker, query, queries, count(*) AS fresh
+FROM found
+WHERE bin IS NOT NULL OR queries IS NOT NULL
+GROUP BY what, bin, folder, asker, query, queries"""
+"""`FRESH`, `FIRST_MISSES` and `REPEATED` (``what``) in one statement, for Spark, which takes longer to plan and compile
+a statement than to read some million rows. Queries that are not repeated often are one group without names."""
 
 REPEATS = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")

@@ -212,6 +212,8 @@ def _defaults(master: str) -> dict[str, str]:
         "spark.sql.codegen.hugeMethodLimit": "8000",
         # by default, Spark starts a job to list more than 32 files each time logs are opened
         "spark.sql.sources.parallelPartitionDiscovery.threshold": "10000",
+        # by default, each statement has a faster map for its first 65,536 groups: more to compile than it saves
+        "spark.sql.codegen.aggregate.map.twolevel.enabled": "false",
         # by default, Spark makes a folder spark-warehouse in the notebook's folder
         "spark.sql.warehouse.dir": str(platformdirs.user_cache_path("frontierlab") / "spark-warehouse"),
     }
