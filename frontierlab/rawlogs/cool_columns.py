@@ -157,29 +157,44 @@ class QueryReader:
         heads = texts.cut(texts.begin, place).dictionary_encode()
         head = heads.indices.to_numpy().astype(np.int64)
         found = _Found(len(texts))
-        for rows in _alike(head, np.flatnonzero(whole)):  # texts without such a limit are equal if their heads are
-            text = texts[rows[0]]
-            one = self.read(text)
-            found.put(rows, found.number(one, sql_hash(_text(text)) if one.shape is None else one.shape), one)
-        alike: dict[tuple[tuple[bytes, ...], tuple[int, ...]], list[tuple[int, Integers]]] = {}
-        for rows in _alike(head, np.flatnonzero(~whole)):
-            first = rows[0]
-            size = int(place[first] - texts.begin[first])
-            pattern = self._of_head.get(texts[first][:size]) or self._pattern(texts[first], size)
-            if pattern is not None:
-                number = found.number(pattern.asked, pattern.asked.shape)
-                alike.setdefault((pattern.pieces, pattern.roles), []).append((number, rows))
-        for (pieces, roles), groups in alike.items():
-            rows = np.concatenate([rows for _, rows in groups])
-            numbers_ = np.repeat([number for number, _ in groups], [len(rows) for _, rows in groups])
+        # texts without such a limit are equal if their heads are
+        self._put_whole(texts, head, np.flatnonzero(whole), found)
+        groups = self._groups(texts, head, np.flatnonzero(~whole), place, found)
+        for (pieces, roles), (rows, numbers_) in groups.items():
             fits, pair = _fitting(texts, place[rows], pieces, roles, rows)
             found.codes[rows[fits]] = numbers_[fits]
             found.since[rows[fits]], found.until[rows[fits]] = pair[0][fits], pair[1][fits]
             found.width[rows[fits]] = (pair[1] - pair[0])[fits]
-        for k in np.flatnonzero(found.codes == _NONE).tolist():
-            one = self.read(texts[k])
-            found.put(np.array([k]), found.number(one, one.shape), one)
+        left = np.flatnonzero(found.codes == _NONE)
+        alone = [self.read(texts[k]) for k in left.tolist()]
+        found.put(left, np.array([found.number(one, one.shape) for one in alone], np.int64))
         return found.all(texts)
+
+    def _put_whole(self, texts: Texts, head: Integers, rows: Integers, found: _Found) -> None:
+        """Put in the answers of texts that are equal where their codes are."""
+        firsts, of = _distinct(head[rows])
+        numbers_ = []
+        for first in rows[firsts].tolist():
+            one = self.read(texts[first])
+            numbers_.append(found.number(one, sql_hash(_text(texts[first])) if one.shape is None else one.shape))
+        found.put(rows, np.array(numbers_, np.int64)[of])
+
+    def _groups(
+        self, texts: Texts, head: Integers, rows: Integers, place: Integers, found: _Found
+    ) -> dict[tuple[tuple[bytes, ...], tuple[int, ...]], tuple[Integers, Integers]]:
+        """Return the texts whose patterns have the same pieces and roles, and the numbers of their answers."""
+        firsts, of = _distinct(head[rows])
+        kinds: dict[tuple[tuple[bytes, ...], tuple[int, ...]], int] = {}
+        kind_of, number_of = np.full((2, len(firsts)), _NONE, np.int64)
+        for code, first in enumerate(rows[firsts].tolist()):
+            size = int(place[first] - texts.begin[first])
+            text = texts[first]
+            pattern = self._of_head.get(text[:size]) or self._pattern(text, size)
+            if pattern is not None:
+                number_of[code] = found.number(pattern.asked, pattern.asked.shape)
+                kind_of[code] = kinds.setdefault((pattern.pieces, pattern.roles), len(kinds))
+        wanted, numbers_ = kind_of[of], number_of[of]
+        return {key: (rows[wanted == kind], numbers_[wanted == kind]) for key, kind in kinds.items()}
 
     def _pattern(self, text: bytes, place: int) -> _Pattern | None:
         """Return the pattern of a text; None if its IOV is not certain, so that each text is read by itself."""
@@ -259,10 +274,15 @@ class _Found:
         self._hashes.append(hash_)
         return len(self.asked) - 1
 
-    def put(self, rows: Integers, number: int, asked: Asked) -> None:
-        """Set the answer of equal texts."""
-        self.codes[rows], self.since[rows], self.until[rows] = number, asked.since, asked.until
-        self.width[rows] = NO_WIDTH if asked.width is None else asked.width
+    def put(self, rows: Integers, numbers_: Integers) -> None:
+        """Set the answers of texts, by their numbers."""
+        if not len(rows):
+            return
+        self.codes[rows] = numbers_
+        since, until, width = np.array(
+            [[one.since, one.until, NO_WIDTH if one.width is None else one.width] for one in self.asked], np.int64
+        ).T
+        self.since[rows], self.until[rows], self.width[rows] = since[numbers_], until[numbers_], width[numbers_]
 
     def all(self, texts: Texts) -> AskedAll:
         """Return what was found, with the hash of each query."""
@@ -279,10 +299,10 @@ def _named(values: pa.StringArray, codes: pa.Int64Array) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(encoded.indices.take(codes), encoded.dictionary)
 
 
-def _alike(codes: Integers, rows: Integers) -> list[Integers]:
-    """Return the rows that have the same code together, each group in order."""
-    order = rows[np.argsort(codes[rows], kind="stable")]
-    return np.split(order, np.flatnonzero(np.diff(codes[order])) + 1) if len(order) else []
+def _distinct(codes: Integers) -> tuple[Integers, Integers]:
+    """Return where each code is first, and for each code the place among these."""
+    _, firsts, of = np.unique(codes, return_index=True, return_inverse=True)
+    return firsts, of
 
 
 def _text(text: bytes) -> str:
