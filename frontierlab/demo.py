@@ -6,6 +6,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import pandas as pd
+
 import frontierlab as fl
 from frontierlab.caching.ranking import lost_in_words
 from frontierlab.settings import Settings
@@ -53,7 +55,8 @@ def _worst_folders(dataset: Dataset, settings: Settings) -> str:
     text = ""
     for number, folder in enumerate(fl.caching.worst(dataset, settings, WORST, progress=False).to_dict("records"), 1):
         names = " ".join(str(folder[name]) for name in ("db", "schema", "nodefullpath", "tagname"))
-        text += f"{number}. {names}: {folder['cause']}; {lost_in_words(folder)}\n   {folder['advice']}\n"
+        text += f"{number}. {names}: {folder['cause']}; {lost_in_words(folder)}\n"
+        text += "".join(f"   {folder[part]}\n" for part in ("cure", "reasons") if pd.notna(folder[part]))
     return text
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from frontierlab.errors import InvalidRequestError
 
 __all__ = [
+    "BELOW",
     "CAUSES",
     "CONTENTS",
     "EMPTY",
@@ -19,7 +20,6 @@ __all__ = [
     "FINE",
     "Gain",
     "MANY",
-    "NOTHING",
     "NOT_KNOWN",
     "NO_GRID",
     "REPEATED",
@@ -61,13 +61,13 @@ FAILED = "mostly failed queries"
 NOT_KNOWN = "not known"
 """The payloads are not known, and the queries cost enough to look at."""
 
-NOTHING = "nothing to gain"
-"""Badly cached, and too small to be worth the effort."""
+BELOW = "below the threshold"
+"""Badly cached, and too small for a cause: it loses less than what is worth the effort."""
 
 FINE = "fine"
 """Well cached."""
 
-CAUSES = (REPEATED, MANY, NO_GRID, SOME, CONTENTS, EMPTY, FAILED, NOT_KNOWN, NOTHING, FINE)
+CAUSES = (REPEATED, MANY, NO_GRID, SOME, CONTENTS, EMPTY, FAILED, NOT_KNOWN, BELOW, FINE)
 """The causes of ``frontierlab.caching.efficiency``."""
 
 
@@ -140,8 +140,8 @@ def cause_of(row: Mapping[str, Any], worth: Worth) -> str:
             return gain.cause
     if row["problem"]:
         cost = _number(row, "dbtime"), _number(row, "bytes_served")
-        return NOT_KNOWN if worth.reached_by(*cost) else NOTHING
-    return NOTHING if _is_poor(row) else FINE
+        return NOT_KNOWN if worth.reached_by(*cost) else BELOW
+    return BELOW if _is_poor(row) else FINE
 
 
 def _kind_of_waste(row: Mapping[str, Any]) -> str:

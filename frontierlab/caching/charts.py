@@ -25,6 +25,7 @@ WASTE_COLUMNS = (
 )
 """The columns of ``efficiency()`` that `waste_figure` and `frontierlab.caching.page` use."""
 
+_TITLE = 40  # characters per line, so that it fits a narrow figure
 _COLOURS = {"bytes": "#D55E00", "database time": "#009E73", "before": "#999999"}  # other series are blue
 
 
@@ -52,7 +53,7 @@ def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
     }
     folder = frame.attrs.get("folder")
     return bars(
-        f"What would be left of {'' if folder is None else folder.nodefullpath}",
+        style.short(f"What would be left{'' if folder is None else f' of {folder.nodefullpath}'}", _TITLE),
         "\n".join([frame.attrs.get("advice", ""), *frame.attrs.get("notes", ())]) if words is None else words,
         frame["grid"].tolist(),
         {names[name]: (100 * frame[f"{name}_share"]).tolist() for name in units},
@@ -117,7 +118,7 @@ def bars(
         style.legend_of(plot).items.append(LegendItem(label=name, renderers=[bar]))
         drawn.append(bar)
     plot.add_tools(HoverTool(renderers=drawn, tooltips=[("", "@row"), ("", "@series: @text")]))
-    plot.x_range = Range1d(start=0, end=1.25 * high or 1.0)
+    plot.x_range = Range1d(start=0, end=1.4 * high or 1.0)
     _name_rows(plot, rows)
     plot.xaxis.axis_label = label
     plot.xaxis.formatter = NumeralTickFormatter(format="0,0.[00]")
@@ -125,7 +126,7 @@ def bars(
     return cast("figure", plot)
 
 
-def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
+def waste_figure(frame: pd.DataFrame, *, top: int = 20, words: str | None = None) -> figure:
     """Draw the wasted database time and bytes of each folder and tag, most database time at the top.
 
     Parameters
@@ -134,6 +135,8 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
         The frame that `frontierlab.caching.efficiency` returned.
     top
         The largest number of rows; the others are added up in a last row.
+    words
+        The text above the figure; by default what is wasted in total, and of which queries the figures are.
 
     Raises
     ------
@@ -154,7 +157,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20) -> figure:
     shares = [(100 * numbers[column] / (totals[column] or 1)).tolist() for column in columns]
     return bars(
         "What the folders waste",
-        "\n".join([f"wasted in total: {times} and {sizes}", *_part(frame)]),
+        "\n".join([f"wasted in total: {times} and {sizes}", *_part(frame)]) if words is None else words,
         names,
         {"database time": shares[0], "bytes": shares[1]},
         {

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 
 from frontierlab.caching import counting
+from frontierlab.caching.advice import Advice
 from frontierlab.caching.causes import Worth, cause_of
 from frontierlab.caching.counted_folder import askers_among, different_among
 from frontierlab.caching.counting import KEYS, Asker, Background, Counted, count_folders, count_queries, name_askers
@@ -96,7 +97,7 @@ class Computed:
     stop: threading.Event
     worth: Worth
 
-    def advice(self, folder: FolderTag) -> str:
+    def advice(self, folder: FolderTag) -> Advice:
         """Return the advice of `frontierlab.caching.what_if` on a folder and tag of the frame.
 
         The queries are not counted again. COOLR is asked once more, for the payloads beside those that were asked for.
@@ -120,7 +121,8 @@ class Computed:
             return ask_coolr(lambda: payloads_of(self.source, folder._asdict(), since, until, base), self.stop)
 
         asked = Asked(folder, different_among(rows), askers_among(rows, self.askers), count["failed"], base, payloads)
-        return str(what_if_of(asked, None, self.worth).attrs["advice"])
+        told = what_if_of(asked, None, self.worth).attrs
+        return Advice(f"{folder.nodefullpath} ({folder.tagname})", told["cure"], told["reasons"])
 
 
 @contextmanager

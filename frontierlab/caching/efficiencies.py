@@ -131,8 +131,8 @@ def efficiency(
         - ``mostly empty answers``: the queries with an empty answer, if they are more than half.
 
         If there is none, the cause is ``not known`` if a problem hides payload figures and all uncached queries of the
-        row together reach `worth_seconds` or `worth_bytes`; ``nothing to gain`` if the row is badly cached but small
-        (efficiency_iov or efficiency_content below 0.5, or more than half of the queries empty or repeated), or if its
+        row together reach `worth_seconds` or `worth_bytes`; ``below the threshold`` if the row is small and badly
+        cached (efficiency below 0.5, by IOV or content, or more than half of the queries empty or repeated), or if its
         problem hides no more than that; and else ``fine``.
 
     Raises

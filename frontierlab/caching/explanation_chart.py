@@ -38,11 +38,12 @@ _RESULTS = (
     ("empty", "no payload", "#777777"),
     ("unknown", "payload not known", "#56B4E9"),
 )
+_TITLE = 40  # characters per line, so that it fits a narrow figure
 _LINES = 60  # the largest number of rows of channels
 _MARGINS = {"min_border_left": 130, "min_border_right": 20}
 
 
-def explain_figure(explanation: Explanation, *, channels: int = 12, tasks: int = 8) -> Column:
+def explain_figure(explanation: Explanation, *, channels: int = 12, tasks: int = 8, words: str | None = None) -> Column:
     """Draw an explanation: three plots, the first two over the same IOV axis.
 
     The first plot shows different queries at the start of their IOVs, coloured by their result. The second shows
@@ -57,16 +58,20 @@ def explain_figure(explanation: Explanation, *, channels: int = 12, tasks: int =
         The largest number of channel rows. Channels with the same intervals share a row; the others share the last.
     tasks
         The largest number of tasks; the others are added up.
+    words
+        The text above the figure; by default the tag, the summary and the notes of the explanation.
     """
-    above = _queries_plot(explanation)
+    above = _queries_plot(explanation, words)
     below = _intervals_plot(explanation, min(max(channels, 1), _LINES), above.x_range)
     return column(above, below, _tasks_plot(explanation, max(tasks, 1)), sizing_mode="stretch_width")
 
 
-def _queries_plot(explanation: Explanation) -> Any:
+def _queries_plot(explanation: Explanation, words: str | None) -> Any:
     frame, folder = explanation.queries, explanation.folder
-    words = "\n".join([f"{folder.db} {folder.schema}, tag {folder.tagname}", explanation.summary, *explanation.notes])
-    plot = _plot(folder.nodefullpath, words, explanation.axis, 360)
+    if words is None:
+        tag = f"{folder.db} {folder.schema}, tag {folder.tagname}"
+        words = "\n".join([tag, explanation.summary, *explanation.notes])
+    plot = _plot(style.short(folder.nodefullpath, _TITLE), words, explanation.axis, 360)
     shown = [result for result in _RESULTS if frame[result[0]].sum()]
     data: dict[str, Any] = {name: frame[name].to_numpy(float) for name in ("left", "right")}
     data |= _texts(explanation.axis, frame[["first", "last"]]) | _numbers(

@@ -127,7 +127,8 @@ def what_if(
         estimated : Int64, number of requests whose size is estimated, not logged
         requests_share, bytes_share, dbtime_share : Float64, fraction of the baseline; null if that is zero
 
-        ``attrs["advice"]`` is one line of advice on ``attrs["cause"]``, ``attrs["folder"]`` the `FolderTag`, and
+        ``attrs["advice"]`` is one line of advice on ``attrs["cause"]``: the folder, ``attrs["cure"]`` (what to do and
+        whom to tell, a short sentence) and ``attrs["reasons"]``. ``attrs["folder"]`` is the `FolderTag`;
         ``attrs["notes"]`` says why figures of this dataset are partial. ``attrs["dataset"]`` and
         ``attrs["selection"]`` (JSON) identify the queries. ``attrs["repeats"]`` has ``queries``, ``bytes`` and
         ``dbtime`` (ms) that caches would have spared that keep each answer; the grids assume such caches.
@@ -213,7 +214,7 @@ class Asked(NamedTuple):
 def what_if_of(asked: Asked, grids: Sequence[str] | None, worth: Worth) -> pd.DataFrame:
     """Return the frame of `what_if` for a folder and tag whose queries are counted already.
 
-    Its ``attrs`` have ``advice``, ``cause``, ``folder`` and ``repeats``.
+    Its ``attrs`` have ``advice``, ``cure``, ``reasons``, ``cause``, ``folder`` and ``repeats``.
 
     Parameters
     ----------
@@ -236,8 +237,11 @@ def what_if_of(asked: Asked, grids: Sequence[str] | None, worth: Worth) -> pd.Da
     frame = estimate(queries, payloads, tried)
     row = figures_of_folder(queries, payloads, asked.askers, asked.failed)
     row["cause"] = cause_of(row, worth)
+    advice = advice_of(frame, folder, Facts(row, queries, asked.askers, asked.base, worth))
     frame.attrs = {
-        "advice": advice_of(frame, folder, Facts(row, queries, asked.askers, asked.base, worth)),
+        "advice": str(advice),
+        "cure": advice.cure,
+        "reasons": advice.reasons,
         "cause": row["cause"],
         "folder": folder,
         "repeats": {name: row[f"repeated_{name}"] for name in ("queries", "bytes", "dbtime")},

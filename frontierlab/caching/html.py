@@ -84,7 +84,7 @@ def page(
         rows=[_row(record) for record in frame.to_dict("records")],
         problems=_problems(frame),
         sections=[(e, what is not None, [] if what is None else _table(what), _askers(e)) for e, what in sections],
-        advice={e.folder: what.attrs.get("advice", "") for e, what in sections if what is not None},
+        cures={e.folder: _cure(what) for e, what in sections if what is not None},
     )
 
 
@@ -101,6 +101,12 @@ def _require_one_origin(
                     f"The frame is of {origin} {ours}, but an explanation or what-if is of {theirs}: compute all with "
                     "the same dataset and selection."
                 )
+
+
+def _cure(what: pd.DataFrame) -> dict[str, str]:
+    """Return ``cure`` and ``reasons`` of a what-if; one from before there were these has its advice alone."""
+    attrs = what.attrs
+    return {"cure": attrs.get("cure", ""), "reasons": attrs.get("reasons", attrs.get("advice", ""))}
 
 
 def _summary(frame: pd.DataFrame) -> str:

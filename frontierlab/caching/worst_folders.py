@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -63,6 +64,7 @@ def worst(
 
         advice : string, what would help: ``attrs["advice"]`` of `frontierlab.caching.what_if`; null if that is not
             known, and ``problem`` or a note says why
+        cure, reasons : string, the parts of the advice: what to do and whom to tell, and why; null likewise
 
         ``attrs`` are those of `frontierlab.caching.efficiency`. ``attrs["notes"]`` also says for how many folders
         COOLR has no payloads, and whether others could be among the worst.
@@ -95,21 +97,22 @@ def worst(
         notes.append(f"Only the {asked} folders that take most database time were looked at, of {len(costs):,}.")
     chosen = found.head(count).reset_index(drop=True)
     notes += _problems(frames)
-    advice: list[str | None] = []
+    told: list[Mapping[str, Any]] = []
     for row in chosen.to_dict("records"):
         check_cancelled()
         if row["problem"]:
-            advice.append(None)
+            told.append({})
             continue
         names: dict[str, Any] = {name: str(row[name]) for name in KEYS}
         try:
-            advice.append(what_if(logs, settings, **names, **more).attrs["advice"])
+            told.append(what_if(logs, settings, **names, **more).attrs)
         except Cancelled:
             raise
         except FrontierlabError as error:
-            advice.append(None)
+            told.append({})
             notes.append(f"What would help {' '.join(names.values())} is not known: {error}")
-    chosen["advice"] = pd.Series(advice, dtype="string")
+    for column in ("advice", "cure", "reasons"):
+        chosen[column] = pd.Series([one.get(column) for one in told], dtype="string")
     chosen.attrs = {**frames[-1].attrs, "notes": [*dict.fromkeys([*frames[0].attrs["notes"], *notes])]}
     return chosen
 

@@ -51,7 +51,7 @@ class Beginning:
     figures
         The timeline and the figure of each incident; none without incidents.
     folders
-        The worst folders, each with ``name``, ``text`` and ``advice``.
+        The worst folders, each with ``name``, ``text``, ``cure`` and ``reasons``.
     notes
         Sentences on the incidents, and on the folders: what limits them, or why they are not known.
     """
@@ -138,5 +138,5 @@ def _folder(row: dict[Any, Any]) -> dict[str, str]:
     return {
         "name": " ".join(str(row[name]) for name in KEYS),
         "text": f"{row['cause']}; {lost_in_words(row)}",
-        "advice": "" if pd.isna(row["advice"]) else str(row["advice"]),
+        **{part: "" if pd.isna(row[part]) else str(row[part]) for part in ("cure", "reasons")},
     }

@@ -151,10 +151,10 @@ POOR = {"efficiency_iov": 0.1, "efficiency_content": 0.1}
         ({"failed": 101, "repeated_dbtime": 9e6}, "mostly failed queries"),
         ({"repeated_dbtime": 60_000}, "same query not cached"),
         ({"repeated_dbtime": 59_999}, "fine"),
-        ({"repeated_dbtime": 59_999, "repeated_queries": 51}, "nothing to gain"),
+        ({"repeated_dbtime": 59_999, "repeated_queries": 51}, "below the threshold"),
         ({"repeated_bytes": 10**9}, "same query not cached"),
         ({"wasted_dbtime": 3.6e6, **POOR}, "many queries for few payloads"),
-        ({"wasted_dbtime": 4_000, **POOR}, "nothing to gain"),
+        ({"wasted_dbtime": 4_000, **POOR}, "below the threshold"),
         ({"wasted_bytes": 10**9, **POOR}, "many queries for few payloads"),
         ({"wasted_dbtime": 3.6e6, "off_grid_queries": 51, **POOR}, "IOVs on no grid"),
         ({"wasted_dbtime": 3.6e6, "off_grid_queries": 51}, "different queries for some payloads"),
@@ -162,12 +162,12 @@ POOR = {"efficiency_iov": 0.1, "efficiency_content": 0.1}
         ({"wasted_dbtime": 3.7e6, "repeated_dbtime": 3.6e6, **POOR}, "many queries for few payloads"),
         ({"wasted_dbtime": 1e5, "wasted_dbtime_content": 3e5, **POOR}, "few contents under many IOVs"),
         ({"wasted_dbtime": 2e5, "wasted_dbtime_content": 3e5, **POOR}, "many queries for few payloads"),
-        ({"efficiency_content": 0.1}, "nothing to gain"),
+        ({"efficiency_content": 0.1}, "below the threshold"),
         ({"empty_queries": 51, "empty_dbtime": 60_000}, "mostly empty answers"),
         ({"empty_queries": 50, "empty_dbtime": 60_000}, "fine"),
-        ({"empty_queries": 51, "empty_dbtime": 4_000}, "nothing to gain"),
+        ({"empty_queries": 51, "empty_dbtime": 4_000}, "below the threshold"),
         ({"problem": "COOLR is down", "dbtime": 60_000}, "not known"),
-        ({"problem": "COOLR is down", "dbtime": 59_999, "bytes_served": 10**9 - 1}, "nothing to gain"),
+        ({"problem": "COOLR is down", "dbtime": 59_999, "bytes_served": 10**9 - 1}, "below the threshold"),
         ({"problem": "COOLR is down", "repeated_dbtime": 60_000}, "same query not cached"),
         ({}, "fine"),
     ],
@@ -180,7 +180,7 @@ def test_the_cause_is_what_costs_most_if_it_is_worth_the_effort(given_figures: d
 def test_thresholds_decide_what_is_worth_the_effort() -> None:
     small = row(wasted_dbtime=4_000, wasted_bytes=10, **POOR)
     assert cause_of(small, Worth(seconds=4)) == cause_of(small, Worth(size=10)) == "many queries for few payloads"
-    assert cause_of(small, Worth(seconds=5, size=11)) == "nothing to gain"
+    assert cause_of(small, Worth(seconds=5, size=11)) == "below the threshold"
     assert cause_of(row(), Worth(0, 0)) == "fine"  # nothing is no gain, whatever the threshold
     assert gains_of(row(wasted_dbtime=5, repeated_dbtime=6))[0].cause == "same query not cached"
 
@@ -197,7 +197,7 @@ def test_causes_of_a_dataset_follow_the_thresholds(tmp_path: Path, archived: Set
     frame = efficiency(dataset, archived, worth_seconds=30, progress=False)
     assert frame["cause"].tolist() == ["same query not cached"]
     assert frame.attrs["worth"] == {"seconds": 30, "bytes": 1e9}
-    assert efficiency(dataset, archived, worth_seconds=91, progress=False)["cause"].tolist() == ["nothing to gain"]
+    assert efficiency(dataset, archived, worth_seconds=91, progress=False)["cause"].tolist() == ["below the threshold"]
     none = efficiency(dataset, archived, selection=Selection(squid="other"), progress=False)
     assert len(none) == 0
 

@@ -82,7 +82,7 @@ def test_causes_overlaps_tasks_and_notes(dataset: Dataset, figures: pd.DataFrame
     frame = figures
     pixel = by_key(frame)[(*PIXEL, PIXEL_TAG)]
     assert pixel["cause"] == "IOVs on no grid"
-    assert set(frame.loc[frame["problem"] != "", "cause"]) == {"nothing to gain"}
+    assert set(frame.loc[frame["problem"] != "", "cause"]) == {"below the threshold"}
     assert set(frame.loc[frame["overlapping_rows"] > 0, "nodefullpath"]) == {"/LAR/BadChannelsOfl/BadChannels"}
     logs = dataset.to_pandas()
     mine = logs[(logs["nodefullpath"] == PIXEL[2]) & (logs["tagname"] == PIXEL_TAG) & (logs["db"] == PIXEL[0])]

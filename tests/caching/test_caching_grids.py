@@ -270,10 +270,15 @@ def test_the_advice_names_the_cause_numbers_and_assumptions(
     assert f"{off:,} of {different:,} different queries " in advice
     assert f"Asking by cells of 1 run would leave {left:,} of {every:,} different requests" in advice
     assert "(assumed: one cache for all sites" in advice
+    cure = (
+        f"Tell the owners of its tasks: ask by cells of 1 run, which leaves {left:,} of {every:,} different requests."
+    )
+    assert advice == f"/SCT/DAQ/Config/Chip (none): {cure} {frame.attrs['reasons']}"
+    assert frame.attrs["cure"] == cure
     assert frame.attrs["repeats"] == {name: known[f"repeated_{name}"] for name in ("queries", "bytes", "dbtime")}
     small = of_sample(RUN3, grids=["payload"]).attrs["advice"]
-    assert "nothing to gain. Most is lost by different queries for some payloads; without that, " in small
-    assert small.endswith("would be saved, less than 60 s and 1,000 MB.")
+    assert ": It is below the threshold at which a cause is named: 60 s of database time or 1,000 MB. " in small
+    assert small.endswith(" are lost by different queries for some payloads.")
     only = of_sample(RUN3, grids=["payload"], worth_seconds=1).attrs["advice"]
     assert "Asking for the payload's own interval, which the client would have to know," in only
     assert "No tried grid would help much" in of_sample(RUN3, grids=["1 lumiblock"], worth_seconds=1).attrs["advice"]
@@ -307,11 +312,14 @@ def test_advice_on_repeats_is_about_the_squid_and_says_what_would_be_saved(tmp_p
     assert "130 of 133 uncached queries came again from the same Squid or site." in advice
     assert "at least 130.0 s of database time (97.7%) and 130.0 MB (97.7%) would be saved" in advice
     assert "Most by the Squid s1: 120 repeats, one query 91 times, 120.0 s." in advice
+    assert frame.attrs["cure"] == "Tell the administrators of the Squid s1: it does not keep these answers."
     why = explain(make_dataset(tmp_path / "why", rows), sample.settings(), **RUN3)
     assert "130 queries came uncached again from the same Squid or site" in why.summary
     assert why.askers[["computingsite", "repeated_queries"]].iloc[1].tolist() == ["SITE", 10]
     frame = what_if(make_dataset(tmp_path / "site", rows[122:133] * 7), sample.settings(), **RUN3)
     assert "Most by the site SITE: 76 repeats" in frame.attrs["advice"]
+    told = "Tell the administrators of the site SITE: its Squid does not keep these answers."
+    assert frame.attrs["cure"] == told
 
 
 def test_advice_on_queries_on_no_grid_says_what_athenas_grid_would_leave(tmp_path: Path) -> None:
@@ -344,7 +352,8 @@ def test_advice_on_many_queries_names_the_width_that_jobs_ask_by(tmp_path: Path)
     assert "Asking on Athena's grid, 300 lumiblocks wide, would leave " in wide.attrs["advice"]
     failed = rows[:1] + [{**row, "rejected": True} for row in rows]
     advice = what_if(make_dataset(tmp_path / "failed", failed), sample.settings(), **RUN3).attrs["advice"]
-    assert "UPD4-02): 100 queries failed and 1 were served." in advice
+    assert "UPD4-02): Ask those who run the servers why its queries fail" in advice
+    assert advice.endswith(" 100 queries failed and 1 were served.")
 
 
 def test_a_grid_of_the_other_iov_base_is_refused(of_sample: Callable[..., pd.DataFrame]) -> None:

@@ -116,7 +116,7 @@ def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
     for words in (
         "<h1>Pixel and LAr</h1>",
         "queries with an IOV do not name a folder",
-        "nothing to gain",
+        "below the threshold",
         "The same query again from a Squid or site, not cached: ",
         "IOVs on no grid",
         "<h2>/PIXEL/PixCalib, tag PixCalib-RUN3-DATA-UPD4-02</h2>",

@@ -29,10 +29,13 @@ class Silent:
 def test_they_are_the_first_of_all(dataset, archived, figures, monkeypatch, count, steps):
     monkeypatch.setattr("frontierlab.caching.worst_folders._ASKED", steps)
     found = fl.caching.worst(dataset, archived, count, progress=False)
-    pd.testing.assert_frame_equal(found.drop(columns="advice"), figures.head(count))
+    pd.testing.assert_frame_equal(found.drop(columns=["advice", "cure", "reasons"]), figures.head(count))
     for row in found.to_dict("records"):
         names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
-        assert row["advice"] == fl.caching.what_if(dataset, archived, **names).attrs["advice"]
+        told = fl.caching.what_if(dataset, archived, **names).attrs
+        assert {part: row[part] for part in ("advice", "cure", "reasons")} == {
+            part: told[part] for part in ("advice", "cure", "reasons")
+        }
     assert not any("Only the" in note for note in found.attrs["notes"])
 
 

@@ -167,7 +167,7 @@ def test_stored_figures_come_back(overlay: Path, run: Run) -> None:
     assert sum(row["queries"] for row in why["tasks"]) >= worst["queries"]
     (tried,) = records(run("caching", "what-if", "overlay", *of_folder, "--grid", "payload", "--json"))
     assert [row["grid"] for row in tried["grids"]] == ["as asked", "payload"]
-    assert tried["advice"].startswith(worst["nodefullpath"])
+    assert tried["advice"].startswith(f"{worst['nodefullpath']} ({worst['tagname']}): {tried['cure']}")
     told = run("caching", "what-if", "overlay", *of_folder, "--grid", "payload")
     assert told.stdout.endswith(f"\n{tried['advice']}\n")
     few = run("caching", "efficiency", "overlay", "--db", "CONDBR2", "--top", "2", "--json")

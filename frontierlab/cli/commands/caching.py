@@ -171,8 +171,8 @@ def what_if(
 ) -> None:
     """Estimate what a coarser grid would leave, and advise on the cause of the waste.
 
-    The grid is that of the intervals of validity that clients ask for. With --json it is an object: the advice, and the
-    grids.
+    The grid is that of the intervals of validity that clients ask for. With --json it is an object: the advice, its
+    cure (what to do and whom to tell), and the grids.
     """
     from frontierlab.caching import what_if as estimate
 
@@ -181,7 +181,7 @@ def what_if(
     advice = frame.attrs.get("advice", "")
     if call.out.as_json:
         notes_of(frame)
-        call.out.record({"advice": advice, "grids": rows_of_frame(frame)}, "")
+        call.out.record({"advice": advice, "cure": frame.attrs.get("cure", ""), "grids": rows_of_frame(frame)}, "")
     else:
         call.out.frame(frame)
         call.out.text(f"\n{advice}" * bool(advice))
