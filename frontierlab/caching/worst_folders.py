@@ -97,7 +97,7 @@ def worst(
         notes.append(f"Only the {asked} folders that take most database time were looked at, of {len(costs):,}.")
     chosen = found.head(count).reset_index(drop=True)
     notes += _problems(frames)
-    told: list[Mapping[str, Any]] = []
+    told: list[Mapping[Any, Any]] = []
     for row in chosen.to_dict("records"):
         check_cancelled()
         if row["problem"]:

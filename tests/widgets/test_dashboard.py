@@ -6,21 +6,25 @@ import json
 import os
 import stat
 from datetime import UTC, datetime
+from html import escape
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from bokeh.models.annotations import Title
 from frontierlab_widgets import Dashboard
 from frontierlab_widgets.chips import chips_of, without
 from frontierlab_widgets.dashboard import _SECTIONS
-from frontierlab_widgets.formatting import amount
+from frontierlab_widgets.formatting import amount, capital
 from frontierlab_widgets.kept_views import forget_old_views, keep_view, kept_views, new_key, read_view
+from frontierlab_widgets.overview_words import folder_told
 from frontierlab_widgets.overview_work import STEPS, changes_of, tiles, totals
 from frontierlab_widgets.view_work import BY, MEASURES, bars_of, cost_by, count_choices, count_view
 from ipywidgets import Widget
 from ipywidgets.embed import embed_data
 
 import frontierlab as fl
+from frontierlab.caching.causes import BELOW
 from frontierlab.errors import InvalidRequestError
 from frontierlab.sample import World
 from tests.widgets.test_panels_data import ask_nothing, button
@@ -351,11 +355,26 @@ def test_an_overview_keeps_what_it_found_and_leads_to_the_folder_and_the_inciden
     board.selection = fl.Selection()
     assert (overview.found, overview.stale) == (found, "")
     worst = found["folders"].result.iloc[0]
+    cure = found["advice"].result[0].cure
+    assert f'<p class="frontierlab-cure">{escape(cure)}</p>' in overview._worst.children[0].children[0].value
+    figures = found["folders"].result
+    assert overview._whole_figures() is figures
+    assert waste.whole_figures() is figures
+    part, row = fl.Selection(computingsite="SITE"), worst.to_dict() | {"cause": BELOW}
+    told = folder_told(row, found["advice"].result[0], part, figures)
+    assert f"Below the threshold: <b>{amount(worst['wasted_dbtime'], 'dbtime_ms')}</b> of database time" in told
+    assert f"In the whole dataset: {worst['cause']}; wasted: {worst['wasted_dbtime'] / 1e3:,.0f} s of" in told
+    assert "without these filters you see what the folder loses in all" in folder_told(row, None, part, None)
+    assert "whole dataset" not in folder_told(row, None, fl.Selection(), figures)
     overview._worst.children[0].children[1].click()
     assert waste.wait(LONG)
     assert (board.tab, waste.error) == ("Waste", "")
     assert waste.folder == worst[["db", "schema", "nodefullpath", "tagname"]].tolist()
-    assert str(worst["cause"]) in waste._detail.told.value
+    assert f"<p>{capital(str(worst['cause']))}</p>" in waste._detail.told.value
+    for shown in (waste._waste, waste._detail.why, waste._detail.help):  # on a narrow page, Bokeh cuts longer lines
+        titles = [one.text for one in shown.view.page.references() if isinstance(one, Title) and one.text]
+        assert titles
+        assert max(len(line) for title in titles for line in title.splitlines()) <= 40
     task = next(int(row["id"]) for row in waste._detail.tasks.rows if row["id"])
     waste._detail.tasks.selected = str(task)
     button(waste, "Only this task").click()

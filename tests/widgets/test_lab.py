@@ -51,6 +51,11 @@ CUT = """panel => [...panel.querySelectorAll(".frontierlab-table")].filter((one)
         return scroll.scrollWidth > scroll.clientWidth + 1 && !one.textContent.includes("scroll right");
     }).map((one) => one.textContent.slice(0, 200))"""
 
+# The cells of tables with whole names that hide a part of them.
+HIDDEN = """panel => [...panel.querySelectorAll(".frontierlab-two-lines :is(td, th button, .frontierlab-below)")]
+    .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
+    .map((one) => one.textContent)"""
+
 # What can be used or is a figure, and has no name for a screen reader.
 NAMELESS = """panel => [...panel.querySelectorAll(
         "input, select, textarea, button, table, [role=grid], [role=tablist], [role=list], [role=figure]")]
@@ -662,7 +667,8 @@ class TestNotebook7(InSharedNotebook):
         which = worst[["db", "schema", "nodefullpath", "tagname"]].to_dict()
         why, helps = (ask("sample", settings, **which) for ask in (fl.caching.explain, fl.caching.what_if))
         detail = lab.panel.locator(".frontierlab-detail")
-        for text in (*which.values(), why.summary, helps.attrs["advice"], str(why.tasks["taskid"].iloc[0])):
+        told = (why.summary, helps.attrs["cure"], helps.attrs["reasons"])
+        for text in (*which.values(), *told, str(why.tasks["taskid"].iloc[0])):
             expect(detail.get_by_text(text).first).to_be_visible()
         expect(lab.panel.get_by_role("tab", name="Waste")).to_have_attribute("aria-selected", "true")
         expect(detail.locator(".bk-Figure").first).to_be_visible(timeout=LONG)
@@ -832,6 +838,7 @@ class TestDashboard(SharedNotebook):
                     expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
                 assert lab.panel.evaluate(BROKEN) == []
                 assert lab.panel.evaluate(CUT) == []
+                assert lab.panel.evaluate(HIDDEN) == []
                 assert lab.panel.evaluate(NAMELESS) == []
                 assert lab.panel.evaluate(PALE) == []
                 assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from frontierlab_widgets import overview_work
+from frontierlab_widgets import Dashboard, overview_work
+from frontierlab_widgets.changes_work import burst_of, changes_in_words
 from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.overview_panel import OverviewPanel
 from frontierlab_widgets.overview_work import STEPS, Step, changes_of, origin_of, over_time, totals
@@ -137,7 +139,7 @@ def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings
     pd.testing.assert_frame_equal(changed["spark"][1], changed["duckdb"][1])
 
 
-def test_incidents_that_are_one_event_are_told_so(settings: fl.Settings) -> None:
+def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_others(settings: fl.Settings) -> None:
     fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
     found = fl.diagnose("sample", settings=settings, progress=False)
     assert found.incidents["event"].nunique() == 1 < len(found)
@@ -145,12 +147,95 @@ def test_incidents_that_are_one_event_are_told_so(settings: fl.Settings) -> None
     origin = origin_of(fl.datasets.open_dataset("sample", settings), fl.Selection(), settings, "")
     panel.found = {"incidents": Step("incidents", found, None, origin)}
     panel._show_incidents()
-    assert f"{len(found)} incidents, likely of 1 event" in panel._heads["incidents"].value
-    told = [row.children[1].value for row in panel._incidents.children]
     (cause,) = [place for place, one in enumerate(found) if one.cause is None]
+    told = f"{len(found)} incidents, likely of 1 event: incident {cause + 1} led to the others."
+    assert told in panel._heads["incidents"].value
+    told = [row.children[1].value for row in panel._incidents.children]
     assert ["Likely a consequence of incident" in text for text in told] == [
         place != cause for place in range(len(told))
     ]
+    panel.close()
+    dataset = fl.datasets.open_dataset("sample", settings)
+    words, frame = changes_of(dataset, fl.open_logs(dataset), settings, fl.Selection(), "")
+    assert words == "from 2026-10-01 09:55 UTC on, against the time before"
+    task = frame[frame["what"] == "task"].iloc[0]
+    rows = dataset.to_pandas()
+    times = rows.loc[rows["taskid"] == task["taskid"], "time"]
+    since, until = (pd.Timestamp(f"2026-10-01T{at}", tz="UTC") for at in ("09:55", "10:55"))
+    first = pd.Timestamp(dataset.outcome().since, unit="ms", tz="UTC")
+    before = (times < since).sum() / ((since - first) / pd.Timedelta(hours=1))
+    rate = ((times >= since) & (times < until)).sum()
+    assert rate > 10 * before > 0
+    assert changes_in_words(frame)[0] == (
+        f"task {task['taskid']} {task['taskname']}: up from {before:,.0f} to {rate:,.0f} queries an hour, back to "
+        "normal since 10:55"
+    )
+
+
+def test_a_burst_is_found_with_its_beginning_and_its_end() -> None:
+    def counted(*parts: tuple[int, int]) -> pd.DataFrame:
+        queries = [value + place % 5 for length, value in parts for place in range(length)]
+        return pd.DataFrame({"time": pd.date_range("2026-10-01", periods=len(queries), freq="5min", tz="UTC")}).assign(
+            queries=queries
+        )
+
+    hour = [pd.Timestamp(f"2026-10-01T{at}", tz="UTC") for at in ("00:00", "02:00", "03:00", "06:00")]
+    assert burst_of(counted((24, 50), (12, 300), (36, 50))) == (hour[1], hour[2], True, True)
+    assert burst_of(counted((60, 50), (12, 300))) == (pd.Timestamp("2026-10-01T05:00", tz="UTC"), hour[3], True, False)
+    assert burst_of(counted((24, 300), (48, 50))) == (hour[0], hour[1], False, True)
+    for calm in (counted((72, 50)), counted((36, 50), (36, 60)), counted((1, 1)), counted((24, 50), (48, 300))):
+        assert burst_of(calm) is None
+
+
+def test_what_is_waited_for_is_said_at_its_place(settings: fl.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel = OverviewPanel(settings, dataset="day", shown=False)
+    waiting: dict[str, list[str]] = {}
+
+    def seen(logs: object, *_: object) -> None:
+        waiting["then"] = [panel._heads[name].value for name in ("incidents", "folders", "changes")]
+
+    monkeypatch.setattr(overview_work, "totals", seen)
+    for name in ("over_time", "changes_of", "_incidents"):
+        monkeypatch.setattr(overview_work, name, lambda *_: None)
+    monkeypatch.setattr(overview_work._Folders, "figures", lambda _: None)
+    panel.shown = True
+    assert panel.wait(LONG)
+    words = ("Looking for incidents …", "Finding them …", "Comparing times …")
+    assert [word in head for word, head in zip(words, waiting["then"], strict=True)] == [True] * 3
+    assert overview_work.waiting("incidents", 1) == "Looking for incidents in 1 query: a few seconds …"
+    assert overview_work.waiting("folders", 5_000_000) == "Finding them in 5,000,000 queries: about 10 s …"
+    assert "about 2 min" in overview_work.waiting("incidents", 60_000_000)
+    assert not [head.value for head in panel._heads.values() if "…" in head.value]
+    panel.close()
+
+
+def test_an_incomplete_dataset_is_said_to_be_so_before_its_numbers_and_resumed(settings: fl.Settings) -> None:
+    manifest = settings.data_dir / "datasets" / "day" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"complete"', '"incomplete"', 1))
+    board = Dashboard(settings, dataset="day", tab="Data")
+    panel, asked = board.panels["Overview"], []
+    told, resume = panel._lacks.children
+    assert "The dataset day is incomplete: every number is too small." in told.value
+    assert panel.found == {}
+    board.panels["Datasets"].resume = lambda: asked.append(board.panels["Datasets"].dataset)
+    resume.click()
+    assert (asked, board.tab, board.section) == (["day"], "Data", "Datasets")
+    manifest.write_text(manifest.read_text().replace('"incomplete"', '"complete"', 1))
+    panel.refresh()
+    assert panel._lacks.children == ()
+    board.close()
+
+
+def test_of_one_query_no_part_of_the_overview_fails(tmp_path: Path) -> None:
+    settings = fl.sample.settings(data_dir=tmp_path)
+    World(1, seed=3, malformed=0).write(tmp_path / "one.ndjson")
+    fl.extract(settings, source=tmp_path / "one.ndjson", name="one", progress=False)
+    panel = OverviewPanel(settings, dataset="one")
+    assert panel.wait(LONG)
+    assert {name: step.error for name, step in panel.found.items()} == dict.fromkeys(STEPS)
+    assert "There is too little time" in panel._changed.value
+    assert "No folder wastes database time" in panel._heads["folders"].value
+    assert "Nothing unusual was found in 1 query" in panel._heads["incidents"].value
     panel.close()
 
 
@@ -170,5 +255,6 @@ def test_a_folder_keeps_its_button_when_its_advice_comes(settings: fl.Settings) 
     assert cards[0] == panel._worst.children
     assert all(card.comm is not None for card in cards[0])
     advice = panel.found["advice"].result
-    assert all(any(text[-40:] in card.children[0].value for card in cards[0]) for text in advice)
+    told = [card.children[0].value for card in panel._worst.children]
+    assert all(escape(one.cure) in text for one, text in zip(advice, told, strict=True))
     panel.close()

@@ -107,10 +107,10 @@ class TestHostileText:
         figures = pd.DataFrame([dict.fromkeys([column.name for column in FOLDERS], 1) | dict.fromkeys(KEYS, HOSTILE)])
         figures.attrs = {"notes": [HOSTILE], "dataset": [HOSTILE, HOSTILE], "selection": {"schema": HOSTILE}}
         panel._take(figures, settings)
-        why = SimpleNamespace(folder=FolderTag(*[HOSTILE] * 4), summary=HOSTILE)
+        why = SimpleNamespace(folder=FolderTag(*[HOSTILE] * 4), summary=HOSTILE, notes=[HOSTILE])
         tasks = pd.DataFrame([dict.fromkeys(["taskid", "name", *(one.name for one in TASKS)], 1)])
         helps = pd.DataFrame({column.name: [1] for column in WHAT_IF})
-        helps.attrs = {"advice": HOSTILE}
+        helps.attrs = {"cure": HOSTILE, "reasons": HOSTILE}
         panel._show_explained({"why": why, "what": helps, "problem": HOSTILE, "tasks": tasks})
         told = [panel._about, panel._notes, panel._message, panel._detail.told, panel._detail.advice]
         assert all("&lt;img src=x" in one.value for one in told)

@@ -8,6 +8,7 @@ import re
 import threading
 from concurrent.futures import Future
 from datetime import UTC, datetime
+from html import escape
 
 import pandas as pd
 import pytest
@@ -333,7 +334,9 @@ class TestCaching:
         assert "is explained" in computed.message
         assert computed.folder[2] in computed._detail.told.value
         assert computed._detail.grids.rows[0]["cells"][0] == "as asked"
-        assert "asking by" in computed._detail.advice.value or "no grid" in computed._detail.advice.value
+        told = computed._detail.found["what"].attrs
+        assert f'class="frontierlab-cure">{escape(told["cure"])}<' in computed._detail.told.value
+        assert escape(told["reasons"]) in computed._detail.advice.value
         computed._table.selected = ""
         assert computed.folder == []
 

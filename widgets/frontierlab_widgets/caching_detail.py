@@ -11,7 +11,7 @@ import ipywidgets as widgets
 import frontierlab as fl
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_work import TASKS, WHAT_IF
-from frontierlab_widgets.formatting import notes
+from frontierlab_widgets.formatting import capital, cure_box, notes, paragraph
 from frontierlab_widgets.panel import row
 from frontierlab_widgets.table import Table
 
@@ -56,7 +56,7 @@ class FolderDetail(widgets.VBox):
         self.add_class("frontierlab-detail")
         self.forget()
 
-    def show(self, found: dict[str, Any], cause: str, *, dark: bool) -> None:
+    def show(self, found: dict[str, Any], cause: str, whole: str = "", *, dark: bool) -> None:
         """Show an explanation.
 
         Parameters
@@ -65,6 +65,8 @@ class FolderDetail(widgets.VBox):
             What `frontierlab_widgets.caching_work.explain_folder` returned.
         cause
             The cause that the figures of the folder give.
+        whole
+            A sentence on the figures of the whole dataset.
         dark
             Whether the page's theme is dark.
         """
@@ -72,9 +74,10 @@ class FolderDetail(widgets.VBox):
         why, what = found["why"], found["what"]
         problem = [found["problem"]] if found["problem"] else []
         head = f"<h4>{escape(str(why.folder))}</h4>"
-        self.told.value = f"{head}<p><b>{escape(cause)}</b>: {escape(why.summary)}</p>{notes(problem)}"
-        advice = "" if what is None else what.attrs.get("advice", "")
-        self.advice.value = f"<p><b>{escape(advice)}</b></p>" if advice else ""
+        attrs = {} if what is None else what.attrs
+        self.told.value = f"{head}<p>{escape(capital(cause))}</p>{cure_box(attrs.get('cure', ''))}"
+        reasons = [why.summary, attrs.get("reasons", ""), whole]
+        self.advice.value = "".join(map(paragraph, reasons)) + notes([*problem, *why.notes])
         self.tasks.selected = ""
         self.tasks.show(found["tasks"])
         if what is not None:
@@ -92,9 +95,9 @@ class FolderDetail(widgets.VBox):
     def draw(self, *, dark: bool) -> None:
         """Draw the figures."""
         if self.found:
-            self.why.show([fl.caching.explain_figure(self.found["why"])], dark=dark)
+            self.why.show([fl.caching.explain_figure(self.found["why"], words="")], dark=dark)
             if self.found["what"] is not None:
-                self.help.show([fl.caching.what_if_figure(self.found["what"])], dark=dark)
+                self.help.show([fl.caching.what_if_figure(self.found["what"], words="")], dark=dark)
 
     def _reveal(self, explained: bool, tried: bool) -> None:
         of_why = (self._actions, self._heads["Who asked"], self.tasks, self._heads["Why"], self.why)

@@ -21,12 +21,18 @@ from frontierlab_widgets.work import Work
 __all__ = ["HistoryView"]
 
 _COLUMNS = (
-    TableColumn("dataset", "Dataset"),
-    TableColumn("period_since", "From", "UTC", moment),
-    TableColumn("period_until", "To", "UTC", moment),
-    TableColumn("stored", "Stored", "UTC", moment),
-    TableColumn("folders", "Folders and tags", "", number, True),
-    TableColumn("wasted_dbtime", "Wasted s", "seconds in the database, of all folders", seconds, True),
+    TableColumn("dataset", "Dataset", "whose figures were stored"),
+    TableColumn("period_since", "From (UTC)", "the first time of its queries", moment),
+    TableColumn("period_until", "To (UTC)", "the last time of its queries", moment),
+    TableColumn("stored", "Stored (UTC)", "when the figures were stored", moment),
+    TableColumn("folders", "Folders and tags", "how many", number, True),
+    TableColumn(
+        "wasted_dbtime",
+        "Wasted database time (s)",
+        "seconds in the database that an ideal cache would have saved, of all folders",
+        seconds,
+        True,
+    ),
 )
 
 

@@ -16,6 +16,8 @@ import traitlets
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.caching import history
+from frontierlab.caching.causes import BELOW, FINE
+from frontierlab.caching.ranking import lost_in_words
 from frontierlab.catalogue import Catalogue
 from frontierlab.engines.asking import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
@@ -25,11 +27,14 @@ from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.caching_detail import FolderDetail
 from frontierlab_widgets.caching_history import HistoryView
 from frontierlab_widgets.caching_work import (
+    EXPLAINED,
     FOLDERS,
     KEYS,
+    TIPS,
     explain_folder,
     folder_id,
     folder_selection,
+    in_whole_dataset,
     origin_of,
     other_notes,
 )
@@ -50,6 +55,7 @@ from frontierlab_widgets.work import Work
 __all__ = ["CachingPanel"]
 
 _TABS = ("Folders", "History")
+_LOST = ("wasted_dbtime", "wasted_bytes", "repeated_dbtime", "repeated_bytes")
 _FORMER_TABS = dict.fromkeys(("Waste", "Why", "What would help"), _TABS[0])  # which saved views can have
 
 
@@ -116,7 +122,7 @@ class CachingPanel(FiguresPanel):
         ]
 
     def _build_buttons(self) -> widgets.Widget:
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in TIPS.items()}
         buttons["Compute"].button_style = "primary"
         self.click(buttons["Compute"], self.compute, always=False, uses=CHOICES)
         of_figures = {"Explain the worst": self.explain_worst, "Store": self.store, "HTML page": self.page}
@@ -130,7 +136,7 @@ class CachingPanel(FiguresPanel):
             FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.", label="Folders and tags"
         )
         self._past = HistoryView(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
-        self._waste = BokehFigures()
+        self._total, self._waste = widgets.HTML(), BokehFigures()
         self._one_task = widgets.Button(
             description="Only this task", tooltip="Choose the queries of this folder by the chosen task"
         )
@@ -139,8 +145,10 @@ class CachingPanel(FiguresPanel):
         self._code, self._code_box = CodeBox(), ClosableBox()
         self.click(self._code_box.button, self._code_box.shut)
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
-        master = widgets.VBox([self._table, self._waste], layout=widgets.Layout(flex="1 1 440px", min_width="0"))
-        folders = widgets.HBox([master, self._detail], layout=widgets.Layout(flex_flow="row wrap", grid_gap="16px"))
+        explained = widgets.HTML(EXPLAINED)
+        figures = widgets.VBox([self._total, self._waste])
+        folders = widgets.VBox([widgets.Box([widgets.VBox([self._table, explained]), self._detail, figures])])
+        folders.add_class("frontierlab-waste")
         self._greyed_pages = (folders, self._code_box.content, self._past.comparison)
         tabs = Tabs({"Folders": widgets.VBox([self._code_box, folders]), "History": self._past}, "Caching")
         traitlets.link((self, "tab"), (tabs.bar, "value"))
@@ -350,9 +358,17 @@ class CachingPanel(FiguresPanel):
     def _show_explained(self, found: dict[str, Any]) -> None:
         figures = pd.DataFrame(columns=[*KEYS, "cause"]) if self.figures is None else self.figures
         ours = figures[(figures[[*KEYS]] == [*found["why"].folder]).all(axis=1)]
-        self._detail.show(found, " ".join(ours["cause"].astype("string")), dark=self.dark)
+        cause = " ".join(ours["cause"].astype("string"))
+        whole = ""
+        if cause in (BELOW, FINE):
+            whole = in_whole_dataset(self.whole_figures(), [*found["why"].folder], self.computed_origin().selection)
+        self._detail.show(found, cause, whole, dark=self.dark)
         self.message = f"{found['why'].folder.nodefullpath} is explained."
         self.allow()
+
+    def whole_figures(self) -> pd.DataFrame | None:
+        """Return the figures of all queries of the dataset, if they are known."""
+        return None
 
     def _opened(self) -> None:
         if self.tab == "History":
@@ -370,7 +386,9 @@ class CachingPanel(FiguresPanel):
 
     def _draw_waste(self) -> None:
         if self.figures is not None:
-            self._waste.show([fl.caching.waste_figure(self.figures)], dark=self.dark)
+            totals = lost_in_words(self.figures[[*_LOST]].sum().to_dict())
+            self._total.value = f"<p>All these folders together: {totals}.</p>"
+            self._waste.show([fl.caching.waste_figure(self.figures, words="")], dark=self.dark)
 
     def _open_code(self) -> None:
         self._code_box.show("Code", self._code)
@@ -381,12 +399,3 @@ class CachingPanel(FiguresPanel):
         """Show the code of the current choice; while the figures are stale, the code of the figures."""
         if self._code_box.is_open and not self.stale:
             self._code.code = self.code()
-
-
-_TIPS = {
-    "Compute": "Compute the figures of the queries that are selected",
-    "Explain the worst": "Choose the folder with the most wasted database time",
-    "Store": "Store the figures, to compare with them later",
-    "HTML page": "Write the figures and explanations to one page, for a detector group",
-    "Code": "Show the calls that do this",
-}

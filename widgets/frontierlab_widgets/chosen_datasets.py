@@ -23,6 +23,7 @@ __all__ = [
     "code_of",
     "file_stem",
     "incomplete",
+    "incomplete_names",
     "named",
     "opened",
     "opening",
@@ -128,6 +129,12 @@ def window_of(source: Source) -> str:
 def file_stem(source: Source) -> str:
     """Return the first part of the names of files about a dataset or a period."""
     return source.name if isinstance(source, Dataset) else source.file_stem
+
+
+def incomplete_names(source: Source) -> list[str]:
+    """Return the names of the datasets that are incomplete."""
+    datasets = (source,) if isinstance(source, Dataset) else source.datasets
+    return [one.name for one in datasets if one.state == "incomplete"]
 
 
 def incomplete(source: Source) -> list[str]:

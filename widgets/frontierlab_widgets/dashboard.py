@@ -169,6 +169,7 @@ class Dashboard(KeptViews):
                 figures=lambda figures: self.panels["Caching"].take(figures),
                 folder=self._show_folder,
                 incident=self._show_incident,
+                resume=self._resume,
             )
         elif name == "Caching":
             panel.lead(explore=to["Explore"], history=to["History"])
@@ -300,6 +301,13 @@ class Dashboard(KeptViews):
     def _show_incident(self, selection: fl.Selection) -> None:
         self.selection = selection
         self.tab = "Explore"
+
+    def _resume(self, name: str) -> None:
+        """Go on with the extraction of a dataset, in the table of datasets."""
+        self.tab = "Datasets"
+        datasets = self.panels["Datasets"]
+        datasets.dataset = name
+        datasets.resume()
 
     def _show_past_incident(self, dataset: str, selection: fl.Selection) -> None:
         fl.datasets.open_dataset(dataset, self.require_settings())  # it can be gone

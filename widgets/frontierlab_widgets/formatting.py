@@ -17,6 +17,8 @@ from frontierlab_widgets.panel_words import in_panel_words
 __all__ = [
     "UNEXPECTED",
     "amount",
+    "capital",
+    "cure_box",
     "duration",
     "error_box",
     "megabytes",
@@ -24,6 +26,8 @@ __all__ = [
     "no_catalogue",
     "notes",
     "number",
+    "paragraph",
+    "plural",
     "progress_line",
     "sentence",
     "warning_box",
@@ -36,6 +40,11 @@ UNEXPECTED = "There was an unexpected error"
 def number(value: Any) -> str:
     """Write an integer with commas; empty if it is missing."""
     return "" if value is None or pd.isna(value) else f"{int(value):,}"
+
+
+def plural(count: int, one: str, more: str) -> str:
+    """Write a number with what it counts: "1 query", "2,000 queries"."""
+    return f"{count:,} {one if count == 1 else more}"
 
 
 def megabytes(count: Any) -> str:
@@ -129,6 +138,22 @@ def no_catalogue(path: Path) -> str:
 def error_box(text: str) -> str:
     """Return an error as HTML; empty if there is none."""
     return f'<div class="frontierlab-error" role="alert">{escape(text)}</div>' if text else ""
+
+
+def cure_box(cure: str, reasons: str = "") -> str:
+    """Return a cure as one conspicuous line of HTML, and the reasons below it; without a cure, the reasons alone."""
+    told = f'<p class="frontierlab-cure">{escape(in_panel_words(cure))}</p>' if cure else ""
+    return told + paragraph(in_panel_words(reasons))
+
+
+def paragraph(text: str) -> str:
+    """Return a text as a paragraph of HTML that begins with a capital letter; empty if there is none."""
+    return f"<p>{escape(capital(text))}</p>" if text else ""
+
+
+def capital(text: str) -> str:
+    """Return a text with a capital letter at its beginning; other letters stay as they are."""
+    return text[:1].upper() + text[1:]
 
 
 def warning_box(sentences: Iterable[str]) -> str:

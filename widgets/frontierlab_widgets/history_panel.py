@@ -1,4 +1,4 @@
-"""What was kept over weeks: nights with their reports, incidents, and caching figures."""
+"""What was kept over weeks: nightly jobs with their reports, incidents, and caching figures."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import frontierlab as fl
 from frontierlab.errors import FrontierlabError
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.formatting import moment, notes, number
-from frontierlab_widgets.panel import PANEL_LOCK, Panel
+from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
 from frontierlab_widgets.panel_words import in_panel_words
 from frontierlab_widgets.table import Table, TableColumn
 from frontierlab_widgets.view_work import Latest
@@ -20,30 +20,42 @@ from frontierlab_widgets.view_work import Latest
 __all__ = ["HistoryPanel"]
 
 _NIGHTS = (
-    TableColumn("day", "Day", "UTC", lambda day: f"{day:%Y-%m-%d}"),
-    TableColumn("state", "State", "complete, thinned, incomplete, absent or damaged"),
-    TableColumn("queries", "Queries", "", number, True, bar=True),
-    TableColumn("incidents", "Incidents", "of the diagnosis", number, True),
-    TableColumn("findings", "Findings", "of the checks", number, True),
-    TableColumn("missing", "Missing", "what the night could not do", lambda told: str(told).replace("\n", " ")),
-    TableColumn("dataset", "Dataset", picked=False),
-    TableColumn("report", "Report", "path of its page", picked=False),
+    TableColumn("day", "Day (UTC)", "whose queries the nightly job extracted", lambda day: f"{day:%Y-%m-%d}"),
+    TableColumn(
+        "state",
+        "State",
+        "of the day's dataset: complete, thinned (only its summaries are left), incomplete, absent or damaged",
+    ),
+    TableColumn("queries", "Queries", "of that day", number, True, bar=True),
+    TableColumn("incidents", "Incidents", "that the diagnosis of the day found", number, True),
+    TableColumn("findings", "Findings", "of the hourly checks of operators, on that day", number, True),
+    TableColumn("missing", "Missing", "what the nightly job could not do", lambda told: str(told).replace("\n", " ")),
+    TableColumn("dataset", "Dataset", "with the queries of that day", picked=False),
+    TableColumn("report", "Report", "path of the day's report, an HTML page", picked=False),
 )
 
 _INCIDENTS = (
-    TableColumn("since", "Since", "UTC", moment),
-    TableColumn("kind", "Kind"),
-    TableColumn("sentence", "What happened"),
+    TableColumn("since", "Since (UTC)", "when it began", moment),
+    TableColumn("kind", "Kind", "what deviated, such as load or rejections"),
+    TableColumn("sentence", "What happened", "when, where, how much, and what it cost"),
     TableColumn("days", "Days", "on which incidents of the same kind and scope are stored", number, True),
-    TableColumn("dataset", "Dataset"),
-    TableColumn("until", "Until", "UTC", moment, picked=False),
-    TableColumn("advice", "Advice", "", in_panel_words, picked=False),
-    TableColumn("tell", "Tell", picked=False),
+    TableColumn("dataset", "Dataset", "in which it was found"),
+    TableColumn("until", "Until (UTC)", "when it ended", moment, picked=False),
+    TableColumn("advice", "Advice", "what helps", in_panel_words, picked=False),
+    TableColumn("tell", "Tell", "who should know", picked=False),
 )
 
 
+_NIGHTLY = (
+    "Each night, the nightly job extracts the queries of the day before as a dataset, checks them, looks for incidents "
+    "and writes a report, as far as periodic in the settings names these steps."
+)
+_STORED = "What nightly jobs, and fl.diagnosis.history.store, have stored over time."
+_FIGURES = "What Store, in Waste, has stored over time, to compare a folder before and after a fix."
+
+
 class HistoryPanel(Panel):
-    """The nights of the data folder, the stored incidents, and the stored caching figures.
+    """The nightly jobs of the data folder, the stored incidents, and the stored caching figures.
 
     Parameters
     ----------
@@ -53,7 +65,7 @@ class HistoryPanel(Panel):
     Attributes
     ----------
     night : str
-        The day of the chosen night, such as 2026-10-01; empty if none is chosen.
+        The day of the chosen nightly job, such as 2026-10-01; empty if none is chosen.
     incidents : DataFrame or None
         The result of `frontierlab.diagnosis.history.read`; None before it is read.
     shown : bool
@@ -72,15 +84,17 @@ class HistoryPanel(Panel):
         self._nights = Table(
             _NIGHTS,
             "id",
-            "No night has worked in this data folder: set periodic in the settings.",
-            label="Nights",
+            "No nightly job has run in this data folder yet: periodic, in the settings, says what it does.",
+            label="Nightly jobs",
         )
-        self._past = Table(_INCIDENTS, "id", "No incident is stored: nights store theirs.", label="Incidents")
+        self._past = Table(
+            _INCIDENTS, "id", "No incident is stored: nightly jobs store those that they find.", label="Incidents"
+        )
         self._show_past = widgets.Button(description="Show its queries", tooltip="Choose the queries of this incident")
         self._lead_to: Any = lambda dataset, selection: None
         self._remarks, self._lacks = widgets.HTML(), widgets.HTML()
         self._stored = widgets.VBox()
-        self._look = widgets.Button(description="Look at it", tooltip="Choose the dataset of this night")
+        self._look = widgets.Button(description="Look at it", tooltip="Choose the dataset of this day")
         self._frame = pd.DataFrame()
         self._open: Any = lambda name: None
         self.click(self._look, lambda: self._open(self._dataset()), when=lambda: bool(self._dataset()))
@@ -90,14 +104,14 @@ class HistoryPanel(Panel):
         self.on(self._chosen, "night")
         self.on(self.refresh, "settings", "shown")
         return [
-            widgets.HTML("<h4>Nights</h4>"),
+            widgets.HTML(f"<h4>Nightly jobs</h4><p class='frontierlab-quiet'>{_NIGHTLY}</p>"),
             self._nights,
-            widgets.HBox([self._look, self._remarks]),
-            widgets.HTML("<h4>Incidents</h4>"),
+            row(self._look, self._remarks),
+            widgets.HTML(f"<h4>Incidents</h4><p class='frontierlab-quiet'>{_STORED}</p>"),
             self._lacks,
             self._past,
-            self._show_past,
-            widgets.HTML("<h4>Stored caching figures</h4>"),
+            row(self._show_past),
+            widgets.HTML(f"<h4>Stored caching figures</h4><p class='frontierlab-quiet'>{_FIGURES}</p>"),
             self._stored,
         ]
 

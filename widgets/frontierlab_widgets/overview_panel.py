@@ -3,41 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
 import ipywidgets as widgets
-import pandas as pd
 import traitlets
 
-from frontierlab.caching.causes import FINE, NOTHING
-from frontierlab.diagnosis import Diagnosis
+from frontierlab import Selection
+from frontierlab.caching.ranking import lost
 from frontierlab.diagnosis.figures import queries_figure
 from frontierlab.errors import InvalidRequestError
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_work import KEYS
-from frontierlab_widgets.chosen_datasets import Source, code_of
+from frontierlab_widgets.chosen_datasets import Source, code_of, incomplete, incomplete_names
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.figures_panel import FiguresPanel
-from frontierlab_widgets.formatting import amount, error_box, notes, sentence
+from frontierlab_widgets.formatting import error_box, sentence, warning_box
 from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.overview_work import STEPS, WORST, Step, look_over, origin_of, tiles
-from frontierlab_widgets.panel_words import in_panel_words
+from frontierlab_widgets.overview_words import HEADS, changes_told, folder_told, incident_told, incidents_counted
+from frontierlab_widgets.overview_work import STEPS, WORST, Step, look_over, origin_of, tiles, waiting
+from frontierlab_widgets.panel import Phase
 
 __all__ = ["OverviewPanel"]
 
 
-class _Looked(NamedTuple):
-    """The steps of a view that are done, by name, and its notes in HTML."""
-
-    found: dict[str, Step]
-    notes: str
-
-
-_KEPT: KeptResults[_Looked] = KeptResults(8)
-_CHANGES = 6
+_KEPT: KeptResults[dict[str, Step]] = KeptResults(8)
+_RESUME = "Resume goes on with the extraction where it stopped, in Data."
+_STOPPED = "Stopped before this was looked for. Another choice, or this tab when it is opened again, looks anew."
 _CARDS = {
     "sample": ("Try it on the sample", "A day of queries that comes with frontierlab. No server is needed."),
     "extract": ("Extract from Elasticsearch", "Choose a period, look at it first, then store it as a dataset."),
@@ -78,12 +73,11 @@ class OverviewPanel(FiguresPanel):
         """Build the cards, and the parts that the steps fill."""
         self._leads: dict[str, Callable[..., object]] = {}
         self._cards = widgets.HBox([*map(self._card, _CARDS)], layout=_wrapping())
-        self._tiles, self._notes, self._changed = widgets.HTML(), widgets.HTML(), widgets.HTML()
+        self._tiles, self._lacks, self._changed = widgets.HTML(), widgets.HBox(), widgets.HTML()
         self._worst_folders: list[list[str]] = []
         self._worst = widgets.VBox(layout=widgets.Layout(grid_gap="8px"))
         self._timeline, self._incidents = BokehFigures(), widgets.VBox()
-        heads = {name: widgets.HTML() for name in _HEADS}
-        self._heads = heads
+        self._heads = heads = {name: widgets.HTML() for name in HEADS}
         columns = widgets.HBox(
             [
                 _column("3 1 480px", heads["incidents"], self._timeline, self._incidents),
@@ -91,15 +85,16 @@ class OverviewPanel(FiguresPanel):
             ],
             layout=_wrapping(),
         )
-        self._all = widgets.VBox([self._notes, self._tiles, columns])
+        self._all = widgets.VBox([self._lacks, self._tiles, columns])
         about = self.watch_origin([self._all], "compare")
         self.on(self._follow, "dataset", "selection", "compare", "settings", "shown", "invalid")
         self.on(self._darken, "dark")
+        self.on(self._show_heads, "phase")
         self._show_all()
         return [self._cards, self.foot, about, self._all]
 
     def lead(self, **actions: Callable[..., object]) -> None:
-        """Say what the buttons do: ``sample``, ``extract``, ``open``, ``folder`` and ``incident``."""
+        """Say what the buttons do: ``sample``, ``extract``, ``open``, ``folder``, ``incident`` and ``resume``."""
         self._leads.update(actions)
 
     def chosen_origin(self, dataset: Source) -> Origin:
@@ -150,6 +145,7 @@ class OverviewPanel(FiguresPanel):
             raise InvalidRequestError("Choose a dataset first.")
         asked = partial(look_over, self.dataset, self.require_settings(), self.selection, self.compare)
         self.found = {}
+        self._show_all()
         self.begin(asked, self._looked, each=self._take, stage="opening the dataset", replaceable=True)
 
     def _follow(self) -> None:
@@ -158,13 +154,15 @@ class OverviewPanel(FiguresPanel):
         self._all.layout.display = "" if self.dataset else "none"
         if not self.dataset or self.settings is None or self.invalid:
             return
-        wanted = self.chosen_origin(self.chosen_dataset())
+        chosen = self.chosen_dataset()
+        self._show_lacks(chosen)
+        wanted = self.chosen_origin(chosen)
         if (known := _KEPT.get(wanted)) is not None:
             if self.origin != wanted or len(self.found) < len(STEPS):
                 self._stop_looking()
-                self.found, self.origin, self._notes.value = known.found, wanted, known.notes
+                self.found, self.origin = known, wanted
                 self._show_all()
-                self._hand_on(known.found["folders"])
+                self._hand_on(known["folders"])
         elif self.shown and not self._is_looking_at(wanted):
             self._looking_at = wanted
             self.look()
@@ -190,10 +188,23 @@ class OverviewPanel(FiguresPanel):
         if step.name == "folders" and step.error is None and "figures" in self._leads:
             self._leads["figures"](step.result)
 
-    def _looked(self, done: dict[str, Any]) -> None:
-        self._notes.value = notes(done["notes"])
+    def _looked(self, origin: Origin) -> None:
         if all(step.error is None for step in self.found.values()):
-            _KEPT.keep(done["origin"], _Looked(dict(self.found), self._notes.value))
+            _KEPT.keep(origin, dict(self.found))
+
+    def _show_lacks(self, chosen: Source) -> None:
+        """Say that datasets are incomplete, before any number is shown, with a button that goes on with each."""
+        parts: list[widgets.Widget] = []
+        for name in incomplete_names(chosen):
+            button = widgets.Button(description="Resume", tooltip=f"Go on with the extraction of {name}", icon="play")
+            self.click(button, partial(self._leads_to, "resume", name))
+            parts.append(button)
+        if parts:
+            told = widgets.HTML(warning_box([*incomplete(chosen), _RESUME]), layout=widgets.Layout(flex="1 1 300px"))
+            parts = [told, *parts]
+        former, self._lacks.children = self._lacks.children, parts
+        for part in former:
+            part.close()
 
     # the parts
 
@@ -222,9 +233,20 @@ class OverviewPanel(FiguresPanel):
         if name == "changes":
             self._show_changes()
 
-    def _head(self, name: str, more: str = "") -> None:
-        waiting = "" if name in self.found or not self.dataset else f' <span class="frontierlab-quiet">{_LATER}</span>'
-        self._heads[name].value = f"<h4>{_HEADS[name]}{waiting}</h4>{self._failure(name)}{more}"
+    def _show_heads(self) -> None:
+        """Show what is waited for at the place where it will be; a stopped look says so."""
+        for name in HEADS:
+            if name not in self.found:
+                self._head(name)
+
+    def _head(self, name: str, told: str = "") -> None:
+        """Show a heading with what is below it: what was found, what failed, or what is waited for."""
+        if name not in self.found and self.dataset:
+            counted = self._result("numbers")
+            ended = self.phase in (Phase.STOPPED, Phase.FAILED)
+            words = _STOPPED if ended else waiting(name, None if counted is None else counted["queries"])
+            told = f'<p class="frontierlab-quiet" role="status">{escape(words)}</p>'
+        self._heads[name].value = f"<h4>{HEADS[name]}</h4>{self._failure(name)}{told}"
 
     def _replace(self, box: widgets.Widget, parts: list[widgets.Widget]) -> None:
         """Show other parts in a box, and close the former ones."""
@@ -236,15 +258,27 @@ class OverviewPanel(FiguresPanel):
 
     def _show_worst(self) -> None:
         figures, advice = self._result("folders"), self._result("advice") or []
-        self._head("folders")
-        records = [] if figures is None else figures.head(WORST).to_dict("records")
+        records = [] if figures is None else _losing(figures)
+        none = "<p>No folder wastes database time: none was asked different queries for the same answers, or the same "
+        none += "again.</p>"
+        self._head("folders", none if figures is not None and not records else "")
         folders = [[str(record[key]) for key in KEYS] for record in records]
         if folders != self._worst_folders:
             self._replace(self._worst, [self._folder(folder) for folder in folders])
             self._worst_folders = folders
-        told = [*advice, *[""] * WORST]
-        for card, *shown in zip(self._worst.children, records, told, strict=False):
-            card.children[0].value = _folder_text(*shown)
+        told, whole = [*advice, *[None] * WORST], self._whole_figures()
+        for card, record, one in zip(self._worst.children, records, told, strict=False):
+            card.children[0].value = folder_told(record, one, self.selection, whole)
+
+    def _whole_figures(self) -> Any:
+        """Return the figures of all queries of the dataset, if they were looked at; else None."""
+        if not isinstance(self.origin, Origin):
+            return None
+        for compared in dict.fromkeys((self.origin.compared, ())):
+            known = _KEPT.get(replace(self.origin, selection=Selection(), compared=compared))
+            if known is not None:
+                return known["folders"].result
+        return None
 
     def _folder(self, folder: list[str]) -> widgets.Widget:
         """Return the card of a folder. It stays when its advice comes: a click on a closed button is lost."""
@@ -256,18 +290,13 @@ class OverviewPanel(FiguresPanel):
     def _show_incidents(self) -> None:
         """Show the incidents, and draw them over time."""
         found = self._result("incidents")
-        self._head("incidents", "" if found is None else f"<p>{_counted(found)}</p>")
+        self._head("incidents", "" if found is None else f"<p>{escape(incidents_counted(found))}</p>")
         self._draw_timeline()
         incidents = [] if found is None else [self._incident(place, one) for place, one in enumerate(found, 1)]
         self._replace(self._incidents, incidents)
 
     def _incident(self, place: int, incident: Any) -> widgets.Widget:
-        more = f"{in_panel_words(incident.advice)} Tell {incident.tell}."
-        told = escape(f"{incident.sentence} {incident.belongs_to}".rstrip())
-        text = widgets.HTML(
-            f'<p><b>{place}.</b> {told} <span class="frontierlab-quiet">{escape(more)}</span></p>',
-            layout=widgets.Layout(flex="1 1 300px"),
-        )
+        text = widgets.HTML(incident_told(place, incident), layout=widgets.Layout(flex="1 1 300px"))
         button = widgets.Button(description="Show", tooltip=f"Choose the queries of incident {place}")
         self.click(button, partial(self._leads_to, "incident", incident.selection))
         return widgets.HBox([button, text], layout=widgets.Layout(align_items="flex-start", width="100%"))
@@ -286,14 +315,7 @@ class OverviewPanel(FiguresPanel):
     def _show_changes(self) -> None:
         found = self._result("changes")
         self._head("changes")
-        if found is None:
-            self._changed.value = ""
-            return
-        words, frame = found
-        told = [_change(record) for record in frame.head(_CHANGES).to_dict("records")]
-        more = f"<p>{len(frame) - _CHANGES} more.</p>" if len(frame) > _CHANGES else ""
-        listed = "".join(f"<li>{escape(one)}</li>" for one in told) or "<li>Nothing changed beyond chance.</li>"
-        self._changed.value = f'<p class="frontierlab-quiet">{escape(words)}</p><ul>{listed}</ul>{more}'
+        self._changed.value = "" if found is None else changes_told(found)
 
     def _darken(self) -> None:
         self._draw_timeline()
@@ -310,51 +332,11 @@ class OverviewPanel(FiguresPanel):
         return _card_of([button, widgets.HTML(f"<p>{escape(text)}</p>")])
 
 
-_HEADS = {
-    "folders": "Folders that waste most",
-    "incidents": "What went wrong",
-    "changes": "What changed",
-}
-_LATER = "…"
-
-
-def _counted(found: Diagnosis) -> str:
-    """Say how many incidents there are, and whether some of them are one event."""
-    if not len(found):
-        return "Nothing unusual was found."
-    incidents, events = len(found), found.incidents["event"].nunique()
-    counted = f"{incidents} incident{'s' * (incidents > 1)}"
-    if events == incidents:
-        return f"{counted}."
-    return f"{counted}, likely of {events} event{'s' * (events > 1)}: see what each is a consequence of."
-
-
-def _folder_text(record: dict[Any, Any], advice: str) -> str:
-    """Say in HTML what a folder wastes, and what would help."""
-    where = " ".join(str(record[key]) for key in KEYS if key != "nodefullpath")
-    lost = ""
-    if pd.notna(record["wasted_dbtime"]):
-        more = pd.notna(record["repeated_dbtime"]) and record["repeated_dbtime"] > record["wasted_dbtime"]
-        how = "repeated" if more else "wasted"  # it is ranked by the larger
-        cause = "" if record["cause"] in (FINE, NOTHING) else f": {record['cause']}"  # the advice says these
-        lost = (
-            f"<p><b>{amount(record[f'{how}_dbtime'], 'dbtime_ms')}</b> of database time and "
-            f"<b>{amount(record[f'{how}_bytes'], 'bytes')}</b> {how}{escape(cause)}</p>"
-        )
-    told = advice.removeprefix(f"{record['nodefullpath']} ({record['tagname']}): ") or str(record["problem"] or "")
-    told = told[:1].upper() + told[1:]
-    return (
-        f"<h5>{escape(str(record['nodefullpath']))}</h5>"
-        f'<p class="frontierlab-quiet">{escape(where)}</p>{lost}<p>{escape(in_panel_words(told))}</p>'
-    )
-
-
-def _change(record: dict[str, Any]) -> str:
-    """Write a change as a sentence."""
-    keys = ("db", "schema", "nodefullpath", "tagname", "taskid", "taskname", "frontierserver", "computingsite", "squid")
-    name = " ".join(str(record[key]) for key in keys if pd.notna(record[key]))
-    rate = f"{record['rate_before']:,.0f} to {record['rate']:,.0f} queries an hour"
-    return f"{record['what']} {name}: {record['verdict']}, {rate}"
+def _losing(figures: Any) -> list[dict[Any, Any]]:
+    """Return the worst folders; one that is known to lose nothing is none of them."""
+    worst = figures.head(WORST)
+    found: list[dict[Any, Any]] = worst[(lost(worst) > 0).fillna(True)].to_dict("records")
+    return found
 
 
 def _column(flex: str, *parts: widgets.Widget) -> widgets.VBox:

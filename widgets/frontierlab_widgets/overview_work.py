@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from contextlib import ExitStack
 from contextvars import copy_context
-from datetime import datetime
 from functools import partial
 from html import escape
 from typing import Any, NamedTuple
@@ -16,24 +15,23 @@ import pandas as pd
 
 import frontierlab as fl
 from frontierlab import filters
+from frontierlab.caching.advice import Advice
 from frontierlab.caching.causes import Worth
 from frontierlab.caching.computing import Computed, compute
 from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr import Cancelled as CoolrCancelled
-from frontierlab.diagnosis.evidence import BIN_MS, MOST_BINS
 from frontierlab.diagnosis.result import Diagnosis
 from frontierlab.errors import Cancelled, FrontierlabError, InvalidRequestError, StatementError
 from frontierlab.util.progress import Progress, ProgressMeter
-from frontierlab.util.times import from_milliseconds, to_milliseconds
 from frontierlab_widgets.caching_work import KEYS
-from frontierlab_widgets.chosen_datasets import Source, incomplete, opened
-from frontierlab_widgets.explore_work import lacks_window, other_logs
+from frontierlab_widgets.changes_work import changes_of, over_time
+from frontierlab_widgets.chosen_datasets import Source, opened
 from frontierlab_widgets.explore_work import origin_of as origin_of_plots
-from frontierlab_widgets.formatting import amount, number
+from frontierlab_widgets.formatting import amount, duration, plural
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work, WorkStopped
 
-__all__ = ["STEPS", "Step", "WORST", "changes_of", "look_over", "origin_of", "over_time", "tiles", "totals"]
+__all__ = ["STEPS", "Step", "WORST", "changes_of", "look_over", "origin_of", "over_time", "tiles", "totals", "waiting"]
 
 WORST = 3
 """How many of the worst folders the Overview shows."""
@@ -52,6 +50,8 @@ _WAITING = {
     "advice": "trying what would help these folders",
     "changes": "comparing with the time before",
 }
+_SECONDS = {"incidents": (2.0, 2.0), "folders": (2.0, 2.0), "changes": (4.0, 3.0)}  # and for each million of queries
+_WAITED_FOR = {"incidents": "Looking for incidents", "folders": "Finding them", "changes": "Comparing times"}
 
 
 class Step(NamedTuple):
@@ -61,6 +61,17 @@ class Step(NamedTuple):
     result: Any
     error: FrontierlabError | None
     origin: Origin
+
+
+def waiting(name: str, queries: int | None) -> str:
+    """Say what is waited for at the place of a step, and roughly how long if the number of queries is known."""
+    if queries is None:
+        return f"{_WAITED_FOR[name]} …"
+    first, more = _SECONDS[name]
+    seconds = first + more * queries / 1e6
+    step = 5 if seconds < 60 else 60
+    about = "a few seconds" if seconds < 8 else f"about {duration(step * round(seconds / step))}"
+    return f"{_WAITED_FOR[name]} in {plural(queries, 'query', 'queries')}: {about} …"
 
 
 def origin_of(dataset: Source, selection: fl.Selection, settings: Any, compare: str) -> Origin:
@@ -74,11 +85,11 @@ def look_over(
     selection: fl.Selection,
     compare: str,
     work: Work,
-) -> dict[str, Any]:
+) -> Origin:
     """Ask everything that the Overview shows of a dataset or period; each step is handed over when it is there.
 
     The steps that take long are asked side by side. One whose statement fails meanwhile is asked once more at the end,
-    when it has the memory for itself.
+    when it has the memory for itself. The result is what all of it is of.
     """
     running = fl.cancellable()
     work.when_stopped(running.cancel)
@@ -103,7 +114,7 @@ def look_over(
         for lane in lanes:
             lane.result()
         steps.again()
-    return {"origin": steps.origin, "notes": incomplete(dataset)}
+    return steps.origin
 
 
 def _begun(call: Callable[[], None]) -> Future[None]:
@@ -179,8 +190,8 @@ class _Folders:
         )
         return self._computed.frame
 
-    def advice(self) -> list[str]:
-        """Return the advice for each of the worst folders; what cannot be tried says why."""
+    def advice(self) -> list[Advice]:
+        """Return the advice for each of the worst folders; what cannot be tried says why, and has no cure."""
         computed = self._computed
         if computed is None:  # the figures failed
             return []
@@ -189,21 +200,8 @@ class _Folders:
             try:
                 told.append(computed.advice(FolderTag(*(str(record[key]) for key in KEYS))))
             except InvalidRequestError as error:
-                told.append(str(error))
+                told.append(Advice("", "", str(error)))
         return told
-
-
-def over_time(logs: Any, selection: fl.Selection, dataset: Source) -> pd.DataFrame:
-    """Return the number of queries over time, from the filter `queries_over_time`: ``time`` and ``queries``.
-
-    The bins are those of a diagnosis.
-    """
-    outcome, width = dataset.outcome(), BIN_MS
-    if outcome.since is not None and outcome.until is not None:
-        since, until = _ends(dataset, selection)
-        width *= max(1, -(-(to_milliseconds(until) - to_milliseconds(since)) // (BIN_MS * MOST_BINS)))
-    frame = filters.queries_over_time(logs, selection, bin_seconds=width / 1000)
-    return frame[["time"]].assign(queries=frame[["cached", "not_cached", "unknown"]].sum(axis=1))
 
 
 def totals(logs: Any, selection: fl.Selection) -> dict[str, int]:
@@ -227,7 +225,7 @@ def tiles(numbers: Mapping[str, int], figures: pd.DataFrame | None, *, failed: b
     wasted, folders = ("unknown", "see the folders below") if failed else ("…", "is being worked out")
     if figures is not None:
         wasted = amount(figures["wasted_dbtime"].sum(), "dbtime_ms")
-        folders = f"{number(len(figures))} folders and tags"
+        folders = plural(len(figures), "folder and tag", "folders and tags")
     shown = (
         ("queries", amount(numbers["queries"]), f"{numbers['queries']:,}"),
         ("cached", cached, f"{numbers['cached']:,} of {known:,}"),
@@ -242,47 +240,6 @@ def tiles(numbers: Mapping[str, int], figures: pd.DataFrame | None, *, failed: b
         for name, value, exact in shown
     )
     return f'<div class="frontierlab-tiles" role="group" aria-label="Numbers">{made}</div>'
-
-
-def changes_of(
-    dataset: Source, logs: Any, settings: Any, selection: fl.Selection, compare: str
-) -> tuple[str, pd.DataFrame]:
-    """Return what changed, and in words between which times.
-
-    It is the comparison of the header; without one, the second half of the time against the first.
-    """
-    if lacks := lacks_window(compare, selection):
-        raise InvalidRequestError(lacks)
-    if compare.startswith("dataset:"):
-        other = fl.open_logs(other_logs(compare, settings), settings=settings, allow_incomplete=True)
-        untimed = selection.but(since=None, until=None)
-        return f"against {compare.removeprefix('dataset:')}", _changed((other, untimed), (logs, selection))
-    since, until = _ends(dataset, selection)
-    if compare:
-        step = {"previous": until - since, "-1d": pd.Timedelta(days=1), "-7d": pd.Timedelta(days=7)}[compare]
-        now = selection.but(since=since, until=until)
-        words = {"previous": "against the time before", "-1d": "against a day earlier", "-7d": "against a week earlier"}
-        return words[compare], _changed((logs, now.shifted(-step)), (logs, now))
-    middle = since + (until - since) / 2
-    middle = middle.replace(minute=0, second=0, microsecond=0) if until - since > pd.Timedelta(hours=4) else middle
-    before, after = selection.but(since=since, until=middle), selection.but(since=middle, until=until)
-    return f"since {middle:%Y-%m-%d %H:%M} UTC, against the time before", _changed((logs, before), (logs, after))
-
-
-def _ends(dataset: Source, selection: fl.Selection) -> tuple[datetime, datetime]:
-    outcome = dataset.outcome()
-    if outcome.since is None or outcome.until is None:
-        raise InvalidRequestError("There are no queries to compare.")
-    since = selection.since or from_milliseconds(outcome.since)
-    until = selection.until or from_milliseconds(outcome.until + 1)
-    if since >= until:
-        raise InvalidRequestError("The chosen time is outside of that of the dataset.")
-    return since, until
-
-
-def _changed(before: Any, now: Any) -> pd.DataFrame:
-    found: pd.DataFrame = fl.what_changed(before, now, top=5)
-    return found[found["significant"].fillna(False).astype(bool)]
 
 
 def _incidents(logs: Any, settings: Any, selection: fl.Selection, work: Work) -> Diagnosis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ import ipywidgets as widgets
 import pandas as pd
 import traitlets
 
+from frontierlab import Selection
 from frontierlab_widgets.caching_panel import CachingPanel
 from frontierlab_widgets.origin import Origin
 
@@ -118,6 +120,11 @@ class WasteTab(CachingPanel):
         if not self.stale and chosen in self._ids():
             self._wanted = ""
             self.folder = json.loads(chosen)
+
+    def whole_figures(self) -> pd.DataFrame | None:
+        """Return the figures of all queries of the dataset, if they are kept."""
+        origin = replace(self.computed_origin(), selection=Selection())
+        return self._kept[origin][1] if origin in self._kept else None
 
     def _show_in_explore(self) -> None:
         self.selection = self.of_folder()

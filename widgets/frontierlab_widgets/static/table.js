@@ -50,7 +50,8 @@ function render({ model, el }) {
         const hidden = model.get("hidden").filter((one) => one !== name);
         save("hidden", box.checked ? hidden : [...hidden, name]);
       });
-      return element("label", { title: help }, box, ` ${title}`);
+      const words = element("span", { className: "frontierlab-quiet", textContent: help ? `: ${help}` : "" });
+      return element("label", { title: help }, box, ` ${title}`, words);
     });
     const focused = [...picker.querySelectorAll("input")].indexOf(document.activeElement);
     picker.replaceChildren(element("summary", { textContent: "Columns" }), element("div", {}, ...boxes));
