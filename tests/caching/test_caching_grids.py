@@ -368,7 +368,7 @@ def test_tags_without_queries_and_unknown_tags(tmp_path: Path) -> None:
     frame = what_if(dataset, sample.settings(), **RUN3)
     assert frame["requests"].tolist() == [0] * 7
     assert frame["bytes_share"].isna().all()
-    assert "no served query has an IOV" in frame.attrs["advice"]
+    assert "No served query has an IOV" in frame.attrs["advice"]
     assert what_if_figure(frame).select_one(Label).text == "No served query of this folder and tag has an IOV."
     with pytest.raises(InvalidRequestError, match="These queries of /PIXEL/PixCalib have an unknown tag"):
         what_if(dataset, sample.settings(), **{**RUN3, "tagname": "unknown"})

@@ -55,8 +55,8 @@ def test_incidents_and_the_worst_folders_come_first(sample: fl.Dataset, settings
             lost.append(f"{how}: {seconds:,.0f} s of database time, {megabytes:,.0f} MB")
         line = f"{' '.join(names.values())} : {row['cause']}; {'; '.join(lost)} "
         places.append(text.index(line))
-        told = fl.caching.what_if(sample, settings, **names).attrs
-        assert f"{line}{told['cure']} {told['reasons']}" in text
+        helps = fl.caching.what_if(sample, settings, **names).attrs
+        assert f"{line}{helps['cure']} {helps['reasons']}" in text
     assert [*places, text.index("documents read")] == sorted([*places, text.index("documents read")])
     assert {"incidents", "worst folders", "queries_per_db"} <= {record.message for record in told}
     assert [one.done for one in told] == sorted(one.done for one in told)
