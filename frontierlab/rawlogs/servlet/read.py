@@ -72,8 +72,8 @@ def read_servlet_logs(
     IOV (of the exact text where that is not known), and another number than that of Elasticsearch.
 
     A request's key is the log, the server, the restart generation and the id. Its start or its stop may be missing. All
-    versions of the servlet since 3.1 are read, and verbosity 2 and more. Memory does not grow with the logs; several
-    logs are read at the same time, and processes scan pieces of logs that are large together.
+    versions of the servlet since 3.1 are read, and verbosity 2 and more. Memory does not grow with the logs. Several
+    logs are read at the same time; of logs that are large together, processes scan pieces.
 
     Parameters
     ----------
