@@ -251,8 +251,8 @@ def test_a_log_is_followed_until_a_stop_and_completed_later(settings, log, tmp_p
     panel.stop()
     assert panel.wait(LONG)
     assert panel.phase is Phase.STOPPED
-    assert panel.message.startswith("Stopped. live has ")
-    assert 150 < lines_in(panel.message) <= 200  # the last message may go on
+    assert panel.message == "Stopped. What was read is stored."
+    assert 150 < lines_in(panel._following.value) <= 200  # the last message may go on
     datasets = DatasetsPanel(settings)
     datasets.dataset = "live"
     with pytest.raises(InvalidRequestError, match="Follow goes on with it, and Complete ends it"):

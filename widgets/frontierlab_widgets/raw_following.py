@@ -9,10 +9,13 @@ from html import escape
 from frontierlab import Dataset, Settings
 from frontierlab.errors import DatasetError
 from frontierlab.rawlogs.kinds import LogKind
+from frontierlab.rawlogs.squid.facts import SMALL_SHARE
 from frontierlab.rawlogs.squid.stored import SquidLogs, squid_logs_path
 from frontierlab.storage.dataset import dataset_path
+from frontierlab.storage.losses import lines_lost
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.formatting import moment, notes, warning_box
+from frontierlab_widgets.panel_words import in_panel_words
 from frontierlab_widgets.raw_results import accounted, lines_of
 
 __all__ = ["Parts", "about_following", "growing", "kind_of", "so_far", "told_so_far"]
@@ -104,15 +107,17 @@ def so_far(result: Dataset | SquidLogs) -> str:
     return f"{result.name} has {what} so far{last}. {lines}"
 
 
-def told_so_far(result: Dataset | SquidLogs) -> str:
-    """Return as HTML what is stored so far, what is lacking in it, and the other remarks."""
-    lost = result.manifest.partial if isinstance(result, Dataset) else []
-    reasons = lines_of(result).get("set_aside", {})
-    aside = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-    remarks = [f"Lines set aside: {aside}."] if aside else []
+def told_so_far(result: Dataset | SquidLogs, settings: Settings) -> str:
+    """Return as HTML what is stored so far, what is lacking in it (a warning), and the other remarks (notes)."""
+    lines = lines_of(result)
+    most = settings.loss_warning_share if isinstance(result, Dataset) else SMALL_SHARE
+    few = lines_lost(lines["lines"], lines["set_aside"], most) if lines else ""
+    lost = [few] * bool(few) + (result.manifest.partial if isinstance(result, Dataset) else [])
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in lines.get("set_aside", {}).items())
+    remarks = [f"Lines set aside: {reasons}."] if reasons and not few else []
     remarks += [text for text in result.manifest.notes if text not in lost]
     text = f'<div role="status"><b>{escape(so_far(result))}</b></div>'
-    return f"{text}{warning_box(lost)}{notes(remarks)}"
+    return f"{text}{warning_box(map(in_panel_words, lost))}{notes(remarks)}"
 
 
 def about_following(result: Dataset | SquidLogs | None, settings: Settings | None, *, follow: bool) -> str:

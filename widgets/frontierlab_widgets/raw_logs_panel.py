@@ -31,7 +31,7 @@ from frontierlab_widgets.raw_files import (
     pairs,
     paths_in,
 )
-from frontierlab_widgets.raw_following import Parts, about_following, growing, kind_of, so_far, told_so_far
+from frontierlab_widgets.raw_following import Parts, about_following, growing, kind_of, told_so_far
 from frontierlab_widgets.raw_results import read_in_words, told_of
 from frontierlab_widgets.squid_box import SquidBox
 from frontierlab_widgets.work import Work
@@ -246,8 +246,8 @@ class RawLogsPanel(Panel):
         """Say that nothing is stored after a stop, or what is stored of logs that are followed."""
         if not self._reading:
             return super().stopped_message(error)
-        if (stored := growing(self._reading, self.settings)) is not None:
-            return f"Stopped. {so_far(stored)}"
+        if growing(self._reading, self.settings) is not None:
+            return "Stopped. What was read is stored."  # how much that is stands above the buttons
         return f"Stopped. Nothing of {self._reading} is stored; Read begins again."
 
     def code(self) -> str:
@@ -293,7 +293,7 @@ class RawLogsPanel(Panel):
             self.squid_logs.refresh(result.name)
 
     def _show_part(self, stored: Dataset | SquidLogs) -> None:
-        self._told.value = told_so_far(stored)
+        self._told.value = told_so_far(stored, self.require_settings())
         if isinstance(stored, SquidLogs):
             self.squid_logs.refresh()
 
