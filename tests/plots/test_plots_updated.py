@@ -48,7 +48,7 @@ def drawing_of(name: str, data: st.DataObject) -> Drawing:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-@settings(max_examples=examples(3), suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(2), suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_an_updated_figure_equals_a_new_one(name: str, data: st.DataObject) -> None:
     former, drawing = drawing_of(name, data), drawing_of(name, data)

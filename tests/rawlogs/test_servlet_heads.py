@@ -16,6 +16,7 @@ from frontierlab.rawlogs.servlet.heads import HEAD
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
 from frontierlab.rawlogs.servlet.scanning import BlockScanner, Scanner
 from frontierlab.rawlogs.texts import PADDING, numbers
+from tests.support.examples import examples
 
 PLACE = re.compile(rb"[A-Z]\S{0,53}\.java \+\d+ {1,2}")
 
@@ -87,7 +88,7 @@ def one_by_one(line: bytes) -> tuple[str, int, int, str, int, int] | None:
     )
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.lists(LINES, min_size=1, max_size=40), max_size=3))
 def test_lines_read_many_at_a_time_are_read_as_each_of_them(blocks: list[list[str]]) -> None:
     scanner, pieces, number = Scanner(SetAside()), BlockScanner(Pseudonyms("a key of the test")), 1
@@ -110,7 +111,7 @@ def test_lines_read_many_at_a_time_are_read_as_each_of_them(blocks: list[list[st
         number += len(lines)
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(st.lists(st.tuples(st.text("0123456789", max_size=24), st.sampled_from(" /:a\xff\0")), max_size=30))
 def test_numbers_of_any_length_are_read(parts: list[tuple[str, str]]) -> None:
     text = "".join(digits + behind for digits, behind in parts).encode("latin-1")

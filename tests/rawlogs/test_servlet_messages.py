@@ -24,6 +24,7 @@ from frontierlab.rawlogs.servlet.starts import Asker, StartReader
 from frontierlab.rawlogs.sql_text import sql_hash
 from frontierlab.rawlogs.texts import Texts
 from tests.rawlogs.fuzzed import Rows
+from tests.support.examples import examples
 
 OUTCOMES = {
     "served": "served",
@@ -96,7 +97,7 @@ def logs(draw: st.DrawFn) -> tuple[bytes, list[tuple[str, int, str]]]:
     return "".join(out).encode(), expected
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(logs(), st.lists(st.integers(1, 7), min_size=1, max_size=4))
 def test_requests_are_told_apart_in_any_interleaving_and_any_blocks(
     log: tuple[bytes, list[tuple[str, int, str]]], sizes: list[int]
@@ -111,7 +112,7 @@ def test_requests_are_told_apart_in_any_interleaving_and_any_blocks(
     assert reader.facts.lines.set_aside == Counter({"not a line of a servlet": tomcat} if tomcat else {})
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(20))
 @given(logs(), st.lists(st.tuples(st.integers(0, 10_000), st.binary(max_size=12)), max_size=12))
 def test_no_damage_breaks_reading_or_the_account_of_lines(
     log: tuple[bytes, list[tuple[str, int, str]]], damages: list[tuple[int, bytes]]
@@ -179,7 +180,7 @@ def test_a_request_whose_sql_is_cut_is_read_from_its_url() -> None:
 NUMBERS = st.one_of(st.integers(0, 2**63 - 1), st.sampled_from([0, 1, 99, 100, 1234567, 2**63 - 1]))
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(
     st.lists(
         st.builds(
@@ -226,7 +227,7 @@ QUERIES = st.sampled_from(["/q", "/q", "", "/q /r", "raddr", " raddr ", "/q radd
 ADDRESSES = st.sampled_from(["::1", "::1", "", "f00::1", "frontier-id:", "a frontier-id: b"])
 
 
-@settings(max_examples=60)
+@settings(max_examples=examples(60))
 @given(
     st.lists(
         st.tuples(IDS, HEADERS, st.sampled_from(["3.42", ""]), st.sampled_from(["7", "x"]), QUERIES, ADDRESSES),

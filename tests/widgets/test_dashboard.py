@@ -22,6 +22,7 @@ from frontierlab_widgets.overview_work import STEPS, changes_of, tiles, totals
 from frontierlab_widgets.view_work import BY, MEASURES, bars_of, cost_by, count_choices, count_view
 from ipywidgets import Widget
 from ipywidgets.embed import embed_data
+from ipywidgets.widgets.widget import _instances
 
 import frontierlab as fl
 from frontierlab.caching.causes import BELOW
@@ -194,7 +195,7 @@ class TestHeader:
 @pytest.fixture
 def earlier():
     """The numbers of the widgets that earlier tests have left in this process."""
-    return {*Widget.get_manager_state(drop_defaults=True)["state"]}
+    return {*_instances}
 
 
 def saved_bytes(board, earlier, *, defaults=False):
@@ -202,9 +203,9 @@ def saved_bytes(board, earlier, *, defaults=False):
 
     JupyterLab leaves the defaults of traits out; nbclient and papermill do not.
     """
-    every = Widget.get_manager_state(drop_defaults=not defaults)["state"]
-    mine = {number: one for number, one in every.items() if number not in earlier}
-    state = embed_data(views=[board], drop_defaults=not defaults, state=mine)["manager_state"]
+    mine = [widget for number, widget in list(_instances.items()) if number not in earlier]
+    made = Widget.get_manager_state(drop_defaults=not defaults, widgets=mine)["state"]
+    state = embed_data(views=[board], drop_defaults=not defaults, state=made)["manager_state"]
     return len(json.dumps(state, indent=1))
 
 
@@ -344,6 +345,7 @@ def test_what_can_be_added_is_counted_when_it_is_looked_at(settings, monkeypatch
     board.close()
 
 
+@pytest.mark.slow
 def test_an_overview_keeps_what_it_found_and_leads_to_the_folder_and_the_incident(settings, earlier):
     board = Dashboard(settings, dataset="day")
     overview, waste = board.panels["Overview"], board.panels["Caching"]

@@ -509,6 +509,7 @@ class TestDashboard:
         assert board.panels["Explore"].wait(LONG)
         board.close()
 
+    @pytest.mark.slow
     def test_a_saved_state_is_restored(self, settings):
         board = Dashboard(settings)
         board.dataset, board.selection, board.tab = "day", fl.Selection(db="CONDBR2"), "Caching"
