@@ -16,7 +16,7 @@ __all__ = ["Mark", "Marks", "OpenFile"]
 
 _HEAD = 4_096  # bytes at the beginning of a file
 _LEAST = 32  # of them that tell files apart: less than a line with its time
-_REMEMBERED = 5_000
+_REMEMBERED = 5_000  # files
 
 
 class Mark(NamedTuple):
@@ -40,7 +40,7 @@ class Marks:
     """Compares files with marks; what was read of a file is remembered until the file changes."""
 
     def __init__(self) -> None:
-        self._heads: dict[tuple[int, int, int, int], bytes] = {}
+        self._heads: dict[tuple[int, int], tuple[tuple[int, int], bytes]] = {}  # by place; of a size and a time
 
     def of(self, file: Path) -> Mark:
         """Return the mark of all that the beginning of a file has now."""
@@ -68,17 +68,19 @@ class Marks:
         """Return the beginning of a file, decompressed; nothing if it cannot be read."""
         try:
             found = file.stat()
-            key = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
-            if key not in self._heads:
-                head = b""
-                for piece in decompressed(file, "a log"):
-                    head += piece
-                    if len(head) >= _HEAD:
-                        break
-                if len(self._heads) >= _REMEMBERED:
-                    self._heads.clear()
-                self._heads[key] = head[:_HEAD]
-            return self._heads[key]
+            key, stamp = (found.st_dev, found.st_ino), (found.st_size, found.st_mtime_ns)
+            known = self._heads.get(key)
+            if known is not None and known[0] == stamp:
+                return known[1]
+            head = b""
+            for piece in decompressed(file, "a log"):
+                head += piece
+                if len(head) >= _HEAD:
+                    break
+            if len(self._heads) >= _REMEMBERED:
+                self._heads.clear()
+            self._heads[key] = stamp, head[:_HEAD]
+            return head[:_HEAD]
         except (OSError, InvalidRequestError):
             return b""
 
