@@ -19,6 +19,7 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import suppress
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, Generic, Self, TypeVar
@@ -52,7 +53,7 @@ class Processes(Generic[Job, Answer]):
 
     When the block is left by an error, they are killed at once. They also end by themselves when this process dies,
     however it dies. Ctrl-C does not reach them. One that neither takes nor sends a byte for `patience` seconds while it
-    has a job, such as a stopped one, is lost like one that has ended.
+    has a job, such as a stopped one, is lost like one that has ended. They have no pandas.
 
     Parameters
     ----------
@@ -259,8 +260,18 @@ def _is_stopped(child: subprocess.Popen[bytes]) -> bool:
     return False
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Lets the import of pandas fail: Arrow would load it with its first array, which is half of a start."""
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> None:
+        """Refuse pandas; let others find any other module."""
+        if fullname == "pandas":
+            raise ModuleNotFoundError("Processes that share work do without pandas.", name=fullname)
+
+
 def serve() -> None:
     """Answer jobs until there are no more: the main function of such a process."""
+    sys.meta_path.insert(0, _WithoutPandas())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     with socket.socket(fileno=os.dup(0)) as end, suppress(EOFError, ConnectionError):
         make, arguments = _receive(end)

@@ -39,6 +39,12 @@ def test_jobs_that_wait_are_answered_here_too() -> None:
         answers[1].result(0)
 
 
+def test_processes_do_without_pandas() -> None:
+    with Processes(1, partial, eval) as processes:
+        loaded = "(__import__('pyarrow').array(['a'])[0].as_py(), 'pandas' in __import__('sys').modules)"
+        assert processes.submit(loaded).result(60) == ("a", False)
+
+
 def test_large_arrays_come_through_as_they_are() -> None:
     array = np.arange(2_000_000)
     with Processes(1, partial, np.negative) as processes:
