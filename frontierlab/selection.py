@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from frontierlab.engines.logs import Logs
     from frontierlab.storage.store import Datasets
 
-__all__ = ["KIND_SQL", "LISTED", "QUERY_KINDS", "Selection", "Where", "as_selection"]
+__all__ = ["KIND_SQL", "LISTED", "QUERY_KINDS", "Selection", "WORDS", "Where", "as_selection"]
 
 Time: TypeAlias = str | date | datetime | None
 Names: TypeAlias = str | Iterable[str | None] | None
@@ -34,6 +34,18 @@ KIND_SQL = "CASE {} ELSE 'first query' END".format(" ".join(f"WHEN {flag} THEN '
 
 LISTED = ("db", "schema", "nodefullpath", "tagname", "taskid", "frontierserver", "computingsite", "squid")
 """The columns of which a selection lists values."""
+
+WORDS = {
+    "db": "database",
+    "schema": "schema",
+    "nodefullpath": "folder",
+    "tagname": "tag",
+    "taskid": "task",
+    "frontierserver": "server",
+    "computingsite": "site",
+    "squid": "Squid",
+}
+"""What these columns are called in titles, messages and panels: one word each."""
 
 _NAMES = tuple(column for column in LISTED if column != "taskid")
 
@@ -198,11 +210,12 @@ class Selection:
             values = getattr(self, column) or ()
             if values:
                 shown = ["(none named)" if value is None else str(value) for value in values[:3]]
-                words.append(f"{column} {', '.join(shown)}{f' and {len(values) - 3} more' * (len(values) > 3)}")
+                more = f" and {len(values) - 3} more" * (len(values) > 3)
+                words.append(f"{WORDS.get(column, column)} {', '.join(shown)}{more}")
         if self.cached is not None:
             words.append("cached" if self.cached else "not cached")
         if self.min_querytime is not None:
-            words.append(f"querytime from {self.min_querytime:,} ms")
+            words.append(f"query time from {self.min_querytime:,} ms")
         if self.since is not None:
             words.append(f"from {in_words(self.since)}")
         if self.until is not None:

@@ -92,7 +92,7 @@ def test_in_words_describes_the_selection() -> None:
         until="2026-10-02T06:00",
     )
     assert selection.in_words() == (
-        "db CONDBR2, schema A, (none named), taskid 0, 1, 2 and 2 more, kind rejected, querytime from 1,000 ms, "
+        "database CONDBR2, schema A, (none named), task 0, 1, 2 and 2 more, kind rejected, query time from 1,000 ms, "
         "from 2026-10-01 00:00 UTC, to 2026-10-02 06:00 UTC"
     )
     assert Selection(cached=True).in_words() == "cached"

@@ -20,7 +20,7 @@ from frontierlab.filters.measures import Count, Measure
 from frontierlab.filters.needs import Need, needs_of, needs_of_selection
 from frontierlab.filters.summaries import summary_that_answers
 from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
-from frontierlab.selection import Selection
+from frontierlab.selection import WORDS, Selection
 from frontierlab.storage.summaries import TIMES
 
 __all__ = ["NO_SHIFT", "Question", "Statement", "side_by_side"]
@@ -190,7 +190,10 @@ class Question:
             if key and frame[key].isna().all() and getattr(selection, key, None) is None:
                 lacking.append(key)
             if len(frame):
-                found += [f"The log gives no {column} for any of {which}: the index may lack it." for column in lacking]
+                found += [
+                    f"The log gives no {WORDS.get(column, column)} for any of {which}: the index may lack it."
+                    for column in lacking
+                ]
         return found
 
     def _largest(self) -> list[str]:

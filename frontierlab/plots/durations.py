@@ -8,7 +8,7 @@ import pandas as pd
 from frontierlab.plots.drawing import Axis, Drawing, nothing
 from frontierlab.plots.making import as_plot
 from frontierlab.plots.stepped import Line, stepped
-from frontierlab.plots.style import CACHED_SERIES, Scale, check_frame, format_number, known, words_of
+from frontierlab.plots.style import CACHED_SERIES, VALUES, Scale, check_frame, format_number, known, words_of
 
 __all__ = ["queries_by_dbtime", "queries_by_querytime"]
 
@@ -21,7 +21,7 @@ def queries_by_querytime(frame: pd.DataFrame, *, selection: str | None = None, s
 
     See `frontierlab.plots` for the parameters.
     """
-    return _durations(frame, "querytime", "Queries by querytime", selection, scale)
+    return _durations(frame, "querytime", "Queries by query time", selection, scale)
 
 
 @as_plot
@@ -30,7 +30,7 @@ def queries_by_dbtime(frame: pd.DataFrame, *, selection: str | None = None, scal
 
     See `frontierlab.plots` for the parameters.
     """
-    return _durations(frame, "dbtime", "Queries by dbtime", selection, scale)
+    return _durations(frame, "dbtime", "Queries by database time", selection, scale)
 
 
 def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | None, scale: Scale) -> Drawing:
@@ -42,7 +42,7 @@ def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | Non
     bins = frame[frame["from_ms"].notna()].reset_index(drop=True)
     beside = frame[frame["from_ms"].isna()]
     for to, what in zip(beside["to_ms"], beside[columns].sum(axis=1), strict=True):
-        reason = f"without a {value}" if pd.isna(to) else f"with a {value} below zero"
+        reason = f"without a {VALUES[value]}" if pd.isna(to) else f"with a {VALUES[value]} below zero"
         words = f"{words}\n{format_number(what, 'queries')} {reason}: not drawn".strip()
     left = bins["from_ms"].to_numpy(dtype="float64")
     width = float(bins["to_ms"].iloc[0]) - left[0]
@@ -52,7 +52,7 @@ def _durations(frame: pd.DataFrame, value: str, title: str, selection: str | Non
         "to": ["longer, ms" if pd.isna(ms) else f"{ms:,} ms" for ms in bins["to_ms"]],
     }
     lines = [Line(one.column, one.name, one.colour) for one in known(CACHED_SERIES, frame)]
-    label = f"{value} (ms), bins of {width:g} ms; shaded: {format_number(int(left[-1]))} ms or more"
+    label = f"{VALUES[value]} (ms), bins of {width:g} ms; shaded: {format_number(int(left[-1]))} ms or more"
     ticks = np.linspace(0, left[-1], 6).tolist()
     return stepped(
         bins,

@@ -8,7 +8,7 @@ from frontierlab.plots.drawing import Drawing, nothing
 from frontierlab.plots.grouped import grouped
 from frontierlab.plots.making import as_plot
 from frontierlab.plots.stepped import Line, over_time
-from frontierlab.plots.style import COLOURS, Scale, Series, check_frame, words_of
+from frontierlab.plots.style import COLOURS, VALUES, Scale, Series, check_frame, words_of
 
 __all__ = ["dbtime_percentiles", "querytime_percentiles"]
 
@@ -57,7 +57,7 @@ def _percentiles(frame: pd.DataFrame, value: str, title: str, selection: str | N
         return nothing(title, words)
     if not group:
         lines = [Line(one.column, one.name, one.colour) for one in _PERCENTILES]
-        axis = f"{value} (ms), bins of {{bin}}"
+        axis = f"{VALUES[value]} (ms), bins of {{bin}}"
         return over_time(frame, lines, title=title, words=words, axis=axis, unit="ms", scale=scale)
     return grouped(
         frame,
@@ -66,7 +66,7 @@ def _percentiles(frame: pd.DataFrame, value: str, title: str, selection: str | N
         _PERCENTILES,
         title=f"{title}: each {group}",
         selection=words,
-        axis=f"{value} (ms)",
+        axis=f"{VALUES[value]} (ms)",
         unit="ms",
         share="none",
         told=[("queries", "queries", "")],

@@ -25,6 +25,7 @@ __all__ = [
     "Scale",
     "Series",
     "TITLE_SIZE",
+    "VALUES",
     "add_to_legend",
     "check_frame",
     "drawn",
@@ -104,6 +105,10 @@ PAYLOAD_SERIES = (
     Series("non_payload", "asks for none", COLOURS[1], "square"),
 )
 """The series of queries with and without a payload request."""
+
+
+VALUES = {"querytime": "query time", "dbtime": "database time"}
+"""The names of measured times."""
 
 
 def known(series: Sequence[Series], frame: pd.DataFrame) -> list[Series]:

@@ -272,7 +272,7 @@ def test_notes_say_why_figures_are_partial(tmp_path: Path, archived: Settings) -
     notes = efficiency(cut, archived, progress=False).attrs["notes"]
     assert [note.split(":")[0] for note in notes] == [
         "limit_queries=5 cut the dataset at 2026-10-01T00",
-        "The dataset was extracted with taskid 7, not cached",
+        "The dataset was extracted with task 7, not cached",
         "Other queries of the same folders are not in it",
     ]
     selected = make_dataset(tmp_path / "selected", [asked(RUN, squid="s")], request={"selection": {"schema": ["A"]}})

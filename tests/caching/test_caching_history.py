@@ -122,7 +122,7 @@ def test_figures_of_another_dataset_or_of_a_part_are_refused(folder_settings: Se
         with pytest.raises(InvalidRequestError, match=rf"are of the dataset {other[0]} .*not of day .*Compute them"):
             store(frame, day, folder_settings)
     frame.attrs |= {"dataset": ["day", day.identity], "selection": {"taskid": [5]}}
-    with pytest.raises(InvalidRequestError, match=r"part of the queries \(taskid 5\).*without that choice"):
+    with pytest.raises(InvalidRequestError, match=r"part of the queries \(task 5\).*without that choice"):
         store(frame, day, folder_settings)
     assert read(folder_settings).empty
 
@@ -236,22 +236,22 @@ def test_figures_of_different_parts_are_not_compared(folder_settings: Settings, 
     part, window = FIRST.copy(), FIRST.copy()
     part.attrs["selection"] = {"taskid": [5], "since": "2026-10-01T00:00:00.000Z"}
     window.attrs["selection"] = {"schema": ["A"], "since": "2026-10-01T00:00:00.000Z"}
-    with pytest.raises(InvalidRequestError, match=r"before is of all queries; after is of taskid 5\. Compute both"):
+    with pytest.raises(InvalidRequestError, match=r"before is of all queries; after is of task 5\. Compute both"):
         compare(FIRST, part)
     assert compare(part, part).attrs["notes"] == [
-        "Both results are of a part of the queries: taskid 5.",
+        "Both results are of a part of the queries: task 5.",
         "before is of a window: from 2026-10-01 00:00 UTC.",
         "after is of a window: from 2026-10-01 00:00 UTC.",
     ]
     assert compare(FIRST, window).attrs["notes"] == ["after is of a window: from 2026-10-01 00:00 UTC."]
     extracted = make_dataset(tmp_path / "task", [{"time": START}], request={"taskid": 5})
     store(FIRST, extracted, folder_settings)
-    with pytest.raises(InvalidRequestError, match="before is of taskid 5; after is of all queries"):
+    with pytest.raises(InvalidRequestError, match="before is of task 5; after is of all queries"):
         compare(read(folder_settings), FIRST)
     computed = FIRST.copy()
     computed.attrs["extracted"] = ['{"taskid": [5]}']
     assert compare(read(folder_settings), computed).attrs["notes"] == [
-        "Both results are of a part of the queries: taskid 5."
+        "Both results are of a part of the queries: task 5."
     ]
 
 

@@ -82,7 +82,7 @@ def test_a_figure_of_a_selection_says_so() -> None:
     frame = WASTE.copy()
     frame.attrs |= {"dataset": ["day", "1"], "selection": {"taskid": [5]}}
     texts = [getattr(title.text, "text", title.text) for title in waste_figure(frame).select(Title)]
-    assert any("The figures cover a part of the queries of day: taskid 5." in text for text in texts)
+    assert any("The figures cover a part of the queries of day: task 5." in text for text in texts)
 
 
 def test_names_are_escaped_in_a_page(tmp_path: Path) -> None:

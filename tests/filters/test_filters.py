@@ -59,7 +59,7 @@ def test_queries_without_a_schema_come_last_and_keep_their_database(logs: Logs) 
     ]
     both = filters.cached_per_schema(logs, db=["CONDBR2", "OFLP200"], schema="B")
     assert records(both, "db", "schema", *COUNTS) == [("CONDBR2", "B", 0, 1, 1), ("OFLP200", "B", 0, 1, 0)]
-    assert both.attrs["selection"] == "db CONDBR2, OFLP200, schema B"
+    assert both.attrs["selection"] == "database CONDBR2, OFLP200, schema B"
 
 
 def test_named_other_and_missing_rows_add_up_to_all_queries(logs: Logs) -> None:

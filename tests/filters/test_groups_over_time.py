@@ -109,14 +109,14 @@ def test_logs_without_threads_or_sites_say_so(tmp_path: Path) -> None:
     frame = filters.threads_over_time(logs)
     assert frame["largest"].isna().all()
     assert frame.attrs["notes"] == ["The log gives no initthreads for any of the queries: the index may lack it."]
-    note = "The log gives no computingsite for any of the queries: the index may lack it."
+    note = "The log gives no site for any of the queries: the index may lack it."
     assert filters.cached_share_over_time(logs).attrs["notes"] == [note]
     assert filters.cost_per_site(logs).attrs["notes"] == [note]
     assert "notes" not in filters.cached_share_over_time(logs, by="squid").attrs
     assert "notes" not in filters.cached_share_over_time(logs, computingsite=[None]).attrs
     assert "notes" not in filters.cached_share_over_time(logs, db="none").attrs
     window = {"since": "2026-10-01T00:10", "until": "2026-10-01T00:20", "compare": "previous"}
-    then = "The log gives no squid for any of the queries before: the index may lack it."
+    then = "The log gives no Squid for any of the queries before: the index may lack it."
     assert then in filters.cost_per_squid(logs, **window).attrs["notes"]
 
 

@@ -90,7 +90,7 @@ def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, cap
     pd.testing.assert_frame_equal(frame, before)
     assert frame.attrs == attrs
     models = plot.references()  # once: each look for models goes through all of them
-    words = "db CONDBR2, from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC"
+    words = "database CONDBR2, from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC"
     assert any(title.replace("\n", " ").startswith(words) for title in titles_of(models))
     assert len(titles_of(models)) == 2
     units = ("queries", "%", "kB", "bytes", "ms", "threads", "time (UTC)")
@@ -116,7 +116,7 @@ def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, cap
 def test_an_empty_answer_says_why(frames: Frames, name: str) -> None:
     plot: Any = getattr(plots, name)(frames[name]["empty"])
     assert plot.select_one(Label).text == "No query matches this selection."
-    assert any("taskid 99" in title for title in titles(plot))
+    assert any("task 99" in title for title in titles(plot))
 
 
 @pytest.mark.parametrize("name", NAMES)

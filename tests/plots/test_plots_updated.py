@@ -67,7 +67,7 @@ def per_schema(*counts: tuple[int, int], names: tuple[str, ...] = ("PIXEL", "SCT
     return pd.DataFrame(rows, columns=columns)
 
 
-def over_time(*counts: int, hours: int = 0, unknown: int = 0, words: str = "db CONDBR2") -> pd.DataFrame:
+def over_time(*counts: int, hours: int = 0, unknown: int = 0, words: str = "database CONDBR2") -> pd.DataFrame:
     """Return a frame of `queries_over_time`."""
     times = pd.date_range(START + pd.Timedelta(hours=hours), periods=len(counts), freq="5min", unit="ms")
     frame = pd.DataFrame({"time": times, "cached": counts, "not_cached": 1, "unknown": unknown})
@@ -80,7 +80,7 @@ def test_rows_names_and_words_change_without_new_models() -> None:
     plot = make(former)
     models = {model.id for model in plot.references()}
     frame = per_schema((5, 6), (7, 8), (9, 10), names=("ATLAS_COOLOFL_" + "LONG" * 9, "B", "C"))
-    frame.attrs = {"selection": "db CONDBR2, " + "and much more, " * 9}
+    frame.attrs = {"selection": "database CONDBR2, " + "and much more, " * 9}
     drawing = plots.cached_per_schema.drawing(frame)
     assert update(plot, former, drawing)
     assert content(plot) == content(make(drawing))

@@ -87,7 +87,7 @@ def test_a_report_warns_of_figures_that_are_too_small(tmp_path: Path) -> None:
     assert "<dt>read from</dt><dd>frontier-new-*</dd>" in text
     assert "The index frontier-new-2026-09 was closed &amp; not read." in text
     assert "2,500,000 documents" in text
-    assert "Only queries with taskid 77, not cached were extracted" in text
+    assert "Only queries with task 77, not cached were extracted" in text
     assert "shares of cached queries say nothing here" in text
 
 
@@ -178,7 +178,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progr
 def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[Progress]]) -> None:
     path, told = compared
     text = path.read_text("utf-8")
-    assert "3 queries: db CONDBR2, from 2026-10-01 00:00:03 UTC, to 2026-10-01 00:00:06 UTC" in text
+    assert "3 queries: database CONDBR2, from 2026-10-01 00:00:03 UTC, to 2026-10-01 00:00:06 UTC" in text
     assert "compared with</dt><dd>2026-10-01 00:00 to 2026-10-01 00:00:03 UTC" in text
     assert "<th class=number>queries change</th>" in text
     assert "FROM {before}" in text
