@@ -116,6 +116,7 @@ def _add_bars(plot: Any, incidents: Sequence[Incident]) -> None:
         plot.add_layout(label)
     end = top * (1 + _ROW * len(ends))
     plot.y_range.update(end=end, reset_end=end)
+    plot.yaxis[0].bounds = plot.ygrid[0].bounds = (plot.y_range.start, top)  # no number stands beside a bar
 
 
 def _ends(incident: Incident) -> tuple[float, float]:

@@ -74,7 +74,8 @@ def grouped(
     scale
         The scale of numbers; see `frontierlab.plots.style.is_log`.
     top
-        The largest number of named groups; the others are added up in one row.
+        The largest number of named groups; the others are added up in one row. That row, and that of queries for which
+        the log names no group, is told in words instead if it is longer than all others: it would set the scale.
 
     Raises
     ------
@@ -93,8 +94,14 @@ def grouped(
     series = known(series, rows)
     shown = _shown(rows, series, share) if percent else rows
     columns = [one.column for one in series]
-    sizes = shown[columns] if share == "none" else shown[columns].sum(axis=1).to_frame()
-    log = not percent and is_log(sizes, scale)
+    sizes = shown[columns].sum(axis=1).to_frame() if stacked and share != "none" else shown[columns]
+    log = not percent and is_log(sizes[rows["part"] == NAMED], scale)
+    if not log and share != "none" and not (percent and share == "row"):
+        outsized = _outsized(sizes.max(axis=1), rows["part"])
+        if outsized.any():
+            told_apart = _told_apart(rows, outsized, series, share, unit, stacked=stacked)
+            words = f"{words}\n{told_apart}".strip()
+            rows, shown = (one[~outsized].reset_index(drop=True) for one in (rows, shown))
     compared, bars = f"{columns[0]}_before" in rows, stacked and not log
     if compared:
         before = f"before ({'outline' if bars else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
@@ -127,6 +134,30 @@ def grouped(
     )
 
 
+def _outsized(sizes: pd.Series[Any], parts: pd.Series[Any]) -> pd.Series[Any]:
+    """Return which rows are of several groups or of none, and longer than that of each group."""
+    named = parts == NAMED
+    return ~named & (sizes > sizes[named].max()) if named.any() else named
+
+
+def _told_apart(
+    rows: pd.DataFrame,
+    which: pd.Series[Any],
+    series: Sequence[Series],
+    share: Literal["row", "all", "none"],
+    unit: str,
+    *,
+    stacked: bool,
+) -> str:
+    """Return the numbers of rows that are not drawn, in words."""
+    texts = pd.DataFrame(_texts(rows, series, share, unit))[which]
+    told = []
+    for label, row in zip(rows.loc[which, "label"], texts.to_dict("records"), strict=True):
+        numbers = [f"{one.name} {row[f'{one.column}_text']}" for one in series]
+        told.append(f"{label} {row['total_text'] if stacked and len(series) > 1 else ', '.join(numbers)}")
+    return f"not drawn, as longer than all others: {'; '.join(told)}"
+
+
 def _axis(label: str, marks: Sequence[Mark], *, log: bool) -> Axis:
     """Return the axis of numbers, to a little beyond the farthest mark."""
     ends = [mark.data[mark.look.get("x") or mark.look["right"]] for mark in marks]
@@ -143,14 +174,14 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
     columns = [*columns, *(f"{name}_before" for name in columns if f"{name}_before" in frame)]
     named, missing = frame[frame["part"] == NAMED], frame[frame["part"] == MISSING]
     rest = pd.concat([named.iloc[top:], frame[frame["part"] == OTHER]])
-    found = [named.iloc[:top][columns].assign(label=_labels(named, keys).iloc[:top])]
+    found = [named.iloc[:top][columns].assign(label=_labels(named, keys).iloc[:top], part=NAMED)]
     for rows, part in ((rest, OTHER), (missing, MISSING)):
         if len(rows):
             groups = rows["groups"].sum(skipna=False)
             label = unnamed(part, None if pd.isna(groups) else int(groups))
             # sum each column separately: a sum over mixed columns would convert int64 to float64
             sums = {name: pd.Series([rows[name].sum()]).astype(rows[name].dtype) for name in columns}
-            found.append(pd.DataFrame(sums).assign(label=label))
+            found.append(pd.DataFrame(sums).assign(label=label, part=part))
     return pd.concat(found, ignore_index=True)
 
 

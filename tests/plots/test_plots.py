@@ -27,7 +27,7 @@ from playwright.sync_api import Browser, Page
 from frontierlab import plots
 from frontierlab.errors import InvalidRequestError
 
-WORDS = "db CONDBR2, from 2026-10-01 00:00 UTC, to 2026-10-02 00:00 UTC"
+WORDS = "database CONDBR2, from 2026-10-01 00:00 UTC, to 2026-10-02 00:00 UTC"
 
 
 def counts(*rows: tuple[Any, ...], keys: tuple[str, ...], selection: str = WORDS) -> pd.DataFrame:
@@ -147,15 +147,23 @@ def test_unknown_is_drawn_only_if_there_are_such_queries() -> None:
 
 
 def test_other_groups_are_added_up_in_one_row() -> None:
-    frame = per_schema(*(("CONDBR2", f"S{n:02}", n, 1, 0) for n in reversed(range(50))))
-    data = glyphs(plots.cached_per_schema(frame, top=10), HBar)[0].data_source.data
-    assert data["name"][-1] == "(40 others)"
-    assert len(data["name"]) == 11
-    assert sum(data["cached"]) == sum(range(50))
-    one = glyphs(plots.cached_per_schema(frame.head(11), top=10), HBar)[0].data_source.data
+    frame = per_schema(*(("CONDBR2", f"S{n:02}", 2**n, 1, 0) for n in reversed(range(12))))
+    data = glyphs(plots.cached_per_schema(frame, top=2), HBar)[0].data_source.data
+    assert data["name"] == ["S11", "S10", "(10 others)"]
+    assert sum(data["cached"]) == 2**12 - 1
+    one = glyphs(plots.cached_per_schema(frame.head(3), top=2), HBar)[0].data_source.data
     assert one["name"][-1] == "(1 other)"
     with pytest.raises(InvalidRequestError, match="top=0"):
         plots.cached_per_schema(frame, top=0)
+
+
+def test_others_that_are_larger_than_all_do_not_set_the_scale() -> None:
+    frame = per_schema(*(("CONDBR2", f"S{n:02}", n, 1, 0) for n in reversed(range(50))))
+    plot = plots.cached_per_schema(frame, top=10)
+    assert labels(plot) == [f"S{n}" for n in reversed(range(40, 50))]
+    assert "not drawn, as longer than all others: (40 others) 820 queries" in "\n".join(titles(plot))
+    assert plot.x_range.end == pytest.approx(1.05 * 50)
+    assert labels(plots.cached_share_per_schema(frame, top=10))[-1] == "(40 others)"  # each row is 100 %
 
 
 def test_schemas_of_several_databases_are_told_apart() -> None:
