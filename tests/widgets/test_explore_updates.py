@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -107,7 +108,7 @@ def test_a_choice_updates_the_figures_that_are_shown(panel: ExplorePanel, monkey
     assert len(patches) == 3  # without a pause a figure each, as soon as its frame is there
     assert len({figure.x_range for figure in figures(panel)}) == 1
     words = [figure.above[1].text for figure in figures(panel)]
-    assert words == ["db CONDBR2"] * 3
+    assert words == ["database CONDBR2"] * 3
     assert drawn(panel) == expected(panel)
 
 
@@ -121,17 +122,18 @@ def test_figures_that_come_soon_after_another_are_shown_together(
     assert panel.wait(LONG)
     assert panel.error == panel.stale == ""
     assert len([one for one in messages if "patch" in one]) == 2
-    assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2"] * 3
+    assert [figure.above[1].text for figure in figures(panel)] == ["database CONDBR2"] * 3
     assert drawn(panel) == expected(panel)
     messages.clear()
     held = Held(monkeypatch, NAMES[2], Selection())
     panel.selection = Selection()
     assert held.reached.wait(LONG)
-    assert [figure.above[1].text for figure in figures(panel)] == ["", "db CONDBR2", "db CONDBR2"]
+    assert [figure.above[1].text for figure in figures(panel)] == ["", "database CONDBR2", "database CONDBR2"]
     panel.stop()
     held.go.set()
     assert panel.wait(LONG)
-    assert [figure.above[1].text for figure in figures(panel)] == ["", "", "db CONDBR2"]  # nothing that came is lost
+    shown = [figure.above[1].text for figure in figures(panel)]
+    assert shown == ["", "", "database CONDBR2"]  # nothing that came is lost
     assert drawn(panel)[NAMES[1]] == expected(panel)[NAMES[1]]
 
 
@@ -143,8 +145,8 @@ def test_a_figure_that_comes_soon_after_another_does_not_wait_for_the_next(
     held = Held(monkeypatch, NAMES[2], CONDITIONS)
     panel.selection = CONDITIONS
     assert held.reached.wait(LONG)
-    wait_for(lambda: figures(panel)[1].above[1].text == "db CONDBR2")
-    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "1", "0.45"]
+    wait_for(lambda: figures(panel)[1].above[1].text == "database CONDBR2")
+    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "1", "0.75"]
     held.go.set()
     assert panel.wait(LONG)
     assert drawn(panel) == expected(panel)
@@ -164,13 +166,47 @@ def test_what_is_saved_and_exported_is_of_the_last_choice(panel: ExplorePanel, t
         assert heights(Document.from_json(content)) == now
     # a file
     page = plots.save(figures(panel)[0], tmp_path / "a.html").read_text()
-    assert "db CONDBR2" in page
+    assert "database CONDBR2" in page
     # numbers, code
     assert panel.frames[NAMES[0]]["cached"].tolist() == now[NAMES[0]][:-1]
     names: dict[str, Any] = {"fl": fl, "settings": panel.settings}
     panel.plot = NAMES[0]
     exec(panel.code(), names)
     pd.testing.assert_frame_equal(names["frame"], panel.frames[NAMES[0]])
+
+
+IMPOSSIBLE = [
+    ("previous", {}, "To compare with the window before, choose a window"),
+    ("-7d", {"since": "2026-10-01T00:00", "until": "2026-10-01T01:00"}, "Nothing can be compared with that"),
+    ("dataset:gone", {}, "There is no dataset 'gone'"),
+]
+
+
+@pytest.mark.parametrize(("compare", "window", "why"), IMPOSSIBLE, ids=[compare for compare, *_ in IMPOSSIBLE])
+def test_without_a_possible_comparison_the_plots_are_drawn_and_say_so(
+    panel: ExplorePanel, compare: str, window: dict[str, str], why: str
+) -> None:
+    panel.selection = CONDITIONS.but(**window)
+    panel.compare = compare
+    assert panel.wait(LONG)
+    assert (panel.phase, panel.error, panel.stale) == (Phase.DONE, "", "")
+    assert why in panel.not_compared
+    assert drawn(panel) == expected(panel)
+    assert not [column for frame in panel.frames.values() for column in frame if column.endswith("_before")]
+    assert "compare" not in panel.code()
+    told = next(box for box in panel.children if button_in(box, "Compare with nothing"))
+    assert told.layout.display == ""
+    assert escape(why) in told.children[0].value
+    again = ExplorePanel.from_state(json.dumps(panel.state()), panel.settings)  # as Go on with does
+    assert again.wait(LONG)
+    assert (again.error, drawn(again)) == ("", drawn(panel))
+    button(panel, "Compare with nothing").click()
+    assert panel.wait(LONG)
+    assert (panel.compare, panel.not_compared, panel.stale, told.layout.display) == ("", "", "", "none")
+
+
+def button_in(box: Any, name: str) -> bool:
+    return any(getattr(one, "description", "") == name for one in getattr(box, "children", ()))
 
 
 class Held:
@@ -202,7 +238,7 @@ def test_of_two_choices_the_later_is_shown(panel: ExplorePanel, monkeypatch: pyt
     held.go.set()
     assert late.join(LONG)
     assert (drawn(panel), panel.origin.selection) == (shown, panel.selection)
-    assert [figure.above[1].text for figure in figures(panel)] == ["db OFLP200"] * 3
+    assert [figure.above[1].text for figure in figures(panel)] == ["database OFLP200"] * 3
 
 
 @pytest.mark.slow
@@ -212,8 +248,8 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     held = Held(monkeypatch, NAMES[1], CONDITIONS)
     panel.selection = CONDITIONS
     assert held.reached.wait(LONG)
-    assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2", "", ""]
-    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "0.45", "0.45"]
+    assert [figure.above[1].text for figure in figures(panel)] == ["database CONDBR2", "", ""]
+    assert [figure.styles.get("opacity", "1") for figure in figures(panel)] == ["1", "0.75", "0.75"]
     assert "frontierlab-stale" not in panel._figures._dom_classes
     assert panel.stale == "The figures are being drawn; what is grey is of an earlier choice."
     assert button(panel, "CSV").disabled
@@ -222,7 +258,7 @@ def test_the_first_figure_is_shown_while_others_are_still_to_come(
     assert panel.wait(LONG)
     assert panel.phase is Phase.STOPPED
     assert panel.stale.startswith("The figures were not all drawn; what is grey is of an earlier choice.")
-    assert [figure.above[1].text for figure in figures(panel)] == ["db CONDBR2", "", ""]
+    assert [figure.above[1].text for figure in figures(panel)] == ["database CONDBR2", "", ""]
     panel.selection = Selection()  # the choice of the grey figures; the first is of another
     assert "frontierlab-stale" in panel._figures._dom_classes or not panel.stale
     assert panel.wait(LONG)
@@ -302,7 +338,7 @@ def test_what_a_frame_lacks_is_told_once_and_with_its_numbers(tmp_path, monkeypa
     monkeypatch.setitem(TABS, TAB, NAMES)
     panel = ExplorePanel(fl.Settings(data_dir=tmp_path), dataset="part", tab=TAB)
     assert panel.wait(LONG)
-    note = "The dataset part has only queries with db CONDBR2: other queries of this selection are missing."
+    note = "The dataset part has only queries with database CONDBR2: other queries of this selection are missing."
     assert all(frame.attrs["notes"] == [note] for frame in panel.frames.values())
     assert panel._notes.value.count(note) == 1
     panel.plot = NAMES[0]

@@ -254,7 +254,7 @@ class TestExplore:
         explored.selection = Selection(schema="A")
         assert explored.wait(LONG)
         assert (explored.phase, explored.error) == (Phase.FAILED, "It does not work.")
-        assert 'not of the selection "schema A". Click Draw anew to have those.' in explored.stale
+        assert 'not of the selection "schema A". Click Draw again to have those.' in explored.stale
         assert explored._figures.view.page.children == shown != []
 
 

@@ -14,6 +14,7 @@ import traitlets
 
 from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
+from frontierlab.selection import WORDS
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.chosen_datasets import code_of, file_stem
 from frontierlab_widgets.closable_box import ClosableBox
@@ -35,7 +36,7 @@ from frontierlab_widgets.panel import row
 
 __all__ = ["FORMS", "ExploreExports"]
 
-FORMS = {"as is legible": "auto", "lines": "lines", "a heat map": "heatmap"}
+FORMS = {"automatic": "auto", "lines": "lines", "a heat map": "heatmap"}
 """How plots draw a series a group over time, by label; see `frontierlab.plots`."""
 
 _FORMED = frozenset(name for name in TABS[ALL] if "form" in inspect.signature(getattr(plots, name)).parameters)
@@ -56,6 +57,8 @@ class ExploreExports(FiguresPanel):
         What is shown of that plot: Numbers, SQL or Code; empty for nothing.
     frames : dict
         The results of the filters, by the name of the plot.
+    not_compared : str
+        Why the plots are not compared with what was chosen, a sentence; empty if they are.
     """
 
     compare = traitlets.Unicode().tag(saved=True)
@@ -63,6 +66,7 @@ class ExploreExports(FiguresPanel):
     form = traitlets.Enum([*FORMS.values()], "auto").tag(saved=True)
     below = traitlets.Enum(["", "Numbers", "SQL", "Code"], "")
     frames = traitlets.Dict()
+    not_compared = traitlets.Unicode()
 
     def build_exports(self) -> list[widgets.Widget]:
         """Build the row of actions, and what they show."""
@@ -71,7 +75,11 @@ class ExploreExports(FiguresPanel):
         )
         labels = {form: label for label, form in FORMS.items()}
         series = widgets.Dropdown(
-            description="series as", options=[*FORMS], style=_STYLE, layout=widgets.Layout(width="190px")
+            description="series as",
+            options=[*FORMS],
+            tooltip="automatic: lines, or a heat map if there are more than eight",
+            style=_STYLE,
+            layout=widgets.Layout(width="190px"),
         )
         forms = self.bind("form", series, read=FORMS.__getitem__, show=labels.__getitem__)
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
@@ -95,7 +103,7 @@ class ExploreExports(FiguresPanel):
 
     def code(self) -> str:
         """Return the code that makes the chosen plot."""
-        keywords = {**compared(self.compare), **keywords_of(self.plot, self.frames.get(self.plot))}
+        keywords = {**compared(self.comparison()), **keywords_of(self.plot, self.frames.get(self.plot))}
         period, logs = code_of(self.dataset)
         lines = [
             *period,
@@ -120,23 +128,32 @@ class ExploreExports(FiguresPanel):
         given = f"{path.name}, {len(frame):,} rows, was given to the browser."
         self.message = " ".join([given, *notes_of([frame])])
 
-    def require_window(self) -> None:
-        """Raise if the comparison lacks a window.
-
-        Raises
-        ------
-        InvalidRequestError
-            The message says how to choose one.
-        """
-        if problem := lacks_window(self.compare, self.selection):
-            raise InvalidRequestError(problem)
+    def comparison(self) -> str:
+        """Return what the plots are compared with: `compare`, or nothing where that is impossible."""
+        impossible = self.not_compared and not self.stale
+        return "" if impossible or lacks_window(self.compare, self.selection) else self.compare
 
     def report(self) -> None:
         """Write a report of all plots off the main thread, and download it."""
-        self.require_window()
-        stem, settings = file_stem(self.chosen_dataset()), self.require_settings()
-        write = partial(write_report, self.dataset, settings, self.selection, self.compare, self._download.give)
-        self.begin(write, lambda _: setattr(self, "message", f"{stem}.html was given to the browser."))
+        stem, settings, compare = file_stem(self.chosen_dataset()), self.require_settings(), self.comparison()
+        write = partial(write_report, self.dataset, settings, self.selection, compare, self._download.give)
+        without = " Nothing is compared in it." if self.compare and not compare else ""
+        self.begin(write, lambda _: setattr(self, "message", f"{stem}.html was given to the browser.{without}"))
+
+    def build_comparison(self) -> widgets.Widget:
+        """Build what says that nothing is compared, and why; it is shown when that is so."""
+        told = widgets.HTML(layout=widgets.Layout(flex="1 1 400px"))
+        nothing = widgets.Button(description="Compare with nothing", tooltip="Take the comparison off")
+        self.click(nothing, lambda: setattr(self, "compare", ""))
+        box = row(told, nothing)
+
+        def show() -> None:
+            box.layout.display = "" if self.not_compared else "none"
+            told.value = "".join(notes([f"Nothing is compared. {self.not_compared}"])) if self.not_compared else ""
+
+        self.on(show, "not_compared")
+        show()
+        return box
 
     def _show_below(self) -> None:
         """Show the numbers, SQL or code of the chosen plot; while the plots are stale, those of the drawn plots."""
@@ -153,7 +170,7 @@ class ExploreExports(FiguresPanel):
         if self.plot not in self.frames:
             return widgets.HTML(f"<p>{escape(title_of(self.plot))} is not drawn: open the tab that has it.</p>")
         frame = self.frames[self.plot]
-        text = frame.head(_SHOWN).to_html(index=False, border=0, na_rep="")
+        text = frame.head(_SHOWN).rename(columns=WORDS).to_html(index=False, border=0, na_rep="")
         more = f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
         more *= len(frame) > _SHOWN
         return widgets.HTML(f'{notes(notes_of([frame]))}<div class="frontierlab-numbers">{text}</div>{more}')

@@ -29,7 +29,6 @@ from frontierlab_widgets.explore_work import (
     OTHER,
     TABS,
     Part,
-    lacks_window,
     notes_of,
     origin_of,
     run_filters,
@@ -94,8 +93,8 @@ class ExplorePanel(ExploreExports):
         )
         self._picker = SelectionFields(self)
         self._undo = widgets.Button(description="Undo", tooltip="Take the last choice back")
-        whole = widgets.Button(description="Everything", tooltip="Take all choices back")
-        draw = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
+        whole = widgets.Button(description="All queries", tooltip="Take all filters off")
+        draw = widgets.Button(description="Draw again", tooltip="Ask the dataset again")
         self._figures = BokehFigures()
         self._notes = widgets.HTML()
         self._tabs = TabBar(self.tabs(), "Plots")
@@ -122,6 +121,7 @@ class ExplorePanel(ExploreExports):
             self.foot,
             self._notes,
             tabs,
+            self.build_comparison(),
             about,
             self._figures,
         ]
@@ -197,9 +197,7 @@ class ExplorePanel(ExploreExports):
 
     def how_to_refresh(self) -> str:
         """Say how to get plots of the current choice; usually they are being computed."""
-        if lacks_window(self.compare, self.selection):
-            return "Choose a window to have those."
-        return "Those are being drawn." if self._is_drawing() else "Click Draw anew to have those."
+        return "Those are being drawn." if self._is_drawing() else "Click Draw again to have those."
 
     def _is_drawing(self) -> bool:
         going = self._going_on()  # a report is not replaceable
@@ -225,12 +223,11 @@ class ExplorePanel(ExploreExports):
         Raises
         ------
         InvalidRequestError
-            No dataset is chosen, a field is not valid, or there is no window to compare.
+            No dataset is chosen, or a field is not valid.
         """
         self.require_valid(*CHOICES)
         if not self.dataset:
             raise InvalidRequestError("Choose a dataset first.")
-        self.require_window()
         asked = partial(
             run_filters,
             self.dataset,
@@ -258,6 +255,7 @@ class ExplorePanel(ExploreExports):
         if self._coming is not part.origin:
             self._coming, self._drawings, self._drawn = part.origin, {}, tab
             self._shown_at, self._held = float("-inf"), False
+            self.not_compared = part.not_compared
         self._drawings[part.name] = self._drawing(part.name, part.frame)
         pause = self._shown_at + PAUSE - time.monotonic()
         if pause <= 0:
@@ -290,6 +288,7 @@ class ExplorePanel(ExploreExports):
             self._picker.offer(answer["contents"])
         if not answer["frames"]:
             raise FrontierlabError(" ".join(answer["errors"]))  # the earlier figures stay, and are grey
+        self.not_compared = answer["not_compared"]
         lacks = dict.fromkeys([*answer["notes"], *notes_of(answer["frames"].values())])  # each once
         self._notes.value = notes(lacks) + "".join(map(error_box, answer["errors"]))
         self._drawn, self.frames = tab, {**answer["frames"]}
@@ -304,7 +303,7 @@ class ExplorePanel(ExploreExports):
         if self._coming is None:
             return super()._why_stale()
         state = "are being drawn" if self._is_drawing() else "were not all drawn"
-        advice = "" if self._is_drawing() else " Click Draw anew to have the others."
+        advice = "" if self._is_drawing() else " Click Draw again to have the others."
         return f"The figures {state}; what is grey is of an earlier choice.{advice}"
 
     def is_greyed(self, part: widgets.Widget) -> bool:

@@ -71,7 +71,7 @@ class ExploreTab(ExplorePanel):
         self._greyed_bars = widgets.VBox([self._bars])
         parts = [part for part in super().build() if part not in (self._datasets, self._picker)]
         self._picker.left_out = True
-        again = widgets.Button(description="Draw anew", tooltip="Ask the dataset again")
+        again = widgets.Button(description="Draw again", tooltip="Ask the dataset again")
         self.click(again, self._again)
         self.on(self._ask, "dataset", "selection", "settings", "by", "shown", "invalid")
         self.on(self._draw_bars, "measure", "top", "costs")

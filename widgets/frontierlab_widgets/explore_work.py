@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import wait
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,10 +18,12 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.engines.opening import engine_of
 from frontierlab.errors import Cancelled, FrontierlabError
 from frontierlab.filters import contents
+from frontierlab.filters.compare import Before, before
 from frontierlab.reports.chapters import ALL_FILTERS
 from frontierlab.util.progress import Progress, ProgressMeter
 from frontierlab.util.times import from_milliseconds
 from frontierlab_widgets.chosen_datasets import Source, file_stem, incomplete, opened, opening, window_of
+from frontierlab_widgets.formatting import sentence
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.work import Work, WorkStopped
 
@@ -58,22 +61,42 @@ COMPARE = {
 OTHER = "dataset:"
 """Prefix of the name of another dataset to compare with, or of several as a period."""
 
+_WORDS = {
+    "db": "database",
+    "dbtime": "database time",
+    "node": "folder",
+    "querytime": "query time",
+    "squid": "Squid",
+}
 _BINS = (60, 300, 3_600, 86_400)
 _MOST_BINS = 3_000
 _SOON = 1.0  # seconds to wait for Spark before the panel says that Spark starts
 
 
 class Part(NamedTuple):
-    """The result of one filter: the name of the plot, the frame, and the origin of all plots."""
+    """The result of one filter.
+
+    Parameters
+    ----------
+    name
+        The name of the plot.
+    frame
+        The result.
+    origin
+        The origin of all plots of this choice.
+    not_compared
+        Why they are not compared with what was chosen; empty if they are, or if nothing was chosen.
+    """
 
     name: str
     frame: pd.DataFrame
     origin: Origin
+    not_compared: str = ""
 
 
 def title_of(name: str) -> str:
     """Return the name of a plot as words."""
-    return name.replace("_", " ").replace("dbtime", "database time").replace("querytime", "query time")
+    return " ".join(_WORDS.get(word, word) for word in name.split("_"))
 
 
 def other_logs(compare: str, settings: Any) -> Any:
@@ -95,10 +118,7 @@ def lacks_window(compare: str, selection: fl.Selection) -> str:
     if not compare or compare.startswith(OTHER) or None not in (selection.since, selection.until):
         return ""
     what = next((label for label, value in COMPARE.items() if value == compare), compare)
-    return (
-        f"To compare with {what}, choose a window: fill in since and until, or select a range in a plot over time. Or "
-        "compare with nothing."
-    )
+    return f"To compare with {what}, choose a window: fill in since and until, or select a range in a plot over time."
 
 
 def keywords_of(name: str, frame: pd.DataFrame | None) -> dict[str, Any]:
@@ -123,7 +143,8 @@ def run_filters(
 ) -> dict[str, Any]:
     """Open the dataset or period and run the filters; a failed filter gives a message beside the other results.
 
-    Each result is handed over as a `Part` as soon as it is there.
+    Each result is handed over as a `Part` as soon as it is there. If the comparison is impossible, the filters are run
+    without it, and ``not_compared`` says why.
 
     The result has its ``origin``. Contents of the dataset that are already ``known`` are used again if they are of the
     same dataset; None is for contents that nobody needs.
@@ -138,7 +159,7 @@ def run_filters(
     meter = ProgressMeter("asking", len(names))
     frames, errors = {}, []
     with running:
-        other = other_logs(compare, settings)
+        other, not_compared = _to_compare(logs, selection, compare, settings)
         origin = origin_of(dataset, selection, settings, compare)
         width = {"bin_seconds": _bin_seconds(dataset, selection)}
         for one in names:
@@ -146,7 +167,7 @@ def run_filters(
             try:
                 keywords = width if one in ALL_FILTERS["Over time"] else {}
                 frames[one] = getattr(filters, one)(logs, selection, compare=other, **keywords)
-                work.hand_over(Part(one, frames[one], origin))
+                work.hand_over(Part(one, frames[one], origin, not_compared))
             except Cancelled:
                 raise WorkStopped from None
             except FrontierlabError as error:
@@ -157,7 +178,25 @@ def run_filters(
             work.report(Progress("counting what can be chosen", 0, None, 0.0, None))
             known = _contents(logs, settings)
             known["of"] = (dataset.name, dataset.identity)
-    return {"frames": frames, "errors": errors, "contents": known, "notes": incomplete(dataset), "origin": origin}
+    found = {"frames": frames, "errors": errors, "contents": known, "notes": incomplete(dataset), "origin": origin}
+    return {**found, "not_compared": not_compared}
+
+
+def _to_compare(logs: Any, selection: fl.Selection, compare: str, settings: Any) -> tuple[Before | None, str]:
+    """Return what a selection is compared with; or None and, if something was chosen, why it cannot be.
+
+    All filters take it, so that what the logs cover is looked up once.
+    """
+    if not compare:
+        return None, ""
+    if problem := lacks_window(compare, selection):
+        return None, problem
+    try:
+        return before(logs, selection, other_logs(compare, settings)), ""
+    except Cancelled:
+        raise WorkStopped from None
+    except FrontierlabError as error:
+        return None, sentence(error)
 
 
 def write_report(
@@ -198,9 +237,12 @@ def origin_of(
 ) -> Origin:
     """Return the origin of plots, with that of the dataset that they are compared with.
 
-    `names` are the settings that they depend on.
+    `names` are the settings that they depend on. A dataset to compare with that cannot be opened has no identity.
     """
-    compared = (compare, other_logs(compare, settings).identity) if compare.startswith(OTHER) else (compare,)
+    compared: tuple[str, ...] = (compare,)
+    if compare.startswith(OTHER):
+        with suppress(FrontierlabError):
+            compared = compare, other_logs(compare, settings).identity
     source = dataset.name, dataset.identity, window_of(dataset)
     return Origin.of(source, selection, settings, names, compared)
 
