@@ -100,7 +100,7 @@ def take(lab: Lab) -> None:
     drawn(lab)
     keep(lab.panel, "explore-over-time")
     tab(lab, "One plot")
-    lab.field("plot").select_option("long queries per node")
+    lab.field("plot").select_option("long queries per folder")
     drawn(lab)
     keep(lab.panel, "explore-heatmap")
     lab.command("apputils:change-theme", theme="JupyterLab Dark")

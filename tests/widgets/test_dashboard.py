@@ -15,7 +15,7 @@ from bokeh.models.annotations import Title
 from frontierlab_widgets import Dashboard
 from frontierlab_widgets.chips import chips_of, without
 from frontierlab_widgets.dashboard import _SECTIONS
-from frontierlab_widgets.formatting import amount, capital
+from frontierlab_widgets.formatting import amount, amounts, capital
 from frontierlab_widgets.kept_views import forget_old_views, keep_view, kept_views, new_key, read_view
 from frontierlab_widgets.overview_words import folder_told
 from frontierlab_widgets.overview_work import STEPS, changes_of, tiles, totals
@@ -91,9 +91,10 @@ class TestNumbers:
             assert [bar["name"] for bar in bars[3:]] == [f"({len(costs) - 4} others)", "(no site named)"]
             largest = costs[costs["part"] == "named"].sort_values(column, ascending=False)["computingsite"].head(3)
             assert [bar["name"] for bar in bars[:3]] == largest.tolist()
-            shares = [float(bar["text"].split(", ")[1].removesuffix(" %")) for bar in bars]
+            shares = [float(bar["text"].split(", ")[-1].removesuffix(" %")) for bar in bars]
             assert sum(shares) == pytest.approx(100, abs=0.3)
-            assert max(bar["share"] for bar in bars) == 1
+            assert max(bar["share"] for bar in bars[:3]) == 1
+            assert [bar["share"] for bar in bars[3:]] == [None, None]  # the rest does not set the scale
 
     @pytest.mark.parametrize(
         ("value", "measure", "text"),
@@ -112,6 +113,18 @@ class TestNumbers:
     )
     def test_amounts_have_at_most_four_digits_and_a_unit(self, value, measure, text):
         assert amount(value, measure) == text
+
+    @pytest.mark.parametrize(
+        ("values", "measure", "texts"),
+        [
+            ([1_638, 1_634, 900, 1_634], "queries", ["1.64k", "1.63k", "900", "1.63k"]),
+            ([1_638, 1_642, 1_512], "queries", ["1.638k", "1.642k", "1.5k"]),
+            ([3_446_454_798, 3_446_454_797], "bytes", ["3,446,454,798 B", "3,446,454,797 B"]),
+            ([1_094_238, 1_094_241, 500], "dbtime_ms", ["1,094.238 s", "1,094.241 s", "0.5 s"]),
+        ],
+    )
+    def test_amounts_that_differ_read_differently(self, values, measure, texts):
+        assert amounts(values, measure) == texts
 
     def test_what_changed_is_of_the_comparison_or_of_the_second_half(self, settings):
         dataset, logs = fl.datasets.open_dataset("day", settings), fl.open_logs("day", settings=settings)
@@ -150,6 +163,38 @@ class TestHeader:
         for chip in texts:
             chosen = without(chosen, chip)
         assert chosen == fl.Selection()
+        for until, words in (("2026-10-01T12:00", "12:00 UTC"), ("2026-10-02", "2026-10-02 00:00 UTC")):
+            (chip,) = chips_of(fl.Selection(since="2026-10-01T10:00", until=until))
+            assert chip["text"] == f"from 2026-10-01 10:00 to {words}"
+
+    def test_without_a_window_the_time_of_the_data_is_told_and_empty_fields_say_what_they_mean(self, board, rows):
+        header = board.header
+        since, until = rows["time"].min().floor("min"), rows["time"].max().ceil("min")
+        assert f'"all of its time">{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M} UTC<' in header._count.value
+        fields = header._times.fields.values()
+        assert [(one.description, one.value, one.placeholder) for one in fields] == [
+            ("since (UTC)", "", "start of the data"),
+            ("until (UTC)", "", "end of the data"),
+        ]
+        board.selection = fl.Selection(since="2026-10-01T10:00")
+        assert header.wait(LONG)
+        assert f"{until:%Y-%m-%d %H:%M}" not in header._count.value
+
+    def test_a_narrow_page_hides_nothing_that_is_invalid_or_unusual(self, board):
+        header, folded, secondary = board.header, "frontierlab-folded", "frontierlab-secondary"
+        assert folded in header._dom_classes
+        assert secondary in header._against._dom_classes
+        board.compare = "-1d"
+        assert secondary not in header._against._dom_classes
+        assert "choose a window" not in header._count.value  # the tabs say it; here it would push the lines
+        header._times.fields["since"].value = "noon"
+        assert folded not in header._dom_classes
+        header._times.fields["since"].value = ""
+        assert folded in header._dom_classes
+        button(board, "More ▾").click()
+        assert folded not in header._dom_classes
+        button(board, "Less ▴").click()
+        assert folded in header._dom_classes
 
     def test_quick_choices_and_arrows_move_the_time_in_whole_bins(self, board, rows):
         header = board.header
@@ -186,7 +231,7 @@ class TestHeader:
         for name in ("Overview", "Caching", "Explore"):
             assert "is not a time" in board.panels[name].invalid["since"]
         assert button(board.panels["Caching"], "Compute").disabled
-        with pytest.raises(InvalidRequestError, match="Correct the field 'since' first"):
+        with pytest.raises(InvalidRequestError, match=r"Correct the field 'since \(UTC\)' first"):
             board.keep("a view")
         field.value = ""
         assert {name: panel.invalid for name, panel in board.panels.items()} == {name: {} for name in board.panels}

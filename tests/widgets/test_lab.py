@@ -64,7 +64,7 @@ NAMELESS = """panel => [...panel.querySelectorAll(
         || one.labels?.length && one.labels[0].textContent.trim()))
     .map((one) => one.outerHTML.slice(0, 200))"""
 
-# Texts with a contrast below 4.5 to what is behind them; what is disabled need not have it.
+# Texts with a contrast below 4.5 to what is behind them, also of what is disabled.
 PALE = """panel => {
     const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
     const light = (colour) => {
@@ -86,7 +86,7 @@ PALE = """panel => {
     const found = new Set();
     while (texts.nextNode()) {
         const one = texts.currentNode.parentElement;
-        const isLeftOut = one.closest(":disabled, style, script, option, .bk-Figure");
+        const isLeftOut = one.closest("style, script, option, .bk-Figure");
         if (!texts.currentNode.data.trim() || !one.checkVisibility() || isLeftOut) continue;
         const ground = behind(one);
         const [a, b] = [light(over(getComputedStyle(one).color, ground)), light(ground)];
@@ -530,13 +530,13 @@ class TestExplore:
         tasks = few.field("tasks").locator("option")
         expect(tasks.first).to_contain_text("overlay")
         few.field("tasks").select_option(index=0)
-        expect(few.panel.get_by_text("Selected:")).to_contain_text("taskid")
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("task ")
         until_drawn(few, FEW["Who asked"])
-        few.button("Everything").click()
+        few.button("All queries").click()
         expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
         few.button("Undo").click()
         expect(few.panel.get_by_text("Selected:")).to_contain_text("/PIXEL/PixCalib")
-        few.button("Everything").click()
+        few.button("All queries").click()
 
     def test_stale_plots_are_grey_and_an_invalid_time_draws_nothing(self, few: Lab) -> None:
         few.panel.get_by_role("tab", name="Databases").click()
@@ -547,7 +547,7 @@ class TestExplore:
         few.field("since (UTC)").fill("yesterday noon")
         few.field("since (UTC)").press("Tab")
         expect(few.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
-        expect(few.button("Draw anew")).to_be_disabled()
+        expect(few.button("Draw again")).to_be_disabled()
         few.field("database").select_option(index=1)
         expect(
             few.panel.get_by_text("These figures are of dataset sample, all queries, not of the selection")
@@ -555,9 +555,9 @@ class TestExplore:
         for name in ("Numbers", "SQL", "Code", "CSV", "Parquet"):
             expect(few.button(name)).to_be_disabled()
         figure = few.panel.locator(".bk-Figure").first
-        until_seen(0.45, figure, code)
+        until_seen(0.75, figure, code)
         assert coloured(pixels(figure)) == 0
-        few.button("Everything").click()
+        few.button("All queries").click()
         expect(few.button("CSV")).to_be_enabled()
         until_seen(1, figure, code)
         assert coloured(pixels(figure)) > 0.002
@@ -571,16 +571,16 @@ class TestExplore:
 
         def change_the_figures() -> None:
             few.field("database").select_option(label=name)
-            expect(few.panel.get_by_text("Selected: db CONDBR2")).to_be_visible()
+            expect(few.panel.get_by_text("Selected: database CONDBR2")).to_be_visible()
             few.page.wait_for_timeout(500)  # by now the figures of all queries cannot be saved
             expect(few.button("CSV")).to_be_enabled()
-            assert not few.page.evaluate(WITH_WORDS, "db CONDBR2")  # they wait, or they would end the drag
+            assert not few.page.evaluate(WITH_WORDS, "database CONDBR2")  # they wait, or they would end the drag
 
         drag(few, until_drawn(few, FEW["Over time"])[0], change_the_figures)
-        expect(few.panel.get_by_text("Selected:")).to_contain_text("db CONDBR2, from 2026-10-01 ")
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("database CONDBR2, from 2026-10-01 ")
         assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
         few.button("Undo").click()
-        few.page.wait_for_function(f"({WITH_WORDS})('db CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
         few.button("Undo").click()
         expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
 
@@ -590,7 +590,7 @@ class TestExplore:
             figure.evaluate("one => { one.isTheSame = true }")
         name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
         few.field("database").select_option(label=name)
-        few.page.wait_for_function(f"({WITH_WORDS})('db CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
         expect(few.button("CSV")).to_be_enabled()
         updated = until_drawn(few, FEW["Over time"])
         assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
@@ -619,7 +619,7 @@ class TestExplore:
         second.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
         assert coloured(pixels(figures.first)) > 0.002
         second.close()
-        few.button("Everything").click()
+        few.button("All queries").click()
         expect(few.button("CSV")).to_be_enabled()
 
     def test_in_the_dark_figures_are_dark_with_light_axes(self, few: Lab) -> None:
@@ -692,7 +692,7 @@ class TestNotebook7(InSharedNotebook):
         expect(option).to_contain_text(f"{part:,}")
         lab.field("Add a filter").press("Enter")
         expect(count).to_contain_text(f"{part:,} of {whole:,} queries")
-        expect(figures).to_contain_text("db CONDBR2", timeout=LONG)
+        expect(figures).to_contain_text("database CONDBR2", timeout=LONG)
         rows = lab.panel.get_by_role("grid", name="Folders and tags").get_by_role("row")
         assert {re.search(r"[A-Z]+2\d*", row.inner_text())[0] for row in rows.all()[1:6]} == {"CONDBR2"}
         lab.button("Take off database: CONDBR2").click()
@@ -733,8 +733,8 @@ class TestDashboard(SharedNotebook):
             "board = Dashboard(secret, tab='Datasets'); board",
         )
         lab.field("dataset").select_option("sample")
-        lab.field("since").fill("2026-10-01T10:00")
-        lab.field("since").press("Tab")
+        lab.field("since (UTC)").fill("2026-10-01T10:00")
+        lab.field("since (UTC)").press("Tab")
         chip = lab.panel.get_by_text("from 2026-10-01 10:00 UTC")
         expect(chip.first).to_be_visible()
         kept = sample.data_dir / "views"
@@ -820,6 +820,20 @@ class TestDashboard(SharedNotebook):
         lab.page.keyboard.press("ArrowDown")
         lab.page.keyboard.press("Enter")
         expect(lab.panel.locator(".frontierlab-chip")).to_contain_text(f"site: {costs['computingsite'].iloc[1]}")
+        header, field = lab.panel.locator(".frontierlab-header"), lab.field("Add a filter")
+        lab.page.set_viewport_size({"width": 1_400, "height": 1_000})
+        lab.field("compare with").select_option("the window before")
+        expect(lab.button("Compare with nothing")).to_be_visible()
+        assert header.bounding_box()["height"] < 85  # two lines
+        field.click()
+        expect(lab.panel.locator("li[role=option]").first).to_be_visible()
+        field.press("Escape")
+        lab.button(f"Take off site: {costs['computingsite'].iloc[1]}").press("Enter")
+        expect(lab.panel.locator(".frontierlab-chip")).to_have_count(0)
+        expect(field).to_be_focused()
+        expect(field).to_have_attribute("aria-expanded", "false")  # the list would cover the tabs
+        assert lab.panel.get_by_role("listbox").filter(visible=True).count() == 0
+        lab.button("Compare with nothing").click()
         lab.page.set_viewport_size({"width": 1_300, "height": 600})
         lab.panel.locator(".bk-Figure").filter(visible=True).first.scroll_into_view_if_needed()
         expect(lab.panel.locator(".frontierlab-header")).to_be_in_viewport(ratio=0.9)  # it stays
@@ -836,6 +850,7 @@ class TestDashboard(SharedNotebook):
                 shown = {"Waste": "Folders and tags", "Data": None, "Jobs": "Jobs", "History": "Incidents"}.get(tab)
                 if shown:
                     expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
+                assert lab.panel.locator(".frontierlab-header").bounding_box()["height"] < 150
                 assert lab.panel.evaluate(BROKEN) == []
                 assert lab.panel.evaluate(CUT) == []
                 assert lab.panel.evaluate(HIDDEN) == []
@@ -845,12 +860,13 @@ class TestDashboard(SharedNotebook):
                 assert lab.panel.evaluate("panel => panel.getBoundingClientRect().right <= innerWidth")
                 if tab == "Explore":
                     expect(lab.panel.get_by_role("figure", name="Queries over time")).to_be_visible(timeout=LONG)
+            lab.button("More ▾").click()
             for box in ("Share", "Settings"):
                 lab.button(box).click()
             expect(lab.field("es_address")).to_be_visible()
             for what in (NAMELESS, PALE):
                 assert lab.panel.evaluate(what) == []
-            for box in ("Share", "Settings"):
+            for box in ("Share", "Settings", "Less ▴"):
                 lab.button(box).click()
             expect(lab.field("es_address")).to_be_hidden()
         wide = lab.panel.get_by_text("more columns: scroll right").filter(visible=True)

@@ -56,7 +56,7 @@ def ask_nothing(monkeypatch, *, count=False):
     monkeypatch.setattr("frontierlab_widgets.explore_tab.ExploreTab._ask", lambda panel: None)
     monkeypatch.setattr("frontierlab_widgets.waste_tab.WasteTab._follow", lambda panel: None)
     if not count:
-        monkeypatch.setattr("frontierlab_widgets.header.Header._count_queries", lambda header, note: None)
+        monkeypatch.setattr("frontierlab_widgets.header.Header._count_queries", lambda header: None)
 
 
 def walk(widget):

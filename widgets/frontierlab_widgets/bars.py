@@ -30,7 +30,7 @@ class Bars(anywidget.AnyWidget):
         The name of the bars.
     bars : list
         ``id`` (empty for a bar that cannot be chosen), ``name``, ``above`` (what the name is part of), ``text`` (the
-        number) and ``share`` (of the longest bar, 0 to 1) of each.
+        number) and ``share`` (of the longest bar, 0 to 1; None is a number without a bar) of each.
     empty : str
         What stands there without bars.
     """

@@ -29,7 +29,7 @@ from frontierlab_widgets.shown_errors import PANEL_LOCK
 __all__ = ["BokehFigures", "darken"]
 
 _FORMER = 32  # replaced figures that the page may still send messages about
-_GREY = {"opacity": "0.45", "filter": "grayscale(1)"}  # as in static/panel.css
+_GREY = {"opacity": "0.75", "filter": "grayscale(1)"}  # as in static/panel.css
 _PLAIN = {"opacity": "1", "filter": "none"}  # said in full: BokehJS does not always undo a style that is taken away
 _LIGHT, _LINE, _GROUND = "#dddddd", "#777777", "#1e1e1e"
 

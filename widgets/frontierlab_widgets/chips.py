@@ -10,26 +10,14 @@ import anywidget
 import pandas as pd
 import traitlets
 
-from frontierlab.selection import LISTED, Selection
+from frontierlab.selection import LISTED, WORDS, Selection
 from frontierlab.util.times import in_words
 
-__all__ = ["COLUMN_WORDS", "Chips", "chips_of", "choices_of", "without"]
+__all__ = ["Chips", "chips_of", "choices_of", "without"]
 
 _STATIC = Path(__file__).parent / "static"
 _SHOWN = 2  # values that a chip names
 _MOST = 400  # values of a column that are offered, those with the most queries
-
-COLUMN_WORDS = {
-    "db": "database",
-    "schema": "schema",
-    "nodefullpath": "folder",
-    "tagname": "tag",
-    "taskid": "task",
-    "frontierserver": "server",
-    "computingsite": "site",
-    "squid": "Squid",
-}
-"""What the columns of a selection are called on the page."""
 
 
 class Chips(anywidget.AnyWidget):
@@ -91,16 +79,14 @@ def chips_of(selection: Selection, known: Mapping[str, Sequence[Any]] | None = N
     for column in (*LISTED, "kind"):
         values = getattr(selection, column)
         if values is not None:
-            word = COLUMN_WORDS.get(column, column)
+            word = WORDS.get(column, column)
             found.append({"id": column, "text": f"{word}: {_named(values, (known or {}).get(column, ()))}"})
     if selection.cached is not None:
         found.append({"id": "cached", "text": "cached" if selection.cached else "not cached"})
     if selection.min_querytime is not None:
         found.append({"id": "min_querytime", "text": f"query time from {selection.min_querytime:,} ms"})
     if selection.since is not None or selection.until is not None:
-        ends = [("from", selection.since), ("to", selection.until)]
-        words = [f"{word} {in_words(end).removesuffix(' UTC')}" for word, end in ends if end is not None]
-        found.append({"id": "time", "text": f"{' '.join(words)} UTC"})
+        found.append({"id": "time", "text": _time(selection)})
     return found
 
 
@@ -122,16 +108,26 @@ def choices_of(counts: Mapping[str, pd.DataFrame]) -> tuple[list[dict[str, Any]]
     for column, frame in counts.items():
         rows = frame.head(_MOST)
         found += [
-            {"column": column, "word": COLUMN_WORDS[column], "value": str(v), "label": str(label), "queries": int(n)}
+            {"column": column, "word": WORDS[column], "value": str(v), "label": str(label), "queries": int(n)}
             for v, label, n in zip(rows["value"], rows["label"], rows["queries"], strict=True)
         ]
         if len(frame) > _MOST:
-            left_out.append(f"the {_MOST} largest of {len(frame):,} {COLUMN_WORDS[column]}s")
+            left_out.append(f"the {_MOST} largest of {len(frame):,} {WORDS[column]}s")
     found += [
         {"column": "cached", "word": "queries", "value": value, "label": label, "queries": -1}
         for value, label in (("true", "cached"), ("false", "not cached"))
     ]
     return found, f"Listed are {', '.join(left_out)}." if left_out else ""
+
+
+def _time(selection: Selection) -> str:
+    """Write the ends of the time; of two on one day the second is the time of day."""
+    since, until = selection.since, selection.until
+    if since is None or until is None:
+        return f"to {in_words(until)}" if since is None else f"from {in_words(since)}"
+    end = in_words(until)
+    shown = end.split(" ", 1)[1] if since.date() == until.date() else end
+    return f"from {in_words(since).removesuffix(' UTC')} to {shown}"
 
 
 def _named(values: Sequence[Any], known: Sequence[Any]) -> str:

@@ -120,7 +120,7 @@ class Dashboard(KeptViews):
             _button("Share", "Keep this view, mail it, or show the calls that do the same", self._share.toggle, self),
             _button("Settings", "Show or hide the settings", self._toggle_settings, self),
         ]
-        self._running = _button("Jobs", "Show the jobs", lambda: setattr(self, "tab", "Jobs"), self)
+        self._running = _button(_running(0), "Show the jobs", lambda: setattr(self, "tab", "Jobs"), self)
         self.header = Header(self, lambda: self.panels["Explore"].undo(), *buttons, self._running)
         self._sections = Tabs(dict.fromkeys(_SECTIONS), "Data")
         self._tabs = Tabs({**dict.fromkeys(_TABS), _DATA: self._sections}, self.title)
@@ -350,7 +350,7 @@ class Dashboard(KeptViews):
             with self.shown_errors():
                 going = sum(not job.record().has_ended for job in jobs.jobs(self.settings))
                 with PANEL_LOCK:
-                    self._running.description = f"Jobs: {going} running" if going else "Jobs"
+                    self._running.description = _running(going)
 
     def _relisted(self) -> None:
         self.header.refresh()
@@ -364,6 +364,11 @@ _FORMER_PANELS = {"Connection": "Settings"}
 def _order(name: str) -> int:
     """The dataset comes before what is chosen of it, and the open tab last."""
     return {"dataset": 0, "tab": 2}.get(name, 1)
+
+
+def _running(jobs: int) -> str:
+    """Say how many jobs run. The tab Jobs can be on the same page, so the button is not called so too."""
+    return f"{jobs or 'No'} job{'s' * (jobs != 1)} running"
 
 
 def _button(name: str, tooltip: str, action: Any, panel: Panel) -> widgets.Button:

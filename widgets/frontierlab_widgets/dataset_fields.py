@@ -42,6 +42,8 @@ class DatasetFields(widgets.VBox):
         The list of datasets.
     several : Text
         The field for several.
+    asks : Button
+        The button that shows that field, if it is shown on request.
     names : list of str
         The datasets that exist.
     """
@@ -50,7 +52,7 @@ class DatasetFields(widgets.VBox):
         self._panel = panel
         self._asked = False
         self.names: list[str] = []
-        width = "210px" if compact else "240px"
+        width = "190px" if compact else "240px"
         self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout(width))
         self.several = widgets.Text(
             description="or several",
@@ -64,13 +66,13 @@ class DatasetFields(widgets.VBox):
         panel.choose("dataset", self.listed)
         field = panel.bind("dataset", self.several, read=self._read, show=_period_in)
         self._field, self._compact = field, compact
-        asked = widgets.Button(
-            description="Several…",
+        self.asks = widgets.Button(
+            description="Several datasets",
             tooltip="Read several datasets as one period",
-            layout=widgets.Layout(display="" if compact else "none", width="90px"),
+            layout=widgets.Layout(display="" if compact else "none"),
         )
-        panel.click(asked, self._ask_for_several)
-        super().__init__([row(self.listed, asked, field, *others), self._period])
+        panel.click(self.asks, self._ask_for_several)
+        super().__init__([row(self.listed, self.asks, field, *others), self._period])
         panel.on(self.refresh, "settings", "dataset")
         self.refresh()
 

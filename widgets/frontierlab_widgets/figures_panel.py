@@ -13,7 +13,7 @@ from frontierlab import Selection
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab_widgets.chosen_datasets import Source, opened
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.panel import PANEL_LOCK, Panel
+from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase
 
 __all__ = ["FiguresPanel"]
 
@@ -157,7 +157,9 @@ class FiguresPanel(Panel):
             self.message = ""  # it describes the figures that have become stale
 
     def _show_stale(self, _: Any = None) -> None:
-        stale = f'<div class="frontierlab-note" role="status">{escape(self.stale)}</div>'
+        # one line while it is worked on: what is below stays in its place
+        line = f' frontierlab-line" title="{escape(self.stale)}' * (self.phase is Phase.WORKING)
+        stale = f'<div class="frontierlab-note{line}" role="status">{escape(self.stale)}</div>'
         self._about.value = stale if self.stale else self.about_figures()
         for part in self._greyed:
             if self.stale and self.is_greyed(part):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from frontierlab_widgets.panel_words import in_panel_words
 __all__ = [
     "UNEXPECTED",
     "amount",
+    "amounts",
     "capital",
     "cure_box",
     "duration",
@@ -66,8 +68,8 @@ def _cut(value: datetime) -> datetime:
 _UNITS = {"queries": "", "failures": "", "bytes": "B"}
 
 
-def amount(value: Any, measure: str = "queries") -> str:
-    """Write a number with at most four digits: thousands as k and M, bytes as kB, MB, GB, milliseconds as a time.
+def amount(value: Any, measure: str = "queries", digits: int = 1) -> str:
+    """Write a number with few digits: thousands as k and M, bytes as kB, MB, GB, milliseconds as a time.
 
     Parameters
     ----------
@@ -75,20 +77,39 @@ def amount(value: Any, measure: str = "queries") -> str:
         The number; empty text if it is missing.
     measure
         ``queries``, ``failures`` or ``bytes``; others are milliseconds.
+    digits
+        How many digits a number in another unit than its own has behind the point. Times of more than ten minutes have
+        minutes and seconds instead, unless this is more than one.
     """
     if value is None or pd.isna(value):
         return ""
     if measure not in _UNITS:
         seconds = float(value) / 1e3
-        return f"{seconds:,.1f} s" if abs(seconds) < 600 else duration(seconds)
+        return f"{seconds:,.{digits}f} s" if abs(seconds) < 600 or digits > 1 else duration(seconds)
     number, unit = float(value), _UNITS[measure]
     for prefix in ("", "k", "M", "G", "T"):
         if abs(number) < 999.95 or prefix == "T":
             break
         number /= 1_000
-    digits = 0 if not prefix else 1
     space = " " if unit else ""
-    return f"{number:,.{digits}f}{space}{prefix}{unit}"
+    return f"{number:,.{digits if prefix else 0}f}{space}{prefix}{unit}"
+
+
+def amounts(values: Iterable[Any], measure: str = "queries") -> list[str]:
+    """Write numbers as `amount` does, with more digits, or all of them, where different ones would read the same."""
+    numbers = [*values]
+    texts = [amount(one, measure) for one in numbers]
+    for more in (partial(amount, digits=2), partial(amount, digits=3), _exactly):
+        meant: dict[str, set[Any]] = {}
+        for text, one in zip(texts, numbers, strict=True):
+            meant.setdefault(text, set()).add(one)
+        pairs = zip(texts, numbers, strict=True)
+        texts = [text if len(meant[text]) == 1 else more(one, measure) for text, one in pairs]
+    return texts
+
+
+def _exactly(value: Any, measure: str) -> str:
+    return "" if pd.isna(value) else f"{value:,} {_UNITS.get(measure, 'ms')}".rstrip()
 
 
 def duration(seconds: float) -> str:

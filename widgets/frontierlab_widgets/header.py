@@ -11,8 +11,8 @@ import ipywidgets as widgets
 
 import frontierlab as fl
 from frontierlab_widgets.chips import Chips, chips_of, choices_of, without
-from frontierlab_widgets.dataset_fields import DatasetFields
-from frontierlab_widgets.explore_work import COMPARE, OTHER, lacks_window
+from frontierlab_widgets.dataset_fields import CHOICES, DatasetFields
+from frontierlab_widgets.explore_work import COMPARE, OTHER
 from frontierlab_widgets.formatting import sentence
 from frontierlab_widgets.panel import PANEL_LOCK, row
 from frontierlab_widgets.time_fields import TimeFields
@@ -23,6 +23,8 @@ __all__ = ["Header", "RANGES"]
 _STYLE = {"description_width": "initial"}
 _GRAIN = timedelta(minutes=5)  # windows begin and end at whole bins
 _CHOOSE = "time …"
+_FOLDED, _SECONDARY = "frontierlab-folded", "frontierlab-secondary"
+_UNFOLD, _FOLD = "More ▾", "Less ▴"
 
 RANGES: dict[str, timedelta | None] = {
     "all of its time": None,
@@ -37,7 +39,8 @@ RANGES: dict[str, timedelta | None] = {
 class Header(widgets.VBox):
     """Dataset or period, time, comparison, filters as chips, and the number of chosen queries.
 
-    All of it follows the traits ``dataset``, ``selection`` and ``compare`` of the panel.
+    All of it follows the traits ``dataset``, ``selection`` and ``compare`` of the panel. On a narrow page it shows what
+    is used most, and *More* shows the rest; what is not as usual, such as a comparison or an invalid time, is shown.
 
     Parameters
     ----------
@@ -63,11 +66,11 @@ class Header(widgets.VBox):
         self._wants_choices = False  # from the first look at them on
         self._values: dict[str, list[Any]] = {}
         self._counts, self._choices = Latest(self._not_counted), Latest(self._not_counted)
-        self._times = TimeFields(panel, "200px", zone="")
-        self._range = widgets.Dropdown(options=[_CHOOSE, *RANGES], tooltip="Time", layout=widgets.Layout(width="125px"))
+        self._times = TimeFields(panel, "215px")
+        self._range = widgets.Dropdown(options=[_CHOOSE, *RANGES], tooltip="Time", layout=widgets.Layout(width="95px"))
         self._earlier = _arrow("◀", "The time before, as long")
         self._later = _arrow("▶", "The time after, as long")
-        self._against = widgets.Dropdown(description="compare with", style=_STYLE, layout=_layout("210px"))
+        self._against = widgets.Dropdown(description="compare with", style=_STYLE, layout=_layout("195px"))
         self.chips = Chips(
             lambda chip: panel.guarded(lambda: self._take_off(chip)),
             lambda column, value: panel.guarded(lambda: self._add(column, value)),
@@ -76,15 +79,24 @@ class Header(widgets.VBox):
         self._undo = widgets.Button(description="Undo", tooltip="Take the last choice of queries back")
         whole = widgets.Button(description="All queries", tooltip="Take all filters off")
         self._count = widgets.HTML()
+        self._count.add_class("frontierlab-counted")
+        self._folded = True
+        self._more = widgets.Button(description=_UNFOLD, tooltip="Show or hide time, comparison and more")
+        self._more.add_class("frontierlab-unfold")
         panel.choose("compare", self._against)
+        panel.click(self._more, self._toggle)
         panel.click(self._undo, undo)
         panel.click(whole, self._everything, when=lambda: panel.selection != fl.Selection())
         panel.click(self._earlier, partial(self._shift, -1), when=self._has_window)
         panel.click(self._later, partial(self._shift, 1), when=self._has_window)
         self._range.observe(lambda change: panel.guarded(lambda: self._choose_range(change["new"])), "value")
         times = (self._range, self._earlier, *self._times.views, self._later)
-        self.datasets = DatasetFields(panel, *times, self._against, compact=True)
-        super().__init__([self.datasets, row(self.chips, self._undo, whole, self._count, *actions)])
+        self.datasets = DatasetFields(panel, self._more, *times, self._against, compact=True)
+        for one in (self.datasets.asks, *times, whole, *actions[:-1]):
+            one.add_class(_SECONDARY)
+        choices = row(self.chips, self._undo, whole, self._count, *actions)
+        choices.add_class("frontierlab-header-choices")
+        super().__init__([self.datasets, choices])
         self.add_class("frontierlab-header")
         panel.on(self.follow, "dataset", "selection", "compare", "settings", "invalid")
         self.follow()
@@ -98,17 +110,27 @@ class Header(widgets.VBox):
             others = {f"dataset {name}": f"{OTHER}{name}" for name in self.datasets.names if name != panel.dataset}
             panel.offer(self._against, [*{**COMPARE, **others}.items()], panel.compare)
             panel.allow()
+            self._fold()
             if not panel.dataset or panel.settings is None or "dataset" in panel.invalid:
                 self.counted, self._count.value = None, ""
                 return
-            lacks = lacks_window(panel.compare, panel.selection)
-            note = f' <span class="frontierlab-quiet">{escape(lacks)}</span>' if lacks else ""
-            self._count_queries(note)
+            self._count_queries()
 
-    def _count_queries(self, note: str) -> None:
+    def _toggle(self) -> None:
+        self._folded = not self._folded
+        self._fold()
+
+    def _fold(self) -> None:
+        """Let a narrow page hide what is used less, but nothing that is invalid or differs from the usual."""
+        folded = self._folded and self._panel.invalid.keys().isdisjoint(CHOICES)
+        self._more.description = _UNFOLD if folded else _FOLD
+        _set_class(self, _FOLDED, folded)
+        _set_class(self._against, _SECONDARY, not self._panel.compare)
+
+    def _count_queries(self) -> None:
         panel = self._panel
         asked = (panel.dataset, panel.settings, panel.selection)
-        self._counts.begin(partial(count_view, *asked), lambda found: self._show_count(found, note))
+        self._counts.begin(partial(count_view, *asked), self._show_count)
         if self._of != panel.dataset:
             self._of, self.chips.choices, self._values = panel.dataset, [], {}
             self._choices.stop()
@@ -141,10 +163,15 @@ class Header(widgets.VBox):
         """Remember all values of a column, so that a chip can name those that are left out."""
         self._values = {**self._values, column: values}
 
-    def _show_count(self, found: Counted, note: str) -> None:
+    def _show_count(self, found: Counted) -> None:
         with PANEL_LOCK:
             self.counted = found
-            self._count.value = f'<b class="frontierlab-count" role="status">{escape(found.in_words())}</b>{note}'
+            chosen, times = self._panel.selection, found.times_in_words()
+            whole = times if (chosen.since, chosen.until) == (None, None) else ""
+            self._count.value = (
+                f'<b class="frontierlab-count" role="status">{escape(found.in_words())}</b> '
+                f'<span class="frontierlab-quiet frontierlab-whole" title="all of its time">{escape(whole)}</span>'
+            )
             self._panel.allow()
 
     def _offer(self, found: Any) -> None:
@@ -218,6 +245,11 @@ def _arrow(text: str, tooltip: str) -> widgets.Button:
     made = widgets.Button(description=text, tooltip=tooltip, layout=widgets.Layout(width="36px"))
     made.add_class("frontierlab-small")
     return made
+
+
+def _set_class(widget: widgets.Widget, name: str, there: bool) -> None:
+    """Give a widget a CSS class, or take it away."""
+    (widget.add_class if there else widget.remove_class)(name)
 
 
 def _layout(width: str) -> widgets.Layout:

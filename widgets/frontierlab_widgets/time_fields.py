@@ -17,6 +17,10 @@ __all__ = ["TIMES", "TimeFields"]
 TIMES = ("since", "until")
 """The fields, by name; their text can be invalid."""
 
+_WITH_SECONDS = len("2026-10-01T12:30:00")
+_EMPTY = {"since": "start of the data", "until": "end of the data"}
+"""What an empty field means."""
+
 
 class TimeFields:
     """The fields ``since`` and ``until`` of the selection of a panel.
@@ -27,8 +31,6 @@ class TimeFields:
         The panel with the selection.
     width
         CSS width of a field.
-    zone
-        What stands behind the names; the tooltips say that times are UTC.
 
     Attributes
     ----------
@@ -38,11 +40,11 @@ class TimeFields:
         What to show: the fields with room for a sentence.
     """
 
-    def __init__(self, panel: Any, width: str = "260px", zone: str = " (UTC)") -> None:
+    def __init__(self, panel: Any, width: str = "260px") -> None:
         self._panel = panel
         self._following = False
         self._shown: dict[str, datetime | None] = {}
-        self.fields = {name: _field(f"{name}{zone}", width) for name in TIMES}
+        self.fields = {name: _field(name, width) for name in TIMES}
         self.views = [panel.add_field(name, field) for name, field in self.fields.items()]
         for name, field in self.fields.items():
             field.observe(self._typed(name), "value")
@@ -66,7 +68,8 @@ class TimeFields:
         if name in self._panel.invalid and self._shown.get(name) == moment:
             return
         self._shown[name] = moment
-        self.fields[name].value = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
+        shown = "" if moment is None else format_time(moment).removesuffix("Z").removesuffix(".000")
+        self.fields[name].value = shown[:-3] if len(shown) == _WITH_SECONDS and shown.endswith(":00") else shown
         self._panel.mark(name, "")
 
     def _typed(self, name: str) -> Callable[[Any], None]:
@@ -95,11 +98,11 @@ class TimeFields:
         self._panel.selection = selection
 
 
-def _field(label: str, width: str) -> widgets.Text:
+def _field(name: str, width: str) -> widgets.Text:
     return widgets.Text(
-        description=label,
-        tooltip="UTC",
-        placeholder="2026-10-01T12:30",
+        description=f"{name} (UTC)",
+        tooltip=f"Such as 2026-10-01T12:30, in UTC; empty is the {_EMPTY[name]}",
+        placeholder=_EMPTY[name],
         continuous_update=False,
         style={"description_width": "initial"},
         layout=widgets.Layout(width=width, max_width="98%"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -13,9 +13,9 @@ from frontierlab import filters
 from frontierlab.errors import FrontierlabError
 from frontierlab.filters import contents
 from frontierlab.plots.style import task_labels
-from frontierlab.util.times import from_milliseconds
+from frontierlab.util.times import from_milliseconds, in_words
 from frontierlab_widgets.chosen_datasets import opened
-from frontierlab_widgets.formatting import amount
+from frontierlab_widgets.formatting import amounts
 from frontierlab_widgets.work import Work
 
 __all__ = ["BY", "MEASURES", "Counted", "Latest", "bars_of", "cost_by", "count_choices", "count_view"]
@@ -41,6 +41,9 @@ BY = {
 """What bars can be of: the filter, and the columns that name a bar."""
 
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
 class Counted(NamedTuple):
     """The number of chosen queries.
 
@@ -60,6 +63,15 @@ class Counted(NamedTuple):
     total: int
     since: datetime | None
     until: datetime | None
+
+    def times_in_words(self) -> str:
+        """Write the time of all queries, to the minutes around it; empty without queries."""
+        if self.since is None or self.until is None:
+            return ""
+        minute = timedelta(minutes=1)
+        ends = (self.since - (self.since - _EPOCH) % minute, self.until + (_EPOCH - self.until) % minute)
+        since, until = (in_words(end).removesuffix(" UTC") for end in ends)
+        return f"{since} to {until} UTC"
 
     def in_words(self) -> str:
         """Write the count as a line."""
@@ -179,7 +191,10 @@ def cost_by(name: str, settings: Any, selection: fl.Selection, by: str) -> pd.Da
 
 
 def bars_of(frame: pd.DataFrame, by: str, measure: str, top: int) -> list[dict[str, Any]]:
-    """Return the largest bars, and those of the others together and of queries that name none; they add up to all."""
+    """Return the largest bars, and the others together and queries that name none; they add up to all.
+
+    The ``share`` of these last two is None: a bar of several would be longer than all, and would set the scale.
+    """
     column = MEASURES[measure]
     _, keys = BY[by]
     named = frame[frame["part"] == "named"].sort_values(column, ascending=False, kind="stable")
@@ -192,17 +207,18 @@ def bars_of(frame: pd.DataFrame, by: str, measure: str, top: int) -> list[dict[s
         for place, label, record in zip(shown.index, labels, shown.to_dict("records"), strict=True)
     ]
     if len(rest):
-        rows.append(("", f"({len(rest):,} others)", "", int(rest[column].sum())))
+        rows.append(("", f"({len(rest):,} other{'s' * (len(rest) != 1)})", "", int(rest[column].sum())))
     if len(missing):
         rows.append(("", f"(no {by} named)", "", int(missing[column].sum())))
-    longest = max((value for *_, value in rows), default=0)
+    longest = max((value for place, *_, value in rows if place), default=0)
+    texts = amounts([value for *_, value in rows], column)
     return [
         {
             "id": place,
             "name": label,
             "above": above,
-            "text": f"{amount(value, column)}, {100 * value / total:.1f} %" if total else amount(value, column),
-            "share": value / longest if longest else 0.0,
+            "text": f"{text}, {100 * value / total:.1f} %" if total else text,
+            "share": (value / longest if longest else 0.0) if place else None,
         }
-        for place, label, above, value in rows
+        for (place, label, above, value), text in zip(rows, texts, strict=True)
     ]

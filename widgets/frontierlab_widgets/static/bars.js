@@ -18,8 +18,12 @@ function render({ model, el }) {
     list.setAttribute("aria-label", model.get("label") || "Bars");
     list.replaceChildren(
       ...model.get("bars").map(({ id, name, above, text, share }, place) => {
-        const track = element("span", { className: "frontierlab-bar-track" }, element("span", { className: "frontierlab-bar" }));
-        track.firstChild.style.width = `${Math.max(0.3, 100 * share)}%`;
+        const track = element("span", { className: "frontierlab-bar-track" });
+        if (share === null) track.classList.add("frontierlab-bar-none");
+        else {
+          track.append(element("span", { className: "frontierlab-bar" }));
+          track.firstChild.style.width = `${Math.max(0.3, 100 * share)}%`;
+        }
         const row = element(
           id ? "button" : "div",
           { className: "frontierlab-bar-row", title: `${above ? `${above} ` : ""}${name}: ${text}` },

@@ -25,19 +25,24 @@ function render({ model, el }) {
   let active = -1;
 
   function drawChips() {
-    const hadFocus = chips.contains(document.activeElement);
+    const focused = document.activeElement;
+    const place = [...chips.querySelectorAll("button")].indexOf(focused);
     const all = model.get("chips");
     chips.replaceChildren(
       ...all.map(({ id, text }) => {
         const off = element("button", { type: "button", textContent: "×", title: `Take this filter off: ${text}` });
         off.setAttribute("aria-label", `Take off ${text}`);
+        off.dataset.id = id;
         off.addEventListener("click", () => model.send({ off: id }));
         const chip = element("span", { className: "frontierlab-chip" }, element("span", { textContent: text, title: text }), off);
         chip.setAttribute("role", "listitem");
         return chip;
       }),
     );
-    if (hadFocus) (chips.querySelector("button") ?? field).focus();
+    if (place < 0) return;
+    const left = [...chips.querySelectorAll("button")];
+    const same = left.find((one) => one.dataset.id === focused.dataset.id);
+    (same ?? left[Math.min(place, left.length - 1)] ?? field).focus(); // the list of the field stays closed
   }
 
   function found() {
@@ -71,7 +76,9 @@ function render({ model, el }) {
     list.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
   }
 
+  // Only for what the user does in the field: a list that opens by itself, with the focus, covers what is below.
   function open(shown) {
+    if (shown && list.hidden && model.get("choices").length === 0) model.send({ ask: "choices" }); // not counted before
     list.hidden = !shown;
     field.setAttribute("aria-expanded", shown);
     if (!shown) active = -1;
@@ -84,10 +91,7 @@ function render({ model, el }) {
     open(false);
   }
 
-  field.addEventListener("focus", () => {
-    if (model.get("choices").length === 0) model.send({ ask: "choices" }); // they are counted when they are needed
-    open(true);
-  });
+  field.addEventListener("click", () => open(true));
   field.addEventListener("blur", () => open(false));
   field.addEventListener("input", () => {
     active = field.value ? 0 : -1;
