@@ -80,12 +80,18 @@ def burst_of(counted: pd.DataFrame) -> Burst | None:
 
 
 def changes_of(
-    dataset: Source, logs: Any, settings: Any, selection: fl.Selection, compare: str
+    dataset: Source,
+    logs: Any,
+    settings: Any,
+    selection: fl.Selection,
+    compare: str,
+    counted: pd.DataFrame | None = None,
 ) -> tuple[str, pd.DataFrame]:
     """Return what changed, and in words between which times.
 
     It is the comparison of the header. Without one, it is what went up when the queries became far more than usual; if
-    they never did, the second half of the time against the first.
+    they never did, the second half of the time against the first. `counted` is what `over_time` returned, if it was
+    counted before.
 
     Returns
     -------
@@ -111,7 +117,7 @@ def changes_of(
         now = selection.but(since=since, until=until)
         words = {"previous": "against the time before", "-1d": "against a day earlier", "-7d": "against a week earlier"}
         return words[compare], _changed((logs, now.shifted(-step)), (logs, now))
-    burst = burst_of(over_time(logs, selection, dataset))
+    burst = burst_of(over_time(logs, selection, dataset) if counted is None else counted)
     if burst is not None and (burst.begins or burst.ends):
         return _of_burst(logs, selection, (since, until), burst)
     middle = since + (until - since) / 2

@@ -97,13 +97,19 @@ def look_over(
     with running, ExitStack() as stack:
         logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
         folders = _Folders(dataset, settings, selection, stack)
+        counted: list[pd.DataFrame] = []
+
+        def timeline() -> pd.DataFrame:
+            counted[:] = [over_time(logs, selection, dataset)]
+            return counted[0]
+
         ask: dict[str, Callable[[], Any]] = {
             "numbers": lambda: totals(logs, selection),
-            "timeline": lambda: over_time(logs, selection, dataset),
+            "timeline": timeline,
             "folders": folders.figures,
             "incidents": partial(_incidents, logs, settings, selection, work),
             "advice": folders.advice,
-            "changes": lambda: changes_of(dataset, logs, settings, selection, compare),
+            "changes": lambda: changes_of(dataset, logs, settings, selection, compare, *counted),
         }
         steps = _Steps(ask, origin_of(dataset, selection, settings, compare), work)
         steps.do(_FIRST)
