@@ -10,13 +10,13 @@ from typing import BinaryIO, NamedTuple
 
 from frontierlab.exports.encodings import plain_text_at
 
-__all__ = ["Moved", "Stretch", "Stretches", "read_here", "read_stretch"]
+__all__ = ["Stretch", "Stretches", "read_here", "read_stretch"]
 
 _TAILS = (2**16, 2**19, 2**22)  # bytes before the end of a stretch that are looked at, until an end is found
 _CHUNK = 2**18
 
 
-class Moved(Exception):
+class Moved(Exception):  # not public: only for what reads the stretch in another way
     """Another file is at the path now, or the file is shorter: the stretch cannot be read there."""
 
 
