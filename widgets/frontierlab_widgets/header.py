@@ -66,11 +66,11 @@ class Header(widgets.VBox):
         self._wants_choices = False  # from the first look at them on
         self._values: dict[str, list[Any]] = {}
         self._counts, self._choices = Latest(self._not_counted), Latest(self._not_counted)
-        self._times = TimeFields(panel, "215px")
-        self._range = widgets.Dropdown(options=[_CHOOSE, *RANGES], tooltip="Time", layout=widgets.Layout(width="95px"))
+        self._times = TimeFields(panel, "224px")
+        self._range = widgets.Dropdown(options=[_CHOOSE, *RANGES], tooltip="Time", layout=widgets.Layout(width="91px"))
         self._earlier = _arrow("◀", "The time before, as long")
         self._later = _arrow("▶", "The time after, as long")
-        self._against = widgets.Dropdown(description="compare with", style=_STYLE, layout=_layout("195px"))
+        self._against = widgets.Dropdown(description="compare with", style=_STYLE, layout=_layout("187px"))
         self.chips = Chips(
             lambda chip: panel.guarded(lambda: self._take_off(chip)),
             lambda column, value: panel.guarded(lambda: self._add(column, value)),
