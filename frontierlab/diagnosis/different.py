@@ -9,16 +9,15 @@ from typing import TypeAlias
 
 import pandas as pd
 
-from frontierlab.engines.logs import DuckLogs, Logs
+from frontierlab.engines.logs import Logs
 
 __all__ = ["Different", "Keep", "PART", "count_different"]
 
 PART = 8_000_000
 """Queries of which DuckDB finds the different ones at once."""
 
-Keep: TypeAlias = "Callable[[DuckLogs, str, dict[str, int], str], AbstractContextManager[list[DuckLogs]]]"
+Keep: TypeAlias = "Callable[[Logs, str, dict[str, int], str], AbstractContextManager[list[Logs]]]"
 """Keeps the result of a statement of logs with its parameters, in parts by a column if one is named."""
-
 Ask: TypeAlias = "Callable[[Logs, str, dict[str, int]], pd.DataFrame]"
 
 
@@ -43,9 +42,8 @@ class Different:
 def count_different(logs: Logs, queries: int, least: int, keep: Keep, ask: Ask) -> Different:
     """Count the different queries of logs.
 
-    All rows are read once. DuckDB keeps the different ones for three statements. It parts those of very many queries by
-    their hash, and counts one part after the other: equal queries are in the same part. Spark counts all in one
-    statement.
+    All rows are read once. DuckDB parts those of very many queries by their hash, and counts one part after the other:
+    equal queries are in the same part.
 
     Parameters
     ----------
@@ -56,13 +54,11 @@ def count_different(logs: Logs, queries: int, least: int, keep: Keep, ask: Ask) 
     least
         How often a query must be repeated to be told.
     keep
-        Keeps the result of a statement of DuckDB, in parts by a column if one is named.
+        Keeps the result of a statement, in parts by a column if one is named.
     ask
         Returns the result of a statement.
     """
-    if not isinstance(logs, DuckLogs):
-        return _parted(ask(logs, "DIFFERENT_AT_ONCE", {"least": least}))
-    parts = max(1, -(-queries // PART))
+    parts = 1 if logs.engine == "spark" else max(1, -(-queries // PART))
     if parts == 1:
         with keep(logs, "DIFFERENT", {}, "") as (whole,):
             return _counted(whole, least, ask)
@@ -75,16 +71,6 @@ def count_different(logs: Logs, queries: int, least: int, keep: Keep, ask: Ask) 
         _added(one.fresh for one in found),
         _added(one.first_misses for one in found),
         pd.concat([one.repeated for one in found], ignore_index=True),
-    )
-
-
-def _parted(frame: pd.DataFrame) -> Different:
-    """Return the three results that one statement has given."""
-    of = {name: frame[frame["what"] == name].reset_index(drop=True) for name in ("fresh", "first_misses", "repeated")}
-    return Different(
-        of["fresh"][["bin", "folder", "fresh"]],
-        of["first_misses"][["bin", "asker", "fresh"]],
-        of["repeated"][["folder", "asker", "query", "queries"]],
     )
 
 

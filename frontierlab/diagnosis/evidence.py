@@ -15,7 +15,7 @@ from frontierlab.diagnosis.reading import Ints
 from frontierlab.diagnosis.scopes import Scopes
 from frontierlab.diagnosis.series import Clock
 from frontierlab.engines.keeping import kept
-from frontierlab.engines.logs import DuckLogs, Logs
+from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
@@ -143,7 +143,7 @@ class Evidence(Scopes):
 
     def _different_of(self, logs: Logs, selection: Selection, queries: int, least: int) -> Different:
         @contextmanager
-        def keep(source: DuckLogs, name: str, args: dict[str, int], part: str) -> Iterator[list[DuckLogs]]:
+        def keep(source: Logs, name: str, args: dict[str, int], part: str) -> Iterator[list[Logs]]:
             ours = source is logs
             statement, values = self.statement_of(name, selection if ours else Selection())
             given = {**self._args, **args, **values} if ours else args
@@ -152,8 +152,7 @@ class Evidence(Scopes):
             self._by.append(by)
 
         def asked(source: Logs, name: str, args: dict[str, int]) -> pd.DataFrame:
-            ours = source is logs
-            return self.ask(name, {**self._args, **args} if ours else args, selection if ours else Selection(), source)
+            return self.ask(name, args, Selection(), source)
 
         return count_different(logs, queries, least, keep, asked)
 

@@ -9,7 +9,6 @@ from frontierlab.selection import QUERY_KINDS
 
 __all__ = [
     "DIFFERENT",
-    "DIFFERENT_AT_ONCE",
     "DIFFERENT_OF_PART",
     "FAILED",
     "FIRST_MISSES",
@@ -187,29 +186,6 @@ SELECT folder, asker, query, queries
 FROM {{logs}}
 WHERE queries >= :least"""
 """Of `DIFFERENT`: the queries that one Squid of one site sent often without a cached answer."""
-
-DIFFERENT_AT_ONCE = f"""{_KEYED}, different AS (
-{_DIFFERENT.format(source="keyed")}
-), marked AS (
-  SELECT folder, asker, query, first, first_on_grid, IF(queries >= :least, queries, NULL) AS often,
-         IF(queries >= :least, folder, NULL) AS its_folder, IF(queries >= :least, asker, NULL) AS its_asker,
-         IF(queries >= :least, query, NULL) AS its_query
-  FROM different
-), found AS (
-  SELECT CASE WHEN grouping(folder) = 0 THEN 'fresh' WHEN grouping(asker) = 0 THEN 'first_misses'
-              ELSE 'repeated' END AS what,
-         CASE WHEN grouping(folder) = 0 THEN min(first_on_grid) WHEN grouping(asker) = 0 THEN min(first) END AS bin,
-         coalesce(folder, its_folder) AS folder, coalesce(asker, its_asker) AS asker, its_query AS query,
-         often AS queries
-  FROM marked
-  GROUP BY GROUPING SETS ((folder, query), (asker, query), (its_folder, its_asker, its_query, often))
-)
-SELECT what, bin, folder, asker, query, queries, count(*) AS fresh
-FROM found
-WHERE bin IS NOT NULL OR queries IS NOT NULL
-GROUP BY what, bin, folder, asker, query, queries"""
-"""`FRESH`, `FIRST_MISSES` and `REPEATED` (``what``) in one statement, for Spark, which takes longer to plan and compile
-a statement than to read some million rows. Queries that are not repeated often are one group without names."""
 
 REPEATS = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")

@@ -1,4 +1,4 @@
-"""Results of DuckDB's statements that further statements read, of which nothing is left on the disk."""
+"""Results of statements that further statements read: the same on both engines, and nothing is left on the disk."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -66,3 +66,14 @@ def test_a_statement_that_fails_leaves_nothing(logs):
     with pytest.raises(StatementError), kept(logs, "SELECT pmod(taskid, 0) AS none FROM {logs}", {}, description="bad"):
         raise AssertionError("it was not refused")
     assert left(logs) == []
+
+
+@pytest.mark.spark
+def test_spark_keeps_the_same_and_counts_once(logs, expected, running):
+    spark_logs = fl.engines.as_logs(logs, session=running)
+    with kept(spark_logs, COUNTED, {}, description="counted", part="third") as ((whole,), told):
+        assert told["engine"] == "spark"
+        assert "FileScan" not in whole.frame._jdf.queryExecution().executedPlan().toString()
+        columns = ["schema", "queries"]
+        found = ask({"logs": whole}, SUMS, description="sums")[columns]
+        assert found.set_index("schema")["queries"].to_dict() == expected.set_index("schema")["queries"].to_dict()
