@@ -93,7 +93,7 @@ def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, cap
     words = "database CONDBR2, from 2026-10-01 01:00 UTC, to 2026-10-01 02:00 UTC"
     assert any(title.replace("\n", " ").startswith(words) for title in titles_of(models))
     assert len(titles_of(models)) == 2
-    units = ("queries", "%", "kB", "bytes", "ms", "threads", "time (UTC)")
+    units = ("queries", "%", "kB", "MB", "bytes", "ms", "threads", "time (UTC)")
     axes = [axis.axis_label for axis in (*plot.xaxis, *plot.yaxis) if axis.axis_label]
     assert axes
     assert all(any(unit in label for unit in units) for label in axes)
@@ -149,6 +149,24 @@ def test_percentiles_of_groups_beyond_the_largest_are_not_drawn() -> None:
     assert others.words == ""
     assert others.marks[0].data["name"] == ["S0", "S1", "S2", "(2 others)", "(none named)"]
     assert others.marks[0].data["p50"].tolist() == [2, 11.5, 21, 30.5, 4]
+
+
+def test_sizes_over_time_have_a_unit_in_which_they_are_short(frames: Frames) -> None:
+    frame = frames["bytes_over_time"]["compared"]
+    for times, log, unit, size in (
+        (1e-3, False, "kB", 1),
+        (1, False, "MB", 1e3),
+        (1e3, False, "GB", 1e6),
+        (1, True, "kB", 1),
+    ):
+        larger = frame.assign(kB=frame["kB"] * times, kB_before=frame["kB_before"] * times)
+        if log:
+            larger.loc[0, "kB"] = 2.0
+        drawing = plots.bytes_over_time.drawing(larger, scale="log" if log else "linear")
+        assert drawing.y.label.startswith(f"{unit} in 300 s")
+        assert drawing.marks[0].data["y"][:-1].tolist() == pytest.approx((larger["kB"] / size).tolist())
+        told = f"{larger['kB'][1]:,.2f} kB; before {larger['kB_before'][1]:,.2f} kB"
+        assert drawing.marks[-1].data["size_text"][1] == told
 
 
 def test_a_cost_draws_what_an_overview_counts(frames: Frames) -> None:
