@@ -155,7 +155,7 @@ def _tasks_plot(explanation: Explanation, most: int) -> Any:
     if len(rest) > 1:
         other = {name: rest[name].sum() for name in ("queries", "uncached", "bytes", "dbtime")}
         frame = pd.concat([frame.iloc[:most], pd.DataFrame([{**other, "name": f"({len(rest):,} other tasks)"}])])
-    plot = style.new_figure("Who asked", "", height=120 + 34 * max(1, len(frame)), **_MARGINS)
+    plot = style.new_figure("Database time per task", "", height=120 + 34 * max(1, len(frame)), **_MARGINS)
     labels = [style.short(name, 26) for name in frame["name"]]
     data: dict[str, Any] = {"y": list(range(len(frame))), "seconds": frame["dbtime"].to_numpy(float) / 1000}
     data |= _numbers(frame, ["queries", "different_queries", "uncached"]) | {"name": frame["name"].tolist()}

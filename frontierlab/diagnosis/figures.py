@@ -32,7 +32,8 @@ _SHOWN = {
 }
 _QUERIES = ("queries", None, "queries in {bin}", "queries")
 _HEIGHT = 280
-_TALL = 340  # with bars
+_TALL = 340  # with bars, as far as they need not more than so many rows:
+_ROWS, _ROW_HEIGHT = 4, 14
 _APART = 0.03  # of the time axis: numbers that are closer stand in two rows
 _ROW = 0.12  # of the highest value: a row of bars
 _BAR = 0.8  # of a row
@@ -116,6 +117,7 @@ def _add_bars(plot: Any, incidents: Sequence[Incident]) -> None:
         plot.add_layout(label)
     end = top * (1 + _ROW * len(ends))
     plot.y_range.update(end=end, reset_end=end)
+    plot.height += _ROW_HEIGHT * max(0, len(ends) - _ROWS)  # the line keeps its part of the figure
     plot.yaxis[0].bounds = plot.ygrid[0].bounds = (plot.y_range.start, top)  # no number stands beside a bar
 
 
