@@ -48,6 +48,8 @@ def test_errors_name_buttons_and_fields_and_no_python(settings: fl.Settings, day
         ),
         "Data, Jobs lists": raised(lambda: fl.jobs.open_job("nobody", settings)),
         "Build the catalogue": raised(lambda: Catalogue.read(tmp_path / "nowhere.parquet")),
+        "the COOLR server in Settings; or": raised(lambda: settings.model_copy(update={"coolr_host": None}).coolr_url),
+        "pattern in Settings.": raised(lambda: settings.model_copy(update={"es_index": None}).es_indices),
         "Save as": raised(lambda: fl.Settings(config_file=tmp_path / "nowhere.txt")),
     }
     manifest = day.path / "manifest.json"
