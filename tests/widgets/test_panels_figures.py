@@ -49,6 +49,21 @@ def test_messages_about_replaced_figures_are_ignored() -> None:
     shown.close()
 
 
+@pytest.mark.parametrize(
+    ("cause", "repeated", "told"),
+    [
+        ("same query not cached", 1_234_567, "repeated: 1,234.6"),
+        ("same query not cached", pd.NA, ""),
+        ("below the threshold", 5_000, ""),
+        ("IOVs on no grid", 5e6, ""),
+    ],
+)
+def test_a_row_that_has_its_place_by_what_is_repeated_says_so(cause, repeated, told) -> None:
+    (column,) = (one for one in FOLDERS if one.name == "wasted_dbtime")
+    assert column.below is not None
+    assert column.below({"cause": cause, "repeated_dbtime": repeated}) == told
+
+
 def test_a_page_that_lacks_bokehjs_gets_it_from_the_kernel(monkeypatch) -> None:
     shown, sent = BokehFigures(), []
     monkeypatch.setattr(shown._drawn, "send", lambda content, buffers: sent.append((content, buffers)))

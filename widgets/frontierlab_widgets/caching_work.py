@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 import frontierlab as fl
+from frontierlab.caching.causes import REPEATED
 from frontierlab.caching.notes import note_of_part
 from frontierlab.caching.ranking import lost_in_words
 from frontierlab.errors import InvalidRequestError
@@ -67,6 +68,12 @@ def _where(record: dict[str, Any]) -> str:
     return " ".join(str(record[key]) for key in ("db", "schema", "tagname"))
 
 
+def _repeated(record: dict[str, Any]) -> str:
+    """Say what is repeated if a row has its place in the table by it, and not by what is wasted."""
+    repeated = record["repeated_dbtime"]
+    return f"repeated: {seconds(repeated)}" if record["cause"] == REPEATED and pd.notna(repeated) else ""
+
+
 FOLDERS = (
     TableColumn("nodefullpath", "Folder", "its path; below it database, schema and tag", below=_where),
     TableColumn(
@@ -78,6 +85,7 @@ FOLDERS = (
         "seconds in the database that an ideal cache, one for all sites, would have saved",
         seconds,
         True,
+        below=_repeated,
         bar=True,
     ),
     TableColumn(
@@ -124,7 +132,8 @@ FOLDERS = (
 EXPLAINED = (
     '<p class="frontierlab-quiet">'
     "Wasted: what an ideal cache, one for all sites, would have saved. Efficiency: different answers per different "
-    "query; 100 % is ideal. Columns explains and adds the others.</p>"
+    "query; 100 % is ideal. The first rows lose most: the larger of what is wasted and what is repeated (the same "
+    "query of a Squid or site, not cached, again). Columns explains and adds the others.</p>"
 )
 """A line of HTML on the columns that are shown at first."""
 
