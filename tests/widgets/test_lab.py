@@ -40,7 +40,7 @@ BROKEN = """panel => [...panel.querySelectorAll(
     .filter((one) => one.checkVisibility() && one.firstChild)
     .filter((one) => {
         const range = document.createRange();
-        range.selectNodeContents(one);
+        range.selectNodeContents(one.firstChild); // what is below a number can have lines of its own
         return new Set([...range.getClientRects()].map(({ top }) => Math.round(top))).size > 1;
     }).map((one) => one.textContent)"""
 
@@ -55,6 +55,13 @@ CUT = """panel => [...panel.querySelectorAll(".frontierlab-table")].filter((one)
 HIDDEN = """panel => [...panel.querySelectorAll(".frontierlab-two-lines :is(td, th button, .frontierlab-below)")]
     .filter((one) => one.checkVisibility() && one.scrollWidth > one.clientWidth + 1)
     .map((one) => one.textContent)"""
+
+# The filters of the header that others cover or that are cut to a few letters.
+CRAMPED = """panel => [...panel.querySelectorAll(".frontierlab-chip")].filter((one) => {
+        const text = one.firstChild, box = one.getBoundingClientRect();
+        const there = document.elementFromPoint(box.right - 14, (box.top + box.bottom) / 2);
+        return !one.contains(there) || (text.scrollWidth > text.clientWidth + 1 && text.clientWidth < 100);
+    }).map((one) => one.textContent)"""
 
 # What can be used or is a figure, and has no name for a screen reader.
 NAMELESS = """panel => [...panel.querySelectorAll(
@@ -834,6 +841,12 @@ class TestDashboard(SharedNotebook):
         expect(field).to_have_attribute("aria-expanded", "false")  # the list would cover the tabs
         assert lab.panel.get_by_role("listbox").filter(visible=True).count() == 0
         lab.button("Compare with nothing").click()
+        site = "computingsite=['CERN', 'BNL', 'NIKHEF'], "
+        for count, more in ((2, ""), (4, "db='CONDBR2', cached=False, ")):
+            window = "since='2026-10-01T09:50', until='2026-10-01T11:00'"
+            lab.in_kernel(f"board.selection = fl.Selection({site}{more}{window})")
+            expect(lab.panel.locator(".frontierlab-chip")).to_have_count(count)
+            assert lab.panel.evaluate(CRAMPED) == []
         lab.page.set_viewport_size({"width": 1_300, "height": 600})
         lab.panel.locator(".bk-Figure").filter(visible=True).first.scroll_into_view_if_needed()
         expect(lab.panel.locator(".frontierlab-header")).to_be_in_viewport(ratio=0.9)  # it stays

@@ -228,6 +228,7 @@ def tiles(numbers: Mapping[str, int], figures: pd.DataFrame | None, *, failed: b
     """
     known = numbers["cached"] + numbers["not_cached"]
     cached = f"{100 * numbers['cached'] / known:.1f} %" if known else "unknown"
+    failures = f"{numbers['failures']:,} of {numbers['queries']:,}"
     wasted, folders = ("unknown", "see the folders below") if failed else ("…", "is being worked out")
     if figures is not None:
         wasted = amount(figures["wasted_dbtime"].sum(), "dbtime_ms")
@@ -237,7 +238,7 @@ def tiles(numbers: Mapping[str, int], figures: pd.DataFrame | None, *, failed: b
         ("cached", cached, f"{numbers['cached']:,} of {known:,}"),
         ("database time", amount(numbers["dbtime_ms"], "dbtime_ms"), f"{numbers['dbtime_ms']:,} ms"),
         ("response bytes", amount(numbers["bytes"], "bytes"), f"{numbers['bytes']:,} B"),
-        ("failed queries", amount(numbers["failures"], "failures"), f"{numbers['failures']:,}"),
+        ("failed queries", amount(numbers["failures"], "failures"), failures),
         ("wasted database time", wasted, folders),
     )
     made = "".join(
