@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ class GrowingLog:
     Parameters
     ----------
     log
-        The log, with the files that are read; others that lie beside them now are left out, later ones are not.
+        The log, with the files that are read; those beside them are left out, later ones are not.
     add
         Called with each block, and whether it ends a file. If it raises an error, the state is that before the block.
     say
@@ -49,11 +49,10 @@ class GrowingLog:
     ) -> None:
         self.path = log.path
         self.offset, self.line = 0, 1
-        self._given: Collection[Path] | None = log.files
         self._add, self._say, self._began = add, say, began
         self._file: OpenFile | None = None
         self._marks = Marks()
-        self._read: list[Mark] = []  # of files that were read to their end
+        self._read = [*log.beside]  # of files that were read to their end, or are not to be read
         self._last: Mark | None = None  # of the file that was read last
         self._times: dict[Mark, int | None] = {}
         self._listed = float("-inf")
@@ -62,8 +61,6 @@ class GrowingLog:
 
     def state(self) -> dict[str, Any]:
         """Return what `resume` needs, as a plain dict for JSON."""
-        if self._given is not None:
-            self._list()  # so that files that come from now on are told from those that are not to be read
         file = self._file
         return {
             "file": None if file is None else str(file.name),
@@ -76,7 +73,6 @@ class GrowingLog:
 
     def resume(self, state: dict[str, Any]) -> None:
         """Go on where a log was when it gave this state; `say` is told if lines were lost."""
-        self._given = None
         self._read = [Mark(*mark) for mark in state["read"]]
         self._last = None if state["last"] is None else Mark(*state["last"])
         if state["file"] is None or self._last is None:
@@ -119,6 +115,7 @@ class GrowingLog:
         whole = bool(self._rest) and not self._skips  # a last line without a line feed
         data = _plain(self._rest) + b"\n" if whole else b""
         self._add(Block(data, self._file.name, self.line), True)
+        self._file.passed(self._rest)
         self._finished(self._file.mark())
         self.close()
         self._anew()
@@ -141,12 +138,7 @@ class GrowingLog:
     def _list(self) -> tuple[Path, ...]:
         """List the files of the log, the oldest first."""
         self._listed = time.monotonic()
-        files = files_of(self.path, self._first_time)
-        if self._given is not None:  # files that were there before, and are not to be read
-            given = {file.resolve() for file in self._given}
-            self._read += [self._marks.of(file) for file in files if file.resolve() not in given]
-            self._given = None
-        return files
+        return files_of(self.path, self._first_time)
 
     def _first_time(self, file: Path) -> int | None:
         """Return when a file begins; it is read once."""
@@ -172,11 +164,17 @@ class GrowingLog:
 
     def _next(self) -> bool:
         """Open the next file, if there is one."""
-        file = next(iter(self._later()), None)
-        with suppress(FileNotFoundError):  # it was renamed since it was listed: the next look finds it
-            if file is not None:
-                self._file = OpenFile(file, file)
-        return self._file is not None
+        for _ in range(_ATTEMPTS):  # if it was renamed since it was listed, another file can have its name
+            file = next(iter(self._later()), None)
+            if file is None:
+                break
+            with suppress(FileNotFoundError):
+                opened = OpenFile(file, file)
+                if opened.is_at(next(iter(self._later()), file)):
+                    self._file = opened
+                    return True
+                opened.close()
+        return False  # the next look finds it
 
     def _reopen(self, mark: Mark, name: Path) -> bool:
         """Open the file with a mark, whatever it is called now, and go on in it; return whether there is one."""
@@ -186,9 +184,12 @@ class GrowingLog:
             if place is None:
                 return False
             with suppress(FileNotFoundError):  # it was renamed since it was listed
-                self._file = OpenFile(files[place], name, self.offset)
-                self.offset = self._file.position  # less if what was read is there, and only later bytes were cut off
-                return True
+                opened = OpenFile(files[place], name, self.offset)
+                if opened.has(mark):
+                    self._file = opened
+                    self.offset = opened.position  # less if what was read is there, and only later bytes were cut off
+                    return True
+                opened.close()
         return False
 
     def _drain(self) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab.rawlogs.marks import Mark, Marks
 
 __all__ = ["COMPRESSION", "LogSet", "Paths", "files_of", "find_logs"]
 
@@ -34,11 +35,15 @@ class LogSet:
         The files, the oldest first.
     repeated
         Files that were left out, because an uncompressed copy of the same rotation lies beside them.
+    beside
+        Marks of other files of a log that is to be followed, which are not to be read. Names will not do: a rotation
+        changes them.
     """
 
     path: Path
     files: tuple[Path, ...]
     repeated: tuple[Path, ...] = ()
+    beside: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,7 +56,9 @@ class _Named:
     compressed: bool
 
 
-def find_logs(paths: Paths, began: Callable[[Path], int | None] = lambda file: None) -> list[LogSet]:
+def find_logs(
+    paths: Paths, began: Callable[[Path], int | None] = lambda file: None, *, follow: bool = False
+) -> list[LogSet]:
     """Find the logs, and put rotated files together in the order in which they were written.
 
     Parameters
@@ -62,6 +69,8 @@ def find_logs(paths: Paths, began: Callable[[Path], int | None] = lambda file: N
         Returns the time of the first line of a file, as any number; None if it is not known. If the times of all files
         of a log are known, they decide the order. Otherwise the names do: dated files by date, then numbered files from
         the highest number down, and last the file without a number or date.
+    follow
+        Whether the logs are to be followed: then ``beside`` is set.
 
     Raises
     ------
@@ -79,7 +88,10 @@ def find_logs(paths: Paths, began: Callable[[Path], int | None] = lambda file: N
     for file in real.values():
         named = _named(file)
         logs.setdefault(named.log, []).append(named)
-    return [_ordered(path, found, began) for path, found in sorted(logs.items())]
+    marks = Marks()
+    # before the files are looked into, which takes time
+    beside = {path: _beside(path, real, marks) if follow else () for path in logs}
+    return [replace(_ordered(path, logs[path], began), beside=beside[path]) for path in sorted(logs)]
 
 
 def files_of(path: Path, began: Callable[[Path], int | None] = lambda file: None) -> tuple[Path, ...]:
@@ -107,6 +119,14 @@ def files_of(path: Path, began: Callable[[Path], int | None] = lambda file: None
     except OSError as error:
         raise InvalidRequestError(f"{path.parent} cannot be read: {error.strerror or error}.") from error
     return _ordered(path, [_named(file) for file in real.values()], began).files
+
+
+def _beside(path: Path, given: Collection[Path], marks: Marks) -> tuple[Mark, ...]:
+    """Return the marks of those files of a log that were not given."""
+    try:
+        return tuple(marks.of(file) for file in files_of(path) if file.resolve() not in given)
+    except InvalidRequestError:  # files of a folder that cannot be listed can be read by their names
+        return ()
 
 
 def _expanded(path: Path) -> Iterable[Path]:

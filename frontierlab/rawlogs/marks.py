@@ -61,8 +61,9 @@ class Marks:
         return found
 
     def any_of(self, file: Path, marks: Iterable[Mark]) -> bool:
-        """Whether a file has one of these marks."""
-        return any(self.place(mark, [file]) is not None for mark in marks)
+        """Whether a file has one of these marks; that of an empty file is the mark of an empty file alone."""
+        empty = not self._head(file)
+        return any((mark.size > 0 or empty) and self.place(mark, [file]) is not None for mark in marks)
 
     def _head(self, file: Path) -> bytes:
         """Return the beginning of a file, decompressed; nothing if it cannot be read."""
@@ -143,6 +144,10 @@ class OpenFile:
         """Return the mark of what was read of the file."""
         found = os.fstat(self._file.fileno())
         return Mark(found.st_dev, found.st_ino, len(self._head), _digest(self._head))
+
+    def has(self, mark: Mark) -> bool:
+        """Whether what was read of the file begins as a mark says."""
+        return _digest(self._head[: mark.size]) == mark.digest
 
     def is_at(self, path: Path) -> bool:
         """Whether the file is the one at a path."""

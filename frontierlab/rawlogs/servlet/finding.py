@@ -48,7 +48,7 @@ def find_servlet_logs(paths: Paths, *, follow: bool = False) -> list[LogSet]:
     InvalidRequestError
         A path does not exist, no file was found, or none of them holds a line of a servlet near its beginning.
     """
-    logs = find_logs(paths, began)
+    logs = find_logs(paths, began, follow=follow)
     others = [log for log in logs if form_of(log.files) is None and not (follow and _is_empty(log.files))]
     if len(others) == len(logs) or (follow and others):
         raise InvalidRequestError(

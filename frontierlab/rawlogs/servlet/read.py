@@ -135,7 +135,7 @@ def read_servlet_logs(
     pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
     if follow:
         goes_on = (target / "manifest.json").exists()  # what the logs are was told when it began
-        logs = find_logs(paths, began) if goes_on else find_servlet_logs(paths, follow=True)
+        logs = find_logs(paths, began, follow=True) if goes_on else find_servlet_logs(paths, follow=True)
         current = catalogues.current(settings, progress) if complete else (None, [])
         dataset = _follow(target, logs, settings, current, pseudonyms, hosts, seconds, part_seconds, progress)
         warn_of_losses(dataset, settings)

@@ -110,7 +110,7 @@ def read_squid_logs(
     settings = settings or Settings()
     path = squid_logs_path(name, settings.data_dir)
     hidden = zone_of(timezone)
-    logs = find_logs(paths)
+    logs = find_logs(paths, follow=follow)
     places = places_of(logs, squids, sites)
     pseudonyms = Pseudonyms.of(settings, keep_personal_data=keep_personal_data)
     catalogue = Catalogue.read(settings.catalogue_path) if complete else None
