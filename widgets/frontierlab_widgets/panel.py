@@ -80,7 +80,9 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._link = widgets.Button(layout=widgets.Layout(display="none"))
         self._linked: Callable[[], object] = lambda: None
         self._error = widgets.HTML()
-        self.foot = widgets.VBox([row(self._message, self._link, self._going), self._error])
+        told = row(self._message, self._link, self._going)
+        told.layout.align_items = "center"
+        self.foot = widgets.VBox([told, self._error])
         traitlets.dlink((self._kernel_status, "dark"), (self, "dark"))
         self.click(self._stop, self.stop)
         self.click(self._link, lambda: self._linked())

@@ -21,7 +21,7 @@ _STYLE = {"description_width": "initial"}
 _TASKS = 50
 # ipywidgets takes None for no choice
 _ALL = ""
-CACHED: dict[str, bool | None] = {"both": None, "cached": True, "not cached": False}
+CACHED: dict[str, bool | None] = {"cached or not": None, "cached": True, "not cached": False}
 """The choices of cached queries, by label."""
 
 
