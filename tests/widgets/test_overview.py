@@ -200,6 +200,7 @@ def test_what_is_waited_for_is_said_at_its_place(settings: fl.Settings, monkeypa
     monkeypatch.setattr(overview_work._Folders, "figures", lambda _: None)
     panel.shown = True
     assert panel.wait(LONG)
+    assert panel.error == ""
     words = ("Looking for incidents …", "Finding them …", "Comparing times …")
     assert [word in head for word, head in zip(words, waiting["then"], strict=True)] == [True] * 3
     assert overview_work.waiting("incidents", 1) == "Looking for incidents in 1 query: a few seconds …"
