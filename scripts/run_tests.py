@@ -41,8 +41,6 @@ NAMED = {
 # The rest needs a processor all the time; one process of it would still run long after the others have ended. Its files
 # keep their order, or those of one long test that waits would come last, when nobody uses what they leave idle.
 OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]}
-# What waits for services goes first, and what only needs a processor takes what is left: the run ends earlier.
-LATER = ["nice", "-n", "5"]
 # The download of Elasticsearch, if it is needed, delays only the tests that use it.
 BEFORE = {"servers": "tests.services.releases"}
 BESIDE = "beside"  # the process of the command that runs beside the tests
@@ -64,7 +62,7 @@ def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Po
     command += ["--durations=10", *OPTIONS.get(name, []), *files(name)]
     if name in BEFORE:
         command = ["sh", "-c", '"$0" -m "$1" && shift && exec "$0" "$@"', sys.executable, BEFORE[name], *command[1:]]
-    return launch(name, [*LATER, *command] if name not in NAMED else command, folder, environment)
+    return launch(name, command, folder, environment)
 
 
 def launch(name: str, command: list[str], folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
@@ -126,7 +124,7 @@ def main(beside: list[str]) -> int:
         environment = os.environ | {ADDRESS: chromium.address, RUNNING: jupyter.description}
         processes = {name: start(name, folder, environment) for name in PROCESSES}
         if beside:
-            processes[BESIDE] = launch(BESIDE, [*LATER, *beside], folder, dict(os.environ))
+            processes[BESIDE] = launch(BESIDE, beside, folder, dict(os.environ))
         status = finish(processes, folder)
         services, once = summary(starts)
         tests, problems = division.number(divided), division.problems(divided)
