@@ -32,7 +32,7 @@ _OWN = frozenset({"127.0.0.1", "::1", "localhost", "-", "unknown", ""})  # the m
 _VIA = re.compile(r"(?P<protocol>(?:[A-Za-z]+/)?\d\.\d) +(?P<host>\[[^\]]*\]|[^\s,:]+)(?P<port>:\d+)?")
 _HEX = "[0-9A-Fa-f]{1,4}"
 _IN_TEXT = re.compile(
-    r"(?P<header>\b(?:frontier-id|via|x-forwarded-for): ?|\braddr )(?P<rest>[^\r\n]+)"
+    r"(?P<header>\b(?i:frontier-id|via|x-forwarded-for)(?:: ?|\": ?\")|\braddr )(?P<rest>[^\r\n]+)"
     r"|(?P<subject>(?:/?\b(?:DC|OU|CN|UID|emailAddress)=|/(?:C|O|L|ST)=[^/\r\n\"]*/(?:C|O|OU|CN|L|ST)=)[^\r\n\"]*)"
     r"|(?P<account>(?<![\w.-])[\w.-]{1,64}\(\d{1,10}\)(?: [^\r\n\"]*)?)"
     r"|(?P<mail>(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,8})"

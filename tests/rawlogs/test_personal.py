@@ -90,6 +90,8 @@ def test_hosts_are_equal_wherever_they_stand():
         f'subject "{SUBJECT}" of jane.doe@cern.ch',
         "CN=Jane Doe, OU=Users, DC=cern",
         "x-forwarded-for: 10.1.2.3, wn12.site.org",
+        "Via: 1.0 wn12.site.org:3128",
+        '{"message": "start", "X-Forwarded-For":"wn12.site.org", "thread": "7"}',
     ],
 )
 def test_lines_that_cannot_be_parsed_hold_nothing_personal(line):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
 
@@ -13,10 +14,17 @@ from frontierlab.rawlogs.squid.fields import NOTHING
 from frontierlab.schema import NAME, TIME
 from frontierlab.util.times import to_milliseconds
 
+_WORKER = re.compile(r"kid\d{1,5}")
+_PLACES = (
+    re.compile(r"\A\S+ \S+ \S+(?= \[)"),  # client, ident and user before the time
+    re.compile(r"(?<=\s)[^\s/]+(?=\s+[A-Z_]+/\d+\s)"),  # the client before the result of Squid's own format
+    re.compile(r"(?<=\s)[^\s/]+(?=\s+[A-Z_]+/\S+\s+\S+\s*\Z)"),  # and the user before where the answer is from
+    re.compile(r"(?<!\S)(?=[\w.-]*[A-Za-z])\w[\w-]*(?:\.[\w-]+)+(?!\S)"),  # names of hosts elsewhere
+)
 _NOBODY = FrontierId(NOTHING)
 _JOB = r"^\[(?P<taskid>[0-9]{1,18})_(?P<pandaid>[0-9]{1,18})\]?(?: |$)"
 
-__all__ = ["client_column", "identity_columns", "modified_column", "named", "worker_column"]
+__all__ = ["client_column", "identity_columns", "modified_column", "named", "scrubbed_line", "worker_column"]
 
 
 def client_column(clients: pa.DictionaryArray, pseudonyms: Pseudonyms) -> pa.Array:
@@ -54,6 +62,20 @@ def named(column: pa.DictionaryArray, name_of: Callable[[str], str | None]) -> p
     """Return a column of names, each different text of `column` named once."""
     names = pa.array([name_of(text) for text in column.dictionary.to_pylist()], pa.string()).dictionary_encode()
     return names.take(column.indices).cast(NAME)
+
+
+def scrubbed_line(line: str, pseudonyms: Pseudonyms) -> str:
+    """Return a line that cannot be read with what looks personal replaced; clients and users also by their places."""
+    if pseudonyms.keeps:
+        return line
+    for place in _PLACES:
+        line = place.sub(lambda found: _hidden(found[0], pseudonyms), line)
+    return pseudonyms.scrubbed(line)
+
+
+def _hidden(words: str, pseudonyms: Pseudonyms) -> str:
+    kept = (word if _WORKER.fullmatch(word) else pseudonyms.host(word) or "" for word in words.split(" "))
+    return " ".join(kept)
 
 
 def _moment(text: str) -> int | None:

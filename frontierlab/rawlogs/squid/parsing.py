@@ -13,6 +13,7 @@ from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.squid.answers import Answers, read_answers
 from frontierlab.rawlogs.squid.asked import Asked
 from frontierlab.rawlogs.squid.fast_lines import read_lines
+from frontierlab.rawlogs.squid.identities import scrubbed_line
 
 __all__ = ["Parsed", "parse"]
 
@@ -63,7 +64,7 @@ def parse(block: Block, asked: Asked, pseudonyms: Pseudonyms) -> Parsed:
         tables = [one.filter(pa.array(~np.isin(one["number"].to_numpy(), list(cut)))) for one in tables]
         refused = [one for one in refused if one[0] not in cut] + [(number, _TOO_LONG) for number in sorted(cut)]
     texts = lines.take(pa.array([number for number, _ in refused], pa.int64())).to_pylist()
-    kept = [pseudonyms.scrubbed(text[:_SHOWN]).rstrip("\n").encode() for text in texts]
+    kept = [scrubbed_line(text[:_SHOWN], pseudonyms).rstrip("\n").encode() for text in texts]
     return Parsed(block, len(lines), read_answers(tables, asked, pseudonyms), refused, kept)
 
 

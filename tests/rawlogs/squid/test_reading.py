@@ -103,6 +103,26 @@ def test_nobody_is_named_in_what_is_stored(squids: Written) -> None:
     assert clients.nunique() > 100
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        'wn12.site.org - jdoe [26/Nov/2026:99:00:00 +0000] "GET /x HTTP/1.0" 200 12 TCP_HIT:HIER_NONE 1 "-" "-"',
+        "wn12 kid2 jdoe [26/Nov",
+        "1764158400.123   12 wn12 TCP_MISS/200 many GET http://f/x jdoe HIER_DIRECT/f text/xml",
+        "sent to wn12.site.org again",
+    ],
+)
+def test_clients_and_users_of_lines_that_cannot_be_read_are_replaced(
+    line: str, tmp_path: Path, settings: Settings
+) -> None:
+    write(tmp_path / "logs", "access.log", line)
+    logs = read_squid_logs(tmp_path / "logs", settings, name="aside", complete=False)
+    (text,) = logs.malformed()["text"]
+    assert not re.search("wn12|site|jdoe", text)
+    kept = re.findall(r"kid2|\[26/Nov\S*|TCP_\S+|sent to|again", line)
+    assert [one for one in kept if one not in text] == []
+
+
 def test_equal_clients_have_equal_hashes_with_the_users_key(squids: Written) -> None:
     name, path = next(iter(squids.truth.paths.items()))
     again = read_squid_logs(path, squids.settings, name="again").to_pandas(["client"])
