@@ -188,7 +188,7 @@ def test_a_burst_is_found_with_its_beginning_and_its_end() -> None:
 
 
 def test_what_is_waited_for_is_said_at_its_place(settings: fl.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = OverviewPanel(settings, dataset="day", shown=False)
+    panel = OverviewPanel(settings, shown=False, dataset="day")  # in this order: the dataset alone begins
     waiting: dict[str, list[str]] = {}
 
     def seen(logs: object, *_: object) -> None:
