@@ -146,7 +146,8 @@ def silences(
     least = LEAST_SHARE * total.sum()
     found: list[Finding] = []
     usual = _usual_of_servers(total, total_before, shape, shape_before, clock)
-    for start, stop, normal, seen in _gaps(total[0], usual[0], least):
+    there = of_servers["queries"].sum(axis=0)
+    for start, stop, normal, seen in _gaps(there, total[0], usual[0], least):
         found.append(Finding("silence", {}, start, stop, normal, seen, "queries", normal))
     for frame, name in ((servers, "frontierserver"), (sites, "computingsite")):
         if frame[name][frame["bin"] >= clock.start].isna().all():
@@ -159,7 +160,7 @@ def silences(
         usual = expect(queries, series.usual("queries"), shape, shape_before, clock)
         some = np.maximum(queries.sum(axis=1), usual.sum(axis=1) if clock.before else 0.0) > least
         for row in np.flatnonzero(series.labels[name].notna() & some):
-            for start, stop, normal, seen in _gaps(queries[row], usual[row], least):
+            for start, stop, normal, seen in _gaps(series["queries"][row], queries[row], usual[row], least):
                 one = Finding("silence", {name: series.labels[name][row]}, start, stop, normal, seen, "queries", normal)
                 if not any(other.start < one.stop and one.start < other.stop and not other.scope for other in found):
                     found.append(one)
@@ -194,15 +195,19 @@ def _usual_of_servers(
     return np.asarray(rate[:, None] * shape[None, :])
 
 
-def _gaps(queries: Floats, usual: Floats, least: float) -> list[tuple[int, int, float, float]]:
-    """Return the intervals with nearly no queries: start, stop, the number expected and seen."""
-    silent = queries <= _SILENT * usual
+def _gaps(there: Floats, queries: Floats, usual: Floats, least: float) -> list[tuple[int, int, float, float]]:
+    """Return the intervals with nearly no queries: start, stop, the number expected and seen.
+
+    `queries` are those that nothing explains. Whoever sends what is explained is not silent, so all that is `there`
+    must be nearly nothing.
+    """
+    silent = there <= _SILENT * usual
     edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(int), [0]])))
     found = []
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
         around = np.concatenate([queries[max(0, start - _AROUND) : start], queries[stop : stop + _AROUND]])
         local = float(np.quantile(around, 0.4)) * (stop - start) if len(around) else np.inf
-        normal, seen = min(float(usual[start:stop].sum()), local), float(queries[start:stop].sum())
+        normal, seen = min(float(usual[start:stop].sum()), local), float(there[start:stop].sum())
         if normal >= least and normal >= 30:
             found.append((int(start), int(stop), normal, seen))
     return found

@@ -215,3 +215,12 @@ def test_a_neighbour_that_is_not_as_usual_is_named(day):
     during, outside = (float(one["log_overhead"] / one["timed"] / 100) for one in sums)
     expected = f"{math.exp(during - outside):.2g}"
     assert any(f"1 was not as usual in that time: {other} ({expected} times)" in text for text in told), told
+
+
+def test_of_a_site_that_floods_no_silence_is_told(tmp_path):
+    """Its other queries seem to stop where more is explained than it sent, but a site that asks is not silent."""
+    bypass = incident("cache_bypass", "15:15", "16:55", {"computingsite": "OXFORD"}, queries=3_000)
+    dataset, _ = make_day(tmp_path / "day", 3, 20_000, incidents=[bypass])
+    told = fl.diagnose(dataset, selection=fl.Selection(computingsite="OXFORD"), progress=False).incidents["kind"]
+    assert told[0] == "cache_bypass"
+    assert "silence" not in set(told)
