@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from frontierlab.rawlogs.lines import Block, SetAside
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.cutting import Scanner
 from frontierlab.rawlogs.servlet.heads import HEAD
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
-from frontierlab.rawlogs.servlet.scanning import BlockScanner, Scanner
+from frontierlab.rawlogs.servlet.scanning import BlockScanner
 from frontierlab.rawlogs.texts import PADDING, numbers
 from tests.support.examples import examples
 

@@ -15,11 +15,12 @@ from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.rawlogs.lines import Block, LineCounts, SetAside
 from frontierlab.rawlogs.names import bounded, unnamed
 from frontierlab.rawlogs.personal import Pseudonyms
+from frontierlab.rawlogs.servlet.cutting import Scanner
 from frontierlab.rawlogs.servlet.messages import Messages
 from frontierlab.rawlogs.servlet.recorded import RecordedLog
 from frontierlab.rawlogs.servlet.requests import Grouper
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA, Made, RowMaker
-from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece, Scanned, Scanner
+from frontierlab.rawlogs.servlet.scanning import BlockScanner, Piece, Scanned
 from frontierlab.storage.parts import SliceWriter
 
 __all__ = ["LogFacts", "LogReader", "PrintedLog"]

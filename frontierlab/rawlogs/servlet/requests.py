@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from frontierlab.rawlogs.servlet.cutting import Scanner
 from frontierlab.rawlogs.servlet.messages import AFTER_STOP, Kind, Messages
-from frontierlab.rawlogs.servlet.scanning import NOT_SET, Scanner
+from frontierlab.rawlogs.servlet.scanning import NOT_SET
 
 __all__ = ["Grouped", "Grouper", "Requests"]
 

@@ -15,11 +15,11 @@ from frontierlab.errors import RequestUrlError
 from frontierlab.rawlogs.cool_columns import QueryReader
 from frontierlab.rawlogs.request_urls import decode_request
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS, FLAGS_OF, OUTCOMES, Outcome
+from frontierlab.rawlogs.servlet.cutting import Scanner
 from frontierlab.rawlogs.servlet.details import query_table
 from frontierlab.rawlogs.servlet.failures import error_of, is_abort
 from frontierlab.rawlogs.servlet.messages import ERRORS, Kind, bits, joined
 from frontierlab.rawlogs.servlet.requests import Requests
-from frontierlab.rawlogs.servlet.scanning import Scanner
 from frontierlab.schema import NAME, TIME, arrow_schema, extra_columns
 
 __all__ = ["LOG_SCHEMA", "Made", "RowMaker", "table_of"]
