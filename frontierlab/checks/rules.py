@@ -11,7 +11,7 @@ from frontierlab.checks.look import Look
 from frontierlab.checks.servers import silent_servers, threads
 from frontierlab.errors import InvalidRequestError
 
-__all__ = ["CHECKS", "RULES", "named_checks"]
+__all__ = ["CHECKS", "NOT_CHECKED", "RULES", "named_checks"]
 
 Rule = Callable[[Look], Iterator[Finding | NotLooked]]
 
@@ -27,6 +27,11 @@ RULES: dict[str, tuple[str, Rule]] = {
 
 CHECKS = tuple(RULES)
 """The names of the checks."""
+
+NOT_CHECKED = (
+    "No check looks for sites that are silent, or for slow databases and larger answers: frontierlab.diagnose(…) does."
+)
+"""What no check looks at, and what does."""
 
 
 def named_checks(names: str | Sequence[str] | None) -> tuple[str, ...]:

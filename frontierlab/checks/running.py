@@ -63,6 +63,8 @@ def run(
     hit_ratio           the share of cached queries of a server fell against the same time a week before
     =================== ==============================================================================================
 
+    Sites that are silent, slow databases and larger answers are not looked at: `frontierlab.diagnose` finds them.
+
     Thresholds are settings. Those for an hour are scaled to the length of a window: 100 an hour are 50 in half an hour.
     Silence and bad SQL are looked at from the end of each window back, also before its beginning.
 

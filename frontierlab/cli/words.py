@@ -9,7 +9,9 @@ from typing import Any
 
 import click
 
-__all__ = ["faces", "in_words_of_options"]
+from frontierlab.settings.data_folder import ELSEWHERE
+
+__all__ = ["elsewhere", "faces", "in_words_of_options"]
 
 _VALUE = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|[\w./:+-]*[\w/+-]|…"""
 _KEYWORD = re.compile(rf"\b(?P<name>[a-z_]+)=(?P<value>{_VALUE})")
@@ -47,6 +49,11 @@ def in_words_of_options(message: str, context: click.Context) -> str:
     options = _options(context.command, context)
     message = _CALL.sub(call, _SELECTION.sub(r"\g<arguments>", message))
     return _KEYWORD.sub(lambda found: _option(found, options), message)
+
+
+def elsewhere(context: click.Context) -> str:
+    """Return how another data folder is named, for a list in which nothing is."""
+    return in_words_of_options(ELSEWHERE, context)
 
 
 def faces(root: click.Context) -> dict[str, tuple[str, click.Command]]:

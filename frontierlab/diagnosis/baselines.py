@@ -14,6 +14,7 @@ from frontierlab.filters.covered import covered_window
 from frontierlab.filters.extracted import lacks_all, notes_of_extraction
 from frontierlab.selection import Selection
 from frontierlab.settings import Settings
+from frontierlab.settings.data_folder import ELSEWHERE
 from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.listing import dataset_names
 from frontierlab.storage.periods import Period, several
@@ -129,7 +130,7 @@ def _earlier(logs: Logs, selection: Selection, window: Span, backs: tuple[int, .
         raise DatasetError(
             f"No dataset covers the time {missing[-1].in_words()}, which is to be the baseline. Complete datasets in "
             f"{settings.data_dir / 'datasets'} that were extracted for the same queries: {names}. Extract that time, "
-            "or name datasets as the baseline."
+            f"or name datasets as the baseline. {ELSEWHERE}"
         )
     notes = [f"No dataset covers the time {span.in_words()}: the baseline lacks it." for span in missing]
     return _joined(found, notes)

@@ -254,7 +254,9 @@ def _row(
     scope = {name: value.item() if hasattr(value, "item") else value for name, value in finding.scope.items()}
     taskname = names.get(scope["taskid"]) if "taskid" in scope else None
     excess = {name: round(value) for name, value in price.excess.items()}
-    cost = cost_in_words(finding.kind, price.shares, price.currency, evidence.until - clock.time(0))
+    length, selected = evidence.until - clock.time(0), evidence.selection.but(since=None, until=None) != Selection()
+    sums = price.sums_of(finding)
+    cost = cost_in_words(finding.kind, price.shares, price.currency, length, sums, selected=selected)
     asks = finding.kind in NAMES_TASKS and "taskid" not in scope
     return dict.fromkeys(COLUMNS) | {
         **scope,

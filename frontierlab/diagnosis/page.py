@@ -61,7 +61,7 @@ def write_diagnosis(diagnosis: Diagnosis, path: str | os.PathLike[str]) -> Path:
         chronic=_chronic(diagnosis),
         explained=[f"{row['text']} ({row['incident'] + 1})" for row in diagnosis.explained.to_dict("records")],
         looked_at=[[str(value) for value in row] for row in diagnosis.looked_at.itertuples(index=False)],
-        notes=diagnosis.notes,
+        notes=[*diagnosis.order, *diagnosis.notes],
     )
 
 

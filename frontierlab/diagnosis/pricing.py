@@ -59,6 +59,12 @@ class Price:
         """The largest share."""
         return self.shares[self.currency]
 
+    def sums_of(self, finding: Finding) -> dict[str, tuple[float, float]]:
+        """Return what there was in the scope and time, and how much of it was expected, by currency."""
+        inside = self.history.iloc[finding.start : finding.stop]
+        there = {name: float(inside[name].sum()) for name in CURRENCIES}
+        return {name: (there[name], there[name] - self.excess[name]) for name in CURRENCIES}
+
     @classmethod
     def of(cls, finding: Finding, evidence: Evidence, per_day: dict[str, float]) -> Price:
         """Ask for the history of a scope, and return its price."""

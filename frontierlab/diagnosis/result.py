@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab.diagnosis.incident import Incident
-from frontierlab.diagnosis.words import summary
+from frontierlab.diagnosis.words import RANKING, separate, summary
 from frontierlab.selection import Selection
 from frontierlab.util.files import replacing
 
@@ -142,7 +142,8 @@ class Diagnosis:
 
     def __str__(self) -> str:
         lines = [f"{one.sentence} {one.belongs_to}".rstrip() for one in self.details] or ["Nothing unusual was found."]
-        return "\n".join([self.head, *(f"{place}. {line}" for place, line in enumerate(lines, 1)), *self.notes])
+        told = [f"{place}. {line}" for place, line in enumerate(lines, 1)]
+        return "\n".join([self.head, *told, *self.order, *self.notes])
 
     @property
     def summary(self) -> str:
@@ -151,13 +152,18 @@ class Diagnosis:
 
     @property
     def head(self) -> str:
-        """What was diagnosed, and how many incidents there are, in a line."""
-        count = f"{len(self)} incident{'s' * (len(self) != 1)}"
+        """What was diagnosed, how many incidents there are, and which of them are separate events, in a line."""
+        count = separate([one.cause for one in self.details])
         chosen = self.selection.but(since=None, until=None).in_words()  # the time is told anyway
         return (
             f"{self.source}: {count} in {self.queries:,} queries from {self.since:%Y-%m-%d %H:%M} to "
             f"{self.until:%Y-%m-%d %H:%M} UTC{f', {chosen}' * bool(chosen)}"
         )
+
+    @property
+    def order(self) -> tuple[str, ...]:
+        """A sentence on the order of incidents that cost different things; none if there are not two."""
+        return (RANKING,) if len(self) > 1 else ()
 
     def _repr_html_(self) -> str:
         """Return the sentences for a notebook."""
@@ -166,7 +172,7 @@ class Diagnosis:
             f"<i>{html.escape(one.advice)} Tell {html.escape(one.tell)}.</i></li>"
             for one in self.details
         )
-        notes = "".join(f"<li>{html.escape(one)}</li>" for one in self.notes)
+        notes = "".join(f"<li>{html.escape(one)}</li>" for one in (*self.order, *self.notes))
         found = f"<ol>{rows}</ol>" if rows else "<p>Nothing unusual was found.</p>"
         return f"<div><h3>{html.escape(self.head)}</h3>{found}{f'<ul>{notes}</ul>' * bool(notes)}</div>"
 

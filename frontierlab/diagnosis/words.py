@@ -12,12 +12,14 @@ from frontierlab.diagnosis.finding import DIMENSIONS, Finding
 __all__ = [
     "ADVICE",
     "NAMES_TASKS",
+    "RANKING",
     "advice",
     "cost_in_words",
     "in_a_sentence",
     "payloads_in_words",
     "scope_in_words",
     "sentence",
+    "separate",
     "summary",
     "tell",
 ]
@@ -25,11 +27,12 @@ __all__ = [
 _EVENTS = {
     "iov_flood": "was asked for {seen} different IOVs not asked for before (normal: {normal})",
     "cache_bypass": "sent the same queries again and again without a cached answer: {seen} (normal: {normal})",
-    "slow_database": "needed {factor} times the usual database time a query",
-    "slow_server": "needed {factor} times the usual time a query outside of the database, for cached queries too",
+    "slow_database": "needed {factor} times the usual database time a query ({means})",
+    "slow_server": "needed {factor} times the usual time a query outside of the database, for cached queries too "
+    "({means})",
     "rejections": "rejected {seen} queries (normal: {normal})",
     "failures": "had {seen} failed queries of the kind {how} (normal: {normal})",
-    "payload_growth": "had answers {factor} times as large as usual ({seen} bytes, normal {normal})",
+    "payload_growth": "had answers {factor} times as large as usual ({means})",
     "load": "brought {queries} queries; servers had {factor} times their usual number (not counting other incidents)",
     "silence": "said nothing: {missing} queries are missing",
     "wrong_iov": "was asked for {seen} IOVs that are {how} (normal: {normal})",
@@ -72,6 +75,14 @@ _MEASURES = {
     "failures": "failed queries",
 }
 _OWN = {"iov_flood": "dbtime", "cache_bypass": "dbtime", "wrong_iov": "dbtime", "load": "queries"}
+_OF_MEANS = ("slow_database", "slow_server", "payload_growth", "load")
+_UNITS = {"dbtime": (1e3, " s", 0), "overhead": (1e3, " s", 0), "bytes": (1e6, " MB", 1)}
+RANKING = (
+    "The most costly is first: each by the largest of its shares of what there is in a day, be it of queries, database "
+    "time, query time outside of the database, bytes or failed queries."
+)
+"""How incidents that cost different things are put in order."""
+
 _PLACES = {"computingsite": "site", "squid": "Squid"}
 _SHORTEST_DAY, _LONGEST_DAY = pd.Timedelta(hours=23), pd.Timedelta(hours=25)
 _FOLDER = ("db", "schema", "nodefullpath")
@@ -123,6 +134,7 @@ def sentence(
         how=_HOW.get(finding.how, finding.how),
         queries=f"{queries:,.0f}",
         missing=f"{finding.normal - finding.seen:,.0f}",
+        means=_means(finding),
     )
     where, mostly = scope_in_words(finding.scope, taskname, finding.kind), ""
     if finding.kind in _OF_FOLDERS:  # their numbers are those of the folder, of which the tag and task hold most
@@ -138,7 +150,23 @@ def sentence(
     return f"{when}: {where} {event}{mostly}. {cost}{unsure * bool(changed)}"
 
 
-def cost_in_words(kind: str, shares: Mapping[str, float], currency: str, length: pd.Timedelta) -> str:
+def _means(finding: Finding) -> str:
+    """Return the two means that a factor is of, with digits that read alike if one redoes the division."""
+    unit = finding.unit.partition(" ")[0]
+    digits = 0 if finding.normal >= 100 else 1 if finding.normal >= 10 else 2
+    seen, normal = (f"{value:,.{digits}f}" for value in (finding.seen, finding.normal))
+    return f"geometric means: {seen} {unit}, normal {normal}"
+
+
+def cost_in_words(
+    kind: str,
+    shares: Mapping[str, float],
+    currency: str,
+    length: pd.Timedelta,
+    sums: Mapping[str, tuple[float, float]] | None = None,
+    *,
+    selected: bool = False,
+) -> str:
     """Return what an incident cost: in the currency of its kind, and in the one where it cost most.
 
     Parameters
@@ -151,17 +179,54 @@ def cost_in_words(kind: str, shares: Mapping[str, float], currency: str, length:
         The currency where it cost most.
     length
         The time that the data covers. The shares are of all data if that is no longer than a day.
+    sums
+        What there was in its scope and time, and how much of it was expected, by currency. They are told of kinds with
+        a factor, which is of something else: of means a query, or of servers.
+    selected
+        Whether the data are a selection of queries, so that the shares are of these.
     """
     own = _OWN.get(kind, currency)
-    whose, its = "an average day's", "its"
+    whose, its, end = "an average day's", "its", ""
     if length < _SHORTEST_DAY:
-        whose, its = "all", "all"
+        whose, its, end = "all", "all", " in these data"
     elif length <= _LONGEST_DAY:
         whose = "the day's"
+    if selected:
+        end = " on an average day" if length > _LONGEST_DAY else end
+        whose, its = "the selection's", "its"
     cost = f"{shares[own]:.1%} of {whose} {_MEASURES[own]}"
+    if sums is not None and kind in _OF_MEANS:
+        there, expected = (_amount(own, value) for value in sums[own])
+        cost += f" (in all {there}, expected {expected})"
     if own != currency:
         cost += f", and {shares[currency]:.1%} of {its} {_MEASURES[currency]}"
-    return f"It cost {cost}{' in these data' * (length < _SHORTEST_DAY)}."
+    return f"It cost {cost}{end}."
+
+
+def _amount(currency: str, value: float) -> str:
+    unit, word, digits = _UNITS.get(currency, (1.0, "", 0))
+    return f"{value / unit:,.{digits}f}{word}"
+
+
+def separate(causes: Sequence[int | None]) -> str:
+    """Return how many incidents there are, and which of them are separate events."""
+    count = len(causes)
+    if count < 2:
+        return f"{count} incident{'s' * (count != 1)}"
+    following: dict[int, list[str]] = {}
+    for place, cause in enumerate(causes):
+        if cause is not None:
+            following.setdefault(cause, []).append(str(place + 1))
+    if not following:
+        return f"{count} incidents, all separate events,"
+    events = count - sum(map(len, following.values()))
+    likely = "; ".join(f"{_follow(places)} from {cause + 1}" for cause, places in sorted(following.items()))
+    return f"{count} incidents of {'one event' if events == 1 else f'{events} separate events'} ({likely})"
+
+
+def _follow(places: Sequence[str]) -> str:
+    first = ", ".join(places[:-1])
+    return f"{first} and {places[-1]} likely follow" if first else f"{places[-1]} likely follows"
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -92,6 +92,11 @@ _NAMES: dict[str, tuple[str, ...]] = {
 _KNOWN = _CLAUSES | _OPERATORS | _NAMES
 _CASTS = {"BIGINT": "bigint", "INT": "int", "DOUBLE": "double", "TEXT": "string"}
 _CASTS |= {"DATE": "date", "TIMESTAMPTZ": "timestamp", "TIMESTAMPLTZ": "timestamp"}
+_INSTEAD = {
+    "round": " (floor(10 * x + 0.5D) / 10 has one digit; floor(x + 0.5D) none)",
+    "approx_count_distinct": " (count(DISTINCT x))",
+    **dict.fromkeys(("percentile_approx", "approx_percentile"), " (percentile(x, 0.5))"),
+}
 _UNITS = frozenset({"SECOND", "MINUTE", "HOUR", "DAY", "WEEK"})
 _COMPARISONS = (exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.NullSafeEQ, exp.Between, exp.In)
 
@@ -183,7 +188,8 @@ def _check(node: Node) -> None:
     """Refuse a node that is not on the lists."""
     if isinstance(node, exp.Anonymous) and node.name.lower() not in (has := functions() - HASHES):
         raise InvalidRequestError(
-            f"DuckDB has no function {node.name.lower()} that gives the same results as Spark's: write it otherwise, "
+            f"DuckDB has no function {node.name.lower()} that gives the same results as Spark's: write it otherwise"
+            f"{_INSTEAD.get(node.name.lower(), '')}, "
             f'or open the logs with engine="spark". It has: {", ".join(sorted(has))}.'
         )
     if isinstance(node, exp.Cast):
@@ -267,7 +273,7 @@ def _literal(node: Node) -> Node:
         return node
     text = node.this.lower()
     if "e" not in text and "." in text and not _can_be_decimal(node):
-        _refuse(node, f" ({node.this}D is a DOUBLE)")
+        _refuse(node, f" (as {node.this}D: {node.this}D is a DOUBLE, as columns with fractions are)")
     if text.isdigit() and int(text) >= 2**63:
         _refuse(node)
     return node

@@ -20,6 +20,7 @@ from frontierlab._version import __version__
 from frontierlab.errors import JobError
 from frontierlab.jobs.processes import Process
 from frontierlab.settings import Settings
+from frontierlab.settings.data_folder import ELSEWHERE
 from frontierlab.util.files import write_text
 
 __all__ = ["BEAT", "JobRecord", "JobStore", "NO_WORKER", "REQUIRED_SETTINGS", "State", "required_settings", "this_user"]
@@ -183,7 +184,7 @@ class JobStore:
             return JobRecord.model_validate_json(path.read_bytes())
         except FileNotFoundError:
             raise JobError(
-                f"There is no job {id} in {self.folder}: frontierlab.jobs.jobs(settings) lists all jobs."
+                f"There is no job {id} in {self.folder}: frontierlab.jobs.jobs(settings) lists all jobs. {ELSEWHERE}"
             ) from None
         except (OSError, ValueError) as error:
             reason = error.errors()[0]["msg"] if isinstance(error, ValidationError) else error

@@ -90,6 +90,7 @@ def begin(
             PARTS[0], lambda told: diagnose(logs, selection=selection, settings=settings, progress=told)
         )
     if found.diagnosis is not None:
+        found.notes[PARTS[0]] += found.diagnosis.order
         found.notes[PARTS[0]] += [text for text in found.diagnosis.notes if text not in known]
         found.incidents = [shown(one, number) for number, one in enumerate(found.diagnosis, 1)]
         found.figures = figures_of(found.diagnosis) if found.incidents else []

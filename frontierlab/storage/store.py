@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TypeAlias
@@ -11,6 +11,7 @@ import pandas as pd
 
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.settings import Settings
+from frontierlab.settings.data_folder import ELSEWHERE
 from frontierlab.storage.dataset import Dataset, dataset_path
 from frontierlab.storage.housekeeping import delete, rename
 from frontierlab.storage.listing import dataset_names, dataset_records
@@ -51,8 +52,8 @@ def open_dataset(name: str, settings: Settings | None = None) -> Dataset:
 def _existing(name: str, settings: Settings) -> Path:
     path = dataset_path(name, settings.data_dir)
     if not path.is_dir():
-        names = ", ".join(dataset_names(settings.data_dir)) or "none yet"
-        raise DatasetError(f"There is no dataset {name!r} in {path.parent}. Valid: {names}.")
+        valid = _valid(dataset_names(settings.data_dir))
+        raise DatasetError(f"There is no dataset {name!r} in {path.parent}. Valid: {valid} {ELSEWHERE}")
     return path
 
 
@@ -129,8 +130,13 @@ def _matching(pattern: str, settings: Settings) -> list[Path]:
     names = dataset_names(settings.data_dir)
     found = [folder / name for name in names if fnmatchcase(name, pattern)]
     if not found:
-        raise DatasetError(f"No dataset in {folder} is named {pattern}. There are: {', '.join(names) or 'none yet'}.")
+        raise DatasetError(f"No dataset in {folder} is named {pattern}. There are: {_valid(names)} {ELSEWHERE}")
     return found
+
+
+def _valid(names: Sequence[str]) -> str:
+    """Return the names that there are, as the end of a sentence."""
+    return f"{', '.join(names)}." if names else "none yet. extract(…) makes one."
 
 
 def delete_dataset(name: str, settings: Settings | None = None) -> None:

@@ -26,7 +26,11 @@ def test_findings_are_those_of_the_function_and_the_code_is_1(overlay: Path, run
     assert rows[0]["since"] == "2026-10-01T10:00:00.000Z"
     for row in rows:
         assert isinstance(eval(row["call"], {"fl": fl}), pd.DataFrame)
-    assert done.stderr.splitlines() == [f"Could not look: {one}" for one in found.not_looked_in_words()]
+    head, limits, *unseen = done.stderr.splitlines()
+    assert head == "Looked at 2026-10-01 10:00 to 2026-10-01 11:00 UTC."
+    assert limits.startswith("No check looks for sites that are silent")
+    assert "frontierlab diagnose …" in limits
+    assert unseen == [f"Could not look: {one}" for one in found.not_looked_in_words()]
     assert "bad_sql: the datasets have no text of the SQL" in done.stderr
     table = run("checks", "overlay", *WINDOW).stdout
     assert len(table.splitlines()) == len(found) + 1
@@ -46,6 +50,10 @@ def test_nothing_found_is_0_and_2_where_a_check_could_not_look(
     done = run("checks", "overlay", *(word for check in checks for word in ("--check", check)))
     assert (done.exit_code, done.stdout) == (code, "")
     assert said in done.stderr
+    assert done.stderr.startswith(
+        "Looked at 2026-10-01 23:00 to 2026-10-02 00:00 UTC, the last of the data: --since and --until look at more, "
+    )
+    assert "No check looks" not in done.stderr  # of checks that were chosen
 
 
 @pytest.mark.parametrize(

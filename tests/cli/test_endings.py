@@ -46,7 +46,7 @@ def test_debug_shows_the_traceback(run: Run, empty: Path) -> None:
     done = run("datasets", "show", "nothing", "--debug")
     assert done.exit_code == 2
     assert "Traceback" in done.stderr
-    assert done.stderr.endswith("Valid: none yet.\n")
+    assert f"There is no dataset 'nothing' in {empty / 'datasets'}. Valid: none yet." in done.stderr.splitlines()[-1]
 
 
 def test_a_wrong_time_is_told_with_the_option(run: Run, empty: Path) -> None:
@@ -121,7 +121,28 @@ def test_deleting_asks_a_person_and_is_refused_without_one(
     assert run("datasets", "delete", "overlay", stdin="").exit_code == 130  # Ctrl-C or Ctrl-D at the question
     assert fl.datasets.open_dataset("overlay").state == "complete"
     assert run("datasets", "delete", "overlay", stdin="y\n").exit_code == 0
-    assert run("datasets", "list").stderr == f"There is no dataset in {overlay / 'datasets'} yet.\n"
+    assert run("datasets", "list").stderr.startswith(f"There is no dataset in {overlay / 'datasets'} yet. ")
+
+
+@pytest.mark.parametrize(
+    ("command", "folder"),
+    [
+        (["diagnose", "night"], "datasets"),
+        (["datasets", "list"], "datasets"),
+        (["jobs", "list"], "jobs"),
+        (["jobs", "show", "last"], "jobs"),
+        (["nights", "list"], "nights"),
+        (["rawlogs", "list"], "squid_logs"),
+    ],
+)
+def test_what_is_not_found_tells_the_folder_and_how_another_is_named(
+    run: Run, empty: Path, command: list[str], folder: str
+) -> None:
+    told = run(*command).stderr
+    assert f" in {empty / folder}" in told
+    assert told.endswith(
+        "To look in another data folder, set data_dir in the configuration file or in FRONTIERLAB_DATA_DIR.\n"
+    )
 
 
 def test_interrupted_before_the_command_begins() -> None:

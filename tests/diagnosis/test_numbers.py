@@ -21,6 +21,8 @@ CURRENCIES = {
     "failures": "of the day's failed queries",
 }
 OWN = {"load": "queries", "iov_flood": "dbtime", "wrong_iov": "dbtime", "cache_bypass": "dbtime"}
+AMOUNTS = {"queries": "{:,.0f}".format, "bytes": lambda value: f"{value / 1e6:,.1f} MB"}
+AMOUNTS |= dict.fromkeys(("dbtime", "overhead"), lambda value: f"{value / 1e3:,.0f} s")
 EXCESS = dict(zip(COSTS, ("queries", "dbtime_ms", "overhead_ms", "bytes", ""), strict=True))
 
 
@@ -118,7 +120,12 @@ def test_the_cost_is_the_excess_as_a_share_of_the_day(diagnosis: Diagnosis, rows
             excess = abs(one.row[f"excess_{EXCESS[own]}"]) / day[own]
             its = most.replace("the day's", "its")
             most = f"{100 * excess:.1f}% {CURRENCIES[own]}, and {its}"
-        assert said == most
+        amounts = ""
+        if one.kind in ("slow_database", "slow_server", "payload_growth", "load"):
+            mine, excess = of_scope(rows, one), one.row[f"excess_{EXCESS[own]}"]
+            there = mine[(mine["time"] >= one.row["since"]) & (mine["time"] < one.row["until"])][own].sum()
+            amounts = f" (in all {AMOUNTS[own](there)}, expected {AMOUNTS[own](there - excess)})"
+        assert said == most.replace(CURRENCIES[own], CURRENCIES[own] + amounts)
 
 
 @pytest.mark.slow

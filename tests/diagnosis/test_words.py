@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from frontierlab.diagnosis.finding import Finding
-from frontierlab.diagnosis.words import cost_in_words, tell
+from frontierlab.diagnosis.words import cost_in_words, sentence, separate, tell
 
 SHARES = {"queries": 0.09, "dbtime": 0.2, "overhead": 0.1, "bytes": 0.05, "failures": 0.31}
 
@@ -25,6 +25,48 @@ def finding(kind: str, **scope: object) -> Finding:
 )
 def test_the_cost_is_told_in_the_currency_of_the_kind_too(kind: str, currency: str, hours: int, said: str) -> None:
     assert cost_in_words(kind, SHARES, currency, pd.Timedelta(hours=hours)) == said
+
+
+@pytest.mark.parametrize(
+    ("hours", "said"),
+    [
+        (24, "It cost 9.0% of the selection's queries, and 31.0% of its failed queries."),
+        (3, "It cost 9.0% of the selection's queries, and 31.0% of its failed queries in these data."),
+        (168, "It cost 9.0% of the selection's queries, and 31.0% of its failed queries on an average day."),
+    ],
+)
+def test_the_cost_within_a_selection_is_a_share_of_the_selection(hours: int, said: str) -> None:
+    assert cost_in_words("load", SHARES, "failures", pd.Timedelta(hours=hours), selected=True) == said
+
+
+@pytest.mark.parametrize("kind", ["slow_database", "slow_server", "payload_growth"])
+def test_a_factor_and_a_cost_say_what_each_is_of(kind: str) -> None:
+    own = {"slow_database": "dbtime", "slow_server": "overhead", "payload_growth": "bytes"}[kind]
+    unit = "bytes an answer" if own == "bytes" else "ms a query"
+    one = Finding(kind, {"schema": "A"}, 0, 12, 4.0, 24.0, unit, 50)
+    time = pd.Timestamp("2026-10-01", tz="UTC")
+    sums = {own: (7_600_000.0, 1_000_000.0)}
+    cost = cost_in_words(kind, SHARES, own, pd.Timedelta(hours=24), sums)
+    said = sentence(one, time, time + pd.Timedelta(hours=1), None, cost, 100)
+    assert f"6.0 times {'as large as' if own == 'bytes' else 'the'} usual" in said
+    assert f"(geometric means: 24.00 {unit.split()[0]}, normal 4.00)" in said
+    amounts = "7.6 MB, expected 1.0 MB" if own == "bytes" else "7,600 s, expected 1,000 s"
+    assert said.endswith(f" (in all {amounts}).")
+
+
+@pytest.mark.parametrize(
+    ("causes", "said"),
+    [
+        ([], "0 incidents"),
+        ([None], "1 incident"),
+        ([None, None], "2 incidents, all separate events,"),
+        ([None, 0, None, 0], "4 incidents of 2 separate events (2 and 4 likely follow from 1)"),
+        ([None, 2, None, 0], "4 incidents of 2 separate events (4 likely follows from 1; 2 likely follows from 3)"),
+        ([3, 3, 3, None], "4 incidents of one event (1, 2 and 3 likely follow from 4)"),
+    ],
+)
+def test_it_is_said_which_incidents_are_separate_events(causes: list[int | None], said: str) -> None:
+    assert separate(causes) == said
 
 
 @pytest.mark.parametrize(

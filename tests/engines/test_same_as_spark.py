@@ -69,6 +69,7 @@ SCALARS = {
     "log2": "log2(fsize)",
     "log10": "log10(x)",
     "sqrt": "sqrt(x)",
+    "rounded": "floor(10 * (dbtime / 7) + 0.5D) / 10",
     "pow": "pow(dbtime, 2)",
     "power": "power(x / 1e300, 0.5D)",
     "greatest": "greatest(fsize, dbtime, 3)",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 
 import duckdb
@@ -72,6 +73,16 @@ def test_a_damaged_dataset_is_listed_with_its_reason(settings, dataset, text):
 def test_missing_dataset_is_an_error(settings, dataset):
     with pytest.raises(DatasetError, match=r"no dataset 'night' in .*datasets. Valid: day."):
         fl.datasets.open_dataset("night", settings)
+
+
+@pytest.mark.parametrize("name", ["night", "night-*"])
+def test_a_missing_dataset_tells_how_the_folder_is_found(settings, dataset, name):
+    where = r"set data_dir in the configuration file, in FRONTIERLAB_DATA_DIR or as Settings\(data_dir=…\)\.$"
+    with pytest.raises(DatasetError, match=f"{re.escape(str(settings.data_dir / 'datasets'))}.* day\\. .*{where}"):
+        fl.datasets.period(name, settings=settings)
+    fl.datasets.delete_dataset("day", settings)
+    with pytest.raises(DatasetError, match=r"none yet\. extract\(…\) makes one\. To look in another data folder"):
+        fl.datasets.period(name, settings=settings)
 
 
 def test_the_manifest_holds_the_counts(dataset):

@@ -15,6 +15,7 @@ _WORDS = (
     (r"frontierlab\.jobs\.jobs\(settings\) lists all jobs", "Data, Jobs lists all jobs"),
     (r"make worker,? or frontierlab\.jobs\.start_worker\(settings\)", "Start a worker in Data, Jobs"),
     (r"frontierlab\.create_config_file\(…\) writes one", "Save as, in the settings, writes one"),
+    (r"none yet\. extract\(…\) makes one", "none yet. Extract, in Data, makes one"),
     (r" in the configuration file, in \w+ or as Settings\(\w+=…\)", " in Settings"),
     (r"frontierlab\.caching\.what_if says", "its row in Waste says"),
     (

@@ -13,6 +13,7 @@ from frontierlab.cli.output import is_terminal, note, rows_of_frame
 from frontierlab.cli.tables import escaped
 from frontierlab.cli.types import DATASET, Time
 from frontierlab.cli.words import in_words_of_options
+from frontierlab.util.times import in_words
 
 if TYPE_CHECKING:
     from frontierlab.checks import Findings
@@ -64,12 +65,14 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
     """Check what operators look at every hour.
 
     It looks at failed queries per server and per task, threads, silent servers, bad SQL, long queries, IOVs on no grid,
-    and the share of cached queries against the week before: in datasets, or in the index. The thresholds are settings
+    and the share of cached queries against the week before: in datasets, or in the index. Silent sites, slow databases
+    and larger answers are not looked at: frontierlab diagnose finds them. The thresholds are settings
     (check_…); those for an hour are scaled to the length of a window, so that a long one hides a short fault: look at a
     day with --every hour. A check that cannot look is told on the standard error: name those that can with --check, so
     that the exit code is 0 where they find nothing. A terminal shows each finding as a sentence, a pipe as a row of a
     table. The call that shows a finding is in --json.
     """
+    from frontierlab.checks.rules import NOT_CHECKED
     from frontierlab.checks.running import run
 
     if index == bool(datasets):
@@ -77,6 +80,9 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
     call: Call = ctx.obj
     source: Any = call.settings if index else datasets[0] if len(datasets) == 1 else [*datasets]
     found = run(source, checks=checks or None, settings=call.settings, **when)
+    note(_looked_at(found, default=when["since"] is None and when["until"] is None))
+    if not checks:
+        note(in_words_of_options(NOT_CHECKED, ctx))
     for text in found.notes:
         note(in_words_of_options(text, ctx))
     for text in found.not_looked_in_words():
@@ -91,6 +97,15 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
     if len(found):
         return FINDINGS
     return CANNOT if len(found.not_looked) else NOTHING
+
+
+def _looked_at(found: Findings, *, default: bool) -> str:
+    """Return which time was looked at, and how more of it is, where the time was not chosen."""
+    start, stop = (in_words(time) for time in (found.since, found.until))
+    told = f"Looked at {start.removesuffix(' UTC')} to {stop}"
+    if not default:
+        return f"{told}."
+    return f"{told}, the last of the data: --since and --until look at more, with --every hour at each hour of it."
 
 
 def _nothing(found: Findings) -> str:

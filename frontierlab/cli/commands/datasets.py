@@ -12,6 +12,7 @@ from frontierlab.cli.endings import CANNOT, FINDINGS, NOTHING
 from frontierlab.cli.group import Group
 from frontierlab.cli.output import is_terminal, note
 from frontierlab.cli.types import DATASET
+from frontierlab.cli.words import elsewhere
 
 __all__ = ["command"]
 
@@ -24,16 +25,18 @@ def command() -> None:
 
 
 @command.command("list", cls=Command, face="frontierlab.datasets.list_datasets", examples=["frontierlab datasets"])
-@click.pass_obj
-def list_(call: Call) -> None:
+@click.pass_context
+def list_(ctx: click.Context) -> None:
     """List the datasets of the data folder.
 
     rows: queries; since, until: times of the first and the last one; size: bytes; problem: why it cannot be opened.
     """
     from frontierlab.storage.listing import dataset_records
 
+    call: Call = ctx.obj
     folder = call.settings.data_dir
-    call.out.rows(dataset_records(folder), _COLUMNS, f"There is no dataset in {folder / 'datasets'} yet.")
+    empty = f"There is no dataset in {folder / 'datasets'} yet. {elsewhere(ctx)}"
+    call.out.rows(dataset_records(folder), _COLUMNS, empty)
 
 
 @command.command(

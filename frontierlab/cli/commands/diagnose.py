@@ -82,7 +82,8 @@ def command(
             f"{number}. {one.sentence}{f' {one.belongs_to}'.rstrip()}\n   {one.advice} Tell {one.tell}."
             for number, one in enumerate(found, 1)
         ]
-        call.out.text("\n".join([found.head, *(lines or ["Nothing unusual was found."]), *found.notes, ""]))
+        lines = lines or ["Nothing unusual was found."]
+        call.out.text("\n".join([found.head, *lines, *found.order, *found.notes, ""]))
     if output is not None:
         note(f"Written: {found.to_html(output)}")
     if store:

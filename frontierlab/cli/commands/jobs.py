@@ -12,6 +12,8 @@ from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.group import Group
 from frontierlab.cli.output import note
 from frontierlab.cli.types import Age, Word
+from frontierlab.cli.words import elsewhere
+from frontierlab.settings.data_folder import ELSEWHERE
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -44,13 +46,15 @@ def command() -> None:
 @command.command(
     "list", cls=Command, face="frontierlab.jobs.jobs", examples=["frontierlab jobs", "frontierlab jobs --json"]
 )
-@click.pass_obj
-def list_(call: Call) -> None:
+@click.pass_context
+def list_(ctx: click.Context) -> None:
     """List all jobs of the data folder, the newest first, of all users."""
     from frontierlab.jobs import jobs
 
+    call: Call = ctx.obj
     records = [job.record() for job in jobs(call.settings)]
-    call.out.rows([_row(record, call.out.as_json) for record in records], _COLUMNS, "There are no jobs.")
+    empty = f"There are no jobs in {call.settings.data_dir / 'jobs'}. {elsewhere(ctx)}"
+    call.out.rows([_row(record, call.out.as_json) for record in records], _COLUMNS, empty)
 
 
 def _row(record: JobRecord, as_json: bool) -> dict[str, Any]:
@@ -214,5 +218,5 @@ def _job(id: str, settings: Settings) -> Job:
         return open_job(id, settings)
     found = jobs(settings)
     if not found:
-        raise JobError(f"There are no jobs in {settings.data_dir / 'jobs'}.")
+        raise JobError(f"There are no jobs in {settings.data_dir / 'jobs'}. {ELSEWHERE}")
     return found[0]

@@ -12,6 +12,7 @@ from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.group import Group
 from frontierlab.cli.output import note
 from frontierlab.cli.types import Time
+from frontierlab.cli.words import elsewhere
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -33,8 +34,8 @@ def command() -> None:
     face="frontierlab.nights.list_nights",
     examples=["frontierlab nights", "frontierlab nights --json"],
 )
-@click.pass_obj
-def list_(call: Call) -> None:
+@click.pass_context
+def list_(ctx: click.Context) -> None:
     """List what each night gave, the newest first.
 
     state: complete, thinned (complete, and its rows were removed), incomplete, absent (no night worked on this day) or
@@ -42,10 +43,13 @@ def list_(call: Call) -> None:
     """
     from frontierlab.nights.listing import COLUMNS, night_rows
 
+    call: Call = ctx.obj
     rows: list[dict[str, Any]] = [{**row} for row in night_rows(call.settings)]
     if not call.out.as_json:
         rows = [{**row, **{name: " ".join(row[name]) for name in ("missing", "remarks")}} for row in rows]
-    call.out.rows(rows, COLUMNS, "There are no nights yet: frontierlab nights run does one.")
+    folder = call.settings.data_dir / "nights"
+    empty = f"There are no nights in {folder} yet: frontierlab nights run does one. {elsewhere(ctx)}"
+    call.out.rows(rows, COLUMNS, empty)
 
 
 @command.command(

@@ -10,6 +10,7 @@ from frontierlab.cli.command import Call, Command
 from frontierlab.cli.endings import FINDINGS, NOTHING
 from frontierlab.cli.group import Group
 from frontierlab.cli.output import note
+from frontierlab.cli.words import elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,13 +49,16 @@ def command() -> None:
     face="frontierlab.rawlogs.squid.list_squid_logs",
     examples=["frontierlab rawlogs"],
 )
-@click.pass_obj
-def list_(call: Call) -> None:
+@click.pass_context
+def list_(ctx: click.Context) -> None:
     """List the Squid logs that were read. What was read of servlets is in frontierlab datasets."""
     from frontierlab.rawlogs.squid import list_squid_logs
 
+    call: Call = ctx.obj
     frame = list_squid_logs(call.settings)
-    call.out.frame(frame, "There are no Squid logs yet: frontierlab rawlogs squid reads some.")
+    folder = call.settings.data_dir / "squid_logs"
+    empty = f"There are no Squid logs in {folder} yet: frontierlab rawlogs squid reads some. {elsewhere(ctx)}"
+    call.out.frame(frame, empty)
 
 
 @command.command(

@@ -16,6 +16,7 @@ from frontierlab.rawlogs.squid.columns import SQUID_SCHEMA
 from frontierlab.rawlogs.squid.facts import SMALL_SHARE
 from frontierlab.rawlogs.squid.manifest import MALFORMED, MANIFEST, PARTS, SquidManifest
 from frontierlab.settings import Settings
+from frontierlab.settings.data_folder import ELSEWHERE
 from frontierlab.storage.dataset import dataset_path
 from frontierlab.storage.locks import writing
 from frontierlab.util.times import format_time, from_milliseconds
@@ -210,8 +211,7 @@ def open_squid_logs(name: str, settings: Settings | None = None) -> SquidLogs:
     settings = settings or Settings()
     path = squid_logs_path(name, settings.data_dir)
     if not (path / MANIFEST).exists():
-        names = ", ".join(_names(settings.data_dir)) or "none yet"
-        raise DatasetError(f"There are no Squid logs {name!r} in {path.parent}. Valid: {names}.")
+        raise _missing(path, settings)
     return SquidLogs(path, settings)
 
 
@@ -261,10 +261,15 @@ def delete_squid_logs(name: str, settings: Settings | None = None) -> None:
     settings = settings or Settings()
     path = squid_logs_path(name, settings.data_dir)
     if not path.is_dir():
-        raise DatasetError(f"There are no Squid logs {name!r} in {path.parent}.")
+        raise _missing(path, settings)
     with writing(path):
         (path / MANIFEST).unlink(missing_ok=True)  # first: what is half deleted cannot be opened
         shutil.rmtree(path)
+
+
+def _missing(path: Path, settings: Settings) -> DatasetError:
+    names = ", ".join(_names(settings.data_dir)) or "none yet"
+    return DatasetError(f"There are no Squid logs {path.name!r} in {path.parent}. Valid: {names}. {ELSEWHERE}")
 
 
 def _names(data_dir: Path) -> list[str]:
