@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import elasticsearch
 from pydantic import SecretStr
 
-from frontierlab.elastic.bounded_calls import BreakableNode
 from frontierlab.errors import ConfigurationError
 from frontierlab.settings import Settings
+
+if TYPE_CHECKING:
+    import elasticsearch
 
 __all__ = ["ElasticOptions", "connect"]
 
@@ -91,6 +92,10 @@ def connect(options: ElasticOptions, **more: Any) -> elasticsearch.Elasticsearch
     ConfigurationError
         ``es_ca_certs`` is not a certificate file.
     """
+    import elasticsearch  # here, since it takes a fifth of the start of a program that never connects
+
+    from frontierlab.elastic.bounded_calls import BreakableNode
+
     security: dict[str, Any] = {}
     if options.api_key is not None:
         security["api_key"] = options.api_key.get_secret_value()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
-
-import elastic_transport
-import elasticsearch
+from typing import TYPE_CHECKING, Any
 
 from frontierlab import errors
 from frontierlab.errors import ElasticsearchError
+
+if TYPE_CHECKING:
+    import elastic_transport
+    import elasticsearch
 
 __all__ = [
     "AccessRefused",
@@ -62,6 +63,9 @@ def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, 
     url, name
         The server, and the requested indices.
     """
+    import elastic_transport
+    import elasticsearch
+
     # str() of an ApiError has the cause; a TransportError has it only in its message
     text = error.message if isinstance(error, elastic_transport.TransportError) else str(error)
     if isinstance(error, elasticsearch.UnsupportedProductError):
@@ -83,6 +87,8 @@ def explained(error: elasticsearch.ApiError | elastic_transport.TransportError, 
 
 
 def _explained_status(error: elasticsearch.ApiError, text: str, url: str, name: str) -> Exception:
+    import elasticsearch
+
     status, body = error.meta.status, str(error.body)
     if status == 404 and "search_context_missing" in body:
         return PointInTimeLost(f"{name}: the point in time is gone.")

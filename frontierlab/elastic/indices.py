@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frontierlab.documents.lenient import MalformedDocument, convert_text, converter_of
-from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import require_whole
 from frontierlab.elastic.index_fields import Field, requests
 from frontierlab.schema import DOCUMENT_FIELDS, TIME, Column
+
+if TYPE_CHECKING:
+    from frontierlab.elastic.client import Index
 
 __all__ = ["has_remote", "mappings", "missing_in_source", "unread"]
 

@@ -7,13 +7,12 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.elastic.client import Index
 from frontierlab.elastic.queries import search_body, time_query
 from frontierlab.extraction.examination import examine
 from frontierlab.extraction.narrowing import Narrowing, narrowing
@@ -23,6 +22,9 @@ from frontierlab.extraction.sources import LAST, Plan, limit_record
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.storage.manifest import PlannedPart
 from frontierlab.util.times import in_words
+
+if TYPE_CHECKING:
+    from frontierlab.elastic.client import Index
 
 __all__ = ["ElasticSource"]
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from frontierlab.elastic.client import Index
 from frontierlab.elastic.errors import AccessRefused
 from frontierlab.elastic.index_fields import Field, beside_source, kind_of, requests
 from frontierlab.elastic.indices import has_remote, mappings, missing_in_source, unread
@@ -16,6 +15,9 @@ from frontierlab.extraction.narrowing import COMPLETED, FIELDS, IndexFields, fie
 from frontierlab.extraction.request import Request
 from frontierlab.schema import DOCUMENT_FIELDS, INTEGER
 from frontierlab.selection import QUERY_KINDS
+
+if TYPE_CHECKING:
+    from frontierlab.elastic.client import Index
 
 __all__ = ["Examined", "examine"]
 

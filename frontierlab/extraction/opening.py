@@ -6,7 +6,6 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from frontierlab.elastic.client import Index
 from frontierlab.extraction.elastic_source import ElasticSource
 from frontierlab.extraction.file_source import FileSource
 from frontierlab.extraction.options import ExtractionOptions
@@ -45,6 +44,8 @@ def open_source(
     """
     if options.elastic is None:
         return FileSource(request, options.slices, drop_duplicates=options.drop_duplicates)
+    from frontierlab.elastic.client import Index  # with its client, which takes long and a file does not need
+
     index = Index(options.elastic, cancelled, waiting)
     try:
         return ElasticSource(request, index, options.elastic.page, options.elastic.slices, search)
