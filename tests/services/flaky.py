@@ -298,7 +298,7 @@ class FlakyProxy:
         self.close()
 
     def connect(self) -> http.client.HTTPConnection:
-        """Open a connection to the server."""
+        """Return a connection to the server, which opens with its first request."""
         host, port = self._target
         if self._context:
             return http.client.HTTPSConnection(host, port, timeout=120, context=self._context)
@@ -327,12 +327,14 @@ class FlakyProxy:
 
             def setup(self) -> None:
                 super().setup()
+                self.server_side = proxy.connect()
                 with proxy._lock:
                     proxy._connections.add(self.connection)
 
             def finish(self) -> None:
                 with proxy._lock:
                     proxy._connections.discard(self.connection)
+                self.server_side.close()
                 super().finish()
 
             def handle(self) -> None:
@@ -363,7 +365,7 @@ class Exchange:
         headers = {name: value for name, value in self._handler.headers.items() if name.lower() not in HOP}
         if plain:
             headers = {name: value for name, value in headers.items() if name.lower() != "accept-encoding"}
-        connection = self.proxy.connect()
+        connection = self._server()
         try:
             connection.request(self.seen.method, self.seen.path, self.seen.body or None, headers)
             answer = connection.getresponse()
@@ -371,8 +373,19 @@ class Exchange:
             if self.seen.method == "HEAD" and (length := answer.getheader("Content-Length")):
                 kept.append(("Content-Length", length))
             return Response(answer.status, kept, answer.read())
-        finally:
+        except BaseException:
             connection.close()
+            raise
+
+    def _server(self) -> http.client.HTTPConnection:
+        """Return the server's end of the client's connection: greeting a server with TLS takes most of a request.
+
+        One that the server has closed meanwhile, as in a restart, opens again.
+        """
+        connection = self._handler.server_side
+        if connection.sock is not None and select.select([connection.sock], [], [], 0)[0]:
+            connection.close()
+        return connection
 
     def send(self, response: Response, part: float = 1, length: int | None = None) -> None:
         """Send the answer, or the first `part` of its body, to the client; `length` is the announced length."""

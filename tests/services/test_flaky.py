@@ -1,6 +1,7 @@
 import http.client
 import http.server
 import json
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -22,6 +23,10 @@ from tests.services.flaky import (
 pytestmark = pytest.mark.allow_hosts(["127.0.0.1"])
 
 
+clients: list[tuple[str, int]] = []  # the connection of each request that the server has answered
+ended = threading.Event()
+
+
 class Server(http.server.BaseHTTPRequestHandler):
     """Answers every request with a JSON description of it."""
 
@@ -38,6 +43,11 @@ class Server(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(whole)
+        clients.append(self.client_address)
+        if self.path == "/last":  # as a server that ends
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            ended.set()
 
     do_POST = do_HEAD = do_GET
 
@@ -69,6 +79,16 @@ def ask(connection: http.client.HTTPConnection, path: str, **options) -> tuple[i
     connection.request(method, path, **options)
     answer = connection.getresponse()
     return answer.status, json.loads(answer.read() or b"{}")
+
+
+def test_a_connection_to_the_server_is_used_again_until_it_ends(proxy, connection):
+    clients.clear()
+    ended.clear()
+    ask(connection, "/a"), ask(connection, "/last")
+    assert ended.wait(10)
+    assert ask(connection, "/b")[1]["path"] == "/b"
+    assert proxy.statuses() == [200, 200, 200]
+    assert clients[0] == clients[1] != clients[2]
 
 
 def test_everything_passes_where_there_is_no_fault(proxy, connection):
