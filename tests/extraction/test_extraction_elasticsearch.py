@@ -23,6 +23,7 @@ from tests.support.extractions import assert_is_the_world, assert_same_rows, ela
 pytestmark = pytest.mark.elasticsearch
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 WORLD = World(10_000, seed=11, malformed=0.01, indexable=True)
+SMALL = World(5_000, seed=12, malformed=0.01, indexable=True)  # five parts, where a test is about what goes wrong
 SEARCH = "POST /_search"
 GONE = {
     "error": {"type": "search_context_missing_exception", "reason": "No search context found for id [1]"},
@@ -40,6 +41,14 @@ def filled(es):
     fill(es, WORLD, "test-world")
     yield "test-world"
     es.indices.delete(index="test-world")
+
+
+@pytest.fixture(scope="module")
+def small(es):
+    """An index with the documents of `SMALL`."""
+    fill(es, SMALL, "test-small")
+    yield "test-small"
+    es.indices.delete(index="test-small")
 
 
 @pytest.fixture
@@ -240,12 +249,12 @@ class TestFaults:
             yield proxy
 
     @pytest.fixture
-    def settings(self, elasticsearch_server, data_dir, filled, proxy):
-        return elastic_settings(elasticsearch_server, data_dir, filled, es_address=proxy.url, es_page=500)
+    def settings(self, elasticsearch_server, data_dir, small, proxy):
+        return elastic_settings(elasticsearch_server, data_dir, small, es_address=proxy.url, es_page=500)
 
     def test_busy_server_is_asked_again_for_smaller_pages(self, settings, proxy):
         proxy.faults.append(too_many_requests(times=3, skip=5, when=SEARCH))
-        assert_is_the_world(extract(settings.model_copy(update={"es_page": 1_000})), WORLD)
+        assert_is_the_world(extract(settings.model_copy(update={"es_page": 1_000})), SMALL)
         assert proxy.statuses(SEARCH).count(429) == 3
         asked = [
             (json.loads(seen.body)["size"], seen.status) for seen in proxy.requests if seen.line.startswith(SEARCH)
@@ -269,7 +278,7 @@ class TestFaults:
     )
     def test_temporary_failures_are_retried(self, settings, proxy, fault):
         proxy.faults.append(fault)
-        assert_is_the_world(extract(settings), WORLD)
+        assert_is_the_world(extract(settings), SMALL)
         assert fault.struck
 
     @pytest.mark.parametrize(
@@ -284,7 +293,7 @@ class TestFaults:
         with pytest.raises(InterruptedExtraction, match=rf"stopped with \d+ of \d+ parts stored: .*{message}"):
             extract(settings)
         assert fl.datasets.open_dataset("d", settings).state == "incomplete"
-        assert_is_the_world(extract(settings), WORLD)
+        assert_is_the_world(extract(settings), SMALL)
 
     def test_absent_server_interrupts_and_the_same_call_resumes(self, settings, proxy):
         fault = Drop(when=SEARCH, skip=15, times=None)
@@ -296,12 +305,12 @@ class TestFaults:
         assert there > 0
         proxy.faults.clear()
         before = len(proxy.requests)
-        assert_is_the_world(extract(impatient), WORLD)
+        assert_is_the_world(extract(impatient), SMALL)
         assert sum(seen.line.startswith(SEARCH) for seen in proxy.requests[before:]) < 60
 
     def test_part_is_read_again_after_its_point_in_time_is_lost(self, settings, proxy):
         proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=10))
-        assert_is_the_world(extract(settings), WORLD)
+        assert_is_the_world(extract(settings), SMALL)
 
     def test_repeated_loss_of_the_point_in_time_interrupts(self, settings, proxy):
         proxy.faults.append(Answer(404, GONE, when=SEARCH, skip=10, times=None))
@@ -327,7 +336,8 @@ fl.extract(
 
 
 @pytest.mark.usefixtures("small_parts")
-def test_killed_extraction_resumes_to_identical_rows(settings, data_dir, tmp_path):
+def test_killed_extraction_resumes_to_identical_rows(elasticsearch_server, data_dir, small, tmp_path):
+    settings = elastic_settings(elasticsearch_server, data_dir, small)
     config = tmp_path / "configuration.txt"
     secrets = {"es_pswd": settings.es_pswd.get_secret_value()}
     fl.create_config_file(config, **settings.model_dump(exclude_unset=True, exclude=set(secrets)), **secrets)
@@ -340,7 +350,7 @@ def test_killed_extraction_resumes_to_identical_rows(settings, data_dir, tmp_pat
     undisturbed = extract(settings, name="undisturbed")
     resumed = extract(settings)
     assert_same_rows(resumed.to_arrow(), undisturbed.to_arrow())
-    assert_is_the_world(resumed, WORLD)
+    assert_is_the_world(resumed, SMALL)
 
 
 def test_no_secret_is_stored_or_shown(settings):

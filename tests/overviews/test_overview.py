@@ -21,7 +21,7 @@ from tests.support.extractions import elastic_settings
 from tests.support.reference_filters import LISTED, moment
 
 pytestmark = pytest.mark.elasticsearch
-WORLD = World(3_000, seed=5, malformed=0, indexable=True)
+WORLD = World(1_500, seed=5, malformed=0, indexable=True)
 START, HOUR = 1_790_812_800_000, 3_600_000
 DOCUMENT = {"@timestamp": "2026-10-01T10:00:00.000Z", "sqldb": "CONDBR2_RO", "sqlowner": "ATLAS_COOLOFL_PIXEL"}
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
@@ -53,7 +53,7 @@ def test_a_day_is_that_of_the_world(settings, rows):
     found = look(settings)
     assert_true(found, rows, Selection(**DAY), bin_seconds=300)
     counts = WORLD.counts
-    assert found.documents == counts["read"] == 3_000
+    assert found.documents == counts["read"] == WORLD.documents
     assert found.left_out == counts["left_out"]
     assert found.bin_seconds == 300
     assert found.warnings == ()
@@ -228,7 +228,7 @@ class TestManyGroups:
         assert plain(found.schemas) == plain(look(settings, top=5).schemas)
 
     def test_slices_of_time_add_up(self, settings, rows, monkeypatch):
-        monkeypatch.setattr("frontierlab.overviews.parts.SLICE_DOCUMENTS", 1_100)
+        monkeypatch.setattr("frontierlab.overviews.parts.SLICE_DOCUMENTS", 550)
         window = {"since": "2026-10-01T00:00:00.123", "until": "2026-10-01T23:59:59.987"}
         assert_true(look(settings, **window), rows, Selection(**window), bin_seconds=300)
         monkeypatch.setattr("frontierlab.overviews.parts.SLICE_BINS", 500)
@@ -237,7 +237,7 @@ class TestManyGroups:
     def test_too_many_names_of_databases_are_told(self, settings, monkeypatch):
         monkeypatch.setattr("frontierlab.overviews.counting.NAMES", 2)
         found = look(settings)
-        assert found.left_out["another database"] == 3_000 - found.queries - found.left_out["no database"]
+        assert found.left_out["another database"] == WORLD.documents - found.queries - found.left_out["no database"]
         assert any("name one of too many databases" in text for text in found.warnings)
 
     def test_names_as_numbers_and_as_text_are_the_same_values(self, es, settings, index, monkeypatch):

@@ -63,6 +63,10 @@ def report(self, progress, report=JobContext.report):
 JobContext.report = report
 """)  # an extraction waits after 5,000 documents until a file exists
 
+FEW_CHAPTERS = changed(
+    "from frontierlab.reports.chapters import CHAPTERS; CHAPTERS.clear(); CHAPTERS['Databases'] = ('queries_per_db',)"
+)  # reports of one figure, where a test is about what is around them
+
 
 def asleep(tmp_path):
     """Wait for a sleeping job, and return the id of the process that sleeps."""

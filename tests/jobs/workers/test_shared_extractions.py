@@ -13,12 +13,12 @@ from frontierlab.jobs.records import JobStore
 from frontierlab.sample import World
 from tests.services.flaky import Delay, FlakyProxy
 from tests.support.extractions import assert_is_the_world, plain
-from tests.support.workers import LONG, until, until_read
+from tests.support.workers import FEW_CHAPTERS, LONG, until, until_read
 
 pytestmark = pytest.mark.redis
 
 
-INDEXED = World(10_000, seed=11, indexable=True)
+INDEXED = World(6_000, seed=11, indexable=True)
 
 
 def as_bytes(dataset):
@@ -144,10 +144,10 @@ def test_a_night_outlives_the_worker_that_began_it(elastic, configure, start):
     fields = {name: getattr(settings, name) for name in ("es_address", "es_user", "es_index", "es_ca_certs")}
     more = {"es_page": 500, "es_slices": 1, "periodic": "catalogue extraction caching report"}
     settings = configure(**fields, **more, es_pswd=settings.es_pswd.get_secret_value())
-    first = start("w", "--pool=solo")
+    first = start("w", "--pool=solo", program=FEW_CHAPTERS)
     job = jobs.submit("night", settings=settings, now=datetime(2026, 10, 2, 2, tzinfo=UTC))
     until_read(job, 1)
-    start("second")
+    start("second", program=FEW_CHAPTERS)
     first.kill()
     proxy.faults.clear()
     until(lambda: JobStore(settings).read(job.id).has_ended, "the end of the night")
