@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding, overlap
+from frontierlab.diagnosis.long_rises import with_parents
 from frontierlab.diagnosis.scan import Best, Evidence, burst, of_logs, scan
 from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour
 
@@ -129,6 +130,7 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
         for values in (count, total, squares):
             values[cells] = 0.0
     scopes = [(names, *series.groups(names)) for names in latency.scopes]
+    whole = (count.copy(), total.copy(), variance)
     found: list[Finding] = []
     while len(found) < _MOST:
         base = _normal(count, total, variance, before, clock)
@@ -141,7 +143,9 @@ def slower(latency: Latency, frame: pd.DataFrame, clock: Clock, wrong: Sequence[
         cells = np.ix_(rows, np.arange(max(0, finding.start - 1), min(clock.bins, finding.stop + 1)))
         for values in (count, total):
             values[cells] = 0.0  # medians are taken anew without what is explained
-    return _without_tags(found)
+    if latency.names[-1] == "tagname":  # `_is_parent` decides between a tag and its folder
+        return _without_tags(found)
+    return with_parents(found, latency.scopes, series, whole, WANDER, clock)
 
 
 def _without_tags(found: list[Finding]) -> list[Finding]:
