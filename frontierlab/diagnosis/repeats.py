@@ -28,6 +28,7 @@ _FLOOR = 0.1
 _SEVERAL = 2  # folders of which the cache is bypassed at once: it is the whole cache
 _LEAST_OF_ALL = 1.6
 _LEAST_SHARE_OF_ALL = 0.011
+_LEAST_OF_MANY, _CHANCE = 0.006, 1.2  # a share of very many queries, and the roots that chance adds: less in all
 _QUANTILE = 0.3186  # a quarter of normal values is within so many standard deviations
 _UNCACHED = 0.8  # of the excess: more of everything has its share of cached queries
 _MOST = 8
@@ -125,7 +126,7 @@ def all_bypassed(
         return found
     series = Series(frame, [place], clock)
     seen, usual = series["repeated"].clip(0), series.usual("repeated")
-    least = max(50.0, _LEAST_SHARE_OF_ALL * total)
+    least = max(50.0, min(_LEAST_SHARE_OF_ALL * total, _LEAST_OF_MANY * total + _CHANCE * total**0.5))
     while len(found) < _MOST:
         expected = rate_of(seen, usual, clock)[:, None] + _FLOOR + np.zeros_like(seen)
         residual = np.abs(seen - expected) / np.sqrt(expected)
