@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Best, burst, of_counts, scan
@@ -26,6 +27,8 @@ _MOST_OF = 0.8  # a rate that is high for more than this share of a group's quer
 _FLOOR = 0.02  # failures that are always expected in a bin
 _MOST = 12
 _DISPERSION = 1.5
+_NAMELESS = 0.5  # of the failed queries of a site or server name no task
+_LEAST_OF_NAMELESS = 3.5  # times: tasks that fail more than others come and go there, and cannot be told apart
 _HOLDS = 0.85
 _FEWEST = 3.0
 _BY = (("taskid",), ("db", "schema", "nodefullpath"), ("frontierserver",), ("computingsite",))
@@ -106,7 +109,19 @@ class _OneForm:
         count = exposed["queries"].to_numpy(dtype=float)
         carried = np.where(of_task >= 0, rate[of_task], 0.0) * count
         self._carried = [one.spread(exposed, carried, clock) for one in every]
+        self._nameless = [self._name_no_task(which) for which in range(len(every))]
         self._others = [(one.queries - one.spread(exposed, count, clock)).clip(0) for one in every]
+
+    def _name_no_task(self, which: int) -> NDArray[np.bool_]:
+        """Return the groups of which most failed queries name no task, though others' do."""
+        size, place = len(self._every[which].series), self._places[which]
+        nameless = self._rows["taskid"].isna().to_numpy(dtype=bool)
+        if which == 0 or nameless.all():
+            return np.zeros(size, dtype=bool)
+        given = place >= 0
+        failed = np.bincount(place[given], self._number[given], size)
+        without = np.bincount(place[given], self._number[given] * nameless[given], size)
+        return np.asarray(without > _NAMELESS * failed)
 
     def findings(self) -> list[Finding]:
         found: list[Finding] = []
@@ -138,11 +153,22 @@ class _OneForm:
             rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), clock)
             others = self._others[which]
             expected = _normal(rest, others, clock)[:, None] * others + self._carried[which]
-        return _rising(seen[:, now], expected[:, now], one.queries[:, now], self._least, clock)
+        nameless, best = self._nameless[which], None
+        for some, factor in ((~nameless, LEAST_FACTOR), (nameless, _LEAST_OF_NAMELESS)):
+            values = (seen[some][:, now], expected[some][:, now], one.queries[some][:, now])
+            found = _rising(*values, self._least, clock, factor)
+            if found is not None and (best is None or found[0].gain > best[0].gain):
+                best = (replace(found[0], row=int(np.flatnonzero(some)[found[0].row])), *found[1:])
+        return best
 
 
 def _rising(
-    seen: Floats, expected: Floats, queries: Floats, least: float, clock: Clock
+    seen: Floats,
+    expected: Floats,
+    queries: Floats,
+    least: float,
+    clock: Clock,
+    factor: float = LEAST_FACTOR,
 ) -> tuple[Best, float, float] | None:
     """Return the clearest rise above what is expected, with the failures seen and expected."""
     large = np.flatnonzero(seen.sum(axis=1) >= least)
@@ -151,7 +177,7 @@ def _rising(
     seen, expected, queries = seen[large], expected[large] + _FLOOR, queries[large]
     # tasks with other rates come and go, so the number that fails varies more than by chance
     evidence = of_counts(seen, expected, _DISPERSION)
-    one = scan(evidence, LEAST_FACTOR)
+    one = scan(evidence, factor)
     if one is None or one.gain < LEAST_GAIN:
         return None
     one = burst(evidence, one)
