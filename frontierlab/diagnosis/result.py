@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from frontierlab.diagnosis.incident import Incident
-from frontierlab.diagnosis.words import RANKING, separate, summary
+from frontierlab.diagnosis.words import RANKING, always, separate, summary
 from frontierlab.selection import Selection
 from frontierlab.util.files import replacing
 
@@ -143,7 +143,7 @@ class Diagnosis:
     def __str__(self) -> str:
         lines = [f"{one.sentence} {one.belongs_to}".rstrip() for one in self.details] or ["Nothing unusual was found."]
         told = [f"{place}. {line}" for place, line in enumerate(lines, 1)]
-        return "\n".join([self.head, *told, *self.order, *self.notes])
+        return "\n".join([self.head, *told, *self.order, *self.always, *self.notes])
 
     @property
     def summary(self) -> str:
@@ -165,6 +165,11 @@ class Diagnosis:
         """A sentence on the order of incidents that cost different things; none if there are not two."""
         return (RANKING,) if len(self) > 1 else ()
 
+    @property
+    def always(self) -> tuple[str, ...]:
+        """A sentence on the first rows of `chronic`; none if it has none."""
+        return always(self.chronic["text"].tolist())
+
     def _repr_html_(self) -> str:
         """Return the sentences for a notebook."""
         rows = "".join(
@@ -172,7 +177,7 @@ class Diagnosis:
             f"<i>{html.escape(one.advice)} Tell {html.escape(one.tell)}.</i></li>"
             for one in self.details
         )
-        notes = "".join(f"<li>{html.escape(one)}</li>" for one in (*self.order, *self.notes))
+        notes = "".join(f"<li>{html.escape(one)}</li>" for one in (*self.order, *self.always, *self.notes))
         found = f"<ol>{rows}</ol>" if rows else "<p>Nothing unusual was found.</p>"
         return f"<div><h3>{html.escape(self.head)}</h3>{found}{f'<ul>{notes}</ul>' * bool(notes)}</div>"
 

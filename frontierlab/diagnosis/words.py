@@ -14,6 +14,7 @@ __all__ = [
     "NAMES_TASKS",
     "RANKING",
     "advice",
+    "always",
     "cost_in_words",
     "in_a_sentence",
     "payloads_in_words",
@@ -83,6 +84,7 @@ RANKING = (
 )
 """How incidents that cost different things are put in order."""
 
+_ALWAYS = 3  # rows of what is bad all the time that are told in the text
 _PLACES = {"computingsite": "site", "squid": "Squid"}
 _SHORTEST_DAY, _LONGEST_DAY = pd.Timedelta(hours=23), pd.Timedelta(hours=25)
 _FOLDER = ("db", "schema", "nodefullpath")
@@ -227,6 +229,14 @@ def separate(causes: Sequence[int | None]) -> str:
 def _follow(places: Sequence[str]) -> str:
     first = ", ".join(places[:-1])
     return f"{first} and {places[-1]} likely follow" if first else f"{places[-1]} likely follows"
+
+
+def always(texts: Sequence[str]) -> tuple[str, ...]:
+    """Return a sentence on what is bad all the time, the first rows of it; none if nothing is."""
+    if not texts:
+        return ()
+    more = f" And {len(texts) - _ALWAYS} more." if len(texts) > _ALWAYS else ""
+    return (f"Bad all the time, and so no incident of this time: {' '.join(texts[:_ALWAYS])}{more}",)
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> str:

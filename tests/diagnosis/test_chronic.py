@@ -35,6 +35,23 @@ def test_a_task_that_fails_in_most_hours_is_chronic_and_one_that_fails_once_is_n
     assert row["text"] == "Task 1 fails all the time: 72 of 240 queries."
 
 
+def test_a_task_that_fails_in_the_hours_of_most_of_its_queries_is_chronic():
+    always = {"taskid": 1, "queries": 4, "disconn": 0, "procerror": 0}
+    good = {"taskid": 2, "queries": 1_000, "disconn": 0, "procerror": 0}
+    frames = cubes(tasks=(always, good))
+    busy = (frames["tasks"]["taskid"] == 1) & (frames["tasks"]["bin"] < 8 * HOUR_MS)
+    frames["tasks"].loc[busy, ["queries", "procerror"]] = [40, 4]
+    (row,) = chronic(frames, CLOCK).to_dict("records")
+    assert (row["taskid"], row["queries"], row["failures"]) == (1, 8 * 40 + 16 * 4, 32)
+
+
+def test_a_task_that_fails_much_is_compared_with_the_others():
+    worst = {"taskid": 1, "queries": 500, "disconn": 200, "procerror": 0}
+    second = {"taskid": 2, "queries": 100, "disconn": 0, "procerror": 40}
+    good = [{"taskid": 3 + n, "queries": 500, "disconn": 1, "procerror": 0} for n in range(4)]
+    assert chronic(cubes(tasks=(worst, second, *good)), CLOCK)["taskid"].tolist() == [1, 2]
+
+
 def test_a_server_that_is_slower_than_the_others_all_day_is_chronic():
     servers = [{"frontierserver": f"s{n}", "queries": 100, "timed": 100, "log_overhead": 20_000} for n in range(4)]
     servers.append({**servers[0], "frontierserver": "slow", "log_overhead": 20_000 + 100 * 110})  # by exp(1.1)

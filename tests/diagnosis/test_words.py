@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from frontierlab.diagnosis.finding import Finding
-from frontierlab.diagnosis.words import cost_in_words, sentence, separate, tell
+from frontierlab.diagnosis.words import always, cost_in_words, sentence, separate, tell
 
 SHARES = {"queries": 0.09, "dbtime": 0.2, "overhead": 0.1, "bytes": 0.05, "failures": 0.31}
 
@@ -67,6 +67,12 @@ def test_a_factor_and_a_cost_say_what_each_is_of(kind: str) -> None:
 )
 def test_it_is_said_which_incidents_are_separate_events(causes: list[int | None], said: str) -> None:
     assert separate(causes) == said
+
+
+def test_what_is_bad_all_the_time_is_told_in_the_text_but_not_all_of_it() -> None:
+    assert always([]) == ()
+    assert always(["A."]) == ("Bad all the time, and so no incident of this time: A.",)
+    assert always(["A.", "B.", "C.", "D.", "E."])[0].endswith(" A. B. C. And 2 more.")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def command(
             for number, one in enumerate(found, 1)
         ]
         lines = lines or ["Nothing unusual was found."]
-        call.out.text("\n".join([found.head, *lines, *found.order, *found.notes, ""]))
+        call.out.text("\n".join([found.head, *lines, *found.order, *found.always, *found.notes, ""]))
     if output is not None:
         note(f"Written: {found.to_html(output)}")
     if store:
