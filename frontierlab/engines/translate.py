@@ -93,7 +93,7 @@ _KNOWN = _CLAUSES | _OPERATORS | _NAMES
 _CASTS = {"BIGINT": "bigint", "INT": "int", "DOUBLE": "double", "TEXT": "string"}
 _CASTS |= {"DATE": "date", "TIMESTAMPTZ": "timestamp", "TIMESTAMPLTZ": "timestamp"}
 _INSTEAD = {
-    "round": " (floor(10 * x + 0.5D) / 10 has one digit; floor(x + 0.5D) none)",
+    "round": " (floor(10 * x + 0.5D) / 10 rounds to one digit, floor(x + 0.5D) to none)",
     "approx_count_distinct": " (count(DISTINCT x))",
     **dict.fromkeys(("percentile_approx", "approx_percentile"), " (percentile(x, 0.5))"),
 }
