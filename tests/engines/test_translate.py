@@ -15,7 +15,7 @@ from frontierlab.errors import InvalidRequestError
         ("collect_list(a)", "no function collect_list"),
         ("first(a)", "no function first"),
         ("now()", "no function now"),
-        ("round(a, 2)", r"no function round .*: write it otherwise \(floor\(10 \* x \+ 0\.5D\) / 10 rounds to one digit"),
+        ("round(a, 2)", r"no function round .*otherwise \(floor\(10 \* x \+ 0\.5D\) / 10 rounds to one digit"),
         ("read_csv('/etc/passwd')", "no function read_csv"),
         ("_divide(a, b)", "no function _divide"),
         ("xxhash64(a)", "no function xxhash64"),

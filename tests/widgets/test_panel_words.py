@@ -52,6 +52,10 @@ def test_errors_name_buttons_and_fields_and_no_python(settings: fl.Settings, day
         "pattern in Settings.": raised(lambda: settings.model_copy(update={"es_index": None}).es_indices),
         "Save as": raised(lambda: fl.Settings(config_file=tmp_path / "nowhere.txt")),
     }
+    bare = settings.model_copy(update={"data_dir": tmp_path / "bare"})
+    errors["Extract, in Data, makes one. To look in another data folder, set data_dir in Settings."] = raised(
+        lambda: fl.datasets.open_dataset("night", bare)
+    )
     manifest = day.path / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"complete"', '"incomplete"', 1))
     stopped = fl.datasets.open_dataset("day", settings)
