@@ -23,6 +23,7 @@ from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
 from tests.services.redis import RedisServer
 from tests.services.starts import SPARK, noted
 from tests.support import division
+from tests.support.bokeh_defaults import keep_defaults
 from tests.support.examples import examples
 
 SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
@@ -90,6 +91,14 @@ def no_wait_for_the_disk() -> Iterator[None]:
     """Do not flush files to the disk: that matters only if the power fails, and takes 10 ms for each file."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("os.fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def defaults_of_bokeh_are_kept() -> Iterator[None]:
+    """Let Bokeh work out each default once: see `tests.support.bokeh_defaults`."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep_defaults(patch)
         yield
 
 
