@@ -169,10 +169,10 @@ def test_interrupted_by_a_person(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert (done.exit_code, done.stdout, done.stderr) == (130, "", "\nStopped. The same command goes on.\n")
 
 
-@pytest.fixture
-def long_export(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def long_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export file that takes some seconds to read."""
-    World(60_000, seed=3).write(path := tmp_path / "long.ndjson.zst")
+    World(60_000, seed=3).write(path := tmp_path_factory.mktemp("long") / "long.ndjson.zst")
     return path
 
 
