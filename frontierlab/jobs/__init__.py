@@ -4,8 +4,7 @@
 outlives the notebook, the process that runs the job, and the broker that carries its message.
 """
 
-from frontierlab.jobs.job import Job, jobs, open_job, submit
-from frontierlab.jobs.local_worker import LocalWorker, start_worker
-from frontierlab.jobs.pruning import prune
+import lazy_loader as _lazy
 
-__all__ = ["Job", "LocalWorker", "jobs", "open_job", "prune", "start_worker", "submit"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
+__all__ = sorted(__all__)
