@@ -51,16 +51,18 @@ class _Groups:
         usual, queries = series.usual("queries"), series["queries"]
         return cls(names, series, queries if usual is None else np.concatenate([usual, queries], axis=1))
 
-    def spread(self, rows: pd.DataFrame, values: np.ndarray, clock: Clock) -> Floats:
-        """Return the series of values of rows."""
-        place = self.place_of(rows)
+    def spread(
+        self, rows: pd.DataFrame, values: np.ndarray, clock: Clock, place: NDArray[np.int64] | None = None
+    ) -> Floats:
+        """Return the series of values of rows; `place` is their `place_of`, if it is known."""
+        place = self.place_of(rows) if place is None else place
         at = clock.places(rows) + len(clock.before)
         given = place >= 0
         shape = self.queries.shape
         flat = place[given] * shape[1] + at[given]
         return np.asarray(np.bincount(flat, values[given], shape[0] * shape[1]), dtype=np.float64).reshape(shape)
 
-    def place_of(self, rows: pd.DataFrame) -> np.ndarray:
+    def place_of(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return the group of each row; -1 where a name is missing."""
         known = self.series.labels.dropna().reset_index(names="place")
         found = rows[list(self.names)].merge(known, on=list(self.names), how="left")["place"]
@@ -101,7 +103,7 @@ class _OneForm:
         self._places = [one.place_of(rows) for one in every]
         self._least = max(20.0, LEAST_SHARE * self._number[self._at >= 0].sum())
         tasks = every[0]
-        rate = _normal(tasks.spread(rows, self._number, clock), tasks.queries, clock, steady=False)
+        rate = _normal(tasks.spread(rows, self._number, clock, self._places[0]), tasks.queries, clock, steady=False)
         known = set(exposed["taskid"].dropna().unique())
         self._of_known = rows["taskid"].isin(known).to_numpy(dtype=bool)
         # the failures that the tasks which always fail have in other groups, and the queries of all other tasks
@@ -146,11 +148,12 @@ class _OneForm:
 
     def _of_groups(self, which: int, one: _Groups) -> tuple[Best, float, float] | None:
         clock, now = self._clock, slice(len(self._clock.before), None)
-        seen = one.spread(self._rows, self._number, clock)
+        place = self._places[which]
+        seen = one.spread(self._rows, self._number, clock, place)
         if which == 0:
             expected = _normal(seen, one.queries, clock, steady=False)[:, None] * one.queries
         else:
-            rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), clock)
+            rest = one.spread(self._rows, np.where(self._of_known, 0.0, self._number), clock, place)
             others = self._others[which]
             expected = _normal(rest, others, clock)[:, None] * others + self._carried[which]
         nameless, best = self._nameless[which], None
@@ -210,19 +213,39 @@ def _rate(seen: Floats, queries: Floats, quantile: float, *, steady: bool) -> Fl
     in the time of an incident.
     """
     overall = seen.sum() / max(queries.sum(), 1.0)
-    rates = np.empty(len(seen))
-    for row, (failed, asked) in enumerate(zip(seen, queries, strict=True)):
-        before = np.cumsum(asked)
-        part = np.minimum((before - asked / 2) * _PARTS / max(before[-1], 1.0), _PARTS - 1).astype(np.int64)
-        n, k = np.bincount(part, asked, _PARTS), np.bincount(part, failed, _PARTS)
-        prior = overall if overall * n.mean() < 1 else min(overall, k.sum() / max(n.sum(), 1.0))
-        of_asked = np.quantile((k + prior * _PRIOR) / (n + _PRIOR), quantile)
-        hour = np.arange(len(asked)) * _PARTS // len(asked)
-        n, k = np.bincount(hour, asked, _PARTS), np.bincount(hour, failed, _PARTS)
-        some = n > 0.02 * n.sum()
-        of_time = np.quantile(((k + prior * _PRIOR) / (n + _PRIOR))[some], quantile - 0.08) if some.any() else 0.0
-        rates[row] = min(of_asked, of_time) if steady and some.any() else max(of_asked, of_time)
-    return rates
+    before = np.cumsum(queries, axis=1)
+    part = np.minimum((before - queries / 2) * _PARTS / np.maximum(before[:, -1:], 1.0), _PARTS - 1).astype(np.int64)
+    n, k = _by_part(part, queries), _by_part(part, seen)
+    own = np.minimum(overall, k.sum(axis=1) / np.maximum(n.sum(axis=1), 1.0))
+    prior = np.where(overall * n.mean(axis=1) < 1, overall, own)[:, None]
+    of_asked = np.quantile((k + prior * _PRIOR) / (n + _PRIOR), quantile, axis=1)
+    hours = np.arange(queries.shape[1]) * _PARTS // queries.shape[1]
+    hour = np.broadcast_to(hours, queries.shape)
+    n, k = _by_part(hour, queries), _by_part(hour, seen)
+    some = n > 0.02 * n.sum(axis=1, keepdims=True)
+    of_time = _quantile_of_some((k + prior * _PRIOR) / (n + _PRIOR), some, quantile - 0.08)
+    both = np.minimum(of_asked, of_time) if steady else np.maximum(of_asked, of_time)
+    return np.where(some.any(axis=1), both, of_asked)
+
+
+def _by_part(part: NDArray[np.int64], values: Floats) -> Floats:
+    """Return the sums of the values of each row by part."""
+    rows = np.arange(len(part))[:, None]
+    sums = np.bincount((rows * _PARTS + part).ravel(), values.ravel(), len(part) * _PARTS)
+    return np.asarray(sums, dtype=np.float64).reshape(len(part), _PARTS)
+
+
+def _quantile_of_some(values: Floats, some: NDArray[np.bool_], quantile: float) -> Floats:
+    """Return the quantile of some values of each row, as `numpy.quantile` does; 0 where there are none."""
+    ordered = np.sort(np.where(some, values, np.inf), axis=1)
+    last = np.maximum(some.sum(axis=1) - 1, 0)
+    at = last * quantile
+    low = np.floor(at).astype(np.int64)
+    rows = np.arange(len(values))
+    below, above = ordered[rows, low], ordered[rows, np.minimum(low + 1, last)]
+    with np.errstate(invalid="ignore"):  # the infinite ones of rows without any
+        found = below + (above - below) * (at - low)
+    return np.where(some.any(axis=1), found, 0.0)
 
 
 def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:

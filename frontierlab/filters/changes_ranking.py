@@ -8,22 +8,25 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from frontierlab.filters.changes_statement import CHANGE_KEYS, MEASURES, NAMES, NOT_CACHED_QUERIES
+from frontierlab.filters.changes_statement import CHANGE_KEYS, COUNTED, MEASURES, NAMES, NOT_CACHED_QUERIES
 from frontierlab.filters.expressions import add_percent_of_all
 from frontierlab.filters.significance import Values, are_significant, significance
 from frontierlab.filters.top import OTHER, group_labels, rank_groups, sum_by_rank
 
-__all__ = ["Covered", "ranked_changes"]
+__all__ = ["Covered", "ENDS", "ranked_changes"]
+
+ENDS = ("", "_before", "_change")
+"""What the names of the columns of a measure end in."""
 
 SIDES = {"": "now", "_before": "before"}
-_SUMS = [f"{name}{suffix}" for name in (*MEASURES, NOT_CACHED_QUERIES) for suffix in SIDES]
+_SUMS = [f"{name}{suffix}" for name in COUNTED for suffix in SIDES]
 _BEHIND = {"bytes": NOT_CACHED_QUERIES, "dbtime_ms": NOT_CACHED_QUERIES, "querytime_ms": "queries"}
 _NUMBERS = ("queries", "share", *(name for name in MEASURES if name != "queries"))
 _PLACE = NAMES.index("taskid") + 1
 _LABELS = [*NAMES[:_PLACE], "taskname", *NAMES[_PLACE:]]
 _COLUMNS = [
     *("what", *_LABELS, "part", "groups", "verdict", "factor", "significance", "significant"),
-    *(f"{name}{suffix}" for name in ("rate", *_NUMBERS) for suffix in ("", "_before", "_change")),
+    *(f"{name}{suffix}" for name in ("rate", *_NUMBERS) for suffix in ENDS),
 ]
 
 
@@ -80,7 +83,7 @@ def ranked_changes(
 def _added_up(cells: pd.DataFrame, number: pd.Series[int], keys: list[str]) -> pd.DataFrame:
     """Return a row for each group: its names, and its sums of both sides."""
     groups = cells[keys].assign(number=number).drop_duplicates("number").set_index("number")
-    measures = [*MEASURES, NOT_CACHED_QUERIES]
+    measures = [*COUNTED]
     for suffix, side in SIDES.items():
         mine = cells["side"] == side
         sums = cells.loc[mine, measures].groupby(number[mine], sort=False).sum().reindex(groups.index)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -18,12 +18,14 @@ from frontierlab.util.times import from_milliseconds, to_milliseconds
 __all__ = [
     "BINS",
     "CHANGE_KEYS",
+    "COUNTED",
     "MEASURES",
     "NAMES",
     "NOT_CACHED_QUERIES",
     "bounds_of_bins",
     "counted_as",
     "statement_of_changes",
+    "statement_of_windows",
 ]
 
 CHANGE_KEYS = {
@@ -49,7 +51,9 @@ BINS = 12
 NOT_CACHED_QUERIES = "not_cached"
 """The column with the number of queries that were not cached."""
 
-_COUNTED: dict[str, Measure] = {**MEASURES, NOT_CACHED_QUERIES: Count(NOT_CACHED)}
+COUNTED: dict[str, Measure] = {**MEASURES, NOT_CACHED_QUERIES: Count(NOT_CACHED)}
+"""All that is counted or added up of each name."""
+
 _READ = ("cached", *QUERY_KINDS[:-1], "fsize", "dbtime", "querytime")
 _OF_TAGS = ("tag", "folder", "schema")  # the rows of the first that is asked for add up to the others
 
@@ -78,22 +82,40 @@ def statement_of_changes(
         The kinds to count.
     """
     before, now = before or Selection(), now or Selection()
+    bounds = bounds or (_of_window(before), _of_window(now))
+    text, args = statement_of_windows({"before": (before, bounds[0]), "now": (now, bounds[1])}, what)
+    return Statement("what_changed", text, args, now)
+
+
+def statement_of_windows(
+    windows: Mapping[str, tuple[Selection, Bounds]], what: Collection[str], counted: Collection[str] = tuple(COUNTED)
+) -> tuple[str, dict[str, Any]]:
+    """Return the statement that counts any number of windows, and the values of its parameters.
+
+    Parameters
+    ----------
+    windows
+        The selection of each window and the times between its bins, by the name that its logs and its rows have.
+    what
+        The kinds to count.
+    counted
+        What is counted or added up of each name; by default all.
+    """
     sets = {kind: CHANGE_KEYS[kind] for kind in dict.fromkeys(counted_as(kind, what) for kind in what)}
     sets = {kind: (*keys, "taskname") if kind == "task" else keys for kind, keys in sets.items()}
     names = [name for name in (*NAMES, "taskname") if any(name in keys for keys in sets.values())]
-    bounds = bounds or (_of_window(before), _of_window(now))
-    then, args = _side("before", before, bounds[0], names)
-    present, more = _side("now", now, bounds[1], names)
+    parts = [_side(side, selection, bounds, names) for side, (selection, bounds) in windows.items()]
     kinds = " ".join(f"WHEN grouping({CHANGE_KEYS[kind][-1]}) = 0 THEN '{kind}'" for kind in sets)
-    sums = [f"{measure.sql()} AS {name}" for name, measure in _COUNTED.items()]
+    sums = [f"{measure.sql()} AS {name}" for name, measure in COUNTED.items() if name in counted]
     grouped = ", ".join(f"(side, bin, {', '.join(keys)})" for keys in sets.values())
+    asked = "\nUNION ALL\n".join(text for text, _ in parts)
     text = (
-        f"WITH asked AS (\n{then}\nUNION ALL\n{present}\n)\n"
+        f"WITH asked AS (\n{asked}\n)\n"
         f"SELECT CASE {kinds} END AS what, side, bin,\n       {', '.join(names)},\n       "
         + ",\n       ".join(sums)
         + f"\nFROM asked\nGROUP BY GROUPING SETS ({grouped})"
     )
-    return Statement("what_changed", text, args | more, now)
+    return text, {name: value for _, args in parts for name, value in args.items()}
 
 
 def counted_as(kind: str, what: Collection[str]) -> str:

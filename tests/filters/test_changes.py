@@ -18,7 +18,7 @@ import frontierlab as fl
 from frontierlab import plots
 from frontierlab.engines import Logs
 from frontierlab.errors import DatasetError, InvalidRequestError
-from frontierlab.filters.changes import CHANGES
+from frontierlab.filters.changes import CHANGES, changes_from
 from frontierlab.filters.changes_statement import BINS, CHANGE_KEYS
 from frontierlab.filters.costs import COSTS
 from frontierlab.util.times import format_time, from_milliseconds
@@ -316,6 +316,33 @@ def test_the_statement_counts_both_sides(data: st.DataObject, seed: int, what: l
 def test_the_frame_agrees_with_another_way_to_count(data: st.DataObject, seed: int, by: Any, top: int | None) -> None:
     logs = world(seed)
     agrees(logs.logs, logs, *sides(data, logs), by, top)
+
+
+@pytest.mark.slow
+@settings(SHARED, max_examples=examples(20))
+@given(data=st.data(), seed=st.integers(0, WORLDS - 1), top=tops, what=kinds)
+def test_windows_that_are_counted_together_are_those_alone(
+    data: st.DataObject, seed: int, top: int | None, what: list[str]
+) -> None:
+    logs = world(seed)
+    (before, now), later = sides(data, logs), data.draw(selections(seed))
+    pairs = [(logs.logs, one) for one in (before, now, later)]
+    asked: Any = [kind for kind in CHANGE_KEYS if kind in what]
+    together = changes_from(*pairs, rank_by="queries", top=top, what=asked)
+    fewer = changes_from(*pairs, rank_by="queries", top=top, what=asked, counted=["queries"])
+    alone = [
+        fl.what_changed(pairs[0], pairs[1], top=top, what=asked),
+        fl.what_changed(pairs[0], pairs[2], top=None, what=asked),
+    ]
+    for whole, part, one in zip(together, fewer, alone, strict=True):
+        pd.testing.assert_frame_equal(whole, one)
+        pd.testing.assert_frame_equal(part, one[[*part]])
+        assert {name.removesuffix("_before").removesuffix("_change") for name in {*one} - {*part}} == {*COSTS} - {
+            "queries"
+        }
+        for frame in (whole, part, one):
+            del frame.attrs["answered"]
+        assert whole.attrs == part.attrs == one.attrs
 
 
 @pytest.mark.spark

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 LONG = 60
+_NAMES = ["what", "db", "schema", "nodefullpath", "taskid", "frontierserver", "computingsite", "squid"]
 
 
 def extract(settings: fl.Settings, queries: int) -> None:
@@ -170,6 +171,16 @@ def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_other
         f"task {task['taskid']} {task['taskname']}: up from {before:,.0f} to {rate:,.0f} queries an hour, back to "
         "normal since 10:55"
     )
+    logs, whole = fl.open_logs(dataset), dataset.outcome()
+    ends = [pd.Timestamp(at, unit="ms", tz="UTC").to_pydatetime() for at in (whole.since, whole.until + 1)]
+    windows = [(logs, fl.Selection(since=a, until=b)) for a, b in ((ends[0], since), (since, until), (until, ends[1]))]
+    alone = fl.what_changed(*windows[:2], top=5)
+    told = alone[alone["significant"].fillna(False) & alone["what"].isin(frame["what"])].reset_index(drop=True)
+    pd.testing.assert_frame_equal(frame.drop(columns="then"), told[[name for name in frame if name != "then"]])
+    later = fl.what_changed(windows[0], windows[2], top=None)
+    up = {tuple(row) for row in later.loc[later["verdict"].isin(["more", "new"]), _NAMES].astype(object).to_numpy()}
+    names = [tuple(row) for row in frame[_NAMES].astype(object).to_numpy()]
+    assert [then.startswith("still") for then in frame["then"]] == [name in up for name in names]
 
 
 def test_a_burst_is_found_with_its_beginning_and_its_end() -> None:

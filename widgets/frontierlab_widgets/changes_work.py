@@ -13,6 +13,8 @@ from frontierlab import filters
 from frontierlab.diagnosis.evidence import BIN_MS, MOST_BINS
 from frontierlab.diagnosis.scan import of_counts, scan
 from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.changes import changes_from
+from frontierlab.filters.changes_statement import CHANGE_KEYS
 from frontierlab.util.times import from_milliseconds, to_milliseconds
 from frontierlab_widgets.chosen_datasets import Source
 from frontierlab_widgets.explore_work import lacks_window, other_logs
@@ -96,9 +98,10 @@ def changes_of(
     Returns
     -------
     tuple of str and pandas.DataFrame
-        The words, and the significant rows of `frontierlab.what_changed` with the column ``then``: what became of the
-        row after that time, such as "back to normal since 11:00"; empty if there is no time after it. Empty words and
-        no rows if there is too little time to compare.
+        The words, and the significant rows of `frontierlab.what_changed` of the kinds that are told, without the
+        measures that are not. The column ``then`` says what became of the row after that time, such as "back to normal
+        since 11:00"; it is empty if there is no time after it. Empty words and no rows if there is too little time to
+        compare.
 
     Raises
     ------
@@ -137,10 +140,11 @@ def _of_burst(
     if not burst.begins:
         return f"until {until:%Y-%m-%d %H:%M} UTC, against the time after", _changed((logs, after), (logs, during))
     before = selection.but(since=ends[0], until=since)
-    found = _changed((logs, before), (logs, during))
     words = f"from {since:%Y-%m-%d %H:%M} UTC on, against the time before"
-    if burst.ends and len(found):
-        late = fl.what_changed((logs, before), (logs, after), top=None)
+    if not burst.ends:
+        return words, _changed((logs, before), (logs, during))
+    found, late = _compared((logs, before), (logs, during), (logs, after))
+    if len(found):
         ours = found.merge(late[["what", *_KEYS, "rate", "verdict"]], "left", ["what", *_KEYS], suffixes=("", "_late"))
         found["then"] = [_then(one, until) for one in ours.to_dict("records")]
     return words, found
@@ -189,5 +193,13 @@ def _ends(dataset: Source, selection: fl.Selection) -> tuple[datetime, datetime]
 
 
 def _changed(before: Any, now: Any) -> pd.DataFrame:
-    found: pd.DataFrame = fl.what_changed(before, now, top=5)
-    return found[found["significant"].fillna(False).astype(bool)].assign(then="").reset_index(drop=True)
+    (found,) = _compared(before, now)
+    return found
+
+
+def _compared(before: Any, now: Any, *later: Any) -> list[pd.DataFrame]:
+    """Return the significant changes of the queries, and all rows of later times; what is not told is not counted."""
+    kinds = [kind for kind in CHANGE_KEYS if kind in _TOLD]
+    found, *more = changes_from(before, now, *later, rank_by="queries", top=5, what=kinds, counted=["queries"])
+    significant = found["significant"].fillna(False).astype(bool)
+    return [found[significant].assign(then="").reset_index(drop=True), *more]
