@@ -153,7 +153,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20, words: str | None = None
     if len(names) > top + 1:
         numbers = pd.concat([numbers.iloc[:top], numbers.iloc[top:].sum().to_frame().T], ignore_index=True)
         names = [*names[:top], f"({len(names) - top:,} others)"]
-    times, sizes = (f"{totals.iloc[0] / 1e3:,.1f} s of database time", f"{totals.iloc[1] / 1e6:,.1f} MB")
+    times, sizes = (f"{totals.iloc[0] / 1e3:,.1f} s of database time", _size(totals.iloc[1]))
     shares = [(100 * numbers[column] / (totals[column] or 1)).tolist() for column in columns]
     return bars(
         "What the folders waste",
@@ -162,7 +162,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20, words: str | None = None
         {"database time": shares[0], "bytes": shares[1]},
         {
             "database time": [f"{value / 1e3:,.1f} s" for value in numbers["wasted_dbtime"]],
-            "bytes": [f"{value / 1e6:,.1f} MB" for value in numbers["wasted_bytes"]],
+            "bytes": [_size(value) for value in numbers["wasted_bytes"]],
         },
         "percent of the waste of all these folders",
         "The payloads of these folders and tags are not known.",
@@ -186,3 +186,8 @@ def _name_rows(plot: Any, names: Sequence[str]) -> None:
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(names))))
     plot.yaxis.major_label_overrides = {i: PlainText(text=style.short(name)) for i, name in enumerate(names)}
     plot.ygrid.grid_line_color = None
+
+
+def _size(count: float) -> str:
+    """Write bytes as MB (10^6 bytes), many as GB."""
+    return f"{count / 1e9:,.1f} GB" if count >= 999.95e6 else f"{count / 1e6:,.1f} MB"

@@ -119,8 +119,8 @@ class Evidence(Scopes):
         self.cubes["exposed"] = exposed
         told("fresh")
         different = self._different()
+        told("first_misses")
         for name in ("fresh", "first_misses"):
-            told(name)
             self.cubes[name] = self._named(getattr(different, name))
         told("repeats")
         self.cubes["repeats"] = self._repeats(different.repeated)

@@ -225,7 +225,7 @@ def _rate(seen: Floats, queries: Floats, quantile: float, *, steady: bool) -> Fl
     some = n > 0.02 * n.sum(axis=1, keepdims=True)
     of_time = _quantile_of_some((k + prior * _PRIOR) / (n + _PRIOR), some, quantile - 0.08)
     both = np.minimum(of_asked, of_time) if steady else np.maximum(of_asked, of_time)
-    return np.where(some.any(axis=1), both, of_asked)
+    return np.asarray(np.where(some.any(axis=1), both, of_asked), dtype=np.float64)
 
 
 def _by_part(part: NDArray[np.int64], values: Floats) -> Floats:
@@ -245,7 +245,7 @@ def _quantile_of_some(values: Floats, some: NDArray[np.bool_], quantile: float) 
     below, above = ordered[rows, low], ordered[rows, np.minimum(low + 1, last)]
     with np.errstate(invalid="ignore"):  # the infinite ones of rows without any
         found = below + (above - below) * (at - low)
-    return np.where(some.any(axis=1), found, 0.0)
+    return np.asarray(np.where(some.any(axis=1), found, 0.0), dtype=np.float64)
 
 
 def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:

@@ -28,6 +28,8 @@ class Progress:
         Seconds until the end at that rate; None if unknown.
     message
         A sentence, or empty.
+    unit
+        What the numbers count, in the plural, such as lines; empty if the stage says it.
     """
 
     stage: str
@@ -36,6 +38,7 @@ class Progress:
     rate: float
     remaining: float | None
     message: str = ""
+    unit: str = ""
 
     def as_record(self) -> dict[str, Any]:
         """Return the progress as a plain dict for JSON."""
@@ -57,10 +60,12 @@ class ProgressMeter:
         Total number of units; None if unknown.
     done
         Number of units done by earlier runs.
+    unit
+        What is counted, in the plural.
     """
 
-    def __init__(self, stage: str, total: int | None, done: int = 0) -> None:
-        self._stage = stage
+    def __init__(self, stage: str, total: int | None, done: int = 0, *, unit: str = "") -> None:
+        self._stage, self._unit = stage, unit
         self._total = total
         self._before = done
         self._now = 0
@@ -79,7 +84,7 @@ class ProgressMeter:
         rate = now / max(time.monotonic() - self._began, 1e-3)
         done = self._before + now
         remaining = None if self._total is None or not rate else max(0, self._total - done) / rate
-        return Progress(self._stage, done, self._total, rate, remaining, message)
+        return Progress(self._stage, done, self._total, rate, remaining, message, self._unit)
 
 
 @contextmanager

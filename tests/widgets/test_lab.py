@@ -416,6 +416,19 @@ class TestJupyterLab(InSharedNotebook):
         ticks(False)
         lab.in_kernel("status.ASK_SECONDS, status.GONE_SECONDS = usual")
 
+    def test_a_tab_shows_its_page_before_the_kernel_answers(self, lab: Lab) -> None:
+        lab.show(
+            "import ipywidgets",
+            "from frontierlab_widgets.tabs import Tabs",
+            "tabs = Tabs({'one': ipywidgets.HTML('first page'), 'two': ipywidgets.HTML('second page')}, 'Pages')",
+            "tabs.bar.unobserve_all('value')",  # as a kernel that is busy
+            "panel = ipywidgets.VBox([tabs]); panel.add_class('frontierlab-panel'); panel",
+        )
+        expect(lab.panel.get_by_text("first page")).to_be_visible()
+        lab.panel.get_by_role("tab", name="two").click()
+        expect(lab.panel.get_by_text("second page")).to_be_visible()
+        expect(lab.panel.get_by_text("first page")).to_be_hidden()
+
     def test_a_name_is_shown_as_text_not_html(self, lab: Lab, sample: fl.Settings) -> None:
         hostile = "<img src=x onerror=window.hacked=1>"
         (sample.data_dir / "datasets" / hostile).mkdir()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from html import escape
+from html import escape, unescape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,14 +12,19 @@ import pandas as pd
 import pytest
 from frontierlab_widgets import Dashboard, overview_work
 from frontierlab_widgets.changes_work import burst_of, changes_in_words
+from frontierlab_widgets.chosen_datasets import with_payloads
 from frontierlab_widgets.kept_results import KeptResults
 from frontierlab_widgets.overview_panel import OverviewPanel
+from frontierlab_widgets.overview_words import folder_told, incident_told
 from frontierlab_widgets.overview_work import STEPS, Step, changes_of, origin_of, over_time, totals
+from frontierlab_widgets.panel import Phase
+from frontierlab_widgets.panel_words import in_panel_words
 from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab.errors import StatementError
 from frontierlab.sample import World
+from frontierlab.util.progress import Progress
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -142,7 +148,9 @@ def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings
 
 def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_others(settings: fl.Settings) -> None:
     fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
-    found = fl.diagnose("sample", settings=settings, progress=False)
+    heard: list[Progress] = []
+    found = fl.diagnose("sample", settings=settings, progress=heard.append)
+    assert heard[-1].done == heard[-1].total == len(heard) - 1  # the last says that it is done
     assert found.incidents["event"].nunique() == 1 < len(found)
     panel = OverviewPanel(settings)
     origin = origin_of(fl.datasets.open_dataset("sample", settings), fl.Selection(), settings, "")
@@ -156,6 +164,15 @@ def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_other
         place != cause for place in range(len(told))
     ]
     panel.close()
+    for place, one in enumerate(found, 1):
+        line, more = (plain(part) for part in incident_told(place, one).split("</summary>"))
+        words = f"{place}. {one.sentence} {one.belongs_to} {one.advice} Tell {one.tell}."
+        for numbers in (re.compile(r"\d[\d,.:-]*(?<![.,:-])"), re.compile(r"[\w/]{4,}")):
+            told_there = {*numbers.findall(line), *numbers.findall(more)}
+            assert told_there >= {*numbers.findall(in_panel_words(words))} - {"mostly"}
+        assert one.sentence.split(", mostly ")[0].split(". ")[0].rstrip(".") in line
+        assert one.belongs_to in line
+        assert len(line) < 260
     dataset = fl.datasets.open_dataset("sample", settings)
     words, frame = changes_of(dataset, fl.open_logs(dataset), settings, fl.Selection(), "")
     assert words == "from 2026-10-01 09:55 UTC on, against the time before"
@@ -183,6 +200,35 @@ def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_other
     assert [then.startswith("still") for then in frame["then"]] == [name in up for name in names]
 
 
+def plain(text: str) -> str:
+    """Return the text of HTML."""
+    return unescape(re.sub(r"<[^>]+>", "", text))
+
+
+def test_the_sample_has_folder_figures_with_settings_that_name_no_coolr(tmp_path: Path) -> None:
+    dataset = fl.extract(fl.sample.settings(data_dir=tmp_path), source=fl.sample.path(), name="sample", progress=False)
+    settings = fl.Settings(data_dir=tmp_path)
+    assert (settings.coolr_host, settings.coolr_archive) == (None, None)
+    known = with_payloads(dataset, settings)
+    figures = fl.caching.efficiency(dataset, known, progress=False)
+    assert figures["wasted_dbtime"].notna().any()
+    elsewhere = settings.model_copy(update={"coolr_host": "coolr.example"})
+    assert with_payloads(dataset, elsewhere) is elsewhere
+    extract(fl.sample.settings(data_dir=tmp_path), 100)
+    other = fl.datasets.open_dataset("day", settings)
+    assert with_payloads(other, settings) is settings  # its payloads are not those of the embedded sample
+
+
+def test_a_folder_without_tags_is_said_to_be_one() -> None:
+    record = dict.fromkeys(("db", "schema", "nodefullpath"), "X") | {
+        "tagname": "none",
+        "wasted_dbtime": None,
+        "cause": "",
+    }
+    assert "X X (a folder without tags)</p>" in folder_told(record, None, fl.Selection(), None)
+    assert "X X A-1</p>" in folder_told({**record, "tagname": "A-1"}, None, fl.Selection(), None)
+
+
 def test_a_burst_is_found_with_its_beginning_and_its_end() -> None:
     def counted(*parts: tuple[int, int]) -> pd.DataFrame:
         queries = [value + place % 5 for length, value in parts for place in range(length)]
@@ -199,7 +245,8 @@ def test_a_burst_is_found_with_its_beginning_and_its_end() -> None:
 
 
 def test_what_is_waited_for_is_said_at_its_place(settings: fl.Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    panel = OverviewPanel(settings, shown=False, dataset="day")  # in this order: the dataset alone begins
+    panel = OverviewPanel(settings, dataset="day", shown=False)
+    assert (panel.phase, panel.found) == (Phase.READY, {})  # in a tab that is not open nothing is asked
     waiting: dict[str, list[str]] = {}
 
     def seen(logs: object, *_: object) -> None:

@@ -75,6 +75,22 @@ def test_initially_it_is_ready_and_its_view_shows_its_traits(panel):
     assert panel.children[-1] is panel.foot
 
 
+def test_all_arguments_are_set_before_one_is_followed(data_dir):
+    class Pair(Panel):
+        first, second = traitlets.Unicode(), traitlets.Unicode()
+
+        def build(self):
+            self.seen = []
+            self.on(lambda: self.seen.append((self.first, self.second)), "first", "second")
+            return []
+
+    panel = Pair(fl.Settings(data_dir=data_dir), first="a", second="b")
+    assert panel.seen == [("a", "b")] * 2
+    panel.close()
+    with pytest.raises(InvalidRequestError, match="Pair has no trait third"):
+        Pair(fl.Settings(data_dir=data_dir), first="a", third="c")
+
+
 def test_the_view_follows_the_state_and_the_state_the_view(panel):
     panel.number = 7
     assert panel.field.value == "7"
@@ -339,6 +355,9 @@ def test_the_bar_is_not_full_while_the_total_is_unknown():
 def test_progress_and_times_in_words():
     assert progress_line(Progress("reading", 500, 2_000, 125.0, 12.0)) == (
         "reading, 500 of 2,000, 125 a second, 12 s left"
+    )
+    assert progress_line(Progress("following", 220_776, None, 3_607.0, None, unit="lines")) == (
+        "following, 220,776 lines, 3,607 a second"
     )
     assert progress_line(Progress("waiting", 0, None, 0.0, None, "for Spark")) == "waiting: for Spark"
     assert [duration(seconds) for seconds in (0.4, 59, 61, 3_600 * 2 + 300)] == [

@@ -781,6 +781,7 @@ class TestJobs:
         assert panel.job == good.id
         button(panel, "Result").click()
         assert "The dataset day" in panel._result.value
+        assert f"name: day; source: {export}" in panel._about.value
         panel.job = bad.id
         assert panel._table.selected == bad.id
         assert "exists already and is complete" in panel._about.value
@@ -904,7 +905,7 @@ class TestDashboard:
         extract = board.panels["Extract"]
         fields = {w.description: w for w in walk(extract) if hasattr(w, "value") and hasattr(w, "description")}
         fields["since (UTC)"].value = "yesterday noon"
-        for name in ("Copy as code", "Keep this view"):
+        for name in ("Copy as code", "Show as JSON"):
             button(board, name).click()
             assert "Correct the field 'since (UTC)' first" in board.error
             assert board._share.shown == ""

@@ -54,13 +54,13 @@ class HistoryView(widgets.VBox):
 
     def __init__(self, choose: Callable[[str], object], fail: Callable[[BaseException], object]) -> None:
         self._fail = fail
+        self._records = pd.DataFrame()
         self.stored = Table(_COLUMNS, "id", "Nothing is stored yet.", label="Stored caching figures")
         self.compared: pd.DataFrame | None = None
         self._notes = widgets.HTML()
         self._told = widgets.HTML()
         self._figures = BokehFigures()
         self.comparison = widgets.VBox([self._told, self._figures])
-        self._records = pd.DataFrame()
         self._reading: Work | None = None
         self.stored.observe(lambda change: choose(change["new"]), "selected")
         self.forget()
@@ -93,6 +93,8 @@ class HistoryView(widgets.VBox):
         frame = groups.agg(**sums).reset_index()
         self.stored.show(frame.assign(id=[_id(record) for record in frame.to_dict("records")]))
         self._notes.value = notes(records.attrs["notes"] if records.attrs["unreadable"] else ())
+        if self.compared is None:
+            self._offer_comparison()
 
     def compare(self, stored: str, figures: pd.DataFrame, *, dark: bool) -> None:
         """Compare figures with those stored under an id."""
@@ -105,8 +107,12 @@ class HistoryView(widgets.VBox):
         """Drop the comparison, because the figures have changed."""
         self.compared = None
         self.stored.selected = ""
-        self._told.value = "<p>Choose a stored result to compare it with what is computed now.</p>"
+        self._offer_comparison()
         self._figures.hide()
+
+    def _offer_comparison(self) -> None:
+        offer = "<p>Choose a stored result to compare it with what is computed now.</p>"
+        self._told.value = "" if self._records.empty else offer
 
     def draw(self, *, dark: bool) -> None:
         """Draw the comparison."""

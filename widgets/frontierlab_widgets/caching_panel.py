@@ -38,7 +38,7 @@ from frontierlab_widgets.caching_work import (
     origin_of,
     other_notes,
 )
-from frontierlab_widgets.chosen_datasets import Source, code_of, file_stem, named, window_of
+from frontierlab_widgets.chosen_datasets import Source, code_of, file_stem, named, window_of, with_payloads
 from frontierlab_widgets.closable_box import ClosableBox
 from frontierlab_widgets.code_box import CodeBox, Expression, call
 from frontierlab_widgets.dataset_fields import CHOICES, DatasetFields
@@ -193,7 +193,7 @@ class CachingPanel(FiguresPanel):
             arguments: dict[str, Any] = {} if dataset.state == "complete" else {"allow_incomplete": True}
             if selection != fl.Selection():
                 arguments["selection"] = selection
-            job = jobs.submit("caching", settings=settings, dataset=dataset, **arguments)
+            job = jobs.submit("caching", settings=with_payloads(dataset, settings), dataset=dataset, **arguments)
             return job, follow(job, work)
 
         def then(done: tuple[jobs.Job, pd.DataFrame]) -> None:
@@ -351,7 +351,8 @@ class CachingPanel(FiguresPanel):
     def _explain(self) -> None:
         self._computed()
         dataset, folder = self.computed_dataset(), dict(zip(KEYS, self.folder, strict=True))
-        run = partial(explain_folder, dataset, self.require_settings(), folder, self.computed_origin().selection)
+        settings = with_payloads(dataset, self.require_settings())
+        run = partial(explain_folder, dataset, settings, folder, self.computed_origin().selection)
         self.begin(run, self._show_explained, stage="explaining", replaceable=True)
         self._detail.forget(f"{' '.join(self.folder)} is being explained …")
 

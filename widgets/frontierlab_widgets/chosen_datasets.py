@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from frontierlab import Settings
+from frontierlab import Settings, sample
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.storage.dataset import Dataset
 from frontierlab.storage.periods import Period, several
@@ -29,6 +29,7 @@ __all__ = [
     "opening",
     "read_text",
     "window_of",
+    "with_payloads",
 ]
 
 Source: TypeAlias = Dataset | Period
@@ -102,6 +103,15 @@ def opening(text: str) -> Expression:
         return Expression(call("fl.datasets.open_dataset", chosen.single, Expression("settings")))
     asked = names[0] if len(names) == 1 else names
     return Expression(call("fl.datasets.period", asked, **limits, settings=Expression("settings")))
+
+
+def with_payloads(source: Source, settings: Settings) -> Settings:
+    """Return settings that name a COOLR for the datasets: those of the sample have it if the settings name none."""
+    datasets = (source,) if isinstance(source, Dataset) else source.datasets
+    if settings.coolr_host is not None or settings.coolr_archive is not None:
+        return settings
+    sources = {one.manifest.request.get("source") for one in datasets}
+    return sample.with_sample(settings) if sources == {str(sample.path())} else settings
 
 
 def code_of(text: str) -> tuple[list[str], str]:

@@ -124,11 +124,11 @@ def duration(seconds: float) -> str:
 
 def progress_line(progress: Progress) -> str:
     """Write a line with progress, speed and remaining time."""
-    parts = [progress.stage]
+    parts, unit = [progress.stage], f" {progress.unit}" * bool(progress.unit)
     if progress.total is not None:
-        parts.append(f"{progress.done:,} of {progress.total:,}")
+        parts.append(f"{progress.done:,} of {progress.total:,}{unit}")
     elif progress.done:
-        parts.append(f"{progress.done:,}")
+        parts.append(f"{progress.done:,}{unit}")
     if progress.rate and progress.done:
         parts.append(f"{progress.rate:,.0f} a second" if progress.rate >= 10 else f"{progress.rate:,.1f} a second")
     if progress.remaining is not None:

@@ -108,7 +108,10 @@ class Header(widgets.VBox):
             self._times.follow()
             self.chips.chips = chips_of(panel.selection, self._values)
             others = {f"dataset {name}": f"{OTHER}{name}" for name in self.datasets.names if name != panel.dataset}
-            panel.offer(self._against, [*{**COMPARE, **others}.items()], panel.compare)
+            compared = {**COMPARE, **others}
+            panel.offer(self._against, [*compared.items()], panel.compare)
+            chosen = next((name for name, value in compared.items() if value == panel.compare), panel.compare)
+            self._against.tooltip = f"Compare with {chosen}"  # the field has no room for all of it
             panel.allow()
             self._fold()
             if not panel.dataset or panel.settings is None or "dataset" in panel.invalid:

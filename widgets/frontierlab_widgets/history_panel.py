@@ -149,7 +149,8 @@ class HistoryPanel(Panel):
             self.incidents = incidents.reset_index(drop=True)
             newest = self.incidents.iloc[::-1]
             self._past.show(newest.assign(id=newest.index.astype(str)))
-            self._lacks.value = notes(incidents.attrs.get("notes", ()))
+            told = incidents.attrs.get("notes", ()) if incidents.attrs.get("unreadable") or len(incidents) else ()
+            self._lacks.value = notes(told)  # that nothing is stored the table says
             self._frame = frame.assign(id=[f"{day:%Y-%m-%d}" for day in frame["day"]])
             self._nights.show(self._frame, lambda one: "bad" if one["state"] in ("incomplete", "damaged") else "")
             self._chosen()

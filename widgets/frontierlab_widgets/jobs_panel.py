@@ -148,7 +148,7 @@ class JobsPanel(Panel):
         job = self._opened()
         record = job.record()
         given = {name: value for name, value in record.arguments.items() if value is not None}
-        arguments = ", ".join(f"{name}={_short(value)}" for name, value in given.items())
+        arguments = "; ".join(f"{name}: {_short(value)}" for name, value in given.items())
         failed = error_box(record.error or "") if record.state == "failed" else ""
         about = (
             f'<p class="frontierlab-quiet">{escape(job.id)}: {escape(arguments)}</p>{failed}{notes(record.warnings)}'
@@ -174,10 +174,11 @@ def _row(job: Job) -> dict[str, Any]:
 
 
 def _short(value: Any) -> str:
-    """Write an argument; of a long list only the beginning."""
-    if isinstance(value, list) and len(value) > 3:
-        return f"{repr(value[:3])[:-1]}, … {len(value) - 3:,} more]"
-    return repr(value)
+    """Write an argument as text; of a long list only the beginning."""
+    if isinstance(value, list | tuple):
+        told = ", ".join(map(str, value[:3]))
+        return f"{told} and {len(value) - 3:,} more" if len(value) > 3 else told
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
 
 
 def _said(result: Any) -> str:

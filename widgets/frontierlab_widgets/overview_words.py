@@ -11,6 +11,7 @@ from frontierlab import Selection
 from frontierlab.caching.advice import Advice
 from frontierlab.caching.causes import BELOW, FINE
 from frontierlab.diagnosis import Diagnosis
+from frontierlab.schema import NO_TAG, UNKNOWN_TAG
 from frontierlab_widgets.caching_work import KEYS, in_whole_dataset
 from frontierlab_widgets.changes_work import changes_in_words
 from frontierlab_widgets.formatting import amount, capital, cure_box, paragraph, plural
@@ -40,7 +41,7 @@ def folder_told(record: dict[Any, Any], advice: Advice | None, selection: Select
     whole
         The figures of the whole dataset; None if they are not known.
     """
-    where = " ".join(str(record[key]) for key in KEYS if key != "nodefullpath")
+    where = f"{record['db']} {record['schema']} {_tag(str(record['tagname']))}"
     told = f'<h5>{escape(str(record["nodefullpath"]))}</h5><p class="frontierlab-quiet">{escape(where)}</p>'
     if pd.notna(record["wasted_dbtime"]):
         told += f"<p>{escape(capital(str(record['cause'])))}: {_lost(record)}</p>"
@@ -51,6 +52,11 @@ def folder_told(record: dict[Any, Any], advice: Advice | None, selection: Select
     return told
 
 
+def _tag(name: str) -> str:
+    """Return a tag; COOL's folders of a single version have none."""
+    return {NO_TAG: "(a folder without tags)", UNKNOWN_TAG: "(tag not known)"}.get(name, name)
+
+
 def _lost(record: dict[Any, Any]) -> str:
     more = pd.notna(record["repeated_dbtime"]) and record["repeated_dbtime"] > record["wasted_dbtime"]
     how = "repeated" if more else "wasted"  # it is ranked by the larger
@@ -59,10 +65,15 @@ def _lost(record: dict[Any, Any]) -> str:
 
 
 def incident_told(place: int, incident: Any) -> str:
-    """Tell an incident: what happened, what helps, and whom to tell."""
-    more = f"{in_panel_words(incident.advice)} Tell {incident.tell}."
-    told = escape(f"{incident.sentence} {incident.belongs_to}".rstrip())
-    return f'<p><b>{place}.</b> {told} <span class="frontierlab-quiet">{escape(more)}</span></p>'
+    """Tell an incident in a line or two: when, where, how much, and its cause; the rest is shown by a click."""
+    event, _, rest = incident.sentence.partition(". ")
+    event, _, mostly = event.partition(", mostly ")
+    most = f"Mostly {mostly}. " if mostly else ""
+    cause = f" {incident.belongs_to}" if incident.belongs_to else ""
+    more = f'{escape(most + rest)} <span class="frontierlab-quiet">'
+    more += f"{escape(in_panel_words(incident.advice))} Tell {escape(incident.tell)}.</span>"
+    told = f"<b>{place}.</b> {escape(event.rstrip('.'))}.{escape(cause)}"
+    return f'<details class="frontierlab-incident"><summary>{told}</summary><p>{more}</p></details>'
 
 
 def incidents_counted(found: Diagnosis) -> str:

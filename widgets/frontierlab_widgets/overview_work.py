@@ -25,7 +25,7 @@ from frontierlab.errors import Cancelled, FrontierlabError, InvalidRequestError,
 from frontierlab.util.progress import Progress, ProgressMeter
 from frontierlab_widgets.caching_work import KEYS
 from frontierlab_widgets.changes_work import changes_of, over_time
-from frontierlab_widgets.chosen_datasets import Source, opened
+from frontierlab_widgets.chosen_datasets import Source, opened, with_payloads
 from frontierlab_widgets.explore_work import origin_of as origin_of_plots
 from frontierlab_widgets.formatting import amount, duration, plural
 from frontierlab_widgets.origin import Origin
@@ -96,7 +96,8 @@ def look_over(
     dataset = opened(name, settings)
     with running, ExitStack() as stack:
         logs = fl.open_logs(dataset, settings=settings, allow_incomplete=True)
-        folders = _Folders(dataset, settings, selection, stack)
+        known = with_payloads(dataset, settings)
+        folders = _Folders(dataset, known, selection, stack)
         counted: list[pd.DataFrame] = []
 
         def timeline() -> pd.DataFrame:
@@ -107,7 +108,7 @@ def look_over(
             "numbers": lambda: totals(logs, selection),
             "timeline": timeline,
             "folders": folders.figures,
-            "incidents": partial(_incidents, logs, settings, selection, work),
+            "incidents": partial(_incidents, logs, known, selection, work),
             "advice": folders.advice,
             "changes": lambda: changes_of(dataset, logs, settings, selection, compare, *counted),
         }

@@ -76,6 +76,8 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._line = widgets.Label()
         self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the current work")
         self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(visibility="hidden"))
+        self._going.layout.flex_flow = "row nowrap"  # a long line is cut: on a narrow page it would take three
+        self._line.layout = widgets.Layout(flex="0 1 auto", min_width="0")
         self._message = widgets.HTML()
         self._link = widgets.Button(layout=widgets.Layout(display="none"))
         self._linked: Callable[[], object] = lambda: None
@@ -97,12 +99,14 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self.observe(lambda _: self.allow(), ["phase", "invalid"])
         self._draw()
         self.allow()
-        for name, value in traits.items():
+        for name in traits:
             if not self.has_trait(name):
                 raise InvalidRequestError(
                     f"{type(self).__name__} has no trait {name}. It has: {', '.join(self.saved_traits())}."
                 )
-            setattr(self, name, value)
+        with self.hold_trait_notifications():  # nothing follows one of them before all are set
+            for name, value in traits.items():
+                setattr(self, name, value)
 
     # to be defined by each panel
 

@@ -45,10 +45,10 @@ class ShareBox(widgets.VBox):
         self._upload.label = "Open a view from a file"
         buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         actions = {
-            "Keep by name": self._keep,
+            "Keep": self._keep,
             "Open by name": lambda: panel.restore(read_view(self._names.value or "", panel.require_settings())),
             "Copy as code": lambda: self._show(panel.code()),
-            "Keep this view": self._show_state,
+            "Show as JSON": self._show_state,
             "Save as a file": self._save,
             "Open a view": lambda: panel.restore(self._given.value),
             "Close": self.toggle,
@@ -57,9 +57,9 @@ class ShareBox(widgets.VBox):
             panel.click(buttons[name], action)
         super().__init__(
             [
-                row(self._name, buttons["Keep by name"], self._names, buttons["Open by name"]),
+                row(self._name, buttons["Keep"], self._names, buttons["Open by name"]),
                 row(self._given, buttons["Open a view"], widgets.Label("or a file:"), self._upload),
-                row(*(buttons[name] for name in ("Copy as code", "Keep this view", "Save as a file", "Close"))),
+                row(*(buttons[name] for name in ("Copy as code", "Show as JSON", "Save as a file", "Close"))),
                 self._box,
                 self._download,
             ],
@@ -110,10 +110,10 @@ class ShareBox(widgets.VBox):
 
 
 _TIPS = {
-    "Keep by name": "Keep this view in the data folder, for everybody who uses it",
+    "Keep": "Keep this view in the data folder, for everybody who uses it",
     "Open by name": "Show the view of this name",
     "Copy as code": "Show the calls that do what the open tab does",
-    "Keep this view": "Show this view as JSON, to save or mail it",
+    "Show as JSON": "Show this view as text, to mail it",
     "Save as a file": "Give this view to the browser as a small file",
     "Open a view": "Show the view that the JSON in the field describes",
     "Close": "Close this box",

@@ -127,7 +127,7 @@ class Follower:
         loss_warning_share: float,
     ) -> None:
         self.path, self.manifest = path, manifest
-        self.meter = ProgressMeter("following", None)
+        self.meter = ProgressMeter("following", None, unit="bytes")
         self._number = len(manifest.plan)
         self._open: tuple[Path, ExitStack] | None = None
         self._interrupted: Callable[[], None] = lambda: None

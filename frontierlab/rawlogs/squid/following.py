@@ -125,7 +125,7 @@ class _Follower:
     ) -> None:
         self._path, self._manifest = path, manifest
         self._asked, self._pseudonyms = asked, pseudonyms
-        self._facts, self._aside, self._meter = SquidFacts(), SetAside(), ProgressMeter("following", None)
+        self._facts, self._aside, self._meter = SquidFacts(), SetAside(), ProgressMeter("following", None, unit="lines")
         self._parsed: tuple[_Log, Parsed] | None = None
         self._whole = False  # whether what was counted is all before the places of the logs
         self._writer: PartWriter | None = None

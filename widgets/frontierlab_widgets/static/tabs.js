@@ -7,6 +7,15 @@ function render({ model, el }) {
   bar.setAttribute("aria-label", model.get("label"));
   el.append(bar);
 
+  // The kernel shows the page of the chosen tab too, but it can be busy: until then, the page of another one is shown.
+  const showPage = () => {
+    const pages = [...(el.closest(".widget-vbox")?.children ?? [])].filter((one) =>
+      one.classList.contains("frontierlab-page"),
+    );
+    const titles = model.get("titles");
+    if (pages.length !== titles.length) return;
+    pages.forEach((page, place) => (page.style.display = titles[place] === model.get("value") ? "" : "none"));
+  };
   const choose = (title) => {
     model.set("value", title);
     model.save_changes();
@@ -49,6 +58,7 @@ function render({ model, el }) {
     event.stopPropagation(); // the notebook uses these keys too
   });
   for (const name of ["titles", "value"]) model.on(`change:${name}`, draw);
+  model.on("change:value", showPage);
   draw();
 }
 
