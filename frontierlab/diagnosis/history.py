@@ -142,7 +142,7 @@ def read(
 
         ``attrs["diagnosed"]`` has a list for each diagnosis in that time, also for those without incidents: its
         dataset, ``since`` and ``until`` (ISO 8601), and its number of queries. ``attrs["notes"]`` has sentences on
-        files that cannot be read.
+        files that cannot be read, ``attrs["unreadable"]`` the reason and the path of each.
 
     Raises
     ------
@@ -175,7 +175,11 @@ def read(
     if kind is not None:
         frame = frame[frame["kind"] == kind]
     frame = frame.sort_values(["since", "diagnosed_since"], kind="stable", ignore_index=True)
-    frame.attrs = {"notes": _notes(unreadable, stored, folder), "diagnosed": _diagnosed(stored, chosen)}
+    frame.attrs = {
+        "notes": _notes(unreadable, stored, folder),
+        "unreadable": unreadable,
+        "diagnosed": _diagnosed(stored, chosen),
+    }
     return frame
 
 

@@ -15,8 +15,10 @@ import pyarrow.parquet as pq
 import pytest
 from frontierlab_widgets import CachingPanel, ConnectionPanel, Dashboard, DatasetsPanel, ExtractPanel, JobsPanel
 from frontierlab_widgets.browser_files import MOST_UP
+from frontierlab_widgets.caching_history import HistoryView
 from frontierlab_widgets.dataset_names import counted
 from frontierlab_widgets.extract_panel import PERIODS
+from frontierlab_widgets.history_panel import HistoryPanel
 from frontierlab_widgets.panel import Phase
 from frontierlab_widgets.work import WorkStopped
 
@@ -762,6 +764,24 @@ class TestDatasets:
         fl.datasets.delete_dataset("night", settings)
         panel.look()
         assert [row["id"] for row in panel._table.rows] == ["day"]
+
+
+class TestHistory:
+    def test_that_nothing_is_stored_the_tables_alone_say(self, settings):
+        panel = HistoryPanel(settings, shown=True)
+        assert panel.wait(LONG)
+        assert (panel._past.rows, panel._lacks.value) == ([], "")
+        view = HistoryView(lambda _: None, panel.fail)
+        view.read(settings)
+        assert view.wait(LONG)
+        assert (view.stored.rows, view._notes.value, view._told.value) == ([], "", "")
+        folder = settings.data_dir / "diagnosis"
+        folder.mkdir()
+        (folder / "bad.parquet").write_bytes(b"no file of Parquet")
+        panel.refresh()
+        assert panel.wait(LONG)
+        assert "1 stored diagnoses cannot be read, the first: bad.parquet" in panel._lacks.value
+        panel.close()
 
 
 class TestJobs:
