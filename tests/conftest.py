@@ -35,6 +35,8 @@ QUICK_JAVA = (
     "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 )
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA)
+# No test asks a server with a public certificate, and each client would take 30 ms to read the system's authorities.
+os.environ.setdefault("SSL_CERT_FILE", os.devnull)
 
 settings.register_profile("local", deadline=None, max_examples=examples(50))
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)

@@ -149,7 +149,7 @@ class Worker:
             # skips a second of looking for other workers, which only Celery's own cancellation needs
             arguments += ["--concurrency=1", "-n", f"{name}@test", "--without-mingle"]
         arguments += options
-        kept = ("PATH", "PYTHONPATH", "HOME", "LANG", "JAVA_HOME", "SPARK_SUBMIT_OPTS")
+        kept = ("PATH", "PYTHONPATH", "HOME", "LANG", "JAVA_HOME", "SPARK_SUBMIT_OPTS", "SSL_CERT_FILE")
         places: dict[str, Any] = {
             "folder": config.parent / f"{name}-home",
             "log": self.log,

@@ -37,6 +37,8 @@ RELEASES = {
         main=(
             "-XX:TieredStopAtLevel=1",  # of the launcher, which only starts the server
             "-XX:+UseSerialGC",
+            "-XX:+UnlockDiagnosticVMOptions",
+            "-XX:-BytecodeVerificationRemote",
             "-Dcli.name=server",
             "-Dcli.script={home}/bin/elasticsearch",
             "-Dcli.libs=lib/tools/server-cli",
