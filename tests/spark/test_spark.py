@@ -1,8 +1,5 @@
-import signal
 import stat
-import subprocess
 import sys
-import textwrap
 from pathlib import Path
 
 import pyarrow as pa
@@ -16,7 +13,6 @@ from frontierlab.schema import COLUMNS, IOV_COLUMNS
 from frontierlab.settings import Settings
 from frontierlab.spark import sessions
 from tests.support.logs import START, make_dataset
-from tests.support.waiting import wait_for
 
 NAMES = [IOV_COLUMNS.get(column.name, column.name) for column in COLUMNS]
 
@@ -195,45 +191,6 @@ def test_times_are_utc_whatever_the_zone_of_the_session(running: SparkSession, t
     finally:
         running.conf.set("spark.sql.session.timeZone", "UTC")
     assert frame["time"].iloc[0].isoformat() == "2026-10-01T00:00:00.007000+00:00"
-
-
-@pytest.mark.spark
-def test_a_session_starts_in_the_background_even_after_a_failed_start_and_leaves_no_socket(tmp_path: Path) -> None:
-    script = """
-        import os, signal, sys
-        from concurrent.futures import ThreadPoolExecutor
-        import frontierlab as fl
-
-        begun = fl.spark.start(**{"spark.master": "local[x]"})
-        for ask in (fl.spark.session, begun.result):
-            try:
-                ask()
-            except fl.errors.SparkError as error:
-                print("said:", error)
-        begun = [fl.spark.start(), fl.spark.start()]
-        print("at once:", not begun[0].done())
-        with ThreadPoolExecutor(3) as pool:
-            found = list(pool.map(lambda _: fl.spark.session(), range(3)))
-        found += [one.result() for one in begun] + [fl.spark.start().result()]
-        print("sessions:", len(set(map(id, found))), found[0].conf.get("spark.master"))
-        print("Python workers:", found[0].sparkContext.pythonExec == sys.executable)
-        jobs = found[0].sparkContext._jsc.sc().statusStore().jobsList(None)
-        print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
-        print(found[0].conf.get("spark.python.unix.domain.socket.dir"), flush=True)
-        os.kill(os.getpid(), signal.SIGKILL)
-    """
-    (tmp_path / "script.py").write_text(textwrap.dedent(script))
-    command = [sys.executable, tmp_path / "script.py"]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=300)
-    assert done.returncode == -signal.SIGKILL
-    first, second, *rest, folder = done.stdout.splitlines()
-    assert first == second
-    assert "said: Spark did not start with master local[x]" in first
-    assert "Could not parse Master URL" in first
-    assert rest[:3] == ["at once: True", "sessions: 1 local[2]", "Python workers: True"]
-    assert rest[3:] == ["warmed by: {'Some(frontierlab: warming up)'}"]
-    assert Path(folder).name.startswith("frontierlab-")
-    wait_for(lambda: not Path(folder).exists())
 
 
 @pytest.mark.spark

@@ -1,6 +1,8 @@
-"""Spark that does not start, is stopped or is killed: everyone who waits for it gets an error."""
+"""Sessions of Spark begin and end; if one does not start, is stopped or is killed, whoever waits gets an error."""
 
+import atexit
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,6 +16,7 @@ from frontierlab import spark
 from frontierlab.errors import Cancelled, SparkError
 from frontierlab.spark import sessions
 from frontierlab.spark import socket as spark_socket
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture
@@ -53,6 +56,8 @@ def test_sockets_are_in_a_short_private_folder(tmp_path: Path, monkeypatch: pyte
     long = tmp_path / ("long" * 20)
     long.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(long))
+    at_exit = []
+    monkeypatch.setattr(atexit, "register", lambda *call: at_exit.append(call))
     folder = spark_socket._folder.__wrapped__()
     assert folder is not None
     assert folder.parent == Path("/tmp")
@@ -61,7 +66,8 @@ def test_sockets_are_in_a_short_private_folder(tmp_path: Path, monkeypatch: pyte
     spark_socket._remove(folder, 0)  # by a fork
     assert folder.exists()
     (folder / ".left.sock").touch()
-    spark_socket._remove(folder, os.getpid())
+    ((remove, *given),) = at_exit
+    remove(*given)
     assert not folder.exists()
 
 
@@ -78,19 +84,37 @@ def test_only_local_sessions_use_a_unix_socket_unless_options_say_otherwise(tmp_
 
 
 @pytest.mark.spark
-def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp_path: Path) -> None:
+def test_sessions_of_a_program_start_in_the_background_end_and_start_anew(tmp_path: Path) -> None:
+    """After a failed start, and after Java is stopped or killed: one program, since each Java costs much to start."""
     (tmp_path / "script.py").write_text(
         textwrap.dedent(
             """
-            import os, signal, threading, time
+            import os, signal, sys, threading, time
+            from concurrent.futures import ThreadPoolExecutor
             import frontierlab as fl
             from frontierlab.spark import calls as spark_calls, sessions
             from tests.spark.test_spark_statements import ENDLESS, active_jobs
             from tests.support.waiting import wait_for
 
-            sessions.warm_up = lambda session: None  # both sessions answer little
+            begun = fl.spark.start(**{"spark.master": "local[x]"})
+            for ask in (fl.spark.session, begun.result):
+                try:
+                    ask()
+                except fl.errors.SparkError as error:
+                    print("said:", error)
+            begun = [fl.spark.start(), fl.spark.start()]
+            print("at once:", not begun[0].done())
+            with ThreadPoolExecutor(3) as pool:
+                found = list(pool.map(lambda _: fl.spark.session(), range(3)))
+            found += [one.result() for one in begun] + [fl.spark.start().result()]
+            print("sessions:", len(set(map(id, found))), found[0].conf.get("spark.master"))
+            session = found[0]
+            print("Python workers:", session.sparkContext.pythonExec == sys.executable)
+            jobs = session.sparkContext._jsc.sc().statusStore().jobsList(None)
+            print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
+
+            sessions.warm_up = lambda session: None  # the next session answers little
             spark_calls.SILENT_SECONDS = spark_calls._PULSE = spark_calls.ENDING_SECONDS = 1
-            session = fl.spark.session()
             java, frame = session.sparkContext._gateway.proc.pid, session.range(1)
 
             def met(signal_):
@@ -121,7 +145,8 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
                 print("said:", error)
             new = fl.spark.session()
             print("new:", new is not session, fl.spark.to_pandas(new.range(1))["id"].tolist())
-            print("folder:", new.conf.get("spark.python.unix.domain.socket.dir"))
+            print(new.conf.get("spark.python.unix.domain.socket.dir"), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
             """
         )
     )
@@ -130,14 +155,21 @@ def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(tmp
         env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},  # the script imports from tests
         stdout=subprocess.PIPE,
         text=True,
-        check=True,
         timeout=500,
     )
-    *stopped, killed, gone, new, folder = done.stdout.splitlines()
+    assert done.returncode == -signal.SIGKILL
+    first, second, *rest = done.stdout.splitlines()
+    assert first == second
+    assert "said: Spark did not start with master local[x]" in first
+    assert "Could not parse Master URL" in first
+    assert rest[:3] == ["at once: True", "sessions: 1 local[2]", "Python workers: True"]
+    assert rest[3] == "warmed by: {'Some(frontierlab: warming up)'}"
+    *stopped, killed, gone, new, folder = rest[4:]
     assert len(stopped) == 3
     assert all("Spark does not answer: its Java process has been silent for 1 s" in said for said in stopped)
     for said in (killed, gone):
         assert "Spark is gone: its Java process has ended" in said
         assert "frontierlab.spark.session() starts a new one" in said
     assert new == "new: True [0]"
-    assert not Path(folder.removeprefix("folder: ")).exists()
+    assert Path(folder).name.startswith("frontierlab-")
+    wait_for(lambda: not Path(folder).exists())  # Java removes it: the killed Python cannot
