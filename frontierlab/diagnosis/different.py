@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,7 +17,7 @@ PART = 8_000_000
 """Queries of which DuckDB finds the different ones at once."""
 
 Keep: TypeAlias = "Callable[[Logs, str, dict[str, int], str], AbstractContextManager[list[Logs]]]"
-"""Keeps the result of a statement of logs with its parameters, in parts by a column if one is named."""
+"""Keeps the result of a statement of logs with its parameters, in parts by a column."""
 Ask: TypeAlias = "Callable[[Logs, str, dict[str, int]], pd.DataFrame]"
 
 
@@ -31,19 +31,19 @@ class Different:
         Different queries (``fresh``) by the bin in which each was first asked for, of folders and tags (``folder``) and
         of Squids and sites (``asker``). These names are hashes.
     repeated
-        A row is a query that one asker sent often: ``folder``, ``asker``, ``query``, ``queries``.
+        The hashes of queries that one asker sent often.
     """
 
     fresh: pd.DataFrame
     first_misses: pd.DataFrame
-    repeated: pd.DataFrame
+    repeated: tuple[int, ...]
 
 
 def count_different(logs: Logs, queries: int, least: int, keep: Keep, ask: Ask) -> Different:
     """Count the different queries of logs.
 
-    All rows are read once. DuckDB parts those of very many queries by their hash, and counts one part after the other:
-    equal queries are in the same part.
+    DuckDB parts those of very many queries by their hash, and counts one part after the other: equal queries are in the
+    same part.
 
     Parameters
     ----------
@@ -54,33 +54,29 @@ def count_different(logs: Logs, queries: int, least: int, keep: Keep, ask: Ask) 
     least
         How often a query must be repeated to be told.
     keep
-        Keeps the result of a statement, in parts by a column if one is named.
+        Keeps the result of a statement, in parts by a column.
     ask
         Returns the result of a statement.
     """
     parts = 1 if logs.engine == "spark" else max(1, -(-queries // PART))
+    often = {"least": least}
     if parts == 1:
-        with keep(logs, "DIFFERENT", {}, "") as (whole,):
-            return _counted(whole, least, ask)
-    found = []
+        return _different([ask(logs, "FRESH", {})], [ask(logs, "FIRST_MISSES", often)])
     with keep(logs, "PARTED", {"parts": parts}, "part") as each:
-        for part in each:
-            with keep(part, "DIFFERENT_OF_PART", {}, "") as (whole,):
-                found.append(_counted(whole, least, ask))
+        fresh = [ask(part, "FRESH_OF_PART", {}) for part in each]
+        return _different(fresh, [ask(part, "FIRST_MISSES_OF_PART", often) for part in each])
+
+
+def _different(fresh: Sequence[pd.DataFrame], misses: Sequence[pd.DataFrame]) -> Different:
+    """Return what was counted of all parts together."""
+    first_misses = pd.concat(misses, ignore_index=True)
+    repeated = first_misses["query"].dropna().unique()
     return Different(
-        _added(one.fresh for one in found),
-        _added(one.first_misses for one in found),
-        pd.concat([one.repeated for one in found], ignore_index=True),
+        _added(pd.concat(fresh, ignore_index=True), "folder"),
+        _added(first_misses, "asker"),
+        tuple(int(query) for query in repeated),
     )
 
 
-def _counted(different: Logs, least: int, ask: Ask) -> Different:
-    return Different(
-        ask(different, "FRESH", {}), ask(different, "FIRST_MISSES", {}), ask(different, "REPEATED", {"least": least})
-    )
-
-
-def _added(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    whole = pd.concat(list(frames), ignore_index=True)
-    names = [name for name in whole if name != "fresh"]
-    return whole.groupby(names, sort=False)["fresh"].sum().reset_index()
+def _added(frame: pd.DataFrame, name: str) -> pd.DataFrame:
+    return frame.groupby(["bin", name], sort=False)["fresh"].sum().reset_index()

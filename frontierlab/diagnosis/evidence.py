@@ -118,18 +118,18 @@ class Evidence(Scopes):
         told("exposed")
         self.cubes["exposed"] = exposed
         told("fresh")
-        different = self._different()
+        least = max(30, int(_LEAST_REPEATS * self.queries))
+        different = self._different(least)
         told("first_misses")
         for name in ("fresh", "first_misses"):
             self.cubes[name] = self._named(getattr(different, name))
         told("repeats")
-        self.cubes["repeats"] = self._repeats(different.repeated)
+        self.cubes["repeats"] = self._repeats(different.repeated, least)
         for name, column in (("folders", "folder"), ("misses", "asker")):
             del self.cubes[name][column]
 
-    def _different(self) -> Different:
+    def _different(self, least: int) -> Different:
         """Return the different queries: where each was first asked for, in the data and in each piece of a baseline."""
-        least = max(30, int(_LEAST_REPEATS * self.queries))
         found = self._different_of(self._logs, self.selection, self.queries, least)
         frames = {name: [getattr(found, name)] for name in ("fresh", "first_misses")}
         for piece, bins, first in self.earlier():
@@ -144,14 +144,15 @@ class Evidence(Scopes):
     def _different_of(self, logs: Logs, selection: Selection, queries: int, least: int) -> Different:
         @contextmanager
         def keep(source: Logs, name: str, args: dict[str, int], part: str) -> Iterator[list[Logs]]:
-            ours = source is logs
-            statement, values = self.statement_of(name, selection if ours else Selection())
-            given = {**self._args, **args, **values} if ours else args
+            statement, values = self.statement_of(name, selection)
+            given = {**self._args, **args, **values}
             with kept(source, statement, given, description=f"diagnosis: {name.lower()}", part=part) as (each, by):
                 yield each
             self._by.append(by)
 
         def asked(source: Logs, name: str, args: dict[str, int]) -> pd.DataFrame:
+            if source is logs:
+                return self.ask(name, {**self._args, **args}, selection, source)
             return self.ask(name, args, Selection(), source)
 
         return count_different(logs, queries, least, keep, asked)
@@ -188,18 +189,19 @@ class Evidence(Scopes):
             frame[exposed].drop(columns=["disconn", "procerror"]).reset_index(drop=True),
         )
 
-    def _repeats(self, repeated: pd.DataFrame) -> pd.DataFrame:
-        """Return the queries by bin that one Squid of one site sent often without a cached answer."""
+    def _repeats(self, repeated: Sequence[int], least: int) -> pd.DataFrame:
+        """Return the queries by bin that one Squid of one site sent often to one folder without a cached answer."""
         columns = ["bin", *_FOLDER, *_ASKER, "queries"]
-        keys = repeated.nlargest(_MOST_KEYS, "queries")
-        if keys.empty:
+        if not repeated:
             texts = {name: pd.Series(dtype="string") for name in columns[1:-1]}
             return pd.DataFrame({"bin": pd.Series(dtype="Int64"), **texts, "queries": pd.Series(dtype="Int64")})
-        values = {f"query_{place}": int(value) for place, value in enumerate(keys["query"].unique())}
+        values = {f"query_{place}": query for place, query in enumerate(repeated)}
         named = ", ".join(f":{name}" for name in values)
         frame = self.count("REPEATS", {**self._args, **values}, queries=named)
         key = ["folder", "asker", "query"]
-        return frame.merge(keys[key], on=key)[columns]
+        sent = frame[frame["bin"] >= self.clock.start].groupby(key)["queries"].sum()
+        most = sent[sent >= least].nlargest(_MOST_KEYS).reset_index()
+        return frame.merge(most[key], on=key)[columns]
 
     def task_names(self, tasks: Iterable[int]) -> dict[int, str]:
         """Return the names of tasks, of several the last in the alphabet; one that the logs do not name is left out."""

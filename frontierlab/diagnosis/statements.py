@@ -8,17 +8,16 @@ from __future__ import annotations
 from frontierlab.selection import QUERY_KINDS
 
 __all__ = [
-    "DIFFERENT",
-    "DIFFERENT_OF_PART",
     "FAILED",
     "FIRST_MISSES",
+    "FIRST_MISSES_OF_PART",
     "FOLDERS",
     "FRESH",
+    "FRESH_OF_PART",
     "HISTORY",
     "MEMBERS",
     "PARTED",
     "PERIOD",
-    "REPEATED",
     "REPEATS",
     "TALLIES",
     "TASKNAMES",
@@ -137,55 +136,52 @@ _KEYED = (
          NOT ({_NONSENSE}) AND NOT ({_OFF_GRID}) AS on_grid
   FROM counted
   WHERE {_PAYLOAD}
+)"""
 )
-"""
-)
-_DIFFERENT = """\
-SELECT folder, asker, query, min(bin) AS first, min(IF(on_grid, bin, NULL)) AS first_on_grid, count(*) AS queries
-FROM {source}
-GROUP BY folder, asker, query"""
-
-DIFFERENT = _KEYED + _DIFFERENT.format(source="keyed")
-"""The different queries for payloads of each folder and tag and each Squid: when each was asked first, and how often.
-
-What names them is hashed: numbers are grouped in less time and memory than texts."""
-
-PARTED = f"""{_KEYED}\
-SELECT folder, asker, query, bin, on_grid, pmod(query, :parts) AS part
-FROM keyed"""
-"""All queries for payloads, in parts by their hash: the different ones of very many do not fit into memory at once."""
-
-DIFFERENT_OF_PART = _DIFFERENT.format(source="{{logs}}")
-"""`DIFFERENT` of a part."""
-
-FRESH = """\
-WITH queries AS (
-  SELECT folder, min(first_on_grid) AS bin
-  FROM {{logs}}
-  WHERE first_on_grid IS NOT NULL
+_FRESH = """\
+queries AS (
+  SELECT folder, min(bin) AS bin
+  FROM {source}
+  WHERE on_grid
   GROUP BY folder, query
 )
 SELECT bin, folder, count(*) AS fresh
 FROM queries
 GROUP BY bin, folder"""
-"""Of `DIFFERENT`: different queries of a folder and tag, in the bin in which each was asked first."""
 
-FIRST_MISSES = """\
-WITH queries AS (
-  SELECT asker, min(first) AS bin
-  FROM {{logs}}
+_FIRST_MISSES = """\
+queries AS (
+  SELECT asker, query, min(bin) AS bin, count(*) AS queries
+  FROM {source}
   GROUP BY asker, query
+), often AS (
+  SELECT bin, asker, IF(queries >= :least, query, NULL) AS query
+  FROM queries
 )
-SELECT bin, asker, count(*) AS fresh
-FROM queries
-GROUP BY bin, asker"""
-"""Of `DIFFERENT`: different queries of a Squid, in the bin in which each was first not cached: a cache misses these."""
+SELECT bin, asker, query, count(*) AS fresh
+FROM often
+GROUP BY bin, asker, query"""
 
-REPEATED = """\
-SELECT folder, asker, query, queries
-FROM {{logs}}
-WHERE queries >= :least"""
-"""Of `DIFFERENT`: the queries that one Squid of one site sent often without a cached answer."""
+FRESH = f"{_KEYED}, {_FRESH.format(source='keyed')}"
+"""Different queries for payloads of each folder and tag, in the bin in which each was asked first.
+
+What names queries is hashed: numbers are grouped in less time and memory than texts."""
+
+FIRST_MISSES = f"{_KEYED}, {_FIRST_MISSES.format(source='keyed')}"
+"""Different queries for payloads of a Squid, in the bin in which each was first not cached: a cache misses these.
+
+Those that one Squid of one site sent often without a cached answer have a row of their own, with their hash."""
+
+PARTED = f"""{_KEYED}
+SELECT folder, asker, query, bin, on_grid, pmod(query, :parts) AS part
+FROM keyed"""
+"""All queries for payloads, in parts by their hash: the different ones of very many do not fit into memory at once."""
+
+FRESH_OF_PART = "WITH " + _FRESH.format(source="{{logs}}")
+"""`FRESH` of a part."""
+
+FIRST_MISSES_OF_PART = "WITH " + _FIRST_MISSES.format(source="{{logs}}")
+"""`FIRST_MISSES` of a part."""
 
 REPEATS = (
     _asked("db", "schema", "nodefullpath", "tagname", "computingsite", "squid")
