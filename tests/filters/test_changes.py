@@ -319,7 +319,7 @@ def test_the_frame_agrees_with_another_way_to_count(data: st.DataObject, seed: i
 
 
 @pytest.mark.slow
-@settings(SHARED, max_examples=examples(20))
+@settings(SHARED, max_examples=examples(8))
 @given(data=st.data(), seed=st.integers(0, WORLDS - 1), top=tops, what=kinds)
 def test_windows_that_are_counted_together_are_those_alone(
     data: st.DataObject, seed: int, top: int | None, what: list[str]
