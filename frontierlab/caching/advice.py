@@ -12,6 +12,7 @@ from frontierlab.caching import causes
 from frontierlab.caching.athena import SLICES
 from frontierlab.caching.causes import Worth, gains_of
 from frontierlab.caching.queries import FolderTag
+from frontierlab.caching.ranking import size_in_words
 
 __all__ = ["Advice", "Facts", "advice_of"]
 
@@ -182,7 +183,8 @@ def _below(facts: Facts, grids: _Grids) -> tuple[str, str]:
     least = f"{facts.worth.seconds:,g} s of database time or {facts.worth.size / 1e6:,g} MB"
     cure = f"It is below the threshold at which a cause is named: {least}."
     if not gains:
-        return cure, f"Its queries cost {_seconds(row['dbtime'])} of database time and {_mb(row['bytes_served'])}."
+        size = size_in_words(row["bytes_served"])
+        return cure, f"Its queries cost {_seconds(row['dbtime'])} of database time and {size}."
     lost = _cost(row, "", gains[0].dbtime, gains[0].size)
     return cure, f"It is cached badly, but small: {lost} are lost by {gains[0].cause}."
 
@@ -252,17 +254,13 @@ def _usual_width(facts: Facts) -> str:
 
 
 def _cost(row: Mapping[str, Any], kind: str, dbtime: float | None = None, size: float | None = None) -> str:
-    """Return a cost in seconds and MB, with its share of the cost of the row."""
+    """Return a cost in seconds and bytes, with its share of the cost of the row."""
     dbtime = float(row[f"{kind}_dbtime"] if dbtime is None else dbtime)
     size = float(row[f"{kind}_bytes"] if size is None else size)
     return (
-        f"{_seconds(dbtime)} of database time ({_share(dbtime, row['dbtime'])}) and {_mb(size)} "
+        f"{_seconds(dbtime)} of database time ({_share(dbtime, row['dbtime'])}) and {size_in_words(size)} "
         f"({_share(size, row['bytes_served'])})"
     )
-
-
-def _mb(size: Any) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 def _seconds(milliseconds: Any) -> str:

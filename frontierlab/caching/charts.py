@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
@@ -13,6 +13,7 @@ from bokeh.plotting import figure
 
 from frontierlab.caching.frames import require_columns
 from frontierlab.caching.notes import note_of_part
+from frontierlab.caching.ranking import size_in_words
 from frontierlab.plots import style
 from frontierlab.schema import NO_TAG
 from frontierlab.selection import Selection
@@ -45,19 +46,22 @@ def what_if_figure(frame: pd.DataFrame, *, words: str | None = None) -> figure:
         The frame lacks a column of `what_if`.
     """
     require_columns(frame, ("grid", "requests", "bytes_share"), "what_if()")
-    units = {"requests": (1, "{:,.0f}"), "bytes": (1e6, "{:,.1f} MB"), "dbtime": (1e3, "{:,.1f} s")}
+    forms: dict[str, Callable[[float], str]] = {
+        "requests": "{:,.0f}".format,
+        "bytes": size_in_words,
+        "dbtime": lambda time: f"{time / 1e3:,.1f} s",
+    }
     names = {"requests": "different requests", "bytes": "bytes", "dbtime": "database time"}
     texts: dict[str, list[str]] = {
-        name: ["unknown" if pd.isna(value) else form.format(value / unit) for value in frame[name]]
-        for name, (unit, form) in units.items()
+        name: ["unknown" if pd.isna(value) else form(value) for value in frame[name]] for name, form in forms.items()
     }
     folder = frame.attrs.get("folder")
     return bars(
-        style.short(f"What would be left{'' if folder is None else f' of {folder.nodefullpath}'}", _TITLE),
+        "What would be left" if folder is None else _titled("What would be left of", folder.nodefullpath),
         "\n".join([frame.attrs.get("advice", ""), *frame.attrs.get("notes", ())]) if words is None else words,
         frame["grid"].tolist(),
-        {names[name]: (100 * frame[f"{name}_share"]).tolist() for name in units},
-        {names[name]: texts[name] for name in units},
+        {names[name]: (100 * frame[f"{name}_share"]).tolist() for name in forms},
+        {names[name]: texts[name] for name in forms},
         "percent of the requests as asked",
         "No served query of this folder and tag has an IOV.",
     )
@@ -153,7 +157,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20, words: str | None = None
     if len(names) > top + 1:
         numbers = pd.concat([numbers.iloc[:top], numbers.iloc[top:].sum().to_frame().T], ignore_index=True)
         names = [*names[:top], f"({len(names) - top:,} others)"]
-    times, sizes = (f"{totals.iloc[0] / 1e3:,.1f} s of database time", _size(totals.iloc[1]))
+    times, sizes = (f"{totals.iloc[0] / 1e3:,.1f} s of database time", size_in_words(totals.iloc[1]))
     shares = [(100 * numbers[column] / (totals[column] or 1)).tolist() for column in columns]
     return bars(
         "What the folders waste",
@@ -162,7 +166,7 @@ def waste_figure(frame: pd.DataFrame, *, top: int = 20, words: str | None = None
         {"database time": shares[0], "bytes": shares[1]},
         {
             "database time": [f"{value / 1e3:,.1f} s" for value in numbers["wasted_dbtime"]],
-            "bytes": [_size(value) for value in numbers["wasted_bytes"]],
+            "bytes": [size_in_words(value) for value in numbers["wasted_bytes"]],
         },
         "percent of the waste of all these folders",
         "The payloads of these folders and tags are not known.",
@@ -181,13 +185,14 @@ def row_names(frame: pd.DataFrame) -> pd.Series[Any]:
     return names
 
 
+def _titled(words: str, path: str) -> str:
+    """Return a title of words and a path, in two lines if it is long: the path in its own if it fits."""
+    title = f"{words} {path}"
+    return f"{words}\n{path}" if len(path) <= _TITLE < len(title) else style.short(title, _TITLE)
+
+
 def _name_rows(plot: Any, names: Sequence[str]) -> None:
     plot.y_range = Range1d(start=len(names) - 0.4, end=-0.6)
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(names))))
     plot.yaxis.major_label_overrides = {i: PlainText(text=style.short(name)) for i, name in enumerate(names)}
     plot.ygrid.grid_line_color = None
-
-
-def _size(count: float) -> str:
-    """Write bytes as MB (10^6 bytes), many as GB."""
-    return f"{count / 1e9:,.1f} GB" if count >= 999.95e6 else f"{count / 1e6:,.1f} MB"

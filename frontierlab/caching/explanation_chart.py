@@ -24,6 +24,7 @@ from bokeh.palettes import YlOrBr9
 from frontierlab.caching.answer_sets import Integers
 from frontierlab.caching.explanation import Explanation
 from frontierlab.caching.iov_axis import BINS, Axis
+from frontierlab.caching.ranking import size_in_words
 from frontierlab.plots import style
 
 if TYPE_CHECKING:
@@ -159,7 +160,7 @@ def _tasks_plot(explanation: Explanation, most: int) -> Any:
     labels = [style.short(name, 26) for name in frame["name"]]
     data: dict[str, Any] = {"y": list(range(len(frame))), "seconds": frame["dbtime"].to_numpy(float) / 1000}
     data |= _numbers(frame, ["queries", "different_queries", "uncached"]) | {"name": frame["name"].tolist()}
-    data["megabytes"] = [f"{value / 1e6:,.1f} MB" for value in frame["bytes"]]
+    data["megabytes"] = [size_in_words(value) for value in frame["bytes"]]
     data["time"] = [f"{value / 1000:,.1f} s" for value in frame["dbtime"]]
     bars = plot.hbar(source=ColumnDataSource(data), y="y", right="seconds", height=0.7, color="#009E73")
     tips = [("", "@name"), ("queries", "@queries_text"), ("different queries", "@different_queries_text")]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from frontierlab.caching.counting import KEYS
 
-__all__ = ["lost", "lost_in_words", "ranked"]
+__all__ = ["lost", "lost_in_words", "ranked", "size_in_words"]
 
 
 def lost(frame: pd.DataFrame, unit: str = "dbtime") -> pd.Series[Any]:
@@ -37,4 +37,9 @@ def _in_words(row: Mapping[Any, Any], how: str) -> str:
     time, size = row[f"{how}_dbtime"], row[f"{how}_bytes"]
     if pd.isna(time) or pd.isna(size):
         return "not known"
-    return f"{time / 1e3:,.0f} s of database time, {size / 1e6:,.0f} MB"
+    return f"{time / 1e3:,.0f} s of database time, {size_in_words(size, 0)}"
+
+
+def size_in_words(count: float, decimals: int = 1) -> str:
+    """Return bytes as MB (10^6 bytes) with these decimals, and as GB with one from 1 GB on."""
+    return f"{count / 1e9:,.1f} GB" if count >= 999.95e6 else f"{count / 1e6:,.{decimals}f} MB"

@@ -69,7 +69,8 @@ TITLE_SIZE = "15px"
 LEGEND_GAP = 10
 """The gap between rows of the legend, in pixels."""
 
-_WORDS = 64  # characters per line of the selection, so that it fits a narrow figure
+_WORDS = 64  # characters per line of the words above a figure of fixed height
+_NARROW = 48  # the same if the height follows: they fit a narrow figure beside long names of rows
 _FORMULA = ("$$", "\\[", "\\(")  # where Bokeh reads a formula
 _TOOLS = "pan,wheel_zoom,box_zoom,reset,save"
 
@@ -179,7 +180,7 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     legend = Legend(orientation="horizontal", location="left", click_policy="mute", spacing=LEGEND_GAP)
     legend.update(border_line_color=None, padding=2, margin=0, glyph_width=20, glyph_height=14)
     plot.add_layout(legend, "above")
-    lines = plain("\n".join(wrapped(words)))
+    lines = plain("\n".join(wrapped(words, _WORDS)))
     plot.add_layout(Title(text=lines, text_font_style="normal", text_font_size="12px"), "above")
     plot.add_layout(Title(text=title, text_font_size=TITLE_SIZE), "above")
     plot.axis.major_label_text_font_size = "12px"
@@ -189,9 +190,9 @@ def new_figure(title: str, words: str, **options: Any) -> Any:  # Bokeh's types 
     return plot
 
 
-def wrapped(words: str) -> list[str]:
+def wrapped(words: str, line: int = _NARROW) -> list[str]:
     """Return the lines of the words above a figure; they fit a narrow one."""
-    return [line for part in words.splitlines() for line in textwrap.wrap(part, _WORDS)]
+    return [text for part in words.splitlines() for text in textwrap.wrap(part, line)]
 
 
 def plain(text: str) -> str | PlainText:

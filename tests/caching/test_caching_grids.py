@@ -18,6 +18,7 @@ from frontierlab import Dataset, sample
 from frontierlab.caching.charts import what_if_figure
 from frontierlab.caching.explanation import explain
 from frontierlab.caching.grids import AS_ASKED, GRIDS, estimate, snap, what_if
+from frontierlab.caching.queries import FolderTag
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.errors import CoolrError, InvalidRequestError
 from tests.support.logs import make_dataset
@@ -406,5 +407,11 @@ def test_the_figure_shows_shares_and_exact_texts() -> None:
     assert [d["series"][0] for d in data] == ["different requests", "bytes", "database time"]
     assert list(data[0]["length"]) == [100, 50]
     assert list(data[1]["text"]) == ["4.0 MB", "4.0 MB"]
+    large = what_if_figure(frame.assign(bytes=[2_845_400_000, 999_900_000]))
+    told = [list(one.data_source.data["text"]) for one in large.renderers if isinstance(one.glyph, HBar)]
+    assert told[1] == ["2.8 GB", "999.9 MB"]
+    path = "/RPC/TRIGGER/CM_THR_ETA"
+    frame.attrs["folder"] = FolderTag("OFLP200", "ATLAS_COOLOFL_RPC", path, "RPCTriggerCMThrEta-00")
+    assert what_if_figure(frame).above[-1].text == f"What would be left of\n{path}"  # the name is not broken
     with pytest.raises(InvalidRequestError, match=r"no column grid: give one that what_if\(\) returned"):
         what_if_figure(pd.DataFrame())

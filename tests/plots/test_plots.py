@@ -161,7 +161,7 @@ def test_others_that_are_larger_than_all_do_not_set_the_scale() -> None:
     frame = per_schema(*(("CONDBR2", f"S{n:02}", n, 1, 0) for n in reversed(range(50))))
     plot = plots.cached_per_schema(frame, top=10)
     assert labels(plot) == [f"S{n}" for n in reversed(range(40, 50))]
-    assert "not drawn, as longer than all others: (40 others) 820 queries" in "\n".join(titles(plot))
+    assert "not drawn, as longer than all others: (40 others) 820 queries" in " ".join(" ".join(titles(plot)).split())
     assert plot.x_range.end == pytest.approx(1.05 * 50)
     assert labels(plots.cached_share_per_schema(frame, top=10))[-1] == "(40 others)"  # each row is 100 %
 
@@ -252,6 +252,17 @@ def test_zero_on_a_logarithmic_axis_is_its_bottom() -> None:
     assert list(glyphs(plot, Step)[0].data_source.data["y"]) == [4, 0.5, 1, 1]
     assert plot.y_range.start == 0.5
     assert plot.yaxis[0].axis_label == "queries in 300 s (logarithmic, from zero)"
+
+
+def test_words_above_a_figure_fit_a_narrow_page_beside_long_names() -> None:
+    told = "not drawn, as longer than all others: (4 others) queries 346 (14.1%), bytes 112,570,760 (14.4%), "
+    told += "database time (ms) 29,696 (13.6%)"
+    plot = plots.queries_per_db(per_db(("CONDBR2", 1, 0, 0)), selection=f"database CONDBR2\n{told}")
+    text = next(one.text for one in plot.above if isinstance(one, Title) and "CONDBR2" in one.text)
+    first, *lines = text.splitlines()
+    assert (first, " ".join(lines)) == ("database CONDBR2", told)
+    # a window of 700 pixels leaves 584 to a panel, long names of rows take 252, and a letter has 6.6 on average
+    assert max(map(len, lines)) * 6.6 < 584 - 252
 
 
 # ---- in a browser ----------------------------------------------------------------------------------

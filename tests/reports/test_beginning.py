@@ -51,8 +51,9 @@ def test_incidents_and_the_worst_folders_come_first(sample: fl.Dataset, settings
         names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
         lost = []
         for how in ("wasted", "repeated"):
-            seconds, megabytes = row[f"{how}_dbtime"] / 1000, row[f"{how}_bytes"] / 1e6
-            lost.append(f"{how}: {seconds:,.0f} s of database time, {megabytes:,.0f} MB")
+            seconds, size = row[f"{how}_dbtime"] / 1000, row[f"{how}_bytes"]
+            amount = f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+            lost.append(f"{how}: {seconds:,.0f} s of database time, {amount}")
         line = f"{' '.join(names.values())} : {row['cause']}; {'; '.join(lost)} "
         places.append(text.index(line))
         helps = fl.caching.what_if(sample, settings, **names).attrs
