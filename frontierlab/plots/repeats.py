@@ -12,7 +12,7 @@ from frontierlab.plots.style import COLOURS, Series, check_frame
 __all__ = ["repeated_queries"]
 
 _SERIES = (
-    Series("repeats", "repeats that were not cached", COLOURS[1], "square"),
+    Series("repeats", "repeats, not cached", COLOURS[1], "square"),
     Series("firsts", "first of each, not cached", COLOURS[6], "circle"),
     Series("cached", "cached", COLOURS[0], "triangle"),
 )
@@ -37,7 +37,7 @@ def repeated_queries(frame: pd.DataFrame, *, selection: str | None = None, top: 
         "repeated_queries",
         keys,
         _SERIES,
-        title=f"Repeated queries of each {'site' if asker == 'computingsite' else 'Squid'}, by folder and tag",
+        title=f"Repeated queries of each {'site' if asker == 'computingsite' else 'Squid'}",
         selection=selection,
         axis="% of the queries of a folder and tag",
         told=[("dbtime_ms", "database time of the repeats", "ms"), ("bytes", "size of the repeats", "bytes")],
