@@ -160,11 +160,11 @@ def _tasks_plot(explanation: Explanation, most: int) -> Any:
     labels = [style.short(name, 26) for name in frame["name"]]
     data: dict[str, Any] = {"y": list(range(len(frame))), "seconds": frame["dbtime"].to_numpy(float) / 1000}
     data |= _numbers(frame, ["queries", "different_queries", "uncached"]) | {"name": frame["name"].tolist()}
-    data["megabytes"] = [size_in_words(value) for value in frame["bytes"]]
+    data["size"] = [size_in_words(value) for value in frame["bytes"]]
     data["time"] = [f"{value / 1000:,.1f} s" for value in frame["dbtime"]]
     bars = plot.hbar(source=ColumnDataSource(data), y="y", right="seconds", height=0.7, color="#009E73")
     tips = [("", "@name"), ("queries", "@queries_text"), ("different queries", "@different_queries_text")]
-    tips += [("not cached", "@uncached_text"), ("bytes", "@megabytes"), ("database time", "@time")]
+    tips += [("not cached", "@uncached_text"), ("bytes", "@size"), ("database time", "@time")]
     plot.add_tools(HoverTool(renderers=[bars], tooltips=tips))
     plot.x_range = Range1d(start=0, end=1.05 * max(0.001, float(np.max(data["seconds"], initial=0))))
     plot.y_range = Range1d(start=max(1, len(frame)) - 0.4, end=-0.6)

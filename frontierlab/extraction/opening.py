@@ -44,7 +44,7 @@ def open_source(
     """
     if options.elastic is None:
         return FileSource(request, options.slices, drop_duplicates=options.drop_duplicates)
-    from frontierlab.elastic.client import Index  # with its client, which takes long and a file does not need
+    from frontierlab.elastic.client import Index  # with its client, which a file does not need
 
     index = Index(options.elastic, cancelled, waiting)
     try:

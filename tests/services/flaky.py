@@ -373,7 +373,7 @@ class Exchange:
             if self.seen.method == "HEAD" and (length := answer.getheader("Content-Length")):
                 kept.append(("Content-Length", length))
             return Response(answer.status, kept, answer.read())
-        except BaseException:
+        except BaseException:  # whatever it is, half an answer can be left in the connection
             connection.close()
             raise
 
