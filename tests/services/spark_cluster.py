@@ -18,6 +18,11 @@ START_SECONDS = 120
 LAUNCHER = "org.apache.spark.deploy"
 
 
+def _java_options() -> str:
+    """Return the options of the run for Java, whose programs live for seconds: see tests/conftest.py."""
+    return os.environ.get("SPARK_SUBMIT_OPTS", "")
+
+
 class SparkCluster:
     """A master and a worker on 127.0.0.1, which end with this process.
 
@@ -54,7 +59,7 @@ class SparkCluster:
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.executor.memory": f"{self.memory // 2}m",
-            "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",  # it lives for seconds
+            "spark.executor.extraJavaOptions": _java_options(),
         }
 
     def processes(self) -> list[psutil.Process]:
@@ -88,19 +93,21 @@ class SparkCluster:
         if pyspark is None or pyspark.origin is None:
             raise ServiceError('no pyspark here: pip install "frontierlab[spark]"')
         home = Path(pyspark.origin).parent
+        (core,) = home.glob("jars/spark-core_*.jar")
         environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
             "HOME": str(self.folder),
             "JAVA_HOME": str(find_java(17)),
             "SPARK_HOME": str(home),
+            "SPARK_SCALA_VERSION": core.name.split("_")[1].split("-")[0],
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_LOCAL_DIRS": str(self.folder),
-            "SPARK_DAEMON_MEMORY": "256m",
-            "SPARK_DAEMON_JAVA_OPTS": os.environ.get("SPARK_SUBMIT_OPTS", ""),
         }
+        # What bin/spark-class runs in the end; before, it starts another Java, which only works out this command.
+        java = [environment["JAVA_HOME"] + "/bin/java", "-Xmx256m", *_java_options().split(), "-cp", f"{home}/jars/*"]
         process = OwnedProcess(
-            [home / "bin" / "spark-class", f"{LAUNCHER}.{name}", *arguments],
+            [*java, f"{LAUNCHER}.{name}", *arguments],
             folder=self.folder,
             log=self._log(name.split(".")[0]),
             env=environment,

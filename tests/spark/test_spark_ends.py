@@ -1,21 +1,33 @@
-"""Sessions of Spark begin and end; if one does not start, is stopped or is killed, whoever waits gets an error."""
+"""Sessions of Spark begin and end; if one does not start, is stopped or is killed, whoever waits gets an error.
+
+One of them works on a real cluster, and gives the same frames as the session of this process.
+"""
 
 import atexit
-import os
+import json
 import signal
 import subprocess
 import sys
 import tempfile
-import textwrap
 import threading
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
+import psutil
 import pytest
+from pyspark.sql import SparkSession
 
+import frontierlab as fl
 from frontierlab import spark
 from frontierlab.errors import Cancelled, SparkError
 from frontierlab.spark import sessions
 from frontierlab.spark import socket as spark_socket
+from tests.services.spark_cluster import SparkCluster
+from tests.spark.sessions_program import NAMES, answers
+from tests.support.logs import make_dataset
+from tests.support.random_logs import world
 from tests.support.waiting import wait_for
 
 
@@ -83,93 +95,95 @@ def test_only_local_sessions_use_a_unix_socket_unless_options_say_otherwise(tmp_
     (tmp_path / "gone").rename(options[place])
 
 
-@pytest.mark.spark
-def test_sessions_of_a_program_start_in_the_background_end_and_start_anew(tmp_path: Path) -> None:
-    """After a failed start, and after Java is stopped or killed: one program, since each Java costs much to start."""
-    (tmp_path / "script.py").write_text(
-        textwrap.dedent(
-            """
-            import os, signal, sys, threading, time
-            from concurrent.futures import ThreadPoolExecutor
-            import frontierlab as fl
-            from frontierlab.spark import calls as spark_calls, sessions
-            from tests.spark.test_spark_statements import ENDLESS, active_jobs
-            from tests.support.waiting import wait_for
+# ---- a program, and a cluster -----------------------------------------------------------------------
 
-            begun = fl.spark.start(**{"spark.master": "local[x]"})
-            for ask in (fl.spark.session, begun.result):
-                try:
-                    ask()
-                except fl.errors.SparkError as error:
-                    print("said:", error)
-            begun = [fl.spark.start(), fl.spark.start()]
-            print("at once:", not begun[0].done())
-            with ThreadPoolExecutor(3) as pool:
-                found = list(pool.map(lambda _: fl.spark.session(), range(3)))
-            found += [one.result() for one in begun] + [fl.spark.start().result()]
-            print("sessions:", len(set(map(id, found))), found[0].conf.get("spark.master"))
-            session = found[0]
-            print("Python workers:", session.sparkContext.pythonExec == sys.executable)
-            jobs = session.sparkContext._jsc.sc().statusStore().jobsList(None)
-            print("warmed by:", {str(jobs.apply(i).description()) for i in range(jobs.size())})
 
-            sessions.warm_up = lambda session: None  # the next session answers little
-            spark_calls.SILENT_SECONDS = spark_calls._PULSE = spark_calls.ENDING_SECONDS = 1
-            java, frame = session.sparkContext._gateway.proc.pid, session.range(1)
+@dataclass
+class Ran:
+    """What the program has said by name, its folder, and the cluster while and after it ran."""
 
-            def met(signal_):
-                def act():
-                    wait_for(lambda: active_jobs(session))
-                    os.kill(java, signal_)
-                threading.Thread(target=act).start()
-                try:
-                    fl.spark.run(frame, ENDLESS)
-                except fl.errors.SparkError as error:
-                    print("said:", error)
+    said: dict[str, Any]
+    status: int
+    folder: Path
+    cluster: SparkCluster
+    processes: list[psutil.Process]
 
-            met(signal.SIGSTOP)
-            spark_calls._PULSE = 300  # as a process that was stopped just after an answer
-            spark_calls._HEARD[session.sparkContext] = time.monotonic()
-            for ask in (lambda: fl.spark.to_pandas(frame), fl.spark.session):
-                try:
-                    ask()
-                except fl.errors.SparkError as error:
-                    print("said:", error)
-            os.kill(java, signal.SIGCONT)
-            wait_for(lambda: not active_jobs(session))
-            met(signal.SIGKILL)
-            spark_calls.SILENT_SECONDS = spark_calls._PULSE = 300
-            try:
-                fl.spark.to_pandas(frame)
-            except fl.errors.SparkError as error:
-                print("said:", error)
-            new = fl.spark.session()
-            print("new:", new is not session, fl.spark.to_pandas(new.range(1))["id"].tolist())
-            print(new.conf.get("spark.python.unix.domain.socket.dir"), flush=True)
-            os.kill(os.getpid(), signal.SIGKILL)
-            """
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """Run the program of all sessions once, beside a cluster with a master and a worker."""
+    folder = tmp_path_factory.mktemp("program")
+    rows = world(24).rows
+    make_dataset(folder / "datasets" / "logs", rows[::2], rows[1::2])
+    with SparkCluster() as cluster:
+        (folder / "cluster.json").write_text(json.dumps({"url": cluster.url, "options": cluster.options}))
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.spark.sessions_program", folder],
+            cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=500,
         )
-    )
-    done = subprocess.run(
-        [sys.executable, tmp_path / "script.py"],
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},  # the script imports from tests
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=500,
-    )
-    assert done.returncode == -signal.SIGKILL
-    first, second, *rest = done.stdout.splitlines()
+        processes = cluster.processes()
+    said = dict(json.loads(line) for line in done.stdout.splitlines())
+    return Ran(said, done.returncode, folder, cluster, processes)
+
+
+def lives(process: psutil.Process) -> bool:
+    """Return whether a process is running; a zombie has ended."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+@pytest.mark.spark
+def test_a_session_starts_in_the_background_even_after_a_failed_start(ran: Ran) -> None:
+    first, second = ran.said["failed starts"]
     assert first == second
-    assert "said: Spark did not start with master local[x]" in first
+    assert "Spark did not start with master local[x]" in first
     assert "Could not parse Master URL" in first
-    assert rest[:3] == ["at once: True", "sessions: 1 local[2]", "Python workers: True"]
-    assert rest[3] == "warmed by: {'Some(frontierlab: warming up)'}"
-    *stopped, killed, gone, new, folder = rest[4:]
-    assert len(stopped) == 3
+    assert ran.said["at once"]
+    assert ran.said["sessions"] == [1, "local[2]"]
+    assert ran.said["its own Python for workers"]
+    assert ran.said["warmed by"] == ["Some(frontierlab: warming up)"]
+
+
+@pytest.mark.spark
+def test_java_that_is_stopped_or_killed_is_an_error_and_a_new_session_starts(ran: Ran) -> None:
+    stopped, killed = ran.said["stopped"], ran.said["killed"]
+    assert (len(stopped), len(killed)) == (3, 2)
     assert all("Spark does not answer: its Java process has been silent for 1 s" in said for said in stopped)
-    for said in (killed, gone):
+    for said in killed:
         assert "Spark is gone: its Java process has ended" in said
         assert "frontierlab.spark.session() starts a new one" in said
-    assert new == "new: True [0]"
-    assert Path(folder).name.startswith("frontierlab-")
-    wait_for(lambda: not Path(folder).exists())  # Java removes it: the killed Python cannot
+    assert ran.said["new"] == [True, ran.cluster.url]
+    assert ran.said["local again"] == ["local[2]", [0]]
+
+
+@pytest.mark.spark
+def test_java_removes_the_folder_of_the_socket_if_python_is_killed(ran: Ran) -> None:
+    assert ran.status == -signal.SIGKILL
+    assert Path(ran.said["folder"]).name.startswith("frontierlab-")
+    wait_for(lambda: not Path(ran.said["folder"]).exists())  # Java removes it: the killed Python cannot
+
+
+@pytest.mark.spark
+def test_filters_give_the_same_on_a_cluster_and_on_this_machine(running: SparkSession, ran: Ran) -> None:
+    assert running.conf.get("spark.master") == "local[2]"
+    expected = answers(fl.open_logs("logs", session=running, settings=fl.Settings(data_dir=ran.folder)))
+    assert ran.said["tasks"].get("driver", 0) == 0
+    assert sum(count for name, count in ran.said["tasks"].items() if name != "driver") > len(NAMES)
+    assert {path.stem for path in ran.folder.glob("*.pickle")} == expected.keys() == {*NAMES, "sql"}
+    for name, here in sorted(expected.items()):
+        there = pd.read_pickle(ran.folder / f"{name}.pickle")
+        assert len(here) > 1, name
+        pd.testing.assert_frame_equal(there, here, check_exact=True, obj=name)
+        assert there.attrs.keys() == here.attrs.keys()
+
+
+@pytest.mark.spark
+def test_nothing_is_left_of_a_cluster(ran: Ran) -> None:
+    assert len(ran.processes) >= 2
+    assert not ran.cluster.folder.exists()
+    assert [process for process in ran.processes if lives(process)] == []
