@@ -5,6 +5,7 @@ A service that cannot be had fails its tests; nothing is skipped.
 
 import gc
 import os
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,6 +38,9 @@ QUICK_JAVA = (
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA)
 # No test asks a server with a public certificate, and each client would take 30 ms to read the system's authorities.
 os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+
+# jsonschema, which nbformat needs, would take a second to make a grammar of addresses. It can do without.
+sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
 settings.register_profile("local", deadline=None, max_examples=examples(50))
 settings.register_profile("ci", settings.get_profile("local"), derandomize=True)

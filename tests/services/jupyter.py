@@ -23,6 +23,13 @@ START_SECONDS = 120
 RUNNING = "TEST_JUPYTER"
 """Variable with the description of a JupyterLab that runs already; the tests use it."""
 ROOT = Path(__file__).parents[2]
+# jsonschema would make a grammar of addresses for a second; it does without.
+PROGRAM = """
+import sys
+sys.modules["rfc3987_syntax"] = None
+from jupyterlab.labapp import main
+main()
+"""
 
 
 class JupyterServer:
@@ -51,7 +58,7 @@ class JupyterServer:
         self.url = f"http://127.0.0.1:{port}"
         self._process = OwnedProcess(
             [
-                *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
+                *(sys.executable, "-c", PROGRAM, "--no-browser", "--allow-root"),
                 *("--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}", "--ServerApp.port_retries=0"),
                 *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),
                 *(f"--ServerApp.root_dir={self.work}", "--LabApp.news_url=", "--LabApp.check_for_updates_class="),
