@@ -8,7 +8,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from bokeh.core.validation import check_integrity
 from bokeh.document import Document
 from bokeh.embed import file_html
 from bokeh.models import BoxSelectTool, CrosshairTool, DatetimeAxis, GlyphRenderer, HoverTool, Step
@@ -107,8 +106,7 @@ def test_a_figure_states_what_it_shows(frames: Frames, name: str, kind: str, cap
     drawn = [one for one in models if isinstance(one, GlyphRenderer)]
     assert any(len(next(iter(one.data_source.data.values()))) for one in drawn)
     with caplog.at_level(logging.WARNING):
-        check_integrity(models)
-        file_html(plot, CDN, name)
+        file_html(plot, CDN, name)  # warns of models that do not go together
     assert caplog.text == ""
 
 

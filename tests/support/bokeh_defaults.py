@@ -2,7 +2,8 @@
 
 Bokeh copies, checks and transforms the default of a property each time that it is read, and it reads all properties of
 a model several times: a third of the processor time of a report. A default that is the same in all models of a class is
-kept here. What tests and the package set is checked as ever.
+kept here; of one that is an empty container, each model gets one of its own. What tests and the package set is checked
+as ever.
 """
 
 from __future__ import annotations
@@ -13,26 +14,53 @@ import pytest
 from bokeh.core.has_props import HasProps
 from bokeh.core.property.bases import Undefined
 from bokeh.core.property.descriptors import PropertyDescriptor
+from bokeh.core.property.wrappers import PropertyValueDict, PropertyValueList, PropertyValueSet
 
 IMMUTABLE = (type(None), bool, int, float, str, type(Undefined))
 """The types of defaults that all models of a class can share."""
 
+CONTAINERS = (PropertyValueDict, PropertyValueList, PropertyValueSet)
+"""The types of defaults that each model has for itself, and that are the same where they are empty."""
+
 
 def keep_defaults(patch: pytest.MonkeyPatch) -> None:
-    """Let Bokeh work out an immutable default once for each class."""
+    """Let Bokeh work out an immutable or empty default once for each class."""
     kept: dict[tuple[type[HasProps], str], Any] = {}
-    work_out = PropertyDescriptor._get_default
+    empty: dict[tuple[type[HasProps], str], type[Any]] = {}
+    unstable: dict[tuple[type[HasProps], str], bool] = {}
+    work_out, look_up = PropertyDescriptor._get_default, PropertyDescriptor.has_unstable_default
+
+    def has_unstable_default(self: PropertyDescriptor[Any], obj: HasProps) -> bool:
+        key = (type(obj), self.name)
+        if key not in unstable:
+            unstable[key] = look_up(self, obj)
+        return unstable[key]
 
     def get_default(self: PropertyDescriptor[Any], obj: HasProps) -> Any:
-        key = (type(obj), self.name)
-        if key in kept and themed_values(obj) is None:
+        name = self.name
+        own = obj._unstable_default_values
+        if themed_values(obj) is not None:
+            return work_out(self, obj)
+        if name in own:
+            return own[name]
+        key = (type(obj), name)
+        if key in kept:
             return kept[key]
+        if key in empty:
+            container = empty[key]()
+            container._register_owner(obj, self)
+            own[name] = container
+            return container
         value = work_out(self, obj)
-        if type(value) in IMMUTABLE and themed_values(obj) is None and not self.has_unstable_default(obj):
-            kept[key] = value
+        if not has_unstable_default(self, obj):
+            if type(value) in IMMUTABLE:
+                kept[key] = value
+        elif type(value) in CONTAINERS and not value:
+            empty[key] = type(value)
         return value
 
     patch.setattr(PropertyDescriptor, "_get_default", get_default)
+    patch.setattr(PropertyDescriptor, "has_unstable_default", has_unstable_default)
     patch.setattr(HasProps, "themed_values", themed_values)
 
 
