@@ -49,13 +49,14 @@ def _union(table: Table, session: SparkSession) -> DataFrame:
 
 
 def _read(rows: Rows, session: SparkSession) -> DataFrame:
-    from pyspark.sql.functions import expr
+    from pyspark.sql.functions import expr, lit
 
     schema = spark_schema(rows.schema)
     if rows.files:
         frame = session.read.schema(schema).parquet(*map(_unglob, rows.files))
     else:
-        frame = session.createDataFrame([], schema)
+        # an empty list would be read by Python workers, which take seconds to start
+        frame = session.range(0, 0, 1, 1).select(*(lit(None).cast(one.dataType).alias(one.name) for one in schema))
     frame = with_iov_names(frame)
     for condition in rows.conditions:
         frame = frame.where(condition)

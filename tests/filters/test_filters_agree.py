@@ -5,6 +5,7 @@ filter run in Spark.
 """
 
 import math
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 
 from frontierlab import Selection, filters, open_logs
 from frontierlab.engines import Logs
@@ -22,6 +24,7 @@ from tests.support.logs import make_dataset
 from tests.support.random_logs import NASTY, World, questions, several_questions
 from tests.support.reference_answers import answer
 from tests.support.reference_filters import ASKED, Rows
+from tests.support.spark_options import for_once
 
 NAMES = list(filters.__all__)
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -90,14 +93,17 @@ def test_the_frame_of_a_filter_is_the_same(name: str, data: st.DataObject) -> No
 
 @pytest.mark.spark
 @pytest.mark.parametrize("name", NAMES)
-@settings(SHARED, max_examples=2)
+@settings(SHARED, max_examples=1)
 @given(data=st.data())
 def test_the_frame_of_a_filter_is_the_same_in_spark(
-    in_spark: list[tuple[World, Logs]], name: str, data: st.DataObject
+    in_spark: list[tuple[World, Logs]], running: SparkSession, name: str, data: st.DataObject
 ) -> None:
-    logs, frame = data.draw(st.sampled_from(in_spark))
-    _, selection, keywords = data.draw(questions(name, logs))
-    agrees(getattr(filters, name)(frame, selection, **keywords), answer(name, logs.rows, selection, **keywords))
+    for options in (nullcontext(), for_once(running)):
+        logs, frame = data.draw(st.sampled_from(in_spark))
+        _, selection, keywords = data.draw(questions(name, logs))
+        with options:
+            found = getattr(filters, name)(frame, selection, **keywords)
+        agrees(found, answer(name, logs.rows, selection, **keywords))
 
 
 @pytest.mark.slow
