@@ -104,7 +104,7 @@ def no_wait_for_the_disk() -> Iterator[None]:
 def defaults_of_bokeh_are_kept() -> Iterator[None]:
     """Let Bokeh work out each default once: see `tests.support.bokeh_defaults`."""
     with pytest.MonkeyPatch.context() as patch:
-        keep_defaults(patch)
+        keep_defaults(patch.setattr)
         yield
 
 

@@ -15,6 +15,7 @@ from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab import jobs
+from tests.support.bokeh_defaults import keep_defaults_in_kernels
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -39,6 +40,7 @@ def code_cells(path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("few_chapters")
 @pytest.mark.parametrize("name", ["caching", "explore", "extract", "raw_logs"])
 def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
     """In this process: a kernel each would take longer."""
@@ -85,8 +87,10 @@ def executed(tmp_path_factory):
     """Quick start and report as jobs, side by side, each with a kernel that finds neither pyspark nor Java."""
     folder = tmp_path_factory.mktemp("executed")
     (folder / "sitecustomize.py").write_text(NO_SPARK)
-    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"), str(FOLDER.parent))))
+    keep_defaults_in_kernels(folder / "ipython")
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(folder / "ipython"))
         patch.setenv("PYTHONPATH", path)
         patch.setenv("JAVA_HOME", str(folder / "none"))
         yield submitted(folder)

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from tests.services.processes import OwnedProcess, ServiceError, group_members
 from tests.services.starts import note_start
+from tests.support.bokeh_defaults import keep_defaults_in_kernels
 
 START_SECONDS = 120
 RUNNING = "TEST_JUPYTER"
@@ -83,6 +84,7 @@ class JupyterServer:
         page = config / "labconfig" / "page_config.json"
         page.parent.mkdir(parents=True)
         page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
+        keep_defaults_in_kernels(home / "ipython")
         names = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "SPARK_SUBMIT_OPTS", "TMPDIR")
         kept = {name: os.environ[name] for name in names if name in os.environ}
         return {

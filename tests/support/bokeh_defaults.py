@@ -1,4 +1,4 @@
-"""Defaults of Bokeh's models are worked out once in the tests.
+"""Defaults of Bokeh's models are worked out once in the tests, and in the kernels that they start.
 
 Bokeh copies, checks and transforms the default of a property each time that it is read, and it reads all properties of
 a model several times: a third of the processor time of a report. A default that is the same in all models of a class is
@@ -8,9 +8,10 @@ as ever.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import pytest
 from bokeh.core.has_props import HasProps
 from bokeh.core.property.bases import Undefined
 from bokeh.core.property.descriptors import PropertyDescriptor
@@ -23,7 +24,21 @@ CONTAINERS = (PropertyValueDict, PropertyValueList, PropertyValueSet)
 """The types of defaults that each model has for itself, and that are the same where they are empty."""
 
 
-def keep_defaults(patch: pytest.MonkeyPatch) -> None:
+STARTUP = """
+from tests.support.bokeh_defaults import keep_defaults
+keep_defaults(setattr)
+del keep_defaults
+"""
+
+
+def keep_defaults_in_kernels(folder: Path) -> None:
+    """Let kernels with this `IPYTHONDIR` do so; their `PYTHONPATH` needs the root of the project."""
+    startup = folder / "profile_default" / "startup"
+    startup.mkdir(parents=True)
+    (startup / "bokeh_defaults.py").write_text(STARTUP)
+
+
+def keep_defaults(set_attribute: Callable[[object, str, object], None]) -> None:
     """Let Bokeh work out an immutable or empty default once for each class."""
     kept: dict[tuple[type[HasProps], str], Any] = {}
     empty: dict[tuple[type[HasProps], str], type[Any]] = {}
@@ -59,9 +74,9 @@ def keep_defaults(patch: pytest.MonkeyPatch) -> None:
             empty[key] = type(value)
         return value
 
-    patch.setattr(PropertyDescriptor, "_get_default", get_default)
-    patch.setattr(PropertyDescriptor, "has_unstable_default", has_unstable_default)
-    patch.setattr(HasProps, "themed_values", themed_values)
+    set_attribute(PropertyDescriptor, "_get_default", get_default)
+    set_attribute(PropertyDescriptor, "has_unstable_default", has_unstable_default)
+    set_attribute(HasProps, "themed_values", themed_values)
 
 
 def themed_values(model: HasProps) -> dict[str, Any] | None:
