@@ -136,7 +136,8 @@ def errors_page() -> Iterator[str]:
     """Yield the messages of each error, which give the cause, the valid values and the next step."""
     messages: dict[str, set[str]] = {}
     for path in sorted(Path(frontierlab.__file__).parent.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        source = path.read_text(encoding="utf-8")
+        for node in _statements(ast.parse(source)) if "raise " in source else ():
             if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
                 name, text = ast.unparse(node.exc.func).split(".")[-1], _text(node.exc.args[0])
                 if len(re.sub(r"\W", "", text)) > _SHORTEST:
@@ -147,6 +148,15 @@ def errors_page() -> Iterator[str]:
     for name in errors.__all__:
         yield f"\n## {name}\n\n{inspect.getdoc(getattr(errors, name))}\n\n"
         yield from (f"- {text}\n" for text in sorted(messages.get(name, ()), key=str.casefold))
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements in a node, and what holds them; expressions, which are most of a program, are left out."""
+    yield node
+    for name in ("body", "orelse", "handlers", "finalbody", "cases"):
+        inner = getattr(node, name, ())
+        for part in inner if isinstance(inner, list) else ():  # the body of a lambda is an expression
+            yield from _statements(part)
 
 
 def _text(node: ast.expr) -> str:
