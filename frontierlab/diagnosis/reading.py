@@ -69,7 +69,7 @@ class Reading:
         statement, values = self.statement_of(name, selection or self.selection, **parts)
         tables = {"logs": logs or self._logs}
         frame = ask(tables, statement, {**args, **values}, description=f"diagnosis: {name.lower()}")
-        self._by.append(frame.attrs[ANSWERED])
+        self._by.append(frame.attrs.pop(ANSWERED))  # pandas would copy it in each operation on the frame
         return frame
 
     @staticmethod
