@@ -174,7 +174,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Progr
     return report(dataset, window, compare="previous", progress=told.append), told
 
 
-@pytest.mark.slow
+@pytest.mark.browser  # it is in the process of the browser's test, for which the report is made anyway
 def test_a_selection_compared_with_the_window_before(compared: tuple[Path, list[Progress]]) -> None:
     path, told = compared
     text = path.read_text("utf-8")
