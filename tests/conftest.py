@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, sync_playwright
 from pyspark.core import context
 from pyspark.sql import SparkSession
 
+import frontierlab as fl
 from frontierlab import Settings, sample, spark
 from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
@@ -128,6 +129,20 @@ def data_dir(tmp_path: Path) -> Path:
 def settings(data_dir: Path) -> Settings:
     """Settings of the sample, for an empty data folder."""
     return sample.settings(data_dir=data_dir)
+
+
+@pytest.fixture(scope="session")
+def sample_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """Settings of the sample, for a data folder with its dataset ``sample``; tests only read both."""
+    of_sample = sample.settings(data_dir=tmp_path_factory.mktemp("sample"), loss_warning_share=0.03)
+    fl.extract(of_sample, source=sample.path(), name="sample", progress=False)
+    return of_sample
+
+
+@pytest.fixture(scope="session")
+def sample_diagnosis(sample_settings: Settings) -> "fl.diagnosis.Diagnosis":
+    """What `frontierlab.diagnose` says of the dataset ``sample``."""
+    return fl.diagnose("sample", settings=sample_settings, progress=False)
 
 
 @pytest.fixture

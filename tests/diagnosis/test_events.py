@@ -3,7 +3,6 @@
 import pandas as pd
 import pytest
 
-import frontierlab as fl
 from frontierlab.diagnosis.events import causes_of, consequences, events_of
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.pricing import CURRENCIES, Price
@@ -76,10 +75,8 @@ def test_queries_for_a_folder_slow_down_its_own_database_alone():
 
 
 @pytest.mark.slow
-def test_the_sample_tells_its_overload_as_one_event(tmp_path):
-    settings = fl.sample.settings(data_dir=tmp_path)
-    fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
-    diagnosis = fl.diagnose("sample", settings=settings, progress=False)
+def test_the_sample_tells_its_overload_as_one_event(sample_diagnosis, tmp_path):
+    diagnosis = sample_diagnosis
     frame = diagnosis.incidents
     event = frame.loc[frame["kind"] == "rejections", "event"].iloc[0]
     assert {"load", "slow_server", "rejections"} <= set(frame.loc[frame["event"] == event, "kind"])

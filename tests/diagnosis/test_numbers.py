@@ -26,21 +26,15 @@ AMOUNTS |= dict.fromkeys(("dbtime", "overhead"), lambda value: f"{value / 1e3:,.
 EXCESS = dict(zip(COSTS, ("queries", "dbtime_ms", "overhead_ms", "bytes", ""), strict=True))
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
-    return fl.sample.settings(data_dir=tmp_path_factory.mktemp("numbers"))
+@pytest.fixture
+def diagnosis(sample_diagnosis: Diagnosis) -> Diagnosis:
+    return sample_diagnosis
 
 
 @pytest.fixture(scope="module")
-def diagnosis(settings: fl.Settings) -> Diagnosis:
-    fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
-    return fl.diagnose("sample", settings=settings, progress=False)
-
-
-@pytest.fixture(scope="module")
-def rows(diagnosis: Diagnosis, settings: fl.Settings) -> pd.DataFrame:
+def rows(sample_settings: fl.Settings) -> pd.DataFrame:
     """The queries of the sample, with what each cost."""
-    frame = fl.datasets.open_dataset("sample", settings).to_pandas()
+    frame = fl.datasets.open_dataset("sample", sample_settings).to_pandas()
     failed = frame[["disconn", "rejected", "procerror"]].fillna(False).any(axis=1)
     over = (frame["querytime"] - frame["dbtime"].fillna(0)).clip(lower=0).fillna(0)
     costs = {"queries": 1, "overhead": over, "bytes": frame["fsize"].fillna(0), "failures": failed.astype(int)}
@@ -48,8 +42,11 @@ def rows(diagnosis: Diagnosis, settings: fl.Settings) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def page(diagnosis: Diagnosis, tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> list[list[list[str]]]:
+def page(
+    sample_diagnosis: Diagnosis, tmp_path_factory: pytest.TempPathFactory, browser: Browser
+) -> list[list[list[str]]]:
     """The cells of the tables of the incidents, as a browser shows them, and the facts above each."""
+    diagnosis = sample_diagnosis
     path = diagnosis.to_html(tmp_path_factory.mktemp("page") / "page.html")
     shown = browser.new_page(viewport={"width": 700, "height": 900}, color_scheme="dark")
     problems: list[str] = []
@@ -83,9 +80,9 @@ def of_scope(rows: pd.DataFrame, one: Incident, names: Sequence[str] = DIMENSION
 
 @pytest.mark.browser
 def test_the_numbers_of_each_incident_are_those_of_its_queries(
-    diagnosis: Diagnosis, rows: pd.DataFrame, page: list[list[list[str]]], settings: fl.Settings
+    diagnosis: Diagnosis, rows: pd.DataFrame, page: list[list[list[str]]], sample_settings: fl.Settings
 ) -> None:
-    logs = fl.open_logs("sample", settings=settings)
+    logs = fl.open_logs("sample", settings=sample_settings)
     assert f"{len(rows):,} queries" in diagnosis.head
     assert len(page) == len(diagnosis) > 3
     for one, (facts, _, *table) in zip(diagnosis, page, strict=True):
@@ -169,10 +166,12 @@ def test_a_gap_between_datasets_is_no_silence(settings: fl.Settings) -> None:
 
 
 @pytest.mark.slow
-def test_the_largest_tasks_of_an_incident_without_a_task_are_named(diagnosis: Diagnosis, settings: fl.Settings) -> None:
+def test_the_largest_tasks_of_an_incident_without_a_task_are_named(
+    diagnosis: Diagnosis, sample_settings: fl.Settings
+) -> None:
     (flood,) = [one for one in diagnosis if one.kind == "iov_flood"]
     assert flood.row["taskid"] is None
-    rows = fl.filters.cost_per_task(fl.open_logs("sample", settings=settings), flood.selection, top=None)
+    rows = fl.filters.cost_per_task(fl.open_logs("sample", settings=sample_settings), flood.selection, top=None)
     counts = rows.dropna(subset=["taskid"]).set_index("taskid")["queries"].nlargest(3)
     shares = counts / rows["queries"].sum()
     named = ", ".join(f"{task} ({share:.0%})" for task, share in shares[shares >= 0.1].items())

@@ -9,6 +9,7 @@ import pytest
 import frontierlab as fl
 from frontierlab.coolr.calls import Unavailable
 from frontierlab.coolr.responses import PAYLOADS
+from frontierlab.diagnosis import Diagnosis
 
 PIXEL = {"db": "CONDBR2", "schema": "ATLAS_COOLOFL_PIXEL", "nodefullpath": "/PIXEL/PixCalib"}
 TAG = "PixCalib-RUN2-DATA-UPD4-12"
@@ -29,19 +30,21 @@ class Coolr:
         return self.rows
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
-    return fl.sample.settings(data_dir=tmp_path_factory.mktemp("payloads"))
+@pytest.fixture
+def settings(sample_settings: fl.Settings) -> fl.Settings:
+    return sample_settings
 
 
-@pytest.fixture(scope="module")
-def sample(settings: fl.Settings) -> fl.Dataset:
-    return fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
+@pytest.fixture
+def sample(sample_settings: fl.Settings) -> fl.Dataset:
+    return fl.datasets.open_dataset("sample", sample_settings)
 
 
 @pytest.mark.slow
-def test_a_flood_is_told_with_its_payloads_and_the_grid_that_helps(sample: fl.Dataset, settings: fl.Settings) -> None:
-    (flood,) = (one for one in fl.diagnose(sample, settings=settings, progress=False) if one.kind == "iov_flood")
+def test_a_flood_is_told_with_its_payloads_and_the_grid_that_helps(
+    sample: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis
+) -> None:
+    (flood,) = (one for one in sample_diagnosis if one.kind == "iov_flood")
     names = {name: flood.row[name] for name in (*PIXEL, "tagname")}
     assert names == {**PIXEL, "tagname": TAG}
     figures = (

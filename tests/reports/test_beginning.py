@@ -7,19 +7,20 @@ from pathlib import Path
 import pytest
 
 import frontierlab as fl
+from frontierlab.diagnosis import Diagnosis
 from frontierlab.errors import Cancelled, CoolrError, InvalidRequestError
 from frontierlab.util.progress import Progress
 from tests.support.logs import START, make_dataset
 
 
-@pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
-    return fl.sample.settings(data_dir=tmp_path_factory.mktemp("beginning"))
+@pytest.fixture
+def settings(sample_settings: fl.Settings) -> fl.Settings:
+    return sample_settings
 
 
-@pytest.fixture(scope="module")
-def sample(settings: fl.Settings) -> fl.Dataset:
-    return fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
+@pytest.fixture
+def sample(sample_settings: fl.Settings) -> fl.Dataset:
+    return fl.datasets.open_dataset("sample", sample_settings)
 
 
 @pytest.fixture(autouse=True)
@@ -34,11 +35,13 @@ def text_of(path: Path) -> str:
 
 
 @pytest.mark.slow
-def test_incidents_and_the_worst_folders_come_first(sample: fl.Dataset, settings: fl.Settings, tmp_path: Path) -> None:
+def test_incidents_and_the_worst_folders_come_first(
+    sample: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis, tmp_path: Path
+) -> None:
     told: list[Progress] = []
     page = fl.report(sample, settings=settings, path=tmp_path / "page.html", progress=told.append)
     text, source = text_of(page), page.read_text("utf-8")
-    found = fl.diagnose(sample, settings=settings, progress=False)
+    found = sample_diagnosis
     assert len(found) > 3
     places = [text.index(one.sentence) for one in found]
     for number, one in enumerate(found, 1):
