@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from frontierlab.filters.changes_statement import CHANGE_KEYS, COUNTED, MEASURES, NAMES, NOT_CACHED_QUERIES
 from frontierlab.filters.expressions import add_percent_of_all
 from frontierlab.filters.significance import Values, are_significant, significance
-from frontierlab.filters.top import OTHER, group_labels, rank_groups, sum_by_rank
+from frontierlab.filters.top import OTHER, group_labels, rank_groups
 
 __all__ = ["Covered", "ENDS", "ranked_changes"]
+
+Integers: TypeAlias = NDArray[np.int64]
+Floats: TypeAlias = NDArray[np.float64]
+Flags: TypeAlias = NDArray[np.bool_]
 
 ENDS = ("", "_before", "_change")
 """What the names of the columns of a measure end in."""
 
 SIDES = {"": "now", "_before": "before"}
-_SUMS = [f"{name}{suffix}" for name in COUNTED for suffix in SIDES]
 _BEHIND = {"bytes": NOT_CACHED_QUERIES, "dbtime_ms": NOT_CACHED_QUERIES, "querytime_ms": "queries"}
 _NUMBERS = ("queries", "share", *(name for name in MEASURES if name != "queries"))
 _PLACE = NAMES.index("taskid") + 1
@@ -64,65 +68,79 @@ def ranked_changes(
         What the data cover of ``now`` and ``before``.
     """
     keys = [*CHANGE_KEYS[what]]
-    cells = counts[counts["what"] == counted].reset_index(drop=True)
-    number = cells.groupby(keys, dropna=False, sort=False).ngroup()
-    groups = _added_up(cells, number, keys)
-    judged = groups[keys].assign(significance=_significance(cells, number.to_numpy(), groups, rank_by, covered))
-    judged["significant"] = are_significant(judged["significance"].to_numpy())
-    now, before = (_rate(groups, rank_by, suffix, covered) for suffix in SIDES)
-    change = (now.fillna(0) - before.fillna(0)).abs()
-    order = pd.DataFrame({"significant": judged["significant"], "change": change}).astype("float64")
+    cells = counts[counts["what"] == counted]
+    number = cells.groupby(keys, dropna=False, sort=False).ngroup().to_numpy().astype("int64")
+    names = cells[keys].iloc[np.unique(number, return_index=True)[1]].reset_index(drop=True)  # in order of their number
+    sums = _added_up(cells, number, len(names))
+    deviates = _significance(cells, number, sums, rank_by, covered)
+    significant = are_significant(deviates)
+    now, before = (_rate(sums, rank_by, suffix, covered).fillna(0) for suffix in SIDES)
+    order = pd.DataFrame({"significant": significant, "change": (now - before).abs()}).astype("float64")
     size = order.groupby(["significant", "change"], sort=True).ngroup() + 1
-    places = rank_groups(groups[keys].assign(size=size), keys, ["size"], ["size"], top)
-    found = _with_rates(sum_by_rank(groups, places, [], _SUMS), rank_by, covered)
-    found = found.join(_labels(counts, places, keys)).join(_alone(judged, places, keys))
+    places = rank_groups(names.assign(size=size), keys, ["size"], ["size"], top)
+    placed = names.merge(places, on=keys, how="left", validate="one_to_one")
+    place, part = placed["place"].to_numpy(dtype="int64"), placed["part"].to_numpy()
+    rows = np.unique(place, return_inverse=True)[1].reshape(-1)
+    count = int(rows.max()) + 1 if len(rows) else 0
+    labels = _labels(counts, places, keys)
+    found: dict[str, Any] = {str(name): labels[name].array for name in labels}
+    found |= _with_rates({name: _sums(values, rows, count) for name, values in sums.items()}, rank_by, covered)
+    found |= _alone(deviates, significant, rows, np.bincount(rows, minlength=count) == 1, part != OTHER)
     found["verdict"] = _verdicts(found)
-    return _typed(found.assign(what=what), counts)
+    return _typed(found | {"what": pd.array([what] * count, dtype="string")}, counts, count)
 
 
-def _added_up(cells: pd.DataFrame, number: pd.Series[int], keys: list[str]) -> pd.DataFrame:
-    """Return a row for each group: its names, and its sums of both sides."""
-    groups = cells[keys].assign(number=number).drop_duplicates("number").set_index("number")
-    measures = [*COUNTED]
+def _sums(values: Integers, rows: Integers, count: int) -> Integers:
+    """Add up the values of each of `count` rows."""
+    sums = np.zeros(count, dtype="int64")
+    np.add.at(sums, rows, values)
+    return sums
+
+
+def _added_up(cells: pd.DataFrame, number: Integers, count: int) -> dict[str, Integers]:
+    """Return the sums of both sides by group."""
+    found = {}
     for suffix, side in SIDES.items():
-        mine = cells["side"] == side
-        sums = cells.loc[mine, measures].groupby(number[mine], sort=False).sum().reindex(groups.index)
-        groups = groups.join(sums.fillna(0).add_suffix(suffix))
-    return groups.reset_index(drop=True)
+        mine = (cells["side"] == side).to_numpy(dtype=bool)
+        for name in COUNTED:
+            found[f"{name}{suffix}"] = _sums(cells[name].to_numpy(dtype="int64")[mine], number[mine], count)
+    return found
 
 
 def _significance(
-    cells: pd.DataFrame, number: np.ndarray, groups: pd.DataFrame, rank_by: str, covered: Mapping[str, Covered]
-) -> np.ndarray:
+    cells: pd.DataFrame, number: Integers, sums: Mapping[str, Integers], rank_by: str, covered: Mapping[str, Covered]
+) -> Floats:
     measure = "queries" if rank_by == "share" else rank_by
     sides = {}
     for suffix, side in SIDES.items():
         mine = (cells["side"] == side).to_numpy(dtype=bool)
         hours, bins = covered[side]
-        cell = number[mine] * bins + cells.loc[mine, "bin"].to_numpy(dtype="int64")
-        weights = cells.loc[mine, measure].to_numpy(dtype="float64")
-        values = np.bincount(cell, weights, len(groups) * bins).astype("float64").reshape(len(groups), bins)
+        cell = number[mine] * bins + cells["bin"].to_numpy(dtype="int64")[mine]
+        weights = cells[measure].to_numpy(dtype="float64")[mine]
+        behind = sums[f"{_BEHIND.get(measure, measure)}{suffix}"].astype("float64")
+        values = np.bincount(cell, weights, len(behind) * bins).astype("float64").reshape(len(behind), bins)
         exposures = values.sum(axis=0) if rank_by == "share" else np.full(bins, hours / bins)
-        behind = _BEHIND.get(measure, measure)
-        sides[side] = Values(values, exposures, groups[f"{behind}{suffix}"].to_numpy(dtype="float64"))
+        sides[side] = Values(values, exposures, behind)
     return significance(sides["now"], sides["before"])
 
 
-def _with_rates(sums: pd.DataFrame, rank_by: str, covered: Mapping[str, Covered]) -> pd.DataFrame:
-    """Add shares, rates, the factor, and what changed."""
-    more = {f"rate{suffix}": _rate(sums, rank_by, suffix, covered) for suffix in SIDES}
-    more |= {f"share{suffix}": _rate(sums, "share", suffix, covered) for suffix in SIDES}
-    found = sums.assign(**more)
-    before = found["rate_before"].mask(~(found["rate_before"] > 0).fillna(False))
-    found["factor"] = found["rate"] / before
-    return found.assign(**{f"{name}_change": found[name] - found[f"{name}_before"] for name in ("rate", *_NUMBERS)})
+def _with_rates(sums: Mapping[str, Integers], rank_by: str, covered: Mapping[str, Covered]) -> dict[str, Any]:
+    """Return the sums with shares, rates, the factor, and what changed."""
+    found: dict[str, Any] = {name: pd.array(values, dtype="Int64") for name, values in sums.items()}
+    found |= {f"rate{suffix}": _rate(sums, rank_by, suffix, covered).array for suffix in SIDES}
+    found |= {f"share{suffix}": _rate(sums, "share", suffix, covered).array for suffix in SIDES}
+    before = pd.Series(found["rate_before"])
+    found["factor"] = found["rate"] / before.where((before > 0).fillna(False)).array
+    found |= {f"{name}_change": found[name] - found[f"{name}_before"] for name in ("rate", "share")}
+    return found | {f"{name}_change": pd.array(sums[name] - sums[f"{name}_before"], dtype="Int64") for name in COUNTED}
 
 
-def _rate(sums: pd.DataFrame, rank_by: str, suffix: str, covered: Mapping[str, Covered]) -> pd.Series[float]:
+def _rate(sums: Mapping[str, Integers], rank_by: str, suffix: str, covered: Mapping[str, Covered]) -> pd.Series[float]:
     """Return a measure per hour; for shares the % of the sum of all rows, null if that is 0."""
     if rank_by == "share":
-        return add_percent_of_all(sums[[f"queries{suffix}"]], [f"queries{suffix}"])[f"queries{suffix}_percent"]
-    return sums[f"{rank_by}{suffix}"].astype("Float64") / covered[SIDES[suffix]].hours
+        queries = pd.Series(sums[f"queries{suffix}"], dtype="Int64")
+        return add_percent_of_all(queries.to_frame("queries"), ["queries"])["queries_percent"]
+    return pd.Series(sums[f"{rank_by}{suffix}"], dtype="Float64") / covered[SIDES[suffix]].hours
 
 
 def _labels(counts: pd.DataFrame, places: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -135,26 +153,37 @@ def _labels(counts: pd.DataFrame, places: pd.DataFrame, keys: list[str]) -> pd.D
     return named.join(last.set_index("taskid")["taskname"], on="taskid")
 
 
-def _alone(judged: pd.DataFrame, places: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
-    """Return the significance of places with one group: that of several together is not known."""
-    placed = judged.merge(places, on=keys, how="left", validate="one_to_one")
-    single = placed[~placed["place"].duplicated(keep=False) & (placed["part"] != OTHER)]
-    found = single.set_index("place")[["significance", "significant"]]
-    known = found["significance"].notna()
-    return found.astype({"significance": "Float64", "significant": "boolean"}).where(known)
+def _alone(deviates: Floats, significant: Flags, rows: Integers, single: Flags, named: Flags) -> dict[str, Any]:
+    """Return the significance of rows with one group: that of several together is not known."""
+    own = single[rows] & named
+    of_row, taken = np.full(len(single), np.nan), np.zeros(len(single), dtype=bool)
+    of_row[rows[own]], taken[rows[own]] = deviates[own], significant[own]
+    unknown = np.isnan(of_row)
+    return {
+        "significance": pd.arrays.FloatingArray(of_row, unknown),
+        "significant": pd.arrays.BooleanArray(taken, unknown.copy()),
+    }
 
 
-def _verdicts(found: pd.DataFrame) -> pd.Series[str]:
-    now, before = ((found[f"rate{suffix}"] > 0).fillna(False).to_numpy(dtype=bool) for suffix in SIDES)
-    significant = found["significant"].fillna(False).to_numpy(dtype=bool)
-    more = (found["rate_change"] > 0).fillna(False).to_numpy(dtype=bool)
+def _verdicts(found: Mapping[str, Any]) -> Any:
+    def holds(values: Any) -> Flags:
+        return np.asarray(values.fillna(False), dtype=bool)
+
+    now, before = (holds(found[f"rate{suffix}"] > 0) for suffix in SIDES)
+    significant, more = holds(found["significant"]), holds(found["rate_change"] > 0)
     words = np.select(
         [now & ~before, before & ~now, significant & more, significant], ["new", "gone", "more", "less"], "same"
     )
-    several = (found["part"] == OTHER).to_numpy(dtype=bool)
-    return pd.Series(words, index=found.index, dtype="string").mask(several)
+    verdicts = pd.array(words, dtype="string")
+    verdicts[np.asarray(found["part"] == OTHER, dtype=bool)] = pd.NA
+    return verdicts
 
 
-def _typed(found: pd.DataFrame, counts: pd.DataFrame) -> pd.DataFrame:
-    names = {name: counts[name].dtype if name in counts else "string" for name in _LABELS}
-    return found.reindex(columns=_COLUMNS).astype({**names, "what": "string"}).reset_index(drop=True)
+def _typed(found: Mapping[str, Any], counts: pd.DataFrame, count: int) -> pd.DataFrame:
+    empty: Any = [pd.NA] * count
+    labels = {}
+    for name in _LABELS:
+        kind: Any = counts[name].dtype if name in counts else "string"
+        labels[name] = pd.array(found.get(name, empty), dtype=kind)
+    columns = {**found, **labels}
+    return pd.DataFrame({name: columns[name] for name in _COLUMNS})

@@ -92,14 +92,17 @@ def rank_groups(
 
 def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return each place's keys (null if its groups differ), its part, and its number of groups."""
-    grouped = places.groupby("place", sort=True)
     first = places.drop_duplicates("place").set_index("place").sort_index()
-    of_first = first.loc[places["place"]].reset_index(drop=True)
-    found = first[[*keys, "part"]].assign(groups=grouped.size().astype("Int64"))
-    for key in keys:
-        here, there = places[key].reset_index(drop=True), of_first[key]
-        same = (here == there).fillna(False) | (here.isna() & there.isna())
-        found.loc[~same.groupby(places["place"].to_numpy()).all(), key] = pd.NA
+    sizes = places["place"].value_counts(sort=False).reindex(first.index)
+    found = first[[*keys, "part"]].assign(groups=sizes.astype("Int64"))
+    several = places[places["place"].duplicated(keep=False)]
+    if len(several):
+        of_first = first.loc[several["place"]]
+        for key in keys:
+            here, there = several[key].reset_index(drop=True), of_first[key].reset_index(drop=True)
+            same = (here == there).fillna(False) | (here.isna() & there.isna())
+            differ = several["place"].to_numpy()[~same.to_numpy(dtype=bool)]
+            found.loc[np.unique(differ), key] = pd.NA
     # added-up groups have no name, even if there is only one
     found.loc[found["part"] == OTHER, list(keys)] = pd.NA
     return found
