@@ -27,6 +27,7 @@ from tests.services.starts import SPARK, noted
 from tests.support import division
 from tests.support.bokeh_defaults import keep_defaults
 from tests.support.examples import examples
+from tests.support.widget_traits import keep_traits
 
 SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
 
@@ -106,6 +107,14 @@ def defaults_of_bokeh_are_kept() -> Iterator[None]:
     """Let Bokeh work out each default once: see `tests.support.bokeh_defaults`."""
     with pytest.MonkeyPatch.context() as patch:
         keep_defaults(patch.setattr)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def traits_of_widgets_are_kept() -> Iterator[None]:
+    """Let ipywidgets look through the traits of each class once: see `tests.support.widget_traits`."""
+    with pytest.MonkeyPatch.context() as patch:
+        keep_traits(patch)
         yield
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
+
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["Bars"]
 
 _STATIC = Path(__file__).parent / "static"
 
 
-class Bars(anywidget.AnyWidget):
+class Bars(DrawnByPage):
     """Horizontal bars below each other, by mouse or keyboard.
 
     Names of any length and exact numbers are text of the page, which figures cannot offer.

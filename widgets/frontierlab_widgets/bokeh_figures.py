@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import anywidget
 import bokeh
 import ipywidgets as widgets
 import traitlets
@@ -24,6 +23,7 @@ from jupyter_bokeh import BokehModel
 from frontierlab.plots.drawing import Drawing, share_time
 from frontierlab.plots.making import HEAT_IN_THE_DARK, make, update
 from frontierlab.plots.style import TITLE_SIZE
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 
 __all__ = ["BokehFigures", "darken"]
@@ -123,7 +123,7 @@ class _View(BokehModel):
                 raise
 
 
-class _Drawn(anywidget.AnyWidget):
+class _Drawn(DrawnByPage):
     """Draws a `BokehModel`. A page that lacks BokehJS asks for it: in an output it would be saved with the notebook."""
 
     _esm = Path(__file__).parent / "static" / "bokeh.js"

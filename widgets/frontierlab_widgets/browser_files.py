@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 from frontierlab_widgets.formatting import megabytes
 
 __all__ = ["Download", "MOST_DOWN", "MOST_UP", "Upload"]
@@ -28,7 +28,7 @@ UPLOAD_SECONDS = 60.0
 """Seconds that an upload may take from the browser to the kernel."""
 
 
-class Upload(anywidget.AnyWidget):
+class Upload(DrawnByPage):
     """Uploads a file from the user's machine.
 
     The page announces a file before it sends it: a file that is too large is not sent, and a lost one is noticed.
@@ -89,7 +89,7 @@ def _lost(name: str, size: int) -> InvalidRequestError:
     )
 
 
-class Download(anywidget.AnyWidget):
+class Download(DrawnByPage):
     """Downloads a file to the user's machine."""
 
     _esm = _STATIC / "download.js"

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import pandas as pd
 import traitlets
 
 from frontierlab.selection import LISTED, WORDS, Selection
 from frontierlab.util.times import in_words
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["Chips", "chips_of", "choices_of", "without"]
 
@@ -20,7 +20,7 @@ _SHOWN = 2  # values that a chip names
 _MOST = 400  # values of a column that are offered, those with the most queries
 
 
-class Chips(anywidget.AnyWidget):
+class Chips(DrawnByPage):
     """Chips, each with a button that takes it off, and a field that finds what can be added.
 
     Parameters

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
 
 from frontierlab.selection import Selection
 from frontierlab.util.literals import literal
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["CodeBox", "Expression", "call"]
 
@@ -17,7 +17,7 @@ _STATIC = Path(__file__).parent / "static"
 _WIDTH = 100
 
 
-class CodeBox(anywidget.AnyWidget):
+class CodeBox(DrawnByPage):
     """A box of code with a copy button.
 
     Parameters

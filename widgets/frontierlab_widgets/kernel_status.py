@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import traitlets
+
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["KernelStatus"]
 
@@ -21,7 +22,7 @@ GONE_SECONDS = 50.0
 """Seconds without an answer after which no page shows the panel: closed, hidden, scrolled away, or cell rerun."""
 
 
-class KernelStatus(anywidget.AnyWidget):
+class KernelStatus(DrawnByPage):
     """Shows in the panel that its kernel has ended, and reports the theme of the page. The page does both.
 
     The page also reports when it shows the panel, and answers whether it still does.

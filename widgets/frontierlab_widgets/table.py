@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-import anywidget
 import pandas as pd
 import traitlets
+
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["Table", "TableColumn"]
 
@@ -50,7 +51,7 @@ class TableColumn:
     picked: bool = True
 
 
-class Table(anywidget.AnyWidget):
+class Table(DrawnByPage):
     """A table of a data frame.
 
     Values are formatted in the kernel, so that 64-bit integers keep all digits; the page only searches and sorts.

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import anywidget
 import ipywidgets as widgets
 import traitlets
+
+from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["TabBar", "Tabs"]
 
 _STATIC = Path(__file__).parent / "static"
 
 
-class TabBar(anywidget.AnyWidget):
+class TabBar(DrawnByPage):
     """A bar of titles, one of which is chosen, by mouse or keyboard.
 
     The tabs of ipywidgets do nothing after a reload of the page if they are below other cells of a long notebook.
