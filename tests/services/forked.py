@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import subprocess
@@ -13,12 +14,24 @@ from pathlib import Path
 from tests.services.processes import OwnedProcess, ServiceError
 
 PRELOADED = (
+    "celery.app.amqp",
+    "celery.app.control",
     "celery.apps.worker",
+    "celery.backends.base",
     "celery.bin.celery",
     "celery.concurrency.prefork",
+    "celery.events.state",
+    "celery.worker.autoscale",
+    "celery.worker.components",
     "celery.worker.consumer",
+    "celery.worker.strategy",
+    "frontierlab.caching.efficiencies",
     "frontierlab.celery_tasks",
+    "frontierlab.elastic.client",
     "frontierlab.extraction",
+    "frontierlab.nights.steps",
+    "frontierlab.reports.report",
+    "kombu.pidbox",
     "kombu.transport.redis",
     "pyarrow.parquet",
     "tests.services.forked",
@@ -86,6 +99,7 @@ def _run(code: str, arguments: list[str], log: Path, env: dict[str, str], cwd: P
     with log.open("ab") as output:
         os.dup2(output.fileno(), 1)
         os.dup2(output.fileno(), 2)
+    gc.freeze()  # Celery collects garbage before each fork of its own: not among all modules
     os.setsid()
     os.chdir(cwd)
     os.environ.clear()
