@@ -295,7 +295,8 @@ report.CHAPTERS = {"Databases": ("queries_per_db",)}  # the others ask what is a
 settings = fl.sample.settings(data_dir=sys.argv[1])
 logs = fl.open_logs("sample", settings=settings)
 for name in filters.__all__:
-    assert len(getattr(filters, name)(logs, db="CONDBR2", compare=logs))
+    assert len(getattr(filters, name)(logs, db="CONDBR2"))
+assert len(filters.cost_per_task(logs, db="CONDBR2", compare=logs))
 half = fl.Selection(until="2026-10-01T12:00").of(logs)
 assert len(fl.what_changed(half, logs))
 assert len(fl.contents.folders(logs)) and len(fl.contents.tasks(logs))
@@ -313,7 +314,7 @@ print([name for name in ("pyspark", "py4j") if name in sys.modules])
 @pytest.mark.slow
 def test_no_question_to_duckdb_loads_spark_and_only_own_sql_loads_sqlglot(tmp_path: Path) -> None:
     settings = fl.sample.settings(data_dir=tmp_path)
-    World(3_000).write(tmp_path / "dump.ndjson")
+    World(1_500).write(tmp_path / "dump.ndjson")
     dataset: Dataset = fl.extract(settings, source=tmp_path / "dump.ndjson", name="sample", progress=False)
     assert dataset.state == "complete"
     answer = subprocess.run(

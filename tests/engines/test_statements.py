@@ -157,7 +157,7 @@ def test_statements_have_the_same_frame_with_both_engines(running: SparkSession,
 @pytest.mark.slow
 def test_statements_have_the_same_frame_when_sqlglot_translates_them(dataset: Dataset) -> None:
     draw = random.Random(4)
-    for _ in range(3):
+    for _ in range(2):
         selection = a_selection(draw)
         asked = [one for name in filters.__all__ for one in of_filters(name, selection)] + [*of_others(selection)]
         for one in asked:
