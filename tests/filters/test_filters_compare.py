@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pyspark.sql import SparkSession
 
 from frontierlab import Selection, filters
 from frontierlab.engines import Logs
@@ -17,6 +18,7 @@ from tests.support.logs import START
 from tests.support.random_logs import WORLDS, World, world
 from tests.support.reference_answers import answer
 from tests.support.reference_filters import Rows, moment
+from tests.support.spark_options import for_once
 
 NAMES = list(filters.__all__)
 SHARED = settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
@@ -66,10 +68,15 @@ def test_percentiles_of_groups_are_compared(by: str, seed: int, comparison: tupl
 @settings(SHARED, max_examples=2)
 @given(data=st.data(), comparison=comparisons())
 def test_a_comparison_in_spark_is_both_answers_side_by_side(
-    in_spark: list[tuple[World, Logs]], name: str, data: st.DataObject, comparison: tuple[Selection, Any, int]
+    in_spark: list[tuple[World, Logs]],
+    running: SparkSession,
+    name: str,
+    data: st.DataObject,
+    comparison: tuple[Selection, Any, int],
 ) -> None:
     logs, frame = data.draw(st.sampled_from(in_spark))
-    compared(frame, name, logs.rows, comparison)
+    with for_once(running):  # each filter is compiled in test_filters_agree.py
+        compared(frame, name, logs.rows, comparison)
 
 
 def compared(frame: Any, name: str, logs: Rows, comparison: tuple[Selection, Any, int], **keywords: Any) -> None:
