@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from html import escape, unescape
 from pathlib import Path
@@ -40,12 +41,20 @@ def extract(settings: fl.Settings, queries: int) -> None:
     fl.extract(settings, source=export, name="day", progress=False)
 
 
-@pytest.fixture
-def settings(tmp_path: Path) -> fl.Settings:
-    """Settings for a data folder with the dataset day."""
-    settings = fl.sample.settings(data_dir=tmp_path)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the datasets day and sample, which is copied for each test."""
+    settings = fl.sample.settings(data_dir=tmp_path_factory.mktemp("made"))
     extract(settings, 1_000)
-    return settings
+    fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
+    return settings.data_dir
+
+
+@pytest.fixture
+def settings(made: Path, tmp_path: Path) -> fl.Settings:
+    """Settings for a data folder with the datasets day and sample."""
+    shutil.copytree(made, tmp_path, dirs_exist_ok=True)
+    return fl.sample.settings(data_dir=tmp_path)
 
 
 @pytest.fixture(autouse=True)
@@ -147,7 +156,6 @@ def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings
 
 
 def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_others(settings: fl.Settings) -> None:
-    fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
     heard: list[Progress] = []
     found = fl.diagnose("sample", settings=settings, progress=heard.append)
     assert heard[-1].done == heard[-1].total == len(heard) - 1  # the last says that it is done
@@ -205,16 +213,15 @@ def plain(text: str) -> str:
     return unescape(re.sub(r"<[^>]+>", "", text))
 
 
-def test_the_sample_has_folder_figures_with_settings_that_name_no_coolr(tmp_path: Path) -> None:
-    dataset = fl.extract(fl.sample.settings(data_dir=tmp_path), source=fl.sample.path(), name="sample", progress=False)
-    settings = fl.Settings(data_dir=tmp_path)
+def test_the_sample_has_folder_figures_with_settings_that_name_no_coolr(made: Path) -> None:
+    settings = fl.Settings(data_dir=made)
+    dataset = fl.datasets.open_dataset("sample", settings)
     assert (settings.coolr_host, settings.coolr_archive) == (None, None)
     known = with_payloads(dataset, settings)
     figures = fl.caching.efficiency(dataset, known, progress=False)
     assert figures["wasted_dbtime"].notna().any()
     elsewhere = settings.model_copy(update={"coolr_host": "coolr.example"})
     assert with_payloads(dataset, elsewhere) is elsewhere
-    extract(fl.sample.settings(data_dir=tmp_path), 100)
     other = fl.datasets.open_dataset("day", settings)
     assert with_payloads(other, settings) is settings  # its payloads are not those of the embedded sample
 
