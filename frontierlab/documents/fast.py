@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from frontierlab.documents import splitter
 from frontierlab.documents.lenient import MalformedDocument, convert, converter_of
 from frontierlab.documents.parse_columns import ParsedColumn, as_written, parse_column, with_lenient_values
 from frontierlab.exports.json_tokens import NOT_JSON
@@ -138,7 +139,7 @@ class DocumentReader:
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
-        """Lend a DuckDB connection that uses one thread: slices are read in parallel already.
+        """Lend a DuckDB connection of this process's database.
 
         The connections must not be in a `threading.local`. A forked child process, such as the one that becomes
         Spark's Java, clears the locals of other threads, and closing a DuckDB connection there crashes it.
@@ -146,7 +147,7 @@ class DocumentReader:
         try:
             connection = self._idle.pop()  # atomic: several threads borrow connections
         except IndexError:
-            connection = duckdb.connect(config={"threads": 1})
+            connection = splitter.connection()
         try:
             yield connection
         finally:

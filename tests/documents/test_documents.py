@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -285,3 +286,18 @@ def test_a_child_process_that_another_thread_starts_does_not_crash():
     with ThreadPoolExecutor(1) as pool:
         child = pool.submit(subprocess.run, ["true"], preexec_fn=lambda: None, check=False)
         assert child.result(60).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_forked_process_reads_with_a_duckdb_of_its_own():
+    script = (
+        "import os, sys\n"
+        "from frontierlab.documents.fast import DocumentReader\n"
+        f"read = lambda: DocumentReader().read([{document(taskid=7)!r}]).rows['taskid'][0].as_py()\n"
+        "read()\n"
+        "child = os.fork()\n"
+        "if child == 0: sys.exit(read())\n"
+        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), read())\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert answer.stdout.split() == ["7", "7"]
