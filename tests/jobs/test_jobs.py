@@ -102,9 +102,9 @@ def test_another_process_follows_and_cancels(settings, waiting):
 
 @pytest.mark.slow
 def test_a_cancelled_extraction_keeps_its_stored_parts(data_dir, tmp_path, monkeypatch):
-    settings = fl.sample.settings(data_dir=data_dir, part_documents=2_000)
+    settings = fl.sample.settings(data_dir=data_dir, part_documents=1_000)
     path = tmp_path / "large.ndjson"
-    World(30_000, seed=5).write(path)
+    World(9_000, seed=5).write(path)
 
     begun = threading.Event()
 
@@ -127,7 +127,7 @@ def test_a_cancelled_extraction_keeps_its_stored_parts(data_dir, tmp_path, monke
     job.cancel()  # again, which changes nothing
     assert job.state == "cancelled"
     again = jobs.submit("extraction", settings=settings, backend="thread", name="d", source=path)
-    assert_is_the_world(again.result(LONG), World(30_000, seed=5))
+    assert_is_the_world(again.result(LONG), World(9_000, seed=5))
 
 
 def test_a_queued_job_is_cancelled_at_once_and_never_starts(settings, waiting):

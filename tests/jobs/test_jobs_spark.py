@@ -2,21 +2,35 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 from pyspark.sql import SparkSession
 
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import InvalidRequestError
+from frontierlab.sample import World
 from tests.spark.test_spark_statements import ENDLESS, active_jobs, nothing_is_left
 from tests.support.waiting import wait_for
 
 LONG = 300  # seconds after which a test that waits has failed
 
 
+@pytest.fixture(scope="module")
+def extracted(tmp_path_factory):
+    """A dataset of 3,000 documents, which tests only copy."""
+    folder = tmp_path_factory.mktemp("extracted")
+    World(3_000, seed=3).write(folder / "dump.ndjson")
+    settings = fl.sample.settings(data_dir=folder)
+    return fl.extract(settings, name="d", source=folder / "dump.ndjson", progress=False).path
+
+
 @pytest.fixture
-def dataset(settings, export):
-    return fl.extract(settings, name="d", source=export, progress=False)
+def dataset(settings, extracted):
+    """A copy of the dataset in the data folder of the test."""
+    shutil.copytree(extracted, settings.data_dir / "datasets" / "d")
+    return fl.datasets.open_dataset("d", settings)
 
 
 @pytest.mark.slow
@@ -63,7 +77,8 @@ def test_a_report_is_written(settings, dataset, tmp_path):
 @pytest.mark.usefixtures("few_chapters")
 def test_a_report_of_a_selection(settings, dataset):
     selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")
-    job = jobs.submit("report", settings=settings, backend="inline", dataset=dataset, selection=selection)
+    given = {"dataset": dataset, "selection": selection, "findings": False}  # which would be found twice below
+    job = jobs.submit("report", settings=settings, backend="inline", **given)
     assert job.arguments["selection"] == {"since": "2026-10-01T06:00:00.000Z", "db": ["CONDBR2"]}
     assert "CONDBR2" in job.result().read_text()
     again = jobs.submit("report", settings=settings, backend="inline", **job.arguments)

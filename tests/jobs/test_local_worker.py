@@ -76,9 +76,9 @@ def programs_of(settings):
     return [process for process in found if process.pid != os.getpid()]
 
 
-def until_gone(settings):
+def until_gone(settings, besides=()):
     deadline = time.monotonic() + LONG
-    while left := programs_of(settings):
+    while left := [process for process in programs_of(settings) if process not in besides]:
         assert time.monotonic() < deadline, left
         time.sleep(0.1)
 
@@ -139,13 +139,35 @@ def test_a_job_of_a_notebook_is_found_after_the_notebook_is_closed(shared, monke
     assert_is_the_world(jobs.open_job(id, shared).result(LONG), World())
 
 
-def test_a_second_worker_shares_the_redis(shared):
+CALLER = """
+import os, signal, sys
+import frontierlab as fl
+worker = fl.jobs.start_worker(fl.sample.settings(data_dir=sys.argv[1]))
+print("started", flush=True)
+{then}
+"""
+
+
+def caller_of(settings, then):
+    """Start a program that starts a worker, says so, and then does something."""
+    command = [sys.executable, "-c", CALLER.format(then=then), settings.data_dir]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_second_worker_shares_the_redis_and_ends_with_its_caller(shared):
     url = broker_file(shared).read_text()
-    with jobs.start_worker(shared):
+    before = programs_of(shared)
+    with caller_of(shared, "sys.stdin.readline()") as caller:
+        assert caller.stdout.readline() == "started\n"
         assert broker_file(shared).read_text() == url
+        assert len(programs_of(shared)) > len(before)
         job = jobs.submit("extraction", settings=shared, name="second", source=fl.sample.path())
         assert job.wait(LONG) == "succeeded"
+        caller.communicate("end\n", timeout=LONG)
+        assert caller.returncode == 0
+    until_gone(shared, besides=before)
     assert broker_file(shared).read_text() == url
+    assert [*map(psutil.Process.is_running, before)] == [True] * len(before)
 
 
 def test_the_command_says_whether_a_worker_runs(shared, settings, monkeypatch, capsys):
@@ -219,27 +241,11 @@ def test_signals_end_the_command(monkeypatch, number):
         signal.signal(signal.SIGTERM, before)
 
 
-CALLER = """
-import os, signal, sys, time
-import frontierlab as fl
-worker = fl.jobs.start_worker(fl.sample.settings(data_dir=sys.argv[1]))
-print("started", flush=True)
-{then}
-"""
-
-
-def test_a_worker_ends_with_the_process_that_started_it(data_dir):
-    ways = {"exit": "", "killed": "os.kill(os.getpid(), signal.SIGKILL)"}
-    folders = {way: local(data_dir / way) for way in ways}
-    callers = [
-        subprocess.Popen(
-            [sys.executable, "-c", CALLER.format(then=then), folders[way].data_dir], stdout=subprocess.PIPE, text=True
-        )
-        for way, then in ways.items()
-    ]
-    assert [caller.communicate(timeout=LONG)[0] for caller in callers] == ["started\n"] * 2
-    for settings in folders.values():
-        until_gone(settings)
+def test_a_worker_and_its_redis_end_with_the_killed_process_that_started_them(settings):
+    with caller_of(settings, "os.kill(os.getpid(), signal.SIGKILL)") as caller:
+        assert caller.communicate(timeout=LONG)[0] == "started\n"
+    until_gone(settings)
+    assert not broker_file(settings).exists()
 
 
 def test_a_redis_that_cannot_start_is_an_error(settings, monkeypatch, tmp_path):
@@ -314,8 +320,8 @@ def test_a_worker_that_ignores_signals_is_killed_with_its_children(monkeypatch):
     child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert child.stdout.readline() == "started\n"
     family = [psutil.Process(child.pid), *psutil.Process(child.pid).children()]
-    worker = LocalWorker(child)
-    worker.stop()
+    with LocalWorker(child) as worker:
+        assert worker.running
     assert not worker.running
     _, alive = psutil.wait_procs(family[1:], timeout=LONG)
     assert alive == []
