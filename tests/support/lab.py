@@ -36,6 +36,9 @@ LOGGED = """async () => {
         .map(({ ename, evalue, ...rest }) => (ename ? `${ename}: ${evalue}` : JSON.stringify(rest)));
 }"""
 
+# Closes what was shown last: panels that stay open would follow each change of the theme, and be loaded by each page.
+CLOSE = "closed = getattr(globals().get('_'), 'close', int)()"
+
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
 
 
@@ -101,12 +104,12 @@ class Lab:
         if not any(re.search(known, text) for known in KNOWN):
             self.problems.append(text)
 
-    def watch_log(self) -> None:
+    def watch_log(self, *known: str) -> None:
         """Record the new errors in JupyterLab's log console, which a reload of the page clears."""
         logged = self.page.evaluate(LOGGED)
         assert logged is not None, "this JupyterLab has no log console, or registers it under another name"
         for text in logged[self._read_of_log :]:
-            if not any(re.search(known, text) for known in self.known_in_log):
+            if not any(re.search(one, text) for one in (*self.known_in_log, *known)):
                 self.problems.append(f"in the log console: {text}")
         self._read_of_log = len(logged)
 
@@ -125,7 +128,8 @@ class Lab:
                 await jupyterapp.commands.execute("notebook:delete-cell");
             }"""
         )
-        self.in_kernel("\n".join(lines))
+        self.in_kernel(CLOSE, "\n".join(lines))
+        self.watch_log("No such comm")  # the page may have told the closed panel that nobody sees it
 
     def run(self) -> None:
         """Run all cells, and wait for the last one; an error in a cell fails."""

@@ -135,6 +135,13 @@ from frontierlab_widgets import Dashboard, DatasetsPanel, ExplorePanel, ExtractP
 settings = fl.sample.settings(data_dir="data")
 """
 
+# The same with one panel, where the kernel ends soon: all panels take two seconds to import.
+START_BRIEFLY = """
+import frontierlab as fl
+from frontierlab_widgets import DatasetsPanel
+settings = fl.sample.settings(data_dir="data")
+"""
+
 
 def pixels(place: Locator) -> np.ndarray:
     """The picture of a place on the page: rows, columns, red, green and blue."""
@@ -214,23 +221,31 @@ def sample(jupyter: JupyterServer) -> fl.Settings:
     return settings
 
 
+@pytest.fixture(scope="module")
+def in_lab(jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
+    """A notebook in JupyterLab with its kernel, which all tests share: to load a page takes seconds of a processor."""
+    with Lab(jupyter, browser, "in-lab.ipynb") as lab:
+        lab.page.evaluate("jupyterapp.shell.collapseLeft()")
+        yield lab
+
+
+@pytest.fixture(scope="module")
+def in_notebook7(jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
+    """A notebook in Notebook 7."""
+    with Lab(jupyter, browser, "in-notebook-7.ipynb", page="notebooks") as lab:
+        yield lab
+
+
 class SharedNotebook:
-    """The tests of a class share one notebook and its kernel."""
+    """Tests that show what they need in a notebook that they share."""
 
-    PAGE = ""
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def opened(cls, jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
-        """The notebook of the class."""
-        with Lab(jupyter, browser, f"{cls.__name__}.ipynb", page=cls.PAGE) as lab:
-            lab.page.evaluate("jupyterapp.shell.collapseLeft?.()")
-            yield lab
+    OPENED = "in_lab"
 
     @pytest.fixture
-    @staticmethod
-    def lab(opened: Lab) -> Iterator[Lab]:
+    @classmethod
+    def lab(cls, request: pytest.FixtureRequest) -> Iterator[Lab]:
         """The notebook; errors in its consoles fail the test."""
+        opened: Lab = request.getfixturevalue(cls.OPENED)
         opened.known_in_log = []
         yield opened
         opened.check()
@@ -261,7 +276,7 @@ class InSharedNotebook(SharedNotebook):
             lab.check()
 
     def test_a_panel_says_that_its_kernel_died(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(START, "DatasetsPanel(settings)")
+        lab.show(START_BRIEFLY, "DatasetsPanel(settings)")
         expect(lab.panel.get_by_role("row")).to_have_count(2)
         lab.server.kill_kernel(lab.kernel)
         expect(lab.panel.locator(".frontierlab-ended")).to_contain_text("The kernel")
@@ -274,10 +289,8 @@ class InSharedNotebook(SharedNotebook):
 class TestJupyterLab(InSharedNotebook):
     """What all panels have in common, shown with panels that need no service."""
 
-    PAGE = "lab/tree"
-
     def test_after_a_restart_a_panel_says_so_and_its_state_is_restored(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(START, "panel = DatasetsPanel(settings); panel")
+        lab.show(START_BRIEFLY, "panel = DatasetsPanel(settings); panel")
         lab.panel.get_by_role("row").nth(1).click()
         lab.in_kernel("import json; json.dump(panel.state(), open('state.json', 'w'))")
         lab.command("notebook:restart-kernel")
@@ -288,7 +301,7 @@ class TestJupyterLab(InSharedNotebook):
         assert lab.button("Refresh").evaluate("button => button.closest('[inert]') !== null")
         for theme in ("JupyterLab Dark", "JupyterLab Light"):  # a kernel that has ended is not told
             lab.page.evaluate(THEME, theme)
-        lab.in_kernel(START, "panel = DatasetsPanel.from_state(open('state.json').read(), settings); panel")
+        lab.in_kernel(START_BRIEFLY, "panel = DatasetsPanel.from_state(open('state.json').read(), settings); panel")
         again = lab.page.locator(".frontierlab-panel").last
         expect(again.get_by_role("row", selected=True)).to_contain_text("sample")
         expect(again.locator(".frontierlab-ended")).to_be_hidden()
@@ -478,8 +491,9 @@ def test_an_extraction_shows_its_progress_and_can_be_stopped(
     file = jupyter.folder / "home" / "es.txt"
     file.write_text("\n".join(f"{name} = {value}" for name, value in variables.items()))
     file.chmod(0o600)
+    start = "import frontierlab as fl\nfrom frontierlab_widgets import ExtractPanel"
     cell = f'settings = fl.sample.settings(config_file="{file}", data_dir="extracted"); p = ExtractPanel(settings); p'
-    with Lab(jupyter, browser, "extract.ipynb", START, cell) as lab:
+    with Lab(jupyter, browser, "extract.ipynb", start, cell) as lab:
         lab.run()
         for label, text in (("since (UTC)", "2026-10-01"), ("until (UTC)", "2026-10-02"), ("name", "day")):
             lab.field(label).fill(text)
@@ -508,25 +522,26 @@ class TestExplore:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def lab(cls, jupyter: JupyterServer, browser: Browser, sample: fl.Settings):
-        """One notebook, whose Spark takes seconds to start."""
-        lab = Lab(jupyter, browser, "explore.ipynb", *cls.CELLS)
-        lab.run()
-        until_drawn(lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
-        yield lab
-        lab.close()
+    def lab(cls, in_lab: Lab, sample: fl.Settings) -> Iterator[Lab]:
+        """The notebook, with the panel of the class."""
+        in_lab.show(*cls.CELLS)
+        until_drawn(in_lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
+        yield in_lab
+        in_lab.check()
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def few(lab: Lab) -> Lab:
+    def few(lab: Lab) -> Iterator[Lab]:
         """The notebook, with two plots a tab, for tests of the panel."""
         lab.in_kernel(
             "from frontierlab_widgets.explore_work import TABS\n"
+            "all_plots = {**TABS}\n"
             f"TABS.update({{name: TABS[name][:count] for name, count in {FEW}.items()}})\n"
             "panel.draw()"  # the open tab can show all of its plots
         )
         until_drawn(lab, FEW["Databases and schemas"])
-        return lab
+        yield lab
+        lab.in_kernel("TABS.update(all_plots)")
 
     def test_every_plot_of_a_tab_is_drawn(self, lab: Lab) -> None:
         for figure in until_drawn(lab, len(ALL_FILTERS["Databases and schemas"])):
@@ -678,7 +693,7 @@ class TestExplore:
 
 
 class TestNotebook7(InSharedNotebook):
-    PAGE = "notebooks"
+    OPENED = "in_notebook7"
 
     def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(self, lab: Lab) -> None:
         lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
@@ -727,8 +742,6 @@ class TestNotebook7(InSharedNotebook):
 
 class TestDashboard(SharedNotebook):
     """The flow of the dashboard, in JupyterLab."""
-
-    PAGE = "lab/tree"
 
     def test_tabs_work_after_a_reload_below_long_cells(self, lab: Lab, sample: fl.Settings) -> None:
         lab.show("print('a long cell\\n' * 40)")
