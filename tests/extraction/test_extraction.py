@@ -201,7 +201,7 @@ class Stop(Exception):
 @pytest.mark.slow
 def test_extraction_stopped_by_the_callback_can_be_resumed(settings, large_export, large_world):
     def report(progress):
-        if progress.done >= 10_000:
+        if progress.done >= 3_000:
             raise Stop
 
     with pytest.raises(Stop):
@@ -209,7 +209,7 @@ def test_extraction_stopped_by_the_callback_can_be_resumed(settings, large_expor
     dataset = fl.datasets.open_dataset("d", settings)
     assert dataset.state == "incomplete"
     assert not list(dataset.path.glob("parts/.*"))
-    with pytest.raises(DatasetError, match=r"d is incomplete: \d+ of 30 parts are stored. The same extract"):
+    with pytest.raises(DatasetError, match=r"d is incomplete: \d+ of 10 parts are stored. The same extract"):
         dataset.export(dataset.path / "x.csv")
     assert fl.datasets.list_datasets(settings)["state"].tolist() == ["incomplete"]
     with pytest.raises(
@@ -219,7 +219,7 @@ def test_extraction_stopped_by_the_callback_can_be_resumed(settings, large_expor
     records = []
     fl.extract(settings, name="d", source=large_export, progress=records.append)
     assert_is_the_world(fl.datasets.open_dataset("d", settings), large_world)
-    assert records[-1].done == records[-1].total == 30_000
+    assert records[-1].done == records[-1].total == 10_000
     assert records[0].stage == "reading"
 
 
@@ -231,7 +231,7 @@ def test_extraction_of_a_changed_file_is_not_resumed(settings, data_dir, tmp_pat
     with Path(changed).open("a") as file:
         file.write("{}\n")
     with pytest.raises(
-        DatasetError, match=r"source of d has changed.*: documents was 30000 and is now 30001; digest was"
+        DatasetError, match=r"source of d has changed.*: documents was 10000 and is now 10001; digest was"
     ):
         extract(settings, changed)
 
@@ -257,7 +257,7 @@ fl.extract(settings, name="d", source=sys.argv[2], progress={progress})
 """
 
 
-KILL = "lambda p: os.kill(os.getpid(), signal.SIGKILL) if p.done >= 10_000 else None"
+KILL = "lambda p: os.kill(os.getpid(), signal.SIGKILL) if p.done >= 3_000 else None"
 
 
 def run_child(data_dir: Path, export: Path, *, before="", progress="False") -> subprocess.CompletedProcess:
@@ -267,7 +267,7 @@ def run_child(data_dir: Path, export: Path, *, before="", progress="False") -> s
 
 @pytest.fixture(scope="module")
 def large_world():
-    return World(30_000, seed=5)
+    return World(10_000, seed=5)
 
 
 @pytest.fixture(scope="module")
@@ -285,7 +285,7 @@ def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_ex
     dataset = fl.datasets.open_dataset("d", settings)
     assert dataset.state == "incomplete"
     whole = {path.name: path.stat().st_mtime_ns for path in dataset.path.glob("parts/0*")}
-    assert 0 < len(whole) < 30
+    assert 0 < len(whole) < 10
     dataset = extract(settings, large_export)
     assert_is_the_world(dataset, large_world)
     assert whole.items() <= {path.name: path.stat().st_mtime_ns for path in dataset.path.glob("parts/0*")}.items()
