@@ -119,8 +119,6 @@ class Worker:
         Name of the worker.
     options
         Further options of the command.
-    before
-        Shell code to run before the command; needs ``forked=False``.
     program
         Python code that replaces ``python -m celery``.
     command
@@ -137,7 +135,6 @@ class Worker:
         config: Path,
         name: str = "w",
         *options: str,
-        before: str = "",
         program: str = "",
         command: str = "worker",
         ready: str = "",
@@ -157,12 +154,10 @@ class Worker:
             "cwd": config.parent,
         }
         if forked:
-            assert not before
             self._process: OwnedProcess = ForkedProcess(program or CELERY, arguments, **places)
         else:
-            shell = ["/bin/sh", "-c", f'{before}\nexec "$@"', "sh", sys.executable]
             python = ["-c", program] if program else ["-m", "celery"]
-            self._process = OwnedProcess([*shell, *python, *arguments], **places)
+            self._process = OwnedProcess([sys.executable, *python, *arguments], **places)
         deadline = time.monotonic() + START_SECONDS
         while (ready or f"{name}@test ready") not in self.text:
             if self._process.status is not None or time.monotonic() > deadline:

@@ -119,10 +119,16 @@ def test_a_long_job_is_not_sent_again(settings, start, tmp_path):
     assert job.wait(LONG) == "cancelled"
 
 
+FULL = changed("""
+import resource
+
+sys.dont_write_bytecode = True  # Python would store what it compiles cut off, for all later runs
+resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))
+""")  # files can grow to bytes that are enough for records, too little for rows
+
+
 def test_a_full_disk_fails_the_job_and_the_next_one_continues(settings, start, export):
-    # blocks of 512 bytes: enough for records, too little for rows
-    # (Python would store what it compiles cut off, for all later runs)
-    full = start("full", before="export PYTHONDONTWRITEBYTECODE=1; ulimit -f 60", forked=False)
+    full = start("full", program=FULL)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     assert job.wait(LONG) == "failed"
     assert "The extraction d stopped with 0 of 8 parts stored" in job.error

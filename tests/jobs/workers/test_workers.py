@@ -14,7 +14,7 @@ from frontierlab.errors import JobCancelled, JobError
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.periodic import schedule, submit_periodic
 from tests.support.extractions import assert_is_the_world
-from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, until, until_read
+from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, changed, until, until_read
 
 pytestmark = pytest.mark.redis
 
@@ -99,17 +99,14 @@ def test_the_second_of_two_jobs_for_the_same_extraction_fails(settings, start, e
     assert_is_the_world(first.result(LONG), WORLD)
 
 
-OTHER_VERSION = """
-import sys
-import frontierlab._version
-frontierlab._version.__version__ = "0.0.1"
-from celery.__main__ import main
-sys.exit(main())
-"""  # changed before any other module reads it
+OTHER_VERSION = changed("""
+from frontierlab.jobs import broker, worker
+broker.__version__ = worker.__version__ = "0.0.1"
+""")
 
 
 def test_a_worker_of_another_version_refuses_the_job(settings, start, export):
-    start("old", program=OTHER_VERSION, forked=False)
+    start("old", program=OTHER_VERSION)
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     with pytest.raises(JobError, match=rf"submitted by frontierlab {fl.__version__}, and the worker on .* is .* 0.0.1"):
         job.result(LONG)
