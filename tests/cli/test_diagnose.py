@@ -1,12 +1,14 @@
 """A diagnosis as a job, and as a command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 import frontierlab as fl
+from frontierlab.diagnosis import Diagnosis
 from frontierlab.errors import InvalidRequestError
 from frontierlab.sample.world.incidents import Incident, make_day
 from tests.cli.conftest import Run
@@ -20,16 +22,31 @@ SLOW = Incident(
 )
 
 
+@pytest.fixture(scope="module")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a day with an incident, and a calm day before it; tests copy it."""
+    settings = fl.Settings(data_dir=tmp_path_factory.mktemp("days"))
+    make_day(settings, 11, 6_000, incidents=[SLOW], name="day")
+    make_day(settings, 12, 6_000, quiet=True, world=11, since="2026-09-30", name="calm")
+    return settings.data_dir
+
+
 @pytest.fixture
-def dataset(empty: Path) -> fl.Dataset:
-    settings = fl.Settings()
-    return make_day(settings, 11, 12_000, incidents=[SLOW], name="day")[0]
+def dataset(days: Path, empty: Path) -> fl.Dataset:
+    shutil.copytree(days, empty)
+    return fl.datasets.open_dataset("day")
+
+
+@pytest.fixture(scope="module")
+def told(days: Path) -> Diagnosis:
+    """What `frontierlab.diagnose` says of the day."""
+    return fl.diagnose("day", settings=fl.Settings(data_dir=days), progress=False)
 
 
 @pytest.mark.slow
-def test_a_job_stores_the_incidents(dataset: fl.Dataset) -> None:
+def test_a_job_stores_the_incidents(dataset: fl.Dataset, told: Diagnosis) -> None:
     job = fl.jobs.submit("diagnosis", backend="inline", dataset="day", store=True)
-    pd.testing.assert_frame_equal(job.result(), fl.diagnose(dataset, progress=False).incidents)
+    pd.testing.assert_frame_equal(job.result(), told.incidents)
     assert job.result()["frontierserver"].tolist() == ["frontier1.cern.example"]
     stored = fl.diagnosis.history.read()
     assert stored["sentence"].tolist() == job.result()["sentence"].tolist()
@@ -38,13 +55,15 @@ def test_a_job_stores_the_incidents(dataset: fl.Dataset) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_tells_incidents_and_writes_the_page(dataset: fl.Dataset, run: Run, tmp_path: Path) -> None:
+def test_the_command_tells_incidents_and_writes_the_page(
+    dataset: fl.Dataset, told: Diagnosis, run: Run, tmp_path: Path
+) -> None:
     page = tmp_path / "page.html"
     assert run("diagnose", "--history").exit_code == 0
     done = run("diagnose", "day", "--output", str(page), "--store")
     assert done.exit_code == 1, done.stderr
     assert "server frontier1.cern.example needed" in done.stdout
-    (incident,) = fl.diagnose("day", progress=False)
+    (incident,) = told
     assert f"{incident.sentence}\n   {incident.advice} Tell {incident.tell}.\n" in done.stdout
     assert page.exists()
     listed = run("diagnose", "--history", "day", "--since", "2026-10-01T09:00")
@@ -63,7 +82,6 @@ def test_the_command_tells_incidents_and_writes_the_page(dataset: fl.Dataset, ru
 
 @pytest.mark.slow
 def test_a_command_and_a_job_take_a_baseline(dataset: fl.Dataset, run: Run) -> None:
-    make_day(fl.Settings(), 12, 12_000, quiet=True, world=11, since="2026-09-30", name="calm")
     expected = fl.diagnose(dataset, baseline="calm", progress=False)
     done = run("diagnose", "day", "--baseline", "previous")
     assert done.exit_code == 1, done.stderr
