@@ -6,8 +6,8 @@ BIN := .venv/bin
 READY := .venv/.ready$(addprefix -,$(notdir $(PYTHON)))
 # Jupyter asks root to say so.
 AS_ROOT := $(if $(filter 0,$(shell id -u)),--allow-root)
-# CI uses no result of mypy twice, and to store them and to divide the work costs a fifth of mypy's time.
-MYPY_ONCE := $(if $(CI),--num-workers 0 --cache-dir /dev/null)
+# CI uses no result of mypy twice, and to store them costs a tenth of mypy's time.
+MYPY_ONCE := $(if $(CI),--cache-dir /dev/null)
 
 .PHONY: help demo lab worker test test-fast test-es9 test-lowest test-loaded lint style types programs format bench docs pictures constraints clean
 .DEFAULT_GOAL := help
