@@ -7,7 +7,8 @@ same answer if their lines of the matrix are equal.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 __all__ = ["figures"]
 
 GROUP = ["db", "schema", "nodefullpath", "tagname"]
-QUERY = ["sqlhash", "since", "until"]
+Query = tuple[int | None, int, int]
 BLOCK = 4_000_000
 """Cells of the matrix that are computed at a time."""
 
@@ -100,57 +101,77 @@ def figures(logs: pa.Table, catalogue: pa.Table, payloads: pa.Table) -> pd.DataF
         ``efficiency_iov``, ``efficiency_content``
             different answers / (different queries - different empty queries); null if the denominator is 0.
     """
-    frame = _frame(logs)
     folders = catalogue.to_pandas().groupby(["db", "schema", "node"])["tag"].agg(set).to_dict()
-    archive = dict(list(payloads.to_pandas().groupby(["db", "schema", "node", "tag"])))
+    archive = payloads.to_pandas().groupby(["db", "schema", "node", "tag"])
     rows = []
-    for key, group in frame.groupby(GROUP, sort=True):
+    for key, logged in sorted(_groups(logs).items()):
         db, schema, node, tag = key
-        counted = _counts(group)
-        if tag in folders.get((db, schema, node), ()) or (tag != "unknown" and not counted["queries"]):
-            counted |= _answers(group[group["served"]], archive.get(key))
+        served = [row for row in logged if row.good and not row.failed]
+        counted = _counts(logged, served)
+        if tag in folders.get((db, schema, node), ()) or (tag != "unknown" and not served):
+            counted |= _answers(served, archive.get_group(key) if key in archive.groups else None)
         if counted["queries"] + counted["failed"] + counted["half_given"] + counted["backwards"]:
             rows.append({**dict(zip(GROUP, key, strict=True)), **counted})
     result = pd.DataFrame(rows, columns=[*GROUP, *INTEGERS, *FLOATS])
     return result.astype(dict.fromkeys(INTEGERS, "Int64") | dict.fromkeys(FLOATS, "Float64"))
 
 
-def _frame(logs: pa.Table) -> pd.DataFrame:
-    """Return the needed columns of the logs as pandas: names as objects, integers as ``Int64``."""
-    used = [*GROUP, *QUERY, "cached", "disconn", "rejected", "procerror", "dbtime", "fsize", "squid", "computingsite"]
-    types = {pa.int64(): pd.Int64Dtype(), pa.bool_(): pd.BooleanDtype()}
-    frame: pd.DataFrame = logs.select(used).to_pandas(types_mapper=types.get)
-    for name in (*GROUP, "squid", "computingsite"):
-        frame[name] = frame[name].astype(object)
-    frame["tagname"] = frame["tagname"].fillna("unknown")
-    flags = frame[["cached", "disconn", "rejected", "procerror"]].fillna(False).astype(bool)
-    since, until = frame["since"].to_numpy(np.int64), frame["until"].to_numpy(np.int64)
-    frame["good"] = (since >= 0) & (until >= since)
-    frame["half"] = (since < 0) != (until < 0)
-    frame["backward"] = (since >= 0) & (until >= 0) & (until < since)
-    frame["failure"] = flags["disconn"] | flags["rejected"] | flags["procerror"]
-    frame["served"] = frame["good"] & ~frame["failure"]
-    frame["cached"] = flags["cached"]
-    return frame
+class _Row(NamedTuple):
+    """What is used of a log row. Plain rows take less time than frames: most folders have few."""
+
+    sqlhash: int | None
+    since: int
+    until: int
+    cached: bool | None
+    disconn: bool | None
+    rejected: bool | None
+    procerror: bool | None
+    dbtime: int | None
+    fsize: int | None
+    squid: str | None
+    computingsite: str | None
+
+    @property
+    def query(self) -> Query:
+        """What makes it a different query."""
+        return self.sqlhash, self.since, self.until
+
+    @property
+    def good(self) -> bool:
+        """Whether its IOV is good."""
+        return 0 <= self.since <= self.until
+
+    @property
+    def failed(self) -> bool:
+        """Whether the query failed."""
+        return bool(self.disconn or self.rejected or self.procerror)
 
 
-def _counts(group: pd.DataFrame) -> dict[str, Any]:
+def _groups(logs: pa.Table) -> dict[tuple[str, ...], list[_Row]]:
+    """Return the log rows of each folder and tag."""
+    groups: dict[tuple[str, ...], list[_Row]] = {}
+    columns = (logs[name].to_pylist() for name in (*GROUP, *_Row._fields))
+    for db, schema, node, tag, *values in zip(*columns, strict=True):
+        if None not in (db, schema, node):
+            groups.setdefault((db, schema, node, "unknown" if tag is None else tag), []).append(_Row(*values))
+    return groups
+
+
+def _counts(logged: list[_Row], served: list[_Row]) -> dict[str, Any]:
     """Return the figures that do not need payloads."""
-    served = group[group["served"]]
-    uncached = served[~served["cached"]]
+    uncached = [row for row in served if not row.cached]
+    different = {row.query for row in served}
     return {
         "queries": len(served),
-        "different_queries": len(served[QUERY].drop_duplicates()),
-        "cached": int(served["cached"].sum()),
+        "different_queries": len(different),
+        "cached": len(served) - len(uncached),
         "uncached": len(uncached),
-        "failed": int((group["good"] & group["failure"]).sum()),
-        "half_given": int(group["half"].sum()),
-        "backwards": int(group["backward"].sum()),
-        "bytes_served": int(uncached["fsize"].sum()),
-        "dbtime": int(uncached["dbtime"].sum()),
-        "off_grid_queries": sum(
-            _off_grid(int(since), int(until)) for _, since, until in served[QUERY].drop_duplicates().to_numpy()
-        ),
+        "failed": sum(row.good and row.failed for row in logged),
+        "half_given": sum((row.since < 0) != (row.until < 0) for row in logged),
+        "backwards": sum(0 <= row.until < row.since for row in logged),
+        "bytes_served": sum(row.fsize or 0 for row in uncached),
+        "dbtime": sum(row.dbtime or 0 for row in uncached),
+        "off_grid_queries": sum(_off_grid(since, until) for _, since, until in different),
         **_repeats(uncached),
     }
 
@@ -162,61 +183,64 @@ def _off_grid(since: int, until: int) -> bool:
     return not whole_runs and (since % third != 0 if third else since != 0)
 
 
-def _repeats(uncached: pd.DataFrame) -> dict[str, Any]:
+def _repeats(uncached: list[_Row]) -> dict[str, Any]:
     """Return what each Squid or site asked again."""
-    seen: dict[tuple[Any, ...], list[tuple[int, ...]]] = {}
-    columns = uncached[["squid", "computingsite", *QUERY, "fsize", "dbtime"]]
-    for squid, site, *query, size, time in columns.itertuples(index=False, name=None):
-        if not (pd.isna(squid) and pd.isna(site)):
-            asker = ("site", site) if pd.isna(squid) else ("squid", squid)
-            key = (*asker, *(None if pd.isna(value) else int(value) for value in query))
-            seen.setdefault(key, []).append(tuple(0 if pd.isna(value) else int(value) for value in (size, time)))
+    seen: dict[tuple[Any, ...], list[_Row]] = {}
+    for row in uncached:
+        if row.squid is not None or row.computingsite is not None:
+            asker = ("site", row.computingsite) if row.squid is None else ("squid", row.squid)
+            seen.setdefault((*asker, *row.query), []).append(row)
     names = ("repeated_queries", "repeated_bytes", "repeated_dbtime")
-    if len(uncached) and not seen:
+    if uncached and not seen:
         return dict.fromkeys(names)
-    sizes, times = ([[one[i] for one in costs] for costs in seen.values()] for i in (0, 1))
-    counts = sum(len(costs) - 1 for costs in seen.values())
+    sizes, times = (
+        [[getattr(row, cost) or 0 for row in rows] for rows in seen.values()] for cost in ("fsize", "dbtime")
+    )
+    counts = sum(len(rows) - 1 for rows in seen.values())
     return dict(zip(names, (counts, *(sum(sum(c) - max(c) for c in costs) for costs in (sizes, times))), strict=True))
 
 
-def _answers(served: pd.DataFrame, rows: pd.DataFrame | None) -> dict[str, Any]:
+def _answers(served: list[_Row], rows: pd.DataFrame | None) -> dict[str, Any]:
     """Return the figures that need the answers; ``rows`` are the payload rows, None if there are none."""
-    number = served.groupby(QUERY, dropna=False, sort=False).ngroup().to_numpy()
-    different = served.drop_duplicates(QUERY)
-    since, until = different["since"].to_numpy(np.int64), different["until"].to_numpy(np.int64)
-    by_iov, by_content = _sets(since, until, rows)
-    found = int((by_iov >= 0).sum())
-    answers, contents = len(set(by_iov[by_iov >= 0])), len(set(by_content[by_content >= 0]))
-    codes = {"answer": by_iov, "content": by_content}
-    served = served.assign(
-        query=number, **{name: code[number] if len(number) else number for name, code in codes.items()}
-    )
-    empty = int((served["answer"] < 0).sum())
-    served = served[served["answer"] >= 0]
-    squids = ["answer", "squid"]
-    uncached = served[~served["cached"]]
-    return {
-        "different_payloads_iov": answers,
-        "different_payloads_content": contents,
-        "empty_queries": empty,
+    different = [*dict.fromkeys(row.query for row in served)]
+    since, until = (np.array([query[i] for query in different], np.int64) for i in (1, 2))
+    by_iov, by_content = (dict(zip(different, codes.tolist(), strict=True)) for codes in _sets(since, until, rows))
+    answers, contents = ({code for code in codes.values() if code >= 0} for codes in (by_iov, by_content))
+    found = sum(code >= 0 for code in by_iov.values())
+    full = [row for row in served if by_iov[row.query] >= 0]
+    uncached = [row for row in full if not row.cached]
+    sizes = [row.fsize for row in uncached if row.fsize is not None]
+    figures: dict[str, Any] = {
+        "different_payloads_iov": len(answers),
+        "different_payloads_content": len(contents),
+        "empty_queries": len(served) - len(full),
         "different_empty_queries": len(different) - found,
-        "wasted_bytes": _wasted(served, uncached, "fsize", ["answer"]),
-        "wasted_dbtime": _wasted(uncached, uncached, "dbtime", ["answer"]),
-        "wasted_bytes_content": _wasted(served, uncached, "fsize", ["content"]),
-        "wasted_dbtime_content": _wasted(uncached, uncached, "dbtime", ["content"]),
-        "wasted_bytes_squid": _wasted(served, uncached, "fsize", squids),
-        "wasted_dbtime_squid": _wasted(uncached, uncached, "dbtime", squids),
-        "mean_payload_size": uncached["fsize"].mean(),
-        "efficiency_iov": answers / found if found else None,
-        "efficiency_content": contents / found if found else None,
+        "mean_payload_size": sum(sizes) / len(sizes) if sizes else None,
+        "efficiency_iov": len(answers) / found if found else None,
+        "efficiency_content": len(contents) / found if found else None,
     }
+    parts: dict[str, Callable[[_Row], Any]] = {
+        "": lambda row: by_iov[row.query],
+        "_content": lambda row: by_content[row.query],
+        "_squid": lambda row: None if row.squid is None else (by_iov[row.query], row.squid),
+    }
+    for suffix, part in parts.items():
+        figures["wasted_bytes" + suffix] = _wasted(full, uncached, "fsize", part)
+        figures["wasted_dbtime" + suffix] = _wasted(uncached, uncached, "dbtime", part)
+    return figures
 
 
-def _wasted(queries: pd.DataFrame, costly: pd.DataFrame, cost: str, by: list[str]) -> float:
-    """Return the sum over answers of (number of different ``queries`` - 1) times the mean cost of ``costly``."""
-    different = queries.groupby(by)["query"].nunique()
-    mean = costly.groupby(by)[cost].mean().astype("Float64")
-    return float(((different - 1) * mean).fillna(0).sum())
+def _wasted(queries: list[_Row], costly: list[_Row], cost: str, part: Callable[[_Row], Any]) -> float:
+    """Return the sum over parts of (number of different ``queries`` - 1) times the mean cost of ``costly``."""
+    different: dict[Any, set[Query]] = {}
+    costs: dict[Any, list[int]] = {}
+    for row in queries:
+        different.setdefault(part(row), set()).add(row.query)
+    for row in costly:
+        if (value := getattr(row, cost)) is not None:
+            costs.setdefault(part(row), []).append(value)
+    means = {key: sum(values) / len(values) for key, values in costs.items() if key is not None}
+    return float(np.sum([(len(different[key]) - 1) * means[key] for key in sorted(means)]))
 
 
 def _sets(
