@@ -88,6 +88,7 @@ class Lab:
         self.page.on("pageerror", lambda error: self._note(f"page error: {error}"))
         self.name = server.notebook(name, *cells)
         self.kernel = server.start_kernel(self.name)  # started here, so that JupyterLab does not ask for one
+        self._opened = page
         self.page.goto(server.address(self.name, page))
         self.until_connected()
 
@@ -153,13 +154,40 @@ class Lab:
                 cell,
             )
 
+    def open(self, page: str) -> None:
+        """Save the notebook and open it in JupyterLab or in Notebook 7, unless it is open there."""
+        if page == self._opened:
+            return
+        self._save()
+        self._opened = page
+        self.page.goto(self.server.address(self.name, page))
+        self.until_connected()
+
+    def put_below_long_cells(self, code: str) -> None:
+        """Run a cell below twenty others, each with forty lines of output."""
+        self.page.evaluate(
+            """(text) => {
+                const notebook = jupyterapp.shell.currentWidget.content;
+                const outputs = [{ output_type: "stream", name: "stdout", text }];
+                const cell = { cell_type: "code", source: "", metadata: {}, execution_count: null, outputs };
+                const cells = notebook.model.sharedModel;
+                cells.insertCells(cells.cells.length, Array(20).fill(cell));
+            }""",
+            "a long cell\n" * 40,
+        )
+        self.in_kernel(code)
+
     def save_and_reload(self) -> None:
         """Save the notebook, as JupyterLab does every two minutes, and reload the page."""
+        self._save()
+        self.page.reload()
+        self.until_connected()
+
+    def _save(self) -> None:
+        """Save the notebook, and read the log console, which ends with the page."""
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         self.watch_log()
         self._read_of_log = 0
-        self.page.reload()
-        self.until_connected()
 
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab, as its menus do; it may continue after this returns."""

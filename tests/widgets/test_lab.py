@@ -84,10 +84,11 @@ PALE = """panel => {
         const under = parts(below);
         return `rgb(${[r, g, b].map((one, at) => a * one + (1 - a) * under[at])})`;
     };
+    const grounds = new Map([[null, "rgb(255, 255, 255)"]]);
     const behind = (one) => {
-        const layers = [];
-        for (; one; one = one.parentElement) layers.push(getComputedStyle(one).backgroundColor);
-        return layers.reverse().reduce((below, top) => over(top, below), "rgb(255, 255, 255)");
+        if (!grounds.has(one))
+            grounds.set(one, over(getComputedStyle(one).backgroundColor, behind(one.parentElement)));
+        return grounds.get(one);
     };
     const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
     const found = new Set();
@@ -102,6 +103,16 @@ PALE = """panel => {
     }
     return [...found];
 }"""
+
+# All that is wrong with a panel; in one call, since each takes a part of a second.
+FAULTS = f"""panel => {{
+    const {{ right }} = panel.getBoundingClientRect();
+    const found = {{
+        broken: ({BROKEN})(panel), cut: ({CUT})(panel), hidden: ({HIDDEN})(panel), nameless: ({NAMELESS})(panel),
+        pale: ({PALE})(panel), tooWide: panel.scrollWidth > panel.clientWidth + 1 || right > innerWidth ? [right] : [],
+    }};
+    return Object.fromEntries(Object.entries(found).filter(([, faults]) => faults.length));
+}}"""
 
 # A panel with a table that its work updates.
 UPDATED = """
@@ -229,26 +240,19 @@ def in_lab(jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
         yield lab
 
 
-@pytest.fixture(scope="module")
-def in_notebook7(jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
-    """A notebook in Notebook 7."""
-    with Lab(jupyter, browser, "in-notebook-7.ipynb", page="notebooks") as lab:
-        yield lab
-
-
 class SharedNotebook:
     """Tests that show what they need in a notebook that they share."""
 
-    OPENED = "in_lab"
+    PAGE = "lab/tree"
 
     @pytest.fixture
     @classmethod
-    def lab(cls, request: pytest.FixtureRequest) -> Iterator[Lab]:
-        """The notebook; errors in its consoles fail the test."""
-        opened: Lab = request.getfixturevalue(cls.OPENED)
-        opened.known_in_log = []
-        yield opened
-        opened.check()
+    def lab(cls, in_lab: Lab) -> Iterator[Lab]:
+        """The notebook in JupyterLab, or in Notebook 7; errors in its consoles fail the test."""
+        in_lab.open(cls.PAGE)
+        in_lab.known_in_log = []
+        yield in_lab
+        in_lab.check()
 
 
 class InSharedNotebook(SharedNotebook):
@@ -461,308 +465,8 @@ class TestJupyterLab(InSharedNotebook):
         lab.in_kernel("fl.datasets.list_datasets = usual")
 
 
-@pytest.fixture
-def slow(elasticsearch_server: ElasticsearchServer) -> Iterator[FlakyProxy]:
-    """A proxy of Elasticsearch that answers each search after a quarter of a second."""
-    with FlakyProxy(elasticsearch_server.url, elasticsearch_server.ca_certs) as proxy:
-        proxy.faults.append(Delay(when="POST /_search", seconds=0.25, times=None))
-        yield proxy
-
-
-@pytest.mark.elasticsearch
-def test_an_extraction_shows_its_progress_and_can_be_stopped(
-    jupyter: JupyterServer,
-    browser: Browser,
-    slow: FlakyProxy,
-    elasticsearch_server: ElasticsearchServer,
-    es,
-    index: str,
-) -> None:
-    fl.sample.load(es, World(4_000, seed=6, indexable=True), index)
-    variables = {
-        "ES_ADDRESS": slow.url,
-        "ES_USER": elasticsearch_server.user,
-        "ES_PSWD": elasticsearch_server.password,
-        "ES_INDEX": index,
-        "ES_PAGE": "100",
-        "ES_SLICES": "1",
-        "PART_DOCUMENTS": "1000",
-    }
-    file = jupyter.folder / "home" / "es.txt"
-    file.write_text("\n".join(f"{name} = {value}" for name, value in variables.items()))
-    file.chmod(0o600)
-    start = "import frontierlab as fl\nfrom frontierlab_widgets import ExtractPanel"
-    cell = f'settings = fl.sample.settings(config_file="{file}", data_dir="extracted"); p = ExtractPanel(settings); p'
-    with Lab(jupyter, browser, "extract.ipynb", start, cell) as lab:
-        lab.run()
-        for label, text in (("since (UTC)", "2026-10-01"), ("until (UTC)", "2026-10-02"), ("name", "day")):
-            lab.field(label).fill(text)
-            lab.field(label).press("Tab")
-        lab.button("Look first").click()
-        expect(lab.panel.get_by_text("4,000 documents, from")).to_be_visible(timeout=LONG)
-        lab.button("Extract").click()
-        line = lab.panel.get_by_text(re.compile(r"reading, [\d,]+ of 4,000, [\d,.]+ a second, .* left"))
-        line.wait_for()
-        first = line.inner_text()
-        expect(line).not_to_have_text(first)
-        lab.button("Stop").click()
-        expect(lab.panel.get_by_text("The dataset day is incomplete")).to_be_visible(timeout=LONG)
-        stopped = fl.datasets.open_dataset("day", fl.Settings(data_dir=jupyter.work / "extracted"))
-        assert (stopped.state, stopped.counts.read < 4_000) == ("incomplete", True)
-        slow.faults.clear()
-        lab.button("Look first").click()
-        expect(lab.panel.get_by_text("4,000 documents, from")).to_be_visible(timeout=LONG)
-        lab.button("Extract").click()
-        expect(lab.panel.get_by_text("day is complete: 4,000 documents read")).to_be_visible(timeout=LONG)
-
-
-@pytest.mark.spark
-class TestExplore:
-    CELLS = (START, 'panel = ExplorePanel(settings, dataset="sample"); panel')
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def lab(cls, in_lab: Lab, sample: fl.Settings) -> Iterator[Lab]:
-        """The notebook, with the panel of the class."""
-        in_lab.show(*cls.CELLS)
-        until_drawn(in_lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
-        yield in_lab
-        in_lab.check()
-
-    @pytest.fixture(scope="class")
-    @staticmethod
-    def few(lab: Lab) -> Iterator[Lab]:
-        """The notebook, with two plots a tab, for tests of the panel."""
-        lab.in_kernel(
-            "from frontierlab_widgets.explore_work import TABS\n"
-            "all_plots = {**TABS}\n"
-            f"TABS.update({{name: TABS[name][:count] for name, count in {FEW}.items()}})\n"
-            "panel.draw()"  # the open tab can show all of its plots
-        )
-        until_drawn(lab, FEW["Databases and schemas"])
-        yield lab
-        lab.in_kernel("TABS.update(all_plots)")
-
-    def test_every_plot_of_a_tab_is_drawn(self, lab: Lab) -> None:
-        for figure in until_drawn(lab, len(ALL_FILTERS["Databases and schemas"])):
-            assert coloured(pixels(figure)) > 0.002, figure.inner_text()
-
-    @pytest.mark.parametrize("tab", [name for name in ALL_FILTERS if name != "Databases and schemas"])
-    def test_every_tab_is_drawn(self, few: Lab, tab: str) -> None:
-        # a few of its plots: tests/plots draws each of them in a browser
-        chosen = few.panel.get_by_role("tab", name=tab)
-        former = few.panel.locator(".bk-Figure").first.element_handle()
-        chosen.click()
-        former.wait_for_element_state("hidden", timeout=LONG)  # two tabs have the same number of plots
-        for figure in until_drawn(few, FEW[tab]):
-            assert coloured(pixels(figure)) > 0.002, figure.inner_text()
-
-    def test_every_picker_changes_the_selection(self, few: Lab) -> None:
-        few.panel.get_by_role("tab", name="Who asked").click()
-        picked = {"database": "CONDBR2", "schema": "ATLAS_COOLOFL_PIXEL", "folder": "/PIXEL/PixCalib"}
-        for label, name in picked.items():
-            choice = few.field(label)
-            option = choice.locator("option", has_text=re.compile(rf"^{re.escape(name)}\s\([\d,]+\)$"))
-            choice.select_option(value=option.get_attribute("value"))
-            expect(few.panel.get_by_text("Selected:")).to_contain_text(name)
-        few.field("queries").select_option("not cached")
-        few.field("find a task").fill("overlay")
-        tasks = few.field("tasks").locator("option")
-        expect(tasks.first).to_contain_text("overlay")
-        few.field("tasks").select_option(index=0)
-        expect(few.panel.get_by_text("Selected:")).to_contain_text("task ")
-        until_drawn(few, FEW["Who asked"])
-        few.button("All queries").click()
-        expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
-        few.button("Undo").click()
-        expect(few.panel.get_by_text("Selected:")).to_contain_text("/PIXEL/PixCalib")
-        few.button("All queries").click()
-
-    def test_stale_plots_are_grey_and_an_invalid_time_draws_nothing(self, few: Lab) -> None:
-        few.panel.get_by_role("tab", name="Databases").click()
-        until_drawn(few, FEW["Databases and schemas"])
-        few.button("SQL").click()
-        code = few.panel.locator(".frontierlab-code pre")
-        expect(code).to_contain_text("GROUP BY")
-        few.field("since (UTC)").fill("yesterday noon")
-        few.field("since (UTC)").press("Tab")
-        expect(few.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
-        expect(few.button("Draw again")).to_be_disabled()
-        few.field("database").select_option(index=1)
-        expect(
-            few.panel.get_by_text("These figures are of dataset sample, all queries, not of the selection")
-        ).to_be_visible()
-        for name in ("Numbers", "SQL", "Code", "CSV", "Parquet"):
-            expect(few.button(name)).to_be_disabled()
-        figure = few.panel.locator(".bk-Figure").first
-        until_seen(0.75, figure, code)
-        assert coloured(pixels(figure)) == 0
-        few.button("All queries").click()
-        expect(few.button("CSV")).to_be_enabled()
-        until_seen(1, figure, code)
-        assert coloured(pixels(figure)) > 0.002
-        few.button("Close").click()
-        expect(code).to_be_hidden()
-
-    def test_a_range_brushed_while_figures_change_is_the_window_and_can_be_undone(self, few: Lab) -> None:
-        few.panel.get_by_role("tab", name="Over time").click()
-        expect(few.button("CSV")).to_be_enabled()
-        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
-
-        def change_the_figures() -> None:
-            few.field("database").select_option(label=name)
-            expect(few.panel.get_by_text("Selected: database CONDBR2")).to_be_visible()
-            few.page.wait_for_timeout(500)  # by now the figures of all queries cannot be saved
-            expect(few.button("CSV")).to_be_enabled()
-            assert not few.page.evaluate(WITH_WORDS, "database CONDBR2")  # they wait, or they would end the drag
-
-        drag(few, until_drawn(few, FEW["Over time"])[0], change_the_figures)
-        expect(few.panel.get_by_text("Selected:")).to_contain_text("database CONDBR2, from 2026-10-01 ")
-        assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
-        few.button("Undo").click()
-        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
-        few.button("Undo").click()
-        expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
-
-    def test_a_choice_updates_the_figures_of_the_page_and_of_pages_opened_later(self, few: Lab) -> None:
-        few.panel.get_by_role("tab", name="Over time").click()
-        for figure in until_drawn(few, FEW["Over time"]):
-            figure.evaluate("one => { one.isTheSame = true }")
-        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
-        few.field("database").select_option(label=name)
-        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
-        expect(few.button("CSV")).to_be_enabled()
-        updated = until_drawn(few, FEW["Over time"])
-        assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
-        updated[0].scroll_into_view_if_needed()
-        box = updated[0].bounding_box()
-        assert box is not None
-        few.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
-        hovered = few.page.get_by_text(re.compile(r"2026-10-01 \d\d:\d\d:00 to 2026-10-01")).first
-        expect(hovered).to_be_visible()
-        few.page.mouse.move(1, 1)
-        expect(hovered).to_be_hidden()
-        pictures = [pixels(figure) for figure in updated]
-        assert all(coloured(picture) > 0.002 for picture in pictures)
-        few.save_and_reload()  # a page that draws them for the first time draws the same
-        until_drawn(few, FEW["Over time"])[0].scroll_into_view_if_needed()
-        for figure, former in zip(until_drawn(few, FEW["Over time"]), pictures, strict=True):
-            picture = pixels(figure)
-            assert picture.shape == former.shape
-            assert (np.abs(picture - former).max(axis=2) > 60).mean() < 0.005
-        expect(few.panel.get_by_role("tab", selected=True)).to_contain_text("Over time")
-        assert (few.server.work / few.name).stat().st_size < 20_000  # BokehJS alone has over a million bytes
-        second = few.context.new_page()
-        second.goto(few.server.address(few.name, "notebooks"))  # of the same kernel, in Notebook 7
-        figures = second.locator(".bk-Figure")
-        expect(figures).to_have_count(FEW["Over time"], timeout=LONG)
-        second.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
-        assert coloured(pixels(figures.first)) > 0.002
-        second.close()
-        few.button("All queries").click()
-        expect(few.button("CSV")).to_be_enabled()
-
-    def test_in_the_dark_figures_are_dark_with_light_axes(self, few: Lab) -> None:
-        few.panel.get_by_role("tab", name="How long").click()
-        until_drawn(few, FEW["How long queries took"])
-        few.command("apputils:change-theme", theme="JupyterLab Dark")
-        few.page.wait_for_function(
-            "Bokeh.documents.some((one) => one.roots().some((root) =>"
-            " [...root.references()].some((m) => m.background_fill_color === '#1e1e1e')))",
-            timeout=LONG,
-        )
-        for figure in until_drawn(few, FEW["How long queries took"]):
-            picture = pixels(figure)
-            assert np.median(picture) < 60
-            assert share(picture, (0xDD, 0xDD, 0xDD)) > 0.0005  # ticks, labels and titles
-            assert share(picture, (255, 255, 255)) < 0.01
-        few.command("apputils:change-theme", theme="JupyterLab Light")
-
-    def test_the_code_is_copied(self, few: Lab) -> None:
-        few.button("Code").click()
-        few.button("Copy").click()
-        expect(few.button("Copied")).to_be_visible()
-        copied = few.page.evaluate("navigator.clipboard.readText()")
-        assert "fl.plots.queries_by_querytime(frame)" in copied or "fl.plots." in copied
-
-    def test_numbers_are_downloaded(self, few: Lab, tmp_path) -> None:
-        with few.page.expect_download() as download:
-            few.button("CSV").click()
-        download.value.save_as(tmp_path / "a.csv")
-        assert (tmp_path / "a.csv").read_text().count("\n") > 2
-
-
-class TestNotebook7(InSharedNotebook):
-    OPENED = "in_notebook7"
-
-    def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(self, lab: Lab) -> None:
-        lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
-        lab.page.evaluate("window.clicks = 0; addEventListener('click', () => { window.clicks += 1 }, true)")
-        lab.button("Try it on the sample").click()
-        lab.button("Why, who, and what helps").first.click(timeout=LONG)
-        expect(lab.panel.get_by_text("is explained")).to_be_visible(timeout=LONG)
-        assert lab.page.evaluate("window.clicks") == 2
-        settings = fl.sample.settings(data_dir=lab.server.work / "fresh")
-        worst = fl.caching.efficiency("sample", settings, progress=False).iloc[0]
-        which = worst[["db", "schema", "nodefullpath", "tagname"]].to_dict()
-        why, helps = (ask("sample", settings, **which) for ask in (fl.caching.explain, fl.caching.what_if))
-        detail = lab.panel.locator(".frontierlab-detail")
-        told = (why.summary, helps.attrs["cure"], helps.attrs["reasons"])
-        for text in (*which.values(), *told, str(why.tasks["taskid"].iloc[0])):
-            expect(detail.get_by_text(text).first).to_be_visible()
-        expect(lab.panel.get_by_role("tab", name="Waste")).to_have_attribute("aria-selected", "true")
-        expect(detail.locator(".bk-Figure").first).to_be_visible(timeout=LONG)
-        lab.page.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
-        again = [share(pixels(figure), (0xD5, 0x5E, 0x00)) for figure in detail.locator(".bk-Figure").all()]
-        assert max(again) > 0.01, again  # asked again for the same payload
-
-    def test_a_filter_changes_the_figures_of_the_open_tab_and_is_taken_off(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Waste"); board')
-        figures = lab.panel.get_by_text("Figures of dataset sample")
-        expect(figures).to_contain_text("all queries", timeout=LONG)
-        count = lab.panel.locator(".frontierlab-count")
-        logs = fl.open_logs("sample", settings=sample)
-        part, whole = (
-            int(fl.filters.cost_per_schema(logs, selection, top=None)["queries"].sum())
-            for selection in (fl.Selection(db="CONDBR2"), fl.Selection())
-        )
-        lab.field("Add a filter").fill("database condbr")
-        option = lab.panel.locator("li[role=option]")
-        expect(option).to_have_count(1)
-        expect(option).to_contain_text(f"{part:,}")
-        lab.field("Add a filter").press("Enter")
-        expect(count).to_contain_text(f"{part:,} of {whole:,} queries")
-        expect(figures).to_contain_text("database CONDBR2", timeout=LONG)
-        rows = lab.panel.get_by_role("grid", name="Folders and tags").get_by_role("row")
-        assert {re.search(r"[A-Z]+2\d*", row.inner_text())[0] for row in rows.all()[1:6]} == {"CONDBR2"}
-        lab.button("Take off database: CONDBR2").click()
-        expect(count).to_contain_text(f"{whole:,} queries")
-        expect(figures).to_contain_text("all queries")
-
-
 class TestDashboard(SharedNotebook):
     """The flow of the dashboard, in JupyterLab."""
-
-    def test_tabs_work_after_a_reload_below_long_cells(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show("print('a long cell\\n' * 40)")
-        for _ in range(20):
-            lab.in_kernel("print('a long cell\\n' * 40)")
-        lab.in_kernel(START, "board = Dashboard(settings, tab='Data'); board")
-        lab.save_and_reload()
-        lab.page.evaluate(
-            """async () => {
-                const notebook = jupyterapp.shell.currentWidget.content;
-                await notebook.scrollToItem(notebook.widgets.length - 1, 'end');
-            }"""
-        )
-        for name in ("History", "Data", "Extract", "Jobs"):
-            tab = lab.panel.get_by_role("tab", name=name, exact=True)
-            tab.click()
-            expect(tab).to_have_attribute("aria-selected", "true")
-        expect(lab.button("Start a worker")).to_be_visible()
-        lab.panel.get_by_role("tab", name="Jobs").press("Home")
-        expect(lab.panel.get_by_role("tab", name="Extract")).to_be_focused()
-        expect(lab.button("Look first")).to_be_visible()
 
     def test_after_a_restart_one_click_shows_the_last_view_again(self, lab: Lab, sample: fl.Settings) -> None:
         lab.show(
@@ -895,21 +599,14 @@ class TestDashboard(SharedNotebook):
                 if shown:
                     expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
                 assert lab.panel.locator(".frontierlab-header").bounding_box()["height"] < 150
-                assert lab.panel.evaluate(BROKEN) == []
-                assert lab.panel.evaluate(CUT) == []
-                assert lab.panel.evaluate(HIDDEN) == []
-                assert lab.panel.evaluate(NAMELESS) == []
-                assert lab.panel.evaluate(PALE) == []
-                assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
-                assert lab.panel.evaluate("panel => panel.getBoundingClientRect().right <= innerWidth")
+                assert lab.panel.evaluate(FAULTS) == {}
                 if tab == "Explore":
                     expect(lab.panel.get_by_role("figure", name="Queries over time")).to_be_visible(timeout=LONG)
             lab.button("More ▾").click()
             for box in ("Share", "Settings"):
                 lab.button(box).click()
             expect(lab.field("es_address")).to_be_visible()
-            for what in (NAMELESS, PALE):
-                assert lab.panel.evaluate(what) == []
+            assert lab.panel.evaluate(FAULTS) == {}
             for box in ("Share", "Settings", "Less ▴"):
                 lab.button(box).click()
             expect(lab.field("es_address")).to_be_hidden()
@@ -917,3 +614,321 @@ class TestDashboard(SharedNotebook):
         lab.page.set_viewport_size({"width": 500, "height": 1_000})
         expect(wide.first).to_be_visible()
         lab.page.evaluate(THEME, "JupyterLab Light")
+
+
+@pytest.fixture
+def slow(elasticsearch_server: ElasticsearchServer) -> Iterator[FlakyProxy]:
+    """A proxy of Elasticsearch that answers each search after a quarter of a second."""
+    with FlakyProxy(elasticsearch_server.url, elasticsearch_server.ca_certs) as proxy:
+        proxy.faults.append(Delay(when="POST /_search", seconds=0.25, times=None))
+        yield proxy
+
+
+@pytest.mark.elasticsearch
+def test_an_extraction_shows_its_progress_and_can_be_stopped(
+    jupyter: JupyterServer,
+    browser: Browser,
+    slow: FlakyProxy,
+    elasticsearch_server: ElasticsearchServer,
+    es,
+    index: str,
+) -> None:
+    fl.sample.load(es, World(4_000, seed=6, indexable=True), index)
+    variables = {
+        "ES_ADDRESS": slow.url,
+        "ES_USER": elasticsearch_server.user,
+        "ES_PSWD": elasticsearch_server.password,
+        "ES_INDEX": index,
+        "ES_PAGE": "100",
+        "ES_SLICES": "1",
+        "PART_DOCUMENTS": "1000",
+    }
+    file = jupyter.folder / "home" / "es.txt"
+    file.write_text("\n".join(f"{name} = {value}" for name, value in variables.items()))
+    file.chmod(0o600)
+    start = "import frontierlab as fl\nfrom frontierlab_widgets import ExtractPanel"
+    cell = f'settings = fl.sample.settings(config_file="{file}", data_dir="extracted"); p = ExtractPanel(settings); p'
+    with Lab(jupyter, browser, "extract.ipynb", start, cell) as lab:
+        lab.run()
+        for label, text in (("since (UTC)", "2026-10-01"), ("until (UTC)", "2026-10-02"), ("name", "day")):
+            lab.field(label).fill(text)
+            lab.field(label).press("Tab")
+        lab.button("Look first").click()
+        expect(lab.panel.get_by_text("4,000 documents, from")).to_be_visible(timeout=LONG)
+        lab.button("Extract").click()
+        line = lab.panel.get_by_text(re.compile(r"reading, [\d,]+ of 4,000, [\d,.]+ a second, .* left"))
+        line.wait_for()
+        first = line.inner_text()
+        expect(line).not_to_have_text(first)
+        lab.button("Stop").click()
+        expect(lab.panel.get_by_text("The dataset day is incomplete")).to_be_visible(timeout=LONG)
+        stopped = fl.datasets.open_dataset("day", fl.Settings(data_dir=jupyter.work / "extracted"))
+        assert (stopped.state, stopped.counts.read < 4_000) == ("incomplete", True)
+        slow.faults.clear()
+        lab.button("Look first").click()
+        expect(lab.panel.get_by_text("4,000 documents, from")).to_be_visible(timeout=LONG)
+        lab.button("Extract").click()
+        expect(lab.panel.get_by_text("day is complete: 4,000 documents read")).to_be_visible(timeout=LONG)
+
+
+@pytest.mark.spark
+class TestExplore:
+    CELLS = (START, 'panel = ExplorePanel(settings, dataset="sample"); panel')
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def lab(cls, in_lab: Lab, sample: fl.Settings) -> Iterator[Lab]:
+        """The notebook, with the panel of the class."""
+        in_lab.open("lab/tree")
+        in_lab.show(*cls.CELLS)
+        until_drawn(in_lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
+        yield in_lab
+        in_lab.check()
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def few(lab: Lab) -> Iterator[Lab]:
+        """The notebook, with two plots a tab, for tests of the panel."""
+        lab.in_kernel(
+            "from frontierlab_widgets.explore_work import TABS\n"
+            "all_plots = {**TABS}\n"
+            f"TABS.update({{name: TABS[name][:count] for name, count in {FEW}.items()}})\n"
+            "panel.draw()"  # the open tab can show all of its plots
+        )
+        until_drawn(lab, FEW["Databases and schemas"])
+        yield lab
+        lab.in_kernel("TABS.update(all_plots)")
+
+    def test_every_plot_of_a_tab_is_drawn(self, lab: Lab) -> None:
+        for figure in until_drawn(lab, len(ALL_FILTERS["Databases and schemas"])):
+            assert coloured(pixels(figure)) > 0.002, figure.inner_text()
+
+    @pytest.mark.parametrize("tab", [name for name in ALL_FILTERS if name != "Databases and schemas"])
+    def test_every_tab_is_drawn(self, few: Lab, tab: str) -> None:
+        # a few of its plots: tests/plots draws each of them in a browser
+        chosen = few.panel.get_by_role("tab", name=tab)
+        former = few.panel.locator(".bk-Figure").first.element_handle()
+        chosen.click()
+        former.wait_for_element_state("hidden", timeout=LONG)  # two tabs have the same number of plots
+        for figure in until_drawn(few, FEW[tab]):
+            assert coloured(pixels(figure)) > 0.002, figure.inner_text()
+
+    def test_every_picker_changes_the_selection(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Who asked").click()
+        picked = {"database": "CONDBR2", "schema": "ATLAS_COOLOFL_PIXEL", "folder": "/PIXEL/PixCalib"}
+        for label, name in picked.items():
+            choice = few.field(label)
+            option = choice.locator("option", has_text=re.compile(rf"^{re.escape(name)}\s\([\d,]+\)$"))
+            choice.select_option(value=option.get_attribute("value"))
+            expect(few.panel.get_by_text("Selected:")).to_contain_text(name)
+        few.field("queries").select_option("not cached")
+        few.field("find a task").fill("overlay")
+        tasks = few.field("tasks").locator("option")
+        expect(tasks.first).to_contain_text("overlay")
+        few.field("tasks").select_option(index=0)
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("task ")
+        until_drawn(few, FEW["Who asked"])
+        few.button("All queries").click()
+        expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
+        few.button("Undo").click()
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("/PIXEL/PixCalib")
+        few.button("All queries").click()
+
+    def test_stale_plots_are_grey_and_an_invalid_time_draws_nothing(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Databases").click()
+        until_drawn(few, FEW["Databases and schemas"])
+        few.button("SQL").click()
+        code = few.panel.locator(".frontierlab-code pre")
+        expect(code).to_contain_text("GROUP BY")
+        few.field("since (UTC)").fill("yesterday noon")
+        few.field("since (UTC)").press("Tab")
+        expect(few.panel.get_by_text("'yesterday noon' is not a time").first).to_be_visible()
+        expect(few.button("Draw again")).to_be_disabled()
+        few.field("database").select_option(index=1)
+        expect(
+            few.panel.get_by_text("These figures are of dataset sample, all queries, not of the selection")
+        ).to_be_visible()
+        for name in ("Numbers", "SQL", "Code", "CSV", "Parquet"):
+            expect(few.button(name)).to_be_disabled()
+        figure = few.panel.locator(".bk-Figure").first
+        until_seen(0.75, figure, code)
+        assert coloured(pixels(figure)) == 0
+        few.button("All queries").click()
+        expect(few.button("CSV")).to_be_enabled()
+        until_seen(1, figure, code)
+        assert coloured(pixels(figure)) > 0.002
+        few.button("Close").click()
+        expect(code).to_be_hidden()
+
+    def test_a_range_brushed_while_figures_change_is_the_window_and_can_be_undone(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Over time").click()
+        expect(few.button("CSV")).to_be_enabled()
+        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
+
+        def change_the_figures() -> None:
+            few.field("database").select_option(label=name)
+            expect(few.panel.get_by_text("Selected: database CONDBR2")).to_be_visible()
+            few.page.wait_for_timeout(500)  # by now the figures of all queries cannot be saved
+            expect(few.button("CSV")).to_be_enabled()
+            assert not few.page.evaluate(WITH_WORDS, "database CONDBR2")  # they wait, or they would end the drag
+
+        drag(few, until_drawn(few, FEW["Over time"])[0], change_the_figures)
+        expect(few.panel.get_by_text("Selected:")).to_contain_text("database CONDBR2, from 2026-10-01 ")
+        assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
+        few.button("Undo").click()
+        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        few.button("Undo").click()
+        expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
+
+    def test_in_the_dark_figures_are_dark_with_light_axes(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="How long").click()
+        until_drawn(few, FEW["How long queries took"])
+        few.command("apputils:change-theme", theme="JupyterLab Dark")
+        few.page.wait_for_function(
+            "Bokeh.documents.some((one) => one.roots().some((root) =>"
+            " [...root.references()].some((m) => m.background_fill_color === '#1e1e1e')))",
+            timeout=LONG,
+        )
+        for figure in until_drawn(few, FEW["How long queries took"]):
+            picture = pixels(figure)
+            assert np.median(picture) < 60
+            assert share(picture, (0xDD, 0xDD, 0xDD)) > 0.0005  # ticks, labels and titles
+            assert share(picture, (255, 255, 255)) < 0.01
+        few.command("apputils:change-theme", theme="JupyterLab Light")
+
+    def test_the_code_is_copied(self, few: Lab) -> None:
+        few.button("Code").click()
+        few.button("Copy").click()
+        expect(few.button("Copied")).to_be_visible()
+        copied = few.page.evaluate("navigator.clipboard.readText()")
+        assert "fl.plots.queries_by_querytime(frame)" in copied or "fl.plots." in copied
+
+    def test_numbers_are_downloaded(self, few: Lab, tmp_path) -> None:
+        with few.page.expect_download() as download:
+            few.button("CSV").click()
+        download.value.save_as(tmp_path / "a.csv")
+        assert (tmp_path / "a.csv").read_text().count("\n") > 2
+
+    @staticmethod
+    def choose(few: Lab) -> None:
+        """Select a database, and wait for its figures."""
+        few.panel.get_by_role("tab", name="Over time").click()
+        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
+        few.field("database").select_option(label=name)
+        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        expect(few.button("CSV")).to_be_enabled()
+
+    def test_a_choice_updates_the_figures_of_the_page(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Over time").click()
+        for figure in until_drawn(few, FEW["Over time"]):
+            figure.evaluate("one => { one.isTheSame = true }")
+        self.choose(few)
+        updated = until_drawn(few, FEW["Over time"])
+        assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
+        updated[0].scroll_into_view_if_needed()
+        box = updated[0].bounding_box()
+        assert box is not None
+        few.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
+        hovered = few.page.get_by_text(re.compile(r"2026-10-01 \d\d:\d\d:00 to 2026-10-01")).first
+        expect(hovered).to_be_visible()
+        few.page.mouse.move(1, 1)
+        expect(hovered).to_be_hidden()
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def pictures(cls, few: Lab) -> list[np.ndarray]:
+        """Of chosen figures before the page was loaded again, with a dashboard below long cells."""
+        cls.choose(few)
+        figures = until_drawn(few, FEW["Over time"])
+        figures[0].scroll_into_view_if_needed()
+        taken = [pixels(figure) for figure in figures]
+        few.put_below_long_cells("board = Dashboard(settings, tab='Data'); board")
+        few.save_and_reload()
+        return taken
+
+    def test_a_page_loaded_later_draws_the_same(self, few: Lab, pictures: list[np.ndarray]) -> None:
+        assert all(coloured(picture) > 0.002 for picture in pictures)
+        until_drawn(few, FEW["Over time"])[0].scroll_into_view_if_needed()
+        for figure, former in zip(until_drawn(few, FEW["Over time"]), pictures, strict=True):
+            picture = pixels(figure)
+            assert picture.shape == former.shape
+            assert (np.abs(picture - former).max(axis=2) > 60).mean() < 0.005
+        expect(few.panel.get_by_role("tab", selected=True)).to_contain_text("Over time")
+        assert (few.server.work / few.name).stat().st_size < 60_000  # BokehJS alone has over a million bytes
+
+    def test_tabs_work_after_a_reload_below_long_cells(self, few: Lab, pictures: list[np.ndarray]) -> None:
+        few.page.evaluate(
+            """async () => {
+                const notebook = jupyterapp.shell.currentWidget.content;
+                await notebook.scrollToItem(notebook.widgets.length - 1, 'end');
+            }"""
+        )
+        board = few.page.locator(".frontierlab-dashboard")
+        for name in ("History", "Data", "Extract", "Jobs"):
+            tab = board.get_by_role("tab", name=name, exact=True)
+            tab.click()
+            expect(tab).to_have_attribute("aria-selected", "true")
+        expect(board.get_by_role("button", name="Start a worker")).to_be_visible()
+        board.get_by_role("tab", name="Jobs").press("Home")
+        expect(board.get_by_role("tab", name="Extract")).to_be_focused()
+        expect(board.get_by_role("button", name="Look first")).to_be_visible()
+
+    def test_notebook_7_opened_later_shows_the_figures_too(self, few: Lab, pictures: list[np.ndarray]) -> None:
+        few.open("notebooks")  # of the same kernel
+        figures = until_drawn(few, FEW["Over time"])
+        assert coloured(pixels(figures[0])) > 0.002
+        few.in_kernel("panel.close(); board.close()")
+
+
+class TestNotebook7(SharedNotebook):
+    """Ways through the dashboard, in Notebook 7."""
+
+    PAGE = "notebooks"
+
+    def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(self, lab: Lab) -> None:
+        lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
+        lab.page.evaluate("window.clicks = 0; addEventListener('click', () => { window.clicks += 1 }, true)")
+        lab.button("Try it on the sample").click()
+        lab.button("Why, who, and what helps").first.click(timeout=LONG)
+        expect(lab.panel.get_by_text("is explained")).to_be_visible(timeout=LONG)
+        assert lab.page.evaluate("window.clicks") == 2
+        settings = fl.sample.settings(data_dir=lab.server.work / "fresh")
+        worst = fl.caching.efficiency("sample", settings, progress=False).iloc[0]
+        which = worst[["db", "schema", "nodefullpath", "tagname"]].to_dict()
+        why, helps = (ask("sample", settings, **which) for ask in (fl.caching.explain, fl.caching.what_if))
+        detail = lab.panel.locator(".frontierlab-detail")
+        told = (why.summary, helps.attrs["cure"], helps.attrs["reasons"])
+        for text in (*which.values(), *told, str(why.tasks["taskid"].iloc[0])):
+            expect(detail.get_by_text(text).first).to_be_visible()
+        expect(lab.panel.get_by_role("tab", name="Waste")).to_have_attribute("aria-selected", "true")
+        expect(detail.locator(".bk-Figure").first).to_be_visible(timeout=LONG)
+        lab.page.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+        again = [share(pixels(figure), (0xD5, 0x5E, 0x00)) for figure in detail.locator(".bk-Figure").all()]
+        assert max(again) > 0.01, again  # asked again for the same payload
+
+    def test_a_filter_changes_the_figures_of_the_open_tab_and_is_taken_off(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Waste"); board')
+        figures = lab.panel.get_by_text("Figures of dataset sample")
+        expect(figures).to_contain_text("all queries", timeout=LONG)
+        count = lab.panel.locator(".frontierlab-count")
+        logs = fl.open_logs("sample", settings=sample)
+        part, whole = (
+            int(fl.filters.cost_per_schema(logs, selection, top=None)["queries"].sum())
+            for selection in (fl.Selection(db="CONDBR2"), fl.Selection())
+        )
+        lab.field("Add a filter").fill("database condbr")
+        option = lab.panel.locator("li[role=option]")
+        expect(option).to_have_count(1)
+        expect(option).to_contain_text(f"{part:,}")
+        lab.field("Add a filter").press("Enter")
+        expect(count).to_contain_text(f"{part:,} of {whole:,} queries")
+        expect(figures).to_contain_text("database CONDBR2", timeout=LONG)
+        rows = lab.panel.get_by_role("grid", name="Folders and tags").get_by_role("row")
+        assert {re.search(r"[A-Z]+2\d*", row.inner_text())[0] for row in rows.all()[1:6]} == {"CONDBR2"}
+        lab.button("Take off database: CONDBR2").click()
+        expect(count).to_contain_text(f"{whole:,} queries")
+        expect(figures).to_contain_text("all queries")
+
+
+class TestPanelsInNotebook7(InSharedNotebook):
+    PAGE = "notebooks"
