@@ -12,7 +12,7 @@ from frontierlab import demo
 
 
 @pytest.mark.slow
-def test_each_wait_is_announced(monkeypatch, tmp_path):
+def test_each_wait_is_announced(monkeypatch, tmp_path, sample_settings, sample_diagnosis):
     shown = io.BytesIO()  # behind a buffer, as a pipe is
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(shown, encoding="utf-8"))
     last = []
@@ -24,20 +24,15 @@ def test_each_wait_is_announced(monkeypatch, tmp_path):
 
         return waits
 
-    monkeypatch.setattr(
-        fl,
-        "extract",
-        wait(fl.extract(fl.sample.settings(data_dir=tmp_path), name="d", source=fl.sample.path(), progress=False)),
-    )
+    monkeypatch.setattr(fl, "extract", wait(fl.datasets.open_dataset("sample", sample_settings)))
     monkeypatch.setattr(fl, "report", wait(tmp_path / "report.html"))
     demo.main(tmp_path)
     assert last[0].startswith("Query logs of one day")
     assert last[1].startswith("Computing all figures of the report: a few seconds")
     said = shown.getvalue().decode()
-    settings = fl.sample.settings(data_dir=tmp_path)
-    for incident in fl.diagnose("d", settings=settings, progress=False).incidents["sentence"]:
+    for incident in sample_diagnosis.incidents["sentence"]:
         assert incident in said
-    worst = fl.caching.efficiency("d", settings, progress=False).head(demo.WORST)
+    worst = fl.caching.efficiency("sample", sample_settings, progress=False).head(demo.WORST)
     for number, folder in enumerate(worst.to_dict("records"), 1):
         assert f"{number}. {folder['db']} {folder['schema']} {folder['nodefullpath']} {folder['tagname']}: " in said
     assert said.count("\n   Tell the owners of its tasks: ask by ") == demo.WORST
