@@ -10,6 +10,9 @@ from typing import Any
 
 __all__ = ["digest"]
 
+_quoted = json.JSONEncoder(ensure_ascii=False).encode
+"""Writes a text as JSON; `json.dumps` would make an encoder for each."""
+
 
 def digest(values: Sequence[Any]) -> str:
     """Return a digest of a payload's values: 32 hexadecimal digits.
@@ -27,7 +30,7 @@ def digest(values: Sequence[Any]) -> str:
 
 def _canonical(value: Any) -> str:
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False)
+        return _quoted(value)
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     if isinstance(value, int):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ PAYLOADS = pa.schema([("channel", pa.int64()), ("since", pa.int64()), ("until", 
 ``content`` if and only if their payloads have equal values."""
 
 _IOV = ("CHANNEL_ID", "IOV_SINCE", "IOV_UNTIL")
+_IOV_NAMES = frozenset(_IOV)
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _LEAST = -(2**63)
 # the keys with which a response can name its subject, without underscores and in lower case
@@ -165,7 +167,7 @@ def read_payloads(answer: Any, asked: Mapping[str, str], since: int, until: int)
     if not isinstance(answer, dict) or not isinstance(answer.get("data_array"), list):
         raise Unusable("it has no list data_array")
     _require_named({_plain(key): value for key, value in answer.items()}, asked)
-    columns: list[list[Any]] = [[], [], [], []]
+    rows: list[tuple[int, int, int, str]] = []
     layout: Any = None
     for record in answer["data_array"]:
         if not isinstance(record, dict) or not record:
@@ -179,9 +181,13 @@ def read_payloads(answer: Any, asked: Mapping[str, str], since: int, until: int)
                 raise Unusable(f"a row of channel {row[0]} does not begin before it ends: [{row[1]}, {row[2]})")
             if row[1] > until or row[2] <= since:
                 raise Unusable(f"a row of channel {row[0]}, [{row[1]}, {row[2]}), is outside the range asked for")
-            for column, value in zip(columns, (*row, digest(values)), strict=True):
-                column.append(value)
-    return in_order(pa.table(columns, schema=PAYLOADS))
+            rows.append((*row, digest(values)))
+    columns = zip(*rows, strict=True) if rows else [()] * len(PAYLOADS)
+    return in_order(
+        pa.table(
+            [pa.array(column, kind) for column, kind in zip(columns, PAYLOADS.types, strict=True)], schema=PAYLOADS
+        )
+    )
 
 
 def in_order(rows: pa.Table) -> pa.Table:
@@ -192,22 +198,26 @@ def in_order(rows: pa.Table) -> pa.Table:
 
 def _rows(record: dict[str, Any], asked: Mapping[str, str]) -> list[tuple[Any, Any, Any, list[Any], Any]]:
     """Return channel, since, until, payload values and payload columns of each row in a member of data_array."""
-    if not any(name in record for name in _IOV) and all(isinstance(value, list) for value in record.values()):
+    if _IOV_NAMES.isdisjoint(record) and all(isinstance(value, list) for value in record.values()):
         short = next((value for value in record.values() if len(value) < len(_IOV)), None)
         if short is not None:
             raise Unusable(f"a row lacks fields: {_shown(short)}")
         return [(key, v[1], v[2], [v[0], *v[3:]], len(v) - 2) for key, v in record.items()]
-    lacking = [name for name in _IOV if name not in record]
-    if lacking:
+    if not _IOV_NAMES.issubset(record):
+        lacking = [name for name in _IOV if name not in record]
         raise Unusable(f"a row lacks {', '.join(lacking)}: {_shown(record)}")
-    names = []
-    for name in sorted(record):
-        if _plain(name) == "nodefullpath":
-            _require_named({"nodefullpath": record[name]}, asked)
-        elif name not in _IOV:
-            names.append(name)
+    names, folders = _split(tuple(record))
+    for name in folders:
+        _require_named({"nodefullpath": record[name]}, asked)
     channel, since, until = (record[name] for name in _IOV)
     return [(channel, since, until, [record[name] for name in names], names)]
+
+
+@functools.lru_cache(maxsize=64)  # the rows of a response have the same keys
+def _split(keys: tuple[str, ...]) -> tuple[list[str], list[str]]:
+    """Return the payload columns of a row, and the keys that name its folder."""
+    folders = [key for key in sorted(keys) if _plain(key) == "nodefullpath"]
+    return [key for key in sorted(keys) if key not in folders and key not in _IOV], folders
 
 
 def _records(answer: Any, asked: Mapping[str, str], needed: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -256,6 +266,8 @@ def _text(record: Mapping[str, Any], key: str) -> str:
 
 
 def _integer(value: Any, what: str) -> int:
+    if type(value) is int and _LEAST <= value <= OPEN_IOV:
+        return value
     if isinstance(value, str) and _WHOLE.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not _LEAST <= value <= OPEN_IOV:
