@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import frontierlab as fl
-from frontierlab import Dataset, Settings, sample
+from frontierlab import Dataset, Selection, Settings, sample
 from frontierlab.caching.counting import Asker, Counted, count_folders, count_queries, name_askers
 from frontierlab.caching.efficiencies import efficiency
 from frontierlab.caching.explanation import Explanation, explain
@@ -43,14 +43,15 @@ def truth() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def _figures(dataset: Dataset, archived: Settings) -> pd.DataFrame:
+def figures_of_sample(dataset: Dataset, archived: Settings) -> pd.DataFrame:
+    """The same as `figures`, for what is made once; nothing changes it."""
     return efficiency(dataset, archived, progress=False)
 
 
 @pytest.fixture
-def figures(_figures: pd.DataFrame) -> pd.DataFrame:
+def figures(figures_of_sample: pd.DataFrame) -> pd.DataFrame:
     """The caching figures of the sample by ``efficiency()``."""
-    return _figures.copy()
+    return figures_of_sample.copy()
 
 
 @pytest.fixture(scope="session")
@@ -79,8 +80,8 @@ def _queries() -> dict[FolderTag, pd.DataFrame]:
 def queried(_queries: dict[FolderTag, pd.DataFrame], monkeypatch: pytest.MonkeyPatch) -> None:
     """Spark is asked once for the different queries of each folder and tag of the sample."""
 
-    def once(logs: Any, folder: FolderTag, selection: None) -> pd.DataFrame:
-        assert selection is None
+    def once(logs: Any, folder: FolderTag, selection: Selection | None) -> pd.DataFrame:
+        assert selection in (None, Selection())
         if folder not in _queries:
             _queries[folder] = different_queries(logs, folder)
         return _queries[folder].copy()

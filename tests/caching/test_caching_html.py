@@ -94,20 +94,20 @@ def test_names_are_escaped_in_a_page(tmp_path: Path) -> None:
     assert "1 folders and tags, 10 queries, " in text
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def written(
     dataset: Dataset,
     archived: Settings,
-    figures: pd.DataFrame,
+    figures_of_sample: pd.DataFrame,
     explained: Callable[..., Explanation],
-    queried: None,
-    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
-    """A page of two folders of the sample."""
-    frame = figures[figures["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
+    """A page of two folders of the sample; tests only read it."""
+    frame = figures_of_sample[figures_of_sample["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
     what_ifs = [what_if(dataset, archived, **where) for where in (HV, RUN3)]
     explanations = [explained(where) for where in (RUN3, HV)]
-    return page(frame, tmp_path / "page.html", explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
+    path = tmp_path_factory.mktemp("written") / "page.html"
+    return page(frame, path, explanations=explanations, what_ifs=what_ifs, title="Pixel and LAr")
 
 
 @pytest.mark.slow
@@ -131,17 +131,19 @@ def test_the_page_shows_costs_causes_and_advice(written: Path) -> None:
 
 @pytest.mark.browser
 def test_the_page_needs_no_network_and_fits_the_window(written: Path, browser: Browser) -> None:
-    for width in (1400, 700):
-        tab = browser.new_page(viewport={"width": width, "height": 900})
-        problems: list[str] = []
-        asked: list[str] = []
-        tab.on("console", lambda said, to=problems: to.append(said.text) if said.type in ("error", "warning") else None)
-        tab.on("pageerror", lambda error, to=problems: to.append(str(error)))
-        tab.on("request", lambda request, to=asked: to.append(request.url))
-        tab.goto(written.as_uri())
+    tab = browser.new_page(viewport={"width": 1400, "height": 900})
+    problems: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda said: problems.append(said.text) if said.type in ("error", "warning") else None)
+    tab.on("pageerror", lambda error: problems.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(written.as_uri())
+    for width in (1400, 700):  # as it opens, and as it follows its window
+        tab.set_viewport_size({"width": width, "height": 900})
         tab.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+        tab.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
         assert tab.locator(".bk-Figure").count() == 1 + 2 * 3 + 2
-        assert tab.evaluate("document.documentElement.scrollWidth") <= width
-        assert asked == [written.as_uri()]
-        assert problems == []
-        tab.close()
+        assert tab.evaluate("innerWidth") == width
+    assert asked == [written.as_uri()]
+    assert problems == []
+    tab.close()

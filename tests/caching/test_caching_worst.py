@@ -1,5 +1,6 @@
 """The worst folders are those of all figures, with few calls of COOLR."""
 
+import functools
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,7 @@ from frontierlab.coolr.calls import Unavailable
 from frontierlab.errors import Cancelled, InvalidRequestError
 from frontierlab.util.cancelling import at_most, check_cancelled
 from frontierlab.util.leavable_call import Overdue
+from tests.caching.truth import KEY
 from tests.support.waiting import wait_for
 
 
@@ -24,18 +26,28 @@ class Silent:
         raise Unavailable("COOLR sleeps.")
 
 
+@pytest.fixture(scope="module")
+def advised(dataset, archived):
+    """Return the parts of the advice on a folder and tag of the sample; each is asked for once."""
+
+    @functools.cache
+    def parts(*names):
+        told = fl.caching.what_if(dataset, archived, **dict(zip(KEY, names, strict=True))).attrs
+        return {part: told[part] for part in ("advice", "cure", "reasons")}
+
+    return parts
+
+
 @pytest.mark.slow
+@pytest.mark.usefixtures("queried")
 @pytest.mark.parametrize(("count", "steps"), [(1, (1, 2, 4, 96)), (3, (2, 4, 16, 96)), (7, (8, 24, 96))])
-def test_they_are_the_first_of_all(dataset, archived, figures, monkeypatch, count, steps):
+def test_they_are_the_first_of_all(dataset, archived, figures, advised, monkeypatch, count, steps):
     monkeypatch.setattr("frontierlab.caching.worst_folders._ASKED", steps)
     found = fl.caching.worst(dataset, archived, count, progress=False)
     pd.testing.assert_frame_equal(found.drop(columns=["advice", "cure", "reasons"]), figures.head(count))
     for row in found.to_dict("records"):
-        names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
-        told = fl.caching.what_if(dataset, archived, **names).attrs
-        assert {part: row[part] for part in ("advice", "cure", "reasons")} == {
-            part: told[part] for part in ("advice", "cure", "reasons")
-        }
+        told = advised(*(row[name] for name in KEY))
+        assert {part: row[part] for part in told} == told
     assert not any("Only the" in note for note in found.attrs["notes"])
 
 
