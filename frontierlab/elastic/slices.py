@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -53,11 +54,14 @@ class SliceReader:
         self._index = options.index
         self._most = options.page  # until the server says that its maximum is smaller
         self._caller = caller
-        self._client = connect(options, serializers={"application/json": PageSerializer()})
+        self._options = options
+        self._lock = threading.Lock()
+        self._client: elasticsearch.Elasticsearch | None = None
 
     def close(self) -> None:
         """Close the connections."""
-        self._client.close()
+        if self._client is not None:
+            self._client.close()
 
     def pages(self, body: dict[str, Any], pit: PointInTime, number: int, slices: int) -> Iterator[list[bytes]]:
         """Read one slice of a search.
@@ -107,6 +111,13 @@ class SliceReader:
                 f"{expected:,}."
             )
 
+    def _connected(self) -> elasticsearch.Elasticsearch:
+        """Return the client, made by the first search: a look reads no pages, and certificates take time to load."""
+        with self._lock:
+            if self._client is None:
+                self._client = connect(self._options, serializers={"application/json": PageSerializer()})
+            return self._client
+
     def _counted(self, page: Page) -> int:
         total = page.hits.total or {}
         if total.get("relation") != "eq" or not isinstance(total.get("value"), int):
@@ -122,9 +133,10 @@ class SliceReader:
 
     def _page(self, body: dict[str, Any]) -> tuple[Page, int]:
         """Return the next page and its requested size."""
+        client = self._connected()
 
         def search() -> Page:
-            page: Page = self._client.perform_request(
+            page: Page = client.perform_request(
                 "POST",
                 "/_search",
                 params={"allow_partial_search_results": "false"},
