@@ -77,7 +77,7 @@ def ranked_changes(
     now, before = (_rate(sums, rank_by, suffix, covered).fillna(0) for suffix in SIDES)
     order = pd.DataFrame({"significant": significant, "change": (now - before).abs()}).astype("float64")
     size = order.groupby(["significant", "change"], sort=True).ngroup() + 1
-    places = rank_groups(names.assign(size=size), keys, ["size"], ["size"], top)
+    places = rank_groups(names.assign(size=size), keys, ["size"], top)
     placed = names.merge(places, on=keys, how="left", validate="one_to_one")
     place, part = placed["place"].to_numpy(dtype="int64"), placed["part"].to_numpy()
     rows = np.unique(place, return_inverse=True)[1].reshape(-1)

@@ -169,7 +169,7 @@ class _Groups(Question):
                 "together, or fewer groups with the selection."
             )
         keys = [*self.keys]
-        places = rank_groups(pd.concat(raw), keys, ["queries"], ["queries"], self.top)
+        places = rank_groups(pd.concat(raw), keys, ["queries"], self.top)
         order = pd.Index(sorted(places["place"].unique()), name="place", dtype="int64")
         found = [_percentiles_of(frame.merge(places, on=keys), order) for frame in raw]
         answer = found[0] if len(found) == 1 else side_by_side(*found)

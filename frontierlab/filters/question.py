@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from frontierlab.engines.logs import Logs
@@ -202,7 +203,7 @@ class Question:
     def _check_sums(self, raw: list[pd.DataFrame]) -> None:
         """Refuse numbers whose sum over groups or bins could have more than 64 bits: pandas gives a wrong one."""
         for name in self.measures.keys() - set(self._largest()):
-            if any(frame[name].astype("Float64").abs().sum() >= 2.0**63 for frame in raw):
+            if any(np.abs(frame[name].to_numpy("float64", na_value=0)).sum() >= 2.0**63 for frame in raw):
                 raise StatementError(
                     f"The sum of {name} has more than 64 bits. The log has impossible values: leave these queries out "
                     "with since and until, or with another field of the selection."
@@ -214,9 +215,8 @@ class Question:
     def _places(self, raw: list[pd.DataFrame]) -> pd.DataFrame | None:
         if not self.keys:
             return None
-        measures = [*self.measures]
-        rank = self.rank or measures
-        return rank_groups(pd.concat(raw), [*self.keys], measures, rank, self.top, self._largest())
+        rank = self.rank or [*self.measures]
+        return rank_groups(pd.concat(raw), [*self.keys], rank, self.top, self._largest())
 
     def _placed(self, frame: pd.DataFrame, places: pd.DataFrame | None) -> pd.DataFrame:
         if places is not None:
@@ -251,7 +251,8 @@ class Question:
             return frame
         frame = frame.reindex(index)
         sums = self.measures.keys() - set(self._largest())
-        return frame.assign(**{name: frame[name].fillna(0) for name in sums})
+        lacking = [name for name in sums if frame[name].hasnans]
+        return frame.assign(**{name: frame[name].fillna(0) for name in lacking}) if lacking else frame
 
     def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
         """Replace the places by the names of their groups."""
@@ -261,7 +262,8 @@ class Question:
             names = names.join(known.groupby([*self.keys])[label].max(), on=[*self.keys])
         names = names[[*self.keys, *self.labels, "part", "groups"]]
         rest = [column for column in answer.columns if column not in (*self._by(), "place")]
-        return answer.join(names, on="place")[[*self._by(), *names.columns, *rest]]
+        of_rows = names.take(names.index.get_indexer(pd.Index(answer["place"]))).set_axis(answer.index)
+        return pd.concat([answer[self._by()], of_rows, answer[rest]], axis=1)
 
 
 def _select(columns: Mapping[str, str], by: int, source: str) -> str:

@@ -47,7 +47,6 @@ def unnamed(part: str, groups: int | None) -> str | None:
 def rank_groups(
     frame: pd.DataFrame,
     keys: Sequence[str],
-    measures: Sequence[str],
     rank: Sequence[str],
     top: int | None,
     largest: Sequence[str] = (),
@@ -60,8 +59,6 @@ def rank_groups(
         Counts by group; a group can have several rows.
     keys
         The columns that name a group; a null in the last key means that the log names no group.
-    measures
-        The columns of counts, sums and largest values.
     rank
         The measures whose sum is the size of a group; null is 0.
     top
@@ -76,8 +73,9 @@ def rank_groups(
         A row is a group: `keys`, its ``place`` (from 0), and its ``part``: ``named``, ``other`` or
         ``missing``. Named groups come first, the largest first, then others, then missing.
     """
-    totals = _together(frame.groupby(list(keys), dropna=False, sort=False), measures, largest).reset_index()
-    totals["size"] = totals[list(rank)].sum(axis=1)
+    ranked = _sums_of_groups(frame, keys, rank, largest)
+    totals = ranked[[*keys]].copy()
+    totals["size"] = ranked[rank[0]].fillna(0) if len(rank) == 1 else ranked[[*rank]].sum(axis=1)
     totals["missing"] = totals[keys[-1]].isna()
     totals = totals.sort_values(["missing", "size", *keys], ascending=[True, False, *[True] * len(keys)])
     place = np.arange(len(totals))
@@ -93,9 +91,9 @@ def rank_groups(
 def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return each place's keys (null if its groups differ), its part, and its number of groups."""
     first = places.drop_duplicates("place").set_index("place").sort_index()
-    sizes = places["place"].value_counts(sort=False).reindex(first.index)
-    found = first[[*keys, "part"]].assign(groups=sizes.astype("Int64"))
-    several = places[places["place"].duplicated(keep=False)]
+    sizes = np.unique(places["place"], return_counts=True)[1]
+    found = first[[*keys, "part"]].assign(groups=pd.array(sizes, dtype="Int64"))
+    several = places[places["place"].duplicated(keep=False) & (places["part"] != OTHER)]
     if len(several):
         of_first = first.loc[several["place"]]
         for key in keys:
@@ -103,8 +101,9 @@ def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
             same = (here == there).fillna(False) | (here.isna() & there.isna())
             differ = several["place"].to_numpy()[~same.to_numpy(dtype=bool)]
             found.loc[np.unique(differ), key] = pd.NA
-    # added-up groups have no name, even if there is only one
-    found.loc[found["part"] == OTHER, list(keys)] = pd.NA
+    others = (found["part"] == OTHER).to_numpy(dtype=bool)
+    if others.any():  # added-up groups have no name, even if there is only one
+        found.loc[others, list(keys)] = pd.NA
     return found
 
 
@@ -136,8 +135,20 @@ def sum_by_rank(
         The measures, with the index ``(*by, place)``.
     """
     keys = [column for column in places.columns if column not in ("place", "part")]
-    placed = frame.merge(places, on=keys, how="left", validate="many_to_one")
-    return _together(placed.groupby([*by, "place"], dropna=False, sort=True), measures, largest)
+    placed = frame.merge(places[[*keys, "place"]], on=keys, how="left", validate="many_to_one")
+    grouped = placed.groupby([*by, "place"], dropna=False, sort=True)
+    if not by and grouped.ngroups == len(placed):  # nothing to add up
+        return placed.set_index("place")[[*measures]].sort_index()
+    return _together(grouped, measures, largest)
+
+
+def _sums_of_groups(
+    frame: pd.DataFrame, keys: Sequence[str], measures: Sequence[str], largest: Sequence[str]
+) -> pd.DataFrame:
+    grouped = frame.groupby([*keys], dropna=False, sort=False)
+    if grouped.ngroups == len(frame):  # nothing to add up
+        return frame[[*keys, *measures]]
+    return _together(grouped, measures, largest).reset_index()
 
 
 def _together(grouped: Any, measures: Sequence[str], largest: Sequence[str]) -> pd.DataFrame:
