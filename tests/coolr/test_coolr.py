@@ -136,6 +136,16 @@ def test_connect(server, data_dir):
     assert Archive.__doc__
 
 
+def test_calls_go_through_the_proxy_of_the_environment(server, data_dir, monkeypatch):
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", f"http://{server.host}")
+    with Coolr(Settings(coolr_host="coolr.example:80/", data_dir=data_dir)) as client:
+        assert client.tags(*SENSORS[:3]) == []
+        assert client.tags(*PIXEL[:3])[0] == Tag("PixCalib-RUN2-DATA-UPD4-12", 1)
+    assert server.count("^tags") == server.count() > 1
+
+
 @pytest.mark.parametrize("host", ["u:p@h:80/", "ftp://h", "h ost", "http://"])
 def test_invalid_hosts_are_refused(host):
     with pytest.raises(ConfigurationError, match="coolr_host"):
