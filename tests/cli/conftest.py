@@ -11,18 +11,25 @@ from click.testing import CliRunner, Result
 
 import frontierlab as fl
 from frontierlab.cli.main import root
+from frontierlab.sample import World
 
 Run = Callable[..., Result]
 
 
 @pytest.fixture(scope="session")
-def extracted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def extracted(sample_settings: fl.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the dataset ``overlay`` of the sample; tests copy it."""
     folder = tmp_path_factory.mktemp("cli")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FRONTIERLAB_LOSS_WARNING_SHARE", "0.03")
-        fl.extract(fl.sample.settings(data_dir=folder), source=fl.sample.path(), name="overlay", progress=False)
+    shutil.copytree(sample_settings.data_dir / "datasets" / "sample", folder / "datasets" / "sample")
+    fl.datasets.rename_dataset("sample", "overlay", fl.Settings(data_dir=folder))
     return folder
+
+
+@pytest.fixture(scope="session")
+def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An export file of the day of the sample with fewer documents; tests only read it."""
+    World(3_000).write(path := tmp_path_factory.mktemp("dump") / "dump.ndjson.zst")
+    return path
 
 
 @pytest.fixture
