@@ -8,6 +8,7 @@ import inspect
 import operator
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -146,9 +147,9 @@ def test_the_package_installs_the_command() -> None:
 
 
 @pytest.fixture
-def desk(overlay: Path, tmp_path: Path) -> Path:
+def desk(overlay: Path, dump: Path, tmp_path: Path) -> Path:
     """A working folder with the files that the examples name, except ``old.parquet``."""
-    (tmp_path / "dump.ndjson.zst").write_bytes(fl.sample.path().read_bytes())
+    (tmp_path / "dump.ndjson.zst").symlink_to(dump)
     (tmp_path / "password").write_text("secret\n")
     return tmp_path
 
@@ -156,7 +157,12 @@ def desk(overlay: Path, tmp_path: Path) -> Path:
 @pytest.mark.parametrize("example", [pytest.param(one, marks=needs(one), id=one) for one in EXAMPLES])
 @pytest.mark.slow
 def test_an_example_works(
-    example: str, desk: Path, run: Run, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+    example: str,
+    desk: Path,
+    extracted: Path,
+    run: Run,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     words = shlex.split(example)
     if "old.parquet" in words and "export" not in words:
@@ -178,16 +184,17 @@ def test_an_example_works(
     if "--baseline" in words:  # the sample's faults are at ten o'clock
         for name, since, until in (("earlier", "03:00", "08:00"), ("nightly-2026-10-02", "08:00", "13:00")):
             window = {"since": f"2026-10-01T{since}", "until": f"2026-10-01T{until}"}
-            fl.extract(name=name, source="dump.ndjson.zst", progress=False, **window)
+            fl.extract(name=name, source=fl.sample.path(), progress=False, **window)
     if "--history" in words:
-        run("diagnose", "overlay", "--store")
+        fl.diagnosis.history.store(request.getfixturevalue("sample_diagnosis"))
     if words[1] == "rawlogs":
         fl.rawlogs.write_servlet_logs(World(50, malformed=0), desk / "servlets")
         fl.rawlogs.squid.write_squid_logs(World(50), desk / "squids", timezone="Europe/Zurich", faults=0)
     if words[1:] == ["rawlogs"]:
         run("rawlogs", "squid", "october", "squids")
     if "overlay-later" in words:
-        fl.extract(name="overlay-later", source="dump.ndjson.zst", progress=False)
+        fl.datasets.rename_dataset("overlay", "overlay-later")
+        shutil.copytree(extracted / "datasets" / "overlay", fl.Settings().data_dir / "datasets" / "overlay")
     stdin = ""
     if "<" in words:
         stdin = Path(words.pop()).read_text()
