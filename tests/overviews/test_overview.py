@@ -106,18 +106,26 @@ def test_a_random_selection_is_that_of_the_rows(settings, rows, chosen):
         assert found.warnings[0].startswith("No document of this period meets the selection")
 
 
-@pytest.mark.parametrize("mapping", ["text", "strings"])
-def test_a_selection_means_the_same_under_other_mappings(es, elasticsearch_server, data_dir, index, mapping):
+@pytest.fixture(scope="module", params=["text", "strings"])
+def mapped(request, es, elasticsearch_server, tmp_path_factory):
+    """The name of a mapping, settings with an index of it, and its rows; tests only read the index."""
+    mapping = request.param
     world = World(1_000, seed=2, malformed=0, indexable=True, numbers_as_strings=mapping == "strings")
-    fl.sample.load(es, world, index, mapping=mapping)
-    logs = rows_of(world.logs())
+    fl.sample.load(es, world, f"test-mapped-{mapping}", mapping=mapping)
+    settings = elastic_settings(elasticsearch_server, tmp_path_factory.mktemp("data"), f"test-mapped-{mapping}")
+    yield mapping, settings, rows_of(world.logs())
+    es.indices.delete(index=f"test-mapped-{mapping}")
+
+
+def test_a_selection_means_the_same_under_other_mappings(mapped):
+    _, settings, logs = mapped
     folder = logs[0]["nodefullpath"]
     for chosen in (
         Selection(nodefullpath=[folder, None], cached=False, min_querytime=300),
         Selection(taskid=[logs[0]["taskid"], None], schema=logs[0]["schema"]),
         Selection(kind=["rejected", "first query"], db=logs[0]["db"], tagname=[logs[0]["tagname"], None]),
     ):
-        found = look(elastic_settings(elasticsearch_server, data_dir, index), selection=chosen, bin_seconds=3_600)
+        found = look(settings, selection=chosen, bin_seconds=3_600)
         assert found.queries
         assert_true(found, logs, chosen.but(**DAY), bin_seconds=3_600)
 
@@ -155,12 +163,10 @@ def test_an_extraction_of_the_same_window_has_the_same_rows(settings):
     assert_true(found, rows_of(dataset.to_arrow()), Selection(**window), bin_seconds=60)
 
 
-@pytest.mark.parametrize("mapping", ["text", "strings"])
-def test_other_mappings_give_the_same_numbers(es, elasticsearch_server, data_dir, index, mapping):
-    world = World(1_000, seed=2, malformed=0, indexable=True, numbers_as_strings=mapping == "strings")
-    fl.sample.load(es, world, index, mapping=mapping)
-    found = look(elastic_settings(elasticsearch_server, data_dir, index))
-    assert_true(found, rows_of(world.logs()), Selection(**DAY), bin_seconds=300)
+def test_other_mappings_give_the_same_numbers(mapped):
+    mapping, settings, logs = mapped
+    found = look(settings)
+    assert_true(found, logs, Selection(**DAY), bin_seconds=300)
     assert any("fsize" in note and "documents are read for it" in note for note in found.notes) == (
         mapping == "strings"
     )
