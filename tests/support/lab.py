@@ -39,6 +39,8 @@ LOGGED = """async () => {
 # Closes what was shown last: panels that stay open would follow each change of the theme, and be loaded by each page.
 CLOSE = "closed = getattr(globals().get('_'), 'close', int)()"
 
+LATE = "No such comm"  # the page may have told a closed panel that nobody sees it
+
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
 
 
@@ -123,14 +125,19 @@ class Lab:
     def show(self, *lines: str, width: int | None = None) -> None:
         """Replace all cells by one with these lines, in a window of this width, and run it."""
         self.page.set_viewport_size(self._size if width is None else {**self._size, "width": width})
+        self._empty()
+        self.in_kernel("\n".join(lines))
+        self.watch_log(LATE)
+
+    def _empty(self) -> None:
+        """Remove all cells, and close the panel that was shown."""
         self.page.evaluate(
             """async () => {
                 await jupyterapp.commands.execute("notebook:select-all");
                 await jupyterapp.commands.execute("notebook:delete-cell");
             }"""
         )
-        self.in_kernel(CLOSE, "\n".join(lines))
-        self.watch_log("No such comm")  # the page may have told the closed panel that nobody sees it
+        self.in_kernel(CLOSE)
 
     def run(self) -> None:
         """Run all cells, and wait for the last one; an error in a cell fails."""
@@ -154,10 +161,16 @@ class Lab:
                 cell,
             )
 
+    def open_empty(self, page: str) -> None:
+        """Open the notebook without its panel, which would still be loading when it is closed, unless it is open."""
+        if page != self._opened:
+            self._empty()
+            self.in_kernel("pass")  # what the page told the kernel is handled before this
+            self.watch_log(LATE)
+            self.open(page)
+
     def open(self, page: str) -> None:
-        """Save the notebook and open it in JupyterLab or in Notebook 7, unless it is open there."""
-        if page == self._opened:
-            return
+        """Save the notebook and open it in JupyterLab or in Notebook 7."""
         self._save()
         self._opened = page
         self.page.goto(self.server.address(self.name, page))

@@ -249,7 +249,7 @@ class SharedNotebook:
     @classmethod
     def lab(cls, in_lab: Lab) -> Iterator[Lab]:
         """The notebook in JupyterLab, or in Notebook 7; errors in its consoles fail the test."""
-        in_lab.open(cls.PAGE)
+        in_lab.open_empty(cls.PAGE)
         in_lab.known_in_log = []
         yield in_lab
         in_lab.check()
@@ -431,7 +431,7 @@ class TestJupyterLab(InSharedNotebook):
         ticks(True)
         lab.panel.get_by_role("tab", name="other").click()
         ticks(False)
-        lab.in_kernel("status.ASK_SECONDS, status.GONE_SECONDS = usual")
+        lab.in_kernel("status.ASK_SECONDS, status.GONE_SECONDS = usual", "panel.close()")
 
     def test_a_tab_shows_its_page_before_the_kernel_answers(self, lab: Lab) -> None:
         lab.show(
@@ -512,7 +512,7 @@ class TestDashboard(SharedNotebook):
     def test_two_dashboards_see_datasets_made_elsewhere_and_one_resumes(self, lab: Lab, sample: fl.Settings) -> None:
         World(600, seed=3).write(sample.data_dir / "dump.ndjson")
         cell = "Dashboard(settings, tab='Datasets')"
-        lab.show(START, f"import ipywidgets; ipywidgets.VBox([{cell}, {cell}])")
+        lab.show(START, f"import ipywidgets; both = ipywidgets.VBox([{cell}, {cell}]); both")
         boards = lab.page.locator(".frontierlab-dashboard")
         expect(boards).to_have_count(2)
         path = fl.extract(sample, source=sample.data_dir / "dump.ndjson", name="elsewhere", progress=False).path
@@ -537,6 +537,7 @@ class TestDashboard(SharedNotebook):
         first.get_by_role("button", name="Look at it").click()
         expect(first.get_by_label("dataset", exact=True)).to_have_value("elsewhere")
         expect(second.get_by_label("dataset", exact=True)).to_have_value("choose …")
+        lab.in_kernel("for board in both.children: board.close()")  # a box leaves what is in it open
         fl.datasets.delete_dataset("elsewhere", sample)
 
     def test_a_click_on_a_bar_adds_a_chip_and_with_shift_leaves_it_out(self, lab: Lab, sample: fl.Settings) -> None:
@@ -679,7 +680,7 @@ class TestExplore:
     @classmethod
     def lab(cls, in_lab: Lab, sample: fl.Settings) -> Iterator[Lab]:
         """The notebook, with the panel of the class."""
-        in_lab.open("lab/tree")
+        in_lab.open_empty("lab/tree")
         in_lab.show(*cls.CELLS)
         until_drawn(in_lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
         yield in_lab
