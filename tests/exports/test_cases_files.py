@@ -504,28 +504,25 @@ print(dataset.counts.kept, dataset.counts.malformed, int(peak) // 1_000)
 """
 
 
-@pytest.mark.parametrize("form", ["array", "document"])
 @pytest.mark.slow
-def test_one_line_of_300_megabytes_takes_little_memory(tmp_path, form):
-    one, some = json.dumps(document(0, more="x" * 30_000)).encode(), 100
+def test_one_line_of_300_megabytes_takes_little_memory(tmp_path):
+    """Half of the line is documents of an array, the other half is one document: too long to be read."""
+    one, half = json.dumps(document(0, more="x" * 30_000)).encode(), 50
     with gzip.open(tmp_path / "large.gz", "wb", compresslevel=1) as file:
-        if form == "array":
-            file.write(b"[" + one)
-            for _ in range(some):
-                file.write((b"," + one) * 100)
-            file.write(b"]")
-        else:
-            file.write(b"[" + one + b',{"@timestamp":"')
-            for _ in range(some):
-                file.write(b"x" * 3_000_000)
-            file.write(b'"},' + one + b"]")
+        file.write(b"[" + one)
+        for _ in range(half):
+            file.write((b"," + one) * 100)
+        file.write(b',{"@timestamp":"')
+        for _ in range(half):
+            file.write(b"x" * 3_000_000)
+        file.write(b'"},' + one + b"]")
     done = subprocess.run(
         [sys.executable, "-c", MEMORY, tmp_path, tmp_path / "large.gz"], capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     kept, malformed, megabytes = map(int, done.stdout.split())
-    assert (kept, malformed) == ((1 + 100 * some, 0) if form == "array" else (2, 1))
-    assert megabytes < 600
+    assert (kept, malformed) == (2 + 100 * half, 1)
+    assert megabytes < 600  # 430 to 490; over 700 if the documents are kept
 
 
 # ---- two writers
