@@ -56,7 +56,12 @@ class World:
 
     seed: int
     rows: Rows = field(repr=False)
-    logs: Logs = field(repr=False)
+
+    @functools.cached_property
+    def logs(self) -> Logs:
+        """The logs of a dataset, which is made when it is first asked for."""
+        request = {name: format_time(moment(time)) for name, time in zip(("since", "until"), COVERED, strict=True)}
+        return open_logs(make_dataset(_folder() / f"world-{self.seed}", self.rows, request=request))
 
     @property
     def table(self) -> str:
@@ -77,8 +82,7 @@ def world(seed: int) -> World:
     for row in complete(_row(draw, few) for _ in range(size)):
         earlier = draw.choice(rows) if rows and draw.random() < 0.3 else {}
         rows.append(row | {name: earlier[name] for name in _QUERY if earlier})
-    request = {name: format_time(moment(time)) for name, time in zip(("since", "until"), COVERED, strict=True)}
-    return World(seed, rows, open_logs(make_dataset(_folder() / f"world-{seed}", rows, request=request)))
+    return World(seed, rows)
 
 
 @functools.cache
