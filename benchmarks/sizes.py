@@ -2,7 +2,7 @@
 
 ``python -m benchmarks.sizes`` makes a dataset of the sample with five million queries, and reads its files once, ten
 times and forty times. It prints a table of seconds, each the least of two rounds in which the engines take turns. From
-it comes `frontierlab.engines.opening.MOST_QUERIES`: up to how many queries ``engine="auto"`` asks DuckDB.
+it comes `frontierlab.engines.engine_choice.MOST_QUERIES`: up to how many queries ``engine="auto"`` asks DuckDB.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from . import sample as sample
 from . import schema as schema
 from . import spark as spark
 from .diagnosis.diagnose import diagnose as diagnose
-from .engines.opening import open_logs as open_logs
+from .engines.engine_choice import open_logs as open_logs
 from .engines.user_sql import sql as sql
 from .extraction.extract import extract as extract
 from .filters.changes import what_changed as what_changed

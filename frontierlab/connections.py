@@ -115,7 +115,7 @@ def _redis(settings: Settings) -> str:
 
 
 def _spark(settings: Settings) -> str:
-    from frontierlab.engines.opening import MOST_QUERIES
+    from frontierlab.engines.engine_choice import MOST_QUERIES
     from frontierlab.spark import session
 
     if settings.engine == "duckdb" or (settings.engine == "auto" and settings.spark_master.startswith("local")):

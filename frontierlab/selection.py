@@ -180,7 +180,7 @@ class Selection:
             Logs from `frontierlab.open_logs`, or a dataset, the name of one, or a list of these. For a Spark DataFrame
             the result is a Spark DataFrame too.
         """
-        from frontierlab.engines.opening import as_logs  # imports DuckDB
+        from frontierlab.engines.engine_choice import as_logs  # imports DuckDB
 
         found = as_logs(logs).where(*self.where())
         return found.to_spark() if hasattr(logs, "sparkSession") else found

@@ -31,9 +31,9 @@ from frontierlab.coolr import Cancelled, Source, connect
 from frontierlab.coolr.calls import Unavailable
 from frontierlab.coolr.protocol import side_by_side
 from frontierlab.coolr.responses import PAYLOADS
-from frontierlab.engines.asking import ANSWERED, answered
+from frontierlab.engines.engine_choice import logs_of_datasets
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import logs_of_datasets
+from frontierlab.engines.own_statements import ANSWERED, answered
 from frontierlab.errors import CoolrError
 from frontierlab.schema import UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection

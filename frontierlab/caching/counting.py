@@ -19,8 +19,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset
 
-from frontierlab.engines.asking import ANSWERED, Answered, answered, ask, write
 from frontierlab.engines.logs import DuckLogs, Logs
+from frontierlab.engines.own_statements import ANSWERED, Answered, answered, ask, write
 from frontierlab.schema import MISSING_IOV, UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection
 from frontierlab.util.cancelling import Cancellable, cancellable, check_cancelled

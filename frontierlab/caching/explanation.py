@@ -15,8 +15,8 @@ from frontierlab.caching.iov_axis import Axis
 from frontierlab.caching.open_folder import open_folder
 from frontierlab.caching.queries import FolderTag, askers_of, served
 from frontierlab.coolr import Cancelled, Source
-from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ask
 from frontierlab.errors import CoolrError
 from frontierlab.schema import OPEN_IOV, UNKNOWN_TAG
 from frontierlab.selection import Selection

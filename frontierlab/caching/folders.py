@@ -8,8 +8,8 @@ from typing import NamedTuple, TypeAlias
 
 import pandas as pd
 
-from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ask
 from frontierlab.errors import InvalidRequestError
 
 __all__ = ["Chosen", "Folder", "chosen", "wanted_folders"]

@@ -16,8 +16,8 @@ from frontierlab.caching.notes import notes_of
 from frontierlab.caching.payloads import ask_coolr, payloads_of
 from frontierlab.caching.queries import FolderTag, different_queries
 from frontierlab.coolr import Source, connect
+from frontierlab.engines.engine_choice import logs_of_datasets
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ask
 from frontierlab.schema import UNKNOWN_TAG
 from frontierlab.selection import Selection, as_selection
 

@@ -12,8 +12,8 @@ from frontierlab.caching.efficiencies import efficiency
 from frontierlab.caching.grids import what_if
 from frontierlab.caching.ranking import lost, ranked
 from frontierlab.coolr import Source
+from frontierlab.engines.engine_choice import logs_of_datasets
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import Cancelled, FrontierlabError, InvalidRequestError
 from frontierlab.filters import cost_per_node
 from frontierlab.selection import Selection, as_selection

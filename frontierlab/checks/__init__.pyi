@@ -1,2 +1,2 @@
 from .findings import Findings as Findings
-from .running import run as run
+from .run_checks import run as run

@@ -12,8 +12,8 @@ import pyarrow as pa
 from frontierlab.checks.conditions import SQL_FIELD
 from frontierlab.checks.tallies import Row, Tally
 from frontierlab.checks.windows import MINUTE
-from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ask
 from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.selection import Selection
 from frontierlab.storage.portions import Portion

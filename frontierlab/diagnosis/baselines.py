@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Literal, TypeAlias, cast
 
+from frontierlab.engines.engine_choice import Source, beside, is_source
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import Source, beside, is_source
 from frontierlab.errors import DatasetError, InvalidRequestError
 from frontierlab.filters.covered import covered_window
 from frontierlab.filters.extracted import lacks_all, notes_of_extraction

@@ -31,7 +31,7 @@ from frontierlab.diagnosis.words import (
     sentence,
     tell,
 )
-from frontierlab.engines.opening import Source, as_logs
+from frontierlab.engines.engine_choice import Source, as_logs
 from frontierlab.filters.extracted import notes_of_extraction
 from frontierlab.selection import Selection, as_selection
 from frontierlab.settings import Settings

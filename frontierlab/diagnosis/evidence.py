@@ -14,7 +14,7 @@ from frontierlab.diagnosis.different import Different, count_different
 from frontierlab.diagnosis.reading import Ints
 from frontierlab.diagnosis.scopes import Scopes
 from frontierlab.diagnosis.series import Clock
-from frontierlab.engines.keeping import kept
+from frontierlab.engines.kept_results import kept
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import Selection

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from frontierlab.diagnosis import statements
 from frontierlab.diagnosis.baselines import Piece
 from frontierlab.diagnosis.series import Clock
-from frontierlab.engines.asking import ANSWERED, Answered, answered, ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ANSWERED, Answered, answered, ask
 from frontierlab.selection import Selection
 
 __all__ = ["Ints", "Reading", "plain"]

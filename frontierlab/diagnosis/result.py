@@ -105,7 +105,7 @@ class Diagnosis:
     notes
         Sentences on what limits the diagnosis.
     answered
-        What answered the statements; see `frontierlab.engines.asking.Answered`.
+        What answered the statements; see `frontierlab.engines.own_statements.Answered`.
     """
 
     incidents: pd.DataFrame

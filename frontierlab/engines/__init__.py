@@ -5,11 +5,11 @@ translation: `as_duckdb` translates frontierlab's own statements, `frontierlab.e
 loads sqlglot, so it is not imported here. `run` runs a translation on tables (`Table`).
 """
 
-from frontierlab.engines.asking import answered, ask, write
 from frontierlab.engines.builtin import as_duckdb
+from frontierlab.engines.engine_choice import as_logs, open_logs
 from frontierlab.engines.instance import Limits
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import as_logs, open_logs
+from frontierlab.engines.own_statements import answered, ask, write
 from frontierlab.engines.tables import Table
 
 __all__ = ["Limits", "Logs", "Table", "answered", "as_duckdb", "as_logs", "ask", "open_logs", "write"]

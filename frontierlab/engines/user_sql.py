@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from frontierlab.engines import duck
-from frontierlab.engines.asking import ANSWERED, answering
+from frontierlab.engines.engine_choice import Source, as_logs
 from frontierlab.engines.logs import DuckLogs
-from frontierlab.engines.opening import Source, as_logs
+from frontierlab.engines.own_statements import ANSWERED, answering
 from frontierlab.errors import InvalidRequestError
 from frontierlab.spark.parameters import as_parameters, check_names, check_values
 from frontierlab.spark.user_sql import VIEW, iov_hint, run_user_sql

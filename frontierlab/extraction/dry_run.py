@@ -18,7 +18,7 @@ from frontierlab.documents.dataset_rows import make_dataset_rows
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.exports.json_text import Document
 from frontierlab.extraction.elastic_source import ElasticSource
-from frontierlab.extraction.opening import open_source
+from frontierlab.extraction.open_source import open_source
 from frontierlab.extraction.options import CatalogueOptions, ExtractionOptions
 from frontierlab.extraction.request import Request
 from frontierlab.extraction.selected import keeper

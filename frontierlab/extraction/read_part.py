@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from frontierlab.errors import DatasetError
-from frontierlab.extraction.opening import open_source
+from frontierlab.extraction.open_source import open_source
 from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.part_runner import PartRunner
 from frontierlab.extraction.request import recorded_request

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from frontierlab.catalogue import Catalogue
 from frontierlab.errors import CatalogueError, DatasetError
-from frontierlab.extraction.opening import open_source
+from frontierlab.extraction.open_source import open_source
 from frontierlab.extraction.options import ExtractionOptions
 from frontierlab.extraction.part_runner import PartRunner
 from frontierlab.extraction.request import Request, recorded_request

@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
-from frontierlab.engines.asking import ANSWERED, ask
+from frontierlab.engines.engine_choice import Source, as_logs, beside, is_source
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import Source, as_logs, beside, is_source
+from frontierlab.engines.own_statements import ANSWERED, ask
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.changes_ranking import ENDS, Covered, ranked_changes
 from frontierlab.filters.changes_statement import (

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, TypeAlias, cast
 
+from frontierlab.engines.engine_choice import Source, beside, is_source
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import Source, beside, is_source
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.covered import compared_windows
 from frontierlab.selection import Selection

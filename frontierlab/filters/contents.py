@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 
 from frontierlab.catalogue import Catalogue
-from frontierlab.engines.asking import ANSWERED, ask
-from frontierlab.engines.opening import Source, as_logs
+from frontierlab.engines.engine_choice import Source, as_logs
+from frontierlab.engines.own_statements import ANSWERED, ask
 from frontierlab.filters.expressions import NODE, QUERIES
 from frontierlab.filters.question import Question
 from frontierlab.selection import Selection, as_selection

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import reduce
 
-from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ask
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.extracted import NotExtracted, lacks_all, notes_of_extraction
 from frontierlab.selection import Selection

@@ -10,8 +10,8 @@ from typing import Any, Protocol, cast
 
 import pandas as pd
 
-from frontierlab.engines.asking import ANSWERED, answered, ask
-from frontierlab.engines.opening import Source, as_logs
+from frontierlab.engines.engine_choice import Source, as_logs
+from frontierlab.engines.own_statements import ANSWERED, answered, ask
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.compare import Compare, before
 from frontierlab.filters.covered import notes_of_window

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pandas as pd
 
-from frontierlab.engines.asking import ask
 from frontierlab.engines.logs import Logs
+from frontierlab.engines.own_statements import ask
 from frontierlab.filters.compare import Before
 from frontierlab.filters.expressions import QUERIES
 from frontierlab.filters.needs import Expression, Need

@@ -15,7 +15,7 @@ from .request_urls import decode_request as decode_request
 from .request_urls import encode_p1 as encode_p1
 from .request_urls import encode_request as encode_request
 from .request_urls import is_frontier_url as is_frontier_url
-from .servlet.read import read_servlet_logs as read_servlet_logs
+from .servlet.read_logs import read_servlet_logs as read_servlet_logs
 from .servlet.writing import write_servlet_logs as write_servlet_logs
 from .sql_text import sql_hash as sql_hash
-from .squid.reading import read_squid_logs as read_squid_logs
+from .squid.read_logs import read_squid_logs as read_squid_logs

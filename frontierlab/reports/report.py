@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from frontierlab import filters, plots
+from frontierlab.engines.engine_choice import logs_of_datasets
 from frontierlab.engines.logs import Logs
-from frontierlab.engines.opening import logs_of_datasets
 from frontierlab.errors import InvalidRequestError, Thinned
 from frontierlab.filters.compare import Before, Compare, before
 from frontierlab.filters.covered import notes_of_window

@@ -11,7 +11,7 @@ import pytest
 from elasticsearch import Elasticsearch, helpers
 
 import frontierlab as fl
-from frontierlab.checks import conditions, on_index, running
+from frontierlab.checks import conditions, on_index, run_checks
 from frontierlab.elastic.errors import PointInTimeLost, QueryRefused
 from frontierlab.errors import ElasticsearchError
 from frontierlab.sample.world.loading import mapping
@@ -106,7 +106,7 @@ def test_a_lost_point_in_time_begins_the_run_again_once(make: Make, monkeypatch:
 
 def test_the_last_whole_hour_of_the_clock(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = make([*several(9), query(UNTIL + 5, initthreads=500), query(UNTIL - 1, initthreads=500)])
-    monkeypatch.setattr(running, "_now", lambda: datetime(2026, 10, 1, 4, 7, tzinfo=UTC))
+    monkeypatch.setattr(run_checks, "_now", lambda: datetime(2026, 10, 1, 4, 7, tzinfo=UTC))
     found = fl.checks.run(settings, checks="threads")
     assert (found.since, found.until, len(found)) == (WINDOW["since"], WINDOW["until"], 1)
     later = fl.checks.run(settings, since="2026-10-01T04:00", until="2026-10-01T05:00", checks="threads")

@@ -16,8 +16,8 @@ from pyspark.sql import SparkSession
 
 import frontierlab as fl
 from frontierlab import Dataset, Selection, Settings, filters
-from frontierlab.engines import Logs, as_logs, ask, opening
-from frontierlab.engines.opening import engine_of
+from frontierlab.engines import Logs, as_logs, ask, engine_choice
+from frontierlab.engines.engine_choice import engine_of
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, SparkError, StatementError
 from frontierlab.filters.extracted import NotExtracted
 from frontierlab.sample import World
@@ -115,10 +115,10 @@ def test_auto_is_duckdb_on_this_machine_and_spark_on_a_cluster_or_for_many_queri
     assert engine_of(two, data) == engine_of(two, data, "auto") == "duckdb"
     assert engine_of(two, cluster) == engine_of(two, data, "spark") == "spark"
     assert engine_of(two, cluster, "duckdb") == "duckdb"
-    monkeypatch.setattr(opening, "MOST_QUERIES", 2)
+    monkeypatch.setattr(engine_choice, "MOST_QUERIES", 2)
     assert engine_of(two, data) == "duckdb"
     assert engine_of(fl.datasets.period(["one", "two"], settings=data), data) == "spark"
-    monkeypatch.setattr(opening, "MOST_QUERIES", 1)
+    monkeypatch.setattr(engine_choice, "MOST_QUERIES", 1)
     assert engine_of(two, data) == "spark"
     assert engine_of(two, data.model_copy(update={"engine": "duckdb"})) == "duckdb"
     assert engine_of(two, data.model_copy(update={"engine": "spark"})) == "spark"

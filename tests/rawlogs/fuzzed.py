@@ -32,7 +32,7 @@ from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.growing_log import GrowingLog
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.log_files import LogSet
-from frontierlab.rawlogs.servlet.reading import LogReader
+from frontierlab.rawlogs.servlet.log_reader import LogReader
 from frontierlab.rawlogs.sql_text import canonical, split
 from frontierlab.rawlogs.squid import write_squid_logs
 from frontierlab.rawlogs.squid.answers import dated

@@ -17,7 +17,7 @@ import frontierlab as fl
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError
 from frontierlab.rawlogs import read_servlet_logs, write_servlet_logs
 from frontierlab.rawlogs.lines import Block
-from frontierlab.rawlogs.servlet.reading import LogReader
+from frontierlab.rawlogs.servlet.log_reader import LogReader
 from frontierlab.sample import World
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset

@@ -16,10 +16,10 @@ from frontierlab.rawlogs.cool_columns import NO_WIDTH, QueryReader
 from frontierlab.rawlogs.cool_writing import channels_sql, payload_sql, tags_sql
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.personal import Pseudonyms
-from frontierlab.rawlogs.servlet import reading
+from frontierlab.rawlogs.servlet import log_reader
+from frontierlab.rawlogs.servlet.log_reader import LogReader
 from frontierlab.rawlogs.servlet.messages import PREFIXES, Kind, kind_of
 from frontierlab.rawlogs.servlet.printing import Printed, lines_of
-from frontierlab.rawlogs.servlet.reading import LogReader
 from frontierlab.rawlogs.servlet.starts import Asker, StartReader
 from frontierlab.rawlogs.sql_text import sql_hash
 from frontierlab.rawlogs.texts import Texts
@@ -56,7 +56,7 @@ def read(text: bytes, sizes: list[int]) -> tuple[list[dict[str, Any]], LogReader
     kept = Kept()
     reader = LogReader(kept, Pseudonyms("a key of the test"), None, ["CONDBR2"])  # type: ignore[arg-type]
     lines, number, turn = text.splitlines(keepends=True), 1, 0
-    with mock.patch.object(reading, "_TOGETHER", 1):  # requests are put together after each block
+    with mock.patch.object(log_reader, "_TOGETHER", 1):  # requests are put together after each block
         while lines:
             size = sizes[turn % len(sizes)]
             reader.add(Block(b"".join(lines[:size]), Path("log"), number), last=size >= len(lines))

@@ -14,7 +14,7 @@ import pytest
 import frontierlab as fl
 from frontierlab.errors import Cancelled, DatasetError
 from frontierlab.rawlogs import processes, read_servlet_logs, write_servlet_logs
-from frontierlab.rawlogs.servlet import read, sharing
+from frontierlab.rawlogs.servlet import read_logs, sharing
 from frontierlab.sample import World
 from frontierlab.settings import Settings
 from frontierlab.storage.dataset import Dataset
@@ -40,11 +40,11 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture(autouse=True)
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(read, "_SHARED", 0)
-    monkeypatch.setattr(read, "processors", lambda: 2)
+    monkeypatch.setattr(read_logs, "_SHARED", 0)
+    monkeypatch.setattr(read_logs, "processors", lambda: 2)
     monkeypatch.setattr(sharing, "_SIZE", 20_000)
     monkeypatch.setattr(Watched, "started", [], raising=False)
-    monkeypatch.setattr(read, "Processes", Watched)
+    monkeypatch.setattr(read_logs, "Processes", Watched)
 
 
 def ask(folder: Path, settings: Settings, name: str) -> Dataset:
@@ -70,7 +70,7 @@ def test_logs_that_processes_scan_give_the_same_rows(
     log.write_bytes(rest[:half] + b"\0" * 5_000 + rest[half:].replace(b"\n", b"\r\n").removesuffix(b"\r\n"))
     together = ask(tmp_path / "logs", settings, "together")
     assert [child.poll() for child in Watched.started[0].children] == [0]
-    monkeypatch.setattr(read, "processors", lambda: 1)
+    monkeypatch.setattr(read_logs, "processors", lambda: 1)
     monkeypatch.setattr(sharing, "_SIZE", 7_000)
     alone = ask(tmp_path / "logs", settings, "alone")
     assert len(Watched.started) == 1
@@ -97,7 +97,7 @@ def test_a_log_that_is_rotated_or_truncated_while_it_is_read(
                 log.write_bytes(b"another file\n")
             return super().submit(job)
 
-    monkeypatch.setattr(read, "Processes", Rotated)
+    monkeypatch.setattr(read_logs, "Processes", Rotated)
     rotated = ask(tmp_path / "logs", settings, "rotated").to_pandas().sort_values(["log", "line"], ignore_index=True)
     pd.testing.assert_frame_equal(rotated, whole, check_categorical=False)
     log.with_name("moved").rename(log)
@@ -108,7 +108,7 @@ def test_a_log_that_is_rotated_or_truncated_while_it_is_read(
                 os.truncate(log, 30_000)
             return super().submit(job)
 
-    monkeypatch.setattr(read, "Processes", Truncated)
+    monkeypatch.setattr(read_logs, "Processes", Truncated)
     with pytest.warns(PartialSource, match="became shorter while it was read"):
         cut = ask(tmp_path / "logs", settings, "cut")
     assert 0 < cut.counts.kept < len(whole)
@@ -125,7 +125,7 @@ def test_when_a_process_is_killed_an_error_says_so_and_nothing_is_left(
             self.children[0].kill()
             return super().submit(job)
 
-    monkeypatch.setattr(read, "Processes", Killed)
+    monkeypatch.setattr(read_logs, "Processes", Killed)
     with pytest.raises(DatasetError, match="SIGKILL"):
         ask(tmp_path / "logs", settings, "killed")
     assert not (settings.data_dir / "datasets/killed").exists()
@@ -143,7 +143,7 @@ def test_a_cancelled_reading_ends_its_processes(
             running.cancel()
             return Future()  # that nobody answers
 
-    monkeypatch.setattr(read, "Processes", Silent)
+    monkeypatch.setattr(read_logs, "Processes", Silent)
     with running, pytest.raises(Cancelled):
         ask(tmp_path / "logs", settings, "cancelled")
     assert not (settings.data_dir / "datasets/cancelled").exists()

@@ -7,7 +7,7 @@ import errno
 import pytest
 
 import frontierlab as fl
-from frontierlab.engines.asking import ANSWERED
+from frontierlab.engines.own_statements import ANSWERED
 from frontierlab.errors import DatasetError, InvalidRequestError, Thinned
 from frontierlab.sample import World
 from frontierlab.storage import thinning

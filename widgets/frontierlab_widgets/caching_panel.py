@@ -19,7 +19,7 @@ from frontierlab.caching import history
 from frontierlab.caching.causes import BELOW, FINE
 from frontierlab.caching.ranking import lost_in_words
 from frontierlab.catalogue import Catalogue
-from frontierlab.engines.asking import ANSWERED, answered_in_words
+from frontierlab.engines.own_statements import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.util.literals import literal
 from frontierlab_widgets.bokeh_figures import BokehFigures

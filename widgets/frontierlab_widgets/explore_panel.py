@@ -16,7 +16,7 @@ from bokeh.models import BoxSelectTool
 
 import frontierlab as fl
 from frontierlab import plots
-from frontierlab.engines.asking import ANSWERED, answered_in_words
+from frontierlab.engines.own_statements import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.plots.drawing import Drawing
 from frontierlab.util.times import from_milliseconds

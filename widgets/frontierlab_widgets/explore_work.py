@@ -15,7 +15,7 @@ import pandas as pd
 import frontierlab as fl
 from frontierlab import filters
 from frontierlab.catalogue import Catalogue
-from frontierlab.engines.opening import engine_of
+from frontierlab.engines.engine_choice import engine_of
 from frontierlab.errors import Cancelled, FrontierlabError
 from frontierlab.filters import contents
 from frontierlab.filters.compare import Before, before

@@ -73,7 +73,7 @@ def command(ctx: click.Context, /, datasets: tuple[str, ...], index: bool, check
     table. The call that shows a finding is in --json.
     """
     from frontierlab.checks.rules import NOT_CHECKED
-    from frontierlab.checks.running import run
+    from frontierlab.checks.run_checks import run
 
     if index == bool(datasets):
         raise click.UsageError("Name one or several datasets to look at, or give --index.")

@@ -20,9 +20,9 @@ from frontierlab.rawlogs.growing_log import GrowingLog
 from frontierlab.rawlogs.lines import Block
 from frontierlab.rawlogs.log_files import LogSet, files_of
 from frontierlab.rawlogs.personal import Pseudonyms
-from frontierlab.rawlogs.servlet.finding import Form, began, form_of
+from frontierlab.rawlogs.servlet.find_logs import Form, began, form_of
+from frontierlab.rawlogs.servlet.log_reader import LogFacts, LogReader
 from frontierlab.rawlogs.servlet.notes import notes_of
-from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
 from frontierlab.storage.locks import fenced
 from frontierlab.storage.manifest import Manifest, PlannedPart
@@ -111,7 +111,7 @@ class Follower:
     logs
         The logs.
     pseudonyms, catalogue, db_instances
-        As for `frontierlab.rawlogs.servlet.reading.LogReader`.
+        As for `frontierlab.rawlogs.servlet.log_reader.LogReader`.
     loss_warning_share
         The setting.
     """

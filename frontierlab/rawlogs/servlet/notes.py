@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from frontierlab.rawlogs.names import in_words
 from frontierlab.rawlogs.servlet.columns import FLAGS_OF, OUTCOMES, Outcome
-from frontierlab.rawlogs.servlet.reading import LogFacts
+from frontierlab.rawlogs.servlet.log_reader import LogFacts
 
 __all__ = ["notes_of"]
 

@@ -66,7 +66,7 @@ def is_recorded(lines: Iterable[bytes]) -> bool:
 
 
 class RecordedLog:
-    """A log of records; see `frontierlab.rawlogs.servlet.reading.Source`."""
+    """A log of records; see `frontierlab.rawlogs.servlet.log_reader.Source`."""
 
     restarts = 0
     stray = 0
@@ -100,7 +100,7 @@ class RecordedLog:
         return Made.none()
 
     def state(self) -> tuple[dict[str, Any], pa.Table]:
-        """Return the state; no row waits. See `frontierlab.rawlogs.servlet.reading.Source`."""
+        """Return the state; no row waits. See `frontierlab.rawlogs.servlet.log_reader.Source`."""
         told = {"counts": self.counts.as_record(), "recent": [*self._recent], "known_before": self._known_before}
         return told, pa.table({})
 

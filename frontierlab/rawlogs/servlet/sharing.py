@@ -19,8 +19,8 @@ from frontierlab.rawlogs.lines import Block, LineCounts, blocks, first_lines
 from frontierlab.rawlogs.log_files import COMPRESSION, LogSet
 from frontierlab.rawlogs.processes import Processes
 from frontierlab.rawlogs.servlet.cutting import last_message
+from frontierlab.rawlogs.servlet.log_reader import LogFacts, LogReader, PrintedLog
 from frontierlab.rawlogs.servlet.messages import Messages
-from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader, PrintedLog
 from frontierlab.rawlogs.servlet.scanning import Piece, Scanned, piece_of
 from frontierlab.rawlogs.stretches import Moved, Stretch, Stretches, read_here
 from frontierlab.rawlogs.texts import PADDING

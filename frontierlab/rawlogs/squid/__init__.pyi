@@ -9,7 +9,7 @@ from .hit_ratios import hit_ratio_per_squid as hit_ratio_per_squid
 from .hit_ratios import hit_ratio_per_tag as hit_ratio_per_tag
 from .hit_ratios import hit_ratio_per_task as hit_ratio_per_task
 from .hit_ratios import results_of_squids as results_of_squids
-from .reading import read_squid_logs as read_squid_logs
+from .read_logs import read_squid_logs as read_squid_logs
 from .sample_logs import SquidTruth as SquidTruth
 from .sample_logs import write_squid_logs as write_squid_logs
 from .stored import SquidLogs as SquidLogs

@@ -15,10 +15,10 @@ import pyarrow as pa
 from frontierlab.caching.grids import AS_ASKED, GRIDS, parse_grid, snap
 from frontierlab.caching.payloads import ask_coolr, payloads_of
 from frontierlab.coolr import Source, connect
-from frontierlab.engines.opening import Source as Frontier
+from frontierlab.engines.engine_choice import Source as Frontier
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.costs import cost_per_tag
-from frontierlab.rawlogs.squid.asking import ask_squids, chosen, notes_of
+from frontierlab.rawlogs.squid.filter import ask_squids, chosen, notes_of
 from frontierlab.rawlogs.squid.hit_ratios import hit_ratio_per_tag
 from frontierlab.rawlogs.squid.replay import FETCHED, FOREVER, REVALIDATED, Lifetime, lifetime_of, replay
 from frontierlab.rawlogs.squid.stored import SquidLogs, SquidSource, as_squid_logs

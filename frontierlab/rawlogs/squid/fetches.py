@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from frontierlab.rawlogs.squid.asking import ask_squids, chosen, left_out_note, notes_of
+from frontierlab.rawlogs.squid.filter import ask_squids, chosen, left_out_note, notes_of
 from frontierlab.rawlogs.squid.hit_ratios import LEFT_OUT, REQUEST
 from frontierlab.rawlogs.squid.stored import SquidSource, as_squid_logs
 from frontierlab.selection import Selection

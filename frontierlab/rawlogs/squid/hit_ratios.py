@@ -12,7 +12,7 @@ from frontierlab.filters.bins import TimeBins
 from frontierlab.filters.expressions import NODE, TAG, add_percent, add_quotient
 from frontierlab.filters.measures import Count, Measure, Sum
 from frontierlab.filters.question import Question
-from frontierlab.rawlogs.squid.asking import as_squid_filter
+from frontierlab.rawlogs.squid.filter import as_squid_filter
 from frontierlab.rawlogs.squid.results import ANSWERED_THERE, NOT_ASKED
 
 __all__ = [

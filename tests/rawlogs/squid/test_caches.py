@@ -20,7 +20,7 @@ from frontierlab.rawlogs.squid import plots, read_squid_logs
 from frontierlab.rawlogs.squid.replay import FETCHED, FOREVER, REVALIDATED, THERE, lifetime_of, replay
 from frontierlab.schema import OPEN_IOV
 from tests.rawlogs.squid.conftest import Written
-from tests.rawlogs.squid.test_reading import write
+from tests.rawlogs.squid.test_read_logs import write
 
 FOLDER = {
     "db": "CONDBR2",

@@ -13,7 +13,7 @@ from frontierlab.errors import InvalidRequestError
 from frontierlab.rawlogs import squid
 from frontierlab.rawlogs.squid import plots, read_squid_logs
 from tests.rawlogs.squid.conftest import Written
-from tests.rawlogs.squid.test_reading import write
+from tests.rawlogs.squid.test_read_logs import write
 
 HITS = {"TCP_MEM_HIT", "TCP_HIT", "TCP_IMS_HIT", "TCP_CF_HIT", "TCP_MEM_HIT_ABORTED"}
 SQUID_HITS = HITS | {"TCP_NEGATIVE_HIT", "TCP_REFRESH_UNMODIFIED", "TCP_REFRESH_FAIL_OLD"}

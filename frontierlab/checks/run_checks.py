@@ -21,7 +21,7 @@ from frontierlab.checks.windows import DAY, HOUR, Every, Windows, windows_of
 from frontierlab.elastic.client import Index
 from frontierlab.elastic.connection import ElasticOptions
 from frontierlab.elastic.errors import PointInTimeLost
-from frontierlab.engines.opening import Source, as_logs
+from frontierlab.engines.engine_choice import Source, as_logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.extraction.request import make_request
 from frontierlab.settings import Settings

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow.parquet as pq
 
 from frontierlab.engines import duck
-from frontierlab.engines.asking import Answered, answering
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.logs import DuckLogs, Logs, SparkLogs
+from frontierlab.engines.own_statements import Answered, answering
 from frontierlab.engines.tables import Rows, Table
 from frontierlab.spark.calls import in_spark
 from frontierlab.spark.types import with_iov_names
@@ -42,7 +42,7 @@ def kept(
     logs
         The logs that the statement reads as ``{logs}``.
     statement, args, description
-        As for `frontierlab.engines.asking.ask`.
+        As for `frontierlab.engines.own_statements.ask`.
     part
         A column by whose values DuckDB parts the result: there are logs for each value, without this column. By
         default, and with Spark, all rows are in the same logs.
@@ -50,7 +50,7 @@ def kept(
     Raises
     ------
     StatementError, DatasetError, SparkError, Cancelled
-        As for `frontierlab.engines.asking.ask`; nothing is left on the disk.
+        As for `frontierlab.engines.own_statements.ask`; nothing is left on the disk.
     """
     if isinstance(logs, DuckLogs):
         with scratch_path(logs.limits.folder, _PREFIX) as folder:

@@ -20,9 +20,9 @@ from frontierlab.rawlogs.log_files import COMPRESSION, LogSet, Paths, find_logs
 from frontierlab.rawlogs.personal import Pseudonyms
 from frontierlab.rawlogs.processes import Processes, processors
 from frontierlab.rawlogs.servlet.columns import EXTRA_FIELDS
-from frontierlab.rawlogs.servlet.finding import began, find_servlet_logs, form_of
+from frontierlab.rawlogs.servlet.find_logs import began, find_servlet_logs, form_of
+from frontierlab.rawlogs.servlet.log_reader import LogFacts, LogReader
 from frontierlab.rawlogs.servlet.notes import notes_of
-from frontierlab.rawlogs.servlet.reading import LogFacts, LogReader
 from frontierlab.rawlogs.servlet.rows import LOG_SCHEMA
 from frontierlab.rawlogs.servlet.scanning import Piece, Scanned, scanning
 from frontierlab.rawlogs.servlet.sharing import read_log

@@ -24,8 +24,8 @@ from frontierlab.rawlogs.squid import (
     delete_squid_logs,
     list_squid_logs,
     open_squid_logs,
+    read_logs,
     read_squid_logs,
-    reading,
     write_squid_logs,
 )
 from frontierlab.rawlogs.squid.fields import FORMATS
@@ -210,7 +210,7 @@ def test_a_url_without_its_parameters_is_counted(tmp_path: Path, settings: Setti
 def test_blocks_do_not_change_what_is_read(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = write_squid_logs(World(60), tmp_path / "logs", faults=0.1)
     whole = read_squid_logs(tmp_path / "logs", settings, name="whole", complete=False)
-    monkeypatch.setattr(reading, "_BLOCK", 5_000)
+    monkeypatch.setattr(read_logs, "_BLOCK", 5_000)
     small = read_squid_logs(tmp_path / "logs", settings, name="small", complete=False)
     columns = [name for name in whole.schema.names if name != "client"]  # hashed with a random key
     pd.testing.assert_frame_equal(small.to_pandas(columns), whole.to_pandas(columns))
@@ -225,7 +225,7 @@ def test_urls_that_were_forgotten_are_decoded_again(
 ) -> None:
     name, path = max(squids.truth.paths.items(), key=lambda one: one[1].stat().st_size)
     monkeypatch.setattr(asked, "_REMEMBERED", 20)
-    monkeypatch.setattr(reading, "_BLOCK", 5_000)
+    monkeypatch.setattr(read_logs, "_BLOCK", 5_000)
     found = read_squid_logs(path, settings, name="few", timezone=ZONE).to_pandas()
     rows = squids.logs.to_pandas()
     rows = rows[rows["squid"] == name].reset_index(drop=True)

@@ -7,7 +7,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab.engines import ask
-from frontierlab.engines.keeping import kept
+from frontierlab.engines.kept_results import kept
 from frontierlab.errors import StatementError
 from frontierlab.sample.world.incidents import make_day
 

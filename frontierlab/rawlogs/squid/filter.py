@@ -12,9 +12,9 @@ from typing import Any, Protocol, cast
 import pandas as pd
 
 from frontierlab.engines import duck
-from frontierlab.engines.asking import ANSWERED, Answered
 from frontierlab.engines.builtin import as_duckdb
 from frontierlab.engines.instance import Limits
+from frontierlab.engines.own_statements import ANSWERED, Answered
 from frontierlab.engines.tables import Rows, Table
 from frontierlab.errors import InvalidRequestError
 from frontierlab.filters.question import Question, Statement
@@ -60,7 +60,7 @@ def ask_squids(
 ) -> pd.DataFrame:
     """Run one of frontierlab's own statements over Squid logs, the table ``{logs}``, as `frontierlab.engines.duck.run`.
 
-    ``attrs["answered"]`` of the frame is `frontierlab.engines.asking.Answered`.
+    ``attrs["answered"]`` of the frame is `frontierlab.engines.own_statements.Answered`.
     """
     began = time.monotonic()
     settings = logs[0].settings
