@@ -23,7 +23,7 @@ from tests.support.extractions import assert_is_the_world, assert_same_rows, ela
 pytestmark = pytest.mark.elasticsearch
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 WORLD = World(4_000, seed=11, malformed=0.01, indexable=True)
-SMALL = World(3_000, seed=12, malformed=0.01, indexable=True)  # some parts, where a test is about what goes wrong
+SMALL = World(5_000, seed=12, malformed=0.01, indexable=True)  # five parts, where a test is about what goes wrong
 SEARCH = "POST /_search"
 GONE = {
     "error": {"type": "search_context_missing_exception", "reason": "No search context found for id [1]"},
@@ -296,7 +296,7 @@ class TestFaults:
         assert_is_the_world(extract(settings), SMALL)
 
     def test_absent_server_interrupts_and_the_same_call_resumes(self, settings, proxy):
-        fault = Drop(when=SEARCH, skip=12, times=None)
+        fault = Drop(when=SEARCH, skip=15, times=None)
         proxy.faults.append(fault)
         impatient = settings.model_copy(update={"es_retry_seconds": 1.0})
         with pytest.raises(InterruptedExtraction, match="does not answer"):
@@ -321,7 +321,7 @@ class TestFaults:
         extract(settings)
         opened = sum(seen.line.startswith("POST") and "/_pit?" in seen.line for seen in proxy.requests)
         closed = sum(seen.line.startswith("DELETE /_pit") for seen in proxy.requests)
-        assert opened == closed > 3
+        assert opened == closed > 5
 
 
 CHILD = """
