@@ -39,8 +39,6 @@ LOGGED = """async () => {
 # Closes what was shown last: panels that stay open would follow each change of the theme, and be loaded by each page.
 CLOSE = "closed = getattr(globals().get('_'), 'close', int)()"
 
-LATE = "No such comm"  # the page may have told a closed panel that nobody sees it
-
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
 
 
@@ -90,7 +88,6 @@ class Lab:
         self.page.on("pageerror", lambda error: self._note(f"page error: {error}"))
         self.name = server.notebook(name, *cells)
         self.kernel = server.start_kernel(self.name)  # started here, so that JupyterLab does not ask for one
-        self._opened = page
         self.page.goto(server.address(self.name, page))
         self.until_connected()
 
@@ -125,19 +122,14 @@ class Lab:
     def show(self, *lines: str, width: int | None = None) -> None:
         """Replace all cells by one with these lines, in a window of this width, and run it."""
         self.page.set_viewport_size(self._size if width is None else {**self._size, "width": width})
-        self._empty()
-        self.in_kernel("\n".join(lines))
-        self.watch_log(LATE)
-
-    def _empty(self) -> None:
-        """Remove all cells, and close the panel that was shown."""
         self.page.evaluate(
             """async () => {
                 await jupyterapp.commands.execute("notebook:select-all");
                 await jupyterapp.commands.execute("notebook:delete-cell");
             }"""
         )
-        self.in_kernel(CLOSE)
+        self.in_kernel(CLOSE, "\n".join(lines))
+        self.watch_log("No such comm")  # the page may have told the closed panel that nobody sees it
 
     def run(self) -> None:
         """Run all cells, and wait for the last one; an error in a cell fails."""
@@ -161,46 +153,13 @@ class Lab:
                 cell,
             )
 
-    def open_empty(self, page: str) -> None:
-        """Open the notebook without its panel, which would still be loading when it is closed, unless it is open."""
-        if page != self._opened:
-            self._empty()
-            self.in_kernel("pass")  # what the page told the kernel is handled before this
-            self.watch_log(LATE)
-            self.open(page)
-
-    def open(self, page: str) -> None:
-        """Save the notebook and open it in JupyterLab or in Notebook 7."""
-        self._save()
-        self._opened = page
-        self.page.goto(self.server.address(self.name, page))
-        self.until_connected()
-
-    def put_below_long_cells(self, code: str) -> None:
-        """Run a cell below twenty others, each with forty lines of output."""
-        self.page.evaluate(
-            """(text) => {
-                const notebook = jupyterapp.shell.currentWidget.content;
-                const outputs = [{ output_type: "stream", name: "stdout", text }];
-                const cell = { cell_type: "code", source: "", metadata: {}, execution_count: null, outputs };
-                const cells = notebook.model.sharedModel;
-                cells.insertCells(cells.cells.length, Array(20).fill(cell));
-            }""",
-            "a long cell\n" * 40,
-        )
-        self.in_kernel(code)
-
     def save_and_reload(self) -> None:
         """Save the notebook, as JupyterLab does every two minutes, and reload the page."""
-        self._save()
-        self.page.reload()
-        self.until_connected()
-
-    def _save(self) -> None:
-        """Save the notebook, and read the log console, which ends with the page."""
         self.page.evaluate("jupyterapp.commands.execute('docmanager:save')")
         self.watch_log()
         self._read_of_log = 0
+        self.page.reload()
+        self.until_connected()
 
     def command(self, name: str, **arguments: Any) -> None:
         """Execute a command of JupyterLab, as its menus do; it may continue after this returns."""

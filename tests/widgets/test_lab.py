@@ -19,7 +19,7 @@ from frontierlab.sample import World
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.flaky import Delay, FlakyProxy
 from tests.services.jupyter import JupyterServer
-from tests.support.lab import LATE, Lab
+from tests.support.lab import Lab
 
 pytestmark = pytest.mark.browser
 LONG = 180_000  # ms after which a test that waits has failed
@@ -84,11 +84,10 @@ PALE = """panel => {
         const under = parts(below);
         return `rgb(${[r, g, b].map((one, at) => a * one + (1 - a) * under[at])})`;
     };
-    const grounds = new Map([[null, "rgb(255, 255, 255)"]]);
     const behind = (one) => {
-        if (!grounds.has(one))
-            grounds.set(one, over(getComputedStyle(one).backgroundColor, behind(one.parentElement)));
-        return grounds.get(one);
+        const layers = [];
+        for (; one; one = one.parentElement) layers.push(getComputedStyle(one).backgroundColor);
+        return layers.reverse().reduce((below, top) => over(top, below), "rgb(255, 255, 255)");
     };
     const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
     const found = new Set();
@@ -103,16 +102,6 @@ PALE = """panel => {
     }
     return [...found];
 }"""
-
-# All that is wrong with a panel; in one call, since each takes a part of a second.
-FAULTS = f"""panel => {{
-    const {{ right }} = panel.getBoundingClientRect();
-    const found = {{
-        broken: ({BROKEN})(panel), cut: ({CUT})(panel), hidden: ({HIDDEN})(panel), nameless: ({NAMELESS})(panel),
-        pale: ({PALE})(panel), tooWide: panel.scrollWidth > panel.clientWidth + 1 || right > innerWidth ? [right] : [],
-    }};
-    return Object.fromEntries(Object.entries(found).filter(([, faults]) => faults.length));
-}}"""
 
 # A panel with a table that its work updates.
 UPDATED = """
@@ -135,14 +124,6 @@ class Updated(Panel):
 
 Updated(fl.Settings(data_dir="data"))
 """
-
-# Chooses a file of this size; the page makes it, since to send it there takes a second of the processor.
-CHOOSE_BIG = """(field, size) => {
-    const chosen = new DataTransfer();
-    chosen.items.add(new File([new Uint8Array(size)], "big.parquet"));
-    field.files = chosen.files;
-    field.dispatchEvent(new Event("change", { bubbles: true }));
-}"""
 
 # returns once the theme is loaded
 THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
@@ -248,19 +229,26 @@ def in_lab(jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
         yield lab
 
 
+@pytest.fixture(scope="module")
+def in_notebook7(jupyter: JupyterServer, browser: Browser) -> Iterator[Lab]:
+    """A notebook in Notebook 7."""
+    with Lab(jupyter, browser, "in-notebook-7.ipynb", page="notebooks") as lab:
+        yield lab
+
+
 class SharedNotebook:
     """Tests that show what they need in a notebook that they share."""
 
-    PAGE = "lab/tree"
+    OPENED = "in_lab"
 
     @pytest.fixture
     @classmethod
-    def lab(cls, in_lab: Lab) -> Iterator[Lab]:
-        """The notebook in JupyterLab, or in Notebook 7; errors in its consoles fail the test."""
-        in_lab.open_empty(cls.PAGE)
-        in_lab.known_in_log = []
-        yield in_lab
-        in_lab.check()
+    def lab(cls, request: pytest.FixtureRequest) -> Iterator[Lab]:
+        """The notebook; errors in its consoles fail the test."""
+        opened: Lab = request.getfixturevalue(cls.OPENED)
+        opened.known_in_log = []
+        yield opened
+        opened.check()
 
 
 class InSharedNotebook(SharedNotebook):
@@ -364,7 +352,7 @@ class TestJupyterLab(InSharedNotebook):
         field = lab.panel.get_by_label("Upload a file")
         field.set_input_files({"name": "bad.parquet", "mimeType": "", "buffer": b"PAR1 and nothing"})
         expect(lab.panel.get_by_role("alert")).to_contain_text("cannot be read as a Parquet file")
-        field.evaluate(CHOOSE_BIG, MOST_UP + 1)
+        field.set_input_files({"name": "big.parquet", "mimeType": "", "buffer": bytes(MOST_UP + 1)})
         expect(lab.panel.get_by_role("alert")).to_contain_text("a transfer through the browser has 5 MB at most")
         World(2_000, seed=3).write(tmp_path / "small.ndjson")
         field.set_input_files(tmp_path / "small.ndjson")
@@ -439,7 +427,7 @@ class TestJupyterLab(InSharedNotebook):
         ticks(True)
         lab.panel.get_by_role("tab", name="other").click()
         ticks(False)
-        lab.in_kernel("status.ASK_SECONDS, status.GONE_SECONDS = usual", "panel.close()")
+        lab.in_kernel("status.ASK_SECONDS, status.GONE_SECONDS = usual")
 
     def test_a_tab_shows_its_page_before_the_kernel_answers(self, lab: Lab) -> None:
         lab.show(
@@ -471,158 +459,6 @@ class TestJupyterLab(InSharedNotebook):
         expect(lab.panel.get_by_role("alert")).to_contain_text("There was an unexpected error: ZeroDivisionError")
         lab.known_in_log.append("There was an unexpected error: ZeroDivisionError")  # the kernel's log has the details
         lab.in_kernel("fl.datasets.list_datasets = usual")
-
-
-class TestDashboard(SharedNotebook):
-    """The flow of the dashboard, in JupyterLab."""
-
-    def test_after_a_restart_one_click_shows_the_last_view_again(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(
-            START,
-            "secret = fl.Settings(**{**dict(settings), 'es_user': 'me', 'es_pswd': 'hunter-2'})",
-            "board = Dashboard(secret, tab='Datasets'); board",
-        )
-        lab.field("dataset").select_option("sample")
-        lab.field("since (UTC)").fill("2026-10-01T10:00")
-        lab.field("since (UTC)").press("Tab")
-        chip = lab.panel.get_by_text("from 2026-10-01 10:00 UTC")
-        expect(chip.first).to_be_visible()
-        kept = sample.data_dir / "views"
-        until = time.monotonic() + LONG / 1_000
-        while not any("T10:00" in file.read_text() for file in kept.glob("last-*.json")):
-            assert time.monotonic() < until
-            lab.page.wait_for_timeout(50)
-        assert not [file for file in kept.iterdir() if "hunter" in file.read_text()]
-        lab.command("notebook:restart-kernel")
-        lab.page.get_by_role("button", name="Confirm Kernel Restart").click()
-        ended = lab.panel.locator(".frontierlab-ended").filter(visible=True)
-        expect(ended).to_contain_text("The kernel was restarted")
-        table = lab.panel.get_by_role("grid").filter(visible=True)
-        assert opacity(table) >= 0.75  # legible
-        chains = "one => getComputedStyle(one, '::before').content"
-        for widget in lab.panel.locator(".jupyter-widgets-disconnected").all()[:20]:
-            assert widget.evaluate(chains) in ("none", "normal", '""')
-        lab.button("Copy this view").click()
-        expect(lab.button("Copied")).to_be_visible()
-        copied = lab.page.evaluate("navigator.clipboard.readText()")
-        assert '"dataset": "sample"' in copied
-        assert "hunter" not in copied
-        lab.until_connected()
-        lab.button("Restore this view").click()
-        again = lab.page.locator(".frontierlab-dashboard").filter(visible=True)
-        expect(again.locator(".frontierlab-ended").filter(visible=True)).to_have_count(0, timeout=LONG)
-        expect(again.get_by_label("dataset", exact=True)).to_have_value("sample", timeout=LONG)
-        expect(again.get_by_text("from 2026-10-01 10:00 UTC").first).to_be_visible()
-        expect(again.get_by_role("tab", name="Datasets", exact=True)).to_have_attribute("aria-selected", "true")
-        again.get_by_role("tab", name="Jobs", exact=True).click()  # it lives
-        expect(again.get_by_role("button", name="Start a worker")).to_be_visible()
-
-    def test_two_dashboards_see_datasets_made_elsewhere_and_one_resumes(self, lab: Lab, sample: fl.Settings) -> None:
-        World(600, seed=3).write(sample.data_dir / "dump.ndjson")
-        cell = "Dashboard(settings, tab='Datasets')"
-        lab.show(START, f"import ipywidgets; both = ipywidgets.VBox([{cell}, {cell}]); both")
-        boards = lab.page.locator(".frontierlab-dashboard")
-        expect(boards).to_have_count(2)
-        path = fl.extract(sample, source=sample.data_dir / "dump.ndjson", name="elsewhere", progress=False).path
-        manifest = path / "manifest.json"
-        manifest.write_text(manifest.read_text().replace('"complete"', '"incomplete"', 1))
-        for board in boards.all():
-            expect(board.get_by_role("row", name="elsewhere")).to_contain_text("incomplete")
-            expect(board.get_by_label("dataset", exact=True).locator("option", has_text="elsewhere")).to_have_count(1)
-        first, second = boards.all()
-        first.get_by_role("row", name="elsewhere").click()
-        first.get_by_role("button", name="Resume").click()
-        expect(first.get_by_text("elsewhere is complete:")).to_be_visible(timeout=LONG)
-        expect(second.get_by_role("row", name="elsewhere")).not_to_contain_text("incomplete")
-        for board in (first, second):  # what has finished is told, and moves nobody
-            expect(board.get_by_label("dataset", exact=True)).to_have_value("choose …")
-            expect(board.get_by_role("tab", name="Datasets", exact=True)).to_have_attribute("aria-selected", "true")
-        (sample.data_dir / "there.csv").touch()
-        first.get_by_label("path", exact=True).fill(str(sample.data_dir / "there.csv"))
-        first.get_by_label("path", exact=True).press("Tab")
-        first.get_by_role("button", name="Write to path").click()
-        expect(first.get_by_role("alert").filter(visible=True)).to_contain_text("Tick replace")
-        first.get_by_role("button", name="Look at it").click()
-        expect(first.get_by_label("dataset", exact=True)).to_have_value("elsewhere")
-        expect(second.get_by_label("dataset", exact=True)).to_have_value("choose …")
-        lab.in_kernel("for board in both.children: board.close()")  # a box leaves what is in it open
-        fl.datasets.delete_dataset("elsewhere", sample)
-
-    def test_a_click_on_a_bar_adds_a_chip_and_with_shift_leaves_it_out(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Explore"); board')
-        bars = lab.panel.locator("button.frontierlab-bar-row")
-        expect(bars).to_have_count(10, timeout=LONG)
-        lab.field("by").select_option("site")
-        lab.field("measure").select_option("database time")
-        bar = lab.panel.get_by_role("list", name="database time by site").locator("button").first
-        site = bar.locator(".frontierlab-bar-name > span").first.inner_text()
-        logs = fl.open_logs("sample", settings=sample)
-        costs = fl.filters.cost_per_site(logs, rank_by="dbtime_ms", top=None)
-        assert site == costs["computingsite"].iloc[0]
-        expect(bar).to_contain_text(f"{costs['dbtime_ms_percent'].iloc[0]:.1f} %")
-        bar.click(modifiers=["Shift"])
-        expect(lab.panel.get_by_text(f"site: not {site}")).to_be_visible()
-        left = int(costs.loc[costs["computingsite"].fillna("") != site, "queries"].sum())
-        expect(lab.panel.locator(".frontierlab-count")).to_contain_text(f"{left:,} of")
-        lab.button("Undo").click()
-        expect(lab.panel.locator(".frontierlab-chip")).to_have_count(0)
-        expect(bar).to_contain_text(site)
-        bar.focus()
-        lab.page.keyboard.press("ArrowDown")
-        lab.page.keyboard.press("Enter")
-        expect(lab.panel.locator(".frontierlab-chip")).to_contain_text(f"site: {costs['computingsite'].iloc[1]}")
-        header, field = lab.panel.locator(".frontierlab-header"), lab.field("Add a filter")
-        lab.page.set_viewport_size({"width": 1_400, "height": 1_000})
-        lab.field("compare with").select_option("the window before")
-        expect(lab.button("Compare with nothing")).to_be_visible()
-        assert header.bounding_box()["height"] < 85  # two lines
-        field.click()
-        expect(lab.panel.locator("li[role=option]").first).to_be_visible()
-        field.press("Escape")
-        lab.button(f"Take off site: {costs['computingsite'].iloc[1]}").press("Enter")
-        expect(lab.panel.locator(".frontierlab-chip")).to_have_count(0)
-        expect(field).to_be_focused()
-        expect(field).to_have_attribute("aria-expanded", "false")  # the list would cover the tabs
-        assert lab.panel.get_by_role("listbox").filter(visible=True).count() == 0
-        lab.button("Compare with nothing").click()
-        site = "computingsite=['CERN', 'BNL', 'NIKHEF'], "
-        for count, more in ((2, ""), (4, "db='CONDBR2', cached=False, ")):
-            window = "since='2026-10-01T09:50', until='2026-10-01T11:00'"
-            lab.in_kernel(f"board.selection = fl.Selection({site}{more}{window})")
-            expect(lab.panel.locator(".frontierlab-chip")).to_have_count(count)
-            assert lab.panel.evaluate(CRAMPED) == []
-        lab.page.set_viewport_size({"width": 1_300, "height": 600})
-        lab.panel.locator(".bk-Figure").filter(visible=True).first.scroll_into_view_if_needed()
-        expect(lab.panel.locator(".frontierlab-header")).to_be_in_viewport(ratio=0.9)  # it stays
-
-    def test_at_700_pixels_numbers_are_whole_and_everything_has_a_name_and_contrast(
-        self, lab: Lab, sample: fl.Settings
-    ) -> None:
-        lab.show(START, 'board = Dashboard(settings, dataset="sample"); board', width=700)
-        expect(lab.panel.get_by_text("against the time before")).to_be_visible(timeout=LONG)
-        for theme in ("JupyterLab Light", "JupyterLab Dark"):
-            lab.page.evaluate(THEME, theme)
-            for tab in ("Overview", "Waste", "Explore", "History", "Data", "Extract", "Raw logs", "Jobs"):
-                lab.panel.get_by_role("tab", name=tab, exact=True).click()
-                shown = {"Waste": "Folders and tags", "Data": None, "Jobs": "Jobs", "History": "Incidents"}.get(tab)
-                if shown:
-                    expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
-                assert lab.panel.locator(".frontierlab-header").bounding_box()["height"] < 150
-                assert lab.panel.evaluate(FAULTS) == {}
-                if tab == "Explore":
-                    expect(lab.panel.get_by_role("figure", name="Queries over time")).to_be_visible(timeout=LONG)
-            lab.button("More ▾").click()
-            for box in ("Share", "Settings"):
-                lab.button(box).click()
-            expect(lab.field("es_address")).to_be_visible()
-            assert lab.panel.evaluate(FAULTS) == {}
-            for box in ("Share", "Settings", "Less ▴"):
-                lab.button(box).click()
-            expect(lab.field("es_address")).to_be_hidden()
-        wide = lab.panel.get_by_text("more columns: scroll right").filter(visible=True)
-        lab.page.set_viewport_size({"width": 500, "height": 1_000})
-        expect(wide.first).to_be_visible()
-        lab.page.evaluate(THEME, "JupyterLab Light")
 
 
 @pytest.fixture
@@ -688,7 +524,6 @@ class TestExplore:
     @classmethod
     def lab(cls, in_lab: Lab, sample: fl.Settings) -> Iterator[Lab]:
         """The notebook, with the panel of the class."""
-        in_lab.open_empty("lab/tree")
         in_lab.show(*cls.CELLS)
         until_drawn(in_lab, len(ALL_FILTERS["Databases and schemas"]))  # with fewer, another tab could be taken for it
         yield in_lab
@@ -789,6 +624,44 @@ class TestExplore:
         few.button("Undo").click()
         expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
 
+    def test_a_choice_updates_the_figures_of_the_page_and_of_pages_opened_later(self, few: Lab) -> None:
+        few.panel.get_by_role("tab", name="Over time").click()
+        for figure in until_drawn(few, FEW["Over time"]):
+            figure.evaluate("one => { one.isTheSame = true }")
+        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
+        few.field("database").select_option(label=name)
+        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        expect(few.button("CSV")).to_be_enabled()
+        updated = until_drawn(few, FEW["Over time"])
+        assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
+        updated[0].scroll_into_view_if_needed()
+        box = updated[0].bounding_box()
+        assert box is not None
+        few.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
+        hovered = few.page.get_by_text(re.compile(r"2026-10-01 \d\d:\d\d:00 to 2026-10-01")).first
+        expect(hovered).to_be_visible()
+        few.page.mouse.move(1, 1)
+        expect(hovered).to_be_hidden()
+        pictures = [pixels(figure) for figure in updated]
+        assert all(coloured(picture) > 0.002 for picture in pictures)
+        few.save_and_reload()  # a page that draws them for the first time draws the same
+        until_drawn(few, FEW["Over time"])[0].scroll_into_view_if_needed()
+        for figure, former in zip(until_drawn(few, FEW["Over time"]), pictures, strict=True):
+            picture = pixels(figure)
+            assert picture.shape == former.shape
+            assert (np.abs(picture - former).max(axis=2) > 60).mean() < 0.005
+        expect(few.panel.get_by_role("tab", selected=True)).to_contain_text("Over time")
+        assert (few.server.work / few.name).stat().st_size < 20_000  # BokehJS alone has over a million bytes
+        second = few.context.new_page()
+        second.goto(few.server.address(few.name, "notebooks"))  # of the same kernel, in Notebook 7
+        figures = second.locator(".bk-Figure")
+        expect(figures).to_have_count(FEW["Over time"], timeout=LONG)
+        second.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+        assert coloured(pixels(figures.first)) > 0.002
+        second.close()
+        few.button("All queries").click()
+        expect(few.button("CSV")).to_be_enabled()
+
     def test_in_the_dark_figures_are_dark_with_light_axes(self, few: Lab) -> None:
         few.panel.get_by_role("tab", name="How long").click()
         until_drawn(few, FEW["How long queries took"])
@@ -818,82 +691,9 @@ class TestExplore:
         download.value.save_as(tmp_path / "a.csv")
         assert (tmp_path / "a.csv").read_text().count("\n") > 2
 
-    @staticmethod
-    def choose(few: Lab) -> None:
-        """Select a database, and wait for its figures."""
-        few.panel.get_by_role("tab", name="Over time").click()
-        name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
-        few.field("database").select_option(label=name)
-        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
-        expect(few.button("CSV")).to_be_enabled()
 
-    def test_a_choice_updates_the_figures_of_the_page(self, few: Lab) -> None:
-        few.panel.get_by_role("tab", name="Over time").click()
-        for figure in until_drawn(few, FEW["Over time"]):
-            figure.evaluate("one => { one.isTheSame = true }")
-        self.choose(few)
-        updated = until_drawn(few, FEW["Over time"])
-        assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
-        updated[0].scroll_into_view_if_needed()
-        box = updated[0].bounding_box()
-        assert box is not None
-        few.page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + box["height"] * 0.6)
-        hovered = few.page.get_by_text(re.compile(r"2026-10-01 \d\d:\d\d:00 to 2026-10-01")).first
-        expect(hovered).to_be_visible()
-        few.page.mouse.move(1, 1)
-        expect(hovered).to_be_hidden()
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def pictures(cls, few: Lab) -> list[np.ndarray]:
-        """Of chosen figures before the page was loaded again, with a dashboard below long cells."""
-        cls.choose(few)
-        figures = until_drawn(few, FEW["Over time"])
-        figures[0].scroll_into_view_if_needed()
-        taken = [pixels(figure) for figure in figures]
-        few.put_below_long_cells("board = Dashboard(settings, tab='Data'); board")
-        few.save_and_reload()
-        return taken
-
-    def test_a_page_loaded_later_draws_the_same(self, few: Lab, pictures: list[np.ndarray]) -> None:
-        assert all(coloured(picture) > 0.002 for picture in pictures)
-        until_drawn(few, FEW["Over time"])[0].scroll_into_view_if_needed()
-        for figure, former in zip(until_drawn(few, FEW["Over time"]), pictures, strict=True):
-            picture = pixels(figure)
-            assert picture.shape == former.shape
-            assert (np.abs(picture - former).max(axis=2) > 60).mean() < 0.005
-        expect(few.panel.get_by_role("tab", selected=True)).to_contain_text("Over time")
-        assert (few.server.work / few.name).stat().st_size < 60_000  # BokehJS alone has over a million bytes
-
-    def test_tabs_work_after_a_reload_below_long_cells(self, few: Lab, pictures: list[np.ndarray]) -> None:
-        few.page.evaluate(
-            """async () => {
-                const notebook = jupyterapp.shell.currentWidget.content;
-                await notebook.scrollToItem(notebook.widgets.length - 1, 'end');
-            }"""
-        )
-        board = few.page.locator(".frontierlab-dashboard")
-        for name in ("History", "Data", "Extract", "Jobs"):
-            tab = board.get_by_role("tab", name=name, exact=True)
-            tab.click()
-            expect(tab).to_have_attribute("aria-selected", "true")
-        expect(board.get_by_role("button", name="Start a worker")).to_be_visible()
-        board.get_by_role("tab", name="Jobs").press("Home")
-        expect(board.get_by_role("tab", name="Extract")).to_be_focused()
-        expect(board.get_by_role("button", name="Look first")).to_be_visible()
-
-    def test_notebook_7_opened_later_shows_the_figures_too(self, few: Lab, pictures: list[np.ndarray]) -> None:
-        few.open("notebooks")  # of the same kernel
-        figures = until_drawn(few, FEW["Over time"])
-        assert coloured(pixels(figures[0])) > 0.002
-        few.in_kernel("panel.close(); board.close()", "pass")  # what the page told before is handled before the second
-        few.watch_log(LATE)
-
-
-class TestNotebook7(SharedNotebook):
-    """Ways through the dashboard, in Notebook 7."""
-
-    PAGE = "notebooks"
+class TestNotebook7(InSharedNotebook):
+    OPENED = "in_notebook7"
 
     def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(self, lab: Lab) -> None:
         lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
@@ -940,5 +740,180 @@ class TestNotebook7(SharedNotebook):
         expect(figures).to_contain_text("all queries")
 
 
-class TestPanelsInNotebook7(InSharedNotebook):
-    PAGE = "notebooks"
+class TestDashboard(SharedNotebook):
+    """The flow of the dashboard, in JupyterLab."""
+
+    def test_tabs_work_after_a_reload_below_long_cells(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show("print('a long cell\\n' * 40)")
+        for _ in range(20):
+            lab.in_kernel("print('a long cell\\n' * 40)")
+        lab.in_kernel(START, "board = Dashboard(settings, tab='Data'); board")
+        lab.save_and_reload()
+        lab.page.evaluate(
+            """async () => {
+                const notebook = jupyterapp.shell.currentWidget.content;
+                await notebook.scrollToItem(notebook.widgets.length - 1, 'end');
+            }"""
+        )
+        for name in ("History", "Data", "Extract", "Jobs"):
+            tab = lab.panel.get_by_role("tab", name=name, exact=True)
+            tab.click()
+            expect(tab).to_have_attribute("aria-selected", "true")
+        expect(lab.button("Start a worker")).to_be_visible()
+        lab.panel.get_by_role("tab", name="Jobs").press("Home")
+        expect(lab.panel.get_by_role("tab", name="Extract")).to_be_focused()
+        expect(lab.button("Look first")).to_be_visible()
+
+    def test_after_a_restart_one_click_shows_the_last_view_again(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(
+            START,
+            "secret = fl.Settings(**{**dict(settings), 'es_user': 'me', 'es_pswd': 'hunter-2'})",
+            "board = Dashboard(secret, tab='Datasets'); board",
+        )
+        lab.field("dataset").select_option("sample")
+        lab.field("since (UTC)").fill("2026-10-01T10:00")
+        lab.field("since (UTC)").press("Tab")
+        chip = lab.panel.get_by_text("from 2026-10-01 10:00 UTC")
+        expect(chip.first).to_be_visible()
+        kept = sample.data_dir / "views"
+        until = time.monotonic() + LONG / 1_000
+        while not any("T10:00" in file.read_text() for file in kept.glob("last-*.json")):
+            assert time.monotonic() < until
+            lab.page.wait_for_timeout(50)
+        assert not [file for file in kept.iterdir() if "hunter" in file.read_text()]
+        lab.command("notebook:restart-kernel")
+        lab.page.get_by_role("button", name="Confirm Kernel Restart").click()
+        ended = lab.panel.locator(".frontierlab-ended").filter(visible=True)
+        expect(ended).to_contain_text("The kernel was restarted")
+        table = lab.panel.get_by_role("grid").filter(visible=True)
+        assert opacity(table) >= 0.75  # legible
+        chains = "one => getComputedStyle(one, '::before').content"
+        for widget in lab.panel.locator(".jupyter-widgets-disconnected").all()[:20]:
+            assert widget.evaluate(chains) in ("none", "normal", '""')
+        lab.button("Copy this view").click()
+        expect(lab.button("Copied")).to_be_visible()
+        copied = lab.page.evaluate("navigator.clipboard.readText()")
+        assert '"dataset": "sample"' in copied
+        assert "hunter" not in copied
+        lab.until_connected()
+        lab.button("Restore this view").click()
+        again = lab.page.locator(".frontierlab-dashboard").filter(visible=True)
+        expect(again.locator(".frontierlab-ended").filter(visible=True)).to_have_count(0, timeout=LONG)
+        expect(again.get_by_label("dataset", exact=True)).to_have_value("sample", timeout=LONG)
+        expect(again.get_by_text("from 2026-10-01 10:00 UTC").first).to_be_visible()
+        expect(again.get_by_role("tab", name="Datasets", exact=True)).to_have_attribute("aria-selected", "true")
+        again.get_by_role("tab", name="Jobs", exact=True).click()  # it lives
+        expect(again.get_by_role("button", name="Start a worker")).to_be_visible()
+
+    def test_two_dashboards_see_datasets_made_elsewhere_and_one_resumes(self, lab: Lab, sample: fl.Settings) -> None:
+        World(600, seed=3).write(sample.data_dir / "dump.ndjson")
+        cell = "Dashboard(settings, tab='Datasets')"
+        lab.show(START, f"import ipywidgets; ipywidgets.VBox([{cell}, {cell}])")
+        boards = lab.page.locator(".frontierlab-dashboard")
+        expect(boards).to_have_count(2)
+        path = fl.extract(sample, source=sample.data_dir / "dump.ndjson", name="elsewhere", progress=False).path
+        manifest = path / "manifest.json"
+        manifest.write_text(manifest.read_text().replace('"complete"', '"incomplete"', 1))
+        for board in boards.all():
+            expect(board.get_by_role("row", name="elsewhere")).to_contain_text("incomplete")
+            expect(board.get_by_label("dataset", exact=True).locator("option", has_text="elsewhere")).to_have_count(1)
+        first, second = boards.all()
+        first.get_by_role("row", name="elsewhere").click()
+        first.get_by_role("button", name="Resume").click()
+        expect(first.get_by_text("elsewhere is complete:")).to_be_visible(timeout=LONG)
+        expect(second.get_by_role("row", name="elsewhere")).not_to_contain_text("incomplete")
+        for board in (first, second):  # what has finished is told, and moves nobody
+            expect(board.get_by_label("dataset", exact=True)).to_have_value("choose …")
+            expect(board.get_by_role("tab", name="Datasets", exact=True)).to_have_attribute("aria-selected", "true")
+        (sample.data_dir / "there.csv").touch()
+        first.get_by_label("path", exact=True).fill(str(sample.data_dir / "there.csv"))
+        first.get_by_label("path", exact=True).press("Tab")
+        first.get_by_role("button", name="Write to path").click()
+        expect(first.get_by_role("alert").filter(visible=True)).to_contain_text("Tick replace")
+        first.get_by_role("button", name="Look at it").click()
+        expect(first.get_by_label("dataset", exact=True)).to_have_value("elsewhere")
+        expect(second.get_by_label("dataset", exact=True)).to_have_value("choose …")
+        fl.datasets.delete_dataset("elsewhere", sample)
+
+    def test_a_click_on_a_bar_adds_a_chip_and_with_shift_leaves_it_out(self, lab: Lab, sample: fl.Settings) -> None:
+        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Explore"); board')
+        bars = lab.panel.locator("button.frontierlab-bar-row")
+        expect(bars).to_have_count(10, timeout=LONG)
+        lab.field("by").select_option("site")
+        lab.field("measure").select_option("database time")
+        bar = lab.panel.get_by_role("list", name="database time by site").locator("button").first
+        site = bar.locator(".frontierlab-bar-name > span").first.inner_text()
+        logs = fl.open_logs("sample", settings=sample)
+        costs = fl.filters.cost_per_site(logs, rank_by="dbtime_ms", top=None)
+        assert site == costs["computingsite"].iloc[0]
+        expect(bar).to_contain_text(f"{costs['dbtime_ms_percent'].iloc[0]:.1f} %")
+        bar.click(modifiers=["Shift"])
+        expect(lab.panel.get_by_text(f"site: not {site}")).to_be_visible()
+        left = int(costs.loc[costs["computingsite"].fillna("") != site, "queries"].sum())
+        expect(lab.panel.locator(".frontierlab-count")).to_contain_text(f"{left:,} of")
+        lab.button("Undo").click()
+        expect(lab.panel.locator(".frontierlab-chip")).to_have_count(0)
+        expect(bar).to_contain_text(site)
+        bar.focus()
+        lab.page.keyboard.press("ArrowDown")
+        lab.page.keyboard.press("Enter")
+        expect(lab.panel.locator(".frontierlab-chip")).to_contain_text(f"site: {costs['computingsite'].iloc[1]}")
+        header, field = lab.panel.locator(".frontierlab-header"), lab.field("Add a filter")
+        lab.page.set_viewport_size({"width": 1_400, "height": 1_000})
+        lab.field("compare with").select_option("the window before")
+        expect(lab.button("Compare with nothing")).to_be_visible()
+        assert header.bounding_box()["height"] < 85  # two lines
+        field.click()
+        expect(lab.panel.locator("li[role=option]").first).to_be_visible()
+        field.press("Escape")
+        lab.button(f"Take off site: {costs['computingsite'].iloc[1]}").press("Enter")
+        expect(lab.panel.locator(".frontierlab-chip")).to_have_count(0)
+        expect(field).to_be_focused()
+        expect(field).to_have_attribute("aria-expanded", "false")  # the list would cover the tabs
+        assert lab.panel.get_by_role("listbox").filter(visible=True).count() == 0
+        lab.button("Compare with nothing").click()
+        site = "computingsite=['CERN', 'BNL', 'NIKHEF'], "
+        for count, more in ((2, ""), (4, "db='CONDBR2', cached=False, ")):
+            window = "since='2026-10-01T09:50', until='2026-10-01T11:00'"
+            lab.in_kernel(f"board.selection = fl.Selection({site}{more}{window})")
+            expect(lab.panel.locator(".frontierlab-chip")).to_have_count(count)
+            assert lab.panel.evaluate(CRAMPED) == []
+        lab.page.set_viewport_size({"width": 1_300, "height": 600})
+        lab.panel.locator(".bk-Figure").filter(visible=True).first.scroll_into_view_if_needed()
+        expect(lab.panel.locator(".frontierlab-header")).to_be_in_viewport(ratio=0.9)  # it stays
+
+    def test_at_700_pixels_numbers_are_whole_and_everything_has_a_name_and_contrast(
+        self, lab: Lab, sample: fl.Settings
+    ) -> None:
+        lab.show(START, 'board = Dashboard(settings, dataset="sample"); board', width=700)
+        expect(lab.panel.get_by_text("against the time before")).to_be_visible(timeout=LONG)
+        for theme in ("JupyterLab Light", "JupyterLab Dark"):
+            lab.page.evaluate(THEME, theme)
+            for tab in ("Overview", "Waste", "Explore", "History", "Data", "Extract", "Raw logs", "Jobs"):
+                lab.panel.get_by_role("tab", name=tab, exact=True).click()
+                shown = {"Waste": "Folders and tags", "Data": None, "Jobs": "Jobs", "History": "Incidents"}.get(tab)
+                if shown:
+                    expect(lab.panel.get_by_role("grid", name=shown)).to_be_visible(timeout=LONG)
+                assert lab.panel.locator(".frontierlab-header").bounding_box()["height"] < 150
+                assert lab.panel.evaluate(BROKEN) == []
+                assert lab.panel.evaluate(CUT) == []
+                assert lab.panel.evaluate(HIDDEN) == []
+                assert lab.panel.evaluate(NAMELESS) == []
+                assert lab.panel.evaluate(PALE) == []
+                assert lab.panel.evaluate("panel => panel.scrollWidth <= panel.clientWidth + 1")
+                assert lab.panel.evaluate("panel => panel.getBoundingClientRect().right <= innerWidth")
+                if tab == "Explore":
+                    expect(lab.panel.get_by_role("figure", name="Queries over time")).to_be_visible(timeout=LONG)
+            lab.button("More ▾").click()
+            for box in ("Share", "Settings"):
+                lab.button(box).click()
+            expect(lab.field("es_address")).to_be_visible()
+            for what in (NAMELESS, PALE):
+                assert lab.panel.evaluate(what) == []
+            for box in ("Share", "Settings", "Less ▴"):
+                lab.button(box).click()
+            expect(lab.field("es_address")).to_be_hidden()
+        wide = lab.panel.get_by_text("more columns: scroll right").filter(visible=True)
+        lab.page.set_viewport_size({"width": 500, "height": 1_000})
+        expect(wide.first).to_be_visible()
+        lab.page.evaluate(THEME, "JupyterLab Light")
