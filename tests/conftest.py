@@ -148,6 +148,12 @@ def sample_settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return of_sample
 
 
+@pytest.fixture
+def sample_dataset(sample_settings: Settings) -> fl.Dataset:
+    """The dataset ``sample``, which tests only read."""
+    return fl.datasets.open_dataset("sample", sample_settings)
+
+
 @pytest.fixture(scope="session")
 def sample_diagnosis(sample_settings: Settings) -> "fl.diagnosis.Diagnosis":
     """What `frontierlab.diagnose` says of the dataset ``sample``."""

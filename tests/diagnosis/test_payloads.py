@@ -35,35 +35,30 @@ def settings(sample_settings: fl.Settings) -> fl.Settings:
     return sample_settings
 
 
-@pytest.fixture
-def sample(sample_settings: fl.Settings) -> fl.Dataset:
-    return fl.datasets.open_dataset("sample", sample_settings)
-
-
 @pytest.mark.slow
 def test_a_flood_is_told_with_its_payloads_and_the_grid_that_helps(
-    sample: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis
+    sample_dataset: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis
 ) -> None:
     (flood,) = (one for one in sample_diagnosis if one.kind == "iov_flood")
     names = {name: flood.row[name] for name in (*PIXEL, "tagname")}
     assert names == {**PIXEL, "tagname": TAG}
     figures = (
-        fl.caching.efficiency(sample, settings, [(*PIXEL.values(),)], selection=flood.selection, progress=False)
+        fl.caching.efficiency(sample_dataset, settings, [(*PIXEL.values(),)], selection=flood.selection, progress=False)
         .set_index("tagname")
         .loc[TAG]
     )
     assert flood.row["payloads"] == figures["different_payloads_iov"] > 0
     asked = figures["different_queries"] - figures["different_empty_queries"]
     assert f"Its {asked:,} different queries with an answer had {flood.row['payloads']:,} different" in flood.sentence
-    helps = fl.caching.what_if(sample, settings, selection=flood.selection, **names)
+    helps = fl.caching.what_if(sample_dataset, settings, selection=flood.selection, **names)
     assert flood.advice.endswith(helps.attrs["advice"])
 
 
 @pytest.mark.slow
-def test_a_silent_coolr_costs_the_diagnosis_nothing_else(sample: fl.Dataset, settings: fl.Settings) -> None:
+def test_a_silent_coolr_costs_the_diagnosis_nothing_else(sample_dataset: fl.Dataset, settings: fl.Settings) -> None:
     silent = Coolr()
-    found = fl.diagnose(sample, settings=settings, coolr=silent, progress=False)
-    alone = fl.diagnose(sample, progress=False)  # these settings name no COOLR
+    found = fl.diagnose(sample_dataset, settings=settings, coolr=silent, progress=False)
+    alone = fl.diagnose(sample_dataset, progress=False)  # these settings name no COOLR
     pd.testing.assert_frame_equal(found.incidents, alone.incidents)
     assert "iov_flood" in set(found.incidents["kind"])
     assert found.incidents["payloads"].isna().all()
@@ -74,12 +69,12 @@ def test_a_silent_coolr_costs_the_diagnosis_nothing_else(sample: fl.Dataset, set
 
 
 @pytest.mark.slow
-def test_as_many_payloads_as_queries_are_no_flood(sample: fl.Dataset, settings: fl.Settings) -> None:
-    part = fl.Selection(**PIXEL, tagname=TAG, **HOUR).of(fl.open_logs(sample))
+def test_as_many_payloads_as_queries_are_no_flood(sample_dataset: fl.Dataset, settings: fl.Settings) -> None:
+    part = fl.Selection(**PIXEL, tagname=TAG, **HOUR).of(fl.open_logs(sample_dataset))
     asked = fl.sql(part, "SELECT DISTINCT iov_since FROM logs WHERE iov_since >= 0 ORDER BY iov_since")
     begins = asked["iov_since"].tolist()
     columns = [[0] * len(begins), begins, [*begins[1:], 2**63 - 1], [str(since) for since in begins]]
     each = Coolr(pa.table(dict(zip(PAYLOADS.names, columns, strict=True)), schema=PAYLOADS))
-    found = fl.diagnose(sample, settings=settings, coolr=each, progress=False)
+    found = fl.diagnose(sample_dataset, settings=settings, coolr=each, progress=False)
     assert "iov_flood" not in set(found.incidents["kind"])
     assert any(f"different queries of {TAG} had" in note and "no flood" in note for note in found.notes)

@@ -18,11 +18,6 @@ def settings(sample_settings: fl.Settings) -> fl.Settings:
     return sample_settings
 
 
-@pytest.fixture
-def sample(sample_settings: fl.Settings) -> fl.Dataset:
-    return fl.datasets.open_dataset("sample", sample_settings)
-
-
 @pytest.fixture(autouse=True)
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", {"Databases": ("queries_per_db",)})
@@ -36,10 +31,10 @@ def text_of(path: Path) -> str:
 
 @pytest.mark.slow
 def test_incidents_and_the_worst_folders_come_first(
-    sample: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis, tmp_path: Path
+    sample_dataset: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis, tmp_path: Path
 ) -> None:
     told: list[Progress] = []
-    page = fl.report(sample, settings=settings, path=tmp_path / "page.html", progress=told.append)
+    page = fl.report(sample_dataset, settings=settings, path=tmp_path / "page.html", progress=told.append)
     text, source = text_of(page), page.read_text("utf-8")
     found = sample_diagnosis
     assert len(found) > 3
@@ -49,7 +44,7 @@ def test_incidents_and_the_worst_folders_come_first(
         assert source.count(f'href="#incident-{number}">Evidence') == source.count(f'id="incident-{number}"') == 1
         consequences = sum(other.cause == number - 1 for other in found)
         assert source.count(f'href="#incident-{number}">Likely') == consequences
-    worst = fl.caching.efficiency(sample, settings, progress=False).head(3)
+    worst = fl.caching.efficiency(sample_dataset, settings, progress=False).head(3)
     for row in worst.to_dict("records"):
         names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
         lost = []
@@ -59,7 +54,7 @@ def test_incidents_and_the_worst_folders_come_first(
             lost.append(f"{how}: {seconds:,.0f} s of database time, {amount}")
         line = f"{' '.join(names.values())} : {row['cause']}; {'; '.join(lost)} "
         places.append(text.index(line))
-        helps = fl.caching.what_if(sample, settings, **names).attrs
+        helps = fl.caching.what_if(sample_dataset, settings, **names).attrs
         assert f"{line}{helps['cure']} {helps['reasons']}" in text
     assert [*places, text.index("documents read")] == sorted([*places, text.index("documents read")])
     assert {"incidents", "worst folders", "queries_per_db"} <= {record.message for record in told}
@@ -68,7 +63,7 @@ def test_incidents_and_the_worst_folders_come_first(
 
 @pytest.mark.slow
 def test_a_diagnosis_that_fails_costs_nothing_else(
-    sample: fl.Dataset, settings: fl.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sample_dataset: fl.Dataset, settings: fl.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fails(*_: object, **__: object) -> None:
         raise ZeroDivisionError("by <nothing>")
@@ -78,7 +73,7 @@ def test_a_diagnosis_that_fails_costs_nothing_else(
 
     monkeypatch.setattr("frontierlab.reports.beginning.diagnose", fails)
     monkeypatch.setattr("frontierlab.reports.beginning.worst", silent)
-    text = text_of(fl.report(sample, settings=settings, path=tmp_path / "page.html"))
+    text = text_of(fl.report(sample_dataset, settings=settings, path=tmp_path / "page.html"))
     assert "The incidents are not known: ZeroDivisionError: by <nothing>" in text
     assert "The worst folders are not known: COOLR does not answer." in text
     assert "Nothing unusual" not in text
