@@ -22,15 +22,19 @@ install() {
         { "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "$@"; } </dev/null >/dev/null
 }
 
-# Print the first Python that is new enough; only $PYTHON is tried if it is set.
+# Print the first Python that is new enough, rather one that can make virtual environments; only $PYTHON is tried if it is
+# set. The system's own comes first: one that a version manager compiled often lacks its optimisations.
 find_python() {
-    local name
-    for name in ${PYTHON:-python3 python3.11 python3.12 python3.13}; do
-        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+    local name new_enough=
+    for name in ${PYTHON:-/usr/bin/python3 python3 python3.11 python3.12 python3.13}; do
+        if ! "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then continue; fi
+        new_enough=${new_enough:-$(command -v "$name")}
+        if "$name" -c 'import ensurepip, venv' 2>/dev/null; then
             command -v "$name"
             return
         fi
     done
+    echo "$new_enough"
 }
 
 need_python() {
