@@ -17,6 +17,7 @@ from pathlib import Path
 
 import click
 import pytest
+from elasticsearch import Elasticsearch
 
 import frontierlab as fl
 from frontierlab.checks.rules import CHECKS
@@ -30,6 +31,7 @@ from frontierlab.jobs.kinds import KINDS
 from frontierlab.sample import World
 from frontierlab.sample.world.loading import load
 from tests.cli.conftest import Run
+from tests.services.elasticsearch import ElasticsearchServer
 
 # What a command takes beside the parameters of its function; the methods of a dataset have no name of one.
 OWN = {
@@ -207,16 +209,22 @@ def test_an_example_works(
     assert "Error" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def indexed(es: Elasticsearch) -> Iterator[str]:
+    """The name of an index with the sample's documents; tests only read it."""
+    load(es, World(indexable=True), name := "test-commands")
+    yield name
+    es.indices.delete(index=name)
+
+
 @pytest.fixture
-def frontier_index(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def frontier_index(elasticsearch_server: ElasticsearchServer, indexed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """The sample's documents in the Elasticsearch of the run, named by the environment."""
-    server, client, index = map(request.getfixturevalue, ("elasticsearch_server", "es", "index"))
-    load(client, World(indexable=True), index)
-    monkeypatch.setenv("FRONTIERLAB_ES_ADDRESS", server.url)
-    monkeypatch.setenv("FRONTIERLAB_ES_USER", server.user)
-    monkeypatch.setenv("FRONTIERLAB_ES_PSWD", server.password)
-    monkeypatch.setenv("FRONTIERLAB_ES_CA_CERTS", str(server.ca_certs))
-    monkeypatch.setenv("FRONTIERLAB_ES_INDEX", index)
+    monkeypatch.setenv("FRONTIERLAB_ES_ADDRESS", elasticsearch_server.url)
+    monkeypatch.setenv("FRONTIERLAB_ES_USER", elasticsearch_server.user)
+    monkeypatch.setenv("FRONTIERLAB_ES_PSWD", elasticsearch_server.password)
+    monkeypatch.setenv("FRONTIERLAB_ES_CA_CERTS", str(elasticsearch_server.ca_certs))
+    monkeypatch.setenv("FRONTIERLAB_ES_INDEX", indexed)
 
 
 @pytest.mark.slow
