@@ -38,8 +38,9 @@ QUICK_JAVA = (
     "-XX:+UnlockDiagnosticVMOptions -XX:-BytecodeVerificationRemote"
 )
 os.environ.setdefault("SPARK_SUBMIT_OPTS", QUICK_JAVA)
-# No test asks a server with a public certificate, and each client would take 30 ms to read the system's authorities.
-os.environ.setdefault("SSL_CERT_FILE", os.devnull)
+# No test asks a server with a public certificate, and each client would take 40 ms to read the authorities of the
+# system, or of a file that the environment names.
+os.environ["SSL_CERT_FILE"] = os.devnull
 
 # jsonschema, which nbformat needs, would take a second to make a grammar of addresses. It can do without.
 sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
