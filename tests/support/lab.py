@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
-from playwright.sync_api import Browser, Locator, Page, expect
+from playwright.sync_api import Browser, Error, Locator, LocatorAssertions, Page
+from playwright.sync_api import expect as expect_at_once
 
 from tests.services.jupyter import JupyterServer
 
-expect.set_options(timeout=20_000)  # a busy machine is slow to update the page
+USUAL = 20_000  # ms; a busy machine is slow to update the page
+expect_at_once.set_options(timeout=USUAL)
 
 # JupyterLab's and Notebook's own errors; all other errors in the console fail the test.
 KNOWN = (
@@ -40,6 +43,41 @@ LOGGED = """async () => {
 CLOSE = "closed = getattr(globals().get('_'), 'close', int)()"
 
 SESSION = "window.jupyterapp?.shell.currentWidget?.context?.sessionContext"
+
+# What else must hold first: these are true also of what is not there.
+OF_NOTHING = ("to_be_hidden", "not_to_be_visible", "not_to_be_attached", "to_have_count", "not_to_have_count")
+
+
+class Waiting:
+    """Playwright's expectations of a place on the page, after a cheap wait for the place.
+
+    While a place is missing, each of them would describe the whole page for the message that it may have to write.
+    """
+
+    def __init__(self, place: Locator) -> None:
+        self._place = place
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        check: Callable[..., None] = getattr(expect_at_once(self._place), name)
+        if name in OF_NOTHING:
+            return check
+
+        def after_wait(*expected: Any, **options: Any) -> None:
+            __tracebackhide__ = True
+            try:
+                self._place.wait_for(
+                    state="visible" if name == "to_be_visible" else "attached", timeout=options.get("timeout", USUAL)
+                )
+            except Error:
+                options["timeout"] = 1  # it says what is wrong
+            check(*expected, **options)
+
+        return after_wait
+
+
+def expect(place: Locator) -> LocatorAssertions:
+    """Return what can be expected of a place on the page."""
+    return cast(LocatorAssertions, Waiting(place))
 
 
 class Lab:

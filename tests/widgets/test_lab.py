@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from frontierlab_widgets.browser_files import MOST_UP
 from PIL import Image
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator
 
 import frontierlab as fl
 from frontierlab.reports.chapters import ALL_FILTERS
@@ -19,7 +19,7 @@ from frontierlab.sample import World
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.flaky import Delay, FlakyProxy
 from tests.services.jupyter import JupyterServer
-from tests.support.lab import Lab
+from tests.support.lab import Lab, expect
 
 pytestmark = pytest.mark.browser
 LONG = 180_000  # ms after which a test that waits has failed

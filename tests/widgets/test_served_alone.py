@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 import frontierlab as fl
 from frontierlab.sample import World
 from tests.services.jupyter import JupyterServer
+from tests.support.lab import expect
 
 NOTEBOOK = Path(__file__).parents[2] / "notebooks" / "dashboard.ipynb"
 LONG = 120_000  # ms after which a test that waits has failed
