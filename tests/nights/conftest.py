@@ -22,16 +22,20 @@ QUERIES = 300
 @pytest.fixture(scope="session")
 def exports(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The pattern of export files of the days 2026-10-01 to -08, of `QUERIES` documents each."""
-    folder = tmp_path_factory.mktemp("exports")
+    return write_exports(tmp_path_factory.mktemp("exports"), QUERIES)
+
+
+def write_exports(folder: Path, queries: int) -> str:
+    """Write an export file for each day, and return their pattern."""
     for number in range(1, DAYS + 1):
-        world(number).write(folder / f"dump-2026-10-{number:02}.ndjson")
+        world(number, queries).write(folder / f"dump-2026-10-{number:02}.ndjson")
     return str(folder / "dump-%Y-%m-%d.ndjson")
 
 
-def world(day: int) -> World:
+def world(day: int, queries: int) -> World:
     """Return the world of a day of October 2026."""
     since = datetime(2026, 10, day, tzinfo=UTC)
-    return World(QUERIES, seed=day, since=since.isoformat(), until=(since + timedelta(days=1)).isoformat(), malformed=0)
+    return World(queries, seed=day, since=since.isoformat(), until=(since + timedelta(days=1)).isoformat(), malformed=0)
 
 
 @pytest.fixture
