@@ -18,6 +18,7 @@ from frontierlab.caching.html import page
 from frontierlab.errors import InvalidRequestError
 from tests.caching.test_caching_grids import HV, RUN3
 from tests.caching.test_caching_history import results
+from tests.support.waiting import until_true
 
 WASTE = results(("/A", "t1", 10, 4_000.0), ("/B", "none", 20, 6_000.0), ("/C", "t1", 30, None))
 
@@ -140,8 +141,8 @@ def test_the_page_needs_no_network_and_fits_the_window(written: Path, browser: B
     tab.goto(written.as_uri())
     for width in (1400, 700):  # as it opens, and as it follows its window
         tab.set_viewport_size({"width": width, "height": 900})
-        tab.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
-        tab.wait_for_function(f"document.documentElement.scrollWidth <= {width}")
+        until_true(tab, "window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+        until_true(tab, f"document.documentElement.scrollWidth <= {width}")
         assert tab.locator(".bk-Figure").count() == 1 + 2 * 3 + 2
         assert tab.evaluate("innerWidth") == width
     assert asked == [written.as_uri()]

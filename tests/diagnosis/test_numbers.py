@@ -11,6 +11,7 @@ from playwright.sync_api import Browser
 import frontierlab as fl
 from frontierlab.diagnosis import Diagnosis, Incident
 from frontierlab.diagnosis.finding import DIMENSIONS
+from tests.support.waiting import until_true
 
 COSTS = ("queries", "dbtime", "overhead", "bytes", "failures")
 CURRENCIES = {
@@ -52,7 +53,7 @@ def page(
     problems: list[str] = []
     shown.on("pageerror", lambda error: problems.append(str(error)))
     shown.goto(path.as_uri())
-    shown.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    until_true(shown, "window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     assert problems == []
     assert shown.locator(".bk-Figure").count() == len(diagnosis) + 1
     assert shown.evaluate("document.documentElement.scrollWidth") <= 700

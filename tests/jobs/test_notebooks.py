@@ -16,6 +16,7 @@ from ipywidgets import Widget
 import frontierlab as fl
 from frontierlab import jobs
 from tests.support.bokeh_defaults import keep_defaults_in_kernels
+from tests.support.waiting import until_true
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -158,7 +159,7 @@ def test_figures_of_an_executed_notebook_need_no_kernel(executed, browser):
     page.set_content(
         f"<!DOCTYPE html><body>{''.join(texts)}<script>{'</script><script>'.join(scripts)}</script></body>"
     )
-    page.wait_for_function("count => document.querySelectorAll('.bk-Figure').length === count", arg=len(scripts))
+    until_true(page, "count => document.querySelectorAll('.bk-Figure').length === count", arg=len(scripts))
     assert problems == []
 
 

@@ -26,6 +26,7 @@ from playwright.sync_api import Browser, Page
 
 from frontierlab import plots
 from frontierlab.errors import InvalidRequestError
+from tests.support.waiting import until_true
 
 WORDS = "database CONDBR2, from 2026-10-01 00:00 UTC, to 2026-10-02 00:00 UTC"
 
@@ -276,7 +277,7 @@ def opened(browser: Browser, plot: Any, folder: Path, width: int = 1000) -> tupl
     page.on("console", lambda message: problems.append(message.text) if message.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.goto(path.as_uri())
-    page.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    until_true(page, "Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     return page, problems
 
 
@@ -310,7 +311,7 @@ def test_hover_and_box_select_over_time(browser: Browser, tmp_path: Path) -> Non
     page.mouse.down()
     page.mouse.move(*page.evaluate(PLACE, [start + 500_000, 5]), steps=5)
     page.mouse.up()
-    page.wait_for_function("window.selected !== undefined")
+    until_true(page, "window.selected !== undefined")
     selected = page.evaluate("[window.selected.x0, window.selected.x1]")
     assert selected == pytest.approx([start + 100_000, start + 500_000], abs=5_000)
     assert problems == []

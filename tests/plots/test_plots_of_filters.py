@@ -20,6 +20,7 @@ from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.reports.chapters import ALL_FILTERS
 from tests.support.logs import START, make_dataset
+from tests.support.waiting import until_true
 
 NAMES = list(filters.__all__)
 WINDOW = Selection(since="2026-10-01T01:00", until="2026-10-01T02:00", db="CONDBR2")
@@ -209,7 +210,7 @@ def test_every_figure_is_drawn(frames: Frames, browser: Browser, tmp_path: Path,
             document.add_root(plot)
     path.write_text(file_html(document, INLINE, "figures"), encoding="utf-8")
     page.goto(path.as_uri())
-    page.wait_for_function("Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    until_true(page, "Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     # a figure is unreadable if titles and legend leave no room for its inner frame
     heights = page.evaluate(
         "Object.fromEntries(Bokeh.documents[0].roots().map(plot => [plot.id, Bokeh.index[plot.id].frame.bbox.height]))"

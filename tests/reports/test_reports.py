@@ -15,6 +15,7 @@ from frontierlab.reports.report import report
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
 from tests.support.logs import START, make_dataset
+from tests.support.waiting import until_true
 
 SCRIPT = "</script><script>window.pwned = 1</script>"
 ROWS: list[dict[str, Any]] = [
@@ -234,7 +235,7 @@ def test_the_page_stands_alone_and_fits(compared: tuple[Path, list[Progress]], b
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda request: asked.append(request.url))
     page.goto(path.as_uri())
-    page.wait_for_function("window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
+    until_true(page, "window.Bokeh && Bokeh.documents.length > 0 && Bokeh.documents[0].is_idle")
     assert page.locator(".bk-Figure").count() == sum(map(len, CHAPTERS.values())) + 1
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("document.documentElement.scrollWidth") <= 700

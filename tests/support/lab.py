@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Error, Locator, LocatorAssertions, Page
 from playwright.sync_api import expect as expect_at_once
 
 from tests.services.jupyter import JupyterServer
+from tests.support.waiting import until_true
 
 USUAL = 20_000  # ms; a busy machine is slow to update the page
 expect_at_once.set_options(timeout=USUAL)
@@ -132,7 +133,7 @@ class Lab:
     def until_connected(self) -> None:
         """Wait until the notebook is shown and its kernel can be used."""
         self.page.locator(".jp-Notebook").wait_for()
-        self.page.wait_for_function(f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
+        until_true(self.page, f"{SESSION}?.session?.kernel?.connectionStatus == 'connected'")
 
     def _said(self, message: Any) -> None:
         if message.type == "error":

@@ -7,7 +7,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 T = TypeVar("T")
 
@@ -19,6 +22,14 @@ def wait_for(condition: Callable[[], T], what: str = "the expected condition", s
         assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
         time.sleep(0.01)
     return found
+
+
+def until_true(page: Page, expression: str, **options: Any) -> None:
+    """Wait until an expression is true on a page.
+
+    It is asked ten times a second: to ask in each frame, as Playwright does otherwise, makes the browser draw frames.
+    """
+    page.wait_for_function(expression, polling=100, **options)
 
 
 def until_duckdb_runs() -> None:

@@ -20,6 +20,7 @@ from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.flaky import Delay, FlakyProxy
 from tests.services.jupyter import JupyterServer
 from tests.support.lab import Lab, expect
+from tests.support.waiting import until_true
 
 pytestmark = pytest.mark.browser
 LONG = 180_000  # ms after which a test that waits has failed
@@ -84,10 +85,10 @@ PALE = """panel => {
         const under = parts(below);
         return `rgb(${[r, g, b].map((one, at) => a * one + (1 - a) * under[at])})`;
     };
+    const known = new Map([[null, "rgb(255, 255, 255)"]]);
     const behind = (one) => {
-        const layers = [];
-        for (; one; one = one.parentElement) layers.push(getComputedStyle(one).backgroundColor);
-        return layers.reverse().reduce((below, top) => over(top, below), "rgb(255, 255, 255)");
+        if (!known.has(one)) known.set(one, over(getComputedStyle(one).backgroundColor, behind(one.parentElement)));
+        return known.get(one);
     };
     const texts = document.createTreeWalker(panel, NodeFilter.SHOW_TEXT);
     const found = new Set();
@@ -166,7 +167,7 @@ def coloured(picture: np.ndarray) -> float:
 def until_drawn(lab: Lab, figures: int) -> list[Locator]:
     """Wait for so many figures that have come to rest."""
     expect(lab.panel.locator(".bk-Figure")).to_have_count(figures, timeout=LONG)
-    lab.page.wait_for_function("Bokeh.documents.length && Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+    until_true(lab.page, "Bokeh.documents.length && Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
     return lab.panel.locator(".bk-Figure").all()
 
 
@@ -620,7 +621,7 @@ class TestExplore:
         expect(few.panel.get_by_text("Selected:")).to_contain_text("database CONDBR2, from 2026-10-01 ")
         assert few.field("since (UTC)").input_value().startswith("2026-10-01T")
         few.button("Undo").click()
-        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        until_true(few.page, f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
         few.button("Undo").click()
         expect(few.panel.get_by_text("Selected: all queries")).to_be_visible()
 
@@ -630,7 +631,7 @@ class TestExplore:
             figure.evaluate("one => { one.isTheSame = true }")
         name = few.field("database").locator("option", has_text="CONDBR2").inner_text()
         few.field("database").select_option(label=name)
-        few.page.wait_for_function(f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
+        until_true(few.page, f"({WITH_WORDS})('database CONDBR2') === {FEW['Over time']}", timeout=LONG)
         expect(few.button("CSV")).to_be_enabled()
         updated = until_drawn(few, FEW["Over time"])
         assert [figure.evaluate("one => one.isTheSame ?? false") for figure in updated] == [True, True]
@@ -656,7 +657,7 @@ class TestExplore:
         second.goto(few.server.address(few.name, "notebooks"))  # of the same kernel, in Notebook 7
         figures = second.locator(".bk-Figure")
         expect(figures).to_have_count(FEW["Over time"], timeout=LONG)
-        second.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+        until_true(second, "Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
         assert coloured(pixels(figures.first)) > 0.002
         second.close()
         few.button("All queries").click()
@@ -666,7 +667,8 @@ class TestExplore:
         few.panel.get_by_role("tab", name="How long").click()
         until_drawn(few, FEW["How long queries took"])
         few.command("apputils:change-theme", theme="JupyterLab Dark")
-        few.page.wait_for_function(
+        until_true(
+            few.page,
             "Bokeh.documents.some((one) => one.roots().some((root) =>"
             " [...root.references()].some((m) => m.background_fill_color === '#1e1e1e')))",
             timeout=LONG,
@@ -712,7 +714,7 @@ class TestNotebook7(InSharedNotebook):
             expect(detail.get_by_text(text).first).to_be_visible()
         expect(lab.panel.get_by_role("tab", name="Waste")).to_have_attribute("aria-selected", "true")
         expect(detail.locator(".bk-Figure").first).to_be_visible(timeout=LONG)
-        lab.page.wait_for_function("Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
+        until_true(lab.page, "Bokeh.documents.every((one) => one.is_idle)", timeout=LONG)
         again = [share(pixels(figure), (0xD5, 0x5E, 0x00)) for figure in detail.locator(".bk-Figure").all()]
         assert max(again) > 0.01, again  # asked again for the same payload
 
