@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -59,6 +60,21 @@ class ForkedProcess(OwnedProcess):
     ):
         log.touch()
         self._own(_Fork(code, [*arguments], log, dict(env), cwd), folder)
+
+    def wait(self) -> int:
+        """Wait for its end, and return its exit status."""
+        return self._program.wait(START_SECONDS)
+
+
+def run_forked(code: str, *arguments: str, cwd: Path, env: Mapping[str, str]) -> tuple[int, str]:
+    """Run a program in a fork to its end, and return its exit status and its output."""
+    log = cwd / f"forked-{uuid.uuid4().hex}.log"
+    program = ForkedProcess(code, arguments, folder=cwd / "forked", log=log, env=env, cwd=cwd)
+    try:
+        status = program.wait()
+    finally:
+        program.kill()
+    return status, log.read_text()
 
 
 class _Fork:

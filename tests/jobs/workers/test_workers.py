@@ -13,6 +13,7 @@ from frontierlab import jobs
 from frontierlab.errors import JobCancelled, JobError
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.periodic import schedule, submit_periodic
+from tests.services.forked import run_forked
 from tests.support.extractions import assert_is_the_world
 from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, changed, until, until_read
 
@@ -25,9 +26,10 @@ def test_a_job_runs_on_a_worker_and_is_found_by_another_process(settings, start,
         "import sys, frontierlab as fl; settings = fl.Settings(sys.argv[1]);"
         "print(fl.jobs.submit('extraction', settings=settings, name='d', source=sys.argv[2]).id)"
     )
-    command = [sys.executable, "-c", code, tmp_path / "configuration.txt", export]  # its notebook closes at once
-    id = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    job = jobs.open_job(id, settings)
+    files = map(str, (tmp_path / "configuration.txt", export))
+    status, id = run_forked(code, *files, cwd=tmp_path, env={})  # its notebook closes at once
+    assert status == 0, id
+    job = jobs.open_job(id.strip(), settings)
     assert_is_the_world(job.result(LONG), WORLD)
     assert (job.state, job.backend, job.progress.done) == ("succeeded", "celery", 8_000)
     assert job.record().attempts == 1
@@ -175,6 +177,6 @@ def test_beat_sends_the_periodic_task(configure, start, tmp_path):
     until(lambda: list((tmp_path / "data/jobs").glob("beat*")), "the file in which beat keeps what it sent")
     worker = start()
     code = "from frontierlab.celery_tasks import app; app.send_task('frontierlab.periodic')"
-    environment = {**os.environ, "CONFIG_FILE": str(tmp_path / "configuration.txt")}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    environment = {"CONFIG_FILE": str(tmp_path / "configuration.txt")}
+    assert run_forked(code, cwd=tmp_path, env=environment) == (0, "")
     until(lambda: "frontierlab.run_job" in worker.text.split("ready.")[1], "the job")
