@@ -66,8 +66,6 @@ def begin() -> SparkSession:
     session = found[0]
     said("sessions", [len({*map(id, found)}), session.conf.get("spark.master")])
     said("its own Python for workers", session.sparkContext.pythonExec == sys.executable)
-    jobs = session.sparkContext._jsc.sc().statusStore().jobsList(None)
-    said("warmed by", sorted({str(jobs.apply(i).description()) for i in range(jobs.size())}))
     return session
 
 
@@ -111,12 +109,15 @@ def work_on_the_cluster(folder: Path, former: SparkSession) -> None:
 
 
 def main(folder: Path) -> None:
+    warmed: list[str | None] = []
+    # The sessions answer little, and what warms one up costs more than that; the session of the run is warmed up.
+    sessions.warm_up = lambda session: warmed.append(session.conf.get("spark.master"))
     session = begin()
     end(session)
-    sessions.warm_up = lambda session: None  # type: ignore[assignment]  # the next session on this machine answers little
     work_on_the_cluster(folder, session)
     new = fl.spark.session()
     said("local again", [new.conf.get("spark.master"), fl.spark.to_pandas(new.range(1))["id"].tolist()])
+    said("warmed", warmed)
     said("folder", new.conf.get("spark.python.unix.domain.socket.dir"))
     os.kill(os.getpid(), signal.SIGKILL)
 

@@ -24,6 +24,7 @@ from frontierlab import spark
 from frontierlab.errors import Cancelled, SparkError
 from frontierlab.spark import sessions
 from frontierlab.spark import socket as spark_socket
+from frontierlab.spark.warmup import warm_up
 from tests.services.spark_cluster import SparkCluster
 from tests.spark.sessions_program import NAMES, answers
 from tests.support.logs import make_dataset
@@ -146,7 +147,21 @@ def test_a_session_starts_in_the_background_even_after_a_failed_start(ran: Ran) 
     assert ran.said["at once"]
     assert ran.said["sessions"] == [1, "local[2]"]
     assert ran.said["its own Python for workers"]
-    assert ran.said["warmed by"] == ["Some(frontierlab: warming up)"]
+
+
+@pytest.mark.spark
+def test_each_session_on_this_machine_is_warmed_up_once(ran: Ran, running: SparkSession) -> None:
+    assert ran.said["warmed"] == ["local[2]", "local[2]"]  # before and after that of the cluster
+    before = jobs(running)
+    warm_up(running)
+    assert [text for number, text in jobs(running).items() if number not in before] == ["frontierlab: warming up"]
+
+
+def jobs(session: SparkSession) -> dict[int, str]:
+    """Return the descriptions of the jobs that a session still knows, by their numbers."""
+    listed = session.sparkContext._jsc.sc().statusStore().jobsList(None)
+    known = [listed.apply(i) for i in range(listed.size())]
+    return {job.jobId(): str(job.description().getOrElse(None)) for job in known}
 
 
 @pytest.mark.spark
