@@ -80,10 +80,11 @@ class JupyterServer:
     def _environment(self, more: dict[str, str]) -> dict[str, str]:
         home = self.folder / "home"
         config = home / "config"
-        # no network access, no question on a first visit
+        # no network access, no question on a first visit, and no node that each page starts to look for a newer build
         page = config / "labconfig" / "page_config.json"
         page.parent.mkdir(parents=True)
-        page.write_text(json.dumps({"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}))
+        announcements = {"@jupyterlab/apputils-extension:announcements": True}
+        page.write_text(json.dumps({"disabledExtensions": announcements, "buildCheck": False}))
         keep_defaults_in_kernels(home / "ipython")
         names = ("PATH", "LANG", "LC_ALL", "JAVA_HOME", "SPARK_SUBMIT_OPTS", "TMPDIR")
         kept = {name: os.environ[name] for name in names if name in os.environ}
