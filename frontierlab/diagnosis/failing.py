@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Best, burst, of_counts, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series
+from frontierlab.diagnosis.series import Clock, Floats, Series, quantile_of_some
 
 __all__ = ["failures", "rejections"]
 
@@ -84,35 +84,52 @@ def failures(cubes: dict[str, pd.DataFrame], clock: Clock) -> list[Finding]:
     failing = set(cubes["failures"]["taskid"].dropna())
     tasks = cubes["tasks"][cubes["tasks"]["taskid"].isin(failing)].reset_index(drop=True)
     every = [_Groups.of(frame, names, clock) for frame, names in zip((tasks, *others), _BY, strict=True)]
+    failed, exposed = cubes["failures"], cubes["exposed"]
+    if failed.empty:
+        return []
+    # groups are looked up once for both forms, which takes most of the time
+    places = [one.place_of(failed) for one in every]
+    exposed_places = [one.place_of(exposed) for one in every]
     found: list[Finding] = []
     for how in ("disconn", "procerror"):
-        rows = cubes["failures"]
-        rows = rows[rows[how] > 0].reset_index(drop=True)
-        if len(rows):
-            found += _OneForm(how, rows, cubes["exposed"], every, clock).findings()
+        some = (failed[how] > 0).to_numpy(dtype=bool)
+        if some.any():
+            rows = failed[some].reset_index(drop=True)
+            form = _OneForm(how, rows, [place[some] for place in places], exposed, exposed_places, every, clock)
+            found += form.findings()
     return found
 
 
 class _OneForm:
     """The search for one form of failures."""
 
-    def __init__(self, how: str, rows: pd.DataFrame, exposed: pd.DataFrame, every: list[_Groups], clock: Clock) -> None:
+    def __init__(
+        self,
+        how: str,
+        rows: pd.DataFrame,
+        places: list[NDArray[np.int64]],
+        exposed: pd.DataFrame,
+        exposed_places: list[NDArray[np.int64]],
+        every: list[_Groups],
+        clock: Clock,
+    ) -> None:
         self._how, self._rows, self._every, self._clock = how, rows, every, clock
         self._number = rows[how].to_numpy(dtype=float)
         self._at = clock.places(rows)
-        self._places = [one.place_of(rows) for one in every]
+        self._places = places
         self._least = max(20.0, LEAST_SHARE * self._number[self._at >= 0].sum())
         tasks = every[0]
         rate = _normal(tasks.spread(rows, self._number, clock, self._places[0]), tasks.queries, clock, steady=False)
         known = set(exposed["taskid"].dropna().unique())
         self._of_known = rows["taskid"].isin(known).to_numpy(dtype=bool)
         # the failures that the tasks which always fail have in other groups, and the queries of all other tasks
-        of_task = tasks.place_of(exposed)
+        of_task = exposed_places[0]
         count = exposed["queries"].to_numpy(dtype=float)
         carried = np.where(of_task >= 0, rate[of_task], 0.0) * count
-        self._carried = [one.spread(exposed, carried, clock) for one in every]
+        placed = list(zip(every, exposed_places, strict=True))
+        self._carried = [one.spread(exposed, carried, clock, place) for one, place in placed]
         self._nameless = [self._name_no_task(which) for which in range(len(every))]
-        self._others = [(one.queries - one.spread(exposed, count, clock)).clip(0) for one in every]
+        self._others = [(one.queries - one.spread(exposed, count, clock, place)).clip(0) for one, place in placed]
 
     def _name_no_task(self, which: int) -> NDArray[np.bool_]:
         """Return the groups of which most failed queries name no task, though others' do."""
@@ -223,7 +240,7 @@ def _rate(seen: Floats, queries: Floats, quantile: float, *, steady: bool) -> Fl
     hour = np.broadcast_to(hours, queries.shape)
     n, k = _by_part(hour, queries), _by_part(hour, seen)
     some = n > 0.02 * n.sum(axis=1, keepdims=True)
-    of_time = _quantile_of_some((k + prior * _PRIOR) / (n + _PRIOR), some, quantile - 0.08)
+    of_time = quantile_of_some((k + prior * _PRIOR) / (n + _PRIOR), some, quantile - 0.08)
     both = np.minimum(of_asked, of_time) if steady else np.maximum(of_asked, of_time)
     return np.asarray(np.where(some.any(axis=1), both, of_asked), dtype=np.float64)
 
@@ -233,19 +250,6 @@ def _by_part(part: NDArray[np.int64], values: Floats) -> Floats:
     rows = np.arange(len(part))[:, None]
     sums = np.bincount((rows * _PARTS + part).ravel(), values.ravel(), len(part) * _PARTS)
     return np.asarray(sums, dtype=np.float64).reshape(len(part), _PARTS)
-
-
-def _quantile_of_some(values: Floats, some: NDArray[np.bool_], quantile: float) -> Floats:
-    """Return the quantile of some values of each row, as `numpy.quantile` does; 0 where there are none."""
-    ordered = np.sort(np.where(some, values, np.inf), axis=1)
-    last = np.maximum(some.sum(axis=1) - 1, 0)
-    at = last * quantile
-    low = np.floor(at).astype(np.int64)
-    rows = np.arange(len(values))
-    below, above = ordered[rows, low], ordered[rows, np.minimum(low + 1, last)]
-    with np.errstate(invalid="ignore"):  # the infinite ones of rows without any
-        found = below + (above - below) * (at - low)
-    return np.asarray(np.where(some.any(axis=1), found, 0.0), dtype=np.float64)
 
 
 def rejections(servers: pd.DataFrame, clock: Clock) -> list[Finding]:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from frontierlab.diagnosis.finding import Finding
 from frontierlab.diagnosis.scan import Evidence, of_counts, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour, rate_of
+from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour, quantile_of_some, rate_of
 
 __all__ = ["floods", "wrong_iovs"]
 
@@ -98,7 +98,7 @@ def _always_small(tags: Series, clock: Clock) -> Floats:
     found = np.ones(len(tags))
     some = (bodies > 0).any(axis=1)
     if some.any():
-        found[some] = np.nanquantile(share[some], _LOW_HOURS, axis=1)
+        found[some] = quantile_of_some(share[some], bodies[some] > 0, _LOW_HOURS)
     return found
 
 

@@ -16,7 +16,7 @@ import pandas as pd
 from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.long_rises import with_parents
 from frontierlab.diagnosis.scan import Best, Evidence, burst, of_logs, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour
+from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour, quantile_of_some
 
 __all__ = ["LATENCIES", "Latency", "slower"]
 
@@ -206,7 +206,7 @@ def _level(count: Floats, total: Floats, clock: Clock, variance: Floats) -> Floa
         if rows.any():
             spread = np.sqrt(variance[rows] / usual[rows])
             low = _LOW * spread * (quantile < 0.5)
-            base[rows] = np.nanquantile(means[rows], quantile, axis=1) + low
+            base[rows] = quantile_of_some(means[rows], enough[rows], quantile) + low
         left &= ~rows
     return base
 

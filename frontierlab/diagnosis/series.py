@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Clock", "Floats", "HOUR_MS", "Series", "by_hour", "level", "rate_of", "shapes_of"]
+__all__ = ["Clock", "Floats", "HOUR_MS", "Series", "by_hour", "level", "quantile_of_some", "rate_of", "shapes_of"]
 
 Floats = NDArray[np.float64]
 """An array of numbers."""
@@ -167,8 +167,25 @@ def level(amount: Floats, exposure: Floats, clock: Clock, quantile: float = SUST
     rates = np.where(some, above / np.where(some, below, 1.0), np.nan)
     found = np.zeros(len(amount))
     if given.any():
-        found[given] = np.nanquantile(rates[given], clock.quantile(quantile), axis=1)
+        found[given] = quantile_of_some(rates[given], some[given], clock.quantile(quantile))
     return found
+
+
+def quantile_of_some(values: Floats, some: NDArray[np.bool_], quantile: float) -> Floats:
+    """Return the quantile of some values of each row; 0 where there are none.
+
+    It is that of `numpy.quantile`, which takes one row at a time, to the last digit.
+    """
+    ordered = np.sort(np.where(some, values, np.inf), axis=1)
+    last = np.maximum(some.sum(axis=1) - 1, 0)
+    at = last * quantile
+    low = np.floor(at).astype(np.int64)
+    rows = np.arange(len(values))
+    below, above, part = ordered[rows, low], ordered[rows, np.minimum(low + 1, last)], at - low
+    with np.errstate(invalid="ignore"):  # the infinite ones of rows without any
+        step = above - below
+        found = np.where(part < 0.5, below + step * part, above - step * (1 - part))
+    return np.asarray(np.where(some.any(axis=1), found, 0.0), dtype=np.float64)
 
 
 def rate_of(now: Floats, usual: Floats | None, clock: Clock, quantile: float = SUSTAINED) -> Floats:

@@ -204,10 +204,14 @@ def _gaps(there: Floats, queries: Floats, usual: Floats, least: float) -> list[t
     silent = there <= _SILENT * usual
     edges = np.flatnonzero(np.diff(np.concatenate([[0], silent.astype(int), [0]])))
     found = []
+    enough = max(least, 30)
     for start, stop in zip(edges[::2], edges[1::2], strict=True):
+        normal = float(usual[start:stop].sum())
+        if normal < enough:
+            continue  # most are: what is usual around them would only lower what is expected
         around = np.concatenate([queries[max(0, start - _AROUND) : start], queries[stop : stop + _AROUND]])
-        local = float(np.quantile(around, 0.4)) * (stop - start) if len(around) else np.inf
-        normal, seen = min(float(usual[start:stop].sum()), local), float(there[start:stop].sum())
-        if normal >= least and normal >= 30:
-            found.append((int(start), int(stop), normal, seen))
+        if len(around):
+            normal = min(normal, float(np.quantile(around, 0.4)) * (stop - start))
+        if normal >= enough:
+            found.append((int(start), int(stop), normal, float(there[start:stop].sum())))
     return found
