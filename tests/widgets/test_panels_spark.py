@@ -34,7 +34,7 @@ KEYS = ["db", "schema", "nodefullpath", "tagname"]
 def settings(tmp_path_factory):
     """Two datasets of a small world."""
     folder = tmp_path_factory.mktemp("data")
-    World(4_000, seed=5).write(folder / "dump.ndjson")
+    World(2_000, seed=5).write(folder / "dump.ndjson")
     settings = fl.sample.settings(data_dir=folder)
     for name in ("day", "other"):
         fl.extract(settings, source=folder / "dump.ndjson", name=name, progress=False)
@@ -91,7 +91,7 @@ class TestExplore:
         assert told.index("starting Spark") < told.index("asking")
 
     def test_pickers_offer_catalogue_and_dataset_with_counts(self, explored, settings):
-        counts = World(4_000, seed=5).logs().to_pandas().groupby("db", observed=True).size()
+        counts = World(2_000, seed=5).logs().to_pandas().groupby("db", observed=True).size()
         options = {name: text for text, name in explored._picker._pickers["db"].options}
         assert options["CONDBR2"] == f"CONDBR2 ({counts['CONDBR2']:,})"
         panel = ExplorePanel(settings)
@@ -181,7 +181,7 @@ class TestExplore:
         assert panel.selection == window
         assert panel.wait(LONG)
         frame = panel.frames["queries_over_time"]
-        time = World(4_000, seed=5).logs().to_pandas()["time"]
+        time = World(2_000, seed=5).logs().to_pandas()["time"]
         inside = ((time >= window.since) & (time < window.until)).sum()
         assert frame[["cached", "not_cached", "unknown"]].to_numpy().sum() == inside
 
