@@ -233,7 +233,7 @@ def test_a_closed_pipe_is_silent(overlay: Path) -> None:
 
 @pytest.mark.slow
 def test_a_reader_that_leaves_early_is_silent(overlay: Path) -> None:
-    command = [*FRONTIERLAB, "sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 5000", "--json"]
+    command = [*FRONTIERLAB, "sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 1000", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith('{"time": ')
