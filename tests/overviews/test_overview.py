@@ -27,9 +27,14 @@ DOCUMENT = {"@timestamp": "2026-10-01T10:00:00.000Z", "sqldb": "CONDBR2_RO", "sq
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 
 
+@functools.cache
+def world_rows():
+    return rows_of(WORLD.logs())
+
+
 @pytest.fixture(scope="module")
 def rows():
-    return rows_of(WORLD.logs())
+    return world_rows()
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +84,7 @@ def test_a_random_window_is_that_of_the_rows(settings, rows, ends, top, width):
 @functools.cache
 def values(column):
     """Return the values of a column of the world, and one that it does not have."""
-    seen = {row[column] for row in rows_of(WORLD.logs())}
+    seen = {row[column] for row in world_rows()}
     return [*sorted(seen - {None}), None, 7 if column == "taskid" else "elsewhere"]
 
 

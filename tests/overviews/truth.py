@@ -64,7 +64,7 @@ def assert_true(found: Overview, rows: Rows, selection: Selection, *, bin_second
     chosen = [*filter(reference.selects(selection), rows)]
     assert found.queries == len(chosen)
     for name, (filter_name, keys) in TABLES.items():
-        assert_table(getattr(found, name), filter_name, keys, rows, selection, found.top)
+        assert_table(getattr(found, name), filter_name, keys, chosen, selection, found.top)
     kinds = answer("uncached_by_kind", rows, selection)
     assert plain(found.kinds) == (kinds if chosen else []), selection
     over_time = plain(found.over_time)
@@ -90,13 +90,13 @@ def in_bins(rows: Rows, begins: Sequence[int], width: float) -> dict[int, Rows]:
 
 
 def assert_table(
-    frame: pd.DataFrame, filter_name: str, keys: Sequence[str], rows: Rows, selection: Selection, top: int
+    frame: pd.DataFrame, filter_name: str, keys: Sequence[str], chosen: Rows, selection: Selection, top: int
 ) -> None:
-    """Check a table: the groups, order and parts of the filter, and all numbers of each row."""
+    """Check a table of the chosen rows: groups, order and parts of the filter, and all numbers of each of its rows."""
     groups: dict[tuple[Any, ...], Rows] = defaultdict(list)
-    for one in filter(reference.selects(selection), rows):
+    for one in chosen:
         groups[tuple(one[name] for name in keys)].append(one)
-    expected = answer(filter_name, rows, selection, top=top)
+    expected = answer(filter_name, chosen, selection, top=top)
     labels = [*keys, *(["taskname"] if "taskid" in keys else []), "part", "groups"]
     found = plain(frame)
     assert [{name: row[name] for name in labels} for row in found] == [
