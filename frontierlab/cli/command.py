@@ -19,7 +19,7 @@ from frontierlab.cli.endings import (
     NOTHING,
     TERMINATED,
     Terminated,
-    ending_by_sigterm,
+    ending_by_signals,
     explained,
     telling_warnings,
 )
@@ -156,7 +156,7 @@ class Command(click.Command):
         debug = ctx.params.pop("debug")
         ctx.obj = Call(ctx.params.pop("config"), ctx.params.pop("as_json", False))
         try:
-            with ending_by_sigterm(), telling_warnings(ctx):
+            with ending_by_signals(), telling_warnings(ctx):
                 if self.selects:
                     ctx.params["selection"] = selection_of(ctx.params, self._selecting())
                 code = super().invoke(ctx)

@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+import threading
 from contextlib import redirect_stderr
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from frontierlab.cli.command import Call, Command
 from frontierlab.cli.main import main, root
 from frontierlab.sample import World
 from tests.cli.conftest import Run
+from tests.support.programs import started
 from tests.support.waiting import wait_for
 
 FRONTIERLAB = [sys.executable, "-m", "frontierlab"]
@@ -171,6 +173,26 @@ def test_interrupted_by_a_person(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert (done.exit_code, done.stdout, done.stderr) == (130, "", "\nStopped. The same command goes on.\n")
 
 
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_that_comes_while_an_object_is_finalized_is_not_lost(
+    number: signal.Signals, code: int, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            signal.raise_signal(number)
+
+    @click.command(cls=Command)
+    @click.pass_obj
+    def slow(call: Call) -> None:
+        """Wait."""
+        Finalized()
+        threading.Event().wait(20)
+
+    monkeypatch.setattr(root, "get_command", lambda ctx, name: slow)
+    done = run("slow")
+    assert (done.exit_code, done.stdout, done.stderr) == (code, "", "\nStopped. Nothing was changed.\n")
+
+
 @pytest.fixture(scope="module")
 def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export file of five parts; tests only read it."""
@@ -202,7 +224,7 @@ def test_an_extraction_that_is_interrupted_can_go_on(
 ) -> None:
     monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "1000")
     command = ["extract", "long", "--source", str(export)]
-    with subprocess.Popen(
+    with started(
         [sys.executable, "-c", SLOW, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as child:
         wait_for(lambda: len(list(empty.glob("datasets/long/parts/[0-9]*"))) > 1, "two parts are stored")
@@ -234,7 +256,7 @@ def test_a_closed_pipe_is_silent(overlay: Path) -> None:
 @pytest.mark.slow
 def test_a_reader_that_leaves_early_is_silent(overlay: Path) -> None:
     command = [*FRONTIERLAB, "sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 1000", "--json"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith('{"time": ')
         running.stdout.close()

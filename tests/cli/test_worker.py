@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.conftest import Run
+from tests.support.programs import started
 
 FRONTIERLAB = [sys.executable, "-m", "frontierlab"]
 
@@ -18,7 +19,7 @@ FRONTIERLAB = [sys.executable, "-m", "frontierlab"]
 @pytest.mark.redis
 @pytest.mark.slow
 def test_a_worker_runs_jobs_until_it_is_interrupted(empty: Path, run: Run) -> None:
-    with subprocess.Popen([*FRONTIERLAB, "worker"], stdout=subprocess.PIPE, text=True) as worker:
+    with started([*FRONTIERLAB, "worker"], stdout=subprocess.PIPE, text=True) as worker:
         try:
             assert worker.stdout is not None
             assert worker.stdout.readline().startswith("A worker is ready")

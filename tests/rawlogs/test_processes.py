@@ -17,6 +17,7 @@ import pytest
 
 from frontierlab.errors import DatasetError
 from frontierlab.rawlogs.processes import Processes
+from tests.support.programs import started
 
 KEY = "a key that nobody may see"
 
@@ -101,7 +102,7 @@ def test_processes_end_when_the_one_that_started_them_is_killed() -> None:
         "with Processes(1, partial, time.sleep) as processes:\n    processes.submit(0).result(60)\n"
         "    print(processes.children[0].pid, flush=True)\n    time.sleep(600)\n"
     )
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+    with started([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
         parent.kill()

@@ -30,6 +30,7 @@ from frontierlab.storage import locks
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, read_outcome
 from frontierlab.util.files import scratch_folder
+from tests.support.programs import started
 
 SECONDS = 60  # that a thread is waited for; it takes moments
 
@@ -285,7 +286,7 @@ SliceWriter.write = write
 settings = fl.sample.settings(data_dir={str(settings.data_dir)!r}, es_slices=1)
 read_part("day", {number}, settings, lambda progress: None)
 """
-    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with started([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         try:
             assert child.stdout.readline() == b"reading\n"
             child.send_signal(signal.SIGSTOP)
