@@ -22,7 +22,7 @@ from tests.support.extractions import assert_is_the_world, assert_same_rows, ela
 pytestmark = pytest.mark.elasticsearch
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 WORLD = World(4_000, seed=11, malformed=0.01, indexable=True)
-SMALL = World(3_000, seed=12, malformed=0.01, indexable=True)  # three parts, where a test is about what goes wrong
+SMALL = World(5_000, seed=12, malformed=0.01, indexable=True)  # five parts, where a test is about what goes wrong
 SEARCH = "POST /_search"
 GONE = {
     "error": {"type": "search_context_missing_exception", "reason": "No search context found for id [1]"},

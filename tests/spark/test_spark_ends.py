@@ -154,14 +154,13 @@ def test_each_session_on_this_machine_is_warmed_up_once(ran: Ran, running: Spark
     assert ran.said["warmed"] == ["local[2]", "local[2]"]  # before and after that of the cluster
     before = jobs(running)
     warm_up(running)
-    assert [text for number, text in jobs(running).items() if number not in before] == ["frontierlab: warming up"]
+    store = running.sparkContext._jsc.sc().statusStore()
+    assert [store.job(job).description().get() for job in jobs(running) - before] == ["frontierlab: warming up"]
 
 
-def jobs(session: SparkSession) -> dict[int, str]:
-    """Return the descriptions of the jobs that a session still knows, by their numbers."""
-    listed = session.sparkContext._jsc.sc().statusStore().jobsList(None)
-    known = [listed.apply(i) for i in range(listed.size())]
-    return {job.jobId(): str(job.description().getOrElse(None)) for job in known}
+def jobs(session: SparkSession) -> set[int]:
+    """Return the numbers of the jobs without a group that a session still knows."""
+    return set(session.sparkContext.statusTracker().getJobIdsForGroup())
 
 
 @pytest.mark.spark
