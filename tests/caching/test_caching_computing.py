@@ -27,6 +27,7 @@ def advice(call: Any) -> str:
         return str(error)
 
 
+@pytest.mark.slow
 def test_advice_from_the_counts_of_all_folders_is_that_of_what_if(dataset: Dataset, archived: Settings) -> None:
     with compute(dataset, archived, worth=Worth(), progress=False) as computed:
         of_each_cause = computed.frame.drop_duplicates("cause").to_dict("records")

@@ -203,6 +203,7 @@ def test_a_row_that_ended_before_the_range_hides_earlier_rows(case: tuple[list[t
 
 
 @pytest.mark.parametrize("stage", ["counting", "folders"])
+@pytest.mark.slow
 def test_cancelling_at_each_stage(dataset: Dataset, server: CoolrServer, data_dir: Path, stage: str) -> None:
     server.troubles.append(Trouble(when="payloads", delay=0.02))
     cancelled = threading.Event()

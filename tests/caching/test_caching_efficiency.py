@@ -216,6 +216,7 @@ def test_one_folder_is_counted_alone(dataset: Dataset, archived: Settings, truth
 
 
 @pytest.mark.usefixtures("counted")
+@pytest.mark.slow
 def test_folders_of_the_catalogue_and_of_other_figures(
     dataset: Dataset, archived: Settings, truth: pd.DataFrame
 ) -> None:

@@ -286,6 +286,7 @@ def test_the_advice_names_the_cause_numbers_and_assumptions(
     assert "No grid was tried" in of_sample(RUN3, grids=[], worth_seconds=1).attrs["advice"]
 
 
+@pytest.mark.slow
 def test_the_cause_of_a_what_if_is_that_of_the_figures(
     of_sample: Callable[..., pd.DataFrame], figures: pd.DataFrame
 ) -> None:

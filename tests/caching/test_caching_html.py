@@ -67,6 +67,7 @@ def test_invalid_arguments_of_a_page(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_figures_of_different_queries_do_not_share_a_page(
     figures: pd.DataFrame, explained: Callable[..., Explanation], tmp_path: Path
 ) -> None:

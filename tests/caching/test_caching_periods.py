@@ -57,6 +57,7 @@ def test_a_folder_of_two_halves_is_that_of_the_whole(
     pd.testing.assert_frame_equal(grids[1], grids[0])
 
 
+@pytest.mark.slow
 def test_figures_are_stored_under_the_name_and_time_of_the_period(day: Period, halves: Settings) -> None:
     window = fl.datasets.period(["night", "noon"], "2026-10-01T10:00", "2026-10-01T20:00", settings=halves)
     frame = efficiency(window, halves, [PIXEL], progress=False)

@@ -44,6 +44,7 @@ def test_findings_are_those_of_the_function_and_the_code_is_1(overlay: Path, run
         (["threads", "hit_ratio"], 2, "Could not look: hit_ratio: nothing to compare with a week before"),
     ],
 )
+@pytest.mark.slow
 def test_nothing_found_is_0_and_2_where_a_check_could_not_look(
     overlay: Path, run: Run, checks: list[str], code: int, said: str
 ) -> None:

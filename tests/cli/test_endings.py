@@ -37,6 +37,7 @@ def test_a_wrong_option_is_wrong_usage(run: Run, empty: Path) -> None:
     assert "No such option" in done.stderr
 
 
+@pytest.mark.slow
 def test_an_error_is_one_line_in_the_words_of_the_command_line(run: Run, overlay: Path) -> None:
     done = run("extract", "overlay", "--source", str(fl.sample.path()))
     assert (done.exit_code, done.stdout) == (2, "")

@@ -217,6 +217,7 @@ def test_a_neighbour_that_is_not_as_usual_is_named(day):
     assert any(f"1 was not as usual in that time: {other} ({expected} times)" in text for text in told), told
 
 
+@pytest.mark.slow
 def test_of_a_site_that_floods_no_silence_is_told(tmp_path):
     """Its other queries seem to stop where more is explained than it sent, but a site that asks is not silent."""
     bypass = incident("cache_bypass", "15:15", "16:55", {"computingsite": "OXFORD"}, queries=3_000)

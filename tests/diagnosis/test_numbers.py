@@ -151,6 +151,7 @@ def test_what_was_seen_is_counted(diagnosis: Diagnosis, rows: pd.DataFrame) -> N
     assert {"rejections", "load", "iov_flood"} <= counted
 
 
+@pytest.mark.slow
 def test_nothing_needs_the_network(diagnosis: Diagnosis, tmp_path: Path) -> None:
     text = diagnosis.to_html(tmp_path / "page.html").read_text("utf-8")
     assert not re.search(r"<(script|link|img)[^>]*(src|href)=", text)

@@ -1,6 +1,7 @@
 """The different queries of very many logs are counted a part at a time."""
 
 import pandas as pd
+import pytest
 
 import frontierlab as fl
 from frontierlab.diagnosis import different
@@ -8,6 +9,7 @@ from frontierlab.diagnosis.evidence import Evidence
 from frontierlab.sample.world.incidents import make_day
 
 
+@pytest.mark.slow
 def test_parts_add_up_to_the_whole(tmp_path, monkeypatch):
     logs = fl.open_logs(make_day(tmp_path / "day", 3, 2_000)[0])
     whole = Evidence(logs, fl.Selection()).cubes

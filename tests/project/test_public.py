@@ -74,6 +74,7 @@ def test_errors_have_one_base():
                 assert issubclass(value, (frontierlab.errors.FrontierlabError, Warning)), value
 
 
+@pytest.mark.slow
 def test_import_loads_nothing_heavy_and_only_a_connection_loads_the_client_of_elasticsearch():
     code = f"import sys, frontierlab; print([name for name in {HEAVY} if name in sys.modules])"
     code += "; import frontierlab.celery_tasks; print('elasticsearch' in sys.modules)"

@@ -85,6 +85,7 @@ def stop() -> None:
 
 
 @every_form
+@pytest.mark.slow
 def test_a_log_is_followed_through_rotation_and_truncation(tmp_path: Path, settings: Settings, whole) -> None:
     lines, frame = whole
     first, second, third, fourth, fifth = parts(lines, 0.2, 0.5, 0.6, 0.65)

@@ -64,6 +64,7 @@ def test_zeros_and_carriage_returns_are_removed(tmp_path: Path) -> None:
     assert joined(file) == b"one\ntwo\n"
 
 
+@pytest.mark.slow
 def test_a_log_that_is_cut_short_gives_its_lines_and_says_so(tmp_path: Path) -> None:
     text = b"".join(b"line %d %d\n" % (k, k * k) for k in range(200_000))
     file = tmp_path / "log.gz"

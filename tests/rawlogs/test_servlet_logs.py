@@ -57,6 +57,7 @@ def truth(columns: list[str], world: World = WORLD) -> list[tuple[object, ...]]:
         {"version": "3.33", "zone": "America/St_Johns", "verbosity": 4, "reloads": 1},
     ],
 )
+@pytest.mark.slow
 def test_logs_of_a_world_give_the_rows_of_its_documents(tmp_path: Path, settings: Settings, how: dict) -> None:
     write_servlet_logs(WORLD, tmp_path / "logs", **how)
     if how.get("noise"):
@@ -78,6 +79,7 @@ def contents(folder: Path) -> list[bytes]:
     return [b"".join(block.data for block in blocks(file)) for file in sorted(folder.rglob("catalina*"))]
 
 
+@pytest.mark.slow
 def test_extracting_the_documents_and_reading_the_logs_agree(tmp_path: Path, settings: Settings) -> None:
     WORLD.write(tmp_path / "documents.ndjson")
     documents = fl.extract(settings, source=tmp_path / "documents.ndjson", name="documents", progress=False)

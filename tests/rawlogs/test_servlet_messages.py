@@ -99,6 +99,7 @@ def logs(draw: st.DrawFn) -> tuple[bytes, list[tuple[str, int, str]]]:
 
 @settings(max_examples=examples(40))
 @given(logs(), st.permutations([1, 2, 3, 5, 12]))
+@pytest.mark.slow
 def test_requests_are_told_apart_in_any_interleaving_and_any_blocks(
     log: tuple[bytes, list[tuple[str, int, str]]], sizes: list[int]
 ) -> None:

@@ -51,6 +51,7 @@ def ask(folder: Path, settings: Settings, name: str) -> Dataset:
     return read_servlet_logs(folder, settings, name=name, progress=False, keep_personal_data=True)
 
 
+@pytest.mark.slow
 def test_logs_that_processes_scan_give_the_same_rows(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_logs_that_processes_scan_give_the_same_rows(
     assert together.malformed().equals(alone.malformed())
 
 
+@pytest.mark.slow
 def test_a_log_that_is_rotated_or_truncated_while_it_is_read(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,6 +70,7 @@ def test_settings_name_the_embedded_catalogue():
     assert settings.limit_queries == 7
 
 
+@pytest.mark.slow
 def test_a_seed_always_makes_the_same_world():
     one, again, other = (World(3_000, seed=seed, malformed=0.1) for seed in (4, 4, 5))
     assert documents(one) == documents(again)

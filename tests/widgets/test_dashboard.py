@@ -61,6 +61,7 @@ def board(settings: fl.Settings, monkeypatch: pytest.MonkeyPatch):
 
 class TestNumbers:
     @pytest.mark.parametrize("selection", [fl.Selection(), fl.Selection(db="CONDBR2", until="2026-10-01T12:00")])
+    @pytest.mark.slow
     def test_tiles_count_and_bars_equal_the_rows(self, settings, rows, selection):
         chosen = rows
         if selection.db:
@@ -126,6 +127,7 @@ class TestNumbers:
     def test_amounts_that_differ_read_differently(self, values, measure, texts):
         assert amounts(values, measure) == texts
 
+    @pytest.mark.slow
     def test_what_changed_is_of_the_comparison_or_of_the_second_half(self, settings):
         dataset, logs = fl.datasets.open_dataset("day", settings), fl.open_logs("day", settings=settings)
         words, frame = changes_of(dataset, logs, settings, fl.Selection(), "")
@@ -225,6 +227,7 @@ class TestHeader:
         header._take_off("cached")
         assert board.selection == fl.Selection()
 
+    @pytest.mark.slow
     def test_an_invalid_time_blocks_the_tabs(self, board):
         field = board.header._times.fields["since"]
         field.value = "yesterday noon"
@@ -254,6 +257,7 @@ def saved_bytes(board, earlier, *, defaults=False):
     return len(json.dumps(state, indent=1))
 
 
+@pytest.mark.slow
 def test_what_nobody_opens_is_not_made_and_keeps_its_place_in_a_view(settings, monkeypatch, earlier):
     ask_nothing(monkeypatch)
     board = Dashboard(settings)
@@ -296,6 +300,7 @@ class TestKeptViews:
         again.close()
         path.unlink()
 
+    @pytest.mark.slow
     def test_each_change_is_kept_by_itself_without_secrets(self, settings, monkeypatch):
         ask_nothing(monkeypatch)
         secret = fl.Settings(**{**dict(settings), "es_user": "me", "es_pswd": "hunter-2"})
@@ -313,6 +318,7 @@ class TestKeptViews:
         assert "es_pswd" in again.error
         again.close()
 
+    @pytest.mark.slow
     def test_a_new_dashboard_offers_the_last_view(self, board, settings, monkeypatch):
         board.selection = fl.Selection(db="OFLP200")
         board._keeper.now()
@@ -376,6 +382,7 @@ class TestKeptViews:
         assert read_view("last", settings) == {"panel": keys[-1]}
 
 
+@pytest.mark.slow
 def test_what_can_be_added_is_counted_when_it_is_looked_at(settings, monkeypatch):
     ask_nothing(monkeypatch, count=True)
     board = Dashboard(settings, dataset="day")
@@ -438,6 +445,7 @@ def test_an_overview_keeps_what_it_found_and_leads_to_the_folder_and_the_inciden
     board.close()
 
 
+@pytest.mark.slow
 def test_history_has_stored_incidents_and_leads_to_their_queries(settings, monkeypatch):
     ask_nothing(monkeypatch)
     diagnosis = fl.diagnose("day", settings=settings, progress=False)
@@ -457,6 +465,7 @@ def test_history_has_stored_incidents_and_leads_to_their_queries(settings, monke
     board.close()
 
 
+@pytest.mark.slow
 def test_a_step_of_the_overview_that_fails_costs_the_others_nothing(settings):
     board = Dashboard(settings.model_copy(update={"coolr_archive": None, "coolr_host": None}), dataset="day")
     overview = board.panels["Overview"]

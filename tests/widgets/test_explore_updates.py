@@ -186,6 +186,7 @@ IMPOSSIBLE = [
 ]
 
 
+@pytest.mark.slow
 def test_without_a_possible_comparison_the_plots_are_drawn_and_say_so(panel: ExplorePanel) -> None:
     for compare, window, why in IMPOSSIBLE:
         panel.selection = CONDITIONS.but(**window)
@@ -353,6 +354,7 @@ def test_what_a_frame_lacks_is_told_once_and_with_its_numbers(tmp_path, monkeypa
     assert panel.error == panel._notes.value == ""
 
 
+@pytest.mark.slow
 def test_many_series_become_a_heat_map_without_another_question(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = [
         {"schema": f"S{n:02}", "querytime": 1_500, "time": START + 60_000 * k} for n in range(12) for k in range(n + 1)

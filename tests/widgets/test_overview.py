@@ -82,6 +82,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
+@pytest.mark.slow
 def test_numbers_come_first_and_the_timeline_has_all_queries(settings: fl.Settings, asked: list[str]) -> None:
     panel = OverviewPanel(settings, selection=fl.Selection(db="CONDBR2"))
     panel.dataset = "day"
@@ -98,6 +99,7 @@ def test_numbers_come_first_and_the_timeline_has_all_queries(settings: fl.Settin
     panel.close()
 
 
+@pytest.mark.slow
 def test_what_is_known_is_shown_at_once_until_the_dataset_changes(settings: fl.Settings, asked: list[str]) -> None:
     first = OverviewPanel(settings, dataset="day")
     assert first.wait(LONG)
@@ -155,6 +157,7 @@ def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings
     pd.testing.assert_frame_equal(changed["spark"][1], changed["duckdb"][1])
 
 
+@pytest.mark.slow
 def test_of_the_sample_the_beginning_is_told_and_which_incident_led_to_the_others(settings: fl.Settings) -> None:
     heard: list[Progress] = []
     found = fl.diagnose("sample", settings=settings, progress=heard.append)
@@ -213,6 +216,7 @@ def plain(text: str) -> str:
     return unescape(re.sub(r"<[^>]+>", "", text))
 
 
+@pytest.mark.slow
 def test_the_sample_has_folder_figures_with_settings_that_name_no_coolr(made: Path) -> None:
     settings = fl.Settings(data_dir=made)
     dataset = fl.datasets.open_dataset("sample", settings)
@@ -292,6 +296,7 @@ def test_an_incomplete_dataset_is_said_to_be_so_before_its_numbers_and_resumed(s
     board.close()
 
 
+@pytest.mark.slow
 def test_of_one_query_no_part_of_the_overview_fails(tmp_path: Path) -> None:
     settings = fl.sample.settings(data_dir=tmp_path)
     World(1, seed=3, malformed=0).write(tmp_path / "one.ndjson")
@@ -305,6 +310,7 @@ def test_of_one_query_no_part_of_the_overview_fails(tmp_path: Path) -> None:
     panel.close()
 
 
+@pytest.mark.slow
 def test_a_folder_keeps_its_button_when_its_advice_comes(settings: fl.Settings) -> None:
     """A click on a button that was replaced meanwhile would be lost."""
     panel = OverviewPanel(settings)

@@ -278,6 +278,7 @@ class TestCaching:
         assert name == "night-1-night-2-2026-10-01T1200-2026-10-03T0000-caching.html"
         assert "Caching of conditions folders, night-1, night-2 since 2026-10-01 12:00 UTC" in page
 
+    @pytest.mark.slow
     def test_figures_are_stored_compared_and_restored(self, computed, settings):
         button(computed, "Store").click()
         assert computed.wait(LONG)
@@ -295,6 +296,7 @@ class TestCaching:
         assert "not of period night-1, night-2, all queries. Click Compute" in again.stale
 
 
+@pytest.mark.slow
 def test_the_dashboard_shares_a_period_and_the_table_of_datasets_has_no_row_of_it(settings, monkeypatch):
     ask_nothing(monkeypatch)
     board = Dashboard(settings, tab="Datasets")

@@ -72,6 +72,7 @@ class TestExplore:
         button(panel, "CSV").click()
         assert "is not drawn: open the tab that has it" in panel.error
 
+    @pytest.mark.slow
     def test_all_plots_of_the_first_tab_are_drawn(self, settings, monkeypatch):
         monkeypatch.setitem(TABS, "Databases and schemas", ALL_FILTERS["Databases and schemas"])
         panel = ExplorePanel(settings, dataset="day")
@@ -199,6 +200,7 @@ class TestExplore:
         assert "There is no dataset 'gone'" in panel.error
         assert panel._datasets.listed.value == "gone"
 
+    @pytest.mark.slow
     def test_plots_are_stale_while_another_choice_is_made(self, settings):
         panel = ExplorePanel(settings, dataset="day", below="SQL")
         assert panel.wait(LONG)
@@ -313,12 +315,14 @@ class TestCaching:
             button(panel, name).click()
             assert message in panel.error
 
+    @pytest.mark.slow
     def test_the_table_shows_the_worst_folder_first(self, computed, settings):
         assert computed.phase is Phase.DONE, computed.error
         figures = fl.caching.efficiency("day", settings, progress=False)
         assert computed.figures[KEYS].to_numpy().tolist() == figures[KEYS].to_numpy().tolist()
         assert [json.loads(row["id"]) for row in computed._table.rows] == figures[KEYS].to_numpy().tolist()
 
+    @pytest.mark.slow
     def test_a_row_is_explained_and_tried(self, computed):
         button(computed, "Explain the worst").click()
         assert computed.wait(LONG)
@@ -335,6 +339,7 @@ class TestCaching:
         computed._table.selected = ""
         assert computed.folder == []
 
+    @pytest.mark.slow
     def test_only_the_selected_queries_are_computed(self, computed, settings):
         panel = CachingPanel(settings, dataset="day", selection=fl.Selection(schema="ATLAS_COOLOFL_PIXEL"))
         panel._picker._times["until"].value = "2026-10-01T12:00"
@@ -360,6 +365,7 @@ class TestCaching:
         button(panel, "Whole dataset").click()
         assert (panel.selection, panel.invalid, button(panel, "Compute").disabled) == (fl.Selection(), {}, False)
 
+    @pytest.mark.slow
     def test_figures_are_stale_while_another_choice_is_made(self, computed, settings, tmp_path):
         sent = []
         computed._download.send = lambda content, buffers: sent.append((content["name"], buffers[0].decode()))
@@ -395,6 +401,7 @@ class TestCaching:
         button(computed, "Close").click()
         assert not computed._code_box.is_open
 
+    @pytest.mark.slow
     def test_an_explanation_keeps_the_tab_and_ends_with_its_figures(self, computed):
         detail = computed._detail
         computed._table.selected = computed._table.rows[0]["id"]
@@ -468,6 +475,7 @@ class TestCaching:
         assert computed.error == ""
         assert (computed._past.compared["state"] == "both").all()
 
+    @pytest.mark.slow
     def test_a_saved_state_is_restored_with_its_figures(self, computed, settings):
         again = CachingPanel.from_state(json.dumps(computed.state()), settings)
         assert again.wait(LONG)
@@ -479,6 +487,7 @@ class TestCaching:
 
 
 class TestDashboard:
+    @pytest.mark.slow
     def test_the_panels_share_settings_dataset_and_selection(self, settings):
         board = Dashboard(settings)
         assert list(board.panels) == [
@@ -519,6 +528,7 @@ class TestDashboard:
         button(again, "Open a view").click()
         assert "not the state of a panel" in again.error
 
+    @pytest.mark.slow
     def test_copy_as_code(self, settings):
         board = Dashboard(settings)
         board.dataset, board.tab = "day", "Explore"

@@ -53,6 +53,7 @@ def left_behind(settings: fl.Settings) -> list[Path]:
     return [path for path in settings.data_dir.glob(".uploaded-*") if not path.name.endswith(".lock")]
 
 
+@pytest.mark.slow
 def test_clicks_alone_lead_from_a_log_to_its_overview(settings, log, monkeypatch):
     ask_nothing(monkeypatch)
     board = Dashboard(settings)
@@ -105,6 +106,7 @@ def test_a_log_that_is_imported_as_a_dataset_is_handed_over(settings, log, monke
     assert "The panel of raw logs reads it" in alone.error
 
 
+@pytest.mark.slow
 def test_logs_of_squids_show_hit_ratios(settings, logs):
     keyed = fl.Settings(**{**dict(settings), "personal_data_key": KEY})
     panel = RawLogsPanel(keyed, paths=str(logs / "squids"), sites="CERN")

@@ -76,6 +76,7 @@ def test_the_lifetime_contradicts_the_fewest_requests(drawn: list[tuple[int, int
     assert found.contradicting == min(wrong(limit) for limit in (*range(53), FOREVER))
 
 
+@pytest.mark.slow
 def test_the_model_does_what_the_squids_did(squids: Written) -> None:
     frame = squid.what_if_at_squids(squids.logs, **FOLDER)
     rows = squids.logs.to_pandas()
@@ -171,6 +172,7 @@ def test_athenas_grid_is_among_the_choices(tmp_path: Path, settings: Settings) -
     assert frame.loc["as asked", "fetched"] == 3
 
 
+@pytest.mark.slow
 def test_squids_stand_beside_what_frontier_saw(squids: Written) -> None:
     dataset = extract(squids.settings, source=sample.path(), name="frontier", progress=False)
     frame = squid.what_caches_did(squids.logs, dataset)

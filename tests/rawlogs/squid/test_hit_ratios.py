@@ -80,6 +80,7 @@ def test_hit_ratios_per_group_equal_the_truth(squids: Written, per: str, key: st
     assert frame["requests"].fillna(0).diff().iloc[1 : len(frame) - 1].le(0).all()
 
 
+@pytest.mark.slow
 def test_hit_ratios_per_folder_and_tag_equal_those_of_the_rows(squids: Written) -> None:
     rows = squids.logs.to_pandas()
     for per, keys in (
@@ -192,6 +193,7 @@ def test_fetches_by_requests_are_those_of_half_hours(tmp_path: Path, settings: S
     assert squid.fetch_ratio(logs, squid="idle")["of_site"].tolist() == [0.0]
 
 
+@pytest.mark.slow
 def test_figures_show_what_the_frames_hold(squids: Written) -> None:
     frame = squid.hit_ratio_over_time(squids.logs, bin_seconds=3600)
     ratios = plots.hit_ratio_over_time.drawing(frame)

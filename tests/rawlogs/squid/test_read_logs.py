@@ -58,6 +58,7 @@ def write(folder: Path, name: str, *lines: str) -> Path:
 
 
 @pytest.mark.parametrize("format_", FORMATS)
+@pytest.mark.slow
 def test_the_sample_world_read_back_is_what_was_written(format_: Any, tmp_path: Path, settings: Settings) -> None:
     world = World(150, seed=3)
     truth = write_squid_logs(world, tmp_path / "logs", format=format_, compressed=format_ == "two", faults=0.02)
@@ -74,6 +75,7 @@ def test_the_sample_world_read_back_is_what_was_written(format_: Any, tmp_path: 
     ]
 
 
+@pytest.mark.slow
 def test_folders_and_tags_are_named_by_the_catalogue(squids: Written) -> None:
     world = World(1)
     names = {
@@ -207,6 +209,7 @@ def test_a_url_without_its_parameters_is_counted(tmp_path: Path, settings: Setti
     assert "cut at its question mark" in why
 
 
+@pytest.mark.slow
 def test_blocks_do_not_change_what_is_read(tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = write_squid_logs(World(60), tmp_path / "logs", faults=0.1)
     whole = read_squid_logs(tmp_path / "logs", settings, name="whole", complete=False)
@@ -310,6 +313,7 @@ def test_missing_files_are_named(tmp_path: Path, settings: Settings) -> None:
         open_squid_logs("one", settings)
 
 
+@pytest.mark.slow
 def test_folders_and_tags_that_the_catalogue_lacks_are_counted_and_said(
     squids: Written, tmp_path: Path, settings: Settings
 ) -> None:
