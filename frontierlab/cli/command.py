@@ -19,12 +19,12 @@ from frontierlab.cli.endings import (
     NOTHING,
     TERMINATED,
     Terminated,
-    ending_by_signals,
     explained,
     telling_warnings,
 )
 from frontierlab.cli.output import Output, OutputClosed, note
 from frontierlab.cli.selection_options import SelectionOption, selection_of, selection_options
+from frontierlab.util.interrupts import ended_by_sigterm
 
 if TYPE_CHECKING:
     from frontierlab.settings import Settings
@@ -156,7 +156,7 @@ class Command(click.Command):
         debug = ctx.params.pop("debug")
         ctx.obj = Call(ctx.params.pop("config"), ctx.params.pop("as_json", False))
         try:
-            with ending_by_signals(), telling_warnings(ctx):
+            with ended_by_sigterm(Terminated), telling_warnings(ctx):
                 if self.selects:
                     ctx.params["selection"] = selection_of(ctx.params, self._selecting())
                 code = super().invoke(ctx)

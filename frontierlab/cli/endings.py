@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import sys
-import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from types import FrameType
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
 
 import click
 
 from frontierlab.cli.output import WARNED, note
 from frontierlab.cli.words import in_words_of_options
 from frontierlab.errors import FrontierlabError
-
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
 
 __all__ = [
     "CANNOT",
@@ -29,7 +20,6 @@ __all__ = [
     "NOTHING",
     "TERMINATED",
     "Terminated",
-    "ending_by_signals",
     "explained",
     "telling_warnings",
 ]
@@ -55,41 +45,6 @@ TERMINATED = 143
 
 class Terminated(BaseException):
     """The process was asked to end by SIGTERM."""
-
-
-_AGAIN = 0.05  # seconds until a lost signal is sent again
-
-
-@contextmanager
-def ending_by_signals() -> Iterator[None]:
-    """Raise `Terminated` if the process is asked to end, so that nothing half-done is left, as with Ctrl-C.
-
-    Python loses an exception that is raised while it finalizes an object, and with it the signal. Such a signal, of
-    either kind, is sent again.
-    """
-
-    def end(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    def send_again(lost: UnraisableHookArgs) -> None:
-        if not issubclass(lost.exc_type, (Terminated, KeyboardInterrupt)):
-            show(lost)
-            return
-        number = signal.SIGTERM if issubclass(lost.exc_type, Terminated) else signal.SIGINT
-        later = threading.Timer(_AGAIN, os.kill, (os.getpid(), number))
-        later.daemon = True
-        later.start()
-        stack.callback(later.cancel)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    show = sys.unraisablehook
-    with ExitStack() as stack:
-        stack.callback(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, end))
-        stack.callback(setattr, sys, "unraisablehook", show)
-        sys.unraisablehook = send_again
-        yield
 
 
 @contextmanager

@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import FrameType
 from typing import Self
 from urllib.parse import quote, unquote, urlsplit
 
@@ -32,6 +31,7 @@ from frontierlab.settings import Settings, as_variables
 from frontierlab.settings.checks import LONGEST_SOCKET, SOCKET_SCHEME
 from frontierlab.settings.redaction import redact, secrets_of
 from frontierlab.util.files import replacing
+from frontierlab.util.interrupts import ended_by_sigterm
 
 __all__ = ["LocalServices", "check", "main", "redis_server", "serve"]
 
@@ -222,18 +222,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--follow-stdin", action="store_true", help="end when the standard input does")
     parser.add_argument("--check", action="store_true", help="only say whether a worker of this machine is there")
     given = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _interrupt)
     try:
-        return check() if given.check else serve(Settings(), given.follow_stdin)
+        with ended_by_sigterm(KeyboardInterrupt):
+            return check() if given.check else serve(Settings(), given.follow_stdin)
     except FrontierlabError as error:
         print(error, flush=True)  # noqa: T201
         return 1
     except KeyboardInterrupt:
         return 0
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def check(settings: Settings | None = None) -> int:
