@@ -287,13 +287,10 @@ settings = fl.sample.settings(data_dir={str(settings.data_dir)!r}, es_slices=1)
 read_part("day", {number}, settings, lambda progress: None)
 """
     with started([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        try:
-            assert child.stdout.readline() == b"reading\n"
-            child.send_signal(signal.SIGSTOP)
-            with pytest.raises(DatasetError, match=rf"in use: process {child.pid} on .* reads part {number} of it"):
-                fl.datasets.delete_dataset("day", settings)
-        finally:
-            child.kill()
+        assert child.stdout.readline() == b"reading\n"
+        child.send_signal(signal.SIGSTOP)
+        with pytest.raises(DatasetError, match=rf"in use: process {child.pid} on .* reads part {number} of it"):
+            fl.datasets.delete_dataset("day", settings)
     dataset = extract(settings, export)
     assert dataset.counts.kept == 3_000
     assert_whole(dataset)
