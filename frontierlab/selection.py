@@ -316,8 +316,6 @@ def _kind(name: str, value: object) -> str:
 
 
 def _integer(name: str, value: object) -> int:
-    if type(value) is int and -(2**63) <= value < 2**63:  # most are, in lists of many thousands
-        return value
     try:
         number = operator.index(cast("SupportsIndex", value))
     except TypeError:

@@ -94,12 +94,9 @@ def _with_usual(one: Finding, frame: pd.DataFrame, clock: Clock) -> Finding | No
 def _always_small(tags: Series, clock: Clock) -> Floats:
     """Return the share of small answers in the hours in which it is low: small payloads are small in every hour."""
     small, bodies = by_hour(tags.reference("small"), clock), by_hour(tags.reference("bodies"), clock)
-    share = np.where(bodies > 0, small / np.where(bodies > 0, bodies, 1.0), np.nan)
-    found = np.ones(len(tags))
-    some = (bodies > 0).any(axis=1)
-    if some.any():
-        found[some] = quantile_of_some(share[some], bodies[some] > 0, _LOW_HOURS)
-    return found
+    some = bodies > 0
+    share = quantile_of_some(small / np.where(some, bodies, 1.0), some, _LOW_HOURS)
+    return np.where(some.any(axis=1), share, 1.0)
 
 
 def _search(

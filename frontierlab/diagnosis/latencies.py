@@ -202,7 +202,7 @@ def _level(count: Floats, total: Floats, clock: Clock, variance: Floats) -> Floa
         usual = _median_of_some(n)  # not the most: an incident can ask a folder much more often
         rows = left & ((usual >= _PER_BLOCK) | (hours == _BLOCKS[-1])) & (n > 0).any(axis=1)
         enough = n >= np.minimum(_PER_HOUR, np.maximum(usual / 2, np.minimum(usual, _AT_LEAST)))[:, None]
-        means = np.where(enough, s / np.where(n > 0, n, 1.0), np.nan)
+        means = s / np.where(n > 0, n, 1.0)
         if rows.any():
             spread = np.sqrt(variance[rows] / usual[rows])
             low = _LOW * spread * (quantile < 0.5)

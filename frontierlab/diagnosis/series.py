@@ -164,11 +164,7 @@ def level(amount: Floats, exposure: Floats, clock: Clock, quantile: float = SUST
     usual = np.zeros((len(below), 1))
     usual[given, 0] = np.nanmedian(np.where(below[given] > 0, below[given], np.nan), axis=1)
     some = below > np.maximum(0.05 * usual, 1e-9)
-    rates = np.where(some, above / np.where(some, below, 1.0), np.nan)
-    found = np.zeros(len(amount))
-    if given.any():
-        found[given] = quantile_of_some(rates[given], some[given], clock.quantile(quantile))
-    return found
+    return quantile_of_some(above / np.where(some, below, 1.0), some, clock.quantile(quantile))
 
 
 def quantile_of_some(values: Floats, some: NDArray[np.bool_], quantile: float) -> Floats:
