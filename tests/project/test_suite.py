@@ -8,7 +8,9 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import psutil
 import pytest
 from pyspark.core import context
 
@@ -86,6 +88,27 @@ finally:
     shown = capsys.readouterr().out
     assert "have not ended in 3 s" in shown
     assert shown.index("ended") < shown.index("begun") < shown.index("told")
+
+
+def test_files_are_in_memory_where_there_is_enough_and_programs_may_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    block, flags, memory = 4096, 0, run_tests.MEMORY
+    monkeypatch.setattr(run_tests, "IN_MEMORY", tmp_path)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=memory))
+    monkeypatch.setattr(
+        os, "statvfs", lambda path: SimpleNamespace(f_bavail=run_tests.ROOM // 4096, f_frsize=block, f_flag=flags)
+    )
+    assert run_tests.place() == tmp_path
+    flags = os.ST_NOEXEC
+    assert run_tests.place() is None
+    flags, block = 0, 4095  # as in a container, whose folder in memory has 64 MB
+    assert run_tests.place() is None
+    block, memory = 4096, run_tests.MEMORY - 1
+    assert run_tests.place() is None
+    memory = run_tests.MEMORY
+    monkeypatch.setattr(run_tests, "IN_MEMORY", tmp_path / "missing")
+    assert run_tests.place() is None
 
 
 def test_a_killed_process_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
