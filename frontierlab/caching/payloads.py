@@ -6,8 +6,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from frontierlab.coolr import Source
 from frontierlab.coolr.protocol import side_by_side
@@ -68,12 +68,13 @@ def payloads_of(
     """
     names = (folder["db"], folder["schema"], folder["nodefullpath"], folder["tagname"])
     rows = source.payloads(*names, since, until, nodetime)
-    reaching = rows.filter(pc.less(rows["since"], since))
-    if not reaching.num_rows or not since:
+    begins = rows["since"].to_numpy()
+    reaching = np.flatnonzero(begins < since)
+    if not len(reaching) or not since:
         return rows
-    first = max(0, pc.min(reaching["since"]).as_py())
+    first = max(0, int(begins[reaching].min()))
     older = source.payloads(*names, first, since - 1, nodetime)
-    if not older.filter(pc.greater(older["until"], since)).equals(reaching):
+    if not older.take(np.flatnonzero(older["until"].to_numpy() > since)).equals(rows.take(reaching)):
         raise CoolrError(
             f"COOLR, payloads of {' '.join(names)}: asked for [{first}, {since - 1}] and for [{since}, {until}], it "
             "gives different rows for the same IOVs."

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import filelock
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from frontierlab.catalogue import CATALOGUE_SCHEMA, Catalogue
@@ -108,14 +109,13 @@ class Archive:
                 raise self._lacks(
                     folder, f"the range [{since}, {until}]: it was recorded for [{covered[0]}, {covered[1]}]"
                 )
-            rows = _read(path)
+            rows = _read(path).select(PAYLOADS.names).cast(PAYLOADS)
         elif (self.path / "payloads.parquet").exists():
-            match = [pc.equal(self._payloads[name], value) for name, value in folder.items()]
-            rows = self._payloads.filter(pc.and_(pc.and_(match[0], match[1]), pc.and_(match[2], match[3])))
+            rows = self._payloads.get((db, schema, node, tag), PAYLOADS.empty_table())
         else:
             raise self._lacks(folder, "its payloads: they were not recorded")
-        rows = rows.filter(pc.and_(pc.less_equal(rows["since"], until), pc.greater(rows["until"], since)))
-        return in_order(rows.select(PAYLOADS.names).cast(PAYLOADS))
+        within = (rows["since"].to_numpy() <= until) & (rows["until"].to_numpy() > since)
+        return in_order(rows if within.all() else rows.take(np.flatnonzero(within)))
 
     @staticmethod
     def record(
@@ -162,8 +162,18 @@ class Archive:
         return _record(source, Path(path).expanduser().absolute(), folders, since, until, progress)
 
     @cached_property
-    def _payloads(self) -> pa.Table:
-        return pq.read_table(self.path / "payloads.parquet")
+    def _payloads(self) -> dict[tuple[str, ...], pa.Table]:
+        """The payloads of the file of all, by folder and tag, so that a call need not look at all rows."""
+        file = pq.read_table(self.path / "payloads.parquet", columns=[*_FOLDER, *PAYLOADS.names])
+        keys = file.select(_FOLDER).append_column("places", pa.array(np.arange(file.num_rows)))
+        found = keys.group_by(_FOLDER, use_threads=False).aggregate([("places", "list")]).combine_chunks()
+        if not found.num_rows:
+            return {}
+        places = found["places_list"].chunk(0)
+        rows = file.select(PAYLOADS.names).cast(PAYLOADS).take(places.flatten())
+        begins = places.offsets.to_pylist()
+        slices = [rows.slice(begin, end - begin) for begin, end in itertools.pairwise(begins)]
+        return dict(zip(zip(*(found[name].to_pylist() for name in _FOLDER), strict=True), slices, strict=True))
 
     def _rows(self, **folder: str) -> list[dict[str, Any]]:
         rows = self._catalogue

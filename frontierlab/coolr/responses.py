@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from frontierlab.coolr.digest import digest
@@ -192,6 +193,38 @@ def read_payloads(answer: Any, asked: Mapping[str, str], since: int, until: int)
 
 def in_order(rows: pa.Table) -> pa.Table:
     """Return payload rows without duplicates, sorted by channel, since, until and content."""
+    if rows.schema != PAYLOADS or rows.schema.metadata:
+        rows = rows.select(PAYLOADS.names).cast(PAYLOADS)
+    rows = rows.combine_chunks()
+    if any(column.null_count for column in rows.columns):
+        return _grouped(rows)
+    keys = [rows[name].to_numpy() for name in PAYLOADS.names[:3]]
+    follows, same = _neighbours(keys)
+    if follows.all():
+        return rows
+    order = np.arange(len(keys[0]))
+    if not (follows | same).all():
+        order = np.lexsort(keys[::-1])
+        _, same = _neighbours([key[order] for key in keys])
+    if same.any():  # most often a row that both of two ranges contain
+        content, again = rows["content"], np.flatnonzero(same)
+        if not content.take(order[again]).equals(content.take(order[again + 1])):
+            return _grouped(rows)
+        order = order[np.concatenate([[True], ~same])]
+    return rows.take(order)
+
+
+def _neighbours(keys: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Return of each row but the first whether its keys are greater than those of the row before, or the same."""
+    follows = np.zeros(max(0, len(keys[0]) - 1), bool)
+    same = ~follows
+    for key in keys:
+        follows |= same & (key[1:] > key[:-1])
+        same &= key[1:] == key[:-1]
+    return follows, same
+
+
+def _grouped(rows: pa.Table) -> pa.Table:
     distinct = rows.group_by(PAYLOADS.names).aggregate([]).cast(PAYLOADS)
     return distinct.sort_by([(name, "ascending") for name in PAYLOADS.names]).combine_chunks()
 
