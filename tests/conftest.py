@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from _pytest.unraisableexception import gc_collect_iterations_key
 from elasticsearch import Elasticsearch
 from hypothesis import settings
 from playwright.sync_api import Browser, sync_playwright
@@ -55,6 +56,7 @@ gc.disable()  # until the tests are collected, see below
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.option.allow_unix_socket = True  # asyncio needs them
+    config.stash[gc_collect_iterations_key] = 1  # not five times, at the end, through all that the tests have left
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied

@@ -77,6 +77,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         warnings.simplefilter("ignore")  # those of Python, which Sphinx and its extensions give; its own are in `said`
         patch.setattr(sys, "path", [*sys.path])
         app = Sphinx(DOCS, DOCS, folder / "html", folder / "trees", "html", status=None, warning=said)
+        app.builder.search = False  # the index of words takes a sixth of the time, and is Sphinx's own
         app.build()
     assert (app.statuscode, said.getvalue()) == (0, "")
     return folder / "html"
