@@ -26,23 +26,23 @@ sys.path.insert(0, str(PROJECT))
 from tests.services.chromium import ADDRESS, ChromiumServer  # noqa: E402
 from tests.services.jupyter import RUNNING, JupyterServer  # noqa: E402
 from tests.services.starts import FILE, summary  # noqa: E402
-from tests.support import division  # noqa: E402
+from tests.support import division, sharing  # noqa: E402
 
 # Only one process uses Elasticsearch, Redis or the Spark session; Chromium and JupyterLab are started here, for all.
 PROCESSES = {
     "spark": "(spark or browser or jupyter) and not (elasticsearch or redis)",
     "servers": "elasticsearch or redis",
     "rest": "not (spark or browser or jupyter or elasticsearch or redis)",
+    "rest, too": "not (spark or browser or jupyter or elasticsearch or redis)",
 }
+# The rest needs a processor all the time; one process of it would still run long after the others have ended.
+SHARED = {"rest", "rest, too"}
 # Collecting all tests takes seconds of processor time, so a process of services collects only the files that name its
 # marks, or the fixture that sets one. The rest collects all files, so the end of the run notices a test that was lost.
 NAMED = {
     "spark": re.compile(r"\bmark\.(spark|browser|jupyter)\b|\bjupyter\b"),
     "servers": re.compile(r"\bmark\.(elasticsearch|redis)\b"),
 }
-# The rest needs a processor all the time; one process of it would still run long after the others have ended. Its files
-# keep their order, or those of one long test that waits would come last, when nobody uses what they leave idle.
-OPTIONS = {"rest": ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]}
 # The download of Elasticsearch, if it is needed, delays only the tests that use it.
 BEFORE = {"servers": "tests.services.releases"}
 BESIDE = "beside"  # the process of the command that runs beside the tests
@@ -74,7 +74,7 @@ def files(name: str) -> list[str]:
 def start(name: str, folder: Path, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start the tests of one process, with its own cache of pytest."""
     command = [sys.executable, "-m", "pytest", "-m", PROCESSES[name], "-o", f"cache_dir=.pytest_cache/{name}"]
-    command += ["--durations=10", *OPTIONS.get(name, []), *files(name)]
+    command += ["--durations=10", *(["-p", sharing.__name__] if name in SHARED else []), *files(name)]
     if name in BEFORE:
         command = ["sh", "-c", '"$0" -m "$1" && shift && exec "$0" "$@"', sys.executable, BEFORE[name], *command[1:]]
     return launch(name, command, folder, environment)
@@ -134,9 +134,10 @@ def main(beside: list[str]) -> int:
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)
         starts = folder / "starts"
         os.environ[FILE] = str(starts)
-        divided = folder / "division"
-        divided.mkdir()
-        os.environ[division.FOLDER] = str(divided)
+        divided, taken = folder / "division", folder / "taken"
+        for notes, variable in ((divided, division.FOLDER), (taken, sharing.FOLDER)):
+            notes.mkdir()
+            os.environ[variable] = str(notes)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile all modules and tests anew
         chromium, jupyter = stack.enter_context(ChromiumServer()), stack.enter_context(JupyterServer())
         environment = os.environ | {ADDRESS: chromium.address, RUNNING: jupyter.description}

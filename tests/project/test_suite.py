@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
 import os
+import re
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,10 +18,11 @@ import pytest
 from pyspark.core import context
 
 from scripts import run_tests
-from scripts.run_tests import PROCESSES
+from scripts.run_tests import PROCESSES, SHARED
 from tests.conftest import SERVICES
 from tests.services import starts
-from tests.support import division
+from tests.support import division, sharing
+from tests.support.programs import started as program
 
 PROJECT = Path(__file__).parents[2]
 SERVERS = {"ChromiumServer", "ElasticsearchServer", "JupyterServer", "RedisServer"}
@@ -35,6 +39,17 @@ def test_hangs():
     threading.Event().wait()
 
 def test_comes_after():
+    pass
+"""
+SHARES = """
+from pathlib import Path
+from time import sleep
+
+def test_first():
+    while len([*Path({folder!r}).iterdir()]) < 2:  # until the other process has a file too
+        sleep(0.01)
+
+def test_last():
     pass
 """
 
@@ -131,7 +146,7 @@ def test_each_test_runs_in_one_process() -> None:
     for given in itertools.product([False, True], repeat=len(SERVICES)):
         marks = dict(zip(SERVICES, given, strict=True))
         chosen = [name for name, markers in PROCESSES.items() if eval(markers, {}, marks)]
-        assert len(chosen) == 1, marks
+        assert len(chosen) == 1 or {*chosen} == SHARED, marks
 
 
 def test_a_test_that_no_process_ran_or_two_ran_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -149,8 +164,34 @@ def test_a_test_that_no_process_ran_or_two_ran_is_noticed(tmp_path: Path, monkey
     ]
 
 
-def test_one_process_collects_all_files() -> None:
-    assert [name for name in PROCESSES if run_tests.files(name) == []] == ["rest"]
+@pytest.mark.slow
+def test_processes_with_the_same_tests_share_them(tmp_path: Path) -> None:
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    for number in range(4):
+        (tmp_path / f"test_{number}.py").write_text(SHARES.format(folder=str(taken)))
+    command = [sys.executable, "-m", "pytest", "-v", "-p", "tests.support.sharing", "-p", "no:cacheprovider"]
+    command += ["--timeout=30", "-c", str(PROJECT / "pyproject.toml"), f"--rootdir={tmp_path}", str(tmp_path)]
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), sharing.FOLDER: str(taken)}
+    with ExitStack() as stack:
+        run = functools.partial(program, command, env=environment, stdout=subprocess.PIPE, text=True)
+        both = [stack.enter_context(run()) for _ in range(2)]
+        passed = [re.findall(r"test_(\d)\.py::test_(\w+) PASSED", one.communicate(timeout=60)[0]) for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert sorted(passed[0] + passed[1]) == [(str(n), name) for n in range(4) for name in ("first", "last")]
+    files = [[number for number, _ in tests] for tests in passed]
+    assert all(files)
+    assert not {*files[0]} & {*files[1]}
+    assert files == [sorted(numbers) for numbers in files]
+
+
+def test_a_file_that_cannot_be_collected_fails_each_of_them() -> None:
+    session = SimpleNamespace(testsfailed=1)
+    assert sharing.pytest_runtestloop(session) is None  # type: ignore[arg-type]
+
+
+def test_all_files_are_collected_by_whoever_runs_the_rest() -> None:
+    assert [name for name in PROCESSES if run_tests.files(name) == []] == ["rest", "rest, too"]
 
 
 def test_no_service_is_used_in_two_processes() -> None:
