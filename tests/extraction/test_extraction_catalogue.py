@@ -12,6 +12,7 @@ import pytest
 
 import frontierlab as fl
 from frontierlab import Settings, jobs
+from frontierlab.catalogue import Catalogue
 from frontierlab.coolr.calls import Caller
 from frontierlab.errors import CatalogueError
 from frontierlab.sample import World
@@ -55,6 +56,11 @@ def no_waiting(monkeypatch):
 
 def extract(settings, export, name="d", progress=False, **options):
     return fl.extract(settings, name=name, source=export, progress=progress, **options)
+
+
+def begin_with(world, settings):
+    """Write the catalogue of the world as a refresh has left it."""
+    Catalogue(world.catalogue).write(settings.catalogue_path)
 
 
 def grow_old(settings):
@@ -121,7 +127,7 @@ def test_unknown_coolr_host_gives_a_short_message(data_dir, export, monkeypatch)
 @pytest.mark.slow
 @pytest.mark.parametrize("trouble", [{"status": 403}, {"lie": "garbled"}, {"delay": FOR_EVER}])
 def test_old_catalogue_is_used_with_a_warning_if_the_refresh_fails(server, settings, world, export, trouble):
-    fl.catalogues.refresh(settings, progress=False)
+    begin_with(world, settings)
     grow_old(settings)
     server.troubles.append(Trouble(**trouble))
     with pytest.warns(OldCatalogue, match="could not be refreshed: COOLR gave nothing") as told:
@@ -135,7 +141,7 @@ def test_old_catalogue_is_used_with_a_warning_if_the_refresh_fails(server, setti
 
 @pytest.mark.slow
 def test_old_catalogue_is_used_if_the_refresh_takes_too_long(server, settings, world, export, monkeypatch):
-    fl.catalogues.refresh(settings, progress=False)
+    begin_with(world, settings)
     grow_old(settings)
     server.troubles.append(Trouble(when="^nodes", delay=FOR_EVER))
     with monkeypatch.context() as patch:
@@ -156,8 +162,8 @@ def test_gaps_in_coolr_give_a_warning(server, settings, export):
 
 
 @pytest.mark.slow
-def test_job_keeps_the_warning_about_the_catalogue(server, settings, export):
-    fl.catalogues.refresh(settings, progress=False)
+def test_job_keeps_the_warning_about_the_catalogue(server, settings, world, export):
+    begin_with(world, settings)
     grow_old(settings)
     server.troubles.append(Trouble(status=403))
     job = jobs.submit(
@@ -167,13 +173,13 @@ def test_job_keeps_the_warning_about_the_catalogue(server, settings, export):
 
 
 @pytest.mark.slow
-def test_dry_run_builds_no_catalogue(server, settings, export):
+def test_dry_run_builds_no_catalogue(server, settings, world, export):
     dry = extract(settings, export, dry_run=True)
     assert "There is no catalogue yet: the extraction builds it" in str(dry)
     assert dry.size > 0
     assert server.count() == 0
     assert not settings.catalogue_path.exists()
-    fl.catalogues.refresh(settings, progress=False)
+    begin_with(world, settings)
     assert extract(settings, export, dry_run=True).notes == ()
     grow_old(settings)
     assert "the extraction refreshes it" in str(extract(settings, export, dry_run=True))
