@@ -76,8 +76,8 @@ def payloads(seed: int, folders: Sequence[Folder] = FOLDERS) -> pa.Table:
             rng = np.random.default_rng([seed, 1, number, tag_id])
             noise = np.exp(0.3 * rng.standard_normal(max(2, folder.iovs // 3)))
             sizes = (folder.size * noise).astype(np.int64)
-            for channel, points in _points(folder, rng):
-                tables.append(_channel(folder, tag, channel, points, sizes, rng))
+            rows = [_channel(folder, channel, points, len(sizes), rng) for channel, points in _points(folder, rng)]
+            tables.append(_table(folder, tag, np.concatenate(rows, axis=1), sizes))
     return pa.concat_tables(tables).combine_chunks()
 
 
@@ -103,23 +103,26 @@ def _points(folder: Folder, rng: np.random.Generator) -> list[tuple[int, Integer
     return channels
 
 
-def _channel(
-    folder: Folder, tag: str, channel: int, since: Integers, sizes: Integers, rng: np.random.Generator
-) -> pa.Table:
-    """Return the payload rows of one channel.
+def _channel(folder: Folder, channel: int, since: Integers, contents: int, rng: np.random.Generator) -> Integers:
+    """Return the payload rows of one channel: in lines its number, since, until and the number of the content.
 
-    Each IOV begins at a value of ``since``; a folder with gaps lacks some of them. ``sizes`` are the sizes of the tag's
-    different contents, in bytes.
+    Each IOV begins at a value of ``since``; a folder with gaps lacks some of them. ``contents`` is the number of the
+    tag's different contents.
     """
     until = np.append(since[1:], OPEN_IOV)
-    content = rng.integers(0, len(sizes), len(since))
+    content = rng.integers(0, contents, len(since))
     if folder.shape == "overlap":
         ahead = np.minimum(np.arange(len(since)) + 2, len(since) - 1)
         until = np.where(rng.random(len(since)) < 0.3, np.maximum(until, until[ahead]), until)
     kept = rng.random(len(since)) > (0.15 if folder.shape == "gaps" else -1)
-    what = [f"{folder.node} {tag} v{c}" for c in content[kept]]
+    return np.stack([np.full(len(since), channel), since, until, content])[:, kept]
+
+
+def _table(folder: Folder, tag: str, rows: Integers, sizes: Integers) -> pa.Table:
+    """Return the payload rows of a tag; ``sizes`` are the sizes of its different contents, in bytes."""
+    channel, since, until, content = rows
     names = {"db": folder.db, "schema": folder.schema, "node": folder.node, "tag": tag}
-    columns = {n: pa.repeat(v, len(what)) for n, v in names.items()}
-    numbers = {"channel": np.full(len(what), channel), "since": since[kept], "until": until[kept]}
-    size = sizes[content[kept]]
-    return pa.table({**columns, **numbers, "content": what, "size": size}, schema=PAYLOADS)
+    columns = {n: pa.repeat(v, len(channel)) for n, v in names.items()}
+    numbers = {"channel": channel, "since": since, "until": until}
+    what = pa.array([f"{folder.node} {tag} v{c}" for c in range(len(sizes))]).take(pa.array(content))
+    return pa.table({**columns, **numbers, "content": what, "size": sizes[content]}, schema=PAYLOADS)
