@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from compileall import compile_dir
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -139,6 +140,8 @@ def main(beside: list[str]) -> int:
             notes.mkdir()
             os.environ[variable] = str(notes)
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each process would compile all modules and tests anew
+        for package in ("frontierlab", "widgets/frontierlab_widgets"):
+            compile_dir(PROJECT / package, quiet=1, workers=2)  # or each process would, in a new checkout
         chromium, jupyter = stack.enter_context(ChromiumServer()), stack.enter_context(JupyterServer())
         environment = os.environ | {ADDRESS: chromium.address, RUNNING: jupyter.description}
         processes = {name: start(name, folder, environment) for name in PROCESSES}
