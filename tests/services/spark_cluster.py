@@ -1,38 +1,31 @@
-"""A real Spark standalone cluster on this machine, from pyspark's own files: a master and a worker."""
+"""A real Spark standalone cluster on this machine: a master, a worker, and executors in programs of their own."""
 
-import importlib.util
+from __future__ import annotations
+
 import os
-import re
 import shutil
 import tempfile
-import time
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
-import psutil
+from pyspark.sql import SparkSession
 
-from tests.services.java import find_java
-from tests.services.processes import OwnedProcess, ServiceError
-
-START_SECONDS = 120
-LAUNCHER = "org.apache.spark.deploy"
-
-
-def _java_options() -> str:
-    """Return the options of the run for Java, whose programs live for seconds: see tests/conftest.py."""
-    return os.environ.get("SPARK_SUBMIT_OPTS", "")
+from tests.support.spark_options import ONCE
 
 
 class SparkCluster:
-    """A master and a worker on 127.0.0.1, which end with this process.
+    """A master and a worker on 127.0.0.1, in the Java of a session, which takes seconds less than a Java for each.
 
-    They run as the same user, so that executors can read the datasets of tests::
+    That session does not use them. Drivers in other programs ask the master for executors by its address; the worker
+    starts them, as the same user, so that they can read the datasets of tests::
 
-        with SparkCluster() as cluster:
+        with SparkCluster(session) as cluster:
             settings = Settings(spark_master=cluster.url, spark_options=cluster.options)
 
     Parameters
     ----------
+    session
+        A session on this machine.
     cores
         Cores of the worker.
     memory
@@ -42,91 +35,58 @@ class SparkCluster:
     ----------
     url : str
         The address of the master, ``spark://127.0.0.1:…``.
+    port : int
+        Its port.
     folder : Path
-        Folder of logs and the executors' working directories.
+        Folder of the executors' working directories.
     """
 
-    def __init__(self, cores: int = 2, memory: int = 1024) -> None:
+    def __init__(self, session: SparkSession, cores: int = 2, memory: int = 1024) -> None:
         self.cores, self.memory = cores, memory
-        self.url = ""
+        self.url, self.port = "", 0
         self.folder = Path()
-        self._processes: list[OwnedProcess] = []
+        self._gateway: Any = session.sparkContext._gateway
+        self._running: list[Any] = []
 
     @property
     def options(self) -> dict[str, str]:
-        """Spark options for a driver on this machine."""
+        """Spark options for a driver on this machine, with statements that run once, on a few rows."""
         return {
+            **ONCE,
             "spark.driver.host": "127.0.0.1",
             "spark.driver.bindAddress": "127.0.0.1",
             "spark.executor.memory": f"{self.memory // 2}m",
-            "spark.executor.extraJavaOptions": _java_options(),
+            # the options of the run for Java, whose programs live for seconds: see tests/conftest.py
+            "spark.executor.extraJavaOptions": os.environ.get("SPARK_SUBMIT_OPTS", ""),
         }
-
-    def processes(self) -> list[psutil.Process]:
-        """The live processes of the master, the worker and its executors."""
-        return [process for owned in self._processes for process in owned.processes()]
 
     def __enter__(self) -> Self:
         self.folder = Path(tempfile.mkdtemp(prefix="frontierlab-spark-"))
         try:
-            address = ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0"]
-            master = self._launch("master.Master", *address)
-            self.url = self._said(master, "master", r"Starting Spark master at (spark://\S+)")
-            offer = ["--cores", str(self.cores), "--memory", f"{self.memory}m", "--work-dir", str(self.folder / "work")]
-            worker = self._launch("worker.Worker", *address, *offer, self.url)
-            self._said(worker, "worker", r"(Successfully registered with master)")
+            self._start()
         except BaseException:
-            self._kill()
+            self.__exit__()
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._kill()
+        while self._running:  # the worker first, or it would miss its master
+            part = self._running.pop()
+            part.shutdown()
+            part.awaitTermination()
         shutil.rmtree(self.folder)
 
-    def _kill(self) -> None:
-        for process in reversed(self._processes):
-            process.kill()
-
-    def _launch(self, name: str, *arguments: str) -> OwnedProcess:
-        pyspark = importlib.util.find_spec("pyspark")
-        if pyspark is None or pyspark.origin is None:
-            raise ServiceError('no pyspark here: pip install "frontierlab[spark]"')
-        home = Path(pyspark.origin).parent
-        (core,) = home.glob("jars/spark-core_*.jar")
-        environment = {
-            "PATH": os.environ["PATH"],
-            "LANG": "C.UTF-8",
-            "HOME": str(self.folder),
-            "JAVA_HOME": str(find_java(17)),
-            "SPARK_HOME": str(home),
-            "SPARK_SCALA_VERSION": core.name.split("_")[1].split("-")[0],
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_LOCAL_DIRS": str(self.folder),
-        }
-        # What bin/spark-class runs in the end; before, it starts another Java, which only works out this command.
-        java = [environment["JAVA_HOME"] + "/bin/java", "-Xmx256m", *_java_options().split(), "-cp", f"{home}/jars/*"]
-        process = OwnedProcess(
-            [*java, f"{LAUNCHER}.{name}", *arguments],
-            folder=self.folder,
-            log=self._log(name.split(".")[0]),
-            env=environment,
-            cwd=self.folder,
-        )
-        self._processes.append(process)
-        return process
-
-    def _log(self, name: str) -> Path:
-        return self.folder / f"{name}.log"
-
-    def _said(self, process: OwnedProcess, name: str, pattern: str) -> str:
-        """Wait until a process has logged the pattern, and return the match."""
-        deadline = time.monotonic() + START_SECONDS
-        while True:
-            log = self._log(name).read_text(errors="replace")
-            if found := re.search(pattern, log):
-                return found[1]
-            if process.status is not None or time.monotonic() > deadline:
-                why = "did not come up" if process.status is None else f"ended with status {process.status}"
-                raise ServiceError(f"the Spark {name} {why}; the end of {self._log(name)}:\n{log[-3000:]}")
-            time.sleep(0.05)
+    def _start(self) -> None:
+        """Do what the programs of a master and of a worker do."""
+        java = self._gateway.jvm
+        options = java.org.apache.spark.SparkConf(False).set("spark.master.rest.enabled", "false")
+        deploy, none = java.org.apache.spark.deploy, java.scala.Option.empty()
+        here, any_port, any_page = "127.0.0.1", 0, 0
+        master = deploy.master.Master.startRpcEnvAndEndpoint(here, any_port, any_page, options)._1()
+        self._running.append(master)
+        self.url, self.port = master.address().toSparkURL(), master.address().port()
+        masters = self._gateway.new_array(java.java.lang.String, 1)
+        masters[0] = self.url
+        offer = (self.cores, self.memory, masters, str(self.folder), none)
+        start_worker = deploy.worker.Worker.startRpcEnvAndEndpoint
+        self._running.append(start_worker(here, any_port, any_page, *offer, options, none))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 from pyspark.sql import SparkSession
 
 import frontierlab as fl
@@ -28,6 +29,7 @@ from frontierlab.engines import Logs
 from frontierlab.spark import calls as spark_calls
 from frontierlab.spark import sessions
 from tests.spark.test_spark_statements import ENDLESS, active_jobs
+from tests.support.spark_options import ONCE
 from tests.support.waiting import wait_for
 
 QUESTION = "SELECT schema, count(*) AS queries FROM logs WHERE db = :db GROUP BY schema ORDER BY schema"
@@ -73,6 +75,8 @@ def end(session: SparkSession) -> None:
     """Stop Java while it works and while it is idle, and kill it."""
     spark_calls.SILENT_SECONDS = spark_calls._PULSE = spark_calls.ENDING_SECONDS = 1
     java, frame = session.sparkContext._gateway.proc.pid, session.range(1)
+    for option, value in ONCE.items():
+        session.conf.set(option, value)
 
     def met(signal_: signal.Signals) -> str:
         def act() -> None:
@@ -105,6 +109,8 @@ def work_on_the_cluster(folder: Path, former: SparkSession) -> None:
         frame.to_pickle(folder / f"{name}.pickle")
     executors = session.sparkContext._jsc.sc().statusStore().executorList(True)
     said("tasks", {executors.apply(i).id(): executors.apply(i).totalTasks() for i in range(executors.size())})
+    application, programs = session.sparkContext.applicationId, psutil.process_iter(["cmdline"])
+    said("executors", [one.pid for one in programs if application in (one.info["cmdline"] or ())])
     session.stop()
 
 
