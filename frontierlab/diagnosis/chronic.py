@@ -69,7 +69,7 @@ def _slow(servers: pd.DataFrame) -> list[dict[str, Any]]:
     means = (hourly.sum()["log_overhead"] / SCALE / hourly.sum()["timed"]).astype(float).unstack("hour")
     if len(means) < 3:
         return []
-    times: pd.DataFrame = means.sub(means.median()).map(np.exp)
+    times: Any = np.exp(means.sub(means.median()))
     often = (times > _SLOWER).sum(axis=1) / times.notna().sum(axis=1)
     queries = named.groupby("frontierserver")["queries"].sum()
     return [
@@ -89,15 +89,20 @@ def _wrong(folders: pd.DataFrame) -> list[dict[str, Any]]:
     """Return folders and tags that most queries ask for IOVs off Athena's grid, or nonsense, in most hours."""
     named = folders[folders["nodefullpath"].notna()]
     frame = named.assign(wrong=named["unaligned"] + named["nonsense"])
-    sums = frame.groupby(_FOLDER, dropna=False)[["queries", "uncached", "wrong"]].sum().reset_index()
+    of_tags = frame.groupby(_FOLDER, dropna=False)
+    sums = of_tags[["queries", "uncached", "wrong"]].sum().reset_index()
+    sums["folder"] = sums.groupby(_FOLDER[:3], dropna=False).ngroup()
+    frame["folder"] = sums["folder"].to_numpy()[of_tags.ngroup().to_numpy()]
     sums = sums[(sums["wrong"] >= _SHARE * folders["queries"].sum()) & (sums["wrong"] >= _WRONG * sums["uncached"])]
+    sums = sums[sums[_FOLDER[:3]].notna().all(axis=1)]
+    if sums.empty:
+        return []
+    parts = frame[frame["folder"].isin(sums["folder"])]
+    often = _often(parts, ["folder"], parts["wrong"] > 0)
+    bins = parts.groupby("folder")["bin"].nunique()
     rows = []
     for row in sums.sort_values("wrong", ascending=False).to_dict("records"):
-        own = np.ones(len(frame), dtype=bool)
-        for name in _FOLDER[:3]:
-            own &= (frame[name] == row[name]).fillna(False).to_numpy(dtype=bool)
-        part = frame.loc[own]
-        if _often(part, _FOLDER[:3], part["wrong"] > 0).max() > _MOST_HOURS and part["bin"].nunique() > 1:
+        if often[row["folder"]] > _MOST_HOURS and bins[row["folder"]] > 1:
             scope = {name: row[name] for name in _FOLDER if not pd.isna(row[name])}
             rows.append(
                 {

@@ -158,7 +158,7 @@ def _evenness(finding: Finding, price: Price, evidence: Evidence) -> list[str]:
     if finding.kind in ("slow_database", "payload_growth"):  # of its own queries: more of them are no longer ones
         part = sums["queries"] / sums["queries"].sum()
     else:
-        names = evidence.cubes["servers"]["frontierserver"].dropna().drop_duplicates().sort_values()
+        names = evidence.server_names
         part = pd.Series(evidence.server_shares[: len(names)], names).reindex(sums.index)
     uneven = share[(share > _MUCH) & (share > _UNEVEN * part)]
     if len(uneven):

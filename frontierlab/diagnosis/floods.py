@@ -58,20 +58,23 @@ def floods(fresh: pd.DataFrame, folders: pd.DataFrame, clock: Clock, taken: Sequ
     columns = ["bin", *_NAMES, "fresh"]
     merged = folders[["bin", *_NAMES, "queries", "uncached"]].merge(fresh[columns], on=["bin", *_NAMES], how="left")
     merged["fresh"] = merged["fresh"].fillna(0)
-    return _search("iov_flood", "", merged, "fresh", "different queries", clock, taken)
+    tags = Series(_named(merged), _NAMES, clock)
+    return _search("iov_flood", "", tags, "fresh", "different queries", _today(folders, clock), taken)
 
 
 def wrong_iovs(folders: pd.DataFrame, clock: Clock) -> list[Finding]:
     """Return the folders and tags that were asked for IOVs off Athena's grid, for nonsense, or for empty answers."""
-    tags = Series(folders, _NAMES, clock)
+    frame, total = _named(folders), _today(folders, clock)
+    tags = Series(frame, _NAMES, clock)
     share = _always_small(tags, clock)[tags.place]
-    some = np.where((share >= _SMALL) & (share < _MOST_SMALL), _TIMES * share * folders["bodies"].to_numpy(float), 0.0)
-    small = np.where(share < _MOST_SMALL, folders["small"].to_numpy(float), 0.0)
-    frame = folders.assign(small=(small - some).clip(0))
+    some = np.where((share >= _SMALL) & (share < _MOST_SMALL), _TIMES * share * frame["bodies"].to_numpy(float), 0.0)
+    small = np.where(share < _MOST_SMALL, frame["small"].to_numpy(float), 0.0)
+    frame = frame.assign(small=(small - some).clip(0))
+    tags = tags.with_measures(frame)
     found: list[Finding] = []
     for how, measure in (("unaligned", "unaligned"), ("nonsense", "nonsense")):
-        found += _search("wrong_iov", how, frame, measure, f"{how} queries", clock, found)
-    empty = _search("wrong_iov", "empty", frame, "small", "empty queries", clock, found)
+        found += _search("wrong_iov", how, tags, measure, f"{how} queries", total, found)
+    empty = _search("wrong_iov", "empty", tags, "small", "empty queries", total, found)
     frame = frame.assign(usual=np.minimum(small, some))
     return [*found, *(whole for one in empty if (whole := _with_usual(one, frame, clock)) is not None)]
 
@@ -99,20 +102,28 @@ def _always_small(tags: Series, clock: Clock) -> Floats:
     return np.where(some.any(axis=1), share, 1.0)
 
 
+def _named(folders: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that name a folder."""
+    return folders[folders["nodefullpath"].notna()].reset_index(drop=True)
+
+
+def _today(folders: pd.DataFrame, clock: Clock) -> float:
+    """Return the number of queries of the data, without the baseline."""
+    return float(folders["queries"][folders["bin"] >= clock.start].sum())
+
+
 def _search(
     kind: str,
     how: str,
-    frame: pd.DataFrame,
+    tags: Series,
     measure: str,
     unit: str,
-    clock: Clock,
+    total: float,
     taken: Sequence[Finding],
 ) -> list[Finding]:
-    total = float(frame["queries"][frame["bin"] >= clock.start].sum())
-    frame = frame[frame["nodefullpath"].notna()].reset_index(drop=True)
-    if frame.empty:
+    if not len(tags):
         return []
-    tags, least = Series(frame, _NAMES, clock), max(50.0, LEAST_SHARE * total * (_WRONG if how else 1.0))
+    clock, least = tags.clock, max(50.0, LEAST_SHARE * total * (_WRONG if how else 1.0))
     seen = tags[measure].copy()
     for other in taken:
         seen[tags.rows_of(other.scope), max(0, other.start - 1) : other.stop + 1] = 0.0

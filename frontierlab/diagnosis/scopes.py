@@ -163,6 +163,11 @@ class Scopes(Reading):
     def _servers(self) -> Series:
         return Series(self.cubes["servers"], ("frontierserver",), self.clock)
 
+    @cached_property
+    def server_names(self) -> pd.Series[Any]:
+        """The names of the servers, in order; queries without one come after them."""
+        return self._servers.labels["frontierserver"].dropna()
+
     @property
     def server_shares(self) -> Floats:
         """The share of all queries that each server has, in the order of the servers' names."""

@@ -7,6 +7,7 @@ these bins alone, and what deviates is looked for in the data alone.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,6 +96,13 @@ class Series:
         self.bin = clock.places(frame)
         self._frame = frame
         self._known: dict[str, Floats] = {}
+        self._groups: dict[tuple[str, ...], tuple[NDArray[Any], pd.DataFrame]] = {}
+
+    def with_measures(self, frame: pd.DataFrame) -> Series:
+        """Return the series of a frame of the same rows with other measures; to group rows takes most of the time."""
+        other = copy(self)
+        other._frame, other._known = frame, {}
+        return other
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -133,8 +141,11 @@ class Series:
         """Return for each group the number of its group by fewer names, and the labels of these."""
         if not names:
             return np.zeros(len(self), dtype=np.int64), pd.DataFrame(index=range(1))
-        place = self.labels.groupby(list(names), dropna=False, sort=True).ngroup().to_numpy(dtype=np.int64)
-        return place, self.labels[list(names)].iloc[_firsts(place)].reset_index(drop=True)
+        if tuple(names) not in self._groups:
+            place = self.labels.groupby(list(names), dropna=False, sort=True).ngroup().to_numpy(dtype=np.int64)
+            labels = self.labels[list(names)].iloc[_firsts(place)].reset_index(drop=True)
+            self._groups[tuple(names)] = place, labels
+        return self._groups[tuple(names)]
 
 
 def _firsts(place: NDArray[Any]) -> NDArray[np.int64]:
