@@ -129,7 +129,8 @@ def main(beside: list[str]) -> int:
     # A shell lets its background programs ignore Ctrl-C, and the tests of Ctrl-C would wait for it in vain.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     with ExitStack() as stack:
-        made = tempfile.TemporaryDirectory(prefix="frontierlab-tests-", dir=place(), ignore_cleanup_errors=True)
+        # a short name: sockets lie some folders deeper, and their paths have at most 107 bytes
+        made = tempfile.TemporaryDirectory(prefix="frontierlab-", dir=place(), ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(made))
         folder.chmod(0o755)  # Elasticsearch is not run by root
         os.environ["TMPDIR"] = tempfile.tempdir = str(folder)

@@ -69,7 +69,7 @@ class ChromiumServer:
     def __enter__(self) -> Self:
         flags = [*FLAGS, "--no-sandbox"] if os.geteuid() == 0 else [*FLAGS]
         options = {"executablePath": str(program()), "args": flags, "headless": True, "host": "127.0.0.1"}
-        self.folder = Path(tempfile.mkdtemp(prefix="frontierlab-chromium-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="chromium-"))
         config, self._log = self.folder / "config.json", self.folder / "log"
         config.write_text(json.dumps(options))
         self._process = OwnedProcess(
