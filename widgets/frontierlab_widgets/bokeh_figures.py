@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import bokeh
-import ipywidgets as widgets
 import traitlets
 from bokeh.core.json_encoder import serialize_json
 from bokeh.core.serialization import Serializer, UnknownReferenceError
@@ -18,11 +17,13 @@ from bokeh.document import Document
 from bokeh.layouts import column
 from bokeh.models import Axis, ContinuousColorMapper, CrosshairTool, Grid, LayoutDOM, Plot, Text
 from bokeh.models.annotations import ColorBar, Label, Legend, Title
+from ipywidgets import Layout, widget_serialization
 from jupyter_bokeh import BokehModel
 
 from frontierlab.plots.drawing import Drawing, share_time
 from frontierlab.plots.making import HEAT_IN_THE_DARK, make, update
 from frontierlab.plots.style import TITLE_SIZE
+from frontierlab_widgets import elements
 from frontierlab_widgets.drawn_by_page import DrawnByPage
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 
@@ -128,11 +129,11 @@ class _Drawn(DrawnByPage):
 
     _esm = Path(__file__).parent / "static" / "bokeh.js"
 
-    view = traitlets.Instance(BokehModel, allow_none=True).tag(sync=True, **widgets.widget_serialization)
+    view = traitlets.Instance(BokehModel, allow_none=True).tag(sync=True, **widget_serialization)
     label = traitlets.Unicode().tag(sync=True)
 
     def __init__(self) -> None:
-        super().__init__(layout=widgets.Layout(width="100%"))
+        super().__init__(layout=Layout(width="100%"))
         self.on_msg(self._send_bokehjs)
 
     def _send_bokehjs(self, _: Any, content: dict[str, Any], buffers: list[Any]) -> None:
@@ -157,7 +158,7 @@ def _together(drawings: Mapping[str, Drawing | None]) -> dict[str, Drawing]:
     return dict(zip(there, share_time([*there.values()]), strict=True))
 
 
-class BokehFigures(widgets.VBox):
+class BokehFigures(elements.VBox):
     """Figures one below the other, in one document.
 
     One view shows all figures in turn: a new view for each would stay in the browser's memory.
@@ -171,7 +172,7 @@ class BokehFigures(widgets.VBox):
     def __init__(self) -> None:
         # in a box: the views of an anywidget do not follow changes of its CSS classes
         self._drawn = _Drawn()
-        super().__init__([self._drawn], layout=widgets.Layout(width="100%"))
+        super().__init__([self._drawn], layout=elements.layout(width="100%"))
         self.view: _View | None = None
         self._shown: dict[str, _Shown] = {}
         self._dark = False
@@ -186,7 +187,7 @@ class BokehFigures(widgets.VBox):
         dark
             Whether the page's theme is dark.
         """
-        self.layout.display = ""
+        elements.show(self, True)
         self._shown = {}
         page = column(list(figures), sizing_mode="stretch_width")
         if dark:
@@ -194,7 +195,7 @@ class BokehFigures(widgets.VBox):
         Document().add_root(page)
         self._drawn.label = _label(figures)
         if self.view is None:
-            self.view = self._drawn.view = _View(page, layout=widgets.Layout(width="100%"))
+            self.view = self._drawn.view = _View(page, layout=elements.layout(width="100%"))
         else:
             self.view.replace(page)
 
@@ -213,7 +214,7 @@ class BokehFigures(widgets.VBox):
         prepare
             Called with each figure that is made.
         """
-        self.layout.display = ""
+        elements.show(self, True)
         shown, self._shown = self._shown, {}  # after an error, the next figures are new ones
         if dark is not self._dark:
             shown = {}
@@ -261,7 +262,7 @@ class BokehFigures(widgets.VBox):
 
     def hide(self) -> None:
         """Hide the figures until others are shown."""
-        self.layout.display = "none"
+        elements.show(self, False)
 
     def close(self) -> None:
         """Remove the figures."""

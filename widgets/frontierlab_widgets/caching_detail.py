@@ -6,9 +6,10 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
+from ipywidgets import Widget
 
 import frontierlab as fl
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_work import TASKS, WHAT_IF
 from frontierlab_widgets.formatting import capital, cure_box, notes, paragraph
@@ -21,7 +22,7 @@ NOT_EXPLAINED = "Choose a row of the table: why it wastes the cache, who asked a
 """What stands there before a folder is chosen."""
 
 
-class FolderDetail(widgets.VBox):
+class FolderDetail(elements.VBox):
     """Cause and advice of a folder, its tasks, its queries against its IOVs, and coarser grids.
 
     Parameters
@@ -37,13 +38,13 @@ class FolderDetail(widgets.VBox):
         What `frontierlab_widgets.caching_work.explain_folder` returned; empty before.
     """
 
-    def __init__(self, choose: Callable[[str], object], *actions: widgets.Widget) -> None:
+    def __init__(self, choose: Callable[[str], object], *actions: Widget) -> None:
         self.found: dict[str, Any] = {}
-        self.told, self.advice = widgets.HTML(), widgets.HTML()
+        self.told, self.advice = elements.HTML(), elements.HTML()
         self.tasks = Table(TASKS, "taskid", "No task is named.", label="Tasks that asked for this folder")
         self.grids = Table(WHAT_IF, "grid", label="What would be left on coarser grids")
         self.why, self.help = BokehFigures(), BokehFigures()
-        self._heads = {name: widgets.HTML(f"<h4>{name}</h4>") for name in ("Who asked", "Why", "What would help")}
+        self._heads = {name: elements.HTML(f"<h4>{name}</h4>") for name in ("Who asked", "Why", "What would help")}
         self._actions = row(*actions)
         self.tasks.observe(lambda change: choose(change["new"]), "selected")
         super().__init__(
@@ -51,7 +52,7 @@ class FolderDetail(widgets.VBox):
                 *(self.told, self.advice, self._actions, self._heads["Who asked"], self.tasks),
                 *(self._heads["Why"], self.why, self._heads["What would help"], self.grids, self.help),
             ],
-            layout=widgets.Layout(flex="1 1 440px", min_width="0", max_width="100%"),
+            layout=elements.layout(flex="1 1 440px", min_width="0", max_width="100%"),
         )
         self.add_class("frontierlab-detail")
         self.forget()
@@ -103,4 +104,4 @@ class FolderDetail(widgets.VBox):
         of_why = (self._actions, self._heads["Who asked"], self.tasks, self._heads["Why"], self.why)
         for parts, shown in ((of_why, explained), ((self._heads["What would help"], self.grids, self.help), tried)):
             for part in parts:
-                part.layout.display = "" if shown else "none"
+                elements.show(part, shown)

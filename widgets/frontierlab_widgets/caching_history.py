@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-import ipywidgets as widgets
 import pandas as pd
 
 from frontierlab import Settings
 from frontierlab.caching import history
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_work import seconds
 from frontierlab_widgets.formatting import moment, notes, number
@@ -36,7 +36,7 @@ _COLUMNS = (
 )
 
 
-class HistoryView(widgets.VBox):
+class HistoryView(elements.VBox):
     """A table of the stored results, and the comparison with the chosen one.
 
     Parameters
@@ -57,10 +57,10 @@ class HistoryView(widgets.VBox):
         self._records = pd.DataFrame()
         self.stored = Table(_COLUMNS, "id", "Nothing is stored yet.", label="Stored caching figures")
         self.compared: pd.DataFrame | None = None
-        self._notes = widgets.HTML()
-        self._told = widgets.HTML()
+        self._notes = elements.HTML()
+        self._told = elements.HTML()
         self._figures = BokehFigures()
-        self.comparison = widgets.VBox([self._told, self._figures])
+        self.comparison = elements.VBox([self._told, self._figures])
         self._reading: Work | None = None
         self.stored.observe(lambda change: choose(change["new"]), "selected")
         self.forget()

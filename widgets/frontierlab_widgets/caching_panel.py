@@ -9,9 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab import jobs
@@ -22,6 +22,7 @@ from frontierlab.catalogue import Catalogue
 from frontierlab.engines.own_statements import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.util.literals import literal
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.caching_detail import FolderDetail
@@ -93,11 +94,11 @@ class CachingPanel(FiguresPanel):
             raise traitlets.TraitError(f"{tab!r} is no view of the caching panel. Valid: {', '.join(_TABS)}.")
         return str(tab)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the choice of queries, the buttons, the table with the chosen folder beside it, and the history."""
         self._picker = SelectionFields(self, folders_only=True)
-        whole = widgets.Button(description="Whole dataset", tooltip="Remove all choices except the dataset")
-        self._download, self._notes = Download(), widgets.HTML()
+        whole = elements.Button(description="Whole dataset", tooltip="Remove all choices except the dataset")
+        self._download, self._notes = Download(), elements.HTML()
         self._datasets = DatasetFields(self, whole)
         self._show_catalogue()
         self.click(whole, self._picker.clear)
@@ -121,8 +122,8 @@ class CachingPanel(FiguresPanel):
             self._download,
         ]
 
-    def _build_buttons(self) -> widgets.Widget:
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in TIPS.items()}
+    def _build_buttons(self) -> Widget:
+        buttons = {name: elements.Button(description=name, tooltip=tip) for name, tip in TIPS.items()}
         buttons["Compute"].button_style = "primary"
         self.click(buttons["Compute"], self.compute, always=False, uses=CHOICES)
         of_figures = {"Explain the worst": self.explain_worst, "Store": self.store, "HTML page": self.page}
@@ -136,8 +137,8 @@ class CachingPanel(FiguresPanel):
             FOLDERS, "id", "Nothing is computed yet: choose a dataset and click Compute.", label="Folders and tags"
         )
         self._past = HistoryView(lambda stored: self.guarded(lambda: self.compare(stored)), self.fail)
-        self._total, self._waste = widgets.HTML(), BokehFigures()
-        self._one_task = widgets.Button(
+        self._total, self._waste = elements.HTML(), BokehFigures()
+        self._one_task = elements.Button(
             description="Only this task", tooltip="Choose the queries of this folder by the chosen task"
         )
         self._detail = FolderDetail(lambda _: self.allow(), *self.build_links(), self._one_task)
@@ -145,16 +146,16 @@ class CachingPanel(FiguresPanel):
         self._code, self._code_box = CodeBox(), ClosableBox()
         self.click(self._code_box.button, self._code_box.shut)
         self._table.observe(lambda change: self.guarded(lambda: self._pick(change["new"])), "selected")
-        explained = widgets.HTML(EXPLAINED)
-        figures = widgets.VBox([self._total, self._waste])
-        folders = widgets.VBox([widgets.Box([widgets.VBox([self._table, explained]), self._detail, figures])])
+        explained = elements.HTML(EXPLAINED)
+        figures = elements.VBox([self._total, self._waste])
+        folders = elements.VBox([elements.Box([elements.VBox([self._table, explained]), self._detail, figures])])
         folders.add_class("frontierlab-waste")
         self._greyed_pages = (folders, self._code_box.content, self._past.comparison)
-        tabs = Tabs({"Folders": widgets.VBox([self._code_box, folders]), "History": self._past}, "Caching")
+        tabs = Tabs({"Folders": elements.VBox([self._code_box, folders]), "History": self._past}, "Caching")
         traitlets.link((self, "tab"), (tabs.bar, "value"))
         return tabs
 
-    def build_links(self) -> list[widgets.Widget]:
+    def build_links(self) -> list[Widget]:
         """Build buttons that lead from the chosen folder to other tabs."""
         return []
 

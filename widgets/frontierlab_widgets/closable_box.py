@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from html import escape
 
-import ipywidgets as widgets
+from ipywidgets import Widget
 
+from frontierlab_widgets import elements
 from frontierlab_widgets.panel import row
 
 __all__ = ["ClosableBox"]
 
 
-class ClosableBox(widgets.VBox):
+class ClosableBox(elements.VBox):
     """A title, a button that closes the box, and the content below. The box is closed at first.
 
     Attributes
@@ -23,23 +24,23 @@ class ClosableBox(widgets.VBox):
     """
 
     def __init__(self) -> None:
-        self._title = widgets.HTML()
-        self.button = widgets.Button(description="Close", icon="times", tooltip="Close this box")
-        self.content = widgets.VBox()
+        self._title = elements.HTML()
+        self.button = elements.Button(description="Close", icon="times", tooltip="Close this box")
+        self.content = elements.VBox()
         super().__init__([row(self._title, self.button), self.content])
         self.shut()
 
     @property
     def is_open(self) -> bool:
         """Whether the box is open."""
-        return bool(self.layout.display != "none")
+        return elements.is_shown(self)
 
-    def show(self, title: str, shown: widgets.Widget) -> None:
+    def show(self, title: str, shown: Widget) -> None:
         """Open the box and show a widget in it."""
         self._title.value = f"<b>{escape(title)}</b>"
         self.content.children = [shown]
-        self.layout.display = ""
+        elements.show(self, True)
 
     def shut(self) -> None:
         """Close the box."""
-        self.layout.display = "none"
+        elements.show(self, False)

@@ -10,14 +10,15 @@ from html import escape
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Widget
 from pydantic import ValidationError
 
 from frontierlab import Settings, connections, create_config_file, jobs, sample
 from frontierlab.errors import ConfigurationError, InvalidRequestError
 from frontierlab.settings.sources import is_secret
 from frontierlab.util.progress import Progress
+from frontierlab_widgets import elements
 from frontierlab_widgets.code_box import call
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import moment, sentence, warning_box
@@ -70,30 +71,32 @@ class ConnectionPanel(Panel):
     path = traitlets.Unicode("configuration.txt").tag(saved=True)
     connections = traitlets.Dict()
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build one field per setting, the buttons, and one line per service."""
         self._fields = {name: _field(name) for name in Settings.model_fields}
         for name, field in self._fields.items():
             field.observe(lambda change, name=name: self._edited(name, change["new"]), "value")
         marked = {name: self.add_field(name, field) for name, field in self._fields.items()}
-        pages = {title: widgets.VBox([marked[n] for n in names]) for title, names in _grouped().items()}
+        pages = {title: elements.VBox([marked[n] for n in names]) for title, names in _grouped().items()}
         groups = Tabs(pages, "Settings")
-        apply = widgets.Button(
+        apply = elements.Button(
             description="Apply", button_style="primary", tooltip="Take these settings for all panels"
         )
-        test = widgets.Button(description="Test", tooltip="Apply, and check whether each service can be used")
-        use_sample = widgets.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
-        save = widgets.Button(description="Save", tooltip="Write the applied settings to a file that only you can read")
-        forget = widgets.Button(description="Forget secrets", tooltip="Stop using passwords, keys and Spark's options")
-        build = widgets.Button(
+        test = elements.Button(description="Test", tooltip="Apply, and check whether each service can be used")
+        use_sample = elements.Button(description="Use the sample", tooltip="The data that comes with frontierlab")
+        save = elements.Button(
+            description="Save", tooltip="Write the applied settings to a file that only you can read"
+        )
+        forget = elements.Button(description="Forget secrets", tooltip="Stop using passwords, keys and Spark's options")
+        build = elements.Button(
             description="Build the catalogue",
             tooltip="Apply, and list the folders and tags of COOLR if the catalogue is old",
         )
-        self._failures = widgets.HTML()
-        self._replace = widgets.Checkbox(description="replace", indent=False, layout=widgets.Layout(width="90px"))
-        place = widgets.Text(description="file", style={"description_width": "initial"})
+        self._failures = elements.HTML()
+        self._replace = elements.Checkbox(description="replace", indent=False, layout=elements.layout(width="90px"))
+        place = elements.Text(description="file", style={"description_width": "initial"})
         file = self.bind("path", place)
-        self._lines = {name: widgets.HTML() for name in connections.SERVICES}
+        self._lines = {name: elements.HTML() for name in connections.SERVICES}
         self.click(apply, self.apply, uses=[*self._fields])
         self.click(test, self.test, always=False, uses=[*self._fields])
         self.click(build, self.build_catalogue, always=False, uses=[*self._fields])
@@ -126,7 +129,7 @@ class ConnectionPanel(Panel):
     def forget(self) -> None:
         """Remove secrets and the user of a password from the settings; files that hold secrets are kept."""
         if self.settings is not None:
-            secrets = [name for name, field in self._fields.items() if isinstance(field, widgets.Password)]
+            secrets = [name for name, field in self._fields.items() if isinstance(field, elements.Password)]
             self.settings = self.settings.model_copy(update={name: default_of(name) for name in [*secrets, "es_user"]})
             self.message = "Passwords, keys and Spark's options are not used any more."
 
@@ -227,7 +230,7 @@ class ConnectionPanel(Panel):
     def _edited(self, name: str, value: Any) -> None:
         """Say that an edit is not applied yet, and whether it is valid."""
         with PANEL_LOCK:
-            if value == "" and isinstance(self._fields[name], widgets.Password):  # the secret was applied
+            if value == "" and isinstance(self._fields[name], elements.Password):  # the secret was applied
                 self.mark(name, "")
                 return
             self.message = "Changes are not applied yet."
@@ -236,7 +239,7 @@ class ConnectionPanel(Panel):
     def _written(self) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for name, field in self._fields.items():
-            if isinstance(field, widgets.Password):
+            if isinstance(field, elements.Password):
                 if field.value:
                     values[name] = field.value
                 elif self.settings is not None:
@@ -253,7 +256,7 @@ class ConnectionPanel(Panel):
     def _take_secrets(self) -> None:
         """Clear the fields of secrets after the settings have them."""
         for field in self._fields.values():
-            if isinstance(field, widgets.Password):
+            if isinstance(field, elements.Password):
                 field.value = ""
 
     def _show_settings(self) -> None:
@@ -261,11 +264,11 @@ class ConnectionPanel(Panel):
         self._take_secrets()
         for name, field in self._fields.items():
             value = default_of(name) if settings is None else getattr(settings, name)
-            if isinstance(field, widgets.Password):
+            if isinstance(field, elements.Password):
                 of = f" ({', '.join(value)})" if isinstance(value, dict) else ""  # names of options are not secret
                 field.placeholder = f"{_KEPT}{of}" if value else "none"
             else:
-                field.value = value if isinstance(field, widgets.Checkbox) else _text(value)
+                field.value = value if isinstance(field, elements.Checkbox) else _text(value)
         self.message = ""
         self.connections = {name: {"state": "not checked", "reason": ""} for name in connections.SERVICES}
 
@@ -313,21 +316,21 @@ def _require_readable(path: Path) -> None:
         ) from error
 
 
-def _field(name: str) -> widgets.Widget:
+def _field(name: str) -> Widget:
     field = Settings.model_fields[name]
     looks: dict[str, Any] = {
         "description": name,
         "tooltip": field.description or "",
         "style": {"description_width": "190px"},
-        "layout": widgets.Layout(width="620px", max_width="98%"),
+        "layout": elements.layout(width="620px", max_width="98%"),
     }
     if is_secret(field):
-        return widgets.Password(continuous_update=False, **looks)
+        return elements.Password(continuous_update=False, **looks)
     if field.annotation is bool:
-        return widgets.Checkbox(**looks)
+        return elements.Checkbox(**looks)
     if get_origin(field.annotation) is Literal:
-        return widgets.Dropdown(options=[str(value) for value in get_args(field.annotation)], **looks)
-    return widgets.Text(placeholder=field.description or "", continuous_update=False, **looks)
+        return elements.Dropdown(options=[str(value) for value in get_args(field.annotation)], **looks)
+    return elements.Text(placeholder=field.description or "", continuous_update=False, **looks)
 
 
 def _text(value: Any) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab import jobs
+from frontierlab_widgets import elements
 from frontierlab_widgets.chosen_datasets import read_text
 from frontierlab_widgets.connection_panel import ConnectionPanel
 from frontierlab_widgets.datasets_panel import DatasetsPanel
@@ -103,7 +104,7 @@ class Dashboard(KeptViews):
             raise traitlets.TraitError(f"{tab!r} is no tab of a dashboard. Valid: {valid}.")
         return str(tab)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the panels, join them, and put the header above them."""
         self._wanted = ""  # the dataset that is shown once it is extracted
         self.add_class("frontierlab-dashboard")
@@ -113,9 +114,9 @@ class Dashboard(KeptViews):
             lambda name, kind: kind(self.settings, problem=problem if name == "Settings" else _SEE),
             self._join,
         )
-        self._going.layout.display = "none"  # work is in the panels
+        elements.show(self._going, False)  # work is in the panels
         self._share = ShareBox(self)
-        self._settings_box = widgets.VBox(layout=widgets.Layout(display="none"))
+        self._settings_box = elements.VBox(layout=elements.layout(display="none"))
         buttons = [
             _button("Share", "Keep this view, mail it, or show the calls that do the same", self._share.toggle, self),
             _button("Settings", "Show or hide the settings", self._toggle_settings, self),
@@ -217,7 +218,7 @@ class Dashboard(KeptViews):
     def show_settings(self) -> None:
         """Show the settings."""
         self.panels["Settings"]
-        self._settings_box.layout.display = ""
+        elements.show(self._settings_box, True)
 
     def code(self) -> str:
         """Return the code of the open tab.
@@ -336,10 +337,10 @@ class Dashboard(KeptViews):
     _restoring = False
 
     def _toggle_settings(self) -> None:
-        if self._settings_box.layout.display == "none":
+        if not elements.is_shown(self._settings_box):
             self.show_settings()
         else:
-            self._settings_box.layout.display = "none"
+            elements.show(self._settings_box, False)
 
     def _look(self) -> None:
         """List the datasets again if their folder has changed, and count running jobs."""
@@ -371,7 +372,7 @@ def _running(jobs: int) -> str:
     return f"{jobs or 'No'} job{'s' * (jobs != 1)} running"
 
 
-def _button(name: str, tooltip: str, action: Any, panel: Panel) -> widgets.Button:
-    made = widgets.Button(description=name, tooltip=tooltip)
+def _button(name: str, tooltip: str, action: Any, panel: Panel) -> elements.Button:
+    made = elements.Button(description=name, tooltip=tooltip)
     panel.click(made, action)
     return made

@@ -5,11 +5,12 @@ from __future__ import annotations
 from html import escape
 from typing import Any, cast
 
-import ipywidgets as widgets
+from ipywidgets import Layout, Widget
 
 import frontierlab as fl
 from frontierlab.storage.periods import Period
 from frontierlab.util.times import in_words
+from frontierlab_widgets import elements
 from frontierlab_widgets.chosen_datasets import opened, read_text
 from frontierlab_widgets.panel import PANEL_LOCK, row
 from frontierlab_widgets.time_fields import TIMES
@@ -22,7 +23,7 @@ CHOICES = ("dataset", *TIMES)
 _STYLE = {"description_width": "initial"}
 
 
-class DatasetFields(widgets.VBox):
+class DatasetFields(elements.VBox):
     """The list of datasets, a field for several of them, and what is chosen if that is a period.
 
     Both follow the trait ``dataset`` of the panel. Text that names no period is marked, and the trait stays.
@@ -48,13 +49,13 @@ class DatasetFields(widgets.VBox):
         The datasets that exist.
     """
 
-    def __init__(self, panel: Any, *others: widgets.Widget, compact: bool = False) -> None:
+    def __init__(self, panel: Any, *others: Widget, compact: bool = False) -> None:
         self._panel = panel
         self._asked = False
         self.names: list[str] = []
         width = "190px" if compact else "240px"
-        self.listed = widgets.Dropdown(description="dataset", style=_STYLE, layout=_layout(width))
-        self.several = widgets.Text(
+        self.listed = elements.Dropdown(description="dataset", style=_STYLE, layout=_layout(width))
+        self.several = elements.Text(
             description="or several",
             placeholder="nightly-* since 2026-10-01 until 2026-11-01",
             tooltip="Names and patterns with commas between them; then since and until, if only a part counts (UTC)",
@@ -62,14 +63,14 @@ class DatasetFields(widgets.VBox):
             style=_STYLE,
             layout=_layout("380px"),
         )
-        self._period = widgets.HTML()
+        self._period = elements.HTML()
         panel.choose("dataset", self.listed)
         field = panel.bind("dataset", self.several, read=self._read, show=_period_in)
         self._field, self._compact = field, compact
-        self.asks = widgets.Button(
+        self.asks = elements.Button(
             description="Several datasets",
             tooltip="Read several datasets as one period",
-            layout=widgets.Layout(display="" if compact else "none"),
+            layout=elements.layout(display="" if compact else "none"),
         )
         panel.click(self.asks, self._ask_for_several)
         super().__init__([row(self.listed, self.asks, field, *others), self._period])
@@ -124,10 +125,10 @@ def _in_words(period: Period) -> str:
     return f"{', '.join(parts)}."
 
 
-def _show_field(field: widgets.Widget, shown: bool) -> None:
+def _show_field(field: Widget, shown: bool) -> None:
     """Show or hide a field."""
-    field.layout.display = "" if shown else "none"
+    elements.show(field, shown)
 
 
-def _layout(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, max_width="98%")
+def _layout(width: str) -> Layout:
+    return elements.layout(width=width, max_width="98%")

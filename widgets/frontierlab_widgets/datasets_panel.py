@@ -7,14 +7,15 @@ from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab import jobs
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.storage.losses import losses
+from frontierlab_widgets import elements
 from frontierlab_widgets.browser_files import MOST_UP, Download, Upload
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.dataset_files import bring_in_file, is_raw_log, marks_of_datasets, new_name_of
@@ -36,8 +37,8 @@ _COLUMNS = (
     TableColumn("size", "Size", "on the disk; MB are 10^6 bytes", megabytes, number=True),
     TableColumn("created", "Extracted", "UTC", moment),
 )
-_WIDE = widgets.Layout(width="340px", max_width="98%")
-_NARROW = widgets.Layout(width="90px")
+_WIDE = {"width": "340px", "max_width": "98%"}
+_NARROW = {"width": "90px"}
 _EVERY = 2.0  # seconds between two checks of the folder
 
 
@@ -74,27 +75,30 @@ class DatasetsPanel(Panel):
     replace = traitlets.Bool(False)
     listed = traitlets.Instance(pd.DataFrame, allow_none=True)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the table, the actions on the chosen dataset, and the two kinds of import."""
         empty = "There is no dataset yet: extract one, or import a file below."
         self._table = Table(_COLUMNS, "name", empty, label="Datasets")
-        self._problem = widgets.HTML()
+        self._problem = elements.HTML()
         fields = {
             "new_name": self.bind("new_name", _text("new name", "for the chosen dataset"), read=plain_name),
             "path": self.bind("path", _text("path", "of a file or folder on the server"), read=str.strip),
             "import_name": self.bind("import_name", _text("as", "name; empty: the file's name"), read=plain_name),
-            "replace": self.bind("replace", widgets.Checkbox(description="replace", indent=False, layout=_NARROW)),
+            "replace": self.bind("replace", elements.Checkbox(description="replace", indent=False, layout=_NARROW)),
         }
         self._download = Download()
         self._upload = Upload(self.take, self.fail, "")  # any name: rotated logs end in numbers
-        self._lost = widgets.HTML()
-        self._confirm = widgets.HTML()
+        self._lost = elements.HTML()
+        self._confirm = elements.HTML()
         self._doomed = ""
         self._known: object = None
-        self._really = widgets.HBox(layout=widgets.Layout(display="none", align_items="center"))
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        self._really = elements.HBox(layout=elements.layout(display="none", align_items="center"))
+        buttons = {name: elements.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         buttons["Delete"].button_style = "danger"
-        yes, no = widgets.Button(description="Delete it", button_style="danger"), widgets.Button(description="Keep it")
+        yes, no = (
+            elements.Button(description="Delete it", button_style="danger"),
+            elements.Button(description="Keep it"),
+        )
         self._really.children = [self._confirm, yes, no]
         actions: dict[str, Callable[[], object]] = {
             "Refresh": self.refresh,
@@ -105,8 +109,8 @@ class DatasetsPanel(Panel):
             "Delete": self.ask_to_delete,
             "Import path": self.bring_in,
         }
-        self._opening = widgets.Button(description="Look at it", tooltip="Show the chosen dataset in the Overview")
-        self._opening.layout.display = "none"  # a dashboard has that tab
+        self._opening = elements.Button(description="Look at it", tooltip="Show the chosen dataset in the Overview")
+        elements.show(self._opening, False)  # a dashboard has that tab
         self._open: Callable[[str], object] = lambda name: None
         self._hand_over: Callable[[str, bytes | None], object] = _refuse_raw_logs
         self.click(self._opening, lambda: self._open(self._chosen_name()), when=self._is_chosen)
@@ -138,7 +142,7 @@ class DatasetsPanel(Panel):
                 fields["replace"],
             ),
             row(
-                widgets.Label(
+                elements.Label(
                     f"Or import an export, Parquet file or raw log from your machine, up to {MOST_UP / 1e6:g} MB:"
                 ),
                 self._upload,
@@ -150,7 +154,7 @@ class DatasetsPanel(Panel):
     def lead(self, open_dataset: Callable[[str], object], take_raw_logs: Callable[[str, bytes | None], object]) -> None:
         """Say what shows a dataset, and offer it for the chosen one; and what takes a raw log that was given here."""
         self._open, self._hand_over = open_dataset, take_raw_logs
-        self._opening.layout.display = ""
+        elements.show(self._opening, True)
 
     def refresh(self) -> None:
         """List the datasets again."""
@@ -282,7 +286,7 @@ class DatasetsPanel(Panel):
         """Ask for confirmation to delete the chosen dataset."""
         self._doomed = self._chosen_name()
         self._confirm.value = f"Delete {escape(self._doomed)} and all its files for good?"
-        self._really.layout.display = ""
+        elements.show(self._really, True)
 
     def delete(self) -> None:
         """Delete the dataset that was confirmed, off the main thread. This cannot be undone."""
@@ -354,7 +358,7 @@ class DatasetsPanel(Panel):
 
     def _hide_question(self) -> None:
         self._doomed = ""
-        self._really.layout.display = "none"
+        elements.show(self._really, False)
 
     def _show_listed(self) -> None:
         self.allow()
@@ -387,5 +391,5 @@ _USED = {
 }
 
 
-def _text(description: str, placeholder: str) -> widgets.Text:
-    return widgets.Text(description=description, placeholder=placeholder, continuous_update=False, layout=_WIDE)
+def _text(description: str, placeholder: str) -> elements.Text:
+    return elements.Text(description=description, placeholder=placeholder, continuous_update=False, layout=_WIDE)

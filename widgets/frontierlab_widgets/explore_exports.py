@@ -8,13 +8,14 @@ from functools import partial
 from html import escape
 from pathlib import Path
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab import filters, plots
 from frontierlab.errors import InvalidRequestError
 from frontierlab.selection import WORDS
+from frontierlab_widgets import elements
 from frontierlab_widgets.browser_files import Download
 from frontierlab_widgets.chosen_datasets import code_of, file_stem
 from frontierlab_widgets.closable_box import ClosableBox
@@ -68,21 +69,21 @@ class ExploreExports(FiguresPanel):
     frames = traitlets.Dict()
     not_compared = traitlets.Unicode()
 
-    def build_exports(self) -> list[widgets.Widget]:
+    def build_exports(self) -> list[Widget]:
         """Build the row of actions, and what they show."""
-        choice = widgets.Dropdown(
+        choice = elements.Dropdown(
             description="plot", options=[(title_of(name), name) for name in TABS[ALL]], style=_STYLE
         )
         labels = {form: label for label, form in FORMS.items()}
-        series = widgets.Dropdown(
+        series = elements.Dropdown(
             description="series as",
             options=[*FORMS],
             tooltip="automatic: lines, or a heat map if there are more than eight",
             style=_STYLE,
-            layout=widgets.Layout(width="190px"),
+            layout=elements.layout(width="190px"),
         )
         forms = self.bind("form", series, read=FORMS.__getitem__, show=labels.__getitem__)
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        buttons = {name: elements.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         self._download = Download()
         self._code = CodeBox()
         self._below = ClosableBox()
@@ -140,15 +141,15 @@ class ExploreExports(FiguresPanel):
         without = " Nothing is compared in it." if self.compare and not compare else ""
         self.begin(write, lambda _: setattr(self, "message", f"{stem}.html was given to the browser.{without}"))
 
-    def build_comparison(self) -> widgets.Widget:
+    def build_comparison(self) -> Widget:
         """Build what says that nothing is compared, and why; it is shown when that is so."""
-        told = widgets.HTML(layout=widgets.Layout(flex="1 1 400px"))
-        nothing = widgets.Button(description="Compare with nothing", tooltip="Take the comparison off")
+        told = elements.HTML(layout=elements.layout(flex="1 1 400px"))
+        nothing = elements.Button(description="Compare with nothing", tooltip="Take the comparison off")
         self.click(nothing, lambda: setattr(self, "compare", ""))
         box = row(told, nothing)
 
         def show() -> None:
-            box.layout.display = "" if self.not_compared else "none"
+            elements.show(box, self.not_compared)
             told.value = "".join(notes([f"Nothing is compared. {self.not_compared}"])) if self.not_compared else ""
 
         self.on(show, "not_compared")
@@ -161,19 +162,19 @@ class ExploreExports(FiguresPanel):
             self._below.shut()
         elif not self.stale:
             if self.below == "Numbers":
-                shown: widgets.Widget = self._numbers()
+                shown: Widget = self._numbers()
             else:
                 shown, self._code.code = self._code, self.sql() if self.below == "SQL" else self.code()
             self._below.show(f"{self.below}: {title_of(self.plot)}", shown)
 
-    def _numbers(self) -> widgets.HTML:
+    def _numbers(self) -> elements.HTML:
         if self.plot not in self.frames:
-            return widgets.HTML(f"<p>{escape(title_of(self.plot))} is not drawn: open the tab that has it.</p>")
+            return elements.HTML(f"<p>{escape(title_of(self.plot))} is not drawn: open the tab that has it.</p>")
         frame = self.frames[self.plot]
         text = frame.head(_SHOWN).rename(columns=WORDS).to_html(index=False, border=0, na_rep="")
         more = f"<p>The first {_SHOWN} of {len(frame):,} rows; CSV and Parquet have all.</p>"
         more *= len(frame) > _SHOWN
-        return widgets.HTML(f'{notes(notes_of([frame]))}<div class="frontierlab-numbers">{text}</div>{more}')
+        return elements.HTML(f'{notes(notes_of([frame]))}<div class="frontierlab-numbers">{text}</div>{more}')
 
     def _frame(self) -> pd.DataFrame:
         if self.plot not in self.frames:

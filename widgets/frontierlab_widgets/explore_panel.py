@@ -9,10 +9,10 @@ from functools import partial
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
 from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab import plots
@@ -20,6 +20,7 @@ from frontierlab.engines.own_statements import ANSWERED, answered_in_words
 from frontierlab.errors import FrontierlabError, InvalidRequestError
 from frontierlab.plots.drawing import Drawing
 from frontierlab.util.times import from_milliseconds
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.chosen_datasets import Source
 from frontierlab_widgets.dataset_fields import CHOICES, DatasetFields
@@ -79,7 +80,7 @@ class ExplorePanel(ExploreExports):
 
     tab = traitlets.Enum([*TABS], next(iter(TABS))).tag(saved=True)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the pickers, the tabs with the figures, and the actions on a plot."""
         self._past: list[fl.Selection] = []
         self._going_back = False
@@ -88,15 +89,15 @@ class ExplorePanel(ExploreExports):
         self._coming: Origin | None = None  # of the figures that are new, until all are
         self._shown_at = float("-inf")  # when those were last shown, by the monotonic clock
         self._held = False  # whether some of them are not shown yet
-        self._against = widgets.Dropdown(
-            description="compare with", style=_STYLE, layout=widgets.Layout(width="250px", max_width="98%")
+        self._against = elements.Dropdown(
+            description="compare with", style=_STYLE, layout=elements.layout(width="250px", max_width="98%")
         )
         self._picker = SelectionFields(self)
-        self._undo = widgets.Button(description="Undo", tooltip="Take the last choice back")
-        whole = widgets.Button(description="All queries", tooltip="Take all filters off")
-        draw = widgets.Button(description="Draw again", tooltip="Ask the dataset again")
+        self._undo = elements.Button(description="Undo", tooltip="Take the last choice back")
+        whole = elements.Button(description="All queries", tooltip="Take all filters off")
+        draw = elements.Button(description="Draw again", tooltip="Ask the dataset again")
         self._figures = BokehFigures()
-        self._notes = widgets.HTML()
+        self._notes = elements.HTML()
         self._tabs = TabBar(self.tabs(), "Plots")
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
@@ -215,7 +216,7 @@ class ExplorePanel(ExploreExports):
         return self.origin is not None and not self.stale and self._drawn == self.tab and self._coming is None
 
     def _show_tab(self) -> None:
-        self._figures.layout.display = "" if self._drawn == self.tab else "none"
+        elements.show(self._figures, self._drawn == self.tab)
 
     def draw(self) -> None:
         """Run the filters of the open tab off the main thread, and draw their results.
@@ -306,7 +307,7 @@ class ExplorePanel(ExploreExports):
         advice = "" if self._is_drawing() else " Click Draw again to have the others."
         return f"The figures {state}; what is grey is of an earlier choice.{advice}"
 
-    def is_greyed(self, part: widgets.Widget) -> bool:
+    def is_greyed(self, part: Widget) -> bool:
         """Return whether a part of the view is grey: figures that are new are not, while others are still to come."""
         if part is not self._figures or self._coming is None:
             return True

@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets import elements
 from frontierlab_widgets.bars import Bars
 from frontierlab_widgets.explore_panel import ExplorePanel
 from frontierlab_widgets.explore_work import TABS
@@ -52,14 +53,14 @@ class ExploreTab(ExplorePanel):
     shown = traitlets.Bool(False)
     costs = traitlets.Instance(pd.DataFrame, allow_none=True)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the bars above the plots; the choice of queries is elsewhere."""
         self._latest = Latest(self.fail)
         self._bars_of: Any = None
         self._costs_by = self.by  # what the bars are of, while others are asked for
         self._when_left_out: Callable[[str, list[Any]], object] = lambda column, values: None
         choices = [
-            widgets.Dropdown(description=name, options=[*options], style=_STYLE, layout=widgets.Layout(width=width))
+            elements.Dropdown(description=name, options=[*options], style=_STYLE, layout=elements.layout(width=width))
             for name, options, width in (
                 ("measure", MEASURES, "220px"),
                 ("by", BY, "150px"),
@@ -68,10 +69,10 @@ class ExploreTab(ExplorePanel):
         ]
         fields = [self.bind(one.description, one) for one in choices]
         self._bars = Bars(lambda bar, out: self.guarded(lambda: self.choose_bar(bar, out)))
-        self._greyed_bars = widgets.VBox([self._bars])
+        self._greyed_bars = elements.VBox([self._bars])
         parts = [part for part in super().build() if part not in (self._datasets, self._picker)]
         self._picker.left_out = True
-        again = widgets.Button(description="Draw again", tooltip="Ask the dataset again")
+        again = elements.Button(description="Draw again", tooltip="Ask the dataset again")
         self.click(again, self._again)
         self.on(self._ask, "dataset", "selection", "settings", "by", "shown", "invalid")
         self.on(self._draw_bars, "measure", "top", "costs")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
-import ipywidgets as widgets
+from ipywidgets import Layout
 
 from frontierlab.errors import InvalidRequestError
 from frontierlab.util.times import format_time, parse_time
+from frontierlab_widgets import elements
 
 __all__ = [
     "PERIODS",
@@ -23,7 +24,7 @@ __all__ = [
     "written",
 ]
 
-WIDE = widgets.Layout(width="340px", max_width="98%")
+WIDE = {"width": "340px", "max_width": "98%"}
 STYLE = {"description_width": "90px"}
 
 
@@ -43,17 +44,17 @@ PERIODS: dict[str, Callable[[datetime], tuple[datetime | None, datetime | None]]
 """The quick choices: from the time of the click, in whole minutes, to since and until (UTC)."""
 
 
-def text_field(description: str, placeholder: str) -> widgets.Text:
+def text_field(description: str, placeholder: str) -> elements.Text:
     """Return a field for a text."""
-    return widgets.Text(
+    return elements.Text(
         description=description, placeholder=placeholder, continuous_update=False, style=STYLE, layout=WIDE
     )
 
 
-def in_columns() -> widgets.Layout:
+def in_columns() -> Layout:
     """Return the layout of fields in up to three columns, as many as the page has room for."""
     columns = "repeat(auto-fill, minmax(min(346px, 100%), 1fr))"
-    return widgets.Layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
+    return elements.layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
 
 
 def read_time(text: str) -> str:

@@ -8,8 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab import Dataset, connections, extract, jobs, sample
 from frontierlab.errors import CatalogueError, DatasetError, InvalidRequestError
@@ -24,6 +24,7 @@ from frontierlab.storage.losses import losses
 from frontierlab.storage.manifest import Manifest
 from frontierlab.storage.parts import read_outcome
 from frontierlab.util.times import in_words, parse_time
+from frontierlab_widgets import elements
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.dataset_names import is_complete, plain_name, require_free
 from frontierlab_widgets.extract_fields import (
@@ -98,14 +99,14 @@ class ExtractPanel(Panel):
     found = traitlets.Instance(DryRun, allow_none=True)
     dataset = traitlets.Unicode()
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the fields, the two buttons, and the line with the result of the dry run."""
         self._extracting = ""  # name of the dataset that is or was extracted
-        period = widgets.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=STYLE, layout=WIDE)
+        period = elements.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=STYLE, layout=WIDE)
         self._period = period
         since = text_field("since (UTC)", "2026-10-01 or 2026-10-01T12:30")
         until = text_field("until (UTC)", "2026-10-02; empty: now")
-        cached = widgets.Dropdown(options=[*CACHED], description="queries", style=STYLE, layout=WIDE)
+        cached = elements.Dropdown(options=[*CACHED], description="queries", style=STYLE, layout=WIDE)
         task = text_field("task id", "all")
         name = text_field("name", "of the dataset, such as overlay")
         source = text_field("export file", "server path; empty: Elasticsearch")
@@ -119,13 +120,13 @@ class ExtractPanel(Panel):
             "name": self.bind("name", name, read=plain_name),
             "source": self.bind("source", source, read=str.strip),
         }
-        over = widgets.Button(description="Look at the index", tooltip="Show its queries over time; nothing is stored")
+        over = elements.Button(description="Look at the index", tooltip="Show its queries over time; nothing is stored")
         self.live = LiveLook(self, self._brushed, self._unbrush)
         self._looked: dict[str, Any] = {}
-        look = widgets.Button(description="Look first", tooltip="Count the documents; nothing is stored")
-        self._go = widgets.Button(description="Extract", button_style="primary", tooltip="Store them as a dataset")
-        of_sample = widgets.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
-        self._told = widgets.HTML()
+        look = elements.Button(description="Look first", tooltip="Count the documents; nothing is stored")
+        self._go = elements.Button(description="Extract", button_style="primary", tooltip="Store them as a dataset")
+        of_sample = elements.Button(description="The sample", tooltip="Fill in the sample that comes with frontierlab")
+        self._told = elements.HTML()
         self.click(look, self.look, always=False, uses=_REQUEST)
         self.click(self._go, self.extract, always=False, uses=[*_REQUEST, "name"], when=self._is_known)
         self.click(of_sample, self.use_sample, always=False)
@@ -138,7 +139,7 @@ class ExtractPanel(Panel):
         self.on(self._show_found, "found")
         self.observe(lambda _: self.allow(), ["found", "name"])
         return [
-            widgets.GridBox([period, *fields.values()], layout=in_columns()),
+            elements.GridBox([period, *fields.values()], layout=in_columns()),
             row(over, look, self._go, of_sample),
             self._told,
             self.foot,

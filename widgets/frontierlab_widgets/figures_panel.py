@@ -6,11 +6,12 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab import Selection
 from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab_widgets import elements
 from frontierlab_widgets.chosen_datasets import Source, opened
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase
@@ -86,7 +87,7 @@ class FiguresPanel(Panel):
             raise InvalidRequestError("Nothing is computed yet.")
         return self.origin
 
-    def watch_origin(self, greyed: Sequence[widgets.Widget], *traits: str) -> widgets.Widget:
+    def watch_origin(self, greyed: Sequence[Widget], *traits: str) -> Widget:
         """Check the figures whenever dataset, selection, settings or further traits change.
 
         Parameters
@@ -101,7 +102,7 @@ class FiguresPanel(Panel):
         Widget
             The line with the origin of the figures, for the view.
         """
-        self._greyed, self._about = greyed, widgets.HTML(self.about_figures())
+        self._greyed, self._about = greyed, elements.HTML(self.about_figures())
         self.observe(self._look_again, ["dataset", "selection", "settings", "origin", *traits])
         self.observe(self._forget_message, "stale")
         self.observe(self._show_stale, ["stale", "origin", "dataset"])
@@ -168,7 +169,7 @@ class FiguresPanel(Panel):
                 part.remove_class(_STALE)
         self.allow()
 
-    def is_greyed(self, part: widgets.Widget) -> bool:
+    def is_greyed(self, part: Widget) -> bool:
         """Return whether a part of the view is grey while the figures are stale."""
         return True
 

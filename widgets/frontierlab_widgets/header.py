@@ -7,9 +7,10 @@ from functools import partial
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
+from ipywidgets import Layout, Widget
 
 import frontierlab as fl
+from frontierlab_widgets import elements
 from frontierlab_widgets.chips import Chips, chips_of, choices_of, without
 from frontierlab_widgets.dataset_fields import CHOICES, DatasetFields
 from frontierlab_widgets.explore_work import COMPARE, OTHER
@@ -36,7 +37,7 @@ RANGES: dict[str, timedelta | None] = {
 """The quick choices of the time of a dataset: its end minus this long, in whole five minutes."""
 
 
-class Header(widgets.VBox):
+class Header(elements.VBox):
     """Dataset or period, time, comparison, filters as chips, and the number of chosen queries.
 
     All of it follows the traits ``dataset``, ``selection`` and ``compare`` of the panel. On a narrow page it shows what
@@ -59,7 +60,7 @@ class Header(widgets.VBox):
         The number of chosen queries; None before it is known.
     """
 
-    def __init__(self, panel: Any, undo: Any, *actions: widgets.Widget) -> None:
+    def __init__(self, panel: Any, undo: Any, *actions: Widget) -> None:
         self._panel = panel
         self.counted: Counted | None = None
         self._of = ""  # the dataset of the choices
@@ -67,21 +68,23 @@ class Header(widgets.VBox):
         self._values: dict[str, list[Any]] = {}
         self._counts, self._choices = Latest(self._not_counted), Latest(self._not_counted)
         self._times = TimeFields(panel, "224px")
-        self._range = widgets.Dropdown(options=[_CHOOSE, *RANGES], tooltip="Time", layout=widgets.Layout(width="91px"))
+        self._range = elements.Dropdown(
+            options=[_CHOOSE, *RANGES], tooltip="Time", layout=elements.layout(width="91px")
+        )
         self._earlier = _arrow("◀", "The time before, as long")
         self._later = _arrow("▶", "The time after, as long")
-        self._against = widgets.Dropdown(description="compare with", style=_STYLE, layout=_layout("187px"))
+        self._against = elements.Dropdown(description="compare with", style=_STYLE, layout=_layout("187px"))
         self.chips = Chips(
             lambda chip: panel.guarded(lambda: self._take_off(chip)),
             lambda column, value: panel.guarded(lambda: self._add(column, value)),
             lambda: panel.guarded(self._count_choices),
         )
-        self._undo = widgets.Button(description="Undo", tooltip="Take the last choice of queries back")
-        whole = widgets.Button(description="All queries", tooltip="Take all filters off")
-        self._count = widgets.HTML()
+        self._undo = elements.Button(description="Undo", tooltip="Take the last choice of queries back")
+        whole = elements.Button(description="All queries", tooltip="Take all filters off")
+        self._count = elements.HTML()
         self._count.add_class("frontierlab-counted")
         self._folded = True
-        self._more = widgets.Button(description=_UNFOLD, tooltip="Show or hide time, comparison and more")
+        self._more = elements.Button(description=_UNFOLD, tooltip="Show or hide time, comparison and more")
         self._more.add_class("frontierlab-unfold")
         panel.choose("compare", self._against)
         panel.click(self._more, self._toggle)
@@ -244,16 +247,16 @@ def _last(end: datetime | None, length: timedelta) -> tuple[datetime, datetime] 
     return until - length, until
 
 
-def _arrow(text: str, tooltip: str) -> widgets.Button:
-    made = widgets.Button(description=text, tooltip=tooltip, layout=widgets.Layout(width="36px"))
+def _arrow(text: str, tooltip: str) -> elements.Button:
+    made = elements.Button(description=text, tooltip=tooltip, layout=elements.layout(width="36px"))
     made.add_class("frontierlab-small")
     return made
 
 
-def _set_class(widget: widgets.Widget, name: str, there: bool) -> None:
+def _set_class(widget: Widget, name: str, there: bool) -> None:
     """Give a widget a CSS class, or take it away."""
     (widget.add_class if there else widget.remove_class)(name)
 
 
-def _layout(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, max_width="98%")
+def _layout(width: str) -> Layout:
+    return elements.layout(width=width, max_width="98%")

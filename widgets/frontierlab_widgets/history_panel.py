@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab.errors import FrontierlabError
+from frontierlab_widgets import elements
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.formatting import moment, notes, number
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
@@ -78,7 +79,7 @@ class HistoryPanel(Panel):
     incidents = traitlets.Instance(pd.DataFrame, allow_none=True)
     shown = traitlets.Bool(False)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the three tables."""
         self._latest = Latest(self.fail)
         self._nights = Table(
@@ -90,11 +91,11 @@ class HistoryPanel(Panel):
         self._past = Table(
             _INCIDENTS, "id", "No incident is stored: nightly jobs store those that they find.", label="Incidents"
         )
-        self._show_past = widgets.Button(description="Show its queries", tooltip="Choose the queries of this incident")
+        self._show_past = elements.Button(description="Show its queries", tooltip="Choose the queries of this incident")
         self._lead_to: Any = lambda dataset, selection: None
-        self._remarks, self._lacks = widgets.HTML(), widgets.HTML()
-        self._stored = widgets.VBox()
-        self._look = widgets.Button(description="Look at it", tooltip="Choose the dataset of this day")
+        self._remarks, self._lacks = elements.HTML(), elements.HTML()
+        self._stored = elements.VBox()
+        self._look = elements.Button(description="Look at it", tooltip="Choose the dataset of this day")
         self._frame = pd.DataFrame()
         self._open: Any = lambda name: None
         self.click(self._look, lambda: self._open(self._dataset()), when=lambda: bool(self._dataset()))
@@ -104,18 +105,18 @@ class HistoryPanel(Panel):
         self.on(self._chosen, "night")
         self.on(self.refresh, "settings", "shown")
         return [
-            widgets.HTML(f"<h4>Nightly jobs</h4><p class='frontierlab-quiet'>{_NIGHTLY}</p>"),
+            elements.HTML(f"<h4>Nightly jobs</h4><p class='frontierlab-quiet'>{_NIGHTLY}</p>"),
             self._nights,
             row(self._look, self._remarks),
-            widgets.HTML(f"<h4>Incidents</h4><p class='frontierlab-quiet'>{_STORED}</p>"),
+            elements.HTML(f"<h4>Incidents</h4><p class='frontierlab-quiet'>{_STORED}</p>"),
             self._lacks,
             self._past,
             row(self._show_past),
-            widgets.HTML(f"<h4>Stored caching figures</h4><p class='frontierlab-quiet'>{_FIGURES}</p>"),
+            elements.HTML(f"<h4>Stored caching figures</h4><p class='frontierlab-quiet'>{_FIGURES}</p>"),
             self._stored,
         ]
 
-    def lead(self, open_dataset: Any, show_incident: Any, stored: widgets.Widget) -> None:
+    def lead(self, open_dataset: Any, show_incident: Any, stored: Widget) -> None:
         """Say what opens a dataset and what shows queries of one, and show the stored figures of the caching panel."""
         self._open, self._lead_to = open_dataset, show_incident
         self._stored.children = [stored]

@@ -8,10 +8,11 @@ from html import escape
 from types import MappingProxyType
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Dropdown, Widget
 
 from frontierlab.errors import FrontierlabError, InvalidRequestError
+from frontierlab_widgets import elements
 from frontierlab_widgets.formatting import sentence
 from frontierlab_widgets.shown_errors import PANEL_LOCK, ErrorMixin
 
@@ -20,7 +21,7 @@ __all__ = ["FieldsMixin", "InputField"]
 _INVALID = "frontierlab-invalid"
 
 
-class InputField(widgets.VBox):
+class InputField(elements.VBox):
     """A widget with a value, and a line below that says why the value is not valid.
 
     Parameters
@@ -29,9 +30,9 @@ class InputField(widgets.VBox):
         The input widget.
     """
 
-    def __init__(self, widget: widgets.Widget) -> None:
+    def __init__(self, widget: Widget) -> None:
         self.widget = widget
-        self._told = widgets.HTML(layout=widgets.Layout(display="none"))
+        self._told = elements.HTML(layout=elements.layout(display="none"))
         super().__init__([widget, self._told])
         self.add_class("frontierlab-field")
 
@@ -43,7 +44,7 @@ class InputField(widgets.VBox):
     def mark(self, sentence: str) -> None:
         """Show why the value is not valid; an empty sentence removes the mark."""
         self._told.value = f'<span role="alert">{escape(sentence)}</span>' if sentence else ""
-        self._told.layout.display = "" if sentence else "none"
+        elements.show(self._told, sentence)
         if sentence:
             self.add_class(_INVALID)
         else:
@@ -80,7 +81,7 @@ class FieldsMixin(ErrorMixin):
         if name in self._bound:  # also if the trait did not change: its field may show another, invalid value
             self._show_value(name)
 
-    def add_field(self, name: str, widget: widgets.Widget) -> InputField:
+    def add_field(self, name: str, widget: Widget) -> InputField:
         """Return a field for a widget; add the field to the view."""
         self._inputs = {**self._inputs, name: InputField(widget)}
         return self._inputs[name]
@@ -107,7 +108,7 @@ class FieldsMixin(ErrorMixin):
     def bind(
         self,
         trait: str,
-        widget: widgets.Widget,
+        widget: Widget,
         *,
         read: Callable[[Any], Any] = lambda value: value,
         show: Callable[[Any], Any] = lambda value: value,
@@ -147,7 +148,7 @@ class FieldsMixin(ErrorMixin):
         widget.observe(to_trait, "value")
         return field
 
-    def choose(self, trait: str, widget: widgets.Dropdown) -> None:
+    def choose(self, trait: str, widget: Dropdown) -> None:
         """Let a trait follow a dropdown; `offer` lets the dropdown follow the trait."""
 
         def chosen(change: Any) -> None:
@@ -157,7 +158,7 @@ class FieldsMixin(ErrorMixin):
 
         widget.observe(chosen, "value")
 
-    def offer(self, widget: widgets.Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
+    def offer(self, widget: Dropdown, options: Sequence[tuple[str, Any]], value: Any) -> None:
         """Set the options of a dropdown and choose `value`, which is added if the options lack it."""
         known = [one for _, one in options]
         with PANEL_LOCK:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab import Dataset, jobs
 from frontierlab.errors import InvalidRequestError
 from frontierlab.jobs import Job, LocalWorker
 from frontierlab.util.progress import Progress
+from frontierlab_widgets import elements
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.formatting import duration, error_box, moment, notes, progress_line
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, row
@@ -54,20 +55,20 @@ class JobsPanel(Panel):
 
     job = traitlets.Unicode().tag(saved=True)
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the table and the details of the chosen job."""
         self._table = Table(_COLUMNS, "id", "No job was submitted yet.", label="Jobs")
-        self._more = widgets.HTML()
-        self._about = widgets.HTML()
-        self._cancel = widgets.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")
-        result = widgets.Button(description="Result", tooltip="Show the result of the chosen job")
-        refresh = widgets.Button(description="Refresh", tooltip="Read the records of the jobs now")
-        worker = widgets.Button(
+        self._more = elements.HTML()
+        self._about = elements.HTML()
+        self._cancel = elements.Button(description="Cancel", button_style="danger", tooltip="End the chosen job")
+        result = elements.Button(description="Result", tooltip="Show the result of the chosen job")
+        refresh = elements.Button(description="Refresh", tooltip="Read the records of the jobs now")
+        worker = elements.Button(
             description="Start a worker",
             tooltip="On this machine, until the kernel ends; with a Redis where the settings name no broker",
         )
         self._worker: LocalWorker | None = None
-        self._result = widgets.HTML()
+        self._result = elements.HTML()
         self.click(self._cancel, self.cancel)  # _show_job enables it
         self.click(worker, self.start_worker)
         self.click(result, self.show_result, when=lambda: bool(self.job))

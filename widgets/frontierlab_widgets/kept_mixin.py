@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import ipywidgets as widgets
 import traitlets
 
 from frontierlab import Settings
 from frontierlab.errors import ConfigurationError, InvalidRequestError
+from frontierlab_widgets import elements
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.kept_views import LAST, ViewKeeper, forget_old_views, keep_view, last_view, new_key, read_view
 from frontierlab_widgets.lazy_panels import LazyPanels
@@ -121,7 +121,7 @@ class KeptViews(Panel):
 
     def keep_views(self) -> None:
         """Begin to keep the view by itself; this makes the button `go_on`."""
-        self.go_on = widgets.Button(layout=widgets.Layout(display="none"))
+        self.go_on = elements.Button(layout=elements.layout(display="none"))
         self.click(self.go_on, lambda: self.restore(read_view(LAST, self.require_settings())))
         self.key = new_key()
         self._watch_view()
@@ -169,5 +169,5 @@ class KeptViews(Panel):
         if state.get("dataset"):
             self.go_on.description = f"Go on with {state['dataset']}, {state.get('tab', '')}"
             self.go_on.tooltip = "Show the view that a dashboard of this data folder showed last"
-            self.go_on.layout.display = ""
-            self.observe(lambda _: setattr(self.go_on.layout, "display", "none"), "dataset")
+            elements.show(self.go_on, True)
+            self.observe(lambda _: elements.show(self.go_on, False), "dataset")

@@ -7,14 +7,15 @@ from datetime import datetime
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import pandas as pd
 from bokeh.events import SelectionGeometry
 from bokeh.models import BoxSelectTool
+from ipywidgets import Layout
 
 from frontierlab import plots
 from frontierlab.overviews.result import Overview
 from frontierlab.util.times import from_milliseconds, in_words, parse_time
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.formatting import notes, warning_box
 from frontierlab_widgets.panel import row
@@ -24,7 +25,7 @@ __all__ = ["LiveLook"]
 _STALE = "frontierlab-stale"
 
 
-class LiveLook(widgets.VBox):
+class LiveLook(elements.VBox):
     """A histogram of the queries of an index, whose box select chooses a period; and how many queries that has.
 
     It is hidden until there is one.
@@ -47,10 +48,10 @@ class LiveLook(widgets.VBox):
     def __init__(self, panel: Any, choose: Callable[[datetime, datetime], object], undo: Callable[[], object]) -> None:
         self._panel, self._choose = panel, choose
         self.overview: Overview | None = None
-        self._told, self._remarks = widgets.HTML(), widgets.HTML()
+        self._told, self._remarks = elements.HTML(), elements.HTML()
         self._figures = BokehFigures()
-        self._greyed = widgets.VBox([self._figures])
-        whole = widgets.Button(description="The whole look", tooltip="Choose the period that was looked at again")
+        self._greyed = elements.VBox([self._figures])
+        whole = elements.Button(description="The whole look", tooltip="Choose the period that was looked at again")
         panel.click(whole, undo, always=False)
         super().__init__([row(self._told, whole), self._greyed, self._remarks], layout=_hidden())
 
@@ -58,7 +59,7 @@ class LiveLook(widgets.VBox):
         """Show a look."""
         self.overview = overview
         self._remarks.value = warning_box(overview.warnings) + notes(overview.notes)
-        self.layout.display = ""
+        elements.show(self, True)
         self.draw()
 
     def draw(self) -> None:
@@ -120,5 +121,5 @@ class LiveLook(widgets.VBox):
             self._panel.guarded(lambda: self.brush(event.geometry["x0"], event.geometry["x1"]))
 
 
-def _hidden() -> widgets.Layout:
-    return widgets.Layout(display="none", width="100%")
+def _hidden() -> Layout:
+    return elements.layout(display="none", width="100%")

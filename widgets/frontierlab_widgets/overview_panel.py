@@ -8,13 +8,14 @@ from functools import partial
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Layout, Widget
 
 from frontierlab import Selection
 from frontierlab.caching.ranking import lost
 from frontierlab.diagnosis.figures import queries_figure
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.caching_work import KEYS
 from frontierlab_widgets.chosen_datasets import Source, code_of, incomplete, incomplete_names
@@ -69,23 +70,23 @@ class OverviewPanel(FiguresPanel):
     shown = traitlets.Bool(True)
     found = traitlets.Dict()
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the cards, and the parts that the steps fill."""
         self._leads: dict[str, Callable[..., object]] = {}
-        self._cards = widgets.HBox([*map(self._card, _CARDS)], layout=_wrapping())
-        self._tiles, self._lacks, self._changed = widgets.HTML(), widgets.HBox(), widgets.HTML()
+        self._cards = elements.HBox([*map(self._card, _CARDS)], layout=_wrapping())
+        self._tiles, self._lacks, self._changed = elements.HTML(), elements.HBox(), elements.HTML()
         self._worst_folders: list[list[str]] = []
-        self._worst = widgets.VBox(layout=widgets.Layout(grid_gap="8px"))
-        self._timeline, self._incidents = BokehFigures(), widgets.VBox()
-        self._heads = heads = {name: widgets.HTML() for name in HEADS}
-        columns = widgets.HBox(
+        self._worst = elements.VBox(layout=elements.layout(grid_gap="8px"))
+        self._timeline, self._incidents = BokehFigures(), elements.VBox()
+        self._heads = heads = {name: elements.HTML() for name in HEADS}
+        columns = elements.HBox(
             [
                 _column("3 1 480px", heads["incidents"], self._timeline, self._incidents),
                 _column("2 1 340px", heads["folders"], self._worst, heads["changes"], self._changed),
             ],
             layout=_wrapping(),
         )
-        self._all = widgets.VBox([self._lacks, self._tiles, columns])
+        self._all = elements.VBox([self._lacks, self._tiles, columns])
         about = self.watch_origin([self._all], "compare")
         self.on(self._follow, "dataset", "selection", "compare", "settings", "shown", "invalid")
         self.on(self._darken, "dark")
@@ -150,8 +151,8 @@ class OverviewPanel(FiguresPanel):
 
     def _follow(self) -> None:
         """Show what is known of the current choice, or look at it if the tab is open."""
-        self._cards.layout.display = "none" if self.dataset else ""
-        self._all.layout.display = "" if self.dataset else "none"
+        elements.show(self._cards, not self.dataset)
+        elements.show(self._all, self.dataset)
         if not self.dataset or self.settings is None or self.invalid:
             return
         chosen = self.chosen_dataset()
@@ -194,13 +195,13 @@ class OverviewPanel(FiguresPanel):
 
     def _show_lacks(self, chosen: Source) -> None:
         """Say that datasets are incomplete, before any number is shown, with a button that goes on with each."""
-        parts: list[widgets.Widget] = []
+        parts: list[Widget] = []
         for name in incomplete_names(chosen):
-            button = widgets.Button(description="Resume", tooltip=f"Go on with the extraction of {name}", icon="play")
+            button = elements.Button(description="Resume", tooltip=f"Go on with the extraction of {name}", icon="play")
             self.click(button, partial(self._leads_to, "resume", name))
             parts.append(button)
         if parts:
-            told = widgets.HTML(warning_box([*incomplete(chosen), _RESUME]), layout=widgets.Layout(flex="1 1 300px"))
+            told = elements.HTML(warning_box([*incomplete(chosen), _RESUME]), layout=elements.layout(flex="1 1 300px"))
             parts = [told, *parts]
         former, self._lacks.children = self._lacks.children, parts
         for part in former:
@@ -248,7 +249,7 @@ class OverviewPanel(FiguresPanel):
             told = f'<p class="frontierlab-quiet" role="status">{escape(words)}</p>'
         self._heads[name].value = f"<h4>{HEADS[name]}</h4>{self._failure(name)}{told}"
 
-    def _replace(self, box: widgets.Widget, parts: list[widgets.Widget]) -> None:
+    def _replace(self, box: Widget, parts: list[Widget]) -> None:
         """Show other parts in a box, and close the former ones."""
         former, box.children = box.children, parts
         for part in former:
@@ -280,12 +281,12 @@ class OverviewPanel(FiguresPanel):
                 return known["folders"].result
         return None
 
-    def _folder(self, folder: list[str]) -> widgets.Widget:
+    def _folder(self, folder: list[str]) -> Widget:
         """Return the card of a folder. It stays when its advice comes: a click on a closed button is lost."""
         name = folder[KEYS.index("nodefullpath")]
-        button = widgets.Button(description="Why, who, and what helps", tooltip=f"Explain {name}", icon="search")
+        button = elements.Button(description="Why, who, and what helps", tooltip=f"Explain {name}", icon="search")
         self.click(button, partial(self._leads_to, "folder", folder))
-        return _card_of([widgets.HTML(), button], "0 0 auto")
+        return _card_of([elements.HTML(), button], "0 0 auto")
 
     def _show_incidents(self) -> None:
         """Show the incidents, and draw them over time."""
@@ -295,11 +296,11 @@ class OverviewPanel(FiguresPanel):
         incidents = [] if found is None else [self._incident(place, one) for place, one in enumerate(found, 1)]
         self._replace(self._incidents, incidents)
 
-    def _incident(self, place: int, incident: Any) -> widgets.Widget:
-        text = widgets.HTML(incident_told(place, incident), layout=widgets.Layout(flex="1 1 300px"))
-        button = widgets.Button(description="Show", tooltip=f"Choose the queries of incident {place}")
+    def _incident(self, place: int, incident: Any) -> Widget:
+        text = elements.HTML(incident_told(place, incident), layout=elements.layout(flex="1 1 300px"))
+        button = elements.Button(description="Show", tooltip=f"Choose the queries of incident {place}")
         self.click(button, partial(self._leads_to, "incident", incident.selection))
-        return widgets.HBox([button, text], layout=widgets.Layout(align_items="flex-start", width="100%"))
+        return elements.HBox([button, text], layout=elements.layout(align_items="flex-start", width="100%"))
 
     def _draw_timeline(self) -> None:
         """Draw the queries over time, with the incidents as soon as they are known."""
@@ -325,11 +326,11 @@ class OverviewPanel(FiguresPanel):
             raise InvalidRequestError("This leads to another tab: open a Dashboard.")
         self._leads[name](*what)
 
-    def _card(self, name: str) -> widgets.Widget:
+    def _card(self, name: str) -> Widget:
         title, text = _CARDS[name]
-        button = widgets.Button(description=title, button_style="primary" if name == "sample" else "")
+        button = elements.Button(description=title, button_style="primary" if name == "sample" else "")
         self.click(button, partial(self._leads_to, name))
-        return _card_of([button, widgets.HTML(f"<p>{escape(text)}</p>")])
+        return _card_of([button, elements.HTML(f"<p>{escape(text)}</p>")])
 
 
 def _losing(figures: Any) -> list[dict[Any, Any]]:
@@ -339,15 +340,15 @@ def _losing(figures: Any) -> list[dict[Any, Any]]:
     return found
 
 
-def _column(flex: str, *parts: widgets.Widget) -> widgets.VBox:
-    return widgets.VBox([*parts], layout=widgets.Layout(flex=flex, min_width="0", max_width="100%"))
+def _column(flex: str, *parts: Widget) -> elements.VBox:
+    return elements.VBox([*parts], layout=elements.layout(flex=flex, min_width="0", max_width="100%"))
 
 
-def _wrapping() -> widgets.Layout:
-    return widgets.Layout(flex_flow="row wrap", grid_gap="8px", align_items="stretch")
+def _wrapping() -> Layout:
+    return elements.layout(flex_flow="row wrap", grid_gap="8px", align_items="stretch")
 
 
-def _card_of(parts: list[widgets.Widget], flex: str = "1 1 280px") -> widgets.VBox:
-    made = widgets.VBox(parts, layout=widgets.Layout(flex=flex, min_width="0", max_width="100%"))
+def _card_of(parts: list[Widget], flex: str = "1 1 280px") -> elements.VBox:
+    made = elements.VBox(parts, layout=elements.layout(flex=flex, min_width="0", max_width="100%"))
     made.add_class("frontierlab-card")
     return made

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, ClassVar
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Button, Layout, VBox, Widget
 
 from frontierlab import Settings
 from frontierlab.errors import InvalidRequestError
+from frontierlab_widgets import elements
 from frontierlab_widgets.formatting import error_box, progress_line
 from frontierlab_widgets.input_fields import FieldsMixin
 from frontierlab_widgets.kernel_status import KernelStatus
@@ -28,13 +29,13 @@ __all__ = ["PANEL_LOCK", "Panel", "Phase", "row"]
 class _Button:
     """A button, and the conditions that enable it."""
 
-    widget: widgets.Button
+    widget: Button
     always: bool
     uses: Sequence[str]
     when: Callable[[], bool]
 
 
-class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
+class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, VBox):
     """The base of all panels.
 
     Its traits are its interface: the view follows a trait, and the trait follows the view.
@@ -72,26 +73,24 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         self._buttons: list[_Button] = []
         self._timers: list[PeriodicTimer] = []
         self._kernel_status = KernelStatus()
-        self._bar = widgets.FloatProgress(min=0, max=1, layout=widgets.Layout(width="220px"))
-        self._line = widgets.Label()
-        self._stop = widgets.Button(description="Stop", icon="stop", tooltip="Stop the current work")
-        self._going = widgets.HBox([self._bar, self._line, self._stop], layout=_row_layout(visibility="hidden"))
-        self._going.layout.flex_flow = "row nowrap"  # a long line is cut: on a narrow page it would take three
-        self._line.layout = widgets.Layout(flex="0 1 auto", min_width="0")
-        self._message = widgets.HTML()
-        self._link = widgets.Button(layout=widgets.Layout(display="none"))
+        self._bar = elements.FloatProgress(min=0, max=1, layout=elements.layout(width="220px"))
+        self._line = elements.Label(layout=elements.layout(flex="0 1 auto", min_width="0"))
+        self._stop = elements.Button(description="Stop", icon="stop", tooltip="Stop the current work")
+        in_one_row = _row_layout(flex_flow="row nowrap", visibility="hidden")  # on a narrow page it would take three
+        self._going = elements.HBox([self._bar, self._line, self._stop], layout=in_one_row)  # a long line is cut
+        self._message = elements.HTML()
+        self._link = elements.Button(layout=elements.layout(display="none"))
         self._linked: Callable[[], object] = lambda: None
-        self._error = widgets.HTML()
-        told = row(self._message, self._link, self._going)
-        told.layout.align_items = "center"
-        self.foot = widgets.VBox([told, self._error])
+        self._error = elements.HTML()
+        told = row(self._message, self._link, self._going, align_items="center")
+        self.foot = elements.VBox([told, self._error])
         traitlets.dlink((self._kernel_status, "dark"), (self, "dark"))
         self.click(self._stop, self.stop)
         self.click(self._link, lambda: self._linked())
         self.read_settings(settings, problem)
-        self._problem_note = widgets.HTML()
+        self._problem_note = elements.HTML()
         parts = self.build()
-        head = [self._kernel_status, widgets.HTML(f"<h3>{escape(self.title)}</h3>"), self._problem_note]
+        head = [self._kernel_status, elements.HTML(f"<h3>{escape(self.title)}</h3>"), self._problem_note]
         self.children = [*head, *parts, *([] if self.foot in parts else [self.foot])]
         self.observe(self._draw, ["phase", "error", "message", "progress", "configuration_problem"])
         self.observe(self._show_configuration_problem, "configuration_problem")
@@ -110,7 +109,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
 
     # to be defined by each panel
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the view, and return its parts from top to bottom; ``foot`` (progress, message, error) is the last."""
         return []
 
@@ -122,7 +121,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
 
     def click(
         self,
-        button: widgets.Button,
+        button: Button,
         action: Callable[[], object],
         *,
         always: bool = True,
@@ -178,7 +177,7 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
             self.message = message
             self._linked = action
             self._link.description = link
-            self._link.layout.display = "" if link and message else "none"
+            elements.show(self._link, link and message)
 
     def on(self, action: Callable[[], object], *traits: str) -> None:
         """Call an action whenever one of these traits changes; its errors are shown, and earlier ones stay."""
@@ -217,11 +216,11 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
 
     def _show_configuration_problem(self, _: Any = None) -> None:
         self._problem_note.value = error_box(self.configuration_problem)
-        self._problem_note.layout.display = "" if self.configuration_problem else "none"
+        elements.show(self._problem_note, self.configuration_problem)
 
     def _draw(self, _: Any = None) -> None:
         # its room is kept: what is below does not move while the user clicks on it
-        self._going.layout.visibility = "visible" if self.phase is Phase.WORKING else "hidden"
+        elements.change_layout(self._going, visibility="visible" if self.phase is Phase.WORKING else "hidden")
         if self.progress is not None:
             self._line.value = progress_line(self.progress)
             total = self.progress.total
@@ -230,22 +229,23 @@ class Panel(FieldsMixin, WorkMixin, SettingsMixin, StatefulMixin, widgets.VBox):
         quiet = f'<div role="status">{escape(self.message)}</div>' if self.message else ""
         if self._message.value != quiet:
             self._message.value = quiet
-            self._link.layout.display = "none"  # it led to what the former message was about
+            elements.show(self._link, False)  # it led to what the former message was about
         error = error_box("" if self.error == self.configuration_problem else self.error)  # the note above says it
         if self._error.value != error:
             self._error.value = error
 
 
-def row(*parts: widgets.Widget) -> widgets.HBox:
+def row(*parts: Widget, align_items: str = "flex-start") -> elements.HBox:
     """Put widgets in a row that wraps on a narrow page."""
-    return widgets.HBox(list(parts), layout=_row_layout())
+    return elements.HBox(list(parts), layout=_row_layout(align_items=align_items))
 
 
-def _row_layout(**more: str) -> widgets.Layout:
-    return widgets.Layout(flex_flow="row wrap", align_items="flex-start", grid_gap="4px 8px", **more)
+def _row_layout(**more: str) -> Layout:
+    usual = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "4px 8px"}
+    return elements.layout(**{**usual, **more})
 
 
-def _inside(box: widgets.Widget) -> Iterator[widgets.Widget]:
+def _inside(box: Widget) -> Iterator[Widget]:
     """Yield the widgets of a box; nested panels and closable boxes close their own."""
     for child in box.children:
         if not isinstance(child, Panel) and hasattr(child, "children"):

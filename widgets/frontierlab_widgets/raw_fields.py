@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-import ipywidgets as widgets
+from ipywidgets import Widget
 
 from frontierlab.rawlogs.squid.clock import zone_of
+from frontierlab_widgets import elements
 from frontierlab_widgets.raw_files import pairs
 
 __all__ = ["PAIRS", "STYLE", "TEXTS", "WIDE", "checked", "grid", "text_field", "zone"]
 
-WIDE = widgets.Layout(width="340px", max_width="98%")
+WIDE = {"width": "340px", "max_width": "98%"}
 STYLE = {"description_width": "90px"}
 
 PAIRS: Mapping[str, str] = {
@@ -29,9 +30,9 @@ TEXTS = {
 }
 
 
-def text_field(description: str, placeholder: str, tooltip: str) -> widgets.Text:
+def text_field(description: str, placeholder: str, tooltip: str) -> elements.Text:
     """Return a field of text."""
-    return widgets.Text(
+    return elements.Text(
         description=description,
         placeholder=placeholder,
         tooltip=tooltip,
@@ -41,11 +42,11 @@ def text_field(description: str, placeholder: str, tooltip: str) -> widgets.Text
     )
 
 
-def grid(*fields: widgets.Widget) -> widgets.GridBox:
+def grid(*fields: Widget) -> elements.GridBox:
     """Put fields side by side, as many as there is room for."""
     columns = "repeat(auto-fill, minmax(min(346px, 100%), 1fr))"
-    layout = widgets.Layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
-    return widgets.GridBox(fields, layout=layout)
+    layout = elements.layout(grid_template_columns=columns, grid_gap="4px 8px", max_width="1080px")
+    return elements.GridBox(fields, layout=layout)
 
 
 def zone(text: str) -> str:

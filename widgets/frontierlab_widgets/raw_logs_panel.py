@@ -6,14 +6,15 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab import Dataset, Settings, jobs
 from frontierlab.errors import CatalogueError, InvalidRequestError, JobError
 from frontierlab.jobs import Job
 from frontierlab.rawlogs.kinds import LogKind
 from frontierlab.rawlogs.squid.stored import SquidLogs, squid_logs_path
+from frontierlab_widgets import elements
 from frontierlab_widgets.browser_files import MOST_UP, Upload
 from frontierlab_widgets.code_box import Expression, call
 from frontierlab_widgets.dataset_names import plain_name, require_free
@@ -38,7 +39,7 @@ from frontierlab_widgets.work import Work
 
 __all__ = ["RawLogsPanel"]
 
-_AS_LONG = widgets.Layout(width="390px", max_width="98%")
+_AS_LONG = {"width": "390px", "max_width": "98%"}
 _FILES = ("paths", "kind")
 _OPTIONS = ("hosts", "timezone", "squids", "sites")
 _OF_KIND = {"servlet": ("hosts",), "squid": ("timezone", "squids", "sites")}
@@ -100,17 +101,17 @@ class RawLogsPanel(Panel):
     found = traitlets.Instance(FoundLogs, allow_none=True)
     dataset = traitlets.Unicode()
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the choice of files, the fields of each kind, and the stored Squid logs."""
         self._reading = ""
         self._upload = Upload(self.take, self.fail, "")
         self._upload.label = "Upload a log"
         self._fields_of = self._bound_fields()
-        look = widgets.Button(description="Look at them", tooltip="Say what the files are; nothing is stored")
-        self._go = widgets.Button(description="Read", button_style="primary", tooltip="Read and store them, as a job")
-        drop = widgets.Button(description="Forget uploads", tooltip="Read none of the files from your machine")
-        self._waiting, self._told, self._personal = widgets.HTML(), widgets.HTML(), widgets.HTML()
-        self._following, self._grows = widgets.HTML(), False
+        look = elements.Button(description="Look at them", tooltip="Say what the files are; nothing is stored")
+        self._go = elements.Button(description="Read", button_style="primary", tooltip="Read and store them, as a job")
+        drop = elements.Button(description="Forget uploads", tooltip="Read none of the files from your machine")
+        self._waiting, self._told, self._personal = elements.HTML(), elements.HTML(), elements.HTML()
+        self._following, self._grows = elements.HTML(), False
         self.click(look, self.look, always=False, uses=_FILES, when=lambda: bool(self.paths or self.uploads))
         known = lambda: bool(self.name) and (self.found is not None or self._grows)  # noqa: E731
         self.click(self._go, self.read, always=False, uses=[*_FILES, *_OPTIONS, "name"], when=known)
@@ -128,9 +129,9 @@ class RawLogsPanel(Panel):
         fields = self._fields_of
         files = ("paths", "kind", "name")
         return [
-            widgets.HTML(f"<p>{escape(_ABOUT)}</p>"),
+            elements.HTML(f"<p>{escape(_ABOUT)}</p>"),
             grid(*(fields[name] for name in files)),
-            row(widgets.Label(f"Or from your machine, up to {MOST_UP / 1e6:g} MB a file:"), self._upload, drop),
+            row(elements.Label(f"Or from your machine, up to {MOST_UP / 1e6:g} MB a file:"), self._upload, drop),
             self._waiting,
             grid(*(fields[name] for name in _OPTIONS)),
             row(fields["complete"], fields["keep_personal_data"], fields["follow"]),
@@ -142,9 +143,9 @@ class RawLogsPanel(Panel):
             self.squid_logs,
         ]
 
-    def _bound_fields(self) -> dict[str, widgets.Widget]:
+    def _bound_fields(self) -> dict[str, Widget]:
         kinds = {kind: label for label, kind in KINDS.items()}
-        choice = widgets.Dropdown(description="logs of", options=[*KINDS], style=STYLE, layout=WIDE)
+        choice = elements.Dropdown(description="logs of", options=[*KINDS], style=STYLE, layout=WIDE)
         texts = {name: text_field(*words) for name, words in TEXTS.items()}
         boxes = {
             "complete": "name folders and tags from the catalogue",
@@ -161,7 +162,7 @@ class RawLogsPanel(Panel):
             "kind": self.bind("kind", choice, read=KINDS.__getitem__, show=kinds.__getitem__),
             **{name: self.bind(name, texts[name], read=read[name]) for name in texts},
             **{
-                name: self.bind(name, widgets.Checkbox(description=text, indent=False, layout=_AS_LONG))
+                name: self.bind(name, elements.Checkbox(description=text, indent=False, layout=_AS_LONG))
                 for name, text in boxes.items()
             },
         }
@@ -319,7 +320,7 @@ class RawLogsPanel(Panel):
         kind = self.kind if found is None else found.kind
         for one, names in _OF_KIND.items():
             for name in names:
-                self._fields_of[name].layout.display = "" if one == kind else "none"
+                elements.show(self._fields_of[name], one == kind)
 
     def _show_personal(self) -> None:
         text = about_personal_data(self.settings, kept=self.keep_personal_data)

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
 import pandas as pd
+from ipywidgets import Layout
 
 from frontierlab.selection import Selection
+from frontierlab_widgets import elements
 from frontierlab_widgets.panel import PANEL_LOCK, row
 from frontierlab_widgets.time_fields import TimeFields
 
@@ -25,7 +26,7 @@ CACHED: dict[str, bool | None] = {"cached or not": None, "cached": True, "not ca
 """The choices of cached queries, by label."""
 
 
-class SelectionFields(widgets.VBox):
+class SelectionFields(elements.VBox):
     """Widgets that show and change the selection of a panel.
 
     Each widget offers what the catalogue and the dataset have within the choices before it, with the number of queries
@@ -53,19 +54,21 @@ class SelectionFields(widgets.VBox):
         self._panel = panel
         self._following = False
         self._pickers = {
-            level: widgets.Dropdown(description=name, options=[("all", _ALL)], style=_STYLE, layout=_wide(level))
+            level: elements.Dropdown(description=name, options=[("all", _ALL)], style=_STYLE, layout=_wide(level))
             for level, name in _NAMES.items()
         }
-        self._cached = widgets.Dropdown(description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px"))
+        self._cached = elements.Dropdown(
+            description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px")
+        )
         self._time_fields = TimeFields(panel)
         self._times = self._time_fields.fields
-        self._search = widgets.Text(
+        self._search = elements.Text(
             description="find a task", placeholder="number or name", style=_STYLE, layout=_layout("260px")
         )
-        self._tasks = widgets.SelectMultiple(
+        self._tasks = elements.SelectMultiple(
             description="tasks", options=[], rows=4, style=_STYLE, layout=_layout("560px"), tooltip="none chosen is all"
         )
-        self._words = widgets.HTML()
+        self._words = elements.HTML()
         for level, picker in self._pickers.items():
             picker.observe(lambda change, level=level: self._picked(level, change["new"]), "value")
         self._cached.observe(lambda change: self._change(cached=CACHED[change["new"]]), "value")
@@ -173,9 +176,9 @@ def _task(row: Any) -> str:
     return f"{int(row.taskid)}{name} ({int(row.queries):,})"
 
 
-def _layout(width: str) -> widgets.Layout:
-    return widgets.Layout(width=width, max_width="98%")
+def _layout(width: str) -> Layout:
+    return elements.layout(width=width, max_width="98%")
 
 
-def _wide(level: str) -> widgets.Layout:
+def _wide(level: str) -> Layout:
     return _layout({"db": "230px", "schema": "360px", "nodefullpath": "420px"}[level])

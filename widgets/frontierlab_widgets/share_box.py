@@ -7,8 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import ipywidgets as widgets
+from ipywidgets import Layout
 
+from frontierlab_widgets import elements
 from frontierlab_widgets.browser_files import Download, Upload
 from frontierlab_widgets.code_box import CodeBox
 from frontierlab_widgets.kept_views import kept_views, read_view
@@ -19,7 +20,7 @@ __all__ = ["ShareBox"]
 _STYLE = {"description_width": "initial"}
 
 
-class ShareBox(widgets.VBox):
+class ShareBox(elements.VBox):
     """Keep a view, open one, and copy what it does as code. The box is closed at first.
 
     Parameters
@@ -36,14 +37,14 @@ class ShareBox(widgets.VBox):
     def __init__(self, panel: Any) -> None:
         self._panel = panel
         self._name = _text("name", "of this view")
-        self._names = widgets.Dropdown(description="kept views", style=_STYLE, layout=_layout())
+        self._names = elements.Dropdown(description="kept views", style=_STYLE, layout=_layout())
         self._given = _text("or JSON", "a view as JSON")
         self._code = CodeBox()
-        self._box = widgets.VBox([self._code], layout=widgets.Layout(display="none"))
+        self._box = elements.VBox([self._code], layout=elements.layout(display="none"))
         self._download = Download()
         self._upload = Upload(self._take, panel.fail, ".json")
         self._upload.label = "Open a view from a file"
-        buttons = {name: widgets.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
+        buttons = {name: elements.Button(description=name, tooltip=tip) for name, tip in _TIPS.items()}
         actions = {
             "Keep": self._keep,
             "Open by name": lambda: panel.restore(read_view(self._names.value or "", panel.require_settings())),
@@ -58,24 +59,24 @@ class ShareBox(widgets.VBox):
         super().__init__(
             [
                 row(self._name, buttons["Keep"], self._names, buttons["Open by name"]),
-                row(self._given, buttons["Open a view"], widgets.Label("or a file:"), self._upload),
+                row(self._given, buttons["Open a view"], elements.Label("or a file:"), self._upload),
                 row(*(buttons[name] for name in ("Copy as code", "Show as JSON", "Save as a file", "Close"))),
                 self._box,
                 self._download,
             ],
-            layout=widgets.Layout(display="none"),
+            layout=elements.layout(display="none"),
         )
         self.add_class("frontierlab-box")
 
     @property
     def shown(self) -> str:
         """The code or the JSON that is shown; empty if none is."""
-        return "" if self._box.layout.display == "none" else str(self._code.code)
+        return "" if not elements.is_shown(self._box) else str(self._code.code)
 
     def toggle(self) -> None:
         """Open the box, or close it."""
-        hidden = self.layout.display == "none"
-        self.layout.display = "" if hidden else "none"
+        hidden = not elements.is_shown(self)
+        elements.show(self, hidden)
         if hidden:
             self._offer()
 
@@ -106,7 +107,7 @@ class ShareBox(widgets.VBox):
 
     def _show(self, text: str) -> None:
         self._code.code = text
-        self._box.layout.display = ""
+        elements.show(self._box, True)
 
 
 _TIPS = {
@@ -120,11 +121,11 @@ _TIPS = {
 }
 
 
-def _text(description: str, placeholder: str) -> widgets.Text:
-    return widgets.Text(
+def _text(description: str, placeholder: str) -> elements.Text:
+    return elements.Text(
         description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_layout()
     )
 
 
-def _layout() -> widgets.Layout:
-    return widgets.Layout(width="260px", max_width="98%")
+def _layout() -> Layout:
+    return elements.layout(width="260px", max_width="98%")

@@ -5,12 +5,11 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-import ipywidgets as widgets
-
 from frontierlab.errors import InvalidRequestError
 from frontierlab.plots.drawing import Drawing
 from frontierlab.rawlogs import squid
 from frontierlab.util.cancelling import cancellable
+from frontierlab_widgets import elements
 from frontierlab_widgets.bokeh_figures import BokehFigures
 from frontierlab_widgets.formatting import moment, notes, number
 from frontierlab_widgets.panel import PANEL_LOCK, row
@@ -31,7 +30,7 @@ _BIN = 300  # seconds
 _BINS = 1_000  # at most; longer logs have wider bins
 
 
-class SquidBox(widgets.VBox):
+class SquidBox(elements.VBox):
     """A table of the Squid logs of the data folder, and the hit ratios of the chosen ones.
 
     It is hidden while there are none.
@@ -54,19 +53,19 @@ class SquidBox(widgets.VBox):
         self._doomed = ""
         self.table = Table(_COLUMNS, "name", "There are no Squid logs yet.", label="Squid logs")
         self.figures = BokehFigures()
-        self._problem, self._question = widgets.HTML(), widgets.HTML()
-        show = widgets.Button(
+        self._problem, self._question = elements.HTML(), elements.HTML()
+        show = elements.Button(
             description="Hit ratios", tooltip="What the Squids did with requests, over time and where"
         )
-        delete = widgets.Button(
+        delete = elements.Button(
             description="Delete these", button_style="danger", tooltip="Remove the chosen Squid logs"
         )
         yes, no = (
-            widgets.Button(description="Delete them", button_style="danger"),
-            widgets.Button(description="Keep them"),
+            elements.Button(description="Delete them", button_style="danger"),
+            elements.Button(description="Keep them"),
         )
         self._really = row(self._question, yes, no)
-        self._really.layout.display = "none"
+        elements.show(self._really, False)
         for button, action in ((show, self.show), (delete, self._ask)):
             panel.click(button, action, always=False, when=lambda: bool(self.table.selected))
         panel.click(yes, self._delete, always=False)
@@ -77,7 +76,7 @@ class SquidBox(widgets.VBox):
         self._drawn: dict[str, Drawing] = {}
         super().__init__(
             [
-                widgets.HTML("<h4>Squid logs</h4>"),
+                elements.HTML("<h4>Squid logs</h4>"),
                 self.table,
                 self._problem,
                 row(show, delete),
@@ -97,7 +96,7 @@ class SquidBox(widgets.VBox):
         with PANEL_LOCK:
             self.table.show(listed, lambda record: "bad" if record["problem"] else "")
             self._problem.value = notes(filter(None, listed["problem"]))
-            self.layout.display = "" if len(listed) else "none"
+            elements.show(self, len(listed))
             if chosen:
                 self.table.selected = chosen
 
@@ -140,11 +139,11 @@ class SquidBox(widgets.VBox):
     def _ask(self) -> None:
         self._doomed = self._name()
         self._question.value = f"Delete the Squid logs {escape(self._doomed)} for good?"
-        self._really.layout.display = ""
+        elements.show(self._really, True)
 
     def _keep(self) -> None:
         self._doomed = ""
-        self._really.layout.display = "none"
+        elements.show(self._really, False)
 
     def _delete(self) -> None:
         name, settings = self._doomed, self._panel.require_settings()

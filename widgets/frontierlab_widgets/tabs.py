@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import ipywidgets as widgets
 import traitlets
+from ipywidgets import Layout, Widget
 
+from frontierlab_widgets import elements
 from frontierlab_widgets.drawn_by_page import DrawnByPage
 
 __all__ = ["TabBar", "Tabs"]
@@ -44,7 +45,7 @@ class TabBar(DrawnByPage):
         super().__init__(titles=[*titles], label=label, value=titles[0])
 
 
-class Tabs(widgets.VBox):
+class Tabs(elements.VBox):
     """A bar of titles, and the page of the chosen one below it.
 
     Parameters
@@ -60,10 +61,10 @@ class Tabs(widgets.VBox):
         The bar.
     """
 
-    def __init__(self, pages: Mapping[str, widgets.Widget | None], label: str) -> None:
+    def __init__(self, pages: Mapping[str, Widget | None], label: str) -> None:
         self.bar = TabBar([*pages], label)
         self._boxes = {
-            title: widgets.VBox([] if page is None else [page], layout=_page_layout()) for title, page in pages.items()
+            title: elements.VBox([] if page is None else [page], layout=_page_layout()) for title, page in pages.items()
         }
         for box in self._boxes.values():
             box.add_class("frontierlab-page")
@@ -71,7 +72,7 @@ class Tabs(widgets.VBox):
         super().__init__([self.bar, *self._boxes.values()], layout=_page_layout())
         self._show()
 
-    def fill(self, title: str, page: widgets.Widget) -> None:
+    def fill(self, title: str, page: Widget) -> None:
         """Show a page below its title."""
         self._boxes[title].children = [page]
 
@@ -85,8 +86,8 @@ class Tabs(widgets.VBox):
 
     def _show(self, _: object = None) -> None:
         for title, box in self._boxes.items():
-            box.layout.display = "" if title == self.bar.value else "none"
+            elements.show(box, title == self.bar.value)
 
 
-def _page_layout() -> widgets.Layout:
-    return widgets.Layout(width="100%", overflow="visible")
+def _page_layout() -> Layout:
+    return elements.layout(width="100%", overflow="visible")

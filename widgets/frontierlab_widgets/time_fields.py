@@ -6,10 +6,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-import ipywidgets as widgets
-
 from frontierlab.errors import InvalidRequestError
 from frontierlab.util.times import format_time, parse_time
+from frontierlab_widgets import elements
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 
 __all__ = ["TIMES", "TimeFields"]
@@ -98,12 +97,12 @@ class TimeFields:
         self._panel.selection = selection
 
 
-def _field(name: str, width: str) -> widgets.Text:
-    return widgets.Text(
+def _field(name: str, width: str) -> elements.Text:
+    return elements.Text(
         description=f"{name} (UTC)",
         tooltip=f"Such as 2026-10-01T12:30, in UTC; empty is the {_EMPTY[name]}",
         placeholder=_EMPTY[name],
         continuous_update=False,
         style={"description_width": "initial"},
-        layout=widgets.Layout(width=width, max_width="98%"),
+        layout=elements.layout(width=width, max_width="98%"),
     )

@@ -9,11 +9,12 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-import ipywidgets as widgets
 import pandas as pd
 import traitlets
+from ipywidgets import Widget
 
 from frontierlab import Selection
+from frontierlab_widgets import elements
 from frontierlab_widgets.caching_panel import CachingPanel
 from frontierlab_widgets.origin import Origin
 
@@ -38,26 +39,26 @@ class WasteTab(CachingPanel):
     _leads: Mapping[str, Callable[[], object]] = MappingProxyType({})
     _wanted = ""  # the folder to choose once there are figures
 
-    def build(self) -> list[widgets.Widget]:
+    def build(self) -> list[Widget]:
         """Build the panel without its own choice of queries, and without its history, which has a tab of its own."""
         self._kept: OrderedDict[Origin, tuple[str, pd.DataFrame]] = OrderedDict()
         parts = [part for part in super().build() if part not in (self._datasets, self._picker)]
         self._picker.left_out = True
-        self._tabs.bar.layout.display = "none"
+        elements.show(self._tabs.bar, False)
         self._tabs.take_out("History")
         self.on(self._follow, "shown", "dataset", "selection", "settings", "invalid", "phase")
         return parts
 
-    def build_links(self) -> list[widgets.Widget]:
+    def build_links(self) -> list[Widget]:
         """Build the button that leads to Explore."""
-        explore = widgets.Button(
+        explore = elements.Button(
             description="Show in Explore", tooltip="Choose the queries of this folder, and open Explore"
         )
         self.click(explore, self._show_in_explore, when=lambda: bool(self.folder))
         return [explore]
 
     @property
-    def history_view(self) -> widgets.Widget:
+    def history_view(self) -> Widget:
         """The stored figures, for the tab History."""
         return self._past
 
