@@ -71,7 +71,7 @@ class DocumentReader:
         self._schema = pa.schema([(name, column.type) for name, column in self._columns.items()])
         self._converters = {name: converter_of(column) for name, column in self._columns.items()}
         shape = json.dumps(dict.fromkeys(self._columns, "JSON"), ensure_ascii=False).replace("'", "''")
-        self._statement = f"SELECT unnest(from_json(document, '{shape}')) FROM documents"
+        self._statement = f"SELECT from_json(document, '{shape}') FROM documents"
         self._idle: list[duckdb.DuckDBPyConnection] = []
 
     def read(self, documents: Sequence[bytes]) -> ParsedPage:
@@ -88,7 +88,7 @@ class DocumentReader:
             Every document is in the rows or malformed. The rows can be in another order than the documents.
         """
         page, others = ParsedPage(self._schema.empty_table()), list[bytes]()  # others: for the lenient reader
-        if any(isinstance(document, bytes) for document in documents):  # text that is not known to be JSON
+        if bytes in {*map(type, documents)}:  # text that is not known to be JSON
             documents = _sound(documents, others)
         try:
             texts = self._taken_apart(documents)
@@ -101,7 +101,8 @@ class DocumentReader:
                 documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
         rows, good = self._typed(texts, page)
         others += [documents[row] for row in np.flatnonzero(~good).tolist()]
-        rows = pa.concat_tables([rows, self._one_by_one(others, page)])
+        if others:
+            rows = pa.concat_tables([rows, self._one_by_one(others, page)])
         page.with_iov = pc.sum(pc.and_(pc.is_valid(rows["sqlsin"]), pc.is_valid(rows["sqlunt"]))).as_py() or 0
         page.rows = self._renamed(rows)
         return page
@@ -133,9 +134,11 @@ class DocumentReader:
         with self._connection() as connection:
             connection.register("documents", pa.table({"document": array}))
             try:
-                return connection.sql(self._statement).to_arrow_table()
+                structs = connection.sql(self._statement).to_arrow_table().column(0)
             finally:
                 connection.unregister("documents")
+        # Arrow takes the structs apart: unnest() in the statement takes a fifth longer for a small page
+        return pa.Table.from_arrays(structs.flatten(), names=[*self._columns])
 
     @contextmanager
     def _connection(self) -> Iterator[duckdb.DuckDBPyConnection]:
