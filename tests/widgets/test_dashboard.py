@@ -19,6 +19,7 @@ from frontierlab_widgets.formatting import amount, amounts, capital
 from frontierlab_widgets.kept_views import forget_old_views, keep_view, kept_views, new_key, read_view
 from frontierlab_widgets.overview_words import folder_told
 from frontierlab_widgets.overview_work import STEPS, changes_of, tiles, totals
+from frontierlab_widgets.selection_fields import SelectionFields
 from frontierlab_widgets.view_work import BY, MEASURES, bars_of, cost_by, count_choices, count_view
 from ipywidgets import Widget
 from ipywidgets.embed import embed_data
@@ -168,6 +169,19 @@ class TestHeader:
         for until, words in (("2026-10-01T12:00", "12:00 UTC"), ("2026-10-02", "2026-10-02 00:00 UTC")):
             (chip,) = chips_of(fl.Selection(since="2026-10-01T10:00", until=until))
             assert chip["text"] == f"from 2026-10-01 10:00 to {words}"
+
+    def test_tabs_make_no_fields_for_what_the_header_chooses(self, settings):
+        others = {*_instances}
+        board = Dashboard(settings)
+        made = [widget for name, widget in [*_instances.items()] if name not in others]
+        assert {"Caching", "Explore"} <= {*board.panels}
+        assert [one for one in made if isinstance(one, SelectionFields)] == []
+        for name in ("Caching", "Explore"):
+            panel = board.panels[name]
+            panel.selection = fl.Selection(db="CONDBR2")
+            panel.clear_choice()
+            assert panel.selection == board.selection == fl.Selection()
+        board.close()
 
     def test_without_a_window_the_time_of_the_data_is_told_and_empty_fields_say_what_they_mean(self, board, rows):
         header = board.header

@@ -48,7 +48,6 @@ from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import notes
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import row
-from frontierlab_widgets.selection_fields import SelectionFields
 from frontierlab_widgets.table import Table
 from frontierlab_widgets.tabs import Tabs
 from frontierlab_widgets.work import Work
@@ -96,12 +95,12 @@ class CachingPanel(FiguresPanel):
 
     def build(self) -> list[Widget]:
         """Build the choice of queries, the buttons, the table with the chosen folder beside it, and the history."""
-        self._picker = SelectionFields(self, folders_only=True)
+        picker = self.build_picker(folders_only=True)
         whole = elements.Button(description="Whole dataset", tooltip="Remove all choices except the dataset")
         self._download, self._notes = Download(), elements.HTML()
         self._datasets = DatasetFields(self, whole)
         self._show_catalogue()
-        self.click(whole, self._picker.clear)
+        self.click(whole, self.clear_choice)
         buttons = self._build_buttons()
         self._tabs = self._build_tabs()
         about = self.watch_origin([self._notes, *self._greyed_pages])
@@ -113,7 +112,7 @@ class CachingPanel(FiguresPanel):
         self.on(self._opened, "tab")
         return [
             self._datasets,
-            self._picker,
+            *picker,
             buttons,
             self.foot,
             about,
@@ -321,6 +320,8 @@ class CachingPanel(FiguresPanel):
         return offered
 
     def _show_catalogue(self) -> None:
+        if self._picker is None:
+            return
         empty = pd.DataFrame({"taskid": [], "taskname": [], "queries": []})
         self._picker.offer({"folders": self._catalogue(), "tasks": empty})
 

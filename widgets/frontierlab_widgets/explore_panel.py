@@ -36,7 +36,6 @@ from frontierlab_widgets.explore_work import (
 )
 from frontierlab_widgets.formatting import error_box, notes
 from frontierlab_widgets.origin import Origin
-from frontierlab_widgets.selection_fields import SelectionFields
 from frontierlab_widgets.shown_errors import PANEL_LOCK
 from frontierlab_widgets.tabs import TabBar
 
@@ -92,7 +91,7 @@ class ExplorePanel(ExploreExports):
         self._against = elements.Dropdown(
             description="compare with", style=_STYLE, layout=elements.layout(width="250px", max_width="98%")
         )
-        self._picker = SelectionFields(self)
+        picker = self.build_picker()
         self._undo = elements.Button(description="Undo", tooltip="Take the last choice back")
         whole = elements.Button(description="All queries", tooltip="Take all filters off")
         draw = elements.Button(description="Draw again", tooltip="Ask the dataset again")
@@ -101,7 +100,7 @@ class ExplorePanel(ExploreExports):
         self._tabs = TabBar(self.tabs(), "Plots")
         self.choose("compare", self._against)
         self.click(self._undo, self.undo)
-        self.click(whole, self._picker.clear)
+        self.click(whole, self.clear_choice)
         self.click(draw, self.draw, uses=CHOICES)
         self._datasets = DatasetFields(self, self._against, self._undo, whole, draw)
         self._show_choices()
@@ -110,14 +109,15 @@ class ExplorePanel(ExploreExports):
         exports = self.build_exports()
         about = self.watch_origin([self._notes, self._figures, self._below.content], "compare", "phase")
         self.on(self._show_choices, "settings", "compare", "dataset")
-        self.on(self._picker.forget, "dataset")
+        if self._picker is not None:
+            self.on(self._picker.forget, "dataset")
         self.on(self._follow, "dataset", "selection", "tab", "compare", "invalid")
         self.on(self._darken, "dark")
         self.on(self._reform, "form")
         self._undo.disabled = True
         return [
             self._datasets,
-            self._picker,
+            *picker,
             *exports,
             self.foot,
             self._notes,
@@ -236,7 +236,7 @@ class ExplorePanel(ExploreExports):
             self.selection,
             self.compare,
             self.names_of(self.tab),
-            None if self._picker.left_out else self._picker.contents or {},
+            None if self._picker is None else self._picker.contents or {},
         )
         tab = self.tab
         self.begin(
@@ -285,7 +285,7 @@ class ExplorePanel(ExploreExports):
         self._figures.refresh()
 
     def _asked(self, answer: Mapping[str, Any], tab: str) -> None:
-        if answer["contents"] is not None:
+        if self._picker is not None and answer["contents"] is not None:
             self._picker.offer(answer["contents"])
         if not answer["frames"]:
             raise FrontierlabError(" ".join(answer["errors"]))  # the earlier figures stay, and are grey

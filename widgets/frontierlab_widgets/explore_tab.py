@@ -70,14 +70,17 @@ class ExploreTab(ExplorePanel):
         fields = [self.bind(one.description, one) for one in choices]
         self._bars = Bars(lambda bar, out: self.guarded(lambda: self.choose_bar(bar, out)))
         self._greyed_bars = elements.VBox([self._bars])
-        parts = [part for part in super().build() if part not in (self._datasets, self._picker)]
-        self._picker.left_out = True
+        parts = [part for part in super().build() if part is not self._datasets]
         again = elements.Button(description="Draw again", tooltip="Ask the dataset again")
         self.click(again, self._again)
         self.on(self._ask, "dataset", "selection", "settings", "by", "shown", "invalid")
         self.on(self._draw_bars, "measure", "top", "costs")
         self.on(self._follow, "shown", "plot")
         return [row(*fields, again), self._greyed_bars, *parts]
+
+    def build_picker(self, *, folders_only: bool = False) -> list[Widget]:
+        """Build no choice of queries."""
+        return []
 
     def tabs(self) -> list[str]:
         """Return the titles of the tabs."""

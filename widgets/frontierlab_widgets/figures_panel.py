@@ -15,6 +15,7 @@ from frontierlab_widgets import elements
 from frontierlab_widgets.chosen_datasets import Source, opened
 from frontierlab_widgets.origin import Origin
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase
+from frontierlab_widgets.selection_fields import SelectionFields
 
 __all__ = ["FiguresPanel"]
 
@@ -44,6 +45,20 @@ class FiguresPanel(Panel):
     selection = traitlets.Instance(Selection, ()).tag(saved=True)
     origin = traitlets.Instance(Origin, allow_none=True)
     stale = traitlets.Unicode()
+
+    _picker: SelectionFields | None = None
+
+    def build_picker(self, *, folders_only: bool = False) -> list[Widget]:
+        """Build the choice of queries; a tab of a dashboard has none, since the header has one."""
+        self._picker = SelectionFields(self, folders_only=folders_only)
+        return [self._picker]
+
+    def clear_choice(self) -> None:
+        """Choose all queries, and forget the text in the fields."""
+        if self._picker is None:
+            self.selection = Selection()
+        else:
+            self._picker.clear()
 
     def chosen_origin(self, dataset: Source) -> Origin:
         """Return the origin of figures computed from the current choice."""

@@ -43,14 +43,11 @@ class SelectionFields(elements.VBox):
     ----------
     contents : dict or None
         What is offered; None for nothing.
-    left_out : bool
-        Whether the view of the panel does without these widgets; they then follow nothing.
     """
 
     def __init__(self, panel: Any, *, folders_only: bool = False) -> None:
         super().__init__()
         self.contents: dict[str, pd.DataFrame] | None = None
-        self.left_out = False
         self._panel = panel
         self._following = False
         self._pickers = {
@@ -112,8 +109,7 @@ class SelectionFields(elements.VBox):
     def _follow(self) -> None:
         """Show the selection, and offer alternatives."""
         with PANEL_LOCK:
-            if not self.left_out:
-                self._show()
+            self._show()
 
     def _show(self) -> None:
         selection = self._panel.selection

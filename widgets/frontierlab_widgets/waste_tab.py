@@ -42,12 +42,15 @@ class WasteTab(CachingPanel):
     def build(self) -> list[Widget]:
         """Build the panel without its own choice of queries, and without its history, which has a tab of its own."""
         self._kept: OrderedDict[Origin, tuple[str, pd.DataFrame]] = OrderedDict()
-        parts = [part for part in super().build() if part not in (self._datasets, self._picker)]
-        self._picker.left_out = True
+        parts = [part for part in super().build() if part is not self._datasets]
         elements.show(self._tabs.bar, False)
         self._tabs.take_out("History")
         self.on(self._follow, "shown", "dataset", "selection", "settings", "invalid", "phase")
         return parts
+
+    def build_picker(self, *, folders_only: bool = False) -> list[Widget]:
+        """Build no choice of queries."""
+        return []
 
     def build_links(self) -> list[Widget]:
         """Build the button that leads to Explore."""
