@@ -41,12 +41,20 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Caller, "_sleep", lambda self, wait: None)
 
 
+BADLY_CACHED = ["/PIXEL/PixCalib", "/MDT/T0BLOB", "/LAR/DCS/HV/BARREl/I16", "/LAR/BadChannelsOfl/BadChannels"]
+
+
 @pytest.fixture
 def half(truth: pd.DataFrame) -> pd.DataFrame:
     """The truth of every second folder, and of those that cache badly."""
-    badly_cached = ["/PIXEL/PixCalib", "/MDT/T0BLOB", "/LAR/DCS/HV/BARREl/I16", "/LAR/BadChannelsOfl/BadChannels"]
     number = truth.groupby(KEY[:3]).ngroup()
-    return truth[(number % 2 == 0) | truth["nodefullpath"].isin(badly_cached)].reset_index(drop=True)
+    return truth[(number % 2 == 0) | truth["nodefullpath"].isin(BADLY_CACHED)].reset_index(drop=True)
+
+
+@pytest.fixture
+def few(truth: pd.DataFrame) -> pd.DataFrame:
+    """The truth of the folders that cache badly, for faults of one of them or of all alike."""
+    return truth[truth["nodefullpath"].isin(BADLY_CACHED)].reset_index(drop=True)
 
 
 def live(server: CoolrServer, data_dir: Path, **changes: object) -> Settings:
@@ -110,11 +118,11 @@ def test_a_failing_coolr_changes_no_figure(
 @pytest.mark.slow
 @pytest.mark.usefixtures("counted")
 def test_a_missing_field_is_the_problem_of_its_row(
-    dataset: Dataset, server: CoolrServer, data_dir: Path, half: pd.DataFrame
+    dataset: Dataset, server: CoolrServer, data_dir: Path, few: pd.DataFrame
 ) -> None:
     server.troubles.append(Trouble(when="PixCalib-RUN2", lie="missing"))
-    frame = efficiency(dataset, live(server, data_dir), half, progress=False)
-    assert_is_the_truth(frame, half)
+    frame = efficiency(dataset, live(server, data_dir), few, progress=False)
+    assert_is_the_truth(frame, few)
     row = by_key(frame)[(*PIXEL, PIXEL_TAG)]
     assert "lacks IOV_UNTIL" in row["problem"]
     assert PIXEL_TAG in row["problem"]
@@ -126,13 +134,13 @@ def test_a_missing_field_is_the_problem_of_its_row(
 @pytest.mark.parametrize("confirm", [False, True])
 @pytest.mark.slow
 def test_rows_of_another_folder_are_detected(
-    dataset: Dataset, server: CoolrServer, data_dir: Path, half: pd.DataFrame, confirm: bool
+    dataset: Dataset, server: CoolrServer, data_dir: Path, few: pd.DataFrame, confirm: bool
 ) -> None:
     """Rows do not name their folder; but responses that meet must agree, or each call is made twice."""
     server.troubles.append(Trouble(when="payloads.*T0BLOB.*RUN3-Upd4-11", lie="folder", times=1))
     settings = live(server, data_dir, coolr_confirm=confirm, coolr_connections=1)
-    frame = efficiency(dataset, settings, half, progress=False)
-    assert_is_the_truth(frame, half)
+    frame = efficiency(dataset, settings, few, progress=False)
+    assert_is_the_truth(frame, few)
     problems = [
         row["problem"] for key, row in by_key(frame).items() if "T0BLOB" in key[2] and row["tagname"] != "unknown"
     ]
@@ -141,9 +149,9 @@ def test_rows_of_another_folder_are_detected(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("counted")
-def test_a_slow_coolr_gives_the_same_figures(dataset: Dataset, data_dir: Path, half: pd.DataFrame) -> None:
+def test_a_slow_coolr_gives_the_same_figures(dataset: Dataset, data_dir: Path, few: pd.DataFrame) -> None:
     with CoolrServer(sample_world(), delay=0.05) as server:
-        assert_is_the_truth(efficiency(dataset, live(server, data_dir), half, progress=False), half)
+        assert_is_the_truth(efficiency(dataset, live(server, data_dir), few, progress=False), few)
 
 
 def test_a_call_of_coolr_can_be_cancelled() -> None:

@@ -17,7 +17,7 @@ from tests.services.coolr import Trouble
 
 KEYS = ["db", "schema", "nodefullpath", "tagname"]
 STEPS = ("catalogue", "extraction", "caching")
-QUERIES = 120  # a night counts each folder by itself, so fewer queries, which have fewer folders, cost less
+QUERIES = 60  # a night counts each folder by itself, so fewer queries, which have fewer folders, cost less
 
 
 def states(done):
