@@ -15,13 +15,14 @@ import duckdb
 import pandas as pd
 import pyarrow as pa
 
+from frontierlab.engines.fetched import fetched
 from frontierlab.engines.instance import Limits, connection, spill_space
 from frontierlab.engines.tables import Table
 from frontierlab.errors import InvalidRequestError, StatementError
 from frontierlab.util.cancelling import check_cancelled
 from frontierlab.util.frames import as_frame
 
-__all__ = ["run", "write"]
+__all__ = ["run", "run_own", "write"]
 
 Result = TypeVar("Result")
 
@@ -48,16 +49,17 @@ def run(
     description: str | None = None,
     limits: Limits | None = None,
 ) -> pd.DataFrame:
-    """Run one statement and return its result, with the types of `frontierlab.spark.to_pandas`.
+    """Run one statement of a user and return its result, with the types of `frontierlab.spark.to_pandas`.
 
-    It can be called from several threads at once. The statement has no time limit.
+    It can be called from several threads at once. The statement has no time limit. Its types are looked at before it
+    runs, for which DuckDB plans it once more.
 
     Parameters
     ----------
     tables
         The tables of the statement, by name.
     statement
-        DuckDB's SQL, from `frontierlab.engines.builtin.as_duckdb` or `frontierlab.engines.translate.translate`.
+        DuckDB's SQL, from `frontierlab.engines.translate.translate`.
     args
         The values of its named parameters. A time must have a zone.
     description
@@ -76,7 +78,37 @@ def run(
         A `frontierlab.cancellable` block around the call was cancelled. Raised when DuckDB has stopped, mostly
         within 0.1 s, or after `ENDING_SECONDS`. KeyboardInterrupt is raised in the same way.
     """
-    return as_frame(_asked(tables, statement, args, description, limits, _to_arrow))
+
+    def to_frame(one: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+        return as_frame(_to_arrow(_relation(one, tables, statement, args)))
+
+    return _asked(tables, description or statement, limits, to_frame)
+
+
+def run_own(
+    tables: Mapping[str, Table],
+    statement: str,
+    args: Mapping[str, Any] | None = None,
+    *,
+    description: str | None = None,
+    limits: Limits | None = None,
+) -> pd.DataFrame:
+    """Run one of frontierlab's own statements and return its result, as `run` but planned once.
+
+    The parameters and the errors are those of `run`.
+
+    Parameters
+    ----------
+    statement
+        DuckDB's SQL, from `frontierlab.engines.builtin.as_duckdb`.
+    """
+
+    def to_frame(one: duckdb.DuckDBPyConnection) -> pd.DataFrame:
+        _set_variables(one, tables)
+        one.execute(_with_tables(tables, statement), dict(args or {}))
+        return fetched(one)
+
+    return _asked(tables, description or statement, limits, to_frame)
 
 
 def write(
@@ -102,11 +134,39 @@ def write(
         without this column.
     """
 
-    def to_file(answer: duckdb.DuckDBPyRelation) -> None:
+    def to_file(one: duckdb.DuckDBPyConnection) -> None:
+        answer = _relation(one, tables, statement, args)
         by = [part] if part else None
         answer.write_parquet(str(target), compression="zstd", row_group_size=_ROW_GROUP, partition_by=by)
 
-    _asked(tables, statement, args, description, limits, to_file)
+    _asked(tables, description or statement, limits, to_file)
+
+
+def _relation(
+    one: duckdb.DuckDBPyConnection, tables: Mapping[str, Table], statement: str, args: Mapping[str, Any] | None
+) -> duckdb.DuckDBPyRelation:
+    """Return the answer of a statement, which is planned and does not run yet."""
+    _set_variables(one, tables)
+    for name, table in tables.items():
+        one.execute(f'CREATE TEMP VIEW "{name}" AS {table.sql()}')
+    answer = one.sql(statement, params=dict(args or {}))
+    _check_types(answer)
+    return answer
+
+
+def _set_variables(one: duckdb.DuckDBPyConnection, tables: Mapping[str, Table]) -> None:
+    for table in tables.values():
+        for variable, value in table.args.items():
+            one.execute(f"SET VARIABLE {variable} = $value", {"value": value})
+
+
+def _with_tables(tables: Mapping[str, Table], statement: str) -> str:
+    """Return an own statement with its tables in a WITH clause: a view would be planned on its own."""
+    if not tables:
+        return statement
+    parts = [f'"{name}" AS NOT MATERIALIZED ({table.sql()})' for name, table in tables.items()]
+    rest = statement.removeprefix("WITH ")
+    return f"WITH {', '.join(parts)}{' ' if rest == statement else ', '}{rest}"
 
 
 def _to_arrow(answer: duckdb.DuckDBPyRelation) -> pa.Table:
@@ -117,28 +177,17 @@ def _to_arrow(answer: duckdb.DuckDBPyRelation) -> pa.Table:
 
 def _asked(
     tables: Mapping[str, Table],
-    statement: str,
-    args: Mapping[str, Any] | None,
-    description: str | None,
+    description: str,
     limits: Limits | None,
-    take: Callable[[duckdb.DuckDBPyRelation], Result],
+    work: Callable[[duckdb.DuckDBPyConnection], Result],
 ) -> Result:
     check_cancelled()
     limits = limits or Limits()
-    what = shorten(description or statement, 80, placeholder=" …")
+    what = shorten(description, 80, placeholder=" …")
     try:
         one = connection(limits)
     except (OSError, duckdb.Error) as error:
         raise StatementError(f"DuckDB does not start with {limits}: {_told(error)}") from error
-
-    def work() -> Result:
-        for name, table in tables.items():
-            for variable, value in table.args.items():
-                one.execute(f"SET VARIABLE {variable} = $value", {"value": value})
-            one.execute(f'CREATE TEMP VIEW "{name}" AS {table.sql()}')
-        answer = one.sql(statement, params=dict(args or {}))
-        _check_types(answer)
-        return take(answer)
 
     try:
         return _interruptible(one, work)
@@ -155,13 +204,13 @@ def _asked(
         raise StatementError(f"DuckDB failed at {what}: {_told(error)}") from error
 
 
-def _interruptible(one: duckdb.DuckDBPyConnection, work: Callable[[], Result]) -> Result:
+def _interruptible(one: duckdb.DuckDBPyConnection, work: Callable[[duckdb.DuckDBPyConnection], Result]) -> Result:
     """Run the work in another thread, so that this one can stop waiting; close the connection afterwards."""
     done: Future[Result] = Future()
 
     def run_and_close() -> None:
         try:
-            result = work()
+            result = work(one)
         except BaseException as error:
             one.close()
             done.set_exception(error)

@@ -192,7 +192,7 @@ class DuckLogs(Logs):
         """Count the queries."""
         tables, what = {"logs": self.selected}, "counting queries"
         with unchanged(self):
-            frame = duck.run(tables, as_duckdb(_COUNT), description=what, limits=self.limits)
+            frame = duck.run_own(tables, as_duckdb(_COUNT), description=what, limits=self.limits)
         return int(frame["queries"].iloc[0])
 
     def summary(self, name: str) -> DuckLogs | None:

@@ -73,7 +73,7 @@ def ask(
     with answering(*tables.values()) as told:
         if (files := _in_files(tables)) is not None:
             ours, limits = files
-            frame = duck.run(ours, as_duckdb(statement), args, description=description, limits=limits)
+            frame = duck.run_own(ours, as_duckdb(statement), args, description=description, limits=limits)
         else:
             frame = run_on(_in_spark(tables), statement, args, description=description)
     frame.attrs[ANSWERED] = told

@@ -66,6 +66,27 @@ def test_a_type_that_spark_would_return_otherwise_is_refused(sql: str) -> None:
         ask(f"SELECT {sql} AS x")
 
 
+@pytest.mark.parametrize("rows", ["n = 1", "n = 2", "true", "false"])
+def test_frames_of_own_statements_are_those_of_users(rows: str) -> None:
+    columns = {
+        "whole": "9223372036854775807",
+        "small": "-7::INTEGER",
+        "fraction": "'NaN'::DOUBLE",
+        "flag": "true",
+        "text": "'it''s Åß'",
+        "time": "TIMESTAMPTZ '1960-10-01 00:00:00.001+02:00'",
+        "list": "[1.5e0, NULL]",
+    }
+    both = ", ".join(f"CASE WHEN n = 1 THEN {value} END AS {name}" for name, value in columns.items())
+    statement = f"SELECT {both} FROM (VALUES (1), (2)) t(n) WHERE {rows} ORDER BY n"
+    pd.testing.assert_frame_equal(duck.run_own({}, statement), duck.run({}, statement), check_exact=True)
+
+
+def test_a_type_that_no_own_statement_has_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"A column of an own statement cannot be read: x of \{'x': 'HUGEINT'\}"):
+        duck.run_own({}, "SELECT 1::HUGEINT AS x")
+
+
 def test_a_sum_of_more_than_64_bits_fails() -> None:
     with pytest.raises(StatementError, match=r"DuckDB failed at SELECT .*: a whole number of the result has over 64"):
         ask("SELECT sum(x) AS n FROM (VALUES (9223372036854775807), (1)) t(x)")

@@ -39,6 +39,7 @@ def until_duckdb_runs() -> None:
         frames = sys._current_frames()
         ours = [one.ident for one in threading.enumerate() if one.name == "frontierlab-duckdb"]
         stacks = [traceback.extract_stack(frames[ident]) for ident in ours if ident in frames]
-        return any("to_arrow_table" in (frame.line or "") for stack in stacks for frame in stack)
+        lines = [frame.line or "" for stack in stacks for frame in stack]
+        return any(call in line for line in lines for call in ("to_arrow_table(", "execute(_with_tables("))
 
     wait_for(runs, "a running statement")

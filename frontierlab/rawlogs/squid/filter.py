@@ -58,7 +58,7 @@ class SquidFilter(Protocol):
 def ask_squids(
     logs: list[SquidLogs], statement: str, args: Mapping[str, Any] | None = None, *, description: str
 ) -> pd.DataFrame:
-    """Run one of frontierlab's own statements over Squid logs, the table ``{logs}``, as `frontierlab.engines.duck.run`.
+    """Run one of frontierlab's own statements over Squid logs, the table ``{logs}``, with `frontierlab.engines.duck`.
 
     ``attrs["answered"]`` of the frame is `frontierlab.engines.own_statements.Answered`.
     """
@@ -66,7 +66,7 @@ def ask_squids(
     settings = logs[0].settings
     limits = Limits(settings.duckdb_memory_mb, settings.duckdb_threads, settings.spill_dir)
     table = Table(tuple(Rows(tuple(one.files()), SQUID_SCHEMA) for one in logs), {})
-    frame = duck.run({"logs": table}, as_duckdb(statement), args, description=description, limits=limits)
+    frame = duck.run_own({"logs": table}, as_duckdb(statement), args, description=description, limits=limits)
     frame.attrs[ANSWERED] = Answered(**{"engine": "duckdb", "from": "queries", "seconds": time.monotonic() - began})
     return frame
 
