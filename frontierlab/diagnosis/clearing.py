@@ -150,7 +150,7 @@ def _against_usual(
 def _evenness(finding: Finding, price: Price, evidence: Evidence) -> list[str]:
     """Return a sentence on how what an incident costs is spread over the servers."""
     frame = evidence.inside(finding.scope, finding.start, finding.stop, "frontierserver")
-    sums = frame.dropna(subset=["frontierserver"]).groupby("frontierserver")[[*CURRENCIES]].sum().astype(float)
+    sums = frame.groupby("frontierserver")[[*CURRENCIES]].sum().astype(float)
     amount = sums[price.currency]
     if len(sums) < 2 or amount.sum() < _FEWEST:
         return []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -62,10 +63,14 @@ class _Groups:
         flat = place[given] * shape[1] + at[given]
         return np.asarray(np.bincount(flat, values[given], shape[0] * shape[1]), dtype=np.float64).reshape(shape)
 
+    @cached_property
+    def _named(self) -> pd.DataFrame:
+        """The groups that lack no name, with their numbers."""
+        return self.series.labels.dropna().reset_index(names="place")
+
     def place_of(self, rows: pd.DataFrame) -> NDArray[np.int64]:
         """Return the group of each row; -1 where a name is missing."""
-        known = self.series.labels.dropna().reset_index(names="place")
-        found = rows[list(self.names)].merge(known, on=list(self.names), how="left")["place"]
+        found = rows[list(self.names)].merge(self._named, on=list(self.names), how="left")["place"]
         return found.fillna(-1).to_numpy(dtype=np.int64)
 
 

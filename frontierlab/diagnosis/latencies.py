@@ -16,7 +16,7 @@ import pandas as pd
 from frontierlab.diagnosis.finding import Finding, overlap
 from frontierlab.diagnosis.long_rises import with_parents
 from frontierlab.diagnosis.scan import Best, Evidence, burst, of_logs, scan
-from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour, quantile_of_some
+from frontierlab.diagnosis.series import Clock, Floats, Series, by_hour, median_of_some, quantile_of_some
 
 __all__ = ["LATENCIES", "Latency", "slower"]
 
@@ -219,11 +219,7 @@ def _blocks(hourly: Floats, hours: int) -> Floats:
 
 def _median_of_some(n: Floats) -> Floats:
     """Return the median of the numbers of each row that are not 0; 1 where all are."""
-    some = (n > 0).any(axis=1)
-    found = np.ones(len(n))
-    if some.any():
-        found[some] = np.nanmedian(np.where(n[some] > 0, n[some], np.nan), axis=1)
-    return found
+    return np.where((n > 0).any(axis=1), median_of_some(n), 1.0)
 
 
 def _evidence(count: Floats, total: Floats, base: Floats, variance: Floats) -> Evidence:

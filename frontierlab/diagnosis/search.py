@@ -201,7 +201,7 @@ def _with_task(one: Finding, evidence: Evidence) -> Finding:
     """Return a finding with the task that holds its excess, if one does."""
     frame = evidence.inside(one.scope, one.start, one.stop, "taskid")
     excess = one.seen - one.normal
-    there = frame.dropna(subset=["taskid"]).groupby("taskid")["uncached"].sum()
+    there = frame.groupby("taskid")["uncached"].sum()
     if there.empty:
         return one
     anonymous = float(frame[frame["taskid"].isna()]["uncached"].sum())

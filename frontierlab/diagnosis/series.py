@@ -15,7 +15,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-__all__ = ["Clock", "Floats", "HOUR_MS", "Series", "by_hour", "level", "quantile_of_some", "rate_of", "shapes_of"]
+__all__ = [
+    "Clock",
+    "Floats",
+    "HOUR_MS",
+    "Series",
+    "by_hour",
+    "level",
+    "median_of_some",
+    "quantile_of_some",
+    "rate_of",
+    "shapes_of",
+]
 
 Floats = NDArray[np.float64]
 """An array of numbers."""
@@ -92,7 +103,7 @@ class Series:
         self.names, self.clock = list(names), clock
         grouped = frame.groupby(self.names, dropna=False, sort=True)
         self.place = grouped.ngroup().to_numpy(dtype=np.int64)
-        self.labels = frame[self.names].iloc[_firsts(self.place)].reset_index(drop=True)
+        self.labels = _labels(frame, self.names, self.place)
         self.bin = clock.places(frame)
         self._frame = frame
         self._known: dict[str, Floats] = {}
@@ -143,14 +154,14 @@ class Series:
             return np.zeros(len(self), dtype=np.int64), pd.DataFrame(index=range(1))
         if tuple(names) not in self._groups:
             place = self.labels.groupby(list(names), dropna=False, sort=True).ngroup().to_numpy(dtype=np.int64)
-            labels = self.labels[list(names)].iloc[_firsts(place)].reset_index(drop=True)
-            self._groups[tuple(names)] = place, labels
+            self._groups[tuple(names)] = place, _labels(self.labels, names, place)
         return self._groups[tuple(names)]
 
 
-def _firsts(place: NDArray[Any]) -> NDArray[np.int64]:
-    """Return where each number appears first."""
-    return np.unique(place, return_index=True)[1] if len(place) else place
+def _labels(frame: pd.DataFrame, names: Sequence[str], place: NDArray[Any]) -> pd.DataFrame:
+    """Return the names of each group, from the first row of each."""
+    firsts = np.unique(place, return_index=True)[1]
+    return pd.DataFrame({name: frame[name].array[firsts] for name in names})
 
 
 def by_hour(values: Floats, clock: Clock) -> Floats:
@@ -171,11 +182,17 @@ def level(amount: Floats, exposure: Floats, clock: Clock, quantile: float = SUST
     Hours with little exposure are left out, as far as enough others are there.
     """
     above, below = by_hour(amount, clock), by_hour(exposure, clock)
-    given = (below > 0).any(axis=1)
-    usual = np.zeros((len(below), 1))
-    usual[given, 0] = np.nanmedian(np.where(below[given] > 0, below[given], np.nan), axis=1)
-    some = below > np.maximum(0.05 * usual, 1e-9)
+    some = below > np.maximum(0.05 * median_of_some(below)[:, None], 1e-9)
     return quantile_of_some(above / np.where(some, below, 1.0), some, clock.quantile(quantile))
+
+
+def median_of_some(values: Floats) -> Floats:
+    """Return the median of the positive values of each row; 0 where there are none."""
+    some = values > 0
+    ordered = np.sort(np.where(some, values, np.inf), axis=1)
+    number, rows = some.sum(axis=1), np.arange(len(values))
+    middle = ordered[rows, np.maximum(number - 1, 0) // 2] + ordered[rows, np.minimum(number // 2, values.shape[1] - 1)]
+    return np.asarray(np.where(number > 0, middle / 2, 0.0), dtype=np.float64)
 
 
 def quantile_of_some(values: Floats, some: NDArray[np.bool_], quantile: float) -> Floats:
