@@ -24,6 +24,7 @@ from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
 from tests.services.redis import RedisServer
+from tests.services.spark_home import make_spark_home
 from tests.services.starts import SPARK, noted
 from tests.support import division
 from tests.support.bokeh_defaults import keep_defaults
@@ -206,6 +207,14 @@ def each_java_of_spark_is_noted() -> Iterator[None]:
     """Note each start of Spark's Java in this process, whichever test or fixture asks for it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(context, "launch_gateway", noted(SPARK, context.launch_gateway))
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def spark_has_few_jars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let Spark start with the jars that tests use: see `tests.services.spark_home`."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_HOME", str(make_spark_home(tmp_path_factory.mktemp("spark") / "home")))
         yield
 
 
