@@ -405,9 +405,10 @@ def test_invalid_ranges_are_refused(client, ends):
 @pytest.mark.slow
 def test_one_failed_call_in_five_loses_nothing(server, client, world):
     server.troubles.append(Trouble(status=503, rate=0.2))
-    for key in by_tag(world):
+    some = [*by_tag(world)][::3]
+    for key in some:
         assert_is_the_world(client.payloads(*key, 0, OPEN_IOV), world, key, 0, OPEN_IOV)
-    assert server.count() == 78 + server.troubles[0].struck > 78
+    assert server.count() == len(some) + server.troubles[0].struck > len(some) + 2
 
 
 @pytest.mark.parametrize("trouble", [{"lie": "cut"}, {"lie": "truncated"}, {"status": 429}, {"status": 500}])
