@@ -151,6 +151,16 @@ def test_figures_of_a_window_name_it_above_and_when_stored(panel) -> None:
     assert (panel.error, panel.message) == ("", told)
 
 
+def test_a_panel_offers_datasets_without_opening_one(panel, monkeypatch) -> None:
+    (panel.settings.data_dir / "datasets" / "damaged").mkdir()
+    opened: list[object] = []
+    monkeypatch.setattr("frontierlab.storage.listing._record", opened.append)
+    for kind in (ExplorePanel, CachingPanel):
+        made = kind(panel.settings)
+        assert [name for _, name in made._datasets.listed.options] == ["", "damaged", "day"]
+    assert opened == []
+
+
 def test_exports_are_disabled_before_the_first_plot_and_with_an_invalid_time(panel, monkeypatch) -> None:
     monkeypatch.setattr(ExplorePanel, "draw", lambda panel: None)
     explore = ExplorePanel(panel.settings, dataset="day")

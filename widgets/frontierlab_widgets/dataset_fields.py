@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from ipywidgets import Layout, Widget
 
-import frontierlab as fl
+from frontierlab.storage.listing import dataset_names
 from frontierlab.storage.periods import Period
 from frontierlab.util.times import in_words
 from frontierlab_widgets import elements
@@ -81,7 +81,7 @@ class DatasetFields(elements.VBox):
         """Offer the datasets that exist now, and look again at a period of them."""
         panel = self._panel
         with PANEL_LOCK:
-            self.names = [] if panel.settings is None else fl.datasets.list_datasets(panel.settings)["name"].tolist()
+            self.names = [] if panel.settings is None else dataset_names(panel.settings.data_dir)
             several = [("several", panel.dataset)] if _period_in(panel.dataset) else []
             options = [("choose …", ""), *several, *((name, name) for name in self.names)]
             panel.offer(self.listed, options, panel.dataset)
