@@ -14,6 +14,7 @@ from frontierlab.errors import JobCancelled, JobError
 from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.periodic import schedule, submit_periodic
 from tests.services.forked import run_forked
+from tests.services.redis import CELERY
 from tests.support.extractions import assert_is_the_world
 from tests.support.workers import HELD, LONG, SLEEPER, WORLD, asleep, changed, until, until_read
 
@@ -52,11 +53,10 @@ def test_importing_the_application_reads_no_configuration(tmp_path):
 
 def test_a_worker_without_a_broker_names_the_setting(tmp_path, data_dir):
     fl.create_config_file(tmp_path / "c.txt", data_dir=data_dir)
-    command = [sys.executable, "-m", "celery", "-A", "frontierlab.celery_tasks", "worker"]
     environment = {**os.environ, "CONFIG_FILE": str(tmp_path / "c.txt")}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode != 0
-    assert "There is no broker to carry jobs to workers: set broker_url (redis://host:6379/0)" in done.stderr
+    status, said = run_forked(CELERY, "-A", "frontierlab.celery_tasks", "worker", cwd=tmp_path, env=environment)
+    assert status > 0
+    assert "There is no broker to carry jobs to workers: set broker_url (redis://host:6379/0)" in said
 
 
 def test_a_queued_job_is_cancelled_at_once_and_no_worker_starts_it(settings, start, export):
