@@ -244,7 +244,9 @@ def _random_numbers(count: int) -> Sums:
 
 def _prefix_sums(weights: Sums) -> Sums:
     """Return cumulative sums of weights, starting with 0."""
-    return np.cumsum(np.insert(weights, 0, 0, axis=1), axis=1, dtype=np.uint64)
+    sums = np.zeros((weights.shape[0], weights.shape[1] + 1), np.uint64)
+    np.cumsum(weights, axis=1, out=sums[:, 1:])
+    return sums
 
 
 def _rank(bounds: Integers, values: Integers) -> Integers:

@@ -154,11 +154,12 @@ def _figures_of_answers(queries: pa.Table, squids: pa.Table, payloads: pa.Table)
 
 def _sums_of_groups(rows: pa.Table, group: Integers) -> dict[str, Integers]:
     """Add up rows by group; rows of group -1 are left out."""
-    numbers, names = pd.factorize(group[group >= 0])
+    given = group >= 0
+    numbers, names = pd.factorize(group[given])
     sums = {}
     for name in _SUMMED:
         sums[name] = np.zeros(len(names), np.int64)
-        np.add.at(sums[name], numbers, rows[name].to_numpy()[group >= 0])
+        np.add.at(sums[name], numbers, rows[name].to_numpy()[given])
     return sums
 
 
