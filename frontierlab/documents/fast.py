@@ -98,7 +98,7 @@ class DocumentReader:
                 texts = self._taken_apart(documents)
             except duckdb.Error:  # for example: two extra fields whose names differ only in case
                 others += documents
-                documents, texts = [], pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
+                documents, texts = [], self._taken_apart([])
         rows, good = self._typed(texts, page)
         others += [documents[row] for row in np.flatnonzero(~good).tolist()]
         if others:
@@ -125,6 +125,8 @@ class DocumentReader:
         duckdb.Error
             A document is not JSON.
         """
+        if not documents:
+            return pa.table({name: pa.nulls(0, pa.string()) for name in self._columns})
         text = b"".join(documents)
         if not text.isascii():
             text.decode()
