@@ -111,9 +111,10 @@ def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -
 
 def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
     """Add each column's percentage of its sum over all rows; null if the sum is 0."""
-    for column in of:
-        frame = add_percent(frame, [column], pd.Series(frame[column].sum(), index=frame.index, dtype="Int64"))
-    return frame
+    wholes = {column: frame[column].sum() or pd.NA for column in of}
+    return frame.assign(
+        **{f"{column}_percent": 100 * (frame[column] / wholes[column]).astype("Float64") for column in of}
+    )
 
 
 def add_quotient(frame: pd.DataFrame, name: str, of: str, by: str) -> pd.DataFrame:

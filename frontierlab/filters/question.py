@@ -260,10 +260,12 @@ class Question:
         for label in self.labels:
             known = pd.concat(raw).dropna(subset=[label, *self.keys])
             names = names.join(known.groupby([*self.keys])[label].max(), on=[*self.keys])
-        names = names[[*self.keys, *self.labels, "part", "groups"]]
         rest = [column for column in answer.columns if column not in (*self._by(), "place")]
-        of_rows = names.take(names.index.get_indexer(pd.Index(answer["place"]))).set_axis(answer.index)
-        return pd.concat([answer[self._by()], of_rows, answer[rest]], axis=1)
+        rows = names.index.get_indexer(pd.Index(answer["place"]))
+        of_rows = {name: names[name].array.take(rows) for name in (*self.keys, *self.labels, "part", "groups")}
+        columns = [(name, answer[name].array) for name in (*self._by(), *rest)]
+        by = len(self._by())
+        return pd.DataFrame(dict([*columns[:by], *of_rows.items(), *columns[by:]]), index=answer.index)
 
 
 def _select(columns: Mapping[str, str], by: int, source: str) -> str:

@@ -74,9 +74,8 @@ def rank_groups(
         ``missing``. Named groups come first, the largest first, then others, then missing.
     """
     ranked = _sums_of_groups(frame, keys, rank, largest)
-    totals = ranked[[*keys]].copy()
-    totals["size"] = ranked[rank[0]].fillna(0) if len(rank) == 1 else ranked[[*rank]].sum(axis=1)
-    totals["missing"] = totals[keys[-1]].isna()
+    size = ranked[rank[0]].fillna(0) if len(rank) == 1 else ranked[[*rank]].sum(axis=1)
+    totals = pd.DataFrame({**{key: ranked[key] for key in keys}, "size": size, "missing": ranked[keys[-1]].isna()})
     totals = totals.sort_values(["missing", "size", *keys], ascending=[True, False, *[True] * len(keys)])
     place = np.arange(len(totals))
     missing = totals["missing"].to_numpy(dtype=bool)
@@ -84,17 +83,21 @@ def rank_groups(
     if top is not None:
         part = np.where(~missing & (place >= top), OTHER, part)
         place = np.select([missing, place >= top], [top + 1, top], place)
-    totals = totals.assign(place=place, part=pd.array(part, dtype="string"))
-    return totals[[*keys, "place", "part"]].reset_index(drop=True)
+    names = {key: totals[key].array for key in keys}
+    return pd.DataFrame({**names, "place": place, "part": pd.array(part, dtype="string")})
 
 
 def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
     """Return each place's keys (null if its groups differ), its part, and its number of groups."""
-    first = places.drop_duplicates("place").set_index("place").sort_index()
-    sizes = np.unique(places["place"], return_counts=True)[1]
-    found = first[[*keys, "part"]].assign(groups=pd.array(sizes, dtype="Int64"))
-    several = places[places["place"].duplicated(keep=False) & (places["part"] != OTHER)]
-    if len(several):
+    numbers, at, which, sizes = np.unique(
+        places["place"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
+    )
+    index = pd.Index(numbers, name="place")
+    first = pd.DataFrame({name: places[name].array.take(at) for name in (*keys, "part")}, index=index)
+    found = first.assign(groups=pd.array(sizes, dtype="Int64"))
+    shared = (sizes[which] > 1) & (places["part"] != OTHER).to_numpy(dtype=bool)
+    if shared.any():
+        several = places[shared]
         of_first = first.loc[several["place"]]
         for key in keys:
             here, there = several[key].reset_index(drop=True), of_first[key].reset_index(drop=True)
@@ -135,7 +138,7 @@ def sum_by_rank(
         The measures, with the index ``(*by, place)``.
     """
     keys = [column for column in places.columns if column not in ("place", "part")]
-    placed = frame.merge(places[[*keys, "place"]], on=keys, how="left", validate="many_to_one")
+    placed = frame.merge(places[[*keys, "place"]], on=keys, how="left")  # each group has one place
     grouped = placed.groupby([*by, "place"], dropna=False, sort=True)
     if not by and grouped.ngroups == len(placed):  # nothing to add up
         return placed.set_index("place")[[*measures]].sort_index()
