@@ -264,15 +264,15 @@ class TestFaults:
 
     def test_temporary_failures_are_retried(self, settings, proxy):
         faults = [
-            Cut(when=SEARCH, skip=4),
-            Cut(when=SEARCH, skip=4, reset=True),
+            Cut(when=SEARCH, skip=1),
+            Cut(when=SEARCH, skip=3, reset=True),
             Drop(when=SEARCH, skip=4, times=2),
-            Drop(when=SEARCH, skip=4, served=True),
-            Answer(503, {"error": "unavailable", "status": 503}, when=SEARCH, skip=4, times=2),
-            Answer(502, "<html>bad gateway</html>", when=SEARCH, skip=4),
-            Delay(0.5, when=SEARCH, skip=4),
+            Drop(when=SEARCH, skip=6, served=True),
+            Answer(503, {"error": "unavailable", "status": 503}, when=SEARCH, skip=7, times=2),
+            Answer(502, "<html>bad gateway</html>", when=SEARCH, skip=9),
+            Delay(0.5, when=SEARCH, skip=10),
         ]
-        proxy.faults += faults
+        proxy.faults += faults  # each skips what those before let pass, so an answer comes between two of them
         assert_is_the_world(extract(settings), SMALL)
         assert [fault.struck for fault in faults] == [fault.times for fault in faults]
 
