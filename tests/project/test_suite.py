@@ -172,7 +172,7 @@ def test_processes_with_the_same_tests_share_them(tmp_path: Path) -> None:
         (tmp_path / f"test_{number}.py").write_text(SHARES.format(folder=str(taken)))
     command = [sys.executable, "-m", "pytest", "-v", "-p", "tests.support.sharing", "-p", "no:cacheprovider"]
     command += ["--timeout=30", "-c", str(PROJECT / "pyproject.toml"), f"--rootdir={tmp_path}", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), sharing.FOLDER: str(taken)}
+    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTEST_ADDOPTS": "", sharing.FOLDER: str(taken)}
     with ExitStack() as stack:
         run = functools.partial(program, command, env=environment, stdout=subprocess.PIPE, text=True)
         both = [stack.enter_context(run()) for _ in range(2)]
