@@ -29,12 +29,13 @@ from tests.services.jupyter import RUNNING, JupyterServer  # noqa: E402
 from tests.services.starts import FILE, summary  # noqa: E402
 from tests.support import division, sharing  # noqa: E402
 
+_REST = "not (spark or browser or jupyter or elasticsearch or redis)"
 # Only one process uses Elasticsearch, Redis or the Spark session; Chromium and JupyterLab are started here, for all.
 PROCESSES = {
     "spark": "(spark or browser or jupyter) and not (elasticsearch or redis)",
     "servers": "elasticsearch or redis",
-    "rest": "not (spark or browser or jupyter or elasticsearch or redis)",
-    "rest, too": "not (spark or browser or jupyter or elasticsearch or redis)",
+    "rest": _REST,
+    "rest, too": _REST,
 }
 # The rest needs a processor all the time; one process of it would still run long after the others have ended.
 SHARED = {"rest", "rest, too"}

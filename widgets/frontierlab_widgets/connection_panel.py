@@ -322,7 +322,7 @@ def _field(name: str) -> Widget:
         "description": name,
         "tooltip": field.description or "",
         "style": {"description_width": "190px"},
-        "layout": elements.layout(width="620px", max_width="98%"),
+        "layout": elements.field_layout("620px"),
     }
     if is_secret(field):
         return elements.Password(continuous_update=False, **looks)

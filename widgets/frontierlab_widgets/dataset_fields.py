@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, cast
 
-from ipywidgets import Layout, Widget
+from ipywidgets import Widget
 
 from frontierlab.storage.listing import dataset_names
 from frontierlab.storage.periods import Period
@@ -54,14 +54,14 @@ class DatasetFields(elements.VBox):
         self._asked = False
         self.names: list[str] = []
         width = "190px" if compact else "240px"
-        self.listed = elements.Dropdown(description="dataset", style=_STYLE, layout=_layout(width))
+        self.listed = elements.Dropdown(description="dataset", style=_STYLE, layout=elements.field_layout(width))
         self.several = elements.Text(
             description="or several",
             placeholder="nightly-* since 2026-10-01 until 2026-11-01",
             tooltip="Names and patterns with commas between them; then since and until, if only a part counts (UTC)",
             continuous_update=False,
             style=_STYLE,
-            layout=_layout("380px"),
+            layout=elements.field_layout("380px"),
         )
         self._period = elements.HTML()
         panel.choose("dataset", self.listed)
@@ -128,7 +128,3 @@ def _in_words(period: Period) -> str:
 def _show_field(field: Widget, shown: bool) -> None:
     """Show or hide a field."""
     elements.show(field, shown)
-
-
-def _layout(width: str) -> Layout:
-    return elements.layout(width=width, max_width="98%")

@@ -37,7 +37,6 @@ _COLUMNS = (
     TableColumn("size", "Size", "on the disk; MB are 10^6 bytes", megabytes, number=True),
     TableColumn("created", "Extracted", "UTC", moment),
 )
-_WIDE = {"width": "340px", "max_width": "98%"}
 _NARROW = {"width": "90px"}
 _EVERY = 2.0  # seconds between two checks of the folder
 
@@ -392,4 +391,6 @@ _USED = {
 
 
 def _text(description: str, placeholder: str) -> elements.Text:
-    return elements.Text(description=description, placeholder=placeholder, continuous_update=False, layout=_WIDE)
+    return elements.Text(
+        description=description, placeholder=placeholder, continuous_update=False, layout=elements.field_layout()
+    )

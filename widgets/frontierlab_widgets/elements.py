@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipywidgets
 
-from frontierlab_widgets.shared_looks import SharingMixin, change_layout, is_shown, layout, show
+from frontierlab_widgets.shared_looks import SharingMixin, change_layout, field_layout, is_shown, layout, show
 
 __all__ = [
     "Box",
@@ -21,6 +21,7 @@ __all__ = [
     "Text",
     "VBox",
     "change_layout",
+    "field_layout",
     "is_shown",
     "layout",
     "show",

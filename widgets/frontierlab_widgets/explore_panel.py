@@ -89,7 +89,7 @@ class ExplorePanel(ExploreExports):
         self._shown_at = float("-inf")  # when those were last shown, by the monotonic clock
         self._held = False  # whether some of them are not shown yet
         self._against = elements.Dropdown(
-            description="compare with", style=_STYLE, layout=elements.layout(width="250px", max_width="98%")
+            description="compare with", style=_STYLE, layout=elements.field_layout("250px")
         )
         picker = self.build_picker()
         self._undo = elements.Button(description="Undo", tooltip="Take the last choice back")

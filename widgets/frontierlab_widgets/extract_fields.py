@@ -14,7 +14,6 @@ from frontierlab_widgets import elements
 __all__ = [
     "PERIODS",
     "STYLE",
-    "WIDE",
     "in_columns",
     "listed",
     "names_in",
@@ -24,7 +23,6 @@ __all__ = [
     "written",
 ]
 
-WIDE = {"width": "340px", "max_width": "98%"}
 STYLE = {"description_width": "90px"}
 
 
@@ -47,7 +45,11 @@ PERIODS: dict[str, Callable[[datetime], tuple[datetime | None, datetime | None]]
 def text_field(description: str, placeholder: str) -> elements.Text:
     """Return a field for a text."""
     return elements.Text(
-        description=description, placeholder=placeholder, continuous_update=False, style=STYLE, layout=WIDE
+        description=description,
+        placeholder=placeholder,
+        continuous_update=False,
+        style=STYLE,
+        layout=elements.field_layout(),
     )
 
 

@@ -30,7 +30,6 @@ from frontierlab_widgets.dataset_names import is_complete, plain_name, require_f
 from frontierlab_widgets.extract_fields import (
     PERIODS,
     STYLE,
-    WIDE,
     in_columns,
     listed,
     names_in,
@@ -102,11 +101,15 @@ class ExtractPanel(Panel):
     def build(self) -> list[Widget]:
         """Build the fields, the two buttons, and the line with the result of the dry run."""
         self._extracting = ""  # name of the dataset that is or was extracted
-        period = elements.Dropdown(options=[_CHOOSE, *PERIODS], description="period", style=STYLE, layout=WIDE)
+        period = elements.Dropdown(
+            options=[_CHOOSE, *PERIODS], description="period", style=STYLE, layout=elements.field_layout()
+        )
         self._period = period
         since = text_field("since (UTC)", "2026-10-01 or 2026-10-01T12:30")
         until = text_field("until (UTC)", "2026-10-02; empty: now")
-        cached = elements.Dropdown(options=[*CACHED], description="queries", style=STYLE, layout=WIDE)
+        cached = elements.Dropdown(
+            options=[*CACHED], description="queries", style=STYLE, layout=elements.field_layout()
+        )
         task = text_field("task id", "all")
         name = text_field("name", "of the dataset, such as overlay")
         source = text_field("export file", "server path; empty: Elasticsearch")

@@ -7,7 +7,7 @@ from functools import partial
 from html import escape
 from typing import Any
 
-from ipywidgets import Layout, Widget
+from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab_widgets import elements
@@ -73,7 +73,9 @@ class Header(elements.VBox):
         )
         self._earlier = _arrow("◀", "The time before, as long")
         self._later = _arrow("▶", "The time after, as long")
-        self._against = elements.Dropdown(description="compare with", style=_STYLE, layout=_layout("187px"))
+        self._against = elements.Dropdown(
+            description="compare with", style=_STYLE, layout=elements.field_layout("187px")
+        )
         self.chips = Chips(
             lambda chip: panel.guarded(lambda: self._take_off(chip)),
             lambda column, value: panel.guarded(lambda: self._add(column, value)),
@@ -256,7 +258,3 @@ def _arrow(text: str, tooltip: str) -> elements.Button:
 def _set_class(widget: Widget, name: str, there: bool) -> None:
     """Give a widget a CSS class, or take it away."""
     (widget.add_class if there else widget.remove_class)(name)
-
-
-def _layout(width: str) -> Layout:
-    return elements.layout(width=width, max_width="98%")

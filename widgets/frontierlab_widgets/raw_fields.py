@@ -10,9 +10,8 @@ from frontierlab.rawlogs.squid.clock import zone_of
 from frontierlab_widgets import elements
 from frontierlab_widgets.raw_files import pairs
 
-__all__ = ["PAIRS", "STYLE", "TEXTS", "WIDE", "checked", "grid", "text_field", "zone"]
+__all__ = ["PAIRS", "STYLE", "TEXTS", "checked", "grid", "text_field", "zone"]
 
-WIDE = {"width": "340px", "max_width": "98%"}
 STYLE = {"description_width": "90px"}
 
 PAIRS: Mapping[str, str] = {
@@ -38,7 +37,7 @@ def text_field(description: str, placeholder: str, tooltip: str) -> elements.Tex
         tooltip=tooltip,
         continuous_update=False,
         style=STYLE,
-        layout=WIDE,
+        layout=elements.field_layout(),
     )
 
 

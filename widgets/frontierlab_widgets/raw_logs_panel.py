@@ -21,7 +21,7 @@ from frontierlab_widgets.dataset_names import plain_name, require_free
 from frontierlab_widgets.follow_job import follow
 from frontierlab_widgets.formatting import megabytes, no_catalogue, notes, warning_box
 from frontierlab_widgets.panel import PANEL_LOCK, Panel, Phase, row
-from frontierlab_widgets.raw_fields import PAIRS, STYLE, TEXTS, WIDE, checked, grid, text_field, zone
+from frontierlab_widgets.raw_fields import PAIRS, STYLE, TEXTS, checked, grid, text_field, zone
 from frontierlab_widgets.raw_files import (
     KINDS,
     MOST,
@@ -39,7 +39,6 @@ from frontierlab_widgets.work import Work
 
 __all__ = ["RawLogsPanel"]
 
-_AS_LONG = {"width": "390px", "max_width": "98%"}
 _FILES = ("paths", "kind")
 _OPTIONS = ("hosts", "timezone", "squids", "sites")
 _OF_KIND = {"servlet": ("hosts",), "squid": ("timezone", "squids", "sites")}
@@ -145,7 +144,7 @@ class RawLogsPanel(Panel):
 
     def _bound_fields(self) -> dict[str, Widget]:
         kinds = {kind: label for label, kind in KINDS.items()}
-        choice = elements.Dropdown(description="logs of", options=[*KINDS], style=STYLE, layout=WIDE)
+        choice = elements.Dropdown(description="logs of", options=[*KINDS], style=STYLE, layout=elements.field_layout())
         texts = {name: text_field(*words) for name, words in TEXTS.items()}
         boxes = {
             "complete": "name folders and tags from the catalogue",
@@ -162,7 +161,9 @@ class RawLogsPanel(Panel):
             "kind": self.bind("kind", choice, read=KINDS.__getitem__, show=kinds.__getitem__),
             **{name: self.bind(name, texts[name], read=read[name]) for name in texts},
             **{
-                name: self.bind(name, elements.Checkbox(description=text, indent=False, layout=_AS_LONG))
+                name: self.bind(
+                    name, elements.Checkbox(description=text, indent=False, layout=elements.field_layout("390px"))
+                )
                 for name, text in boxes.items()
             },
         }

@@ -55,15 +55,20 @@ class SelectionFields(elements.VBox):
             for level, name in _NAMES.items()
         }
         self._cached = elements.Dropdown(
-            description="queries", options=[*CACHED], style=_STYLE, layout=_layout("190px")
+            description="queries", options=[*CACHED], style=_STYLE, layout=elements.field_layout("190px")
         )
         self._time_fields = TimeFields(panel)
         self._times = self._time_fields.fields
         self._search = elements.Text(
-            description="find a task", placeholder="number or name", style=_STYLE, layout=_layout("260px")
+            description="find a task", placeholder="number or name", style=_STYLE, layout=elements.field_layout("260px")
         )
         self._tasks = elements.SelectMultiple(
-            description="tasks", options=[], rows=4, style=_STYLE, layout=_layout("560px"), tooltip="none chosen is all"
+            description="tasks",
+            options=[],
+            rows=4,
+            style=_STYLE,
+            layout=elements.field_layout("560px"),
+            tooltip="none chosen is all",
         )
         self._words = elements.HTML()
         for level, picker in self._pickers.items():
@@ -172,9 +177,5 @@ def _task(row: Any) -> str:
     return f"{int(row.taskid)}{name} ({int(row.queries):,})"
 
 
-def _layout(width: str) -> Layout:
-    return elements.layout(width=width, max_width="98%")
-
-
 def _wide(level: str) -> Layout:
-    return _layout({"db": "230px", "schema": "360px", "nodefullpath": "420px"}[level])
+    return elements.field_layout({"db": "230px", "schema": "360px", "nodefullpath": "420px"}[level])

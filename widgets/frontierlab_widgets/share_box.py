@@ -7,8 +7,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from ipywidgets import Layout
-
 from frontierlab_widgets import elements
 from frontierlab_widgets.browser_files import Download, Upload
 from frontierlab_widgets.code_box import CodeBox
@@ -37,7 +35,7 @@ class ShareBox(elements.VBox):
     def __init__(self, panel: Any) -> None:
         self._panel = panel
         self._name = _text("name", "of this view")
-        self._names = elements.Dropdown(description="kept views", style=_STYLE, layout=_layout())
+        self._names = elements.Dropdown(description="kept views", style=_STYLE, layout=elements.field_layout("260px"))
         self._given = _text("or JSON", "a view as JSON")
         self._code = CodeBox()
         self._box = elements.VBox([self._code], layout=elements.layout(display="none"))
@@ -123,9 +121,9 @@ _TIPS = {
 
 def _text(description: str, placeholder: str) -> elements.Text:
     return elements.Text(
-        description=description, placeholder=placeholder, continuous_update=False, style=_STYLE, layout=_layout()
+        description=description,
+        placeholder=placeholder,
+        continuous_update=False,
+        style=_STYLE,
+        layout=elements.field_layout("260px"),
     )
-
-
-def _layout() -> Layout:
-    return elements.layout(width="260px", max_width="98%")

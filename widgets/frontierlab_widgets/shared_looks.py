@@ -15,7 +15,7 @@ from typing import Any
 import ipywidgets
 import traitlets
 
-__all__ = ["Shared", "SharingMixin", "change_layout", "is_shown", "layout", "shared", "show"]
+__all__ = ["Shared", "SharingMixin", "change_layout", "field_layout", "is_shown", "layout", "shared", "show"]
 
 _LOCK = threading.RLock()  # panels are made in several threads
 _MADE: dict[tuple[type, frozenset[tuple[str, str]]], Any] = {}
@@ -78,6 +78,11 @@ def shared(kind: type, values: Mapping[str, str]) -> Any:
 def layout(**values: str) -> Any:
     """Return the one `ipywidgets.Layout` that has these values."""
     return shared(ipywidgets.Layout, values)
+
+
+def field_layout(width: str = "340px") -> Any:
+    """Return the layout of a field of this width, which a narrower page makes smaller."""
+    return layout(width=width, max_width="98%")
 
 
 def change_layout(widget: ipywidgets.Widget, **values: str) -> None:

@@ -104,5 +104,5 @@ def _field(name: str, width: str) -> elements.Text:
         placeholder=_EMPTY[name],
         continuous_update=False,
         style={"description_width": "initial"},
-        layout=elements.layout(width=width, max_width="98%"),
+        layout=elements.field_layout(width),
     )
