@@ -45,8 +45,9 @@ NAMED = {
     "spark": re.compile(r"\bmark\.(spark|browser|jupyter)\b|\bjupyter\b"),
     "servers": re.compile(r"\bmark\.(elasticsearch|redis)\b"),
 }
-# The download of Elasticsearch, if it is needed, delays only the tests that use it.
-BEFORE = {"servers": "tests.services.releases"}
+# The download of Elasticsearch, if it is needed, delays only the tests that use it. The second of the processes that
+# share tests collects them when the first has: pytest has then compiled them all, which takes 5 s in a new checkout.
+BEFORE = {"servers": "tests.services.releases", "rest, too": sharing.__name__}
 BESIDE = "beside"  # the process of the command that runs beside the tests
 # Files in memory take a tenth of the tests' processor time less than files on a disk.
 IN_MEMORY = Path("/dev/shm")

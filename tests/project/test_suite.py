@@ -5,10 +5,13 @@ from __future__ import annotations
 import ast
 import functools
 import itertools
+import math
 import os
 import re
 import subprocess
 import sys
+import threading
+import time
 from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
@@ -183,6 +186,17 @@ def test_processes_with_the_same_tests_share_them(tmp_path: Path) -> None:
     assert all(files)
     assert not {*files[0]} & {*files[1]}
     assert files == [sorted(numbers) for numbers in files]
+
+
+def test_a_process_waits_until_the_first_file_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(sharing.FOLDER, str(tmp_path))
+    monkeypatch.setattr(sharing, "COLLECTING", 0.3)
+    begun = time.monotonic()
+    sharing.wait_for_the_first()  # nothing is taken, and the wait has an end
+    assert time.monotonic() >= begun + 0.3
+    monkeypatch.setattr(sharing, "COLLECTING", math.inf)
+    threading.Timer(0.3, (tmp_path / "taken").touch).start()
+    sharing.wait_for_the_first()
 
 
 def test_a_file_that_cannot_be_collected_fails_each_of_them() -> None:

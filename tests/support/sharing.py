@@ -1,12 +1,14 @@
 """Processes with the same tests share them: each takes the next file that none of them has taken.
 
 A plugin of pytest, which `scripts/run_tests.py` gives to such processes with a folder for notes of what is taken.
+As a program, it waits until a file is taken.
 """
 
 from __future__ import annotations
 
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ import pytest
 
 FOLDER = "TEST_SHARING"
 """Variable with the folder of the notes."""
+
+COLLECTING = 60  # seconds after which nothing waits for the first file
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -38,3 +42,14 @@ def _taken(items: list[pytest.Item]) -> Iterator[pytest.Item]:
         except FileExistsError:
             continue
         yield from tests
+
+
+def wait_for_the_first() -> None:
+    """Wait until a process has taken a file, but no longer than it may take to collect."""
+    deadline = time.monotonic() + COLLECTING
+    while not any(Path(os.environ[FOLDER]).iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
+if __name__ == "__main__":
+    wait_for_the_first()
