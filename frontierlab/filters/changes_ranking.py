@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from frontierlab.filters.changes_statement import CHANGE_KEYS, COUNTED, MEASURES, NAMES, NOT_CACHED_QUERIES
 from frontierlab.filters.expressions import add_percent_of_all
 from frontierlab.filters.significance import Values, are_significant, significance
-from frontierlab.filters.top import OTHER, group_labels, rank_groups
+from frontierlab.filters.top import OTHER, Ranking, label_places, rank_groups
 
 __all__ = ["Covered", "ENDS", "ranked_changes"]
 
@@ -77,15 +77,13 @@ def ranked_changes(
     now, before = (_rate(sums, rank_by, suffix, covered).fillna(0) for suffix in SIDES)
     order = pd.DataFrame({"significant": significant, "change": (now - before).abs()}).astype("float64")
     size = order.groupby(["significant", "change"], sort=True).ngroup() + 1
-    places = rank_groups(names.assign(size=size), keys, ["size"], top)
-    placed = names.merge(places, on=keys, how="left", validate="one_to_one")
-    place, part = placed["place"].to_numpy(dtype="int64"), placed["part"].to_numpy()
-    rows = np.unique(place, return_inverse=True)[1].reshape(-1)
-    count = int(rows.max()) + 1 if len(rows) else 0
-    labels = _labels(counts, places, keys)
+    ranking = rank_groups({key: names[key].array for key in keys}, [(size.astype("Int64").array, "sum")], top)
+    labels = _labels(counts, ranking, keys)
+    count, part = len(labels), labels["part"].to_numpy()
+    rows = np.searchsorted(labels.index, ranking.of_rows)
     found: dict[str, Any] = {str(name): labels[name].array for name in labels}
     found |= _with_rates({name: _sums(values, rows, count) for name, values in sums.items()}, rank_by, covered)
-    found |= _alone(deviates, significant, rows, np.bincount(rows, minlength=count) == 1, part != OTHER)
+    found |= _alone(deviates, significant, rows, np.bincount(rows, minlength=count) == 1, part[rows] != OTHER)
     found["verdict"] = _verdicts(found)
     return _typed(found | {"what": pd.array([what] * count, dtype="string")}, counts, count)
 
@@ -143,9 +141,9 @@ def _rate(sums: Mapping[str, Integers], rank_by: str, suffix: str, covered: Mapp
     return pd.Series(sums[f"{rank_by}{suffix}"], dtype="Float64") / covered[SIDES[suffix]].hours
 
 
-def _labels(counts: pd.DataFrame, places: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+def _labels(counts: pd.DataFrame, ranking: Ranking, keys: list[str]) -> pd.DataFrame:
     """Return the names of each place, its part, and its number of groups."""
-    named = group_labels(places, keys)
+    named = label_places(ranking)
     if keys != [*CHANGE_KEYS["task"]]:
         return named
     tasks = counts.loc[counts["taskid"].notna() & counts["taskname"].notna(), ["taskid", "taskname"]]

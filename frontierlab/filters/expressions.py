@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from frontierlab.errors import InvalidRequestError
@@ -29,7 +31,9 @@ __all__ = [
     "add_percent",
     "add_percent_of_all",
     "add_quotient",
+    "add_sum",
     "keys_of",
+    "sum_of",
 ]
 
 DB = {"db": "db"}
@@ -104,23 +108,41 @@ BYTES = {"bytes": Sum("fsize")}
 
 def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -> pd.DataFrame:
     """Add each column's percentage of the row's `whole`; null if `whole` is 0."""
-    whole = whole.mask(whole == 0)
-    # int64 becomes float64 here: 53 bits are precise enough for a share
-    return frame.assign(**{f"{column}_percent": 100 * (frame[column] / whole).astype("Float64") for column in of})
+    return _with(frame, {f"{column}_percent": 100 * _quotient(frame[column].array, whole.array) for column in of})
 
 
 def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
     """Add each column's percentage of its sum over all rows; null if the sum is 0."""
-    wholes = {column: frame[column].sum() or pd.NA for column in of}
-    return frame.assign(
-        **{f"{column}_percent": 100 * (frame[column] / wholes[column]).astype("Float64") for column in of}
-    )
+    wholes = {column: pd.array([frame[column].sum()], dtype="Int64") for column in of}
+    return _with(frame, {f"{column}_percent": 100 * _quotient(frame[column].array, wholes[column]) for column in of})
 
 
 def add_quotient(frame: pd.DataFrame, name: str, of: str, by: str) -> pd.DataFrame:
     """Add the column `of` divided by the column `by`, such as a mean; null if `by` is 0."""
-    whole = frame[by].mask(frame[by] == 0)
-    return frame.assign(**{name: (frame[of] / whole).astype("Float64")})
+    return _with(frame, {name: _quotient(frame[of].array, frame[by].array)})
+
+
+def add_sum(frame: pd.DataFrame, name: str, of: Sequence[str]) -> pd.DataFrame:
+    """Add the sum of columns without nulls."""
+    return _with(frame, {name: sum_of(frame, of)})
+
+
+def sum_of(frame: pd.DataFrame, of: Sequence[str]) -> pd.Series[int]:
+    """Return the sum of columns without nulls."""
+    return pd.Series(frame[[*of]].to_numpy("int64").sum(axis=1), index=frame.index, dtype="Int64")
+
+
+def _quotient(of: Any, by: Any) -> Any:
+    """Return an array of pandas divided by another, or by the only value of another; null if that is 0."""
+    # int64 becomes float64 here: 53 bits are precise enough for a share
+    upper, lower = (values.to_numpy("float64", na_value=0) for values in (of, by))
+    null = of.isna() | by.isna() | (lower == 0)
+    return pd.arrays.FloatingArray(np.divide(upper, lower, out=np.zeros_like(upper), where=~null), null)
+
+
+def _with(frame: pd.DataFrame, columns: Mapping[str, Any]) -> pd.DataFrame:
+    """Return a frame with more columns."""
+    return pd.DataFrame({str(name): frame[name].array for name in frame} | {**columns}, index=frame.index)
 
 
 def keys_of(by: object, choices: Sequence[str]) -> Mapping[str, str]:

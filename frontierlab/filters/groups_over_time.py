@@ -16,6 +16,7 @@ from frontierlab.filters.expressions import (
     QUERIES,
     add_percent,
     add_quotient,
+    add_sum,
     keys_of,
 )
 from frontierlab.filters.filter import as_filter
@@ -76,7 +77,7 @@ def failures_over_time(*, by: FailuresBy = "kind", bin_seconds: float = 300, top
     """
 
     def derive(frame: pd.DataFrame) -> pd.DataFrame:
-        return add_percent(frame.assign(failures=frame[[*FAILURES]].sum(axis=1)), ["failures"], frame["queries"])
+        return add_percent(add_sum(frame, "failures", [*FAILURES]), ["failures"], frame["queries"])
 
     keys = keys_of(by, get_args(FailuresBy))
     return _over_time(

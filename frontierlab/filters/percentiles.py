@@ -18,7 +18,7 @@ from frontierlab.filters.filter import as_filter
 from frontierlab.filters.measures import Count
 from frontierlab.filters.needs import Need
 from frontierlab.filters.question import Question, side_by_side
-from frontierlab.filters.top import rank_groups
+from frontierlab.filters.top import label_places
 from frontierlab.selection import Selection
 
 __all__ = ["MAX_VALUES", "PercentilesBy", "dbtime_percentiles", "querytime_percentiles"]
@@ -120,9 +120,13 @@ def _percentiles(value: str, by: str, bin_seconds: float, top: int | None, *cond
 
 def _apart(frame: pd.DataFrame) -> pd.DataFrame:
     """Replace the column with all percentiles by one column for each."""
-    together = frame.pop("percentiles")
-    for place, name in enumerate(_PERCENTILES):
-        frame[name] = together.str[place].astype("Float64")
+    together = frame.pop("percentiles").to_numpy()
+    found = np.full((len(together), len(_PERCENTILES)), np.nan)
+    for row, values in enumerate(together):
+        if values is not None:
+            found[row] = values
+    for name, values in zip(_PERCENTILES, found.T, strict=True):
+        frame[name] = pd.arrays.FloatingArray(values.copy(), np.isnan(values))
     return frame
 
 
@@ -168,32 +172,35 @@ class _Groups(Question):
                 f"The groups have more than {MAX_VALUES:,} different values together: choose since and until closer "
                 "together, or fewer groups with the selection."
             )
-        keys = [*self.keys]
-        places = rank_groups(pd.concat(raw), keys, ["queries"], self.top)
-        order = pd.Index(sorted(places["place"].unique()), name="place", dtype="int64")
-        found = [_percentiles_of(frame.merge(places, on=keys), order) for frame in raw]
+        ranking = self._ranked(raw)
+        labels = label_places(ranking)
+        ends = np.cumsum([len(frame) for frame in raw])[:-1]
+        of_rows = np.split(ranking.of_rows, ends)
+        found = [_percentiles_of(*one, labels.index) for one in zip(raw, of_rows, strict=True)]
         answer = found[0] if len(found) == 1 else side_by_side(*found)
-        return self._named(answer.reset_index(), places, raw)
-
-    def _by(self) -> list[str]:
-        return []  # the values are not in the result
+        return pd.concat([labels.reset_index(drop=True), answer], axis=1)
 
 
-def _percentiles_of(counts: pd.DataFrame, order: pd.Index[Any]) -> pd.DataFrame:
+def _percentiles_of(counts: pd.DataFrame, place: np.ndarray[Any, Any], order: pd.Index[Any]) -> pd.DataFrame:
     """Return the number of queries and the percentiles of each place; `counts` has a row for each of its values."""
-    counts = counts.dropna(subset=["value"]).sort_values(["place", "value"], kind="stable")
-    place = counts["place"].to_numpy(dtype="int64")
+    given = counts["value"].notna().to_numpy()
+    place, counts = place[given], counts[given]
     value, queries = counts["value"].to_numpy(dtype="float64"), counts["queries"].to_numpy(dtype="int64")
+    sorted_ = np.lexsort([value, place])
+    place, value, queries = place[sorted_], value[sorted_], queries[sorted_]
     starts, ends = (np.searchsorted(place, order, side=side) for side in ("left", "right"))
     rows = [_row(value[start:end], queries[start:end].cumsum()) for start, end in zip(starts, ends, strict=True)]
-    frame = pd.DataFrame(rows, columns=["queries", *_PERCENTILES], index=order, dtype="Float64")
-    return frame.astype({"queries": "Int64"})
+    numbers = [row[0] for row in rows]
+    shares = np.array([row[1:] for row in rows], dtype="float64").reshape(len(rows), len(_PERCENTILES))
+    columns = zip(_PERCENTILES, shares.T.copy(), strict=True)
+    found = {name: pd.arrays.FloatingArray(values, np.isnan(values)) for name, values in columns}
+    return pd.DataFrame({"queries": pd.array(numbers, dtype="Int64"), **found})
 
 
 def _row(values: np.ndarray[Any, Any], upto: np.ndarray[Any, Any]) -> list[Any]:
     """Return the number of sorted values and their percentiles; `upto` is how many there are up to each value."""
     if not len(values):
-        return [0, *(pd.NA for _ in _PERCENTILES)]
+        return [0, *(math.nan for _ in _PERCENTILES)]
     number = int(upto[-1])
     row: list[Any] = [number]
     for share in _PERCENTILES.values():

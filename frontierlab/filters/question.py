@@ -6,13 +6,14 @@ Values never enter the SQL text. They are named parameters; a list has one param
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError, StatementError
@@ -20,7 +21,7 @@ from frontierlab.filters.bins import MAX_ROWS, Bins
 from frontierlab.filters.measures import Count, Measure
 from frontierlab.filters.needs import Need, needs_of, needs_of_selection
 from frontierlab.filters.summaries import summary_that_answers
-from frontierlab.filters.top import check_top, group_labels, rank_groups, sum_by_rank
+from frontierlab.filters.top import Ranking, add_up, check_top, label_places, rank_groups
 from frontierlab.selection import WORDS, Selection
 from frontierlab.storage.summaries import TIMES
 
@@ -172,14 +173,17 @@ class Question:
             none: dict[str, Any] = dict.fromkeys(self.measures, 0) | dict.fromkeys(self._largest(), pd.NA)
             zeros = pd.DataFrame({key: self.always}).assign(**none).astype(raw[0].dtypes)
             raw = [pd.concat([frame, zeros], ignore_index=True) for frame in raw]
-        places = self._places(raw)
-        frames = [self._placed(frame, places) for frame in raw]
-        index = self._rows(frames, places, selection)
-        found = [self.derive(self._filled(frame, index)) for frame in frames]
+        ranking = self._ranked(raw) if self.keys else None
+        labels = None if ranking is None else self._labels(ranking, raw)
+        groups = 1 if labels is None else len(labels)
+        bins = None if self.bins is None else self._all_bins(raw, groups, selection)
+        found = [self.derive(frame) for frame in self._added_up(raw, ranking, labels, bins)]
         answer = found[0] if len(found) == 1 else side_by_side(*found)
-        answer = answer.reset_index()
-        if places is not None:
-            answer = self._named(answer, places, raw)
+        columns: dict[str, Any] = {} if bins is None else {str(bins.name): bins.repeat(groups)}
+        if labels is not None:
+            rows = np.arange(len(answer)) % groups
+            columns |= {str(name): labels[name].array.take(rows) for name in labels}
+        answer = pd.DataFrame({**columns, **{str(name): answer[name].array for name in answer}}, index=answer.index)
         return answer if self.bins is None else self.bins.finish(answer)
 
     def notes(self, raw: Sequence[pd.DataFrame], selection: Selection) -> list[str]:
@@ -209,34 +213,49 @@ class Question:
                     "with since and until, or with another field of the selection."
                 )
 
-    def _by(self) -> list[str]:
-        return [] if self.bins is None else [self.bins.column]
+    def _ranked(self, raw: list[pd.DataFrame]) -> Ranking:
+        """Rank the groups of all results together."""
+        sizes = [(_column(raw, name), self.measures[name].together) for name in self.rank or self.measures]
+        return rank_groups({key: _column(raw, key) for key in self.keys}, sizes, self.top)
 
-    def _places(self, raw: list[pd.DataFrame]) -> pd.DataFrame | None:
-        if not self.keys:
-            return None
-        rank = self.rank or [*self.measures]
-        return rank_groups(pd.concat(raw), [*self.keys], rank, self.top, self._largest())
+    def _all_bins(self, raw: list[pd.DataFrame], groups: int, selection: Selection) -> pd.Index[Any]:
+        """Return the bins of the result: all if there is any query."""
+        assert self.bins is not None
+        seen = [frame[self.bins.column] for frame in raw]
+        given = any(len(column) for column in seen)
+        bins: pd.Index[Any] = self.bins.all(seen, selection) if given else pd.Index(seen[0])
+        if self.keys and len(bins) * groups > MAX_ROWS:
+            raise self._too_many(f"{len(bins) * groups:,} ({len(bins):,} bins of {groups:,} groups)")
+        return bins
 
-    def _placed(self, frame: pd.DataFrame, places: pd.DataFrame | None) -> pd.DataFrame:
-        if places is not None:
-            return sum_by_rank(frame, places, self._by(), [*self.measures], self._largest())
-        return frame.set_index(self._by()) if self.bins is not None else frame
-
-    def _rows(
-        self, frames: list[pd.DataFrame], places: pd.DataFrame | None, selection: Selection
-    ) -> pd.Index[Any] | None:
-        """Return the index of the result; None to keep the rows as they are."""
-        order = None if places is None else pd.Index(sorted(places["place"].unique()), name="place", dtype="int64")
-        if self.bins is None:
-            return order
-        seen = [frame.index.get_level_values(0).to_series() for frame in frames]
-        if not any(len(bins) for bins in seen):
-            return frames[0].index
-        bins = self.bins.all(seen, selection)
-        if order is not None and len(bins) * len(order) > MAX_ROWS:
-            raise self._too_many(f"{len(bins) * len(order):,} ({len(bins):,} bins of {len(order):,} groups)")
-        return bins if order is None else pd.MultiIndex.from_product([bins, order])
+    def _added_up(
+        self,
+        raw: list[pd.DataFrame],
+        ranking: Ranking | None,
+        labels: pd.DataFrame | None,
+        bins: pd.Index[Any] | None,
+    ) -> Iterator[pd.DataFrame]:
+        """Yield the measures of each result: a row for each place, or for each place of each bin."""
+        groups, begin = 1 if labels is None else len(labels), 0
+        count = groups if bins is None else groups * len(bins)
+        for frame in raw:
+            rows = np.zeros(len(frame), dtype="int64")
+            if ranking is not None and labels is not None:
+                rows = np.searchsorted(labels.index, ranking.of_rows[begin : begin + len(frame)])
+                begin += len(frame)
+            inside: Any = slice(None)
+            if bins is not None:
+                every, number = _as_numbers(bins.array), _as_numbers(frame[bins.name].array)
+                rows, inside = rows + np.searchsorted(every, number) * groups, np.isin(number, every)
+            rows = rows[inside]
+            columns = {
+                name: add_up(frame[name].array[inside], rows, count, measure.together)
+                for name, measure in self.measures.items()
+            }
+            for name in self.values:
+                columns[name] = np.full(count, None, dtype=object)
+                columns[name][rows] = frame[name].to_numpy()[inside]
+            yield pd.DataFrame(columns, index=range(count))
 
     @staticmethod
     def _too_many(rows: str) -> InvalidRequestError:
@@ -245,27 +264,26 @@ class Question:
             "closer together, or fewer groups with top."
         )
 
-    def _filled(self, frame: pd.DataFrame, index: pd.Index[Any] | None) -> pd.DataFrame:
-        """Add the rows without queries."""
-        if index is None:
-            return frame
-        frame = frame.reindex(index)
-        sums = self.measures.keys() - set(self._largest())
-        lacking = [name for name in sums if frame[name].hasnans]
-        return frame.assign(**{name: frame[name].fillna(0) for name in lacking}) if lacking else frame
-
-    def _named(self, answer: pd.DataFrame, places: pd.DataFrame, raw: list[pd.DataFrame]) -> pd.DataFrame:
-        """Replace the places by the names of their groups."""
-        names = group_labels(places, [*self.keys])
-        for label in self.labels:
+    def _labels(self, ranking: Ranking, raw: list[pd.DataFrame]) -> pd.DataFrame:
+        """Return the names of the places: keys, labels, part and number of groups."""
+        names = label_places(ranking)
+        for place, label in enumerate(self.labels, len(self.keys)):
             known = pd.concat(raw).dropna(subset=[label, *self.keys])
             names = names.join(known.groupby([*self.keys])[label].max(), on=[*self.keys])
-        rest = [column for column in answer.columns if column not in (*self._by(), "place")]
-        rows = names.index.get_indexer(pd.Index(answer["place"]))
-        of_rows = {name: names[name].array.take(rows) for name in (*self.keys, *self.labels, "part", "groups")}
-        columns = [(name, answer[name].array) for name in (*self._by(), *rest)]
-        by = len(self._by())
-        return pd.DataFrame(dict([*columns[:by], *of_rows.items(), *columns[by:]]), index=answer.index)
+            names.insert(place, label, names.pop(label))
+        return names
+
+
+def _column(raw: list[pd.DataFrame], name: str) -> Any:
+    """Return a column of all results, one after the other."""
+    return raw[0][name].array if len(raw) == 1 else pd.concat([frame[name] for frame in raw]).array
+
+
+def _as_numbers(bins: Any) -> NDArray[np.int64]:
+    """Return an array of bins as numbers in the same order; null is the largest."""
+    if isinstance(bins, pd.arrays.DatetimeArray):
+        return np.asarray(bins.as_unit("ms").astype("int64"))
+    return np.asarray(bins.to_numpy("int64", na_value=np.iinfo("int64").max))
 
 
 def _select(columns: Mapping[str, str], by: int, source: str) -> str:
@@ -283,7 +301,7 @@ def side_by_side(now: pd.DataFrame, before: pd.DataFrame) -> pd.DataFrame:
     """Return each column with its value before and its change."""
     columns = {}
     for column in now.columns:
-        columns[column] = now[column]
-        columns[f"{column}_before"] = before[column]
-        columns[f"{column}_change"] = now[column] - before[column]
-    return pd.DataFrame(columns)
+        columns[column] = now[column].array
+        columns[f"{column}_before"] = before[column].array
+        columns[f"{column}_change"] = now[column].array - before[column].array
+    return pd.DataFrame(columns, index=now.index)

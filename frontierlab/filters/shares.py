@@ -6,7 +6,16 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from frontierlab.filters.expressions import BYTES, CACHED, NODE, NOT_CACHED, SCHEMA, add_percent, add_percent_of_all
+from frontierlab.filters.expressions import (
+    BYTES,
+    CACHED,
+    NODE,
+    NOT_CACHED,
+    SCHEMA,
+    add_percent,
+    add_percent_of_all,
+    sum_of,
+)
 from frontierlab.filters.filter import as_filter
 from frontierlab.filters.question import Question
 
@@ -107,7 +116,7 @@ def bytes_share_per_node(*, top: int | None = None) -> Question:
 
 def _cached(keys: Mapping[str, str], top: int | None) -> Question:
     def derive(frame: pd.DataFrame) -> pd.DataFrame:
-        return add_percent(frame, [*CACHED], frame[[*CACHED]].sum(axis=1))
+        return add_percent(frame, [*CACHED], sum_of(frame, [*CACHED]))
 
     return Question(CACHED, keys, top=top, derive=derive)
 

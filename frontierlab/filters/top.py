@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from frontierlab.errors import InvalidRequestError
+from frontierlab.filters.measures import Together
 
-__all__ = ["MISSING", "NAMED", "OTHER", "check_top", "group_labels", "rank_groups", "sum_by_rank", "unnamed"]
+__all__ = [
+    "MISSING",
+    "NAMED",
+    "OTHER",
+    "Ranking",
+    "add_up",
+    "check_top",
+    "label_places",
+    "rank_groups",
+    "unnamed",
+]
+
+Integers: TypeAlias = NDArray[np.int64]
 
 NAMED = "named"
 """The ``part`` of a group with its own row."""
@@ -44,118 +58,114 @@ def unnamed(part: str, groups: int | None) -> str | None:
     return words.get(part)
 
 
-def rank_groups(
-    frame: pd.DataFrame,
-    keys: Sequence[str],
-    rank: Sequence[str],
-    top: int | None,
-    largest: Sequence[str] = (),
-) -> pd.DataFrame:
+class Ranking(NamedTuple):
+    """Groups in order: named ones first, the largest first, then others, then missing ones.
+
+    Parameters
+    ----------
+    names
+        The keys of each group, by name.
+    place
+        The place of each group in the result, from 0. Several groups can share one.
+    part
+        ``named``, ``other`` or ``missing``.
+    of_rows
+        The place of each row that was ranked.
+    """
+
+    names: Mapping[str, Any]
+    place: Integers
+    part: NDArray[np.object_]
+    of_rows: Integers
+
+
+def rank_groups(keys: Mapping[str, Any], sizes: Sequence[tuple[Any, Together]], top: int | None) -> Ranking:
     """Rank groups by size, and give each its place in the result.
 
     Parameters
     ----------
-    frame
-        Counts by group; a group can have several rows.
     keys
-        The columns that name a group; a null in the last key means that the log names no group.
-    rank
-        The measures whose sum is the size of a group; null is 0.
+        The columns that name the group of each row, as arrays of pandas; a null in the last one means that the log
+        names no group. A group can have several rows.
+    sizes
+        The measures whose sum is the size of a group, as arrays of pandas, and how the values of several rows give
+        that of a group; null is 0.
     top
         How many named groups have their own place. The other named groups share one place, and so do
         the missing groups. None gives each group its own place.
-    largest
-        The measures that are largest values, not sums.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row is a group: `keys`, its ``place`` (from 0), and its ``part``: ``named``, ``other`` or
-        ``missing``. Named groups come first, the largest first, then others, then missing.
     """
-    ranked = _sums_of_groups(frame, keys, rank, largest)
-    size = ranked[rank[0]].fillna(0) if len(rank) == 1 else ranked[[*rank]].sum(axis=1)
-    totals = pd.DataFrame({**{key: ranked[key] for key in keys}, "size": size, "missing": ranked[keys[-1]].isna()})
-    totals = totals.sort_values(["missing", "size", *keys], ascending=[True, False, *[True] * len(keys)])
-    place = np.arange(len(totals))
-    missing = totals["missing"].to_numpy(dtype=bool)
-    part = np.where(missing, MISSING, NAMED)
+    number, first = _numbered([*keys.values()])
+    size = np.zeros(len(first), dtype="int64")
+    for values, how in sizes:
+        size += add_up(values, number, len(first), how).to_numpy("int64", na_value=0)
+    *_, last = keys.values()
+    missing = last.take(first).isna()
+    order = np.lexsort([~size, missing])  # stable: groups of one size stay in the order of their keys
+    first, missing = first[order], missing[order]
+    place = np.arange(len(order))
+    part = np.where(missing, MISSING, NAMED).astype(object)
     if top is not None:
-        part = np.where(~missing & (place >= top), OTHER, part)
+        part[~missing & (place >= top)] = OTHER
         place = np.select([missing, place >= top], [top + 1, top], place)
-    names = {key: totals[key].array for key in keys}
-    return pd.DataFrame({**names, "place": place, "part": pd.array(part, dtype="string")})
+    of_groups = np.empty(len(order), dtype="int64")
+    of_groups[order] = place
+    names = {name: values.take(first) for name, values in keys.items()}
+    return Ranking(names, place, part, of_groups[number])
 
 
-def group_labels(places: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
+def label_places(ranking: Ranking) -> pd.DataFrame:
     """Return each place's keys (null if its groups differ), its part, and its number of groups."""
-    numbers, at, which, sizes = np.unique(
-        places["place"].to_numpy(), return_index=True, return_inverse=True, return_counts=True
+    numbers, at, sizes = np.unique(ranking.place, return_index=True, return_counts=True)
+    part = ranking.part[at]
+    names = {}
+    for name, values in ranking.names.items():
+        names[name] = values.take(at)
+        for row in np.flatnonzero((sizes > 1) & (part == MISSING)):
+            codes, _ = pd.factorize(values[at[row] : at[row] + sizes[row]])
+            if (codes != codes[0]).any():
+                names[name][row] = pd.NA
+        names[name][part == OTHER] = pd.NA  # added-up groups have no name, even if there is only one
+    return pd.DataFrame(
+        {**names, "part": pd.array(part, dtype="string"), "groups": pd.array(sizes, dtype="Int64")},
+        index=pd.Index(numbers, name="place"),
     )
-    index = pd.Index(numbers, name="place")
-    first = pd.DataFrame({name: places[name].array.take(at) for name in (*keys, "part")}, index=index)
-    found = first.assign(groups=pd.array(sizes, dtype="Int64"))
-    shared = (sizes[which] > 1) & (places["part"] != OTHER).to_numpy(dtype=bool)
-    if shared.any():
-        several = places[shared]
-        of_first = first.loc[several["place"]]
-        for key in keys:
-            here, there = several[key].reset_index(drop=True), of_first[key].reset_index(drop=True)
-            same = (here == there).fillna(False) | (here.isna() & there.isna())
-            differ = several["place"].to_numpy()[~same.to_numpy(dtype=bool)]
-            found.loc[np.unique(differ), key] = pd.NA
-    others = (found["part"] == OTHER).to_numpy(dtype=bool)
-    if others.any():  # added-up groups have no name, even if there is only one
-        found.loc[others, list(keys)] = pd.NA
-    return found
 
 
-def sum_by_rank(
-    frame: pd.DataFrame,
-    places: pd.DataFrame,
-    by: Sequence[str],
-    measures: Sequence[str],
-    largest: Sequence[str] = (),
-) -> pd.DataFrame:
-    """Add up the counts of each place.
+def add_up(values: Any, rows: Integers, count: int, how: Together) -> Any:
+    """Add up a measure, or take its largest value, for each row of a result.
 
     Parameters
     ----------
-    frame
-        Counts by group and by the columns `by`.
-    places
-        The frame that `rank_groups` returned.
-    by
-        More columns to group by, such as a time bin.
-    measures
-        The columns of counts, sums and largest values.
-    largest
-        The measures that are largest values: of these, a place has the largest, or null if there is none.
-
-    Returns
-    -------
-    pandas.DataFrame
-        The measures, with the index ``(*by, place)``.
+    values
+        An array of pandas, of whole numbers.
+    rows
+        To which row of the result each value belongs.
+    count
+        The number of rows of the result.
+    how
+        Whether the result is a sum, or the largest value: null if there is none.
     """
-    keys = [column for column in places.columns if column not in ("place", "part")]
-    placed = frame.merge(places[[*keys, "place"]], on=keys, how="left")  # each group has one place
-    grouped = placed.groupby([*by, "place"], dropna=False, sort=True)
-    if not by and grouped.ngroups == len(placed):  # nothing to add up
-        return placed.set_index("place")[[*measures]].sort_index()
-    return _together(grouped, measures, largest)
+    given, null = values.to_numpy("int64", na_value=0), values.isna()
+    if how == "sum":
+        found, lacking = np.zeros(count, dtype="int64"), np.zeros(count, dtype=bool)
+        np.add.at(found, rows, given)
+    else:
+        found, lacking = np.full(count, np.iinfo("int64").min), np.ones(count, dtype=bool)
+        np.maximum.at(found, rows[~null], given[~null])
+        lacking[rows[~null]] = False
+        found[lacking] = 0
+    return pd.arrays.IntegerArray(found, lacking)
 
 
-def _sums_of_groups(
-    frame: pd.DataFrame, keys: Sequence[str], measures: Sequence[str], largest: Sequence[str]
-) -> pd.DataFrame:
-    grouped = frame.groupby([*keys], dropna=False, sort=False)
-    if grouped.ngroups == len(frame):  # nothing to add up
-        return frame[[*keys, *measures]]
-    return _together(grouped, measures, largest).reset_index()
-
-
-def _together(grouped: Any, measures: Sequence[str], largest: Sequence[str]) -> pd.DataFrame:
-    sums = [name for name in measures if name not in largest]
-    found = [grouped[names].agg(how) for names, how in ((sums, "sum"), ([*largest], "max")) if names]
-    together: pd.DataFrame = pd.concat(found, axis=1)[[*measures]]
-    return together
+def _numbered(keys: Sequence[Any]) -> tuple[Integers, Integers]:
+    """Return the number of each row's group, in the order of the keys with null last, and a row of each group."""
+    number = np.zeros(len(keys[0]), dtype="int64")
+    first = np.zeros(0, dtype="int64")
+    for values in keys:
+        codes, different = pd.factorize(values)
+        ranks = np.empty(len(different) + 1, dtype="int64")
+        ranks[np.argsort(different.to_numpy(), kind="stable")] = np.arange(len(different))
+        ranks[-1] = len(different)  # null, whose code is -1
+        number = number * len(ranks) + ranks[codes]
+        _, first, number = np.unique(number, return_index=True, return_inverse=True)
+    return number, first
