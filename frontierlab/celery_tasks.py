@@ -12,6 +12,7 @@ from typing import Any
 
 from celery import Celery, Task, bootsteps
 
+import frontierlab.jobs.kinds  # noqa: F401  # before Celery forks its pool, whose processes would each import it
 from frontierlab.errors import JobError
 from frontierlab.jobs.broker import READ_PART, RUN_JOB, Broker, configuration
 from frontierlab.jobs.lost_jobs import LostJobs

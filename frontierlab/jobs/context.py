@@ -15,17 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tenacity
 
 from frontierlab.errors import JobError
-from frontierlab.extraction.run import Share
 from frontierlab.jobs.records import BEAT, JobRecord, JobStore
 from frontierlab.settings import Settings
 from frontierlab.settings.redaction import redact, secrets_of
 from frontierlab.util.cancelling import cancellable
 from frontierlab.util.progress import Progress
+
+if TYPE_CHECKING:
+    from frontierlab.extraction.run import Share
 
 __all__ = ["JobContext"]
 

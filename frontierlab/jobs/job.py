@@ -8,7 +8,6 @@ from typing import Any
 
 from frontierlab.errors import JobCancelled, JobError
 from frontierlab.jobs.backends import backend_of
-from frontierlab.jobs.kinds import kind_of
 from frontierlab.jobs.records import NO_WORKER, JobRecord, JobStore, State
 from frontierlab.settings import Settings
 from frontierlab.util.progress import Progress
@@ -199,6 +198,8 @@ class Job:
             raise JobCancelled(f"The job {self.id} was cancelled.")
         if record.state == "failed":
             raise JobError(f"The job {self.id} failed: {record.error}")
+        from frontierlab.jobs.kinds import kind_of  # here: a list of jobs needs none of what jobs do
+
         return kind_of(record.kind).result(record, self._settings)
 
     def cancel(self) -> None:
@@ -248,6 +249,8 @@ def submit(kind: str, *, settings: Settings | None = None, backend: str | None =
     >>> job.result()  # doctest: +SKIP
     <Dataset overlay: complete, 11,482,003 rows, in …>
     """
+    from frontierlab.jobs.kinds import kind_of
+
     settings = settings or Settings()
     backend = settings.job_backend if backend is None else backend
     runner = backend_of(backend)

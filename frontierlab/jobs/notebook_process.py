@@ -29,6 +29,7 @@ _PATIENCE = 5  # seconds for papermill to end its kernel
 _OUTPUTS = 60  # seconds for the outputs of a finished cell: nbclient's 4 are too few on a busy machine
 # jsonschema makes it at its import, which takes more than a second; the schema of notebooks has no such addresses
 _GRAMMAR_OF_ADDRESSES = "rfc3987_syntax"
+_HADOOP = "pyarrow.fs"  # papermill imports it for notebooks in Hadoop: a third of its own import
 
 
 def main() -> None:
@@ -43,7 +44,8 @@ def main() -> None:
 
 def _execute(arguments: dict[str, Any]) -> None:
     modules: dict[str, Any] = sys.modules
-    modules.setdefault(_GRAMMAR_OF_ADDRESSES, None)  # jsonschema does without, as if it were not installed
+    for name in (_GRAMMAR_OF_ADDRESSES, _HADOOP):
+        modules.setdefault(name, None)  # jsonschema and papermill do without, as if it were not installed
     import ipykernel  # noqa: F401  # if it is missing, fail here instead of with a kernel that dies
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager

@@ -8,7 +8,6 @@ from typing import Literal
 
 from frontierlab.errors import FrontierlabError
 from frontierlab.jobs.context import JobContext, JobStopped
-from frontierlab.jobs.kinds import KINDS
 from frontierlab.jobs.processes import Process
 from frontierlab.util.warned import collected_warnings
 
@@ -53,6 +52,8 @@ def claim(context: JobContext) -> Claim:
 
 def run_claimed(context: JobContext) -> None:
     """Run a claimed job. Its record says how it ended in every case, unless another runner has taken it over."""
+    from frontierlab.jobs.kinds import KINDS  # here: who only follows jobs needs none of what they do
+
     record = context.store.read(context.id)
     try:
         context.raise_if_stopped()
