@@ -211,15 +211,15 @@ def test_an_example_works(
 
 @pytest.fixture(scope="module")
 def indexed(es: Elasticsearch) -> Iterator[str]:
-    """The name of an index with the sample's documents; tests only read it."""
-    load(es, World(indexable=True), name := "test-commands")
+    """The name of an index with the day of the sample, of fewer documents; tests only read it."""
+    load(es, World(6_000, indexable=True), name := "test-commands")
     yield name
     es.indices.delete(index=name)
 
 
 @pytest.fixture
 def frontier_index(elasticsearch_server: ElasticsearchServer, indexed: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample's documents in the Elasticsearch of the run, named by the environment."""
+    """The documents of `indexed` in the Elasticsearch of the run, named by the environment."""
     monkeypatch.setenv("FRONTIERLAB_ES_ADDRESS", elasticsearch_server.url)
     monkeypatch.setenv("FRONTIERLAB_ES_USER", elasticsearch_server.user)
     monkeypatch.setenv("FRONTIERLAB_ES_PSWD", elasticsearch_server.password)
