@@ -7,14 +7,17 @@ import importlib
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
 import sys
 import termios
 import threading
+from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -23,9 +26,10 @@ from click.testing import CliRunner
 import frontierlab as fl
 from frontierlab.cli.command import Call, Command
 from frontierlab.cli.main import main, root
+from frontierlab.extraction.part_reader import PartReader
 from frontierlab.sample import World
 from tests.cli.conftest import Run
-from tests.support.programs import started
+from tests.support.programs import forked
 from tests.support.waiting import wait_for
 
 FRONTIERLAB = [sys.executable, "-m", "frontierlab"]
@@ -201,21 +205,21 @@ def export(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-# The command line, with an export that is slow from the fourth part on: it gives nothing until reading is cancelled.
-SLOW = """
-from frontierlab.cli.main import main
-from frontierlab.extraction.part_reader import PartReader
+def command_line(*args: str) -> Callable[[], object]:
+    """Return the program ``frontierlab`` with these arguments, to be run in a fork."""
 
-write = PartReader._write_slice
+    def run() -> None:
+        sys.argv = ["frontierlab", *args]
+        main()
 
-def slow(self, *given):
+    return run
+
+
+def slow_write(self: Any, *given: Any, write: Callable[..., Any] = PartReader._write_slice) -> Any:
+    """Write a slice of a part; after some parts, wait until reading is cancelled."""
     if len([*self._path.glob("parts/[0-9]*")]) > 1:
         self._cancelled.wait()
     return write(self, *given)
-
-PartReader._write_slice = slow
-main()
-"""
 
 
 @pytest.mark.slow
@@ -225,9 +229,12 @@ def test_an_extraction_that_is_interrupted_can_go_on(
 ) -> None:
     monkeypatch.setenv("FRONTIERLAB_PART_DOCUMENTS", "1000")
     command = ["extract", "long", "--source", str(export)]
-    with started(
-        [sys.executable, "-c", SLOW, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as child:
+
+    def slow() -> None:
+        monkeypatch.setattr(PartReader, "_write_slice", slow_write)  # in the fork alone
+        command_line(*command)()
+
+    with forked(slow, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
         wait_for(lambda: len(list(empty.glob("datasets/long/parts/[0-9]*"))) > 1, "two parts are stored")
         child.send_signal(number)
         out, err = child.communicate(timeout=60)
@@ -256,8 +263,8 @@ def test_a_closed_pipe_is_silent(overlay: Path) -> None:
 
 @pytest.mark.slow
 def test_a_reader_that_leaves_early_is_silent(overlay: Path) -> None:
-    command = [*FRONTIERLAB, "sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 1000", "--json"]
-    with started(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+    program = command_line("sql", "overlay", "SELECT a.* FROM logs a, logs b LIMIT 1000", "--json")
+    with forked(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         assert running.stdout.readline().startswith('{"time": ')
         running.stdout.close()
@@ -280,10 +287,11 @@ def test_a_full_disk_is_an_error_that_says_so() -> None:
 @pytest.mark.slow
 def test_a_terminal_without_unicode(overlay: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
-    command = ["sql", "overlay", "SELECT 'é…' AS name FROM logs LIMIT 1"]
-    done = subprocess.run([*FRONTIERLAB, *command], capture_output=True, timeout=120, check=True)
-    assert done.stdout.decode("latin-1") == "name\né\\u2026\n"
+    monkeypatch.setenv("FRONTIERLAB_ES_INDEX", "é…")
+    done = subprocess.run([*FRONTIERLAB, "config", "show"], capture_output=True, timeout=120, check=True)
+    assert re.search(r"^es_index +é\\u2026 +the variable", done.stdout.decode("latin-1"), re.MULTILINE)
     # JSON has its own escapes, so that this stream needs no others
+    command = ["sql", "overlay", "SELECT 'é…' AS name FROM logs LIMIT 1"]
     as_json = CliRunner(charset="latin-1").invoke(root, [*command, "--json"], catch_exceptions=False)
     assert json.loads(as_json.stdout_bytes.decode("latin-1")) == {"name": "é…"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import shutil
 import signal
 import socket
@@ -16,8 +17,6 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import nbclient
-import nbformat
 import psutil
 import pytest
 from filelock import FileLock
@@ -34,6 +33,8 @@ from frontierlab.sample import World
 from frontierlab.settings import as_variables
 from tests.support.extractions import assert_is_the_world
 from tests.support.jobs import show_jobs, stop
+from tests.support.programs import forked
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.worker
 LONG = 300
@@ -128,13 +129,13 @@ def test_the_settings_can_name_the_socket(shared):
     assert job.record().broker == f"{socket_of(shared)}/0 on {socket.gethostname()}"
 
 
-def test_a_job_of_a_notebook_is_found_after_the_notebook_is_closed(shared, monkeypatch):
-    for name, value in as_variables(shared).items():
-        monkeypatch.setenv(name, value)
-    code = "import frontierlab as fl; fl.jobs.submit('extraction', name='n', source=fl.sample.path()).id"
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    nbclient.NotebookClient(notebook, timeout=LONG, kernel_name="python3").execute()  # its kernel ends here
-    id = notebook.cells[0].outputs[0]["data"]["text/plain"].strip("'")
+def test_a_job_of_a_process_is_found_after_the_process_has_ended(shared):
+    def of_another_process():
+        id = jobs.submit("extraction", settings=shared, name="n", source=fl.sample.path()).id
+        print(id)  # noqa: T201
+
+    with forked(of_another_process, stdout=subprocess.PIPE, text=True) as process:  # as the kernel of a notebook
+        id = process.communicate(timeout=LONG)[0].strip()
     assert jobs.open_job(id, shared) in jobs.jobs(shared)
     assert_is_the_world(jobs.open_job(id, shared).result(LONG), World())
 
@@ -216,14 +217,14 @@ def test_queued_jobs_survive_ended_and_killed_programs(settings):
     celery_of(settings).kill()
     assert redis in programs_of(settings)
 
-    command = serving(settings)
-    assert not left.parent.exists()
-    assert redis not in programs_of(settings)
-    assert socket_of(settings).exists()
-    command.send_signal(signal.SIGTERM)
-    assert command.wait(LONG) == 0
-    command.stdout.close()
-    until_gone(settings)
+    with caller_of(settings, "sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)") as caller:
+        assert caller.stdout.readline() == "started\n"
+        assert not left.parent.exists()
+        assert redis not in programs_of(settings)
+        assert socket_of(settings).exists()
+        caller.communicate("end\n", timeout=LONG)
+        assert caller.returncode == -signal.SIGKILL
+    until_gone(settings)  # a worker and its Redis end with the process that started them, even if that is killed
     assert not broker_file(settings).exists()
 
 
@@ -239,13 +240,6 @@ def test_signals_end_the_command(monkeypatch, number):
         assert local_services.main([]) == 0
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def test_a_worker_and_its_redis_end_with_the_killed_process_that_started_them(settings):
-    with caller_of(settings, "os.kill(os.getpid(), signal.SIGKILL)") as caller:
-        assert caller.communicate(timeout=LONG)[0] == "started\n"
-    until_gone(settings)
-    assert not broker_file(settings).exists()
 
 
 def test_a_redis_that_cannot_start_is_an_error(settings, monkeypatch, tmp_path):
@@ -327,12 +321,24 @@ def test_a_worker_that_ignores_signals_is_killed_with_its_children(monkeypatch):
     assert alive == []
 
 
-def test_a_worker_that_starts_too_slowly_is_an_error_and_leaves_no_process(settings, monkeypatch):
-    monkeypatch.setattr("frontierlab.jobs.local_worker._START", 0.1)
+def test_a_worker_that_starts_too_slowly_is_an_error_and_leaves_no_process(settings, monkeypatch, tmp_path):
+    (tmp_path / "redis-server").write_text(f"#!/bin/sh\ntouch {tmp_path}/starting\nsleep 600\n")
+    (tmp_path / "redis-server").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setattr("frontierlab.jobs.local_worker._END", 5)
+    seen = []
+
+    def look(streams, *_, select=select.select):
+        wait_for((tmp_path / "starting").exists, seconds=LONG)
+        seen.extend(programs_of(settings))  # the program that waits for its Redis, and that
+        return select(streams, [], [], 0)
+
+    monkeypatch.setattr(select, "select", look)
     with pytest.raises(JobError, match="The worker did not start: no answer"):
         jobs.start_worker(settings)
+    assert len(seen) == 2
     until_gone(settings)
+    assert not broker_file(settings).exists()
 
 
 def test_a_program_that_ignores_signals_is_killed_with_its_children(settings, monkeypatch, tmp_path):

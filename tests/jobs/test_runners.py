@@ -17,11 +17,12 @@ from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.kind import JobOutcome
 from frontierlab.jobs.records import JobStore
-from frontierlab.jobs.runner import claim
+from frontierlab.jobs.runner import claim, run_claimed
 from frontierlab.util.files import write_text
 from frontierlab.util.progress import Progress
 from tests.services.processes import in_fork
 from tests.support.jobs import LONG, stop_without_lock, until_idle
+from tests.support.programs import forked
 from tests.support.waiting import wait_for
 
 
@@ -104,37 +105,26 @@ def test_only_the_later_of_two_runners_writes_into_the_record(settings):
     assert store.read(id).error is None
 
 
-STALLED = """
-import pathlib, sys, frontierlab as fl
-from frontierlab.jobs import kinds
-from frontierlab.jobs.context import (JobContext, JobStopped)
-from frontierlab.jobs.kind import JobOutcome
-from frontierlab.jobs.records import JobStore
-from frontierlab.jobs.runner import (claim, run_claimed)
-
-class Slow(kinds.CatalogueRefresh):
-    def run(self, record, settings, context):
-        pathlib.Path(sys.argv[3]).touch()
-        context.cancelled.wait(60)
-        return JobOutcome({"when": "of the one that was stopped"})
-
-kinds.KINDS["catalogue"] = Slow()
-settings = fl.sample.settings(data_dir=sys.argv[1])
-context = JobContext(JobStore(settings), sys.argv[2], settings, beat=0.1)
-assert claim(context) == "mine"
-with context.watching():
-    run_claimed(context)
-print(context.reason)
-"""
-
-
 @pytest.mark.slow
 def test_a_stopped_runner_does_not_end_the_job_of_its_successor(settings, tmp_path):
     store = JobStore(settings)
     id = store.create(kind="catalogue", arguments={}, backend="thread", patience=2).id
-    command = [sys.executable, "-c", STALLED, str(settings.data_dir), id, str(tmp_path / "begun")]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
+
+    class Slow(kinds.CatalogueRefresh):
+        def run(self, record, settings, context):
+            (tmp_path / "begun").touch()
+            context.cancelled.wait(60)
+            return JobOutcome({"when": "of the one that was stopped"})
+
+    def first_runner():
+        kinds.KINDS["catalogue"] = Slow()  # in the fork alone
+        context = JobContext(JobStore(settings), id, settings, beat=0.1)
+        assert claim(context) == "mine"
+        with context.watching():
+            run_claimed(context)
+        print(context.reason)  # noqa: T201
+
+    with forked(first_runner, stdout=subprocess.PIPE, text=True) as child:
         wait_for((tmp_path / "begun").exists)
         stop_without_lock(child.pid, store.path(id, ".lock"))
         wait_for(lambda: store.read(id).is_lost())
@@ -142,8 +132,6 @@ def test_a_stopped_runner_does_not_end_the_job_of_its_successor(settings, tmp_pa
         assert claim(context) == "mine"
         child.send_signal(signal.SIGCONT)
         said, _ = child.communicate(timeout=LONG)
-    finally:
-        child.kill()
     assert said == "Another process has taken over the job, or the record of the job was removed.\n"
     assert store.read(id).state == "running"
     context.end(state="succeeded", result={"when": "of the valid one"})
