@@ -10,9 +10,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from frontierlab.filters.changes_statement import CHANGE_KEYS, COUNTED, MEASURES, NAMES, NOT_CACHED_QUERIES
-from frontierlab.filters.expressions import add_percent_of_all
 from frontierlab.filters.significance import Values, are_significant, significance
-from frontierlab.filters.top import OTHER, Ranking, label_places, rank_groups
+from frontierlab.filters.top import OTHER, Ranking, label_places, number_groups, rank_groups
 
 __all__ = ["Covered", "ENDS", "ranked_changes"]
 
@@ -68,23 +67,30 @@ def ranked_changes(
         What the data cover of ``now`` and ``before``.
     """
     keys = [*CHANGE_KEYS[what]]
-    cells = counts[counts["what"] == counted]
-    number = cells.groupby(keys, dropna=False, sort=False).ngroup().to_numpy().astype("int64")
-    names = cells[keys].iloc[np.unique(number, return_index=True)[1]].reset_index(drop=True)  # in order of their number
-    sums = _added_up(cells, number, len(names))
-    deviates = _significance(cells, number, sums, rank_by, covered)
+    cells = np.flatnonzero(counts["what"].to_numpy() == counted)
+    names = {key: counts[key].array.take(cells) for key in keys}
+    number, first = number_groups([*names.values()])  # of each cell; a cell of each group
+    sides = {side: (counts["side"].to_numpy() == side)[cells] for side in SIDES.values()}
+    columns = {name: counts[name].to_numpy("int64")[cells] for name in COUNTED}
+    sums = {
+        f"{name}{suffix}": _sums(values[sides[side]], number[sides[side]], len(first))
+        for suffix, side in SIDES.items()
+        for name, values in columns.items()
+    }
+    bins = counts["bin"].to_numpy("int64")[cells]
+    deviates = _significance(columns, bins, sides, number, sums, rank_by, covered)
     significant = are_significant(deviates)
-    now, before = (_rate(sums, rank_by, suffix, covered).fillna(0) for suffix in SIDES)
-    order = pd.DataFrame({"significant": significant, "change": (now - before).abs()}).astype("float64")
-    size = order.groupby(["significant", "change"], sort=True).ngroup() + 1
-    ranking = rank_groups({key: names[key].array for key in keys}, [(size.astype("Int64").array, "sum")], top)
+    now, before = (np.nan_to_num(_rate(sums, rank_by, suffix, covered)) for suffix in SIDES)
+    groups = {key: values.take(first) for key, values in names.items()}
+    ranking = rank_groups(groups, [(_ranks(significant, np.abs(now - before)), "sum")], top)
     labels = _labels(counts, ranking, keys)
     count, part = len(labels), labels["part"].to_numpy()
     rows = np.searchsorted(labels.index, ranking.of_rows)
     found: dict[str, Any] = {str(name): labels[name].array for name in labels}
-    found |= _with_rates({name: _sums(values, rows, count) for name, values in sums.items()}, rank_by, covered)
-    found |= _alone(deviates, significant, rows, np.bincount(rows, minlength=count) == 1, part[rows] != OTHER)
-    found["verdict"] = _verdicts(found)
+    rates = _with_rates({name: _sums(values, rows, count) for name, values in sums.items()}, rank_by, covered)
+    alone = _alone(deviates, significant, rows, np.bincount(rows, minlength=count) == 1, part[rows] != OTHER)
+    found |= rates | alone
+    found["verdict"] = _verdicts(rates, alone["significant"], part == OTHER)
     return _typed(found | {"what": pd.array([what] * count, dtype="string")}, counts, count)
 
 
@@ -95,28 +101,30 @@ def _sums(values: Integers, rows: Integers, count: int) -> Integers:
     return sums
 
 
-def _added_up(cells: pd.DataFrame, number: Integers, count: int) -> dict[str, Integers]:
-    """Return the sums of both sides by group."""
-    found = {}
-    for suffix, side in SIDES.items():
-        mine = (cells["side"] == side).to_numpy(dtype=bool)
-        for name in COUNTED:
-            found[f"{name}{suffix}"] = _sums(cells[name].to_numpy(dtype="int64")[mine], number[mine], count)
-    return found
+def _ranks(significant: Flags, change: Floats) -> Any:
+    """Return numbers in the order of changes: those that are significant are larger than others."""
+    _, place = np.unique(change, return_inverse=True)
+    return pd.array(significant * len(change) + place, dtype="Int64")
 
 
 def _significance(
-    cells: pd.DataFrame, number: Integers, sums: Mapping[str, Integers], rank_by: str, covered: Mapping[str, Covered]
+    columns: Mapping[str, Integers],
+    bin_: Integers,
+    of_sides: Mapping[str, Flags],
+    number: Integers,
+    sums: Mapping[str, Integers],
+    rank_by: str,
+    covered: Mapping[str, Covered],
 ) -> Floats:
     measure = "queries" if rank_by == "share" else rank_by
     sides = {}
     for suffix, side in SIDES.items():
-        mine = (cells["side"] == side).to_numpy(dtype=bool)
+        mine = of_sides[side]
         hours, bins = covered[side]
-        cell = number[mine] * bins + cells["bin"].to_numpy(dtype="int64")[mine]
-        weights = cells[measure].to_numpy(dtype="float64")[mine]
+        weights = columns[measure][mine].astype("float64")
         behind = sums[f"{_BEHIND.get(measure, measure)}{suffix}"].astype("float64")
-        values = np.bincount(cell, weights, len(behind) * bins).astype("float64").reshape(len(behind), bins)
+        values = np.bincount(number[mine] * bins + bin_[mine], weights, len(behind) * bins).astype("float64")
+        values = values.reshape(len(behind), bins)
         exposures = values.sum(axis=0) if rank_by == "share" else np.full(bins, hours / bins)
         sides[side] = Values(values, exposures, behind)
     return significance(sides["now"], sides["before"])
@@ -125,20 +133,30 @@ def _significance(
 def _with_rates(sums: Mapping[str, Integers], rank_by: str, covered: Mapping[str, Covered]) -> dict[str, Any]:
     """Return the sums with shares, rates, the factor, and what changed."""
     found: dict[str, Any] = {name: pd.array(values, dtype="Int64") for name, values in sums.items()}
-    found |= {f"rate{suffix}": _rate(sums, rank_by, suffix, covered).array for suffix in SIDES}
-    found |= {f"share{suffix}": _rate(sums, "share", suffix, covered).array for suffix in SIDES}
-    before = pd.Series(found["rate_before"])
-    found["factor"] = found["rate"] / before.where((before > 0).fillna(False)).array
-    found |= {f"{name}_change": found[name] - found[f"{name}_before"] for name in ("rate", "share")}
+    for name, of in (("rate", rank_by), ("share", "share")):
+        now, before = (_rate(sums, of, suffix, covered) for suffix in SIDES)
+        found |= {
+            name: _fractions(now),
+            f"{name}_before": _fractions(before),
+            f"{name}_change": _fractions(now - before),
+        }
+        if name == "rate":
+            factor = np.divide(now, before, out=np.full(len(now), np.nan), where=before > 0)
+            found["factor"] = _fractions(factor)
     return found | {f"{name}_change": pd.array(sums[name] - sums[f"{name}_before"], dtype="Int64") for name in COUNTED}
 
 
-def _rate(sums: Mapping[str, Integers], rank_by: str, suffix: str, covered: Mapping[str, Covered]) -> pd.Series[float]:
-    """Return a measure per hour; for shares the % of the sum of all rows, null if that is 0."""
+def _rate(sums: Mapping[str, Integers], rank_by: str, suffix: str, covered: Mapping[str, Covered]) -> Floats:
+    """Return a measure per hour; for shares the % of the sum of all rows, NaN if that is 0."""
     if rank_by == "share":
-        queries = pd.Series(sums[f"queries{suffix}"], dtype="Int64")
-        return add_percent_of_all(queries.to_frame("queries"), ["queries"])["queries_percent"]
-    return pd.Series(sums[f"{rank_by}{suffix}"], dtype="Float64") / covered[SIDES[suffix]].hours
+        queries = sums[f"queries{suffix}"]
+        return np.asarray(100 * (queries / (queries.sum() or np.nan)), dtype="float64")
+    return np.asarray(sums[f"{rank_by}{suffix}"] / covered[SIDES[suffix]].hours, dtype="float64")
+
+
+def _fractions(values: Floats) -> Any:
+    """Return fractions as an array of pandas, in which NaN is null."""
+    return pd.arrays.FloatingArray(values, np.isnan(values))
 
 
 def _labels(counts: pd.DataFrame, ranking: Ranking, keys: list[str]) -> pd.DataFrame:
@@ -163,25 +181,23 @@ def _alone(deviates: Floats, significant: Flags, rows: Integers, single: Flags, 
     }
 
 
-def _verdicts(found: Mapping[str, Any]) -> Any:
-    def holds(values: Any) -> Flags:
-        return np.asarray(values.fillna(False), dtype=bool)
-
-    now, before = (holds(found[f"rate{suffix}"] > 0) for suffix in SIDES)
-    significant, more = holds(found["significant"]), holds(found["rate_change"] > 0)
-    words = np.select(
-        [now & ~before, before & ~now, significant & more, significant], ["new", "gone", "more", "less"], "same"
+def _verdicts(rates: Mapping[str, Any], significant: Any, others: Flags) -> Any:
+    now, before, more = (
+        rates[name].to_numpy("float64", na_value=0) > 0 for name in ("rate", "rate_before", "rate_change")
     )
+    taken = significant.to_numpy(bool, na_value=False)
+    words = np.select([now & ~before, before & ~now, taken & more, taken], ["new", "gone", "more", "less"], "same")
     verdicts = pd.array(words, dtype="string")
-    verdicts[np.asarray(found["part"] == OTHER, dtype=bool)] = pd.NA
+    verdicts[others] = pd.NA
     return verdicts
 
 
 def _typed(found: Mapping[str, Any], counts: pd.DataFrame, count: int) -> pd.DataFrame:
-    empty: Any = [pd.NA] * count
-    labels = {}
+    nothing = np.full(count, -1)
+    unknown: Any = pd.array([pd.NA], dtype="string")
+    columns = dict(found)
     for name in _LABELS:
-        kind: Any = counts[name].dtype if name in counts else "string"
-        labels[name] = pd.array(found.get(name, empty), dtype=kind)
-    columns = {**found, **labels}
+        if name not in found:
+            like = counts[name].array if name in counts else unknown
+            columns[name] = like.take(nothing, allow_fill=True)
     return pd.DataFrame({name: columns[name] for name in _COLUMNS})

@@ -20,6 +20,7 @@ __all__ = [
     "add_up",
     "check_top",
     "label_places",
+    "number_groups",
     "rank_groups",
     "unnamed",
 ]
@@ -94,7 +95,7 @@ def rank_groups(keys: Mapping[str, Any], sizes: Sequence[tuple[Any, Together]], 
         How many named groups have their own place. The other named groups share one place, and so do
         the missing groups. None gives each group its own place.
     """
-    number, first = _numbered([*keys.values()])
+    number, first = number_groups([*keys.values()])
     size = np.zeros(len(first), dtype="int64")
     for values, how in sizes:
         size += add_up(values, number, len(first), how).to_numpy("int64", na_value=0)
@@ -157,7 +158,7 @@ def add_up(values: Any, rows: Integers, count: int, how: Together) -> Any:
     return pd.arrays.IntegerArray(found, lacking)
 
 
-def _numbered(keys: Sequence[Any]) -> tuple[Integers, Integers]:
+def number_groups(keys: Sequence[Any]) -> tuple[Integers, Integers]:
     """Return the number of each row's group, in the order of the keys with null last, and a row of each group."""
     number = np.zeros(len(keys[0]), dtype="int64")
     first = np.zeros(0, dtype="int64")
