@@ -80,15 +80,12 @@ def heights(document: Document) -> dict[str, list[float]]:
 
 
 def expected(panel: ExplorePanel) -> dict[str, list[float]]:
-    """The numbers of newly drawn figures of the chosen queries."""
+    """The numbers that new figures of the chosen queries draw."""
     logs = fl.open_logs("day", settings=panel.settings)
     keywords = {"bin_seconds": panel.frames[NAMES[0]].attrs["bin_seconds"]}
     frames = {name: getattr(fl.filters, name)(logs, panel.selection, **keywords) for name in NAMES}
-    new = [getattr(plots, name)(frame) for name, frame in frames.items()]
-    return {
-        name: [float(value) for value in plot.renderers[0].data_source.data["y"]]
-        for name, plot in zip(NAMES, new, strict=True)
-    }
+    drawings = {name: getattr(plots, name).drawing(frame) for name, frame in frames.items()}
+    return {name: [float(value) for value in drawing.marks[0].data["y"]] for name, drawing in drawings.items()}
 
 
 def sent(panel: ExplorePanel, monkeypatch: pytest.MonkeyPatch) -> list[Any]:

@@ -516,7 +516,7 @@ class TestDashboard:
     @pytest.mark.slow
     def test_a_saved_state_is_restored(self, settings):
         board = Dashboard(settings)
-        board.dataset, board.selection, board.tab = "day", fl.Selection(db="CONDBR2"), "Caching"
+        board.tab, board.dataset, board.selection = "Caching", "day", fl.Selection(db="CONDBR2")
         board.panels["Extract"].since = "2026-10-01"
         assert board.panels["Caching"].wait(LONG)  # the open tab computes its figures
         again = Dashboard.from_state(json.dumps(board.state()), settings)
@@ -527,11 +527,13 @@ class TestDashboard:
         again._share._given.value = "{"
         button(again, "Open a view").click()
         assert "not the state of a panel" in again.error
+        for one in (board, again):
+            one.close()
 
     @pytest.mark.slow
     def test_copy_as_code(self, settings):
         board = Dashboard(settings)
-        board.dataset, board.tab = "day", "Explore"
+        board.tab, board.dataset = "Explore", "day"
         button(board, "Copy as code").click()
         assert board._share.shown.startswith("import frontierlab as fl")
         assert board.panels["Explore"].wait(LONG)
