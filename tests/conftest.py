@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 
 import frontierlab as fl
 from frontierlab import Settings, sample, spark
+from frontierlab.reports.beginning import Beginning
 from tests.services.chromium import ADDRESS, ChromiumServer
 from tests.services.elasticsearch import ElasticsearchServer
 from tests.services.jupyter import RUNNING, JupyterServer, RunningJupyter
@@ -171,6 +172,12 @@ def few_chapters(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports of two figures, where a test is about what is around them: a whole one takes seconds."""
     few = {"Databases": ("queries_per_db",), "Over time": ("queries_over_time",)}
     monkeypatch.setattr("frontierlab.reports.report.CHAPTERS", few)
+
+
+@pytest.fixture
+def no_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without incidents and worst folders, where these are not the subject: they take most of the time."""
+    monkeypatch.setattr("frontierlab.reports.report.begin", lambda *_: Beginning())
 
 
 @pytest.fixture(scope="session")

@@ -64,7 +64,7 @@ def test_caching_figures_of_some_folders(settings, dataset):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters")
+@pytest.mark.usefixtures("few_chapters", "no_beginning")
 def test_a_report_is_written(settings, dataset, tmp_path):
     job = jobs.submit("report", settings=settings, backend="thread", dataset=dataset, path=tmp_path / "r.html")
     assert job.result(LONG) == tmp_path / "r.html"
@@ -74,7 +74,7 @@ def test_a_report_is_written(settings, dataset, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters")
+@pytest.mark.usefixtures("few_chapters", "no_beginning")
 def test_a_report_of_a_selection(settings, dataset):
     selection = fl.Selection(db="CONDBR2", since="2026-10-01T06:00")
     given = {"dataset": dataset, "selection": selection, "findings": False}  # which would be found twice below

@@ -41,7 +41,7 @@ def code_cells(path):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters")
+@pytest.mark.usefixtures("few_chapters", "no_beginning")
 @pytest.mark.parametrize("name", ["caching", "explore", "extract", "raw_logs"])
 def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
     """In this process: a kernel each would take longer."""

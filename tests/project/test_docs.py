@@ -59,7 +59,7 @@ def test_the_examples_are_valid_calls(page: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters")
+@pytest.mark.usefixtures("few_chapters", "no_beginning")
 def test_the_tour_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
