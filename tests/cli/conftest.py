@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 import frontierlab as fl
 from frontierlab.cli.main import root
 from frontierlab.sample import World
+from frontierlab.sample.world.incidents import Incident, make_day
 
 Run = Callable[..., Result]
 
@@ -30,6 +31,24 @@ def dump(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An export file of the day of the sample with fewer documents; tests only read it."""
     World(3_000).write(path := tmp_path_factory.mktemp("dump") / "dump.ndjson.zst")
     return path
+
+
+SLOW = Incident(
+    "slow_server",
+    "2026-10-01T10:00",
+    "2026-10-01T13:00",
+    scope={"frontierserver": "frontier1.cern.example"},
+    factor=8,
+)
+
+
+@pytest.fixture(scope="session")
+def days(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with a day with an incident, and a calm day before it; tests copy it."""
+    settings = fl.Settings(data_dir=tmp_path_factory.mktemp("days"))
+    make_day(settings, 11, 6_000, incidents=[SLOW], name="day")
+    make_day(settings, 12, 6_000, quiet=True, world=11, since="2026-09-30", name="calm")
+    return settings.data_dir
 
 
 @pytest.fixture

@@ -97,10 +97,10 @@ def test_a_package_that_is_missing(
 
 @pytest.mark.slow
 def test_malformed_documents_are_told_with_the_command_that_lists_them(
-    run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch
+    run: Run, empty: Path, dump: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRONTIERLAB_LOSS_WARNING_SHARE", "0")
-    done = run("extract", "overlay", "--source", str(fl.sample.path()))
+    done = run("extract", "overlay", "--source", str(dump))
     assert done.exit_code == 1
     assert "frontierlab datasets malformed returns them with the reasons." in done.stderr
     listed = [json.loads(line) for line in run("datasets", "malformed", "overlay", "--json").stdout.splitlines()]
@@ -109,9 +109,9 @@ def test_malformed_documents_are_told_with_the_command_that_lists_them(
 
 
 @pytest.mark.slow
-def test_a_loss_is_a_finding_that_is_told(run: Run, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loss_is_a_finding_that_is_told(run: Run, empty: Path, dump: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_LIMIT_QUERIES", "1000")
-    done = run("extract", "cut", "--source", str(fl.sample.path()), "--json")
+    done = run("extract", "cut", "--source", str(dump), "--json")
     assert done.exit_code == 1
     assert done.stderr.startswith("Warning: limit_queries (1,000) cut cut at ")
     assert run("datasets", "show", "cut").exit_code == 1

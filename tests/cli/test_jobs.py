@@ -26,8 +26,8 @@ def test_a_job_is_listed_and_shown(job: fl.jobs.Job, run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_arguments_are_json_or_text(empty: Path, run: Run) -> None:
-    arguments = ["name=second", f"source={fl.sample.path()}", "taskid=41003836", "cached=false"]
+def test_arguments_are_json_or_text(empty: Path, dump: Path, run: Run) -> None:
+    arguments = ["name=second", f"source={dump}", "taskid=41003836", "cached=false"]
     done = run("jobs", "submit", "extraction", *arguments, "--backend", "inline", "--wait", "--json")
     assert done.exit_code == 0, done.stderr
     assert json.loads(done.stdout)["result"] == {"dataset": "second"}
@@ -36,9 +36,9 @@ def test_arguments_are_json_or_text(empty: Path, run: Run) -> None:
 
 
 @pytest.mark.slow
-def test_warnings_of_a_job_are_findings(empty: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warnings_of_a_job_are_findings(empty: Path, dump: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTIERLAB_LIMIT_QUERIES", "100")
-    arguments = ["name=cut", f"source={fl.sample.path()}"]
+    arguments = ["name=cut", f"source={dump}"]
     done = run("jobs", "submit", "extraction", *arguments, "--backend", "inline", "--wait")
     assert done.exit_code == 1
     assert done.stderr.startswith("Warning: limit_queries (100) cut cut at ")
