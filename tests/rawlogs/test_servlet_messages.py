@@ -98,7 +98,7 @@ def logs(draw: st.DrawFn) -> tuple[bytes, list[tuple[str, int, str]]]:
 
 
 @settings(max_examples=examples(40))
-@given(logs(), st.permutations([1, 2, 3, 5, 12]))
+@given(logs(), st.permutations([1, 2, 4, 9, 20]))
 @pytest.mark.slow
 def test_requests_are_told_apart_in_any_interleaving_and_any_blocks(
     log: tuple[bytes, list[tuple[str, int, str]]], sizes: list[int]
@@ -124,7 +124,7 @@ def test_no_damage_breaks_reading_or_the_account_of_lines(
         text[place : place + len(new)] = new.translate(None, b"\r\x0b\x0c\x1c\x1d\x1e\x85")
     damaged = bytes(text).replace(b"\r", b"").translate(None, b"\x0b\x0c\x1c\x1d\x1e\x85") + b"\n"
     once, _ = read(damaged, [10_000])
-    again, _ = read(damaged, [7, 1])
+    again, _ = read(damaged, [9, 1, 20])
     assert sorted(map(str, once)) == sorted(map(str, again))
 
 
