@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shlex
 from collections.abc import Mapping
@@ -341,13 +342,19 @@ def _text(value: Any) -> str:
     return " ".join(value) if isinstance(value, tuple) else str(value)
 
 
+@functools.cache
+def _blank() -> Settings:
+    """Return settings of defaults alone, which nobody changes: to make them takes longer than to check a value."""
+    return Settings.model_construct()
+
+
 def _problem(name: str, value: Any) -> str:
     """Say why a value is not valid for a setting; empty if it is. The value can be a secret, so it is not shown."""
     value = value.strip() if isinstance(value, str) else value
     if value == "":  # empty means the default
         return ""
     try:
-        Settings.__pydantic_validator__.validate_assignment(Settings.model_construct(), name, value)
+        Settings.__pydantic_validator__.validate_assignment(_blank().model_copy(), name, value)
     except ValidationError as error:
         if any(problem["loc"] for problem in error.errors()):  # the other errors concern several settings
             return f"This is not valid. Valid: {Settings.model_fields[name].description}."
