@@ -32,7 +32,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["Answers", "find_answers", "overlapping", "regions"]
+__all__ = ["Answers", "Bounds", "find_answers", "overlapping", "regions"]
 
 Integers = NDArray[np.int64]
 Sums = NDArray[np.uint64]  # shape (2, n): two halves of a hash
@@ -56,7 +56,7 @@ class Answers:
     """
 
     def __init__(
-        self, since: Integers, until: Integers, bounds: _Bounds, by_iov: Integers, by_content: Integers
+        self, since: Integers, until: Integers, bounds: Bounds, by_iov: Integers, by_content: Integers
     ) -> None:
         self.by_iov = by_iov
         self.by_content = by_content
@@ -73,7 +73,7 @@ class Answers:
         return self._bounds.count(self._since, self._until).astype(np.int64)
 
 
-def find_answers(since: Integers, until: Integers, payloads: pa.Table) -> Answers:
+def find_answers(since: Integers, until: Integers, payloads: pa.Table | Bounds) -> Answers:
     """Find which queries get the same answer.
 
     Time and memory grow with the number of queries plus the number of rows, not with their product.
@@ -83,14 +83,15 @@ def find_answers(since: Integers, until: Integers, payloads: pa.Table) -> Answer
     since, until
         The IOVs of the queries, int64, with ``until >= since``.
     payloads
-        The payload rows of the folder and tag: ``channel``, ``since``, ``until`` (int64) and ``content`` (text).
+        The payload rows of the folder and tag: ``channel``, ``since``, ``until`` (int64) and ``content`` (text); or
+        their bounds, where these are needed several times.
 
     Returns
     -------
     Answers
         In the order of the queries.
     """
-    bounds = _Bounds(payloads)
+    bounds = _bounds_of(payloads)
     first, place = _first_of_each(_regions(since, until, bounds))
     one_since, one_until = since[first], until[first]
     empty = bounds.count(one_since, one_until) == 0
@@ -99,13 +100,13 @@ def find_answers(since: Integers, until: Integers, payloads: pa.Table) -> Answer
     return Answers(since, until, bounds, by_iov[place], by_content[place])
 
 
-def regions(since: Integers, until: Integers, payloads: pa.Table) -> Integers:
+def regions(since: Integers, until: Integers, payloads: pa.Table | Bounds) -> Integers:
     """Return the number of each query's region of the (since, until) plane; queries of one region get one answer.
 
     Queries of different regions may get the same answer too. The number depends only on the query and the payloads, so
     that queries can be processed in pieces.
     """
-    return _regions(since, until, _Bounds(payloads))
+    return _regions(since, until, _bounds_of(payloads))
 
 
 def overlapping(payloads: pa.Table) -> int:
@@ -125,8 +126,14 @@ def overlapping(payloads: pa.Table) -> int:
     return int((with_earlier | with_later).sum())
 
 
-class _Bounds:
-    """The IOV values at which answers change, and sums over the rows between them."""
+class Bounds:
+    """The IOV values at which answers change, and sums over the rows between them.
+
+    Parameters
+    ----------
+    payloads
+        The payload rows of a folder and tag.
+    """
 
     def __init__(self, payloads: pa.Table) -> None:
         self.channel, self.since, until = (payloads[name].to_numpy() for name in ("channel", "since", "until"))
@@ -156,6 +163,10 @@ class _Bounds:
         return np.cumsum(change, axis=1, dtype=np.uint64)[:, _rank(self.edges, since)]
 
 
+def _bounds_of(payloads: pa.Table | Bounds) -> Bounds:
+    return payloads if isinstance(payloads, Bounds) else Bounds(payloads)
+
+
 def _next_begin(channel: Integers, since: Integers) -> Integers:
     """Return for each row the next larger ``since`` in its channel."""
     order = np.lexsort((since, channel))
@@ -168,7 +179,7 @@ def _next_begin(channel: Integers, since: Integers) -> Integers:
     return result
 
 
-def _regions(since: Integers, until: Integers, bounds: _Bounds) -> Integers:
+def _regions(since: Integers, until: Integers, bounds: Bounds) -> Integers:
     region = np.empty(len(since), np.int64)
     for k in range(0, len(since), _CHUNK):
         part = slice(k, k + _CHUNK)
@@ -176,12 +187,12 @@ def _regions(since: Integers, until: Integers, bounds: _Bounds) -> Integers:
     return region
 
 
-def _hash_by_iov(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
+def _hash_by_iov(bounds: Bounds, since: Integers, until: Integers) -> Sums:
     # rows with equal channel, since and until are in the same answers, so duplicates change no comparison
     return bounds.sum_over_answers(_random_numbers(len(bounds.since)), since, until)
 
 
-def _hash_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
+def _hash_by_content(bounds: Bounds, since: Integers, until: Integers) -> Sums:
     """Return for each answer the sum of its contents' random numbers, each (channel, content) once.
 
     A content is counted if one of its rows is valid at `since`. Otherwise it is counted at the first of its rows that
@@ -200,7 +211,7 @@ def _hash_by_content(bounds: _Bounds, since: Integers, until: Integers) -> Sums:
     return started - up_to_since + bounds.sum_valid_at(begin, stop, numbers, since)
 
 
-def _contents(bounds: _Bounds) -> tuple[Integers, Integers, Integers]:
+def _contents(bounds: Bounds) -> tuple[Integers, Integers, Integers]:
     """Return member (number of a channel's content), begin and stop; if member and begin are equal, the longest row."""
     channel = pd.factorize(bounds.channel)[0].astype(np.int64)
     member = pd.factorize(channel * (bounds.content.max(initial=0) + 1) + bounds.content)[0]

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from frontierlab.caching.answer_sets import Integers, find_answers, overlapping, regions
+from frontierlab.caching.answer_sets import Answers, Bounds, Integers, find_answers, overlapping, regions
 from frontierlab.caching.athena import is_off_grid
 from frontierlab.caching.counting import MOST, QUERY, SUMS, Asker
 
@@ -46,9 +46,10 @@ def figures(
     """
     askers = askers or {}
     squids_only = pa.array([hash_ for hash_, asker in askers.items() if not asker.is_site], pa.int64())
+    bounds = {folder_hash: Bounds(rows) for folder_hash, rows in payloads.items() if rows is not None}
     by_region, by_squid, by_task, by_asker = [], [], [], []
     for piece in pieces:
-        piece = piece.append_column("region", pa.array(_find_regions(piece, payloads)))
+        piece = piece.append_column("region", pa.array(_find_regions(piece, bounds)))
         once = _once_an_asker(piece)
         by_asker.append(_count_repeats(once))
         by_region.append(_count_different(_add_up_equal(once, _REGION), _REGION))
@@ -70,7 +71,9 @@ def figures(
             **_figures_of_repeats(repeats.get(folder_hash, _NO_ROWS), askers),
         }
         if rows is not None:
-            found[folder_hash] |= _figures_of_answers(mine, squids.get(folder_hash, _NO_ROWS), rows)
+            answers = find_answers(mine["since"].to_numpy(), mine["until"].to_numpy(), bounds[folder_hash])
+            found[folder_hash] |= _figures_of_answers(mine, squids.get(folder_hash, _NO_ROWS), answers)
+            found[folder_hash]["overlapping_rows"] = overlapping(rows)
     return found
 
 
@@ -100,10 +103,10 @@ def figures_of_folder(queries: pd.DataFrame, payloads: pa.Table, askers: pd.Data
 
 def worst_tasks(tasks: pa.Table) -> str:
     """Name the tasks with the most different queries."""
-    rows = sorted(tasks.to_pylist(), key=lambda row: (-row["different"], -row["dbtime"], row["taskid"] or 0))
+    rows = sorted(tasks.to_pylist(), key=lambda row: (-row["different"], -row["dbtime"], row["taskid"] or 0))[:_NAMED]
     names = ("no task" if row["taskid"] is None else str(row["taskid"]) for row in rows)
     costs = (f"{row['different']} different queries, {row['dbtime']} ms" for row in rows)
-    return "; ".join(f"{name} ({cost})" for name, cost in [*zip(names, costs, strict=True)][:_NAMED])
+    return "; ".join(f"{name} ({cost})" for name, cost in zip(names, costs, strict=True))
 
 
 def _figures_of_repeats(repeats: pa.Table, askers: Mapping[int, Asker]) -> dict[str, Any]:
@@ -122,9 +125,8 @@ def _figures_of_repeats(repeats: pa.Table, askers: Mapping[int, Asker]) -> dict[
     return {**sums, "repeated_by": "; ".join(texts)}
 
 
-def _figures_of_answers(queries: pa.Table, squids: pa.Table, payloads: pa.Table) -> dict[str, Any]:
+def _figures_of_answers(queries: pa.Table, squids: pa.Table, got: Answers) -> dict[str, Any]:
     """Return the figures that need answers; `queries` are added up by region, `squids` by region and Squid."""
-    got = find_answers(queries["since"].to_numpy(), queries["until"].to_numpy(), payloads)
     iovs, contents = (int(codes.max(initial=-1)) + 1 for codes in (got.by_iov, got.by_content))
     empty = queries.filter(pa.array(got.by_iov < 0))
     totals, by_content = _sums_of_groups(queries, got.by_iov), _sums_of_groups(queries, got.by_content)
@@ -148,7 +150,6 @@ def _figures_of_answers(queries: pa.Table, squids: pa.Table, payloads: pa.Table)
         "mean_payload_size": float(totals["bytes"].sum() / bodies) if bodies else None,
         "efficiency_iov": iovs / int(different) if different else None,
         "efficiency_content": contents / int(different) if different else None,
-        "overlapping_rows": overlapping(payloads),
     }
 
 
@@ -163,13 +164,12 @@ def _sums_of_groups(rows: pa.Table, group: Integers) -> dict[str, Integers]:
     return sums
 
 
-def _find_regions(piece: pa.Table, payloads: Mapping[int, pa.Table | None]) -> Integers:
+def _find_regions(piece: pa.Table, bounds: Mapping[int, Bounds]) -> Integers:
     since, until = piece["since"].to_numpy(), piece["until"].to_numpy()
     region = np.zeros(len(since), np.int64)
     for folder_hash, part in _slices_of_equal(piece["folder_hash"].to_numpy()):
-        rows = payloads[folder_hash]
-        if rows is not None:
-            region[part] = regions(since[part], until[part], rows)
+        if folder_hash in bounds:
+            region[part] = regions(since[part], until[part], bounds[folder_hash])
     return region
 
 

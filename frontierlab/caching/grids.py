@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from frontierlab.caching.causes import WORTH_BYTES, WORTH_SECONDS, Worth, cause_
 from frontierlab.caching.folder_figures import figures_of_folder
 from frontierlab.caching.open_folder import OpenFolder, open_folder
 from frontierlab.caching.queries import FolderTag, askers_of, failed_queries
+from frontierlab.caching.request_costs import Requests, first_of_different, summary
 from frontierlab.coolr import Source
 from frontierlab.engines.logs import Logs
 from frontierlab.errors import InvalidRequestError
@@ -329,49 +330,14 @@ def estimate(queries: pd.DataFrame, payloads: pa.Table, grids: Sequence[str]) ->
     """Return the frame of `what_if` from the different queries of a folder and tag, and its payloads."""
     since, until = (queries[name].to_numpy(np.int64) for name in ("since", "until"))
     hashes, _ = pd.factorize(queries["sqlhash"], use_na_sentinel=False)
-    tables = []
-    for grid in (AS_ASKED, *grids):
+    names = [AS_ASKED, *grids]
+    parts = []
+    for number, grid in enumerate(names):
         first, last = snap(grid, since, until, payloads)
-        asked = pd.DataFrame({"grid": grid, "sqlhash": hashes, "since": first, "until": last})
-        tables.append(asked if grid == AS_ASKED else asked.drop_duplicates())
-    requests = pd.concat(tables, ignore_index=True)
-    got = find_answers(requests["since"].to_numpy(), requests["until"].to_numpy(), payloads)
-    requests["answer"] = got.by_iov
-    requests["rows"] = got.counts()
-    for cost, count in (("bytes", "sized"), ("dbtime", "timed")):
-        requests[cost], requests[count] = _costs(requests, queries[[cost, count]].fillna(0).astype("int64"))
-    return _summary(requests, [AS_ASKED, *grids])
-
-
-def _costs(requests: pd.DataFrame, logged: pd.DataFrame) -> tuple[pd.Series[Any], pd.Series[Any]]:
-    """Return each request's cost and whether it was logged; `logged` holds sums and counts of baseline requests."""
-    base = requests.iloc[: len(logged)][["sqlhash", "answer", "rows"]].reset_index(drop=True)
-    base["total"], base["count"] = logged.iloc[:, 0].to_numpy(), logged.iloc[:, 1].to_numpy()
-    base["all_rows"] = base["count"] * base["rows"]
-    known = base[base["count"] > 0].groupby(["sqlhash", "answer"])[["total", "count"]].sum()
-    mean = (known["total"] / known["count"]).rename("mean")
-    of_answer = requests[["sqlhash", "answer"]].join(mean, on=["sqlhash", "answer"])["mean"]
-    full = base[base["all_rows"] > 0]
-    sums = full.groupby("sqlhash")[["total", "all_rows"]].sum()
-    every = full["total"].sum() / full["all_rows"].sum() if len(full) else np.nan
-    per_row = requests["sqlhash"].map(sums["total"] / sums["all_rows"]).fillna(every)
-    estimated = (per_row * requests["rows"]).where(requests["rows"] > 0, 0.0)
-    return of_answer.fillna(estimated), of_answer.notna()
-
-
-def _summary(requests: pd.DataFrame, grids: Sequence[str]) -> pd.DataFrame:
-    """Add up the requests of each grid, and compare the sums with those of the first one."""
-    requests["estimated"] = ~requests["sized"]
-    groups = requests.groupby("grid", sort=False)
-    sums = groups[["bytes", "dbtime"]].sum(min_count=1).assign(requests=groups.size())
-    sums["bytes"] = sums["bytes"].where(groups["bytes"].count() == sums["requests"])  # null unless all are known
-    sums["dbtime"] = sums["dbtime"].where(groups["dbtime"].count() == sums["requests"])
-    sums["estimated"] = groups["estimated"].sum()
-    frame = sums.reindex(list(grids)).rename_axis("grid").reset_index()
-    frame[["requests", "estimated"]] = frame[["requests", "estimated"]].fillna(0)
-    types = {"grid": "string", "requests": "Int64", "bytes": "Float64", "dbtime": "Float64", "estimated": "Int64"}
-    frame = frame[list(types)].astype(types)
-    for name in ("requests", "bytes", "dbtime"):
-        whole = frame[name].iloc[0]
-        frame[f"{name}_share"] = (frame[name] / (whole if pd.notna(whole) and whole else pd.NA)).astype("Float64")
-    return frame
+        chosen = slice(None) if grid == AS_ASKED else first_of_different(hashes, first, last)
+        parts.append((hashes[chosen], first[chosen], last[chosen], np.full(len(since), number)[chosen]))
+    sqlhash, first, last, grid_number = (np.concatenate(each) for each in zip(*parts, strict=True))
+    got = find_answers(first, last, payloads)
+    requests = Requests(grid_number, sqlhash, got.by_iov, got.counts())
+    logged = {name: queries[name].fillna(0).to_numpy(np.int64) for name in ("bytes", "sized", "dbtime", "timed")}
+    return summary(requests, names, logged)
