@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from _pytest.unraisableexception import gc_collect_iterations_key
 from elasticsearch import Elasticsearch
@@ -165,6 +166,12 @@ def sample_dataset(sample_settings: Settings) -> fl.Dataset:
 def sample_diagnosis(sample_settings: Settings) -> "fl.diagnosis.Diagnosis":
     """What `frontierlab.diagnose` says of the dataset ``sample``."""
     return fl.diagnose("sample", settings=sample_settings, progress=False)
+
+
+@pytest.fixture(scope="session")
+def sample_figures(sample_settings: Settings) -> pd.DataFrame:
+    """The caching figures of the dataset ``sample``, which tests only read."""
+    return fl.caching.efficiency("sample", sample_settings, progress=False)
 
 
 @pytest.fixture

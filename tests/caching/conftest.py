@@ -10,30 +10,29 @@ import pandas as pd
 import pytest
 
 import frontierlab as fl
-from frontierlab import Dataset, Selection, Settings, sample
+from frontierlab import Dataset, Selection, Settings
 from frontierlab.caching.counting import Asker, Counted, count_folders, count_queries, name_askers
-from frontierlab.caching.efficiencies import efficiency
 from frontierlab.caching.explanation import Explanation, explain
 from frontierlab.caching.queries import FolderTag, different_queries
 from tests.support.world import sample_truth
 
 
 @pytest.fixture(scope="session")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(sample_settings: Settings) -> Path:
     """The data folder of the sample's dataset."""
-    return tmp_path_factory.mktemp("home")
+    return sample_settings.data_dir
 
 
 @pytest.fixture(scope="session")
-def archived(home: Path) -> Settings:
+def archived(sample_settings: Settings) -> Settings:
     """Settings with the sample's archive of COOLR."""
-    return sample.settings(data_dir=home)
+    return sample_settings
 
 
 @pytest.fixture(scope="session")
-def dataset(archived: Settings) -> Dataset:
+def dataset(sample_settings: Settings) -> Dataset:
     """The sample as a dataset."""
-    return fl.extract(archived, source=sample.path(), name="sample", progress=False)
+    return fl.datasets.open_dataset("sample", sample_settings)
 
 
 @pytest.fixture
@@ -43,15 +42,15 @@ def truth() -> pd.DataFrame:
 
 
 @pytest.fixture(scope="session")
-def figures_of_sample(dataset: Dataset, archived: Settings) -> pd.DataFrame:
+def figures_of_sample(sample_figures: pd.DataFrame) -> pd.DataFrame:
     """The same as `figures`, for what is made once; nothing changes it."""
-    return efficiency(dataset, archived, progress=False)
+    return sample_figures
 
 
 @pytest.fixture
-def figures(figures_of_sample: pd.DataFrame) -> pd.DataFrame:
+def figures(sample_figures: pd.DataFrame) -> pd.DataFrame:
     """The caching figures of the sample by ``efficiency()``."""
-    return figures_of_sample.copy()
+    return sample_figures.copy()
 
 
 @pytest.fixture(scope="session")

@@ -6,8 +6,6 @@ import importlib
 import inspect
 import json
 import pkgutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -131,8 +129,11 @@ def test_figures_do_not_depend_on_the_size_of_pieces(
     dataset: Dataset, archived: Settings, truth: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "PIECE", 1_000)  # the largest folder alone has more queries
-    assert truth["queries"].max() > 1_000
-    assert_is_the_truth(efficiency(dataset, archived, progress=False), truth)
+    number = truth.groupby(KEY[:3]).ngroup()
+    some = truth[(number % 4 == 0) | (number == number[truth["queries"].idxmax()])].reset_index(drop=True)
+    assert some["queries"].max() > 1_000
+    assert (some["queries"] < 500).sum() > 20  # several are in a piece
+    assert_is_the_truth(efficiency(dataset, archived, some, progress=False), some)
 
 
 # ---- rows with known figures
@@ -313,11 +314,3 @@ def test_modules_do_not_hide_functions_of_the_package() -> None:
         importlib.import_module(module.name)
     names = [name for name in fl.caching.__all__ if name != "history"]
     assert all(inspect.isfunction(getattr(fl.caching, name)) for name in names)
-
-
-@pytest.mark.slow
-def test_importing_loads_neither_spark_nor_bokeh() -> None:
-    heavy = ("pyspark", "bokeh")
-    code = f"import sys, frontierlab as fl; fl.caching.efficiency; print([m for m in {heavy} if m in sys.modules])"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "[]"

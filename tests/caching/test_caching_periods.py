@@ -75,7 +75,7 @@ def test_figures_are_stored_under_the_name_and_time_of_the_period(day: Period, h
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_chapters")
 def test_jobs_take_periods(day: Period, halves: Settings) -> None:
-    window = fl.datasets.period("n*", "2026-10-01T03:00", "2026-10-01T20:00", settings=halves)
+    window = fl.datasets.period("n*", "2026-10-01T12:00", "2026-10-01T16:00", settings=halves)
     by_names, by_pattern, by_window = (
         jobs.submit("caching", settings=halves, dataset=given, folders=[PIXEL], store=True)
         for given in (["night", "noon"], "n*", window)
@@ -88,13 +88,13 @@ def test_jobs_take_periods(day: Period, halves: Settings) -> None:
     pd.testing.assert_frame_equal(again.result(), by_window.result())
     assert {*history.read(halves, dataset=day.name)["period_since"]} >= {window.since, day.since}
     page = jobs.submit("report", settings=halves, dataset=window).result()
-    assert page == halves.data_dir / "reports" / "night-noon-2026-10-01T0300-2026-10-01T2000.html"
+    assert page == halves.data_dir / "reports" / "night-noon-2026-10-01T1200-2026-10-01T1600.html"
     text = page.read_text(encoding="utf-8")
     assert f'<p class="warning">{window.notes[0]}</p>' in text
-    assert "<dt>asked for</dt><dd>from 2026-10-01 03:00 to 2026-10-01 20:00 UTC</dd>" in text
+    assert "<dt>asked for</dt><dd>from 2026-10-01 12:00 to 2026-10-01 16:00 UTC</dd>" in text
     kept = [f"{one.counts.kept:,}" for one in window.datasets]
-    assert f'<td>night</td><td class="number">{kept[0]}</td><td>from 2026-10-01 03:00 to 2026-10-01 14:00 UTC' in text
-    assert f'<td>noon</td><td class="number">{kept[1]}</td><td>from 2026-10-01 14:00 to 2026-10-01 20:00 UTC' in text
+    assert f'<td>night</td><td class="number">{kept[0]}</td><td>from 2026-10-01 12:00 to 2026-10-01 14:00 UTC' in text
+    assert f'<td>noon</td><td class="number">{kept[1]}</td><td>from 2026-10-01 14:00 to 2026-10-01 16:00 UTC' in text
 
 
 @pytest.mark.slow

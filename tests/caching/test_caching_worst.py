@@ -39,7 +39,7 @@ def advised(dataset, archived):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("queried")
+@pytest.mark.usefixtures("queried", "counted")
 @pytest.mark.parametrize(("count", "steps"), [(1, (1, 2, 4, 96)), (3, (2, 4, 16, 96)), (7, (8, 24, 96))])
 def test_they_are_the_first_of_all(dataset, archived, figures, advised, monkeypatch, count, steps):
     monkeypatch.setattr("frontierlab.caching.worst_folders._ASKED", steps)

@@ -75,11 +75,12 @@ def test_errors_have_one_base():
 
 
 @pytest.mark.slow
-def test_import_loads_nothing_heavy_and_only_a_connection_loads_the_client_of_elasticsearch():
+def test_import_loads_nothing_heavy_caching_no_spark_and_only_a_connection_the_client_of_elasticsearch():
     code = f"import sys, frontierlab; print([name for name in {HEAVY} if name in sys.modules])"
+    code += "; frontierlab.caching.efficiency; print([name for name in ('pyspark', 'bokeh') if name in sys.modules])"
     code += "; import frontierlab.celery_tasks; print('elasticsearch' in sys.modules)"
     done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "False"]
+    assert done.stdout.splitlines() == ["[]", "[]", "False"]
 
 
 def test_an_unknown_name_of_the_package_is_an_error():

@@ -4,6 +4,7 @@ import html
 import re
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import frontierlab as fl
@@ -31,7 +32,11 @@ def text_of(path: Path) -> str:
 
 @pytest.mark.slow
 def test_incidents_and_the_worst_folders_come_first(
-    sample_dataset: fl.Dataset, settings: fl.Settings, sample_diagnosis: Diagnosis, tmp_path: Path
+    sample_dataset: fl.Dataset,
+    settings: fl.Settings,
+    sample_diagnosis: Diagnosis,
+    sample_figures: pd.DataFrame,
+    tmp_path: Path,
 ) -> None:
     told: list[Progress] = []
     page = fl.report(sample_dataset, settings=settings, path=tmp_path / "page.html", progress=told.append)
@@ -44,8 +49,7 @@ def test_incidents_and_the_worst_folders_come_first(
         assert source.count(f'href="#incident-{number}">Evidence') == source.count(f'id="incident-{number}"') == 1
         consequences = sum(other.cause == number - 1 for other in found)
         assert source.count(f'href="#incident-{number}">Likely') == consequences
-    worst = fl.caching.efficiency(sample_dataset, settings, progress=False).head(3)
-    for row in worst.to_dict("records"):
+    for row in sample_figures.head(3).to_dict("records"):
         names = {name: row[name] for name in ("db", "schema", "nodefullpath", "tagname")}
         lost = []
         for how in ("wasted", "repeated"):
