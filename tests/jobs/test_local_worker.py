@@ -208,23 +208,32 @@ def test_queued_jobs_survive_ended_and_killed_programs(settings):
     until_gone(settings)
     assert job.state == "queued"
 
-    command = serving(settings)
-    assert_is_the_world(job.result(LONG), World())
-    left = socket_of(settings)
-    [redis] = [process for process in programs_of(settings) if str(left) in " ".join(process.cmdline())]
-    command.kill()
-    command.communicate(timeout=LONG)
-    celery_of(settings).kill()
-    assert redis in programs_of(settings)
-
     with caller_of(settings, "sys.stdin.readline(); os.kill(os.getpid(), signal.SIGKILL)") as caller:
         assert caller.stdout.readline() == "started\n"
-        assert not left.parent.exists()
-        assert redis not in programs_of(settings)
-        assert socket_of(settings).exists()
+        assert_is_the_world(job.result(LONG), World())
         caller.communicate("end\n", timeout=LONG)
         assert caller.returncode == -signal.SIGKILL
     until_gone(settings)  # a worker and its Redis end with the process that started them, even if that is killed
+    assert not broker_file(settings).exists()
+
+
+def test_a_redis_whose_program_was_killed_is_replaced(settings):
+    def is_killed():
+        services = LocalServices(settings)
+        services._find_redis()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    broker_file(settings).parent.mkdir()
+    with forked(is_killed) as program:  # before it could end its Redis
+        assert program.wait(LONG) == -signal.SIGKILL
+    left = socket_of(settings)
+    [redis] = programs_of(settings)
+    with LocalServices(settings) as services:
+        services._find_redis()
+        assert not left.parent.exists()
+        wait_for(lambda: redis not in programs_of(settings))
+        assert socket_of(settings).exists()
+    until_gone(settings)
     assert not broker_file(settings).exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 from pathlib import Path
 
@@ -40,26 +41,37 @@ def code_cells(path):
     return [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
-@pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters", "no_beginning")
-@pytest.mark.parametrize("name", ["caching", "explore", "extract", "raw_logs"])
-def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
-    """In this process: a kernel each would take longer."""
+@pytest.fixture
+def shown(monkeypatch):
+    """The scripts of the figures that a notebook shows in this process."""
+    found = []
     monkeypatch.setattr(fl.plots, "output_notebook", lambda: None)
-    shown = []
-    monkeypatch.setattr(bokeh.io, "show", lambda figure: shown.append(components(figure)[0]))
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(bokeh.io, "show", lambda figure: found.append(components(figure)[0]))
+    return found
+
+
+def values_of_cells(name, folder, /, **parameters):
+    """Run a notebook in this process, where a kernel each would take longer; yield the value of each cell."""
+    parameters["data_dir"] = folder / "data"
     names = {"__name__": "__main__"}
     for cell in code_cells(FOLDER / f"{name}.ipynb"):
         *statements, last = ast.parse(cell.source).body
-        value = None
         if isinstance(last, ast.Expr):
             exec(compile(ast.Module(statements, []), name, "exec"), names)
-            value = eval(compile(ast.Expression(last.value), name, "eval"), names)
+            yield eval(compile(ast.Expression(last.value), name, "eval"), names)
         else:
             exec(compile(cell.source, name, "exec"), names)
         if "parameters" in cell.metadata.get("tags", ()):
-            names["data_dir"] = tmp_path / "data"
+            assert {*parameters} <= {*names}
+            names |= parameters
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("few_chapters", "no_beginning")
+@pytest.mark.parametrize("name", ["caching", "explore", "extract", "raw_logs"])
+def test_all_cells_run_and_show_figures(name, shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for value in values_of_cells(name, tmp_path):
         if isinstance(value, pd.DataFrame):
             assert len(value)
             shown.append(value.to_html())
@@ -68,7 +80,17 @@ def test_all_cells_run_and_show_figures(name, tmp_path, monkeypatch):
     assert len(shown) >= 3
 
 
-REPORT = {"since": "2026-10-01T06:00", "until": "2026-10-01T12:00", "name": "night", "top": 1}
+@pytest.mark.slow
+def test_the_report_has_its_parameters_and_needs_no_kernel(shown, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    period = {"since": "2026-10-01T06:00", "until": "2026-10-01T12:00"}
+    values = [*values_of_cells("report", tmp_path, **period, name="night", top=1)]
+    frames = [value for value in values if isinstance(value, pd.DataFrame)]
+    assert [len(frame) for frame in frames] == [1, 10]
+    assert frames[0]["name"].tolist() == ["night"]
+    assert len(shown) >= 5
+    assert not any(isinstance(value, Widget) for value in values)
+    assert values[-1].data == "The report of 2026-10-01T06:00 to 2026-10-01T12:00 UTC is complete."
 
 
 NO_SPARK = """\
@@ -85,7 +107,7 @@ sys.meta_path.insert(0, NotInstalled())
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """Quick start and report as jobs, side by side, each with a kernel that finds neither pyspark nor Java."""
+    """The quick start as a job, with a kernel that finds neither pyspark nor Java."""
     folder = tmp_path_factory.mktemp("executed")
     (folder / "sitecustomize.py").write_text(NO_SPARK)
     path = os.pathsep.join(filter(None, (str(folder), os.environ.get("PYTHONPATH"), str(FOLDER.parent))))
@@ -98,18 +120,9 @@ def executed(tmp_path_factory):
 
 
 def submitted(folder):
-    settings = fl.sample.settings(data_dir=folder, notebooks=[FOLDER / "quickstart.ipynb", FOLDER / "report.ipynb"])
-    given = {"quickstart": {}, "report": REPORT}
-    return {
-        name: jobs.submit(
-            "notebook",
-            settings=settings,
-            backend="thread",
-            notebook=name,
-            parameters={**parameters, "data_dir": str(folder / name)},
-        )
-        for name, parameters in given.items()
-    }
+    settings = fl.sample.settings(data_dir=folder, notebooks=[FOLDER / "quickstart.ipynb"])
+    parameters = {"data_dir": str(folder / "quickstart")}
+    return jobs.submit("notebook", settings=settings, backend="thread", notebook="quickstart", parameters=parameters)
 
 
 def outputs_of(job):
@@ -118,10 +131,11 @@ def outputs_of(job):
 
 
 @IN_ONE_PROCESS
-@pytest.mark.parametrize("name", ["quickstart", "report"])
-def test_notebooks_run_in_a_kernel(executed, name):
+def test_the_quick_start_runs_in_a_kernel_with_its_parameters(executed):
     # the outputs speak: an error in a cell fails here, and so does an empty table or figure
-    _, outputs = outputs_of(executed[name])
+    book, outputs = outputs_of(executed)
+    (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]
+    assert f"data_dir = {json.dumps(executed.arguments['parameters']['data_dir'])}" in injected.source
     shown = [kind for output in outputs if "data" in output for kind in output["data"]]
     assert shown.count("text/html") >= 3
     errors = [output.text for output in outputs if output.get("name") == "stderr" and "Error" in output.text]
@@ -130,8 +144,8 @@ def test_notebooks_run_in_a_kernel(executed, name):
 
 @IN_ONE_PROCESS
 def test_the_quick_start_begins_with_what_happened_and_is_small(executed):
-    _, outputs = outputs_of(executed["quickstart"])
-    settings = fl.sample.settings(data_dir=executed["quickstart"].arguments["parameters"]["data_dir"])
+    _, outputs = outputs_of(executed)
+    settings = fl.sample.settings(data_dir=executed.arguments["parameters"]["data_dir"])
     found = fl.diagnose("quickstart", settings=settings, progress=False)
     assert next(output.text for output in outputs if output.get("name") == "stdout") == f"{found.summary}\n"
     for name in ("41003836", "/PIXEL/PixCalib", "all servers"):
@@ -139,7 +153,7 @@ def test_the_quick_start_begins_with_what_happened_and_is_small(executed):
     first = next(script for script in scripts_of(outputs) if "docs_json" in script)
     assert "Queries over time, and the incidents" in first
     assert first.count('"name":"BoxAnnotation"') > len(found)
-    assert executed["quickstart"].result(LONG).stat().st_size < 2_000_000
+    assert executed.result(LONG).stat().st_size < 2_000_000
 
 
 def scripts_of(outputs):
@@ -149,7 +163,7 @@ def scripts_of(outputs):
 
 @IN_ONE_PROCESS
 def test_figures_of_an_executed_notebook_need_no_kernel(executed, browser):
-    _, outputs = outputs_of(executed["quickstart"])
+    _, outputs = outputs_of(executed)
     page = browser.new_page()
     problems = []
     page.on("pageerror", lambda error: problems.append(str(error)))
@@ -161,15 +175,3 @@ def test_figures_of_an_executed_notebook_need_no_kernel(executed, browser):
     )
     until_true(page, "count => document.querySelectorAll('.bk-Figure').length === count", arg=len(scripts))
     assert problems == []
-
-
-@IN_ONE_PROCESS
-def test_the_executed_report_has_its_parameters_and_needs_no_kernel(executed):
-    book, outputs = outputs_of(executed["report"])
-    (injected,) = [cell for cell in book.cells if "injected-parameters" in cell.metadata.tags]
-    assert 'name = "night"' in injected.source
-    kinds = [kind for output in outputs for kind in output.get("data", {})]
-    assert "application/vnd.jupyter.widget-view+json" not in kinds
-    assert sum("docs_json" in script for script in scripts_of(outputs)) >= 5
-    last = outputs[-1]["data"]["text/markdown"]
-    assert last == "The report of 2026-10-01T06:00 to 2026-10-01T12:00 UTC is complete."

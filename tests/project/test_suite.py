@@ -31,6 +31,8 @@ PROJECT = Path(__file__).parents[2]
 SERVERS = {"ChromiumServer", "ElasticsearchServer", "JupyterServer", "RedisServer"}
 # Besides the fixtures in conftest.py: tests of an Elasticsearch that does not start or is not known.
 OWN_SERVERS = {("project/test_services.py", "ElasticsearchServer")}
+# Hypothesis, Playwright and others take a third of the time of a run of few tests.
+FEW_PLUGINS = {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p pytest_timeout"}
 HANGS = """
 import threading
 
@@ -72,6 +74,7 @@ def test_a_test_that_hangs_fails_with_the_stacks_of_all_threads(tmp_path: Path) 
         text=True,
         timeout=60,
         cwd=tmp_path,
+        env=os.environ | FEW_PLUGINS,
     )
     said = run.stdout + run.stderr
     assert "1 failed, 1 passed" in said
@@ -175,7 +178,7 @@ def test_processes_with_the_same_tests_share_them(tmp_path: Path) -> None:
         (tmp_path / f"test_{number}.py").write_text(SHARES.format(folder=str(taken)))
     command = [sys.executable, "-m", "pytest", "-v", "-p", "tests.support.sharing", "-p", "no:cacheprovider"]
     command += ["--timeout=30", "-c", str(PROJECT / "pyproject.toml"), f"--rootdir={tmp_path}", str(tmp_path)]
-    environment = os.environ | {"PYTHONPATH": str(PROJECT), "PYTEST_ADDOPTS": "", sharing.FOLDER: str(taken)}
+    environment = os.environ | FEW_PLUGINS | {"PYTHONPATH": str(PROJECT), sharing.FOLDER: str(taken)}
     with ExitStack() as stack:
         run = functools.partial(program, command, env=environment, stdout=subprocess.PIPE, text=True)
         both = [stack.enter_context(run()) for _ in range(2)]

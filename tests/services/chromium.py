@@ -21,6 +21,25 @@ START_SECONDS = 60
 ADDRESS = "TEST_CHROMIUM_ADDRESS"
 """Variable with the address of a Chromium that runs already; the tests connect to it."""
 
+# Each window would make the pages below its address bar: a second of processor time. The last list of features that are
+# switched off counts, so what Playwright switches off stands here too.
+OFF = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+)
 # The tests need no update, no synchronisation and no first-run page.
 FLAGS = (
     "--disable-gpu",
@@ -29,6 +48,7 @@ FLAGS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    f"--disable-features={','.join(OFF)}",
     "--js-flags=--no-turbofan",  # pages that live for a minute do not earn what V8's last compiler costs
 )
 
