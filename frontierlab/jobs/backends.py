@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib.util
 import logging
 import os
 import queue
@@ -159,6 +160,8 @@ def backend_of(name: str) -> Backend:
         raise InvalidRequestError(f"There is no back end {name!r}. Valid: {', '.join(BACKENDS)}.")
     if name not in _backends:
         try:
+            if importlib.util.find_spec("celery") is None:  # it is loaded when the first job is sent
+                raise ModuleNotFoundError("No module named 'celery'", name="celery")
             from frontierlab.jobs.celery_backend import CeleryBackend
         except ImportError as error:
             raise JobError(f'Celery is not installed ({error.name}): pip install "frontierlab[celery]"') from error

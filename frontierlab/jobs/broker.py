@@ -18,9 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-import kombu.exceptions
 import redis
-from celery import Celery
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
@@ -32,6 +30,8 @@ from frontierlab.settings import Settings
 from frontierlab.settings.checks import SOCKET_SCHEME
 
 if TYPE_CHECKING:
+    from celery import Celery
+
     from frontierlab.jobs.records import JobRecord
 
 __all__ = ["Broker", "QUEUE", "READ_PART", "REFUSED", "RUN_JOB", "Unreached", "configuration"]
@@ -155,6 +155,8 @@ class Broker:
             self._publish(READ_PART, name, id=id, dataset=dataset, number=number, version=__version__)
 
     def _publish(self, task: str, task_id: str, **arguments: Any) -> None:
+        import kombu.exceptions  # here: who only asks the broker needs no Celery
+
         try:
             _celery(self._url, self._settings).send_task(task, kwargs=arguments, task_id=task_id, retry=False)
         except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
@@ -241,6 +243,8 @@ _apps: dict[str, Celery] = {}
 
 def _celery(url: str, settings: Settings) -> Celery:
     """Return the Celery application of a broker; one per broker, because it keeps connections."""
+    from celery import Celery
+
     if url not in _apps:
         app, values = Celery("frontierlab", set_as_current=False), configuration(settings)
         # workers wait for messages; submitters wait until Redis accepts one

@@ -13,6 +13,7 @@ from datetime import timedelta
 import pytest
 
 from frontierlab import jobs
+from frontierlab.errors import JobError
 from frontierlab.jobs import backends, kinds
 from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.kind import JobOutcome
@@ -178,6 +179,13 @@ def test_a_disk_that_is_full_for_a_moment_costs_heartbeats_only(settings, waitin
     word, lost = job.warnings
     assert word == "a word"
     assert re.fullmatch(r"[123] heartbeats of the job could not be written.", lost)
+
+
+def test_a_back_end_that_is_not_installed_is_an_error(monkeypatch):
+    monkeypatch.delitem(backends._backends, "celery", raising=False)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(JobError, match=r"Celery is not installed \(celery\): pip install"):
+        backends.backend_of("celery")
 
 
 ABANDONED = """
