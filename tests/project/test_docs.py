@@ -6,6 +6,7 @@ import ast
 import builtins
 import inspect
 import io
+import logging
 import re
 import sys
 import warnings
@@ -81,7 +82,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
         quotes = {"smartquotes": False}  # they take a tenth of the time, and give no warning
         app = Sphinx(DOCS, DOCS, folder / "html", folder / "trees", "html", quotes, status=None, warning=said)
         app.builder.search = False  # the index of words takes a sixth of the time, and is Sphinx's own
-        app.build()
+        logging.disable(logging.DEBUG)  # ten thousand lines of what Sphinx does
+        try:
+            app.build()
+        finally:
+            logging.disable(logging.NOTSET)
     assert (app.statuscode, said.getvalue()) == (0, "")
     return folder / "html"
 
