@@ -126,6 +126,13 @@ class Updated(Panel):
 Updated(fl.Settings(data_dir="data"))
 """
 
+# Adds copies of the last cell and its output below it.
+REPEAT_LAST_CELL = """count => {
+    const { sharedModel } = jupyterapp.shell.currentWidget.content.model;
+    const { id, ...cell } = sharedModel.cells.at(-1).toJSON(); // each cell has an id of its own
+    sharedModel.insertCells(sharedModel.cells.length, Array.from({ length: count }, () => structuredClone(cell)));
+}"""
+
 # returns once the theme is loaded
 THEME = "theme => jupyterapp.commands.execute('apputils:change-theme', { theme })"
 
@@ -275,6 +282,10 @@ class InSharedNotebook(SharedNotebook):
         lab.in_kernel("pass")  # the click is handled before this
         with pytest.raises(AssertionError, match="in the log console: ZeroDivisionError: division by zero"):
             lab.check()
+
+
+class Death(SharedNotebook):
+    """The end of a kernel: after all other tests of its page, or one more kernel would import all panels."""
 
     def test_a_panel_says_that_its_kernel_died(self, lab: Lab, sample: fl.Settings) -> None:
         lab.show(START_BRIEFLY, "DatasetsPanel(settings)")
@@ -697,14 +708,22 @@ class TestExplore:
 class TestNotebook7(InSharedNotebook):
     OPENED = "in_notebook7"
 
-    def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(self, lab: Lab) -> None:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def settings(cls, in_notebook7: Lab) -> fl.Settings:
+        """Settings of a folder where a dashboard extracts the sample and shows its worst folder, after two clicks."""
+        lab = in_notebook7
         lab.show(START, 'board = Dashboard(fl.Settings(data_dir="fresh")); board')
         lab.page.evaluate("window.clicks = 0; addEventListener('click', () => { window.clicks += 1 }, true)")
         lab.button("Try it on the sample").click()
         lab.button("Why, who, and what helps").first.click(timeout=LONG)
         expect(lab.panel.get_by_text("is explained")).to_be_visible(timeout=LONG)
         assert lab.page.evaluate("window.clicks") == 2
-        settings = fl.sample.settings(data_dir=lab.server.work / "fresh")
+        return fl.sample.settings(data_dir=lab.server.work / "fresh")
+
+    def test_two_clicks_lead_from_an_empty_folder_to_the_worst_folder_its_task_and_its_fix(
+        self, lab: Lab, settings: fl.Settings
+    ) -> None:
         worst = fl.caching.efficiency("sample", settings, progress=False).iloc[0]
         which = worst[["db", "schema", "nodefullpath", "tagname"]].to_dict()
         why, helps = (ask("sample", settings, **which) for ask in (fl.caching.explain, fl.caching.what_if))
@@ -718,12 +737,13 @@ class TestNotebook7(InSharedNotebook):
         again = [share(pixels(figure), (0xD5, 0x5E, 0x00)) for figure in detail.locator(".bk-Figure").all()]
         assert max(again) > 0.01, again  # asked again for the same payload
 
-    def test_a_filter_changes_the_figures_of_the_open_tab_and_is_taken_off(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Waste"); board')
+    def test_a_filter_changes_the_figures_of_the_open_tab_and_is_taken_off(
+        self, lab: Lab, settings: fl.Settings
+    ) -> None:
         figures = lab.panel.get_by_text("Figures of dataset sample")
         expect(figures).to_contain_text("all queries", timeout=LONG)
         count = lab.panel.locator(".frontierlab-count")
-        logs = fl.open_logs("sample", settings=sample)
+        logs = fl.open_logs("sample", settings=settings)
         part, whole = (
             int(fl.filters.cost_per_schema(logs, selection, top=None)["queries"].sum())
             for selection in (fl.Selection(db="CONDBR2"), fl.Selection())
@@ -742,13 +762,16 @@ class TestNotebook7(InSharedNotebook):
         expect(figures).to_contain_text("all queries")
 
 
+class TestNotebook7AtItsEnd(Death):
+    OPENED = "in_notebook7"
+
+
 class TestDashboard(SharedNotebook):
     """The flow of the dashboard, in JupyterLab."""
 
     def test_tabs_work_after_a_reload_below_long_cells(self, lab: Lab, sample: fl.Settings) -> None:
         lab.show("print('a long cell\\n' * 40)")
-        for _ in range(20):
-            lab.in_kernel("print('a long cell\\n' * 40)")
+        lab.page.evaluate(REPEAT_LAST_CELL, 20)
         lab.in_kernel(START, "board = Dashboard(settings, tab='Data'); board")
         lab.save_and_reload()
         lab.page.evaluate(
@@ -837,8 +860,17 @@ class TestDashboard(SharedNotebook):
         expect(second.get_by_label("dataset", exact=True)).to_have_value("choose …")
         fl.datasets.delete_dataset("elsewhere", sample)
 
-    def test_a_click_on_a_bar_adds_a_chip_and_with_shift_leaves_it_out(self, lab: Lab, sample: fl.Settings) -> None:
-        lab.show(START, 'board = Dashboard(settings, dataset="sample", tab="Explore"); board')
+    @pytest.fixture(scope="class")
+    @classmethod
+    def board(cls, in_lab: Lab, sample: fl.Settings) -> None:
+        """A dashboard of the sample, in which tests choose the tab and the size of the window."""
+        in_lab.show(START, 'board = Dashboard(settings, dataset="sample"); board')
+
+    def test_a_click_on_a_bar_adds_a_chip_and_with_shift_leaves_it_out(
+        self, lab: Lab, sample: fl.Settings, board: None
+    ) -> None:
+        lab.page.set_viewport_size({"width": 1_300, "height": 1_600})
+        lab.panel.get_by_role("tab", name="Explore").click()
         bars = lab.panel.locator("button.frontierlab-bar-row")
         expect(bars).to_have_count(10, timeout=LONG)
         lab.field("by").select_option("site")
@@ -883,11 +915,13 @@ class TestDashboard(SharedNotebook):
         lab.page.set_viewport_size({"width": 1_300, "height": 600})
         lab.panel.locator(".bk-Figure").filter(visible=True).first.scroll_into_view_if_needed()
         expect(lab.panel.locator(".frontierlab-header")).to_be_in_viewport(ratio=0.9)  # it stays
+        lab.in_kernel("board.selection = fl.Selection()")
 
     def test_at_700_pixels_numbers_are_whole_and_everything_has_a_name_and_contrast(
-        self, lab: Lab, sample: fl.Settings
+        self, lab: Lab, board: None
     ) -> None:
-        lab.show(START, 'board = Dashboard(settings, dataset="sample"); board', width=700)
+        lab.page.set_viewport_size({"width": 700, "height": 1_600})
+        lab.panel.get_by_role("tab", name="Overview").click()
         expect(lab.panel.get_by_text("against the time before")).to_be_visible(timeout=LONG)
         for theme in ("JupyterLab Light", "JupyterLab Dark"):
             lab.page.evaluate(THEME, theme)
@@ -919,3 +953,7 @@ class TestDashboard(SharedNotebook):
         lab.page.set_viewport_size({"width": 500, "height": 1_000})
         expect(wide.first).to_be_visible()
         lab.page.evaluate(THEME, "JupyterLab Light")
+
+
+class TestJupyterLabAtItsEnd(Death):
+    pass
