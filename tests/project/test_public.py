@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import itertools
+import os
 import pkgutil
 import subprocess
 import sys
@@ -75,12 +76,16 @@ def test_errors_have_one_base():
 
 
 @pytest.mark.slow
-def test_import_loads_nothing_heavy_caching_no_spark_and_only_a_connection_the_client_of_elasticsearch():
+def test_import_loads_nothing_heavy_caching_no_spark_and_a_worker_no_client_and_no_configuration(tmp_path):
     code = f"import sys, frontierlab; print([name for name in {HEAVY} if name in sys.modules])"
     code += "; frontierlab.caching.efficiency; print([name for name in ('pyspark', 'bokeh') if name in sys.modules])"
-    code += "; import frontierlab.celery_tasks; print('elasticsearch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["[]", "[]", "False"]
+    code += (
+        "; from frontierlab.celery_tasks import app; print('elasticsearch' in sys.modules, app.main, app.configured)"
+    )
+    environment = os.environ | {"CONFIG_FILE": str(tmp_path / "nowhere.txt")}
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[]", "[]", "False frontierlab False"]
 
 
 def test_an_unknown_name_of_the_package_is_an_error():

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -42,13 +40,6 @@ def test_a_job_runs_on_other_pools(settings, start, export, pool):
     job = jobs.submit("extraction", settings=settings, name="d", source=export)
     assert_is_the_world(job.result(LONG), WORLD)
     assert job.record().attempts == 1
-
-
-def test_importing_the_application_reads_no_configuration(tmp_path):
-    environment = {**os.environ, "CONFIG_FILE": str(tmp_path / "nowhere.txt")}
-    code = "from frontierlab.celery_tasks import app, run_job; print(app.main, app.configured)"
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["frontierlab", "False"]
 
 
 def test_a_worker_without_a_broker_names_the_setting(tmp_path, data_dir):
