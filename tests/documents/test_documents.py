@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from hypothesis import strategies as st
 from frontierlab.documents.fast import DocumentReader
 from frontierlab.documents.lenient import convert
 from frontierlab.schema import COLUMNS, DOCUMENT_FIELDS, MISSING_IOV, OPEN_IOV, Column
+from tests.services.processes import in_fork
 from tests.support.documents import DAY, EXTRA, READER, document, only, plain, written
 from tests.support.examples import examples
 
@@ -290,14 +290,9 @@ def test_a_child_process_that_another_thread_starts_does_not_crash():
 
 @pytest.mark.slow
 def test_a_forked_process_reads_with_a_duckdb_of_its_own():
-    script = (
-        "import os, sys\n"
-        "from frontierlab.documents.fast import DocumentReader\n"
-        f"read = lambda: DocumentReader().read([{document(taskid=7)!r}]).rows['taskid'][0].as_py()\n"
-        "read()\n"
-        "child = os.fork()\n"
-        "if child == 0: sys.exit(read())\n"
-        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), read())\n"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout.split() == ["7", "7"]
+    def tasks():
+        return DocumentReader().read([document(taskid=7)]).rows["taskid"].to_pylist()
+
+    assert tasks() == [7]
+    assert in_fork(lambda: tasks() == [7])
+    assert tasks() == [7]

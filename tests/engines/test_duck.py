@@ -3,8 +3,6 @@ import errno
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +23,7 @@ from frontierlab.engines.instance import connection
 from frontierlab.engines.translate import translate
 from frontierlab.errors import Cancelled, DatasetError, InvalidRequestError, StatementError
 from frontierlab.util.files import scratch_path
+from tests.services.processes import in_fork
 from tests.support.logs import START, make_dataset
 from tests.support.waiting import until_duckdb_runs, wait_for
 
@@ -275,29 +274,8 @@ def test_a_statement_goes_on_while_others_have_another_folder(tmp_path: Path) ->
 @pytest.mark.slow
 def test_a_forked_process_has_its_own_duckdb() -> None:
     assert ask("SELECT 1 AS n")["n"].tolist() == [1]
-    script = (
-        "import os, sys\n"
-        "from frontierlab.engines import duck\n"
-        "ask = lambda: int(duck.run({}, 'SELECT 7 AS n')['n'][0])\n"
-        "ask()\n"
-        "child = os.fork()\n"
-        "if child == 0: sys.exit(ask())\n"
-        "print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), ask())\n"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout.split() == ["7", "7"]
-
-
-@pytest.mark.slow
-def test_a_builtin_statement_loads_neither_sqlglot_nor_spark() -> None:
-    script = (
-        "import sys\n"
-        "from frontierlab.engines import as_duckdb, duck\n"
-        "duck.run({}, as_duckdb('SELECT count_if(true) AS n'))\n"
-        "print([name for name in ('sqlglot', 'pyspark', 'bokeh') if name in sys.modules])\n"
-    )
-    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
-    assert answer.stdout.strip() == "[]"
+    assert in_fork(lambda: ask("SELECT 7 AS n")["n"].tolist() == [7])
+    assert ask("SELECT 8 AS n")["n"].tolist() == [8]
 
 
 # ---- tables -----------------------------------------------------------------------------------------

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -18,6 +20,7 @@ from frontierlab.errors import CatalogueError, ConfigurationError, DatasetError,
 from frontierlab.sample import World
 from frontierlab.storage.losses import LimitReached, NothingKept
 from tests.support.extractions import assert_is_the_world, assert_same_rows, small_parts  # noqa: F401
+from tests.support.programs import forked
 
 DAY = {"since": "2026-10-01", "until": "2026-10-02"}
 
@@ -252,22 +255,11 @@ def test_a_dataset_that_is_being_written_is_locked(settings, export):
     fl.extract(settings, name="d", source=export, progress=report)
 
 
-CHILD = """
-import os, resource, signal, sys
-import frontierlab as fl
-
-{before}
-settings = fl.sample.settings(data_dir=sys.argv[1], part_documents=1_000)
-fl.extract(settings, name="d", source=sys.argv[2], progress={progress})
-"""
-
-
-KILL = "lambda p: os.kill(os.getpid(), signal.SIGKILL) if p.done >= 3_000 else None"
-
-
-def run_child(data_dir: Path, export: Path, *, before="", progress="False") -> subprocess.CompletedProcess:
-    code = CHILD.format(before=before, progress=progress)
-    return subprocess.run([sys.executable, "-c", code, data_dir, export], capture_output=True, text=True, check=False)
+def ended(work) -> tuple[int, str]:
+    """Run a function in a process of its own; return how that ended, and its errors."""
+    with forked(work, stderr=subprocess.PIPE, text=True) as child:
+        _, said = child.communicate(timeout=60)
+    return child.returncode, said
 
 
 @pytest.fixture(scope="module")
@@ -284,9 +276,13 @@ def large_export(large_world, tmp_path_factory):
 
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.slow
-def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_export, large_world):
-    child = run_child(data_dir, large_export, progress=KILL)
-    assert child.returncode == -signal.SIGKILL, child.stderr
+def test_killed_extraction_resumes_to_the_same_rows(settings, large_export, large_world):
+    def kill(progress):
+        if progress.done >= 3_000:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    code, said = ended(lambda: fl.extract(settings, name="d", source=large_export, progress=kill))
+    assert code == -signal.SIGKILL, said
     dataset = fl.datasets.open_dataset("d", settings)
     assert dataset.state == "incomplete"
     whole = {path.name: path.stat().st_mtime_ns for path in dataset.path.glob("parts/0*")}
@@ -299,16 +295,18 @@ def test_killed_extraction_resumes_to_the_same_rows(settings, data_dir, large_ex
 @pytest.mark.usefixtures("small_parts")
 @pytest.mark.slow
 def test_extraction_resumes_after_a_full_disk(settings, data_dir, export, world):
-    full = (
-        "sys.dont_write_bytecode = True; "  # Python would store what it compiles cut off, for all later runs
-        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN); resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))"
-    )
-    child = run_child(data_dir, export, before=full)
-    assert child.returncode == 1
-    assert "InterruptedExtraction: The extraction d stopped with 0 of 4 parts stored" in child.stderr
-    assert "File too large" in child.stderr
+    def on_a_full_disk():
+        sys.dont_write_bytecode = True  # Python would store what it compiles cut off, for all later runs
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+        extract(settings, export)
+
+    code, said = ended(on_a_full_disk)
+    assert code == 1
+    assert "InterruptedExtraction: The extraction d stopped with 0 of 4 parts stored" in said
+    assert "File too large" in said
     told = "0 of its 4,000 documents are stored, since no part was finished, and the same extract(…) call starts again."
-    assert told in child.stderr
+    assert told in said
     assert fl.datasets.open_dataset("d", settings).state == "incomplete"
     assert not list(data_dir.glob("datasets/d/parts/*"))
     assert_is_the_world(extract(settings, export), world)

@@ -30,7 +30,7 @@ from frontierlab.storage import locks
 from frontierlab.storage.manifest import Manifest, PlannedPart
 from frontierlab.storage.parts import SliceWriter, read_outcome
 from frontierlab.util.files import scratch_folder
-from tests.support.programs import started
+from tests.support.programs import forked
 
 SECONDS = 60  # that a thread is waited for; it takes moments
 
@@ -269,24 +269,18 @@ def test_wait_for_a_hanging_reader_can_be_cancelled(settings, export, monkeypatc
 
 
 @pytest.mark.slow
-def test_killed_reader_releases_its_part(settings, export):
+def test_killed_reader_releases_its_part(settings, export, monkeypatch):
     number = cancelled(settings, export)
-    code = f"""
-import sys
-import frontierlab as fl
-from frontierlab.extraction.read_part import read_part
-from frontierlab.util.files import scratch_folder
-from frontierlab.storage.parts import SliceWriter
 
-def write(self, rows):
-    print("reading", flush=True)
-    sys.stdin.read()
+    def write(self, rows):
+        print("reading", flush=True)  # noqa: T201
+        sys.stdin.read()
 
-SliceWriter.write = write
-settings = fl.sample.settings(data_dir={str(settings.data_dir)!r}, es_slices=1)
-read_part("day", {number}, settings, lambda progress: None)
-"""
-    with started([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    def read():
+        monkeypatch.setattr(SliceWriter, "write", write)  # in the fork alone
+        read_part("day", number, settings, lambda progress: None)
+
+    with forked(read, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.stdout.readline() == b"reading\n"
         child.send_signal(signal.SIGSTOP)
         with pytest.raises(DatasetError, match=rf"in use: process {child.pid} on .* reads part {number} of it"):
