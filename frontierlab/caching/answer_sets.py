@@ -25,8 +25,6 @@ References
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -94,8 +92,13 @@ def find_answers(since: Integers, until: Integers, payloads: pa.Table | Bounds) 
     bounds = _bounds_of(payloads)
     first, place = _first_of_each(_regions(since, until, bounds))
     one_since, one_until = since[first], until[first]
-    empty = bounds.count(one_since, one_until) == 0
-    by_iov = _number_sets(_hash_by_iov(bounds, one_since, one_until), empty)
+    # rows with equal channel, since and until are in the same answers, so duplicates change no comparison
+    ones = np.ones((1, len(bounds.since)), np.uint64)
+    *hashes, counts = bounds.sum_over_answers(
+        np.vstack([_random_numbers(len(bounds.since)), ones]), one_since, one_until
+    )
+    empty = counts == 0
+    by_iov = _number_sets(np.array(hashes), empty)
     by_content = _number_sets(_hash_by_content(bounds, one_since, one_until), empty)
     return Answers(since, until, bounds, by_iov[place], by_content[place])
 
@@ -187,11 +190,6 @@ def _regions(since: Integers, until: Integers, bounds: Bounds) -> Integers:
     return region
 
 
-def _hash_by_iov(bounds: Bounds, since: Integers, until: Integers) -> Sums:
-    # rows with equal channel, since and until are in the same answers, so duplicates change no comparison
-    return bounds.sum_over_answers(_random_numbers(len(bounds.since)), since, until)
-
-
 def _hash_by_content(bounds: Bounds, since: Integers, until: Integers) -> Sums:
     """Return for each answer the sum of its contents' random numbers, each (channel, content) once.
 
@@ -268,12 +266,15 @@ def _rank(bounds: Integers, values: Integers) -> Integers:
 def _number_sets(sums: Sums, empty: NDArray[np.bool_]) -> Integers:
     """Return a number from 0 for each sum, the same for equal sums; -1 for an empty answer."""
     numbers = np.full(len(empty), -1)
-    halves: list[Any] = [pd.factorize(half[~empty])[0] for half in sums]
-    numbers[~empty] = pd.factorize(halves[0] * (len(empty) + 1) + halves[1])[0]
+    upper, lower = sums[:, ~empty]
+    first, place = _first_of_each(upper)
+    if (lower != lower[first][place]).any():  # two different sums with the same upper half
+        place = pd.factorize(place * (len(empty) + 1) + pd.factorize(lower)[0])[0]
+    numbers[~empty] = place
     return numbers
 
 
-def _first_of_each(values: Integers) -> tuple[Integers, Integers]:
+def _first_of_each(values: Integers | Sums) -> tuple[Integers, Integers]:
     """Return the index where each distinct value first occurs, and the number of each value among these."""
     place, different = pd.factorize(values)
     first = np.empty(len(different), np.int64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,25 @@ def write_page(target: Path, template: str, figures: Sequence[Any], **values: An
         for figure in figures:
             document.add_root(figure)
     script, drawn = components(list(figures)) if figures else ("", ())
-    environment = Environment(
-        loader=PackageLoader("frontierlab.pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    text = environment.get_template(template).render(
-        values,
-        figures=list(drawn),
-        script=script,
-        resources=Resources(mode="inline", components=["bokeh"]).render() if figures else "",
-        made=in_words(datetime.now(UTC).replace(microsecond=0)),
-        version=__version__,
+    text = (
+        _environment()
+        .get_template(template)
+        .render(
+            values,
+            figures=list(drawn),
+            script=script,
+            resources=Resources(mode="inline", components=["bokeh"]).render() if figures else "",
+            made=in_words(datetime.now(UTC).replace(microsecond=0)),
+            version=__version__,
+        )
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     with replacing(target) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return target
+
+
+@cache
+def _environment() -> Environment:
+    """Return what compiles each template once: that takes longer than to fill it in."""
+    return Environment(loader=PackageLoader("frontierlab.pages"), autoescape=True, trim_blocks=True, lstrip_blocks=True)

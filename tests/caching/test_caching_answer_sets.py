@@ -8,6 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from frontierlab.caching import answer_sets
 from frontierlab.caching.answer_sets import find_answers, overlapping, regions
 from frontierlab.coolr.responses import PAYLOADS
 from frontierlab.schema import OPEN_IOV
@@ -121,6 +122,19 @@ def test_queries_of_a_region_get_the_same_answer(case):
     assert whole.tolist() == [number for piece in pieces for number in piece]
     by_iov = find_answers(since, until, table(rows)).by_iov
     assert len(set(zip(whole.tolist(), by_iov.tolist(), strict=True))) == len({*whole.tolist()})
+
+
+def test_sums_with_an_equal_half_are_told_apart(monkeypatch):
+    rows = [(c, i, i + 2, str(i % 3)) for c in range(3) for i in range(0, 60, c + 2)]
+    queries = [(s, s + w) for s in range(60) for w in (0, 1, 7)]
+    whole = find_answers(*asked(queries), table(rows))
+    drawn = answer_sets._random_numbers
+    for halves in ([[0], [1]], [[1], [0]]):
+        half = np.array(halves, np.uint64)
+        monkeypatch.setattr(answer_sets, "_random_numbers", lambda count, half=half: half * drawn(count))
+        one = find_answers(*asked(queries), table(rows))
+        assert one.by_iov.tolist() == whole.by_iov.tolist()
+        assert one.by_content.tolist() == whole.by_content.tolist()
 
 
 def test_answers_do_not_depend_on_the_size_of_chunks(monkeypatch):
