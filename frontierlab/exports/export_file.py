@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Generator
@@ -107,7 +108,11 @@ class ExportFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        first = next(self.blocks(), [])
+        first: list[Document] = []
+        for documents in itertools.islice(self.blocks(size=_BLOCK // 4), 4):
+            first += documents
+            if len(first) >= _FEW:
+                break
         if not first:
             raise InvalidRequestError(
                 f"{path} holds no documents: it is empty, or an answer without hits. Export the documents again."
@@ -120,8 +125,8 @@ class ExportFile:
         status = self.path.stat()
         return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
-    def blocks(self, facts: _Facts | None = None) -> Generator[list[Document]]:
-        """Yield the documents, about ten thousand at a time; never an empty list.
+    def blocks(self, facts: _Facts | None = None, size: int | None = None) -> Generator[list[Document]]:
+        """Yield the documents of blocks of `size` bytes, by default about ten thousand; never an empty list.
 
         Documents of valid JSON are `msgspec.Raw`, others bytes.
 
@@ -134,7 +139,7 @@ class ExportFile:
         splitter = DocumentSplitter()
         facts.answers = splitter.facts
         try:
-            for text in text_blocks(self.path, _BLOCK):
+            for text in text_blocks(self.path, size or _BLOCK):
                 if b"\0" in text:
                     facts.zeros += text.count(b"\0")
                     text = _ZEROS.sub(b"\n", text)
@@ -151,15 +156,16 @@ class ExportFile:
     def _require_documents(self, documents: list[Document]) -> None:
         """Refuse a file if none of its first documents has a time; the message says what the file looks like."""
         shown = bytes(documents[0])[:60].decode("utf-8", "backslashreplace")
-        read = []
+        objects = []
         for document in documents:
             try:
-                read.append(json.loads(bytes(document)))
+                value = json.loads(bytes(document))
             except (ValueError, RecursionError):
                 continue
-        objects = [value for value in read if isinstance(value, dict)]
-        if any("@timestamp" in value or isinstance(value.get("_source"), dict) for value in objects):
-            return
+            if isinstance(value, dict):
+                if "@timestamp" in value or isinstance(value.get("_source"), dict):
+                    return
+                objects.append(value)
         if not objects and any(b'"@timestamp"' in bytes(document) for document in documents):
             return  # damaged, but documents
         if not objects:

@@ -44,8 +44,8 @@ class RoundedNumbers:
         """Check the text of some documents; does nothing after an exact value was found."""
         if self.exact:
             return
-        for number in _LARGE.findall(text):
-            value = int(Decimal(number.decode()))
+        for found in _LARGE.finditer(text):  # mostly, the first one is exact
+            value = int(Decimal(found[1].decode()))
             if abs(value) <= _EXACT:
                 continue
             if value > _LARGEST:
