@@ -9,6 +9,7 @@ import socket
 import stat
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,16 +33,26 @@ LONG = 60
 SECRET = "not-for-anyone's eyes"
 
 
-@pytest.fixture
-def export(tmp_path):
-    path = tmp_path / "dump.ndjson"
-    World(2_000, seed=3).write(path)
-    return path
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    """A folder with an export file, and with the dataset of it; tests have copies."""
+    folder = tmp_path_factory.mktemp("made")
+    World(2_000, seed=3).write(folder / "dump.ndjson")
+    fl.extract(fl.sample.settings(data_dir=folder), source=folder / "dump.ndjson", name="day", progress=False)
+    return folder
 
 
 @pytest.fixture
-def dataset(settings, export):
-    return fl.extract(settings, source=export, name="day", progress=False)
+def export(made, tmp_path):
+    """An export file."""
+    return Path(shutil.copy(made / "dump.ndjson", tmp_path))
+
+
+@pytest.fixture
+def dataset(made, settings):
+    """The dataset day of such a file."""
+    shutil.copytree(made / "datasets" / "day", settings.data_dir / "datasets" / "day")
+    return fl.datasets.open_dataset("day", settings)
 
 
 def button(panel, name):
