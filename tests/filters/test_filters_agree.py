@@ -43,8 +43,8 @@ def test_every_filter_has_an_independent_implementation() -> None:
 @given(data=st.data())
 def test_the_statement_of_a_filter_counts_the_same(name: str, data: st.DataObject) -> None:
     drawn = data.draw(several_questions(name, 20))
-    for _, questions in itertools.groupby(sorted(drawn, key=group), group):  # the same columns
-        alike = [*questions]
+    for _, several in itertools.groupby(sorted(drawn, key=group), group):  # the same columns
+        alike = [*several]
         statements = [(getattr(filters, name).sql(where, **keywords), logs.table) for logs, where, keywords in alike]
         results = duck.fetch_together(statements)
         for (logs, selection, keywords), found in zip(alike, results, strict=True):
