@@ -220,10 +220,12 @@ def test_no_service_is_used_in_two_processes() -> None:
 
 def test_only_fixtures_start_servers() -> None:
     tests = PROJECT / "tests"
+    texts = ((file, file.read_text()) for file in tests.rglob("test_*.py"))
     started = {
         (file.relative_to(tests).as_posix(), node.func.id)
-        for file in tests.rglob("test_*.py")
-        for node in ast.walk(ast.parse(file.read_text()))
+        for file, text in texts
+        if any(server in text for server in SERVERS)
+        for node in ast.walk(ast.parse(text))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in SERVERS
     }
     assert started == OWN_SERVERS
