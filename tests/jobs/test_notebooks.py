@@ -16,6 +16,7 @@ from ipywidgets import Widget
 
 import frontierlab as fl
 from frontierlab import jobs
+from frontierlab.sample import World
 from tests.support.bokeh_defaults import keep_defaults_in_kernels
 from tests.support.waiting import until_true
 
@@ -68,10 +69,16 @@ def values_of_cells(name, folder, /, **parameters):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("few_chapters", "no_beginning")
-@pytest.mark.parametrize("name", ["caching", "explore", "extract", "raw_logs"])
-def test_all_cells_run_and_show_figures(name, shown, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("name", "documents"), [("caching", 6_000), ("explore", 6_000), ("extract", None), ("raw_logs", None)]
+)
+def test_all_cells_run_and_show_figures(name, documents, shown, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    for value in values_of_cells(name, tmp_path):
+    given = {}
+    if documents:  # the day of the sample, of fewer documents
+        given["source"] = tmp_path / "dump.ndjson"
+        World(documents).write(given["source"])
+    for value in values_of_cells(name, tmp_path, **given):
         if isinstance(value, pd.DataFrame):
             assert len(value)
             shown.append(value.to_html())
