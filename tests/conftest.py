@@ -31,6 +31,7 @@ from tests.services.starts import SPARK, noted
 from tests.support import division
 from tests.support.bokeh_defaults import keep_defaults
 from tests.support.examples import examples
+from tests.support.spark_options import interpreted
 from tests.support.widget_traits import keep_traits
 
 SERVICES = ("elasticsearch", "redis", "worker", "spark", "browser", "jupyter")
@@ -236,6 +237,13 @@ def spark_has_few_jars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def running() -> SparkSession:
     """The one Spark session of the run. It ends with the run."""
     return spark.session(Settings())
+
+
+@pytest.fixture
+def uncompiled(running: SparkSession) -> Iterator[None]:
+    """Spark interprets the statements of the test: its result does not depend on how they are run."""
+    with interpreted(running):
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,6 @@ import importlib
 import inspect
 import json
 import pkgutil
-from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +17,11 @@ from frontierlab import Dataset, Settings, sample
 from frontierlab.caching import counting
 from frontierlab.caching.computing import COLUMNS
 from frontierlab.caching.efficiencies import efficiency
-from frontierlab.caching.explanation import Explanation, explain
+from frontierlab.caching.explanation import explain
 from frontierlab.caching.grids import what_if
 from frontierlab.catalogue import Catalogue, find_folders
 from frontierlab.errors import ConfigurationError, DatasetError, InvalidRequestError
+from frontierlab.sample import World
 from frontierlab.schema import OPEN_IOV
 from tests.caching.truth import KEY, PIXEL, PIXEL_TAG, RUN, asked, assert_is_the_truth, by_key
 from tests.support.logs import make_dataset
@@ -57,22 +57,22 @@ def test_answers_over_time_have_the_same_bytes(dataset: Dataset, figures: pd.Dat
 
 
 @pytest.mark.spark
-def test_spark_gives_the_same_figures(
-    dataset: Dataset,
-    archived: Settings,
-    figures: pd.DataFrame,
-    explained: Callable[..., Explanation],
-    running: SparkSession,
-) -> None:
-    pixel = dict(zip(KEY, (*PIXEL, PIXEL_TAG), strict=True))
-    frame = efficiency(dataset, archived, session=running, progress=False)
+def test_spark_gives_the_same_figures(tmp_path: Path, running: SparkSession) -> None:
+    small = sample.settings(data_dir=tmp_path)
+    World(4_000, seed=3).write(tmp_path / "dump.ndjson")
+    dataset = fl.extract(small, source=tmp_path / "dump.ndjson", name="small", progress=False)
+    frame, figures = (efficiency(dataset, small, session=session, progress=False) for session in (running, None))
     pd.testing.assert_frame_equal(frame, figures, check_exact=False, rtol=1e-12)
     engines = [one.attrs["answered"]["engine"] for one in (frame, figures)]
     assert engines == ["spark", "duckdb"]
+    assert len(figures) > 50
+    assert figures["different_payloads_content"].sum() > 100
+    worst = {name: figures.loc[0, name] for name in KEY}
     with for_once(running):
-        theirs, ours = explain(dataset, archived, session=running, **pixel), explained(pixel)
-        tried = [what_if(dataset, archived, session=session, **pixel) for session in (running, None)]
+        theirs, ours = (explain(dataset, small, session=session, **worst) for session in (running, None))
+        tried = [what_if(dataset, small, session=session, **worst) for session in (running, None)]
     for name in ("queries", "intervals", "tasks"):
+        assert len(getattr(ours, name)) > 1
         pd.testing.assert_frame_equal(getattr(theirs, name), getattr(ours, name))
     assert theirs.totals == ours.totals
     pd.testing.assert_frame_equal(*tried, check_exact=False, rtol=1e-12)

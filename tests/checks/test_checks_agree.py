@@ -15,7 +15,7 @@ from tests.checks.planted import BAD, HOUR, MINUTE, WEEK, Rows, dataset, query
 from tests.checks.reference import Told, findings, told
 from tests.support.logs import START
 from tests.support.random_logs import NASTY
-from tests.support.spark_options import for_once
+from tests.support.spark_options import interpreted
 
 HOURS = 9
 WINDOWS = [("1h", HOUR), ("30min", 30 * MINUTE), ("2h", 2 * HOUR), (None, 6 * HOUR), ("20min", 20 * MINUTE)]
@@ -109,11 +109,11 @@ def test_random_logs_have_the_same_findings_in_spark(running: SparkSession, tmp_
     rows = logs(3)
     made = dataset(tmp_path / "d", rows, until=START + 9 * HOUR)
     logs_of_it = fl.open_logs(made, session=running)
-    agree(3, logs_of_it, rows)
+    with interpreted(running):
+        agree(3, logs_of_it, rows)
     window = [from_milliseconds(START + hour * HOUR) for hour in (4, 5)]
     frame = logs_of_it.to_spark()  # the time that it covers is not known, but from its first to its last query
-    with for_once(running):
-        found = fl.checks.run(frame, *window, checks=["threads", "failed_per_server"], settings=limits(3))
+    found = fl.checks.run(frame, *window, checks=["threads", "failed_per_server"], settings=limits(3))
     assert len(found) > 1
     assert len(found.not_looked) == 0
     assert found.frame.equals(fl.checks.run(made, *window, checks=found.checks, settings=limits(3)).frame)

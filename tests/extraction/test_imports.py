@@ -400,7 +400,7 @@ def test_folders_partitioned_by_duckdb_are_read(tmp_path):
 
 
 @pytest.mark.spark
-def test_folders_written_by_spark_itself_are_read(running, tmp_path):
+def test_folders_written_by_spark_itself_are_read(running, uncompiled, tmp_path):
     moments = ["1970-01-01 00:00:00", "2261-12-31 23:59:59.999", "2400-01-01 00:00:00"]
     rows = [f"(TIMESTAMP '{moment}', 'CONDBR2_RO', '/A/{i}', {i}L)" for i, moment in enumerate(moments)]
     logs = running.sql(f"SELECT * FROM VALUES {', '.join(rows)} AS logs(time, db, nodefullpath, taskid)").selectExpr(

@@ -353,7 +353,7 @@ def test_windows_that_are_counted_together_are_those_alone(
 def test_the_frame_agrees_with_another_way_to_count_in_spark(
     in_spark: list[tuple[World, Logs]], running: SparkSession, data: st.DataObject
 ) -> None:
-    for options in (nullcontext(), for_once(running), for_once(running)):
+    for options in (nullcontext(), for_once(running)):
         logs, frame = data.draw(st.sampled_from(in_spark))
         with options:
             agrees(frame, logs, *sides(data, logs), data.draw(ranked), data.draw(tops))

@@ -185,7 +185,9 @@ def _of(spans: tuple[Span, ...]) -> list[int]:
 
 
 @pytest.mark.spark
-def test_a_data_frame_of_the_caller_covers_the_time_of_its_queries(day: Dataset, running: SparkSession) -> None:
+def test_a_data_frame_of_the_caller_covers_the_time_of_its_queries(
+    day: Dataset, running: SparkSession, uncompiled: None
+) -> None:
     logs = fl.open_logs(day, session=running)
     frame = logs.to_spark()
     told = "The Spark DataFrame covers nothing of the time from 2026-09-30 00:00 UTC to 2026-10-01 00:00 UTC"

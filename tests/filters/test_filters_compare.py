@@ -75,7 +75,7 @@ def test_a_comparison_in_spark_is_both_answers_side_by_side(
     comparison: tuple[Selection, Any, int],
 ) -> None:
     logs, frame = data.draw(st.sampled_from(in_spark))
-    with for_once(running):  # each filter is compiled in test_filters_agree.py
+    with for_once(running):  # each kind of filter is compiled in test_filters_agree.py
         compared(frame, name, logs.rows, comparison)
 
 

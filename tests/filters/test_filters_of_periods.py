@@ -118,6 +118,8 @@ NOTES = [
 @pytest.mark.parametrize("engine", ["duckdb", pytest.param("spark", marks=pytest.mark.spark)])
 def test_figures_of_days_are_those_of_their_rows(days: Settings, engine: str, request: pytest.FixtureRequest) -> None:
     session = request.getfixturevalue("running") if engine == "spark" else None
+    if session:
+        request.getfixturevalue("uncompiled")  # statements of periods are compiled in test_logs.py
     logs = fl.open_logs(["c", "a", "b"], settings=days, engine=engine, session=session)
     frame = filters.queries_over_time(logs, bin_seconds=3_600)
     expected = rows_of((0, 47.05), (72, 96))

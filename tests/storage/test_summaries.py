@@ -240,7 +240,7 @@ def test_summary_and_rows_give_the_same_answer_in_spark(
     random_datasets: Callable[..., Dataset], running: SparkSession, name: str, seed: int, selection: Selection
 ) -> None:
     asked, logs = getattr(filters, name), open_logs(random_datasets(seed), session=running)
-    with for_once(running):  # each filter is compiled in test_filters_agree.py
+    with for_once(running):  # each kind of filter is compiled in test_filters_agree.py
         found = asked(logs, selection)
         of_rows = asked(rows_of(logs), selection)
     assert found.attrs["answered"]["engine"] == "spark"

@@ -1,29 +1,34 @@
-"""Options for statements of Spark that run once, on a few rows: they are interpreted, in one task."""
+"""Options for statements of Spark that run once, on a few rows: they are interpreted, and in one task."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from pyspark.sql import SparkSession
 
-ONCE = {
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.shuffle.partitions": "1",
-    "spark.sql.files.minPartitionNum": "1",
-}
+INTERPRETED = {"spark.sql.codegen.wholeStage": "false", "spark.sql.codegen.factoryMode": "NO_CODEGEN"}
+ONCE = {**INTERPRETED, "spark.sql.shuffle.partitions": "1", "spark.sql.files.minPartitionNum": "1"}
 
 
-@contextlib.contextmanager
-def for_once(session: SparkSession) -> Iterator[None]:
-    """Run statements without compiling them, which takes longer than they do.
+def for_once(session: SparkSession) -> contextlib.AbstractContextManager[None]:
+    """Run statements in one task without compiling them, which takes longer than they do.
 
     Users have the options of frontierlab, so some statements of each kind run with those.
     """
-    before = {name: session.conf.get(name, None) for name in ONCE}
+    return _with(session, ONCE)
+
+
+def interpreted(session: SparkSession) -> contextlib.AbstractContextManager[None]:
+    """Run statements without compiling them, in the tasks that users have."""
+    return _with(session, INTERPRETED)
+
+
+@contextlib.contextmanager
+def _with(session: SparkSession, options: Mapping[str, str]) -> Iterator[None]:
+    before = {name: session.conf.get(name, None) for name in options}
     try:
-        for name, value in ONCE.items():
+        for name, value in options.items():
             session.conf.set(name, value)
         yield
     finally:

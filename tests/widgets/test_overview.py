@@ -42,10 +42,18 @@ def extract(settings: fl.Settings, queries: int) -> None:
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def day(tmp_path_factory: pytest.TempPathFactory) -> fl.Settings:
+    """Settings of a data folder with the dataset day, which tests only read."""
+    settings = fl.sample.settings(data_dir=tmp_path_factory.mktemp("day"))
+    extract(settings, 1_000)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def made(day: fl.Settings, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the datasets day and sample, which is copied for each test."""
     settings = fl.sample.settings(data_dir=tmp_path_factory.mktemp("made"))
-    extract(settings, 1_000)
+    shutil.copytree(day.data_dir, settings.data_dir, dirs_exist_ok=True)
     fl.extract(settings, source=fl.sample.path(), name="sample", progress=False)
     return settings.data_dir
 
@@ -144,15 +152,17 @@ def test_a_statement_that_fails_beside_others_is_asked_again_alone(
 
 
 @pytest.mark.spark
-def test_spark_gives_the_same_numbers_timeline_and_changes(settings: fl.Settings, running: SparkSession) -> None:
-    dataset, selection = fl.datasets.open_dataset("day", settings), fl.Selection(db="CONDBR2")
-    logs = {"duckdb": fl.open_logs(dataset, settings=settings), "spark": fl.open_logs(dataset, session=running)}
+def test_spark_gives_the_same_numbers_timeline_and_changes(
+    day: fl.Settings, running: SparkSession, uncompiled: None
+) -> None:
+    dataset, selection = fl.datasets.open_dataset("day", day), fl.Selection(db="CONDBR2")
+    logs = {"duckdb": fl.open_logs(dataset, settings=day), "spark": fl.open_logs(dataset, session=running)}
     assert {engine: one.engine for engine, one in logs.items()} == {engine: engine for engine in logs}
     numbers = {engine: totals(each, selection) for engine, each in logs.items()}
     assert numbers["spark"] == numbers["duckdb"]
     over = {engine: over_time(each, selection, dataset) for engine, each in logs.items()}
     pd.testing.assert_frame_equal(over["spark"], over["duckdb"])
-    changed = {engine: changes_of(dataset, each, settings, selection, "") for engine, each in logs.items()}
+    changed = {engine: changes_of(dataset, each, day, selection, "") for engine, each in logs.items()}
     assert changed["spark"][0] == changed["duckdb"][0]
     pd.testing.assert_frame_equal(changed["spark"][1], changed["duckdb"][1])
 
