@@ -83,9 +83,11 @@ def grouped(
         The frame is of another filter, or `scale` or `top` is invalid.
     """
     check_frame(frame, name, [*keys, "part", *(one.column for one in series)])
-    words = words_of(frame, selection)
+    words, others = words_of(frame, selection), frame.attrs.get("before", "the other logs")
     if frame.empty:
         return nothing(title, words)
+    frame = frame.copy(deep=False)
+    frame.attrs = {}  # pandas copies them, all that is in them, with each column
     if share == "none":
         rows, more = _first(frame, keys, top)
         words = f"{words}\nnot drawn: {more:,} smaller group{'s' if more != 1 else ''}".strip() if more else words
@@ -104,7 +106,7 @@ def grouped(
             rows, shown = (one[~outsized].reset_index(drop=True) for one in (rows, shown))
     compared, bars = f"{columns[0]}_before" in rows, stacked and not log
     if compared:
-        before = f"before ({'outline' if bars else 'hollow'}): {frame.attrs.get('before', 'the other logs')}"
+        before = f"before ({'outline' if bars else 'hollow'}): {others}"
         words = f"{words}\n{before}".strip()
     data: dict[str, Any] = {"y": list(range(len(rows))), "name": rows["label"].tolist()}
     data |= _texts(rows, series, share, unit)
@@ -174,7 +176,7 @@ def limited(frame: pd.DataFrame, keys: Sequence[str], columns: Sequence[str], to
     columns = [*columns, *(f"{name}_before" for name in columns if f"{name}_before" in frame)]
     named, missing = frame[frame["part"] == NAMED], frame[frame["part"] == MISSING]
     rest = pd.concat([named.iloc[top:], frame[frame["part"] == OTHER]])
-    found = [named.iloc[:top][columns].assign(label=_labels(named, keys).iloc[:top], part=NAMED)]
+    found = [named.iloc[:top][columns].assign(label=_labels(named, keys, top), part=NAMED)]
     for rows, part in ((rest, OTHER), (missing, MISSING)):
         if len(rows):
             groups = rows["groups"].sum(skipna=False)
@@ -191,7 +193,7 @@ def _first(frame: pd.DataFrame, keys: Sequence[str], top: int) -> tuple[pd.DataF
     named, others = frame[frame["part"] == NAMED], frame[frame["part"] != NAMED]
     labels = [unnamed(part, groups) for part, groups in zip(others["part"], others["groups"], strict=True)]
     found = [
-        named.iloc[:top].assign(label=_labels(named, keys).iloc[:top]),
+        named.iloc[:top].assign(label=_labels(named, keys, top)),
         others.assign(label=pd.array(labels, dtype="string")),
     ]
     return pd.concat([rows for rows in found if len(rows)], ignore_index=True), max(0, len(named) - top)
@@ -202,10 +204,11 @@ def _check(top: int) -> None:
         raise InvalidRequestError(f"top={top!r}: give a whole number of rows, 1 or more.")
 
 
-def _labels(named: pd.DataFrame, keys: Sequence[str]) -> pd.Series[Any]:
-    """Return the names of groups, without what all have in common."""
+def _labels(named: pd.DataFrame, keys: Sequence[str], top: int) -> list[str]:
+    """Return the names of the first `top` groups, without what all have in common."""
     varying = [*(key for key in keys[:-1] if named[key].nunique(dropna=False) > 1), keys[-1]]
-    return named[varying].astype("string").fillna("").agg(" · ".join, axis=1)
+    texts = [named[key].iloc[:top].astype("string").fillna("").tolist() for key in varying]
+    return [" · ".join(parts) for parts in zip(*texts, strict=True)]
 
 
 def _shown(rows: pd.DataFrame, series: Sequence[Series], share: str) -> pd.DataFrame:
