@@ -25,7 +25,7 @@ from frontierlab.filters.top import Ranking, add_up, check_top, label_places, ra
 from frontierlab.selection import WORDS, Selection
 from frontierlab.storage.summaries import TIMES
 
-__all__ = ["NO_SHIFT", "Question", "Statement", "side_by_side"]
+__all__ = ["NO_SHIFT", "Question", "Statement", "side_by_side", "too_large"]
 
 NO_SHIFT = timedelta(0)
 """The shift of a window whose times are not moved."""
@@ -208,10 +208,7 @@ class Question:
         """Refuse numbers whose sum over groups or bins could have more than 64 bits: pandas gives a wrong one."""
         for name in self.measures.keys() - set(self._largest()):
             if any(np.abs(frame[name].to_numpy("float64", na_value=0)).sum() >= 2.0**63 for frame in raw):
-                raise StatementError(
-                    f"The sum of {name} has more than 64 bits. The log has impossible values: leave these queries out "
-                    "with since and until, or with another field of the selection."
-                )
+                raise too_large(name)
 
     def _ranked(self, raw: list[pd.DataFrame]) -> Ranking:
         """Rank the groups of all results together."""
@@ -272,6 +269,14 @@ class Question:
             names = names.join(known.groupby([*self.keys])[label].max(), on=[*self.keys])
             names.insert(place, label, names.pop(label))
         return names
+
+
+def too_large(name: str) -> StatementError:
+    """Return the error for a column whose sum has more than 64 bits."""
+    return StatementError(
+        f"The sum of {name} has more than 64 bits. The log has impossible values: leave these queries out with since "
+        "and until, or with another field of the selection."
+    )
 
 
 def _column(raw: list[pd.DataFrame], name: str) -> Any:

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from frontierlab.documents.lenient import MalformedDocument, convert_text, converter_of
 from frontierlab.elastic.client import Index
@@ -17,7 +17,7 @@ from frontierlab.overviews.parts import Group, Part
 from frontierlab.schema import DOCUMENT_FIELDS
 from frontierlab.selection import QUERY_KINDS
 
-__all__ = ["Counted", "Databases", "GROUPS", "Looker", "NAMES", "PAGE", "PAGES", "Values", "value_of"]
+__all__ = ["Counted", "Databases", "GROUPS", "Key", "Looker", "NAMES", "PAGE", "PAGES", "Values", "value_of"]
 
 GROUPS = 2_000
 """The most values of a field in one answer; the largest of a shard are sent by it."""
@@ -31,7 +31,8 @@ PAGES = 20
 NAMES = 10_000
 """The most names of databases that are told apart."""
 
-Key = tuple[Any, ...]
+Key: TypeAlias = tuple[Any, ...]
+"""A combination of values."""
 
 
 @dataclass

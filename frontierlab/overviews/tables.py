@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import reduce
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from operator import sub
+from typing import Any, Literal, TypeAlias
 
 import pandas as pd
 
 from frontierlab.filters.bins import TimeBins
-from frontierlab.filters.costs import COSTS
-from frontierlab.filters.expressions import CACHED, KIND, QUERIES
-from frontierlab.filters.question import Question
+from frontierlab.filters.expressions import QUERIES
+from frontierlab.filters.question import Question, too_large
 from frontierlab.filters.top import MISSING, NAMED, OTHER
-from frontierlab.overviews.aggregations import COLUMNS, ZERO, Counts, added
-from frontierlab.overviews.counting import Counted
+from frontierlab.overviews.aggregations import COLUMNS, ZERO, Counts
+from frontierlab.overviews.counting import Counted, Key
 from frontierlab.selection import QUERY_KINDS, Selection
 
 __all__ = ["kinds_frame", "table", "time_frame", "total_of", "without"]
 
-_MEASURES = {name: {**CACHED, **COSTS}[name] for name in COLUMNS}
 _INTEGERS = ("taskid",)
+_Column: TypeAlias = tuple[list[Any], Literal["Int64", "string"]]
 
 
 def total_of(counted: Counted) -> Counts:
     """Return the sum of all numbers."""
-    return reduce(added, counted.counts.values(), ZERO)
+    return _sum(counted.counts.values())
 
 
 def table(
@@ -45,30 +44,39 @@ def table(
         The numbers of all queries.
     names
         The names of tasks, for the column ``taskname``.
+
+    Raises
+    ------
+    frontierlab.errors.StatementError
+        A sum has more than 64 bits.
     """
-    rows = [(*key, *counts) for key, counts in counted.counts.items()]
-    raw = pd.DataFrame(rows, columns=[*keys, *COLUMNS], dtype="object")
-    types = {key: "Int64" if key in _INTEGERS else "string" for key in keys} | dict.fromkeys(COLUMNS, "Int64")
-    raw = raw.astype(types)
-    labels = {}
+    for name, numbers in zip(COLUMNS, zip(*counted.counts.values(), strict=True), strict=False):
+        if sum(map(abs, numbers)) >= 2**63:
+            raise too_large(name)
+    named = [group for group in counted.counts.items() if group[0][-1] is not None]
+    missing = [group for group in counted.counts.items() if group[0][-1] is None]
+    shown = _largest(named, top)
+    rows: list[tuple[Key, str, int | None, Counts]] = [(key, NAMED, 1, counts) for key, counts in shown]
+    groups: int | None = len(named) - len(shown)
+    if counted.whole:
+        rest = _less(_sum(counts for _, counts in named), _sum(counts for _, counts in shown))
+    else:
+        rest, groups = _less(total, _sum(counts for _, counts in (*shown, *missing))), None  # how many is not known
+    if rest[0] or groups:
+        rows.append(((None,) * len(keys), OTHER, groups, rest))
+    if missing:
+        different = zip(*(key for key, _ in missing), strict=True)
+        common = tuple(values[0] if len({*values}) == 1 else None for values in different)
+        rows.append((common, MISSING, len(missing), _sum(counts for _, counts in missing)))
+    columns: dict[str, _Column] = {
+        name: ([key[place] for key, *_ in rows], "Int64" if name in _INTEGERS else "string")
+        for place, name in enumerate(keys)
+    }
     if names is not None:
-        labels = {"taskname": "taskname"}
-        raw["taskname"] = raw["taskid"].map(names).astype("string")
-    found = Question(_MEASURES, {key: key for key in keys}, labels=labels, top=top, rank=("queries",)).answer(
-        [raw], Selection()
-    )
-    return found if counted.whole else _with_rest(found, total)
-
-
-def _with_rest(found: pd.DataFrame, total: Counts) -> pd.DataFrame:
-    """Put the queries that are in no row into one of other groups, whose number is not known."""
-    found = found[found["part"] != OTHER]
-    counts = {name: whole - int(found[name].sum()) for name, whole in zip(COLUMNS, total, strict=True)}
-    if not counts["queries"]:
-        return found.reset_index(drop=True)
-    rest = pd.DataFrame([{"part": OTHER, **counts}]).reindex(columns=found.columns).astype(found.dtypes)
-    named, missing = (found[found["part"] == part] for part in (NAMED, MISSING))
-    return pd.concat([named, rest, missing], ignore_index=True)
+        columns["taskname"] = [names.get(key[0]) for key, *_ in rows], "string"
+    columns["part"], columns["groups"] = ([row[1] for row in rows], "string"), ([row[2] for row in rows], "Int64")
+    columns |= {name: ([row[3][place] for row in rows], "Int64") for place, name in enumerate(COLUMNS)}
+    return _frame(columns)
 
 
 def without(counted: Counted, keys: int) -> Counted:
@@ -99,6 +107,32 @@ def time_frame(bins: Mapping[int, Mapping[str, int]], width: int, window: Select
 def kinds_frame(bins: Mapping[int, Mapping[str, int]]) -> pd.DataFrame:
     """Return the numbers of queries that were not cached, by kind: the frame of the filter `uncached_by_kind`."""
     counts = {kind: sum(found[kind] for found in bins.values()) for kind in QUERY_KINDS}
-    raw = pd.DataFrame([(kind, number) for kind, number in counts.items() if number], columns=["kind", "queries"])
-    raw = raw.astype({"kind": "string", "queries": "Int64"})
-    return Question(QUERIES, {"kind": KIND}, always=QUERY_KINDS).answer([raw], Selection())
+    kinds = sorted(counts, key=lambda kind: (-counts[kind], kind)) if any(counts.values()) else []
+    return _frame(
+        {
+            "kind": (kinds, "string"),
+            "part": ([NAMED] * len(kinds), "string"),
+            "groups": ([1] * len(kinds), "Int64"),
+            "queries": ([counts[kind] for kind in kinds], "Int64"),
+        }
+    )
+
+
+def _sum(counts: Iterable[Counts]) -> Counts:
+    return tuple(map(sum, zip(*counts, strict=True))) or ZERO
+
+
+def _less(counts: Counts, others: Counts) -> Counts:
+    return tuple(map(sub, counts, others))
+
+
+def _largest(groups: Sequence[tuple[Key, Counts]], top: int) -> list[tuple[Key, Counts]]:
+    """Return the groups with the most queries, the largest first; those of one size in the order of keys, null last."""
+    smallest = sorted((counts[0] for _, counts in groups), reverse=True)[:top][-1:]
+    large = [group for group in groups if [group[1][0]] >= smallest]
+    return sorted(large, key=lambda group: (-group[1][0], *((value is None, value) for value in group[0])))[:top]
+
+
+def _frame(columns: Mapping[str, _Column]) -> pd.DataFrame:
+    """Return the frame of columns with values and types."""
+    return pd.DataFrame({name: pd.array(values, dtype=type_) for name, (values, type_) in columns.items()})
