@@ -215,6 +215,8 @@ class ElasticsearchServer:
             "cluster.routing.allocation.disk.threshold_enabled": False,
             # Each start hashes a password of the built-in users; at the usual cost that takes half a second.
             "xpack.security.authc.password_hashing.algorithm": "bcrypt4",
+            # Tokens are a way to log in that no test uses, and their key takes another second of each start.
+            "xpack.security.authc.token.enabled": False,
         }
         if self.tls:
             settings |= {
