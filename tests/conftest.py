@@ -69,7 +69,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests that use JupyterLab, and block the sockets of tests that use no service.
 
-    Tests with pytest-socket's mark `allow_hosts` can use the named hosts.
+    Tests with pytest-socket's mark `allow_hosts` can use the named hosts. Those with the mark `last` come after all
+    others: a service that they start anew would be slow again for these.
     """
     for item in items:
         if "jupyter" in getattr(item, "fixturenames", ()):
@@ -78,6 +79,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.enable_socket)
         elif not item.get_closest_marker("allow_hosts"):
             item.add_marker(pytest.mark.disable_socket)
+    items.sort(key=lambda item: item.get_closest_marker("last") is not None)
     division.note(division.COLLECTED, (item.nodeid for item in items))
 
 
@@ -253,12 +255,20 @@ def jupyter() -> Iterator[JupyterServer]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def removed_together(es: Elasticsearch) -> Iterator[list[str]]:
+    """The names of indices that are removed at the end of the module: one takes the server as long as many together."""
+    names: list[str] = []
+    yield names
+    for first in range(0, len(names), 50):  # the names are part of a URL
+        es.indices.delete(index=names[first : first + 50], ignore_unavailable=True)
+
+
 @pytest.fixture
-def index(es: Elasticsearch) -> Iterator[str]:
-    """A name for an index of the test's own, which is removed afterwards."""
-    name = f"test-{uuid.uuid4().hex}"
-    yield name
-    es.indices.delete(index=name, ignore_unavailable=True)
+def index(removed_together: list[str]) -> str:
+    """A name for an index of the test's own, which is removed with the others of the module."""
+    removed_together.append(name := f"test-{uuid.uuid4().hex}")
+    return name
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,9 +33,8 @@ Make = Callable[..., str]
 
 
 @pytest.fixture
-def make(es: Elasticsearch, index: str) -> Iterator[Make]:
+def make(es: Elasticsearch, index: str, removed_together: list[str]) -> Make:
     """Return a function that makes an index for one test; its arguments add to the usual mapping and documents."""
-    made = []
 
     def make(
         *documents: dict[str, Any],
@@ -47,7 +46,7 @@ def make(es: Elasticsearch, index: str) -> Iterator[Make]:
     ) -> str:
         options = {key: mapping.pop(key) for key in ("settings", "aliases") if key in mapping}
         properties = {key: value for key, value in (MAPPING | (fields or {})).items() if value is not None}
-        made.append(index + name)
+        removed_together.append(index + name)
         es.indices.create(index=index + name, mappings={"properties": properties, **mapping}, **options)
         usual = {key: value for key, value in DOCUMENT.items() if key not in without}
         operations = [part for one in documents for part in ({"index": {}}, usual | one)]
@@ -58,9 +57,7 @@ def make(es: Elasticsearch, index: str) -> Iterator[Make]:
             es.indices.close(index=index + name)
         return index + name
 
-    yield make
-    for name in made:
-        es.indices.delete(index=name, ignore_unavailable=True)
+    return make
 
 
 def all_like(index: str) -> str:

@@ -15,7 +15,7 @@ from tests.services.flaky import Delay, FlakyProxy
 from tests.support.extractions import assert_is_the_world, plain
 from tests.support.workers import FEW_CHAPTERS, LONG, until, until_read
 
-pytestmark = pytest.mark.redis
+pytestmark = [pytest.mark.redis, pytest.mark.last]  # one of them restarts Elasticsearch
 
 
 INDEXED = World(6_000, seed=11, indexable=True)
@@ -65,20 +65,6 @@ def test_an_extraction_that_waits_for_elasticsearch_is_cancelled_within_seconds(
     again = jobs.submit("extraction", settings=settings, name="d", **DAY)
     assert_is_the_world(again.result(LONG), INDEXED)
     assert seen < len(proxy.requests)
-
-
-@pytest.mark.elasticsearch
-def test_a_crash_of_elasticsearch_changes_nothing(elastic, start, elasticsearch_server):
-    settings, proxy = elastic
-    start("first"), start("second")
-    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
-    until_read(job, 2_001)
-    elasticsearch_server.kill()
-    assert not elasticsearch_server.running
-    assert not elasticsearch_server.processes()
-    elasticsearch_server.start()
-    proxy.faults.clear()
-    assert_is_the_world(job.result(LONG), INDEXED)
 
 
 @pytest.mark.elasticsearch
@@ -158,3 +144,17 @@ def test_a_night_outlives_the_worker_that_began_it(elastic, configure, start):
     assert dataset.manifest.maker == "night"
     assert fl.caching.history.read(settings)["dataset"].unique().tolist() == ["nightly-2026-10-01"]
     assert (settings.data_dir / nights["report"].iloc[0]).exists()
+
+
+@pytest.mark.elasticsearch
+def test_a_crash_of_elasticsearch_changes_nothing(elastic, start, elasticsearch_server):
+    settings, proxy = elastic
+    start("first"), start("second")
+    job = jobs.submit("extraction", settings=settings, name="d", **DAY)
+    until_read(job, 2_001)
+    elasticsearch_server.kill()
+    assert not elasticsearch_server.running
+    assert not elasticsearch_server.processes()
+    elasticsearch_server.start()
+    proxy.faults.clear()
+    assert_is_the_world(job.result(LONG), INDEXED)
