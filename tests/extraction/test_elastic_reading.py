@@ -256,13 +256,12 @@ class TestPartialAnswers:
         assert rows(dataset) == [(SINCE, UNTIL)]
         assert not dataset.manifest.partial
 
-    def test_unavailable_remote_cluster_is_an_error(self, make: Make, extract: Any, es: Elasticsearch) -> None:
-        index = make({}, {})
+    def test_unavailable_remote_cluster_is_an_error(self, filled: str, extract: Any, es: Elasticsearch) -> None:
         gone = {"mode": "proxy", "proxy_address": "127.0.0.1:9", "skip_unavailable": True}
         es.cluster.put_settings(persistent={"cluster.remote.gone": gone})
         try:
             with pytest.raises(ElasticsearchError, match=r"gone:frontier did not answer, so .* cannot be read in full"):
-                extract(f"{index},gone:frontier")
+                extract(f"{filled},gone:frontier")
             with pytest.raises(ElasticsearchError, match="cannot reach a remote cluster of gone:frontier"):
                 extract("gone:frontier")
         finally:
@@ -370,7 +369,7 @@ class TestStopping:
     @pytest.mark.parametrize("when", ["_field_caps", "_search", "_pit", "POST /_search"])
     @pytest.mark.parametrize("dry_run", [False, True])
     def test_running_search_is_abandoned_when_stopped(
-        self, make: Make, extract: Any, elasticsearch_server: ElasticsearchServer, when: str, dry_run: bool
+        self, filled: str, extract: Any, elasticsearch_server: ElasticsearchServer, when: str, dry_run: bool
     ) -> None:
         fault = Silence(when=when, times=None)
 
@@ -381,5 +380,5 @@ class TestStopping:
         with FlakyProxy(elasticsearch_server.url, elasticsearch_server.ca_certs) as proxy:
             proxy.faults.append(fault)
             with pytest.raises(Stop):
-                extract(make({}), es_address=proxy.url, progress=stop, dry_run=dry_run)
+                extract(filled, es_address=proxy.url, progress=stop, dry_run=dry_run)
             assert fault.left.wait(30)
