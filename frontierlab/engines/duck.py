@@ -164,7 +164,7 @@ def _with_tables(tables: Mapping[str, Table], statement: str) -> str:
     """Return an own statement with its tables in a WITH clause: a view would be planned on its own."""
     if not tables:
         return statement
-    parts = [f'"{name}" AS NOT MATERIALIZED ({table.sql()})' for name, table in tables.items()]
+    parts = [f'"{name}" AS NOT MATERIALIZED ({table.sql(statement)})' for name, table in tables.items()]
     rest = statement.removeprefix("WITH ")
     return f"WITH {', '.join(parts)}{' ' if rest == statement else ', '}{rest}"
 

@@ -90,8 +90,8 @@ class Shape:
         return groups
 
     def together(self, pieces: list[pa.Table]) -> pa.Table:
-        """Merge several tables of counts into one."""
-        return self._grouped(pa.concat_tables(pieces), (TIMES, "sum"))
+        """Merge tables of counts into one."""
+        return pieces[0] if len(pieces) == 1 else self._grouped(pa.concat_tables(pieces), (TIMES, "sum"))
 
     def _grouped(self, rows: pa.Table, times: tuple[str | list[str], str]) -> pa.Table:
         groups = rows.group_by(self.keys, use_threads=False).aggregate([("fsize", "sum"), times])

@@ -1,5 +1,7 @@
 """Tables of datasets of which only some spans of time count."""
 
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -9,6 +11,7 @@ from frontierlab.storage.spans import Span
 from tests.support.logs import START, make_dataset
 
 MINUTE = 60_000
+ROW = {"db": "A", "schema": "S", "cached": True, "fsize": 7}
 SUMS = "SELECT sum({times}) AS queries, sum(fsize) AS bytes FROM logs WHERE querytime >= 1000"
 
 
@@ -56,3 +59,30 @@ def test_a_summary_is_read_where_no_bin_is_cut(tmp_path):
     assert summarised(-90, 60) == ["periods", "folders"]
     assert summarised(5, 60) == ["periods"]
     assert summarised(7, 60) == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "answer"),
+    [
+        ("SELECT count(*) AS n FROM logs", {"n": 2}),
+        ("SELECT max(FSIZE * 2) AS n FROM logs", {"n": 14}),
+        ('SELECT "my size" AS n FROM logs WHERE fsize = 7', {"n": 3}),
+        ("SELECT schema AS db, db AS schema FROM logs WHERE cached", {"db": "S", "schema": "A"}),
+    ],
+)
+def test_an_own_statement_has_the_columns_that_it_mentions(
+    tmp_path: Path, statement: str, answer: dict[str, object]
+) -> None:
+    table = Table.of(make_dataset(tmp_path / "one", [ROW | {"my size": 3}, {}], extra={"my size": "integer"}))
+    assert duck.run_own({"logs": table}, statement).to_dict("records") == [answer]
+    assert '"taskid"' not in table.sql(statement)
+    chosen = table.where("schema = $name", {"name": "S"})
+    assert duck.run_own({"logs": chosen}, "SELECT max(fsize) AS n FROM logs")["n"].tolist() == [7]
+
+
+@pytest.mark.parametrize("what", ["*", "DISTINCT *", "db, *", "logs.*", "*, 1 AS one"])
+def test_an_own_statement_can_ask_for_all_columns(tmp_path: Path, what: str) -> None:
+    table = Table.of(make_dataset(tmp_path / "one", [ROW]))
+    found = duck.run({"logs": table}, f"SELECT {what} FROM logs")
+    assert table.sql(f"SELECT {what} FROM logs") == table.sql()
+    assert {*table.columns} <= {*found}
