@@ -33,7 +33,7 @@ from tests.support.spark_options import ONCE
 from tests.support.waiting import wait_for
 
 QUESTION = "SELECT schema, count(*) AS queries FROM logs WHERE db = :db GROUP BY schema ORDER BY schema"
-NAMES = ("queries_over_time", "cost_per_task", "querytime_percentiles")
+NAMES = ("cost_per_task", "querytime_percentiles")
 """Filters that sum, rank and join, and compute what cannot be added up."""
 
 
