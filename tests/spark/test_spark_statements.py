@@ -105,15 +105,15 @@ def test_a_statement_of_several_jobs_is_cancelled_between_them(running: SparkSes
     tracker = running.sparkContext.statusTracker()
     quick = "SELECT /*+ BROADCAST(b) */ count(*) FROM b JOIN range(0, 2000000000, 1, 8) a ON a.id * 7 = b.id"
     sql = f"WITH b AS (SELECT id FROM range(1000) GROUP BY id) {quick} WHERE sha2(cast(a.id AS string), 256) < '0'"
-    before = set(tracker.getJobIdsForGroup(None))
+    first = running.sparkContext._jsc.sc().dagScheduler().numTotalJobs()  # jobs have numbers from 0
     work = spark.cancellable()
 
-    def when_one_has_ended() -> None:
-        ended = [tracker.getJobInfo(number) for number in set(tracker.getJobIdsForGroup(None)) - before]
-        return any(info and info.status == "SUCCEEDED" for info in ended)
+    def first_has_ended() -> bool:
+        info = tracker.getJobInfo(first)
+        return info is not None and info.status == "SUCCEEDED"
 
     def other() -> None:
-        wait_for(when_one_has_ended)
+        wait_for(first_has_ended)
         work.cancel()
 
     thread = threading.Thread(target=other)
@@ -162,10 +162,9 @@ def test_jobs_are_described_and_the_callers_description_is_restored(running: Spa
     spark.run(logs, "SELECT count(*) FROM {logs}", description="from here")
     other.start()
     other.join()
-    jobs = context._jsc.sc().statusStore().jobsList(None)
-    descriptions = {str(jobs.apply(i).description()) for i in range(jobs.size())}
+    jobs = context._jsc.sc().statusStore().jobsList(None)  # the latest first
     assert len(said) == 1
-    assert {"Some(from here)", "Some(from a thread)"} <= descriptions
+    assert [str(jobs.apply(i).description()) for i in range(2)] == ["Some(from a thread)", "Some(from here)"]
     assert context.getLocalProperty("spark.job.description") == "mine"
     with pytest.raises(Exception, match="nix"):
         spark.run(logs, "SELECT nix FROM {logs}")
