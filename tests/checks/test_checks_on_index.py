@@ -15,7 +15,7 @@ from frontierlab.sample import World
 from frontierlab.sample.world.loading import mapping
 from frontierlab.schema import COLUMNS
 from frontierlab.util.times import format_time, from_milliseconds
-from tests.checks.planted import FAULTS, FOLDER, HOUR, NEARLY, SINCE, UNTIL, WEEK, Rows, healthy
+from tests.checks.planted import FAULTS, FOLDER, HOUR, MINUTE, NEARLY, SINCE, UNTIL, WEEK, Rows, healthy
 from tests.support.extractions import elastic_settings
 from tests.support.logs import START
 
@@ -69,6 +69,11 @@ def at(number: int, rows: Rows, later: int = 0) -> Rows:
     return [row | {"time": row["time"] + number * BLOCK + later} for row in rows]
 
 
+def usual() -> Rows:
+    """Return the rows without a fault; of the hours before the one that is looked at, only the last ten minutes."""
+    return [row for row in healthy() if not START <= row["time"] < SINCE or row["time"] % HOUR >= 50 * MINUTE]
+
+
 @pytest.fixture(scope="module")
 def filled(es: Elasticsearch) -> Iterator[str]:
     """Four indices with different mappings, and the documents of all faults divided between them."""
@@ -80,8 +85,8 @@ def filled(es: Elasticsearch) -> Iterator[str]:
             mappings={"dynamic": False, "properties": properties},
             settings={"number_of_shards": 1, "number_of_replicas": 0},
         )
-    rows = [row for number, (plant, _) in enumerate(FAULTS.values()) for row in at(number, plant(healthy()))]
-    rows += [row for number, (_, plant) in enumerate(NEARLY.values()) for row in at(number, plant(healthy()), LATER)]
+    rows = [row for number, (plant, _) in enumerate(FAULTS.values()) for row in at(number, plant(usual()))]
+    rows += [row for number, (_, plant) in enumerate(NEARLY.values()) for row in at(number, plant(usual()), LATER)]
     rows += [row | {"db": "FOREIGN", "rejected": True} for row in rows[::7]]
     catalogued = [row["nodefullpath"] == FOLDER["nodefullpath"] for row in rows]
     chosen = [kinds[place % 4] if known or place % 4 != 2 else "usual" for place, known in enumerate(catalogued)]
