@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from _pytest import unraisableexception
 from _pytest.unraisableexception import gc_collect_iterations_key
 from elasticsearch import Elasticsearch
 from hypothesis import settings
@@ -65,6 +66,14 @@ gc.disable()  # until the tests are collected, see below
 def pytest_configure(config: pytest.Config) -> None:
     config.option.allow_unix_socket = True  # asyncio needs them
     config.stash[gc_collect_iterations_key] = 1  # not five times, at the end, through all that the tests have left
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Collect what the tests have left once: pytest has done so by now; it and Python would again, for seconds."""
+    if hasattr(unraisableexception, "pytest_unconfigure"):
+        config.stash[gc_collect_iterations_key] = 0
+        gc.freeze()
 
 
 @pytest.hookimpl(tryfirst=True)  # before -m is applied
