@@ -26,6 +26,12 @@ def settings(tmp_path_factory):
     return settings
 
 
+@pytest.fixture(scope="module")
+def alone(settings):
+    """The diagnosis of the bad day without a baseline."""
+    return fl.diagnose("bad", settings=settings, progress=False)
+
+
 def ms(time):
     return int(time.timestamp() * 1000)
 
@@ -36,9 +42,8 @@ def kinds(diagnosis):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("baseline", ["calm", "previous"])
-def test_what_lasts_all_day_is_told_against_a_baseline_alone(settings, baseline):
+def test_what_lasts_all_day_is_told_against_a_baseline_alone(settings, alone, baseline):
     troubled = {("slow_server", SERVER), ("silence", "frontier2.cern.example")}
-    alone = fl.diagnose("bad", settings=settings, progress=False)
     assert not kinds(alone) & troubled
     compared = fl.diagnose("bad", baseline=baseline, settings=settings, progress=False)
     assert kinds(compared) == troubled, str(compared)

@@ -43,7 +43,7 @@ def test_the_page_says_which_incidents_came_again(settings, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters")
+@pytest.mark.usefixtures("few_chapters", "no_beginning")
 def test_one_night_makes_all_that_the_setting_names(settings, night, folder):
     more = {"check_failed_per_server": 1, "periodic": (*settings.periodic, "diagnosis")}
     settings = settings.model_copy(update=more)
