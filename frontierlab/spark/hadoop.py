@@ -25,8 +25,10 @@ def forget_origins(session: SparkSession) -> None:
     """
     from py4j.protocol import Py4JError  # type: ignore[import-untyped]
 
-    options = session.sparkContext._jsc.hadoopConfiguration()
+    context = session.sparkContext
+    options = context._jsc.hadoopConfiguration()
     with suppress(Py4JError):  # of a Hadoop that keeps them elsewhere
         origins = options.getClass().getDeclaredField("updatingResource")
         origins.setAccessible(True)
-        origins.get(options).clear()
+        # py4j would clear the map that is there one origin after the other, with thousands of calls
+        origins.set(options, getattr(context._jvm, "java.util.concurrent.ConcurrentHashMap")())
