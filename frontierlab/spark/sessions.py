@@ -17,7 +17,6 @@ import platformdirs
 from frontierlab.errors import SparkError
 from frontierlab.settings import Settings
 from frontierlab.spark.calls import check_java_answers, is_forked, java_has_ended
-from frontierlab.spark.hadoop import forget_origins
 from frontierlab.spark.java import check_java
 from frontierlab.spark.socket import remove_with_java, socket_options
 from frontierlab.spark.warmup import warm_up
@@ -150,7 +149,6 @@ def _session(settings: Settings | None, given: Mapping[str, str]) -> SparkSessio
         remove_with_java(begun)
         if chosen["spark.master"].startswith("local"):  # executors on other machines could not read the file
             warm_up(begun)
-            forget_origins(begun)
         return begun
 
 

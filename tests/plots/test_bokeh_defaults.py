@@ -1,42 +1,18 @@
-"""Models with `tests.support.bokeh_defaults` are those that Bokeh makes without it."""
+"""The defaults that `tests.support.bokeh_defaults` keeps are those that Bokeh works out for each model."""
 
 from __future__ import annotations
 
 import inspect
-import json
-import re
 from collections import Counter
 
 import pytest
 from bokeh.core.has_props import HasProps
-from bokeh.core.properties import value
-from bokeh.core.property.descriptors import PropertyDescriptor, UnsetValueError
+from bokeh.core.property.descriptors import PropertyDescriptor
 from bokeh.core.property.wrappers import PropertyValueContainer
 from bokeh.document import Document
-from bokeh.models import (
-    Axis,
-    Column,
-    ColumnDataSource,
-    Div,
-    GlyphRenderer,
-    Legend,
-    LegendItem,
-    LinearAxis,
-    Scatter,
-    Slider,
-    Title,
-    annotations,
-    axes,
-    formatters,
-    glyphs,
-    plots,
-    tickers,
-    tools,
-)
+from bokeh.models import Axis, Legend, LinearAxis, Title, annotations, axes, formatters, glyphs, plots, tickers, tools
 from bokeh.plotting import figure
 from bokeh.themes import Theme
-
-from tests.support.bokeh_defaults import USUAL
 
 MODELS = {
     one
@@ -100,50 +76,3 @@ def test_a_theme_and_what_is_set_are_seen_though_defaults_are_kept() -> None:
     document.remove_root(plot)
     axis.axis_line_color = "blue"
     assert (axis.axis_line_color, Legend().visible, Title(visible=False).visible) == ("blue", True, False)
-
-
-def written() -> tuple[object, ...]:
-    """Make models and return what is written of them, and which ones are found in them."""
-    plot = figure(x_range=["a", "b"], tooltips=[("x", "@x")], toolbar_location="above")
-    source = ColumnDataSource({"x": ["a", "b"], "y": [1.5, float("nan")]})
-    plot.vbar("x", top="y", source=source, fill_color="#123456", line_alpha=0.0, legend_label="bars")
-    plot.scatter("x", value("y"), size=3, source=source, marker="square", fill_color=None)
-    plot.xaxis.major_label_overrides = {0: "zero"}
-    plot.yaxis[0].ticker.tags.append("mine")
-    plot.legend[0].margin = 0
-    plot.legend[0].margin = 0
-    plot.add_layout(Title(text="$$x$$", visible=False), "below")
-    document = Document(theme=Theme(json={"attrs": {"Axis": {"axis_line_color": "red"}}}))
-    found = [type(one).__name__ for one in plot.references()]
-    alone = [plot.properties_with_values(include_defaults=False).keys(), sorted(plot.properties_with_values())]
-    document.add_root(Column(plot, Div(text="<b>"), Slider(start=0, end=1, value=0.5)))
-    text = json.dumps(document.to_json(deferred=False))
-    numbers: dict[str, int] = {}
-    text = re.sub(r'"(p\d+)"', lambda one: f'"#{numbers.setdefault(one[1], len(numbers))}"', text)
-    document.clear()
-    return text, json.dumps([str(names) for names in alone]), sorted(found)
-
-
-def test_what_is_written_and_found_is_as_usual(monkeypatch: pytest.MonkeyPatch) -> None:
-    first, second = written(), written()  # the second knows what the first has found out
-    with monkeypatch.context() as patch:
-        for (owner, name), usual in USUAL.items():
-            assert getattr(owner, name) is not usual
-            patch.setattr(owner, name, usual)
-        assert first == second == written()
-
-
-def test_wrong_and_lacking_values_are_refused_each_time() -> None:
-    title = Title(visible=True, level="overlay")
-    for _ in range(2):
-        with pytest.raises(ValueError, match="failed to validate Title"):
-            title.visible = 1  # though it equals True
-        with pytest.raises(ValueError, match="failed to validate Title"):
-            title.level = "nowhere"
-        with pytest.raises(ValueError, match="Screen sizes must be positive"):
-            Scatter(size=-1)
-        with pytest.raises(UnsetValueError, match="doesn't have a value set"):
-            LegendItem(label="a", renderers=[GlyphRenderer()]).references()
-        with pytest.raises(UnsetValueError, match="doesn't have a value set"):
-            GlyphRenderer().properties_with_values(include_defaults=False)
-    assert (title.visible, title.level) == (True, "overlay")

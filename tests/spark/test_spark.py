@@ -89,14 +89,6 @@ def test_the_session_is_shared_small_and_local(running: SparkSession) -> None:
 
 
 @pytest.mark.spark
-def test_tasks_get_the_options_of_hadoop_without_their_origins(running: SparkSession) -> None:
-    options = running._jsparkSession.sessionState().newHadoopConf()
-    assert options.get("fs.defaultFS") == "file:///"
-    assert options.size() > 500
-    assert options.getPropertySources("fs.defaultFS") is None
-
-
-@pytest.mark.spark
 def test_options_of_a_running_session_are_set_or_refused(running: SparkSession) -> None:
     spark.session(**{"spark.sql.caseSensitive": True})
     assert running.conf.get("spark.sql.caseSensitive") == "true"

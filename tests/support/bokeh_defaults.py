@@ -17,22 +17,12 @@ from bokeh.core.property.bases import Undefined
 from bokeh.core.property.descriptors import PropertyDescriptor
 from bokeh.core.property.wrappers import PropertyValueDict, PropertyValueList, PropertyValueSet
 
-from tests.support.bokeh_models import CHANGED, use_fewer_steps
-
 IMMUTABLE = (type(None), bool, int, float, str, type(Undefined))
 """The types of defaults that all models of a class can share."""
 
 CONTAINERS = (PropertyValueDict, PropertyValueList, PropertyValueSet)
 """The types of defaults that each model has for itself, and that are the same where they are empty."""
 
-_CHANGED = (
-    *CHANGED,
-    (PropertyDescriptor, "_get_default"),
-    (PropertyDescriptor, "has_unstable_default"),
-    (HasProps, "themed_values"),
-)
-USUAL = {(owner, name): getattr(owner, name) for owner, name in _CHANGED}
-"""What Bokeh does without `keep_defaults`."""
 
 STARTUP = """
 from tests.support.bokeh_defaults import keep_defaults
@@ -87,7 +77,6 @@ def keep_defaults(set_attribute: Callable[[object, str, object], None]) -> None:
     set_attribute(PropertyDescriptor, "_get_default", get_default)
     set_attribute(PropertyDescriptor, "has_unstable_default", has_unstable_default)
     set_attribute(HasProps, "themed_values", themed_values)
-    use_fewer_steps(set_attribute, kept, empty, themed_values)
 
 
 def themed_values(model: HasProps) -> dict[str, Any] | None:
