@@ -139,6 +139,7 @@ def test_the_client_receives_the_faults_of_the_proxy(
 def test_a_server_that_ends_at_once_is_reported_with_its_log(monkeypatch: pytest.MonkeyPatch):
     server = ElasticsearchServer()
     release = releases.RELEASES[server.version]
+    # an option of its first Java: that of the server itself would be refused after seconds
     monkeypatch.setitem(releases.RELEASES, server.version, replace(release, main=("-XX:NoSuchOption", *release.main)))
     try:
         with pytest.raises(ServiceError, match=r"(?s)ended with status.*Unrecognized VM option 'NoSuchOption'"):

@@ -23,7 +23,6 @@ from elasticsearch import Elasticsearch
 from tests.services.java import find_java
 from tests.services.processes import OwnedProcess, ServiceError, ordinary_user, readable_by_all
 from tests.services.releases import RELEASES, chosen_version, fetch
-from tests.services.server_arguments import arguments
 from tests.services.starts import note_start
 
 START_SECONDS = 180
@@ -88,7 +87,7 @@ class ElasticsearchServer:
         return self._process is not None and self._process.status is None
 
     def processes(self) -> list[psutil.Process]:
-        """The live processes of the server, and of its launcher if it has one."""
+        """The live processes of the server (a launcher and the server itself)."""
         return self._process.processes() if self._process else []
 
     def client(self, **options: Any) -> Elasticsearch:
@@ -200,8 +199,8 @@ class ElasticsearchServer:
         der = ssl.PEM_cert_to_DER_cert(authority.cert_pem.bytes().decode())
         self.fingerprint = hashlib.sha256(der).hexdigest()
 
-    def _settings(self) -> dict[str, Any]:
-        settings: dict[str, Any] = {
+    def _write_settings(self) -> None:
+        settings = {
             "cluster.name": "frontierlab",
             "discovery.type": "single-node",
             "network.host": "127.0.0.1",
@@ -226,16 +225,12 @@ class ElasticsearchServer:
                 "xpack.security.http.ssl.certificate": f"{self._config}/http.crt",
                 "xpack.security.http.ssl.cipher_suites": CIPHERS,
             }
-        return settings
-
-    def _write_settings(self) -> None:
-        lines = [f"{name}: {json.dumps(value)}\n" for name, value in self._settings().items()]
+        lines = [f"{name}: {json.dumps(value)}\n" for name, value in settings.items()]
         (self._config / "elasticsearch.yml").write_text("".join(lines))
 
     def _launch(self) -> None:
         release = RELEASES[self.version]
-        options = f"-Xms{self._heap} -Xmx{self._heap} {self._java_options}"
-        places = {"home": self._home, "folder": self.folder, "conf": self._config, "java": self._java}
+        places = {"home": str(self._home), "conf": str(self._config), "java": str(self._java)}
         environment = {
             "PATH": os.environ["PATH"],
             "LANG": "C.UTF-8",
@@ -244,24 +239,17 @@ class ElasticsearchServer:
             "ES_PATH_CONF": str(self._config),
             "ES_JAVA_HOME": str(self._java),
             "ES_TMPDIR": str(self.folder / "tmp"),
-            "ES_JAVA_OPTS": options,
+            "ES_JAVA_OPTS": f"-Xms{self._heap} -Xmx{self._heap} {self._java_options}",
         }
         environment |= {name: value.format(**places) for name, value in release.environment.items()}
-        command: list[str | Path] = [self._java / "bin" / "java"]
-        for part in release.main:
-            command += options.split() if part == "{options}" else [part.format(**places)]
-        given = None
-        if release.direct:
-            given = arguments({"path.home": self._home, **self._settings()}, self._config, self.folder / "logs")
         self._ports().unlink(missing_ok=True)
         self._process = OwnedProcess(
-            command,
+            [self._java / "bin" / "java", *(part.format(**places) for part in release.main)],
             folder=self.folder,
             log=self.folder / "logs" / "console.log",
             env=environment,
             cwd=self._home,
             user=self._user,
-            given=given,
         )
         note_start("Elasticsearch")
 

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Any, Protocol
 
 import psutil
 
@@ -80,11 +80,7 @@ class OwnedProcess:
         Its working directory.
     user
         User and group of the program, see `ordinary_user`.
-    given
-        What it reads from its input, which then stays open until its end; None is an empty input.
     """
-
-    _input: IO[bytes] | None = None
 
     def __init__(
         self,
@@ -95,13 +91,12 @@ class OwnedProcess:
         env: Mapping[str, str],
         cwd: Path,
         user: tuple[int, int] | None = None,
-        given: bytes | None = None,
     ):
         switch: dict[str, Any] = {} if user is None else {"user": user[0], "group": user[1], "extra_groups": []}
         with log.open("ab") as output:
             program = subprocess.Popen(
                 argv,
-                stdin=subprocess.DEVNULL if given is None else subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env=dict(env),
@@ -110,11 +105,6 @@ class OwnedProcess:
                 **switch,
             )
         self._own(program, folder)
-        if given is not None and (input := program.stdin) is not None:
-            self._input = input
-            with contextlib.suppress(BrokenPipeError):  # it has ended at once, as its status says
-                input.write(given)
-                input.flush()
 
     def _own(self, program: Program, folder: Path) -> None:
         """Make the program, which leads its process group, end with this process."""
@@ -154,9 +144,6 @@ class OwnedProcess:
                 break
             time.sleep(0.05)
         self._program.wait()
-        if self._input is not None:
-            with contextlib.suppress(BrokenPipeError):
-                self._input.close()
         if self._keeper.poll() is None:
             self._keeper.communicate(b"done\n")
 

@@ -19,56 +19,37 @@ from tests.services.processes import ServiceError
 
 @dataclass(frozen=True)
 class Release:
-    """The source of a version of Elasticsearch, and its start command.
-
-    With `direct`, `main` is the server itself, which reads its settings from its input; otherwise it is the launcher.
-    """
+    """The source of a version of Elasticsearch, and its start command."""
 
     sonarqube: str
     java: tuple[int, int | None]
     module: str
     main: tuple[str, ...]
     environment: dict[str, str]
-    direct: bool = False
 
 
-# In `main` and `environment`, {home} is the server's folder, {folder} that of its data, {conf} its configuration,
-# {java} the home of Java, {options} its further options.
+# In `main` and `environment`, {home} is the server's folder, {conf} its configuration, {java} the home of Java.
 RELEASES = {
     "8.14.1": Release(
         sonarqube="10.7.0.96327",
         java=(17, 23),  # needs the security manager, which was removed in 24
         module="java.base",
-        # Its launcher gives Java these options. It takes 3 s of processor time itself, most for the key of a keystore.
         main=(
-            "-Djava.security.manager=allow",
-            "-Xss1m",
-            "-Djava.awt.headless=true",
-            "-Dfile.encoding=UTF-8",
-            "-Djna.nosys=true",
-            "-XX:-OmitStackTraceInFastThrow",
-            "-Dio.netty.noUnsafe=true",
-            "-Dio.netty.noKeySetOptimization=true",
-            "-Dio.netty.recycler.maxCapacityPerThread=0",
-            "-Dlog4j.shutdownHookEnabled=false",
-            "-Dlog4j2.disable.jmx=true",
-            "-Dlog4j2.formatMsgNoLookups=true",
-            "-Djava.locale.providers=SPI,COMPAT",
-            "--add-opens=java.base/java.io=org.elasticsearch.preallocate",
-            "--add-opens=org.apache.lucene.core/org.apache.lucene.store=org.elasticsearch.vec",
+            "-XX:TieredStopAtLevel=1",  # of the launcher, which only starts the server
+            "-XX:+UseSerialGC",
+            "-XX:+UnlockDiagnosticVMOptions",
+            "-XX:-BytecodeVerificationRemote",
+            "-Dcli.name=server",
+            "-Dcli.script={home}/bin/elasticsearch",
+            "-Dcli.libs=lib/tools/server-cli",
+            "-Des.path.home={home}",
+            "-Des.path.conf={conf}",
             "-Des.distribution.type=tar",
-            "-XX:+AlwaysPreTouch",
-            "-XX:+UseG1GC",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-XX:ErrorFile={folder}/logs/hs_err_pid%p.log",
-            "-Djava.io.tmpdir={folder}/tmp",
-            "{options}",
-            "--module-path={home}/lib",
-            "--add-modules=jdk.net,ALL-MODULE-PATH",
-            "--module=org.elasticsearch.server/org.elasticsearch.bootstrap.Elasticsearch",
+            "-cp",
+            "{home}/lib/*:{home}/lib/cli-launcher/*",
+            "org.elasticsearch.launcher.CliToolLauncher",
         ),
-        environment={"LIBFFI_TMPDIR": "{folder}/tmp"},
-        direct=True,
+        environment={},
     ),
     "9.4.3": Release(
         sonarqube="26.9.0.129388",
