@@ -31,9 +31,10 @@ from tests.support import division, sharing  # noqa: E402
 
 _REST = "not (spark or browser or jupyter or elasticsearch or redis)"
 # Only one process uses Elasticsearch, Redis or the Spark session; Chromium and JupyterLab are started here, for all.
+# Pages that need no JupyterLab are shown beside the servers: the tests of both processes then take about as long.
 PROCESSES = {
-    "spark": "(spark or browser or jupyter) and not (elasticsearch or redis)",
-    "servers": "elasticsearch or redis",
+    "spark": "(spark or jupyter) and not (elasticsearch or redis)",
+    "servers": "elasticsearch or redis or (browser and not (spark or jupyter))",
     "rest": _REST,
     "rest, too": _REST,
 }
@@ -42,8 +43,8 @@ SHARED = {"rest", "rest, too"}
 # Collecting all tests takes seconds of processor time, so a process of services collects only the files that name its
 # marks, or the fixture that sets one. The rest collects all files, so the end of the run notices a test that was lost.
 NAMED = {
-    "spark": re.compile(r"\bmark\.(spark|browser|jupyter)\b|\bjupyter\b"),
-    "servers": re.compile(r"\bmark\.(elasticsearch|redis)\b"),
+    "spark": re.compile(r"\bmark\.(spark|jupyter)\b|\bjupyter\b"),
+    "servers": re.compile(r"\bmark\.(elasticsearch|redis|browser)\b"),
 }
 # The download of Elasticsearch, if it is needed, delays only the tests that use it. The second of the processes that
 # share tests collects them when the first has: pytest has then compiled them all, which takes 5 s in a new checkout.

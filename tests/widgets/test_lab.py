@@ -22,7 +22,7 @@ from tests.services.jupyter import JupyterServer
 from tests.support.lab import Lab, expect
 from tests.support.waiting import until_true
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.jupyter]
 LONG = 180_000  # ms after which a test that waits has failed
 
 # How many plots a tab has where a test is about the panel; tabs that tests open one after the other differ.
