@@ -45,7 +45,7 @@ def _be_a_program(work: Callable[[], object]) -> None:
         sys.stdout.flush()
         status = 0
     except SystemExit as end:
-        status = end.code
+        status = end.code or 0
     except BaseException:
         traceback.print_exc()
     finally:
