@@ -113,7 +113,7 @@ def add_percent(frame: pd.DataFrame, of: Sequence[str], whole: pd.Series[int]) -
 
 def add_percent_of_all(frame: pd.DataFrame, of: Sequence[str]) -> pd.DataFrame:
     """Add each column's percentage of its sum over all rows; null if the sum is 0."""
-    wholes = {column: pd.array([frame[column].sum()], dtype="Int64") for column in of}
+    wholes = {column: pd.array([frame[column].sum()]) for column in of}
     return _with(frame, {f"{column}_percent": 100 * _quotient(frame[column].array, wholes[column]) for column in of})
 
 

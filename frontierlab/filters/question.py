@@ -205,7 +205,7 @@ class Question:
         return [name for name, measure in self.measures.items() if measure.together == "max"]
 
     def _check_sums(self, raw: list[pd.DataFrame]) -> None:
-        """Refuse numbers whose sum over groups or bins could have more than 64 bits: pandas gives a wrong one."""
+        """Refuse numbers whose sum over groups or bins could have more than 64 bits: NumPy gives a wrong one."""
         for name in self.measures.keys() - set(self._largest()):
             if any(np.abs(frame[name].to_numpy("float64", na_value=0)).sum() >= 2.0**63 for frame in raw):
                 raise too_large(name)

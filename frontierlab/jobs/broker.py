@@ -155,10 +155,12 @@ class Broker:
             self._publish(READ_PART, name, id=id, dataset=dataset, number=number, version=__version__)
 
     def _publish(self, task: str, task_id: str, **arguments: Any) -> None:
-        import kombu.exceptions  # here: who only asks the broker needs no Celery
-
         try:
+            import kombu.exceptions  # here: who only asks the broker needs no Celery
+
             _celery(self._url, self._settings).send_task(task, kwargs=arguments, task_id=task_id, retry=False)
+        except ImportError as error:
+            raise JobError(f'Celery cannot be loaded ({error}): pip install "frontierlab[celery]"') from error
         except (kombu.exceptions.OperationalError, redis.RedisError, OSError) as error:
             raise JobError(f"The broker {self.address} did not accept the message ({error}).") from error
 

@@ -45,7 +45,7 @@ def main() -> None:
 def _execute(arguments: dict[str, Any]) -> None:
     modules: dict[str, Any] = sys.modules
     for name in (_GRAMMAR_OF_ADDRESSES, _HADOOP):
-        modules.setdefault(name, None)  # jsonschema and papermill do without, as if it were not installed
+        modules.setdefault(name, None)  # jsonschema and papermill do without, as if they were not installed
     import ipykernel  # noqa: F401  # if it is missing, fail here instead of with a kernel that dies
     from jupyter_client.kernelspec import KernelSpec
     from jupyter_client.manager import AsyncKernelManager

@@ -52,10 +52,10 @@ def claim(context: JobContext) -> Claim:
 
 def run_claimed(context: JobContext) -> None:
     """Run a claimed job. Its record says how it ended in every case, unless another runner has taken it over."""
-    from frontierlab.jobs.kinds import KINDS  # here: who only follows jobs needs none of what they do
-
     record = context.store.read(context.id)
     try:
+        from frontierlab.jobs.kinds import KINDS  # here: who only follows jobs needs none of what they do
+
         context.raise_if_stopped()
         with context.questions, collected_warnings() as warned:
             outcome = KINDS[record.kind].run(record, context.settings, context)

@@ -73,7 +73,7 @@ def test_figures_are_stored_under_the_name_and_time_of_the_period(day: Period, h
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("few_chapters", "no_beginning")
+@pytest.mark.usefixtures("few_chapters")
 def test_jobs_take_periods(day: Period, halves: Settings) -> None:
     window = fl.datasets.period("n*", "2026-10-01T12:00", "2026-10-01T16:00", settings=halves)
     by_names, by_pattern, by_window = (

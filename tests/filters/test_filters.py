@@ -13,6 +13,7 @@ from pyspark.sql import SparkSession
 from frontierlab import Selection, filters, open_logs
 from frontierlab.engines import Logs
 from frontierlab.errors import InvalidRequestError, StatementError
+from frontierlab.filters.expressions import add_percent_of_all
 from tests.support.logs import START, make_dataset
 
 COUNTS = ["cached", "not_cached", "unknown"]
@@ -345,3 +346,10 @@ def test_other_logs_are_compared_with_or_without_a_time_shift(logs: Logs, tmp_pa
     assert frame.attrs["before"] == "2026-09-30 00:00 to 2026-09-30 00:05 UTC"
     whole = filters.queries_per_db(logs, compare=open_logs(dataset))
     assert records(whole, "db", "not_cached", "not_cached_before") == [("CONDBR2", 2, 1), ("OFLP200", 1, 0)]
+
+
+def test_shares_of_fractions_are_those_of_their_sum() -> None:
+    frame = pd.DataFrame({"bytes": pd.array([0.5, 1.5, None], "Float64")})
+    found = add_percent_of_all(frame, ["bytes"])["bytes_percent"]
+    assert found.tolist() == [25.0, 75.0, pd.NA]
+    assert add_percent_of_all(frame.assign(bytes=frame["bytes"] * 0), ["bytes"])["bytes_percent"].isna().all()

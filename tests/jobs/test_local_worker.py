@@ -198,7 +198,7 @@ def celery_of(settings):
     return celery
 
 
-def test_queued_jobs_survive_ended_and_killed_programs(settings):
+def test_queued_jobs_survive_the_end_of_their_program_and_a_killed_one_leaves_nothing(settings):
     command = serving(settings)
     stop(celery_of(settings).pid)  # before it can take the message
     job = jobs.submit("extraction", settings=settings, name="d", source=fl.sample.path())
@@ -337,7 +337,8 @@ def test_a_worker_that_starts_too_slowly_is_an_error_and_leaves_no_process(setti
     monkeypatch.setattr("frontierlab.jobs.local_worker._END", 5)
     seen = []
 
-    def look(streams, *_, select=select.select):
+    def look(streams, writing, failing, timeout, select=select.select):
+        assert 0 < timeout < 600  # no wait without an end
         wait_for((tmp_path / "starting").exists, seconds=LONG)
         seen.extend(programs_of(settings))  # the program that waits for its Redis, and that
         return select(streams, [], [], 0)

@@ -12,9 +12,10 @@ from datetime import timedelta
 
 import pytest
 
-from frontierlab import jobs
+from frontierlab import Settings, jobs
 from frontierlab.errors import JobError
 from frontierlab.jobs import backends, kinds
+from frontierlab.jobs.broker import Broker
 from frontierlab.jobs.context import JobContext, JobStopped
 from frontierlab.jobs.kind import JobOutcome
 from frontierlab.jobs.records import JobStore
@@ -186,6 +187,13 @@ def test_a_back_end_that_is_not_installed_is_an_error(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(JobError, match=r"Celery is not installed \(celery\): pip install"):
         backends.backend_of("celery")
+
+
+def test_a_celery_that_cannot_be_loaded_is_an_error(tmp_path, monkeypatch):
+    broker = Broker(Settings(data_dir=tmp_path, broker_url="redis://localhost:1/0"))
+    monkeypatch.setitem(sys.modules, "kombu.exceptions", None)
+    with pytest.raises(JobError, match=r"Celery cannot be loaded .*: pip install"):
+        broker._publish("any", "x")
 
 
 ABANDONED = """

@@ -45,6 +45,7 @@ def _be_a_program(work: Callable[[], object]) -> None:
         sys.stdout.flush()
         status = 0
     except SystemExit as end:
+        sys.stdout.flush()
         status = end.code or 0
     except BaseException:
         traceback.print_exc()
