@@ -83,6 +83,16 @@ def test_heartbeats_are_written_while_a_job_reports_nothing(settings, monkeypatc
     assert job.wait(LONG) == "succeeded"
 
 
+def test_a_job_whose_kind_cannot_be_imported_has_failed(settings, monkeypatch):
+    store = JobStore(settings)
+    context = JobContext(store, store.create(kind="catalogue", arguments={}, backend="thread").id, settings)
+    assert claim(context) == "mine"
+    monkeypatch.setitem(sys.modules, "frontierlab.jobs.kinds", None)  # as where the package is exchanged meanwhile
+    run_claimed(context)
+    record = store.read(context.id)
+    assert (record.state, record.error[:20]) == ("failed", "ModuleNotFoundError:")
+
+
 def test_only_the_later_of_two_runners_writes_into_the_record(settings):
     store = JobStore(settings)
     id = store.create(kind="catalogue", arguments={}, backend="thread").id
