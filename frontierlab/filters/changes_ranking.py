@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from frontierlab.filters.changes_statement import CHANGE_KEYS, COUNTED, MEASURES, NAMES, NOT_CACHED_QUERIES
 from frontierlab.filters.significance import Values, are_significant, significance
 from frontierlab.filters.top import OTHER, Ranking, label_places, number_groups, rank_groups
+from frontierlab.util.frames import as_fractions
 
 __all__ = ["Covered", "ENDS", "ranked_changes"]
 
@@ -136,13 +137,13 @@ def _with_rates(sums: Mapping[str, Integers], rank_by: str, covered: Mapping[str
     for name, of in (("rate", rank_by), ("share", "share")):
         now, before = (_rate(sums, of, suffix, covered) for suffix in SIDES)
         found |= {
-            name: _fractions(now),
-            f"{name}_before": _fractions(before),
-            f"{name}_change": _fractions(now - before),
+            name: as_fractions(now),
+            f"{name}_before": as_fractions(before),
+            f"{name}_change": as_fractions(now - before),
         }
         if name == "rate":
             factor = np.divide(now, before, out=np.full(len(now), np.nan), where=before > 0)
-            found["factor"] = _fractions(factor)
+            found["factor"] = as_fractions(factor)
     return found | {f"{name}_change": pd.array(sums[name] - sums[f"{name}_before"], dtype="Int64") for name in COUNTED}
 
 
@@ -152,11 +153,6 @@ def _rate(sums: Mapping[str, Integers], rank_by: str, suffix: str, covered: Mapp
         queries = sums[f"queries{suffix}"]
         return np.asarray(100 * (queries / (queries.sum() or np.nan)), dtype="float64")
     return np.asarray(sums[f"{rank_by}{suffix}"] / covered[SIDES[suffix]].hours, dtype="float64")
-
-
-def _fractions(values: Floats) -> Any:
-    """Return fractions as an array of pandas, in which NaN is null."""
-    return pd.arrays.FloatingArray(values, np.isnan(values))
 
 
 def _labels(counts: pd.DataFrame, ranking: Ranking, keys: list[str]) -> pd.DataFrame:

@@ -20,6 +20,7 @@ from frontierlab.filters.needs import Need
 from frontierlab.filters.question import Question, side_by_side
 from frontierlab.filters.top import label_places
 from frontierlab.selection import Selection
+from frontierlab.util.frames import as_fractions
 
 __all__ = ["MAX_VALUES", "PercentilesBy", "dbtime_percentiles", "querytime_percentiles"]
 
@@ -125,9 +126,7 @@ def _apart(frame: pd.DataFrame) -> pd.DataFrame:
     for row, values in enumerate(together):
         if values is not None:
             found[row] = values
-    for name, values in zip(_PERCENTILES, found.T, strict=True):
-        frame[name] = pd.arrays.FloatingArray(values.copy(), np.isnan(values))
-    return frame
+    return frame.assign(**_by_name(found))
 
 
 @dataclass(frozen=True)
@@ -192,9 +191,12 @@ def _percentiles_of(counts: pd.DataFrame, place: np.ndarray[Any, Any], order: pd
     rows = [_row(value[start:end], queries[start:end].cumsum()) for start, end in zip(starts, ends, strict=True)]
     numbers = [row[0] for row in rows]
     shares = np.array([row[1:] for row in rows], dtype="float64").reshape(len(rows), len(_PERCENTILES))
-    columns = zip(_PERCENTILES, shares.T.copy(), strict=True)
-    found = {name: pd.arrays.FloatingArray(values, np.isnan(values)) for name, values in columns}
-    return pd.DataFrame({"queries": pd.array(numbers, dtype="Int64"), **found})
+    return pd.DataFrame({"queries": pd.array(numbers, dtype="Int64"), **_by_name(shares)})
+
+
+def _by_name(shares: np.ndarray[Any, Any]) -> dict[str, Any]:
+    """Return the columns of all percentiles."""
+    return {name: as_fractions(values) for name, values in zip(_PERCENTILES, shares.T.copy(), strict=True)}
 
 
 def _row(values: np.ndarray[Any, Any], upto: np.ndarray[Any, Any]) -> list[Any]:

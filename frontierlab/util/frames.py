@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
-__all__ = ["as_frame"]
+__all__ = ["as_frame", "as_fractions"]
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
@@ -25,6 +27,11 @@ def as_frame(table: pa.Table) -> pd.DataFrame:
     )
     frame: pd.DataFrame = table.cast(schema, safe=False).to_pandas(types_mapper=_pandas_type)
     return frame
+
+
+def as_fractions(values: NDArray[np.float64]) -> Any:
+    """Return fractions as an array of pandas, in which NaN is null. It shares the memory of `values`."""
+    return pd.arrays.FloatingArray(values, np.isnan(values))
 
 
 def _pandas_type(type_: pa.DataType) -> Any:

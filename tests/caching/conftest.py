@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -15,12 +14,6 @@ from frontierlab.caching.counting import Asker, Counted, count_folders, count_qu
 from frontierlab.caching.explanation import Explanation, explain
 from frontierlab.caching.queries import FolderTag, different_queries
 from tests.support.world import sample_truth
-
-
-@pytest.fixture(scope="session")
-def home(sample_settings: Settings) -> Path:
-    """The data folder of the sample's dataset."""
-    return sample_settings.data_dir
 
 
 @pytest.fixture(scope="session")
@@ -39,12 +32,6 @@ def dataset(sample_settings: Settings) -> Dataset:
 def truth() -> pd.DataFrame:
     """The caching figures of the sample by brute force."""
     return sample_truth()
-
-
-@pytest.fixture(scope="session")
-def figures_of_sample(sample_figures: pd.DataFrame) -> pd.DataFrame:
-    """The same as `figures`, for what is made once; nothing changes it."""
-    return sample_figures
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ from tests.support.spark_options import for_once
 
 
 @pytest.mark.slow
-def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, home: Path, truth: pd.DataFrame) -> None:
+def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, archived: Settings, truth: pd.DataFrame) -> None:
     frame = figures
     assert tuple(frame.columns) == COLUMNS
     assert list(frame.columns[:9]) == [
@@ -45,7 +45,7 @@ def test_figures_of_the_sample_equal_its_truth(figures: pd.DataFrame, home: Path
     pairs = [[frame[[f"{kind}_{cost}" for kind in ("wasted", "repeated")]].max(axis=1)] for cost in ("dbtime", "bytes")]
     order = list(zip(*(-costs.fillna(-1) for [costs] in pairs), strict=True))
     assert order == sorted(order)
-    assert not [*home.glob(".counting-*")]
+    assert not [*archived.data_dir.glob(".counting-*")]
 
 
 def test_answers_over_time_have_the_same_bytes(dataset: Dataset, figures: pd.DataFrame) -> None:
@@ -285,10 +285,10 @@ def test_notes_say_why_figures_are_partial(tmp_path: Path, archived: Settings) -
     ]
 
 
-def test_missing_coolr_is_an_error_before_counting(dataset: Dataset, home: Path) -> None:
+def test_missing_coolr_is_an_error_before_counting(dataset: Dataset, archived: Settings) -> None:
     records = []
     with pytest.raises(ConfigurationError, match="coolr_host is not set"):
-        efficiency(dataset, Settings(data_dir=home), progress=records.append)
+        efficiency(dataset, Settings(data_dir=archived.data_dir), progress=records.append)
     assert records == []
 
 

@@ -100,12 +100,12 @@ def test_names_are_escaped_in_a_page(tmp_path: Path) -> None:
 def written(
     dataset: Dataset,
     archived: Settings,
-    figures_of_sample: pd.DataFrame,
+    sample_figures: pd.DataFrame,
     explained: Callable[..., Explanation],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Path:
     """A page of two folders of the sample; tests only read it."""
-    frame = figures_of_sample[figures_of_sample["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
+    frame = sample_figures[sample_figures["nodefullpath"].isin([RUN3["nodefullpath"], HV["nodefullpath"]])]
     what_ifs = [what_if(dataset, archived, **where) for where in (HV, RUN3)]
     explanations = [explained(where) for where in (RUN3, HV)]
     path = tmp_path_factory.mktemp("written") / "page.html"
