@@ -9,7 +9,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-__all__ = ["as_frame", "as_fractions"]
+__all__ = ["as_fractions", "as_frame"]
 
 
 def as_frame(table: pa.Table) -> pd.DataFrame:
